@@ -1,0 +1,1 @@
+"""Bounded memory: between threads (frames) and over time (the state of every tracked person)."""

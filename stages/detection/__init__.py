@@ -1,0 +1,1 @@
+"""Finding people (and parts, and objects) in pictures."""

@@ -1,0 +1,107 @@
+"""What passes between the engine and a model: leased frames in, one analysis a frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ring_buffers.frame_ring import Lease, SlotFormat
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels of the epoch's first picture size."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model answers: `weights` is `sha256:…` of the checkpoint, `trained` is false for random weights."""
+
+    profile: str
+    weights: str
+    trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartAnalysis:
+    """One visible body part. `relevance` and state scores are in [0, 1]; states best first, those in force only."""
+
+    part: str
+    box: Box
+    score: float
+    relevance: float
+    states: list[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionAnalysis:
+    """The action at the window's last step.
+
+    `since_media_us` is the media time at which the unbroken run of `label` began; `smoothed` is the label that
+    events are made from.
+    """
+
+    label: str
+    score: float
+    since_media_us: int
+    top: list[tuple[str, float]]
+    smoothed: str
+    smoothed_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAnalysis:
+    """One confirmed track in this frame. `detected` is false where the box was interpolated between detections.
+
+    `action` is None until the track's first step.
+    """
+
+    track: int
+    box: Box
+    score: float
+    action: ActionAnalysis | None
+    parts: list[PartAnalysis]
+    detected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectAnalysis:
+    """One detected object that is not a person."""
+
+    label: str
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAnalysis:
+    """All that a model says of one frame; `ended` lists the tracks that ended at or before it."""
+
+    people: list[PersonAnalysis] = field(default_factory=list)
+    objects: list[ObjectAnalysis] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    tracks: int = 0
+
+
+class Model(Protocol):
+    """What the engine needs of a model. All methods but `slot_format` are called from the one inference thread."""
+
+    info: ModelInfo
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """How this model wants pictures of a (width, height) source; called from camera threads. Pure."""
+        ...
+
+    def warm_up(self) -> None:
+        """Run once on made-up input, so that the first real batch is not the slow one."""
+        ...
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        """Analyse a batch: any mix of cameras and sizes, in order within a camera. One answer a frame, same order.
+
+        A frame whose `meta.epoch` differs from the camera's last one starts the camera's tracks and states anew.
+        """
+        ...
+
+    def forget(self, camera: str) -> None:
+        """The camera is gone: drop its tracker and free its states."""
+        ...

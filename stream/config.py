@@ -1,0 +1,287 @@
+"""Everything that a user can set, with the reason for each default. YAML keys are these field names.
+
+Precedence: command line, then `PARTSTREAM_…` environment variables (`__` between levels), then the file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class ConfigError(ValueError):
+    """The configuration can't be used; the message names the file and the field and says what to do."""
+
+
+class SourceAddress(str):
+    """Where a camera's pictures come from. Prints without its secrets; only `reveal()` gives the whole address.
+
+    Forms: `rtsp://[user:password@]host[:port]/path`, a file's path, `device:/dev/video0`,
+    `pattern:[WIDTHxHEIGHT[@FPS]]`.
+    """
+
+    __slots__ = ("_secret",)
+    _secret: str
+
+    def __new__(cls, address: str) -> SourceAddress:
+        made = super().__new__(cls, redact(address))
+        made._secret = address
+        return made
+
+    def reveal(self) -> str:
+        """The address with its credentials, for the one who opens it."""
+        return self._secret
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Made from any non-empty string; a string in JSON and in its schema."""
+
+        def parse(value: object) -> SourceAddress:
+            if isinstance(value, SourceAddress):
+                return value
+            if not isinstance(value, str) or not value:
+                raise ValueError("must be an address: rtsp://…, a file, device:/dev/video0 or pattern:")
+            return cls(value)
+
+        return core_schema.no_info_plain_validator_function(
+            parse, json_schema_input_schema=core_schema.str_schema(min_length=1)
+        )
+
+    @property
+    def kind(self) -> Literal["rtsp", "device", "pattern", "file"]:
+        """Which of the ways in it names."""
+        scheme = self._secret.split(":", 1)[0].lower()
+        if scheme in ("rtsp", "rtsps"):
+            return "rtsp"
+        return scheme if scheme in ("device", "pattern") else "file"  # pyright: ignore[reportReturnType]
+
+
+def redact(address: str) -> str:
+    """The address without user name, password, query and fragment: cameras carry secrets in all of them."""
+    if "://" not in address:
+        return address
+    scheme, rest = address.split("://", 1)
+    try:
+        parts = urlsplit(address)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path, "…" if parts.query else "", ""))
+    except ValueError:
+        return f"{scheme}://{rest.rpartition('@')[2].split('?')[0]}"
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, so that a typing mistake never passes for a setting."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CameraConfig(Section):
+    """One camera."""
+
+    id: str = Field(description="Name in topics, metrics and logs: [a-z0-9][a-z0-9_-]{0,62}.")
+    source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0 or pattern:.")
+    transport: Literal["tcp", "udp"] = Field(
+        "tcp", description="RTSP's lower transport. TCP loses nothing; UDP only where a camera speaks nothing else."
+    )
+    pace: Literal["live", "fast", "loop"] = Field(
+        "live",
+        description="Files: `live` plays at the file's own times, `fast` hands out every frame as fast as it is taken, "
+        "`loop` is live and starts again at the end, in a new epoch.",
+    )
+    max_fps: float | None = Field(None, gt=0, le=1000, description="Frames above this rate are dropped (rate_limited).")
+    staleness_ms: int = Field(
+        500,
+        ge=1,
+        description="A ready frame older than this is dropped rather than analysed: a live answer must be live.",
+    )
+    detector_size: tuple[int, int] | None = Field(
+        None,
+        description="Width, height of the picture that the detector sees; multiples of 32 are best. Null lets the "
+        "model choose. Small (256, 256) for near people, large (768, 576) for far ones.",
+    )
+    ring_slots: int = Field(
+        8, ge=2, le=256, description="Frames kept between decoding and inference: 8 is 0.3 s at 25 fps."
+    )
+    start_timeout_s: float = Field(10.0, gt=0, description="How long a source may take to give its first frame.")
+    stall_timeout_s: float = Field(3.0, gt=0, description="Silence after which a live source counts as stalled.")
+    reconnect_initial_s: float = Field(0.25, gt=0, description="First wait before connecting again; doubles each time.")
+    reconnect_max_s: float = Field(15.0, gt=0, description="The longest wait: a camera back from repair is seen soon.")
+
+    @field_validator("id")
+    @classmethod
+    def _valid_id(cls, value: str) -> str:
+        if not CAMERA_ID.fullmatch(value):
+            raise ValueError(f"camera id {value!r} must match [a-z0-9][a-z0-9_-]{{0,62}}")
+        return value
+
+
+class BatchConfig(Section):
+    """Which frames go into a batch, and when it leaves."""
+
+    max_frames: int = Field(
+        8, ge=1, le=256, description="Frames a batch: more amortise launches, at the cost of latency."
+    )
+    max_wait_ms: float = Field(
+        10.0, ge=0, description="The longest that a lone frame waits for company; the wait tunes itself below this."
+    )
+
+
+class WindowConfig(Section):
+    """The action model's sliding window (DESIGN section 4)."""
+
+    steps: int = Field(64, ge=2, le=1024, description="W, the window in steps; 64 is about 5 s at 12.5 steps a second.")
+    mode: Literal["staggered", "exact", "continuous"] = Field(
+        "staggered", description="`exact` recomputes over the window (the reference), `continuous` never forgets."
+    )
+    max_steps_per_second: float = Field(12.5, gt=0, description="The rate that the model was trained at.")
+
+
+class TrackingConfig(Section):
+    """Following people from frame to frame."""
+
+    lost_after_s: float = Field(2.0, gt=0, description="A track ends this long (media time) after its last detection.")
+    activation_score: float = Field(0.25, ge=0, le=1, description="A detection this good may begin a track.")
+    high_score: float = Field(0.2, ge=0, le=1, description="Detections this good are matched first.")
+    min_iou: float = Field(0.1, ge=0, le=1, description="The least overlap of a detection with a track's prediction.")
+    confirm_frames: int = Field(2, ge=1, description="Detections before a track is confirmed and published.")
+
+
+class ModelConfig(Section):
+    """What analyses the frames."""
+
+    profile: str = Field("edge", description="edge, kinetics-tps, or the path of a checkpoint.")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    threads: int = Field(0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
+    detect_every: int = Field(1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between.")
+    max_people: int = Field(32, ge=1, le=256, description="People kept in a frame, best first.")
+    state_slots: int = Field(256, ge=1, le=65536, description="Tracked people whose state is kept, over all cameras.")
+    person_score: float = Field(0.15, ge=0, le=1, description="Detections below are ignored.")
+    keypoint_score: float = Field(0.2, ge=0, le=1, description="A part whose joints score below this is absent.")
+
+
+class PublishConfig(Section):
+    """ZeroMQ out."""
+
+    endpoint: str = Field("tcp://127.0.0.1:5555", description="Where subscribers connect (XPUB). Port 0 picks one.")
+    replay: str = Field("tcp://127.0.0.1:5556", description="Where missed messages are asked for (ROUTER).")
+    encoding: Literal["json", "msgpack"] = Field(
+        "json", description="JSON is read by everything; MessagePack is smaller."
+    )
+    high_water_mark: int = Field(
+        256, ge=1, description="Messages queued for a slow subscriber before newer ones are dropped for it."
+    )
+    history_messages: int = Field(2000, ge=1, description="Messages a topic kept for replay: 80 s at 25 fps.")
+    history_bytes: int = Field(64 << 20, ge=1 << 10, description="Memory for all history; the oldest goes first.")
+    stats_interval_s: float = Field(1.0, gt=0, description="How often `stats/v1/` is published.")
+
+
+class HttpConfig(Section):
+    """Metrics and health."""
+
+    bind: str | None = Field("127.0.0.1:9090", description="host:port; port 0 picks one; null switches the server off.")
+    read_token: SecretStr | None = Field(None, description="Asked of those who read /metrics from another host.")
+
+    @field_validator("bind")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r".+:\d{1,5}", value):
+            raise ValueError(f"{value!r} is not host:port, for example 127.0.0.1:9090")
+        return value
+
+
+class Config(BaseSettings):
+    """All of it."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="PARTSTREAM_", env_nested_delimiter="__")
+
+    cameras: list[CameraConfig] = Field(default_factory=list[CameraConfig])
+    model: ModelConfig = Field(default_factory=ModelConfig)  # pyright: ignore[reportArgumentType]
+    window: WindowConfig = Field(default_factory=WindowConfig)  # pyright: ignore[reportArgumentType]
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig)  # pyright: ignore[reportArgumentType]
+    batch: BatchConfig = Field(default_factory=BatchConfig)  # pyright: ignore[reportArgumentType]
+    publish: PublishConfig = Field(default_factory=PublishConfig)  # pyright: ignore[reportArgumentType]
+    http: HttpConfig = Field(default_factory=HttpConfig)  # pyright: ignore[reportArgumentType]
+    once: bool = Field(False, description="Stop when every source has ended (files) instead of waiting for more.")
+    results: Annotated[Path | None, Field(description="Also write every result, event and status as JSON lines.")] = (
+        None
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment overrides the file; the command line's values are applied over both by `load`."""
+        return (env_settings, init_settings)
+
+    @model_validator(mode="after")
+    def _camera_ids_are_unique(self) -> Config:
+        seen: set[str] = set()
+        for camera in self.cameras:
+            if camera.id in seen:
+                raise ValueError(f"camera id {camera.id!r} is used twice: every camera needs its own")
+            seen.add(camera.id)
+        return self
+
+
+def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Config:
+    """Read the YAML file (if any), lay the environment over it and `overrides` (nested, like the file) over both.
+
+    Raises `ConfigError` with every fault named by file and field; values are never quoted, they may be secret.
+    """
+    content: dict[str, Any] = {}
+    where = str(path) if path else "the command line"
+    if path is not None:
+        try:
+            read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f", line {mark.line + 1}" if mark else ""
+            raise ConfigError(f"{path}{line}: not valid YAML") from None
+        if read is not None and not isinstance(read, dict):
+            raise ConfigError(f"{path}: must be a mapping of settings, for example `cameras: [...]`")
+        content = read or {}
+    try:
+        from_file_and_environment = Config(**content)
+        if not overrides:
+            return from_file_and_environment
+        merged = _merge(from_file_and_environment.model_dump(), overrides)
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(step) for step in fault['loc']) or 'configuration'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise ConfigError(f"{where}: {faults}") from None
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        current = merged.get(key)
+        merged[key] = _merge(current, value) if isinstance(current, dict) and isinstance(value, dict) else value
+    return merged

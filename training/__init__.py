@@ -1,0 +1,1 @@
+"""Making checkpoints: generated motion, the data set's format, its metric, the training loop."""
