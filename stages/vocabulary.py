@@ -1,0 +1,217 @@
+"""Vocabulary: the parts, part states and actions that a model knows, and the words for each. It is data.
+
+A vocabulary lives in the checkpoint whose outputs it names and dies with it; no size is fixed in code. The states'
+outputs are a table [parts, states]: a column is a (verb, object) pair, and a mask says which columns a part has, since
+a state is tied to the parts it can be seen with (tiptoe: feet; hold: hands). See docs/method.md, "Vocabulary".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PARTS: tuple[str, ...] = (
+    "head",
+    "left_arm",
+    "right_arm",
+    "left_hand",
+    "right_hand",
+    "hip",
+    "left_leg",
+    "right_leg",
+    "left_foot",
+    "right_foot",
+)
+"""The body parts in the order that the part graph reads them: head, arms, hands, hip, legs, feet."""
+
+STILL = "none"
+"""The state of a part without movement: an output like any other, and never published."""
+
+NO_OBJECT = "something"
+"""The word that stands for a part state's absent object in the language priors."""
+
+
+class VocabularyError(ValueError):
+    """A vocabulary can't be used; the message names the field and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a part may be doing: a verb and, where it has one, the object it is done with."""
+
+    verb: str
+    object: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name in results and data: `hold`, or `hold cup`."""
+        return self.verb if self.object is None else f"{self.verb} {self.object}"
+
+    @staticmethod
+    def parse(label: str) -> State:
+        """The state of a label; the first space parts verb and object."""
+        verb, _, thing = label.partition(" ")
+        return State(verb, thing or None)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Parts, states, which part has which, actions, and words.
+
+    `parts`: in the part graph's order. `states`: the columns of the state outputs. `states_of`: part → labels of its
+    states. `actions`: the action outputs. `words`: label → words, where they aren't the label with underscores
+    replaced by spaces. `ignored_verbs`: verbs of annotations that name no known state (their states aren't targets).
+    """
+
+    parts: tuple[str, ...]
+    states: tuple[State, ...]
+    states_of: Mapping[str, tuple[str, ...]]
+    actions: tuple[str, ...]
+    words: Mapping[str, str] = field(default_factory=dict[str, str])
+    ignored_verbs: tuple[str, ...] = ("others",)
+
+    def __post_init__(self) -> None:
+        for name, labels in (
+            ("parts", self.parts),
+            ("states", [state.label for state in self.states]),
+            ("actions", self.actions),
+        ):
+            if not labels:
+                raise VocabularyError(f"vocabulary: `{name}` is empty; it needs at least one label")
+            twice = sorted({label for label in labels if list(labels).count(label) > 1})
+            if twice:
+                raise VocabularyError(f"vocabulary: `{name}` lists {', '.join(twice)} more than once")
+        known = {state.label for state in self.states}
+        if set(self.states_of) != set(self.parts):
+            raise VocabularyError("vocabulary: `states_of` must have one entry for each of `parts`, and no other")
+        for part, labels in self.states_of.items():
+            unknown = sorted(set(labels) - known)
+            if unknown or not labels:
+                raise VocabularyError(
+                    f"vocabulary: states_of.{part} must list some of `states`"
+                    + (f"; unknown: {unknown}" if unknown else "")
+                )
+        ignored = sorted(verb for verb in self.ignored_verbs if any(state.verb == verb for state in self.states))
+        if ignored:
+            raise VocabularyError(f"vocabulary: {', '.join(ignored)} can't be a state and in `ignored_verbs` at once")
+
+    @property
+    def state_labels(self) -> tuple[str, ...]:
+        """Labels of the state columns, in order."""
+        return tuple(state.label for state in self.states)
+
+    def part_index(self, part: str) -> int:
+        """Row of a part. Raises `VocabularyError` for an unknown one."""
+        return _index(self.parts, part, "part")
+
+    def state_index(self, label: str) -> int:
+        """Column of a state. Raises `VocabularyError` for an unknown one."""
+        return _index(self.state_labels, label, "state")
+
+    def action_index(self, label: str) -> int:
+        """Output of an action. Raises `VocabularyError` for an unknown one."""
+        return _index(self.actions, label, "action")
+
+    def mask(self) -> np.ndarray:
+        """bool [parts, states]: which columns a part has."""
+        mask = np.zeros((len(self.parts), len(self.states)), dtype=bool)
+        for row, part in enumerate(self.parts):
+            for label in self.states_of[part]:
+                mask[row, self.state_index(label)] = True
+        return mask
+
+    def pairs(self) -> list[tuple[str, State]]:
+        """Every (part, state) that is an output, part by part, in column order."""
+        mask = self.mask()
+        return [
+            (part, state)
+            for row, part in enumerate(self.parts)
+            for column, state in enumerate(self.states)
+            if mask[row, column]
+        ]
+
+    def words_of(self, label: str) -> str:
+        """The words for a part, verb, object or action."""
+        return self.words.get(label, label.replace("_", " "))
+
+    def triple(self, part: str, state: State) -> tuple[str, str, str]:
+        """The words of a part state for the language priors: (part, verb, object); no object is "something"."""
+        return (
+            self.words_of(part),
+            self.words_of(state.verb),
+            NO_OBJECT if state.object is None else self.words_of(state.object),
+        )
+
+    def to_json(self) -> str:
+        """One canonical JSON object: equal vocabularies give equal text."""
+        content = {
+            "parts": list(self.parts),
+            "states": list(self.state_labels),
+            "states_of": {part: list(self.states_of[part]) for part in self.parts},
+            "actions": list(self.actions),
+            "words": dict(sorted(self.words.items())),
+            "ignored_verbs": list(self.ignored_verbs),
+        }
+        return json.dumps(content, ensure_ascii=False, indent=1)
+
+    def sha256(self) -> str:
+        """Hex hash of the canonical JSON; the language priors carry it, so that they can't be paired wrongly."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @staticmethod
+    def from_json(text: str, where: str = "vocabulary") -> Vocabulary:
+        """Read what `to_json` wrote. Raises `VocabularyError` naming `where` and the field."""
+        try:
+            content: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise VocabularyError(f"{where}, line {error.lineno}: not valid JSON ({error.msg})") from None
+        if not isinstance(content, dict):
+            raise VocabularyError(f"{where}: must be a JSON object with parts, states, states_of and actions")
+        unknown = sorted(set(content) - {"parts", "states", "states_of", "actions", "words", "ignored_verbs"})
+        missing = sorted({"parts", "states", "states_of", "actions"} - set(content))
+        if unknown or missing:
+            raise VocabularyError(f"{where}: missing fields {missing}, unknown fields {unknown}")
+        try:
+            return Vocabulary(
+                parts=tuple(content["parts"]),
+                states=tuple(State.parse(label) for label in content["states"]),
+                states_of={part: tuple(labels) for part, labels in content["states_of"].items()},
+                actions=tuple(content["actions"]),
+                words=dict(content.get("words", {})),
+                ignored_verbs=tuple(content.get("ignored_verbs", ("others",))),
+            )
+        except VocabularyError as error:
+            raise VocabularyError(f"{where}: {error}") from None
+        except (AttributeError, TypeError) as error:
+            raise VocabularyError(f"{where}: a field has the wrong type ({error})") from None
+
+    @staticmethod
+    def load(path: Path) -> Vocabulary:
+        """Read a vocabulary file. Raises `VocabularyError` where it can't be read or used."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise VocabularyError(f"{path}: can't be read: {error.strerror}") from None
+        return Vocabulary.from_json(text, str(path))
+
+
+def packaged(name: str) -> Vocabulary:
+    """The vocabulary that ships as `stages/vocabularies/<name>.json`, for example `edge`."""
+    file = resources.files("stages").joinpath("vocabularies", f"{name}.json")
+    if not file.is_file():
+        raise VocabularyError(f"no vocabulary {name!r} is packaged; give a file instead")
+    return Vocabulary.from_json(file.read_text(encoding="utf-8"), f"vocabularies/{name}.json")
+
+
+def _index(labels: tuple[str, ...], label: str, kind: str) -> int:
+    try:
+        return labels.index(label)
+    except ValueError:
+        raise VocabularyError(f"unknown {kind} {label!r}; known: {', '.join(labels)}") from None
