@@ -1,0 +1,96 @@
+"""FeatureWindow: the last W feature vectors of every tracked person, with their times, on the device.
+
+Owns one block of memory of fixed size; a person's part of it begins with their slot and ends when the slot is cleared.
+Everything here is index arithmetic on the device: nothing waits for it, and nothing is copied back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class RecentFeatures(NamedTuple):
+    """The last steps of some slots, oldest first: the newest is at index −1, missing ones are zero, at the front."""
+
+    features: Tensor
+    """[n, count, width], the window's dtype."""
+    valid: Tensor
+    """[n, count], bool."""
+    times_us: Tensor
+    """[n, count], int64, media time in µs; 0 where not valid."""
+
+
+class FeatureWindow:
+    """A ring of `steps` feature vectors for each of `capacity` slots, and one scratch slot for padded rows."""
+
+    def __init__(
+        self,
+        capacity: int,
+        steps: int,
+        width: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if capacity < 1 or steps < 1 or width < 1:
+            raise ValueError(f"a feature window needs sizes of at least 1, not {capacity} x {steps} x {width}")
+        self.capacity = capacity
+        self.steps = steps
+        self.width = width
+        self.device = torch.device(device)
+        self._features = torch.zeros(capacity + 1, steps, width, dtype=dtype, device=self.device)
+        self._times = torch.zeros(capacity + 1, steps, dtype=torch.int64, device=self.device)
+        self._written = torch.zeros(capacity + 1, dtype=torch.int64, device=self.device)
+        self._offsets = torch.arange(-steps, 0, dtype=torch.int64, device=self.device)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory on the device, bytes."""
+        return sum(tensor.nbytes for tensor in (self._features, self._times, self._written, self._offsets))
+
+    def append(self, slots: Tensor, features: Tensor, times_us: Tensor | Sequence[int]) -> None:
+        """Add one step to each of these slots; the oldest of a full slot goes.
+
+        `slots` int64 [n] on the device, each at most once (the scratch slot `capacity` as often as one likes);
+        `features` [n, width]; `times_us` int64 [n], media time, on the device or on the host.
+        """
+        if features.shape != (slots.shape[0], self.width):
+            raise ValueError(f"features must be [{slots.shape[0]}, {self.width}], not {list(features.shape)}")
+        if not isinstance(times_us, Tensor):
+            times_us = to_device(times_us, self.device)
+        elif times_us.device != self.device:
+            times_us = times_us.to(self.device, non_blocking=True)
+        written = self._written.index_select(0, slots)
+        position = written.remainder(self.steps)
+        self._features[slots, position] = features.to(self._features.dtype)
+        self._times[slots, position] = times_us
+        self._written.index_copy_(0, slots, written + 1)
+
+    def last(self, slots: Tensor, count: int) -> RecentFeatures:
+        """The last `count` (1 … steps) steps of these slots: int64 [n] on the device."""
+        if not 1 <= count <= self.steps:
+            raise ValueError(f"between 1 and {self.steps} steps can be asked for, not {count}")
+        index = self._written.index_select(0, slots)[:, None] + self._offsets[-count:]
+        valid = index >= 0
+        position = index.remainder(self.steps)
+        rows = slots[:, None]
+        features = self._features[rows, position]
+        # `where`, not a product: what an earlier owner of the slot left may be NaN.
+        return RecentFeatures(
+            torch.where(valid[:, :, None], features, 0), valid, torch.where(valid, self._times[rows, position], 0)
+        )
+
+    def clear(self, slot: int) -> None:
+        """Forget this slot's steps (its person has gone, or a new one has it)."""
+        if not 0 <= slot <= self.capacity:
+            raise IndexError(f"slot {slot} is not within 0 … {self.capacity}")
+        self._written[slot].zero_()
+
+
+def to_device(numbers: Sequence[int], device: torch.device) -> Tensor:
+    """Whole numbers as an int64 tensor on the device, without waiting for it."""
+    host = torch.tensor(numbers, dtype=torch.int64, pin_memory=device.type == "cuda")
+    return host.to(device, non_blocking=True)

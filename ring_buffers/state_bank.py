@@ -1,0 +1,216 @@
+"""StateBank: the recurrent state of every tracked person, on the device, at constant cost.
+
+Rows `[2, layers, capacity + 1, hidden]` for h and c: two states a person (the staggered window, `window.py`) and one
+scratch row for padding. Which person has which row is kept on the host, so that nothing ever waits for the device. A
+person's row lives from `acquire` to `release` (their track ended), or until the bank is full and theirs is the one
+longest unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ring_buffers.feature_window import to_device
+from ring_buffers.window import ContinuousWindow, StaggeredWindow
+from telemetry.observer import Observer
+
+MAX_STEP_US = 2_000_000
+"""Δt is clipped to this: a longer gap tells the model no more than that the person was away."""
+
+
+class TrackKey(NamedTuple):
+    """A tracked person: track ids are never reused within an epoch, nor epochs within a run."""
+
+    camera: str
+    epoch: int
+    track: int
+
+
+class PersonStep(NamedTuple):
+    """One person's next step: `n` from 0, which states start anew before it, which one answers, and Δt for each."""
+
+    n: int
+    reset_a: bool
+    reset_b: bool
+    answer: int
+    seen: int
+    dt_a_us: int
+    """µs of media time since the person's last step, clipped to [0, 2 s]; 0 at a state's first step after a reset."""
+    dt_b_us: int
+
+
+class StateBankFullError(RuntimeError):
+    """One wave holds more people than the bank has rows: raise `model.state_slots`, or lower `model.max_people`."""
+
+
+class StateBank:
+    """States of up to `capacity` people. All methods are called from one thread (the inference thread)."""
+
+    def __init__(
+        self,
+        capacity: int,
+        layers: int,
+        hidden: int,
+        window: StaggeredWindow | ContinuousWindow,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        observer: Observer | None = None,
+        on_evict: Callable[[TrackKey], None] | None = None,
+    ) -> None:
+        if capacity < 1 or layers < 1 or hidden < 1:
+            raise ValueError(f"a state bank needs sizes of at least 1, not {capacity} x {layers} x {hidden}")
+        self.capacity = capacity
+        self.window = window
+        self.device = torch.device(device)
+        self._h = torch.zeros(2, layers, capacity + 1, hidden, dtype=dtype, device=self.device)
+        self._c = torch.zeros_like(self._h)
+        self._observer = observer or Observer()
+        self._on_evict = on_evict
+        # Longest unseen first: a key is moved to the end whenever it is seen.
+        self._slots: dict[TrackKey, int] = {}
+        self._free = list(range(capacity - 1, -1, -1))
+        self._steps = [0] * capacity
+        self._last_us: list[int | None] = [None] * capacity
+        self.evicted_total = 0
+
+    # -- who has which row ----------------------------------------------------------------------------------------
+
+    @property
+    def used(self) -> int:
+        """Rows that belong to somebody."""
+        return len(self._slots)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory on the device, bytes."""
+        return self._h.nbytes + self._c.nbytes
+
+    def __contains__(self, key: TrackKey) -> bool:
+        return key in self._slots
+
+    def slot_of(self, key: TrackKey) -> int | None:
+        """The person's row, without counting them as seen; None if they have none."""
+        return self._slots.get(key)
+
+    def acquire(self, key: TrackKey) -> int:
+        """The person's row; a new person gets a zeroed one, in a full bank that of whoever was longest unseen.
+
+        Counts the person as seen. For the people of one wave use `acquire_wave`: there no row changes hands.
+        """
+        slot = self._slots.pop(key, None)
+        if slot is None:
+            slot = self._free.pop() if self._free else self._evict()
+            self._clear(slot)
+        self._slots[key] = slot
+        self._observer.state_bank(len(self._slots), self.capacity)
+        return slot
+
+    def acquire_wave(self, keys: Sequence[TrackKey], rows: int | None = None) -> list[int]:
+        """The rows of the people of one wave, in order, padded with the scratch row to `rows` of them.
+
+        None of them is evicted for another. Raises `StateBankFullError` (and changes nothing) if there are more people
+        than rows in the bank, `ValueError` if a person occurs twice or `rows` is too small.
+        """
+        if len(set(keys)) != len(keys):
+            raise ValueError("a person occurs twice in one wave: a wave holds one frame a camera")
+        if rows is not None and rows < len(keys):
+            raise ValueError(f"{len(keys)} people don't fit into {rows} rows")
+        if len(keys) > self.capacity:
+            raise StateBankFullError(
+                f"{len(keys)} people in one wave, the bank holds {self.capacity}: "
+                "raise model.state_slots, or lower model.max_people"
+            )
+        for key in keys:
+            self.touch(key)
+        slots = [self.acquire(key) for key in keys]
+        return slots + [self.capacity] * ((rows or 0) - len(slots))
+
+    def touch(self, key: TrackKey) -> None:
+        """The person was seen, though they made no step: others are evicted before them. Unknown keys are ignored."""
+        slot = self._slots.pop(key, None)
+        if slot is not None:
+            self._slots[key] = slot
+
+    def release(self, key: TrackKey) -> int | None:
+        """The person's track has ended: their row is free. Returns it; None if they had none (evicted before)."""
+        slot = self._slots.pop(key, None)
+        if slot is not None:
+            self._free.append(slot)
+            self._observer.state_bank(len(self._slots), self.capacity)
+        return slot
+
+    def release_camera(self, camera: str) -> list[TrackKey]:
+        """Free the rows of all people of a camera (it is gone, or its epoch ended); returns who they were."""
+        gone = [key for key in self._slots if key.camera == camera]
+        self._free.extend(self._slots.pop(key) for key in gone)
+        if gone:
+            self._observer.state_bank(len(self._slots), self.capacity)
+        return gone
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    def steps(self, slot: int) -> int:
+        """Steps that the row's person has made."""
+        return self._steps[slot]
+
+    def last_media_us(self, slot: int) -> int | None:
+        """Media time of the person's last step; None before the first."""
+        return self._last_us[slot]
+
+    def next_step(self, slot: int, media_us: int) -> PersonStep:
+        """What the row's next step at this media time is. Changes nothing; `advance` makes it so."""
+        n = self._steps[slot]
+        last = self._last_us[slot]
+        elapsed = 0 if last is None else min(max(media_us - last, 0), MAX_STEP_US)
+        reset_a, reset_b, answer, seen = self.window.plan(n)
+        return PersonStep(n, reset_a, reset_b, answer, seen, 0 if reset_a else elapsed, 0 if reset_b else elapsed)
+
+    def advance(self, slot: int, media_us: int) -> None:
+        """The row's person has made a step at this media time."""
+        self._steps[slot] += 1
+        self._last_us[slot] = media_us
+
+    # -- the states -----------------------------------------------------------------------------------------------
+
+    def indices(self, slots: Iterable[int]) -> Tensor:
+        """Rows as an int64 tensor on the device, checked on the host, without waiting for the device.
+
+        Raises `ValueError` if a row other than scratch occurs twice (its second state would be lost) or doesn't exist.
+        """
+        rows = list(slots)
+        real = [slot for slot in rows if slot != self.capacity]
+        if len(set(real)) != len(real):
+            raise ValueError("a row occurs twice in one wave: one of its states would be lost")
+        if real and (min(real) < 0 or max(real) > self.capacity):
+            raise ValueError(f"rows must be within 0 … {self.capacity}")
+        return to_device(rows, self.device)
+
+    def gather(self, slots: Tensor) -> tuple[Tensor, Tensor]:
+        """(h, c) of these rows (int64 [n] on the device, from `indices`), each [2, layers, n, hidden]: copies."""
+        return self._h.index_select(2, slots), self._c.index_select(2, slots)
+
+    def scatter(self, slots: Tensor, h: Tensor, c: Tensor) -> None:
+        """Put back what `gather` gave, one step later: h, c [2, layers, n, hidden]."""
+        self._h.index_copy_(2, slots, h)
+        self._c.index_copy_(2, slots, c)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _evict(self) -> int:
+        key = next(iter(self._slots))
+        slot = self._slots.pop(key)
+        self.evicted_total += 1
+        self._observer.state_evicted()
+        if self._on_evict is not None:
+            self._on_evict(key)
+        return slot
+
+    def _clear(self, slot: int) -> None:
+        self._h[:, :, slot].zero_()
+        self._c[:, :, slot].zero_()
+        self._steps[slot] = 0
+        self._last_us[slot] = None
