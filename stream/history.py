@@ -1,0 +1,163 @@
+"""What was published lately, and its numbering: the memory behind `seq` and behind replay.
+
+Owns the next sequence number of every (topic, epoch) and the bodies of the latest messages, bounded by messages a topic
+and by bytes in all. Lives and dies with one publisher. One thread appends, others may read; the lock is held for
+microseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+EPOCHS_NUMBERED = 32
+"""Epochs of a topic whose numbering is kept. Only the latest can still get messages; the bound is for cameras that
+reconnect for years."""
+TOPICS_NUMBERED = 4096
+"""Topics whose numbering is kept, so that a camera that is removed and added again goes on where it was."""
+BYTES_A_MESSAGE = 320
+"""What keeping a message costs beside its body (key, links, object headers, as sys.getsizeof has them on CPython 3.11),
+so that many tiny messages can't outgrow the bound either."""
+
+
+class StaleEpochError(ValueError):
+    """A message came for an epoch that is over for so long that its numbering is gone."""
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """Of one (topic, epoch): the messages from `oldest` up to, without, `next` are held."""
+
+    oldest: int = 0
+    next: int = 0
+
+
+@dataclass(slots=True)
+class _Topic:
+    epochs: dict[int, _Numbers] = field(default_factory=dict[int, _Numbers])
+    first_epoch: int = 0
+    """Epochs below this have lost their numbering."""
+    held: deque[tuple[int, int]] = field(default_factory=deque[tuple[int, int]])
+    """(epoch, seq) of what is held, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a (topic, epoch) stands: held are the messages from `oldest_seq` up to, without, `next_seq`.
+
+    `forgotten` is true of an epoch that is over for so long that even its numbering is gone.
+    """
+
+    oldest_seq: int
+    next_seq: int
+    forgotten: bool = False
+
+
+class History:
+    """Numbers messages, and keeps the latest `messages_a_topic` of each topic in at most `total_bytes`."""
+
+    def __init__(self, messages_a_topic: int, total_bytes: int) -> None:
+        self._messages_a_topic = messages_a_topic
+        self._total_bytes = total_bytes
+        self._bytes = 0
+        self._topics: OrderedDict[str, _Topic] = OrderedDict()  # least lately published first
+        self._bodies: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()  # oldest first, over all topics
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Messages held."""
+        return len(self._bodies)
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes held, bookkeeping included."""
+        return self._bytes
+
+    def next_seq(self, topic: str, epoch: int) -> int:
+        """The number that the next message of this topic and epoch carries. For the appending thread only.
+
+        Raises `StaleEpochError` where more than `EPOCHS_NUMBERED` epochs of the topic have begun since.
+        """
+        entry = self._topics.get(topic)
+        if entry is None:
+            return 0
+        numbers = entry.epochs.get(epoch)
+        if numbers is not None:
+            return numbers.next
+        if epoch < entry.first_epoch:
+            raise StaleEpochError(f"{topic}: epoch {epoch} is long over (epoch {max(entry.epochs)} has begun)")
+        return 0
+
+    def append(self, topic: str, epoch: int, body: bytes) -> int:
+        """Keep `body` as the message numbered `next_seq(topic, epoch)`; returns how many old ones had to go.
+
+        A message larger than the whole history is numbered and not kept.
+        """
+        seq = self.next_seq(topic, epoch)
+        before = len(self._bodies) + 1
+        with self._lock:
+            entry = self._topics.get(topic)
+            if entry is None:
+                entry = self._begin_topic(topic)
+            else:
+                self._topics.move_to_end(topic)
+            numbers = entry.epochs.get(epoch)
+            if numbers is None:
+                numbers = self._begin_epoch(topic, entry, epoch)
+            numbers.next = seq + 1
+            entry.held.append((epoch, seq))
+            self._bodies[topic, epoch, seq] = body
+            self._bytes += len(body) + BYTES_A_MESSAGE
+            if len(entry.held) > self._messages_a_topic:
+                self._drop_oldest_of(topic)
+            while self._bytes > self._total_bytes:
+                self._drop_oldest_of(next(iter(self._bodies))[0])
+        return before - len(self._bodies)
+
+    def span(self, topic: str, epoch: int) -> Span:
+        """Where this topic and epoch stand; what was never published stands at 0, 0."""
+        with self._lock:
+            entry = self._topics.get(topic)
+            if entry is None:
+                return Span(0, 0)
+            numbers = entry.epochs.get(epoch)
+            if numbers is None:
+                return Span(0, 0, forgotten=epoch < entry.first_epoch)
+            return Span(numbers.oldest, numbers.next)
+
+    def read(self, topic: str, epoch: int, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        """(seq, body) of at most `limit` messages in order, from `from_seq` or, if that is gone, the oldest held."""
+        with self._lock:
+            entry = self._topics.get(topic)
+            numbers = entry.epochs.get(epoch) if entry else None
+            if numbers is None:
+                return []
+            first = max(from_seq, numbers.oldest)
+            last = min(numbers.next, first + limit)
+            return [(seq, self._bodies[topic, epoch, seq]) for seq in range(first, last)]
+
+    def _begin_topic(self, topic: str) -> _Topic:
+        entry = self._topics[topic] = _Topic()
+        if len(self._topics) > TOPICS_NUMBERED:
+            unused = next(iter(self._topics))
+            while self._topics[unused].held:
+                self._drop_oldest_of(unused)
+            del self._topics[unused]
+        return entry
+
+    def _begin_epoch(self, topic: str, entry: _Topic, epoch: int) -> _Numbers:
+        numbers = entry.epochs[epoch] = _Numbers()
+        if len(entry.epochs) > EPOCHS_NUMBERED:
+            over = min(entry.epochs)
+            while entry.epochs[over].oldest < entry.epochs[over].next:
+                self._drop_oldest_of(topic)
+            del entry.epochs[over]
+            entry.first_epoch = over + 1
+        return numbers
+
+    def _drop_oldest_of(self, topic: str) -> None:
+        entry = self._topics[topic]
+        epoch, seq = entry.held.popleft()
+        self._bytes -= len(self._bodies.pop((topic, epoch, seq))) + BYTES_A_MESSAGE
+        entry.epochs[epoch].oldest = seq + 1
