@@ -67,6 +67,7 @@ class CameraClock:
         self._previous_step_us: int | None = None
         self._start_utc_us = 0
         self._stamped: dict[Clock, tuple[int, int]] = {}
+        """For each clock used in this epoch, the last frame's (elapsed µs, capture µs)."""
 
     def stamp(
         self, pts_us: int | None, arrival_ns: int, utc_us: int, sender_utc_us: int | None = None
@@ -81,7 +82,7 @@ class CameraClock:
         """
         if not self._started:
             self._start(pts_us, arrival_ns, utc_us)
-            return self._capture(0, utc_us, sender_utc_us)
+            return self._capture(utc_us, sender_utc_us)
         arrived_us = max(0, arrival_ns - self._arrival_ns) // 1000
         if pts_us is None:
             step_us = arrived_us
@@ -98,7 +99,7 @@ class CameraClock:
         self._media_us += step_us
         self._previous_step_us = step_us
         self._arrival_ns = max(arrival_ns, self._arrival_ns)
-        return self._capture(self._media_us, utc_us, sender_utc_us)
+        return self._capture(utc_us, sender_utc_us)
 
     def _start(self, pts_us: int | None, arrival_ns: int, utc_us: int) -> None:
         self._started = True
@@ -117,7 +118,8 @@ class CameraClock:
             return arrived_us
         return max(arrived_us, step_us if self._previous_step_us is None else self._previous_step_us)
 
-    def _capture(self, media_us: int, utc_us: int, sender_utc_us: int | None) -> Stamp:
+    def _capture(self, utc_us: int, sender_utc_us: int | None) -> Stamp:
+        media_us = self._media_us
         if not self._live:
             return self._stamp("media", media_us, self._start_utc_us + media_us)
         if sender_utc_us is not None:
@@ -126,15 +128,16 @@ class CameraClock:
         if self._sender_heard:
             last_media_us, last_capture_us = self._stamped["rtcp"]
             return self._stamp("rtcp", media_us, last_capture_us + media_us - last_media_us)
-        return self._stamp("arrival", media_us, utc_us)
+        # After a stall pictures arrive in a burst: these go by arrival, not by their media times.
+        return self._stamp("arrival", self._arrival_ns // 1000, utc_us)
 
-    def _stamp(self, clock: Clock, media_us: int, capture_us: int) -> Stamp:
+    def _stamp(self, clock: Clock, elapsed_us: int, capture_us: int) -> Stamp:
         """Never back: a clock that was set back goes on at half speed until the time catches up with it."""
         if clock in self._stamped:
-            last_media_us, last_capture_us = self._stamped[clock]
-            capture_us = max(capture_us, last_capture_us + (media_us - last_media_us) // 2)
+            last_elapsed_us, last_capture_us = self._stamped[clock]
+            capture_us = max(capture_us, last_capture_us + (elapsed_us - last_elapsed_us) // 2)
         elif clock in self._last_capture_us:
             capture_us = max(capture_us, self._last_capture_us[clock])
-        self._stamped[clock] = (media_us, capture_us)
+        self._stamped[clock] = (elapsed_us, capture_us)
         self._last_capture_us[clock] = capture_us
-        return Stamp(media_us, capture_us, clock)
+        return Stamp(self._media_us, capture_us, clock)
