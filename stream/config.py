@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -207,10 +207,8 @@ class HttpConfig(Section):
         return value
 
 
-class Config(BaseSettings):
+class Config(Section):
     """All of it."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="PARTSTREAM_", env_nested_delimiter="__")
 
     cameras: list[CameraConfig] = Field(default_factory=list[CameraConfig])
     model: ModelConfig = Field(default_factory=ModelConfig)  # pyright: ignore[reportArgumentType]
@@ -220,21 +218,7 @@ class Config(BaseSettings):
     publish: PublishConfig = Field(default_factory=PublishConfig)  # pyright: ignore[reportArgumentType]
     http: HttpConfig = Field(default_factory=HttpConfig)  # pyright: ignore[reportArgumentType]
     once: bool = Field(False, description="Stop when every source has ended (files) instead of waiting for more.")
-    results: Annotated[Path | None, Field(description="Also write every result, event and status as JSON lines.")] = (
-        None
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment overrides the file; the command line's values are applied over both by `load`."""
-        return (env_settings, init_settings)
+    results: Annotated[Path | None, Field(description="Also write every result as a JSON line.")] = None
 
     @model_validator(mode="after")
     def _camera_ids_are_unique(self) -> Config:
@@ -246,37 +230,53 @@ class Config(BaseSettings):
         return self
 
 
+class _Environment(Config, BaseSettings):
+    """Knows which `PARTSTREAM_…` variables mean which field."""
+
+    model_config = SettingsConfigDict(env_prefix="PARTSTREAM_", env_nested_delimiter="__")
+
+
 def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Config:
     """Read the YAML file (if any), lay the environment over it and `overrides` (nested, like the file) over both.
 
     Raises `ConfigError` with every fault named by file and field; values are never quoted, they may be secret.
     """
-    content: dict[str, Any] = {}
-    where = str(path) if path else "the command line"
-    if path is not None:
-        try:
-            read = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f", line {mark.line + 1}" if mark else ""
-            raise ConfigError(f"{path}{line}: not valid YAML") from None
-        if read is not None and not isinstance(read, dict):
-            raise ConfigError(f"{path}: must be a mapping of settings, for example `cameras: [...]`")
-        content = read or {}
+    layers = [_read(path) if path is not None else {}, _read_environment(), overrides or {}]
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
     try:
-        from_file_and_environment = Config(**content)
-        if not overrides:
-            return from_file_and_environment
-        merged = _merge(from_file_and_environment.model_dump(), overrides)
         return Config.model_validate(merged)
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(step) for step in fault['loc']) or 'configuration'}: {fault['msg']}"
             for fault in error.errors(include_url=False, include_input=False)
         )
-        raise ConfigError(f"{where}: {faults}") from None
+        raise ConfigError(f"{path or 'configuration'}: {faults}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(f"{path}{f', line {mark.line + 1}' if mark else ''}: not valid YAML") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: must be a mapping of settings, for example `cameras: [...]`")
+    return content
+
+
+def _read_environment() -> dict[str, Any]:
+    try:
+        return EnvSettingsSource(_Environment)()
+    except SettingsError as error:
+        raise ConfigError(f"environment: {error}; lists are given as JSON") from None
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

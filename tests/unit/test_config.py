@@ -1,0 +1,120 @@
+"""The configuration: defaults, files, environment; every fault names its field; secrets never show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from run_stream import parse_source
+from stream.config import CameraConfig, Config, ConfigError, SourceAddress, load, redact
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "partstream.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_gives_cameras_and_settings(tmp_path: Path) -> None:
+    config = load(written(tmp_path, "cameras:\n  - {id: door, source: 'rtsp://h/x'}\nbatch: {max_frames: 3}\n"))
+    assert [camera.id for camera in config.cameras] == ["door"]
+    assert config.batch.max_frames == 3
+
+
+def test_the_environment_goes_over_the_file_and_the_command_line_over_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "batch: {max_frames: 3, max_wait_ms: 4}\n")
+    monkeypatch.setenv("PARTSTREAM_BATCH__MAX_FRAMES", "5")
+    assert load(path).batch.max_frames == 5
+    assert load(path, {"batch": {"max_frames": 7}}).batch.max_frames == 7
+    assert load(path, {"batch": {"max_frames": 7}}).batch.max_wait_ms == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("modle: 1\n", "modle"),
+        ("cameras:\n  - {id: Door, source: x}\n", "cameras.0.id"),
+        ("cameras:\n  - {id: door}\n", "cameras.0.source"),
+        ("cameras:\n  - {id: a, source: x}\n  - {id: a, source: y}\n", "'a' is used twice"),
+        ("batch: {max_frames: 0}\n", "batch.max_frames"),
+        ("http: {bind: nowhere}\n", "http.bind"),
+        ("- a\n- b\n", "must be a mapping"),
+        ("a: [1\n", "line 2: not valid YAML"),
+    ],
+)
+def test_a_fault_names_the_file_and_the_field(tmp_path: Path, text: str, named: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert named in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.yaml: can't be read"):
+        load(tmp_path / "absent.yaml")
+
+
+def test_an_address_shows_no_secret_and_gives_it_to_the_one_who_opens_it() -> None:
+    address = SourceAddress("rtsp://admin:hunter2@10.0.0.7:554/stream?token=s3cret#frag")
+    config = CameraConfig(id="door", source=address)
+    shown = f"{address} {address!r} {config} {config.model_dump()} {Config(cameras=[config]).model_dump_json()}"
+    for secret in ("admin", "hunter2", "s3cret", "frag"):
+        assert secret not in shown
+    assert address.reveal() == "rtsp://admin:hunter2@10.0.0.7:554/stream?token=s3cret#frag"
+    assert "10.0.0.7:554/stream" in shown
+
+
+def test_a_secret_in_a_faulty_configuration_is_not_quoted(tmp_path: Path) -> None:
+    path = written(tmp_path, "cameras:\n  - {id: Door, source: 'rtsp://u:hunter2@h/x', transpor: tcp}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", ["rtsp://u:p@[::1/x", "rtsp://u:p@h:notaport/x", "rtsp://u:p@ss@h/x"])
+def test_odd_addresses_are_redacted_too(odd: str) -> None:
+    assert "u:p" not in redact(odd)
+    assert "ss@" not in redact(odd)
+
+
+def test_command_line_options_keep_the_secret_of_an_address_in_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "cameras:\n  - {id: door, source: 'rtsp://u:hunter2@h/x'}\n")
+    assert load(path, {"once": True}).cameras[0].source.reveal() == "rtsp://u:hunter2@h/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("rtsp://h/x?a=b", "cam2", "rtsp://h/x?a=b"),
+        ("door=rtsp://h/x?a=b", "door", "rtsp://h/x?a=b"),
+        ("clip.mp4", "cam2", "clip.mp4"),
+        ("yard=clip.mp4", "yard", "clip.mp4"),
+    ],
+)
+def test_a_source_argument_may_carry_a_name(text: str, name: str, address: str) -> None:
+    parsed = parse_source(text, 2)
+    assert (parsed["id"], parsed["source"].reveal()) == (name, address)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("rtsp://h/x", "rtsp"),
+        ("RTSPS://h/x", "rtsp"),
+        ("a/b.mp4", "file"),
+        ("device:/dev/video0", "device"),
+        ("pattern:", "pattern"),
+    ],
+)
+def test_an_address_tells_its_kind(address: str, kind: str) -> None:
+    assert SourceAddress(address).kind == kind
+
+
+def test_the_schema_of_the_configuration_can_be_printed() -> None:
+    schema = Config.model_json_schema()
+    assert schema["properties"]["cameras"]["type"] == "array"
+    assert schema["additionalProperties"] is False
