@@ -1,0 +1,74 @@
+"""From what the model says of a frame to the message that goes out. Pure."""
+
+from __future__ import annotations
+
+from ring_buffers.frame_ring import FrameMeta
+from stages.types import FrameAnalysis, PersonAnalysis
+from stream import results
+
+
+def frame_message(meta: FrameMeta, analysis: FrameAnalysis, model: results.ModelRef) -> results.Frame:
+    """The result of one frame; the publisher fills in run, number and time.
+
+    Scores are rounded to 4 digits and boxes to a tenth of a pixel: more is noise.
+    """
+    return results.Frame(
+        run="",
+        seq=0,
+        camera=meta.camera,
+        epoch=meta.epoch,
+        frame=meta.frame,
+        capture_us=meta.capture_us,
+        clock=meta.clock,
+        media_time_us=meta.media_us,
+        published_us=0,
+        size=meta.size,
+        model=model,
+        people=[_person(person, meta) for person in analysis.people],
+        objects=[
+            results.DetectedObject(found.label, rounded_box(found.box), round(found.score, 4))
+            for found in analysis.objects
+        ],
+    )
+
+
+def rounded_box(box: tuple[float, float, float, float]) -> results.Box:
+    """A box as published: x1, y1, x2, y2 in pixels of the epoch's first picture size."""
+    x1, y1, x2, y2 = box
+    return (round(float(x1), 1), round(float(y1), 1), round(float(x2), 1), round(float(y2), 1))
+
+
+def capture_time_of(meta: FrameMeta, media_us: int) -> int:
+    """UTC µs of an earlier media time of the same epoch, counted back from this frame's capture time.
+
+    Elapsed time comes from media time alone, so that a clock that is corrected meanwhile doesn't stretch it.
+    """
+    return meta.capture_us - (meta.media_us - media_us)
+
+
+def _person(person: PersonAnalysis, meta: FrameMeta) -> results.Person:
+    action = person.action
+    return results.Person(
+        track=person.track,
+        box=rounded_box(person.box),
+        score=round(person.score, 4),
+        action=None
+        if action is None
+        else results.Action(
+            label=action.label,
+            score=round(action.score, 4),
+            since_us=capture_time_of(meta, action.since_media_us),
+            top=[(label, round(score, 4)) for label, score in action.top],
+        ),
+        parts=[
+            results.Part(
+                part=part.part,
+                box=rounded_box(part.box),
+                score=round(part.score, 4),
+                relevance=round(part.relevance, 4),
+                states=[(state, round(score, 4)) for state, score in part.states],
+            )
+            for part in person.parts
+        ],
+        detected=person.detected,
+    )

@@ -1,0 +1,39 @@
+"""A feed never makes its writer wait and never grows: a slow reader loses the oldest messages and is told how many."""
+
+from __future__ import annotations
+
+import asyncio
+
+from stream.feed import Feed
+
+
+async def test_messages_come_out_in_order_and_iteration_ends_after_close() -> None:
+    feed: Feed[int] = Feed(8)
+    for number in range(5):
+        feed.put(number)
+    feed.close()
+    assert [number async for number in feed] == [0, 1, 2, 3, 4]
+
+
+async def test_a_slow_reader_misses_the_oldest_and_is_told_how_many() -> None:
+    feed: Feed[int] = Feed(3)
+    for number in range(10):
+        feed.put(number)
+    feed.close()
+    assert [number async for number in feed] == [7, 8, 9]
+    assert feed.missed == 7
+
+
+async def test_a_waiting_reader_wakes_for_a_message() -> None:
+    feed: Feed[int] = Feed(3)
+    reader = asyncio.ensure_future(anext(feed))
+    await asyncio.sleep(0)
+    feed.put(1)
+    assert await asyncio.wait_for(reader, 1) == 1
+
+
+async def test_nothing_is_added_after_close() -> None:
+    feed: Feed[int] = Feed(3)
+    feed.close()
+    feed.put(1)
+    assert [number async for number in feed] == []
