@@ -1,0 +1,55 @@
+# `make demo` and `make test` do all their own set-up; nothing else is needed by hand.
+SHELL := bash
+VENV ?= .venv
+PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3,$(if $(shell $(v) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo ok),$(v))))
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench soak train docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    see actions recognised on real footage that arrives over RTSP"
+	@echo "make test    lint, then every test (about 10 minutes)"
+	@echo "make lint    ruff, pyright, import-linter"
+	@echo "make bench   measure against a bare loop and against peers"
+	@echo "make soak    the long runs: memory over an hour's worth of frames"
+	@echo "make train   train the default checkpoint anew"
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "partstream needs Python 3.11 or newer, and none was found" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Python packages into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
+	@$(BIN)/python -m pip install --quiet --progress-bar on --editable ".[train,dev]"
+	@touch $@
+
+demo: $(READY)
+	@deploy/system-packages.sh demo
+	@$(BIN)/python run_stream.py demo
+
+test: $(READY) lint
+	@deploy/system-packages.sh test
+	@$(BIN)/python run_stream.py weights fetch
+	@$(BIN)/python -m pytest -m "not soak"
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+bench: $(READY)
+	@deploy/system-packages.sh demo
+	@$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	@$(BIN)/python run_stream.py bench engine
+
+soak: $(READY)
+	@deploy/system-packages.sh test
+	@$(BIN)/python -m pytest -m soak -s
+
+train: $(READY)
+	@$(BIN)/python run_stream.py train --profile edge
+
+clean:
+	rm -rf build dist demo_out *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
