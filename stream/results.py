@@ -154,6 +154,20 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
 
 Message = Frame | Event | Status | Stats
 
+_from_json = msgspec.json.Decoder(Message)
+_from_msgpack = msgspec.msgpack.Decoder(Message)
+
+
+def decode(body: bytes) -> Message:
+    """A message from its body, JSON or MessagePack as the first byte tells; unknown fields are ignored.
+
+    Raises `msgspec.DecodeError` (or its subclass `msgspec.ValidationError`) where the body isn't a version 1 message.
+    """
+    try:
+        return _from_json.decode(body) if body[:1] == b"{" else _from_msgpack.decode(body)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"text that isn't UTF-8: {error.reason}") from None
+
 
 def topic(kind: Literal["results", "events", "status"], camera: str) -> str:
     """The topic of a camera's messages. It ends in a slash, so that subscribing to it as a prefix is exact."""

@@ -1,0 +1,80 @@
+"""Which messages of a topic were missed: bookkeeping over (run, topic, epoch, seq), without a socket.
+
+Lives with one subscription. Messages come in order from ZeroMQ, some missing, the last of a topic now and then twice.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+TOPICS_FOLLOWED = 4096
+"""Topics remembered; the one unheard of for longest is forgotten first."""
+EPOCHS_FOLLOWED = 8
+"""Epochs of a topic remembered. A late message of an epoch older than these counts as seen."""
+EPOCHS_SKIPPED = 64
+"""Whole epochs between two messages that are looked for; older ones aren't."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Messages that may be missing: from `first_seq` up to, without, `end_seq`.
+
+    `end_seq` is None for the end of an epoch: a later one began, and how long this one went on isn't known.
+    """
+
+    topic: str
+    run: str
+    epoch: int
+    first_seq: int
+    end_seq: int | None
+
+
+class Sequences:
+    """Follows the numbering of every topic, and says what is new, what is a duplicate and what is missing."""
+
+    def __init__(self) -> None:
+        self._topics: OrderedDict[str, tuple[str, dict[int, int]]] = OrderedDict()  # run, epoch → next seq
+
+    def __len__(self) -> int:
+        """Topics followed."""
+        return len(self._topics)
+
+    def seen(self, topic: str, run: str, epoch: int, seq: int) -> list[Hole] | None:
+        """Take note of a message. None: a duplicate, to be discarded. Else the holes before it, in order.
+
+        The first message of a topic, or of a new `run` of the engine, starts anew and has no hole before it.
+        """
+        followed = self._topics.get(topic)
+        if followed is None or followed[0] != run:
+            self._topics[topic] = (run, {epoch: seq + 1})
+            self._topics.move_to_end(topic)
+            if len(self._topics) > TOPICS_FOLLOWED:
+                self._topics.popitem(last=False)
+            return []
+        self._topics.move_to_end(topic)
+        due = followed[1]
+        if epoch in due:
+            expected = due[epoch]
+            if seq < expected:
+                return None
+            due[epoch] = seq + 1
+            return [Hole(topic, run, epoch, expected, seq)] if seq > expected else []
+        newest = max(due)
+        if epoch < newest:
+            return None  # the epoch was over before this subscription began, or its messages were looked for already
+        holes = [Hole(topic, run, newest, due[newest], None)]
+        skipped = range(max(newest + 1, epoch - EPOCHS_SKIPPED), epoch)
+        holes += [Hole(topic, run, between, 0, None) for between in skipped]
+        if seq > 0:
+            holes.append(Hole(topic, run, epoch, 0, seq))
+        due[epoch] = seq + 1
+        while len(due) > EPOCHS_FOLLOWED:
+            del due[min(due)]
+        return holes
+
+    def recovered(self, hole: Hole, seq: int) -> None:
+        """The message `seq` of this hole was got by replay: should it come again, it is a duplicate."""
+        run, due = self._topics.get(hole.topic, ("", {}))
+        if run == hole.run:
+            due[hole.epoch] = max(due.get(hole.epoch, 0), seq + 1)

@@ -1,0 +1,118 @@
+"""The history's numbering and bounds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream import history
+from stream.history import BYTES_A_MESSAGE, History, StaleEpochError
+
+TOPIC = "results/v1/lobby/"
+
+
+def filled(count: int, messages_a_topic: int = 1000, total_bytes: int = 1 << 30) -> History:
+    kept = History(messages_a_topic, total_bytes)
+    for number in range(count):
+        kept.append(TOPIC, 1, b"%d" % number)
+    return kept
+
+
+def test_messages_are_numbered_from_0_without_gaps_for_each_topic_and_epoch() -> None:
+    kept = History(10, 1 << 20)
+    numbers = []
+    for name, epoch in [("a/", 1), ("a/", 1), ("b/", 1), ("a/", 2), ("a/", 2), ("a/", 1), ("b/", 1)]:
+        numbers.append((name, epoch, kept.next_seq(name, epoch)))
+        kept.append(name, epoch, b"")
+    assert numbers == [("a/", 1, 0), ("a/", 1, 1), ("b/", 1, 0), ("a/", 2, 0), ("a/", 2, 1), ("a/", 1, 2), ("b/", 1, 1)]
+
+
+def test_a_full_topic_loses_its_oldest_message_and_says_so() -> None:
+    kept = History(3, 1 << 20)
+    assert [kept.append(TOPIC, 1, b"%d" % number) for number in range(5)] == [0, 0, 0, 1, 1]
+    assert kept.read(TOPIC, 1, 0, 10) == [(2, b"2"), (3, b"3"), (4, b"4")]
+    assert (kept.span(TOPIC, 1).oldest_seq, kept.span(TOPIC, 1).next_seq) == (2, 5)
+
+
+def test_the_byte_bound_drops_the_oldest_of_all_topics_first() -> None:
+    kept = History(1000, 3 * (BYTES_A_MESSAGE + 100))
+    kept.append("a/", 1, bytes(100))
+    kept.append("b/", 1, bytes(100))
+    kept.append("a/", 1, bytes(100))
+    assert kept.append("b/", 1, bytes(100)) == 1
+    assert kept.span("a/", 1).oldest_seq == 1
+    assert kept.span("b/", 1).oldest_seq == 0
+    assert kept.append("b/", 1, bytes(100 + BYTES_A_MESSAGE + 100)) == 2  # two small ones for one of their size
+    assert kept.span("b/", 1).oldest_seq == 1
+
+
+def test_a_message_larger_than_all_history_is_numbered_and_not_kept() -> None:
+    kept = History(10, 4096)
+    kept.append(TOPIC, 1, b"small")
+    assert kept.append(TOPIC, 1, bytes(5000)) == 2
+    assert len(kept) == 0
+    assert kept.bytes_held == 0
+    assert kept.next_seq(TOPIC, 1) == 2
+    assert kept.span(TOPIC, 1).oldest_seq == 2
+
+
+def test_reading_starts_with_the_oldest_held_and_ends_at_the_limit() -> None:
+    kept = filled(100, messages_a_topic=50)
+    assert [seq for seq, _ in kept.read(TOPIC, 1, 0, 3)] == [50, 51, 52]
+    assert [seq for seq, _ in kept.read(TOPIC, 1, 98, 10)] == [98, 99]
+    assert kept.read(TOPIC, 1, 100, 10) == []
+    assert kept.read(TOPIC, 2, 0, 10) == []
+    assert kept.read("other/", 1, 0, 10) == []
+
+
+def test_an_epoch_long_over_is_forgotten_with_all_that_was_held_of_it() -> None:
+    kept = History(1000, 1 << 20)
+    for epoch in range(1, history.EPOCHS_NUMBERED + 2):
+        kept.append(TOPIC, epoch, b"x")
+    assert len(kept) == history.EPOCHS_NUMBERED
+    assert kept.span(TOPIC, 1).forgotten
+    assert not kept.span(TOPIC, 2).forgotten
+    assert not kept.span(TOPIC, 1000).forgotten  # not begun
+    with pytest.raises(StaleEpochError, match="epoch 1 is long over"):
+        kept.append(TOPIC, 1, b"late")
+    assert len(kept) == history.EPOCHS_NUMBERED
+
+
+def test_numbering_of_topics_is_bounded_and_the_unused_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "TOPICS_NUMBERED", 2)
+    kept = History(10, 1 << 20)
+    for name in ["a/", "b/", "a/", "c/"]:
+        kept.append(name, 1, b"x")
+    assert [kept.next_seq(name, 1) for name in ("a/", "b/", "c/")] == [2, 0, 1]
+    assert len(kept) == 3
+
+
+appended = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3), st.integers(0, 900)), max_size=120)
+
+
+@given(appended, st.integers(1, 12), st.integers(1000, 20_000))
+def test_whatever_is_published_history_is_bounded_contiguous_exact_and_accounted_for(
+    messages: list[tuple[str, int, int]], messages_a_topic: int, total_bytes: int
+) -> None:
+    kept = History(messages_a_topic, total_bytes)
+    published: dict[tuple[str, int], list[bytes]] = {}
+    evicted = 0
+    for number, (name, epoch, size) in enumerate(messages):
+        body = b"%d " % number + bytes(size)
+        so_far = published.setdefault((name, epoch), [])
+        assert kept.next_seq(name, epoch) == len(so_far)
+        so_far.append(body)
+        evicted += kept.append(name, epoch, body)
+        assert kept.bytes_held <= total_bytes
+    assert len(kept) == len(messages) - evicted
+    held = 0
+    for (name, epoch), bodies in published.items():
+        span = kept.span(name, epoch)
+        assert span.next_seq == len(bodies)
+        expected = list(enumerate(bodies))[span.oldest_seq :]
+        assert kept.read(name, epoch, 0, 1000) == expected
+        held += sum(len(body) + BYTES_A_MESSAGE for _, body in expected)
+    assert held == kept.bytes_held
+    for letter in "abc":
+        assert sum(len(kept.read(letter, epoch, 0, 1000)) for epoch in (1, 2, 3)) <= messages_a_topic

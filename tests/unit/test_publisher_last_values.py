@@ -1,0 +1,116 @@
+"""Which last values are sent again, and when."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.last_value import RESEND_INTERVAL_S, LastValues
+
+
+def two_cameras() -> LastValues:
+    values = LastValues()
+    for name in (b"results/v1/a/", b"status/v1/a/", b"results/v1/b/"):
+        values.published(name, b"last of " + name)
+    return values
+
+
+def test_a_late_joiner_gets_the_last_value_of_every_topic_beneath_its_prefix() -> None:
+    values = two_cameras()
+    values.subscribed(b"results/v1/", 10.0)
+    assert dict(values.take_due(10.0, 100)) == {
+        b"results/v1/a/": b"last of results/v1/a/",
+        b"results/v1/b/": b"last of results/v1/b/",
+    }
+    assert values.next_due() is None
+
+
+def test_a_second_joiner_within_a_second_gets_it_later_not_never() -> None:
+    values = two_cameras()
+    values.subscribed(b"status/", 10.0)
+    values.take_due(10.0, 100)
+    values.subscribed(b"status/", 10.25)
+    assert values.take_due(10.25, 100) == []
+    assert values.next_due() == 10.0 + RESEND_INTERVAL_S
+    assert [name for name, _ in values.take_due(11.0, 100)] == [b"status/v1/a/"]
+
+
+def test_a_message_published_meanwhile_settles_what_was_owed() -> None:
+    values = two_cameras()
+    values.subscribed(b"results/v1/a/", 10.0)
+    values.published(b"results/v1/a/", b"newer")
+    assert values.take_due(10.0, 100) == []
+
+
+def test_a_camera_that_is_gone_is_sent_to_nobody() -> None:
+    values = two_cameras()
+    values.subscribed(b"", 10.0)
+    values.forget({b"results/v1/a/", b"status/v1/a/", b"never/seen/"})
+    assert [name for name, _ in values.take_due(10.0, 100)] == [b"results/v1/b/"]
+    assert len(values) == 1
+
+
+def test_many_last_values_are_taken_in_bites() -> None:
+    values = two_cameras()
+    values.subscribed(b"", 10.0)
+    assert len(values.take_due(10.0, 2)) == 2
+    assert values.next_due() == 10.0
+    assert len(values.take_due(10.0, 2)) == 1
+
+
+topics = st.sampled_from([b"a/", b"a/b/", b"ab/", b"c/"])
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("publish"), topics),
+        st.tuples(st.just("subscribe"), st.sampled_from([b"", b"a", b"a/", b"ab/", b"z", b"a/b/c"])),
+        st.tuples(st.just("wait"), st.floats(0.01, 1.5)),
+        st.tuples(st.just("forget"), topics),
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+def test_every_subscriber_gets_every_last_value_within_a_second_and_no_topic_is_resent_more_often(
+    actions: list[tuple[str, object]],
+) -> None:
+    values = LastValues()
+    last: dict[bytes, bytes] = {}
+    now = 100.0
+    owed: dict[bytes, float] = {}  # topic → since when a subscriber waits for it
+    resent: dict[bytes, float] = {}
+
+    def send_due() -> None:
+        for name, body in values.take_due(now, 100):
+            assert body == last[name]
+            assert name not in resent or now - resent[name] >= RESEND_INTERVAL_S - 1e-9
+            resent[name] = now
+            owed.pop(name, None)
+        for since in owed.values():
+            assert now - since < RESEND_INTERVAL_S + 1e-9
+
+    for number, (what, value) in enumerate(actions):
+        if what == "publish":
+            assert isinstance(value, bytes)
+            last[value] = b"%d" % number
+            values.published(value, last[value])
+            owed.pop(value, None)
+        elif what == "subscribe":
+            assert isinstance(value, bytes)
+            values.subscribed(value, now)
+            for name in last:
+                if name.startswith(value):
+                    owed.setdefault(name, now)
+            send_due()
+        elif what == "forget":
+            assert isinstance(value, bytes)
+            values.forget({value})
+            for known in (last, owed, resent):
+                known.pop(value, None)
+        else:
+            assert isinstance(value, float)
+            until = now + value
+            while (due := values.next_due()) is not None and due <= until:
+                now = max(now, due)
+                send_due()
+            now = until
