@@ -16,91 +16,25 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from ring_buffers.frames import Clock, DropReason, FrameMeta, Lease, Policy, RingCounts, SlotFormat, WriteSlot
 from telemetry.observer import Observer
 
-Clock = Literal["rtcp", "arrival", "media"]
-Policy = Literal["latest", "every"]
-DropReason = Literal["overwritten", "all_leased", "stale", "rate_limited", "epoch_ended", "stage_error", "shutdown"]
-
-
-@dataclass(frozen=True, slots=True)
-class SlotFormat:
-    """The memory layout of a camera's pictures.
-
-    `planes`: the decoder's own 8-bit YUV 4:2:0 planes without padding, one flat array: Y, then U, then V.
-    `rgb24`: array `[height, width, 3]`; the picture fills the top-left `content` (width, height) at the source's
-    aspect, the rest is black.
-    """
-
-    pixels: Literal["planes", "rgb24"]
-    size: tuple[int, int]
-    content: tuple[int, int]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the uint8 array of one slot."""
-        width, height = self.size
-        if self.pixels == "rgb24":
-            return (height, width, 3)
-        return (width * height + 2 * ((width + 1) // 2) * ((height + 1) // 2),)
-
-
-@dataclass(frozen=True, slots=True)
-class FrameMeta:
-    """What is known of one decoded frame besides its pixels."""
-
-    camera: str
-    epoch: int
-    frame: int
-    """Decoded frames of this epoch before this one (dropped ones counted)."""
-    media_us: int
-    """Media time since the epoch's first frame, µs; never goes backwards within an epoch."""
-    capture_us: int
-    """UTC µs."""
-    clock: Clock
-    """Where `capture_us` comes from."""
-    arrival_ns: int
-    """Monotonic instant when the transport had the access unit complete."""
-    ready_ns: int
-    """Monotonic instant when the slot was filled."""
-    size: tuple[int, int]
-    """(width, height) of the epoch's first picture: boxes are given in its pixels."""
-    format: SlotFormat
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lease:
-    """One frame lent to the reader: `picture` is the slot's own memory (uint8), valid until the lease is released."""
-
-    meta: FrameMeta
-    picture: np.ndarray
-    slot: int
-    generation: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WriteSlot:
-    """One slot lent to the writer: fill `picture` (uint8, the epoch's format), then commit or abandon it."""
-
-    picture: np.ndarray
-    slot: int
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class RingCounts:
-    """One consistent look at a ring: decoded = processed + sum of dropped + ready + leased."""
-
-    decoded: int
-    processed: int
-    dropped: dict[str, int]
-    ready: int
-    leased: int
+__all__ = [
+    "Clock",
+    "DropReason",
+    "FrameMeta",
+    "FrameRing",
+    "Lease",
+    "Policy",
+    "RingCounts",
+    "RingMisuseError",
+    "SlotFormat",
+    "WriteSlot",
+]
 
 
 class RingMisuseError(RuntimeError):
@@ -126,13 +60,16 @@ class FrameRing:
     ) -> None:
         if slots < 1:
             raise ValueError(f"camera {camera}: a frame ring needs at least one slot, not {slots}")
+        if pinned and not _cuda_is_available():
+            raise ValueError(f"camera {camera}: page-locked memory needs a CUDA device, and none is available")
         self.camera = camera
         self.slots = slots
         self.policy: Policy = policy
         self._on_ready = on_ready
         self._observer = observer or Observer()
         self._pinned = pinned
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         # Written by the writer only, at times when the slot is its own.
         self._memory: list[np.ndarray | None] = [None] * slots
         self._formats: list[SlotFormat | None] = [None] * slots
@@ -162,7 +99,7 @@ class FrameRing:
         released and written again, so the ring never holds more than `slots` pictures.
         """
         dropped = 0
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return
             if self._writer_finished:
@@ -194,7 +131,7 @@ class FrameRing:
         overwritten = False
         refused: DropReason | None = None
         taken: WriteSlot | None = None
-        with self._changed:
+        with self._lock:
             format = self._format
             if format is None and not self._closed:
                 raise RingMisuseError(f"camera {self.camera}: a picture came before the first epoch began")
@@ -233,7 +170,7 @@ class FrameRing:
 
         If the ring was closed meanwhile the frame is dropped (`shutdown`).
         """
-        with self._changed:
+        with self._lock:
             self._end_write(slot)
             if meta.camera != self.camera or meta.epoch != self._epoch:
                 self._free.append(slot.slot)
@@ -253,7 +190,7 @@ class FrameRing:
 
     def abandon(self, slot: WriteSlot, reason: DropReason | None = None) -> None:
         """The picture wasn't written. With a `reason` it counts as decoded and dropped, with None as never decoded."""
-        with self._changed:
+        with self._lock:
             self._end_write(slot)
             self._free.append(slot.slot)
             if reason is not None:
@@ -264,7 +201,7 @@ class FrameRing:
 
     def drop_decoded(self, reason: DropReason) -> None:
         """A frame was decoded and is not wanted (`rate_limited`, …): counts it as decoded and dropped."""
-        with self._changed:
+        with self._lock:
             self._decoded += 1
             self._count_drop(reason)
         self._report(decoded=True, dropped=1, reason=reason)
@@ -276,7 +213,7 @@ class FrameRing:
 
     def finish(self) -> None:
         """The stream is over: no further picture will come. An event, seen by the reader once it has taken the rest."""
-        with self._changed:
+        with self._lock:
             if self._writer_finished:
                 return
             self._writer_finished = True
@@ -289,12 +226,12 @@ class FrameRing:
 
     def peek(self) -> FrameMeta | None:
         """What the oldest ready frame is; None if none is ready."""
-        with self._changed:
+        with self._lock:
             return self._ready[0][1] if self._ready else None
 
     def lease(self, epoch: int | None = None) -> Lease | None:
         """Take the oldest ready frame (with `epoch`: only if it is of that epoch); None if there is none."""
-        with self._changed:
+        with self._lock:
             if not self._ready or (epoch is not None and self._ready[0][1].epoch != epoch):
                 return None
             slot, meta = self._ready.popleft()
@@ -310,7 +247,7 @@ class FrameRing:
 
         Raises `RingMisuseError` for a lease of another ring and for one that was released before.
         """
-        with self._changed:
+        with self._lock:
             if self._leases.get(lease.slot) is not lease:
                 raise RingMisuseError(
                     f"camera {self.camera}: frame {lease.meta.frame} of {lease.meta.camera}, epoch {lease.meta.epoch}, "
@@ -334,7 +271,7 @@ class FrameRing:
         if self.policy == "every":
             return 0
         dropped = 0
-        with self._changed:
+        with self._lock:
             while self._ready and now_ns - self._ready[0][1].arrival_ns > budget_ns:
                 self._free.append(self._ready.popleft()[0])
                 dropped += 1
@@ -348,7 +285,7 @@ class FrameRing:
 
     def close(self) -> None:
         """No more frames in or out: drops what is ready (`shutdown`), wakes whoever waits. May be called again."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True
@@ -359,7 +296,7 @@ class FrameRing:
 
     def counts(self) -> RingCounts:
         """Every frame of the ring's life, accounted for."""
-        with self._changed:
+        with self._lock:
             return RingCounts(self._decoded, self._processed, dict(self._dropped), len(self._ready), len(self._leases))
 
     @property
@@ -375,7 +312,7 @@ class FrameRing:
     @property
     def dropped(self) -> dict[str, int]:
         """Frames dropped, by reason."""
-        with self._changed:
+        with self._lock:
             return dict(self._dropped)
 
     @property
@@ -406,7 +343,7 @@ class FrameRing:
     @property
     def finished(self) -> bool:
         """The writer has finished and nothing is ready or leased: the ring has done its work."""
-        with self._changed:
+        with self._lock:
             return self._is_finished()
 
     @property
@@ -427,7 +364,7 @@ class FrameRing:
         if self._formats[taken.slot] == format:
             return taken
         picture = self._prepare(taken.slot, format)
-        with self._changed:
+        with self._lock:
             self._writing = WriteSlot(picture, taken.slot, taken.generation)
             return self._writing
 
@@ -445,7 +382,7 @@ class FrameRing:
     def _allocate(self, shape: tuple[int, ...]) -> np.ndarray:
         if not self._pinned:
             return np.zeros(shape, np.uint8)
-        import torch  # only where CUDA is asked for: a ring without it needs no torch
+        import torch
 
         # The array keeps the tensor, and with it the page-locked memory, alive.
         return torch.zeros(shape, dtype=torch.uint8, pin_memory=True).numpy()
@@ -483,6 +420,12 @@ class FrameRing:
         if ready:
             # Read now, not when the lock was held: two threads may report in either order.
             self._observer.ring_ready(self.camera, len(self._ready))
+
+
+def _cuda_is_available() -> bool:
+    import torch  # only where CUDA is asked for: a ring without it needs no torch
+
+    return torch.cuda.is_available()
 
 
 _NO_PICTURE = np.empty(0, np.uint8)

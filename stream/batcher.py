@@ -136,7 +136,7 @@ class Batcher:
         views: list[RingView] = []
         for member in self._members:
             ring = member.ring
-            head = ring.peek()
+            head = ring.peek() if ring.ready else None
             if head is not None and now - head.arrival_ns > member.staleness_ns:
                 ring.drop_stale(now, member.staleness_ns)
                 head = ring.peek()
