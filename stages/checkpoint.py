@@ -1,0 +1,138 @@
+"""Checkpoint: a trained model in one safetensors file that loads without any other file.
+
+The tensors are the network's weights with the language priors; the metadata holds the vocabulary, the network's
+configuration, smoothing, metrics and the command that trained it. What is loaded belongs to the caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from stages.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
+from stages.network import ActionNetwork, NetworkConfig
+from stages.smoothing import SmoothingConfig
+from stages.vocabulary import Vocabulary, VocabularyError
+
+FORMAT = "partstream.checkpoint/1"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint can't be used; the message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """What a file holds. `sha256` is `sha256:…` of the file, empty before it is saved."""
+
+    network: ActionNetwork
+    profile: str
+    trained: bool
+    language_model: str
+    """Which language model made the priors."""
+    smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
+    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    training_command: str = ""
+    sha256: str = ""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary that names the network's outputs."""
+        return self.network.vocabulary
+
+
+def save(checkpoint: Checkpoint, path: Path) -> str:
+    """Write the file whole or not at all; returns `sha256:…` of it. Raises `CheckpointError` if it can't be written."""
+    vocabulary = checkpoint.vocabulary
+    metadata = {
+        "format": FORMAT,
+        "profile": checkpoint.profile,
+        "trained": json.dumps(checkpoint.trained),
+        "vocabulary": vocabulary.to_json(),
+        "network": json.dumps(checkpoint.network.config.to_dict()),
+        "geometry_version": str(GEOMETRY_VERSION),
+        "priors": json.dumps({"language_model": checkpoint.language_model, "vocabulary": vocabulary.sha256()}),
+        "smoothing": checkpoint.smoothing.to_json(),
+        "metrics": json.dumps(dict(checkpoint.metrics)),
+        "training_command": checkpoint.training_command,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.network.state_dict().items()}
+    unfinished = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, unfinished, metadata)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: can't be written: {error.strerror or error}") from None
+    return file_sha256(path)
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a file that `save` wrote; the network is on `device`, in evaluation mode.
+
+    Raises `CheckpointError` where the file is missing, damaged, of another version, or its parts don't fit together.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such checkpoint; `run_stream.py train` makes one")
+    try:
+        with safe_open(os.fspath(path), framework="pt", device="cpu") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: its format is {metadata.get('format')!r}, this version reads {FORMAT!r}")
+    try:
+        vocabulary = Vocabulary.from_json(metadata["vocabulary"], f"{path}: vocabulary")
+        config = NetworkConfig.from_dict(json.loads(metadata["network"]))
+        priors = json.loads(metadata["priors"])
+        smoothing = SmoothingConfig.from_json(metadata["smoothing"])
+        trained = bool(json.loads(metadata["trained"]))
+        metrics = json.loads(metadata["metrics"])
+        profile, command = metadata["profile"], metadata["training_command"]
+        language_model, priors_vocabulary = priors["language_model"], priors["vocabulary"]
+        geometry_version = metadata["geometry_version"]
+    except KeyError as error:
+        raise CheckpointError(f"{path}: the metadata lacks {error}") from None
+    except (VocabularyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    if priors_vocabulary != vocabulary.sha256():
+        raise CheckpointError(f"{path}: its language priors were built for another vocabulary; build them anew")
+    if config.part_features and (
+        geometry_version != str(GEOMETRY_VERSION)
+        or (config.part_features, config.context_features) != (PART_FEATURES, CONTEXT_FEATURES)
+    ):
+        raise CheckpointError(
+            f"{path}: trained on keypoint geometry {geometry_version} ({config.part_features} + "
+            f"{config.context_features} features), this version computes {GEOMETRY_VERSION} ({PART_FEATURES} + "
+            f"{CONTEXT_FEATURES}); train it anew"
+        )
+    table = tensors.get("language_priors.table")
+    if table is None:
+        raise CheckpointError(f"{path}: the language priors are missing")
+    try:
+        network = ActionNetwork(config, vocabulary, table)
+        network.load_state_dict(tensors, strict=True)
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
+    network = network.to(device).eval().requires_grad_(False)
+    return Checkpoint(network, profile, trained, language_model, smoothing, metrics, command, sha256=file_sha256(path))
+
+
+def file_sha256(path: Path) -> str:
+    """`sha256:` and the hex hash of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
