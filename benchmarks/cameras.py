@@ -1,0 +1,130 @@
+"""Starts the benchmark's camera server and reads when it sent each frame.
+
+Owns the server's process and its log of send times; both end with the `with` block.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from benchmarks.clip import Clip
+
+SERVER = Path(__file__).with_name("camera_server.py")
+START_TIMEOUT_S = 20.0
+DEBIAN_PACKAGES = (
+    "python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-rtsp"
+)
+
+
+class CameraServerError(RuntimeError):
+    """The cameras can't be served; the message says what to install or do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the server sent: for each camera the CLOCK_MONOTONIC ns of frame 0, 1, 2 … and the sessions it had."""
+
+    times_ns: list[np.ndarray]
+    sessions: list[int]
+
+
+class Cameras:
+    """`count` RTSP cameras that send `clip`, in a process of their own.
+
+    `with Cameras(clip, 4) as cameras: cameras.urls` … `cameras.sent()`.
+    """
+
+    def __init__(self, clip: Clip, count: int, *, staggered: bool = True, capacity: int = 20_000) -> None:
+        self.clip = clip
+        self.count = count
+        self.urls: list[str] = []
+        self._staggered = staggered
+        self._capacity = capacity
+        self._process: subprocess.Popen[str] | None = None
+        self._log: Path | None = None
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        if self._process is None:
+            raise CameraServerError("the cameras aren't running")
+        return self._process.pid
+
+    def __enter__(self) -> Cameras:
+        descriptor, name = tempfile.mkstemp(prefix="partstream-sent-")
+        os.close(descriptor)
+        self._log = Path(name)
+        command = [_system_python(), str(SERVER), "--stream", str(self.clip.stream), "--index", str(self.clip.index)]
+        command += ["--cameras", str(self.count), "--log", name, "--capacity", str(self._capacity)]
+        if not self._staggered:
+            command.append("--aligned")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        try:
+            port = self._first_line()
+        except CameraServerError:
+            self.close()
+            raise
+        self.urls = [f"rtsp://127.0.0.1:{port}/cam{camera}" for camera in range(self.count)]
+        return self
+
+    def _first_line(self) -> int:
+        assert self._process is not None and self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], START_TIMEOUT_S)
+        line = self._process.stdout.readline().strip() if ready else ""
+        if not line.isdigit():
+            raise CameraServerError(
+                "the camera server didn't start; it needs GStreamer's RTSP server and its Python bindings "
+                f"(Debian: {DEBIAN_PACKAGES})"
+            )
+        return int(line)
+
+    def cpu_seconds(self) -> float:
+        """User and system time that the server has used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def sent(self) -> Sent:
+        """When each frame was sent, up to now."""
+        if self._log is None:
+            raise CameraServerError("the cameras aren't running")
+        rows = np.fromfile(self._log, np.int64).reshape(self.count, self._capacity + 2)
+        return Sent([row[2 : 2 + row[1]].copy() for row in rows], [int(row[0]) for row in rows])
+
+    def close(self) -> None:
+        """End the server and remove its log."""
+        if self._process is not None:
+            assert self._process.stdin is not None and self._process.stdout is not None
+            self._process.stdin.close()
+            try:
+                self._process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(5.0)
+            self._process.stdout.close()
+            self._process = None
+        if self._log is not None:
+            self._log.unlink(missing_ok=True)
+            self._log = None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def _system_python() -> str:
+    """The Python that Debian's GStreamer bindings are made for, never the virtual environment's."""
+    for candidate in ("/usr/bin/python3", shutil.which("python3", path="/usr/local/bin:/bin")):
+        if candidate and Path(candidate).exists():
+            return candidate
+    raise CameraServerError("no system Python found: the camera server needs one with GStreamer's bindings")

@@ -1,0 +1,147 @@
+"""The clip that the benchmark's cameras send: H.264 as a camera makes it, a barcode of its number in every frame.
+
+Owns a folder in the user's cache; a clip there is made once for each recipe and lives until the user removes it.
+Pictures are drawn (a panned natural-spectrum texture, moving textured discs, sensor noise), so nothing is downloaded
+and everyone measures the same footage. No B-frames, one slice a picture, one keyframe a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import barcode
+
+SHARPNESS = 1.35
+"""Amplitude falls with this power of the spatial frequency; gives keyframes of about ten times a P frame's size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the clip shows and how it is coded."""
+
+    width: int = 1280
+    height: int = 720
+    fps: int = 25
+    frames: int = 250
+    bits_per_second: int = 3_000_000
+    version: int = 1
+
+    @property
+    def key(self) -> str:
+        """Names the clip's files: another recipe is another clip."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A clip on disk: `stream` holds the access units (Annex B) back to back, `index` their sizes as JSON."""
+
+    stream: Path
+    index: Path
+    recipe: Recipe
+
+
+def cache_folder() -> Path:
+    """Where clips and the peers' environments are kept: `$XDG_CACHE_HOME/partstream/benchmarks`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "partstream" / "benchmarks"
+
+
+def prepared(recipe: Recipe | None = None, folder: Path | None = None) -> Clip:
+    """The clip of `recipe`, made now if the cache hasn't it (a few seconds)."""
+    recipe = recipe or Recipe()
+    folder = folder or cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    clip = Clip(folder / f"clip-{recipe.key}.h264", folder / f"clip-{recipe.key}.json", recipe)
+    if clip.stream.exists() and clip.index.exists():
+        return clip
+    units = list(_encoded(recipe))
+    _write_whole(clip.stream, b"".join(units))
+    index = {**asdict(recipe), "sizes": [len(unit) for unit in units]}
+    _write_whole(clip.index, json.dumps(index).encode())
+    return clip
+
+
+def pictures(recipe: Recipe) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Y, U, V planes (uint8) of each frame in turn, the barcode painted in."""
+    random = np.random.default_rng(20240607)
+    margin = 96
+    height, width = recipe.height, recipe.width
+    scene = _texture(random, height + margin, width + margin, contrast=38.0)
+    side = height // 4
+    discs = [
+        (_texture(random, side, side, contrast=50.0), random.uniform(0, 2 * np.pi, 2), random.uniform(0.5, 1.5, 2))
+        for _ in range(4)
+    ]
+    from_centre = np.arange(side) - side / 2
+    inside = from_centre[:, None] ** 2 + from_centre**2 < (0.47 * side) ** 2
+    noise = random.normal(0.0, 2.4, (8, height, width)).astype(np.float32)
+    for number in range(recipe.frames):
+        turn = 2 * np.pi * number / recipe.frames
+        down, right = int(margin / 2 * (1 + np.sin(turn))), int(margin / 2 * (1 + np.cos(turn)))
+        luma = scene[down : down + height, right : right + width] + noise[number % len(noise)]
+        for texture, phase, speed in discs:
+            top = int((height - side) * (0.5 + 0.5 * np.sin(phase[0] + round(2 * speed[0]) * turn)))
+            left = int((width - side) * (0.5 + 0.5 * np.sin(phase[1] + round(2 * speed[1]) * turn)))
+            region = luma[top : top + side, left : left + side]
+            region[inside] = texture[inside]
+        y = np.clip(luma, 16, 235).astype(np.uint8)
+        barcode.draw(y, number)
+        u = np.clip(128 + (y[::2, ::2].astype(np.int16) - 126) // 4, 16, 240).astype(np.uint8)
+        yield y, u, np.ascontiguousarray(255 - u)
+
+
+def _texture(random: np.random.Generator, height: int, width: int, contrast: float) -> np.ndarray:
+    """A picture with about the spectrum of a natural scene through a cheap lens, mean 126, float32."""
+    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
+    amplitude = np.maximum(np.hypot(fy, fx), 1.0 / max(height, width)) ** -SHARPNESS
+    spectrum = amplitude * np.exp(2j * np.pi * random.random(amplitude.shape))
+    picture = np.fft.irfft2(spectrum, s=(height, width))
+    return (126 + contrast * picture / picture.std()).astype(np.float32)
+
+
+def _encoded(recipe: Recipe) -> Iterator[bytes]:
+    import av
+    from av.video.codeccontext import VideoCodecContext
+
+    encoder = av.CodecContext.create("libx264", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = recipe.width, recipe.height, "yuv420p"
+    encoder.time_base, encoder.framerate = Fraction(1, recipe.fps), Fraction(recipe.fps)
+    encoder.bit_rate = recipe.bits_per_second
+    encoder.thread_count = 1
+    encoder.options = {
+        "preset": "veryfast",
+        "profile": "main",
+        "x264-params": f"keyint={recipe.fps}:min-keyint={recipe.fps}:scenecut=0:bframes=0:ref=1:slices=1:ipratio=1.2"
+        f":vbv-maxrate={recipe.bits_per_second // 1000}:vbv-bufsize={recipe.bits_per_second // 1000}",
+    }
+    count = 0
+    for number, planes in enumerate(pictures(recipe)):
+        frame = av.VideoFrame(recipe.width, recipe.height, "yuv420p")
+        for plane, values in zip(frame.planes, planes, strict=True):
+            padded = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # pyright: ignore
+            padded[:, : plane.width] = values
+        frame.pts, frame.time_base = number, encoder.time_base
+        for packet in encoder.encode(frame):
+            count += 1
+            yield bytes(packet)
+    for packet in encoder.encode(None):
+        count += 1
+        yield bytes(packet)
+    if count != recipe.frames:
+        raise RuntimeError(f"the encoder gave {count} access units for {recipe.frames} frames")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)

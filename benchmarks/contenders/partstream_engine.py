@@ -1,0 +1,110 @@
+"""partstream: the whole engine as it runs in production, with a model that costs nothing but reading the barcode.
+
+The frame counts as delivered when its result was handed to ZeroMQ; a subscriber in another process takes every message
+(`run_once` runs it). The engine's own latency, ready to handed over, comes from the frames' own metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks import barcode
+from benchmarks.contenders.recorder import Recorder, Spec
+from ring_buffers.frame_ring import Lease, SlotFormat
+from stages.free_model import FreeModel
+from stages.types import FrameAnalysis
+from stream.config import CameraConfig, Config, HttpConfig, PublishConfig
+from stream.engine import Engine
+from telemetry.metrics import PrometheusObserver
+from telemetry.observer import Observer
+
+
+class BarcodeModel(FreeModel):
+    """Reads the number in each picture and finds nobody."""
+
+    def __init__(self, size: tuple[int, int] | None, waiting: dict[str, deque[tuple[int, int, int]]]) -> None:
+        super().__init__()
+        self._size = size
+        self._waiting = waiting
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """The source's planes or, with a size, a picture scaled to it."""
+        if self._size is None:
+            return super().slot_format(source_size, detector_size)
+        return SlotFormat(pixels="rgb24", size=self._size, content=self._size)
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        """Note (number, arrival, ready) of each frame for the one who sees it published."""
+        for lease in frames:
+            meta, picture = lease.meta, lease.picture
+            width, height = meta.format.content
+            luma = (
+                picture[:height, :width, 1] if picture.ndim == 3 else picture[: width * height].reshape(height, width)
+            )
+            self._waiting[meta.camera].append((barcode.read(luma), meta.arrival_ns, meta.ready_ns))
+        return super().process(frames)
+
+
+class PublishedFrames(Observer):
+    """Notes when each frame was handed to ZeroMQ: its arrival plus the age that the engine gives."""
+
+    def __init__(self, cameras: Sequence[str], recorder: Recorder) -> None:
+        self.waiting: dict[str, deque[tuple[int, int, int]]] = {camera: deque() for camera in cameras}
+        self.own_latency_ns: list[tuple[int, int]] = []
+        self._index = {camera: index for index, camera in enumerate(cameras)}
+        self._recorder = recorder
+
+    def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
+        """Frames are published in the order in which the model had them."""
+        number, arrival_ns, ready_ns = self.waiting[camera].popleft()
+        handed_ns = arrival_ns + round(age_seconds * 1e9)
+        self._recorder.frame_at(self._index[camera], number, handed_ns)
+        self.own_latency_ns.append((handed_ns, handed_ns - ready_ns))
+
+
+async def run(spec: Spec) -> None:
+    """Run the engine until measured."""
+    recorder = Recorder(len(spec.urls))
+    names = [f"cam{index}" for index in range(len(spec.urls))]
+    published = PublishedFrames(names, recorder)
+    size = spec.options["size"]
+    model = BarcodeModel(tuple(size) if size else None, published.waiting)
+    config = Config(
+        cameras=[_camera(name, url) for name, url in zip(names, spec.urls, strict=True)],
+        publish=PublishConfig(endpoint=spec.options["endpoint"], replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
+        http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
+    )
+    async with Engine(config, model=model, observers=[PrometheusObserver(), published]) as engine:
+
+        def finish() -> None:
+            stamps = np.array(published.own_latency_ns, np.int64).reshape(-1, 2)
+            recorder.extra["own_latency"] = stamps
+            counts = engine.stats()
+            recorder.extra["dropped"] = np.array([sum(camera.dropped.values()) for camera in counts.cameras])
+
+        await asyncio.to_thread(recorder.measure, spec, finish)
+
+
+def _camera(name: str, url: str) -> CameraConfig:
+    values: dict[str, Any] = {"id": name, "source": url}
+    return CameraConfig(**values)
+
+
+def main() -> None:
+    """Run as the spec says."""
+    import uvloop
+
+    spec = Spec.from_argv()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(spec))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The machine that a figure was measured on, and how busy it was with other things.
+
+Owns nothing; reads /proc on Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("av", "numpy", "torch", "pyzmq", "opencv-python")
+
+
+def describe() -> dict[str, Any]:
+    """Processor, cores, memory, system, versions and the load now; no host or user name."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "load_average_1min": round(os.getloadavg()[0], 2),
+    }
+
+
+def commit(repository: Path) -> str:
+    """The commit that is measured, with `+changes` if tracked files differ from it; `unknown` outside a checkout."""
+    try:
+        head = _git(repository, "rev-parse", "--short=12", "HEAD")
+        changed = _git(repository, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head}+changes" if changed else head
+
+
+def busy_seconds() -> tuple[float, float]:
+    """CPU seconds that all processes have used since boot, and that all cores had; their differences count.
+
+    Time stolen by the hypervisor counts as used: it is as lost to us as any other.
+    """
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    user, nice, system, idle, iowait, irq, softirq, steal = fields
+    tick = os.sysconf("SC_CLK_TCK")
+    busy = user + nice + system + irq + softirq + steal
+    return busy / tick, (busy + idle + iowait) / tick
+
+
+def _git(repository: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,74 @@
+"""The frame number in the picture survives what video does to it, and damage is told."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import barcode
+from benchmarks.clip import Recipe, prepared
+
+
+def blank(height: int = 720, width: int = 1280) -> np.ndarray:
+    return np.random.default_rng(3).integers(16, 236, (height, width), dtype=np.uint8)
+
+
+@given(st.integers(0, barcode.LIMIT - 1))
+def test_every_number_is_read_back(number: int) -> None:
+    luma = blank(45, 80)
+    barcode.draw(luma, number)
+    assert barcode.read(luma) == number
+
+
+@pytest.mark.parametrize(("height", "width"), [(720, 1280), (360, 640), (288, 512), (144, 256), (480, 854)])
+def test_a_number_is_read_back_from_any_size_of_picture(height: int, width: int) -> None:
+    luma = blank(height, width)
+    barcode.draw(luma, 0xA5C3)
+    assert barcode.read(luma) == 0xA5C3
+
+
+def test_a_number_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="65535"):
+        barcode.draw(blank(), barcode.LIMIT)
+
+
+@pytest.mark.parametrize("brightness", [0, 16, 128, 255])
+def test_an_even_picture_has_no_number(brightness: int) -> None:
+    assert barcode.read(np.full((720, 1280), brightness, np.uint8)) == barcode.UNREADABLE
+
+
+@pytest.mark.parametrize("block", range(barcode.BLOCKS))
+def test_one_damaged_block_makes_the_number_unreadable(block: int) -> None:
+    luma = blank()
+    barcode.draw(luma, 12345)
+    region = luma[:32, block * 64 : (block + 1) * 64]
+    region[:] = 251 - region
+    assert barcode.read(luma) == barcode.UNREADABLE
+
+
+def test_every_frame_of_a_coded_clip_shows_its_number_and_decodes_without_delay(tmp_path) -> None:
+    import av
+
+    recipe = Recipe(width=320, height=180, frames=60, bits_per_second=300_000)
+    clip = prepared(recipe, tmp_path)
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.flags |= av.codec.context.Flags.low_delay
+    data, numbers = clip.stream.read_bytes(), []
+    import json
+
+    at = 0
+    for size in json.loads(clip.index.read_text())["sizes"]:
+        frames = decoder.decode(av.Packet(data[at : at + size]))
+        at += size
+        assert len(frames) == 1, "a frame was held back: the clip has B-frames"
+        numbers += [barcode.read(frame.to_ndarray(format="gray")) for frame in frames]
+    assert at == len(data)
+    assert numbers == list(range(recipe.frames))
+
+
+def test_a_clip_is_made_once_for_each_recipe(tmp_path) -> None:
+    recipe = Recipe(width=64, height=48, frames=4, bits_per_second=100_000)
+    first = prepared(recipe, tmp_path)
+    made_at = first.stream.stat().st_mtime_ns
+    assert prepared(recipe, tmp_path).stream.stat().st_mtime_ns == made_at
+    assert prepared(Recipe(width=64, height=48, frames=5, bits_per_second=100_000), tmp_path).stream != first.stream
