@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ring_buffers.frame_ring import Lease, SlotFormat
+from ring_buffers.frames import Lease, SlotFormat
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the epoch's first picture size."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ring_buffers.frame_ring import FrameMeta
+from ring_buffers.frames import FrameMeta
 from stages.types import FrameAnalysis, PersonAnalysis
 from stream import results
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ring_buffers.frame_ring import FrameMeta
+from ring_buffers.frames import FrameMeta
 from stages.types import FrameAnalysis
 from stream import results
 from stream.assemble import capture_time_of, rounded_box

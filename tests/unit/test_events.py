@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ring_buffers.frame_ring import FrameMeta, SlotFormat
+from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream.assemble import frame_message
 from stream.events import ActionEvents

@@ -1,0 +1,65 @@
+"""One camera inside the engine: its ring, its reader thread, its place in the current epoch. Owned by the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import FrameMeta, Policy
+from stream import results
+from stream.config import CameraConfig
+from stream.events import ActionEvents, Transition
+from stream.sources.reader import CameraReader
+from stream.sources.status import CameraStatus
+
+
+@dataclass(slots=True)
+class Camera:
+    """What the engine knows of a camera; touched in the event loop's thread only."""
+
+    config: CameraConfig
+    ring: FrameRing
+    reader: CameraReader
+    status: CameraStatus
+    ever_live: bool = False
+    gone: bool = False
+    tracks: int = 0
+    epoch: int = 0
+    events: ActionEvents = field(default_factory=ActionEvents)
+    _counted: tuple[int, int] = (0, 0)
+
+    @property
+    def staleness_ns(self) -> int:
+        """How old a frame may be and still be analysed, monotonic ns."""
+        return self.config.staleness_ms * 1_000_000
+
+    def enter(self, meta: FrameMeta) -> list[Transition]:
+        """A frame of `meta.epoch` is about to be published: what ended with the epoch before, if it is a new one."""
+        if meta.epoch == self.epoch:
+            return []
+        closing = self.events.close()
+        self.events = ActionEvents()
+        self.epoch = meta.epoch
+        return closing
+
+    def stats(self, seconds: float) -> results.CameraStats:
+        """Counts so far, and rates over the `seconds` since the last call."""
+        decoded, processed = self.ring.decoded, self.ring.processed
+        decoded_before, processed_before = self._counted
+        self._counted = (decoded, processed)
+        return results.CameraStats(
+            camera=self.config.id,
+            state=self.status.state,
+            epoch=self.status.epoch,
+            decoded=decoded,
+            processed=processed,
+            dropped={str(reason): count for reason, count in self.ring.dropped.items() if count},
+            fps_in=round((decoded - decoded_before) / seconds, 2) if seconds > 0 else 0.0,
+            fps_out=round((processed - processed_before) / seconds, 2) if seconds > 0 else 0.0,
+            tracks=self.tracks,
+        )
+
+
+def ring_policy(config: CameraConfig) -> Policy:
+    """`every` for files read as fast as they are taken, so that no frame is lost; `latest` for all that is live."""
+    return "every" if config.pace == "fast" and config.source.kind in ("file", "pattern") else "latest"

@@ -1,0 +1,337 @@
+"""The engine: owns every part, starts it, feeds frames through the model, publishes, and stops within two seconds.
+
+    async with Engine(load(Path("partstream.yaml"))) as engine:
+        async for message in engine.results():
+            ...
+
+Everything here runs in one event loop; cameras decode in threads of their own, the model runs in the inference
+thread, replay is answered in another. Nothing here waits for a subscriber.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal
+from weakref import WeakSet
+
+import msgspec
+
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import DropReason, Lease
+from stages.types import FrameAnalysis, Model
+from stream import results
+from stream.assemble import frame_message
+from stream.batcher import Batcher
+from stream.camera import Camera, ring_policy
+from stream.config import CameraConfig, Config, ConfigError
+from stream.events import Transition
+from stream.feed import Feed
+from stream.inference import InferenceThread
+from stream.model import load_model
+from stream.publisher import Publisher
+from stream.sources.reader import CameraReader
+from stream.sources.status import CameraStatus
+from telemetry.health import Health, HealthObserver
+from telemetry.metrics import PrometheusObserver
+from telemetry.observer import Guarded, Observer
+
+logger = logging.getLogger(__name__)
+
+STOP_WITHIN_S = 1.6
+"""Everything is told to stop at once and given this long in all; the rest of two seconds is the process's own end."""
+
+
+class Engine:
+    """Cameras in, results out. `model` and `observer` can be handed in; by default the configured profile is loaded.
+
+    Start raises `ConfigError`, `stages.weights.WeightsError` or `PublishError` with what to do; afterwards one
+    camera's or batch's fault is its own: it is counted, logged, shown in status, and the engine goes on.
+    """
+
+    def __init__(self, config: Config, *, model: Model | None = None, observers: Sequence[Observer] = ()) -> None:
+        self.config = config
+        self.run = secrets.token_hex(16)
+        self.health = Health(time.monotonic())
+        self.metrics = PrometheusObserver()
+        self.observer = Guarded(self.metrics, HealthObserver(self.health), *observers)
+        self._model = model
+        self._model_ref = results.ModelRef(config.model.profile, "", False)
+        self._inference = InferenceThread()
+        self._batcher = Batcher(config.batch, self.observer)
+        self.publisher = Publisher(config.publish, self.run, self.observer)
+        self._cameras: dict[str, Camera] = {}
+        self._last_epoch: dict[str, int] = {}
+        self._feeds: WeakSet[Feed[results.Message]] = WeakSet()  # a reader that is gone leaves by itself
+        self._results_file: IO[bytes] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._finished = asyncio.Event()
+        self._started_ns = self._counted_ns = time.monotonic_ns()
+        self._stopped = False
+
+    # -- life ---------------------------------------------------------------------------------------------------
+    async def __aenter__(self) -> Engine:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open what is published to, load and warm up the model, then start every configured camera."""
+        self._loop = asyncio.get_running_loop()
+        if self.config.results is not None:
+            self._results_file = _open_results(self.config.results)
+        await self.publisher.start()
+        self.publisher.on_message(self._hand_on)
+        await self._load_model()
+        self._tasks.append(asyncio.create_task(self._work(), name="batches"))
+        self._tasks.append(asyncio.create_task(self._publish_stats(), name="stats"))
+        for camera in self.config.cameras:
+            self.add_camera(camera)
+
+    async def stop(self) -> None:
+        """Stop every camera, finish the batch in hand, send what is published, close. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        deadline = time.monotonic() + STOP_WITHIN_S
+        self.health.stopping()
+        for camera in self._cameras.values():
+            camera.reader.stop()
+        self._batcher.close()
+        if self._tasks:  # the first of them works on batches: let it finish the one in hand
+            await asyncio.wait(self._tasks[:1], timeout=max(0.1, deadline - time.monotonic() - 0.6))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for camera in self._cameras.values():
+            camera.ring.close()
+            self._publish_transitions(camera.events.close())
+        joined = [
+            await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
+            for camera in self._cameras.values()
+        ]
+        await self.publisher.stop()
+        stopped = await asyncio.to_thread(self._inference.stop, max(0.05, deadline - time.monotonic()))
+        for feed in self._feeds:
+            feed.close()
+        if self._results_file is not None:
+            self._results_file.close()
+        self._finished.set()
+        if not all(joined) or not stopped:
+            logger.warning("stopped without waiting longer for %s", "a camera" if stopped else "the model")
+
+    async def wait(self) -> None:
+        """Until the engine is stopped or, with `once`, until every source has ended and its frames are published.
+
+        Also returns when every source has failed for good without ever having opened.
+        """
+        await self._finished.wait()
+
+    # -- what users ask -----------------------------------------------------------------------------------------
+    def results(self, buffer: int = 1024) -> Feed[results.Message]:
+        """Every message from now on, as an async iterator; a reader more than `buffer` behind misses the oldest."""
+        feed: Feed[results.Message] = Feed(buffer)
+        self._feeds.add(feed)
+        if self._finished.is_set():
+            feed.close()
+        return feed
+
+    @property
+    def ever_live(self) -> bool:
+        """Whether any source has ever given a picture."""
+        return any(camera.ever_live for camera in self._cameras.values())
+
+    def stats(self) -> results.Stats:
+        """The engine as a whole, now; rates are over the time since the last call."""
+        now_ns = time.monotonic_ns()
+        seconds = (now_ns - self._counted_ns) / 1e9
+        self._counted_ns = now_ns
+        ready, reasons = self.health.ready(now_ns / 1e9)
+        return results.Stats(
+            run=self.run,
+            seq=0,
+            at_us=time.time_ns() // 1000,
+            uptime_s=round((now_ns - self._started_ns) / 1e9, 3),
+            ready=ready,
+            ready_reason="; ".join(reasons),
+            model=self._model_ref,
+            cameras=[camera.stats(seconds) for camera in self._cameras.values()],
+            state_slots_used=getattr(self._model, "state_slots_used", 0),
+            state_slots=getattr(self._model, "state_slots", 0),
+            subscriptions=self.publisher.subscriptions,
+        )
+
+    # -- cameras ------------------------------------------------------------------------------------------------
+    def add_camera(self, config: CameraConfig) -> None:
+        """Start a camera. Raises ValueError if its id is in use. Touches no other camera."""
+        if config.id in self._cameras:
+            raise ValueError(f"camera {config.id}: there is one with this id already; remove it first")
+        assert self._model is not None
+        ring = FrameRing(
+            config.id,
+            slots=config.ring_slots,
+            policy=ring_policy(config),
+            on_ready=self._batcher.wake_threadsafe,
+            observer=self.observer,
+        )
+        reader = CameraReader(
+            config,
+            ring,
+            self._model.slot_format,
+            self.observer,
+            self._status_from_thread,
+            first_epoch=self._last_epoch.get(config.id, 0) + 1,
+        )
+        camera = Camera(config, ring, reader, CameraStatus.initial(config))
+        self._cameras[config.id] = camera
+        self.observer.camera_added(config.id)
+        self._batcher.add(ring, camera.staleness_ns)
+        reader.start()
+
+    async def remove_camera(self, camera_id: str) -> None:
+        """Stop a camera and forget all about it. Raises KeyError if there is none. Touches no other camera."""
+        camera = self._cameras[camera_id]
+        camera.gone = True
+        camera.reader.stop()
+        self._batcher.remove(camera.ring)
+        camera.ring.close()
+        await asyncio.to_thread(camera.reader.join, STOP_WITHIN_S)
+        assert self._model is not None
+        await self._inference.run(self._model.forget, camera_id)
+        del self._cameras[camera_id]
+        self._publish_transitions(camera.events.close())
+        self._last_epoch[camera_id] = camera.status.epoch
+        self._publish_status(camera.status.removed())
+        self.publisher.forget(camera_id)
+        self.observer.camera_removed(camera_id)
+
+    # -- the loop -----------------------------------------------------------------------------------------------
+    async def _load_model(self) -> None:
+        if self._model is None:
+            self._model = await self._inference.run(load_model, self.config, self.observer)
+        info = self._model.info
+        self._model_ref = results.ModelRef(info.profile, info.weights, info.trained)
+        self.observer.model_loaded(info.profile, info.weights)
+        await self._inference.run(self._model.warm_up)
+        self.health.device(True, "", time.monotonic())
+
+    async def _work(self) -> None:
+        """The engine, read aloud: take a batch, run the model over it, publish every frame, give the slots back."""
+        assert self._model is not None
+        while batch := await self._batcher.next_batch():
+            started_ns = time.monotonic_ns()
+            try:
+                analyses = await self._inference.run(self._model.process, batch)
+            except Exception as error:
+                self._lose(batch, error)
+            else:
+                for lease, analysis in zip(batch, analyses, strict=True):
+                    self._publish_frame(lease, analysis)
+            self._batcher.batch_done((time.monotonic_ns() - started_ns) / 1e9, len(batch))
+            self._look_whether_finished()
+
+    def _lose(self, batch: Sequence[Lease], error: Exception) -> None:
+        stage = getattr(error, "stage", "pipeline")
+        cameras = ", ".join(sorted({lease.meta.camera for lease in batch}))
+        logger.error("stage %s failed, %d frames of %s are lost", stage, len(batch), cameras, exc_info=error)
+        self.observer.stage_failed(stage)
+        for lease in batch:
+            self._release(lease, "stage_error")
+
+    def _publish_frame(self, lease: Lease, analysis: FrameAnalysis) -> None:
+        meta = lease.meta
+        camera = self._cameras.get(meta.camera)
+        if camera is None or camera.gone:
+            self._release(lease, "shutdown")  # the camera was removed while the model had its frame
+            return
+        self._publish_transitions(camera.enter(meta))
+
+        self.publisher.publish(frame_message(meta, analysis, self._model_ref))
+        handed_ns = time.monotonic_ns()
+        self._release(lease, "processed")
+        self.observer.frame_published(
+            meta.camera,
+            (handed_ns - meta.arrival_ns) / 1e9,
+            (time.time_ns() // 1000 - meta.capture_us) / 1e6 if meta.clock == "rtcp" else None,
+        )
+        camera.tracks = analysis.tracks
+        self._publish_transitions(camera.events.update(meta, analysis))
+
+    def _release(self, lease: Lease, outcome: Literal["processed"] | DropReason) -> None:
+        camera = self._cameras.get(lease.meta.camera)
+        if camera is not None:
+            camera.ring.release(lease, outcome)
+
+    def _publish_transitions(self, transitions: Sequence[Transition]) -> None:
+        for change in transitions:
+            self.publisher.publish(change.message())
+
+    # -- status and stats ---------------------------------------------------------------------------------------
+    def _status_from_thread(self, status: CameraStatus) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._take_status, status)
+        except RuntimeError:
+            logger.debug("camera %s: %s after the loop has closed", status.camera, status.state)
+
+    def _take_status(self, status: CameraStatus) -> None:
+        camera = self._cameras.get(status.camera)
+        if camera is None or camera.gone or self._stopped:
+            return
+        camera.status = status
+        camera.ever_live = camera.ever_live or status.state == "live"
+        self.observer.camera_state(status.camera, status.state)
+        self._publish_status(status)
+        self._look_whether_finished()
+
+    def _publish_status(self, status: CameraStatus) -> None:
+        self.publisher.publish(status.wire("", 0))
+
+    def _look_whether_finished(self) -> None:
+        """Sources that ended for good and whose last frame is out: nothing more will come."""
+        cameras = self._cameras.values()
+        if not cameras or any(camera.status.state != "ended" or not camera.ring.finished for camera in cameras):
+            return
+        if self.config.once or not self.ever_live:
+            self._finished.set()
+
+    async def _publish_stats(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.publish.stats_interval_s)
+            self.publisher.publish(self.stats())
+            self.observer.ready_changed(self.health.ready(time.monotonic())[0])
+
+    # -- readers in this process --------------------------------------------------------------------------------
+    def _hand_on(self, topic: str, message: results.Message) -> None:
+        for feed in self._feeds:
+            feed.put(message)
+        if self._results_file is not None and isinstance(message, results.Frame):
+            self._write(self._results_file, message)
+
+    def _write(self, file: IO[bytes], message: results.Frame) -> None:
+        try:
+            file.write(msgspec.json.encode(message) + b"\n")
+        except OSError as error:
+            logger.error("results file %s: %s; no more is written to it", self.config.results, error.strerror)
+            self._results_file = None
+            file.close()
+
+
+def _open_results(path: Path) -> IO[bytes]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+    except OSError as error:
+        raise ConfigError(f"results: {path} can't be written: {error.strerror}") from None

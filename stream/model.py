@@ -1,0 +1,14 @@
+"""Which model the configuration asks for. Loaded once, in the inference thread; lives as long as the engine."""
+
+from __future__ import annotations
+
+from stages.types import Model
+from stream.config import Config
+from telemetry.observer import Observer
+
+
+def load_model(config: Config, observer: Observer) -> Model:
+    """The configured profile on the configured device. Raises `WeightsError` saying what to fetch or put where."""
+    from stages.profiles import load_profile  # imports torch: not before it is needed
+
+    return load_profile(config.model, config.window, config.tracking, observer)

@@ -1,0 +1,247 @@
+"""The whole engine around a model that costs nothing: every frame accounted for, published, and one camera's own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ring_buffers.frames import Lease, SlotFormat
+from stages.free_model import FreeModel
+from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
+from stream import results
+from stream.config import CameraConfig, Config, ConfigError, SourceAddress
+from stream.engine import Engine
+from stream.subscriber import subscribe
+
+
+def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
+    return Config.model_validate(
+        {
+            "cameras": list(cameras),
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "stats_interval_s": 0.2},
+            "http": {"bind": "127.0.0.1:0"},
+            **settings,
+        }
+    )
+
+
+def pattern(name: str, fps: int = 50, **settings: Any) -> dict[str, Any]:
+    return {"id": name, "source": f"pattern:128x96@{fps}", **settings}
+
+
+class Waver(FreeModel):
+    """Sees one person in every frame, who starts to wave with frame 5 and leaves with frame 9."""
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        return [self.see(lease.meta.frame, lease.meta.media_us) for lease in frames]
+
+    def see(self, frame: int, media_us: int) -> FrameAnalysis:
+        if frame >= 9:
+            return FrameAnalysis(ended=[1] if frame == 9 else [])
+        label = "wave" if frame >= 5 else "stand"
+        action = ActionAnalysis(label, 0.9, media_us, [(label, 0.9)], label, 0.9)
+        return FrameAnalysis(people=[PersonAnalysis(1, (1.0, 2.0, 30.0, 40.0), 0.9, action, [])], tracks=1)
+
+
+class FailsOn(FreeModel):
+    """Raises for every batch that holds a frame of the named camera."""
+
+    def __init__(self, camera: str) -> None:
+        super().__init__()
+        self.camera = camera
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        if any(lease.meta.camera == self.camera for lease in frames):
+            raise ValueError("this camera's pictures are poison")
+        return super().process(frames)
+
+
+class Slow(FreeModel):
+    """Takes its time."""
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        time.sleep(0.08)
+        return super().process(frames)
+
+
+async def messages_until(engine: Engine, enough: Any, timeout_s: float = 15.0) -> list[results.Message]:
+    seen: list[results.Message] = []
+
+    async def read() -> None:
+        async for message in engine.results():
+            seen.append(message)
+            if enough(seen):
+                return
+
+    await asyncio.wait_for(read(), timeout_s)
+    return seen
+
+
+def frames_of(messages: Sequence[results.Message], camera: str) -> list[results.Frame]:
+    return [message for message in messages if isinstance(message, results.Frame) and message.camera == camera]
+
+
+async def test_every_frame_of_a_file_like_source_is_processed_and_numbered_without_gaps() -> None:
+    config = configured(pattern("a", pace="fast"), pattern("b", pace="fast"))
+    async with Engine(config, model=FreeModel()) as engine:
+        seen = await messages_until(
+            engine, lambda seen: len(frames_of(seen, "a")) >= 200 and len(frames_of(seen, "b")) >= 200
+        )
+        for camera in "ab":
+            frames = frames_of(seen, camera)
+            assert [frame.frame for frame in frames] == list(range(frames[0].frame, frames[0].frame + len(frames)))
+            assert [frame.seq for frame in frames] == list(range(frames[0].seq, frames[0].seq + len(frames)))
+            assert all(frame.people == [] and frame.size == (128, 96) for frame in frames)
+    for camera in engine.stats().cameras:
+        assert camera.decoded == camera.processed + sum(camera.dropped.values())
+
+
+async def test_a_subscriber_over_zeromq_gets_what_a_reader_in_the_process_gets() -> None:
+    async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
+        inside = asyncio.create_task(messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 30))
+        outside: list[results.Frame] = []
+        async for frame in subscribe(engine.publisher.endpoint, camera="a"):
+            outside.append(frame)
+            if len(outside) >= 20:
+                break
+        by_number = {frame.seq: frame for frame in frames_of(await inside, "a")}
+        shared = [frame for frame in outside if frame.seq in by_number]
+        assert len(shared) >= 10
+        assert all(frame == by_number[frame.seq] for frame in shared)
+        assert {frame.run for frame in outside} == {engine.run}
+
+
+async def test_a_persons_action_becomes_events_in_order() -> None:
+    async with Engine(configured(pattern("a", fps=25)), model=Waver()) as engine:
+        seen = await messages_until(engine, lambda seen: sum(isinstance(m, results.Event) for m in seen) >= 3)
+    events = [message for message in seen if isinstance(message, results.Event)]
+    assert [(event.kind, event.label, event.previous, event.frame) for event in events] == [
+        ("started", "stand", None, 0),
+        ("changed", "wave", "stand", 5),
+        ("ended", "wave", None, 9),
+    ]
+    assert [event.seq for event in events] == [0, 1, 2]
+
+
+async def test_a_stage_that_fails_loses_its_batch_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    config = configured(pattern("good"), pattern("poison", fps=5), batch={"max_frames": 1})
+    async with Engine(config, model=FailsOn("poison")) as engine:
+        seen = await messages_until(
+            engine,
+            lambda seen: (
+                len(frames_of(seen, "good")) >= 60 and engine.stats().cameras[1].dropped.get("stage_error", 0) >= 3
+            ),
+        )
+        assert not frames_of(seen, "poison")
+        numbers = [frame.frame for frame in frames_of(seen, "good")]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert "this camera's pictures are poison" in caplog.text
+
+
+async def test_errors_in_a_row_make_the_engine_unready_and_it_says_why() -> None:
+    config = configured(pattern("poison"), batch={"max_frames": 1})
+    async with Engine(config, model=FailsOn("poison")) as engine:
+        seen = await messages_until(engine, lambda seen: isinstance(seen[-1], results.Stats) and not seen[-1].ready)
+        last = seen[-1]
+        assert isinstance(last, results.Stats)
+        assert "in a row failed" in last.ready_reason
+
+
+async def test_a_slow_model_gets_fresh_frames_and_every_drop_is_counted() -> None:
+    config = configured(pattern("a"), pattern("b"), batch={"max_frames": 2})
+    async with Engine(config, model=Slow()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 10 and len(frames_of(seen, "b")) >= 10)
+        await engine.stop()
+        for camera in engine.stats().cameras:
+            assert camera.dropped.get("overwritten", 0) + camera.dropped.get("stale", 0) > 0
+            assert camera.decoded == camera.processed + sum(camera.dropped.values())
+
+
+async def test_a_camera_can_be_added_and_removed_while_others_lose_nothing() -> None:
+    async with Engine(configured(pattern("stays")), model=FreeModel()) as engine:
+        reading = asyncio.create_task(messages_until(engine, lambda seen: len(frames_of(seen, "stays")) >= 150))
+        await asyncio.sleep(0.3)
+        comes = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
+        engine.add_camera(comes)
+        await asyncio.sleep(0.7)
+        await engine.remove_camera("comes")
+        engine.add_camera(comes)
+        await asyncio.sleep(0.5)
+        seen = await reading
+        numbers = [frame.frame for frame in frames_of(seen, "stays")]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        visits = {frame.epoch for frame in frames_of(seen, "comes")}
+        assert visits == {1, 2}, "an epoch's number is never used again in a run"
+        states = [m.state for m in seen if isinstance(m, results.Status) and m.camera == "comes"]
+        assert "removed" in states
+        with pytest.raises(ValueError, match="there is one with this id already"):
+            engine.add_camera(comes)
+        with pytest.raises(KeyError):
+            await engine.remove_camera("nobody")
+
+
+async def test_metrics_of_a_removed_camera_disappear() -> None:
+    async with Engine(configured(pattern("stays"), pattern("goes")), model=FreeModel()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "goes")) >= 5)
+        assert b'camera="goes"' in engine.metrics.render()
+        await engine.remove_camera("goes")
+        await asyncio.sleep(0.3)
+        page = engine.metrics.render()
+        assert b'camera="goes"' not in page
+        assert b'camera="stays"' in page
+
+
+async def test_results_are_written_as_lines_that_the_schema_reads(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "results.jsonl"
+    async with Engine(configured(pattern("a"), results=path), model=Waver()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 20)
+    lines = path.read_bytes().splitlines()
+    frames = [results.decode(line) for line in lines]
+    assert len(frames) >= 20
+    assert all(isinstance(frame, results.Frame) for frame in frames)
+
+
+async def test_a_results_file_that_cannot_be_written_is_said_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"results: .*can't be written"):
+        async with Engine(configured(pattern("a"), results=tmp_path / "file" / "x.jsonl"), model=FreeModel()):
+            pass
+
+
+async def test_an_engine_whose_only_source_can_never_open_says_so_and_ends(tmp_path: Path) -> None:
+    config = configured({"id": "a", "source": str(tmp_path / "absent.mp4")})
+    async with Engine(config, model=FreeModel()) as engine:
+        await asyncio.wait_for(engine.wait(), 10)
+        assert not engine.ever_live
+        assert engine.stats().cameras[0].state == "ended"
+
+
+async def test_stopping_is_quick_even_while_the_model_hangs() -> None:
+    class Hangs(FreeModel):
+        def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+            time.sleep(4)
+            return super().process(frames)
+
+    engine = Engine(configured(pattern("a")), model=Hangs())
+    await engine.start()
+    await asyncio.sleep(0.5)
+    before = time.monotonic()
+    await engine.stop()
+    assert time.monotonic() - before < 2.5
+
+
+async def test_a_port_in_use_is_said_with_the_field_to_change() -> None:
+    async with Engine(configured(), model=FreeModel()) as engine:
+        taken = configured(publish={"endpoint": engine.publisher.endpoint, "replay": "tcp://127.0.0.1:0"})
+        with pytest.raises(ConfigError, match=r"publish\.endpoint.*in use"):
+            async with Engine(taken, model=FreeModel()):
+                pass
+
+
+def test_the_slots_of_the_free_model_hold_the_decoders_own_planes() -> None:
+    assert FreeModel().slot_format((641, 361), None) == SlotFormat("planes", (641, 361), (641, 361))
