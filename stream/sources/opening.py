@@ -1,0 +1,79 @@
+"""Opening a libav container without being at its mercy: it can block for long, in name look-ups even without limit.
+
+The opening runs in a thread of its own, which the caller may leave behind; then whatever it opens is closed again.
+The thread ends when libav's own time limit is over.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+
+import av
+from av.container import InputContainer
+
+POLL_S = 0.05
+
+
+class OpeningTimeoutError(Exception):
+    """The container wasn't open in time."""
+
+
+class OpeningStoppedError(Exception):
+    """The caller was told to stop before the container was open."""
+
+
+class Opening:
+    """One attempt to open one container."""
+
+    def __init__(
+        self, name: str, address: str, options: Mapping[str, str], format: str | None, open_s: float, read_s: float
+    ) -> None:
+        self._address = address
+        self._options = dict(options)
+        self._format = format
+        # libav counts the connection and the look at the streams apart.
+        self._timeout = (open_s, read_s)
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+        self._abandoned = False
+        self._container: InputContainer | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._open, name=name, daemon=True)
+
+    def wait(self, timeout_s: float, stopping: threading.Event) -> InputContainer:
+        """The open container. Raises what libav raised, `OpeningTimeoutError` or `OpeningStoppedError`."""
+        self._thread.start()
+        deadline = time.monotonic() + timeout_s
+        while not self._done.wait(POLL_S):
+            if stopping.is_set() or time.monotonic() >= deadline:
+                with self._lock:
+                    self._abandoned = True
+                    container = self._container
+                if container is None:
+                    raise OpeningStoppedError if stopping.is_set() else OpeningTimeoutError
+                return container
+        if self._error is not None:
+            raise self._error
+        assert self._container is not None
+        return self._container
+
+    def _open(self) -> None:
+        try:
+            container = av.open(
+                self._address,
+                options=self._options,
+                format=self._format,
+                timeout=self._timeout,
+                metadata_errors="replace",
+            )
+        except Exception as error:
+            self._error = error
+        else:
+            with self._lock:
+                if not self._abandoned:
+                    self._container = container
+            if self._container is None:
+                container.close()
+        self._done.set()

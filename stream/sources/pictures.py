@@ -1,0 +1,82 @@
+"""Writing a decoded picture into a ring's slot, in the layout that the slots have. One writer an epoch."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import av
+import numpy as np
+from av.video.plane import VideoPlane
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from ring_buffers.frame_ring import SlotFormat
+
+
+class PictureWriter(Protocol):
+    """Fills a slot's memory with a picture."""
+
+    def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
+        """Copy `frame`, scaled and converted where it differs, into `picture` (uint8, `SlotFormat.shape`)."""
+        ...
+
+
+def picture_writer(format: SlotFormat) -> PictureWriter:
+    """The writer for slots of this format."""
+    return PlanesWriter(format) if format.pixels == "planes" else RgbWriter(format)
+
+
+class PlanesWriter:
+    """Copies the decoder's planes; what isn't 8-bit YUV 4:2:0 of the epoch's size is converted first."""
+
+    def __init__(self, format: SlotFormat) -> None:
+        self._size = format.size
+        width, height = format.size
+        luma = width * height
+        chroma_width, chroma_height = (width + 1) // 2, (height + 1) // 2
+        chroma = chroma_width * chroma_height
+        self._planes = (
+            (0, luma, width, height),
+            (luma, luma + chroma, chroma_width, chroma_height),
+            (luma + chroma, luma + 2 * chroma, chroma_width, chroma_height),
+        )
+        self._reformatter = VideoReformatter()
+
+    def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
+        """0.07 ms at 720p if nothing has to be converted."""
+        width, height = self._size
+        if frame.format.name != "yuv420p" or (frame.width, frame.height) != self._size:
+            frame = self._reformatter.reformat(frame, width, height, "yuv420p", threads=1)
+        for plane, (begin, end, plane_width, plane_height) in zip(frame.planes, self._planes, strict=True):
+            stride = plane.line_size
+            pixels = _pixels(plane, stride * plane_height)
+            if stride == plane_width:
+                picture[begin:end] = pixels
+            else:
+                rows = pixels.reshape(plane_height, stride)
+                picture[begin:end].reshape(plane_height, plane_width)[:] = rows[:, :plane_width]
+
+
+class RgbWriter:
+    """Scales straight to the content's size and converts in one go (swscale), then copies the rows.
+
+    The rest of the slot is black from the epoch's start and isn't touched.
+    """
+
+    def __init__(self, format: SlotFormat) -> None:
+        self._content = format.content
+        self._reformatter = VideoReformatter()
+
+    def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
+        """1.2 ms from 720p to 640x360. Bilinear: swscale widens its filter when it makes pictures smaller."""
+        width, height = self._content
+        scaled = self._reformatter.reformat(
+            frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR, threads=1
+        )
+        plane = scaled.planes[0]
+        rows = _pixels(plane, plane.line_size * height).reshape(height, plane.line_size)
+        picture[:height, :width].reshape(height, width * 3)[:] = rows[:, : width * 3]
+
+
+def _pixels(plane: VideoPlane, size: int) -> np.ndarray:
+    """The plane's own memory, without a copy: valid while its frame lives."""
+    return np.frombuffer(plane, np.uint8, size)  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -1,0 +1,240 @@
+"""CameraReader: one camera's thread, from its source into its ring, for as long as the camera lives.
+
+    connecting → live → stalled → reconnecting → live …; ended
+
+Transport (encoded pictures in), decoder and clock are parts of their own; the reader moves what comes out of one into
+the next, says what state the camera is in, and connects again after every fault that may pass. It ends when it is
+stopped, when a file is over, and when the configuration itself is at fault.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from ring_buffers.frame_ring import FrameRing
+from stream.clock import CameraClock
+from stream.config import CameraConfig, SourceAddress
+from stream.results import CameraState
+from stream.sources.backoff import Backoff
+from stream.sources.decoder import Decoded, Decoder
+from stream.sources.errors import EndedError, InternalError, SourceError
+from stream.sources.faults import Faults
+from stream.sources.frames import FrameWriter, SlotFormatOf
+from stream.sources.status import CameraStatus
+from stream.sources.transport import StoppedError, Transport
+from stream.sources.ways import OpenTransport, make_transport
+from telemetry.observer import Observer
+
+StatusSink = Callable[[CameraStatus], None]
+
+logger = logging.getLogger(__name__)
+
+WELL_AFTER_S = 5.0
+"""A connection that was live for this long was a good one: waits before the next begin short again."""
+
+
+class CameraReader:
+    """Reads one camera. `on_status` is called from its thread at every change of state, epoch or clock.
+
+    `first_epoch` continues the count of a camera that was there before in the same run.
+    """
+
+    def __init__(
+        self,
+        config: CameraConfig,
+        ring: FrameRing,
+        slot_format: SlotFormatOf,
+        observer: Observer,
+        on_status: StatusSink,
+        *,
+        first_epoch: int = 1,
+        open_transport: OpenTransport = make_transport,
+    ) -> None:
+        self.status = CameraStatus.initial(config)
+        """The latest one."""
+        self.ever_live = False
+        """Whether a picture ever came."""
+        self._config = config
+        self._ring = ring
+        self._observer = observer
+        self._on_status = on_status
+        self._open_transport = open_transport
+        self._stopping = threading.Event()
+        self._backoff = Backoff(config.reconnect_initial_s, config.reconnect_max_s)
+        self._live_since_s: float | None = None
+        self._said: tuple[object, ...] = ()
+        kind = config.source.kind
+        self._is_file = kind == "file"
+        self._can_stall = kind in ("rtsp", "device")
+        live = self._can_stall or (kind == "pattern" and config.pace != "fast")
+        self._frames = FrameWriter(
+            config.id,
+            ring,
+            slot_format,
+            CameraClock(live=live),
+            detector_size=config.detector_size,
+            max_fps=config.max_fps,
+            first_epoch=first_epoch,
+            stopping=self._stopping.is_set,
+            on_change=self._live,
+        )
+        self._thread = threading.Thread(target=self._run, name=f"camera-{config.id}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect, in the camera's own thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end; returns at once."""
+        self._stopping.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Whether it has ended, after waiting at most this long. It ends within 2 s of `stop`."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # -- the camera's thread ------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._say("connecting", None, "connecting")
+        while True:
+            fault = self._connect_and_read()
+            if self._stopping.is_set() or fault is None:
+                return self._end(None, "stopped")
+            if self._is_file and isinstance(fault, EndedError):
+                if self._config.pace != "loop":
+                    return self._end(None, "the file is over")
+            elif self._is_file or fault.permanent:
+                return self._end(fault.reason, str(fault))
+            elif not self._wait_before_connecting(fault):
+                return self._end(None, "stopped")
+
+    def _connect_and_read(self) -> SourceError | None:
+        """One connection, from its beginning to what ended it; None if it was told to stop."""
+        self._live_since_s = None
+        transport: Transport | None = None
+        try:
+            transport = self._open_transport(self._config, self._stopping)
+            self._read(transport)
+        except StoppedError:
+            return None
+        except SourceError as fault:
+            return fault
+        except Exception:
+            return self._internal(traceback.format_exc())
+        finally:
+            if transport is not None:
+                transport.close()
+        return None
+
+    def _read(self, transport: Transport) -> None:
+        began_ns = time.monotonic_ns()
+        decoder = Decoder(transport.open(), self._discarded)
+        self._frames.begin_connection()
+        last_ns = 0
+        while not self._stopping.is_set():
+            try:
+                unit = transport.read()
+            except EndedError:
+                self._write(decoder.flush())
+                if self._is_file and self._live_since_s is None:
+                    raise transport.faults.no_video() from None
+                raise
+            pictures = decoder.decode(unit) if unit is not None else []
+            if pictures and unit is not None:
+                self._write(pictures)
+                last_ns = unit.times.arrival_ns
+            elif self._can_stall:
+                self._watch(transport.faults, time.monotonic_ns(), began_ns, last_ns)
+
+    def _write(self, pictures: list[Decoded]) -> None:
+        for picture in pictures:
+            self._frames.write(picture)
+
+    def _watch(self, faults: Faults, now_ns: int, began_ns: int, last_ns: int) -> None:
+        """No picture came out of the last read: has that gone on for too long?"""
+        if self._live_since_s is None:
+            if now_ns - began_ns >= self._config.start_timeout_s * 1e9:
+                raise faults.no_picture_in_time()
+        elif now_ns - last_ns >= self._config.stall_timeout_s * 1e9:
+            raise faults.stalled()
+
+    def _wait_before_connecting(self, fault: SourceError) -> bool:
+        """False if it was told to stop meanwhile."""
+        if self._live_since_s is not None and time.monotonic() - self._live_since_s >= WELL_AFTER_S:
+            self._backoff.reset()
+        again: CameraState = "reconnecting" if self.ever_live else "connecting"
+        self._say("stalled" if fault.reason == "stalled" else again, fault.reason, str(fault))
+        if self._stopping.wait(self._backoff.next_s()):
+            return False
+        self._observer.reconnecting(self._config.id, fault.reason)
+        self._say(again, fault.reason, str(fault))
+        return True
+
+    # -- what it says -------------------------------------------------------------------------------------------
+
+    def _live(self) -> None:
+        """A picture showed a new epoch or another clock."""
+        if self._live_since_s is None:
+            self._live_since_s = time.monotonic()
+        self.ever_live = True
+        clock = self._frames.clock
+        if clock is not None:
+            self._observer.clock_source(self._config.id, clock)
+        self._say("live", None, "live")
+
+    def _discarded(self, reason: str) -> None:
+        self._observer.unit_discarded(self._config.id, reason)
+
+    def _end(self, reason: str | None, message: str) -> None:
+        # First the ring: whoever hears of the end must find it finished.
+        self._ring.finish()
+        self._say("ended", reason, message)
+
+    def _say(self, state: CameraState, reason: str | None, message: str) -> None:
+        frames = self._frames
+        said = (state, reason, message, frames.epoch, frames.clock, frames.size)
+        if said == self._said:
+            return
+        self._said = said
+        if (state, reason) != (self.status.state, self.status.reason) or state != "live":
+            logger.log(
+                logging.WARNING if reason else logging.INFO, "camera %s: %s: %s", self._config.id, state, message
+            )
+        self.status = CameraStatus(
+            self._config.id,
+            state,
+            reason,
+            message,
+            frames.epoch,
+            frames.clock,
+            frames.size,
+            time.time_ns() // 1000,
+            str(self._config.source),
+        )
+        self._on_status(self.status)
+
+    def _internal(self, trace: str) -> SourceError:
+        """A fault of ours: told in full, but for what the address keeps secret."""
+        for secret, shown in secrets_of(self._config.source):
+            trace = trace.replace(secret, shown)
+        logger.error("camera %s: a fault in partstream\n%s", self._config.id, trace)
+        return InternalError(
+            self._config.id, "a fault in partstream while reading it", "Please report it, with the log's traceback"
+        )
+
+
+def secrets_of(source: SourceAddress) -> list[tuple[str, str]]:
+    """What must never be shown of an address, the longest first, and what to show in its place."""
+    address = source.reveal()
+    found = [(address, str(source))] if address != str(source) else []
+    login = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    password = login.partition(":")[2]
+    found += [(secret, "…") for secret in (login, password, unquote(password)) if secret]
+    return found

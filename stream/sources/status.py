@@ -1,0 +1,61 @@
+"""CameraStatus: what a camera is doing now, as told to the engine whenever it changes. Immutable, holds no secret."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from ring_buffers.frame_ring import Clock
+from stream import results
+from stream.config import CameraConfig
+from stream.results import CameraState
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """One camera at one moment."""
+
+    camera: str
+    state: CameraState
+    reason: str | None
+    """A short code (`stream.sources.errors`); None when all is well."""
+    message: str
+    """For people; without secrets."""
+    epoch: int
+    """0 before the first picture."""
+    clock: Clock | None
+    size: tuple[int, int] | None
+    """(width, height) of the epoch's first picture."""
+    at_us: int
+    """UTC, µs."""
+    source: str
+    """The source's address without secrets."""
+
+    @classmethod
+    def initial(cls, config: CameraConfig) -> CameraStatus:
+        """A camera that is about to be opened for the first time."""
+        return cls(config.id, "connecting", None, "connecting", 0, None, None, _now_us(), str(config.source))
+
+    def removed(self) -> CameraStatus:
+        """The same camera, taken out of the engine."""
+        return replace(self, state="removed", reason=None, message="removed", at_us=_now_us())
+
+    def wire(self, run: str, seq: int) -> results.Status:
+        """This status as it is published."""
+        return results.Status(
+            run=run,
+            seq=seq,
+            camera=self.camera,
+            epoch=self.epoch,
+            state=self.state,
+            reason=self.reason,
+            message=self.message,
+            at_us=self.at_us,
+            clock=self.clock,
+            size=self.size,
+            source=self.source,
+        )
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,66 @@
+"""What a transport is: it brings encoded pictures in, and knows nothing of decoding, rings or epochs.
+
+A transport lives for one connection. It is opened, read and closed in the camera's own thread; a new connection is a
+new transport.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import av
+from av.video.codeccontext import VideoCodecContext
+
+from stream.sources.faults import Faults
+
+
+@dataclass(slots=True, eq=False)
+class UnitTimes:
+    """When one encoded picture is to be shown, when it arrived, and when it was captured."""
+
+    pts_us: int | None
+    """Presentation time, µs from any origin; None if the stream didn't say."""
+    arrival_ns: int
+    """Monotonic instant when the unit was complete."""
+    arrival_utc_us: int
+    """The same instant by our wall clock."""
+    sender_utc_us: int | None = None
+    """Capture time by the sender's clock (RTCP sender reports), UTC µs."""
+
+
+class AccessUnit(NamedTuple):
+    """One encoded picture, complete.
+
+    The times are an object of their own because libav carries it along to the decoded picture: one that held the
+    packet would keep it alive for ever.
+    """
+
+    packet: av.Packet
+    times: UnitTimes
+
+
+class Transport(Protocol):
+    """One connection to a source. `open` and `read` may raise `SourceError`."""
+
+    faults: Faults
+    """The errors of this source, for what only its reader can see: that it stalls, that no picture comes."""
+
+    def open(self) -> VideoCodecContext:
+        """Connect; the decoder that fits the stream. Returns early, raising `StoppedError`, when told to stop."""
+        ...
+
+    def read(self) -> AccessUnit | None:
+        """The next unit, or None if none came within a second or two (so that the caller can look around).
+
+        Raises `EndedError` once the stream is over.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. May be called at any time, more than once."""
+        ...
+
+
+class StoppedError(Exception):
+    """The camera was told to stop while its source was being opened."""

@@ -1,0 +1,162 @@
+"""A real RTSP server (GStreamer's), run by Debian's own python3, which has the `gi` bindings; it lives until killed.
+
+Start it through `benchmarks.rtsp_server.RtspServer`, which writes the JSON configuration that this script reads on
+standard input: `{"port": 0, "users": {name: password}, "mounts": [{"path": "/clip", "kind": …, …}]}`. One line of JSON
+on standard output, `{"port": N}`, says that it listens. Kinds of mounts:
+
+* `units`: encoded access units from files in the format of `benchmarks.rtsp_server.write_units`, played one file after
+  the other and from the start again, with times that only grow; every client has its own playback from frame 0.
+* `launch`: a pipeline given as text (`pay0` is the payloader), shared by all clients or not.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstApp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+PARSE_AND_PAY = {
+    "h264": ("video/x-h264,stream-format=byte-stream,alignment=au", "h264parse ! rtph264pay config-interval=-1"),
+    "hevc": ("video/x-h265,stream-format=byte-stream,alignment=au", "h265parse ! rtph265pay config-interval=-1"),
+    "mjpeg": ("image/jpeg", "jpegparse ! rtpjpegpay"),
+}
+UNIT_HEADER = struct.Struct("<qqI?")
+"""Presentation and decoding time in ns, size in bytes, is a keyframe."""
+QUEUED_BYTES = 1 << 20
+
+
+class Unit(NamedTuple):
+    """One access unit; times in ns from the start of its file."""
+
+    pts: int
+    dts: int
+    key: bool
+    data: bytes
+
+
+class Clip(NamedTuple):
+    """The access units of one file and how long they last, ns."""
+
+    codec: str
+    duration: int
+    units: list[Unit]
+
+
+def read_units(path: Path) -> Clip:
+    """Read what `benchmarks.rtsp_server.write_units` wrote: a JSON line, then a header and the bytes of each unit."""
+    content = path.read_bytes()
+    end = content.index(b"\n")
+    head = json.loads(content[:end])
+    units: list[Unit] = []
+    at = end + 1
+    while at < len(content):
+        pts, dts, size, key = UNIT_HEADER.unpack_from(content, at)
+        at += UNIT_HEADER.size
+        units.append(Unit(pts, dts, key, content[at : at + size]))
+        at += size
+    return Clip(head["codec"], head["duration_ns"], units)
+
+
+class Feed:
+    """Hands one client's pipeline the next access unit whenever it asks, without end."""
+
+    def __init__(self, clips: list[Clip]) -> None:
+        self._clips = clips
+        self._clip = 0
+        self._unit = 0
+        self._offset = 0
+
+    def need_data(self, source: Any, _length: int) -> None:
+        clip = self._clips[self._clip]
+        unit = clip.units[self._unit]
+        buffer = Gst.Buffer.new_wrapped(unit.data)
+        buffer.pts = unit.pts + self._offset
+        buffer.dts = unit.dts + self._offset
+        if not unit.key:
+            buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+        self._unit += 1
+        if self._unit == len(clip.units):
+            self._unit = 0
+            self._offset += clip.duration
+            self._clip = (self._clip + 1) % len(self._clips)
+        source.emit("push-buffer", buffer)
+
+
+class UnitsFactory(GstRtspServer.RTSPMediaFactory):
+    """Makes a pipeline of its own for every client, each playing the clips from frame 0."""
+
+    def __init__(self, clips: list[Clip]) -> None:
+        super().__init__()
+        self._clips = clips
+        caps, parse_and_pay = PARSE_AND_PAY[clips[0].codec]
+        self.set_launch(
+            f"( appsrc name=units format=time max-bytes={QUEUED_BYTES} caps={caps} ! {parse_and_pay} name=pay0 pt=96 )"
+        )
+        self.set_shared(False)
+        self.connect("media-configure", self._configure)
+
+    def _configure(self, _factory: Any, media: Any) -> None:
+        source = media.get_element().get_by_name("units")
+        source.connect("need-data", Feed(self._clips).need_data)
+
+
+def make_factory(mount: dict[str, Any]) -> Any:
+    """The media factory of one mount of the configuration."""
+    if mount["kind"] == "units":
+        return UnitsFactory([read_units(Path(path)) for path in mount["files"]])
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(mount["launch"])
+    factory.set_shared(mount.get("shared", True))
+    return factory
+
+
+def protect(server: Any, users: dict[str, str]) -> None:
+    """Ask for one of these names and passwords (HTTP Basic) on every mount."""
+    auth = GstRtspServer.RTSPAuth()
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    for user, password in users.items():
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    server.set_auth(auth)
+
+
+def allow_viewers(factory: Any) -> None:
+    """Let those who are logged in see and play the mount."""
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_permission_for_role("viewer", "media.factory.access", True)
+    permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+    factory.set_permissions(permissions)
+
+
+def main() -> None:
+    """Serve until killed."""
+    configuration = json.load(sys.stdin)
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(str(configuration["port"]))
+    if configuration["users"]:
+        protect(server, configuration["users"])
+    for mount in configuration["mounts"]:
+        factory = make_factory(mount)
+        if configuration["users"]:
+            allow_viewers(factory)
+        server.get_mount_points().add_factory(mount["path"], factory)
+    if not server.attach(None):
+        sys.exit(f"port {configuration['port']} can't be listened on")
+    sys.stdout.write(json.dumps({"port": server.get_bound_port()}) + "\n")
+    sys.stdout.flush()
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main()
