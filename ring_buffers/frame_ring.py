@@ -161,7 +161,7 @@ class FrameRing:
             self._report(decoded=True, dropped=1, reason=refused)
             return None
         if overwritten:
-            self._report(dropped=1, reason="overwritten")
+            self._report(dropped=1, reason="overwritten", ready=True)
         assert taken is not None and format is not None
         return self._with_memory(taken, format)
 

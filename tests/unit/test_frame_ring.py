@@ -1,0 +1,613 @@
+"""FrameRing: every frame accounted for, none overwritten while leased, nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from ring_buffers.frame_ring import DropReason, FrameMeta, FrameRing, Lease, RingMisuseError, SlotFormat, WriteSlot
+from telemetry.observer import Observer
+
+SMALL = SlotFormat("planes", (4, 2), (4, 2))
+LARGE = SlotFormat("planes", (8, 4), (8, 4))
+SQUARE = SlotFormat("rgb24", (4, 4), (4, 4))
+SQUARE_BANDED = SlotFormat("rgb24", (4, 4), (4, 2))
+
+
+class Tally(Observer):
+    """Counts what a ring reports."""
+
+    def __init__(self) -> None:
+        self.decoded = 0
+        self.dropped: Counter[str] = Counter()
+        self.ready = 0
+
+    def frame_decoded(self, camera: str) -> None:
+        self.decoded += 1
+
+    def frame_dropped(self, camera: str, reason: str, count: int = 1) -> None:
+        self.dropped[reason] += count
+
+    def ring_ready(self, camera: str, frames: int) -> None:
+        self.ready = frames
+
+
+def meta_of(frame: int, epoch: int = 1, format: SlotFormat = SMALL, arrival_ns: int = 0) -> FrameMeta:
+    return FrameMeta(
+        "cam", epoch, frame, frame * 40_000, 0, "arrival", arrival_ns, arrival_ns, format.size, format
+    )  # fmt: skip
+
+
+def put(ring: FrameRing, frame: int, epoch: int = 1, format: SlotFormat = SMALL, arrival_ns: int = 0) -> bool:
+    slot = ring.acquire()
+    if slot is None:
+        return False
+    slot.picture.fill(frame % 256)
+    ring.commit(slot, meta_of(frame, epoch, format, arrival_ns))
+    return True
+
+
+def taken(ring: FrameRing) -> Lease:
+    lease = ring.lease()
+    assert lease is not None
+    return lease
+
+
+def acquired(ring: FrameRing) -> WriteSlot:
+    slot = ring.acquire()
+    assert slot is not None
+    return slot
+
+
+def started(slots: int = 3, policy="latest", **arguments) -> FrameRing:
+    ring = FrameRing("cam", slots, policy, **arguments)
+    ring.begin_epoch(1, SMALL)
+    return ring
+
+
+def test_frames_come_out_in_order_with_their_pictures():
+    ring = started()
+    for frame in range(3):
+        assert put(ring, frame)
+    assert ring.ready == 3
+    for frame in range(3):
+        peeked = ring.peek()
+        lease = taken(ring)
+        assert peeked is lease.meta
+        assert lease.meta.frame == frame
+        assert (lease.picture == frame).all()
+        ring.release(lease, "processed")
+    assert ring.peek() is None
+    assert ring.lease() is None
+    assert ring.counts().processed == 3
+
+
+def test_a_full_ring_overwrites_the_oldest_ready_frame():
+    tally = Tally()
+    ring = started(observer=tally)
+    for frame in range(5):
+        assert put(ring, frame)
+    assert ring.dropped == {"overwritten": 2}
+    assert tally.dropped == {"overwritten": 2}
+    assert [taken(ring).meta.frame for _ in range(3)] == [2, 3, 4]
+
+
+def test_a_leased_slot_is_never_overwritten():
+    ring = started(slots=2)
+    put(ring, 0)
+    lease = taken(ring)
+    for frame in range(1, 10):
+        assert put(ring, frame)
+    assert (lease.picture == 0).all()
+    assert (taken(ring).picture == 9).all()
+
+
+def test_with_every_slot_leased_the_new_picture_is_dropped():
+    ring = started(slots=2)
+    put(ring, 0)
+    put(ring, 1)
+    leases = [taken(ring), taken(ring)]
+    assert not put(ring, 2)
+    assert ring.dropped == {"all_leased": 1}
+    assert ring.decoded == 3
+    ring.release(leases[0], "processed")
+    assert put(ring, 3)
+
+
+def test_a_lease_is_released_once_and_to_its_own_ring():
+    ring, other = started(), started()
+    put(ring, 0)
+    put(other, 0)
+    lease, foreign = taken(ring), taken(other)
+    with pytest.raises(RingMisuseError, match="another ring"):
+        ring.release(foreign, "processed")
+    ring.release(lease, "stage_error")
+    with pytest.raises(RingMisuseError, match="released twice"):
+        ring.release(lease, "processed")
+    assert ring.dropped == {"stage_error": 1}
+    assert ring.processed == 0
+
+
+def test_an_old_lease_cannot_release_the_slot_that_was_lent_again():
+    ring = started(slots=1)
+    put(ring, 0)
+    old = taken(ring)
+    ring.release(old, "processed")
+    put(ring, 1)
+    new = taken(ring)
+    assert new.slot == old.slot and new.generation > old.generation
+    with pytest.raises(RingMisuseError):
+        ring.release(old, "processed")
+    ring.release(new, "processed")
+
+
+def test_a_new_epoch_drops_ready_frames_of_a_live_camera():
+    ring = started()
+    put(ring, 0)
+    put(ring, 1)
+    ring.begin_epoch(2, SMALL)
+    assert ring.ready == 0
+    assert ring.dropped == {"epoch_ended": 2}
+    assert ring.frames_in_epoch == 0
+    put(ring, 0, epoch=2)
+    assert ring.frames_in_epoch == 1
+    assert taken(ring).meta.epoch == 2
+
+
+def test_a_new_epoch_of_a_file_keeps_every_frame_with_its_picture():
+    ring = started(policy="every")
+    put(ring, 7)
+    ring.begin_epoch(2, LARGE)
+    put(ring, 9, epoch=2, format=LARGE)
+    assert ring.lease(epoch=2) is None, "the oldest frame is of epoch 1"
+    first, second = taken(ring), taken(ring)
+    assert (first.meta.epoch, second.meta.epoch) == (1, 2)
+    assert first.picture.shape == SMALL.shape and (first.picture == 7).all()
+    assert second.picture.shape == LARGE.shape and (second.picture == 9).all()
+
+
+def test_memory_is_allocated_anew_only_if_the_shape_changes():
+    ring = started(slots=2)
+    before = [acquired_memory(ring) for _ in range(2)]
+    ring.begin_epoch(2, SMALL)
+    assert {id(memory) for memory in before} == {id(acquired_memory(ring)) for _ in range(2)}
+    ring.begin_epoch(3, LARGE)
+    assert acquired_memory(ring).shape == LARGE.shape
+    assert ring.nbytes == 2 * np.prod(LARGE.shape)
+
+
+def acquired_memory(ring: FrameRing) -> np.ndarray:
+    slot = acquired(ring)
+    ring.abandon(slot)
+    return slot.picture
+
+
+def test_a_leased_slot_keeps_its_old_picture_through_a_change_of_shape():
+    ring = started(slots=1)
+    put(ring, 5)
+    lease = taken(ring)
+    ring.begin_epoch(2, LARGE)
+    assert lease.picture.shape == SMALL.shape and (lease.picture == 5).all()
+    assert not put(ring, 0, epoch=2, format=LARGE)
+    ring.release(lease, "processed")
+    assert put(ring, 6, epoch=2, format=LARGE)
+    assert taken(ring).picture.shape == LARGE.shape
+    assert (lease.picture == 5).all(), "the old memory isn't written to again"
+    assert ring.nbytes == np.prod(LARGE.shape)
+
+
+def test_slots_are_black_where_the_format_changed():
+    ring = FrameRing("cam", 1)
+    ring.begin_epoch(1, SQUARE)
+    assert (acquired_memory(ring) == 0).all()
+    put(ring, 255, format=SQUARE)
+    ring.begin_epoch(2, SQUARE_BANDED)
+    assert (acquired_memory(ring) == 0).all()
+
+
+def test_epochs_only_grow():
+    ring = started()
+    with pytest.raises(ValueError, match="epoch 1 after 1"):
+        ring.begin_epoch(1, SMALL)
+
+
+def test_a_new_epoch_takes_back_a_write_that_was_left_open():
+    ring = started(slots=1)
+    left = acquired(ring)
+    ring.begin_epoch(2, SMALL)
+    assert put(ring, 0, epoch=2)
+    with pytest.raises(RingMisuseError, match="isn't being written"):
+        ring.commit(left, meta_of(0))
+    assert ring.counts().decoded == 1
+
+
+@pytest.mark.parametrize("reason", [None, "stage_error"])
+def test_an_abandoned_write_counts_only_with_a_reason(reason: DropReason | None):
+    ring = started(slots=1)
+    slot = acquired(ring)
+    ring.abandon(slot, reason)
+    assert ring.decoded == (reason is not None)
+    assert ring.dropped == ({reason: 1} if reason else {})
+    with pytest.raises(RingMisuseError):
+        ring.abandon(slot)
+    assert put(ring, 0)
+
+
+def test_frames_dropped_by_the_writer_count_as_decoded():
+    tally = Tally()
+    ring = started(observer=tally)
+    ring.drop_decoded("rate_limited")
+    put(ring, 1)
+    assert ring.frames_in_epoch == 2
+    assert (tally.decoded, tally.dropped) == (2, {"rate_limited": 1})
+
+
+def test_a_frame_of_another_epoch_or_camera_is_refused_and_its_slot_freed():
+    ring = started(slots=1)
+    with pytest.raises(RingMisuseError, match="epoch 9"):
+        ring.commit(acquired(ring), meta_of(0, epoch=9))
+    assert ring.decoded == 0
+    assert put(ring, 0)
+
+
+def test_writing_out_of_turn_is_refused():
+    ring = FrameRing("cam")
+    with pytest.raises(RingMisuseError, match="before the first epoch"):
+        ring.acquire()
+    ring.begin_epoch(1, SMALL)
+    acquired(ring)
+    with pytest.raises(RingMisuseError, match="neither committed nor abandoned"):
+        ring.acquire()
+    ring.finish()
+    with pytest.raises(RingMisuseError, match="after the writer had finished"):
+        ring.acquire()
+    with pytest.raises(RingMisuseError, match="after the writer had finished"):
+        ring.begin_epoch(2, SMALL)
+
+
+def test_frames_older_than_the_budget_are_stale():
+    ring = started()
+    for frame in range(3):
+        put(ring, frame, arrival_ns=frame * 100)
+    assert ring.drop_stale(now_ns=300, budget_ns=200) == 1, "exactly as old as the budget is not stale"
+    assert ring.drop_stale(now_ns=300, budget_ns=200) == 0
+    assert taken(ring).meta.frame == 1
+    assert ring.dropped == {"stale": 1}
+
+
+def test_staleness_never_applies_to_a_file():
+    ring = started(policy="every")
+    put(ring, 0)
+    assert ring.drop_stale(now_ns=10**18, budget_ns=0) == 0
+    assert ring.ready == 1
+
+
+def test_a_full_ring_of_a_file_makes_the_writer_wait_and_counts_nothing():
+    ring = started(slots=1, policy="every")
+    put(ring, 0)
+    began = time.monotonic()
+    assert ring.acquire(timeout_s=0.05) is None
+    assert time.monotonic() - began >= 0.05
+    assert ring.counts().decoded == 1 and ring.dropped == {}
+
+
+def test_a_waiting_writer_goes_on_when_a_lease_comes_back():
+    ring = started(slots=1, policy="every")
+    put(ring, 0)
+    lease = taken(ring)
+    timer = threading.Timer(0.05, ring.release, (lease, "processed"))
+    timer.start()
+    assert ring.acquire(timeout_s=30) is not None
+    timer.join()
+
+
+def test_closing_wakes_a_waiting_writer_and_accounts_for_its_frame():
+    ring = started(slots=1, policy="every")
+    put(ring, 0)
+    timer = threading.Timer(0.05, ring.close)
+    timer.start()
+    assert ring.acquire(timeout_s=30) is None
+    timer.join()
+    assert ring.dropped == {"shutdown": 2}
+    assert ring.decoded == 2
+
+
+def test_closing_leaves_leases_valid_and_drops_the_rest():
+    ring = started()
+    put(ring, 3)
+    put(ring, 4)
+    lease = taken(ring)
+    slot = acquired(ring)
+    ring.close()
+    ring.close()
+    assert not ring.finished
+    ring.commit(slot, meta_of(5))
+    ring.begin_epoch(2, SMALL)
+    assert ring.acquire() is None
+    assert ring.lease() is None
+    assert (lease.picture == 3).all()
+    ring.release(lease, "processed")
+    assert ring.finished and ring.closed and ring.writer_finished
+    counts = ring.counts()
+    assert (counts.decoded, counts.processed, counts.dropped) == (4, 1, {"shutdown": 3})
+
+
+def test_the_end_of_the_stream_is_seen_after_the_last_frame():
+    ring = started()
+    put(ring, 0)
+    assert not ring.writer_finished
+    ring.finish()
+    ring.finish()
+    assert ring.writer_finished and not ring.finished
+    lease = taken(ring)
+    assert not ring.finished
+    ring.release(lease, "processed")
+    assert ring.finished
+
+
+def test_the_reader_is_told_of_frames_and_of_the_end_outside_the_lock():
+    calls: list[tuple[int, bool]] = []
+    ring: FrameRing
+
+    def look() -> None:
+        # `finished` takes the lock: this hangs if the ring still holds it.
+        calls.append((ring.ready, ring.finished))
+
+    ring = started(on_ready=look)
+    put(ring, 0)
+    ring.finish()
+    ring.release(taken(ring), "processed")
+    assert calls == [(1, False), (1, False), (0, True)]
+
+
+def test_a_ring_needs_a_slot():
+    with pytest.raises(ValueError, match="at least one slot"):
+        FrameRing("cam", slots=0)
+
+
+@pytest.mark.parametrize("policy", ["latest", "every"])
+def test_between_two_threads_every_frame_is_accounted_for(policy):
+    tally = Tally()
+    something = threading.Event()
+    ring = started(slots=3, policy=policy, observer=tally, on_ready=something.set)
+    frames = 3000
+    seen: list[int] = []
+    torn: list[int] = []
+
+    def write() -> None:
+        for frame in range(frames):
+            while (slot := ring.acquire(timeout_s=1)) is None and policy == "every":
+                pass
+            if slot is not None:
+                slot.picture.fill(frame % 256)
+                ring.commit(slot, meta_of(frame))
+        ring.finish()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not ring.finished:
+        something.wait(1)
+        something.clear()
+        while (lease := ring.lease()) is not None:
+            before = lease.picture.copy()
+            if seen and len(seen) % 50 == 0:
+                time.sleep(0.001)
+            if not ((lease.picture == lease.meta.frame % 256).all() and (before == lease.picture).all()):
+                torn.append(lease.meta.frame)
+            seen.append(lease.meta.frame)
+            ring.release(lease, "processed")
+    writer.join()
+    assert torn == []
+    assert seen == sorted(set(seen))
+    assert seen[-1] == frames - 1
+    counts = ring.counts()
+    assert counts.decoded == frames == counts.processed + sum(counts.dropped.values())
+    assert counts.processed == len(seen)
+    assert tally.decoded == frames and tally.dropped == counts.dropped
+    if policy == "every":
+        assert seen == list(range(frames))
+
+
+@dataclass
+class Held:
+    lease: Lease
+    stamp: int
+
+
+class RingMachine(RuleBasedStateMachine):
+    """Any order of calls, against a model of a ring that is a plain queue of frame numbers."""
+
+    @initialize(slots=st.integers(1, 4), policy=st.sampled_from(["latest", "every"]))
+    def build(self, slots, policy):
+        self.tally = Tally()
+        self.wakes = 0
+        self.slots = slots
+        self.policy = policy
+        self.ring = FrameRing("cam", slots, policy, on_ready=self.woken, observer=self.tally)
+        self.epoch = 0
+        self.format = SMALL
+        self.frame = 0
+        self.clock = 0
+        self.writing: WriteSlot | None = None
+        self.ready: deque[tuple[FrameMeta, int]] = deque()
+        self.held: list[Held] = []
+        self.decoded = 0
+        self.processed = 0
+        self.dropped: Counter[str] = Counter()
+        self.stamp = 0
+        self.writer_finished = False
+        self.closed = False
+
+    def woken(self):
+        self.wakes += 1
+
+    def writable(self):
+        return self.epoch > 0 and not self.writer_finished
+
+    @precondition(lambda self: not self.writer_finished)
+    @rule(format=st.sampled_from([SMALL, LARGE, SQUARE, SQUARE_BANDED]), skip=st.integers(1, 3))
+    def begin_epoch(self, format, skip):
+        self.ring.begin_epoch(self.epoch + skip, format)
+        if self.closed:
+            return
+        self.epoch += skip
+        self.format = format
+        self.frame = 0
+        self.writing = None
+        if self.policy == "latest":
+            self.dropped["epoch_ended"] += len(self.ready)
+            self.ready.clear()
+
+    @precondition(lambda self: self.writable() and self.writing is None)
+    @rule()
+    def acquire(self):
+        slot = self.ring.acquire()
+        if self.closed:
+            assert slot is None
+            self.count_dropped("shutdown")
+        elif len(self.ready) + len(self.held) < self.slots:
+            assert slot is not None
+        elif self.policy == "every":
+            assert slot is None
+        elif self.ready:
+            assert slot is not None
+            self.ready.popleft()
+            self.dropped["overwritten"] += 1
+        else:
+            assert slot is None
+            self.count_dropped("all_leased")
+        if slot is not None:
+            assert slot.picture.shape == self.format.shape
+            assert slot.slot not in {held.lease.slot for held in self.held}
+            self.stamp = (self.stamp + 1) % 256
+            slot.picture.fill(self.stamp)
+        self.writing = slot
+
+    def count_dropped(self, reason):
+        self.decoded += 1
+        self.frame += 1
+        self.dropped[reason] += 1
+
+    @precondition(lambda self: self.writing is not None)
+    @rule(late=st.integers(0, 100))
+    def commit(self, late):
+        assert self.writing is not None
+        self.clock += late
+        meta = meta_of(self.frame, self.epoch, self.format, self.clock)
+        assert self.ring.frames_in_epoch == self.frame
+        wakes = self.wakes
+        self.ring.commit(self.writing, meta)
+        self.writing = None
+        if self.closed:
+            self.count_dropped("shutdown")
+        else:
+            assert self.wakes == wakes + 1
+            self.decoded += 1
+            self.frame += 1
+            self.ready.append((meta, self.stamp))
+
+    @precondition(lambda self: self.writing is not None)
+    @rule(reason=st.sampled_from([None, "stage_error"]))
+    def abandon(self, reason):
+        assert self.writing is not None
+        self.ring.abandon(self.writing, reason)
+        self.writing = None
+        if reason is not None:
+            self.count_dropped(reason)
+
+    @precondition(writable)
+    @rule()
+    def drop_decoded(self):
+        self.ring.drop_decoded("rate_limited")
+        self.count_dropped("rate_limited")
+
+    @precondition(lambda self: self.epoch > 0)
+    @rule()
+    def lease(self):
+        lease = self.ring.lease()
+        if not self.ready:
+            assert lease is None
+            return
+        meta, stamp = self.ready.popleft()
+        assert lease is not None and lease.meta is meta
+        self.held.append(Held(lease, stamp))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), outcome=st.sampled_from(["processed", "stage_error", "shutdown"]))
+    def release(self, data, outcome):
+        held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        self.ring.release(held.lease, outcome)
+        if outcome == "processed":
+            self.processed += 1
+        else:
+            self.dropped[outcome] += 1
+        with pytest.raises(RingMisuseError):
+            self.ring.release(held.lease, outcome)
+
+    @rule(budget=st.integers(0, 200))
+    def drop_stale(self, budget):
+        stale = 0
+        if self.policy == "latest":
+            while self.ready and self.clock - self.ready[0][0].arrival_ns > budget:
+                self.ready.popleft()
+                stale += 1
+            self.dropped["stale"] += stale
+        assert self.ring.drop_stale(self.clock, budget) == stale
+
+    @precondition(lambda self: self.decoded > 8)
+    @rule()
+    def finish(self):
+        self.ring.finish()
+        self.writer_finished = True
+        self.writing = None
+
+    @precondition(lambda self: self.decoded > 8)
+    @rule()
+    def close(self):
+        self.ring.close()
+        if not self.closed:
+            self.dropped["shutdown"] += len(self.ready)
+            self.ready.clear()
+        self.closed = True
+
+    @invariant()
+    def every_frame_is_accounted_for(self):
+        counts = self.ring.counts()
+        assert counts.decoded == counts.processed + sum(counts.dropped.values()) + counts.ready + counts.leased
+        assert (counts.decoded, counts.processed) == (self.decoded, self.processed)
+        assert (counts.ready, counts.leased) == (len(self.ready), len(self.held))
+        assert counts.dropped == {reason: n for reason, n in self.dropped.items() if n}
+        assert self.tally.decoded == counts.decoded
+        assert {reason: n for reason, n in self.tally.dropped.items() if n} == counts.dropped
+        assert self.tally.ready == counts.ready
+
+    @invariant()
+    def the_oldest_is_shown(self):
+        assert self.ring.peek() is (self.ready[0][0] if self.ready else None)
+
+    @invariant()
+    def leased_pictures_keep_their_content(self):
+        for held in self.held:
+            assert held.lease.picture.shape == held.lease.meta.format.shape
+            assert (held.lease.picture == held.stamp).all()
+
+    @invariant()
+    def memory_is_bounded(self):
+        assert self.ring.nbytes <= self.slots * max(np.prod(format.shape) for format in (LARGE, SQUARE))
+
+    @invariant()
+    def it_is_finished_when_the_writer_is_and_nothing_is_left(self):
+        done = (self.writer_finished or self.closed) and not self.ready and not self.held
+        assert self.ring.finished == done
+
+
+TestRingMachine = RingMachine.TestCase
+TestRingMachine.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
