@@ -167,7 +167,11 @@ class TrackingConfig(Section):
 class ModelConfig(Section):
     """What analyses the frames."""
 
-    profile: str = Field("edge", description="edge, kinetics-tps, or the path of a checkpoint.")
+    profile: str = Field(
+        "edge",
+        description="edge, kinetics-tps, the path of a checkpoint, or `free`: a model that costs nothing, sees nobody, "
+        "and serves to measure all the rest.",
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
     threads: int = Field(0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
     detect_every: int = Field(1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between.")

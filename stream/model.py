@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from stages.free_model import FreeModel
 from stages.types import Model
 from stream.config import Config
 from telemetry.observer import Observer
 
 
 def load_model(config: Config, observer: Observer) -> Model:
-    """The configured profile on the configured device. Raises `WeightsError` saying what to fetch or put where."""
+    """The configured profile on the configured device; `free` is the model that costs nothing and sees nobody.
+
+    Raises `WeightsError` saying what to fetch or put where.
+    """
+    if config.model.profile == "free":
+        return FreeModel()
     from stages.profiles import load_profile  # imports torch: not before it is needed
 
     return load_profile(config.model, config.window, config.tracking, observer)

@@ -1,0 +1,172 @@
+"""The command line as a user meets it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "run_stream.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        check=False,
+    )
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Sixty grey pictures, 25 a second."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"  # pyright: ignore[reportAttributeAccessIssue]
+        for number in range(60):
+            picture = av.VideoFrame.from_ndarray(np.full((96, 160, 3), number * 4, np.uint8), format="rgb24")
+            container.mux(stream.encode(picture))  # pyright: ignore[reportAttributeAccessIssue]
+        container.mux(stream.encode(None))  # pyright: ignore[reportAttributeAccessIssue]
+    return path
+
+
+@pytest.fixture
+def running() -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_stream.py"), "run", "door=pattern:128x96@50", "--profile", "free", *PORTS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+def line_with(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    assert process.stdout is not None
+    read: list[str] = []
+    for line in process.stdout:
+        read.append(line)
+        if match := re.search(pattern, line):
+            return match
+    raise AssertionError(f"{pattern!r} was never printed:\n{''.join(read)}")
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    shown = command("--help").stdout
+    for name in ("run", "demo", "subscribe", "weights", "train", "bench", "config", "annotate"):
+        assert re.search(rf"\b{name}\b", shown)
+    assert "4 no source ever opened" in shown
+
+
+def test_a_file_read_fast_gives_one_line_a_frame_and_ends_well(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    done = command(
+        "run", f"yard={clip}", "--profile", "free", "--pace", "fast", "--once", "--results", str(out), *PORTS
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["frame"] for line in lines] == list(range(60))
+    assert {line["camera"] for line in lines} == {"yard"}
+    assert lines[-1]["media_time_us"] == 59 * 40_000
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_drains_and_stops_within_two_seconds(
+    running: subprocess.Popen[str], number: signal.Signals, code: int
+) -> None:
+    line_with(running, "live")
+    before = time.monotonic()
+    running.send_signal(number)
+    assert running.wait(timeout=10) == code
+    assert time.monotonic() - before < 2.0
+
+
+def test_a_running_engine_answers_for_its_health_and_metrics(running: subprocess.Popen[str]) -> None:
+    address = line_with(running, r"http://(127\.0\.0\.1:\d+)")[1]
+    line_with(running, "live")
+    time.sleep(0.5)
+    with urllib.request.urlopen(f"http://{address}/readyz", timeout=5) as answer:
+        assert answer.status == 200
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+        page = answer.read().decode()
+    assert re.search(r'partstream_frames_processed_total\{camera="door"\} [1-9]', page)
+
+
+def test_logs_can_be_json_lines(clip: Path) -> None:
+    done = command("run", str(clip), "--profile", "free", "--pace", "fast", "--once", "--json", *PORTS)
+    assert done.returncode == 0
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    assert any(record.get("camera") == "cam0" for record in records)
+
+
+def test_a_source_that_can_never_open_ends_with_code_4_and_names_it(tmp_path: Path) -> None:
+    done = command("run", f"yard={tmp_path / 'absent.mp4'}", "--profile", "free", *PORTS)
+    assert done.returncode == 4
+    assert "yard" in done.stderr
+    assert "absent.mp4" in done.stderr
+
+
+def test_no_source_at_all_is_a_usage_error_that_says_what_to_do() -> None:
+    done = command("run", "--profile", "free")
+    assert done.returncode == 2
+    assert "no cameras" in done.stderr
+
+
+def test_a_wrong_configuration_ends_with_code_2_and_names_the_field(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x', colour: red}]")
+    done = command("config", "check", str(path))
+    assert done.returncode == 2
+    assert "cameras.0.colour" in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_a_checked_configuration_is_printed_without_its_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x'}]\nhttp: {read_token: s3cret}\n")
+    done = command("config", "check", str(path))
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["cameras"][0]["source"] == "rtsp://h/x"
+    assert "hunter2" not in done.stdout
+    assert "s3cret" not in done.stdout
+
+
+def test_the_schema_of_the_configuration_is_json() -> None:
+    assert json.loads(command("config", "schema").stdout)["title"] == "Config"
+
+
+def test_missing_weights_end_with_code_3_and_say_what_to_run(tmp_path: Path) -> None:
+    done = command("run", "pattern:", *PORTS, PARTSTREAM_CACHE=str(tmp_path / "empty"))
+    assert done.returncode == 3
+    assert "weights fetch" in done.stderr
+
+
+def test_a_port_in_use_ends_with_code_2_and_names_the_field(running: subprocess.Popen[str]) -> None:
+    endpoint = line_with(running, r"(tcp://127\.0\.0\.1:\d+)")[1]
+    done = command("run", "pattern:", "--profile", "free", "--pub", endpoint, *PORTS[2:])
+    assert done.returncode == 2
+    assert "publish.endpoint" in done.stderr
+
+
+def test_the_weights_are_listed_with_their_licences() -> None:
+    shown = command("weights", "list").stdout
+    assert "movenet-multipose" in shown
+    assert "Apache-2.0" in shown

@@ -1,0 +1,64 @@
+"""Resident memory stays flat: an hour's worth of frames through the engine, and ten minutes with the real model.
+
+`make soak` runs these; their figures are written to benchmarks/results/memory.json.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import clip, machine
+from benchmarks.memory import MemoryRun, long_file, measure
+from stages import weights
+from stages.free_model import FreeModel
+from stream.config import Config
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "memory.json"
+HOUR_OF_FRAMES = 90_000
+TEN_MINUTES = 600.0
+
+
+def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
+    return Config.model_validate(
+        {
+            "cameras": list(cameras),
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+            "http": {"bind": "127.0.0.1:0"},
+            **settings,
+        }
+    )
+
+
+def recorded(run: MemoryRun) -> MemoryRun:
+    """Write the figures beside those of the other run, whatever they are."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known[run.what] = {"commit": machine.commit(ROOT), "machine": machine.describe(), **run.to_dict()}
+    RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    print(json.dumps(run.to_dict(), indent=1))
+    return run
+
+
+async def test_an_hour_of_frames_leaves_memory_flat() -> None:
+    video = long_file(HOUR_OF_FRAMES, clip.cache_folder())
+    camera = {"id": "hour", "source": str(video), "pace": "fast"}
+    run = recorded(
+        await measure("90,000 frames, free model", configured(camera, once=True), model=FreeModel(), say=print)
+    )
+    assert run.frames == HOUR_OF_FRAMES
+    # History fills to its bound (2,000 messages) and stays; an hour may add a few MiB of allocator noise, no more.
+    assert run.resident_mib_at_end - run.resident_mib_at_start < 8
+    assert run.slope_mib_per_1000_frames < 0.1
+
+
+async def test_ten_minutes_of_the_real_model_leave_memory_flat() -> None:
+    camera = {"id": "street", "source": str(weights.locate("vtest", "vtest.avi")), "pace": "loop"}
+    run = recorded(await measure("10 minutes, edge", configured(camera), seconds=TEN_MINUTES, say=print))
+    assert run.frames > 500
+    assert run.slope_mib_per_hour < 60
