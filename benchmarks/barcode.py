@@ -16,7 +16,7 @@ LIMIT = 1 << BITS
 UNREADABLE = -1
 """Answer for a picture without an intact barcode."""
 
-_WEIGHTS = (1 << np.arange(BITS - 1, -1, -1)).astype(np.int64)
+_BITS_OF_BRIGHTNESS = b"0" * 128 + b"1" * 128
 
 
 def draw(luma: np.ndarray, number: int) -> None:
@@ -34,17 +34,18 @@ def draw(luma: np.ndarray, number: int) -> None:
 def read(luma: np.ndarray) -> int:
     """The number in a picture's brightness `[height, width]` (luma, or the green channel), or `UNREADABLE`.
 
-    Looks at one pixel a block: a few microseconds, the same for every contender.
+    Looks at one pixel a block: about a microsecond, the same for every contender.
     """
     height, width = luma.shape
     half = width // (2 * BLOCKS)
     row = luma[height // 45, half :: width // BLOCKS][:BLOCKS] if width % BLOCKS == 0 else _sampled(luma)
-    bits = (row > 127).astype(np.int64)
-    data = bits[2 : 2 + BITS]
-    parity = int(data.sum()) & 1
-    if not (bits[0] == 1 and bits[1] == 0 and bits[18] == parity and bits[19] == 1 - parity):
+    # Plain integers: on a cold cache a handful of numpy calls would cost ten times as much.
+    bits = int(row.tobytes().translate(_BITS_OF_BRIGHTNESS), 2)
+    number = (bits >> 2) & (LIMIT - 1)
+    parity = number.bit_count() & 1
+    if bits >> (BITS + 2) != 0b10 or bits & 0b11 != (0b10 if parity else 0b01):
         return UNREADABLE
-    return int(data @ _WEIGHTS)
+    return number
 
 
 def _sampled(luma: np.ndarray) -> np.ndarray:

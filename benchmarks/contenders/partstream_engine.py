@@ -21,7 +21,6 @@ from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
 from stream.config import CameraConfig, Config, HttpConfig, PublishConfig
 from stream.engine import Engine
-from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Observer
 
 
@@ -80,7 +79,7 @@ async def run(spec: Spec) -> None:
         publish=PublishConfig(endpoint=spec.options["endpoint"], replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
         http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
     )
-    async with Engine(config, model=model, observers=[PrometheusObserver(), published]) as engine:
+    async with Engine(config, model=model, observers=[published]) as engine:
 
         def finish() -> None:
             stamps = np.array(published.own_latency_ns, np.int64).reshape(-1, 2)

@@ -82,13 +82,21 @@ class Recorder:
         notes: dict[str, Any] = {
             "window_ns": np.array([begin_ns, end_ns]),
             "cpu_s": np.array([begin_cpu, end_cpu]),
-            "peak_rss_kib": np.array(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss),
+            "peak_rss_kib": np.array(_peak_rss_kib()),
             **{f"extra_{name}": values for name, values in self.extra.items()},
         }
         for camera, frames in enumerate(self._frames):
             notes[f"camera_{camera}"] = np.array(frames, np.int64).reshape(-1, 2)
         with spec.out.open("wb") as file:
             np.savez(file, **notes)
+
+
+def _peak_rss_kib() -> int:
+    """Most memory ever resident. Not `ru_maxrss`, which begins with that of the process that started this one."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
 
 
 def cpu_seconds() -> float:
