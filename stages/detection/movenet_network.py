@@ -1,0 +1,280 @@
+"""MoveNet MultiPose's network in torch: MobileNetV2 (width 1.5), a feature pyramid and CenterNet heads.
+
+Owns the weights, as the modules' parameters. The layers are those of the published TensorFlow.js graph, whose batch
+norm is folded already; names follow the graph's. Only the two heads that are needed at every position are computed
+there; the other four answer at single positions (`SeparableHead.at`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stages.detection.tfjs_graph import GraphError
+
+Activation = Literal["none", "relu", "relu6"]
+
+STRIDE = 4
+"""Pixels of the input for one position of the heads' maps."""
+FEATURE_CHANNELS: dict[int, int] = {4: 24, 8: 24, 16: 32, 32: 64}
+"""Channels of the pyramid's map at each stride."""
+
+_PREFIX = "StatefulPartitionedCall/"
+_EXTRACTOR = _PREFIX + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
+# Blocks 1 to 16 of MobileNetV2: (input channels, output channels, stride); block 0 has no expansion.
+_BLOCKS = (
+    (24, 40, 2),
+    (40, 40, 1),
+    (40, 48, 2),
+    (48, 48, 1),
+    (48, 48, 1),
+    (48, 96, 2),
+    (96, 96, 1),
+    (96, 96, 1),
+    (96, 96, 1),
+    (96, 144, 1),
+    (144, 144, 1),
+    (144, 144, 1),
+    (144, 240, 2),
+    (240, 240, 1),
+    (240, 240, 1),
+    (240, 480, 1),
+)
+_EXPANSION = 6
+_SKIPS = {4: 2, 8: 5, 16: 9}
+"""The backbone block whose output enters the pyramid at each stride."""
+_BAND_BYTES = 4 << 20
+"""An expanded block is computed in bands of rows of about this size: it then stays in the processor's cache, and the
+allocator needn't ask the kernel for fresh pages, which alone took 29 of 195 ms a 768x576 picture."""
+
+
+class Weights:
+    """The graph's constants, taken out by layer; a layer that is missing or has another shape is an error."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = tensors
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        tensor = self._tensors.get(name)
+        if tensor is None:
+            raise GraphError(f"the graph has no {name}: it isn't MoveNet MultiPose")
+        if tuple(tensor.shape) != shape:
+            raise GraphError(f"{name} has shape {tuple(tensor.shape)} instead of {shape}: it isn't MoveNet MultiPose")
+        return tensor
+
+
+class Convolution(nn.Module):
+    """A convolution with TensorFlow's SAME padding, bias and activation: `[B, in, H, W] → [B, out, H/s, W/s]`.
+
+    With stride 2 TensorFlow pads only below and on the right, torch on all sides. Its 3x3 kernel therefore becomes a
+    4x4 one whose first row and column are zero, which with a padding of 1 is the same and saves copying the input.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Activation = "none",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.shifted = stride == 2
+        size = kernel + 1 if self.shifted else kernel
+        self.kernel, self.stride, self.groups, self.activation = kernel, stride, groups, activation
+        self.padding = kernel // 2
+        self.weight = nn.Parameter(torch.zeros(channels_out, channels_in // groups, size, size), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(channels_out), requires_grad=False) if bias else None
+
+    def fill(self, weights: Weights, weight: str, bias: str | None) -> None:
+        """Take kernel and bias from the graph, by their full names."""
+        depthwise = self.groups > 1
+        channels_out, channels_in = self.weight.shape[:2]
+        size = (self.kernel, self.kernel)
+        if depthwise:
+            kernel = weights.take(weight, (*size, channels_out, 1)).permute(2, 3, 0, 1)
+        else:
+            kernel = weights.take(weight, (*size, channels_in, channels_out)).permute(3, 2, 0, 1)
+        if self.shifted:
+            kernel = F.pad(kernel, (1, 0, 1, 0))
+        self.weight.copy_(kernel)
+        if self.bias is not None and bias is not None:
+            self.bias.copy_(weights.take(bias, (channels_out,)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, 1, self.groups)
+        if self.activation == "relu6":
+            return F.hardtanh_(y, 0.0, 6.0)
+        return F.relu_(y) if self.activation == "relu" else y
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block: expand, depthwise, project, and add the input where the shapes agree."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        wide = channels_in * _EXPANSION
+        self.expand = Convolution(channels_in, wide, activation="relu6")
+        self.depthwise = Convolution(wide, wide, 3, stride, groups=wide, activation="relu6")
+        self.project = Convolution(wide, channels_out)
+        self.residual = stride == 1 and channels_in == channels_out
+
+    def fill(self, weights: Weights, index: int) -> None:
+        name = f"{_EXTRACTOR}model/block_{index}_"
+        self.expand.fill(weights, f"{name}expand/Conv2D_weights", f"{name}expand/Conv2D_bn_offset")
+        self.depthwise.fill(weights, f"{name}depthwise/depthwise_weights", f"{name}depthwise/depthwise_bn_offset")
+        self.project.fill(weights, f"{name}project/Conv2D_weights", f"{name}project/Conv2D_bn_offset")
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self._in_bands(x) if self.depthwise.stride == 2 else self.project(self.depthwise(self.expand(x)))
+        return y.add_(x) if self.residual else y
+
+    def _in_bands(self, x: Tensor) -> Tensor:
+        """The same in bands of output rows, each from the input rows that it needs (stride 2, one row of overlap)."""
+        batch, _, height, width = x.shape
+        row_bytes = 4 * self.expand.weight.shape[0] * width * batch
+        rows = max(1, _BAND_BYTES // (2 * row_bytes))
+        if x.is_cuda or rows >= height // 2:
+            return self.project(self.depthwise(self.expand(x)))
+        bands = []
+        for top in range(0, height // 2, rows):
+            band = x[:, :, 2 * top : 2 * (top + rows) + 1]
+            bands.append(self.project(self.depthwise(self.expand(band))))
+        return torch.cat(bands, dim=2)
+
+
+class Separable(nn.Module):
+    """A depthwise 3x3 and a pointwise convolution with ReLU, as the pyramid and the heads use it."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.depthwise = Convolution(channels_in, channels_in, 3, groups=channels_in, bias=False)
+        self.pointwise = Convolution(channels_in, channels_out, activation="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.depthwise(x))
+
+
+class SeparableHead(nn.Module):
+    """One CenterNet head: separable convolution to 96 channels, then 1x1 to its outputs."""
+
+    WIDTH = 96
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.hidden = Separable(FEATURE_CHANNELS[STRIDE], self.WIDTH)
+        self.output = Convolution(self.WIDTH, outputs)
+
+    def fill(self, weights: Weights, head: str, separable: int) -> None:
+        name = f"{_PREFIX}{head}_0/"
+        layer = f"{name}separable_conv2d_{separable}/"
+        self.hidden.depthwise.fill(weights, f"{layer}separable_conv2d/ReadVariableOp", None)
+        self.hidden.pointwise.fill(
+            weights, f"{layer}separable_conv2d/ReadVariableOp_1", f"{layer}BiasAdd/ReadVariableOp"
+        )
+        last = f"{name}conv2d_{separable + 1}/"
+        self.output.fill(weights, f"{last}Conv2D/ReadVariableOp", f"{last}BiasAdd/ReadVariableOp")
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The head's map: `[B, 24, h, w] → [B, outputs, h, w]`."""
+        return self.output(self.hidden(features))
+
+    def at(self, neighbourhoods: Tensor) -> Tensor:
+        """The head at single positions, from their 3x3 neighbourhoods: `[..., 9, 24] → [..., outputs]`.
+
+        The same numbers as the map has there; at a few hundred positions it costs a hundredth of the map.
+        """
+        kernel = self.hidden.depthwise.weight.flatten(1).T  # [9, 24]
+        pointwise, output = self.hidden.pointwise, self.output
+        mixed = F.linear((neighbourhoods * kernel).sum(-2), pointwise.weight.flatten(1), pointwise.bias)
+        return F.linear(F.relu_(mixed), output.weight.flatten(1), output.bias)
+
+
+def neighbourhoods(features: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """The 3x3 surroundings of positions of a map, zero beyond its edges.
+
+    features `[B, C, h, w]`; y, x `[B, N]` int64, within the map. Returns `[B, N, 9, C]`, rows first.
+    """
+    batch, channels, height, width = features.shape
+    steps = torch.arange(-1, 2, device=features.device)
+    rows, columns = y[..., None] + steps, x[..., None] + steps  # [B, N, 3]
+    inside = ((rows >= 0) & (rows < height))[..., :, None] & ((columns >= 0) & (columns < width))[..., None, :]
+    flat = rows.clamp(0, height - 1)[..., :, None] * width + columns.clamp(0, width - 1)[..., None, :]
+    picture = torch.arange(batch, device=features.device)[:, None, None, None] * (height * width)
+    values = features.permute(0, 2, 3, 1).reshape(batch * height * width, channels)
+    taken = values[(flat + picture).flatten()].unflatten(0, flat.shape)  # [B, N, 3, 3, C]
+    return (taken * inside[..., None]).flatten(2, 3)
+
+
+class Network(nn.Module):
+    """Backbone, pyramid and heads. Heights and widths are multiples of 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Convolution(3, 48, 3, 2, activation="relu6")
+        self.block_0 = nn.Sequential(
+            Convolution(48, 48, 3, groups=48, activation="relu6"), Convolution(48, _BLOCKS[0][0])
+        )
+        self.blocks = nn.ModuleList(InvertedResidual(*block) for block in _BLOCKS)
+        self.last = Convolution(_BLOCKS[-1][1], 1280, activation="relu6")
+        self.lateral = nn.ModuleDict(
+            {
+                "32": Convolution(1280, 64),
+                "16": Convolution(96, 64),
+                "8": Convolution(48, 32),
+                "4": Convolution(40, 24),
+            }
+        )
+        self.merge = nn.ModuleDict({"16": Separable(64, 32), "8": Separable(32, 24), "4": Separable(24, 24)})
+        self.centre = SeparableHead(1)
+        self.box_scale = SeparableHead(2)
+        self.box_offset = SeparableHead(2)
+        self.keypoint_heatmap = SeparableHead(17)
+        self.keypoint_regression = SeparableHead(34)
+        self.keypoint_offset = SeparableHead(34)
+
+    def fill(self, weights: Weights) -> None:
+        """Take all weights from the published graph. Raises `GraphError`."""
+        model = _EXTRACTOR + "model/"
+        self.stem.fill(weights, f"{model}Conv1/Conv2D_weights", f"{model}Conv1/Conv2D_bn_offset")
+        for layer, name in ((0, "expanded_conv_depthwise/depthwise"), (1, "expanded_conv_project/Conv2D")):
+            self.block_0[layer].fill(weights, f"{model}{name}_weights", f"{model}{name}_bn_offset")  # pyright: ignore
+        for index, block in enumerate(self.blocks, start=1):
+            block.fill(weights, index)  # pyright: ignore
+        self.last.fill(weights, f"{model}Conv_1/Conv2D_weights", f"{model}Conv_1/Conv2D_bn_offset")
+        for key, name in (("32", "conv2d"), ("16", "conv2d_1"), ("8", "conv2d_2"), ("4", "conv2d_3")):
+            name = f"{_EXTRACTOR}{name}/"
+            self.lateral[key].fill(weights, f"{name}Conv2D/ReadVariableOp", f"{name}BiasAdd/ReadVariableOp")  # pyright: ignore
+        for key, name in (("16", "separable_conv2d"), ("8", "separable_conv2d_1"), ("4", "separable_conv2d_2")):
+            name = f"{_EXTRACTOR}{name}/separable_conv2d"
+            merge: Separable = self.merge[key]  # pyright: ignore
+            merge.depthwise.fill(weights, f"{name}/ReadVariableOp", None)
+            merge.pointwise.fill(weights, f"{name}_weights", f"{name}_bn_offset")
+        self.centre.fill(weights, "center", 3)
+        self.box_scale.fill(weights, "box_scale", 4)
+        self.box_offset.fill(weights, "box_offset", 5)
+        self.keypoint_heatmap.fill(weights, "kpt_heatmap", 6)
+        self.keypoint_regression.fill(weights, "kpt_regress", 7)
+        self.keypoint_offset.fill(weights, "kpt_offset", 8)
+
+    def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """The pyramid's maps by stride, from `[B, 3, H, W]` in [-1, 1]: 4: `[B, 24, H/4, W/4]` … 32: `[B, 64, …]`."""
+        x = self.block_0(self.stem(x))
+        skips: dict[int, Tensor] = {}
+        for index, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if index in _SKIPS.values():
+                skips[index] = x
+        top = self.lateral["32"](self.last(x))
+        maps = {32: top}
+        for stride, index in reversed(_SKIPS.items()):
+            up = F.interpolate(top, scale_factor=2, mode="bilinear", align_corners=False)
+            top = self.merge[str(stride)](up.add_(self.lateral[str(stride)](skips[index])))
+            maps[stride] = top
+        return maps
