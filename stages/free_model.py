@@ -1,11 +1,12 @@
 """FreeModel: a model that costs nothing and sees nobody, for measuring everything around a model.
 
-It asks for the decoder's own planes, which are the cheapest picture there is, and never looks at them.
+By default it asks for the decoder's own planes, which are the cheapest picture there is; it never looks at them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ring_buffers.frame_ring import Lease, SlotFormat
 from stages.types import FrameAnalysis, ModelInfo
@@ -14,12 +15,20 @@ from stages.types import FrameAnalysis, ModelInfo
 class FreeModel:
     """Implements `stages.types.Model`; every answer is empty. Its labels mean nothing, so it calls itself untrained."""
 
-    def __init__(self) -> None:
+    def __init__(self, pixels: Literal["planes", "rgb24"] = "planes", size: tuple[int, int] | None = None) -> None:
+        """`pixels`: which pictures it asks for; `size`: (width, height) of an rgb24 slot, by default the source's."""
         self.info = ModelInfo(profile="free", weights="", trained=False)
+        self._pixels: Literal["planes", "rgb24"] = pixels
+        self._size = size
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """The source's planes, whatever detector size is asked for."""
-        return SlotFormat(pixels="planes", size=source_size, content=source_size)
+        """Planes at the source's size; or rgb24 with the largest content of the source's aspect that fits."""
+        if self._pixels == "planes":
+            return SlotFormat(pixels="planes", size=source_size, content=source_size)
+        size = self._size or detector_size or source_size
+        scale = min(size[0] / source_size[0], size[1] / source_size[1])
+        content = (max(1, round(source_size[0] * scale)), max(1, round(source_size[1] * scale)))
+        return SlotFormat(pixels="rgb24", size=size, content=content)
 
     def warm_up(self) -> None:
         """Nothing to warm."""

@@ -19,6 +19,7 @@ from stages.language_priors import LanguagePriors
 from stages.part_graph import PartGraph
 from stages.part_relevance import PartRelevance
 from stages.part_states import PartStates
+from stages.skeleton import JOINT_SCORE
 from stages.vocabulary import Vocabulary
 
 
@@ -30,6 +31,8 @@ class NetworkConfig:
     """Geometry features of a part; 0 where a profile has none."""
     context_features: int = CONTEXT_FEATURES
     """Geometry features of the whole person."""
+    joint_score: float = JOINT_SCORE
+    """Joints scoring less are missing for the geometry."""
     visual: bool = False
     """Whether RoI features take part. A branch that wasn't trained must not: then this is false."""
     visual_features: int = 0
@@ -170,13 +173,17 @@ class ActionNetwork(nn.Module):
             torch.cat((thing, objects), -1),
         )
 
+    def relevance(self, part: Tensor, thing: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and scores [n, parts] from what `inputs` gave; an absent part's score is 0."""
+        logits = self.part_relevance(part, thing)
+        return logits, torch.sigmoid(logits) * present
+
     def read_people(
         self, parts: Tensor, context: Tensor, present: Tensor, visual: VisualInput | None = None
     ) -> PersonReading:
         """One step of n people: `parts` [n, parts, F], `context` [n, C], `present` bool [n, parts]."""
         part, thing = self.inputs(parts, context, visual)
-        relevance_logits = self.part_relevance(part, thing)
-        relevance = torch.sigmoid(relevance_logits) * present
+        relevance_logits, relevance = self.relevance(part, thing, present)
         visual_feature, state_logits = self.part_states(part * relevance[..., None], thing)
         states = self.part_states.probabilities(state_logits) * present[..., None]
         represented = torch.cat((self.language_priors(states), visual_feature), -1)

@@ -1,0 +1,182 @@
+"""The pipeline: the order of the stages, from a batch of frames to what is said of each.
+
+Owns the scenes of all cameras and their people's state; `forget` ends a camera's. All calls but `slot_format` come from
+the one inference thread. Two copies from device to host a batch: the detections (the tracker runs on the host) and the
+packed scores (docs/architecture.md, "The journey of a frame").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ring_buffers.frame_ring import Lease, SlotFormat
+from ring_buffers.state_bank import TrackKey
+from stages.action_states import ActionStates, WaveStep, WindowMode
+from stages.checkpoint import Checkpoint
+from stages.detection.batched import Detector, detect
+from stages.people import Reading, SeenPerson
+from stages.scene import FramePeople, Scenes, SceneSettings
+from stages.stage_timer import StageTimer
+from stages.step_scores import StepScores, person_inputs, score_steps
+from stages.types import Box, FrameAnalysis, ModelInfo, PartAnalysis, PersonAnalysis
+from telemetry.observer import Observer
+
+_WARM_SOURCE = (1280, 720)
+
+
+def _box(corners: NDArray[np.float32]) -> Box:
+    x1, y1, x2, y2 = corners.tolist()
+    return (x1, y1, x2, y2)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What a user can set of the stages; meanings and reasons are with the configuration's fields of the same names."""
+
+    max_people: int = 32
+    state_slots: int = 256
+    window_steps: int = 64
+    window_mode: WindowMode = "staggered"
+    scene: SceneSettings = field(default_factory=SceneSettings)
+
+
+class Pipeline:
+    """Implements `stages.types.Model` for any checkpoint whose detector gives keypoints."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        detector_format: Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat],
+        checkpoint: Checkpoint,
+        settings: PipelineSettings | None = None,
+        device: torch.device | str = "cpu",
+        observer: Observer | None = None,
+    ) -> None:
+        """`detector_format` is the detector's `slot_format`; detector and checkpoint lie on `device` already."""
+        settings = settings or PipelineSettings()
+        self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
+        self._detector = detector
+        self._detector_format = detector_format
+        self._network = checkpoint.network.eval()
+        self._parts = checkpoint.vocabulary.parts
+        self._max_people = settings.max_people
+        self._device = torch.device(device)
+        self._observer = observer or Observer()
+        self._scenes = Scenes(settings.scene, checkpoint.vocabulary, checkpoint.smoothing)
+        self._states = ActionStates(
+            self._network.action_lstm,
+            settings.state_slots,
+            settings.window_steps,
+            settings.window_mode,
+            self._device,
+            self._observer,
+        )
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """The picture that the detector wants. Pure."""
+        return self._detector_format(source_size, detector_size)
+
+    @torch.inference_mode()
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        """Analyse a batch. An exception carries the attribute `stage`, and steps that weren't finished never were."""
+        metas = [lease.meta for lease in frames]
+        timer = StageTimer(self._observer, self._device)
+        gone: list[TrackKey] = []
+        try:
+            with timer.stage("detection"):
+                found = detect(frames, self._scenes.turns(metas), self._detector, self._max_people, self._device)
+            with timer.stage("tracking", on_host=True):
+                work, steps = self._scenes.observe(metas, found.people, gone)
+            scores = None
+            if len(steps):
+                try:
+                    with timer.stage("geometry", on_host=True):
+                        inputs = person_inputs(steps, self._network, self._device)
+                    scores = score_steps(self._network, self._states, steps, inputs, None, timer)
+                finally:
+                    steps.abandon()
+            timer.finish()
+            return [self._analysis(frame, scores) for frame in work]
+        finally:
+            for key in gone:
+                self._states.release(key)
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """A made-up picture through the detector, and made-up people through everything learned."""
+        format = self.slot_format(_WARM_SOURCE, None)
+        _, heads = self._detector(torch.zeros((1, *format.shape), dtype=torch.uint8, device=self._device))
+        self._detector.decode(heads, self._max_people)
+        config, parts = self._network.config, len(self._parts)
+        for people in (1, 2, 4, 8):
+            read = self._network.read_people(
+                torch.zeros(people, parts, config.part_features, device=self._device),
+                torch.zeros(people, config.context_features, device=self._device),
+                torch.ones(people, parts, dtype=torch.bool, device=self._device),
+            )
+            steps = [WaveStep(TrackKey("", 0, row), 0, row) for row in range(people)]
+            self._states.waves(self._network.action_lstm.embed(read.graph), [steps], lambda key: None)
+            self._states.release_camera("")
+
+    def forget(self, camera: str) -> None:
+        """The camera is gone: its tracker, its people and their states."""
+        self._scenes.forget(camera)
+        self._states.release_camera(camera)
+
+    @property
+    def state_slots(self) -> int:
+        """People whose state can be kept."""
+        return self._states.bank.capacity
+
+    @property
+    def state_slots_used(self) -> int:
+        """People whose state is kept now."""
+        return self._states.bank.used
+
+    def _analysis(self, frame: FramePeople, scores: StepScores | None) -> FrameAnalysis:
+        """What is said of one frame; frames come in order, so that a reading never reaches back."""
+        people: list[PersonAnalysis] = []
+        for seen in frame.seen:
+            if seen.step is None or scores is None:
+                self._states.bank.touch(seen.person.key)
+                reading = seen.person.reading
+            else:
+                reading = seen.person.read(
+                    scores.actions[seen.step],
+                    scores.relevance[seen.step],
+                    scores.states[seen.step],
+                    seen.present,
+                    frame.meta.media_us,
+                )
+            people.append(self._person(seen, reading))
+        scene = frame.scene
+        ended, scene.ended = scene.ended, []
+        tracks = len(scene.tracker.alive)
+        self._observer.people_seen(frame.meta.camera, len(people), tracks)
+        return FrameAnalysis(people=people, ended=ended, tracks=tracks)
+
+    def _person(self, seen: SeenPerson, reading: Reading | None) -> PersonAnalysis:
+        parts = [
+            PartAnalysis(
+                part=part,
+                box=_box(seen.boxes[row]),
+                score=float(seen.scores[row]),
+                relevance=float(reading.relevance[row]) if reading is not None else 0.0,
+                states=list(reading.in_force[row]) if reading is not None else [],
+            )
+            for row, part in enumerate(self._parts)
+            if seen.present[row]
+        ]
+        return PersonAnalysis(
+            track=seen.tracked.track,
+            box=_box(seen.tracked.box),
+            score=seen.tracked.score,
+            action=reading.action if reading is not None else None,
+            parts=parts,
+            detected=seen.tracked.detection >= 0,
+        )

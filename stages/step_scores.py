@@ -1,0 +1,104 @@
+"""Step scores: everything learned, for all steps of a batch at once, and one packed copy of the scores to the host.
+
+Owns nothing. Stateless stages run over all people of all waves together, padded to a few sizes; the action LSTM runs
+wave by wave, since a person's state has to pass from one step to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stages.action_states import ActionStates
+from stages.geometry import window_features
+from stages.network import ActionNetwork, VisualInput
+from stages.scene import BatchSteps
+from stages.stage_timer import StageTimer
+from stages.transfer import bucket, to_device, to_host
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepScores:
+    """Of n steps, float32: `relevance` [n, parts], `states` [n, parts, states], `actions` [n, actions], in [0, 1]."""
+
+    relevance: NDArray[np.float32]
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PersonInputs:
+    """What the network reads of padded rows, on the device: [rows, parts, F], [rows, C], bool [rows, parts]."""
+
+    parts: Tensor
+    context: Tensor
+    present: Tensor
+
+
+def person_inputs(steps: BatchSteps, network: ActionNetwork, device: torch.device) -> PersonInputs:
+    """Keypoint geometry of all steps, on the host, and its one copy to the device."""
+    rows = bucket(len(steps))
+    config = network.config
+    present = np.stack(steps.present)
+    count = present.shape[1]
+    parts_width = count * config.part_features
+    packed = np.zeros((rows, parts_width + config.context_features + count), np.float32)
+    if config.part_features:
+        made = window_features(*steps.windows(), joint_score=config.joint_score)
+        packed[: len(steps), :parts_width] = made.parts.reshape(len(steps), -1)
+        packed[: len(steps), parts_width:-count] = made.context
+    packed[: len(steps), -count:] = present
+    there = to_device(packed, device)
+    return PersonInputs(
+        there[:, :parts_width].unflatten(1, (count, config.part_features)),
+        there[:, parts_width:-count],
+        there[:, -count:] > 0.5,
+    )
+
+
+def score_steps(
+    network: ActionNetwork,
+    states: ActionStates,
+    steps: BatchSteps,
+    inputs: PersonInputs,
+    visual: VisualInput | None,
+    timer: StageTimer,
+) -> StepScores:
+    """Relevance → states → language priors → part graph → action LSTM by waves → one copy to the host."""
+    with timer.stage("part_relevance"):
+        part, thing = network.inputs(inputs.parts, inputs.context, visual)
+        relevance = network.relevance(part, thing, inputs.present)[1]
+    with timer.stage("part_states"):
+        visual_feature, state_logits = network.part_states(part * relevance[..., None], thing)
+        probabilities = network.part_states.probabilities(state_logits) * inputs.present[..., None]
+    with timer.stage("language_priors"):
+        prior = network.language_priors(probabilities)
+    with timer.stage("part_graph"):
+        graph = network.part_graph(torch.cat((prior, visual_feature), -1), inputs.present)
+    with timer.stage("action_lstm"):
+        embedded = network.action_lstm.embed(graph)
+        groups = states.waves(embedded, steps.waves, steps.commit)
+        scores = [relevance, probabilities, *(torch.softmax(logits, -1) for logits, _ in groups)]
+        packed = to_host(torch.cat([tensor.flatten() for tensor in scores]))
+    shapes = [tuple(tensor.shape) for tensor in scores]
+    return _unpack(packed, shapes, [[step.row for step in group] for _, group in groups], len(steps))
+
+
+def _unpack(
+    packed: NDArray[np.float32], shapes: list[tuple[int, ...]], rows_of_groups: list[list[int]], count: int
+) -> StepScores:
+    blocks: list[NDArray[np.float32]] = []
+    start = 0
+    for shape in shapes:
+        size = int(np.prod(shape))
+        blocks.append(packed[start : start + size].reshape(shape))
+        start += size
+    relevance, states, *groups = blocks
+    actions = np.empty((count, groups[0].shape[1]), np.float32)
+    for scores, rows in zip(groups, rows_of_groups, strict=True):
+        actions[rows] = scores[: len(rows)]
+    return StepScores(relevance[:count], states[:count], actions)

@@ -1,0 +1,132 @@
+"""Tracking: which person is which from frame to frame. One tracker a camera and epoch, driven by media time.
+
+A `CameraTracker` lives as long as its epoch; track ids count from 1 and are never reused within it. ByteTrack does the
+matching (the package `trackers`). A track ends when `lost_after_s` of media time have passed since its last detection,
+however many frames that was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import supervision as sv
+from numpy.typing import NDArray
+from trackers import ByteTrackTracker
+
+_REFERENCE_FPS = 30.0
+"""ByteTrack states its buffer in frames of 1/30 s and scales its motion noise to this rate."""
+
+_MOST_EXTRAPOLATION_S = 0.5
+"""Between detections a box moves on at its last velocity for at most this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingSettings:
+    """As the user's `tracking` section; the scores suit MoveNet, whose person scores are low."""
+
+    lost_after_s: float = 2.0
+    activation_score: float = 0.25
+    high_score: float = 0.2
+    min_iou: float = 0.1
+    confirm_frames: int = 2
+
+
+class TrackedPerson(NamedTuple):
+    """A confirmed track in one frame. `detection` is the row of the detections given, −1 between detections."""
+
+    track: int
+    box: NDArray[np.float32]
+    """[4]: x1, y1, x2, y2 in the pixels that the detections were given in."""
+    score: float
+    detection: int
+
+
+@dataclass(slots=True)
+class _LastSeen:
+    box: NDArray[np.float32]
+    score: float
+    media_us: int
+    velocity: NDArray[np.float32]
+    """[4] pixels a second."""
+
+
+class CameraTracker:
+    """Tracks of one camera's epoch."""
+
+    def __init__(self, settings: TrackingSettings) -> None:
+        self._tracker = ByteTrackTracker(
+            lost_track_buffer=max(1, round(settings.lost_after_s * _REFERENCE_FPS)),
+            frame_rate=_REFERENCE_FPS,
+            track_activation_threshold=settings.activation_score,
+            minimum_consecutive_frames=settings.confirm_frames,
+            minimum_iou_threshold=settings.min_iou,
+            high_conf_det_threshold=settings.high_score,
+        )
+        self._tracker.maximum_time_without_update = settings.lost_after_s
+        self._last_seconds: float | None = None
+        self._alive: set[int] = set()
+        self._seen: dict[int, _LastSeen] = {}
+        self._detected_us = 0
+
+    @property
+    def alive(self) -> frozenset[int]:
+        """Confirmed tracks that haven't ended."""
+        return frozenset(self._alive)
+
+    def update(
+        self, boxes: NDArray[np.float32], scores: NDArray[np.float32], media_us: int
+    ) -> tuple[list[TrackedPerson], list[int]]:
+        """One frame's detections, `boxes` [n, 4] and `scores` [n] → the confirmed tracks that were detected, by track,
+        and the tracks that have ended.
+        """
+        seconds = media_us * 1e-6
+        if self._last_seconds is not None and seconds <= self._last_seconds:
+            # Two frames of one instant are rare and allowed; ByteTrack needs time to move on.
+            seconds = self._last_seconds + 1e-6
+        self._last_seconds = seconds
+        detections = sv.Detections(
+            xyxy=np.asarray(boxes, np.float32).reshape(-1, 4),
+            confidence=np.asarray(scores, np.float32),
+            data={"row": np.arange(len(boxes))},
+        )
+        matched = self._tracker.update(detections, timestamp=seconds)
+        people: list[TrackedPerson] = []
+        identities = matched.tracker_id if matched.tracker_id is not None else np.empty(0, np.int64)
+        rows = np.asarray(matched.data.get("row", np.empty(0, np.int64)))
+        for identity, row in zip(identities.tolist(), rows.tolist(), strict=True):
+            if identity >= 0:
+                people.append(TrackedPerson(identity + 1, boxes[row], float(scores[row]), row))
+        people.sort()
+        alive = {int(track.tracker_id) + 1 for track in self._tracker.tracks if track.tracker_id >= 0}
+        ended = sorted(self._alive - alive)
+        self._alive = alive
+        self._remember(people, media_us)
+        for track in ended:
+            self._seen.pop(track, None)
+        return people, ended
+
+    def between(self, media_us: int) -> list[TrackedPerson]:
+        """A frame without detection: those detected last time, their boxes moved on. Nothing is updated or ended."""
+        found: list[TrackedPerson] = []
+        for track in sorted(self._alive):
+            last = self._seen.get(track)
+            if last is None or last.media_us != self._detected_us:
+                continue
+            ahead = min(max(media_us - last.media_us, 0) * 1e-6, _MOST_EXTRAPOLATION_S)
+            box = (last.box + last.velocity * np.float32(ahead)).astype(np.float32)
+            box[2:] = np.maximum(box[2:], box[:2] + 1)
+            found.append(TrackedPerson(track, box, last.score, -1))
+        return found
+
+    def _remember(self, people: list[TrackedPerson], media_us: int) -> None:
+        self._detected_us = media_us
+        for person in people:
+            before = self._seen.get(person.track)
+            elapsed = (media_us - before.media_us) * 1e-6 if before is not None else 0.0
+            if before is None or elapsed <= 0:
+                velocity = np.zeros(4, np.float32)
+            else:
+                velocity = ((person.box - before.box) / np.float32(elapsed)).astype(np.float32)
+            self._seen[person.track] = _LastSeen(np.array(person.box), person.score, media_us, velocity)
