@@ -75,7 +75,8 @@ class CameraClock:
         """The time of the next frame, in the order of presentation.
 
         `pts_us`: presentation time in µs from any origin; None where the packet had none (libav's first RTSP packet):
-        then the frame is as far from the one before as their arrivals are. `arrival_ns`: monotonic, never decreasing.
+        then the frame is as far from the one before as their arrivals are (at most one frame interval, once pts are
+        known). `arrival_ns`: monotonic, never decreasing.
         `utc_us`: our wall clock at arrival. `sender_utc_us`: capture time by the camera's clock, once known.
 
         A `Discontinuity` changes nothing: call `begin_epoch`, then `stamp` the same frame again.
@@ -86,6 +87,9 @@ class CameraClock:
         arrived_us = max(0, arrival_ns - self._arrival_ns) // 1000
         if pts_us is None:
             step_us = arrived_us
+            if self._base_us is not None and self._previous_step_us is not None:
+                # A guess: after a stall arrival would put it far ahead of the pts that follow.
+                step_us = min(arrived_us, self._previous_step_us)
         else:
             if self._base_us is None:
                 # The epoch's first pts: place it where its arrival is on the epoch's media time.

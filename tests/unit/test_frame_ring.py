@@ -304,8 +304,10 @@ def test_a_waiting_writer_goes_on_when_a_lease_comes_back():
     put(ring, 0)
     lease = taken(ring)
     timer = threading.Timer(0.05, ring.release, (lease, "processed"))
+    began = time.monotonic()
     timer.start()
     assert ring.acquire(timeout_s=30) is not None
+    assert time.monotonic() - began < 20
     timer.join()
 
 
@@ -313,8 +315,10 @@ def test_closing_wakes_a_waiting_writer_and_accounts_for_its_frame():
     ring = started(slots=1, policy="every")
     put(ring, 0)
     timer = threading.Timer(0.05, ring.close)
+    began = time.monotonic()
     timer.start()
     assert ring.acquire(timeout_s=30) is None
+    assert time.monotonic() - began < 20
     timer.join()
     assert ring.dropped == {"shutdown": 2}
     assert ring.decoded == 2
