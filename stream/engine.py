@@ -25,7 +25,7 @@ import msgspec
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import DropReason, Lease
 from stages.types import FrameAnalysis, Model
-from stream import results
+from stream import memory_budget, results
 from stream.assemble import frame_message
 from stream.batcher import Batcher
 from stream.camera import Camera, ring_policy
@@ -91,6 +91,7 @@ class Engine:
     async def start(self) -> None:
         """Open what is published to, load and warm up the model, then start every configured camera."""
         self._loop = asyncio.get_running_loop()
+        memory_budget.check(self.config, memory_budget.available_bytes())
         if self.config.results is not None:
             self._results_file = _open_results(self.config.results)
         await self.publisher.start()

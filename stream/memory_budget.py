@@ -1,0 +1,50 @@
+"""Whether what the configuration allows fits into this machine's memory: said at the start, not found out at night.
+
+Pure, but for the reading of /proc/meminfo in `available_bytes`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stream.config import CameraConfig, Config, ConfigError
+
+USUAL_PICTURE = 1920 * 1080 * 3 // 2
+MODEL_AND_LIBRARIES = 700 << 20
+"""Resident with the edge profile and one camera, measured, rounded up."""
+SHARE = 0.9
+"""Of what is available: the rest is for the sockets' buffers and everybody else."""
+
+
+def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Memory that can be used without swapping, or None where the system doesn't tell."""
+    try:
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def ring_bytes(camera: CameraConfig) -> int:
+    """What a camera's ring takes with 1080p pictures, or with pictures for the detector if its size is configured."""
+    if camera.detector_size is not None:
+        width, height = camera.detector_size
+        return camera.ring_slots * width * height * 3
+    return camera.ring_slots * USUAL_PICTURE
+
+
+def check(config: Config, available: int | None) -> None:
+    """Raise `ConfigError` if rings, history and model can't fit; names the fields that would help."""
+    if available is None:
+        return
+    rings = sum(ring_bytes(camera) for camera in config.cameras)
+    wanted = rings + config.publish.history_bytes + MODEL_AND_LIBRARIES
+    if wanted <= available * SHARE:
+        return
+    raise ConfigError(
+        f"{len(config.cameras)} cameras need about {wanted >> 20} MiB ({rings >> 20} for rings, "
+        f"{config.publish.history_bytes >> 20} for publish.history_bytes) and {available >> 20} MiB are available: "
+        "lower cameras[].ring_slots or publish.history_bytes, or run fewer cameras here"
+    )

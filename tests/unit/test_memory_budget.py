@@ -1,0 +1,38 @@
+"""A configuration that can't fit into memory is refused at the start, with the fields that would help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stream.config import Config, ConfigError
+from stream.memory_budget import available_bytes, check, ring_bytes
+
+
+def with_cameras(count: int, **camera: object) -> Config:
+    return Config.model_validate({"cameras": [{"id": f"c{n}", "source": "pattern:", **camera} for n in range(count)]})
+
+
+def test_eight_cameras_fit_into_two_gibibytes() -> None:
+    check(with_cameras(8), 2 << 30)
+
+
+def test_too_many_slots_are_refused_with_the_fields_to_change() -> None:
+    with pytest.raises(ConfigError, match=r"ring_slots.*history_bytes"):
+        check(with_cameras(8, ring_slots=256), 2 << 30)
+
+
+def test_nothing_is_refused_where_the_system_does_not_tell() -> None:
+    check(with_cameras(8, ring_slots=256), None)
+
+
+def test_a_configured_detector_size_counts_instead_of_the_usual_picture() -> None:
+    (camera,) = with_cameras(1, detector_size=(256, 256), ring_slots=4).cameras
+    assert ring_bytes(camera) == 4 * 256 * 256 * 3
+
+
+def test_available_memory_is_read_in_bytes(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 10 kB\nMemAvailable:   2048 kB\n")
+    assert available_bytes(tmp_path / "meminfo") == 2 << 20
+    assert available_bytes(tmp_path / "absent") is None
