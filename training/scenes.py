@@ -1,0 +1,182 @@
+"""One person's few seconds: activities in a row, gestures over them, the true action at every instant.
+
+`draw_scene` is a pure function of the generator's random state and the instants; it owns nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.activities import MotionLibrary
+from training.motion import POSITION, ROOT, Array, axis_rotation, blend, quaternion_multiply, rotate
+from training.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, Movement, Rng, mirrored, smoothstep, upright
+from training.procedural import choose_gesture
+
+UNSURE = -1
+"""The action index where one action turns into another: no target."""
+
+BASE_ACTIONS = ("stand", "walk", "run", "jump", "crouch", "sit", "kick", "other")
+GESTURE_ACTIONS = ("wave", "clap", "punch")
+
+# How often each action is what the sequence ends with. Standing and walking are most of what cameras see, and the
+# hardest pair to tell apart under joint noise.
+SHARES = {
+    "stand": 0.17, "walk": 0.15, "run": 0.07, "jump": 0.08, "crouch": 0.08, "sit": 0.09, "wave": 0.09, "clap": 0.08,
+    "punch": 0.07, "kick": 0.07, "other": 0.05,
+}  # fmt: skip
+
+# What a gesture is made over: standing mostly, but people also wave while they walk or sit.
+_UNDER = {
+    "wave": (("stand", 0.62), ("sit", 0.16), ("walk", 0.14), ("crouch", 0.04), ("jump", 0.04)),
+    "clap": (("stand", 0.70), ("sit", 0.22), ("walk", 0.08)),
+    "punch": (("stand", 0.90), ("walk", 0.10)),
+}
+# What plausibly comes before, for a change within the sequence.
+_BEFORE = ("stand", "stand", "stand", "walk", "walk", "sit", "crouch", "run", "jump", "kick", "other")
+
+
+@dataclass(slots=True)
+class Scene:
+    """Limb poses [T, 39], tags [T, K], true action [T] (UNSURE at changes), whether something hides the legs.
+
+    `faces_camera` asks for a view from the front: movements of the hands are mostly made at somebody.
+    """
+
+    poses: Array
+    tags: Array
+    action: NDArray[np.int64]
+    hide_legs: bool
+    faces_camera: bool
+
+
+def draw_scene(rng: Rng, library: MotionLibrary, times: Array, *, held_out: bool, action: str | None = None) -> Scene:
+    """Draw a scene at `times` [T] seconds. `held_out` takes the styles and gestures that training never uses."""
+    goal = action or str(rng.choice(ACTIONS, p=np.array([SHARES[name] for name in ACTIONS])))
+    base = goal if goal in BASE_ACTIONS else _pick(rng, _UNDER[goal])
+    duration = times[-1] - times[0]
+    movement = _base(rng, library, times, base, held_out and goal == base)
+    labels = _labels(movement, times)
+    if rng.random() < 0.45 and duration > 1.0:
+        before = str(rng.choice(_BEFORE))
+        change = times[0] + rng.uniform(0.15, 0.85) * duration
+        movement, labels = _join(rng, library, times, movement, labels, before, change)
+    if goal in GESTURE_ACTIONS:
+        start = rng.uniform(times[0] - 1.5, max(times[0], times[-1] - 0.7))
+        _lay_over(rng, movement, labels, times, goal, start, np.inf, held_out)
+    elif base in ("stand", "walk", "sit", "crouch") and rng.random() < 0.35:
+        start = rng.uniform(times[0] - 2.0, times[-1])
+        end = start + rng.uniform(0.8, 6.0)
+        other = None if rng.random() < 0.7 or goal == "crouch" else str(rng.choice(GESTURE_ACTIONS[:2]))
+        _lay_over(rng, movement, labels, times, other, start, end, held_out)
+    return Scene(movement.poses, movement.tags, labels, movement.hide_legs, goal in GESTURE_ACTIONS)
+
+
+def _pick(rng: Rng, options: tuple[tuple[str, float], ...]) -> str:
+    shares = np.array([share for _, share in options])
+    return options[int(rng.choice(len(options), p=shares / shares.sum()))][0]
+
+
+def _base(rng: Rng, library: MotionLibrary, times: Array, action: str, held_out: bool) -> Movement:
+    movement = library.choose(rng, action, held_out=held_out).make(rng, times)
+    if rng.random() < 0.5:
+        movement = mirrored(movement)
+    # Time differs from body to body, and no two people start from the same place.
+    return movement
+
+
+def _labels(movement: Movement, times: Array) -> NDArray[np.int64]:
+    """The action at each instant. Exercise with pauses (squats, jumps, kicks) is standing while its pause lasts a
+    second or more; shorter pauses belong to the action."""
+    labels = np.full(len(times), ACTION_INDEX[movement.action])
+    if movement.action not in ("jump", "crouch", "kick", "other"):
+        return labels
+    still = movement.tags[:, TAG_INDEX["stand"]] > 0.5
+    pause = 0.5 if movement.action in ("crouch", "other") else 1.0
+    index = 0
+    while index < len(times):
+        if not still[index]:
+            index += 1
+            continue
+        end = index
+        while end + 1 < len(times) and still[end + 1]:
+            end += 1
+        at_edge = index == 0 or end == len(times) - 1
+        if times[end] - times[index] > (0.3 if at_edge else pause):
+            labels[index : end + 1] = ACTION_INDEX["stand"]
+            # The first moments after the action are still its end.
+            if index > 0:
+                labels[index : end + 1][times[index : end + 1] < times[index] + 0.35] = UNSURE
+        index = end + 1
+    return labels
+
+
+def _join(
+    rng: Rng,
+    library: MotionLibrary,
+    times: Array,
+    movement: Movement,
+    labels: NDArray[np.int64],
+    before: str,
+    change: float,
+) -> tuple[Movement, NDArray[np.int64]]:
+    first = _base(rng, library, times, before, False)
+    first_labels = _labels(first, times)
+    length = rng.uniform(0.3, 0.9) * (1.6 if {before, movement.action} & {"sit", "crouch"} else 1.0)
+    weight = smoothstep(times, change, length)
+    at = int(np.clip(np.searchsorted(times, change + length / 2), 0, len(times) - 1))
+    _move_to(movement, at, first.poses[at])
+    poses = blend(first.poses, movement.poses, weight)
+    tags = first.tags + weight[:, None] * (movement.tags - first.tags)
+    out = np.where(weight < 0.5, first_labels, labels)
+    if before != movement.action:
+        out = np.where((weight > 0.15) & (weight < 0.85), UNSURE, out)
+    return Movement(poses, tags, movement.action, movement.hide_legs), out
+
+
+def _move_to(movement: Movement, at: int, pose: Array) -> None:
+    """Shift and turn a movement so that at index `at` its pelvis is where `pose` is, heading as it does, in place."""
+
+    def heading(quaternion: Array) -> float:
+        forward = rotate(quaternion, np.array([1.0, 0.0, 0.0]))
+        return float(np.arctan2(-forward[2], forward[0]))
+
+    turn = axis_rotation(1, heading(pose[ROOT]) - heading(movement.poses[at, ROOT]))
+    level = np.array([1.0, 0.0, 1.0])
+    shifted = rotate(turn, movement.poses[:, POSITION] - movement.poses[at, POSITION] * level)
+    movement.poses[:, POSITION] = shifted + pose[POSITION] * level
+    movement.poses[:, ROOT] = quaternion_multiply(turn, movement.poses[:, ROOT])
+
+
+def _lay_over(
+    rng: Rng,
+    movement: Movement,
+    labels: NDArray[np.int64],
+    times: Array,
+    action: str | None,
+    start: float,
+    end: float,
+    held_out: bool,
+) -> None:
+    gesture = choose_gesture(rng, action, held_out=held_out)
+    rise, fall = rng.uniform(0.25, 0.7), rng.uniform(0.3, 0.8)
+    weight = smoothstep(times, start, rise) * (1 - smoothstep(times, end, fall) if np.isfinite(end) else 1.0)
+    flip = rng.random() < 0.5
+    target = mirrored(movement) if flip else movement
+    gesture.apply(rng, target, times, weight)
+    if flip:
+        back = mirrored(target)
+        movement.poses[:], movement.tags[:] = back.poses, back.tags
+    if gesture.action is None:
+        return
+    labels[weight > 0.85] = ACTION_INDEX[gesture.action]
+    labels[(weight > 0.2) & (weight <= 0.85)] = UNSURE
+
+
+def resting_scene(times: Array) -> Scene:
+    """A person standing perfectly still: what tests compare with."""
+    tags = np.zeros((len(times), len(TAG_INDEX)))
+    tags[:, TAG_INDEX["stand"]] = 1.0
+    return Scene(upright(times), tags, np.full(len(times), ACTION_INDEX["stand"]), False, False)
