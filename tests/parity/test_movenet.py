@@ -1,0 +1,233 @@
+"""MoveNet in torch against its published graph, run once in TensorFlow.js (tests/fixtures/movenet_reference.mjs)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from movenet_frames import CASES, Case, decoded, picture, rgb
+
+from stages.detection import keypoint_decoding as decoding
+from stages.detection.movenet import MoveNet
+from stages.detection.movenet_network import InvertedResidual, SeparableHead, neighbourhoods
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "fixtures" / "movenet_reference.json").read_text())["results"]
+BY_NAME = {case.name: case for case in CASES}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def net() -> MoveNet:
+    return MoveNet.load()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, torch.Tensor]:
+    return {case.name: torch.from_numpy(picture(case)) for case in CASES}
+
+
+def graph_people(case: Case) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The graph's six rows in pixels: boxes x1 y1 x2 y2, scores, keypoints x y score."""
+    rows = torch.tensor(REFERENCE[case.name]["people"])
+    size = torch.tensor([case.width, case.height], dtype=torch.float32)
+    keypoints = rows[:, :51].unflatten(1, (17, 3))
+    keypoints = torch.cat((keypoints[..., [1, 0]] * size, keypoints[..., 2:]), -1)
+    return rows[:, [52, 51, 54, 53]] * size.repeat(2), rows[:, 55], keypoints
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_people_are_those_of_the_published_graph(case: Case, net: MoveNet, pictures: dict[str, torch.Tensor]) -> None:
+    same_input = hashlib.sha256(pictures[case.name].numpy().tobytes()).hexdigest() == REFERENCE[case.name]["sha256"]
+    boxes, scores, keypoints = graph_people(case)
+    _, heads = net(pictures[case.name][None])
+    found = net.decode(heads, 32, suppress_duplicates=False)
+    for row in range(6):
+        distance = (found.boxes[0] - boxes[row]).abs().amax(-1)
+        match = int(distance.argmin())
+        where = f"row {row} of {case.name} (the input is {'the same' if same_input else 'decoded differently here'})"
+        assert distance[match] < 1, where
+        assert (found.scores[0, match] - scores[row]).abs() < 0.01, where
+        assert (found.keypoints[0, match, :, :2] - keypoints[row, :, :2]).abs().max() < 0.5, where
+        assert (found.keypoints[0, match, :, 2] - keypoints[row, :, 2]).abs().max() < 0.01, where
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_removing_duplicates_keeps_everyone_whom_the_graph_finds(
+    case: Case, net: MoveNet, pictures: dict[str, torch.Tensor]
+) -> None:
+    boxes, scores, _ = graph_people(case)
+    found = net.decode(net(pictures[case.name][None])[1], 32)
+    people = boxes[scores > 0.15]
+    assert len(people) >= 1
+    for box in people:
+        best = int((found.boxes[0] - box).abs().amax(-1).argmin())
+        assert found.scores[0, best] > 0.14
+    assert (found.scores[0].diff() <= 0).all(), "best first"
+
+
+def test_a_batch_gives_what_its_pictures_give_singly(net: MoveNet, pictures: dict[str, torch.Tensor]) -> None:
+    both = [pictures["street-576x768"], pictures["crowd-576x768"], pictures["street-576x768"].flip(1)]
+    maps, heads = net(torch.stack(both))
+    together = net.decode(heads, 12)
+    for index, single in enumerate(both):
+        maps_alone, heads_alone = net(single[None])
+        alone = net.decode(heads_alone, 12)
+        people = alone.scores[0] > 0.05
+        assert people.sum() >= 2
+        assert (together.packed[index, people] - alone.packed[0, people]).abs().max() < 0.01
+        for stride, one in maps_alone.items():
+            assert (maps[stride][index] - one[0]).abs().max() <= 1e-5 * one.abs().max()
+
+
+def test_more_than_six_people_are_found(net: MoveNet, pictures: dict[str, torch.Tensor]) -> None:
+    found = net.decode(net(pictures["crowd-576x768"][None])[1], 32)
+    people = found.scores[0] > 0.25
+    assert people.sum() == 8, "eight pedestrians, counted by eye"
+    overlap = decoding.overlaps(found.boxes[:, people[:]], found.keypoints[:, people, :, :2])[0]
+    assert (overlap - torch.eye(8)).max() < 0.2, "eight different places"
+
+
+def test_a_near_person_is_found_once(net: MoveNet) -> None:
+    whole = rgb(decoded("pose2sim", "cam03.mp4", 20))  # One man, taller than the 250 pixels that boxes reach.
+    near = torch.from_numpy(np.ascontiguousarray(whole[:1920:2, :1088:2]))[None]
+    heads = net(near)[1]
+
+    def duplicates(suppressed: bool) -> int:
+        found = net.decode(heads, 32, suppress_duplicates=suppressed)
+        people = found.scores[0] > 0.04
+        overlap = decoding.overlaps(found.boxes[:, people], found.keypoints[:, people, :, :2])[0]
+        return int((overlap.triu(1) > decoding.DUPLICATE).sum())
+
+    assert duplicates(suppressed=False) >= 2
+    assert duplicates(suppressed=True) == 0
+
+
+def test_rows_without_a_person_have_score_zero_and_their_number_is_fixed(net: MoveNet) -> None:
+    _, heads = net(torch.zeros(2, 32, 64, 3, dtype=torch.uint8))
+    found = net.decode(heads, 200)  # more than the 128 cells of the map
+    assert found.packed.shape == (2, 200, 56)
+    assert found.scores.max() < 0.1
+    assert torch.isfinite(found.packed).all()
+
+
+@pytest.mark.parametrize("size", [(32, 32), (96, 224), (160, 64)])
+def test_any_multiple_of_32_is_a_size(size: tuple[int, int], net: MoveNet) -> None:
+    height, width = size
+    maps, heads = net(torch.zeros(1, height, width, 3, dtype=torch.uint8))
+    assert {stride: tuple(one.shape) for stride, one in maps.items()} == {
+        stride: (1, channels, height // stride, width // stride)
+        for stride, channels in ((32, 64), (16, 32), (8, 24), (4, 24))
+    }
+    assert heads.centre.shape == (1, height // 4, width // 4)
+
+
+def test_other_sizes_are_refused(net: MoveNet) -> None:
+    with pytest.raises(ValueError, match="multiples of 32"):
+        net(torch.zeros(1, 100, 128, 3, dtype=torch.uint8))
+
+
+def test_a_head_at_single_positions_equals_its_map(net: MoveNet) -> None:
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(2, 24, 9, 13, generator=generator)
+    y, x = torch.meshgrid(torch.arange(9), torch.arange(13), indexing="ij")
+    y, x = y.flatten().expand(2, -1), x.flatten().expand(2, -1)
+    head: SeparableHead = net.network.keypoint_regression
+    dense = head(features).flatten(2).transpose(1, 2)
+    sparse = head.at(neighbourhoods(features, y, x))
+    assert (dense - sparse).abs().max() <= 1e-5 * dense.abs().max()
+
+
+def test_a_block_in_bands_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    block = InvertedResidual(24, 40, 2)
+    for parameter in block.parameters():
+        parameter.normal_()
+    block.depthwise.weight[:, :, 0] = 0  # As `fill` leaves the kernel of a stride-2 layer.
+    block.depthwise.weight[:, :, :, 0] = 0
+    x = torch.randn(2, 24, 46, 20).to(memory_format=torch.channels_last)
+    whole = block(x)
+    monkeypatch.setattr("stages.detection.movenet_network._BAND_BYTES", 4 * 144 * 20 * 2 * 2 * 5)
+    in_bands = block(x)
+    assert in_bands.shape == (2, 40, 23, 10)
+    assert (in_bands - whole).abs().max() <= 1e-5 * whole.abs().max()
+
+
+def test_the_windowed_keypoint_search_finds_what_the_whole_map_holds() -> None:
+    """The graph's formula, cell by cell in float64, with sharp random peaks and boxes that cut joints off."""
+    generator = torch.Generator().manual_seed(2)
+    height, width, people, parts = 40, 56, 9, 17
+    heatmap = torch.rand(1, parts, height, width, generator=generator) ** 8
+    limits = torch.tensor([height, width], dtype=torch.float32)
+    joints = torch.rand(1, people, parts, 2, generator=generator) * limits * 1.2 - limits * 0.1
+    corners = torch.rand(1, people, 2, 2, generator=generator).sort(2).values * limits
+    boxes = corners.flatten(2)
+    y, x, score = decoding.refine(heatmap, joints, boxes)
+
+    rows, columns = torch.arange(height, dtype=torch.float64), torch.arange(width, dtype=torch.float64)
+    weighted = torch.zeros(people, parts, height, width, dtype=torch.float64)
+    for person in range(people):
+        y1, x1, y2, x2 = boxes[0, person].double()
+        inside = ((rows >= y1) & (rows < y2))[:, None] & ((columns >= x1) & (columns < x2))[None]
+        for part in range(parts):
+            at = joints[0, person, part].double()
+            distance = (rows - at[0])[:, None] ** 2 + (columns - at[1])[None] ** 2
+            weight = torch.exp(-distance / (0.300048828125 * min(height, width)))
+            weighted[person, part] = heatmap[0, part].double() * weight * inside
+    claimed = weighted[:6].amax(0)
+    compared = 0
+    for person in range(people):
+        for part in range(parts):
+            own = weighted[person, part]
+            if own.max() < 1e-6:
+                continue  # Nothing of this joint lies in the person's box: the place means nothing.
+            best = int(own.argmax())
+            assert (int(y[0, person, part]), int(x[0, person, part])) == (best // width, best % width)
+            expected = max(own.max(), claimed[part].flatten()[best])
+            assert score[0, person, part] == pytest.approx(float(expected), rel=1e-4)
+            compared += 1
+    assert compared > 60
+
+
+def test_suppression_in_rounds_is_greedy_suppression() -> None:
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(50):
+        scores = torch.rand(1, 12, generator=generator)
+        overlap = torch.rand(1, 12, 12, generator=generator) ** 3
+        overlap = (overlap + overlap.transpose(1, 2)) / 2
+        expected = torch.zeros(12)
+        kept: list[int] = []
+        for row in scores[0].argsort(descending=True).tolist():
+            if all(overlap[0, row, other] <= decoding.DUPLICATE for other in kept):
+                kept.append(row)
+                expected[row] = scores[0, row]
+        assert torch.equal(decoding.suppress(scores, overlap)[0], expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_nothing_waits_for_the_device_and_the_numbers_agree(
+    net: MoveNet, pictures: dict[str, torch.Tensor]
+) -> None:
+    frames = torch.stack([pictures["street-576x768"], pictures["crowd-576x768"]])
+    expected = net.decode(net(frames)[1], 32)
+    device_net = MoveNet.load().cuda()
+    on_device = frames.cuda()
+    device_net.decode(device_net(on_device)[1], 32)  # Workspaces and kernels are set up once.
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = device_net.decode(device_net(on_device)[1], 32)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    people = expected.scores > 0.1
+    assert (found.packed.cpu()[people] - expected.packed[people]).abs().max() < 0.5
