@@ -1,0 +1,98 @@
+"""RoI features: what the detector's own feature maps show in each body part, at and beyond each hand, and all over.
+
+Owns nothing: pure functions, for all people of a batch at once, on the device and without waiting for it. The maps were
+computed for detection anyway, so a region costs only its pooling (docs/method.md, "Features"). Pooling is RoIAlign with
+`aligned=True` and a fixed number of samples a bin, so its cost doesn't depend on the size of a region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchvision.ops import roi_align
+
+from stages.detection.movenet import FEATURE_CHANNELS
+from stages.network import VisualInput
+
+
+@dataclass(frozen=True, slots=True)
+class RoiConfig:
+    """How a region becomes a vector.
+
+    Three strides, because a hand of a far pedestrian is two cells of the finest map and a near person's arm is thirty:
+    each finds a map that two samples a bin cover. 3x3 bins tell above from below and left from right.
+    """
+
+    strides: tuple[int, ...] = (4, 8, 16)
+    bins: int = 3
+    """Bins along each side."""
+    samples: int = 2
+    """Samples a bin along each side."""
+
+    def channels(self, map_channels: Mapping[int, int] = FEATURE_CHANNELS) -> int:
+        """Channels of a pooled region."""
+        return sum(map_channels[stride] for stride in self.strides)
+
+    def length(self, map_channels: Mapping[int, int] = FEATURE_CHANNELS) -> int:
+        """Length of a region's vector (`NetworkConfig.visual_features`)."""
+        return self.channels(map_channels) * self.bins**2
+
+
+class Regions(NamedTuple):
+    """Where to look for N people in a batch of B pictures of one shape; all on the maps' device.
+
+    Boxes are x1, y1, x2, y2 in pixels of the source's picture size, in which people and parts are given.
+    """
+
+    picture: Tensor
+    """int64 [N]: which picture of the batch each person is in."""
+    parts: Tensor
+    """float32 [N, P, 4]; what an absent part's box shows must not be used."""
+    hands: Tensor
+    """float32 [N, 2, 4]: at and beyond the left and the right hand."""
+    hands_present: Tensor
+    """bool [N, 2]"""
+    scale: Tensor
+    """float32 [B, 2]: detector pixels for one source pixel, along x and y (content size / source size)."""
+    content: Tensor
+    """float32 [B, 2]: width and height of the picture within the slot, in detector pixels; the rest is padding."""
+
+
+def roi_features(maps: Mapping[int, Tensor], boxes: Tensor, picture: Tensor, config: RoiConfig | None = None) -> Tensor:
+    """Pool regions out of the maps: `[R, C, bins, bins]`, the strides' channels one after the other.
+
+    maps: stride → `[B, c, H / stride, W / stride]`; boxes float32 `[R, 4]` in detector pixels; picture int64 `[R]`.
+    A region beyond the picture's edge is continued with the edge's values for one cell, then with zeros.
+    """
+    config = config or RoiConfig()
+    pooled: list[Tensor] = []
+    for stride in config.strides:
+        features = maps[stride]
+        rois = torch.cat((picture[:, None].to(features.dtype), boxes.to(features.dtype)), 1)
+        pooled.append(roi_align(features, rois, config.bins, 1 / stride, config.samples, aligned=True))
+    return torch.cat(pooled, 1)
+
+
+def person_features(maps: Mapping[int, Tensor], regions: Regions, config: RoiConfig | None = None) -> VisualInput:
+    """Each person's parts `[N, P, F]` and objects `[N, 3, F]`: left hand, right hand, the whole picture.
+
+    A hand that isn't there is stood in for by the whole picture, which is pooled once a picture, not once a person.
+    """
+    people, parts = regions.parts.shape[:2]
+    scale = regions.scale.repeat(1, 2)[regions.picture]  # [N, 4]
+    boxes = torch.cat((regions.parts, regions.hands), 1) * scale[:, None]  # [N, P + 2, 4]
+    of_person = regions.picture[:, None].expand(people, parts + 2)
+    whole = torch.cat((torch.zeros_like(regions.content), regions.content), 1)  # [B, 4]
+    pictures = torch.arange(len(whole), device=whole.device)
+    pooled = roi_features(
+        maps, torch.cat((boxes.flatten(0, 1), whole)), torch.cat((of_person.flatten(), pictures)), config
+    ).flatten(1)
+    of_people, of_pictures = pooled.tensor_split((people * (parts + 2),))
+    of_people = of_people.unflatten(0, (people, parts + 2))
+    of_pictures = of_pictures[regions.picture][:, None]  # [N, 1, F]
+    hands = torch.where(regions.hands_present[..., None], of_people[:, parts:], of_pictures)
+    return VisualInput(of_people[:, :parts], torch.cat((hands, of_pictures), 1))

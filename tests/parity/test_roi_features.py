@@ -1,0 +1,148 @@
+"""RoI features against RoIAlign written out in float64, sample by sample."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from stages.roi_features import Regions, RoiConfig, person_features, roi_features
+
+CHANNELS = {4: 3, 8: 2, 16: 4}
+
+
+def random_maps(batch: int, height: int, width: int, seed: int = 0) -> dict[int, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        stride: torch.randn(batch, channels, height // stride, width // stride, generator=generator)
+        for stride, channels in CHANNELS.items()
+    }
+
+
+def bilinear(cells: list[list[float]], y: float, x: float) -> float:
+    """A map's value between its cells; zero more than one cell beyond its edge, within that the edge's value."""
+    height, width = len(cells), len(cells[0])
+    if y < -1 or y > height or x < -1 or x > width:
+        return 0.0
+    y, x = min(max(y, 0.0), height - 1), min(max(x, 0.0), width - 1)
+    top, left = math.floor(y), math.floor(x)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    fy, fx = y - top, x - left
+    return (
+        cells[top][left] * (1 - fy) * (1 - fx)
+        + cells[top][right] * (1 - fy) * fx
+        + cells[bottom][left] * fy * (1 - fx)
+        + cells[bottom][right] * fy * fx
+    )
+
+
+def reference(feature_map: torch.Tensor, box: list[float], stride: int, config: RoiConfig) -> torch.Tensor:
+    """RoIAlign (aligned) of one region of one picture's map `[c, h, w]`: `[c, bins, bins]` float64."""
+    # Pixel centres are at half integers on either scale.
+    x1, y1, x2, y2 = (coordinate / stride - 0.5 for coordinate in box)
+    step_y, step_x = (y2 - y1) / config.bins, (x2 - x1) / config.bins
+    out = torch.zeros(len(feature_map), config.bins, config.bins, dtype=torch.float64)
+    for channel, cells in enumerate(feature_map.double().tolist()):
+        for row in range(config.bins):
+            for column in range(config.bins):
+                total = 0.0
+                for i in range(config.samples):
+                    for j in range(config.samples):
+                        y = y1 + (row + (i + 0.5) / config.samples) * step_y
+                        x = x1 + (column + (j + 0.5) / config.samples) * step_x
+                        total += bilinear(cells, y, x)
+                out[channel, row, column] = total / config.samples**2
+    return out
+
+
+@pytest.mark.parametrize("config", [RoiConfig(), RoiConfig((8,), 2, 3)], ids=["default", "one-map"])
+def test_pooled_regions_are_those_of_roi_align_written_out(config: RoiConfig) -> None:
+    maps = random_maps(3, 96, 128)
+    generator = torch.Generator().manual_seed(5)
+    corners = torch.rand(40, 2, 2, generator=generator).sort(1).values * torch.tensor([150.0, 120.0]) - 11
+    boxes = corners.flatten(1)
+    boxes[0] = torch.tensor([0.0, 0.0, 128.0, 96.0])
+    boxes[1] = torch.tensor([60.3, 40.2, 64.1, 45.0])  # Less than a cell of the coarser maps.
+    boxes[2] = torch.tensor([200.0, 150.0, 240.0, 190.0])  # Beyond the picture.
+    boxes[3] = torch.tensor([30.0, 30.0, 30.0, 30.0])  # Nothing at all.
+    picture = torch.arange(40) % 3
+    found = roi_features(maps, boxes, picture, config)
+    expected = torch.stack(
+        [
+            torch.cat(
+                [reference(maps[stride][picture[r]], boxes[r].tolist(), stride, config) for stride in config.strides]
+            )
+            for r in range(40)
+        ]
+    )
+    assert found.shape == (40, config.channels(CHANNELS), config.bins, config.bins)
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+    assert expected[2].abs().max() == 0
+    assert expected[0].abs().max() > 0.1
+
+
+def test_people_are_pooled_in_their_own_picture_at_its_own_scale() -> None:
+    config = RoiConfig()
+    maps = random_maps(2, 64, 96, seed=1)
+    scale = torch.tensor([[0.5, 0.5], [0.25, 0.2]])
+    content = torch.tensor([[96.0, 60.0], [80.0, 64.0]])
+    generator = torch.Generator().manual_seed(6)
+    corners = torch.rand(3, 6, 2, 2, generator=generator).sort(2).values * 120
+    boxes = corners.flatten(2)
+    picture = torch.tensor([1, 0, 1])
+    hands_present = torch.tensor([[True, True], [False, True], [True, False]])
+    found = person_features(maps, Regions(picture, boxes[:, :4], boxes[:, 4:], hands_present, scale, content), config)
+    assert found.parts.shape == (3, 4, config.length(CHANNELS))
+    assert found.objects.shape == (3, 3, config.length(CHANNELS))
+
+    def pooled(person: int, box: torch.Tensor) -> torch.Tensor:
+        at = picture[person]
+        return torch.cat(
+            [reference(maps[stride][at], box.tolist(), stride, config) for stride in config.strides]
+        ).flatten()
+
+    for person in range(3):
+        at = int(picture[person])
+        in_detector_pixels = boxes[person] * scale[at].repeat(2)
+        whole = pooled(person, torch.cat((torch.zeros(2), content[at])))
+        expected = [pooled(person, box) for box in in_detector_pixels]
+        limit = 1e-5 * torch.stack(expected).abs().max()
+        assert (found.parts[person] - torch.stack(expected[:4])).abs().max() <= limit
+        for hand in range(2):
+            stands = expected[4 + hand] if hands_present[person, hand] else whole
+            assert (found.objects[person, hand] - stands).abs().max() <= limit
+        assert (found.objects[person, 2] - whole).abs().max() <= limit
+
+
+def test_nobody_gives_no_rows() -> None:
+    config = RoiConfig()
+    nobody = Regions(
+        torch.zeros(0, dtype=torch.int64),
+        torch.zeros(0, 10, 4),
+        torch.zeros(0, 2, 4),
+        torch.zeros(0, 2, dtype=torch.bool),
+        torch.ones(2, 2),
+        torch.full((2, 2), 64.0),
+    )
+    found = person_features(random_maps(2, 64, 96), nobody, config)
+    assert found.parts.shape == (0, 10, config.length(CHANNELS))
+    assert found.objects.shape == (0, 3, config.length(CHANNELS))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_nothing_waits_for_the_device() -> None:
+    maps = {stride: one.cuda() for stride, one in random_maps(2, 64, 96).items()}
+    boxes = torch.tensor([[4.0, 4.0, 40.0, 40.0]]).repeat(3, 12, 1).cuda()
+    regions = Regions(
+        torch.tensor([0, 1, 1]).cuda(), boxes[:, :10], boxes[:, 10:], torch.ones(3, 2, dtype=torch.bool).cuda(),
+        torch.ones(2, 2).cuda(), torch.full((2, 2), 64.0).cuda(),
+    )  # fmt: skip
+    person_features(maps, regions)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = person_features(maps, regions)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.isfinite(found.parts).all()
