@@ -147,6 +147,7 @@ def test_a_file_counts_capture_from_the_epochs_start():
     # Read in a blink, then looped: the next round begins where the last one's times ended.
     clock.begin_epoch()
     assert stamped(clock, 500, 6) == Stamp(0, UTC + 1_000_000, "media")
+    assert stamped(clock, 540, 9) == Stamp(40_000, UTC + 1_040_000, "media")
 
 
 def test_a_time_lapse_read_fast_has_no_jumps_but_a_cut_in_a_file_is_one():

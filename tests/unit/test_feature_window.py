@@ -1,0 +1,122 @@
+"""FeatureWindow: the last W steps of every slot, oldest first, whatever the order of calls."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ring_buffers.feature_window import FeatureWindow
+
+torch.set_num_threads(1)
+
+
+def rows(*slots: int) -> torch.Tensor:
+    return torch.tensor(slots, dtype=torch.int64)
+
+
+def test_the_last_steps_come_oldest_first_with_their_times():
+    window = FeatureWindow(capacity=2, steps=3, width=1)
+    for step in range(5):
+        window.append(rows(1), torch.tensor([[float(step)]]), [step * 40_000])
+    features, valid, times = window.last(rows(1), 3)
+    assert features.tolist() == [[[2.0], [3.0], [4.0]]]
+    assert valid.tolist() == [[True, True, True]]
+    assert times.tolist() == [[80_000, 120_000, 160_000]]
+    assert window.last(rows(1), 1).features.tolist() == [[[4.0]]]
+
+
+def test_missing_steps_are_zero_and_not_valid_at_the_front():
+    window = FeatureWindow(2, 4, 1)
+    window.append(rows(0), torch.tensor([[7.0]]), torch.tensor([5]))
+    recent = window.last(rows(0, 1), 3)
+    assert recent.features.tolist() == [[[0.0], [0.0], [7.0]], [[0.0], [0.0], [0.0]]]
+    assert recent.valid.tolist() == [[False, False, True], [False, False, False]]
+    assert recent.times_us.tolist() == [[0, 0, 5], [0, 0, 0]]
+
+
+def test_a_cleared_slot_shows_nothing_of_its_last_owner_not_even_nan():
+    window = FeatureWindow(1, 2, 2)
+    window.append(rows(0), torch.full((1, 2), float("nan")), [1])
+    window.clear(0)
+    recent = window.last(rows(0), 2)
+    assert recent.features.tolist() == [[[0.0, 0.0], [0.0, 0.0]]]
+    assert not recent.valid.any()
+
+
+def test_padded_rows_go_to_the_scratch_slot():
+    window = FeatureWindow(1, 2, 1)
+    window.append(rows(0, 1, 1, 1), torch.tensor([[1.0], [2.0], [3.0], [4.0]]), [1, 2, 3, 4])
+    assert window.last(rows(0), 1).features.tolist() == [[[1.0]]]
+
+
+def test_wrong_shapes_counts_and_slots_are_refused():
+    window = FeatureWindow(2, 4, 3)
+    with pytest.raises(ValueError, match=r"must be \[1, 3\]"):
+        window.append(rows(0), torch.zeros(1, 2), [0])
+    for count in (0, 5):
+        with pytest.raises(ValueError, match="between 1 and 4"):
+            window.last(rows(0), count)
+    for slot in (-1, 3):
+        with pytest.raises(IndexError):
+            window.clear(slot)
+    with pytest.raises(ValueError, match="at least 1"):
+        FeatureWindow(0, 4, 3)
+
+
+def test_its_memory_is_fixed():
+    window = FeatureWindow(2, 4, 3)
+    before = window.nbytes
+    assert before == 3 * 4 * 3 * 4 + 3 * 4 * 8 + 3 * 8 + 4 * 8
+    for step in range(20):
+        window.append(rows(0), torch.zeros(1, 3), [step])
+    assert window.nbytes == before
+
+
+@settings(deadline=None)
+@given(
+    steps=st.integers(1, 6),
+    actions=st.lists(
+        st.one_of(st.sets(st.integers(0, 3), min_size=1).map(sorted), st.integers(0, 3)), max_size=40
+    ),
+    data=st.data(),
+)  # fmt: skip
+def test_it_holds_what_a_list_would(steps, actions, data):
+    window = FeatureWindow(4, steps, 2)
+    lists: list[list[int]] = [[] for _ in range(4)]
+    for time, action in enumerate(actions, start=1):
+        if isinstance(action, int):
+            window.clear(action)
+            lists[action] = []
+        else:
+            window.append(rows(*action), torch.tensor([[time, -slot] for slot in action]), [time] * len(action))
+            for slot in action:
+                lists[slot].append(time)
+    count = data.draw(st.integers(1, steps))
+    recent = window.last(rows(0, 1, 2, 3), count)
+    for slot, times in enumerate(lists):
+        kept = times[-count:]
+        missing = count - len(kept)
+        assert recent.valid[slot].tolist() == [False] * missing + [True] * len(kept)
+        assert recent.times_us[slot].tolist() == [0] * missing + kept
+        assert recent.features[slot].tolist() == [[0.0, 0.0]] * missing + [[float(t), float(-slot)] for t in kept]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_nothing_waits_for_the_device():
+    window = FeatureWindow(8, 4, 16, "cuda")
+    slots = rows(0, 3, 8, 8).cuda()
+    features = torch.ones(4, 16, device="cuda")
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in range(6):
+            window.append(slots, features, [step] * 4)
+            recent = window.last(slots, 3)
+        window.clear(0)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert recent.times_us[1].tolist() == [3, 4, 5]
+    assert not window.last(slots, 3).valid[0].any()
