@@ -1,0 +1,294 @@
+"""The HTTP server on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import pytest
+import uvloop
+from pydantic import SecretStr
+
+from stream.config import ConfigError, HttpConfig
+from stream.http import app
+from stream.http.app import HttpServer, Verdict
+from telemetry.health import Health
+from telemetry.metrics import PrometheusObserver
+
+METRICS = PrometheusObserver()
+
+
+def all_well() -> tuple[bool, list[str]]:
+    """Nothing is wrong."""
+    return True, []
+
+
+def make(
+    bind: str = "127.0.0.1:0",
+    token: str | None = None,
+    *,
+    metrics: Callable[[str], tuple[bytes, str]] = METRICS.exposition,
+    ready: Verdict = all_well,
+    alive: Verdict = all_well,
+    life_s: float = app.CONNECTION_LIFE_S,
+) -> HttpServer:
+    secret = SecretStr(token) if token is not None else None
+    config = HttpConfig(bind=bind, read_token=secret)
+    return HttpServer(config, metrics=metrics, ready=ready, alive=alive, connection_life_s=life_s)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
+        yield session
+
+
+async def raw(server: HttpServer, request: bytes) -> bytes:
+    """What the server answers to these very bytes, up to the connection's end."""
+    host, port = server.address.removeprefix("http://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(reader.read(-1), 10)
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_port_zero_picks_a_port_and_every_page_answers(client: aiohttp.ClientSession) -> None:
+    server = make()
+    await server.start()
+    try:
+        assert server.address.startswith("http://127.0.0.1:") and not server.address.endswith(":0")
+        async with client.get(server.address + "/healthz") as answer:
+            assert (answer.status, await answer.json()) == (200, {"alive": True, "reasons": []})
+        async with client.get(server.address + "/readyz") as answer:
+            assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": []})
+        async with client.get(server.address + "/metrics") as answer:
+            assert answer.status == 200
+            assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+            assert "partstream_ready" in await answer.text()
+            assert answer.headers["Server"] == "partstream"
+        async with client.get(server.address + "/") as answer:
+            page = await answer.text()
+            assert all(f'href="{path}"' in page for path in ("/healthz", "/readyz", "/metrics"))
+        async with client.head(server.address + "/healthz") as answer:
+            assert answer.status == 200
+    finally:
+        await server.stop()
+
+
+async def test_readiness_says_why_not_and_liveness_stays(client: aiohttp.ClientSession) -> None:
+    health = Health(0.0)
+    server = make(ready=lambda: health.ready(1.0), alive=health.alive)
+    await server.start()
+    try:
+        async with client.get(server.address + "/readyz") as answer:
+            assert answer.status == 503
+            assert (await answer.json())["reasons"][0] == "weights: the model's weights are not loaded yet"
+        async with client.get(server.address + "/healthz") as answer:
+            assert answer.status == 200
+        health.died("the inference thread ended")
+        async with client.get(server.address + "/healthz") as answer:
+            assert (answer.status, (await answer.json())["reasons"]) == (503, ["the inference thread ended"])
+    finally:
+        await server.stop()
+
+
+async def test_prometheus_gets_openmetrics_when_it_asks_for_it(client: aiohttp.ClientSession) -> None:
+    server = make()
+    await server.start()
+    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+    try:
+        async with client.get(server.address + "/metrics", headers={"Accept": accept}) as answer:
+            assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+            assert (await answer.text()).endswith("# EOF\n")
+    finally:
+        await server.stop()
+
+
+async def test_off_loopback_metrics_take_the_token_and_health_does_not(client: aiohttp.ClientSession) -> None:
+    server = make("0.0.0.0:0", "s3cret")
+    await server.start()
+    address = server.address.replace("0.0.0.0", "127.0.0.1")
+    try:
+        for headers, status in (
+            ({}, 401),
+            ({"Authorization": "Bearer wrong"}, 401),
+            ({"Authorization": "Bearer s3cret"}, 200),
+        ):
+            async with client.get(address + "/metrics", headers=headers) as answer:
+                assert answer.status == status, headers
+                assert "s3cret" not in await answer.text()
+                assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+        for path in ("/healthz", "/readyz", "/"):
+            async with client.get(address + path) as answer:
+                assert answer.status == 200
+    finally:
+        await server.stop()
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_off_loopback_without_a_token_it_refuses_to_start_and_says_what_to_do(token: str | None) -> None:
+    with pytest.raises(ConfigError, match=r"http\.bind: 0\.0\.0\.0:9090 .* set http\.read_token .*127\.0\.0\.1"):
+        make("0.0.0.0:9090", token)
+
+
+async def test_a_web_page_that_points_its_name_here_cannot_read_the_metrics(client: aiohttp.ClientSession) -> None:
+    server = make()
+    await server.start()
+    try:
+        async with client.get(server.address + "/metrics", headers={"Host": "evil.example"}) as answer:
+            assert answer.status == 401
+            assert "partstream_" not in await answer.text()
+    finally:
+        await server.stop()
+
+
+async def test_a_port_in_use_is_a_clear_error_that_names_the_field() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = make(f"127.0.0.1:{port}")
+        with pytest.raises(ConfigError, match=rf"http\.bind: can't listen on 127\.0\.0\.1:{port}: .*in use.*port 0"):
+            await server.start()
+        await server.stop()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET //metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /%2e%2e/%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://evil.example/ HTTP/1.1\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X-A: 1\r\n" * 10_000 + b"\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64,
+        b"GET /metrics HTTP/1.1\r\nHost: \xff\xfe\r\nAuthorization: Bearer \xff\r\n\r\n",
+    ],
+)
+async def test_odd_requests_get_an_answer_or_a_closed_door_and_harm_nothing(
+    request_bytes: bytes, client: aiohttp.ClientSession
+) -> None:
+    server = make()
+    await server.start()
+    try:
+        answer = await raw(server, request_bytes)
+        assert answer == b"" or answer.startswith(b"HTTP/1.")
+        assert b"partstream_" not in answer and b"root:" not in answer and b"Traceback" not in answer
+        async with client.get(server.address + "/healthz") as healthy:
+            assert healthy.status == 200
+    finally:
+        await server.stop()
+
+
+async def test_a_client_that_never_finishes_its_request_is_cut() -> None:
+    server = make(life_s=0.5)
+    await server.start()
+    host, port = server.address.removeprefix("http://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: local")
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await asyncio.wait_for(reader.readexactly(1), 5)
+    finally:
+        writer.close()
+        await server.stop()
+
+
+async def test_connections_beyond_the_limit_are_closed_and_it_recovers(client: aiohttp.ClientSession) -> None:
+    server = make()
+    await server.start()
+    host, port = server.address.removeprefix("http://").rsplit(":", 1)
+    idle = []
+    try:
+        for _ in range(app.MAX_CONNECTIONS):
+            idle.append(await asyncio.open_connection(host, int(port)))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
+        assert await raw(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
+        for _, writer in idle:
+            writer.close()
+        await asyncio.sleep(0.1)
+        async with client.get(server.address + "/healthz") as answer:
+            assert answer.status == 200
+    finally:
+        await server.stop()
+
+
+async def test_a_slow_page_is_rendered_in_another_thread_and_the_loop_goes_on(client: aiohttp.ClientSession) -> None:
+    rendered_in: list[int] = []
+
+    def slow(accept: str) -> tuple[bytes, str]:
+        rendered_in.append(threading.get_ident())
+        time.sleep(0.5)
+        return b"page", "text/plain"
+
+    server = make(metrics=slow)
+    await server.start()
+    try:
+        page = asyncio.create_task(client.get(server.address + "/metrics"))
+        await asyncio.sleep(0.1)
+        async with client.get(server.address + "/healthz") as answer:
+            assert answer.status == 200
+        assert not page.done()
+        assert await (await page).read() == b"page"
+        assert rendered_in and rendered_in[0] != threading.get_ident()
+    finally:
+        await server.stop()
+
+
+async def test_a_page_that_fails_to_render_is_an_error_without_its_details(client: aiohttp.ClientSession) -> None:
+    def broken(accept: str) -> tuple[bytes, str]:
+        raise RuntimeError("inner detail")
+
+    server = make(metrics=broken)
+    await server.start()
+    try:
+        async with client.get(server.address + "/metrics") as answer:
+            assert answer.status == 500
+            assert "inner detail" not in await answer.text()
+        async with client.get(server.address + "/healthz") as answer:
+            assert answer.status == 200
+    finally:
+        await server.stop()
+
+
+async def test_stopping_is_quick_and_can_be_repeated_though_a_client_hangs_on() -> None:
+    server = make()
+    await server.start()
+    host, port = server.address.removeprefix("http://").rsplit(":", 1)
+    _, writer = await asyncio.open_connection(host, int(port))
+    start = time.monotonic()
+    await server.stop()
+    await server.stop()
+    assert time.monotonic() - start < 1.5
+    with pytest.raises(OSError):
+        await asyncio.open_connection(host, int(port))
+    writer.close()
+
+
+def test_it_works_under_uvloop() -> None:
+    async def scrape() -> int:
+        server = make()
+        await server.start()
+        try:
+            async with aiohttp.ClientSession() as session, session.get(server.address + "/metrics") as answer:
+                return answer.status
+        finally:
+            await server.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(scrape()) == 200
+
+
+def test_a_server_that_is_switched_off_cannot_be_made() -> None:
+    with pytest.raises(ConfigError, match=r"http\.bind is null"):
+        HttpServer(HttpConfig(bind=None, read_token=None), metrics=lambda _: (b"", ""), ready=all_well, alive=all_well)
