@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ring_buffers.state_bank import TrackKey
-from stages.geometry import HISTORY_STEPS
 from stages.skeleton import KEYPOINTS
 from stages.smoothing import ActionSmoother, SmoothingConfig, StateHysteresis
+from stages.step_window import HISTORY_STEPS
 from stages.tracking import TrackedPerson
 from stages.types import ActionAnalysis
 from stages.vocabulary import STILL, Vocabulary
