@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import threading
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import av.error
+from av.video.codeccontext import VideoCodecContext
 
 from stream.config import CameraConfig
 from stream.sources.errors import BadAddressError, BrokenError, NoSuchDeviceError, SourceError, UnreadableError
@@ -21,20 +25,41 @@ OPTIONS = {
 """What can be asked of a device: its name in the address, libav's name, and what it must look like."""
 
 
-def device_transport(config: CameraConfig, stopping: threading.Event) -> LibavTransport:
+def device_transport(config: CameraConfig, stopping: threading.Event) -> DeviceTransport:
     """A V4L2 device. Raises `BadAddressError` if the address can't be one."""
     path, options = parse_device(config.id, config.source.reveal())
-    return LibavTransport(
+    return DeviceTransport(
         config.id,
         path,
         DeviceFaults(config.id, config.source, config.start_timeout_s, config.stall_timeout_s),
         stopping,
         format="v4l2",
-        # Without nonblock a device that stops delivering would block the camera's thread for ever.
-        options={**options, "fflags": "nonblock"},
+        options=options,
         start_timeout_s=config.start_timeout_s,
         stall_timeout_s=config.stall_timeout_s,
     )
+
+
+class DeviceTransport(LibavTransport):
+    """A device, read without ever blocking."""
+
+    def open(self) -> VideoCodecContext:
+        """Open the device. Its reads would block, without limit, in the kernel: tell the kernel not to."""
+        codec = super().open()
+        set_nonblocking(self.address)
+        return codec
+
+
+def set_nonblocking(path: str) -> int:
+    """Make this process's reads of the device return at once; the number of descriptors that it concerned."""
+    device = Path(path).stat()
+    changed = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile, by another thread
+            if os.path.samestat(os.fstat(int(descriptor.name)), device):
+                os.set_blocking(int(descriptor.name), False)
+                changed += 1
+    return changed
 
 
 def parse_device(camera: str, address: str) -> tuple[str, dict[str, str]]:

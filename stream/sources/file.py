@@ -76,6 +76,8 @@ class FileTransport:
         ticks = packet.dts if packet.dts is not None else packet.pts
         self._due_us = float(pts_us or 0) if ticks is None else float(ticks * packet.time_base * 1_000_000)
         self._wait_until(self._due_us)
+        if self._stopping.is_set():
+            return None
         return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), time.time_ns() // 1000))
 
     def close(self) -> None:

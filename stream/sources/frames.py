@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 import av
 
-from ring_buffers.frame_ring import Clock, FrameMeta, FrameRing, SlotFormat
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import Clock, FrameMeta, SlotFormat
 from stream.clock import CameraClock, Discontinuity, Stamp
 from stream.sources.decoder import Decoded
 from stream.sources.pictures import PictureWriter, picture_writer
 
-SAME_ASPECT = 0.02
-"""A change of size that alters width/height by no more than this share is the same picture, scaled."""
+SAME_ASPECT_PERCENT = 2
+"""A change of size that alters width/height by no more than this is the same picture, scaled."""
 RATE_SLACK_US = 1_000
 """Times are rounded to 1/90000 s by senders: a frame this little early is on time."""
 WAIT_FOR_SLOT_S = 0.2
@@ -158,4 +159,5 @@ class FrameWriter:
 def _same_aspect(size: tuple[int, int], first: tuple[int, int] | None) -> bool:
     if first is None:
         return False
-    return abs(size[0] * first[1] / (size[1] * first[0]) - 1) <= SAME_ASPECT
+    now, then = size[0] * first[1], size[1] * first[0]
+    return 100 * abs(now - then) <= SAME_ASPECT_PERCENT * then

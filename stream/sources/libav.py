@@ -55,7 +55,7 @@ class LibavTransport:
         format: str | None = None,
     ) -> None:
         self._camera = camera
-        self._address = address
+        self.address = address
         self.faults = faults
         self._stopping = stopping
         self._options = options
@@ -71,7 +71,7 @@ class LibavTransport:
     def open(self) -> VideoCodecContext:
         """Connect within the start timeout."""
         opening = Opening(
-            f"open-{self._camera}", self._address, self._options, self._format, self._start_timeout_s, self._slice_s
+            f"open-{self._camera}", self.address, self._options, self._format, self._start_timeout_s, self._slice_s
         )
         began = time.monotonic()
         try:

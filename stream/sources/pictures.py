@@ -7,9 +7,11 @@ from typing import Protocol
 import av
 import numpy as np
 from av.video.plane import VideoPlane
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from ring_buffers.frame_ring import SlotFormat
+from ring_buffers.frames import SlotFormat
+
+LIMITED, FULL = int(ColorRange.MPEG), int(ColorRange.JPEG)
 
 
 class PictureWriter(Protocol):
@@ -42,10 +44,12 @@ class PlanesWriter:
         self._reformatter = VideoReformatter()
 
     def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
-        """0.07 ms at 720p if nothing has to be converted."""
+        """0.07 ms at 720p if nothing has to be converted. Brightness is in the limited range, 16 to 235."""
         width, height = self._size
-        if frame.format.name != "yuv420p" or (frame.width, frame.height) != self._size:
-            frame = self._reformatter.reformat(frame, width, height, "yuv420p", threads=1)
+        if frame.format.name != "yuv420p" or (frame.width, frame.height) != self._size or frame.color_range == FULL:
+            frame = self._reformatter.reformat(
+                frame, width, height, "yuv420p", interpolation=Interpolation.AREA, dst_color_range=LIMITED, threads=1
+            )
         for plane, (begin, end, plane_width, plane_height) in zip(frame.planes, self._planes, strict=True):
             stride = plane.line_size
             pixels = _pixels(plane, stride * plane_height)
@@ -67,10 +71,21 @@ class RgbWriter:
         self._reformatter = VideoReformatter()
 
     def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
-        """1.2 ms from 720p to 640x360. Bilinear: swscale widens its filter when it makes pictures smaller."""
+        """From 720p to 640x360 in 1.0 ms, to 256x144 in 0.4 ms.
+
+        Area averaging: nearest to the ideal of swscale's ways to make pictures smaller, and but for nearest-neighbour
+        the quickest (bilinear 1.1 and 0.7 ms, bicubic 1.6 and 1.0). Enlarging, it would show blocks.
+        """
         width, height = self._content
+        smaller = width <= frame.width and height <= frame.height
         scaled = self._reformatter.reformat(
-            frame, width, height, "rgb24", interpolation=Interpolation.BILINEAR, threads=1
+            frame,
+            width,
+            height,
+            "rgb24",
+            interpolation=Interpolation.AREA if smaller else Interpolation.BILINEAR,
+            dst_color_range=FULL,
+            threads=1,
         )
         plane = scaled.planes[0]
         rows = _pixels(plane, plane.line_size * height).reshape(height, plane.line_size)

@@ -203,10 +203,10 @@ class CameraReader:
         if said == self._said:
             return
         self._said = said
-        if (state, reason) != (self.status.state, self.status.reason) or state != "live":
-            logger.log(
-                logging.WARNING if reason else logging.INFO, "camera %s: %s: %s", self._config.id, state, message
-            )
+        if reason is None:
+            logger.info("camera %s: %s (epoch %d, clock %s)", self._config.id, message, frames.epoch, frames.clock)
+        else:
+            logger.warning("%s (%s, %s)", message, state, reason)
         self.status = CameraStatus(
             self._config.id,
             state,
@@ -218,7 +218,11 @@ class CameraReader:
             time.time_ns() // 1000,
             str(self._config.source),
         )
-        self._on_status(self.status)
+        try:
+            self._on_status(self.status)
+        except Exception:
+            # Whoever listens may fail: the camera goes on.
+            logger.exception("camera %s: its status wasn't taken", self._config.id)
 
     def _internal(self, trace: str) -> SourceError:
         """A fault of ours: told in full, but for what the address keeps secret."""

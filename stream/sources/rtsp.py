@@ -40,7 +40,7 @@ def rtsp_transport(config: CameraConfig, stopping: threading.Event) -> LibavTran
     """A connection to an RTSP camera. Raises `BadAddressError` if the address can't be one.
 
     These options give the first picture after 0.05 to 0.1 s rather than 1.0 s. `fflags=nobuffer` isn't among them: it
-    throws the first keyframe away.
+    throws the first keyframe away. Sound isn't asked for at all.
     """
     faults = RtspFaults(config)
     return LibavTransport(
@@ -99,8 +99,8 @@ class RtspFaults(Faults):
             return self.not_open_in_time()
         return self._unreachable() or NotAVideoError(
             self.camera,
-            f"what answers at {self.address} isn't an RTSP server with video",
-            "Check the port: cameras often listen on 554 or 8554",
+            f"what answers at {self.address} has no video, or isn't an RTSP server",
+            "Check the path, which may name a stream of sound only, and the port, often 554 or 8554",
         )
 
     def not_open_in_time(self) -> SourceError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from ring_buffers.frame_ring import Clock
+from ring_buffers.frames import Clock
 from stream import results
 from stream.config import CameraConfig
 from stream.results import CameraState

@@ -1,0 +1,137 @@
+"""Fakes of a connection: a scripted sequence of packets, and a decoder that gives one picture for each of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import av
+import av.error
+
+from stream.config import CameraConfig, SourceAddress
+from stream.sources.decoder import Decoded
+from stream.sources.errors import SourceError
+from stream.sources.faults import Faults
+from stream.sources.transport import AccessUnit, UnitTimes
+
+FRAME_US = 40_000
+
+
+@dataclass
+class FakePacket:
+    """What the decoder looks at of an av.Packet."""
+
+    size: tuple[int, int] = (64, 48)
+    is_keyframe: bool = True
+    is_corrupt: bool = False
+    undecodable: bool = False
+    half_decoded: bool = False
+    opaque: object = None
+
+
+class FakeCodec:
+    """One picture for each packet, in the size that the packet says; raises what libav would for undecodable ones."""
+
+    def __init__(self) -> None:
+        self.flags = 0
+        self.flushed = 0
+        self.thread_type: object = None
+        self.thread_count = 0
+
+    def decode(self, packet: FakePacket | None) -> list[Any]:
+        if packet is None:
+            return []
+        if packet.undecodable:
+            raise av.error.InvalidDataError(1094995529, "Invalid data found", "rtsp://bob:geheim@host/x")
+        return [FakeFrame(*packet.size, opaque=packet.opaque, is_corrupt=packet.half_decoded)]
+
+    def flush_buffers(self) -> None:
+        self.flushed += 1
+
+
+class FakeFormat:
+    name = "yuv420p"
+
+
+class FakeFrame:
+    """A picture of one brightness, backed by a real one where its pixels are asked for."""
+
+    def __init__(self, width: int, height: int, opaque: object = None, is_corrupt: bool = False) -> None:
+        self.width, self.height = width, height
+        self.opaque = opaque
+        self.is_corrupt = is_corrupt
+        self.dts = None
+        self.time_base = None
+        self.color_range = 1
+        self.format = FakeFormat()
+
+    @property
+    def planes(self) -> tuple[Any, ...]:
+        return av.VideoFrame(self.width, self.height, "yuv420p").planes
+
+
+def unit(pts_us: int | None = 0, arrival_us: int = 0, sender_utc_us: int | None = None, **packet: Any) -> AccessUnit:
+    """An access unit that arrived at this µs of the monotonic clock, which is 1 s ahead of UTC."""
+    times = UnitTimes(pts_us, arrival_us * 1000, arrival_us + 1_000_000, sender_utc_us)
+    return AccessUnit(cast("av.Packet", FakePacket(**packet)), times)
+
+
+def picture(
+    pts_us: int | None, arrival_us: int, size: tuple[int, int] = (64, 48), sender_utc_us: int | None = None
+) -> Decoded:
+    """A decoded picture, real pixels and all."""
+    return Decoded(
+        av.VideoFrame(*size, "yuv420p"),
+        UnitTimes(pts_us, arrival_us * 1000, arrival_us + 1_000_000, sender_utc_us),
+        pts_us,
+    )
+
+
+class FakeTransport:
+    """Gives what its script says: units, None (nothing came), or errors, which it raises."""
+
+    def __init__(self, faults: Faults, script: Iterable[AccessUnit | SourceError | Exception | None]) -> None:
+        self.faults = faults
+        self.closed = False
+        self._script = iter(script)
+
+    def open(self) -> Any:
+        return FakeCodec()
+
+    def read(self) -> AccessUnit | None:
+        item = next(self._script)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeConnections:
+    """Makes one scripted transport after the other; an error in place of a script is raised while connecting.
+
+    After the last script the camera is told to stop.
+    """
+
+    def __init__(self, *scripts: Iterable[AccessUnit | Exception | None] | Exception) -> None:
+        self._scripts = list(scripts)
+        self.made: list[FakeTransport] = []
+
+    def __call__(self, config: CameraConfig, stopping: threading.Event) -> FakeTransport:
+        faults = Faults(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
+        if not self._scripts:
+            stopping.set()
+            return FakeTransport(faults, [None])
+        script = self._scripts.pop(0)
+        if isinstance(script, Exception):
+            raise script
+        self.made.append(FakeTransport(faults, script))
+        return self.made[-1]
+
+
+def faults_of(address: str = "rtsp://bob:geheim@host/x", camera: str = "cam") -> Faults:
+    """The faults of a camera with a secret in its address."""
+    return Faults(camera, SourceAddress(address), 10.0, 3.0)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+
+import av.error
+import pytest
+
+from stream.config import CameraConfig
+from stream.sources import errors
+from stream.sources.device import DeviceFaults, DeviceTransport, parse_device, set_nonblocking
+from stream.sources.errors import BadAddressError, SourceError
+from stream.sources.faults import Faults
+from stream.sources.file import FileTransport
+from stream.sources.libav import LibavTransport, slice_s
+from stream.sources.pattern import PatternTransport, parse_pattern
+from stream.sources.ways import make_transport
+
+
+def config(source: str, **settings: object) -> CameraConfig:
+    return CameraConfig(id="cam", source=source, **settings)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("source", "transport"),
+    [
+        ("rtsp://host/path", LibavTransport),
+        ("rtsps://host:322/path", LibavTransport),
+        ("clip.mp4", FileTransport),
+        ("device:/dev/video0", DeviceTransport),
+        ("pattern:", PatternTransport),
+    ],
+)
+def test_the_address_tells_the_way_in(source: str, transport: type) -> None:
+    assert type(make_transport(config(source), threading.Event())) is transport
+
+
+@pytest.mark.parametrize("source", ["rtsp://", "rtsp:///path", "rtsp://host:99999/x", "rtsp://bob:geheim@:99/x"])
+def test_an_rtsp_address_that_can_not_be_one_is_refused_with_an_example(source: str) -> None:
+    with pytest.raises(BadAddressError, match=r"rtsp://\[user:password@\]host") as raised:
+        make_transport(config(source), threading.Event())
+    assert "geheim" not in str(raised.value)
+    assert "cam" in str(raised.value)
+
+
+def test_a_device_is_opened_with_what_its_address_asks_for() -> None:
+    assert parse_device("cam", "device:/dev/video0") == ("/dev/video0", {})
+    assert parse_device("cam", "device:/dev/video2?size=1280x720&fps=30&format=mjpeg") == (
+        "/dev/video2",
+        {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"},
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "device:",
+        "device:video0",
+        "device:/etc/passwd",
+        "device:/dev/video0?size=big",
+        "device:/dev/video0?fps=",
+        "device:/dev/video0?zoom=2",
+    ],
+)
+def test_a_device_address_that_is_not_understood_is_refused_with_an_example(source: str) -> None:
+    with pytest.raises(BadAddressError, match="device:/dev/video0"):
+        make_transport(config(source), threading.Event())
+
+
+def test_a_pattern_has_a_size_and_a_rate() -> None:
+    assert parse_pattern("cam", "pattern:") == ((640, 360), 25.0)
+    assert parse_pattern("cam", "pattern:1280x720") == ((1280, 720), 25.0)
+    assert parse_pattern("cam", "pattern:320x240@12.5") == ((320, 240), 12.5)
+
+
+@pytest.mark.parametrize(
+    "source", ["pattern:640", "pattern:640x", "pattern:8x8", "pattern:640x360@0", "pattern:640x360@999"]
+)
+def test_a_pattern_that_can_not_be_drawn_is_refused_with_an_example(source: str) -> None:
+    with pytest.raises(BadAddressError, match="pattern:640x360@25"):
+        make_transport(config(source), threading.Event())
+
+
+def test_a_device_is_read_without_blocking_through_every_descriptor_of_it() -> None:
+    with tempfile.NamedTemporaryFile() as other:
+        descriptor = os.open("/dev/null", os.O_RDONLY)
+        try:
+            assert os.get_blocking(descriptor)
+            assert set_nonblocking("/dev/null") >= 1
+            assert not os.get_blocking(descriptor)
+            assert os.get_blocking(other.fileno())
+        finally:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize(("stall_s", "expected_s"), [(3.0, 1.5), (1.0, 1.0), (2.0, 1.0), (10.0, 10 / 7)])
+def test_a_stall_timeout_is_a_whole_number_of_reads_none_longer_than_a_stop_may_take(
+    stall_s: float, expected_s: float
+) -> None:
+    assert slice_s(stall_s) == pytest.approx(expected_s)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (av.error.FileNotFoundError(2, "No such file or directory"), "no_such_device"),
+        (av.error.PermissionError(13, "Permission denied"), "unreadable"),
+        (av.error.OSError(19, "No such device"), "no_such_device"),
+        (av.error.OSError(16, "Device or resource busy"), "broken"),
+        (av.error.InvalidDataError(1094995529, "Invalid data found"), "broken"),
+    ],
+)
+def test_a_devices_errors_say_what_to_do_and_are_never_for_good(error: Exception, reason: str) -> None:
+    device = config("device:/dev/video0")
+    fault = DeviceFaults("cam", device.source, 10, 3).opening(error, 0.0)
+    assert fault.reason == reason
+    assert not fault.permanent
+    assert "/dev/video0" in str(fault)
+
+
+def test_every_reason_is_one_short_code_of_its_own() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SourceError)]
+    reasons = [kind.reason for kind in kinds]
+    assert len(set(reasons)) == len(reasons)
+    assert all(reason.replace("_", "").isalpha() and reason.islower() for reason in reasons)
+
+
+def test_libavs_own_messages_which_quote_the_address_are_never_passed_on() -> None:
+    camera = config("rtsp://bob:geheim@host/x")
+    fault = Faults("cam", camera.source, 10, 3).reading(
+        av.error.OSError(5, "Input/output error", "rtsp://bob:geheim@host/x")
+    )
+    assert str(fault).startswith("camera cam: reading rtsp://host/x failed (Input/output error)")

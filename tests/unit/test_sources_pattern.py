@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from benchmarks import barcode
+from stream.config import CameraConfig
+from stream.sources.decoder import Decoder
+from stream.sources.pattern import GLYPHS, TestPicture, pattern_transport
+from stream.sources.transport import AccessUnit
+
+NOON = datetime(2026, 5, 17, 12, 34, 56, 789_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1280, 720), (321, 241), (64, 64)])
+@pytest.mark.parametrize("number", [0, 1, 41_234, 65_535])
+def test_machines_read_the_number_off_the_top_edge(size: tuple[int, int], number: int) -> None:
+    picture = TestPicture(size)
+    picture.draw(number, NOON)
+    assert barcode.read(picture.luma) == number
+
+
+def test_the_number_wraps_where_the_blocks_end() -> None:
+    picture = TestPicture((640, 360))
+    picture.draw(65_536 + 7, NOON)
+    assert barcode.read(picture.luma) == 7
+
+
+def glyphs_at(luma: np.ndarray, left: int, top: int, cell: int, count: int) -> str:
+    """Text read back from the middles of its cells."""
+    by_dots = {dots: character for character, dots in GLYPHS.items()}
+    text = ""
+    for place in range(count):
+        x = left + place * 4 * cell + cell // 2
+        dots = luma[top + cell // 2 : top + 5 * cell : cell, x : x + 3 * cell : cell][:5, :3]
+        text += by_dots["".join("1" if dot > 127 else "0" for dot in dots.ravel())]
+    return text
+
+
+def test_people_read_the_number_and_the_time() -> None:
+    picture = TestPicture((640, 360))
+    picture.draw(1042, NOON)
+    cell = min(640 // 60, 360 // 30)
+    assert glyphs_at(picture.luma, cell * 2, 45, cell * 2, 4) == "1042"
+    assert glyphs_at(picture.luma, cell * 2, 45 + cell * 13, cell, 12) == "12:34:56.789"
+
+
+def test_every_character_has_fifteen_dots_and_none_looks_like_another() -> None:
+    assert {len(dots) for dots in GLYPHS.values()} == {15}
+    assert len(set(GLYPHS.values())) == len(GLYPHS)
+
+
+def test_pictures_differ_from_one_another() -> None:
+    picture = TestPicture((320, 240))
+    first = picture.draw(10, NOON).copy()
+    assert not np.array_equal(first, picture.draw(11, NOON))
+
+
+def sent(pace: str, count: int) -> tuple[list[AccessUnit], list[int], float]:
+    """What the transport sends, the numbers in the decoded pictures, and the seconds that it took."""
+    config = CameraConfig(id="cam", source="pattern:320x240@50", pace=pace)  # pyright: ignore[reportArgumentType]
+    transport = pattern_transport(config, threading.Event())
+    decoder = Decoder(transport.open(), pytest.fail)
+    began = time.monotonic()
+    units, numbers = [], []
+    for _ in range(count):
+        unit = transport.read()
+        assert unit is not None
+        units.append(unit)
+        for picture in decoder.decode(unit):
+            luma = np.frombuffer(bytes(picture.frame.planes[0]), np.uint8).reshape(240, -1)[:, :320]
+            numbers.append(barcode.read(luma))
+    return units, numbers, time.monotonic() - began
+
+
+def test_it_comes_at_its_own_rate() -> None:
+    units, numbers, seconds = sent("live", 11)
+    assert numbers == list(range(11))
+    assert [unit.times.pts_us for unit in units] == [number * 20_000 for number in range(11)]
+    assert 0.2 <= seconds < 0.5
+
+
+def test_it_comes_as_fast_as_it_is_taken_if_so_asked() -> None:
+    _, numbers, seconds = sent("fast", 100)
+    assert numbers == list(range(100))
+    assert seconds < 1.0
+
+
+def test_a_stop_ends_the_wait_for_the_next_picture() -> None:
+    stopping = threading.Event()
+    config = CameraConfig(id="cam", source="pattern:64x64@0.1")  # pyright: ignore[reportArgumentType]
+    transport = pattern_transport(config, stopping)
+    transport.open()
+    assert transport.read() is not None
+    threading.Timer(0.05, stopping.set).start()
+    began = time.monotonic()
+    assert transport.read() is None
+    assert time.monotonic() - began < 1.0

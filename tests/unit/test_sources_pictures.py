@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import ColorRange
+
+from ring_buffers.frames import SlotFormat
+from stream.sources.pictures import picture_writer
+
+
+def noise(width: int, height: int, format: str = "yuv420p") -> av.VideoFrame:
+    rng = np.random.default_rng(width * height)
+    frame = av.VideoFrame(width, height, format)
+    for plane in frame.planes:
+        plane.update(rng.integers(16, 236, plane.buffer_size, np.uint8).tobytes())
+    return frame
+
+
+def visible(frame: av.VideoFrame) -> np.ndarray:
+    """The planes without their padding, one after the other."""
+    rows = [
+        np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width].ravel()
+        for plane in frame.planes
+    ]
+    return np.concatenate(rows)
+
+
+def grey(width: int, height: int, luma: int, format: str = "yuv420p", range_: int = 0) -> av.VideoFrame:
+    frame = av.VideoFrame(width, height, format)
+    for number, plane in enumerate(frame.planes):
+        plane.update(bytes([luma if number == 0 else 128]) * plane.buffer_size)
+    if range_:
+        frame.color_range = range_
+    return frame
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (640, 360), (642, 362), (333, 251), (64, 48)])
+def test_planes_are_copied_without_their_padding(size: tuple[int, int]) -> None:
+    format = SlotFormat("planes", size, size)
+    picture = np.zeros(format.shape, np.uint8)
+    frame = noise(*size)
+    picture_writer(format).write(frame, picture)
+    assert np.array_equal(picture, visible(frame))
+
+
+def test_planes_of_another_size_are_scaled_to_the_slots() -> None:
+    format = SlotFormat("planes", (64, 48), (64, 48))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(grey(128, 96, 100), picture)
+    assert np.all(np.abs(picture[: 64 * 48].astype(int) - 100) <= 1)
+    assert np.all(np.abs(picture[64 * 48 :].astype(int) - 128) <= 1)
+
+
+@pytest.mark.parametrize("format_name", ["yuvj420p", "yuvj422p", "yuv422p", "yuv444p", "nv12", "gray"])
+def test_other_pixel_formats_become_planes_in_the_limited_range(format_name: str) -> None:
+    full = format_name.startswith("yuvj") or format_name == "gray"
+    format = SlotFormat("planes", (64, 48), (64, 48))
+    picture = np.zeros(format.shape, np.uint8)
+    white = grey(64, 48, 255 if full else 235, format_name, ColorRange.JPEG if full else 0)
+    picture_writer(format).write(white, picture)
+    assert np.all(np.abs(picture[: 64 * 48].astype(int) - 235) <= 1)
+    assert np.all(np.abs(picture[64 * 48 :].astype(int) - 128) <= 1)
+
+
+def test_planes_that_say_full_range_are_brought_into_the_limited_one() -> None:
+    format = SlotFormat("planes", (64, 48), (64, 48))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(grey(64, 48, 255, range_=ColorRange.JPEG), picture)
+    assert np.all(np.abs(picture[: 64 * 48].astype(int) - 235) <= 1)
+
+
+def test_deep_pictures_become_8_bit_planes() -> None:
+    frame = av.VideoFrame(64, 48, "yuv420p10le")
+    for plane in frame.planes:
+        plane.update(np.full(plane.buffer_size // 2, 512, "<u2").tobytes())
+    format = SlotFormat("planes", (64, 48), (64, 48))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(frame, picture)
+    assert np.all(np.abs(picture.astype(int) - 128) <= 1)
+
+
+def test_rgb_fills_the_top_left_at_the_content_size_and_leaves_the_rest_black() -> None:
+    format = SlotFormat("rgb24", (256, 256), (256, 144))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(grey(1280, 720, 235), picture)
+    assert picture[:144].min() >= 250
+    assert picture[144:].max() == 0
+
+
+def test_rgb_narrower_than_its_slot_leaves_the_right_black() -> None:
+    format = SlotFormat("rgb24", (256, 256), (141, 250))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(grey(282, 500, 235), picture)
+    assert picture[:250, :141].min() >= 250
+    assert picture[:, 141:].max() == 0
+    assert picture[250:].max() == 0
+
+
+def test_rgb_shows_the_colours_and_places_of_the_picture() -> None:
+    rgb = np.zeros((360, 640, 3), np.uint8)
+    rgb[:180, :320] = (200, 30, 30)
+    rgb[180:, 320:] = (30, 30, 200)
+    frame = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv420p")
+    format = SlotFormat("rgb24", (160, 96), (160, 90))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(frame, picture)
+    assert np.abs(picture[20, 40].astype(int) - (200, 30, 30)).max() <= 8
+    assert np.abs(picture[70, 120].astype(int) - (30, 30, 200)).max() <= 8
+    assert picture[70, 40].max() <= 8
+
+
+def test_full_range_white_is_white_in_rgb() -> None:
+    format = SlotFormat("rgb24", (32, 24), (32, 24))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(grey(64, 48, 255, "yuvj420p", ColorRange.JPEG), picture)
+    assert picture.min() >= 253
+
+
+def test_a_picture_smaller_than_the_content_is_enlarged_smoothly() -> None:
+    ramp = np.repeat(np.repeat(np.linspace(40, 220, 16, dtype=np.uint8)[None, :, None], 12, 0), 3, 2)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(ramp), "rgb24").reformat(format="yuv420p")
+    format = SlotFormat("rgb24", (128, 96), (128, 96))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(frame, picture)
+    assert np.abs(np.diff(picture[48, 8:120, 0].astype(int))).max() <= 6
