@@ -90,6 +90,9 @@ def look(
     to_camera = -forward
     across = np.cross(facing, np.broadcast_to(np.array([0.0, 1.0, 0.0]), facing.shape))
     picture = _picture(rng, points, pixels)
+    # Pixels count from the picture's corner, as a detector's do: what lies before it is out of the picture.
+    points = points - picture[:, None, None, :2]
+    picture = picture - np.tile(picture[:, :2], 2)
     return View(
         points=points,
         depth=depth,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stages import weights
+from stages.part_boxes import part_boxes
 from stages.skeleton import skeleton_points, step_stature
 from stages.vocabulary import Vocabulary, packaged
 from training.cameras import look
@@ -161,6 +162,16 @@ def test_hidden_and_cut_off_joints_score_low_and_stay_in_the_picture(motions: Pa
     assert np.percentile(score[~batch.seen], 90) < 0.3
     assert 0.05 < (~batch.seen[..., 15]).mean() < 0.6
     assert (batch.boxes[..., 2] > batch.boxes[..., 0]).all() and (batch.boxes[..., 3] > batch.boxes[..., 1]).all()
+
+
+def test_a_raised_hand_is_as_present_as_a_hanging_one(motions: Path, vocabulary: Vocabulary) -> None:
+    batch = Generator(motions, vocabulary, 12).batch(150, action="wave")
+    hand = vocabulary.part_index("left_hand")
+    raised = batch.states[:, :, hand, vocabulary.state_index("raise")] & batch.seen[:, :, 9]
+    hanging = ~batch.states[:, :, hand, vocabulary.state_index("raise")] & batch.seen[:, :, 9]
+    present = part_boxes(batch.keypoints, batch.boxes, (1e6, 1e6)).present[:, :, hand]
+    assert present[raised].mean() > 0.8
+    assert abs(present[raised].mean() - present[hanging].mean()) < 0.1
 
 
 def test_ankles_change_sides_in_a_few_percent_of_frames() -> None:
