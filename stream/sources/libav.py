@@ -31,6 +31,8 @@ NOTHING_YET_S = 0.005
 """How long to leave a device alone that has no picture ready."""
 EARLIEST_SANE_UTC_US = 1_420_070_400_000_000
 """2015: senders whose clock was never set report times before it."""
+AGREEMENT_US = 5_000
+"""Less than a frame interval, more than what a new report corrects (some µs)."""
 _PRODUCER_TIME = struct.Struct("<q")
 
 
@@ -67,6 +69,7 @@ class LibavTransport:
         self._packets: Iterator[av.Packet] | None = None
         self._us_per_tick = 0.0
         self._expected_us: int | None = None
+        self._sender_offset_us: int | None = None
 
     def open(self) -> VideoCodecContext:
         """Connect within the start timeout."""
@@ -123,7 +126,8 @@ class LibavTransport:
         if arrival_ns - began_ns >= self._slice_s * 1e9:  # the picture that the parser held back: it was here before
             utc_us -= (arrival_ns - began_ns) // 1000
             arrival_ns = began_ns
-        return AccessUnit(packet, UnitTimes(self._pts_us(packet), arrival_ns, utc_us, _sender_utc_us(packet)))
+        pts_us = self._pts_us(packet)
+        return AccessUnit(packet, UnitTimes(pts_us, arrival_ns, utc_us, self._sender_utc_us(packet, pts_us)))
 
     def close(self) -> None:
         """Close the connection."""
@@ -141,6 +145,18 @@ class LibavTransport:
         )
         return us
 
+    def _sender_utc_us(self, packet: av.Packet, pts_us: int | None) -> int | None:
+        """Capture time by the sender's clock, once two packets running agree on how far it is from the stream's.
+
+        libav attaches the first one after a sender report to the packet before the one that it is of.
+        """
+        utc_us = _producer_time_us(packet)
+        offset_us = None if utc_us is None or pts_us is None else utc_us - pts_us
+        before_us, self._sender_offset_us = self._sender_offset_us, offset_us
+        if offset_us is None or before_us is None or abs(offset_us - before_us) > AGREEMENT_US:
+            return None
+        return utc_us
+
 
 def _moving_pictures(container: InputContainer) -> VideoStream | None:
     """The first stream of video. The cover of a song is none, and neither is a text file, which libav would play."""
@@ -152,8 +168,8 @@ def _moving_pictures(container: InputContainer) -> VideoStream | None:
     return None
 
 
-def _sender_utc_us(packet: av.Packet) -> int | None:
-    """Capture time by the sender's clock, which libav attaches once it had an RTCP sender report."""
+def _producer_time_us(packet: av.Packet) -> int | None:
+    """What libav attaches to every packet once it had an RTCP sender report."""
     if not packet.has_sidedata("prft"):
         return None
     (utc_us,) = _PRODUCER_TIME.unpack_from(bytes(packet.get_sidedata("prft")))

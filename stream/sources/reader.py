@@ -150,7 +150,7 @@ class CameraReader:
             if pictures and unit is not None:
                 self._write(pictures)
                 last_ns = unit.times.arrival_ns
-            elif self._can_stall:
+            if self._can_stall:
                 self._watch(transport.faults, time.monotonic_ns(), began_ns, last_ns)
 
     def _write(self, pictures: list[Decoded]) -> None:
@@ -158,7 +158,7 @@ class CameraReader:
             self._frames.write(picture)
 
     def _watch(self, faults: Faults, now_ns: int, began_ns: int, last_ns: int) -> None:
-        """No picture came out of the last read: has that gone on for too long?"""
+        """Raises if there has been no picture for too long."""
         if self._live_since_s is None:
             if now_ns - began_ns >= self._config.start_timeout_s * 1e9:
                 raise faults.no_picture_in_time()

@@ -1,0 +1,185 @@
+"""RTSP cameras that can't be opened: each fault has its reason, no fault shows a password, every one is retried."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import av.logging
+import pytest
+from small_clips import make_clip
+from watched_camera import WatchedCamera
+
+from benchmarks.rtsp_server import RtspServer
+
+SOUND_ONLY = "( audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 )"
+UNKNOWN_CODING = (
+    "( videotestsrc is-live=true ! video/x-raw,width=160,height=120 ! x264enc tune=zerolatency ! rtph264pay "
+    '! capssetter caps="application/x-rtp,encoding-name=X-NOBODYS" name=pay0 )'
+)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("rtsp") / "clip.mp4", frames=50)
+
+
+@pytest.fixture(scope="module")
+def server(clip: Path) -> Iterator[RtspServer]:
+    with RtspServer(files={"/clip": clip}, launch={"/sound": SOUND_ONLY, "/odd": UNKNOWN_CODING}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded(clip: Path) -> Iterator[RtspServer]:
+    with RtspServer(files={"/clip": clip}, users={"bob": "geheim", "eve": "p@ss/word"}) as running:
+        yield running
+
+
+def failing(source: str, **settings: object) -> WatchedCamera:
+    """The camera after its second attempt failed as its first did; still trying, and stopped within 2 s."""
+    with WatchedCamera(source, **settings) as camera:
+        camera.wait_for(lambda: len(camera.reconnects) >= 2)
+        assert camera.state == "connecting"
+    assert not camera.reader.ever_live
+    assert camera.said[-1].state == "ended"
+    assert all(status.epoch == 0 for status in camera.said)
+    return camera
+
+
+def test_a_path_that_the_server_has_not_is_not_found(server: RtspServer) -> None:
+    camera = failing(server.url("/nowhere"))
+    assert set(camera.reasons) == {"not_found"}
+    assert "/nowhere" in camera.said[1].message
+
+
+def test_a_port_where_nothing_listens_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert set(failing(f"rtsp://127.0.0.1:{port}/x").reasons) == {"refused"}
+
+
+def test_a_host_without_an_address_is_unknown() -> None:
+    assert set(failing("rtsp://no-such-host.invalid/x").reasons) == {"unknown_host"}
+
+
+def test_an_address_that_can_not_be_one_ends_the_camera() -> None:
+    with WatchedCamera("rtsp://127.0.0.1:123456/x") as camera:
+        camera.wait_until_ended(5)
+        assert camera.reasons == ["bad_address"]
+
+
+def test_a_stream_without_video_is_not_a_video(server: RtspServer) -> None:
+    assert set(failing(server.url("/sound")).reasons) == {"not_a_video"}
+
+
+def test_a_coding_without_a_decoder_is_named_so(server: RtspServer) -> None:
+    assert set(failing(server.url("/odd")).reasons) == {"unknown_codec"}
+
+
+@contextlib.contextmanager
+def answering(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The address of a port at which `serve` is called with each connection; all are closed at the end."""
+    connections: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    connections.append(connection)
+                    serve(connection)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"rtsp://bob:geheim@127.0.0.1:{listening.getsockname()[1]}/x"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            for connection in connections:
+                connection.close()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_port_that_accepts_and_says_nothing_is_silent(transport: str) -> None:
+    with answering(lambda connection: None) as address:
+        began = time.monotonic()
+        camera = failing(address, transport=transport, start_timeout_s=0.3)
+        assert set(camera.reasons) == {"silent"}
+        assert 0.3 <= camera.said_after_s[1] < 1.5
+        assert time.monotonic() - began < 6
+
+
+def test_something_else_than_an_rtsp_server_is_not_a_video() -> None:
+    def talk_http(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        connection.close()
+
+    with answering(talk_http) as address:
+        assert set(failing(address).reasons) == {"not_a_video"}
+
+
+def test_an_error_of_the_server_is_told_as_its_own() -> None:
+    def fail(connection: socket.socket) -> None:
+        request = connection.recv(4000).decode()
+        sequence = next(line for line in request.splitlines() if line.lower().startswith("cseq"))
+        connection.sendall(f"RTSP/1.0 503 Service Unavailable\r\n{sequence}\r\n\r\n".encode())
+        connection.close()
+
+    with answering(fail) as address:
+        assert set(failing(address).reasons) == {"server_error"}
+
+
+def test_stop_ends_a_camera_that_is_being_opened() -> None:
+    with answering(lambda connection: None) as address, WatchedCamera(address, start_timeout_s=30) as camera:
+        time.sleep(0.3)
+        assert camera.stop() < 0.5
+
+
+# -- passwords -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("user", "password"), [(None, None), ("bob", "falsch"), ("niemand", "geheim")])
+def test_without_the_right_password_the_camera_is_unauthorised(
+    guarded: RtspServer, user: str | None, password: str | None
+) -> None:
+    camera = failing(guarded.url("/clip", user, password))
+    assert set(camera.reasons) == {"unauthorised"}
+    assert "password" in camera.said[1].message
+
+
+@pytest.mark.parametrize(("user", "password"), [("bob", "geheim"), ("eve", "p%40ss%2Fword")])
+def test_with_the_right_password_it_is_live(guarded: RtspServer, user: str, password: str) -> None:
+    with WatchedCamera(guarded.url("/clip", user, password)) as camera:
+        camera.wait_for(lambda: len(camera.frames) >= 3)
+
+
+def test_no_password_is_ever_shown(
+    guarded: RtspServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    av.logging.restore_default_callback()  # as an application might: libav then prints to the terminal
+    try:
+        with caplog.at_level(logging.DEBUG):
+            cameras = [failing(guarded.url("/clip", "bob", "Hasenfuss"))]
+            cameras.append(failing(guarded.url("/nowhere", "bob", "geheim")))
+            with answering(lambda connection: connection.close()) as address:
+                cameras.append(failing(address))
+            with WatchedCamera(guarded.url("/clip", "bob", "geheim")) as camera:
+                camera.wait_for(lambda: len(camera.frames) >= 3)
+                cameras.append(camera)
+    finally:
+        av.logging.set_level(None)
+    printed = capfd.readouterr()
+    shown = caplog.text + printed.out + printed.err + "".join(repr(camera.said) for camera in cameras)
+    assert "camera cam" in shown
+    for secret in ("geheim", "Hasenfuss", "bob"):
+        assert secret not in shown

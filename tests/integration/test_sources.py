@@ -1,0 +1,217 @@
+"""Sources without a network: files of all kinds, devices, the test picture. Real libav, real threads."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import av
+import pytest
+from small_clips import REORDERED_H264, make_clip, make_sound
+from watched_camera import WatchedCamera
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clips")
+
+
+@pytest.fixture(scope="module")
+def clip(folder: Path) -> Path:
+    return make_clip(folder / "clip.mp4", frames=50)
+
+
+def test_a_file_read_fast_gives_every_frame_once_in_order(clip: Path) -> None:
+    with WatchedCamera(clip, pace="fast", slots=2) as camera:
+        camera.wait_until_ended()
+        metas = camera.of_epoch(1)
+        assert camera.numbers(1) == list(range(50))
+        assert [meta.frame for meta in metas] == list(range(50))
+        assert [meta.media_us for meta in metas] == [number * 40_000 for number in range(50)]
+        assert {meta.clock for meta in metas} == {"media"}
+        assert metas[-1].capture_us - metas[0].capture_us == 49 * 40_000
+        assert camera.ring.counts().dropped == {}
+        assert [status.state for status in camera.said] == ["connecting", "live", "ended"]
+        assert camera.said[-1].reason is None
+
+
+def test_a_file_read_live_takes_its_own_time(folder: Path) -> None:
+    with WatchedCamera(make_clip(folder / "second.mp4", frames=25)) as camera:
+        camera.wait_until_ended()
+        assert camera.numbers(1) == list(range(25))
+        arrivals = [meta.arrival_ns for meta in camera.of_epoch(1)]
+        assert (arrivals[-1] - arrivals[0]) / 1e9 == pytest.approx(0.96, abs=0.08)
+        assert camera.said_after_s[-1] - camera.said_after_s[1] == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_looped_file_begins_again_in_a_new_epoch_without_a_gap(folder: Path) -> None:
+    with WatchedCamera(make_clip(folder / "short.mp4", frames=10), pace="loop") as camera:
+        camera.wait_for(lambda: camera.epochs == [1, 2, 3, 4])
+        for epoch in (1, 2, 3):
+            assert camera.numbers(epoch) == list(range(10))
+            assert camera.of_epoch(epoch)[0].media_us == 0
+        begins = [camera.of_epoch(epoch)[0].arrival_ns for epoch in (1, 2, 3)]
+        assert (begins[2] - begins[0]) / 1e9 == pytest.approx(0.8, abs=0.15)
+        assert camera.reconnects == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("reordered.mp4", {"options": REORDERED_H264}),
+        ("reordered.ts", {"options": REORDERED_H264}),
+        ("packed.avi", {"codec": "mpeg4", "options": {"bf": "2", "q": "2"}}),
+        ("plain.avi", {"codec": "mpeg4", "options": {"q": "2"}}),
+        ("bare.h264", {}),
+        ("motion.mkv", {"codec": "mjpeg", "pixels": "yuvj420p"}),
+        ("full_colour.mkv", {"codec": "ffv1", "pixels": "yuv444p"}),
+        ("hevc.mkv", {"codec": "libx265", "options": {"preset": "ultrafast", "x265-params": "log-level=none"}}),
+        ("vp9.webm", {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}}),
+    ],
+)
+def test_files_of_every_usual_kind_give_their_frames_in_order(folder: Path, name: str, options: dict) -> None:
+    made = make_clip(folder / name, frames=30, **options)
+    with WatchedCamera(made, pace="fast") as camera:
+        camera.wait_until_ended()
+        media = [meta.media_us for meta in camera.of_epoch(1)]
+        assert camera.numbers(1) == list(range(30))
+        assert media[0] == 0
+        assert media == pytest.approx([number * 40_000 for number in range(30)], abs=1_000)
+        assert camera.epochs == [1]
+
+
+def test_a_file_that_breaks_off_gives_what_it_has(folder: Path) -> None:
+    whole = make_clip(folder / "whole.ts", frames=50).read_bytes()
+    cut = folder / "cut.ts"
+    cut.write_bytes(whole[: len(whole) * 3 // 5])
+    with WatchedCamera(cut, pace="fast") as camera:
+        camera.wait_until_ended()
+        numbers = camera.numbers(1)
+        assert 20 <= len(numbers) < 50
+        assert numbers[:-1] == list(range(len(numbers) - 1))
+
+
+def test_a_file_with_damage_in_the_middle_goes_on_after_it(folder: Path) -> None:
+    damaged = bytearray(make_clip(folder / "sound.ts", frames=100).read_bytes())
+    middle = len(damaged) // 2
+    damaged[middle : middle + 4000] = bytes(4000)
+    path = folder / "damaged.ts"
+    path.write_bytes(damaged)
+    with WatchedCamera(path, pace="fast") as camera:
+        camera.wait_until_ended()
+        numbers = [taken.number for taken in camera.frames if taken.number >= 0]
+        assert set(range(25)) <= set(numbers)
+        assert set(range(80, 100)) <= set(numbers)
+        assert numbers == sorted(numbers)
+        assert camera.said[-1].reason is None
+
+
+def test_a_file_is_stopped_at_once(clip: Path) -> None:
+    with WatchedCamera(clip) as camera:
+        camera.wait_for(lambda: camera.live)
+        assert camera.stop() < 0.3
+        assert camera.said[-1].state == "ended"
+        assert camera.ring.writer_finished
+
+
+def test_a_frame_rate_limit_drops_the_rest_and_counts_it(clip: Path) -> None:
+    with WatchedCamera(clip, pace="fast", max_fps=5) as camera:
+        camera.wait_until_ended()
+        assert camera.numbers(1) == list(range(0, 50, 5))
+        assert [meta.frame for meta in camera.of_epoch(1)] == list(range(0, 50, 5))
+        counts = camera.ring.counts()
+        assert (counts.decoded, counts.processed, counts.dropped) == (50, 10, {"rate_limited": 40})
+
+
+# -- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+def ends_with(source: str | Path) -> tuple[str | None, str]:
+    """The reason and message with which a source ends, never having been live."""
+    with WatchedCamera(source) as camera:
+        camera.wait_until_ended(5)
+        assert not camera.reader.ever_live
+        assert camera.reconnects == []
+        return camera.said[-1].reason, camera.said[-1].message
+
+
+def test_a_file_that_is_not_there_ends_the_camera_saying_so(folder: Path) -> None:
+    reason, message = ends_with(folder / "nowhere.mp4")
+    assert reason == "no_such_file"
+    assert "nowhere.mp4" in message
+    assert "camera cam" in message
+
+
+def test_a_path_through_a_file_is_no_file_either(clip: Path) -> None:
+    assert ends_with(clip / "inside.mp4")[0] == "no_such_file"
+
+
+def test_a_folder_is_unreadable(folder: Path) -> None:
+    assert ends_with(folder)[0] == "unreadable"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "notes.mp4"])
+def test_text_is_not_a_video_whatever_it_is_called(folder: Path, name: str) -> None:
+    (folder / name).write_text("Not a video, but libav would play a .txt file as one.\n" * 50)
+    assert ends_with(folder / name)[0] == "not_a_video"
+
+
+def test_an_empty_file_is_not_a_video(folder: Path) -> None:
+    (folder / "empty.mp4").write_bytes(b"")
+    assert ends_with(folder / "empty.mp4")[0] == "not_a_video"
+
+
+def test_a_file_cut_off_before_its_index_is_not_a_video(clip: Path, folder: Path) -> None:
+    (folder / "half.mp4").write_bytes(clip.read_bytes()[:3000])
+    assert ends_with(folder / "half.mp4")[0] == "not_a_video"
+
+
+def test_sound_is_not_a_video(folder: Path) -> None:
+    assert ends_with(make_sound(folder / "sound.wav"))[0] == "not_a_video"
+
+
+def test_a_coding_without_a_decoder_is_named_so(folder: Path, clip: Path) -> None:
+    renamed = bytearray(clip.read_bytes())
+    assert renamed.count(b"avc1") >= 1
+    path = folder / "unknown.mp4"
+    path.write_bytes(bytes(renamed).replace(b"avc1", b"zzz1").replace(b"isomiso2zzz1mp41", b"isomiso2avc1mp41"))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context is None
+    assert ends_with(path)[0] == "unknown_codec"
+
+
+def test_a_device_that_is_not_there_is_waited_for() -> None:
+    with WatchedCamera("device:/dev/video97") as camera:
+        camera.wait_for(lambda: len(camera.reconnects) >= 2)
+        assert set(camera.reasons) == {"no_such_device"}
+        assert camera.state == "connecting"
+        assert "/dev/video97" in camera.said[-1].message
+        assert camera.stop() < 0.5
+
+
+def test_something_that_is_no_camera_is_an_error_and_not_a_crash() -> None:
+    with WatchedCamera("device:/dev/null") as camera:
+        camera.wait_for(lambda: len(camera.reconnects) >= 2)
+        assert set(camera.reasons) == {"broken"}
+
+
+# -- the test picture ------------------------------------------------------------------------------------------------
+
+
+def test_the_test_picture_is_a_camera_like_any_other() -> None:
+    with WatchedCamera("pattern:320x240@50") as camera:
+        camera.wait_for(lambda: len(camera.frames) >= 30)
+        numbers = camera.numbers(1)
+        assert numbers == list(range(len(numbers)))
+        assert camera.of_epoch(1)[0].size == (320, 240)
+        assert {meta.clock for meta in camera.of_epoch(1)} == {"arrival"}
+        assert camera.stop() < 0.3
+
+
+def test_the_test_picture_read_fast_waits_for_its_reader_and_loses_nothing() -> None:
+    began = time.monotonic()
+    with WatchedCamera("pattern:320x240", pace="fast", slots=2) as camera:
+        camera.wait_for(lambda: len(camera.frames) >= 200)
+        assert time.monotonic() - began < 6
+        assert camera.numbers(1)[:200] == list(range(200))
+        assert camera.ring.counts().dropped == {}
