@@ -53,10 +53,13 @@ def leave_at(now_ns: int, rings: Sequence[RingView], max_frames: int, cost: Batc
         return now_ns
     # The longest that waiting for one more frame pays.
     worth_ns = (cost.fixed_ns - ready * cost.per_frame_ns) // (ready + 1)
+    if worth_ns <= 0:
+        return now_ns
     latest_due = min(deadline, now_ns + worth_ns)
     until = now_ns
     for ring in rings:
-        if ring.due_ns is not None and ring.due_ns <= latest_due and now_ns < ring.overdue_ns:
+        # Whoever is overdue already doesn't make it later.
+        if ring.due_ns is not None and ring.due_ns <= latest_due:
             until = max(until, ring.overdue_ns)
     return min(until, deadline)
 

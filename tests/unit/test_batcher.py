@@ -1,0 +1,470 @@
+"""Batcher: the shell around the planning. Wakes once, takes in order, never hangs, never waits without a reason."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter, deque
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ring_buffers.frame_ring import FrameMeta, FrameRing, Lease, SlotFormat
+from stream.batcher import Batcher
+from stream.config import BatchConfig
+from telemetry.observer import Observer
+
+SMALL = SlotFormat("planes", (4, 2), (4, 2))
+MS = 1_000_000
+BUDGET = 500 * MS
+
+
+class Clock:
+    """A clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.now = 1_000 * MS
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Tally(Observer):
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, float]] = []
+
+    def batch_formed(self, frames: int, wait_seconds: float) -> None:
+        self.batches.append((frames, wait_seconds))
+
+
+class Camera:
+    """A ring and the frames that are put into it."""
+
+    def __init__(self, name: str, batcher: Batcher, *, slots: int = 8, policy="latest", staleness_ns: int = BUDGET):
+        self.ring = FrameRing(name, slots, policy, on_ready=batcher.wake_threadsafe)
+        self.frame = 0
+        self.epoch = 0
+        self.new_epoch()
+        batcher.add(self.ring, staleness_ns)
+
+    def new_epoch(self) -> None:
+        self.epoch += 1
+        self.frame = 0
+        self.ring.begin_epoch(self.epoch, SMALL)
+
+    def put(self, now: int, arrival: int | None = None) -> bool:
+        slot = self.ring.acquire()
+        self.frame += 1
+        if slot is None:
+            return False
+        arrived = now if arrival is None else arrival
+        self.ring.commit(
+            slot,
+            FrameMeta(self.ring.camera, self.epoch, self.frame - 1, 0, 0, "arrival", arrived, now, (4, 2), SMALL),
+        )
+        return True
+
+
+def batcher_of(clock=None, max_frames: int = 8, max_wait_ms: float = 10.0, observer=None) -> Batcher:
+    config = BatchConfig(max_frames=max_frames, max_wait_ms=max_wait_ms)
+    return Batcher(config, observer, clock or Clock())
+
+
+def names(batch: list[Lease]) -> list[str]:
+    return [f"{lease.meta.camera}{lease.meta.frame}" for lease in batch]
+
+
+async def soon(awaitable):
+    """The answer, which must come at once: a hang fails the test instead of the suite."""
+    async with asyncio.timeout(5):
+        return await awaitable
+
+
+async def settled(task: asyncio.Task) -> bool:
+    """Whether the task has come to its end, after all that is due in the loop has run."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return task.done()
+
+
+async def test_a_ready_frame_leaves_at_once():
+    clock, tally = Clock(), Tally()
+    batcher = batcher_of(clock, observer=tally)
+    a = Camera("a", batcher)
+    a.put(clock.now)
+    clock.now += 3 * MS
+    assert names(await soon(batcher.next_batch())) == ["a0"]
+    assert tally.batches == [(1, 0.003)]
+
+
+async def test_a_frame_that_comes_later_wakes_the_batcher():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a = Camera("a", batcher)
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task)
+    a.put(clock.now)
+    assert names(await soon(task)) == ["a0"]
+
+
+async def test_a_frame_from_another_thread_wakes_the_batcher():
+    batcher = batcher_of()
+    a = Camera("a", batcher)
+    timer = threading.Timer(0.02, a.put, (1_000 * MS,))
+    timer.start()
+    assert names(await soon(batcher.next_batch())) == ["a0"]
+    timer.join()
+
+
+async def test_cameras_take_turns_and_keep_their_order():
+    clock = Clock()
+    batcher = batcher_of(clock, max_frames=4)
+    cameras = [Camera(name, batcher) for name in "abc"]
+    for _ in range(4):
+        for camera in cameras:
+            camera.put(clock.now)
+    assert names(await soon(batcher.next_batch())) == ["a0", "b0", "c0", "a1"]
+    assert names(await soon(batcher.next_batch())) == ["b1", "c1", "a2", "b2"]
+    assert names(await soon(batcher.next_batch())) == ["c2", "a3", "b3", "c3"]
+
+
+async def test_with_more_cameras_than_a_batch_holds_each_gets_its_turn():
+    clock = Clock()
+    batcher = batcher_of(clock, max_frames=2)
+    cameras = [Camera(f"c{index}-", batcher) for index in range(5)]
+    got: Counter[str] = Counter()
+    for _ in range(20):
+        for camera in cameras:
+            camera.put(clock.now)
+        for lease in await soon(batcher.next_batch()):
+            got[lease.meta.camera] += 1
+            next(c for c in cameras if c.ring.camera == lease.meta.camera).ring.release(lease, "processed")
+    assert set(got.values()) == {8}
+
+
+async def test_a_batch_holds_one_epoch_of_a_camera():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a, b = Camera("a", batcher, policy="every"), Camera("b", batcher)
+    a.put(clock.now)
+    a.put(clock.now)
+    a.new_epoch()
+    a.put(clock.now)
+    b.put(clock.now)
+    b.put(clock.now)
+    b.put(clock.now)
+    first = await soon(batcher.next_batch())
+    assert names(first) == ["a0", "b0", "a1", "b1", "b2"]
+    assert {lease.meta.epoch for lease in first} == {1}
+    second = await soon(batcher.next_batch())
+    assert [(lease.meta.camera, lease.meta.epoch, lease.meta.frame) for lease in second] == [("a", 2, 0)]
+
+
+async def test_stale_frames_are_dropped_and_fresh_ones_taken():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a = Camera("a", batcher, staleness_ns=100 * MS)
+    a.put(clock.now)
+    clock.now += 101 * MS
+    a.put(clock.now)
+    assert names(await soon(batcher.next_batch())) == ["a1"]
+    assert a.ring.dropped == {"stale": 1}
+
+
+async def test_with_only_stale_frames_it_waits_for_the_next():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a = Camera("a", batcher, staleness_ns=100 * MS)
+    a.put(clock.now)
+    clock.now += 101 * MS
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task)
+    a.put(clock.now)
+    assert names(await soon(task)) == ["a1"]
+
+
+async def test_frames_of_a_file_are_never_stale():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a = Camera("a", batcher, policy="every", staleness_ns=1)
+    a.put(clock.now)
+    clock.now += 3600 * 1000 * MS
+    assert names(await soon(batcher.next_batch())) == ["a0"]
+
+
+async def learn_pace(clock: Clock, batcher: Batcher, cameras: list[Camera], offsets_ms: list[int]) -> int:
+    """Two frames of each camera, 40 ms apart, taken one by one; returns when the cycle to come begins."""
+    start = clock.now
+    for cycle in range(2):
+        for camera, offset in zip(cameras, offsets_ms):
+            clock.now = start + (40 * cycle + offset) * MS
+            camera.put(clock.now)
+            [lease] = await soon(batcher.next_batch())
+            camera.ring.release(lease, "processed")
+    return start + 80 * MS
+
+
+async def test_a_dear_model_waits_for_the_camera_that_is_about_to_come():
+    clock = Clock()
+    batcher = batcher_of(clock, max_wait_ms=10)
+    cameras = [Camera("a", batcher), Camera("b", batcher)]
+    cycle = await learn_pace(clock, batcher, cameras, [0, 4])
+    batcher.batch_done(0.08, 1)
+    clock.now = cycle
+    cameras[0].put(clock.now)
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task), "b is due in 4 ms"
+    clock.now += 4 * MS
+    cameras[1].put(clock.now)
+    assert names(await soon(task)) == ["a2", "b2"], "and once it is there nobody else is expected"
+
+
+async def test_a_dear_model_gives_up_waiting_for_a_camera_that_does_not_come():
+    tally = Tally()
+    batcher = batcher_of(time.monotonic_ns, max_wait_ms=30, observer=tally)
+    cameras = [Camera("a", batcher), Camera("b", batcher)]
+    start = time.monotonic_ns()
+    for camera in cameras:
+        for frame in range(2):
+            camera.put(start + (frame - 2) * 40 * MS)
+            camera.put(start + (frame - 2) * 40 * MS)
+    taken = await soon(batcher.next_batch())
+    assert len(taken) == 8
+    batcher.batch_done(1.0, 8)
+    # Both are due about now, and only one comes.
+    now = time.monotonic_ns()
+    cameras[0].put(now)
+    assert names(await soon(batcher.next_batch())) == ["a4"]
+    assert tally.batches[-1][1] < 0.5
+
+
+async def test_a_cheap_model_does_not_wait():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    cameras = [Camera("a", batcher), Camera("b", batcher)]
+    clock.now = await learn_pace(clock, batcher, cameras, [0, 4])
+    batcher.batch_done(0.0002, 1)
+    assert batcher.cost.fixed_ns < MS
+    cameras[0].put(clock.now)
+    assert names(await soon(batcher.next_batch())) == ["a2"]
+
+
+async def test_a_finished_camera_is_not_waited_for():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    cameras = [Camera("a", batcher), Camera("b", batcher)]
+    clock.now = await learn_pace(clock, batcher, cameras, [0, 4])
+    batcher.batch_done(0.08, 1)
+    cameras[0].put(clock.now)
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task)
+    cameras[1].ring.finish()
+    assert names(await soon(task)) == ["a2"]
+
+
+async def test_closing_ends_the_wait_for_ever():
+    batcher = batcher_of()
+    a = Camera("a", batcher)
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task)
+    batcher.close()
+    assert await soon(task) == []
+    a.put(0)
+    assert await soon(batcher.next_batch()) == []
+
+
+async def test_a_removed_camera_is_left_alone_and_others_go_on():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a, b = Camera("a", batcher), Camera("b", batcher)
+    a.put(clock.now)
+    batcher.remove(a.ring)
+    batcher.remove(a.ring)
+    b.put(clock.now)
+    assert names(await soon(batcher.next_batch())) == ["b0"]
+    assert a.ring.ready == 1
+
+
+async def test_a_camera_added_while_waiting_is_seen():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task)
+    Camera("a", batcher).put(clock.now)
+    assert names(await soon(task)) == ["a0"]
+
+
+async def test_a_ring_is_added_once():
+    batcher = batcher_of()
+    a = Camera("a", batcher)
+    with pytest.raises(ValueError, match="added to the batcher before"):
+        batcher.add(a.ring, BUDGET)
+
+
+async def test_two_cannot_wait_at_the_same_time():
+    batcher = batcher_of()
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task)
+    with pytest.raises(RuntimeError, match="another call"):
+        await soon(batcher.next_batch())
+    batcher.close()
+    assert await soon(task) == []
+
+
+async def test_a_cancelled_wait_loses_no_frame():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a = Camera("a", batcher)
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task)
+    a.put(clock.now)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(task)
+    assert a.ring.leased == 0
+    assert names(await soon(batcher.next_batch())) == ["a0"]
+
+
+async def test_many_wake_ups_cost_the_loop_one(monkeypatch):
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a = Camera("a", batcher)
+    loop = asyncio.get_running_loop()
+    scheduled: list[object] = []
+    original = loop.call_soon_threadsafe
+    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *a, **k: (scheduled.append(a), original(*a, **k))[1])
+    task = asyncio.create_task(batcher.next_batch())
+    assert not await settled(task)
+    for _ in range(5):
+        a.put(clock.now)
+    assert len(scheduled) == 1
+    assert len(await soon(task)) == 5
+    a.put(clock.now)
+    assert len(scheduled) == 1, "nobody waits, so nobody is woken"
+    assert len(await soon(batcher.next_batch())) == 1
+
+
+def test_a_camera_thread_outlives_the_loop_unharmed():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a = Camera("a", batcher)
+    a.put(clock.now)  # before there is a loop
+
+    async def take_one_and_leave_another_waiting() -> None:
+        assert len(await soon(batcher.next_batch())) == 1
+        waiting = asyncio.create_task(batcher.next_batch())
+        assert not await settled(waiting)
+
+        # The loop closes under the batcher before the task could clean up after itself.
+        asyncio.get_running_loop().stop()
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(take_one_and_leave_another_waiting())
+    loop.run_forever()
+    assert task.done() and task.exception() is None
+    loop.close()
+    assert a.put(clock.now)
+    assert a.ring.ready == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    actions=st.lists(
+        st.one_of(
+            st.tuples(st.just("put"), st.integers(0, 2)),
+            st.tuples(st.just("epoch"), st.integers(0, 2)),
+            st.tuples(st.just("pass"), st.integers(0, 60)),
+            st.tuples(st.just("take"), st.integers(0, 200)),
+        ),
+        max_size=60,
+    ),
+    max_frames=st.integers(1, 5),
+)
+def test_whatever_comes_frames_leave_in_order_fresh_and_once(actions, max_frames):
+    clock = Clock()
+    batcher = batcher_of(clock, max_frames, max_wait_ms=0)
+    budgets = {"a": 100 * MS, "b": 300 * MS, "f": 0}
+    cameras = {
+        name: Camera(name, batcher, slots=4, policy="every" if name == "f" else "latest", staleness_ns=budget)
+        for name, budget in budgets.items()
+    }
+    expected: dict[str, deque[tuple[int, int]]] = {"f": deque()}
+    last: dict[str, tuple[int, int]] = {}
+
+    async def take(cost_ms: int) -> None:
+        task = asyncio.create_task(batcher.next_batch())
+        if not await settled(task):
+            assert all(camera.ring.ready == 0 for camera in cameras.values()), "it waits only if nothing is left"
+            task.cancel()
+            return
+        batch = task.result()
+        assert 1 <= len(batch) <= max_frames
+        epochs: dict[str, int] = {}
+        for lease in batch:
+            name, at = lease.meta.camera, (lease.meta.epoch, lease.meta.frame)
+            assert at > last.get(name, (0, -1))
+            last[name] = at
+            assert epochs.setdefault(name, lease.meta.epoch) == lease.meta.epoch
+            if name == "f":
+                assert expected["f"].popleft() == at
+            else:
+                assert clock.now - lease.meta.arrival_ns <= budgets[name]
+            cameras[name].ring.release(lease, "processed")
+        batcher.batch_done(cost_ms / 1000, len(batch))
+
+    async def play() -> None:
+        for action, value in actions:
+            if action == "pass":
+                clock.now += value * MS
+            elif action == "take":
+                await take(value)
+            else:
+                name = "abf"[value]
+                if action == "epoch":
+                    cameras[name].new_epoch()
+                elif cameras[name].put(clock.now) and name == "f":
+                    expected["f"].append((cameras[name].epoch, cameras[name].frame - 1))
+
+    asyncio.run(play())
+
+
+async def test_a_slow_camera_never_delays_a_fast_one_and_staggered_cameras_wait_for_nothing():
+    """Real threads and clock: 4 cameras at 25 fps, one at 2 fps, a model that costs nothing."""
+    batcher = batcher_of(time.monotonic_ns)
+    cameras = [Camera(f"c{index}", batcher) for index in range(5)]
+    stop = threading.Event()
+
+    def film(camera: Camera, offset_s: float, interval_s: float) -> None:
+        next_at = time.monotonic() + offset_s
+        while not stop.wait(max(0.0, next_at - time.monotonic())):
+            camera.put(time.monotonic_ns())
+            next_at += interval_s
+
+    threads = [
+        threading.Thread(target=film, args=(camera, 0.01 * index, 0.5 if index == 4 else 0.04))
+        for index, camera in enumerate(cameras)
+    ]
+    for thread in threads:
+        thread.start()
+    waits: dict[str, list[int]] = {camera.ring.camera: [] for camera in cameras}
+    rings = {camera.ring.camera: camera.ring for camera in cameras}
+    end = time.monotonic() + 2.0
+    while time.monotonic() < end:
+        batch = await soon(batcher.next_batch())
+        now = time.monotonic_ns()
+        for lease in batch:
+            waits[lease.meta.camera].append(now - lease.meta.ready_ns)
+            rings[lease.meta.camera].release(lease, "processed")
+        batcher.batch_done((time.monotonic_ns() - now) / 1e9, len(batch))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    for camera in cameras[:4]:
+        seen = sorted(waits[camera.ring.camera])
+        assert len(seen) >= 30
+        assert not camera.ring.dropped
+        # The median, for these tests share two cores with others; the benchmark holds the 99th percentile.
+        assert seen[len(seen) // 2] < 5 * MS
+    assert len(waits["c4"]) >= 3
