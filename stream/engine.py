@@ -32,6 +32,7 @@ from stream.camera import Camera, ring_policy
 from stream.config import CameraConfig, Config, ConfigError
 from stream.events import Transition
 from stream.feed import Feed
+from stream.http.app import HttpServer
 from stream.inference import InferenceThread
 from stream.model import load_model
 from stream.publisher import Publisher
@@ -65,6 +66,11 @@ class Engine:
         self._inference = InferenceThread()
         self._batcher = Batcher(config.batch, self.observer)
         self.publisher = Publisher(config.publish, self.run, self.observer)
+        self._http = (
+            HttpServer(config.http, metrics=self.metrics.exposition, ready=self._ready, alive=self.health.alive)
+            if config.http.bind is not None
+            else None
+        )
         self._cameras: dict[str, Camera] = {}
         self._last_epoch: dict[str, int] = {}
         self._feeds: WeakSet[Feed[results.Message]] = WeakSet()  # a reader that is gone leaves by itself
@@ -96,6 +102,9 @@ class Engine:
             self._results_file = _open_results(self.config.results)
         await self.publisher.start()
         self.publisher.on_message(self._hand_on)
+        logger.info("results at %s, replay at %s", self.publisher.endpoint, self.publisher.replay_endpoint)
+        if self._http is not None:
+            await self._http.start()
         await self._load_model()
         self._tasks.append(asyncio.create_task(self._work(), name="batches"))
         self._tasks.append(asyncio.create_task(self._publish_stats(), name="stats"))
@@ -124,6 +133,8 @@ class Engine:
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in self._cameras.values()
         ]
+        if self._http is not None:
+            await self._http.stop()
         await self.publisher.stop()
         stopped = await asyncio.to_thread(self._inference.stop, max(0.05, deadline - time.monotonic()))
         for feed in self._feeds:
@@ -155,12 +166,17 @@ class Engine:
         """Whether any source has ever given a picture."""
         return any(camera.ever_live for camera in self._cameras.values())
 
+    @property
+    def http_address(self) -> str | None:
+        """Where metrics and health are served, `http://host:port`; None if the server is off."""
+        return self._http.address if self._http is not None else None
+
     def stats(self) -> results.Stats:
         """The engine as a whole, now; rates are over the time since the last call."""
         now_ns = time.monotonic_ns()
         seconds = (now_ns - self._counted_ns) / 1e9
         self._counted_ns = now_ns
-        ready, reasons = self.health.ready(now_ns / 1e9)
+        ready, reasons = self._ready()
         return results.Stats(
             run=self.run,
             seq=0,
@@ -312,7 +328,10 @@ class Engine:
         while True:
             await asyncio.sleep(self.config.publish.stats_interval_s)
             self.publisher.publish(self.stats())
-            self.observer.ready_changed(self.health.ready(time.monotonic())[0])
+            self.observer.ready_changed(self._ready()[0])
+
+    def _ready(self) -> tuple[bool, list[str]]:
+        return self.health.ready(time.monotonic())
 
     # -- readers in this process --------------------------------------------------------------------------------
     def _hand_on(self, topic: str, message: results.Message) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from stages.free_model import FreeModel
 from stages.types import Model
-from stream.config import Config
+from stream.config import Config, ConfigError
 from telemetry.observer import Observer
 
 
 def load_model(config: Config, observer: Observer) -> Model:
     """The configured profile on the configured device; `free` is the model that costs nothing and sees nobody.
 
-    Raises `WeightsError` saying what to fetch or put where.
+    Raises `WeightsError` saying what to fetch or put where, `ConfigError` for a device that isn't there.
     """
     if config.model.profile == "free":
         return FreeModel()
     from stages.profiles import load_profile  # imports torch: not before it is needed
 
-    return load_profile(config.model, config.window, config.tracking, observer)
+    try:
+        return load_profile(config.model, config.window, config.tracking, observer)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
