@@ -1,0 +1,273 @@
+"""What the engine says while it runs: lines for people, or JSON lines for machines, on standard error.
+
+`configure` installs one handler on the root logger; it lives until its `close`, which also runs at the process's end.
+A call to log never waits for whoever reads the lines: they go through a bounded queue to a thread that writes, and if
+that is stuck, what doesn't fit is counted and said later. No line shows a secret (see `telemetry.redaction`), is
+longer than a limit, or repeats without end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, TextIO, cast
+
+from telemetry.redaction import HIDDEN, redact
+from telemetry.repeat_limiter import RepeatLimiter
+
+LEVELS = ("debug", "info", "warning", "error")
+
+QUEUED_LINES = 1000
+MESSAGE_LENGTH = 4000
+TRACEBACK_LENGTH = 16_000
+FIELD_LENGTH = 500
+FIELDS = 32
+NESTED = 3
+
+_OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
+"""What every record has; anything else was given with `extra=` and is a field of its own."""
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+"""Control characters, also those that a camera's server could send to steer a terminal, are written out."""
+
+_COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "1;31"}
+
+
+class Lines(logging.Formatter):
+    """`12:34:56.789 WARNING stream.camera: no picture for 3 s  camera=lobby`, local time; tracebacks below."""
+
+    def __init__(self, *, colour: bool = False) -> None:
+        super().__init__()
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as text, without a line end."""
+        at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        level = f"{record.levelname:<7}"
+        if self._colour and record.levelno in _COLOURS:
+            level = f"\x1b[{_COLOURS[record.levelno]}m{level}\x1b[0m"
+        fields = "".join(f"  {name}={_one_line(value)}" for name, value in _fields(record).items())
+        message = _message(record).translate(_CONTROL).replace("\n", "\n    ")
+        text = f"{at} {level} {record.name}: {message}{fields}"
+        trace = _traceback(record)
+        return f"{text}\n{trace.translate(_CONTROL)}" if trace else text
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object: time (UTC, µs), level, logger, message, fields given with `extra=`, exception (a traceback)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as a line of JSON, without a line end."""
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        line: dict[str, Any] = {
+            "time": at,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record),
+        }
+        for name, value in _fields(record).items():
+            line[f"extra_{name}" if name in line or name == "exception" else name] = value
+        trace = _traceback(record)
+        if trace:
+            line["exception"] = trace
+        return json.dumps(line, ensure_ascii=False, allow_nan=False)
+
+
+class LogOutput(logging.Handler):
+    """The handler that `configure` installs, and its writing thread.
+
+    Writes to `stream`, or to whatever `sys.stderr` is at the moment of writing, so that a live display which takes
+    standard error over keeps lines and table apart.
+    """
+
+    def __init__(self, formatter: logging.Formatter, stream: TextIO | None = None) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._stream = stream
+        self._limiter = RepeatLimiter()
+        self._queue: queue.Queue[str | None] = queue.Queue(QUEUED_LINES)
+        self._lost = 0
+        self._closed = False
+        self._hooks = (sys.excepthook, threading.excepthook)
+        self._writer = threading.Thread(target=self._write, name="log", daemon=True)
+        self._writer.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Put the record's line in the queue; never waits."""
+        try:
+            admitted, held_back = self._limiter.admit(_kind(record), time.monotonic())
+            if not admitted:
+                return
+            if held_back:
+                record = copy.copy(record)
+                record.held_back = held_back  # how many of its kind were not shown before it
+            self._queue.put_nowait(self.format(record))
+        except queue.Full:
+            self._lost += 1
+        except Exception:
+            # logging's own handleError would print the arguments as they are, with whatever they hold.
+            self._lost += 1
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Write what is queued, for `timeout_s` at most, and leave the root logger. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        logging.getLogger().removeHandler(self)
+        atexit.unregister(self.close)
+        sys.excepthook, threading.excepthook = self._hooks
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._queue.put(None, timeout=timeout_s)
+        except queue.Full:
+            pass
+        else:
+            self._writer.join(max(0.0, deadline - time.monotonic()))
+        super().close()
+
+    def catch_uncaught(self) -> None:
+        """From now on, exceptions that nobody caught are logged rather than printed with whatever they hold."""
+        sys.excepthook = self._on_uncaught
+        threading.excepthook = self._on_uncaught_in_thread
+
+    def _on_uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        logging.getLogger("partstream").critical("uncaught exception", exc_info=(kind, error, trace))
+
+    def _on_uncaught_in_thread(self, arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is None or issubclass(arguments.exc_type, SystemExit):
+            return
+        name = arguments.thread.name if arguments.thread is not None else "?"
+        information = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+        logging.getLogger("partstream").critical("uncaught exception in thread %s", name, exc_info=information)
+
+    def _write(self) -> None:
+        while (line := self._queue.get()) is not None:
+            lost, self._lost = self._lost, 0
+            if lost:
+                self._write_line(self.format(_lost_record(lost)))
+            self._write_line(line)
+
+    def _write_line(self, line: str) -> None:
+        stream = self._stream or sys.stderr
+        try:
+            stream.write(line + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            self._lost += 1  # a closed or broken stream: nothing can be said there, and logging must harm nobody
+
+
+_installed: LogOutput | None = None
+
+
+def configure(json: bool = False, level: str = "info", stream: TextIO | None = None) -> LogOutput:
+    """Send all logging to standard error (or `stream`), as JSON lines or for people, from `level` on.
+
+    Warnings of Python's `warnings` module and uncaught exceptions are logged too. Calling it again replaces the former
+    handler. FFmpeg's own messages are shown at level `debug` only: PyAV hands them to Python from FFmpeg's threads,
+    which has been reported to deadlock and to crash (PyAV issues 751, 2276, pull request 2394), and what matters of
+    them reaches us as exceptions. Raises ValueError for a level that isn't one of `LEVELS`.
+    """
+    global _installed
+    if level.lower() not in LEVELS:
+        raise ValueError(f"log level {level!r}: must be one of {', '.join(LEVELS)}")
+    if _installed is not None:
+        _installed.close()
+    colour = stream is None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    output = LogOutput(JsonLines() if json else Lines(colour=colour), stream)
+    _installed = output
+    root = logging.getLogger()
+    root.addHandler(output)
+    root.setLevel(level.upper())
+    for name in ("asyncio", "aiohttp", "urllib3", "filelock", "matplotlib", "PIL"):  # chatty below this
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    output.catch_uncaught()
+    _route_ffmpeg(level.lower() == "debug")
+    atexit.register(output.close)
+    return output
+
+
+def _route_ffmpeg(shown: bool) -> None:
+    import av.logging
+
+    logging.getLogger("libav").setLevel(logging.WARNING)
+    av.logging.set_level(av.logging.WARNING if shown else None)
+
+
+# -- a record's pieces ------------------------------------------------------------------------------------------
+def _message(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception as error:  # a wrong format string is the caller's fault, and no reason to lose the message
+        text = f"{record.msg} {record.args} ({error})"
+    return _shorten(redact(text[: 2 * MESSAGE_LENGTH]), MESSAGE_LENGTH)
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    if not record.exc_info or record.exc_info[1] is None:
+        return ""
+    kind, error, trace = record.exc_info
+    text = redact("".join(traceback.format_exception(kind, error, trace, limit=-50)).rstrip())
+    return text if len(text) <= TRACEBACK_LENGTH else f"…{text[-TRACEBACK_LENGTH:]}"
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    given = [(name, value) for name, value in vars(record).items() if name not in _OWN and not name.startswith("_")]
+    return {name: _plain_value(name, value) for name, value in given[:FIELDS]}
+
+
+def _plain_value(name: str, value: object, depth: int = 0) -> Any:
+    """The value as JSON can hold it, bounded, and hidden where its field's name says that it is a secret."""
+    if redact(f"{name}=x") != f"{name}=x":
+        return HIDDEN
+    if depth == NESTED and isinstance(value, Mapping | list | tuple):
+        return "…"
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if abs(value) != float("inf") and value == value else str(value)
+    if isinstance(value, Mapping):
+        items = list(cast(Mapping[object, object], value).items())[:FIELDS]
+        return {str(key): _plain_value(str(key), inner, depth + 1) for key, inner in items}
+    if isinstance(value, list | tuple):
+        return [_plain_value("", inner, depth + 1) for inner in cast(list[object], value)[:FIELDS]]
+    return _shorten(redact(str(value)[: 2 * FIELD_LENGTH]), FIELD_LENGTH)
+
+
+def _one_line(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = text.translate(_CONTROL).replace("\n", "\\n")
+    return json.dumps(text, ensure_ascii=False) if " " in text else text
+
+
+def _shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
+
+
+def _kind(record: logging.LogRecord) -> tuple[str, int, str, str]:
+    """What counts as the same message: FFmpeg's differ in addresses and numbers only, so they are all one kind."""
+    if record.name.startswith("libav"):
+        return ("libav", record.levelno, "", "")
+    return (record.name, record.levelno, str(record.msg)[:200], str(getattr(record, "camera", "")))
+
+
+def _lost_record(lost: int) -> logging.LogRecord:
+    return logging.LogRecord(__name__, logging.WARNING, "", 0, "%d lines of this log were lost", (lost,), None)

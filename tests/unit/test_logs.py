@@ -1,0 +1,231 @@
+"""What the engine says, and what it never says."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av.logging
+import pytest
+
+from telemetry import logs
+from telemetry.logs import LogOutput, configure
+
+Configure = Callable[..., tuple[LogOutput, io.StringIO]]
+
+
+@pytest.fixture
+def configured() -> Iterator[Configure]:
+    """Installs a log into a string; the root logger is as it was afterwards."""
+    root = logging.getLogger()
+    level, av_level = root.level, av.logging.get_level()
+    made: list[LogOutput] = []
+
+    def install(**settings: Any) -> tuple[LogOutput, io.StringIO]:
+        stream = io.StringIO()
+        made.append(configure(stream=stream, **settings))
+        return made[-1], stream
+
+    yield install
+    for output in made:
+        output.close()
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    av.logging.set_level(av_level)
+
+
+def test_a_line_for_people_has_time_level_logger_message_and_fields(configured: Configure) -> None:
+    output, stream = configured()
+    logging.getLogger("stream.camera").warning("no picture for %d s", 3, extra={"camera": "lobby", "why": "gone away"})
+    output.close()
+    time_of_day, rest = stream.getvalue().split(" ", 1)
+    assert rest == 'WARNING stream.camera: no picture for 3 s  camera=lobby  why="gone away"\n'
+    assert len(time_of_day) == len("12:34:56.789")
+
+
+def test_a_json_line_has_the_same_as_fields(configured: Configure) -> None:
+    output, stream = configured(json=True)
+    fields = {"camera": "lobby", "frames": 3, "share": 0.5, "level": "x", "odd": float("nan"), "size": (640, 480)}
+    logging.getLogger("stream.camera").error("line one\nline two", extra=fields)
+    output.close()
+    line = json.loads(stream.getvalue())
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "error",
+        "logger": "stream.camera",
+        "message": "line one\nline two",
+        "camera": "lobby",
+        "frames": 3,
+        "share": 0.5,
+        "extra_level": "x",
+        "odd": "nan",
+        "size": [640, 480],
+    }
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_credentials_show_neither_in_messages_nor_fields_nor_tracebacks(configured: Configure, as_json: bool) -> None:
+    output, stream = configured(json=as_json)
+    log = logging.getLogger("stream.camera")
+    log.warning("can't open %s", "rtsp://admin:hunter2@cam/live")
+    log.warning("opening", extra={"url": "rtsp://admin:hunter2@cam/live", "read_token": "hunter2"})
+    log.warning("opening", extra={"headers": {"Authorization": "Bearer hunter2", "password": "hunter2"}})
+    try:
+        raise ConnectionRefusedError("refused: rtsp://admin:hunter2@cam/live")
+    except ConnectionRefusedError:
+        log.exception("failed")
+    wrong = "rtsp://admin:hunter2@cam/live"
+    output.handle(logging.LogRecord("stream.camera", logging.WARNING, "", 0, "wrong %d format", (wrong,), None))
+    output.close()
+    text = stream.getvalue()
+    assert "hunter2" not in text
+    assert "ConnectionRefusedError" in text
+    assert text.count("cam/live") >= 4
+    if as_json:
+        assert [json.loads(line)["logger"] for line in text.splitlines()] == ["stream.camera"] * 5
+
+
+def test_text_from_outside_cannot_steer_the_terminal_or_forge_a_line(configured: Configure) -> None:
+    output, stream = configured()
+    logging.getLogger("stream").warning("server says \x1b[2J\r\n12:00:00.000 ERROR forged", extra={"name2": "a\nb"})
+    output.close()
+    lines = stream.getvalue().splitlines()
+    assert "\x1b" not in stream.getvalue() and "\r" not in stream.getvalue()
+    assert lines[1].startswith("    12:00:00.000 ERROR forged")
+    assert "name2=a\\nb" in lines[1]
+
+
+def test_the_level_is_respected_and_a_wrong_one_refused(configured: Configure) -> None:
+    output, stream = configured(level="warning")
+    logging.getLogger("stream").info("not shown")
+    logging.getLogger("stream").warning("shown")
+    output.close()
+    assert "not shown" not in stream.getvalue() and "shown" in stream.getvalue()
+    with pytest.raises(ValueError, match="log level 'loud': must be one of debug, info, warning, error"):
+        configure(level="loud")
+
+
+def test_warnings_and_uncaught_exceptions_of_threads_are_logged(configured: Configure) -> None:
+    output, stream = configured(json=True)
+    warnings.warn("an odd setting", stacklevel=1)
+
+    def fail() -> None:
+        raise RuntimeError("rtsp://admin:hunter2@cam/")
+
+    thread = threading.Thread(target=fail, name="camera lobby")
+    thread.start()
+    thread.join()
+    output.close()
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert "an odd setting" in first["message"]
+    assert second["message"] == "uncaught exception in thread camera lobby"
+    assert "RuntimeError" in second["exception"] and "hunter2" not in second["exception"]
+
+
+def test_a_message_that_repeats_is_held_back_and_counted(
+    configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, stream = configured(json=True)
+    now = time.monotonic()
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now)
+    for number in range(1000):
+        logging.getLogger("libav.h264").error("error while decoding MB %d" % number)  # noqa: UP031
+    now += 11
+    logging.getLogger("libav.h264").error("error while decoding MB 1000")
+    monkeypatch.undo()
+    output.close()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(lines) == 21
+    assert lines[-1]["held_back"] == 980
+
+
+def test_a_reader_that_is_stuck_never_holds_up_the_engine_and_the_loss_is_told(configured: Configure) -> None:
+    class Stuck(io.StringIO):
+        free = threading.Event()
+
+        def write(self, text: str, /) -> int:
+            self.free.wait(30)
+            return super().write(text)
+
+    stream = Stuck()
+    output = configure(json=True, stream=stream)
+    loggers = [logging.getLogger(f"camera{index}") for index in range(200)]
+    start = time.monotonic()
+    for _ in range(10):
+        for log in loggers:
+            log.warning("busy")
+    assert time.monotonic() - start < 5
+    stream.free.set()
+    output.close(5.0)
+    messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    lost = [message for message in messages if "lines of this log were lost" in message]
+    assert len(lost) == 1
+    assert messages.count("busy") + int(lost[0].split()[0]) == 2000
+
+
+def test_closing_waits_no_longer_than_it_is_given() -> None:
+    class Stuck(io.StringIO):
+        free = threading.Event()
+
+        def write(self, text: str, /) -> int:
+            self.free.wait(30)
+            return len(text)
+
+    stream = Stuck()
+    output = configure(stream=stream)
+    logging.getLogger("stream").warning("busy")
+    start = time.monotonic()
+    output.close(0.2)
+    assert time.monotonic() - start < 2
+    stream.free.set()
+
+
+def test_long_messages_and_deep_fields_are_cut(configured: Configure) -> None:
+    output, stream = configured(json=True)
+    deep: dict[str, Any] = {}
+    deep["again"] = deep
+    logging.getLogger("stream").warning("x" * 1_000_000, extra={"deep": deep, "long": "y" * 10_000})
+    output.close()
+    assert len(stream.getvalue()) < 10_000
+    assert json.loads(stream.getvalue())["deep"] == {"again": {"again": {"again": "…"}}}
+
+
+def test_configuring_again_replaces_the_former_output(configured: Configure) -> None:
+    first, first_stream = configured()
+    second, second_stream = configured(json=True)
+    logging.getLogger("stream").warning("once")
+    first.close()
+    second.close()
+    assert first_stream.getvalue() == ""
+    assert second_stream.getvalue().count("once") == 1
+
+
+def test_ffmpegs_messages_are_shown_at_debug_only(configured: Configure) -> None:
+    configured()
+    assert av.logging.get_level() is None
+    output, stream = configured(level="debug")
+    av.logging.log(av.logging.WARNING, "h264", "odd bitstream")
+    av.logging.log(av.logging.INFO, "h264", "chatter")
+    output.close()
+    assert "libav.h264: odd bitstream" in stream.getvalue()
+    assert "chatter" not in stream.getvalue()
+
+
+def test_what_was_logged_last_is_written_though_the_process_ends_at_once() -> None:
+    program = (
+        "import logging; from telemetry.logs import configure; configure(json=True);"
+        "logging.getLogger('stream').warning('last words'); raise RuntimeError('rtsp://admin:hunter2@cam/')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [line["message"] for line in lines] == ["last words", "uncaught exception"]
+    assert "hunter2" not in ended.stderr
