@@ -10,17 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
 
 from benchmarks import barcode
 
 SHARPNESS = 1.35
 """Amplitude falls with this power of the spatial frequency; gives keyframes of about ten times a P frame's size."""
+
+
+BITS_A_FRAME = 120_000
+"""3 Mbit/s at 25 frames a second, which is what cameras send at 720p."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,10 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip on disk: `stream` holds the access units (Annex B) back to back, `index` their sizes as JSON."""
+    """A clip on disk: `stream` holds the access units (Annex B) back to back, `index` their sizes as JSON.
+
+    `recipe` gives size, rate and length; of a clip made from footage it says nothing of what is shown.
+    """
 
     stream: Path
     index: Path
@@ -61,13 +72,31 @@ def prepared(recipe: Recipe | None = None, folder: Path | None = None) -> Clip:
     folder = folder or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     clip = Clip(folder / f"clip-{recipe.key}.h264", folder / f"clip-{recipe.key}.json", recipe)
-    if clip.stream.exists() and clip.index.exists():
-        return clip
-    units = list(_encoded(recipe))
-    _write_whole(clip.stream, b"".join(units))
-    index = {**asdict(recipe), "sizes": [len(unit) for unit in units]}
-    _write_whole(clip.index, json.dumps(index).encode())
+    if not (clip.stream.exists() and clip.index.exists()):
+        _write(clip, (_yuv420p(planes) for planes in pictures(recipe)))
     return clip
+
+
+def from_footage(video: Path, fps: int, frames: int, folder: Path | None = None) -> Clip:
+    """The first `frames` pictures of a video as a clip of `fps` a second, without barcodes; made once."""
+    folder = folder or cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with av.open(str(video)) as container:
+        coded = container.streams.video[0]
+        recipe = Recipe(coded.width // 2 * 2, coded.height // 2 * 2, fps, frames, BITS_A_FRAME * fps)
+        name = f"footage-{video.stem}-{video.stat().st_size}-{recipe.key}"
+        clip = Clip(folder / f"{name}.h264", folder / f"{name}.json", recipe)
+        if not (clip.stream.exists() and clip.index.exists()):
+            decoded = islice(container.decode(video=0), frames)
+            _write(clip, (frame.reformat(recipe.width, recipe.height, "yuv420p") for frame in decoded))
+    return clip
+
+
+def _write(clip: Clip, frames: Iterable[av.VideoFrame]) -> None:
+    units = list(_encoded(clip.recipe, frames))
+    _write_whole(clip.stream, b"".join(units))
+    index = {**asdict(clip.recipe), "sizes": [len(unit) for unit in units]}
+    _write_whole(clip.index, json.dumps(index).encode())
 
 
 def pictures(recipe: Recipe) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -108,10 +137,17 @@ def _texture(random: np.random.Generator, height: int, width: int, contrast: flo
     return (126 + contrast * picture / picture.std()).astype(np.float32)
 
 
-def _encoded(recipe: Recipe) -> Iterator[bytes]:
-    import av
-    from av.video.codeccontext import VideoCodecContext
+def _yuv420p(planes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> av.VideoFrame:
+    height, width = planes[0].shape
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane, values in zip(frame.planes, planes, strict=True):
+        padded = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # pyright: ignore[reportArgumentType,reportCallIssue]
+        padded[:, : plane.width] = values
+    return frame
 
+
+def _encoded(recipe: Recipe, frames: Iterable[av.VideoFrame]) -> Iterator[bytes]:
+    """One access unit a frame, as a camera codes."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = recipe.width, recipe.height, "yuv420p"
@@ -125,12 +161,9 @@ def _encoded(recipe: Recipe) -> Iterator[bytes]:
         f":vbv-maxrate={recipe.bits_per_second // 1000}:vbv-bufsize={recipe.bits_per_second // 1000}",
     }
     count = 0
-    for number, planes in enumerate(pictures(recipe)):
-        frame = av.VideoFrame(recipe.width, recipe.height, "yuv420p")
-        for plane, values in zip(frame.planes, planes, strict=True):
-            padded = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # pyright: ignore
-            padded[:, : plane.width] = values
+    for number, frame in enumerate(frames):
         frame.pts, frame.time_base = number, encoder.time_base
+        frame.pict_type = PictureType.NONE
         for packet in encoder.encode(frame):
             count += 1
             yield bytes(packet)

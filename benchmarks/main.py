@@ -5,6 +5,7 @@ Exit codes: 0 measured (whether the goals are met or not), 1 nothing could be me
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +14,15 @@ import click
 import typer
 from rich.console import Console
 
-from benchmarks import machine, peers
+from benchmarks import end_to_end, machine, model_bench, peers
 from benchmarks.cameras import CameraServerError
 from benchmarks.engine_bench import Measured, Plan, measure
-from benchmarks.report import print_engine, write_json
-from benchmarks.run_once import REPOSITORY
+from benchmarks.report import print_engine, print_live, print_model, write_json
+from benchmarks.run_once import REPOSITORY, RunFailedError
+from stages.weights import WeightsError
 
+REPEATABLE = ("--cameras", "--batch", "--threads")
+TABLE_WIDTH = 170
 RESULTS = REPOSITORY / "benchmarks" / "results"
 QUICK = {"runs": 2, "seconds": 3.0, "warm_up_s": 1.0}
 
@@ -37,7 +41,7 @@ QuickOption = Annotated[bool, typer.Option("--quick", help="A short look; too fe
 def main(arguments: Sequence[str]) -> int:
     """Run a benchmark as the arguments say; the exit code."""
     try:
-        code = app(list(arguments), standalone_mode=False, prog_name="bench")
+        code = app(spread(arguments), standalone_mode=False, prog_name="bench")
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
@@ -46,12 +50,37 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.Abort:
         return 130
+    except (CameraServerError, RunFailedError, WeightsError) as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]bench: {error}[/]")
+        return 1
     return code if isinstance(code, int) else 0
 
 
-@app.command(epilog="Example:  bench engine --cameras 1 --cameras 4 --runs 9 --json engine.json")
+def consoles() -> tuple[Console, Console]:
+    """Tables to standard output, as wide as they are where that is no terminal; progress to standard error."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=TABLE_WIDTH), Console(
+        stderr=True, highlight=False, soft_wrap=True
+    )
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """Write `--cameras 1 4 8` as the repeated option that the parser knows: `--cameras 1 --cameras 4 --cameras 8`."""
+    written: list[str] = []
+    option = ""
+    for argument in arguments:
+        if argument.isdigit() and option and written[-1] != option:
+            written += [option, argument]
+            continue
+        if not argument.isdigit():
+            option = argument if argument in REPEATABLE else ""
+        written.append(argument)
+    return written
+
+
+@app.command(epilog="Example:  bench engine --cameras 1 4 8 --runs 9 --json engine.json")
 def engine(
-    cameras: Annotated[list[int] | None, typer.Option(help="Cameras; may be repeated.", show_default="1 4 8")] = None,
+    cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4 8.", show_default="1 4 8")] = None,
     runs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
     seconds: Annotated[float, typer.Option(min=1, help="Time measured in each run.")] = 8.0,
     contender: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(peers.ALL)}.")] = None,
@@ -59,7 +88,7 @@ def engine(
     json: JsonOption = None,
 ) -> int:
     """Cameras over RTSP through the whole engine with a model that costs nothing: CPU, losses, latency."""
-    console, progress = Console(), Console(stderr=True, highlight=False, soft_wrap=True)
+    console, progress = consoles()
     unknown = set(contender or []) - set(peers.ALL)
     if unknown:
         raise typer.BadParameter(f"unknown contender {sorted(unknown)}; there are: {', '.join(peers.ALL)}")
@@ -74,14 +103,76 @@ def engine(
         write_json(file, _headed("engine", where, measured.as_json()))
 
     progress.print(f"about {plan.duration_s / 60:.0f} min")
-    try:
-        measured = measure(plan, progress.print, save)
-    except CameraServerError as error:
-        progress.print(f"[red]{error}[/]")
-        return 1
+    measured = measure(plan, progress.print, save)
     print_engine(measured, where, console)
     console.print(f"written to {file}")
     return 0 if any(run for runs in measured.runs.values() for run in runs) else 1
+
+
+@app.command(epilog="Example:  bench model --threads 1 --batch 1 8")
+def model(
+    profile: Annotated[str, typer.Option(help="edge, or the path of a checkpoint.")] = "edge",
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="The detector's picture.", show_default="the profile's")
+    ] = None,
+    batch: Annotated[list[int] | None, typer.Option(help="Frames a batch, e.g. 1 8.", show_default="1 2 4 8")] = None,
+    threads: Annotated[list[int] | None, typer.Option(help="CPU threads, e.g. 1 2.", show_default="1 2")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Batches measured for each.")] = 15,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> int:
+    """What the model costs a frame and a person, by stage and batch size, beside the floor of its multiply-adds."""
+    console, progress = consoles()
+    plan = model_bench.ModelPlan(
+        profile,
+        _size(size),
+        tuple(batch or ((1, 4) if quick else (1, 2, 4, 8))),
+        tuple(threads or ((1,) if quick else (1, 2))),
+        6 if quick else repeats,
+    )
+    where = machine.describe()
+    file = json or RESULTS / f"model{'-quick' if quick else ''}.json"
+    measured = model_bench.measure(plan, progress.print, time.perf_counter)
+    write_json(file, _headed("model", where, measured.as_json()))
+    print_model(measured, where, console)
+    console.print(f"written to {file}")
+    return 0
+
+
+@app.command("end-to-end", epilog="Example:  bench end-to-end --fps 10 --size 256x256")
+def live(
+    profile: Annotated[str, typer.Option(help="edge, or the path of a checkpoint.")] = "edge",
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="The detector's picture.", show_default="the profile's")
+    ] = None,
+    fps: Annotated[int, typer.Option(min=1, max=60, help="Frames a second that every camera sends.")] = 5,
+    most: Annotated[int, typer.Option(min=1, help="Never more cameras than this.")] = 16,
+    runs: Annotated[int, typer.Option(min=1, help="Runs for each number of cameras.")] = 3,
+    seconds: Annotated[float, typer.Option(min=2, help="Time measured in each run.")] = 15.0,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> int:
+    """Live cameras that the machine sustains: one more at a time until under 95 % of their frames are processed."""
+    console, progress = consoles()
+    if quick:
+        runs, seconds, most = 1, 6.0, min(most, 2)
+    plan = end_to_end.LivePlan(profile, _size(size), fps, most, runs, seconds)
+    where = machine.describe()
+    file = json or RESULTS / f"end-to-end{'-quick' if quick else ''}.json"
+    measured = end_to_end.measure(plan, progress.print)
+    write_json(file, _headed("end-to-end", where, measured.as_json()))
+    print_live(measured, where, console)
+    console.print(f"written to {file}")
+    return 0
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise typer.BadParameter(f"{text!r} is not WxH, for example 512x288")
+    return int(width), int(height)
 
 
 def _headed(kind: str, where: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import peers, stats
+from benchmarks.end_to_end import LiveMeasured
 from benchmarks.engine_bench import Goal, Measured, goals
+from benchmarks.model_bench import ModelMeasured, StageFigures
+from benchmarks.run_once import Figures
 
 NOISY = 0.10
 """Others' share of the machine above which figures are marked as taken on a busy machine."""
@@ -42,8 +46,8 @@ def _engine_table(measured: Measured, cameras: int) -> Table:
         f"median of {plan.runs} alternating runs of {plan.seconds:g} s [95 % interval]"
     )
     table.add_column("", no_wrap=True)
-    headings = ("CPU ms a frame", "x bare loop", "partstream to it", "frames lost", "latency p50 ms", "p99 ms")
-    for heading in (*headings, "own p50 / p99 ms", "RSS MiB"):
+    headings = ("CPU ms\na frame", "x bare loop", "partstream\nto it", "frames\nlost", "latency ms\np50", "\np99")
+    for heading in (*headings, "ready to handed\nover ms p50 / p99", "at a subscriber\nms p50 / p99", "MiB"):
         table.add_column(heading, justify="right")
     for name in plan.contenders:
         runs = [run for run in measured.runs.get((name, cameras), []) if run is not None]
@@ -62,9 +66,19 @@ def _engine_table(measured: Measured, cameras: int) -> Table:
             str(stats.estimate([run.latency_ms_p50 for run in runs])),
             str(stats.estimate([run.latency_ms_p99 for run in runs])),
             f"{stats.median(own_p50):.2f} / {stats.estimate(own)}" if own else "",
+            _at_subscriber(runs),
             f"{stats.median([run.peak_rss_mib for run in runs]):.0f}",
         )
     return table
+
+
+def _at_subscriber(runs: list[Figures]) -> str:
+    seen = [run.subscriber for run in runs if run.subscriber is not None]
+    if not seen:
+        return ""
+    missed = sum(one.missed for one in seen)
+    p50, p99 = (stats.median(values) for values in ([s.latency_ms_p50 for s in seen], [s.latency_ms_p99 for s in seen]))
+    return f"{p50:.1f} / {p99:.1f}" + (f", missed {missed}" if missed else "")
 
 
 def _ratio(measured: Measured, ours: tuple[str, int], theirs: tuple[str, int]) -> str:
@@ -95,5 +109,93 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write the figures whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(path.suffix + ".unfinished")
-    unfinished.write_text(json.dumps(content, indent=1, allow_nan=False, default=str) + "\n", encoding="utf-8")
+    unfinished.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     unfinished.replace(path)
+
+
+def print_model(measured: ModelMeasured, machine: dict[str, Any], console: Console) -> None:
+    """The model benchmark's tables, one for each number of threads."""
+    width, height = measured.size
+    for threads in measured.plan.threads:
+        rows = [batch for batch in measured.batches if batch.threads == threads]
+        if not rows:
+            continue
+        rate = stats.median([row.gemm_multiply_adds_per_s for row in rows]) / 1e9
+        table = Table(
+            title=f"{measured.plan.profile}, {width}x{height}, threads: {threads}. ms a frame (ms a person); "
+            f"floor at {rate:.0f} G multiply-adds a second, measured"
+        )
+        table.add_column("stage")
+        for row in rows:
+            table.add_column(f"batch {row.batch}\n{row.people_per_frame:.1f} people a frame", justify="right")
+        for heading in ("M multiply-adds\na frame", "floor ms\na frame", "x floor"):
+            table.add_column(heading, justify="right")
+        last = rows[-1]
+        for stage in last.stages:
+            same = [[found for found in row.stages if found.stage == stage.stage] for row in rows]
+            cells = [_stage_cell(found[0]) if found else "" for found in same]
+            floor = stage.floor_ms_per_frame
+            table.add_row(
+                stage.stage,
+                *cells,
+                f"{stage.multiply_adds_per_frame / 1e6:.1f}",
+                f"{floor:.3f}",
+                f"{stage.ms_per_frame / floor:.1f}" if floor else "",
+            )
+        floor = sum(stage.floor_ms_per_frame for stage in last.stages)
+        macs = sum(stage.multiply_adds_per_frame for stage in last.stages) / 1e6
+        table.add_section()
+        table.add_row(
+            "whole", *(str(row.ms_per_frame) for row in rows), f"{macs:.1f}", f"{floor:.3f}",
+            f"{last.ms_per_frame.median / floor:.1f}" if floor else "",
+        )  # fmt: skip
+        console.print(table)
+    print_machine(machine, console)
+
+
+def print_live(measured: LiveMeasured, machine: dict[str, Any], console: Console) -> None:
+    """The end-to-end benchmark's table."""
+    plan = measured.plan
+    size = "the profile's picture size" if plan.detector_size is None else "x".join(map(str, plan.detector_size))
+    table = Table(
+        title=f"{plan.profile}, {size}, cameras of {plan.fps} frames a second over RTSP; median of {plan.runs} runs"
+    )
+    headings = ("cameras", "processed", "frames a second", "age p50 / p99 ms", "CPU ms a frame", "people a frame")
+    for heading in (*headings, "dropped"):
+        table.add_column(heading, justify="right")
+    for cameras in sorted({run.cameras for run in measured.runs}):
+        runs = measured.of(cameras)
+        dropped = {
+            reason: sum(run.dropped.get(reason, 0) for run in runs)
+            for reason in sorted({reason for run in runs for reason in run.dropped})
+        }
+        table.add_row(
+            str(cameras),
+            f"{stats.median([run.share for run in runs]):.1%}",
+            f"{stats.median([run.processed / run.seconds for run in runs]):.1f}",
+            f"{stats.median([run.age_ms_p50 or 0 for run in runs]):.0f} / "
+            f"{stats.median([run.age_ms_p99 or 0 for run in runs]):.0f}",
+            f"{stats.median([run.cpu_ms_per_frame for run in runs]):.0f}",
+            f"{stats.median([run.people / max(run.processed, 1) for run in runs]):.1f}",
+            ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count),
+        )
+    console.print(table)
+    console.print(
+        f"sustained: {measured.sustained} cameras at {plan.fps} frames a second; "
+        f"at most {measured.most_frames_per_second:.1f} frames a second in all"
+    )
+    print_machine(machine, console)
+
+
+def _stage_cell(stage: StageFigures) -> str:
+    person = "" if stage.ms_per_person is None else f" ({stage.ms_per_person:.3f})"
+    return f"{stage.ms_per_frame:.3f}{person}"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: what was not measured is null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

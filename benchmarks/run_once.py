@@ -95,7 +95,7 @@ def run_once(contender: Contender, clip: Clip, cameras: int, seconds: float, war
             tap = stack.enter_context(Tap(options["endpoint"]))
         Spec(served.urls, seconds, warm_up_s, out, options=options).write(spec_file)
         before = _Usage.now(served)
-        _run_process(contender, spec_file, folder, START_LIMIT_S + warm_up_s + seconds)
+        run_process(contender, spec_file, folder, START_LIMIT_S + warm_up_s + seconds)
         after = _Usage.now(served)
         with np.load(out) as loaded:
             notes = dict(loaded)
@@ -107,7 +107,8 @@ def run_once(contender: Contender, clip: Clip, cameras: int, seconds: float, war
         )
 
 
-def _run_process(contender: Contender, spec_file: Path, folder: str, limit_s: float) -> None:
+def run_process(contender: Contender, spec_file: Path, folder: str, limit_s: float) -> None:
+    """Run a contender's process to its end. Raises `RunFailedError` with what it said if it fails or takes too long."""
     process = subprocess.Popen(
         [str(contender.python), "-m", f"benchmarks.contenders.{contender.module}", str(spec_file)],
         cwd=folder,

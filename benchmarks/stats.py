@@ -28,9 +28,10 @@ class Estimate:
     n: int
 
     def __str__(self) -> str:
+        digits = 0 if self.median >= 100 else 1 if self.median >= 10 else 2
         if self.low is None or self.high is None:
-            return f"{self.median:.3g} (n={self.n})"
-        return f"{self.median:.3g} [{self.low:.3g}, {self.high:.3g}]"
+            return f"{self.median:.{digits}f} (n={self.n})"
+        return f"{self.median:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
 def median(values: Sequence[float]) -> float:

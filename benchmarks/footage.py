@@ -1,0 +1,66 @@
+"""Real footage as batches of leased frames, for measuring a model without an engine around it.
+
+Owns the pictures, in memory, as long as the object lives. The footage is opencv-doc's street scene (2 to 8 people),
+fetched by `run_stream.py weights fetch vtest`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+
+from ring_buffers.frame_ring import FrameMeta, Lease
+from stages import weights
+from stages.types import Model
+from stream.sources.pictures import picture_writer
+
+STEP_US = 80_000
+"""12.5 frames a second, the most that the action model steps at."""
+
+
+def street() -> Path:
+    """The footage in the cache. Raises `WeightsError` saying what to run where it is missing."""
+    return weights.locate("vtest") / "vtest.avi"
+
+
+class Footage:
+    """The first `count` frames of a video, scaled as `model` wants them."""
+
+    def __init__(self, video: Path, model: Model, count: int, detector_size: tuple[int, int] | None) -> None:
+        self.pictures: list[np.ndarray] = []
+        with av.open(str(video)) as container:
+            coded = container.streams.video[0]
+            self.size = (coded.width, coded.height)
+            self.format = model.slot_format(self.size, detector_size)
+            writer = picture_writer(self.format)
+            for frame in container.decode(coded):
+                picture = np.zeros(self.format.shape, np.uint8)
+                writer.write(frame, picture)
+                self.pictures.append(picture)
+                if len(self.pictures) == count:
+                    break
+
+    def batch(self, cameras: list[str], step: int) -> list[Lease]:
+        """Frame `step` of every camera; each shows the footage from another place on."""
+        now_ns, now_us = time.monotonic_ns(), time.time_ns() // 1000
+        leases: list[Lease] = []
+        for index, camera in enumerate(cameras):
+            offset = index * len(self.pictures) // len(cameras)
+            meta = FrameMeta(
+                camera=camera,
+                epoch=1,
+                frame=step,
+                media_us=step * STEP_US,
+                capture_us=now_us,
+                clock="arrival",
+                arrival_ns=now_ns,
+                ready_ns=now_ns,
+                size=self.size,
+                format=self.format,
+            )
+            picture = self.pictures[(offset + step) % len(self.pictures)]
+            leases.append(Lease(meta=meta, picture=picture, slot=0, generation=0))
+        return leases

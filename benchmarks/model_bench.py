@@ -1,0 +1,176 @@
+"""What the model costs by stage and batch size, beside the least that its multiply-adds could take on this machine.
+
+Owns the model for the length of the measurement. Decoding and scaling are not part of it: frames lie in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from benchmarks import stats
+from benchmarks.footage import Footage, street
+from benchmarks.multiply_adds import counter, gemm_rate, multiply_adds
+from stages.types import Model
+from stream.config import Config, ModelConfig
+from stream.model import load_model
+from telemetry.observer import Observer
+
+SETTLE = 8
+"""Batches before measuring: tracks get confirmed, buffers get their size."""
+FRAMES = 160
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """What to measure; `batches` are frames a batch, each of another camera."""
+
+    profile: str = "edge"
+    detector_size: tuple[int, int] | None = None
+    batches: tuple[int, ...] = (1, 2, 4, 8)
+    threads: tuple[int, ...] = (1, 2)
+    repeats: int = 15
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """One stage at one batch size. `floor_ms_per_frame` is its multiply-adds at the machine's matrix-product rate."""
+
+    stage: str
+    ms_per_frame: float
+    ms_per_person: float | None
+    multiply_adds_per_frame: float
+    floor_ms_per_frame: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFigures:
+    """One batch size with one number of threads; `ms_per_frame` covers the whole of `Model.process`."""
+
+    threads: int
+    batch: int
+    people_per_frame: float
+    ms_per_frame: stats.Estimate
+    gemm_multiply_adds_per_s: float
+    stages: list[StageFigures]
+
+
+class StageTimes(Observer):
+    """Collects what the stages of one batch took, and what they had computed when they ended."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.people = 0
+        self.counted: dict[str, int] = {}
+        self.count: Callable[[], int] | None = None
+        self._before = 0
+
+    def begin(self) -> None:
+        """A new batch."""
+        self.seconds, self.counted, self.people, self._before = {}, {}, 0, 0
+
+    def stage_done(self, stage: str, seconds: float) -> None:
+        """A stage may run several times in a batch."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        if self.count is not None:
+            now = self.count()
+            self.counted[stage] = self.counted.get(stage, 0) + now - self._before
+            self._before = now
+
+    def people_seen(self, camera: str, people: int, tracks: int) -> None:
+        """People of one frame."""
+        self.people += people
+
+
+@dataclass(slots=True)
+class ModelMeasured:
+    """All batch sizes and thread counts of a plan."""
+
+    plan: ModelPlan
+    size: tuple[int, int] = (0, 0)
+    batches: list[BatchFigures] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything measured."""
+        return {"plan": asdict(self.plan), "picture": self.size, "batches": [asdict(batch) for batch in self.batches]}
+
+
+def measure(plan: ModelPlan, say: Callable[[str], None], clock: Callable[[], float]) -> ModelMeasured:
+    """Run the plan; `clock` gives seconds. Raises `WeightsError` where weights or footage are missing."""
+    times = StageTimes()
+    config = Config(model=ModelConfig(profile=plan.profile))  # pyright: ignore[reportCallIssue]
+    model = load_model(config, times)
+    footage = Footage(street(), model, FRAMES, plan.detector_size)
+    measured = ModelMeasured(plan, footage.format.size)
+    threads_before = torch.get_num_threads()
+    try:
+        for threads in plan.threads:
+            torch.set_num_threads(threads)
+            for batch in plan.batches:
+                figures = _measure_batch(model, footage, times, plan.repeats, batch, threads, clock)
+                measured.batches.append(figures)
+                say(f"{threads} thread(s), {batch} frame(s) a batch: {figures.ms_per_frame} ms a frame")
+    finally:
+        torch.set_num_threads(threads_before)
+    return measured
+
+
+def _measure_batch(
+    model: Model,
+    footage: Footage,
+    times: StageTimes,
+    repeats: int,
+    batch: int,
+    threads: int,
+    clock: Callable[[], float],
+) -> BatchFigures:
+    cameras = [f"cam{index}" for index in range(batch)]
+    rate = gemm_rate()
+    for step in range(SETTLE):
+        model.process(footage.batch(cameras, step))
+    whole: list[float] = []
+    seconds: dict[str, list[float]] = {}
+    a_person: dict[str, list[float]] = {}
+    people = 0
+    for step in range(SETTLE, SETTLE + repeats):
+        leases = footage.batch(cameras, step)
+        times.begin()
+        began = clock()
+        model.process(leases)
+        whole.append((clock() - began) / batch * 1e3)
+        people += times.people
+        for stage, took in times.seconds.items():
+            seconds.setdefault(stage, []).append(took / batch * 1e3)
+            if times.people:
+                a_person.setdefault(stage, []).append(took / times.people * 1e3)
+    counted = _count(model, footage, times, cameras, SETTLE + repeats)
+    for camera in cameras:
+        model.forget(camera)
+    rate = max(rate, gemm_rate())
+    stages = [
+        StageFigures(
+            stage=stage,
+            ms_per_frame=stats.median(took),
+            ms_per_person=stats.median(a_person[stage]) if stage in a_person else None,
+            multiply_adds_per_frame=counted.get(stage, 0) / batch,
+            floor_ms_per_frame=counted.get(stage, 0) / batch / rate * 1e3,
+        )
+        for stage, took in seconds.items()
+    ]
+    return BatchFigures(threads, batch, people / repeats / batch, stats.estimate(whole), rate, stages)
+
+
+def _count(model: Model, footage: Footage, times: StageTimes, cameras: list[str], step: int) -> dict[str, int]:
+    """Multiply-adds of one more batch, by stage. Counting slows it down, so it isn't timed."""
+    counted = counter()
+    times.begin()
+    times.count = lambda: multiply_adds(counted)
+    try:
+        with counted:
+            model.process(footage.batch(cameras, step))
+    finally:
+        times.count = None
+    return dict(times.counted)
