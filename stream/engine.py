@@ -203,6 +203,7 @@ class Engine:
             policy=ring_policy(config),
             on_ready=self._batcher.wake_threadsafe,
             observer=self.observer,
+            pinned=getattr(self._model, "pinned_pictures", False),
         )
         reader = CameraReader(
             config,
