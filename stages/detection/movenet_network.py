@@ -48,8 +48,9 @@ _EXPANSION = 6
 _SKIPS = {4: 2, 8: 5, 16: 9}
 """The backbone block whose output enters the pyramid at each stride."""
 _BAND_BYTES = 4 << 20
-"""An expanded block is computed in bands of rows of about this size: it then stays in the processor's cache, and the
-allocator needn't ask the kernel for fresh pages, which alone took 29 of 195 ms a 768x576 picture."""
+"""On the CPU the wide middle of a block is computed in bands of rows of about this size. They stay in the processor's
+cache, and the allocator needn't ask the kernel for fresh pages: whole, that took 20 to 25 % of a 768x576 picture's
+time, and more in a thread of its own (12,900 to 62,000 page faults a picture; none with bands of 4 MiB)."""
 
 
 class Weights:
@@ -114,6 +115,46 @@ class Convolution(nn.Module):
         return F.relu_(y) if self.activation == "relu" else y
 
 
+def bands(x: Tensor, height: int, row_bytes: int) -> list[tuple[int, int]]:
+    """Ranges of the `height` output rows, each with about `_BAND_BYTES` in between; one range on a GPU."""
+    rows = height if x.is_cuda else max(1, _BAND_BYTES // row_bytes)
+    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
+class Stem(nn.Module):
+    """The first convolution and MobileNetV2's block 0: `[B, 3, H, W] → [B, 24, H/2, W/2]`."""
+
+    WIDTH = 48
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Convolution(3, self.WIDTH, 3, 2, activation="relu6")
+        self.depthwise = Convolution(self.WIDTH, self.WIDTH, 3, groups=self.WIDTH, activation="relu6")
+        self.project = Convolution(self.WIDTH, _BLOCKS[0][0])
+
+    def fill(self, weights: Weights) -> None:
+        model = _EXTRACTOR + "model/"
+        self.first.fill(weights, f"{model}Conv1/Conv2D_weights", f"{model}Conv1/Conv2D_bn_offset")
+        name = f"{model}expanded_conv_depthwise/depthwise"
+        self.depthwise.fill(weights, f"{name}_weights", f"{name}_bn_offset")
+        name = f"{model}expanded_conv_project/Conv2D"
+        self.project.fill(weights, f"{name}_weights", f"{name}_bn_offset")
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, _, height, width = x.shape
+        height //= 2
+        parts: list[Tensor] = []
+        for top, bottom in bands(x, height, 4 * batch * self.WIDTH * (width // 2)):
+            low, high = max(top - 1, 0), min(bottom + 1, height)
+            wide = self.depthwise(self.first(x[:, :, 2 * low : 2 * high + 1]))
+            parts.append(self.project(wide[:, :, top - low : bottom - low]))
+        return _joined(parts)
+
+
 class InvertedResidual(nn.Module):
     """MobileNetV2's block: expand, depthwise, project, and add the input where the shapes agree."""
 
@@ -132,21 +173,19 @@ class InvertedResidual(nn.Module):
         self.project.fill(weights, f"{name}project/Conv2D_weights", f"{name}project/Conv2D_bn_offset")
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self._in_bands(x) if self.depthwise.stride == 2 else self.project(self.depthwise(self.expand(x)))
+        batch, _, height, width = x.shape
+        stride = self.depthwise.stride
+        row_bytes = 4 * batch * self.expand.weight.shape[0] * width * stride
+        y = _joined([self._rows(x, top, bottom) for top, bottom in bands(x, height // stride, row_bytes)])
         return y.add_(x) if self.residual else y
 
-    def _in_bands(self, x: Tensor) -> Tensor:
-        """The same in bands of output rows, each from the input rows that it needs (stride 2, one row of overlap)."""
-        batch, _, height, width = x.shape
-        row_bytes = 4 * self.expand.weight.shape[0] * width * batch
-        rows = max(1, _BAND_BYTES // (2 * row_bytes))
-        if x.is_cuda or rows >= height // 2:
-            return self.project(self.depthwise(self.expand(x)))
-        bands = []
-        for top in range(0, height // 2, rows):
-            band = x[:, :, 2 * top : 2 * (top + rows) + 1]
-            bands.append(self.project(self.depthwise(self.expand(band))))
-        return torch.cat(bands, dim=2)
+    def _rows(self, x: Tensor, top: int, bottom: int) -> Tensor:
+        """Some output rows, from the input rows that they need (those beyond the picture are padding)."""
+        if self.depthwise.stride == 2:
+            return self.project(self.depthwise(self.expand(x[:, :, 2 * top : 2 * bottom + 1])))
+        low, high = max(top - 1, 0), min(bottom + 1, x.shape[2])
+        wide = self.depthwise(self.expand(x[:, :, low:high]))
+        return self.project(wide[:, :, top - low : bottom - low])
 
 
 class Separable(nn.Module):
@@ -217,10 +256,7 @@ class Network(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Convolution(3, 48, 3, 2, activation="relu6")
-        self.block_0 = nn.Sequential(
-            Convolution(48, 48, 3, groups=48, activation="relu6"), Convolution(48, _BLOCKS[0][0])
-        )
+        self.stem = Stem()
         self.blocks = nn.ModuleList(InvertedResidual(*block) for block in _BLOCKS)
         self.last = Convolution(_BLOCKS[-1][1], 1280, activation="relu6")
         self.lateral = nn.ModuleDict(
@@ -241,13 +277,11 @@ class Network(nn.Module):
 
     def fill(self, weights: Weights) -> None:
         """Take all weights from the published graph. Raises `GraphError`."""
-        model = _EXTRACTOR + "model/"
-        self.stem.fill(weights, f"{model}Conv1/Conv2D_weights", f"{model}Conv1/Conv2D_bn_offset")
-        for layer, name in ((0, "expanded_conv_depthwise/depthwise"), (1, "expanded_conv_project/Conv2D")):
-            self.block_0[layer].fill(weights, f"{model}{name}_weights", f"{model}{name}_bn_offset")  # pyright: ignore
+        self.stem.fill(weights)
         for index, block in enumerate(self.blocks, start=1):
             block.fill(weights, index)  # pyright: ignore
-        self.last.fill(weights, f"{model}Conv_1/Conv2D_weights", f"{model}Conv_1/Conv2D_bn_offset")
+        name = f"{_EXTRACTOR}model/Conv_1/Conv2D"
+        self.last.fill(weights, f"{name}_weights", f"{name}_bn_offset")
         for key, name in (("32", "conv2d"), ("16", "conv2d_1"), ("8", "conv2d_2"), ("4", "conv2d_3")):
             name = f"{_EXTRACTOR}{name}/"
             self.lateral[key].fill(weights, f"{name}Conv2D/ReadVariableOp", f"{name}BiasAdd/ReadVariableOp")  # pyright: ignore
@@ -265,7 +299,7 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """The pyramid's maps by stride, from `[B, 3, H, W]` in [-1, 1]: 4: `[B, 24, H/4, W/4]` … 32: `[B, 64, …]`."""
-        x = self.block_0(self.stem(x))
+        x = self.stem(x)
         skips: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks, start=1):
             x = block(x)

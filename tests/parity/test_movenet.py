@@ -13,7 +13,7 @@ from movenet_frames import CASES, Case, decoded, picture, rgb
 
 from stages.detection import keypoint_decoding as decoding
 from stages.detection.movenet import MoveNet
-from stages.detection.movenet_network import InvertedResidual, SeparableHead, neighbourhoods
+from stages.detection.movenet_network import SeparableHead, neighbourhoods
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "fixtures" / "movenet_reference.json").read_text())["results"]
 BY_NAME = {case.name: case for case in CASES}
@@ -57,7 +57,10 @@ def test_people_are_those_of_the_published_graph(case: Case, net: MoveNet, pictu
         match = int(distance.argmin())
         where = f"row {row} of {case.name} (the input is {'the same' if same_input else 'decoded differently here'})"
         assert distance[match] < 1, where
-        assert (found.scores[0, match] - scores[row]).abs() < 0.01, where
+        if scores[row] > decoding.FAINT:
+            assert (found.scores[0, match] - scores[row]).abs() < 0.01, where
+        else:  # Nobody: our score is the graph's or 0.
+            assert found.scores[0, match] < scores[row] + 0.01, where
         assert (found.keypoints[0, match, :, :2] - keypoints[row, :, :2]).abs().max() < 0.5, where
         assert (found.keypoints[0, match, :, 2] - keypoints[row, :, 2]).abs().max() < 0.01, where
 
@@ -148,19 +151,16 @@ def test_a_head_at_single_positions_equals_its_map(net: MoveNet) -> None:
     assert (dense - sparse).abs().max() <= 1e-5 * dense.abs().max()
 
 
-def test_a_block_in_bands_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    block = InvertedResidual(24, 40, 2)
-    for parameter in block.parameters():
-        parameter.normal_()
-    block.depthwise.weight[:, :, 0] = 0  # As `fill` leaves the kernel of a stride-2 layer.
-    block.depthwise.weight[:, :, :, 0] = 0
-    x = torch.randn(2, 24, 46, 20).to(memory_format=torch.channels_last)
-    whole = block(x)
-    monkeypatch.setattr("stages.detection.movenet_network._BAND_BYTES", 4 * 144 * 20 * 2 * 2 * 5)
-    in_bands = block(x)
-    assert in_bands.shape == (2, 40, 23, 10)
-    assert (in_bands - whole).abs().max() <= 1e-5 * whole.abs().max()
+@pytest.mark.parametrize("case", CASES[2:4], ids=lambda case: case.name)
+def test_the_network_in_narrow_bands_equals_the_whole(
+    case: Case, net: MoveNet, pictures: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.detection.movenet_network._BAND_BYTES", 1 << 40)
+    whole, _ = net(pictures[case.name][None])
+    monkeypatch.setattr("stages.detection.movenet_network._BAND_BYTES", 700_000)
+    in_bands, _ = net(pictures[case.name][None])
+    for stride, one in whole.items():
+        assert (in_bands[stride] - one).abs().max() <= 1e-5 * one.abs().max()
 
 
 def test_the_windowed_keypoint_search_finds_what_the_whole_map_holds() -> None:
