@@ -18,16 +18,16 @@ from training.movement import Rng
 Array = NDArray[np.float64]
 
 #             nose  eyes      ears      shoulders elbows    wrists    hips      knees     ankles
-JITTER = np.array([0.55, 0.5, 0.5, 0.55, 0.55, 0.65, 0.65, 0.8, 0.8, 0.95, 0.95, 0.68, 0.68, 0.72, 0.72, 0.95, 0.95])
+JITTER = np.array([0.55, 0.5, 0.5, 0.55, 0.55, 0.65, 0.65, 0.7, 0.7, 0.75, 0.75, 0.68, 0.68, 0.72, 0.72, 0.95, 0.95])
 """White jitter of each keypoint, standard deviation on each axis in % of stature, of a person 120 px tall."""
 BIAS = np.array([0.6, 0.5, 0.5, 0.6, 0.6, 0.9, 0.9, 1.2, 1.2, 1.3, 1.3, 1.1, 1.1, 1.1, 1.1, 1.2, 1.2])
 """Slowly changing displacement, the same way."""
 BIAS_SECONDS = 0.8
 SCORE_FRONT = np.array(
-    [0.63, 0.61, 0.61, 0.62, 0.62, 0.74, 0.74, 0.66, 0.66, 0.58, 0.58, 0.78, 0.78, 0.69, 0.69, 0.65, 0.65]
+    [0.67, 0.66, 0.66, 0.66, 0.66, 0.78, 0.78, 0.69, 0.69, 0.62, 0.62, 0.81, 0.81, 0.71, 0.71, 0.68, 0.68]
 )
 SCORE_BEHIND = np.array(
-    [0.44, 0.42, 0.42, 0.50, 0.50, 0.72, 0.72, 0.54, 0.54, 0.42, 0.42, 0.76, 0.76, 0.66, 0.66, 0.62, 0.62]
+    [0.50, 0.50, 0.50, 0.54, 0.54, 0.74, 0.74, 0.57, 0.57, 0.47, 0.47, 0.79, 0.79, 0.69, 0.69, 0.65, 0.65]
 )
 _MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 LEFT, RIGHT = np.arange(1, 17, 2), np.arange(2, 17, 2)
@@ -84,6 +84,10 @@ def detect(rng: Rng, view: View, times: Array, hide_legs: NDArray[np.bool_]) -> 
     common = rng.standard_normal((count, steps, 1, 2)) * (0.25 * scale)[..., None]
     found = points + white + slow + common
 
+    # Now and then a joint of an arm or a foot is taken for something else nearby, for a moment.
+    lost = _slow(rng, gap, 0.25, 17) > np.array([3.0] * 7 + [2.0] * 4 + [2.6] * 4 + [2.2] * 2)
+    wander = _slow(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) * (0.07 * stature)[..., None]
+    found = np.where(lost[..., None], found + wander, found)
     found = _hallucinate(rng, found, unseen, outside, edges, stature, gap)
     found, score = _swap_sides(rng, found, score, view, gap)
     keypoints = np.concatenate([found, score[..., None]], -1).astype(np.float32)

@@ -238,6 +238,23 @@ def talk(rng: Rng, movement: Movement, times: Array) -> None:
         movement.tags[:, TAG_INDEX["hold" + _SIDES[side]]] *= 1 - weight
 
 
+def busy_hands(rng: Rng, movement: Movement, times: Array) -> None:
+    """Change the arms' position again and again, quickly: phone out, to the ear, pocket, at the face, in place.
+
+    None of it is a punch, a wave or a clap, whatever single moments look like.
+    """
+    names = ["hang", "hang_loose", "pocket", "hip", "phone_ear", "phone_front", "strap", "chin", "carry_front", "table"]
+    names += ["clasped", "folded", "front", "head", "guard"]
+    for side in (0, 1) if rng.random() < 0.6 else (int(rng.integers(2)),):
+        at = times[0] - rng.uniform(0.0, 1.5)
+        while at < times[-1]:
+            index = TAG_INDEX["hold" + _SIDES[side]]
+            weight = smoothstep(times, at, rng.uniform(0.2, 0.8))
+            movement.tags[:, index] *= 1 - weight
+            place_arm(rng, movement, side, names[rng.integers(len(names))], times, weight)
+            at += rng.uniform(0.6, 4.0)
+
+
 def look_around(rng: Rng, poses: Array, times: Array) -> None:
     """Turn the head now and then; look down at a phone or the ground for some people, in place."""
     yaw = steps(rng, times, rng.choice([0.15, 0.5, 1.1]), (0.6, 4.0), (0.25, 0.7))

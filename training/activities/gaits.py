@@ -16,6 +16,7 @@ from training.movement import (
     Movement,
     Rng,
     Style,
+    busy_hands,
     drift,
     look_around,
     place_arm,
@@ -53,6 +54,8 @@ def _gait_arms(rng: Rng, movement: Movement, times: Array, chance: float) -> Non
                 place_arm(rng, movement, side, name, times)
         else:
             place_arm(rng, movement, int(rng.integers(2)), names[rng.integers(len(names))], times)
+    if rng.random() < 0.2 * chance:
+        busy_hands(rng, movement, times)
     if rng.random() < 0.7:
         look_around(rng, movement.poses, times)
 

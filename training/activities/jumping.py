@@ -106,6 +106,20 @@ def hopping(rng: Rng, times: Array) -> Movement:
     return movement
 
 
+def long_jumps(rng: Rng, times: Array) -> Movement:
+    """Held out: leaps forwards from both feet, with a deep bend before and after and the arms thrown ahead."""
+    movement, offset, _ = _repeated_jumps(rng, times, height=(0.2, 0.45), prep=(0.5, 0.9), pause=(0.2, 0.8))
+    air = offset > 0.01
+    step = np.diff(times, prepend=times[0]).clip(0, 0.3)
+    movement.poses[:, 0] += np.cumsum(air * step) * rng.uniform(1.5, 3.0)
+    turn_chest(movement.poses, np.where(air, 0.3, 0.0))
+    for side in (0, 1):
+        angle = np.where(air, 1.6, -0.9 * np.clip(-offset / 0.2, 0, 1))
+        wrist = np.stack([0.9 * np.sin(angle), -0.9 * np.cos(angle), 0 * angle + 0.15], -1)
+        set_arm(movement.poses, side, wrist, np.array([-0.4, -0.6, 0.4]))
+    return movement
+
+
 def jumping_jack(rng: Rng, times: Array) -> Movement:
     """Legs and arms spread and close with each jump."""
     movement, _, _ = _repeated_jumps(rng, times, height=(0.06, 0.15), prep=(0.15, 0.3), pause=(0.0, 0.1))
@@ -167,10 +181,11 @@ STYLES: tuple[Style, ...] = (
     Style("jump", "vertical", vertical_jumps, 1.5),
     Style("jump", "hopping", hopping, 0.8),
     Style("jump", "down", jump_down, 1.0),
+    Style("jump", "long", long_jumps, held_out=True),
     Style("jump", "jumping_jack", jumping_jack, 0.7),
 )
 
 
 def captured(clips: Mapping[str, MotionClip]) -> tuple[Style, ...]:
     """The styles that come from motion capture."""
-    return (Style("jump", "captured", clip_jump(clips["jump"]), held_out=True),)
+    return (Style("jump", "captured", clip_jump(clips["jump"]), 1.0),)

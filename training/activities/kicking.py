@@ -89,7 +89,7 @@ def clip_kick(clip: MotionClip) -> Maker:
 
 STYLES: tuple[Style, ...] = (
     Style("kick", "front", kick_with("front"), 1.2),
-    Style("kick", "side", kick_with("side"), 0.8),
+    Style("kick", "side", kick_with("side"), held_out=True),
     Style("kick", "ball", kick_with("ball"), 0.8),
     Style("kick", "back", kick_with("back"), 0.4),
 )
@@ -97,4 +97,7 @@ STYLES: tuple[Style, ...] = (
 
 def captured(clips: Mapping[str, MotionClip]) -> tuple[Style, ...]:
     """The styles that come from motion capture."""
-    return (Style("kick", "captured", clip_kick(clips["kick"]), held_out=True),)
+    return (
+        Style("kick", "captured", clip_kick(clips["kick"]), 1.0),
+        Style("kick", "spinning", clip_kick(clips["spinkick"]), 0.4),
+    )

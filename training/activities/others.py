@@ -165,7 +165,7 @@ STYLES: tuple[Style, ...] = (
 )
 
 
-_OWN_ACTION = ("walk", "run", "jump", "kick", "punch")
+_OWN_ACTION = ("walk", "run", "jump", "kick", "punch", "spinkick")
 _HELD_OUT = ("dance_b", "spin", "getup_faceup")
 
 

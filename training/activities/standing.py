@@ -14,6 +14,7 @@ from training.movement import (
     Rng,
     Style,
     arms_at_rest,
+    busy_hands,
     drift,
     look_around,
     place_arm,
@@ -111,10 +112,20 @@ def guard_stance(rng: Rng, times: Array) -> Movement:
     return movement
 
 
+def stand_busy(rng: Rng, times: Array) -> Movement:
+    """Stands and does this and that with the hands."""
+    movement = stance(rng, times, rng.uniform(0.08, 0.22), rng.choice([0.2, 1.0, 1.6]))
+    look_around(rng, movement.poses, times)
+    arms_at_rest(rng, movement, times)
+    busy_hands(rng, movement, times)
+    return movement
+
+
 STYLES: tuple[Style, ...] = (
     Style("stand", "still", stand, 4.0),
+    Style("stand", "busy", stand_busy, 2.0),
     Style("stand", "turning", stand_turning, 1.0),
     Style("stand", "one_leg", stand_one_leg, 0.3),
     Style("stand", "tiptoe", stand_tiptoe, 0.5),
-    Style("stand", "guard", guard_stance, 0.3),
+    Style("stand", "guard", guard_stance, 0.5),
 )
