@@ -1,0 +1,40 @@
+"""The street over a real RTSP server at its own pace: what a machine that can't do every frame still recognises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import machine
+from benchmarks.rtsp_server import RtspServer
+from benchmarks.street import recognise
+from stages import weights
+from stream.config import Config
+from stream.demo import cut
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 79.5
+
+
+async def test_over_rtsp_the_frames_that_are_processed_say_the_same(tmp_path: Path) -> None:
+    clip = tmp_path / "street.mp4"
+    cut(weights.locate("vtest", "vtest.avi"), clip, SECONDS)
+    with RtspServer(files={"/street": clip}) as server:
+        config = Config.model_validate(
+            {
+                "cameras": [{"id": "street", "source": server.url("/street")}],
+                "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+                "http": {"bind": None},
+            }
+        )
+        seen = await recognise(config, SECONDS + 3)
+    figures = {"commit": machine.commit(ROOT), "machine": machine.describe(), **seen.to_dict()}
+    (ROOT / "benchmarks" / "results" / "street_over_rtsp.json").write_text(json.dumps(figures, indent=1) + "\n")
+    print(json.dumps(seen.to_dict(), indent=1))
+    assert seen.processed > 0
+    assert seen.share_with_people >= 0.95
+    assert seen.share_expected >= 0.80
