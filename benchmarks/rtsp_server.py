@@ -6,6 +6,7 @@ taken apart into access units, gone at the same time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -140,8 +141,9 @@ class RtspServer:
         self._process = process
         assert process.stdin is not None
         try:
-            with process.stdin:
-                process.stdin.write(json.dumps({**self._configuration, "port": self.port}).encode())
+            # It stays open: the server ends when it closes, even if this process has no time to say goodbye.
+            process.stdin.write(json.dumps({**self._configuration, "port": self.port}).encode() + b"\n")
+            process.stdin.flush()
             self.port = json.loads(_first_line(process))["port"]
         except (OSError, ValueError):
             self.kill()
@@ -160,8 +162,10 @@ class RtspServer:
         if process is not None:
             process.kill()
             process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
 
     def restart(self) -> None:
         """Kill it, if it lives, and start it again on the same port."""

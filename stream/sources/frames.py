@@ -48,10 +48,7 @@ class RateLimit:
 
 
 class FrameWriter:
-    """Writes one camera's pictures into its ring. `stopping` is asked while the ring is full under policy `every`.
-
-    `on_change` is called when an epoch began or its clock changed, once the picture that shows it was taken.
-    """
+    """Writes one camera's pictures into its ring. `stopping` is asked while the ring is full under policy `every`."""
 
     def __init__(
         self,
@@ -64,7 +61,6 @@ class FrameWriter:
         max_fps: float | None = None,
         first_epoch: int = 1,
         stopping: Callable[[], bool] = lambda: False,
-        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._camera = camera
         self._ring = ring
@@ -73,7 +69,6 @@ class FrameWriter:
         self._detector_size = detector_size
         self._rate = RateLimit(max_fps)
         self._stopping = stopping
-        self._on_change = on_change
         self._next_epoch = first_epoch
         self._new_epoch_wanted = True
         self._format: SlotFormat | None = None
@@ -90,8 +85,8 @@ class FrameWriter:
         """What comes now is another connection's: its first picture begins a new epoch."""
         self._new_epoch_wanted = True
 
-    def write(self, picture: Decoded) -> None:
-        """Put one picture into the ring, or count why not."""
+    def write(self, picture: Decoded) -> bool:
+        """Put one picture into the ring, or count why not; whether it began an epoch or showed another clock."""
         frame, times, pts_us = picture
         size = (frame.width, frame.height)
         if size != self._decoded_size:
@@ -110,9 +105,9 @@ class FrameWriter:
             self._commit(frame, stamp, times.arrival_ns)
         else:
             self._ring.drop_decoded("rate_limited")
-        if changed or stamp.clock != self.clock:
-            self.clock = stamp.clock
-            self._on_change()
+        changed = changed or stamp.clock != self.clock
+        self.clock = stamp.clock
+        return changed
 
     def _begin_epoch(self, size: tuple[int, int]) -> None:
         self._new_epoch_wanted = False

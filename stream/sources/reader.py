@@ -81,7 +81,6 @@ class CameraReader:
             max_fps=config.max_fps,
             first_epoch=first_epoch,
             stopping=self._stopping.is_set,
-            on_change=self._live,
         )
         self._thread = threading.Thread(target=self._run, name=f"camera-{config.id}", daemon=True)
 
@@ -155,7 +154,8 @@ class CameraReader:
 
     def _write(self, pictures: list[Decoded]) -> None:
         for picture in pictures:
-            self._frames.write(picture)
+            if self._frames.write(picture):
+                self._live()
 
     def _watch(self, faults: Faults, now_ns: int, began_ns: int, last_ns: int) -> None:
         """Raises if there has been no picture for too long."""

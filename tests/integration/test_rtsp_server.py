@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,20 @@ def test_it_is_killed_even_while_it_is_suspended(clip: Path) -> None:
         server.suspend()
         port = server.port
     assert not can_connect(port)
+
+
+def test_it_ends_with_the_process_that_started_it(clip: Path) -> None:
+    starts_it = (
+        "import os, signal, sys; from pathlib import Path; from benchmarks.rtsp_server import RtspServer\n"
+        "with RtspServer(files={'/clip': Path(sys.argv[1])}) as server:\n"
+        "    print(server.port, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    died = subprocess.run([sys.executable, "-c", starts_it, str(clip)], capture_output=True, timeout=30, check=False)
+    port = int(died.stdout)
+    deadline = time.monotonic() + 5
+    while can_connect(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_without_gstreamer_it_names_the_packages(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
-"""A real RTSP server (GStreamer's), run by Debian's own python3, which has the `gi` bindings; it lives until killed.
+"""A real RTSP server (GStreamer's), run by Debian's own python3, which has the `gi` bindings.
 
-Start it through `benchmarks.rtsp_server.RtspServer`, which writes the JSON configuration that this script reads on
-standard input: `{"port": 0, "users": {name: password}, "mounts": [{"path": "/clip", "kind": …, …}]}`. One line of JSON
-on standard output, `{"port": N}`, says that it listens. Kinds of mounts:
+It lives until it is killed or its standard input closes, so that it never outlives who started it.
+
+Start it through `benchmarks.rtsp_server.RtspServer`, which writes the configuration that this script reads: one line of
+JSON on standard input, `{"port": 0, "users": {name: password}, "mounts": [{"path": "/clip", "kind": …, …}]}`. One line
+of JSON on standard output, `{"port": N}`, says that it listens. Kinds of mounts:
 
 * `units`: encoded access units from files in the format of `benchmarks.rtsp_server.write_units`, played one file after
   the other and from the start again, with times that only grow; every client has its own playback from frame 0.
@@ -138,8 +140,8 @@ def allow_viewers(factory: Any) -> None:
 
 
 def main() -> None:
-    """Serve until killed."""
-    configuration = json.load(sys.stdin)
+    """Serve until the end."""
+    configuration = json.loads(sys.stdin.readline())
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
@@ -155,7 +157,9 @@ def main() -> None:
         sys.exit(f"port {configuration['port']} can't be listened on")
     sys.stdout.write(json.dumps({"port": server.get_bound_port()}) + "\n")
     sys.stdout.flush()
-    GLib.MainLoop().run()
+    loop = GLib.MainLoop()
+    GLib.io_add_watch(sys.stdin.fileno(), GLib.PRIORITY_DEFAULT, GLib.IOCondition.HUP, lambda *_: loop.quit())
+    loop.run()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from fake_source import picture
@@ -31,8 +32,11 @@ class Written:
             CameraClock(live=live),
             max_fps=max_fps,
             stopping=self.stopping.is_set,
-            on_change=lambda: self.changes.append((self.writer.epoch, self.writer.clock)),
         )
+
+    def write(self, *arguments: Any, **keywords: Any) -> None:
+        if self.writer.write(picture(*arguments, **keywords)):
+            self.changes.append((self.writer.epoch, self.writer.clock))
 
     def metas(self) -> list[FrameMeta]:
         found: list[FrameMeta] = []
@@ -43,7 +47,7 @@ class Written:
 
     def play(self, count: int, start_us: int = 0, arrival_us: int = 0, size: tuple[int, int] = (64, 48)) -> None:
         for number in range(count):
-            self.writer.write(picture(start_us + number * 40_000, arrival_us + number * 40_000, size))
+            self.write(start_us + number * 40_000, arrival_us + number * 40_000, size)
 
 
 def test_pictures_are_numbered_from_0_in_an_epoch_that_begins_at_1() -> None:
@@ -84,7 +88,7 @@ def test_a_change_of_aspect_begins_an_epoch_whose_boxes_are_in_the_new_size() ->
 def test_a_change_of_size_at_the_same_aspect_keeps_the_epoch_and_the_size_of_its_boxes(size: tuple[int, int]) -> None:
     camera = Written()
     camera.play(1)
-    camera.writer.write(picture(40_000, 40_000, size))
+    camera.write(40_000, 40_000, size)
     assert [(meta.epoch, meta.frame, meta.size, meta.format.size) for meta in camera.metas()] == [
         (1, 0, (64, 48), (64, 48)),
         (1, 1, (64, 48), (64, 48)),
@@ -94,7 +98,7 @@ def test_a_change_of_size_at_the_same_aspect_keeps_the_epoch_and_the_size_of_its
 def test_sizes_that_creep_away_are_compared_with_the_epochs_first() -> None:
     camera = Written()
     for number, width in enumerate([100, 101, 102, 103, 104]):
-        camera.writer.write(picture(number * 40_000, number * 40_000, (width, 100)))
+        camera.write(number * 40_000, number * 40_000, (width, 100))
     assert [meta.epoch for meta in camera.metas()] == [2, 2]  # 103 is past 2 % of 100
     assert camera.writer.size == (103, 100)
 
@@ -105,9 +109,9 @@ def test_sizes_that_creep_away_are_compared_with_the_epochs_first() -> None:
 )
 def test_media_time_that_jumps_begins_an_epoch_and_jitter_does_not(jump_us: int, epochs: list[int]) -> None:
     camera = Written()
-    camera.writer.write(picture(10_000_000, 0))
+    camera.write(10_000_000, 0)
     first = camera.metas()
-    camera.writer.write(picture(10_000_000 + 40_000 + jump_us, 40_000))
+    camera.write(10_000_000 + 40_000 + jump_us, 40_000)
     second = camera.metas()
     assert [meta.epoch for meta in first + second] == epochs
     assert second[0].frame == (1 if epochs == [1, 1] else 0)
@@ -117,7 +121,7 @@ def test_media_time_that_jumps_begins_an_epoch_and_jitter_does_not(jump_us: int,
 def test_times_out_of_order_never_make_media_time_go_back() -> None:
     camera = Written()
     for number, pts in enumerate([0, 80_000, 40_000, 120_000, 119_000, 160_000]):
-        camera.writer.write(picture(pts, number * 40_000))
+        camera.write(pts, number * 40_000)
     media = [meta.media_us for meta in camera.metas()]
     assert media == sorted(media)
     assert media[-1] == 160_000
@@ -125,17 +129,17 @@ def test_times_out_of_order_never_make_media_time_go_back() -> None:
 
 def test_a_first_picture_without_a_time_is_dated_by_its_arrival() -> None:
     camera = Written()
-    camera.writer.write(picture(None, 0))
-    camera.writer.write(picture(3_600, 38_000))
-    camera.writer.write(picture(43_600, 78_000))
+    camera.write(None, 0)
+    camera.write(3_600, 38_000)
+    camera.write(43_600, 78_000)
     assert [meta.media_us for meta in camera.metas()] == [0, 38_000, 78_000]
 
 
 def test_a_sender_report_changes_the_clock_within_the_epoch_and_says_so_once() -> None:
     camera = Written()
-    camera.writer.write(picture(0, 0))
-    camera.writer.write(picture(40_000, 40_000, sender_utc_us=1_790_000_000_000_000))
-    camera.writer.write(picture(80_000, 80_000, sender_utc_us=1_790_000_000_040_000))
+    camera.write(0, 0)
+    camera.write(40_000, 40_000, sender_utc_us=1_790_000_000_000_000)
+    camera.write(80_000, 80_000, sender_utc_us=1_790_000_000_040_000)
     metas = camera.metas()
     assert [(meta.epoch, meta.clock) for meta in metas] == [(1, "arrival"), (1, "rtcp"), (1, "rtcp")]
     assert metas[2].capture_us == 1_790_000_000_040_000
