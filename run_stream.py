@@ -266,12 +266,14 @@ def run_engine(settings: Config, *, table: bool = False) -> int:
 
 
 async def _serve(settings: Config, table: bool) -> int:
-    from stream.watch import show_table
-
     from stream.engine import Engine
 
     async with Engine(settings) as engine:
-        watching = asyncio.create_task(show_table(engine.results(), console)) if table else None
+        watching = None
+        if table:
+            from stream.watch import show_table
+
+            watching = asyncio.create_task(show_table(engine.results(), console))
         await engine.wait()
         if watching is not None:
             watching.cancel()
