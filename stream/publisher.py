@@ -19,7 +19,7 @@ import zmq
 from stream.config import ConfigError, PublishConfig
 from stream.history import History
 from stream.last_value import LastValues
-from stream.replay import ReplayServer
+from stream.replay import ReplayServer, open_router
 from stream.results import STATS_TOPIC, Event, Frame, Message, Stats, Status, topic
 from telemetry.observer import Observer
 
@@ -81,7 +81,7 @@ class Publisher:
             self._high_water_mark = self._config.high_water_mark
             xpub.setsockopt(zmq.SNDHWM, self._high_water_mark)
             self.endpoint = bind(xpub, self._config.endpoint, "publish.endpoint")
-            router = context.socket(zmq.ROUTER)
+            router = open_router(context)
             self.replay_endpoint = bind(router, self._config.replay, "publish.replay")
         except BaseException:
             context.destroy(linger=0)
@@ -227,6 +227,9 @@ class Publisher:
                     self._subscriptions = max(0, self._subscriptions - 1)
                 case _:
                     pass  # peers may send anything upstream; it means nothing here
+        if left < BITE and self._high_water_mark > self._config.high_water_mark:
+            # A new connection has the mark that held when the socket was bound; setting it reaches open connections.
+            socket.setsockopt(zmq.SNDHWM, self._high_water_mark)
         if self._subscriptions != before:
             self._observer.subscriptions(self._subscriptions)
         return left == 0

@@ -1,0 +1,514 @@
+"""The publisher over real TCP, watched with bare ZeroMQ sockets as a foreign client would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket as sockets
+import struct
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+import uvloop
+import wire_messages as wire
+import zmq
+import zmq.asyncio
+
+from stream import replay
+from stream.config import ConfigError, PublishConfig
+from stream.publisher import EndpointError, Publisher
+from stream.results import Frame, Message, Stats, decode
+from telemetry.observer import Observer
+
+
+class Seen(Observer):
+    """Notes what the publisher tells."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str]] = []
+        self.subscribed = 0
+        self.evicted = 0
+        self.replays: list[tuple[str, int]] = []
+
+    def message_published(self, camera: str, topic_kind: str) -> None:
+        self.published.append((camera, topic_kind))
+
+    def subscriptions(self, count: int) -> None:
+        self.subscribed = count
+
+    def history_evicted(self, count: int = 1) -> None:
+        self.evicted += count
+
+    def replay_requested(self, status: str, messages: int) -> None:
+        self.replays.append((status, messages))
+
+
+@asynccontextmanager
+async def publishing(observer: Observer | None = None, **settings: Any) -> AsyncIterator[Publisher]:
+    config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
+    publisher = Publisher(config, wire.RUN, observer or Observer())
+    await publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.stop()
+
+
+@asynccontextmanager
+async def connected(
+    endpoint: str, kind: int, *subscriptions: bytes, tiny_buffers: bool = False
+) -> AsyncIterator[zmq.asyncio.Socket]:
+    context = zmq.asyncio.Context()
+    socket = context.socket(kind)
+    if tiny_buffers:
+        socket.setsockopt(zmq.RCVHWM, 1)
+        socket.setsockopt(zmq.RCVBUF, 4096)
+    for prefix in subscriptions:
+        socket.subscribe(prefix)
+    socket.connect(endpoint)
+    try:
+        yield socket
+    finally:
+        context.destroy(linger=0)
+
+
+async def until(condition: Any, seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def receive(socket: zmq.asyncio.Socket, seconds: float = 5.0) -> tuple[bytes, Message]:
+    async with asyncio.timeout(seconds):
+        name, body = await socket.recv_multipart()
+    return name, decode(body)
+
+
+async def ask(dealer: zmq.asyncio.Socket, **request: Any) -> tuple[list[tuple[bytes, bytes]], dict[str, Any]]:
+    """Send a replay request; the (topic, body) pairs answered, and the end."""
+    asked = {"id": "q", "topic": "results/v1/lobby/", "run": wire.RUN, "epoch": 1, "from_seq": 0, "limit": 1000}
+    await dealer.send(json.dumps({**asked, **request}).encode())
+    return await answer(dealer, str(request.get("id", "q")).encode())
+
+
+async def answer(dealer: zmq.asyncio.Socket, name: bytes) -> tuple[list[tuple[bytes, bytes]], dict[str, Any]]:
+    messages: list[tuple[bytes, bytes]] = []
+    async with asyncio.timeout(5):
+        while True:
+            answered, kind, *rest = await dealer.recv_multipart()
+            assert answered == name
+            if kind == b"end":
+                return messages, json.loads(rest[0])
+            assert kind == b"msg"
+            messages.append((rest[0], rest[1]))
+
+
+async def test_every_kind_of_message_is_numbered_stamped_and_sent_under_its_topic() -> None:
+    seen = Seen()
+    async with publishing(seen) as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+        await until(lambda: publisher.subscriptions == 1)
+        before_us = time.time_ns() // 1000
+        sent: list[Message] = []
+        for _ in range(2):
+            sent += [
+                publisher.publish(wire.frame()),
+                publisher.publish(wire.event()),
+                publisher.publish(wire.status()),
+                publisher.publish(wire.stats()),
+            ]
+        got = [await receive(subscriber) for _ in sent]
+    assert [message for _, message in got] == sent
+    assert [name for name, _ in got][:4] == [
+        b"results/v1/lobby/",
+        b"events/v1/lobby/",
+        b"status/v1/lobby/",
+        b"stats/v1/",
+    ]
+    assert [message.seq for _, message in got] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert {message.run for _, message in got} == {wire.RUN}
+    first = got[0][1]
+    assert isinstance(first, Frame)
+    assert before_us <= first.published_us <= time.time_ns() // 1000
+    assert seen.published[:4] == [("lobby", "results"), ("lobby", "events"), ("lobby", "status"), ("", "stats")]
+
+
+async def test_a_new_epoch_counts_from_0_again() -> None:
+    async with publishing() as publisher:
+        numbers = [publisher.publish(wire.frame(epoch=epoch)).seq for epoch in (1, 1, 2, 2, 2, 3)]
+    assert numbers == [0, 1, 0, 1, 2, 0]
+
+
+async def test_a_late_joiner_gets_the_last_value_of_each_topic_it_subscribed_to_and_no_other() -> None:
+    async with publishing() as publisher:
+        for number in range(5):
+            publisher.publish(wire.frame("lobby", number=number))
+            publisher.publish(wire.frame("door", number=number))
+            publisher.publish(wire.status("lobby"))
+        async with connected(publisher.endpoint, zmq.SUB, b"results/v1/lobby/", b"status/") as subscriber:
+            got = dict([await receive(subscriber), await receive(subscriber)])
+            assert sorted(got) == [b"results/v1/lobby/", b"status/v1/lobby/"]
+            assert got[b"results/v1/lobby/"].seq == 4
+            # And what comes next follows on without a gap.
+            publisher.publish(wire.frame("lobby", number=5))
+            assert (await receive(subscriber))[1].seq == 5
+
+
+async def test_a_second_late_joiner_gets_a_quiet_topic_within_a_second_and_the_first_gets_it_twice() -> None:
+    async with publishing() as publisher:
+        publisher.publish(wire.status())
+        async with connected(publisher.endpoint, zmq.SUB, b"status/") as first:
+            assert (await receive(first))[1].seq == 0
+            async with connected(publisher.endpoint, zmq.SUB, b"status/") as second:
+                assert (await receive(second, 1.5))[1].seq == 0
+                assert (await receive(first))[1].seq == 0  # the documented duplicate
+
+
+async def test_a_removed_cameras_last_values_are_not_sent_and_its_numbering_goes_on() -> None:
+    async with publishing() as publisher:
+        publisher.publish(wire.status("door"))
+        publisher.publish(wire.status("lobby"))
+        publisher.forget("door")
+        async with connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+            assert (await receive(subscriber))[0] == b"status/v1/lobby/"
+            assert publisher.publish(wire.status("door")).seq == 1
+            assert (await receive(subscriber))[0] == b"status/v1/door/"
+
+
+async def test_subscriptions_are_counted_up_and_down_also_when_a_subscriber_vanishes() -> None:
+    seen = Seen()
+    async with publishing(seen) as publisher:
+        async with (
+            connected(publisher.endpoint, zmq.SUB, b"results/", b"events/"),
+            connected(publisher.endpoint, zmq.SUB, b"results/") as leaving,
+        ):
+            await until(lambda: seen.subscribed == 3)
+            leaving.unsubscribe(b"results/")
+            await until(lambda: seen.subscribed == 2)
+        await until(lambda: seen.subscribed == 0)
+
+
+async def test_subscriptions_are_noticed_while_messages_are_published_without_a_pause() -> None:
+    # ZeroMQ's descriptor is edge-triggered: a send may swallow the edge that tells of a subscription.
+    async with publishing() as publisher:
+        for number in range(20):
+            quiet = f"quiet{number}"
+            publisher.publish(wire.status(quiet))
+            async with connected(publisher.endpoint, zmq.SUB, f"status/v1/{quiet}/".encode()) as subscriber:
+                arrived = asyncio.ensure_future(receive(subscriber, 3.0))
+                while not arrived.done():
+                    for _ in range(10):
+                        publisher.publish(wire.frame("busy"))
+                    await asyncio.sleep(0)
+                assert (await arrived)[1].seq == 0, f"late joiner {number}"
+
+
+async def test_odd_frames_from_peers_are_harmless() -> None:
+    async with publishing() as publisher:
+        publisher.publish(wire.status())
+        async with connected(publisher.endpoint, zmq.XSUB) as odd:
+            for frames in [
+                [b""],
+                [b"\x00never subscribed"],
+                [b"\x02\x01\x00"],
+                [b"\xff" * 100],
+                [b"\x01" + b"\xfe\x00" * 200],
+                [b"\x01a", b"\x01b", b"more"],
+                [b"hello", b"", b"\x00"],
+                [b"\x01same"],
+                [b"\x01same"],
+            ]:
+                await odd.send_multipart(frames)
+            await asyncio.sleep(0.2)
+            assert publisher.subscriptions > 0
+            await odd.send(b"\x01" + bytes(100_000))  # too large: this peer is disconnected
+        async with connected(publisher.endpoint, zmq.SUB, b"status/") as subscriber:
+            assert (await receive(subscriber))[1].seq == 0
+
+
+async def test_bytes_that_are_no_zeromq_are_harmless_on_both_ports() -> None:
+    async with publishing() as publisher:
+        for endpoint in (publisher.endpoint, publisher.replay_endpoint):
+            port = int(endpoint.rsplit(":", 1)[1])
+            for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, struct.pack(">BQ", 0xFF, 1 << 62)):
+                with sockets.create_connection(("127.0.0.1", port)) as raw:
+                    raw.sendall(garbage)
+        publisher.publish(wire.frame())
+        async with connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+            assert (await receive(subscriber))[1].seq == 0
+        async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+            assert len((await ask(dealer))[0]) == 1
+
+
+async def test_a_flood_of_subscriptions_leaves_the_loop_its_time_and_is_read_to_the_end() -> None:
+    async with publishing() as publisher:
+        for camera in range(50):
+            publisher.publish(wire.status(f"cam{camera}"))
+        async with connected(publisher.endpoint, zmq.SUB) as flood:
+            flood.setsockopt(zmq.SNDHWM, 0)
+            for number in range(3000):
+                flood.subscribe(b"status/v1/cam%d" % number)
+            longest = 0.0
+            while publisher.subscriptions < 3000:
+                before = time.perf_counter()
+                publisher.publish(wire.frame())
+                longest = max(longest, time.perf_counter() - before)
+                await asyncio.sleep(0.001)
+            # 3000 at once would take some 20 ms of uninterrupted work; a bite takes about one.
+            assert longest < 0.5
+
+
+@pytest.mark.parametrize("field", ["endpoint", "replay"])
+async def test_an_endpoint_in_use_is_an_error_that_names_its_field(field: str) -> None:
+    with sockets.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        endpoint = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(EndpointError, match=rf"publish\.{field}: {endpoint} is in use .* choose another port"):
+            async with publishing(**{field: endpoint}):
+                pass
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "tcp://", "tcp://203.0.113.7:5555", "ftp://127.0.0.1:1", "tcp://*"])
+async def test_an_endpoint_that_cannot_be_bound_is_a_configuration_error_with_an_example(endpoint: str) -> None:
+    with pytest.raises(ConfigError, match=r"publish\.endpoint: .*tcp://127\.0\.0\.1:5555"):
+        async with publishing(endpoint=endpoint):
+            pass
+
+
+async def test_port_0_becomes_a_real_port_and_a_start_that_failed_leaves_nothing_bound() -> None:
+    async with publishing() as publisher:
+        for endpoint in (publisher.endpoint, publisher.replay_endpoint):
+            assert int(endpoint.rsplit(":", 1)[1]) > 0
+        with pytest.raises(EndpointError):
+            async with publishing(endpoint="tcp://127.0.0.1:0", replay=publisher.replay_endpoint):
+                pass
+    async with publishing(endpoint=publisher.endpoint, replay=publisher.replay_endpoint):
+        pass  # free again as soon as it has stopped
+
+
+async def test_publishing_before_start_or_after_stop_says_so() -> None:
+    publisher = Publisher(PublishConfig(), wire.RUN, Observer())
+    with pytest.raises(RuntimeError, match="isn't started"):
+        publisher.publish(wire.frame())
+    await publisher.stop()  # never started: nothing to do
+    async with publishing() as publisher:
+        pass
+    with pytest.raises(RuntimeError, match="has stopped"):
+        publisher.publish(wire.frame())
+    await publisher.stop()
+
+
+async def test_stopping_delivers_what_was_published_and_a_hung_subscriber_cannot_hold_it() -> None:
+    async with (
+        publishing() as publisher,
+        connected(publisher.endpoint, zmq.SUB, b"") as reading,
+        connected(publisher.endpoint, zmq.SUB, b"", tiny_buffers=True),
+    ):
+        await until(lambda: publisher.subscriptions == 2)
+        for _ in range(200):
+            publisher.publish(wire.frame(people=50))
+        before = time.monotonic()
+        await publisher.stop()
+        assert time.monotonic() - before < 1.0
+        assert [(await receive(reading))[1].seq for _ in range(200)] == list(range(200))
+
+
+async def test_a_listener_that_fails_stops_neither_the_others_nor_the_publisher(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[tuple[str, int]] = []
+
+    def fail(topic: str, message: Message) -> None:
+        raise OSError("disk full")
+
+    async with publishing() as publisher:
+        publisher.on_message(fail)
+        end = publisher.on_message(lambda topic, message: heard.append((topic, message.seq)))
+        publisher.publish(wire.frame())
+        publisher.publish(wire.frame())
+        end()
+        publisher.publish(wire.frame())
+    assert heard == [("results/v1/lobby/", 0), ("results/v1/lobby/", 1)]
+    assert len([record for record in caplog.records if "listener" in record.message]) == 1
+
+
+async def test_messagepack_bodies_carry_the_same_message() -> None:
+    async with publishing(encoding="msgpack") as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+        await until(lambda: publisher.subscriptions == 1)
+        sent = publisher.publish(wire.frame())
+        async with asyncio.timeout(5):
+            _, body = await subscriber.recv_multipart()
+    assert body[:1] != b"{"
+    assert decode(body) == sent
+    assert msgspec.msgpack.decode(body)["schema"] == "partstream.frame/1"
+
+
+async def test_with_more_topics_than_the_high_water_mark_a_late_joiner_still_gets_every_last_value() -> None:
+    async with publishing(high_water_mark=8) as publisher:
+        for camera in range(150):
+            publisher.publish(wire.frame(f"cam{camera}", people=20))
+        async with connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+            names = {(await receive(subscriber))[0] for _ in range(150)}
+        assert len(names) == 150
+
+
+# -- replay ---------------------------------------------------------------------------------------------------------
+async def test_replay_gives_the_very_bodies_that_were_published_from_a_number_on() -> None:
+    seen = Seen()
+    async with (
+        publishing(seen, high_water_mark=1000) as publisher,
+        connected(publisher.endpoint, zmq.SUB, b"") as subscriber,
+    ):
+        await until(lambda: publisher.subscriptions == 1)
+        for number in range(300):
+            publisher.publish(wire.frame(number=number))
+            publisher.publish(wire.event(number=number))
+        bodies = [body for name, body in [await subscriber.recv_multipart() for _ in range(600)] if b"results" in name]
+        async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+            messages, end = await ask(dealer, from_seq=100, limit=150)
+            assert messages == [(b"results/v1/lobby/", body) for body in bodies[100:250]]
+            assert end == {"next_seq": 250, "oldest_seq": 0, "status": "ok"}
+            messages, end = await ask(dealer, from_seq=end["next_seq"])
+            assert messages == [(b"results/v1/lobby/", body) for body in bodies[250:]]
+            assert end == {"next_seq": 300, "oldest_seq": 0, "status": "ok"}
+            assert await ask(dealer, from_seq=300) == ([], {"next_seq": 300, "oldest_seq": 0, "status": "ok"})
+    assert seen.replays == [("ok", 150), ("ok", 50), ("ok", 0)]
+
+
+async def test_replay_of_what_is_gone_says_too_old_and_gives_the_rest() -> None:
+    seen = Seen()
+    async with publishing(seen, history_messages=100) as publisher:
+        for number in range(250):
+            publisher.publish(wire.frame(number=number))
+        assert seen.evicted == 150
+        async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+            messages, end = await ask(dealer, from_seq=10)
+            assert [decode(body).seq for _, body in messages] == list(range(150, 250))
+            assert end == {"next_seq": 250, "oldest_seq": 150, "status": "too_old"}
+
+
+async def test_replay_of_another_run_or_of_nothing_is_told_apart() -> None:
+    async with publishing() as publisher, connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+        publisher.publish(wire.frame())
+        assert (await ask(dealer, run="f" * 32))[1]["status"] == "unknown_run"
+        assert await ask(dealer, topic="results/v1/nobody/") == ([], {"next_seq": 0, "oldest_seq": 0, "status": "ok"})
+        assert await ask(dealer, epoch=7) == ([], {"next_seq": 0, "oldest_seq": 0, "status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("frames", "name"),
+    [
+        ([b""], b""),
+        ([b"nonsense"], b""),
+        ([b"\xff\xfe"], b""),
+        ([b'{"id": "\xff"}'], b""),
+        ([b"[1, 2]"], b""),
+        ([b'{"id": "a"}'], b"a"),
+        ([b'{"id": {"b": 1}, "topic": "x"}'], b""),
+        ([b'{"id": 7, "topic": 3, "run": "r", "epoch": 1, "from_seq": 0, "limit": 1}'], b"7"),
+        ([b'{"id": "b", "topic": "t", "run": "r", "epoch": 1, "from_seq": -1, "limit": 1}'], b"b"),
+        ([b'{"id": "c", "topic": "t", "run": "r", "epoch": 1, "from_seq": 0, "limit": 0}'], b"c"),
+        ([b'{"id": "d", "topic": "t", "run": "r", "epoch": 1.5, "from_seq": 0, "limit": 1}'], b"d"),
+        ([b'{"id": "e", "topic": "t", "run": "r", "epoch": 1, "from_seq": 1e99, "limit": 1}'], b"e"),
+        ([b'{"id": "f"}', b"second frame"], b""),
+        ([b"", b'{"id": "g"}'], b""),
+        ([b'{"id": ' + b"[" * 3000 + b"]" * 900 + b"}"], b""),
+    ],
+)
+async def test_a_bad_request_is_answered_and_the_next_one_served(frames: list[bytes], name: bytes) -> None:
+    async with publishing() as publisher, connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+        publisher.publish(wire.frame())
+        await dealer.send_multipart(frames)
+        assert await answer(dealer, name) == ([], {"next_seq": 0, "oldest_seq": 0, "status": "bad_request"})
+        assert len((await ask(dealer))[0]) == 1
+
+
+async def test_a_replay_client_that_reads_nothing_delays_no_other_and_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(replay, "GIVE_UP_S", 0.5)
+    async with publishing() as publisher:
+        for number in range(2000):
+            publisher.publish(wire.frame(number=number, people=10))
+        request = {"topic": "results/v1/lobby/", "run": wire.RUN, "epoch": 1, "from_seq": 0, "limit": 2000}
+        async with (
+            connected(publisher.replay_endpoint, zmq.DEALER, tiny_buffers=True) as stuck,
+            connected(publisher.replay_endpoint, zmq.DEALER) as dealer,
+        ):
+            for number in range(10):
+                await stuck.send(json.dumps({"id": str(number), **request}).encode())
+            for _ in range(3):
+                before = time.monotonic()
+                assert len((await ask(dealer, limit=500))[0]) == 500
+                assert time.monotonic() - before < 2.0
+            await until(lambda: "took nothing" in caplog.text, 10)
+            assert len((await ask(dealer, limit=500))[0]) == 500
+
+
+async def test_too_many_open_requests_of_one_client_are_refused() -> None:
+    async with publishing() as publisher:
+        for number in range(500):
+            publisher.publish(wire.frame(number=number))
+        async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+            request = {"topic": "results/v1/lobby/", "run": wire.RUN, "epoch": 1, "from_seq": 0, "limit": 500}
+            asked = replay.REQUESTS_A_CLIENT + 40
+            for number in range(asked):
+                await dealer.send(json.dumps({"id": str(number), **request}).encode())
+            ends: list[str] = []
+            counted = 0
+            async with asyncio.timeout(30):
+                while len(ends) < asked:
+                    _, kind, *rest = await dealer.recv_multipart()
+                    if kind == b"end":
+                        ends.append(json.loads(rest[0])["status"])
+                    else:
+                        counted += 1
+            assert set(ends) <= {"ok", "bad_request"}
+            assert ends.count("bad_request") > 0
+            assert counted == 500 * ends.count("ok")
+
+
+async def test_a_large_replay_leaves_the_loop_its_time() -> None:
+    async with publishing(history_messages=5000) as publisher:
+        for number in range(5000):
+            publisher.publish(wire.frame(number=number, people=5))
+        async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+            asked = asyncio.ensure_future(ask(dealer, limit=5000))
+            worst = 0.0
+            while not asked.done():
+                before = time.perf_counter()
+                await asyncio.sleep(0.001)
+                publisher.publish(wire.stats())
+                worst = max(worst, time.perf_counter() - before)
+            assert len((await asked)[0]) == 5000
+        # Were the answer sent from the loop it would be held for the whole of it.
+        assert worst < 1.0
+
+
+async def test_the_stats_message_belongs_to_no_epoch_of_a_camera() -> None:
+    async with publishing() as publisher, connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+        sent: list[Stats] = [publisher.publish(wire.stats()) for _ in range(3)]
+        messages, end = await ask(dealer, topic="stats/v1/", epoch=0)
+        assert [decode(body) for _, body in messages] == sent
+        assert end["next_seq"] == 3
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_every_kind_of_message_is_numbered_stamped_and_sent_under_its_topic,
+        test_a_late_joiner_gets_the_last_value_of_each_topic_it_subscribed_to_and_no_other,
+        test_a_second_late_joiner_gets_a_quiet_topic_within_a_second_and_the_first_gets_it_twice,
+        test_subscriptions_are_counted_up_and_down_also_when_a_subscriber_vanishes,
+        test_subscriptions_are_noticed_while_messages_are_published_without_a_pause,
+        test_replay_gives_the_very_bodies_that_were_published_from_a_number_on,
+        test_stopping_delivers_what_was_published_and_a_hung_subscriber_cannot_hold_it,
+    ],
+    ids=lambda scenario: scenario.__name__.removeprefix("test_"),
+)
+def test_on_uvloop_too(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    uvloop.run(scenario())
