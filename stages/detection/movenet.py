@@ -164,8 +164,8 @@ def slot_format(source_size: tuple[int, int], detector_size: tuple[int, int] | N
     fits into detector_size; the slot is that, filled up with black on the right and below.
 
     Without a detector_size the content's longer side is that of the source, within 256 and 768: people far from a
-    street camera need 768 (docs/method.md gives the figures), more costs time in proportion to the area, and a picture
-    made larger than its source shows no more.
+    street camera need 768 (docs/detector.md gives the figures), more costs time in proportion to the area, and a
+    picture made larger than its source shows no more.
     """
     width, height = source_size
     if width < 1 or height < 1:
