@@ -1,0 +1,480 @@
+"""The subscriber against a real publisher over TCP: what it hands out, what it misses, and how it gets that back."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket as sockets
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+import wire_messages as wire
+import zmq
+import zmq.asyncio
+
+from stream import subscriber
+from stream.config import PublishConfig
+from stream.publisher import Publisher
+from stream.results import Event, Frame, Message, Stats, Status
+from stream.subscriber import KINDS, Gap, Subscription, subscribe
+from telemetry.observer import Observer
+
+
+@asynccontextmanager
+async def publishing(run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publisher]:
+    config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
+    publisher = Publisher(config, run, Observer())
+    await publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.stop()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def take(subscription: Subscription[Any], count: int, seconds: float = 10.0) -> list[Any]:
+    """The next `count` messages."""
+    taken: list[Any] = []
+    async with asyncio.timeout(seconds):
+        async for message in subscription:
+            taken.append(message)
+            if len(taken) == count:
+                break
+    return taken
+
+
+async def take_until_silent(subscription: Subscription[Any], silence_s: float = 0.4) -> list[Any]:
+    """All messages until none comes for `silence_s`."""
+    taken: list[Any] = []
+    try:
+        async with asyncio.timeout(silence_s) as silence:
+            async for message in subscription:
+                taken.append(message)
+                silence.reschedule(asyncio.get_running_loop().time() + silence_s)
+    except TimeoutError:
+        pass
+    return taken
+
+
+def small(publisher: Publisher, **options: Any) -> Subscription[Frame]:
+    """A subscription that can queue little: one message, and a few kilobytes in the kernel."""
+    return subscribe(publisher.endpoint, high_water_mark=1, receive_buffer=4096, **options)
+
+
+def open_files() -> int:
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+# -- what is handed out ---------------------------------------------------------------------------------------------
+async def test_results_of_one_camera_are_handed_out_decoded_and_in_order() -> None:
+    async with publishing() as publisher, subscribe(publisher.endpoint, camera="lobby") as results:
+        await until(lambda: publisher.subscriptions == 1)
+        sent = []
+        for number in range(50):
+            sent.append(publisher.publish(wire.frame("lobby", number=number)))
+            publisher.publish(wire.frame("door", number=number))
+            publisher.publish(wire.event("lobby"))
+        assert await take(results, 50) == sent
+        assert results.counts.received == 50
+        assert (results.counts.gaps, results.counts.missed, results.counts.duplicates) == (0, 0, 0)
+
+
+async def test_all_kinds_of_all_cameras_can_be_asked_for() -> None:
+    async with publishing() as publisher, subscribe(publisher.endpoint, kinds=KINDS) as everything:
+        await until(lambda: publisher.subscriptions == 4)
+        sent: list[Message] = [
+            publisher.publish(wire.frame("lobby")),
+            publisher.publish(wire.frame("door")),
+            publisher.publish(wire.event("door")),
+            publisher.publish(wire.status("door")),
+            publisher.publish(wire.stats()),
+        ]
+        got = await take(everything, 5)
+    assert got == sent
+    assert [type(message) for message in got] == [Frame, Frame, Event, Status, Stats]
+
+
+async def test_a_camera_whose_name_begins_like_another_is_told_apart() -> None:
+    async with publishing() as publisher, subscribe(publisher.endpoint, cameras=["cam1", "door"]) as results:
+        await until(lambda: publisher.subscriptions == 2)
+        for camera in ("cam1", "cam10", "cam1-roof", "door", "cam1"):
+            publisher.publish(wire.frame(camera))
+        assert [frame.camera for frame in await take(results, 3)] == ["cam1", "door", "cam1"]
+
+
+async def test_messagepack_is_told_by_its_first_byte() -> None:
+    async with publishing(encoding="msgpack") as publisher:
+        sent = publisher.publish(wire.frame())
+        assert await take(subscribe(publisher.endpoint), 1) == [sent]
+
+
+async def test_a_late_joiner_gets_the_last_result_and_counts_no_gap() -> None:
+    async with publishing() as publisher:
+        sent = [publisher.publish(wire.frame(number=number)) for number in range(100)]
+        async with subscribe(publisher.endpoint, replay=publisher.replay_endpoint) as results:
+            assert await take(results, 1) == sent[-1:]
+            following = publisher.publish(wire.frame(number=100))
+            assert await take(results, 1) == [following]
+            assert results.counts.gaps == 0
+
+
+async def test_last_values_sent_for_others_are_discarded_and_counted() -> None:
+    async with publishing() as publisher:
+        publisher.publish(wire.frame())
+        async with subscribe(publisher.endpoint) as first:
+            assert len(await take(first, 1)) == 1
+            async with subscribe(publisher.endpoint) as second:
+                assert len(await take(second, 1)) == 1
+            assert await take_until_silent(first) == []
+            assert first.counts.duplicates == 1
+            publisher.publish(wire.frame())
+            assert [frame.seq for frame in await take(first, 1)] == [1]
+
+
+async def test_a_subscriber_may_be_there_before_the_engine() -> None:
+    with sockets.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    async with subscribe(endpoint) as results:
+        waiting = asyncio.ensure_future(take(results, 1))
+        await asyncio.sleep(0.3)
+        async with publishing(endpoint=endpoint) as publisher:
+            sent = publisher.publish(wire.frame())
+            assert await waiting == [sent]
+
+
+async def test_a_restarted_engine_is_a_new_run_that_starts_anew_without_a_gap() -> None:
+    async with publishing("a" * 32) as publisher:
+        endpoint = publisher.endpoint
+        results = subscribe(endpoint, replay=publisher.replay_endpoint)
+        async with results:
+            await until(lambda: publisher.subscriptions == 1)
+            for number in range(10):
+                publisher.publish(wire.frame(epoch=4, number=number))
+            assert len(await take(results, 10)) == 10
+            await publisher.stop()
+            async with publishing("b" * 32, endpoint=endpoint, replay=publisher.replay_endpoint) as again:
+                for number in range(3):
+                    again.publish(wire.frame(epoch=1, number=number))
+                (frame,) = await take(results, 1)
+                assert (frame.run, frame.epoch, frame.seq) == ("b" * 32, 1, 2)
+                again.publish(wire.frame(epoch=1, number=3))
+                assert [frame.seq for frame in await take(results, 1)] == [3]
+                assert results.counts.restarts == 1
+                assert results.counts.gaps == 0
+
+
+async def test_what_is_not_a_message_is_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    context = zmq.asyncio.Context()
+    odd = context.socket(zmq.XPUB)
+    port = odd.bind_to_random_port("tcp://127.0.0.1")
+    try:
+        async with subscribe(f"tcp://127.0.0.1:{port}") as results:
+            async with asyncio.timeout(5):
+                await odd.recv()
+            for body in [
+                b"",
+                b"{",
+                b"\xc1",
+                b"{}",
+                b'{"schema":"partstream.frame/2"}',
+                b'{"schema":"partstream.frame/1"}',
+                b"\xff\xfe",
+                b'{"a":"\xff"}',
+            ]:
+                await odd.send_multipart([b"results/v1/lobby/", body])
+            await odd.send_multipart([b"results/v1/lobby/"])
+            await odd.send_multipart([b"results/v1/lobby/", b"{}", b"{}"])
+            assert await take_until_silent(results) == []
+            assert results.counts.undecodable == 10
+            assert len(caplog.records) < 3
+    finally:
+        context.destroy(linger=0)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "options", "message"),
+    [
+        ("tcp://127.0.0.1:1", {"camera": "Not An Id"}, "isn't a camera id"),
+        ("tcp://127.0.0.1:1", {"cameras": ["ok", "a/b"]}, "'a/b' isn't a camera id"),
+        ("tcp://127.0.0.1:1", {"kinds": ["result"]}, "results, events, status, stats"),
+        ("127.0.0.1:5555", {}, "use tcp://HOST:PORT"),
+        ("tcp://127.0.0.1", {}, "use tcp://HOST:PORT"),
+    ],
+)
+async def test_what_cannot_be_subscribed_to_is_an_error_that_says_what_to_do(
+    endpoint: str, options: dict[str, Any], message: str
+) -> None:
+    before = open_files()
+    with pytest.raises(ValueError, match=message):
+        async for _ in subscribe(endpoint, **options):
+            pass
+    assert open_files() == before
+
+
+# -- what is missed -------------------------------------------------------------------------------------------------
+STALLED = 12_000
+
+
+async def stall(publisher: Publisher, results: Subscription[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """Publish while nobody reads, then read; what was published and what was handed out.
+
+    ZeroMQ keeps the oldest and drops the newest, so the gap shows with the first message after the stall.
+    """
+    await until(lambda: publisher.subscriptions == 1)
+    sent = [publisher.publish(wire.frame(number=number, people=2)) for number in range(STALLED)]
+    got = await take_until_silent(results)
+    sent.append(publisher.publish(wire.frame(number=STALLED, people=2)))
+    return sent, got + await take_until_silent(results)
+
+
+async def test_a_stalled_subscriber_counts_its_gap_exactly() -> None:
+    gaps: list[Gap] = []
+    async with publishing(high_water_mark=4) as publisher, small(publisher, on_gap=gaps.append) as results:
+        sent, got = await stall(publisher, results)
+        seen = {frame.seq for frame in got}
+        lost = [frame.seq for frame in sent if frame.seq not in seen]
+        assert len(lost) > 0
+        assert len(lost) > STALLED // 2, "the queues were to be small"
+        assert got == [sent[seq] for seq in sorted(seen)]
+        counts = results.counts
+        assert counts.gaps == len(gaps) > 0
+        assert counts.missed == sum(gap.missed for gap in gaps) == len(lost)
+        assert (counts.received, counts.replayed, counts.lost) == (len(got), 0, len(lost))
+        assert sorted(seq for gap in gaps for seq in range(gap.first_seq, gap.first_seq + gap.missed)) == lost
+
+
+async def test_a_stalled_subscriber_replays_its_gap_exactly() -> None:
+    gaps: list[Gap] = []
+    async with publishing(high_water_mark=4, history_messages=STALLED + 1) as publisher:
+        async with small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results:
+            sent, got = await stall(publisher, results)
+            assert got == sent
+            counts = results.counts
+            assert counts.gaps == len(gaps) > 0
+            assert counts.missed == counts.replayed > STALLED // 2
+            assert counts.received + counts.replayed == len(sent)
+            assert counts.lost == 0
+
+
+async def test_a_gap_partly_too_old_is_filled_as_far_as_history_goes_and_the_loss_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gaps: list[Gap] = []
+    async with publishing(high_water_mark=4, history_messages=1000) as publisher:
+        async with small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results:
+            sent, got = await stall(publisher, results)
+            numbers = [frame.seq for frame in got]
+            lost = sorted({frame.seq for frame in sent} - set(numbers))
+            assert numbers == sorted(set(numbers))
+            assert len(lost) > STALLED // 2
+            assert lost[-1] < len(sent) - 1000  # all that history still had was handed out
+            counts = results.counts
+            assert counts.replayed > 0
+            assert counts.lost == len(lost) == sum(gap.missed - gap.replayed for gap in gaps)
+            assert counts.received + counts.replayed == len(got)
+            assert gaps[-1].replayed == counts.replayed
+    assert " messages missed in epoch 1" in caplog.text
+
+
+async def test_a_gap_all_too_old_does_not_hand_out_anything_twice() -> None:
+    async with publishing(high_water_mark=4, history_messages=1) as publisher:
+        async with small(publisher, replay=publisher.replay_endpoint) as results:
+            sent, got = await stall(publisher, results)
+            numbers = [frame.seq for frame in got]
+            assert numbers == sorted(set(numbers))
+            assert numbers[-1] == len(sent) - 1
+            assert results.counts.replayed == 0
+            assert results.counts.lost == len(sent) - len(got) > 0
+
+
+async def test_ends_and_beginnings_of_epochs_lost_in_a_stall_are_replayed_too() -> None:
+    async with publishing(high_water_mark=4, history_messages=STALLED + 10) as publisher:
+        async with small(publisher, replay=publisher.replay_endpoint) as results:
+            await until(lambda: publisher.subscriptions == 1)
+            sent = [publisher.publish(wire.frame(epoch=1 + number // 3000, people=2)) for number in range(STALLED)]
+            got = await take_until_silent(results)
+            sent.append(publisher.publish(wire.frame(epoch=5, people=2)))
+            got += await take_until_silent(results)
+            assert [(frame.epoch, frame.seq) for frame in got] == [(frame.epoch, frame.seq) for frame in sent]
+            assert got == sent
+            assert results.counts.missed == results.counts.replayed
+
+
+async def test_a_stalled_subscriber_costs_the_publisher_and_a_reading_one_nothing() -> None:
+    async with publishing(high_water_mark=64) as publisher:
+        frame = wire.frame(people=2)
+
+        async def publish(count: int) -> float:
+            """Seconds a message, in bursts that a reading subscriber can take."""
+            spent = 0.0
+            for _ in range(count // 20):
+                before = time.perf_counter()
+                for _ in range(20):
+                    publisher.publish(frame)
+                spent += time.perf_counter() - before
+                await asyncio.sleep(0.002)
+            return spent / count
+
+        async with subscribe(publisher.endpoint) as reading:
+            reader = asyncio.ensure_future(take(reading, 12_000, seconds=60))
+            await until(lambda: publisher.subscriptions == 1)
+            alone = await publish(2000)
+            async with small(publisher) as stalled:
+                await until(lambda: publisher.subscriptions == 2)
+                beside = await publish(10_000)
+                assert [frame.seq for frame in await reader] == list(range(12_000))
+                assert reading.counts.gaps == 0
+                late = await take_until_silent(stalled)
+                publisher.publish(frame)
+                late += await take_until_silent(stalled)
+                assert stalled.counts.missed == 10_001 - len([frame for frame in late if frame.seq >= 2000]) > 0
+        print(f"publish: {alone * 1e6:.1f} µs a message alone, {beside * 1e6:.1f} µs beside a stalled subscriber")
+
+
+async def test_a_silent_replay_server_holds_live_results_up_once_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(subscriber, "REPLAY_RETRY_S", 60.0)
+    with sockets.socket() as silent:  # accepts connections and says nothing
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        replay = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        async with publishing(high_water_mark=4) as publisher:
+            async with small(publisher, replay=replay, replay_timeout_s=0.2) as results:
+                sent, got = await stall(publisher, results)
+                assert got[-1] == sent[-1]
+                assert results.counts.missed == results.counts.lost == len(sent) - len(got) > 0
+    assert "said nothing for 0.2 s" in caplog.text
+
+
+async def test_a_replay_endpoint_that_is_something_else_is_survived(caplog: pytest.LogCaptureFixture) -> None:
+    context = zmq.asyncio.Context()
+    other = context.socket(zmq.ROUTER)
+    port = other.bind_to_random_port("tcp://127.0.0.1")
+
+    async def answer_nonsense() -> None:
+        identity, _ = await other.recv_multipart()
+        await other.send_multipart([identity, b"what", b"do", b"you", b"want"])
+        await other.send_multipart([identity, b"1"])
+
+    nonsense = asyncio.ensure_future(answer_nonsense())
+    try:
+        async with publishing(high_water_mark=4) as publisher:
+            async with small(publisher, replay=f"tcp://127.0.0.1:{port}", replay_timeout_s=1.0) as results:
+                sent, got = await stall(publisher, results)
+                assert got[-1] == sent[-1]
+                assert results.counts.lost == len(sent) - len(got) > 0
+        await nonsense
+    finally:
+        context.destroy(linger=0)
+    assert "gave no answer to a replay request" in caplog.text
+
+
+async def test_a_flood_of_messages_lets_other_tasks_run() -> None:
+    async with publishing(high_water_mark=20_000) as publisher:
+        async with subscribe(publisher.endpoint, high_water_mark=20_000) as results:
+            await until(lambda: publisher.subscriptions == 1)
+            for number in range(5000):
+                publisher.publish(wire.frame(number=number))
+            turns = 0
+
+            async def other() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            task = asyncio.ensure_future(other())
+            assert len(await take(results, 5000)) == 5000
+            task.cancel()
+            assert turns > 50
+
+
+# -- its end --------------------------------------------------------------------------------------------------------
+async def test_leaving_the_iteration_closes_everything() -> None:
+    async with publishing() as publisher:
+        publisher.publish(wire.frame())
+        before = open_files()
+        async for _ in subscribe(publisher.endpoint, replay=publisher.replay_endpoint):
+            break
+        await asyncio.sleep(0)  # the generator's end is a task of its own
+        await until(lambda: publisher.subscriptions == 0)
+        await until(lambda: open_files() == before)
+
+
+async def test_cancelling_the_reader_closes_everything() -> None:
+    async with publishing() as publisher:
+        before = open_files()
+        for _ in range(5):
+            reader = asyncio.ensure_future(take(subscribe(publisher.endpoint), 1))
+            await until(lambda: publisher.subscriptions == 1)
+            reader.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reader
+            await until(lambda: publisher.subscriptions == 0)
+        await until(lambda: open_files() == before)
+
+
+async def test_cancelling_in_the_midst_of_a_replay_closes_everything() -> None:
+    with sockets.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        replay = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        async with publishing(high_water_mark=4) as publisher:
+            before = open_files()
+            reader = asyncio.ensure_future(stall(publisher, results := small(publisher, replay=replay)))
+            opened = asyncio.ensure_future(take_until_silent(results, 60))
+            await until(lambda: results.counts.missed > 0, 20)
+            for task in (reader, opened):
+                task.cancel()
+            await asyncio.gather(reader, opened, return_exceptions=True)
+            await until(lambda: publisher.subscriptions == 0)
+            await until(lambda: open_files() == before)
+
+
+async def test_closing_ends_an_iteration_that_waits() -> None:
+    async with publishing() as publisher:
+        before = open_files()
+        results = subscribe(publisher.endpoint)
+        reader = asyncio.ensure_future(take(results, 1))
+        await until(lambda: publisher.subscriptions == 1)
+        results.close()
+        results.close()
+        assert await reader == []
+        await until(lambda: open_files() == before)
+
+
+async def test_within_async_with_iterations_go_on_where_the_last_one_stopped() -> None:
+    async with publishing() as publisher, subscribe(publisher.endpoint) as results:
+        await until(lambda: publisher.subscriptions == 1)
+        for number in range(6):
+            publisher.publish(wire.frame(number=number))
+        assert [frame.seq for _ in range(3) for frame in await take(results, 2)] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_results_of_one_camera_are_handed_out_decoded_and_in_order,
+        test_a_stalled_subscriber_counts_its_gap_exactly,
+        test_a_stalled_subscriber_replays_its_gap_exactly,
+        test_a_restarted_engine_is_a_new_run_that_starts_anew_without_a_gap,
+        test_cancelling_the_reader_closes_everything,
+        test_closing_ends_an_iteration_that_waits,
+    ],
+    ids=lambda scenario: scenario.__name__.removeprefix("test_"),
+)
+def test_on_uvloop_too(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    uvloop.run(scenario())

@@ -1,0 +1,140 @@
+"""What the numbering of messages says of those that were missed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream import gaps
+from stream.gaps import Hole, Sequences
+
+TOPIC = "results/v1/lobby/"
+
+
+def test_messages_in_order_have_no_holes() -> None:
+    follow = Sequences()
+    assert [follow.seen(TOPIC, "run", 1, seq) for seq in range(5)] == [[]] * 5
+
+
+def test_the_first_message_starts_anew_wherever_it_stands() -> None:
+    follow = Sequences()
+    assert follow.seen(TOPIC, "run", 3, 1000) == []
+    assert follow.seen(TOPIC, "run", 3, 1001) == []
+
+
+def test_a_skipped_number_is_a_hole_before_the_message() -> None:
+    follow = Sequences()
+    follow.seen(TOPIC, "run", 1, 10)
+    assert follow.seen(TOPIC, "run", 1, 14) == [Hole(TOPIC, "run", 1, 11, 14)]
+    assert follow.seen(TOPIC, "run", 1, 15) == []
+
+
+def test_a_message_seen_before_is_a_duplicate() -> None:
+    follow = Sequences()
+    follow.seen(TOPIC, "run", 1, 4)
+    follow.seen(TOPIC, "run", 1, 7)
+    assert [follow.seen(TOPIC, "run", 1, seq) for seq in (7, 5, 0)] == [None, None, None]
+
+
+def test_a_new_run_starts_anew_though_its_numbers_are_lower() -> None:
+    follow = Sequences()
+    follow.seen(TOPIC, "first", 5, 100)
+    assert follow.seen(TOPIC, "second", 1, 3) == []
+    assert follow.seen(TOPIC, "second", 1, 4) == []
+
+
+def test_topics_are_followed_each_by_itself() -> None:
+    follow = Sequences()
+    follow.seen("a/", "run", 1, 0)
+    follow.seen("b/", "run", 1, 5)
+    assert follow.seen("a/", "run", 1, 1) == []
+    assert follow.seen("b/", "run", 1, 7) == [Hole("b/", "run", 1, 6, 7)]
+
+
+def test_a_new_epoch_leaves_the_end_of_the_old_one_open_and_its_own_beginning_known() -> None:
+    follow = Sequences()
+    follow.seen(TOPIC, "run", 1, 9)
+    assert follow.seen(TOPIC, "run", 2, 0) == [Hole(TOPIC, "run", 1, 10, None)]
+    assert follow.seen(TOPIC, "run", 4, 2) == [
+        Hole(TOPIC, "run", 2, 1, None),
+        Hole(TOPIC, "run", 3, 0, None),
+        Hole(TOPIC, "run", 4, 0, 2),
+    ]
+
+
+def test_a_late_message_of_the_epoch_before_is_followed_in_its_own_numbers() -> None:
+    follow = Sequences()
+    follow.seen("events/v1/lobby/", "run", 1, 3)
+    follow.seen("events/v1/lobby/", "run", 2, 0)
+    assert follow.seen("events/v1/lobby/", "run", 1, 4) == []
+    assert follow.seen("events/v1/lobby/", "run", 2, 1) == []
+
+
+def test_what_replay_recovered_is_a_duplicate_when_it_comes_again() -> None:
+    follow = Sequences()
+    follow.seen(TOPIC, "run", 1, 9)
+    (hole,) = follow.seen(TOPIC, "run", 2, 0) or []
+    follow.recovered(hole, 10)
+    assert follow.seen(TOPIC, "run", 1, 10) is None
+    assert follow.seen(TOPIC, "run", 1, 11) == []
+
+
+def test_a_jump_over_very_many_epochs_looks_only_for_the_latest() -> None:
+    follow = Sequences()
+    follow.seen(TOPIC, "run", 1, 0)
+    holes = follow.seen(TOPIC, "run", 1_000_000, 0) or []
+    assert len(holes) == 1 + gaps.EPOCHS_SKIPPED
+    assert holes[-1] == Hole(TOPIC, "run", 999_999, 0, None)
+
+
+def test_topics_and_epochs_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "TOPICS_FOLLOWED", 3)
+    follow = Sequences()
+    for number in range(10):
+        follow.seen(f"topic{number}/", "run", 1, 0)
+        assert len(follow) <= 3
+    for epoch in range(1, 100):
+        follow.seen("topic9/", "run", epoch, 0)
+    assert follow.seen("topic9/", "run", 99 - gaps.EPOCHS_FOLLOWED, 5) is None  # long over: as good as seen
+
+
+# What is published: (epoch step, arrives?, comes twice?) for each message.
+published = st.lists(
+    st.tuples(st.sampled_from([0, 0, 0, 0, 1, 2]), st.booleans(), st.booleans()), min_size=1, max_size=80
+)
+
+
+@given(published)
+def test_seen_and_holes_together_are_exactly_what_was_published_from_the_first_seen_to_the_last(
+    messages: list[tuple[int, bool, bool]],
+) -> None:
+    follow = Sequences()
+    epoch = 1
+    counts: dict[int, int] = {}
+    accounted: list[tuple[int, int]] = []
+    sent: list[tuple[int, int]] = []
+    open_ends: list[tuple[int, int]] = []
+    first: int | None = None
+    last = 0
+    for step, arrives, twice in messages:
+        epoch += step
+        seq = counts.get(epoch, 0)
+        counts[epoch] = seq + 1
+        sent.append((epoch, seq))
+        if not arrives:
+            continue
+        first = len(sent) - 1 if first is None else first
+        last = len(sent)
+        for hole in follow.seen(TOPIC, "run", epoch, seq) or []:
+            if hole.end_seq is None:
+                open_ends.append((hole.epoch, hole.first_seq))
+            else:
+                accounted += [(hole.epoch, missing) for missing in range(hole.first_seq, hole.end_seq)]
+        accounted.append((epoch, seq))
+        if twice:
+            assert follow.seen(TOPIC, "run", epoch, seq) is None
+    for over, from_seq in open_ends:  # what replay would say of them
+        accounted += [(over, missing) for missing in range(from_seq, counts.get(over, 0))]
+    if first is not None:
+        assert sorted(accounted) == sent[first:last]
