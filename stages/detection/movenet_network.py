@@ -279,15 +279,15 @@ class Network(nn.Module):
         """Take all weights from the published graph. Raises `GraphError`."""
         self.stem.fill(weights)
         for index, block in enumerate(self.blocks, start=1):
-            block.fill(weights, index)  # pyright: ignore
+            block.fill(weights, index)  # pyright: ignore[reportCallIssue]
         name = f"{_EXTRACTOR}model/Conv_1/Conv2D"
         self.last.fill(weights, f"{name}_weights", f"{name}_bn_offset")
         for key, name in (("32", "conv2d"), ("16", "conv2d_1"), ("8", "conv2d_2"), ("4", "conv2d_3")):
             name = f"{_EXTRACTOR}{name}/"
-            self.lateral[key].fill(weights, f"{name}Conv2D/ReadVariableOp", f"{name}BiasAdd/ReadVariableOp")  # pyright: ignore
+            self.lateral[key].fill(weights, f"{name}Conv2D/ReadVariableOp", f"{name}BiasAdd/ReadVariableOp")  # pyright: ignore[reportCallIssue]
         for key, name in (("16", "separable_conv2d"), ("8", "separable_conv2d_1"), ("4", "separable_conv2d_2")):
             name = f"{_EXTRACTOR}{name}/separable_conv2d"
-            merge: Separable = self.merge[key]  # pyright: ignore
+            merge: Separable = self.merge[key]  # pyright: ignore[reportAssignmentType]
             merge.depthwise.fill(weights, f"{name}/ReadVariableOp", None)
             merge.pointwise.fill(weights, f"{name}_weights", f"{name}_bn_offset")
         self.centre.fill(weights, "center", 3)

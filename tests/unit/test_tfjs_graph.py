@@ -1,0 +1,68 @@
+"""Reading TensorFlow.js weights: every constant, and a clear refusal of anything else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stages.detection.movenet_network import Network, Weights
+from stages.detection.tfjs_graph import GraphError, read_weights
+
+HALVES = np.array([[0.5, -1.25], [3.0, 1024.0]], np.float16)
+FLOATS = np.array([1.1, 2.2], np.float32)
+NUMBER = np.array(-7, np.int32)
+
+
+def graph(folder: Path, cut: int = 0, more: bytes = b"", **changes: Any) -> tuple[Path, Path]:
+    """A description of three constants and its binary file."""
+    half: dict[str, Any] = {"dtype": "float16", "original_dtype": "float32"}
+    entries = [
+        {"name": "halves", "shape": [2, 2], "dtype": "float32", "quantization": half | changes},
+        {"name": "number", "shape": [], "dtype": "int32"},
+        {"name": "floats", "shape": [2], "dtype": "float32"},
+    ]
+    content = HALVES.tobytes() + NUMBER.tobytes() + FLOATS.tobytes()
+    (folder / "model.json").write_text(json.dumps({"weightsManifest": [{"paths": ["model.bin"], "weights": entries}]}))
+    (folder / "model.bin").write_bytes(content[: len(content) - cut] + more)
+    return folder / "model.json", folder / "model.bin"
+
+
+def test_every_constant_is_read_and_halves_are_widened(tmp_path: Path) -> None:
+    found = read_weights(*graph(tmp_path))
+    assert torch.equal(found["halves"], torch.tensor([[0.5, -1.25], [3.0, 1024.0]]))
+    assert found["number"].item() == -7
+    assert found["number"].dtype == torch.int32
+    assert torch.equal(found["floats"], torch.tensor([1.1, 2.2]))
+
+
+def test_a_binary_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="ends within floats"):
+        read_weights(*graph(tmp_path, cut=1))
+
+
+def test_a_binary_of_another_description_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="3 bytes more"):
+        read_weights(*graph(tmp_path, more=b"abc"))
+
+
+def test_another_quantisation_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="halves is stored as uint8"):
+        read_weights(*graph(tmp_path, dtype="uint8"))
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"weightsManifest": 3}', '{"weightsManifest": [{}]}'])
+def test_a_file_that_is_no_description_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model.json").write_text(text)
+    (tmp_path / "model.bin").write_bytes(b"")
+    with pytest.raises(GraphError, match="not the description"):
+        read_weights(tmp_path / "model.json", tmp_path / "model.bin")
+
+
+def test_another_network_is_refused_by_the_layer_that_differs(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match=r"Conv1.*isn't MoveNet MultiPose"):
+        Network().fill(Weights(read_weights(*graph(tmp_path))))
