@@ -186,7 +186,8 @@ def serve(arguments: argparse.Namespace) -> None:
     feeder.start()
     loop = GLib.MainLoop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=lambda: (sys.stdin.read(), loop.quit()), daemon=True).start()
+    # As an idle call, for the loop may not run yet when the input closes.
+    threading.Thread(target=lambda: (sys.stdin.read(), GLib.idle_add(loop.quit)), daemon=True).start()
     print(server.get_bound_port(), flush=True)
     loop.run()
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -41,19 +40,13 @@ QuickOption = Annotated[bool, typer.Option("--quick", help="A short look; too fe
 def main(arguments: Sequence[str]) -> int:
     """Run a benchmark as the arguments say; the exit code."""
     try:
-        code = app(spread(arguments), standalone_mode=False, prog_name="bench")
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        return 130
+        app(spread(arguments), prog_name="bench")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
     except (CameraServerError, RunFailedError, WeightsError) as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]bench: {error}[/]")
+        consoles()[1].print(f"[red]bench: {error}[/]")
         return 1
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def consoles() -> tuple[Console, Console]:
@@ -86,7 +79,7 @@ def engine(
     contender: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(peers.ALL)}.")] = None,
     quick: QuickOption = False,
     json: JsonOption = None,
-) -> int:
+) -> None:
     """Cameras over RTSP through the whole engine with a model that costs nothing: CPU, losses, latency."""
     console, progress = consoles()
     unknown = set(contender or []) - set(peers.ALL)
@@ -106,7 +99,8 @@ def engine(
     measured = measure(plan, progress.print, save)
     print_engine(measured, where, console)
     console.print(f"written to {file}")
-    return 0 if any(run for runs in measured.runs.values() for run in runs) else 1
+    if not any(run for runs in measured.runs.values() for run in runs):
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example:  bench model --threads 1 --batch 1 8")
@@ -120,7 +114,7 @@ def model(
     repeats: Annotated[int, typer.Option(min=1, help="Batches measured for each.")] = 15,
     quick: QuickOption = False,
     json: JsonOption = None,
-) -> int:
+) -> None:
     """What the model costs a frame and a person, by stage and batch size, beside the floor of its multiply-adds."""
     console, progress = consoles()
     plan = model_bench.ModelPlan(
@@ -136,7 +130,6 @@ def model(
     write_json(file, _headed("model", where, measured.as_json()))
     print_model(measured, where, console)
     console.print(f"written to {file}")
-    return 0
 
 
 @app.command("end-to-end", epilog="Example:  bench end-to-end --fps 10 --size 256x256")
@@ -151,7 +144,7 @@ def live(
     seconds: Annotated[float, typer.Option(min=2, help="Time measured in each run.")] = 15.0,
     quick: QuickOption = False,
     json: JsonOption = None,
-) -> int:
+) -> None:
     """Live cameras that the machine sustains: one more at a time until under 95 % of their frames are processed."""
     console, progress = consoles()
     if quick:
@@ -163,7 +156,6 @@ def live(
     write_json(file, _headed("end-to-end", where, measured.as_json()))
     print_live(measured, where, console)
     console.print(f"written to {file}")
-    return 0
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

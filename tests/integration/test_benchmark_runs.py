@@ -1,0 +1,68 @@
+"""The benchmark's cameras and contenders, for real and briefly: every frame sent is accounted for."""
+
+import time
+
+import av
+import numpy as np
+import pytest
+
+from benchmarks import barcode, peers
+from benchmarks.cameras import Cameras
+from benchmarks.clip import Recipe, prepared
+from benchmarks.run_once import Contender, RunFailedError, run_once
+
+SMALL = Recipe(width=320, height=180, frames=50, bits_per_second=300_000)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory):
+    return prepared(SMALL, tmp_path_factory.mktemp("clip"))
+
+
+def test_every_client_begins_with_frame_0_and_frames_leave_on_a_staggered_grid(clip) -> None:
+    numbers: list[int] = []
+    with Cameras(clip, 2) as cameras:
+        for url in cameras.urls:
+            with av.open(url, options={"rtsp_transport": "tcp", "analyzeduration": "0", "probesize": "32"}) as stream:
+                stream.streams.video[0].thread_type = "NONE"
+                for frame in stream.decode(video=0):
+                    numbers.append(barcode.read(frame.to_ndarray(format="gray")))
+                    if len(numbers) % 30 == 0:
+                        break
+        sent = cameras.sent()
+    assert numbers == [*range(30), *range(30)]
+    assert sent.sessions == [1, 1]
+    phases = [np.median(times[5:] % 40_000_000) / 1e6 for times in sent.times_ns]
+    between = abs(phases[0] - phases[1])
+    assert min(between, 40 - between) == pytest.approx(20, abs=5)
+
+
+def test_the_server_ends_with_its_block(clip) -> None:
+    from pathlib import Path
+
+    with Cameras(clip, 1) as cameras:
+        process = Path(f"/proc/{cameras.pid}")
+        assert process.exists()
+    deadline = time.monotonic() + 5
+    while process.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not process.exists()
+
+
+@pytest.mark.parametrize("name", [peers.BARE, peers.BARE_RGB, peers.OURS, peers.OURS_RGB, peers.OPENCV_ONE])
+def test_a_contender_delivers_every_frame_of_two_small_cameras(clip, name: str) -> None:
+    found = run_once(peers.contender(name), clip, cameras=2, seconds=1.5, warm_up_s=0.5)
+    assert found.frames_sent in range(70, 81)
+    assert (found.frames_lost, found.duplicates, found.unreadable, found.restarts) == (0, 0, 0, 0)
+    assert 0 < found.cpu_ms_per_frame < 100
+    assert 0 < found.latency_ms_p50 <= found.latency_ms_p99
+    if name in peers.FLOORS:
+        assert found.own_latency_ms_p50 is not None and 0 < found.own_latency_ms_p50 < found.latency_ms_p50
+        assert found.subscriber is not None and found.subscriber.missed == 0
+        assert found.subscriber.published == found.frames_delivered
+        assert found.dropped == 0
+
+
+def test_a_contender_that_fails_says_why(clip) -> None:
+    with pytest.raises(RunFailedError, match="no_such_module"):
+        run_once(Contender("broken", "no_such_module"), clip, cameras=1, seconds=1.0, warm_up_s=0.0)

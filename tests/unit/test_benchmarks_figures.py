@@ -1,0 +1,118 @@
+"""Figures from notes: what was sent, joined with what a contender says it had."""
+
+import numpy as np
+import pytest
+
+from benchmarks.barcode import UNREADABLE
+from benchmarks.cameras import Sent
+from benchmarks.clip import Recipe
+from benchmarks.run_once import Figures, figures, unwrapped
+
+CLIP = Recipe(width=64, height=48, fps=25, frames=10)
+FRAME_NS = 40_000_000
+MS = 1_000_000
+
+
+def sent(frames: int, cameras: int = 1) -> Sent:
+    return Sent([np.arange(frames, dtype=np.int64) * FRAME_NS + 1 for _ in range(cameras)], [1] * cameras)
+
+
+def notes(*cameras: list[tuple[int, int]], window: tuple[int, int], cpu_s: float = 0.1) -> dict[str, np.ndarray]:
+    made = {
+        "window_ns": np.array(window),
+        "cpu_s": np.array([1.0, 1.0 + cpu_s]),
+        "peak_rss_kib": np.array(2048),
+    }
+    for number, rows in enumerate(cameras):
+        made[f"camera_{number}"] = np.array(rows, np.int64).reshape(-1, 2)
+    return made
+
+
+def delivered(frames: range, delay_ms: float) -> list[tuple[int, int]]:
+    return [(n % CLIP.frames, n * FRAME_NS + 1 + int(delay_ms * MS)) for n in frames]
+
+
+def of(made: dict[str, np.ndarray], said: Sent) -> Figures:
+    return figures("someone", made, said, CLIP, server_cpu_s=0.5)
+
+
+def test_numbers_within_the_clip_become_numbers_within_the_session() -> None:
+    times = sent(35).times_ns[0]
+    rows = np.array(delivered(range(35), 5), np.int64)
+    assert unwrapped(rows, times, CLIP.frames).tolist() == list(range(35))
+
+
+def test_a_frame_delivered_almost_a_whole_clip_late_is_still_told_from_the_next_one() -> None:
+    times = sent(35).times_ns[0]
+    rows = np.array(delivered(range(20), 9 * 40 + 39), np.int64)
+    assert unwrapped(rows, times, CLIP.frames).tolist() == list(range(20))
+
+
+def test_a_frame_from_before_the_session_is_negative() -> None:
+    rows = np.array([(7, 2)], np.int64)
+    assert unwrapped(rows, sent(5).times_ns[0], CLIP.frames)[0] < 0
+
+
+def test_cpu_is_divided_by_the_frames_delivered_in_the_measured_time() -> None:
+    found = of(notes(delivered(range(100), 5), window=(10 * FRAME_NS, 60 * FRAME_NS), cpu_s=0.1), sent(100))
+    assert found.frames_delivered == 50
+    assert found.cpu_ms_per_frame == pytest.approx(2.0)
+    assert (found.frames_sent, found.frames_lost, found.duplicates, found.unreadable, found.restarts) == (
+        50,
+        0,
+        0,
+        0,
+        0,
+    )
+    assert found.latency_ms_p50 == pytest.approx(5.0)
+
+
+def test_a_frame_that_never_came_is_lost_and_one_that_came_after_the_measured_time_is_not() -> None:
+    window = (10 * FRAME_NS, 60 * FRAME_NS)
+    rows = [row for n, row in enumerate(delivered(range(100), 55)) if n not in (20, 21)]
+    assert of(notes(rows, window=window), sent(100)).frames_lost == 2
+
+
+def test_losses_outside_the_measured_time_do_not_count() -> None:
+    window = (10 * FRAME_NS, 60 * FRAME_NS)
+    rows = [row for n, row in enumerate(delivered(range(100), 5)) if n not in (3, 80)]
+    assert of(notes(rows, window=window), sent(100)).frames_lost == 0
+
+
+def test_a_frame_delivered_twice_is_a_duplicate_and_does_not_hide_a_loss() -> None:
+    window = (10 * FRAME_NS, 60 * FRAME_NS)
+    rows = delivered(range(100), 5)
+    rows[30] = rows[29][0], rows[30][1]
+    found = of(notes(rows, window=window), sent(100))
+    assert (found.frames_lost, found.duplicates) == (1, 1)
+
+
+def test_a_damaged_picture_is_unreadable_and_its_frame_lost() -> None:
+    rows = delivered(range(100), 5)
+    rows[30] = (UNREADABLE, rows[30][1])
+    found = of(notes(rows, window=(10 * FRAME_NS, 60 * FRAME_NS)), sent(100))
+    assert (found.frames_lost, found.unreadable) == (1, 1)
+
+
+def test_a_camera_opened_anew_is_told_and_what_it_missed_is_estimated_from_its_rate() -> None:
+    begin, end = 10 * FRAME_NS, 60 * FRAME_NS
+    again = Sent([np.arange(20, dtype=np.int64) * FRAME_NS + 40 * FRAME_NS + 1], [2])
+    rows = [(n % CLIP.frames, 40 * FRAME_NS + n * FRAME_NS + 5 * MS) for n in range(20)]
+    found = of(notes(rows, window=(begin, end)), again)
+    assert found.restarts == 1
+    assert (found.frames_sent, found.frames_lost) == (50, 30)
+
+
+def test_each_camera_is_accounted_for_by_itself() -> None:
+    window = (10 * FRAME_NS, 60 * FRAME_NS)
+    rows = delivered(range(100), 5)
+    found = of(notes(rows, rows[:40], window=window), sent(100, cameras=2))
+    assert (found.cameras, found.frames_sent, found.frames_lost) == (2, 100, 20)
+
+
+def test_own_latency_counts_only_frames_handed_over_in_the_measured_time() -> None:
+    made = notes(delivered(range(100), 5), window=(10 * FRAME_NS, 60 * FRAME_NS))
+    made["extra_own_latency"] = np.array([(5 * FRAME_NS, 900 * MS), (20 * FRAME_NS, MS), (30 * FRAME_NS, 3 * MS)])
+    found = of(made, sent(100))
+    assert found.own_latency_ms_p50 == pytest.approx(2.0)
+    assert found.own_latency_ms_max == pytest.approx(3.0)
