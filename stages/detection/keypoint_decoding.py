@@ -30,11 +30,11 @@ pixels duplicates measured 0.45 to 0.85, different people up to 0.39. They come 
 250 pixels: the published peak window of 20 pixels is small for them."""
 NMS_ROUNDS = 4
 """Rounds of suppression; each settles one more link of a chain of overlapping rows. The longest chain seen had 3."""
-# COCO's tolerance of each keypoint (twice sigma), by which distances count in the OKS.
-_COCO_SIGMAS = (
+COCO_SIGMAS = (
     0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089,
     0.089,
 )  # fmt: skip
+"""COCO's tolerance of each keypoint, as a share of the person's size; the OKS uses twice that."""
 _BOX_TO_SEGMENT = 0.53
 """OKS wants the segment's area; a person fills about this share of the box."""
 _NEGLIGIBLE = 12.0
@@ -131,17 +131,18 @@ def person_scores(centre: Tensor, keypoints: Tensor) -> Tensor:
     return centre * total / counted.sum(-1).clamp_min(1)
 
 
-def overlaps(boxes: Tensor, keypoints: Tensor) -> Tensor:
+def overlaps(boxes: Tensor, keypoints: Tensor, sigmas: Tensor) -> Tensor:
     """How much each two rows of a picture are the same person: the mean of IoU and OKS, `[B, K, K]` in [0, 1].
 
-    boxes `[B, K, 4]` and keypoints `[B, K, 17, 2]` in any one unit, both y first or both x first.
+    boxes `[B, K, 4]` and keypoints `[B, K, 17, 2]` in any one unit, both y first or both x first; sigmas `[17]` are
+    `COCO_SIGMAS`, on the same device.
     """
     first, second = boxes[:, :, None], boxes[:, None]
     sides = first[..., 2:].minimum(second[..., 2:]) - first[..., :2].maximum(second[..., :2])
     shared = sides.clamp_min(0).prod(-1)
     area = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
     iou = shared / (area[:, :, None] + area[:, None] - shared).clamp_min(1e-6)
-    variance = boxes.new_tensor(_COCO_SIGMAS).mul_(2).square_()
+    variance = (2 * sigmas).square()
     scale = _BOX_TO_SEGMENT * area[:, :, None].maximum(area[:, None])
     distance = (keypoints[:, :, None] - keypoints[:, None]).square().sum(-1)  # [B, K, K, 17]
     oks = torch.exp(-distance / (2 * scale[..., None] * variance).clamp_min(1e-6)).mean(-1)

@@ -83,6 +83,9 @@ class MoveNet(nn.Module):
         self.network = Network()
         self.network.fill(Weights(tensors))
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        # On the device from the start: making it there would wait for the copy.
+        self.sigmas: Tensor
+        self.register_buffer("sigmas", torch.tensor(decoding.COCO_SIGMAS), persistent=False)
         self.eval()
 
     @classmethod
@@ -149,7 +152,7 @@ class MoveNet(nn.Module):
         scores = decoding.person_scores(centre, joint_scores) * (centre > decoding.FAINT)
         corners = torch.stack([boxes[..., side] for side in (1, 0, 3, 2)], -1) * STRIDE
         if suppress_duplicates:
-            scores = decoding.suppress(scores, decoding.overlaps(corners, places))
+            scores = decoding.suppress(scores, decoding.overlaps(corners, places, self.sigmas))
         scores, order = scores.sort(dim=-1, descending=True, stable=True)
         rows = torch.cat((corners, keypoints.flatten(2)), -1)
         rows = rows.gather(1, order[..., None].expand_as(rows))

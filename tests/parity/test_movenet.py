@@ -97,7 +97,7 @@ def test_more_than_six_people_are_found(net: MoveNet, pictures: dict[str, torch.
     found = net.decode(net(pictures["crowd-576x768"][None])[1], 32)
     people = found.scores[0] > 0.25
     assert people.sum() == 8, "eight pedestrians, counted by eye"
-    overlap = decoding.overlaps(found.boxes[:, people[:]], found.keypoints[:, people, :, :2])[0]
+    overlap = decoding.overlaps(found.boxes[:, people], found.keypoints[:, people, :, :2], net.sigmas)[0]
     assert (overlap - torch.eye(8)).max() < 0.2, "eight different places"
 
 
@@ -109,7 +109,7 @@ def test_a_near_person_is_found_once(net: MoveNet) -> None:
     def duplicates(suppressed: bool) -> int:
         found = net.decode(heads, 32, suppress_duplicates=suppressed)
         people = found.scores[0] > 0.04
-        overlap = decoding.overlaps(found.boxes[:, people], found.keypoints[:, people, :, :2])[0]
+        overlap = decoding.overlaps(found.boxes[:, people], found.keypoints[:, people, :, :2], net.sigmas)[0]
         return int((overlap.triu(1) > decoding.DUPLICATE).sum())
 
     assert duplicates(suppressed=False) >= 2
