@@ -257,63 +257,71 @@ async def test_a_stalled_subscriber_counts_its_gap_exactly() -> None:
 
 async def test_a_stalled_subscriber_replays_its_gap_exactly() -> None:
     gaps: list[Gap] = []
-    async with publishing(high_water_mark=4, history_messages=STALLED + 1) as publisher:
-        async with small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results:
-            sent, got = await stall(publisher, results)
-            assert got == sent
-            counts = results.counts
-            assert counts.gaps == len(gaps) > 0
-            assert counts.missed == counts.replayed > STALLED // 2
-            assert counts.received + counts.replayed == len(sent)
-            assert counts.lost == 0
+    async with (
+        publishing(high_water_mark=4, history_messages=STALLED + 1) as publisher,
+        small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results,
+    ):
+        sent, got = await stall(publisher, results)
+        assert got == sent
+        counts = results.counts
+        assert counts.gaps == len(gaps) > 0
+        assert counts.missed == counts.replayed > STALLED // 2
+        assert counts.received + counts.replayed == len(sent)
+        assert counts.lost == 0
 
 
 async def test_a_gap_partly_too_old_is_filled_as_far_as_history_goes_and_the_loss_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     gaps: list[Gap] = []
-    async with publishing(high_water_mark=4, history_messages=1000) as publisher:
-        async with small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results:
-            sent, got = await stall(publisher, results)
-            numbers = [frame.seq for frame in got]
-            lost = sorted({frame.seq for frame in sent} - set(numbers))
-            assert numbers == sorted(set(numbers))
-            assert len(lost) > STALLED // 2
-            assert lost[-1] < len(sent) - 1000  # all that history still had was handed out
-            counts = results.counts
-            assert counts.replayed > 0
-            assert counts.lost == len(lost) == sum(gap.missed - gap.replayed for gap in gaps)
-            assert counts.received + counts.replayed == len(got)
-            assert gaps[-1].replayed == counts.replayed
+    async with (
+        publishing(high_water_mark=4, history_messages=1000) as publisher,
+        small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results,
+    ):
+        sent, got = await stall(publisher, results)
+        numbers = [frame.seq for frame in got]
+        lost = sorted({frame.seq for frame in sent} - set(numbers))
+        assert numbers == sorted(set(numbers))
+        assert len(lost) > STALLED // 2
+        assert lost[-1] < len(sent) - 1000  # all that history still had was handed out
+        counts = results.counts
+        assert counts.replayed > 0
+        assert counts.lost == len(lost) == sum(gap.missed - gap.replayed for gap in gaps)
+        assert counts.received + counts.replayed == len(got)
+        assert gaps[-1].replayed == counts.replayed
     assert " messages missed in epoch 1" in caplog.text
 
 
 async def test_a_gap_all_too_old_does_not_hand_out_anything_twice() -> None:
-    async with publishing(high_water_mark=4, history_messages=1) as publisher:
-        async with small(publisher, replay=publisher.replay_endpoint) as results:
-            sent, got = await stall(publisher, results)
-            numbers = [frame.seq for frame in got]
-            assert numbers == sorted(set(numbers))
-            assert numbers[-1] == len(sent) - 1
-            assert results.counts.replayed == 0
-            assert results.counts.lost == len(sent) - len(got) > 0
+    async with (
+        publishing(high_water_mark=4, history_messages=1) as publisher,
+        small(publisher, replay=publisher.replay_endpoint) as results,
+    ):
+        sent, got = await stall(publisher, results)
+        numbers = [frame.seq for frame in got]
+        assert numbers == sorted(set(numbers))
+        assert numbers[-1] == len(sent) - 1
+        assert results.counts.replayed == 0
+        assert results.counts.lost == len(sent) - len(got) > 0
 
 
 async def test_ends_and_beginnings_of_epochs_lost_in_a_stall_are_replayed_too() -> None:
-    async with publishing(high_water_mark=4, history_messages=STALLED + 10) as publisher:
-        async with small(publisher, replay=publisher.replay_endpoint) as results:
-            await until(lambda: publisher.subscriptions == 1)
-            sent = [publisher.publish(wire.frame(epoch=1 + number // 3000, people=2)) for number in range(STALLED)]
-            got = await take_until_silent(results)
-            sent.append(publisher.publish(wire.frame(epoch=5, people=2)))
-            got += await take_until_silent(results)
-            assert [(frame.epoch, frame.seq) for frame in got] == [(frame.epoch, frame.seq) for frame in sent]
-            assert got == sent
-            assert results.counts.missed == results.counts.replayed
+    async with (
+        publishing(high_water_mark=4, history_messages=STALLED + 10) as publisher,
+        small(publisher, replay=publisher.replay_endpoint) as results,
+    ):
+        await until(lambda: publisher.subscriptions == 1)
+        sent = [publisher.publish(wire.frame(epoch=1 + number // 3000, people=2)) for number in range(STALLED)]
+        got = await take_until_silent(results)
+        sent.append(publisher.publish(wire.frame(epoch=5, people=2)))
+        got += await take_until_silent(results)
+        assert [(frame.epoch, frame.seq) for frame in got] == [(frame.epoch, frame.seq) for frame in sent]
+        assert got == sent
+        assert results.counts.missed == results.counts.replayed
 
 
 async def test_a_stalled_subscriber_costs_the_publisher_and_a_reading_one_nothing() -> None:
-    async with publishing(high_water_mark=64) as publisher:
+    async with publishing(high_water_mark=2000) as publisher:
         frame = wire.frame(people=2)
 
         async def publish(count: int) -> float:
@@ -327,7 +335,7 @@ async def test_a_stalled_subscriber_costs_the_publisher_and_a_reading_one_nothin
                 await asyncio.sleep(0.002)
             return spent / count
 
-        async with subscribe(publisher.endpoint) as reading:
+        async with subscribe(publisher.endpoint, high_water_mark=12_000) as reading:
             reader = asyncio.ensure_future(take(reading, 12_000, seconds=60))
             await until(lambda: publisher.subscriptions == 1)
             alone = await publish(2000)
@@ -351,11 +359,13 @@ async def test_a_silent_replay_server_holds_live_results_up_once_not_for_ever(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         replay = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        async with publishing(high_water_mark=4) as publisher:
-            async with small(publisher, replay=replay, replay_timeout_s=0.2) as results:
-                sent, got = await stall(publisher, results)
-                assert got[-1] == sent[-1]
-                assert results.counts.missed == results.counts.lost == len(sent) - len(got) > 0
+        async with (
+            publishing(high_water_mark=4) as publisher,
+            small(publisher, replay=replay, replay_timeout_s=0.2) as results,
+        ):
+            sent, got = await stall(publisher, results)
+            assert got[-1] == sent[-1]
+            assert results.counts.missed == results.counts.lost == len(sent) - len(got) > 0
     assert "said nothing for 0.2 s" in caplog.text
 
 
@@ -371,11 +381,13 @@ async def test_a_replay_endpoint_that_is_something_else_is_survived(caplog: pyte
 
     nonsense = asyncio.ensure_future(answer_nonsense())
     try:
-        async with publishing(high_water_mark=4) as publisher:
-            async with small(publisher, replay=f"tcp://127.0.0.1:{port}", replay_timeout_s=1.0) as results:
-                sent, got = await stall(publisher, results)
-                assert got[-1] == sent[-1]
-                assert results.counts.lost == len(sent) - len(got) > 0
+        async with (
+            publishing(high_water_mark=4) as publisher,
+            small(publisher, replay=f"tcp://127.0.0.1:{port}", replay_timeout_s=1.0) as results,
+        ):
+            sent, got = await stall(publisher, results)
+            assert got[-1] == sent[-1]
+            assert results.counts.lost == len(sent) - len(got) > 0
         await nonsense
     finally:
         context.destroy(linger=0)
@@ -383,23 +395,25 @@ async def test_a_replay_endpoint_that_is_something_else_is_survived(caplog: pyte
 
 
 async def test_a_flood_of_messages_lets_other_tasks_run() -> None:
-    async with publishing(high_water_mark=20_000) as publisher:
-        async with subscribe(publisher.endpoint, high_water_mark=20_000) as results:
-            await until(lambda: publisher.subscriptions == 1)
-            for number in range(5000):
-                publisher.publish(wire.frame(number=number))
-            turns = 0
+    async with (
+        publishing(high_water_mark=20_000) as publisher,
+        subscribe(publisher.endpoint, high_water_mark=20_000) as results,
+    ):
+        await until(lambda: publisher.subscriptions == 1)
+        for number in range(5000):
+            publisher.publish(wire.frame(number=number))
+        turns = 0
 
-            async def other() -> None:
-                nonlocal turns
-                while True:
-                    turns += 1
-                    await asyncio.sleep(0)
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
 
-            task = asyncio.ensure_future(other())
-            assert len(await take(results, 5000)) == 5000
-            task.cancel()
-            assert turns > 50
+        task = asyncio.ensure_future(other())
+        assert len(await take(results, 5000)) == 5000
+        task.cancel()
+        assert turns > 50
 
 
 # -- its end --------------------------------------------------------------------------------------------------------
