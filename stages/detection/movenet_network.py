@@ -50,7 +50,7 @@ _SKIPS = {4: 2, 8: 5, 16: 9}
 _BAND_BYTES = 4 << 20
 """On the CPU the wide middle of a block is computed in bands of rows of about this size. They stay in the processor's
 cache, and the allocator needn't ask the kernel for fresh pages: whole, that took 20 to 25 % of a 768x576 picture's
-time, and more in a thread of its own (12,900 to 62,000 page faults a picture; none with bands of 4 MiB)."""
+time, and more in a thread of its own (13,000 to 31,000 page faults a picture; next to none with bands of 4 MiB)."""
 
 
 class Weights:
