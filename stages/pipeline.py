@@ -154,11 +154,10 @@ class Pipeline:
                     frame.meta.media_us,
                 )
             people.append(self._person(seen, reading))
-        scene = frame.scene
-        ended, scene.ended = scene.ended, []
-        tracks = len(scene.tracker.alive)
-        self._observer.people_seen(frame.meta.camera, len(people), tracks)
-        return FrameAnalysis(people=people, ended=ended, tracks=tracks)
+        # Only now: what a failed batch would have said goes with the next.
+        frame.scene.ended = [track for track in frame.scene.ended if track not in frame.ended]
+        self._observer.people_seen(frame.meta.camera, len(people), frame.tracks)
+        return FrameAnalysis(people=people, ended=frame.ended, tracks=frame.tracks)
 
     def _person(self, seen: SeenPerson, reading: Reading | None) -> PersonAnalysis:
         parts = [

@@ -58,6 +58,10 @@ class FramePeople:
     meta: FrameMeta
     scene: Scene
     seen: list[SeenPerson]
+    ended: list[int]
+    """Tracks that ended at this frame or, unreported, before it."""
+    tracks: int
+    """Confirmed tracks after this frame."""
 
 
 class BatchSteps:
@@ -136,6 +140,7 @@ class Scenes:
         work: list[FramePeople] = []
         steps = BatchSteps()
         nth: dict[str, int] = {}
+        claimed: set[tuple[str, int, int]] = set()
         for index, meta in enumerate(metas):
             scene = self._scene_of(meta, gone)
             wave = nth[meta.camera] = nth.get(meta.camera, -1) + 1
@@ -144,7 +149,9 @@ class Scenes:
                 seen = list(self._detected(meta, scene, found[index], steps, index, wave, gone))
             else:
                 seen = list(self._between(meta, scene))
-            work.append(FramePeople(meta, scene, seen))
+            ended = [track for track in scene.ended if (meta.camera, meta.epoch, track) not in claimed]
+            claimed.update((meta.camera, meta.epoch, track) for track in ended)
+            work.append(FramePeople(meta, scene, seen, ended, len(scene.tracker.alive)))
         return work, steps
 
     def forget(self, camera: str) -> None:

@@ -33,7 +33,7 @@ class SmoothingConfig:
     default_seconds: float = 0.6
     """Time constant of an action that `seconds` doesn't name."""
     seconds: Mapping[str, float] = field(default_factory=_default_constants)
-    margin: float = 0.05
+    margin: float = 0.1
     """A new label must lead the present one by this much (smoothed probability): two equals don't alternate."""
     state_on: float = 0.5
     """A part state comes into force at this smoothed score …"""

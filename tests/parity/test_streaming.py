@@ -1,0 +1,354 @@
+"""Streaming equals batch, nothing reaches back, and a person's state outlives everything but their track and epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scripted_people import (
+    NOBODY,
+    STEP_US,
+    ScriptedDetector,
+    Spot,
+    assert_same,
+    moving_people,
+    random_checkpoint,
+    run,
+    scripted_lease,
+    scripted_pipeline,
+)
+
+from ring_buffers.window import StaggeredWindow
+from stages.geometry import sequence_features
+from stages.part_boxes import part_boxes
+from stages.pipeline import PipelineSettings
+from stages.scene import SceneSettings
+from stages.tracking import TrackingSettings
+from telemetry.observer import Observer
+
+FRAMES = 46
+WINDOW = 12
+
+
+def settings(**changes: object) -> PipelineSettings:
+    return PipelineSettings(window_steps=WINDOW, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def reference_answers(script: np.ndarray, who: int, window: int) -> np.ndarray:
+    """Action probabilities [T, actions] of one person by a whole-sequence computation in float64, step t from just the
+    steps that the staggered window's answering state has seen. The track is confirmed at its second detection.
+    """
+    network = random_checkpoint().network.double()
+    rows = script[1:, who]
+    scale = np.array([640 / 64, 384 / 38], np.float32)
+    boxes = rows[:, :4] * np.tile(scale, 2)
+    keypoints = rows[:, 5:].reshape(-1, 17, 3) * np.append(scale, np.float32(1))
+    times = np.arange(1, len(script), dtype=np.int64) * STEP_US
+    made = sequence_features(keypoints[None], boxes[None], times[None])
+    present = part_boxes(keypoints, boxes, (640, 384)).present
+    answers = []
+    with torch.no_grad():
+        read = network.read_people(
+            torch.from_numpy(made.parts[0]).double(),
+            torch.from_numpy(made.context[0]).double(),
+            torch.from_numpy(present),
+        )
+        for n in range(len(rows)):
+            seen = StaggeredWindow(window).plan(n).seen
+            dt = torch.full((1, seen), STEP_US * 1e-6, dtype=torch.float64)
+            dt[0, 0] = 0
+            logits = network.action_lstm(read.graph[None, n + 1 - seen : n + 1], dt)
+            answers.append(torch.softmax(logits[0, -1], -1).numpy())
+    return np.stack(answers)
+
+
+@pytest.mark.parametrize("mode", ["staggered", "exact"])
+def test_streaming_equals_a_whole_sequence_over_the_answering_states_steps(mode: str) -> None:
+    script = moving_people(FRAMES, 3)
+    pipeline, _ = scripted_pipeline(script, settings(window_mode=mode))
+    found = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
+    labels = random_checkpoint().vocabulary.actions
+    for who in range(3):
+        expected = reference_answers(script, who, WINDOW)
+        for n in range(FRAMES - 1):
+            # Side by side from left to right, so that tracks are in the order of the script.
+            action = sorted(found[Spot("hall", 1, n + 1)].people, key=lambda person: person.box[0])[who].action
+            assert action is not None
+            assert action.label == labels[int(expected[n].argmax())]
+            for label, score in action.top:
+                assert abs(score - expected[n][labels.index(label)]) <= 1e-5 * expected[n].max()
+
+
+def test_continuous_equals_a_whole_sequence_from_the_tracks_beginning() -> None:
+    script = moving_people(40, 1)
+    pipeline, _ = scripted_pipeline(script, settings(window_mode="continuous"))
+    found = run(pipeline, [[scripted_lease(number)] for number in range(40)])
+    expected = reference_answers(script, 0, 64)  # younger than the window: everything is seen
+    for n in range(39):
+        action = found[Spot("hall", 1, n + 1)].people[0].action
+        assert action is not None and abs(action.score - expected[n].max()) <= 1e-5
+
+
+@pytest.mark.parametrize("sizes", [(2,), (5, 1, 3), (8,), (FRAMES,)])
+@pytest.mark.parametrize("mode", ["staggered", "exact", "continuous"])
+def test_several_frames_of_one_camera_a_batch_give_what_single_frames_give(sizes: tuple[int, ...], mode: str) -> None:
+    script = moving_people(FRAMES, 3)
+    singly = run(scripted_pipeline(script, settings(window_mode=mode))[0], [[scripted_lease(n)] for n in range(FRAMES)])
+    batches, start = [], 0
+    while start < FRAMES:
+        size = sizes[len(batches) % len(sizes)]
+        batches.append([scripted_lease(n) for n in range(start, min(start + size, FRAMES))])
+        start += size
+    together = run(scripted_pipeline(script, settings(window_mode=mode))[0], batches)
+    for spot, analysis in singly.items():
+        assert_same(analysis, together[spot])
+
+
+def test_other_cameras_people_in_the_batch_change_nothing() -> None:
+    script = np.concatenate([moving_people(FRAMES, 3, seed=1), moving_people(FRAMES, 3, seed=2)])
+    alone = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in range(FRAMES)])
+    batches = []
+    for n in range(0, FRAMES, 2):
+        others = [scripted_lease(FRAMES + m, "yard", frame=m) for m in range(n, n + 2)]
+        mine = [scripted_lease(m) for m in range(n, n + 2)]
+        batches.append([others[0], mine[0], mine[1], others[1]] if n % 4 else [*mine, *others])
+    mixed = run(scripted_pipeline(script, settings())[0], batches)
+    for spot, analysis in alone.items():
+        assert_same(analysis, mixed[spot])
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_no_result_changes_when_later_frames_change(batch: int) -> None:
+    script = moving_people(40, 2)
+    changed = script.copy()
+    changed[25:] = moving_people(15, 2, seed=9)
+    outcomes = []
+    for version in (script, changed):
+        leases = [scripted_lease(n) for n in range(40)]
+        outcomes.append(
+            run(scripted_pipeline(version, settings())[0], [leases[n : n + batch] for n in range(0, 40, batch)])
+        )
+    for n in range(25):
+        assert_same(outcomes[0][Spot("hall", 1, n)], outcomes[1][Spot("hall", 1, n)], tolerance=1e-6)
+    assert outcomes[0][Spot("hall", 1, 30)] != outcomes[1][Spot("hall", 1, 30)]
+
+
+def test_a_missed_detection_hides_the_person_and_keeps_their_state() -> None:
+    script = moving_people(40, 2)
+    script[20:24, 1] = NOBODY
+    pipeline, _ = scripted_pipeline(script, settings(window_mode="continuous"))
+    found = run(pipeline, [[scripted_lease(n)] for n in range(40)])
+    tracks = [{person.track for person in found[Spot("hall", 1, n)].people} for n in range(40)]
+    assert tracks[19] == tracks[24] == {1, 2}
+    assert [len(seen) for seen in tracks[20:24]] == [1, 1, 1, 1]
+    assert all(found[Spot("hall", 1, n)].ended == [] for n in range(40))
+    assert found[Spot("hall", 1, 22)].tracks == 2
+
+    # The state went on: the same person with the four frames cut out, times kept, says the same afterwards.
+    kept = [n for n in range(40) if not 20 <= n < 24]
+    other = moving_people(40, 2)
+    cut = run(
+        scripted_pipeline(other, settings(window_mode="continuous"))[0],
+        [[scripted_lease(n, frame=n, media_us=n * STEP_US)] for n in kept],
+    )
+    missed = found[Spot("hall", 1, 30)].people
+    whole = cut[Spot("hall", 1, 30)].people
+    for one in missed:
+        twin = min(whole, key=lambda person: abs(person.box[0] - one.box[0]))
+        if one.box[0] > 100:  # the one who was missed
+            assert one.action is not None and twin.action is not None
+            assert abs(one.action.score - twin.action.score) <= 1e-5
+
+
+def test_a_track_ends_two_seconds_of_media_time_after_its_last_detection() -> None:
+    script = moving_people(60, 1)
+    script[10:] = NOBODY
+    pipeline, _ = scripted_pipeline(script)
+    found = run(pipeline, [[scripted_lease(n)] for n in range(60)])
+    ended = [n for n in range(60) if found[Spot("hall", 1, n)].ended]
+    assert [found[Spot("hall", 1, n)].ended for n in ended] == [[1]]
+    assert 2_000_000 < (ended[0] - 9) * STEP_US <= 2_000_000 + 2 * STEP_US
+    assert pipeline.state_slots_used == 0
+
+
+def test_a_new_epoch_starts_tracks_and_states_anew_also_in_the_middle_of_a_batch() -> None:
+    script = moving_people(40, 2)
+    pipeline, _ = scripted_pipeline(script, settings())
+    first = [scripted_lease(n) for n in range(18)]
+    second = [scripted_lease(n, epoch=2) for n in range(18)]
+    found = run(pipeline, [[*first[:10]], [*first[10:], *second[:6]], second[6:]])
+    for n in range(18):
+        assert_same(found[Spot("hall", 1, n)], found[Spot("hall", 2, n)])
+    assert found[Spot("hall", 2, 0)].people == []
+    assert pipeline.state_slots_used == 2
+
+
+def test_a_full_bank_lets_the_longest_unseen_go_and_counts_it() -> None:
+    class Evictions(Observer):
+        count = 0
+
+        def state_evicted(self, count: int = 1) -> None:
+            self.count += count
+
+    script = moving_people(40, 4)
+    script[20:, :2] = NOBODY
+    script[:20, 2:] = NOBODY
+    seen = Evictions()
+    pipeline, _ = scripted_pipeline(script, settings(state_slots=2), observer=seen)
+    found = run(pipeline, [[scripted_lease(n)] for n in range(40)])
+    assert seen.count == 2
+    newcomers = found[Spot("hall", 1, 39)].people
+    assert len(newcomers) == 2 and all(person.action is not None for person in newcomers)
+    # They answer as they would in a bank with room.
+    roomy = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in range(40)])
+    assert_same(found[Spot("hall", 1, 39)], roomy[Spot("hall", 1, 39)])
+
+
+def test_more_people_in_a_wave_than_the_bank_holds_are_stepped_in_turns() -> None:
+    script = moving_people(6, 5)
+    pipeline, _ = scripted_pipeline(script, settings(state_slots=2))
+    found = run(pipeline, [[scripted_lease(n)] for n in range(6)])
+    assert all(person.action is not None for person in found[Spot("hall", 1, 5)].people)
+    assert len(found[Spot("hall", 1, 5)].people) == 5
+
+
+def test_at_most_twelve_and_a_half_steps_a_second_and_the_last_reading_stands_between() -> None:
+    script = moving_people(30, 1, step_us=33_333)
+    pipeline, _ = scripted_pipeline(script, settings())
+    found = run(pipeline, [[scripted_lease(n, step_us=33_333)] for n in range(30)])
+    scores = [found[Spot("hall", 1, n)].people[0].action for n in range(1, 30)]
+    changes = [n for n in range(1, 29) if scores[n] != scores[n - 1]]
+    assert changes == list(range(3, 29, 3))  # every third frame: 100 ms is the first gap of at least 79 ms
+    boxes = [found[Spot("hall", 1, n)].people[0].box for n in range(1, 30)]
+    assert len(set(boxes)) == len(boxes)
+
+
+def test_detecting_every_third_frame_interpolates_boxes_between_and_says_so() -> None:
+    script = moving_people(31, 2)
+    made = PipelineSettings(window_steps=16, scene=SceneSettings(detect_every=3))
+    pipeline, detector = scripted_pipeline(script, made)
+    found = run(pipeline, [[scripted_lease(n) for n in range(start, min(start + 4, 31))] for start in range(0, 31, 4)])
+    assert detector.pictures == 11
+    for n in range(3, 31):
+        people = found[Spot("hall", 1, n)].people
+        assert len(people) == 2
+        assert all(person.detected == (n % 3 == 0) for person in people)
+        assert all(person.parts and person.action is not None for person in people)
+        if n % 3:
+            before = {person.track: person for person in found[Spot("hall", 1, n - n % 3)].people}
+            for person in people:
+                assert person.action == before[person.track].action
+                assert np.abs(np.subtract(person.box, before[person.track].box)).max() < 30
+
+
+def test_a_dropped_detection_frame_is_made_up_for_by_the_next_frame() -> None:
+    script = moving_people(12, 1)
+    made = PipelineSettings(scene=SceneSettings(detect_every=3))
+    pipeline, detector = scripted_pipeline(script, made)
+    found = run(pipeline, [[scripted_lease(n)] for n in (0, 1, 4, 5, 8, 9, 11)])
+    assert detector.pictures == 4
+    assert [found[Spot("hall", 1, n)].people[0].detected for n in (4, 5, 8, 9, 11)] == [True, False, True, True, False]
+
+
+def test_forgetting_a_camera_frees_its_people_and_leaves_others_alone() -> None:
+    script = moving_people(20, 2)
+    pipeline, _ = scripted_pipeline(script, settings())
+    run(pipeline, [[scripted_lease(n), scripted_lease(n, "yard")] for n in range(10)])
+    assert pipeline.state_slots_used == 4
+    pipeline.forget("yard")
+    assert pipeline.state_slots_used == 2
+    again = run(pipeline, [[scripted_lease(n), scripted_lease(n, "yard", epoch=2)] for n in range(10, 12)])
+    assert {person.track for person in again[Spot("hall", 1, 10)].people} == {1, 2}
+    assert again[Spot("yard", 2, 10)].people == []
+
+
+def test_a_fault_in_a_stage_names_it_and_leaves_every_memory_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = moving_people(30, 2)
+    pipeline, _ = scripted_pipeline(script, settings())
+    run(pipeline, [[scripted_lease(n)] for n in range(10)])
+    network = pipeline._network
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network.part_graph, "forward", broken)
+        with pytest.raises(RuntimeError, match="out of memory") as fault:
+            pipeline.process([scripted_lease(10), scripted_lease(11)])
+    assert getattr(fault.value, "stage", None) == "part_graph"
+
+    after = run(pipeline, [[scripted_lease(n)] for n in range(12, 30)])
+    # As if the two frames had been dropped: tracker and boxes differ by nothing that shows, the states by nothing.
+    dropped = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in (*range(10), *range(12, 30))])
+    for n in range(12, 30):
+        assert_same(after[Spot("hall", 1, n)], dropped[Spot("hall", 1, n)])
+
+
+def test_warming_up_leaves_no_trace() -> None:
+    script = moving_people(20, 2)
+    cold, warm = (scripted_pipeline(script, settings(state_slots=4))[0] for _ in range(2))
+    warm.warm_up()
+    assert warm.state_slots_used == 0
+    batches = [[scripted_lease(n)] for n in range(20)]
+    for spot, analysis in run(cold, batches).items():
+        assert_same(analysis, run(warm, [batches[spot.frame]])[spot])
+
+
+def test_stage_times_and_people_are_told_to_the_observer() -> None:
+    class Told(Observer):
+        def __init__(self) -> None:
+            self.stages: set[str] = set()
+            self.people: list[tuple[str, int, int]] = []
+
+        def stage_done(self, stage: str, seconds: float) -> None:
+            assert seconds >= 0
+            self.stages.add(stage)
+
+        def people_seen(self, camera: str, people: int, tracks: int) -> None:
+            self.people.append((camera, people, tracks))
+
+    told = Told()
+    pipeline, _ = scripted_pipeline(moving_people(3, 2), observer=told)
+    run(pipeline, [[scripted_lease(n)] for n in range(3)])
+    assert told.people == [("hall", 0, 0), ("hall", 2, 2), ("hall", 2, 2)]
+    assert told.stages == {
+        "detection",
+        "tracking",
+        "geometry",
+        "part_relevance",
+        "part_states",
+        "language_priors",
+        "part_graph",
+        "action_lstm",
+    }
+
+
+def test_confirmation_takes_as_many_detections_as_the_user_asks_for() -> None:
+    made = PipelineSettings(scene=SceneSettings(tracking=TrackingSettings(confirm_frames=4)))
+    pipeline, _ = scripted_pipeline(moving_people(6, 1), made)
+    found = run(pipeline, [[scripted_lease(n)] for n in range(6)])
+    assert [len(found[Spot("hall", 1, n)].people) for n in range(6)] == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_host_never_waits_for_the_device_but_for_the_two_copies() -> None:
+    script = moving_people(20, 3)
+    pipeline, _ = scripted_pipeline(script, settings(), device="cuda")
+    pipeline.warm_up()
+    on_host = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in range(20)])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = run(pipeline, [[scripted_lease(m) for m in range(n, n + 2)] for n in range(0, 20, 2)])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for spot, analysis in on_host.items():
+        assert_same(analysis, found[spot], tolerance=1e-4)
+
+
+def test_the_scripted_detector_knows_which_picture_it_sees() -> None:
+    script = moving_people(300, 1)
+    detector = ScriptedDetector(script)
+    pictures = torch.from_numpy(np.stack([scripted_lease(n).picture for n in (0, 7, 299)]))
+    _, heads = detector(pictures)
+    assert torch.equal(detector.decode(heads, 1).packed, torch.from_numpy(script[[0, 7, 299]]))

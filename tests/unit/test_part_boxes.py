@@ -1,0 +1,116 @@
+"""Part boxes lie where Kinetics-TPS draws them, and nothing is drawn where nothing was seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.part_boxes import hand_regions, part_boxes
+from stages.vocabulary import PARTS
+
+SIZE = (400, 400)
+# A person 200 high, facing us, feet at y = 300: x, y of COCO's 17 keypoints. Their left is on our right.
+STANDING = np.array(
+    [
+        (200, 118), (204, 114), (196, 114), (210, 118), (190, 118), (222, 142), (178, 142), (230, 178), (170, 178),
+        (232, 208), (168, 208), (212, 200), (188, 200), (212, 250), (188, 250), (212, 296), (188, 296),
+    ],
+    np.float32,
+)  # fmt: skip
+BOX = np.array([150, 98, 250, 304], np.float32)
+
+
+def seen(score: float = 0.5, **joints: float) -> np.ndarray:
+    scores = np.full(17, score, np.float32)
+    for name, value in joints.items():
+        scores[int(name.removeprefix("j"))] = value
+    return np.concatenate([STANDING, scores[:, None]], 1)
+
+
+def box_of(part: str, keypoints: np.ndarray) -> np.ndarray:
+    return part_boxes(keypoints[None], BOX[None], SIZE).boxes[0, PARTS.index(part)]
+
+
+def contains(box: np.ndarray, x: float, y: float) -> bool:
+    return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
+
+
+@pytest.mark.parametrize(
+    ("part", "joints"),
+    [("left_arm", (5, 7, 9)), ("right_arm", (6, 8, 10)), ("left_leg", (11, 13, 15)), ("right_leg", (12, 14, 16))],
+)
+def test_a_limbs_box_holds_its_joints_tightly(part: str, joints: tuple[int, ...]) -> None:
+    box = box_of(part, seen())
+    points = STANDING[list(joints)]
+    assert (box[:2] < points.min(0)).all() and (box[2:] > points.max(0)).all()
+    assert (points.min(0) - box[:2]).max() < 14 and (box[2:] - points.max(0)).max() < 14
+
+
+def test_hands_and_feet_are_small_boxes_beyond_wrist_and_ankle() -> None:
+    hand, foot = box_of("left_hand", seen()), box_of("left_foot", seen())
+    for box, joint in ((hand, STANDING[9]), (foot, STANDING[15])):
+        assert (box[1] + box[3]) / 2 > joint[1]  # the arm hangs, the leg stands: beyond is below
+        assert 15 < box[2] - box[0] < 35
+    assert hand[3] > STANDING[9][1] + 10
+
+
+def test_the_hip_spans_both_hips_and_the_head_goes_from_the_neck_to_the_top() -> None:
+    hip, head = box_of("hip", seen()), box_of("head", seen())
+    assert contains(hip, *STANDING[11]) and contains(hip, *STANDING[12])
+    assert hip[3] - hip[1] < 50
+    assert all(contains(head, *STANDING[joint]) for joint in range(5))
+    assert 92 < head[1] < 108 and 122 < head[3] < 142
+    assert 20 < head[2] - head[0] < 45
+
+
+def test_the_head_follows_a_person_who_is_upside_down() -> None:
+    turned = seen()
+    turned[:, 1] = 400 - turned[:, 1]
+    head = part_boxes(turned[None], np.array([[150, 96, 250, 302]], np.float32), SIZE).boxes[0, 0]
+    assert head[3] > turned[:5, 1].max() + 10 and head[1] > 258
+
+
+def test_a_part_whose_joints_score_low_is_absent_and_its_box_zero() -> None:
+    made = part_boxes(seen(j9=0.05, j16=0.1)[None], BOX[None], SIZE)
+    present = dict(zip(PARTS, made.present[0].tolist(), strict=True))
+    assert [part for part, there in present.items() if not there] == ["left_arm", "left_hand", "right_foot"]
+    assert made.boxes[0][~made.present[0]].sum() == 0 and made.scores[0][~made.present[0]].sum() == 0
+    assert not part_boxes(seen(0.1)[None], BOX[None], SIZE).present.any()
+
+
+def test_boxes_are_cut_to_the_picture_and_parts_outside_it_are_absent() -> None:
+    moved = seen()
+    moved[:, 1] += 130  # feet at 426, beyond the lower edge
+    made = part_boxes(moved[None], (BOX + np.float32([0, 130, 0, 130]))[None], SIZE)
+    assert made.boxes[..., 3].max() <= 400 and made.boxes.min() >= 0
+    present = dict(zip(PARTS, made.present[0].tolist(), strict=True))
+    assert not present["left_foot"] and present["left_leg"] and present["left_hand"]
+
+
+def test_boxes_scale_and_move_with_the_person() -> None:
+    first = part_boxes(seen()[None], BOX[None], (4000, 4000)).boxes[0]
+    moved = seen()
+    moved[:, :2] = moved[:, :2] * 2 + 100
+    second = part_boxes(moved[None], BOX[None] * 2 + 100, (4000, 4000)).boxes[0]
+    assert np.abs(second - (first * 2 + 100)).max() < 1e-2
+
+
+def test_any_leading_shape_gives_what_single_people_give() -> None:
+    rng = np.random.default_rng(0)
+    many = np.concatenate([rng.uniform(50, 350, (3, 4, 17, 2)), rng.uniform(0, 0.6, (3, 4, 17, 1))], -1)
+    boxes = np.tile(BOX, (3, 4, 1))
+    together = part_boxes(many.astype(np.float32), boxes, SIZE)
+    for i in range(3):
+        for j in range(4):
+            alone = part_boxes(many[i, j][None].astype(np.float32), boxes[i, j][None], SIZE)
+            assert np.array_equal(alone.boxes[0], together.boxes[i, j])
+            assert np.array_equal(alone.present[0], together.present[i, j])
+
+
+def test_the_regions_for_held_things_lie_at_and_beyond_the_hands() -> None:
+    regions, there = hand_regions(seen(j10=0.0)[None], BOX[None], SIZE)
+    assert there.tolist() == [[True, False]]
+    hand = box_of("left_hand", seen())
+    left = regions[0, 0]
+    assert contains(left, *hand[:2]) and contains(left, *hand[2:])
+    assert left[2] - left[0] > 2 * (hand[2] - hand[0])

@@ -1,0 +1,84 @@
+"""Labels don't flicker; short actions aren't swallowed; part states have hysteresis. Time is an argument."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.smoothing import ActionSmoother, SmoothingConfig, StateHysteresis
+
+ACTIONS = ("stand", "walk", "jump")
+STEP_US = 80_000
+
+
+def probabilities(label: str, score: float = 0.9) -> np.ndarray:
+    rest = (1 - score) / (len(ACTIONS) - 1)
+    return np.array([score if action == label else rest for action in ACTIONS], np.float32)
+
+
+def labels_over(steps: list[str], config: SmoothingConfig | None = None) -> list[str]:
+    smoother = ActionSmoother(config or SmoothingConfig(), ACTIONS)
+    return [ACTIONS[smoother.update(probabilities(label), n * STEP_US)[0]] for n, label in enumerate(steps)]
+
+
+def test_one_step_of_another_long_action_changes_nothing() -> None:
+    assert set(labels_over(["stand"] * 10 + ["walk"] + ["stand"] * 10)) == {"stand"}
+
+
+def test_a_lasting_change_comes_through_within_a_second() -> None:
+    found = labels_over(["stand"] * 10 + ["walk"] * 13)
+    assert found[9] == "stand" and found[-1] == "walk"
+
+
+def test_a_short_action_comes_through_in_three_steps() -> None:
+    found = labels_over(["stand"] * 10 + ["jump"] * 4)
+    assert "jump" in found[10:13]
+
+
+def test_two_actions_that_alternate_give_one_label() -> None:
+    found = labels_over(["walk", "stand"] * 20)
+    assert len(set(found[15:])) == 1
+
+
+def test_smoothing_depends_on_media_time_and_not_on_the_number_of_steps() -> None:
+    config = SmoothingConfig(default_seconds=1.0)
+    coarse, fine = (ActionSmoother(config, ACTIONS) for _ in range(2))
+    for smoother in (coarse, fine):
+        smoother.update(probabilities("stand"), 0)
+    for n in range(1, 5):
+        fine.update(probabilities("walk"), n * 100_000)
+    coarse.update(probabilities("walk"), 400_000)
+    assert fine.update(probabilities("walk"), 400_000)[1] == pytest.approx(
+        coarse.update(probabilities("walk"), 400_000)[1], abs=1e-9
+    )
+
+
+def test_a_state_comes_into_force_high_and_leaves_low() -> None:
+    states = StateHysteresis(SmoothingConfig(state_seconds=0.0))
+    seen = np.ones(1, bool)
+    found = [
+        bool(states.update(np.array([[score]], np.float32), seen, n * STEP_US)[0][0, 0])
+        for n, score in enumerate([0.4, 0.49, 0.51, 0.45, 0.36, 0.34, 0.45, 0.51])
+    ]
+    assert found == [False, False, True, True, True, False, False, True]
+
+
+def test_a_part_that_is_not_seen_keeps_its_states() -> None:
+    states = StateHysteresis(SmoothingConfig())
+    both = np.ones(2, bool)
+    states.update(np.array([[0.9], [0.9]], np.float32), both, 0)
+    for n in range(1, 20):
+        on, scores = states.update(np.zeros((2, 1), np.float32), np.array([True, False]), n * STEP_US)
+    assert on.tolist() == [[False], [True]]
+    assert scores[1, 0] == np.float32(0.9)
+
+
+def test_a_smoothing_configuration_survives_json_and_refuses_nonsense() -> None:
+    config = SmoothingConfig(default_seconds=1.5, seconds={"kick": 0.1}, state_on=0.6)
+    assert SmoothingConfig.from_json(config.to_json()) == config
+    with pytest.raises(ValueError, match="state_off ≤ state_on"):
+        SmoothingConfig(state_on=0.2, state_off=0.5)
+    with pytest.raises(ValueError, match="negative"):
+        SmoothingConfig(seconds={"kick": -1})
+    with pytest.raises(ValueError, match="fields among"):
+        SmoothingConfig.from_json('{"speed": 3}')

@@ -1,0 +1,135 @@
+"""Tracks follow media time: confirmed by detections, ended by seconds, never reused within an epoch."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from stages.tracking import CameraTracker, TrackingSettings
+
+BOX = np.array([100, 100, 160, 260], np.float32)
+NONE = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+
+def one(x: float = 0, score: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    return (BOX + np.float32([x, 0, x, 0]))[None], np.array([score], np.float32)
+
+
+def confirmed(tracker: CameraTracker, at_us: int = 0) -> int:
+    tracker.update(*one(), at_us)
+    people, _ = tracker.update(*one(), at_us + 80_000)
+    return people[0].track
+
+
+def test_a_track_is_confirmed_by_its_second_detection() -> None:
+    tracker = CameraTracker(TrackingSettings())
+    assert tracker.update(*one(), 0) == ([], [])
+    people, ended = tracker.update(*one(2), 80_000)
+    assert [person.track for person in people] == [1] and ended == []
+    assert people[0].detection == 0 and np.array_equal(people[0].box, one(2)[0][0])
+
+
+def test_a_weak_detection_begins_no_track_but_keeps_one() -> None:
+    tracker = CameraTracker(TrackingSettings())
+    for n in range(5):
+        assert tracker.update(*one(score=0.22), n * 80_000)[0] == []
+    tracker = CameraTracker(TrackingSettings())
+    track = confirmed(tracker)
+    people, _ = tracker.update(*one(score=0.16), 160_000)
+    assert [person.track for person in people] == [track]
+
+
+def test_rows_of_detections_are_mapped_back_whatever_their_order() -> None:
+    tracker = CameraTracker(TrackingSettings())
+    left, right = one()[0][0], one(200)[0][0]
+    for n, order in enumerate(([left, right], [right, left], [left, right], [right, left])):
+        people, _ = tracker.update(np.stack(order), np.array([0.5, 0.3], np.float32), n * 80_000)
+        for person in people:
+            assert np.array_equal(order[person.detection], person.box)
+            assert (person.track == people[0].track) == np.array_equal(person.box, people[0].box)
+    assert len({person.track for person in people}) == 2
+
+
+@pytest.mark.parametrize("rate", [2, 5, 12, 25, 60])
+def test_a_track_ends_by_seconds_whatever_the_frame_rate(rate: int) -> None:
+    tracker = CameraTracker(TrackingSettings(lost_after_s=2.0))
+    track = confirmed(tracker)
+    last = 80_000
+    for n in range(1, 200):
+        now = last + n * 1_000_000 // rate
+        _, ended = tracker.update(*NONE, now)
+        if ended:
+            break
+    assert ended == [track]
+    assert 2_000_000 < now - last <= 2_000_000 + 1_000_000 // rate + 10
+    assert tracker.alive == frozenset()
+
+
+def test_a_person_back_in_time_keeps_the_track_and_one_who_comes_late_gets_a_new_one() -> None:
+    tracker = CameraTracker(TrackingSettings())
+    track = confirmed(tracker)
+    for n in range(20):
+        tracker.update(*NONE, 160_000 + n * 80_000)
+    people, _ = tracker.update(*one(), 1_900_000)
+    assert [person.track for person in people] == [track]
+    ended = [gone for n in range(40) for gone in tracker.update(*NONE, 1_980_000 + n * 80_000)[1]]
+    assert ended == [track]
+    assert confirmed(tracker, 6_000_000) == track + 1
+
+
+def test_a_gap_longer_than_the_limit_ends_the_track_even_if_somebody_stands_there_again() -> None:
+    tracker = CameraTracker(TrackingSettings())
+    track = confirmed(tracker)
+    people, ended = tracker.update(*one(), 3_000_000)
+    assert people == [] and ended == [track]
+
+
+def test_two_frames_of_one_instant_are_no_fault() -> None:
+    tracker = CameraTracker(TrackingSettings())
+    confirmed(tracker)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        people, _ = tracker.update(*one(1), 80_000)
+        later, _ = tracker.update(*one(2), 160_000)
+    assert len(people) == len(later) == 1
+
+
+@pytest.mark.parametrize("gap_us", [40_000, 80_000, 240_000, 400_000])
+def test_somebody_who_waves_their_arms_is_followed_at_any_frame_rate(gap_us: int) -> None:
+    """Arms make the box breathe: its edges must not run away with the tracker's prediction between sparse frames."""
+    tracker = CameraTracker(TrackingSettings())
+    tracks: set[int] = set()
+    missed = 0
+    for n in range(60):
+        spread = 10 * np.sin(n * 2.1) + 4 * np.sin(n * 0.7)
+        box = (BOX + np.float32([-spread, 0, spread, 0]))[None]
+        people, _ = tracker.update(box, np.array([0.5], np.float32), n * gap_us)
+        tracks |= {person.track for person in people}
+        missed += n > 0 and not people
+    assert tracks == {1} and missed == 0
+
+
+@pytest.mark.parametrize("gap_us", [40_000, 80_000, 240_000])
+def test_somebody_who_walks_by_is_followed_at_any_frame_rate(gap_us: int) -> None:
+    tracker = CameraTracker(TrackingSettings())
+    tracks: set[int] = set()
+    for n in range(40):
+        people, _ = tracker.update(*one(140 * n * gap_us * 1e-6), n * gap_us)  # a stature and a bit a second
+        tracks |= {person.track for person in people}
+    assert tracks == {1}
+
+
+def test_between_detections_boxes_move_on_for_those_detected_last_and_nobody_else() -> None:
+    tracker = CameraTracker(TrackingSettings())
+    both = np.stack([one()[0][0], one(300)[0][0]])
+    for n in range(3):
+        moved = both + np.float32([n * 8, 0, n * 8, 0])
+        tracker.update(moved, np.array([0.5, 0.5], np.float32), n * 80_000)
+    guessed = tracker.between(200_000)
+    assert [person.detection for person in guessed] == [-1, -1]
+    assert np.allclose(guessed[0].box - moved[0], [4, 0, 4, 0], atol=1e-3)
+    tracker.update(moved[:1], np.array([0.5], np.float32), 240_000)
+    assert len(tracker.between(280_000)) == 1
+    assert tracker.alive == {1, 2}

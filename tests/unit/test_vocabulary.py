@@ -1,0 +1,88 @@
+"""The vocabulary is data: it names outputs, masks states by part, and is refused with its fault named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.vocabulary import PARTS, State, Vocabulary, VocabularyError, packaged
+
+
+def small(**changes: object) -> Vocabulary:
+    fields: dict[str, object] = {
+        "parts": ("head", "left_hand"),
+        "states": (State("none"), State("hold", "cup"), State("turn")),
+        "states_of": {"head": ("none", "turn"), "left_hand": ("none", "hold cup")},
+        "actions": ("drink", "other"),
+    }
+    return Vocabulary(**{**fields, **changes})  # pyright: ignore[reportArgumentType]
+
+
+def test_a_part_has_only_its_own_states() -> None:
+    assert small().mask().tolist() == [[True, False, True], [True, True, False]]
+    assert [(part, state.label) for part, state in small().pairs()] == [
+        ("head", "none"),
+        ("head", "turn"),
+        ("left_hand", "none"),
+        ("left_hand", "hold cup"),
+    ]
+
+
+def test_the_words_of_a_part_state_are_part_verb_and_object_or_something() -> None:
+    vocabulary = small(words={"left_hand": "left palm"})
+    assert vocabulary.triple("left_hand", State("hold", "cup")) == ("left palm", "hold", "cup")
+    assert vocabulary.triple("head", State("none")) == ("head", "none", "something")
+    assert vocabulary.triple("head", State("step_on")) == ("head", "step on", "something")
+
+
+def test_json_keeps_everything_and_equal_vocabularies_have_equal_hashes() -> None:
+    vocabulary = small(words={"drink": "to drink"})
+    again = Vocabulary.from_json(vocabulary.to_json())
+    assert again == vocabulary
+    assert again.sha256() == vocabulary.sha256() != small().sha256()
+
+
+def test_the_packaged_edge_vocabulary_has_ten_parts_in_order_and_what_the_project_promises() -> None:
+    edge = packaged("edge")
+    assert edge.parts == PARTS
+    promised = {"stand", "walk", "run", "jump", "crouch", "sit", "wave", "clap", "punch", "kick"}
+    assert promised <= set(edge.actions)
+    assert len([state for _, state in edge.pairs() if state.verb != "none"]) >= 20
+    assert all("none" in edge.states_of[part] for part in edge.parts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"actions": ()}, "`actions` is empty"),
+        ({"actions": ("a", "a")}, "a more than once"),
+        ({"states_of": {"head": ("none",)}}, "one entry for each of `parts`"),
+        ({"states_of": {"head": ("none",), "left_hand": ("fly",)}}, "states_of.left_hand"),
+        ({"ignored_verbs": ("none",)}, "none can't be a state and in `ignored_verbs`"),
+    ],
+)
+def test_a_vocabulary_that_contradicts_itself_is_refused_by_field(changes: dict[str, object], named: str) -> None:
+    with pytest.raises(VocabularyError, match=named):
+        small(**changes)
+
+
+def test_a_file_that_is_no_vocabulary_is_refused_by_name(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.json"
+    with pytest.raises(VocabularyError, match=r"nowhere\.json: can't be read"):
+        Vocabulary.load(missing)
+    torn = tmp_path / "torn.json"
+    torn.write_text('{"parts": [')
+    with pytest.raises(VocabularyError, match=r"torn\.json, line 1: not valid JSON"):
+        Vocabulary.load(torn)
+    strange = tmp_path / "strange.json"
+    strange.write_text(json.dumps({"parts": ["head"], "colour": 1}))
+    with pytest.raises(VocabularyError, match=r"missing fields .*actions.*unknown fields \['colour'\]"):
+        Vocabulary.load(strange)
+
+
+def test_an_unknown_label_is_named_with_the_known_ones() -> None:
+    with pytest.raises(VocabularyError, match="unknown action 'fly'; known: drink, other"):
+        small().action_index("fly")
+    assert small().state_index("hold cup") == 1
