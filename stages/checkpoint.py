@@ -6,6 +6,7 @@ configuration, smoothing, metrics and the command that trained it. What is loade
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -71,9 +72,10 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, unfinished, metadata)
         unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: can't be written: {error.strerror or error}") from None
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: can't be written: {error}") from None
     return file_sha256(path)
 
 

@@ -1,0 +1,269 @@
+"""Every learned stage agrees with a plain loop in float64: max|a - b| <= 1e-5 max|b|."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scripted_people import random_checkpoint
+
+from ring_buffers.state_bank import TrackKey
+from ring_buffers.window import StaggeredWindow
+from stages.action_states import ActionStates, WaveStep
+from stages.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.vocabulary import packaged
+
+PEOPLE = 5
+F64 = NDArray[np.float64]
+
+
+def agree(a: torch.Tensor | NDArray, b: F64) -> None:
+    found = a.detach().numpy() if isinstance(a, torch.Tensor) else a
+    assert found.dtype == np.float32 and found.shape == b.shape
+    assert np.abs(found - b).max() <= 1e-5 * np.abs(b).max()
+
+
+def weights(network: torch.nn.Module) -> dict[str, F64]:
+    return {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
+
+
+def sigmoid(x: F64) -> F64:
+    return 1 / (1 + np.exp(-x))
+
+
+def part_linear(w: dict[str, F64], name: str, x: F64) -> F64:
+    """[n, parts, inputs]: one person and one part after the other."""
+    weight, bias = w[f"{name}.weight"], w[f"{name}.bias"]
+    out = np.zeros((*x.shape[:2], weight.shape[2]))
+    for person in range(x.shape[0]):
+        for part in range(x.shape[1]):
+            for j in range(weight.shape[2]):
+                out[person, part, j] = (x[person, part] * weight[part, :, j]).sum() + bias[part, 0, j]
+    return out
+
+
+def lstm_step(w: dict[str, F64], name: str, x: F64, h: F64, c: F64) -> tuple[F64, F64]:
+    """One step of one sequence: gates in torch's order input, forget, cell, output."""
+    gates = w[f"{name}.weight_ih_l0"] @ x + w[f"{name}.bias_ih_l0"] + w[f"{name}.weight_hh_l0"] @ h
+    i, f, g, o = np.split(gates + w[f"{name}.bias_hh_l0"], 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+@pytest.fixture(scope="module")
+def network() -> ActionNetwork:
+    network = random_checkpoint(seed=5).network
+    torch.manual_seed(6)
+    network.part_graph.absent.normal_()
+    config = network.config
+    network.set_normalisation(
+        torch.randn(10, config.part_features),
+        torch.rand(10, config.part_features) + 0.5,
+        torch.randn(config.context_features),
+        torch.rand(config.context_features) + 0.5,
+    )
+    return network
+
+
+@pytest.fixture(scope="module")
+def inputs(network: ActionNetwork) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(7)
+    config = network.config
+    return (
+        torch.randn(PEOPLE, 10, config.part_features),
+        torch.randn(PEOPLE, config.context_features),
+        torch.rand(PEOPLE, 10) > 0.3,
+    )
+
+
+def reference_inputs(w: dict[str, F64], inputs: tuple[torch.Tensor, ...]) -> tuple[F64, F64]:
+    part = (inputs[0].double().numpy() - w["part_mean"]) * w["part_scale"]
+    context = (inputs[1].double().numpy() - w["context_mean"]) * w["context_scale"]
+    return part, np.repeat(context[:, None], 10, 1)
+
+
+def reference_reading(network: ActionNetwork, inputs: tuple[torch.Tensor, ...]) -> dict[str, F64]:
+    w = weights(network)
+    part, thing = reference_inputs(w, inputs)
+    present = inputs[2].numpy()
+    hidden = np.maximum(part_linear(w, "part_relevance.first", np.concatenate([part, thing], -1)), 0)
+    relevance = sigmoid(part_linear(w, "part_relevance.second", hidden)[..., 0]) * present
+    gated = np.concatenate([part * relevance[..., None], thing], -1)
+    visual = part_linear(w, "part_states.second", np.maximum(part_linear(w, "part_states.first", gated), 0))
+    logits = part_linear(w, "part_states.scores", visual)
+    mask = network.vocabulary.mask()
+    states = np.zeros_like(logits)
+    prior = np.zeros((PEOPLE, 10, w["language_priors.resize.weight"].shape[0]))
+    graph = np.zeros((PEOPLE, network.config.graph_hidden))
+    for person in range(PEOPLE):
+        h = c = np.zeros(network.config.graph_hidden)
+        for row in range(10):
+            pooled = np.zeros(w["language_priors.table"].shape[-1])
+            for column in range(mask.shape[1]):
+                if mask[row, column] and present[person, row]:
+                    states[person, row, column] = sigmoid(logits[person, row, column])
+                    pooled += states[person, row, column] * w["language_priors.table"][row, column]
+            resized = w["language_priors.resize.weight"] @ pooled + w["language_priors.resize.bias"]
+            prior[person, row] = resized
+            seen = (
+                np.concatenate([resized, visual[person, row]]) if present[person, row] else w["part_graph.absent"][row]
+            )
+            h, c = lstm_step(w, "part_graph.lstm", seen, h, c)
+        graph[person] = h
+    frame = graph @ w["frame_scores.weight"].T + w["frame_scores.bias"]
+    return {"relevance": relevance, "states": states, "prior": prior, "graph": graph, "frame": frame}
+
+
+def test_relevance_states_priors_and_part_graph_agree_with_plain_loops(
+    network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> None:
+    expected = reference_reading(network, inputs)
+    with torch.inference_mode():
+        read = network.read_people(*inputs)
+        prior = network.language_priors(read.states)
+    agree(read.relevance, expected["relevance"])
+    agree(read.states, expected["states"])
+    agree(prior, expected["prior"])
+    agree(read.graph, expected["graph"])
+    agree(read.frame_logits, expected["frame"])
+
+
+def test_an_absent_part_has_no_relevance_no_states_and_its_own_vector(
+    network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> None:
+    parts, context, present = inputs
+    with torch.inference_mode():
+        read = network.read_people(*inputs)
+        other = network.read_people(torch.where(present[..., None], parts, torch.randn_like(parts)), context, present)
+    assert read.relevance[~present].abs().max() == 0 and read.states[~present].abs().max() == 0
+    assert torch.allclose(read.graph, other.graph, atol=1e-6)
+
+
+def test_padding_and_company_change_nothing(
+    network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> None:
+    padded = [torch.cat((tensor, torch.zeros_like(tensor[:1]).expand(3, *tensor.shape[1:]))) for tensor in inputs]
+    with torch.inference_mode():
+        alone, together = network.read_people(*inputs), network.read_people(*padded)
+    agree(together.graph[:PEOPLE], alone.graph.double().numpy())
+
+
+def reference_actions(network: ActionNetwork, graph: F64, dt: F64) -> F64:
+    """[T, D], [T] of one person → logits [T, actions]."""
+    w = weights(network)
+    h = c = np.zeros(network.config.action_hidden)
+    logits = []
+    for step in range(len(graph)):
+        x = w["action_lstm.embed.0.weight"] @ graph[step] + w["action_lstm.embed.0.bias"]
+        x = (x - x.mean()) / np.sqrt(x.var() + 1e-5) * w["action_lstm.embed.1.weight"] + w["action_lstm.embed.1.bias"]
+        timed = np.concatenate([np.maximum(x, 0), [min(max(dt[step], 0), 2)]])
+        h, c = lstm_step(w, "action_lstm.lstm", timed, h, c)
+        logits.append(w["action_lstm.scores.weight"] @ h + w["action_lstm.scores.bias"])
+    return np.stack(logits)
+
+
+def test_the_action_lstm_over_a_sequence_agrees_with_a_plain_loop(network: ActionNetwork) -> None:
+    rng = np.random.default_rng(8)
+    graph = rng.normal(size=(3, 20, network.config.graph_hidden)).astype(np.float32)
+    dt = rng.uniform(-0.1, 3, (3, 20)).astype(np.float32)
+    dt[:, 0] = 0
+    with torch.inference_mode():
+        found = network.action_lstm(torch.from_numpy(graph), torch.from_numpy(dt))
+    expected = [reference_actions(network, graph[n].astype(np.float64), dt[n].astype(np.float64)) for n in range(3)]
+    agree(found, np.stack(expected))
+
+
+@pytest.mark.parametrize("mode", ["staggered", "exact"])
+def test_stepped_states_agree_with_a_plain_loop_over_the_answering_states_steps(
+    network: ActionNetwork, mode: str
+) -> None:
+    window, steps, people = 8, 30, 3
+    states = ActionStates(network.action_lstm, 4, window, mode, torch.device("cpu"))  # pyright: ignore[reportArgumentType]
+    rng = np.random.default_rng(9)
+    graph = rng.normal(size=(people, steps, network.config.graph_hidden)).astype(np.float32)
+    gaps = rng.integers(79_000, 2_500_000, (people, steps))
+    times = gaps.cumsum(1)
+    for n in range(steps):
+        with torch.inference_mode():
+            embedded = network.action_lstm.embed(torch.from_numpy(graph[:, n]))
+            wave = [WaveStep(TrackKey("hall", 1, who), int(times[who, n]), who) for who in range(people)]
+            [(logits, group)] = states.waves(embedded, [wave], lambda key: None)
+        assert [step.row for step in group] == [0, 1, 2] and len(logits) == 4  # padded to a power of two
+        seen = StaggeredWindow(window).plan(n).seen
+        for who in range(people):
+            dt = gaps[who, n + 1 - seen : n + 1] * 1e-6
+            dt[0] = 0
+            expected = reference_actions(network, graph[who, n + 1 - seen : n + 1].astype(np.float64), dt)[-1]
+            agree(logits[who], expected)
+
+
+def test_training_and_streaming_read_the_same(network: ActionNetwork) -> None:
+    torch.manual_seed(10)
+    config = network.config
+    parts = torch.randn(2, 6, 10, config.part_features)
+    context, present = torch.randn(2, 6, config.context_features), torch.rand(2, 6, 10) > 0.2
+    dt = torch.full((2, 6), 0.08)
+    dt[:, 0] = 0
+    with torch.no_grad():
+        sequence = network(parts, context, present, dt)
+    with torch.inference_mode():
+        for n in range(6):
+            read = network.read_people(parts[:, n], context[:, n], present[:, n])
+            agree(read.frame_logits, sequence.frame_logits[:, n].double().numpy())
+            agree(read.state_logits, sequence.state_logits[:, n].double().numpy())
+
+
+def test_folded_language_priors_follow_the_weights(network: ActionNetwork) -> None:
+    priors = random_checkpoint(seed=5).network.language_priors
+    probabilities = torch.rand(2, 10, priors.table.shape[1])
+    with torch.inference_mode():
+        before = priors(probabilities)
+    changed = {name: tensor * 2 for name, tensor in priors.state_dict().items()}
+    priors.load_state_dict(changed)
+    with torch.inference_mode():
+        after = priors(probabilities)
+    assert torch.allclose(after - priors.resize.bias, 4 * (before - priors.resize.bias / 2), rtol=1e-4, atol=1e-5)
+    priors.train()
+    assert priors(probabilities).requires_grad is False  # the checkpoint is frozen
+    priors.requires_grad_(True)
+    assert priors(probabilities).requires_grad
+
+
+def test_the_visual_branch_feeds_parts_with_their_region_and_with_the_object_at_their_hand() -> None:
+    vocabulary = packaged("edge")
+    # Left arm and hand look at the left hand's object, the right ones at theirs, all others at the whole frame.
+    regions = (2, 0, 1, 0, 1, 2, 2, 2, 2, 2)
+    config = NetworkConfig(visual=True, visual_features=20, visual_hidden=8, object_regions=regions)
+    torch.manual_seed(11)
+    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
+    parts = torch.randn(2, 10, config.part_features)
+    context, present = torch.randn(2, config.context_features), torch.ones(2, 10, dtype=torch.bool)
+    visual = VisualInput(torch.randn(2, 10, 20), torch.randn(2, 3, 20))
+    w = weights(network)
+    with torch.inference_mode():
+        part, thing = network.inputs(parts, context, visual)
+        base = network.read_people(parts, context, present, visual)
+    for row in range(10):
+        seen = w["embed_part.weight"] @ visual.parts[0, row].double().numpy() + w["embed_part.bias"]
+        held = w["embed_object.weight"] @ visual.objects[0, regions[row]].double().numpy() + w["embed_object.bias"]
+        agree(part[0, row, config.part_features :], np.maximum(seen, 0))
+        agree(thing[0, row, config.context_features :], np.maximum(held, 0))
+
+    moved = VisualInput(visual.parts, visual.objects.clone())
+    moved.objects[:, 1] += 3  # at the right hand
+    with torch.inference_mode():
+        changed = network.read_people(parts, context, present, moved)
+    differs = (changed.relevance - base.relevance).abs().amax(0) > 1e-6
+    assert differs.tolist() == [region == 1 for region in regions]
+    with pytest.raises(ValueError, match="was given none"):
+        network.read_people(parts, context, present)
+
+
+def test_a_network_that_contradicts_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match="set together"):
+        NetworkConfig(visual=True)
+    with pytest.raises(ValueError, match="a region for each part"):
+        ActionNetwork(NetworkConfig(visual=True, visual_features=4), packaged("edge"), torch.zeros(10, 20, 3))
+    with pytest.raises(ValueError, match="priors are for"):
+        ActionNetwork(NetworkConfig(), packaged("edge"), torch.zeros(9, 20, 3))

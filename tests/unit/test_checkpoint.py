@@ -1,0 +1,144 @@
+"""A checkpoint is one file that holds all of a model, and one that isn't whole is refused with what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from stages.checkpoint import Checkpoint, CheckpointError, load, save
+from stages.network import ActionNetwork, NetworkConfig
+from stages.profiles import load_checkpoint
+from stages.smoothing import SmoothingConfig
+from stages.vocabulary import packaged
+from stages.weights import WeightsError
+
+SMALL = NetworkConfig(
+    relevance_hidden=8, state_hidden=8, prior_hidden=8, graph_hidden=8, action_width=8, action_hidden=8
+)
+
+
+def made(config: NetworkConfig = SMALL) -> Checkpoint:
+    torch.manual_seed(3)
+    vocabulary = packaged("edge")
+    priors = torch.randn(len(vocabulary.parts), len(vocabulary.states), 12)
+    return Checkpoint(
+        ActionNetwork(config, vocabulary, priors).eval(),
+        profile="edge",
+        trained=True,
+        language_model="minilm",
+        smoothing=SmoothingConfig(default_seconds=0.9),
+        metrics={"macro": 0.5, "per_action": {"walk": 0.9}},
+        training_command="run_stream.py train --profile edge --seed 1",
+    )
+
+
+def answers(network: ActionNetwork) -> torch.Tensor:
+    torch.manual_seed(4)
+    with torch.no_grad():
+        read = network(
+            torch.randn(2, 5, 10, network.config.part_features),
+            torch.randn(2, 5, network.config.context_features),
+            torch.rand(2, 5, 10) > 0.2,
+            torch.full((2, 5), 0.08),
+        )
+    return read.action_logits
+
+
+def rewritten(path: Path, **changes: str | None) -> Path:
+    """The same file with other metadata; None takes an entry out."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = {**file.metadata(), **changes}
+    save_file(tensors, path, {name: text for name, text in metadata.items() if text is not None})
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    where = tmp_path / "model.safetensors"
+    save(made(), where)
+    return where
+
+
+def test_a_checkpoint_loads_without_any_other_file_and_answers_alike(tmp_path: Path) -> None:
+    before = made()
+    before.network.set_normalisation(
+        torch.randn(10, SMALL.part_features),
+        torch.rand(10, SMALL.part_features),
+        torch.randn(SMALL.context_features),
+        torch.rand(SMALL.context_features),
+    )
+    digest = save(before, tmp_path / "model.safetensors")
+    after = load(tmp_path / "model.safetensors")
+    assert torch.equal(answers(before.network), answers(after.network))
+    assert after.vocabulary == before.vocabulary
+    assert (after.profile, after.trained, after.language_model) == ("edge", True, "minilm")
+    assert (after.smoothing, after.metrics, after.training_command) == (
+        before.smoothing,
+        before.metrics,
+        before.training_command,
+    )
+    assert (
+        after.sha256 == digest == f"sha256:{hashlib.sha256((tmp_path / 'model.safetensors').read_bytes()).hexdigest()}"
+    )
+    assert not after.network.training and not any(weight.requires_grad for weight in after.network.parameters())
+
+
+def test_saving_leaves_no_unfinished_file_and_says_where_it_can_not_write(tmp_path: Path, path: Path) -> None:
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+    with pytest.raises(CheckpointError, match="can't be written"):
+        save(made(), path / "below" / "a-file.safetensors")
+
+
+def test_a_missing_or_torn_file_is_refused_by_name(tmp_path: Path, path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nowhere\.safetensors: there is no such checkpoint"):
+        load(tmp_path / "nowhere.safetensors")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: not a safetensors file, or damaged"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"format": "partstream.checkpoint/9"}, "this version reads"),
+        ({"vocabulary": None}, "the metadata lacks 'vocabulary'"),
+        ({"vocabulary": "{}"}, "missing fields"),
+        ({"network": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
+        ({"network": json.dumps({**SMALL.to_dict(), "state_hidden": 9})}, "don't fit"),
+        ({"geometry_version": "0"}, "keypoint geometry 0 .* train it anew"),
+        ({"network": json.dumps({**SMALL.to_dict(), "part_features": 7})}, "keypoint geometry"),
+        ({"priors": json.dumps({"language_model": "x", "vocabulary": "0"})}, "built for another vocabulary"),
+        ({"smoothing": "[]"}, "smoothing"),
+    ],
+)
+def test_a_checkpoint_whose_parts_do_not_fit_is_refused_with_the_fault(
+    path: Path, changes: dict[str, str | None], named: str
+) -> None:
+    with pytest.raises(CheckpointError, match=named) as fault:
+        load(rewritten(path, **changes))
+    assert str(path) in str(fault.value)
+
+
+def test_another_vocabulary_of_the_same_sizes_needs_priors_of_its_own(path: Path) -> None:
+    other = replace(packaged("edge"), words={"head": "skull"})
+    with pytest.raises(CheckpointError, match="another vocabulary"):
+        load(rewritten(path, vocabulary=other.to_json()))
+
+
+def test_a_profile_that_has_no_checkpoint_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="kinetics-tps has no packaged checkpoint"):
+        load_checkpoint("kinetics-tps")
+    with pytest.raises(WeightsError, match="there is no such checkpoint"):
+        load_checkpoint(str(tmp_path / "mine.safetensors"))
+
+
+def test_a_path_is_a_profile(path: Path) -> None:
+    assert load_checkpoint(str(path)).profile == "edge"
