@@ -268,11 +268,18 @@ class FrameRing:
 
     def drop_stale(self, now_ns: int, budget_ns: int) -> int:
         """Drop (`stale`) the ready frames that arrived more than `budget_ns` before `now_ns`; never under `every`."""
+        return self._drop_while(lambda dropped: now_ns - self._ready[0][1].arrival_ns > budget_ns)
+
+    def drop_oldest(self, count: int) -> int:
+        """Drop (`stale`) up to `count` ready frames, oldest first, for newer ones; never under `every`."""
+        return self._drop_while(lambda dropped: dropped < count)
+
+    def _drop_while(self, more: Callable[[int], bool]) -> int:
         if self.policy == "every":
             return 0
         dropped = 0
         with self._lock:
-            while self._ready and now_ns - self._ready[0][1].arrival_ns > budget_ns:
+            while self._ready and more(dropped):
                 self._free.append(self._ready.popleft()[0])
                 dropped += 1
             if dropped:

@@ -64,6 +64,18 @@ def leave_at(now_ns: int, rings: Sequence[RingView], max_frames: int, cost: Batc
     return min(until, deadline)
 
 
+def affordable(seconds_a_frame: float | None, budget_s: float, max_frames: int) -> int:
+    """How many frames a batch may have, so that it takes no longer than its budget: 1 … `max_frames`.
+
+    `seconds_a_frame` is what a frame has cost in batches lately, None before the first: then one frame finds out.
+    """
+    if seconds_a_frame is None:
+        return 1
+    if seconds_a_frame * max_frames <= budget_s:
+        return max_frames
+    return max(1, int(budget_s / seconds_a_frame + 1e-9))  # 0.15 / 0.05 is 3 frames, not 2.999…
+
+
 def share(ready: Sequence[int], first: int, max_frames: int) -> list[int]:
     """Whose frame is taken at each place of the batch: in turns, a frame a camera, beginning with ring `first`."""
     left = list(ready)
@@ -124,6 +136,11 @@ class CostEstimate:
         self._frames_squared = 0.0
         self._frames_time = 0.0
         self.cost = BatchCost(0, 0)
+
+    @property
+    def seconds_a_frame(self) -> float | None:
+        """A frame's share of what batches took lately; None before the first."""
+        return self._time / self._frames if self._frames else None
 
     def batch_done(self, seconds: float, frames: int) -> None:
         """A batch of `frames` frames took `seconds`."""

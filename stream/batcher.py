@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from ring_buffers.frame_ring import FrameRing, Lease
-from stream.batch_planning import BatchCost, CostEstimate, FramePace, RingView, leave_at, share
+from stream.batch_planning import BatchCost, CostEstimate, FramePace, RingView, affordable, leave_at, share
 from stream.config import BatchConfig
 from telemetry.observer import Observer
 
@@ -40,6 +40,7 @@ class Batcher:
         self, config: BatchConfig, observer: Observer | None = None, now_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._max_frames = config.max_frames
+        self._budget_s = config.max_batch_ms / 1000
         self._max_wait_ns = int(config.max_wait_ms * 1e6)
         self._estimate = CostEstimate()
         self._observer = observer or Observer()
@@ -158,7 +159,15 @@ class Batcher:
         members = self._members
         batch: list[Lease] = []
         epochs: dict[int, int] = {}
-        for place in share([member.ring.ready for member in members], self._turn, self._max_frames):
+        a_frame = self._estimate.seconds_a_frame
+        ready = [member.ring.ready for member in members]
+        places = share(ready, self._turn, affordable(a_frame, self._budget_s, self._max_frames))
+        if len(places) < sum(ready) and (a_frame or 0.0) * sum(ready) > self._budget_s:
+            # The model can't keep up: of each live camera whose turn it is, its newest frames are worth most, and
+            # steps evenly apart tell more of an action than a burst and a pause.
+            for place in set(places):
+                members[place].ring.drop_oldest(ready[place] - places.count(place))
+        for place in places:
             member = members[place]
             # A camera's next epoch begins in the next batch.
             lease = member.ring.lease(epochs.get(place))

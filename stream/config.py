@@ -142,6 +142,12 @@ class BatchConfig(Section):
     max_wait_ms: float = Field(
         10.0, ge=0, description="The longest that a lone frame waits for company; the wait tunes itself below this."
     )
+    max_batch_ms: float = Field(
+        150.0,
+        gt=0,
+        description="The longest that a batch should take, by what batches took lately: with a slower model batches get "
+        "smaller, and older frames of live cameras give way to newer ones. A live answer must be live.",
+    )
 
 
 class WindowConfig(Section):

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ring_buffers.frame_ring import FrameMeta, SlotFormat
-from stream.batch_planning import LEAST_GAIN_NS, BatchCost, CostEstimate, FramePace, RingView, leave_at, share
+from stream.batch_planning import (
+    LEAST_GAIN_NS,
+    BatchCost,
+    CostEstimate,
+    FramePace,
+    RingView,
+    affordable,
+    leave_at,
+    share,
+)
 
 MS = 1_000_000
 FREE = BatchCost(0, 0)
@@ -207,3 +216,13 @@ def test_costs_are_never_negative(batches):
 def test_a_batch_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one frame"):
         CostEstimate().batch_done(1.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("seconds_a_frame", "frames"),
+    [(None, 1), (0.0, 8), (0.01, 8), (0.02, 7), (0.05, 3), (0.15, 1), (4.0, 1)],
+)
+def test_a_batch_has_no_more_frames_than_its_budget_of_150_ms_affords(
+    seconds_a_frame: float | None, frames: int
+) -> None:
+    assert affordable(seconds_a_frame, 0.15, 8) == frames

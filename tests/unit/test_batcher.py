@@ -68,8 +68,11 @@ class Camera:
 
 
 def batcher_of(clock=None, max_frames: int = 8, max_wait_ms: float = 10.0, observer=None) -> Batcher:
+    """A batcher that knows already that a frame costs next to nothing: before, a batch has one frame to find out."""
     config = BatchConfig(max_frames=max_frames, max_wait_ms=max_wait_ms)
-    return Batcher(config, observer, clock or Clock())
+    batcher = Batcher(config, observer, clock or Clock())
+    batcher.batch_done(0.0, 1)
+    return batcher
 
 
 def names(batch: list[Lease]) -> list[str]:
@@ -468,3 +471,36 @@ async def test_a_slow_camera_never_delays_a_fast_one_and_staggered_cameras_wait_
         # The median, for these tests share two cores with others; the benchmark holds the 99th percentile.
         assert seen[len(seen) // 2] < 5 * MS
     assert len(waits["c4"]) >= 3
+
+
+async def test_a_model_that_cannot_keep_up_gets_the_newest_frame_of_each_camera_in_turn():
+    batcher = batcher_of()
+    for _ in range(50):
+        batcher.batch_done(0.2, 1)
+    cameras = [Camera(name, batcher) for name in "ab"]
+    for _ in range(3):
+        for camera in cameras:
+            camera.put(1_000 * MS)
+    assert names(await soon(batcher.next_batch())) == ["a2"]
+    assert names(await soon(batcher.next_batch())) == ["b2"]
+    assert [camera.ring.dropped["stale"] for camera in cameras] == [2, 2]
+
+
+async def test_a_fast_model_gets_every_frame_that_has_piled_up():
+    batcher = batcher_of(max_frames=2)
+    camera = Camera("a", batcher)
+    for _ in range(5):
+        camera.put(1_000 * MS)
+    taken = [name for _ in range(3) for name in names(await soon(batcher.next_batch()))]
+    assert taken == ["a0", "a1", "a2", "a3", "a4"]
+
+
+async def test_of_a_file_no_frame_gives_way_however_slow_the_model():
+    batcher = batcher_of()
+    for _ in range(50):
+        batcher.batch_done(0.2, 1)
+    camera = Camera("a", batcher, policy="every")
+    for _ in range(3):
+        camera.put(1_000 * MS)
+    taken = [name for _ in range(3) for name in names(await soon(batcher.next_batch()))]
+    assert taken == ["a0", "a1", "a2"]

@@ -615,3 +615,15 @@ class RingMachine(RuleBasedStateMachine):
 
 TestRingMachine = RingMachine.TestCase
 TestRingMachine.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+
+
+def test_the_oldest_frames_can_give_way_to_newer_ones_and_are_counted_stale() -> None:
+    ring = started(4)
+    for frame in range(3):
+        put(ring, frame)
+    assert ring.drop_oldest(2) == 2
+    assert ring.dropped["stale"] == 2
+    lease = ring.lease()
+    assert lease is not None
+    assert lease.meta.frame == 2
+    assert ring.drop_oldest(5) == 0
