@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -16,6 +16,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from stream.config import Config
+    from stream.demo import Server
 
 # Heavy imports (torch, av) happen inside the commands, so that help and mistakes answer at once.
 
@@ -131,7 +132,7 @@ def demo(
 
     logs.configure(json=False, level="warning")
     with _errors():
-        raise typer.Exit(demonstration.show(out, seconds, console))
+        raise typer.Exit(demonstration.show(out, seconds, console, _rtsp_server))
 
 
 @app.command(epilog="Example:  partstream subscribe tcp://127.0.0.1:5555 --camera door")
@@ -281,6 +282,21 @@ async def _serve(settings: Config, table: bool) -> int:
             complaints.print("[bold red]partstream:[/] no source ever opened; the log above says why for each")
             return EXIT_NO_SOURCE
     return 0
+
+
+@contextmanager
+def _rtsp_server(files: Mapping[str, Path]) -> Generator[Server]:
+    from benchmarks.rtsp_server import RtspServer, RtspServerError
+    from stream.demo import NoServerError
+
+    server = RtspServer(files=files)
+    try:
+        server.__enter__()
+    except RtspServerError as error:
+        raise NoServerError(str(error)) from None
+    with ExitStack() as stack:
+        stack.push(server)
+        yield server
 
 
 def _until_signal(work: Coroutine[Any, Any, int]) -> int:
