@@ -6,150 +6,184 @@ ones. The field `schema` tells a message's kind. `seq` counts from 0 without gap
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 FRAME_SCHEMA = "partstream.frame/1"
 EVENT_SCHEMA = "partstream.event/1"
 STATUS_SCHEMA = "partstream.status/1"
 STATS_SCHEMA = "partstream.stats/1"
 
-Box = tuple[float, float, float, float]
+
+def about(description: str, **rules: object) -> Meta:
+    """A field's description and rules for the JSON Schema. Reading a message doesn't check them: it costs nothing."""
+    return Meta(description=description, extra_json_schema=dict(rules) or None)
+
+
+Box = Annotated[
+    tuple[float, float, float, float],
+    about("x1, y1, x2, y2 (left, top, right, bottom) in pixels of the message's `size`."),
+]
+Score = Annotated[float, about("How sure, 0 … 1.", minimum=0, maximum=1)]
+Labelled = Annotated[tuple[str, Score], about("A label and its score.")]
+Micros = Annotated[int, about("Microseconds since 1970, UTC.")]
+Count = Annotated[int, about("A number of things, never negative.", minimum=0)]
+Size = Annotated[tuple[int, int], about("Width and height in pixels of the first picture of the epoch.")]
+Run = Annotated[str, about("The engine's run: 32 hexadecimal digits, new each time an engine starts.")]
+Seq = Annotated[int, about("Counts from 0 without gaps for each (run, topic, epoch).", minimum=0)]
+CameraId = Annotated[str, about("The camera's id.", pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]
+Epoch = Annotated[
+    int,
+    about(
+        "Counts the camera's unbroken stretches from 1; a reconnect or a jump in time begins another, in which tracks "
+        "and states start anew. 0 before the first picture.",
+        minimum=0,
+    ),
+]
+FrameNumber = Annotated[int, about("Counts the epoch's decoded frames from 0, dropped ones too.", minimum=0)]
+Clock = Annotated[
+    Literal["rtcp", "arrival", "media"],
+    about(
+        "Where capture times come from: the camera's RTCP sender reports, the arrival here, or the file's own times "
+        "counted from when the epoch began."
+    ),
+]
 CameraState = Literal["connecting", "live", "stalled", "reconnecting", "ended", "removed"]
 
 
 class ModelRef(msgspec.Struct, frozen=True):
     """Which model made this result; `trained` is false for random weights: such labels mean nothing."""
 
-    profile: str
-    weights: str
-    trained: bool
+    profile: Annotated[str, about("The model's profile, for example `edge`.")]
+    weights: Annotated[str, about("`sha256:` and the checkpoint's digest.")]
+    trained: Annotated[bool, about("False for random weights: their labels mean nothing.")]
 
 
 class Action(msgspec.Struct, frozen=True):
     """What the person is doing; `since_us` is when the unbroken run of `label` began; `top` is best first."""
 
-    label: str
-    score: float
-    since_us: int
-    top: list[tuple[str, float]]
+    label: Annotated[str, about("The action.")]
+    score: Score
+    since_us: Annotated[int, about("When the unbroken run of `label` began, microseconds since 1970, UTC.")]
+    top: Annotated[list[Labelled], about("The likeliest actions and their scores, best first.")]
 
 
 class Part(msgspec.Struct, frozen=True):
     """One visible body part: where, how relevant to the action (0 … 1), and the states that it is in, best first."""
 
-    part: str
+    part: Annotated[str, about("The part, for example `right_hand`: the person's own right.")]
     box: Box
-    score: float
-    relevance: float
-    states: list[tuple[str, float]]
+    score: Score
+    relevance: Annotated[float, about("How much the part tells about the action, 0 … 1.", minimum=0, maximum=1)]
+    states: Annotated[list[Labelled], about("What the part is doing, best first.")]
 
 
 class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     """One tracked person. `action` is null before the track's first step of the action model."""
 
-    track: int
+    track: Annotated[int, about("Names the person; never used again within the epoch.")]
     box: Box
-    score: float
+    score: Score
     action: Action | None
-    parts: list[Part]
-    detected: bool = True
+    parts: Annotated[list[Part], about("The visible parts.")]
+    detected: Annotated[bool, about("False where the box is interpolated between detections. Absent: true.")] = True
 
 
 class DetectedObject(msgspec.Struct, frozen=True):
     """One object that is not a person."""
 
-    label: str
+    label: Annotated[str, about("What it is.")]
     box: Box
-    score: float
+    score: Score
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=FRAME_SCHEMA):
     """Topic `results/v1/<camera>/`: one processed frame, also when nobody is in it."""
 
-    run: str
-    seq: int
-    camera: str
-    epoch: int
-    frame: int
-    capture_us: int
-    clock: Literal["rtcp", "arrival", "media"]
-    media_time_us: int
-    published_us: int
-    size: tuple[int, int]
+    run: Run
+    seq: Seq
+    camera: CameraId
+    epoch: Epoch
+    frame: FrameNumber
+    capture_us: Annotated[int, about("When the picture was taken, microseconds since 1970, UTC, as `clock` says.")]
+    clock: Clock
+    media_time_us: Annotated[int, about("The stream's own time; only differences within an epoch mean something.")]
+    published_us: Annotated[int, about("When the result was handed to ZeroMQ, microseconds since 1970, UTC.")]
+    size: Size
     model: ModelRef
-    people: list[Person]
-    objects: list[DetectedObject]
-    trace_id: str | None = None
+    people: Annotated[list[Person], about("The people detected in this frame.")]
+    objects: Annotated[list[DetectedObject], about("Other objects; always empty where a profile doesn't look for any.")]
+    trace_id: Annotated[str | None, about("Names the frame's trace, where tracing is on.")] = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=EVENT_SCHEMA):
     """Topic `events/v1/<camera>/`: a person's smoothed action started, changed or ended."""
 
-    run: str
-    seq: int
-    camera: str
-    epoch: int
-    frame: int
-    track: int
+    run: Run
+    seq: Seq
+    camera: CameraId
+    epoch: Epoch
+    frame: FrameNumber
+    track: Annotated[int, about("The person, as in the results of the same epoch.")]
     kind: Literal["started", "changed", "ended"]
-    label: str
-    previous: str | None
-    score: float
-    capture_us: int
-    since_us: int
-    """When the action named by `label` (for `ended`: the one that ended) began."""
+    label: Annotated[str, about("The action that goes on from here or, for `ended`, the one that ended.")]
+    previous: Annotated[str | None, about("For `changed`: the action before.")]
+    score: Score
+    capture_us: Annotated[int, about("When the picture was taken that showed it, microseconds since 1970, UTC.")]
+    since_us: Annotated[int, about("When the action named by `label` began, microseconds since 1970, UTC.")]
     box: Box | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=STATUS_SCHEMA):
     """Topic `status/v1/<camera>/`: a camera changed its state."""
 
-    run: str
-    seq: int
-    camera: str
-    epoch: int
+    run: Run
+    seq: Seq
+    camera: CameraId
+    epoch: Epoch
     state: CameraState
-    reason: str | None
-    """A short code, e.g. `refused`, `not_found`, `unauthorised`, `silent`, `stalled`; null when all is well."""
-    message: str
-    at_us: int
-    clock: Literal["rtcp", "arrival", "media"] | None
-    size: tuple[int, int] | None
-    source: str
-    """The source's address with every secret taken out."""
+    reason: Annotated[
+        str | None,
+        about("A short code, e.g. `refused`, `not_found`, `unauthorised`, `silent`, `stalled`; null when all is well."),
+    ]
+    message: Annotated[str, about("The same for people, with what to do.")]
+    at_us: Micros
+    clock: Clock | None
+    size: Size | None
+    source: Annotated[str, about("The source's address with every secret taken out.")]
 
 
 class CameraStats(msgspec.Struct, frozen=True):
     """One camera's counts since the engine started, and its rates over the last interval."""
 
-    camera: str
+    camera: CameraId
     state: CameraState
-    epoch: int
-    decoded: int
-    processed: int
-    dropped: dict[str, int]
-    fps_in: float
-    fps_out: float
-    tracks: int
+    epoch: Epoch
+    decoded: Count
+    processed: Count
+    dropped: Annotated[dict[str, Count], about("Frames dropped, by reason.")]
+    fps_in: Annotated[float, about("Frames decoded a second.", minimum=0)]
+    fps_out: Annotated[float, about("Results published a second.", minimum=0)]
+    tracks: Annotated[int, about("People followed now.", minimum=0)]
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=STATS_SCHEMA):
     """Topic `stats/v1/`: the engine as a whole, at a fixed interval. `epoch` is always 0."""
 
-    run: str
-    seq: int
-    epoch: int = 0
-    at_us: int
-    uptime_s: float
-    ready: bool
-    ready_reason: str
+    run: Run
+    seq: Seq
+    epoch: Annotated[int, about("Always 0.", const=0)] = 0
+    at_us: Micros
+    uptime_s: Annotated[float, about("Seconds since the engine started.", minimum=0)]
+    ready: Annotated[bool, about("Whether the engine analyses frames as it should.")]
+    ready_reason: Annotated[str, about("Why it isn't ready; empty when it is.")]
     model: ModelRef
-    cameras: list[CameraStats]
-    state_slots_used: int
-    state_slots: int
-    subscriptions: int
+    cameras: Annotated[list[CameraStats], about("Every camera.")]
+    state_slots_used: Annotated[int, about("Tracked people whose state is kept.", minimum=0)]
+    state_slots: Annotated[int, about("Tracked people whose state can be kept.", minimum=0)]
+    subscriptions: Annotated[int, about("Subscriptions that connected subscribers hold.", minimum=0)]
 
 
 Message = Frame | Event | Status | Stats

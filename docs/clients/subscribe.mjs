@@ -1,0 +1,98 @@
+// A subscriber in Node: prints every message of a partstream engine as one line of JSON.
+//
+//   npm install zeromq @msgpack/msgpack
+//   node subscribe.mjs tcp://127.0.0.1:5555 [--replay tcp://127.0.0.1:5556] [--count N] [--silence SECONDS] [TOPIC …]
+//
+// TOPIC is a prefix, for example results/v1/lobby/ (the default is everything). It discards the last values that are
+// sent again for others, notices gaps, and with --replay asks for what it missed. Ends after N messages, or when
+// nothing came for SECONDS; what it counted goes to stderr.
+import { parseArgs } from "node:util"
+import { decode } from "@msgpack/msgpack"
+import * as zmq from "zeromq"
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    replay: { type: "string" },
+    count: { type: "string", default: "Infinity" },
+    silence: { type: "string", default: "0" },
+  },
+})
+const [endpoint = "tcp://127.0.0.1:5555", ...topics] = positionals
+
+const subscriber = new zmq.Subscriber({ receiveTimeout: Number(options.silence) * 1000 || -1 })
+subscriber.connect(endpoint)
+subscriber.subscribe(...(topics.length > 0 ? topics : [""]))
+
+// Replay is DEALER to ROUTER: one request, any number of [id, "msg", topic, body], then [id, "end", how it ended].
+const replay = options.replay ? new zmq.Dealer({ receiveTimeout: 2000, linger: 0 }) : null
+replay?.connect(options.replay)
+let requests = 0
+
+/** A body is JSON if it begins with a brace, else MessagePack. */
+function decodeBody(body) {
+  return body[0] === 0x7b ? JSON.parse(body.toString("utf8")) : decode(body)
+}
+
+/** The messages of (run, topic, epoch) from `from` up to, without, `end` that the engine still has. */
+async function* missed(topic, run, epoch, from, end) {
+  while (from < end) {
+    const id = String(++requests)
+    await replay.send(JSON.stringify({ id, topic, run, epoch, from_seq: from, limit: Math.min(1000, end - from) }))
+    for (;;) {
+      const [answered, kind, first, body] = await replay.receive()
+      if (answered.toString() !== id) continue // an answer that came too late
+      if (kind.toString() === "end") {
+        const { status, next_seq } = JSON.parse(first.toString())
+        if (status === "unknown_run" || status === "bad_request" || next_seq <= from) return
+        from = next_seq // "too_old" moves it on to the oldest that is still held
+        break
+      }
+      const message = decodeBody(body)
+      if (message.seq < end) yield message
+    }
+  }
+}
+
+const counts = { received: 0, duplicates: 0, missed: 0, replayed: 0 }
+const lastSeq = new Map() // topic → { run, epoch, seq } of the last message
+
+/** A message before which nothing is missing any longer. */
+function take(message) {
+  console.log(JSON.stringify(message))
+  if (counts.received + counts.replayed >= Number(options.count)) finish()
+}
+
+function finish() {
+  console.error(JSON.stringify(counts))
+  process.exit(0)
+}
+
+try {
+  for await (const [topicFrame, body] of subscriber) {
+    const topic = topicFrame.toString()
+    const message = decodeBody(body)
+    const { run, epoch, seq } = message
+    const last = lastSeq.get(topic)
+    if (last?.run === run && last.epoch === epoch) {
+      if (seq <= last.seq) {
+        counts.duplicates += 1
+        continue
+      }
+      const gap = seq - last.seq - 1
+      counts.missed += gap
+      if (gap > 0 && replay) {
+        for await (const older of missed(topic, run, epoch, last.seq + 1, seq)) {
+          counts.replayed += 1
+          take(older)
+        }
+      }
+    }
+    lastSeq.set(topic, { run, epoch, seq })
+    counts.received += 1
+    take(message)
+  }
+} catch (error) {
+  if (error.code !== "EAGAIN") throw error // EAGAIN: nothing came for so long
+  finish()
+}
