@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 from pydantic import (
@@ -75,16 +74,15 @@ class SourceAddress(str):
 
 
 def redact(address: str) -> str:
-    """The address without user name, password, query and fragment: cameras carry secrets in all of them."""
+    """The address without user name, password, query and fragment: cameras carry secrets in all of them.
+
+    Some write them into the path (`/user=admin_password=…`): of a path, all after a first `=` goes too.
+    """
     if "://" not in address:
         return address
     scheme, rest = address.split("://", 1)
-    try:
-        parts = urlsplit(address)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path, "…" if parts.query else "", ""))
-    except ValueError:
-        return f"{scheme}://{rest.rpartition('@')[2].split('?')[0]}"
+    place, *secrets = re.split(r"[?#=]", rest.rpartition("@")[2] if "@" in rest else rest, maxsplit=1)
+    return f"{scheme}://{place}{'?…' if secrets else ''}"
 
 
 class Section(BaseModel):

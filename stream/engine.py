@@ -231,7 +231,7 @@ class Engine:
         await self._inference.run(self._model.forget, camera_id)
         del self._cameras[camera_id]
         self._publish_transitions(camera.events.close())
-        self._last_epoch[camera_id] = camera.status.epoch
+        self._last_epoch[camera_id] = camera.reader.status.epoch  # a newer one may be on its way here
         self._publish_status(camera.status.removed())
         self.publisher.forget(camera_id)
         self.observer.camera_removed(camera_id)

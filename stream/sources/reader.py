@@ -203,10 +203,12 @@ class CameraReader:
         if said == self._said:
             return
         self._said = said
+        about = {"camera": self._config.id, "state": state, "reason": reason}
         if reason is None:
-            logger.info("camera %s: %s (epoch %d, clock %s)", self._config.id, message, frames.epoch, frames.clock)
+            place = (self._config.id, message, frames.epoch, frames.clock)
+            logger.info("camera %s: %s (epoch %d, clock %s)", *place, extra=about)
         else:
-            logger.warning("%s (%s, %s)", message, state, reason)
+            logger.warning("%s (%s, %s)", message, state, reason, extra=about)
         self.status = CameraStatus(
             self._config.id,
             state,

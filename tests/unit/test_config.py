@@ -81,6 +81,14 @@ def test_odd_addresses_are_redacted_too(odd: str) -> None:
     assert "ss@" not in redact(odd)
 
 
+def test_a_password_in_the_path_is_not_shown_either() -> None:
+    assert redact("rtsp://10.0.0.7/user=admin_password=hunter2_channel=1") == "rtsp://10.0.0.7/user?…"
+
+
+def test_a_file_keeps_its_name() -> None:
+    assert redact("clips/a=b?.mp4") == "clips/a=b?.mp4"
+
+
 def test_command_line_options_keep_the_secret_of_an_address_in_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "cameras:\n  - {id: door, source: 'rtsp://u:hunter2@h/x'}\n")
     assert load(path, {"once": True}).cameras[0].source.reveal() == "rtsp://u:hunter2@h/x"
