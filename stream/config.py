@@ -143,7 +143,7 @@ class BatchConfig(Section):
     max_batch_ms: float = Field(
         150.0,
         gt=0,
-        description="The longest that a batch should take, by what batches took lately: with a slower model batches get "
+        description="The longest that a batch should take, by what batches took lately: with a slower model they get "
         "smaller, and older frames of live cameras give way to newer ones. A live answer must be live.",
     )
 
