@@ -1,0 +1,117 @@
+"""Where a label goes so that it can be read: near what it names, off other labels, off other people. Pure.
+
+A label that is tried at several places takes the cheapest free one; the caller tries a shorter label if none is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+Rect = tuple[float, float, float, float]
+"""x1, y1, x2, y2."""
+
+Size = tuple[float, float]
+
+
+def overlap(one: Rect, other: Rect) -> float:
+    """The area that two rectangles share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return width * height if width > 0 and height > 0 else 0.0
+
+
+def grown(rect: Rect, by: float) -> Rect:
+    """The rectangle with a margin on every side."""
+    return rect[0] - by, rect[1] - by, rect[2] + by, rect[3] + by
+
+
+def around(target: Rect, size: Size, gap: float) -> list[Rect]:
+    """Places for a label of `size` beside `target`, best first: above, beside, below, further above, inside."""
+    x1, y1, x2, y2 = target
+    width, height = size
+    middle = (x1 + x2 - width) / 2
+    corners = [
+        (x1, y1 - gap - height),
+        (x2 - width, y1 - gap - height),
+        (middle, y1 - gap - height),
+        (x2 + gap, y1),
+        (x1 - gap - width, y1),
+        (x1, y2 + gap),
+        (x2 - width, y2 + gap),
+        (x2 + gap, y2 - height),
+        (x1 - gap - width, y2 - height),
+        (middle, y1 - gap - 2 * height),
+        (x2 + gap, y1 - height),
+        (x1 - gap - width, y1 - height),
+        (x1 + gap, y1 + gap),
+    ]
+    return [(x, y, x + width, y + height) for x, y in corners]
+
+
+@dataclass(slots=True)
+class Placement:
+    """The labels of one picture. `bounds` is what they must stay in; `avoid` are areas to keep clear if possible."""
+
+    bounds: Rect
+    avoid: Sequence[Rect] = ()
+    taken: list[Rect] = field(default_factory=list[Rect])
+
+    def find(
+        self,
+        places: Iterable[Rect],
+        own: Rect,
+        *,
+        used_before: int | None = None,
+        margin: float = 2.0,
+        most_covered: float = 0.2,
+    ) -> int | None:
+        """The index of the best place that is free of labels, or None. `own` is the labelled thing.
+
+        At most the share `most_covered` of any other thing may be hidden. `used_before` is the place that the same
+        label had in the last picture: it is kept unless another is clearly better, so that labels don't jump about.
+        """
+        best: tuple[float, int] | None = None
+        for index, place in enumerate(self._inside(places)):
+            if any(overlap(grown(place, margin), other) > 0 for other in self.taken):
+                continue
+            covered = self._covered(place, own)
+            if covered > most_covered:
+                continue
+            cost = 2 * covered + _hidden(place, own) + 0.04 * index - (0.35 if index == used_before else 0.0)
+            if best is None or cost < best[0]:
+                best = cost, index
+        return best[1] if best is not None else None
+
+    def least_bad(self, places: Iterable[Rect], own: Rect) -> int:
+        """The index of the place that hides least of labels and things, for a label that must be shown."""
+        costs = [
+            (2 * sum(_hidden(place, other) for other in self.taken) + self._covered(place, own), index)
+            for index, place in enumerate(self._inside(places))
+        ]
+        return min(costs)[1]
+
+    def take(self, place: Rect) -> Rect:
+        """Put a label there, moved into the bounds; what comes later keeps off it."""
+        inside = self._moved(place)
+        self.taken.append(inside)
+        return inside
+
+    def _inside(self, places: Iterable[Rect]) -> list[Rect]:
+        return [self._moved(place) for place in places]
+
+    def _moved(self, place: Rect) -> Rect:
+        x1, y1, x2, y2 = place
+        right = max(self.bounds[0] - x1, 0.0) or min(self.bounds[2] - x2, 0.0)
+        down = max(self.bounds[1] - y1, 0.0) or min(self.bounds[3] - y2, 0.0)
+        return x1 + right, y1 + down, x2 + right, y2 + down
+
+    def _covered(self, place: Rect, own: Rect) -> float:
+        """The largest share that the label would hide of anything but its own."""
+        return max((_hidden(place, thing) for thing in self.avoid if thing != own), default=0.0)
+
+
+def _hidden(place: Rect, thing: Rect) -> float:
+    """The share of a thing that a label would hide."""
+    area = (thing[2] - thing[0]) * (thing[3] - thing[1])
+    return overlap(place, thing) / area if area > 0 else 0.0
