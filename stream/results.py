@@ -77,7 +77,7 @@ class Part(msgspec.Struct, frozen=True):
     box: Box
     score: Score
     relevance: Annotated[float, about("How much the part tells about the action, 0 … 1.", minimum=0, maximum=1)]
-    states: Annotated[list[Labelled], about("What the part is doing, best first.")]
+    states: Annotated[list[Labelled], about("The states that the part is in, best first.")]
 
 
 class Person(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,12 @@ import pytest
 import wire_messages as wire
 import zmq
 
+from ring_buffers.frame_ring import Lease
+from stages.free_model import FreeModel
+from stages.types import ActionAnalysis, FrameAnalysis, PartAnalysis, PersonAnalysis
 from stream import schema
-from stream.config import PublishConfig
+from stream.config import Config, PublishConfig
+from stream.engine import Engine
 from stream.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from telemetry.observer import Observer
@@ -140,6 +144,54 @@ async def test_a_client_in_node_reads_every_kind_of_message_as_it_was_published(
     for kind in VALIDATORS:
         assert [body["seq"] for body in got if body["schema"] == kind] == list(range(30))
     assert node.counts == {"received": 120, "duplicates": 0, "missed": 0, "replayed": 0}
+
+
+class Waver(FreeModel):
+    """Sees one person in most frames, who waves from the fifth on; every other answer has parts."""
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        return [self.see(lease.meta.frame, lease.meta.media_us) for lease in frames]
+
+    def see(self, frame: int, media_us: int) -> FrameAnalysis:
+        if frame == 0:
+            return FrameAnalysis()
+        label = "wave" if frame >= 5 else "stand"
+        action = None if frame == 1 else ActionAnalysis(label, 0.9, media_us, [(label, 0.9)], label, 0.9)
+        hand = PartAnalysis("right_hand", (1.0, 2.0, 9.0, 9.0), 0.8, 0.7, [("wave", 0.9)])
+        parts = [hand] if frame % 2 else []
+        return FrameAnalysis(people=[PersonAnalysis(1, (1.0, 2.0, 30.0, 40.0), 0.9, action, parts)], tracks=1)
+
+
+async def test_what_a_whole_engine_publishes_is_valid_complete_and_in_order_for_a_client_in_node(client: Path) -> None:
+    config = Config.model_validate(
+        {
+            "cameras": [{"id": "door", "source": "pattern:128x96@50"}, {"id": "hall", "source": "pattern:128x96@50"}],
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "stats_interval_s": 0.2},
+            "http": {"bind": None},
+        }
+    )
+    async with (
+        Engine(config, model=Waver()) as engine,
+        running(client, engine.publisher.endpoint, "--silence", "1") as node,
+    ):
+        await subscribed(engine.publisher)
+        await asyncio.sleep(1.5)
+        await engine.remove_camera("door")
+        await asyncio.sleep(0.5)
+        await engine.stop()
+        got = await node.messages()
+    for body in got:
+        VALIDATORS[body["schema"]].validate(body)
+    assert {body["schema"] for body in got} == set(VALIDATORS)
+    assert {body["run"] for body in got} == {engine.run}
+    following: dict[tuple[str, str, int], list[int]] = {}
+    for body in got:
+        following.setdefault((body["schema"], body.get("camera", ""), body["epoch"]), []).append(body["seq"])
+    for key, numbers in following.items():
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), key
+    removed = [body["camera"] for body in got if body["schema"] == "partstream.status/1" and body["state"] == "removed"]
+    assert removed == ["door"]
+    assert sum(len(person["parts"]) for body in got for person in body.get("people", [])) > 20
 
 
 async def test_a_client_in_node_that_comes_late_gets_the_last_value_and_discards_those_sent_for_others(
