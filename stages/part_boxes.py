@@ -110,11 +110,13 @@ def part_boxes(
     )
 
 
-def hand_regions(keypoints: Floats, boxes: Floats, size: tuple[float, float]) -> tuple[Floats, Flags]:
+def hand_regions(
+    keypoints: Floats, boxes: Floats, size: tuple[float, float] | Floats, keypoint_score: float = KEYPOINT_SCORE
+) -> tuple[Floats, Flags]:
     """Where a held thing would be: a square at and beyond each hand, float32 [..., 2, 4] (left, right), and whether
-    the hand is there, bool [..., 2]. Three hands wide; clipped to the picture.
+    the hand is there, bool [..., 2]. Three hands wide; cut to the picture, whose `size` may be one for all or [..., 2].
     """
-    points, _, present = skeleton_points(np.asarray(keypoints, np.float32), KEYPOINT_SCORE / 2)
+    points, _, present = skeleton_points(np.asarray(keypoints, np.float32), keypoint_score / 2)
     stature = step_stature(points, present, np.asarray(boxes, np.float32))[..., None]
     regions: list[Floats] = []
     for near, end in ((L_ELBOW, L_WRIST), (R_ELBOW, R_WRIST)):
@@ -122,7 +124,7 @@ def hand_regions(keypoints: Floats, boxes: Floats, size: tuple[float, float]) ->
         unit = arrow / np.maximum(np.sqrt((arrow * arrow).sum(-1, keepdims=True)), np.float32(1e-6))
         centre = points[..., end, :] + unit * stature * np.float32(2 * _HAND_REACH)
         regions.append(_around(centre[..., None, :], stature * np.float32(3 * _HAND_HALF)))
-    limits = np.array([size[0], size[1], size[0], size[1]], np.float32)
+    limits = np.tile(np.asarray(size, np.float32), 2)[..., None, :]
     clipped = np.clip(np.stack(regions, -2), 0, limits)
     some = (clipped[..., 2] - clipped[..., 0] >= 1) & (clipped[..., 3] - clipped[..., 1] >= 1)
     there = present[..., [L_WRIST, R_WRIST]] & some

@@ -19,14 +19,18 @@ from ring_buffers.state_bank import TrackKey
 from stages.action_states import ActionStates, WaveStep, WindowMode
 from stages.checkpoint import Checkpoint
 from stages.detection.batched import Detector, detect
+from stages.network import VisualInput
 from stages.people import Reading, SeenPerson
+from stages.roi_features import RoiConfig
 from stages.scene import FramePeople, Scenes, SceneSettings
 from stages.stage_timer import StageTimer
+from stages.step_regions import OBJECT_REGIONS, step_regions
 from stages.step_scores import StepScores, person_inputs, score_steps
 from stages.types import Box, FrameAnalysis, ModelInfo, PartAnalysis, PersonAnalysis
 from telemetry.observer import Observer
 
 _WARM_SOURCE = (1280, 720)
+_ROI = RoiConfig()
 
 
 def _box(corners: NDArray[np.float32]) -> Box:
@@ -59,6 +63,12 @@ class Pipeline:
     ) -> None:
         """`detector_format` is the detector's `slot_format`; detector and checkpoint lie on `device` already."""
         settings = settings or PipelineSettings()
+        config = checkpoint.network.config
+        if config.visual and config.visual_features != _ROI.length():
+            raise ValueError(
+                f"the checkpoint reads {config.visual_features} RoI features a region, "
+                f"this version pools {_ROI.length()}"
+            )
         self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
         self._detector = detector
         self._detector_format = detector_format
@@ -97,7 +107,11 @@ class Pipeline:
                 try:
                     with timer.stage("geometry", on_host=True):
                         inputs = person_inputs(steps, self._network, self._device)
-                    scores = score_steps(self._network, self._states, steps, inputs, None, timer)
+                    visual = None
+                    if self._network.config.visual:
+                        with timer.stage("roi_features"):
+                            visual = step_regions(steps, metas, found.groups, _ROI, self._device)
+                    scores = score_steps(self._network, self._states, steps, inputs, visual, timer)
                 finally:
                     steps.abandon()
             timer.finish()
@@ -118,6 +132,7 @@ class Pipeline:
                 torch.zeros(people, parts, config.part_features, device=self._device),
                 torch.zeros(people, config.context_features, device=self._device),
                 torch.ones(people, parts, dtype=torch.bool, device=self._device),
+                self._no_regions(people),
             )
             steps = [WaveStep(TrackKey("", 0, row), 0, row) for row in range(people)]
             self._states.waves(self._network.action_lstm.embed(read.graph), [steps], lambda key: None)
@@ -137,6 +152,16 @@ class Pipeline:
     def state_slots_used(self) -> int:
         """People whose state is kept now."""
         return self._states.bank.used
+
+    def _no_regions(self, people: int) -> VisualInput | None:
+        config = self._network.config
+        if not config.visual:
+            return None
+        shape = (people, len(self._parts), config.visual_features)
+        return VisualInput(
+            torch.zeros(shape, device=self._device),
+            torch.zeros(people, OBJECT_REGIONS, config.visual_features, device=self._device),
+        )
 
     def _analysis(self, frame: FramePeople, scores: StepScores | None) -> FrameAnalysis:
         """What is said of one frame; frames come in order, so that a reading never reaches back."""

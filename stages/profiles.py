@@ -115,10 +115,6 @@ def load_model(
     chosen = choose_device(device)
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
     loaded = load_checkpoint(profile, chosen)
-    if loaded.network.config.visual:
-        raise WeightsError(
-            f"{profile}: a checkpoint with a visual branch can't be run by this version; train without it"
-        )
     detector = MoveNet.load().to(chosen)
     return Pipeline(detector, slot_format, loaded, settings, chosen, observer)
 

@@ -72,6 +72,7 @@ class BatchSteps:
         self.steps: list[Step] = []
         self.frames: list[int] = []
         self.present: list[NDArray[np.bool_]] = []
+        self.part_boxes: list[NDArray[np.float32]] = []
         self.waves: list[list[WaveStep]] = []
         self._by_key: dict[TrackKey, Person] = {}
         self._windows: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []
@@ -79,15 +80,16 @@ class BatchSteps:
     def __len__(self) -> int:
         return len(self.people)
 
-    def add(self, person: Person, step: Step, present: NDArray[np.bool_], frame: int, wave: int) -> int:
-        """Returns the step's index. `frame` is the index of its frame in the batch."""
+    def add(self, person: Person, step: Step, parts: PartBoxes, place: int, frame: int, wave: int) -> int:
+        """Returns the step's index. `parts` at `place` are the person's, `frame` is the frame's index in the batch."""
         row = len(self.people)
         person.pending.append(step)
         self.people.append(person)
         self._by_key[person.key] = person
         self.steps.append(step)
         self.frames.append(frame)
-        self.present.append(present)
+        self.present.append(parts.present[place])
+        self.part_boxes.append(parts.boxes[place])
         self._windows.append(person.history.window(person.pending))
         while len(self.waves) <= wave:
             self.waves.append([])
@@ -190,7 +192,7 @@ class Scenes:
             step: int | None = None
             if person.may_step(meta.media_us, self._least_gap_us):
                 seen = Step(keypoints[tracked.detection], tracked.box, meta.media_us)
-                step = steps.add(person, seen, parts.present[place], frame, wave)
+                step = steps.add(person, seen, parts, place, frame, wave)
             shown = SeenPerson(person, tracked, parts.boxes[place], parts.scores[place], parts.present[place], step)
             person.last_shown = shown
             yield shown

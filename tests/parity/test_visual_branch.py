@@ -1,0 +1,126 @@
+"""The visual branch: RoI features of each person's own regions, however the batch is made up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scripted_people import (
+    SLOT,
+    STEP_US,
+    ScriptedDetector,
+    Spot,
+    assert_same,
+    moving_people,
+    run,
+    scripted_lease,
+)
+
+from stages.checkpoint import Checkpoint
+from stages.detection.movenet import FEATURE_CHANNELS
+from stages.geometry import sequence_features
+from stages.network import ActionNetwork, NetworkConfig
+from stages.part_boxes import hand_regions, part_boxes
+from stages.pipeline import Pipeline, PipelineSettings
+from stages.roi_features import Regions, RoiConfig, person_features
+from stages.vocabulary import packaged
+
+
+class SeeingDetector(ScriptedDetector):
+    """Also gives feature maps, made at random from the picture's number."""
+
+    def __call__(self, pictures: torch.Tensor) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+        _, numbers = super().__call__(pictures)
+        maps: dict[int, torch.Tensor] = {}
+        for stride in (4, 8, 16):
+            side = 64 // stride
+            maps[stride] = torch.stack(
+                [
+                    torch.randn(FEATURE_CHANNELS[stride], side, side, generator=torch.Generator().manual_seed(int(n)))
+                    for n in numbers
+                ]
+            )
+        return maps, numbers
+
+
+def seeing_checkpoint() -> Checkpoint:
+    torch.manual_seed(1)
+    vocabulary = packaged("edge")
+    config = NetworkConfig(
+        visual=True,
+        visual_features=RoiConfig().length(),
+        visual_hidden=16,
+        state_hidden=24,
+        graph_hidden=24,
+        action_width=24,
+        object_regions=(2, 0, 1, 0, 1, 2, 2, 2, 2, 2),
+    )
+    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
+    return Checkpoint(network.requires_grad_(False), "edge", False, "none")
+
+
+def seeing_pipeline(script: np.ndarray) -> Pipeline:
+    return Pipeline(
+        SeeingDetector(script), lambda source, wanted: SLOT, seeing_checkpoint(), PipelineSettings(window_steps=12)
+    )
+
+
+def test_with_a_visual_branch_several_cameras_and_frames_a_batch_give_what_single_frames_give() -> None:
+    script = moving_people(24, 3)
+    singly = run(seeing_pipeline(script), [[scripted_lease(n)] for n in range(24)])
+    batches = [
+        [scripted_lease(m, camera) for m in range(n, n + 3) for camera in ("hall", "yard")] for n in range(0, 24, 3)
+    ]
+    together = run(seeing_pipeline(script), batches)
+    for spot, analysis in singly.items():
+        for camera in ("hall", "yard"):
+            assert_same(analysis, together[spot._replace(camera=camera)])
+
+
+def test_a_visual_branch_reads_each_persons_own_regions_of_their_own_picture() -> None:
+    script = moving_people(2, 2)
+    pipeline = seeing_pipeline(script)
+    found = run(pipeline, [[scripted_lease(0), scripted_lease(1)]])[Spot("hall", 1, 1)]
+
+    rows = script[1]
+    scale = np.array([640 / 64, 384 / 38], np.float32)
+    boxes = rows[:, :4] * np.tile(scale, 2)
+    keypoints = rows[:, 5:].reshape(-1, 17, 3) * np.append(scale, np.float32(1))
+    made = part_boxes(keypoints, boxes, (640, 384))
+    hands, there = hand_regions(keypoints, boxes, (640, 384))
+    geometry = sequence_features(keypoints[:, None], boxes[:, None], np.full((2, 1), STEP_US, np.int64))
+    maps, _ = SeeingDetector(script)(torch.from_numpy(scripted_lease(1).picture)[None])
+    regions = Regions(
+        torch.zeros(2, dtype=torch.int64),
+        torch.from_numpy(made.boxes),
+        torch.from_numpy(hands),
+        torch.from_numpy(there),
+        torch.tensor([[64 / 640, 38 / 384]]),
+        torch.tensor([[64.0, 38.0]]),
+    )
+    with torch.no_grad():
+        read = seeing_checkpoint().network.read_people(
+            torch.from_numpy(geometry.parts[:, 0]),
+            torch.from_numpy(geometry.context[:, 0]),
+            torch.from_numpy(made.present),
+            person_features(maps, regions),
+        )
+    for row, person in enumerate(sorted(found.people, key=lambda one: one.box[0])):
+        present = [column for column in range(10) if made.present[row, column]]
+        assert len(person.parts) == len(present) > 5
+        for part, column in zip(person.parts, present, strict=True):
+            assert abs(part.relevance - float(read.relevance[row, column])) <= 1e-5
+
+
+def test_a_visual_checkpoint_of_another_pooling_is_refused() -> None:
+    checkpoint = seeing_checkpoint()
+    config = NetworkConfig(visual=True, visual_features=7, object_regions=(2,) * 10)
+    other = ActionNetwork(config, checkpoint.vocabulary, torch.zeros(10, len(checkpoint.vocabulary.states), 3))
+    with pytest.raises(ValueError, match="7 RoI features"):
+        Pipeline(SeeingDetector(moving_people(1, 1)), lambda a, b: SLOT, Checkpoint(other, "edge", False, ""))
+
+
+def test_a_visual_model_warms_up_too() -> None:
+    pipeline = seeing_pipeline(moving_people(1, 1))
+    pipeline.warm_up()
+    assert pipeline.state_slots_used == 0
