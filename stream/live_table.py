@@ -1,7 +1,7 @@
 """The live table: what is published now, for a person at a terminal.
 
-Holds the latest result and status of each camera, and the latest events; nothing grows. `add` messages, print it with
-rich as often as you like.
+Holds the latest result and status of each camera and the latest events; cameras that are removed leave it. `add`
+messages, print it with rich as often as you like.
 """
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from stream.results import Event, Frame, Message, Part, Person, Stats, Status
+from stream.results import CameraStats, Event, Frame, Message, Part, Person, Stats, Status
 
 EVENTS_SHOWN = 6
 PEOPLE_SHOWN = 12
-NARROW = 100
-"""Below so many columns the table leaves out what is nice to know."""
+PARTS_SHOWN = 4
+NARROW, MEDIUM, WIDE = 60, 80, 100
+"""From so many columns on the table shows more: since when; rates, reasons and events; everything."""
+OTHER_COLUMNS, PART_COLUMNS = 52, 24
+"""What the columns beside the reasons take, and one part with its state: for how many of them there is room."""
 STATE_COLOUR = {"live": "green", "connecting": "yellow", "reconnecting": "yellow", "stalled": "red", "ended": "dim"}
+BARS = "▁▂▃▄▅▆▇█"
+"""Relevance from 0 to 1, readable without colours too."""
 
 
 class LiveTable:
-    """A rich renderable of the latest messages."""
+    """A rich renderable of the latest messages. `now` gives the time (seconds, UTC) that ages are counted to."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -33,108 +38,151 @@ class LiveTable:
         self._status: dict[str, Status] = {}
         self._stats: Stats | None = None
         self._events: deque[Event] = deque(maxlen=EVENTS_SHOWN)
+        self._run = ""
 
     def add(self, message: Message) -> None:
-        """Take in a message of any kind."""
+        """Take in a message of any kind. One of another run of the engine clears what was known of the run before."""
+        if message.run != self._run:
+            self._run = message.run
+            self._frames, self._status, self._stats = {}, {}, None
+            self._events.clear()
         match message:
             case Frame():
                 self._frames[message.camera] = message
+            case Status(state="removed"):
+                self._status.pop(message.camera, None)
+                self._frames.pop(message.camera, None)
             case Status():
-                if message.state == "removed":
-                    self._status.pop(message.camera, None)
-                    self._frames.pop(message.camera, None)
-                else:
-                    self._status[message.camera] = message
+                self._status[message.camera] = message
             case Event():
                 self._events.append(message)
             case Stats():
                 self._stats = message
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wide = options.max_width >= NARROW
-        parts: list[RenderableType] = [self._cameras(), Text(), self._people(wide)]
-        if self._events and wide:
-            parts += [Text(), *(self._event(event) for event in self._events)]
+        width = options.max_width
+        names = sorted({*self._status, *self._frames, *(camera.camera for camera in self._rates().values())})
+        if not names:
+            yield Text("Waiting for an engine to publish …", "dim")
+            return
+        parts: list[RenderableType] = [self._cameras(names, width), *self._faults(names)]
+        if self._stats is not None and not self._stats.ready:
+            parts.append(Text(f"not ready: {self._stats.ready_reason}", "red"))
+        parts += [Text(), self._people(width)]
+        if not all(frame.model.trained for frame in self._frames.values()):
+            parts.append(Text("The model is not trained: its labels mean nothing.", "red"))
+        if self._events and width >= MEDIUM:
+            parts += [Text(), *(_event_line(event) for event in self._events)]
         yield Group(*parts)
 
-    def _cameras(self) -> Table:
-        table = _table("camera", "state", "epoch", "in", "out", "dropped", "people", "age")
-        rates = {camera.camera: camera for camera in self._stats.cameras} if self._stats else {}
-        for name in sorted({*self._status, *self._frames, *rates}):
+    def _rates(self) -> dict[str, CameraStats]:
+        return {camera.camera: camera for camera in self._stats.cameras} if self._stats else {}
+
+    def _cameras(self, names: list[str], width: int) -> Table:
+        headings = ["camera", "state", "people", "age"]
+        headings += ["in", "out"] if width >= MEDIUM else []
+        headings += ["dropped", "epoch"] if width >= WIDE else []
+        table = _table(*headings, flexible="state")
+        rates = self._rates()
+        for name in names:
             status, frame, rate = self._status.get(name), self._frames.get(name), rates.get(name)
             state = status.state if status else (rate.state if rate else "live")
-            shown = Text(state, STATE_COLOUR.get(state, ""))
-            if status is not None and status.reason:
-                shown.append(f" {status.reason}", "dim")
-            age = self._now() - frame.published_us / 1e6 if frame else None
-            table.add_row(
-                Text(name, "bold"),
-                shown,
-                str(frame.epoch if frame else (status.epoch if status else 0)),
+            shown = Text(state, STATE_COLOUR.get(state, ""), no_wrap=True, overflow="ellipsis")
+            if status is not None and status.reason and status.reason != state:
+                shown.append(f" {status.reason.replace('_', ' ')}", "dim")
+            epoch = frame.epoch if frame else (status.epoch if status else 0)
+            cells = [
+                str(len(frame.people)) if frame else "",
+                duration(self._now() - frame.published_us / 1e6) if frame else "",
                 f"{rate.fps_in:.1f}/s" if rate else "",
                 f"{rate.fps_out:.1f}/s" if rate else "",
                 str(sum(rate.dropped.values())) if rate else "",
-                str(len(frame.people)) if frame else "",
-                f"{age:.1f} s" if age is not None else "",
-            )
+                str(epoch),
+            ]
+            table.add_row(_name(name, width), shown, *cells[: len(headings) - 2])
         return table
 
-    def _people(self, wide: bool) -> Table:
-        headings = ["camera", "person", "action", "score", "since"]
-        table = _table(*headings, *(["because"] if wide else []))
+    def _faults(self, names: list[str]) -> list[Text]:
+        """What to do about cameras that aren't well."""
+        ill = [self._status[name] for name in names if name in self._status and self._status[name].reason]
+        return [
+            Text(f"{status.camera}: {status.message}", "yellow" if status.state != "ended" else "dim") for status in ill
+        ]
+
+    def _people(self, width: int) -> Table:
+        headings = ["camera", "person", "action", "score"]
+        headings += ["since"] if width >= NARROW else []
+        headings += ["because"] if width >= MEDIUM else []
+        table = _table(*headings, flexible="because" if width >= MEDIUM else "action")
+        most = min(PARTS_SHOWN, max(1, (width - OTHER_COLUMNS) // PART_COLUMNS))
         people = [(frame, person) for _, frame in sorted(self._frames.items()) for person in frame.people]
         for frame, person in people[:PEOPLE_SHOWN]:
             action = person.action
-            row: list[RenderableType] = [Text(frame.camera, "bold"), str(person.track)]
             if action is None:
-                row += [Text("…", "dim"), "", ""]
+                cells: list[RenderableType] = [Text("…", "dim"), "", "", ""]
             else:
-                seconds = max(0.0, (frame.capture_us - action.since_us) / 1e6)
-                row += [Text(action.label, "cyan"), f"{action.score:.2f}", f"{seconds:.1f} s"]
-            table.add_row(*row, *([reasons(person)] if wide else []))
+                label = Text(action.label.replace("_", " "), "cyan", no_wrap=True, overflow="ellipsis")
+                since = duration((frame.capture_us - action.since_us) / 1e6)
+                cells = [label, f"{action.score:.2f}", since, reasons(person, most)]
+            table.add_row(_name(frame.camera, width), str(person.track), *cells[: len(headings) - 2])
         if len(people) > PEOPLE_SHOWN:
             table.add_row(Text(f"and {len(people) - PEOPLE_SHOWN} more", "dim"))
-        if not all(frame.model.trained for frame in self._frames.values()):
-            table.caption = "The model is not trained: its labels mean nothing."
         return table
 
-    def _event(self, event: Event) -> Text:
-        at = datetime.fromtimestamp(event.capture_us / 1e6).strftime("%H:%M:%S")
-        text = Text(f"{at}  {event.camera}  person {event.track}  ", "dim")
-        text.append(f"{event.kind} ", "dim")
-        text.append(event.label, "cyan" if event.kind != "ended" else "dim")
-        if event.previous:
-            text.append(f" after {event.previous}", "dim")
-        return text
 
-
-def reasons(person: Person, most: int = 3) -> Text:
-    """The parts that speak for the action, most relevant first, each with the state it is most surely in."""
-    telling = [part for part in person.parts if any(state != "none" for state, _ in part.states)]
+def reasons(person: Person, most: int = PARTS_SHOWN) -> Text:
+    """The parts that tell of the action, the most relevant first: a bar of the relevance, and the part's state."""
+    telling = [part for part in person.parts if _state(part) is not None]
     telling.sort(key=lambda part: -part.relevance)
     text = Text(no_wrap=True, overflow="ellipsis")
     for part in telling[:most]:
-        if text:
-            text.append("  ")
-        text.append(part.part.replace("_", " "), f"rgb({_heat(part.relevance)})")
-        text.append(f" {_state(part)}", "dim")
+        relevance = min(1.0, max(0.0, part.relevance))
+        text.append("   " if text else "")
+        text.append(BARS[round(relevance * (len(BARS) - 1))], f"rgb({_heat(relevance)})")
+        text.append(f" {part.part.replace('_', ' ')} ", f"rgb({_heat(relevance)})")
+        text.append(str(_state(part)), "dim")
     return text
 
 
-def _state(part: Part) -> str:
-    state, score = max((one for one in part.states if one[0] != "none"), key=lambda one: one[1])
-    return f"{state.replace('_', ' ')} {score:.2f}"
+def duration(seconds: float) -> str:
+    """A time span in at most seven characters, for example `1.6 s`, `12 min`, `3 h`."""
+    seconds = max(0.0, seconds)
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.0f} h"
+
+
+def _state(part: Part) -> str | None:
+    """What the part does, most surely; None if that is nothing."""
+    state = max(part.states, key=lambda one: one[1], default=("none", 0.0))[0]
+    return None if state == "none" else state.replace("_", " ")
+
+
+def _event_line(event: Event) -> Text:
+    at = datetime.fromtimestamp(event.capture_us / 1e6).strftime("%H:%M:%S")
+    text = Text(f"{at}  {event.camera}  person {event.track}  {event.kind} ", "dim", no_wrap=True, overflow="ellipsis")
+    text.append(event.label.replace("_", " "), "cyan" if event.kind != "ended" else "dim")
+    if event.previous:
+        text.append(f" after {event.previous.replace('_', ' ')}", "dim")
+    return text
+
+
+def _name(camera: str, width: int) -> Text:
+    """A camera's name, cut where it is long for the terminal."""
+    text = Text(camera, "bold")
+    text.truncate(20 if width >= NARROW else 10, overflow="ellipsis")
+    return text
 
 
 def _heat(relevance: float) -> str:
     """From grey to orange."""
-    share = min(1.0, max(0.0, relevance))
-    return f"{int(120 + 135 * share)},{int(120 + 40 * share)},{int(120 - 100 * share)}"
+    return f"{int(120 + 135 * relevance)},{int(120 + 40 * relevance)},{int(120 - 100 * relevance)}"
 
 
-def _table(*headings: str) -> Table:
+def _table(*headings: str, flexible: str) -> Table:
+    """A plain table in which the column `flexible` gives way where there isn't room for all."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in headings:
-        numeric = heading in ("epoch", "in", "out", "dropped", "people", "age", "score", "since", "person")
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
+        text = heading in ("camera", "state", "action", "because")
+        table.add_column(heading, justify="left" if text else "right", no_wrap=heading != flexible)
     return table

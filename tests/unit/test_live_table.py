@@ -1,0 +1,221 @@
+"""The live table: what a person at a terminal sees of the latest messages."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import msgspec
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from stream.live_table import EVENTS_SHOWN, PEOPLE_SHOWN, LiveTable, duration, reasons
+from stream.results import (
+    Action,
+    CameraStats,
+    Event,
+    Frame,
+    ModelRef,
+    Part,
+    Person,
+    Stats,
+    Status,
+)
+
+NOW = 1_790_000_000.0
+BOX = (0.0, 0.0, 10.0, 20.0)
+RUN = "a" * 32
+MODEL = ModelRef("edge", "sha256:0", True)
+
+
+def part(name: str, relevance: float, *states: tuple[str, float]) -> Part:
+    return Part(name, BOX, 0.8, relevance, list(states))
+
+
+def person(track: int, label: str | None = "wave", since_s: float = 1.6) -> Person:
+    action = None if label is None else Action(label, 0.88, int((NOW - since_s) * 1e6), [(label, 0.88)])
+    return Person(track, BOX, 0.9, action, [part("right_hand", 0.9, ("raise_up", 0.7)), part("head", 0.1, ("look", 1))])
+
+
+def frame(camera: str, *people: Person, **changes: Any) -> Frame:
+    made = Frame(
+        run=RUN,
+        seq=0,
+        camera=camera,
+        epoch=3,
+        frame=0,
+        capture_us=int(NOW * 1e6),
+        clock="rtcp",
+        media_time_us=0,
+        published_us=int((NOW - 0.2) * 1e6),
+        size=(64, 48),
+        model=MODEL,
+        people=list(people),
+        objects=[],
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def status(camera: str, state: Any = "live", reason: str | None = None, message: str = "live") -> Status:
+    return Status(
+        run=RUN,
+        seq=0,
+        camera=camera,
+        epoch=3,
+        state=state,
+        reason=reason,
+        message=message,
+        at_us=0,
+        clock=None,
+        size=None,
+        source="pattern:",
+    )
+
+
+def event(number: int) -> Event:
+    return Event(
+        run=RUN,
+        seq=number,
+        camera="lobby",
+        epoch=3,
+        frame=number,
+        track=number,
+        kind="changed",
+        label="wave",
+        previous="stand",
+        score=0.9,
+        capture_us=0,
+        since_us=0,
+    )
+
+
+def stats(ready: bool = True) -> Stats:
+    return Stats(
+        run=RUN,
+        seq=0,
+        at_us=0,
+        uptime_s=1.0,
+        ready=ready,
+        ready_reason="" if ready else "the model is loading",
+        model=MODEL,
+        cameras=[CameraStats("lobby", "live", 3, 100, 90, {"overwritten": 7, "stale": 3}, 25.0, 22.5, 1)],
+        state_slots_used=1,
+        state_slots=256,
+        subscriptions=1,
+    )
+
+
+def shown(table: LiveTable, width: int = 140) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def line_of(text: str, beginning: str) -> str:
+    (line,) = [line for line in text.splitlines() if line.startswith(beginning)]
+    return " ".join(line.split())
+
+
+def test_before_anything_comes_it_says_that_it_waits() -> None:
+    assert "Waiting" in shown(LiveTable(lambda: NOW))
+
+
+def test_a_camera_shows_its_state_rates_drops_people_and_age() -> None:
+    table = LiveTable(lambda: NOW)
+    for message in (status("lobby"), stats(), frame("lobby")):
+        table.add(message)
+    assert line_of(shown(table), "lobby") == "lobby live 0 0.2 s 25.0/s 22.5/s 10 3"
+
+
+def test_a_person_shows_the_action_since_when_and_the_parts_that_explain_it_most_relevant_first() -> None:
+    table = LiveTable(lambda: NOW)
+    table.add(frame("lobby", person(7)))
+    row = [line for line in shown(table).splitlines() if "wave" in line]
+    assert [" ".join(line.split()) for line in row] == ["lobby 7 wave 0.88 1.6 s ▇ right hand raise up ▂ head look"]
+
+
+def test_parts_that_do_nothing_explain_nothing() -> None:
+    still = Person(
+        1,
+        BOX,
+        0.9,
+        None,
+        [part("hip", 1.0, ("none", 0.9), ("sit", 0.05)), part("head", 0.2), part("left_arm", 0.5, ("bend", 0.4))],
+    )
+    assert reasons(still).plain.split(maxsplit=1)[1] == "left arm bend"
+
+
+def test_a_person_without_an_action_yet_is_there_without_reasons() -> None:
+    table = LiveTable(lambda: NOW)
+    table.add(frame("lobby", person(7, None)))
+    assert "lobby 7 …" in [" ".join(line.split()) for line in shown(table).splitlines()]
+
+
+def test_a_camera_that_is_ill_says_what_to_do() -> None:
+    table = LiveTable(lambda: NOW)
+    table.add(status("gate", "reconnecting", "unauthorised", "the camera wants a user name and password"))
+    text = shown(table)
+    assert line_of(text, "gate ") == "gate reconnecting unauthorised 3"
+    assert "gate: the camera wants a user name and password" in text
+
+
+def test_an_engine_that_is_not_ready_and_a_model_that_is_not_trained_say_so() -> None:
+    table = LiveTable(lambda: NOW)
+    table.add(stats(ready=False))
+    table.add(frame("lobby", model=ModelRef("edge", "", False)))
+    assert "not ready: the model is loading" in shown(table)
+    assert "its labels mean nothing" in shown(table)
+
+
+def test_a_removed_camera_and_an_engine_of_before_leave_the_table() -> None:
+    table = LiveTable(lambda: NOW)
+    for message in (frame("lobby", person(1)), frame("door"), status("door"), status("door", "removed")):
+        table.add(message)
+    assert "door" not in shown(table)
+    table.add(msgspec.structs.replace(status("hall"), run="b" * 32))
+    assert "lobby" not in shown(table)
+    assert "hall" in shown(table)
+
+
+def test_what_is_shown_is_bounded() -> None:
+    table = LiveTable(lambda: NOW)
+    table.add(frame("lobby", *(person(track) for track in range(PEOPLE_SHOWN + 5))))
+    for number in range(100):
+        table.add(event(number))
+    text = shown(table)
+    assert "and 5 more" in text
+    assert text.count("after stand") == EVENTS_SHOWN
+    assert "person 99 " in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 59, 60, 79, 80, 99, 100, 120, 200])
+def test_it_fits_any_terminal_and_keeps_names_and_actions_readable_where_it_can(width: int) -> None:
+    table = LiveTable(lambda: NOW)
+    long = "a-camera-with-a-name-of-sixty-three-characters-0123456789-abcde"
+    for message in (stats(), status(long), frame(long, person(1, "carry_box"), person(2)), frame("lobby"), event(1)):
+        table.add(message)
+    text = shown(table, width)
+    assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= width
+    if width >= 40:
+        assert "carry box" in text
+    if width >= 80:
+        assert "right hand raise up" in text
+        assert "22.5/s" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0.0 s"),
+        (0.04, "0.0 s"),
+        (99.9, "99.9 s"),
+        (99.96, "2 min"),
+        (600, "10 min"),
+        (5969, "99 min"),
+        (7200, "2 h"),
+    ],
+)
+def test_durations_are_short(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
