@@ -43,8 +43,8 @@ class Scene:
 
 
 SCENES = (
-    Scene("street", "vtest", "vtest.avi", "pedestrians walking and standing, seen from above", (768, 576)),
-    Scene("yard", "sports2d", "demo.mp4", "a man jumps down and crouches, a woman walks past", (512, 384)),
+    Scene("street", "vtest", "vtest.avi", "pedestrians walking and standing, seen from above", (512, 384)),
+    Scene("yard", "sports2d", "demo.mp4", "a man jumps down and crouches, a woman walks past", (384, 256)),
 )
 
 
