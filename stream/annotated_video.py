@@ -22,14 +22,19 @@ from PIL import Image
 
 from stream.config import ConfigError
 
-TICKS = 90_000
-"""Of the MP4's clock, a second: whatever times the source has, they fit."""
+TICKS = 60_000
+"""Of the MP4's clock, a second: exact for 25, 30 and 29.97 pictures a second; MPEG-4 allows 65,535 at most."""
 
 FALLBACK_RATE = Fraction(25)
 BT709 = 1
 """What libav calls the colours that HD video has; said in the file, so that players needn't guess."""
 
-_QUALITY = {"preset": "veryfast", "crf": "20"}
+ENCODERS: dict[str, dict[str, str]] = {
+    "libx264": {"preset": "veryfast", "crf": "20", "bf": "0"},
+    "mpeg4": {"b": "8000000"},
+}
+"""Tried in this order; a libav without GPL parts has only the second. Both to look good rather than to be small, and
+without B-frames, with which an MP4 of pictures at uneven times would state too short a duration."""
 
 
 class AnnotationError(ConfigError):
@@ -102,16 +107,17 @@ class VideoWriter:
         stream.codec_context.time_base = Fraction(1, TICKS)
         stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = BT709
         self._stream = stream
+        self._lasts = 0
         self.end_s = 0.0
         """When the last picture written is over, in seconds."""
 
     def _add_stream(self, rate: Fraction) -> VideoStream:
-        try:
-            return cast(VideoStream, self._container.add_stream("libx264", rate=rate, options=dict(_QUALITY)))
-        except UnknownCodecError:
-            made = cast(VideoStream, self._container.add_stream("mpeg4", rate=rate))
-            made.bit_rate = 8_000_000
-            return made
+        for encoder, options in ENCODERS.items():
+            try:
+                return cast(VideoStream, self._container.add_stream(encoder, rate=rate, options=dict(options)))
+            except UnknownCodecError:
+                continue
+        raise AnnotationError(f"this libav has none of the encoders {', '.join(ENCODERS)}: install PyAV's own wheel")
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -120,7 +126,7 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._container.mux(self._stream.encode(None))
+            self._mux(None)
         self._container.close()
 
     def write(self, image: Image.Image, at_s: float, lasts_s: float) -> None:
@@ -130,6 +136,13 @@ class VideoWriter:
         picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
         picture.time_base = Fraction(1, TICKS)
         picture.pts = round(at_s * TICKS)
-        picture.duration = round(lasts_s * TICKS)
-        self._container.mux(self._stream.encode(picture))
+        self._lasts = picture.duration = round(lasts_s * TICKS)
+        self._mux(picture)
         self.end_s = at_s + lasts_s
+
+    def _mux(self, picture: VideoFrame | None) -> None:
+        for packet in self._stream.encode(picture):
+            # Only the last packet's duration counts (the others' follow from the next one's time); the encoder would
+            # give it one picture interval of the first video.
+            packet.duration = self._lasts
+            self._container.mux(packet)

@@ -13,6 +13,12 @@ Rect = tuple[float, float, float, float]
 
 Size = tuple[float, float]
 
+PER_PLACE = 0.04
+"""What a place costs more than the one before it in the list, against 1 for hiding all of the labelled thing."""
+
+KEEP = 0.8
+"""How much better, in the same measure, a place must be for a label to leave the one it had in the last picture."""
+
 
 def overlap(one: Rect, other: Rect) -> float:
     """The area that two rectangles share."""
@@ -26,27 +32,20 @@ def grown(rect: Rect, by: float) -> Rect:
     return rect[0] - by, rect[1] - by, rect[2] + by, rect[3] + by
 
 
-def around(target: Rect, size: Size, gap: float) -> list[Rect]:
-    """Places for a label of `size` beside `target`, best first: above, beside, below, further above, inside."""
+def around(target: Rect, size: Size, gap: float, *, rings: int = 1) -> list[Rect]:
+    """Places for a label of `size`: above, below and beside `target`, then ring by ring further off, last inside it."""
     x1, y1, x2, y2 = target
     width, height = size
-    middle = (x1 + x2 - width) / 2
-    corners = [
-        (x1, y1 - gap - height),
-        (x2 - width, y1 - gap - height),
-        (middle, y1 - gap - height),
-        (x2 + gap, y1),
-        (x1 - gap - width, y1),
-        (x1, y2 + gap),
-        (x2 - width, y2 + gap),
-        (x2 + gap, y2 - height),
-        (x1 - gap - width, y2 - height),
-        (middle, y1 - gap - 2 * height),
-        (x2 + gap, y1 - height),
-        (x1 - gap - width, y1 - height),
-        (x1 + gap, y1 + gap),
-    ]
-    return [(x, y, x + width, y + height) for x, y in corners]
+    places: list[Rect] = []
+    for ring in range(rings):
+        off = gap + ring * (height + gap)
+        above, below, right, left = y1 - off - height, y2 + off, x2 + off, x1 - off - width
+        for y in (above, below):
+            places += [(x, y, x + width, y + height) for x in (x1, x2 - width, (x1 + x2 - width) / 2)]
+        for x in (right, left):
+            places += [(x, y, x + width, y + height) for y in (y1, (y1 + y2 - height) / 2, y2 - height)]
+        places += [(x, y, x + width, y + height) for y in (above, below) for x in (right, left)]
+    return [*places, (x1 + gap, y1 + gap, x1 + gap + width, y1 + gap + height)]
 
 
 @dataclass(slots=True)
@@ -78,7 +77,7 @@ class Placement:
             covered = self._covered(place, own)
             if covered > most_covered:
                 continue
-            cost = 2 * covered + _hidden(place, own) + 0.04 * index - (0.35 if index == used_before else 0.0)
+            cost = 2 * covered + _hidden(place, own) + PER_PLACE * index - (KEEP if index == used_before else 0.0)
             if best is None or cost < best[0]:
                 best = cost, index
         return best[1] if best is not None else None

@@ -22,7 +22,14 @@ MOST_REASONS = 3
 LEAST_RELEVANCE = 0.15
 """A part below this is no reason, whatever its states."""
 
+FARTHEST_TAG = 5
+"""How many of its own heights a tag may be from its person where it's crowded; a line leads to the person then."""
+
+STEADY_RESULTS = 8
+"""A label that lost reasons for want of room gets them back no sooner."""
+
 UNREMARKABLE = "none"
+HEAD = "head"
 PLATE_ALPHA = 200
 TALL_ENOUGH = 170
 """Pixels of a person's height from which the parts are far enough apart to be labelled each."""
@@ -132,14 +139,23 @@ class Block:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How a person's label was shown: how many reasons, at which place, unchanged for how many results."""
+
+    reasons: int
+    place: int
+    unchanged: int
+
+
 class OverlayPainter:
     """Draws results for pictures of `size` (width, height), text sized to match."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
         self.scale = min(2.0, max(0.85, size[0] / 1152))
-        self._places: dict[tuple[int, int], int] = {}
-        """(track, label's level of detail) → the place it had in the last picture."""
+        self._shown: dict[int, _Shown] = {}
+        """By track, how its label was shown in the last result."""
 
     def paint(self, frame: Frame) -> Image.Image:
         """A layer of `size`, RGBA, transparent where nothing is drawn."""
@@ -161,16 +177,22 @@ class OverlayPainter:
             self._person(draw, box, track_colour(person.track), person.detected)
         bounds = (2.0, 2.0, self.size[0] - 2.0, self.size[1] - 2.0)
         placement = Placement(bounds, [box for _, box in people])
-        before, self._places = self._places, {}
-        # The nearest people first: their labels get the best places and the most detail.
-        for person, box in sorted(people, key=lambda pair: pair[1][1] - pair[1][3]):
-            self._label(draw, placement, person, box, before)
+        before, self._shown = self._shown, {}
+        # Near people first: their labels get the best places and the most detail. Steps, so that two of like height
+        # don't change turns with every picture.
+        step = 30 * self.scale
+        nearest = sorted(people, key=lambda pair: (-round((pair[1][3] - pair[1][1]) / step), pair[0].track))
+        labels = [(person, box, *self._labelled(placement, person, box, before)) for person, box in nearest]
+        for person, box, _, at in labels:
+            self._leader(draw, box, at, track_colour(person.track))
+        for person, _, block, at in labels:
+            block.draw(draw, at, track_colour(person.track))
+        placement.avoid = [on_layer(part.box) for person in frame.people for part in person.parts if part.part == HEAD]
         for person, box in people:
             if box[3] - box[1] >= TALL_ENOUGH * self.scale:
-                telling = {reason.part: reason for reason in reasons(person.parts)}
-                for part in person.parts:
-                    if part.part in telling:
-                        self._state(draw, placement, telling[part.part], on_layer(part.box))
+                boxes = {part.part: part.box for part in person.parts}
+                for reason in reasons(person.parts):
+                    self._state(draw, placement, reason, on_layer(boxes[reason.part]))
         return layer
 
     # -- boxes --------------------------------------------------------------------------------------------------
@@ -216,35 +238,30 @@ class OverlayPainter:
         )
 
     # -- labels -------------------------------------------------------------------------------------------------
-    def _label(
-        self,
-        draw: ImageDraw.ImageDraw,
-        placement: Placement,
-        person: Person,
-        box: Rect,
-        before: dict[tuple[int, int], int],
-    ) -> None:
-        """With as many reasons as find room; the tag itself always shows."""
+    def _labelled(
+        self, placement: Placement, person: Person, box: Rect, before: dict[int, _Shown]
+    ) -> tuple[Block, Rect]:
+        """The person's label and its place, with as many reasons as find room; the tag itself always shows."""
         title_size, line_size = round(17 * self.scale), round(13.5 * self.scale)
-        title = person.action.label.replace("_", " ") if person.action is not None else "…"
-        score = f"{person.action.score:.2f}  #{person.track}" if person.action is not None else f"#{person.track}"
-        told = tuple(reasons(person.parts)) if person.action is not None else ()
-        colour, gap = track_colour(person.track), 4 * self.scale
+        title, score, told = "…", f"#{person.track}", ()
+        if person.action is not None:
+            title, score = person.action.label.replace("_", " "), f"{person.action.score:.2f}  #{person.track}"
+            told = tuple(reasons(person.parts))
+        last = before.get(person.track)
         for count in range(len(told), -1, -1):
+            if last is not None and count > last.reasons and last.unchanged < STEADY_RESULTS:
+                continue
             block = Block(title, score, told[:count], title_size, line_size)
-            places = around(box, block.size, gap)
-            key = (person.track, count)
+            places = around(box, block.size, 4 * self.scale, rings=FARTHEST_TAG if count == 0 else 1)
             # More detail than in the last picture only where there is room to spare, so that it doesn't flicker.
-            margin = 2.0 if key in before or not before else 8.0
-            chosen = placement.find(places, box, used_before=before.get(key), margin=margin)
-            if chosen is None and count == 0:
-                chosen = placement.least_bad(places, box)
-            if chosen is not None:
-                self._places[key] = chosen
-                at = placement.take(places[chosen])
-                self._leader(draw, box, at, colour)
-                block.draw(draw, at, colour)
-                return
+            margin = 2.0 if last is None or count <= last.reasons else 8.0
+            chosen = placement.find(places, box, used_before=last and last.place, margin=margin)
+            if chosen is not None or count == 0:
+                chosen = placement.least_bad(places, box) if chosen is None else chosen
+                same = last is not None and last.reasons == count
+                self._shown[person.track] = _Shown(count, chosen, last.unchanged + 1 if last and same else 0)
+                return block, placement.take(places[chosen])
+        raise AssertionError("a label without reasons always has a place")
 
     def _leader(self, draw: ImageDraw.ImageDraw, box: Rect, label: Rect, colour: Colour) -> None:
         """A line from a label to its person where they don't touch."""
@@ -252,14 +269,14 @@ class OverlayPainter:
         if label[2] >= near[0] and label[0] <= near[2] and label[3] >= near[1] and label[1] <= near[3]:
             return
         start = (min(max((box[0] + box[2]) / 2, label[0]), label[2]), label[3] if label[3] < box[1] else label[1])
-        draw.line((*start, (box[0] + box[2]) / 2, box[1] if label[3] < box[1] else box[3]), (*colour, 200), 1)
+        draw.line((*start, (box[0] + box[2]) / 2, box[1] if label[3] < box[1] else box[3]), (*colour, 230), 2)
 
     def _state(self, draw: ImageDraw.ImageDraw, placement: Placement, reason: Reason, box: Rect) -> None:
         """The part's state beside its box, if there is room."""
         size = round(12.5 * self.scale)
         pad = max(2, round(size * 0.3))
         text = reason.state.replace("_", " ")
-        places = around(box, (text_width(text, size) + 2 * pad, round(size * 1.35)), 2 * self.scale)[:9]
+        places = around(box, (text_width(text, size) + 2 * pad, round(size * 1.35)), 2 * self.scale)[:12]
         chosen = placement.find(places, box, margin=1.0)
         if chosen is None:
             return

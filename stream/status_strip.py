@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property
 
 from PIL import Image, ImageDraw
 
@@ -27,7 +27,7 @@ class StatusStrip:
 
     def draw(self, frame: Frame | None, picture_s: float, age_s: float | None) -> Image.Image:
         """The strip for one picture, RGB. `age_s` is None where the picture has a result of its own."""
-        strip = self._empty().copy()
+        strip = self._empty.copy()
         draw = ImageDraw.Draw(strip)
         room = self.width - self._legend_width() - 2 * self._pad
         at = float(self._pad)
@@ -65,7 +65,7 @@ class StatusStrip:
     def _ramp_width(self) -> int:
         return 8 * self._size
 
-    @lru_cache(maxsize=1)  # noqa: B019 one strip a video, and it dies with it
+    @cached_property
     def _empty(self) -> Image.Image:
         """The strip with nothing but the legend."""
         strip = Image.new("RGB", (self.width, self.height), INK)
