@@ -41,8 +41,9 @@ class StageTimer:
             self._pairs.append((name, begin, self._mark()))
 
     def finish(self) -> None:
-        """The device has been waited for: tell what its stages took."""
+        """Tell what the device's stages took. The batch's last copy has been waited for, so the device is done."""
         for name, begin, end in self._pairs:
+            end.synchronize()
             self._observer.stage_done(name, begin.elapsed_time(end) / 1e3)
         self._pairs.clear()
 

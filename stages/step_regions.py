@@ -24,6 +24,9 @@ _HANDS = 2
 OBJECT_REGIONS = 3
 """Left hand, right hand, the whole picture."""
 
+REGION_OF_PART = (2, 0, 1, 0, 1, 2, 2, 2, 2, 2)
+"""Which object region each part looks at (`NetworkConfig.object_regions`): arms and hands at their own hand's."""
+
 
 def step_regions(
     steps: BatchSteps,

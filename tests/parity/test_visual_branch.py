@@ -23,6 +23,7 @@ from stages.network import ActionNetwork, NetworkConfig
 from stages.part_boxes import hand_regions, part_boxes
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.roi_features import Regions, RoiConfig, person_features
+from stages.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
 
 
@@ -53,7 +54,7 @@ def seeing_checkpoint() -> Checkpoint:
         state_hidden=24,
         graph_hidden=24,
         action_width=24,
-        object_regions=(2, 0, 1, 0, 1, 2, 2, 2, 2, 2),
+        object_regions=REGION_OF_PART,
     )
     network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
     return Checkpoint(network.requires_grad_(False), "edge", False, "none")

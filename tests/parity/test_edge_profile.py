@@ -1,0 +1,113 @@
+"""The edge profile end to end on real footage: its own weights and checkpoint, pictures as a ring lends them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from ring_buffers.frame_ring import FrameMeta, Lease
+from stages import weights
+from stages.pipeline import Pipeline
+from stages.profiles import choose_device, load_model, load_profile
+from stages.types import FrameAnalysis
+from stages.vocabulary import PARTS
+from stream.config import load
+
+FRAMES = 24
+
+
+def footage(pipeline: Pipeline) -> list[Lease]:
+    """Every third frame, 120 ms apart: a man on a roof, then a woman who walks by."""
+    leases = []
+    with av.open(str(weights.locate("sports2d", "demo.mp4"))) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number % 3 or len(leases) == FRAMES:
+                continue
+            size = (frame.width, frame.height)
+            format = pipeline.slot_format(size, (384, 384))
+            width, height = format.content
+            picture = np.zeros(format.shape, np.uint8)
+            picture[:height, :width] = frame.reformat(width, height, "rgb24").to_ndarray()
+            at = len(leases)
+            meta = FrameMeta("roof", 1, at, at * 120_000, 0, "media", 0, 0, size, format)
+            leases.append(Lease(meta, picture, at, 0))
+    return leases
+
+
+@pytest.fixture(scope="module")
+def edge() -> Pipeline:
+    made = load_model("edge", "cpu", threads=1)
+    made.warm_up()
+    return made
+
+
+@pytest.fixture(scope="module")
+def singly(edge: Pipeline) -> list[FrameAnalysis]:
+    leases = footage(edge)
+    return [edge.process([lease])[0] for lease in leases]
+
+
+def test_single_frames_and_batches_give_equal_tracks_and_labels(edge: Pipeline, singly: list[FrameAnalysis]) -> None:
+    edge.forget("roof")
+    leases = footage(edge)
+    together: list[FrameAnalysis] = []
+    for start in range(0, FRAMES, 5):
+        together += edge.process(leases[start : start + 5])
+    for one, other in zip(singly, together, strict=True):
+        assert [person.track for person in one.people] == [person.track for person in other.people]
+        for mine, theirs in zip(one.people, other.people, strict=True):
+            assert mine.action is not None and theirs.action is not None
+            assert mine.action.label == theirs.action.label
+            assert [part.part for part in mine.parts] == [part.part for part in theirs.parts]
+            assert [[label for label, _ in part.states] for part in mine.parts] == [
+                [label for label, _ in part.states] for part in theirs.parts
+            ]
+
+
+def test_the_man_on_the_roof_is_one_track_with_parts_inside_the_picture(singly: list[FrameAnalysis]) -> None:
+    assert singly[0].people == []
+    tracks = [{person.track for person in frame.people} for frame in singly[1:]]
+    assert all(1 in seen for seen in tracks)
+    for frame in singly[1:]:
+        for person in frame.people:
+            assert 0 < person.score <= 1 and person.action is not None
+            assert abs(sum(score for _, score in person.action.top)) <= 1 + 1e-5
+            assert {part.part for part in person.parts} <= set(PARTS)
+            for part in person.parts:
+                x1, y1, x2, y2 = part.box
+                assert 0 <= x1 < x2 <= 1920 and 0 <= y1 < y2 <= 1080
+                assert 0 <= part.relevance <= 1 and 0 < part.score <= 1
+                assert all(0 <= score <= 1 and label != "none" for label, score in part.states)
+    assert np.mean([len(frame.people[0].parts) for frame in singly[1:]]) > 7
+
+
+def test_the_packaged_checkpoint_says_what_it_is(edge: Pipeline) -> None:
+    assert edge.info.profile == "edge" and edge.info.trained
+    assert edge.info.weights.startswith("sha256:") and len(edge.info.weights) == 7 + 64
+
+
+def test_the_users_configuration_reaches_the_stages(tmp_path: Path) -> None:
+    file = tmp_path / "partstream.yaml"
+    file.write_text(
+        "model: {device: cpu, threads: 1, state_slots: 7, max_people: 3, detect_every: 2}\n"
+        "window: {steps: 10, mode: exact}\ntracking: {confirm_frames: 1}\n"
+    )
+    config = load(file)
+    made = load_profile(config.model, config.window, config.tracking)
+    assert made.state_slots == 7 and torch.get_num_threads() == 1
+    leases = footage(made)[:4]
+    found = made.process(leases)
+    assert [person.detected for person in found[3].people] == [False] * len(found[3].people) != []
+
+
+def test_a_device_that_is_not_there_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"model\.device: 'gpu' is not auto, cpu, cuda"):
+        choose_device("gpu")
+    with pytest.raises(ValueError, match="is not auto, cpu, cuda"):
+        choose_device("meta")
+    with pytest.raises(ValueError, match="no such CUDA device"):
+        choose_device(f"cuda:{torch.cuda.device_count() + 1}")
