@@ -23,7 +23,7 @@ import av
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 """Debian's own interpreter: its `gi` bindings exist for no other."""
-SCRIPT = Path(__file__).resolve().parents[1] / "tests" / "servers" / "rtsp_server.py"
+SCRIPT = Path(__file__).with_name("rtsp_server_process.py")
 DEBIAN_PACKAGES = (
     "gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad "
     "gstreamer1.0-plugins-ugly gstreamer1.0-libav libgstrtspserver-1.0-0 gir1.2-gst-rtsp-server-1.0 "
