@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -17,15 +16,12 @@ from types import TracebackType
 import numpy as np
 
 from benchmarks.clip import Clip
+from benchmarks.rtsp_server import DEBIAN_PACKAGES, START_TIMEOUT_S, SYSTEM_PYTHON, RtspServerError
 
 SERVER = Path(__file__).with_name("camera_server.py")
-START_TIMEOUT_S = 20.0
-DEBIAN_PACKAGES = (
-    "python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-rtsp"
-)
 
 
-class CameraServerError(RuntimeError):
+class CameraServerError(RtspServerError):
     """The cameras can't be served; the message says what to install or do."""
 
 
@@ -60,10 +56,12 @@ class Cameras:
         return self._process.pid
 
     def __enter__(self) -> Cameras:
+        if not SYSTEM_PYTHON.exists():
+            raise CameraServerError(f"{SYSTEM_PYTHON} is missing. On Debian: apt-get install {DEBIAN_PACKAGES}")
         descriptor, name = tempfile.mkstemp(prefix="partstream-sent-")
         os.close(descriptor)
         self._log = Path(name)
-        command = [_system_python(), str(SERVER), "--stream", str(self.clip.stream), "--index", str(self.clip.index)]
+        command = [str(SYSTEM_PYTHON), str(SERVER), "--stream", str(self.clip.stream), "--index", str(self.clip.index)]
         command += ["--cameras", str(self.count), "--log", name, "--capacity", str(self._capacity)]
         if not self._staggered:
             command.append("--aligned")
@@ -120,11 +118,3 @@ class Cameras:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _system_python() -> str:
-    """The Python that Debian's GStreamer bindings are made for, never the virtual environment's."""
-    for candidate in ("/usr/bin/python3", shutil.which("python3", path="/usr/local/bin:/bin")):
-        if candidate and Path(candidate).exists():
-            return candidate
-    raise CameraServerError("no system Python found: the camera server needs one with GStreamer's bindings")
