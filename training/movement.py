@@ -227,10 +227,10 @@ def arms_at_rest(rng: Rng, movement: Movement, times: Array, *, sitting: bool = 
 def talk(rng: Rng, movement: Movement, times: Array) -> None:
     """Gesture in front of the body with one or both hands, as people do when they talk, in place."""
     sides = [0, 1] if rng.random() < 0.5 else [int(rng.integers(2))]
-    size = rng.uniform(0.04, 0.16)
+    size = rng.uniform(0.04, 0.24)
     for side in sides:
         centre = np.array([0.36, -0.42, -0.02]) + rng.normal(0, 0.08, 3)
-        path = centre + np.stack([drift(rng, times, size, 2.5, 0.5) for _ in range(3)], -1)
+        path = centre + np.stack([drift(rng, times, size, 2.5, 0.4) for _ in range(3)], -1)
         start = rng.uniform(times[0] - 2, times[-1])
         weight = smoothstep(times, start, 0.5) * (1 - smoothstep(times, start + rng.uniform(1.5, 8), 0.6))
         set_arm(movement.poses, side, path, np.array([-0.4, -1.0, 0.5]), weight)

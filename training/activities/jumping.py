@@ -89,7 +89,7 @@ def vertical_jumps(rng: Rng, times: Array) -> Movement:
 
 def hopping(rng: Rng, times: Array) -> Movement:
     """Small quick jumps, as with a skipping rope, on both feet or one."""
-    movement, _, _ = _repeated_jumps(rng, times, height=(0.04, 0.16), prep=(0.12, 0.25), pause=(0.0, 0.05))
+    movement, _, _ = _repeated_jumps(rng, times, height=(0.06, 0.18), prep=(0.12, 0.25), pause=(0.0, 0.05))
     phase = times * rng.uniform(1.5, 2.5)
     for side in (0, 1):
         if rng.random() < 0.5:
@@ -179,7 +179,7 @@ def clip_jump(clip: MotionClip) -> Maker:
 
 STYLES: tuple[Style, ...] = (
     Style("jump", "vertical", vertical_jumps, 1.5),
-    Style("jump", "hopping", hopping, 0.8),
+    Style("jump", "hopping", hopping, 0.5),
     Style("jump", "down", jump_down, 1.0),
     Style("jump", "long", long_jumps, held_out=True),
     Style("jump", "jumping_jack", jumping_jack, 0.7),
