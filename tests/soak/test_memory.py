@@ -23,13 +23,15 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "memory.json"
 HOUR_OF_FRAMES = 90_000
 TEN_MINUTES = 600.0
+HISTORY = 100
+"""Messages kept for replay: full within the first minute, so that filling it is not taken for growth."""
 
 
 def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
     return Config.model_validate(
         {
             "cameras": list(cameras),
-            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "history_messages": HISTORY},
             "http": {"bind": "127.0.0.1:0"},
             **settings,
         }
