@@ -139,8 +139,25 @@ class Scenes:
         Frames of a camera come in order; its k-th makes wave k. People whose track or epoch has ended are added to
         `gone`, also if an exception ends the call.
         """
-        work: list[FramePeople] = []
         steps = BatchSteps()
+        try:
+            return self._follow(metas, found, steps, gone), steps
+        except BaseException:
+            steps.abandon()
+            raise
+
+    def forget(self, camera: str) -> None:
+        """The camera is gone."""
+        self._scenes.pop(camera, None)
+
+    def _follow(
+        self,
+        metas: Sequence[FrameMeta],
+        found: dict[int, NDArray[np.float32]],
+        steps: BatchSteps,
+        gone: list[TrackKey],
+    ) -> list[FramePeople]:
+        work: list[FramePeople] = []
         nth: dict[str, int] = {}
         claimed: set[tuple[str, int, int]] = set()
         for index, meta in enumerate(metas):
@@ -154,11 +171,7 @@ class Scenes:
             ended = [track for track in scene.ended if (meta.camera, meta.epoch, track) not in claimed]
             claimed.update((meta.camera, meta.epoch, track) for track in ended)
             work.append(FramePeople(meta, scene, seen, ended, len(scene.tracker.alive)))
-        return work, steps
-
-    def forget(self, camera: str) -> None:
-        """The camera is gone."""
-        self._scenes.pop(camera, None)
+        return work
 
     def _scene_of(self, meta: FrameMeta, gone: list[TrackKey]) -> Scene:
         scene = self._scenes.get(meta.camera)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -282,6 +284,50 @@ def test_a_fault_in_a_stage_names_it_and_leaves_every_memory_usable(monkeypatch:
     dropped = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in (*range(10), *range(12, 30))])
     for n in range(12, 30):
         assert_same(after[Spot("hall", 1, n)], dropped[Spot("hall", 1, n)])
+
+
+def test_a_fault_while_following_people_leaves_no_half_made_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = moving_people(30, 2)
+    pipeline, _ = scripted_pipeline(script, settings())
+    run(pipeline, [[scripted_lease(n)] for n in range(10)])
+    calls = iter([part_boxes, None])
+
+    def breaks_at_the_second_frame(*given: Any, **named: Any) -> Any:
+        works = next(calls)
+        if works is None:
+            raise RuntimeError("no such box")
+        return works(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.scene.part_boxes", breaks_at_the_second_frame)
+        with pytest.raises(RuntimeError, match="no such box") as fault:
+            pipeline.process([scripted_lease(10), scripted_lease(11)])
+    assert getattr(fault.value, "stage", None) == "tracking"
+
+    after = run(pipeline, [[scripted_lease(n)] for n in range(12, 30)])
+    dropped = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in (*range(10), *range(12, 30))])
+    for n in range(12, 30):
+        assert_same(after[Spot("hall", 1, n)], dropped[Spot("hall", 1, n)])
+
+
+def test_an_end_that_a_failed_batch_would_have_reported_is_reported_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = moving_people(60, 2)
+    script[10:, 1] = NOBODY
+    pipeline, _ = scripted_pipeline(script, settings())
+    reported: list[int] = []
+    lost = 0
+    for n in range(60):
+        with monkeypatch.context() as patch:
+            if n in (35, 36, 37):  # the end comes with the first of these
+                patch.setattr(pipeline._network.action_lstm, "step", None)
+            try:
+                reported += [n for _ in pipeline.process([scripted_lease(n)])[0].ended]
+            except TypeError:
+                lost += 1
+    assert lost == 3 and reported == [38]
+    assert pipeline.state_slots_used == 1
 
 
 def test_warming_up_leaves_no_trace() -> None:
