@@ -47,6 +47,15 @@ class Encoding(StrEnum):
     msgpack = "msgpack"
 
 
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
 class Pace(StrEnum):
     """How files are played."""
 
@@ -100,12 +109,12 @@ def run(
     once: Annotated[bool, typer.Option("--once", help="End when every source has ended.")] = False,
     table: Annotated[bool, typer.Option("--table", help="Show a live table of what is recognised.")] = False,
     json_logs: Annotated[bool, typer.Option("--json", help="Logs as JSON lines.")] = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(help="How much is logged.")] = LogLevel.info,
 ) -> None:
     """Run the engine on cameras: recognise, publish over ZeroMQ, serve metrics. Ctrl-C stops it."""
     from telemetry import logs
 
-    logs.configure(json=json_logs, level=log_level)
+    logs.configure(json=json_logs, level=log_level.value)
     overrides: dict[str, Any] = {
         "model": _given(profile=profile, device=device),
         "publish": _given(endpoint=pub, replay=replay, encoding=encoding and encoding.value),
@@ -154,12 +163,13 @@ def annotate(
     video: Annotated[Path, typer.Argument(help="The video that was analysed.")],
     results: Annotated[Path, typer.Argument(help="What `run --results` wrote for it.")],
     out: Annotated[Path, typer.Argument(help="The MP4 to write.")],
+    camera: Annotated[str | None, typer.Option(help="Which camera's results, if they are of several.")] = None,
 ) -> None:
     """Draw results on their video: people, parts coloured by relevance, states, the action and its reasons."""
     from stream.annotate import annotate_file
 
     with _errors():
-        annotate_file(video, results, out, console)
+        annotate_file(video, results, out, console, camera=camera)
 
 
 @app.command()
@@ -172,9 +182,13 @@ def train(
 ) -> None:
     """Train relevance, part states, part graph and action model on generated motion."""
     from training.command import train_profile
+    from training.train import TrainingError
 
     with _errors():
-        train_profile(profile=profile, out=out, steps=steps, seed=seed, resume=resume, console=console)
+        try:
+            train_profile(profile=profile, out=out, steps=steps, seed=seed, resume=resume, console=console)
+        except TrainingError as error:
+            fail(str(error), EXIT_USAGE)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
@@ -267,7 +281,7 @@ def run_engine(settings: Config, *, table: bool = False) -> int:
 
 
 async def _serve(settings: Config, table: bool) -> int:
-    from stream.engine import Engine
+    from stream.engine import Engine, EngineFailedError
 
     async with Engine(settings) as engine:
         watching = None
@@ -275,7 +289,10 @@ async def _serve(settings: Config, table: bool) -> int:
             from stream.watch import show_table
 
             watching = asyncio.create_task(show_table(engine.results(), console))
-        await engine.wait()
+        try:
+            await engine.wait()
+        except EngineFailedError as error:
+            fail(str(error))
         if watching is not None:
             watching.cancel()
         if not engine.ever_live:

@@ -149,7 +149,7 @@ class BatchConfig(Section):
 
 
 class WindowConfig(Section):
-    """The action model's sliding window (DESIGN section 4)."""
+    """The action model's sliding window (docs/method.md, section 9)."""
 
     steps: int = Field(64, ge=2, le=1024, description="W, the window in steps; 64 is about 5 s at 12.5 steps a second.")
     mode: Literal["staggered", "exact", "continuous"] = Field(

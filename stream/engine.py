@@ -48,6 +48,10 @@ STOP_WITHIN_S = 1.6
 """Everything is told to stop at once and given this long in all; the rest of two seconds is the process's own end."""
 
 
+class EngineFailedError(RuntimeError):
+    """The engine met a fault of its own that it can't go on from."""
+
+
 class Engine:
     """Cameras in, results out. `model` and `observer` can be handed in; by default the configured profile is loaded.
 
@@ -78,6 +82,7 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
+        self._failure: BaseException | None = None
         self._stopped = False
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -106,8 +111,10 @@ class Engine:
         if self._http is not None:
             await self._http.start()
         await self._load_model()
-        self._tasks.append(asyncio.create_task(self._work(), name="batches"))
-        self._tasks.append(asyncio.create_task(self._publish_stats(), name="stats"))
+        for name, work in (("batches", self._work()), ("stats", self._publish_stats())):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(self._task_ended)
+            self._tasks.append(task)
         for camera in self.config.cameras:
             self.add_camera(camera)
 
@@ -148,9 +155,20 @@ class Engine:
     async def wait(self) -> None:
         """Until the engine is stopped or, with `once`, until every source has ended and its frames are published.
 
-        Also returns when every source has failed for good without ever having opened.
+        Also returns when every source has failed for good without ever having opened. Raises `EngineFailedError` if
+        the engine itself can't go on: `/healthz` says so too, and only a restart helps.
         """
         await self._finished.wait()
+        if self._failure is not None:
+            raise EngineFailedError(f"a fault in partstream: {self._failure!r}; the log has it") from self._failure
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        logger.critical("the engine can't go on", exc_info=error)
+        self.health.died(f"its task {task.get_name()!r} failed: {type(error).__name__}")
+        self._failure = error
+        self._finished.set()
 
     # -- what users ask -----------------------------------------------------------------------------------------
     def results(self, buffer: int = 1024) -> Feed[results.Message]:

@@ -15,7 +15,7 @@ from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
 from stream.config import CameraConfig, Config, ConfigError, SourceAddress
-from stream.engine import Engine
+from stream.engine import Engine, EngineFailedError
 from stream.subscriber import subscribe
 
 
@@ -233,6 +233,20 @@ async def test_stopping_is_quick_even_while_the_model_hangs() -> None:
     before = time.monotonic()
     await engine.stop()
     assert time.monotonic() - before < 2.5
+
+
+async def test_a_fault_of_the_engines_own_ends_it_and_health_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 3)
+
+        def broken(message: object) -> None:
+            raise ZeroDivisionError("no such luck")
+
+        monkeypatch.setattr(engine.publisher, "publish", broken)
+        with pytest.raises(EngineFailedError, match="no such luck"):
+            await asyncio.wait_for(engine.wait(), 5)
+        assert not engine.health.alive()[0]
+        monkeypatch.undo()
 
 
 async def test_a_port_in_use_is_said_with_the_field_to_change() -> None:
