@@ -67,6 +67,7 @@ class Publisher:
         self._replay: ReplayServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
+        self._pausing = False
 
     async def start(self) -> None:
         """Bind both sockets and begin to watch for subscribers.
@@ -139,7 +140,7 @@ class Publisher:
                 logger.exception("a listener to published messages failed and is no longer called")
                 self._taps = [other for other in self._taps if other is not tap]
         # ZeroMQ's file descriptor is edge-triggered, and sending may have used up the edge.
-        if self._wake is None and socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # pyright: ignore[reportOperatorIssue]
+        if not self._pausing and _readable(socket):
             self._attend()
         return sent
 
@@ -185,40 +186,39 @@ class Publisher:
         return route
 
     def _attend(self) -> None:
-        """Read subscriptions, send last values that are due, and see to it that the rest gets its turn."""
+        """Read subscriptions and send last values that are due: a bite of each, the rest after a pause."""
         socket, loop = self._socket, self._loop
-        if socket is None or loop is None:
+        if socket is None or loop is None or self._pausing:
             return
-        now = time.monotonic()
-        more = self._read_subscriptions(socket, now)
-        for name, body in self._last.take_due(now, BITE):
-            socket.send(name, zmq.SNDMORE | zmq.NOBLOCK)
-            socket.send(body, zmq.NOBLOCK)
-        next_due = self._last.next_due()
-        if not more and socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # pyright: ignore[reportOperatorIssue]
-            more = True  # sending let in another one
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        if more:
-            self._wake = loop.call_later(PAUSE_S, self._wake_up)
-        elif next_due is not None:
-            self._wake = loop.call_later(max(PAUSE_S, next_due - now), self._wake_up)
+        now = time.monotonic()
+        more = self._read_subscriptions(socket, now)
+        due = self._last.take_due(now, BITE)
+        for name, body in due:
+            socket.send(name, zmq.SNDMORE | zmq.NOBLOCK)
+            socket.send(body, zmq.NOBLOCK)
+        if more or len(due) == BITE or _readable(socket):  # sending may have let in further subscriptions
+            self._pausing = True
+            loop.remove_reader(socket.fileno())
+            self._wake = loop.call_later(PAUSE_S, self._resume)
+        elif (next_due := self._last.next_due()) is not None:
+            self._wake = loop.call_later(next_due - now, self._attend)
 
-    def _wake_up(self) -> None:
-        self._wake = None
-        self._attend()
+    def _resume(self) -> None:
+        self._pausing = False
+        if self._socket is not None and self._loop is not None:
+            self._loop.add_reader(self._socket.fileno(), self._attend)
+            self._attend()
 
     def _read_subscriptions(self, socket: zmq.Socket[bytes], now: float) -> bool:
         """Read up to `BITE` of them; true if more wait."""
         before = self._subscriptions
         left = BITE
-        while left and socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # pyright: ignore[reportOperatorIssue]
+        while left and _readable(socket):
             left -= 1
-            try:
-                frame = socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                break
+            frame = socket.recv(zmq.NOBLOCK)
             match frame[:1]:
                 case b"\x01":
                     self._subscriptions += 1
@@ -233,6 +233,10 @@ class Publisher:
         if self._subscriptions != before:
             self._observer.subscriptions(self._subscriptions)
         return left == 0
+
+
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:

@@ -12,10 +12,11 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import zmq
+from msgspec import Meta
 
 from stream.history import History
 from telemetry.observer import Observer
@@ -46,15 +47,23 @@ RETRY_MS = 10
 LINGER_MS = 200
 
 
+LARGEST = 2**53 - 1
+"""The largest integer that JavaScript has exactly."""
+Natural = Annotated[int, Meta(ge=0, le=LARGEST)]
+Id = Annotated[str, Meta(max_length=128)] | Natural
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that aren't what they should be; the last for JSON nested too deep."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """Please send the messages of (run, topic, epoch) from `from_seq` on, at most `limit`. `id` names the answer."""
 
-    id: str | int
+    id: Id
     topic: str
     run: str
-    epoch: int
-    from_seq: int
-    limit: int
+    epoch: Natural
+    from_seq: Natural
+    limit: Annotated[int, Meta(ge=1, le=LARGEST)]
 
 
 class End(msgspec.Struct, frozen=True):
@@ -71,7 +80,7 @@ class End(msgspec.Struct, frozen=True):
 
 
 class _Id(msgspec.Struct, frozen=True):
-    id: str | int
+    id: Id
 
 
 @dataclass(slots=True)
@@ -110,11 +119,9 @@ def read_request(frame: bytes, run: str, history: History) -> tuple[bytes, Answe
     """The request's id and the answer to begin, or the end to send at once where there is nothing to answer."""
     try:
         request = msgspec.json.decode(frame, type=Request)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return _id_of(frame), End(0, 0, "bad_request")
     name = str(request.id).encode()
-    if request.epoch < 0 or request.from_seq < 0 or request.limit < 1:
-        return name, End(0, 0, "bad_request")
     if request.run != run:
         return name, End(0, 0, "unknown_run")
     span = history.span(request.topic, request.epoch)
@@ -127,7 +134,7 @@ def _id_of(frame: bytes) -> bytes:
     """The id of a request that is wrong otherwise, so that its sender can tell which; empty if there is none."""
     try:
         return str(msgspec.json.decode(frame, type=_Id).id).encode()
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return b""
 
 

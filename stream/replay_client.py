@@ -13,7 +13,7 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from stream.replay import End, Request
+from stream.replay import UNREADABLE, End, Request
 
 WINDOW = 1000
 """Messages queued for us at most; the server waits for us beyond."""
@@ -58,7 +58,7 @@ class ReplayClient:
             return page
         except TimeoutError:
             raise ReplayUnavailableError(f"{self._endpoint} said nothing for {self._timeout_s:g} s") from None
-        except (zmq.ZMQError, msgspec.MsgspecError, ValueError, IndexError) as error:
+        except (zmq.ZMQError, ValueError, IndexError, *UNREADABLE) as error:
             raise ReplayUnavailableError(f"{self._endpoint} gave no answer to a replay request: {error}") from None
         finally:
             if not complete:

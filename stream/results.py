@@ -201,6 +201,8 @@ def decode(body: bytes) -> Message:
         return _from_json.decode(body) if body[:1] == b"{" else _from_msgpack.decode(body)
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(f"text that isn't UTF-8: {error.reason}") from None
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deep") from None
 
 
 def topic(kind: Literal["results", "events", "status"], camera: str) -> str:

@@ -235,10 +235,10 @@ class Subscription(Generic[AnyMessage]):
                     if self._socket is socket or (task is not None and task.cancelling()):
                         raise
                     return  # closed by `close()`
-                message = self._decode(frames)
-                if message is None:
+                decoded = self._decode(frames)
+                if decoded is None:
                     continue
-                name = frames[0].decode()
+                name, message = decoded
                 holes = self._sequences.seen(name, message.run, message.epoch, message.seq)
                 if holes is None:
                     self.counts.duplicates += 1
@@ -255,10 +255,11 @@ class Subscription(Generic[AnyMessage]):
             if close_at_end:
                 self.close()
 
-    def _decode(self, frames: list[bytes]) -> Message | None:
+    def _decode(self, frames: list[bytes]) -> tuple[str, Message] | None:
+        """Topic and message; None, and counted, where it isn't one of ours."""
         try:
-            _, body = frames
-            return decode(body)
+            name, body = frames
+            return name.decode(), decode(body)
         except (msgspec.MsgspecError, ValueError) as error:
             self.counts.undecodable += 1
             self._warn("a message from %s isn't one of partstream's version 1: %s", self._endpoint, error)
@@ -284,7 +285,10 @@ class Subscription(Generic[AnyMessage]):
                 counts.missed += cursor - first - missed
                 missed = cursor - first
             for body in page.bodies:
-                message = decode(body)
+                decoded = self._decode([hole.topic.encode(), body])
+                if decoded is None:
+                    continue
+                message = decoded[1]
                 if end is not None and message.seq >= end:
                     break  # what was asked for is gone; these are newer than the hole
                 self._sequences.recovered(hole, message.seq)

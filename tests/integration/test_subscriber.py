@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import uvloop
 import wire_messages as wire
@@ -194,10 +195,12 @@ async def test_what_is_not_a_message_is_skipped_and_counted(caplog: pytest.LogCa
                 b'{"a":"\xff"}',
             ]:
                 await odd.send_multipart([b"results/v1/lobby/", body])
+            await odd.send_multipart([b"results/v1/lobby/", b'{"x":' + b"[" * 100_000])
+            await odd.send_multipart([b"results/v1/\xff/", msgspec.json.encode(wire.frame())])
             await odd.send_multipart([b"results/v1/lobby/"])
             await odd.send_multipart([b"results/v1/lobby/", b"{}", b"{}"])
             assert await take_until_silent(results) == []
-            assert results.counts.undecodable == 10
+            assert results.counts.undecodable == 12
             assert len(caplog.records) < 3
     finally:
         context.destroy(linger=0)
