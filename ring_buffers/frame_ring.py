@@ -118,7 +118,7 @@ class FrameRing:
         # Only the writer takes slots out of the free list, so these stay ours without the lock.
         for slot in free:
             self._prepare(slot, format)
-        self._report(dropped=dropped, reason="epoch_ended", ready=dropped > 0)
+        self._report(dropped=dropped, reason="epoch_ended")
 
     def acquire(self, timeout_s: float = 0.0) -> WriteSlot | None:
         """A slot to write one decoded picture into, or None.
@@ -161,7 +161,7 @@ class FrameRing:
             self._report(decoded=True, dropped=1, reason=refused)
             return None
         if overwritten:
-            self._report(dropped=1, reason="overwritten", ready=True)
+            self._report(dropped=1, reason="overwritten")
         assert taken is not None and format is not None
         return self._with_memory(taken, format)
 
@@ -184,7 +184,7 @@ class FrameRing:
                 self._count_drop("shutdown")
             else:
                 self._ready.append((slot.slot, meta))
-        self._report(decoded=True, dropped=int(closed), reason="shutdown", ready=not closed)
+        self._report(decoded=True, dropped=int(closed), reason="shutdown")
         if not closed:
             self._wake_reader()
 
@@ -239,7 +239,6 @@ class FrameRing:
             assert picture is not None
             lease = Lease(meta, picture, slot, self._generations[slot])
             self._leases[slot] = lease
-        self._observer.ring_ready(self.camera, len(self._ready))
         return lease
 
     def release(self, lease: Lease, outcome: Literal["processed"] | DropReason) -> None:
@@ -285,7 +284,7 @@ class FrameRing:
             if dropped:
                 self._count_drop("stale", dropped)
         if dropped:
-            self._report(dropped=dropped, reason="stale", ready=True)
+            self._report(dropped=dropped, reason="stale")
         return dropped
 
     # -- both -----------------------------------------------------------------------------------------------------
@@ -298,7 +297,7 @@ class FrameRing:
             self._closed = True
             dropped = self._drop_ready("shutdown")
             self._changed.notify_all()
-        self._report(dropped=dropped, reason="shutdown", ready=True)
+        self._report(dropped=dropped, reason="shutdown")
         self._wake_reader()
 
     def counts(self) -> RingCounts:
@@ -419,14 +418,11 @@ class FrameRing:
         if self._on_ready is not None:
             self._on_ready()
 
-    def _report(self, *, decoded: bool = False, dropped: int = 0, reason: str = "", ready: bool = False) -> None:
+    def _report(self, *, decoded: bool = False, dropped: int = 0, reason: str = "") -> None:
         if decoded:
             self._observer.frame_decoded(self.camera)
         if dropped:
             self._observer.frame_dropped(self.camera, reason, dropped)
-        if ready:
-            # Read now, not when the lock was held: two threads may report in either order.
-            self._observer.ring_ready(self.camera, len(self._ready))
 
 
 def _cuda_is_available() -> bool:

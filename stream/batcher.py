@@ -13,8 +13,18 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ring_buffers.frame_ring import FrameRing, Lease
-from stream.batch_planning import BatchCost, CostEstimate, FramePace, RingView, affordable, leave_at, share
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import FrameMeta, Lease
+from stream.batch_planning import (
+    LEAST_GAIN_NS,
+    BatchCost,
+    CostEstimate,
+    FramePace,
+    RingView,
+    affordable,
+    leave_at,
+    share,
+)
 from stream.config import BatchConfig
 from telemetry.observer import Observer
 
@@ -134,21 +144,38 @@ class Batcher:
 
     def _plan(self, now: int) -> int | None:
         """When the next batch leaves (now or before: at once), None if there is nothing to take. Drops stale frames."""
+        waiting_may_pay = self._estimate.cost.fixed_ns >= LEAST_GAIN_NS
         views: list[RingView] = []
+        any_ready = False
         for member in self._members:
             ring = member.ring
             head = ring.peek() if ring.ready else None
             if head is not None and now - head.arrival_ns > member.staleness_ns:
                 ring.drop_stale(now, member.staleness_ns)
                 head = ring.peek()
-            due, overdue = None, 0
-            if not ring.writer_finished and (head is None or self._may_add_more(ring)):
-                due, overdue = member.pace.expected()
-            if head is None:
-                views.append(RingView(0, 0, due, overdue))
-            else:
-                views.append(RingView(ring.ready, head.ready_ns, due, overdue))
+            any_ready = any_ready or head is not None
+            if waiting_may_pay:
+                views.append(self._view(member, head))
+        if not waiting_may_pay:
+            return now if any_ready else None
         return leave_at(now, views, self._max_frames, self._estimate.cost, self._max_wait_ns)
+
+    def _view(self, member: _Member, head: FrameMeta | None) -> RingView:
+        ring = member.ring
+        due, overdue = None, 0
+        if not ring.writer_finished and (head is None or self._may_add_more(ring)):
+            due, overdue = member.pace.expected()
+        return RingView(0, 0, due, overdue) if head is None else RingView(ring.ready, head.ready_ns, due, overdue)
+
+    def _places(self, ready: list[int], a_frame: float | None) -> list[int]:
+        """Whose frames the batch has. Where the model can't keep up, older frames of live cameras give way."""
+        places = share(ready, self._turn, affordable(a_frame, self._budget_s, self._max_frames))
+        if len(places) < sum(ready) and (a_frame or 0.0) * sum(ready) > self._budget_s:
+            # Of each live camera whose turn it is, its newest frames are worth most, and steps evenly apart tell more
+            # of an action than a burst and a pause.
+            for place in set(places):
+                self._members[place].ring.drop_oldest(ready[place] - places.count(place))
+        return places
 
     @staticmethod
     def _may_add_more(ring: FrameRing) -> bool:
@@ -161,12 +188,8 @@ class Batcher:
         epochs: dict[int, int] = {}
         a_frame = self._estimate.seconds_a_frame
         ready = [member.ring.ready for member in members]
-        places = share(ready, self._turn, affordable(a_frame, self._budget_s, self._max_frames))
-        if len(places) < sum(ready) and (a_frame or 0.0) * sum(ready) > self._budget_s:
-            # The model can't keep up: of each live camera whose turn it is, its newest frames are worth most, and
-            # steps evenly apart tell more of an action than a burst and a pause.
-            for place in set(places):
-                members[place].ring.drop_oldest(ready[place] - places.count(place))
+        # One frame is the usual case, of staggered cameras.
+        places = [ready.index(1)] if sum(ready) == 1 else self._places(ready, a_frame)
         for place in places:
             member = members[place]
             # A camera's next epoch begins in the next batch.

@@ -347,6 +347,8 @@ class Engine:
         while True:
             await asyncio.sleep(self.config.publish.stats_interval_s)
             self.publisher.publish(self.stats())
+            for name, camera in self._cameras.items():
+                self.observer.ring_ready(name, camera.ring.ready)
             self.observer.ready_changed(self._ready()[0])
 
     def _ready(self) -> tuple[bool, list[str]]:

@@ -51,14 +51,20 @@ class Guarded(Observer):
     """Passes every call on to several observers; one that raises is logged once for each method and stays harmless."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
         self._reported: set[tuple[int, str]] = set()
         for name, method in vars(Observer).items():
             if callable(method) and not name.startswith("_"):
-                setattr(self, name, self._guard(name))
+                # Who doesn't override a method doesn't see the call: it would cost every frame and do nothing.
+                targets = [
+                    (index, getattr(observer, name))
+                    for index, observer in enumerate(observers)
+                    if getattr(type(observer), name) is not method
+                ]
+                setattr(self, name, self._guard(name, targets))
 
-    def _guard(self, name: str) -> Callable[..., None]:
-        targets = [(index, getattr(observer, name)) for index, observer in enumerate(self._observers)]
+    def _guard(self, name: str, targets: list[tuple[int, Callable[..., None]]]) -> Callable[..., None]:
+        if not targets:
+            return _nobody_looks
 
         def call(*arguments: Any, **keywords: Any) -> None:
             for index, target in targets:
@@ -70,3 +76,7 @@ class Guarded(Observer):
                         logger.exception("an observer failed in %s; this is reported once", name)
 
         return call
+
+
+def _nobody_looks(*arguments: Any, **keywords: Any) -> None:
+    return None

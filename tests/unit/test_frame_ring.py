@@ -28,16 +28,12 @@ class Tally(Observer):
     def __init__(self) -> None:
         self.decoded = 0
         self.dropped: Counter[str] = Counter()
-        self.ready = 0
 
     def frame_decoded(self, camera: str) -> None:
         self.decoded += 1
 
     def frame_dropped(self, camera: str, reason: str, count: int = 1) -> None:
         self.dropped[reason] += count
-
-    def ring_ready(self, camera: str, frames: int) -> None:
-        self.ready = frames
 
 
 def meta_of(frame: int, epoch: int = 1, format: SlotFormat = SMALL, arrival_ns: int = 0) -> FrameMeta:
@@ -591,7 +587,6 @@ class RingMachine(RuleBasedStateMachine):
         assert counts.dropped == {reason: n for reason, n in self.dropped.items() if n}
         assert self.tally.decoded == counts.decoded
         assert {reason: n for reason, n in self.tally.dropped.items() if n} == counts.dropped
-        assert self.tally.ready == counts.ready
 
     @invariant()
     def the_oldest_is_shown(self):
