@@ -43,6 +43,8 @@ bench: $(READY)
 	@deploy/system-packages.sh demo
 	@$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	@$(BIN)/python run_stream.py bench engine
+	@$(BIN)/python run_stream.py bench model
+	@$(BIN)/python run_stream.py bench end-to-end
 
 soak: $(READY)
 	@deploy/system-packages.sh test
