@@ -30,6 +30,40 @@ class Hole:
     end_seq: int | None
 
 
+@dataclass(slots=True)
+class Filling:
+    """A hole that is being filled by replay, page by page: where it stands."""
+
+    hole: Hole
+    cursor: int
+    """The next number to ask for."""
+    missed: int
+    """Messages known to be missing; of an epoch's end it is known only as pages come."""
+    replayed: int = 0
+
+    @classmethod
+    def of(cls, hole: Hole) -> Filling:
+        """The beginning: nothing asked for yet."""
+        missed = 0 if hole.end_seq is None else hole.end_seq - hole.first_seq
+        return cls(hole, hole.first_seq, missed)
+
+    def wants(self, at_most: int) -> int:
+        """How many messages to ask for next, from `cursor` on; 0 when the end is reached."""
+        return at_most if self.hole.end_seq is None else min(at_most, self.hole.end_seq - self.cursor)
+
+    def holds(self, seq: int) -> bool:
+        """Whether a message belongs into what is still to be filled."""
+        return self.cursor <= seq and (self.hole.end_seq is None or seq < self.hole.end_seq)
+
+    def advance(self, next_seq: int) -> None:
+        """All before `next_seq` has been given, or is too old to be had."""
+        if self.hole.end_seq is not None:
+            self.cursor = min(next_seq, self.hole.end_seq)
+        else:
+            self.cursor = next_seq
+            self.missed = next_seq - self.hole.first_seq
+
+
 class Sequences:
     """Follows the numbering of every topic, and says what is new, what is a duplicate and what is missing."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,7 +22,7 @@ import zmq
 import zmq.asyncio
 
 from stream.config import CAMERA_ID
-from stream.gaps import Hole, Sequences
+from stream.gaps import Filling, Hole, Sequences
 from stream.replay_client import Page, ReplayClient, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
 
@@ -146,7 +147,7 @@ class Subscription(Generic[AnyMessage]):
     """What `subscribe` returns: an asynchronous iterable of messages, with `counts` of what was seen and missed.
 
     Iterating opens it and the iteration's end closes it. As a context manager it is open, and queues messages, from
-    `async with` on, and iterations within go on where the one before stopped.
+    `async with` on; iterations within, and single `anext()`, go on where the one before stopped, also after a timeout.
     """
 
     def __init__(
@@ -172,6 +173,13 @@ class Subscription(Generic[AnyMessage]):
         self._context: zmq.asyncio.Context | None = None
         self._socket: zmq.asyncio.Socket | None = None
         self._replay: ReplayClient | None = None
+        self._holes: deque[Hole] = deque()
+        self._filling: Filling | None = None
+        self._recovered: deque[Message] = deque()
+        self._held: Message | None = None
+        self._fetching: asyncio.Task[Page | None] | None = None
+        self._arriving: asyncio.Future[list[bytes]] | None = None
+        self._at_once = 0
         self._replay_again_at = 0.0
         self._warn_again_at = 0.0
 
@@ -185,11 +193,36 @@ class Subscription(Generic[AnyMessage]):
         self.close()
 
     def __aiter__(self) -> AsyncIterator[AnyMessage]:
-        return self._iterate()
+        return self if self._socket is not None else self._iterate_and_close()
+
+    async def __anext__(self) -> AnyMessage:
+        """The next message. May be cancelled, for example by a timeout, and called again without losing anything."""
+        while self._socket is not None:
+            if self._recovered and self._filling is not None:
+                self._filling.replayed += 1
+                self.counts.replayed += 1
+                return cast("AnyMessage", self._recovered.popleft())
+            if self._filling is not None:
+                await self._fill(self._filling)
+            elif self._holes:
+                self._begin_filling(self._holes.popleft())
+            elif self._held is not None:
+                message, self._held = self._held, None
+                self.counts.received += 1
+                return cast("AnyMessage", message)
+            else:
+                await self._receive(self._socket)
+        raise StopAsyncIteration
 
     def close(self) -> None:
         """Close the sockets at once; may be called again. An iteration that waits for a message ends."""
         context, self._context, self._socket, self._replay = self._context, None, None, None
+        if self._fetching is not None:
+            self._fetching.cancel()
+            self._fetching = None
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
         if context is not None:
             context.destroy(linger=0)
 
@@ -219,41 +252,40 @@ class Subscription(Generic[AnyMessage]):
             self._replay = ReplayClient(context, self._replay_endpoint, self._replay_timeout_s)
         return socket
 
-    async def _iterate(self) -> AsyncGenerator[AnyMessage, None]:
-        close_at_end = self._socket is None
-        socket = self._open()
+    async def _iterate_and_close(self) -> AsyncGenerator[AnyMessage, None]:
+        self._open()
         try:
-            at_once = 0
-            while True:
-                at_once += 1
-                if at_once % MESSAGES_BETWEEN_YIELDS == 0:
-                    await asyncio.sleep(0)
-                try:
-                    frames = await socket.recv_multipart()
-                except (asyncio.CancelledError, zmq.ZMQError):
-                    task = asyncio.current_task()
-                    if self._socket is socket or (task is not None and task.cancelling()):
-                        raise
-                    return  # closed by `close()`
-                decoded = self._decode(frames)
-                if decoded is None:
-                    continue
-                name, message = decoded
-                holes = self._sequences.seen(name, message.run, message.epoch, message.seq)
-                if holes is None:
-                    self.counts.duplicates += 1
-                    continue
-                if message.run != self._run:
-                    self.counts.restarts += self._run != ""
-                    self._run = message.run
-                for hole in holes:
-                    async for missed in self._fill(hole):
-                        yield cast("AnyMessage", missed)
-                self.counts.received += 1
-                yield cast("AnyMessage", message)
+            async for message in self:
+                yield message
         finally:
-            if close_at_end:
-                self.close()
+            self.close()
+
+    async def _receive(self, socket: zmq.asyncio.Socket) -> None:
+        """Wait for a message; hold it until the holes before it are filled."""
+        self._at_once += 1
+        if self._at_once % MESSAGES_BETWEEN_YIELDS == 0:
+            await asyncio.sleep(0)
+        # Waited for apart from the future, so that a cancelled wait doesn't take a message with it.
+        arriving = self._arriving = self._arriving or asyncio.ensure_future(socket.recv_multipart())
+        if not arriving.done():
+            await asyncio.wait({arriving})
+        self._arriving = None
+        if self._socket is not socket:
+            return  # closed by `close()` meanwhile
+        frames = arriving.result()
+        decoded = self._decode(frames)
+        if decoded is None:
+            return
+        name, message = decoded
+        holes = self._sequences.seen(name, message.run, message.epoch, message.seq)
+        if holes is None:
+            self.counts.duplicates += 1
+            return
+        if message.run != self._run:
+            self.counts.restarts += self._run != ""
+            self._run = message.run
+        self._holes.extend(holes)
+        self._held = message
 
     def _decode(self, frames: list[bytes]) -> tuple[str, Message] | None:
         """Topic and message; None, and counted, where it isn't one of ours."""
@@ -265,43 +297,45 @@ class Subscription(Generic[AnyMessage]):
             self._warn("a message from %s isn't one of partstream's version 1: %s", self._endpoint, error)
             return None
 
-    async def _fill(self, hole: Hole) -> AsyncGenerator[Message, None]:
-        """Hand out what replay still has of the hole, in order, and account for all of it."""
-        counts = self.counts
-        first, end = hole.first_seq, hole.end_seq
-        missed = replayed = 0
-        if end is not None:
-            missed = end - first
-            counts.gaps += 1
-            counts.missed += missed
-        cursor = first
-        while end is None or cursor < end:
-            page = await self._fetch(hole, cursor, REPLAY_PAGE if end is None else min(REPLAY_PAGE, end - cursor))
-            if page is None or page.end.next_seq <= cursor:
-                break
-            cursor = page.end.next_seq
-            if end is None:
-                counts.gaps += missed == 0
-                counts.missed += cursor - first - missed
-                missed = cursor - first
-            for body in page.bodies:
-                decoded = self._decode([hole.topic.encode(), body])
-                if decoded is None:
-                    continue
-                message = decoded[1]
-                if end is not None and message.seq >= end:
-                    break  # what was asked for is gone; these are newer than the hole
-                self._sequences.recovered(hole, message.seq)
-                replayed += 1
-                counts.replayed += 1
-                yield message
+    def _begin_filling(self, hole: Hole) -> None:
+        self._filling = Filling.of(hole)
+        self.counts.missed += self._filling.missed
+        self.counts.gaps += self._filling.missed > 0
+
+    async def _fill(self, filling: Filling) -> None:
+        """Get the next page of what is missing, or account for the hole if there are no more."""
+        wanted, known = filling.wants(REPLAY_PAGE), filling.missed
+        page = await self._fetched(filling.hole, filling.cursor, wanted) if wanted else None
+        if page is None or page.end.next_seq <= filling.cursor:
+            self._filling = None
+            self._report(filling)
+            return
+        for body in page.bodies:
+            decoded = self._decode([filling.hole.topic.encode(), body])
+            if decoded is not None and filling.holds(decoded[1].seq):
+                self._sequences.recovered(filling.hole, decoded[1].seq)
+                self._recovered.append(decoded[1])
+        filling.advance(page.end.next_seq)
+        self.counts.missed += filling.missed - known
+        self.counts.gaps += known == 0
+
+    def _report(self, filling: Filling) -> None:
+        hole, missed, replayed = filling.hole, filling.missed, filling.replayed
         if not missed:
             return
         if missed > replayed:
             lost = missed - replayed
             self._warn("%s: lost %d of %d messages missed in epoch %d", hole.topic, lost, missed, hole.epoch)
         if self._on_gap is not None:
-            self._on_gap(Gap(hole.topic, hole.run, hole.epoch, first, missed, replayed))
+            self._on_gap(Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, missed, replayed))
+
+    async def _fetched(self, hole: Hole, from_seq: int, limit: int) -> Page | None:
+        """The page asked for. Cancelling the wait doesn't cancel the request: the next call finds its answer."""
+        if self._fetching is None:
+            self._fetching = asyncio.ensure_future(self._fetch(hole, from_seq, limit))
+        await asyncio.wait({self._fetching})
+        fetched, self._fetching = self._fetching, None
+        return None if fetched is None or fetched.cancelled() else fetched.result()
 
     async def _fetch(self, hole: Hole, from_seq: int, limit: int) -> Page | None:
         """Ask for messages of the hole; None where replay isn't to be had or knows nothing of it."""

@@ -429,6 +429,47 @@ async def test_a_flood_of_messages_lets_other_tasks_run() -> None:
         assert turns > 50
 
 
+async def test_a_timeout_in_the_midst_of_a_replay_loses_nothing() -> None:
+    async with (
+        publishing(high_water_mark=4, history_messages=STALLED + 1) as publisher,
+        small(publisher, replay=publisher.replay_endpoint) as results,
+    ):
+        await until(lambda: publisher.subscriptions == 1)
+        sent = [publisher.publish(wire.frame(number=number, people=2)) for number in range(STALLED)]
+        got = await take_until_silent(results)
+        sent.append(publisher.publish(wire.frame(number=STALLED, people=2)))
+        timeouts = 0
+        async with asyncio.timeout(60):
+            while got[-1] != sent[-1]:
+                try:
+                    got.append(await asyncio.wait_for(anext(results), 0.0005))
+                except TimeoutError:
+                    timeouts += 1
+        assert timeouts > 0
+        assert got == sent
+        assert results.counts.missed == results.counts.replayed > 0
+
+
+async def test_waiting_with_ever_so_short_timeouts_loses_nothing() -> None:
+    async with publishing(high_water_mark=10_000) as publisher, subscribe(publisher.endpoint) as results:
+        await until(lambda: publisher.subscriptions == 1)
+        got: list[Frame] = []
+        timeouts = 0
+        async with asyncio.timeout(60):
+            while len(got) < 600:
+                for _ in range(3):
+                    publisher.publish(wire.frame())
+                before = len(got)
+                while len(got) < before + 3:
+                    try:
+                        got.append(await asyncio.wait_for(anext(results), 0.0001))
+                    except TimeoutError:
+                        timeouts += 1
+        assert [frame.seq for frame in got] == list(range(600))
+        assert timeouts > 0
+        assert results.counts.gaps == 0
+
+
 # -- its end --------------------------------------------------------------------------------------------------------
 async def test_leaving_the_iteration_closes_everything() -> None:
     async with publishing() as publisher:

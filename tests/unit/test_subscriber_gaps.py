@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import gaps
-from stream.gaps import Hole, Sequences
+from stream.gaps import Filling, Hole, Sequences
 
 TOPIC = "results/v1/lobby/"
 
@@ -138,3 +138,24 @@ def test_seen_and_holes_together_are_exactly_what_was_published_from_the_first_s
         accounted += [(over, missing) for missing in range(from_seq, counts.get(over, 0))]
     if first is not None:
         assert sorted(accounted) == sent[first:last]
+
+
+def test_a_hole_is_filled_page_by_page_to_its_end_and_not_beyond() -> None:
+    filling = Filling.of(Hole(TOPIC, "run", 1, 10, 25))
+    assert filling.missed == 15
+    assert filling.wants(10) == 10
+    filling.advance(20)
+    assert filling.wants(10) == 5
+    assert [filling.holds(seq) for seq in (19, 20, 24, 25)] == [False, True, True, False]
+    filling.advance(1000)  # all that was asked for is too old: the oldest lies beyond the hole
+    assert filling.wants(10) == 0
+    assert filling.missed == 15
+
+
+def test_the_end_of_an_epoch_is_as_long_as_replay_says() -> None:
+    filling = Filling.of(Hole(TOPIC, "run", 1, 10, None))
+    assert filling.missed == 0
+    filling.advance(17)
+    assert filling.missed == 7
+    assert filling.wants(500) == 500
+    assert filling.holds(10**9)
