@@ -139,7 +139,7 @@ def test_people_are_seen_as_tall_as_asked_whatever_the_camera() -> None:
 
 
 def test_joint_noise_is_as_measured_on_footage(motions: Path, vocabulary: Vocabulary) -> None:
-    """Of people 80 to 200 px tall: within a factor of 1.6 of MoveNet's on a street scene (docs/training.md)."""
+    """Of people 60 to 110 px tall: within a factor of 1.6 of MoveNet's on a street scene (docs/training.md)."""
     batch = Generator(motions, vocabulary, 10).batch(250, action="stand")
     shares: list[np.ndarray] = []
     for row in np.flatnonzero((batch.stature > 60) & (batch.stature < 110)):
