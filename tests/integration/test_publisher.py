@@ -20,7 +20,7 @@ import zmq.asyncio
 
 from stream import replay
 from stream.config import ConfigError, PublishConfig
-from stream.publisher import BITE, PAUSE_S, EndpointError, Publisher
+from stream.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, EndpointError, Publisher
 from stream.results import Frame, Message, Stats, decode
 from telemetry.observer import Observer
 
@@ -245,6 +245,19 @@ async def test_odd_frames_from_peers_are_harmless() -> None:
             await odd.send(b"\x01" + bytes(100_000))  # too large: this peer is disconnected
         async with connected(publisher.endpoint, zmq.SUB, b"status/") as subscriber:
             assert (await receive(subscriber))[1].seq == 0
+
+
+async def test_frames_too_large_for_a_subscription_or_a_request_are_not_read() -> None:
+    async with publishing() as publisher:
+        publisher.publish(wire.frame())
+        async with connected(publisher.endpoint, zmq.SUB, b"x" * 2 * SUBSCRIPTION_BYTES):
+            await asyncio.sleep(0.3)
+            assert publisher.subscriptions == 0
+        async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+            await dealer.send(b'{"id":"large"' + b" " * replay.REQUEST_BYTES + b"}")
+            assert await dealer.poll(300) == 0
+        async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
+            assert len((await ask(dealer))[0]) == 1
 
 
 async def test_bytes_that_are_no_zeromq_are_harmless_on_both_ports() -> None:

@@ -334,6 +334,19 @@ async def test_ends_and_beginnings_of_epochs_lost_in_a_stall_are_replayed_too() 
         assert results.counts.missed == results.counts.replayed
 
 
+async def test_what_replay_found_of_an_old_epoch_is_not_handed_out_again_when_it_comes() -> None:
+    async with (
+        publishing() as publisher,
+        subscribe(publisher.endpoint, kinds=["events"], replay=publisher.replay_endpoint) as events,
+    ):
+        await until(lambda: publisher.subscriptions == 1)
+        for epoch in (1, 2, 1, 2):  # the end of an action of the first epoch, told when the second had begun
+            publisher.publish(wire.event(epoch=epoch))
+        got = await take_until_silent(events)
+        assert sorted((event.epoch, event.seq) for event in got) == [(1, 0), (1, 1), (2, 0), (2, 1)]
+        assert events.counts.duplicates == events.counts.replayed == 1
+
+
 async def test_a_stalled_subscriber_costs_the_publisher_and_a_reading_one_nothing() -> None:
     async with publishing(high_water_mark=2000) as publisher:
         frame = wire.frame(people=2)
