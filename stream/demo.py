@@ -144,6 +144,7 @@ async def _watch(settings: Config, longest_s: float, console: Console) -> None:
             await asyncio.wait_for(engine.wait(), longest_s + 1.0)
         table.cancel()
         await asyncio.gather(table, return_exceptions=True)
+        console.print()
         console.print(_counts(engine.stats()))
 
 
