@@ -149,6 +149,11 @@ class Pipeline:
         return self._states.bank.capacity
 
     @property
+    def pinned_pictures(self) -> bool:
+        """Whether pictures should lie in page-locked memory: the copy to a CUDA device is asynchronous only then."""
+        return self._device.type == "cuda"
+
+    @property
     def state_slots_used(self) -> int:
         """People whose state is kept now."""
         return self._states.bank.used

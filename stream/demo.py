@@ -72,6 +72,8 @@ def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
     for scene in SCENES:
         cut(weights.locate(scene.asset, scene.file), clips[scene.camera], seconds)
     recorded = out / "results.jsonl"
+    for scene in SCENES:
+        console.print(f"[bold]{scene.camera}[/]: {scene.shows}")
     started = time.monotonic()
     try:
         with serve({f"/{camera}": clip for camera, clip in clips.items()}) as server:
