@@ -468,10 +468,11 @@ async def test_waiting_with_ever_so_short_timeouts_loses_nothing() -> None:
         await until(lambda: publisher.subscriptions == 1)
         got: list[Frame] = []
         timeouts = 0
+        loop = asyncio.get_running_loop()
         async with asyncio.timeout(60):
             while len(got) < 600:
-                for _ in range(3):
-                    publisher.publish(wire.frame())
+                for late in (0, 0.0001, 0.0005):  # sent while it waits, so that timeouts and arrivals race
+                    loop.call_later(late, lambda: publisher.publish(wire.frame()))
                 before = len(got)
                 while len(got) < before + 3:
                     try:
