@@ -164,6 +164,44 @@ MOTION = Asset(
     platform_wheel=True,
 )
 
+CLIMBING = Asset(
+    name="climbing",
+    kind="data",
+    title="Five captures of a person who climbs boxes and stairs, on the feet and on all fours (training only)",
+    registry="pypi",
+    package="holosoma-retargeting",
+    version="0.1.0",
+    licence="Apache-2.0 (the package; the captures are its authors' own)",
+    upstream="https://github.com/amazon-far/holosoma",
+    download_bytes=102_351_546,
+    files=(
+        *(
+            AssetFile(
+                f"climb-{number}.npy",
+                f"holosoma_retargeting/demo_data/climb/mocap_climb_seq_{number}/"
+                f"mocap_climb_seq_{number}_joint_positions_{frames}.npy",
+                size,
+                sha256,
+            )
+            for number, frames, size, sha256 in (
+                (0, "f900-3700", 1_781_564, "0d10253c34f26148c40e96261033b7e5955bcd5d784b76a02be8847aa2b75d8d"),
+                (1, "f0-2422", 1_541_156, "5ad287c1a0f288c615bc56032887fa8f21cf5d027d4d906001387db862750a7f"),
+                (2, "f100-3110", 1_915_124, "fb33fb51393fc1408876f91ef2dfd2a0e1944b148c54a275f9a5a0965dca253a"),
+                (3, "f200-2600", 1_527_164, "6c9f16cd72bd8e87b8b4d69b3d11370d56f5160af2882215baf45464d6bd0843"),
+                (4, "f0-2303", 1_464_836, "503c423d5aeaff9805316a62c47ec1dd99f8cb5668fdc041510398e29d846984"),
+            )
+        ),
+        # The package has no file with its licence; its metadata names it.
+        AssetFile(
+            "METADATA",
+            "holosoma_retargeting-0.1.0.dist-info/METADATA",
+            13_138,
+            "d054a51d9df2026e1fd2b46974dc5757b0fd3ed5fc3dff35e3b9c959149f0535",
+        ),
+    ),
+)
+"""Each file: float32 [frames, 53, 3], joint positions in metres, z up, at 120 frames a second."""
+
 SPORTS2D = Asset(
     name="sports2d",
     kind="footage",
@@ -240,5 +278,35 @@ VTEST = Asset(
     ),
 )
 
-CATALOGUE: dict[str, Asset] = {asset.name: asset for asset in (MOVENET, MINILM, MOTION, SPORTS2D, POSE2SIM, VTEST)}
+TALKING = Asset(
+    name="talking",
+    kind="footage",
+    title="PsychoPy's demo videos: a man talks to the camera, seen from the chest up (tests only)",
+    registry="pypi",
+    package="psychopy",
+    version="2026.2.5",
+    licence="GPL-3.0-or-later (the package)",
+    upstream="https://github.com/psychopy/psychopy",
+    download_bytes=42_059_310,
+    files=(
+        *_files(
+            "psychopy/demos/coder/stimuli",
+            ("jwpIntro.mp4", 840_374, "f0c7ef7c6bdcdb37f099fbaa001d8901c927d8135851bc2542b55b21490f433c"),
+        ),
+        *_files(
+            "psychopy/tests/data",
+            ("testMovie.mp4", 340_396, "e273111721b678f3e3806a58b4837f148a67dc1de73643d32bd3c3a034db87d1"),
+        ),
+        AssetFile(
+            "LICENSE",
+            "psychopy-2026.2.5.dist-info/licenses/LICENSE",
+            35_149,
+            "3972dc9744f6499f0f9b2dbf76696f2ae7ad8af9b23dde66d6af86c9dfb36986",
+        ),
+    ),
+)
+
+CATALOGUE: dict[str, Asset] = {
+    asset.name: asset for asset in (MOVENET, MINILM, MOTION, CLIMBING, SPORTS2D, POSE2SIM, VTEST, TALKING)
+}
 """Everything that can be fetched, by name, in the order in which it is listed."""
