@@ -1,0 +1,248 @@
+"""Scoring on labelled footage, and the agreement of two labellers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.footage_labels import Box, ClipLabels, LabelError, parse_labels
+from training.footage_scoring import (
+    PredictedFrame,
+    Prediction,
+    Selective,
+    agreement,
+    by_class,
+    cohens_kappa,
+    iou,
+    judge,
+    match,
+    selective,
+)
+
+SECONDS = 8
+PLACES: dict[int, Box] = {1: (0, 0, 20, 60), 2: (100, 0, 120, 60), 3: (200, 0, 220, 60)}
+
+
+def labelled(
+    labels: dict[int, str], every: float = 1.0, ids: dict[int, int] | None = None, **changes: Any
+) -> ClipLabels:
+    """A clip of 8 s, the second half for testing; each person stands at a place of their own and is given one letter an
+    instant: w(alk), s(tand), o(ther), u(nsure), n(obody), blank: not there."""
+    words = {"w": "walk", "s": "stand", "o": "other", "u": "unsure", "n": "nobody"}
+    people = [
+        {
+            "id": (ids or {}).get(number, number),
+            "boxes": [[k * every, *PLACES[number]] for k, letter in enumerate(letters) if letter != " "],
+            "spans": [[k * every, k * every, words[letter]] for k, letter in enumerate(letters) if letter != " "],
+        }
+        for number, letters in labels.items()
+    ]
+    content = {
+        "clip": "yard",
+        "asset": "sports2d",
+        "file": "demo.mp4",
+        "sha256": "ab" * 32,
+        "size": [300, 100],
+        "frame_rate": 30.0,
+        "every": every,
+        "labeller": "a",
+        "development": [0, SECONDS / 2],
+        "test": [SECONDS / 2, SECONDS],
+        "labels": ["walk", "stand", "other"],
+        "people": people,
+    }
+    return parse_labels(json.dumps(content | changes), "yard")
+
+
+Answer = Callable[[float], tuple[str | None, float]]
+
+
+def predicted(people: dict[int, Answer], rate: float = 10.0) -> list[PredictedFrame]:
+    """Frames of 8 s in which people at those places are answered so."""
+    return [
+        PredictedFrame(
+            k / rate, tuple(Prediction(PLACES[place], *answer(k / rate)) for place, answer in people.items())
+        )
+        for k in range(round(SECONDS * rate))
+    ]
+
+
+def walks(time: float) -> tuple[str | None, float]:
+    return "walk", 0.9
+
+
+def test_each_instant_of_the_half_counts_with_its_person_seconds() -> None:
+    labels = labelled({1: "ssssswww" * 2, 2: "wwwwssww" * 2}, every=0.5)
+    judged, extra = judge(labels, predicted({1: walks, 2: walks}), "test")
+    assert {one.time for one in judged} == {4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5}
+    classes = by_class(judged)
+    assert (classes["walk"].total, classes["walk"].right) == (4.5, 4.5)
+    assert (classes["stand"].total, classes["stand"].right) == (3.5, 0)
+    assert extra == 0
+
+
+def test_the_missed_the_unanswered_and_other_are_wrong() -> None:
+    answers: dict[float, tuple[str | None, float]] = {4: ("other", 0.3), 5: (None, 0.0), 6: ("walk", 0.9)}
+    judged, _ = judge(
+        labelled({1: "wwwwwww ", 2: "    ww  "}),
+        predicted({1: lambda time: answers.get(int(time), ("stand", 0.9))}),
+        "test",
+    )
+    walk = by_class(judged)["walk"]
+    assert (walk.total, walk.right, walk.missed, walk.unanswered) == (5, 1, 2, 2)
+    assert walk.share == 0.2
+    assert [one.answer for one in judged if one.missed] == [None, None]
+
+
+def test_other_is_right_where_people_say_other() -> None:
+    judged, _ = judge(labelled({1: "oooooooo"}), predicted({1: lambda _: ("other", 0.4)}), "test")
+    assert by_class(judged)["other"].share == 1.0
+
+
+def test_the_unsure_count_neither_way_and_nobody_is_an_extra() -> None:
+    judged, extra = judge(labelled({1: "uuuuuuuu", 2: "nnnnnnnn"}), predicted({1: walks, 2: walks}), "test")
+    assert judged == []
+    assert extra == 4
+
+
+def test_people_whom_nobody_labelled_are_counted_also_where_nobody_is_labelled_at_all() -> None:
+    judged, extra = judge(labelled({1: "ww"}), predicted({1: walks, 2: walks}), "test")
+    assert (judged, extra) == ([], 8)
+
+
+def test_without_a_frame_near_the_instant_everybody_is_missed() -> None:
+    frames = [PredictedFrame(time, (Prediction(PLACES[1], "walk", 0.9),)) for time in (4.2, 5.3, 6.0)]
+    judged, _ = judge(labelled({1: "wwwwwwww"}), frames, "test")
+    assert [(one.time, one.missed) for one in judged] == [(4, False), (5, True), (6, False), (7, True)]
+    judged, _ = judge(labelled({1: "wwwwwwww"}), [], "test")
+    assert [one.missed for one in judged] == [True] * 4
+
+
+def test_an_empty_frame_is_an_answer_of_its_own() -> None:
+    frames = [PredictedFrame(3.9, (Prediction(PLACES[1], "walk", 0.9),)), PredictedFrame(4.0, ())]
+    (one, *_), _ = judge(labelled({1: "wwwwwwww"}), frames, "test")
+    assert one.missed
+
+
+def test_one_prediction_answers_one_person() -> None:
+    """The labelled pair overlaps; the only prediction lies on the second one."""
+    near: Box = (6, 0, 26, 60)
+    frames = [PredictedFrame(float(k), (Prediction(near, "walk", 0.9),)) for k in range(SECONDS)]
+    people = [
+        {"id": number, "boxes": [[5.0, *box]], "spans": [[5.0, 5.0, "walk"]]}
+        for number, box in ((1, PLACES[1]), (2, near))
+    ]
+    judged, _ = judge(labelled({}, people=people), frames, "test")
+    assert [(one.person, one.missed) for one in judged] == [(1, True), (2, False)]
+
+
+def test_precision_is_of_what_is_said_and_coverage_of_all() -> None:
+    scores = {4: ("walk", 0.95), 5: ("walk", 0.6), 6: ("stand", 0.9), 7: ("other", 0.99)}
+    judged, _ = judge(
+        labelled({1: "wwwwwwww"}), predicted({1: lambda time: scores.get(int(time), ("walk", 1))}), "test"
+    )
+    assert selective(judged, 0.0) == Selective(2 / 3, 0.75)
+    assert selective(judged, 0.7) == Selective(0.5, 0.5)
+    assert selective(judged, 0.95) == Selective(1.0, 0.25)
+    assert selective(judged, 0.99) == Selective(None, 0.0)
+    assert selective([], 0.5) == Selective(None, 0.0)
+
+
+def test_an_action_said_of_somebody_who_does_none_lowers_precision() -> None:
+    judged, _ = judge(labelled({1: "oooooooo", 2: "wwwwwwww"}), predicted({1: walks, 2: walks}), "test")
+    assert selective(judged, 0.5) == Selective(0.5, 1.0)
+
+
+def test_two_labellers_are_compared_by_boxes_not_by_ids() -> None:
+    first = labelled({1: "wwwwssss", 2: "wwwwwwww"})
+    second = labelled({1: "wwwwssss", 2: "wwwwwwww"}, ids={1: 2, 2: 1}, labeller="b")
+    found = agreement(first, second)
+    assert (found.compared, found.percent, found.kappa) == (16, 100.0, 1.0)
+    assert agreement(first, second, "test").compared == 8
+
+
+def test_disagreement_unsure_and_people_of_one_labeller_are_told_apart() -> None:
+    found = agreement(labelled({1: "wwwsssuu", 2: "ww      "}), labelled({1: "wwssssww", 3: "wnw     "}, labeller="b"))
+    assert (found.compared, found.unsure, found.only_first, found.only_second) == (6, 2, 2, 2)
+    assert found.percent == pytest.approx(100 * 5 / 6)
+    # By hand: 5/6 agree; 3/6 · 2/6 + 3/6 · 4/6 = 1/2 by chance.
+    assert found.kappa == pytest.approx((5 / 6 - 1 / 2) / (1 / 2))
+    ((ours, theirs),) = found.differing
+    assert (ours.time, ours.label, theirs.label) == (2, "walk", "stand")
+
+
+def test_other_footage_is_not_compared() -> None:
+    with pytest.raises(LabelError, match="other footage"):
+        agreement(labelled({1: "ww"}), labelled({1: "ww"}, sha256="cd" * 32, labeller="b"))
+
+
+def test_kappa_is_undefined_where_chance_agrees_always() -> None:
+    assert cohens_kappa([]) is None
+    assert cohens_kappa([("walk", "walk")] * 5) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("wso"), st.sampled_from("wso")), min_size=1, max_size=30))
+def test_kappa_is_symmetric_at_most_one_and_that_of_the_contingency_table(pairs: list[tuple[str, str]]) -> None:
+    kappa = cohens_kappa(pairs)
+    mirrored = cohens_kappa([(b, a) for a, b in pairs])
+    table = np.array([[Counter(pairs)[a, b] for b in "wso"] for a in "wso"]) / len(pairs)
+    chance = (table.sum(0) * table.sum(1)).sum()
+    if kappa is None or mirrored is None:
+        assert kappa is mirrored is None
+        assert chance == pytest.approx(1)
+    else:
+        assert kappa == pytest.approx(mirrored)
+        assert kappa == pytest.approx((np.trace(table) - chance) / (1 - chance))
+        assert kappa <= 1 + 1e-12
+
+
+BOXES = st.lists(
+    st.tuples(*[st.integers(0, 30)] * 2, *[st.integers(1, 30)] * 2).map(
+        lambda b: (float(b[0]), float(b[1]), float(b[0] + b[2]), float(b[1] + b[3]))
+    ),
+    max_size=5,
+)
+
+
+@given(BOXES, BOXES, st.floats(0.1, 0.9))
+def test_matches_are_one_to_one_and_alike_and_leave_no_alike_pair_unmatched(
+    first: list[Box], second: list[Box], least: float
+) -> None:
+    pairs = match(first, second, least)
+    rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
+    assert len(rows) == len(columns) == len(pairs)
+    if first and second:
+        overlap = iou(np.array(first), np.array(second))
+        assert all(overlap[pair] >= least for pair in pairs)
+        assert all(
+            overlap[row, column] < least
+            for row in set(range(len(first))) - rows
+            for column in set(range(len(second))) - columns
+        )
+
+
+def test_iou_is_intersection_over_union() -> None:
+    a: list[Box] = [(0, 0, 10, 10), (0, 0, 10, 10)]
+    assert iou(np.array(a), np.array([(5, 0, 15, 10), (20, 20, 30, 30)])).tolist() == [[1 / 3, 0], [1 / 3, 0]]
+
+
+@given(st.lists(st.sampled_from("wsou "), min_size=SECONDS, max_size=SECONDS), st.floats(0, 1))
+def test_a_perfect_prediction_is_right_throughout_and_self_agreement_is_complete(
+    letters: list[str], score: float
+) -> None:
+    labels = labelled({1: "".join(letters)})
+    words = {"w": "walk", "s": "stand", "o": "other", "u": "walk", " ": "walk"}
+    judged, _ = judge(labels, predicted({1: lambda time: (words[letters[int(time)]], score)}), "test")
+    assert all(seconds.share == 1.0 for seconds in by_class(judged).values())
+    assert selective(judged, score).precision in (None, 1.0)
+    found = agreement(labels, labels)
+    assert found.percent == (100.0 if found.compared else 0.0)
+    assert found.kappa in (None, pytest.approx(1.0))
+    assert found.only_first == found.only_second == 0
