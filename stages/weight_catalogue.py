@@ -200,7 +200,8 @@ CLIMBING = Asset(
         ),
     ),
 )
-"""Each file: float32 [frames, 53, 3], joint positions in metres, z up, at 120 frames a second."""
+"""Each file: float32 [frames, 53, 3], joint positions in metres, z up; 120 frames a second, as the package reads every
+fourth one as 30. The joints are `MOCAP_DEMO_JOINTS` of the package, in its order."""
 
 SPORTS2D = Asset(
     name="sports2d",
