@@ -1,0 +1,75 @@
+"""Errors of a benchmark submission: each says in one sentence which file, where in it, and what to do.
+
+Pure. The types differ by what the user can do: get the file again, correct a value, predict what is missing, predict
+less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file something is. `person` counts from 1, in the file's order."""
+
+    file: str
+    video: str | None = None
+    frame: str | None = None
+    person: int | None = None
+    part: str | None = None
+    field: str | None = None
+
+    def __str__(self) -> str:
+        named = [
+            ("video", None if self.video is None else repr(self.video)),
+            ("frame", None if self.frame is None else repr(self.frame)),
+            ("person", self.person),
+            ("part", None if self.part is None else repr(self.part)),
+            ("field", None if self.field is None else repr(self.field)),
+        ]
+        steps = ", ".join(f"{name} {value}" for name, value in named if value is not None)
+        return f"{self.file}: {steps}" if steps else self.file
+
+
+class SubmissionError(ValueError):
+    """A result file can't be evaluated. `place` says where, `problem` what is wrong and what to do."""
+
+    def __init__(self, place: Place, problem: str) -> None:
+        super().__init__(f"{place}: {problem}")
+        self.place = place
+        self.problem = problem
+
+
+class UnreadableFileError(SubmissionError):
+    """A file is missing, can't be opened, or isn't JSON to its end."""
+
+
+class WrongValueError(SubmissionError):
+    """A value has the wrong type or length, is no number, or is missing."""
+
+
+class MissingVideosError(SubmissionError):
+    """A file lacks videos that it must have; `videos` are all of them."""
+
+    def __init__(self, place: Place, videos: Collection[str], of: int) -> None:
+        self.videos = tuple(videos)
+        super().__init__(
+            place,
+            f"{len(self.videos)} of {of} videos of the ground truth are missing: {some(self.videos)}. "
+            "Every video needs a result, if only an empty one",
+        )
+
+
+class TooManyError(SubmissionError):
+    """More people in a frame, or more proposals for a part, than the benchmark allows."""
+
+
+def some(names: Collection[str]) -> str:
+    """The first few names, quoted, and how many more there are."""
+    shown = ", ".join(repr(name) for _, name in zip(range(_SHOWN), names))
+    more = len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
