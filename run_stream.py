@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from stream.config import Config
@@ -189,6 +190,34 @@ def train(
             train_profile(profile=profile, out=out, steps=steps, seed=seed, resume=resume, console=console)
         except TrainingError as error:
             fail(str(error), EXIT_USAGE)
+
+
+@app.command(epilog="Example:  partstream evaluate --gt truth/ --pred submission/ --html report.html")
+def evaluate(
+    gt: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, metavar="DIR", help="gt_vid_result.json and gt_part_result.json."),
+    ],
+    pred: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, metavar="DIR", help="pred_vid_result.json, pred_part_result.json."),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a report with plots.")] = None,
+    observed: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Answers over time, for the report: see docs/evaluation.md.")
+    ] = None,
+) -> None:
+    """Score a prediction as the Kinetics-TPS benchmark does: part states, classes, and the area over both."""
+    from training.evaluate_command import ReportError, evaluate_submission
+    from training.submission_errors import SubmissionError
+
+    try:
+        evaluate_submission(
+            gt, pred, console=console, complaints=complaints, as_one_object=as_json, html=html, observed=observed
+        )
+    except (SubmissionError, ReportError) as error:
+        fail(escape(str(error)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)

@@ -130,7 +130,7 @@ def _require(file: str, wanted: Iterable[str], given: dict[str, Any]) -> None:
 def _unknown(file: str, given: Iterable[str], known: Iterable[str], reason: str) -> list[str]:
     known = set(known)
     extra = [video for video in given if video not in known]
-    return [f"{file}: {len(extra)} videos {reason} and are ignored: {some(extra)}"] if extra else []
+    return [f"{file}: videos that {reason} are ignored, {len(extra)} in all: {some(extra)}"] if extra else []
 
 
 def _absent(file: str, truth: GroundTruth, people: People) -> list[str]:
@@ -141,5 +141,5 @@ def _absent(file: str, truth: GroundTruth, people: People) -> list[str]:
         return []
     first = f"{truth.videos[truth.frame_video[absent[0]]]!r}, {truth.frame_names[absent[0]]!r}"
     return [
-        f"{file}: {len(absent)} of {int(wanted.sum())} frames with people are missing and score 0, the first: {first}"
+        f"{file}: frames with people that are missing score 0, {len(absent)} of {int(wanted.sum())}; the first: {first}"
     ]

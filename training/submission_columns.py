@@ -168,7 +168,7 @@ class Reader(ABC):
         """What was tolerated, and how often."""
         if not self._reversed:
             return []
-        return [f"{self.file}: {self._reversed} boxes have x2 < x1 or y2 < y1; they overlap with nothing"]
+        return [f"{self.file}: boxes with x2 < x1 or y2 < y1: {self._reversed}; corners come as x1, y1, x2, y2"]
 
     def _check_boxes(self, people: People, frames: Sequence[NamedFrame]) -> None:
         for boxes, of_parts in ((people.person_box, False), (people.proposal_box, True)):
@@ -244,12 +244,12 @@ class PredictionReader(Reader):
         found = super().warnings()
         if self._single:
             found.append(
-                f"{self.file}: {self._single} parts have a single box or verb instead of a list, which was read as "
-                "one proposal; the benchmark wants lists"
+                f"{self.file}: parts with a single box or verb instead of a list, read as one proposal: "
+                f"{self._single}; the benchmark wants lists"
             )
         if self._unequal:
             found.append(
-                f"{self.file}: {self._unequal} parts have not as many boxes as verbs; a surplus verb counts as a "
+                f"{self.file}: parts with not as many boxes as verbs: {self._unequal}; a surplus verb counts as a "
                 "proposal that is wrong, a surplus box not at all"
             )
         return found

@@ -66,7 +66,10 @@ def in_frame(file: str, video: str, frame: str, raw: msgspec.Raw, error: Excepti
     number = None if person is None else int(person[1])
     part = None
     if number is not None and ".parts[...]" in path:
-        parts: dict[str, Any] = msgspec.json.decode(raw)["humans"][number]["parts"]
+        try:
+            parts: dict[str, Any] = msgspec.json.decode(raw)["humans"][number]["parts"]
+        except DECODING_FAULTS as further:
+            return UnreadableFileError(place, _malformed(bytes(raw), further))
         part = next((name for name, value in parts.items() if not _is(value, part_type)), None)
     fields = re.findall(r"\.(\w+)", path)
     # `.humans[0]` is the person itself and `.parts[...]` the part; `.humans` and `.parts` are fields.

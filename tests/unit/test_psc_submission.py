@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from psc_pairs import as_json
 
 from training.psc import evaluate
@@ -183,7 +186,9 @@ def test_videos_and_frames_that_the_truth_lacks_are_ignored_whatever_they_hold()
 
     read = guess(extra)
     assert read.people.present.tolist() == [True, False, True]
-    assert read.warnings == ("pred_part_result.json: 1 videos aren't in the ground truth and are ignored: 'z'",)
+    assert read.warnings == (
+        "pred_part_result.json: videos that aren't in the ground truth are ignored, 1 in all: 'z'",
+    )
 
 
 def test_more_than_ten_people_or_five_proposals_are_refused_matched_or_not() -> None:
@@ -214,7 +219,7 @@ def test_more_than_ten_true_people_are_no_fault() -> None:
 def test_a_single_value_instead_of_a_list_is_one_proposal(change: dict[str, Any]) -> None:
     read = guess(lambda tree: head(tree).update(change))
     assert evaluate(truth(), read).psc.tolist() == evaluate(truth(), guess()).psc.tolist() == [1.0, 1.0]
-    assert len(read.warnings) == 1 and "1 parts have a single" in read.warnings[0]
+    assert len(read.warnings) == 1 and "read as one proposal: 1;" in read.warnings[0]
 
 
 def test_a_truth_scored_against_itself_is_perfect() -> None:
@@ -225,12 +230,12 @@ def test_a_truth_scored_against_itself_is_perfect() -> None:
 @pytest.mark.parametrize(
     ("change", "warning"),
     [
-        (lambda tree: head(tree).update(box=[BOX, BOX]), "1 parts have not as many boxes as verbs"),
-        (lambda tree: head(tree).update(verb=["lift", "bend"]), "1 parts have not as many boxes as verbs"),
-        (lambda tree: head(tree).update(box=[[99, 0, 0, 99]]), "1 boxes have x2 < x1"),
+        (lambda tree: head(tree).update(box=[BOX, BOX]), "not as many boxes as verbs: 1;"),
+        (lambda tree: head(tree).update(verb=["lift", "bend"]), "not as many boxes as verbs: 1;"),
+        (lambda tree: head(tree).update(box=[[99, 0, 0, 99]]), "boxes with x2 < x1 or y2 < y1: 1;"),
         (
             lambda tree: tree["b"].clear(),
-            "1 of 2 frames with people are missing and score 0, the first: 'b', 'img_00006",
+            "missing score 0, 1 of 2; the first: 'b', 'img_00006",
         ),
     ],
 )
@@ -244,6 +249,33 @@ def test_every_error_is_a_submission_error_with_one_line() -> None:
         with pytest.raises(SubmissionError) as raised:
             guess(change)
         assert "\n" not in str(raised.value)
+
+
+ODD_VALUES = [None, True, -1, 1e300, "", "bend", [], [[]], {}, {"humans": 3}, [1, 2, 3, 4], [float("nan")], BOX]
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(data=st.data())
+def test_whatever_is_put_in_a_file_it_is_read_or_refused_with_its_name(data: st.DataObject) -> None:
+    """An odd value somewhere in the tree, or a byte of the file replaced, cut off or doubled."""
+    tree = copy.deepcopy(GUESS)
+    node = tree
+    while True:
+        key = data.draw(st.sampled_from(range(len(node)) if isinstance(node, list) else list(node)))
+        if not isinstance(node[key], dict | list) or not node[key] or data.draw(st.booleans()):
+            break
+        node = node[key]
+    node[key] = data.draw(st.sampled_from(ODD_VALUES))
+    content = as_json(tree)
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content = content[:at] + data.draw(st.binary(max_size=2)) + content[at + data.draw(st.integers(0, 40)) :]
+    try:
+        read = parse_prediction(as_json(CLASSES), content, truth())
+    except SubmissionError as error:
+        assert str(error).startswith("pred_part_result.json: ")
+    else:
+        assert np.isfinite(evaluate(truth(), read).psc).all()
 
 
 def test_coordinates_come_through_to_the_last_bit() -> None:

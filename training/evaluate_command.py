@@ -1,0 +1,109 @@
+"""`run_stream.py evaluate`: scores a prediction as the benchmark does, prints what came of it, writes the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from training.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
+from training.observed_answers import read_answers, recognise
+from training.psc import evaluate
+from training.submission import read_ground_truth, read_prediction
+
+
+class ReportError(RuntimeError):
+    """The report can't be made or written; the message says why."""
+
+
+def evaluate_submission(
+    truth: Path,
+    prediction: Path,
+    *,
+    console: Console,
+    complaints: Console,
+    as_one_object: bool = False,
+    html: Path | None = None,
+    observed: Path | None = None,
+) -> Summary:
+    """Score the prediction in one folder against the ground truth in the other, and say so on the console.
+
+    `as_one_object`: print one JSON object and nothing else. Raises `SubmissionError`, `ReportError`.
+    """
+    true = read_ground_truth(truth)
+    guess = read_prediction(prediction, true)
+    recognition = None if observed is None else recognise(read_answers(observed, true), true.actions)
+    summary = summarise(true, guess, evaluate(true, guess), recognition)
+    for warning in summary.warnings:
+        complaints.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+    if html is not None:
+        _write(summary, html, truth=truth.resolve().name, prediction=prediction.resolve().name)
+    if as_one_object:
+        # Not through rich: it wraps and colours, and this is for machines.
+        console.file.write(json.dumps(as_json(summary)) + "\n")
+        return summary
+    _show(summary, console)
+    if html is not None:
+        console.print(f"wrote {escape(str(html))}", highlight=False, soft_wrap=True)
+    return summary
+
+
+def _write(summary: Summary, path: Path, *, truth: str, prediction: str) -> None:
+    try:
+        # matplotlib is loaded only for a report: it takes longer than the whole evaluation of a small set.
+        from training.evaluation_report import write_report
+
+        write_report(summary, path, truth=truth, prediction=prediction)
+    except ImportError as error:
+        raise ReportError(str(error)) from None
+    except OSError as error:
+        raise ReportError(f"{path} can't be written: {error.strerror or error}") from None
+
+
+def _show(summary: Summary, console: Console) -> None:
+    console.print(f"[bold]area {summary.area:.6f}[/]", highlight=False)
+    console.print(
+        f"video accuracy {summary.video_accuracy:.2%}   mean PSC {summary.mean_psc:.4f}   "
+        f"{len(summary.videos):,} videos, {summary.frames:,} frames, "
+        f"{summary.people_matched:,} of {summary.people:,} people found",
+        highlight=False,
+    )
+    thresholds = _table("accuracy where PSC is at least", *(f"{threshold:.1f}" for threshold in THRESHOLDS))
+    thresholds.add_row(*(f"{value:.1%}" for value in summary.accuracy_at))
+    console.print(thresholds)
+    if summary.recognition is not None:
+        median = summary.recognition.settled_after(0.5)
+        console.print(
+            "median time until the class is right and stays so: "
+            + ("never" if median is None else f"{median:.2f} s")
+            + f"; right after half of the video: {summary.recognition.accuracy[50]:.1%}",
+            highlight=False,
+        )
+    for kind, tallies in (("part", summary.parts), ("state", summary.states)):
+        if tallies:
+            console.print(_tallies(kind, tallies))
+
+
+def _tallies(kind: str, tallies: dict[str, PartTally]) -> Table:
+    table = _table(None, kind, "number", "person found", "box right", "state right", "correctness")
+    table.columns[0].justify = "left"
+    for name, tally in tallies.items():
+        shares = (tally.person_matched, tally.located, tally.right)
+        table.add_row(
+            Text(name),
+            f"{tally.count:,}",
+            *(f"{share / tally.count:.1%}" for share in shares),
+            f"{tally.correctness:.1%}",
+        )
+    return table
+
+
+def _table(title: str | None, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
