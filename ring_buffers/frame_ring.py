@@ -21,7 +21,6 @@ from typing import Literal
 import numpy as np
 
 from ring_buffers.frames import Clock, DropReason, FrameMeta, Lease, Policy, RingCounts, SlotFormat, WriteSlot
-from telemetry.observer import Observer
 
 __all__ = [
     "Clock",
@@ -44,7 +43,8 @@ class RingMisuseError(RuntimeError):
 class FrameRing:
     """The ring of one camera. Thread-safe for one writer thread and one reader thread; `close` may come from any.
 
-    The lock is held for microseconds and never while a callback runs. `on_ready` is called after a frame became ready
+    The lock is held for microseconds (longer once, for a slot that was lent while its epoch ended and needs memory of
+    another shape) and never while a callback runs. `on_ready` is called after a frame became ready
     and when the writer has finished, the ring was closed, or the last lease of a finished ring came back; it runs in
     the thread that caused it. `pinned` asks for page-locked memory, for copies to a CUDA device that don't block.
     """
@@ -55,7 +55,6 @@ class FrameRing:
         slots: int = 8,
         policy: Policy = "latest",
         on_ready: Callable[[], None] | None = None,
-        observer: Observer | None = None,
         pinned: bool = False,
     ) -> None:
         if slots < 1:
@@ -66,7 +65,6 @@ class FrameRing:
         self.slots = slots
         self.policy: Policy = policy
         self._on_ready = on_ready
-        self._observer = observer or Observer()
         self._pinned = pinned
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -98,7 +96,6 @@ class FrameRing:
         if its shape changes, and blackened if only the format does; a leased slot keeps its old picture until it is
         released and written again, so the ring never holds more than `slots` pictures.
         """
-        dropped = 0
         with self._lock:
             if self._closed:
                 return
@@ -110,7 +107,7 @@ class FrameRing:
                 self._free.append(self._writing.slot)
                 self._writing = None
             if self.policy == "latest":
-                dropped = self._drop_ready("epoch_ended")
+                self._drop_ready("epoch_ended")
             self._epoch = epoch
             self._format = format
             self._decoded_before_epoch = self._decoded
@@ -118,7 +115,6 @@ class FrameRing:
         # Only the writer takes slots out of the free list, so these stay ours without the lock.
         for slot in free:
             self._prepare(slot, format)
-        self._report(dropped=dropped, reason="epoch_ended")
 
     def acquire(self, timeout_s: float = 0.0) -> WriteSlot | None:
         """A slot to write one decoded picture into, or None.
@@ -128,9 +124,7 @@ class FrameRing:
         `every`: waits up to `timeout_s` for a free slot. None after that counts nothing: call again, the frame is
         still the caller's. After `close`: None, and the frame has been counted as dropped (`shutdown`): stop writing.
         """
-        overwritten = False
-        refused: DropReason | None = None
-        taken: WriteSlot | None = None
+        refused: DropReason
         with self._lock:
             format = self._format
             if format is None and not self._closed:
@@ -144,26 +138,18 @@ class FrameRing:
             if self._closed:
                 refused = "shutdown"
             elif self._free:
-                taken = self._take(self._free.popleft())
+                return self._take(self._free.popleft())
             elif self.policy == "every":
                 return None
             elif self._ready:
                 slot, _ = self._ready.popleft()
                 self._count_drop("overwritten")
-                overwritten = True
-                taken = self._take(slot)
+                return self._take(slot)
             else:
                 refused = "all_leased"
-            if refused is not None:
-                self._decoded += 1
-                self._count_drop(refused)
-        if refused is not None:
-            self._report(decoded=True, dropped=1, reason=refused)
-            return None
-        if overwritten:
-            self._report(dropped=1, reason="overwritten")
-        assert taken is not None and format is not None
-        return self._with_memory(taken, format)
+            self._decoded += 1
+            self._count_drop(refused)
+        return None
 
     def commit(self, slot: WriteSlot, meta: FrameMeta) -> None:
         """The slot is filled: its frame is ready. Counts it as decoded. `meta` must be of the current epoch.
@@ -178,15 +164,12 @@ class FrameRing:
                     f"camera {self.camera}, epoch {self._epoch}: frame is of {meta.camera}, epoch {meta.epoch}"
                 )
             self._decoded += 1
-            closed = self._closed
-            if closed:
+            if self._closed:
                 self._free.append(slot.slot)
                 self._count_drop("shutdown")
-            else:
-                self._ready.append((slot.slot, meta))
-        self._report(decoded=True, dropped=int(closed), reason="shutdown")
-        if not closed:
-            self._wake_reader()
+                return
+            self._ready.append((slot.slot, meta))
+        self._wake_reader()
 
     def abandon(self, slot: WriteSlot, reason: DropReason | None = None) -> None:
         """The picture wasn't written. With a `reason` it counts as decoded and dropped, with None as never decoded."""
@@ -196,15 +179,12 @@ class FrameRing:
             if reason is not None:
                 self._decoded += 1
                 self._count_drop(reason)
-        if reason is not None:
-            self._report(decoded=True, dropped=1, reason=reason)
 
     def drop_decoded(self, reason: DropReason) -> None:
         """A frame was decoded and is not wanted (`rate_limited`, …): counts it as decoded and dropped."""
         with self._lock:
             self._decoded += 1
             self._count_drop(reason)
-        self._report(decoded=True, dropped=1, reason=reason)
 
     @property
     def frames_in_epoch(self) -> int:
@@ -226,8 +206,12 @@ class FrameRing:
 
     def peek(self) -> FrameMeta | None:
         """What the oldest ready frame is; None if none is ready."""
-        with self._lock:
-            return self._ready[0][1] if self._ready else None
+        if not self._ready:
+            return None
+        try:
+            return self._ready[0][1]
+        except IndexError:
+            return None  # the writer has overwritten it since the look
 
     def lease(self, epoch: int | None = None) -> Lease | None:
         """Take the oldest ready frame (with `epoch`: only if it is of that epoch); None if there is none."""
@@ -260,8 +244,6 @@ class FrameRing:
                 self._count_drop(outcome)
             self._changed.notify()
             finished = self._is_finished()
-        if outcome != "processed":
-            self._observer.frame_dropped(self.camera, outcome)
         if finished:
             self._wake_reader()
 
@@ -283,8 +265,6 @@ class FrameRing:
                 dropped += 1
             if dropped:
                 self._count_drop("stale", dropped)
-        if dropped:
-            self._report(dropped=dropped, reason="stale")
         return dropped
 
     # -- both -----------------------------------------------------------------------------------------------------
@@ -295,9 +275,8 @@ class FrameRing:
             if self._closed:
                 return
             self._closed = True
-            dropped = self._drop_ready("shutdown")
+            self._drop_ready("shutdown")
             self._changed.notify_all()
-        self._report(dropped=dropped, reason="shutdown")
         self._wake_reader()
 
     def counts(self) -> RingCounts:
@@ -361,18 +340,13 @@ class FrameRing:
 
     def _take(self, slot: int) -> WriteSlot:
         self._generations[slot] += 1
-        picture = self._memory[slot]
-        self._writing = WriteSlot(_NO_PICTURE if picture is None else picture, slot, self._generations[slot])
+        format = self._format
+        assert format is not None
+        # A slot that was leased when the epoch began still has the old epoch's memory: give it the new one's.
+        picture = self._memory[slot] if self._formats[slot] is format else self._prepare(slot, format)
+        assert picture is not None
+        self._writing = WriteSlot(picture, slot, self._generations[slot])
         return self._writing
-
-    def _with_memory(self, taken: WriteSlot, format: SlotFormat) -> WriteSlot:
-        """A slot that was leased when the epoch began still has the old epoch's memory: give it the new one's."""
-        if self._formats[taken.slot] == format:
-            return taken
-        picture = self._prepare(taken.slot, format)
-        with self._lock:
-            self._writing = WriteSlot(picture, taken.slot, taken.generation)
-            return self._writing
 
     def _prepare(self, slot: int, format: SlotFormat) -> np.ndarray:
         """The slot's memory for this format, black where it changed: writers fill only the picture's own part."""
@@ -400,13 +374,11 @@ class FrameRing:
             )
         self._writing = None
 
-    def _drop_ready(self, reason: DropReason) -> int:
-        dropped = len(self._ready)
-        if dropped:
+    def _drop_ready(self, reason: DropReason) -> None:
+        if self._ready:
             self._free.extend(slot for slot, _ in self._ready)
+            self._count_drop(reason, len(self._ready))
             self._ready.clear()
-            self._count_drop(reason, dropped)
-        return dropped
 
     def _count_drop(self, reason: str, count: int = 1) -> None:
         self._dropped[reason] = self._dropped.get(reason, 0) + count
@@ -418,17 +390,8 @@ class FrameRing:
         if self._on_ready is not None:
             self._on_ready()
 
-    def _report(self, *, decoded: bool = False, dropped: int = 0, reason: str = "") -> None:
-        if decoded:
-            self._observer.frame_decoded(self.camera)
-        if dropped:
-            self._observer.frame_dropped(self.camera, reason, dropped)
-
 
 def _cuda_is_available() -> bool:
     import torch  # only where CUDA is asked for: a ring without it needs no torch
 
     return torch.cuda.is_available()
-
-
-_NO_PICTURE = np.empty(0, np.uint8)

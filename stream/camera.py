@@ -11,11 +11,16 @@ from stream.config import CameraConfig
 from stream.events import ActionEvents, Transition
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
+from telemetry.catalogue import SECONDS_BUCKETS
+from telemetry.tally import Histogram
 
 
 @dataclass(slots=True)
 class Camera:
-    """What the engine knows of a camera; touched in the event loop's thread only."""
+    """What the engine knows of a camera.
+
+    The inference thread writes what belongs to frames (`tracks`, `epoch`, `events`, the ages), the event loop the rest.
+    """
 
     config: CameraConfig
     ring: FrameRing
@@ -26,6 +31,10 @@ class Camera:
     tracks: int = 0
     epoch: int = 0
     events: ActionEvents = field(default_factory=ActionEvents)
+    ages: Histogram = field(default_factory=lambda: Histogram(SECONDS_BUCKETS))
+    """From frames' arrival until their results were handed to ZeroMQ, seconds."""
+    capture_ages: Histogram = field(default_factory=lambda: Histogram(SECONDS_BUCKETS))
+    """From frames' capture, where the camera tells its time."""
     _counted: tuple[int, int] = (0, 0)
 
     @property

@@ -4,8 +4,9 @@
         async for message in engine.results():
             ...
 
-Everything here runs in one event loop; cameras decode in threads of their own, the model runs in the inference
-thread, replay is answered in another. Nothing here waits for a subscriber.
+Cameras decode in threads of their own. The inference thread takes their frames, runs the model and publishes, so that
+a frame changes threads once. The event loop has all that isn't a frame: cameras coming and going, their status, stats,
+HTTP, subscriptions. Replay is answered in a thread of its own. Nothing here waits for a subscriber.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal
-from weakref import WeakSet
+from weakref import WeakMethod, WeakSet, finalize
 
 import msgspec
 
@@ -30,6 +31,7 @@ from stream.assemble import frame_message
 from stream.batcher import Batcher
 from stream.camera import Camera, ring_policy
 from stream.config import CameraConfig, Config, ConfigError
+from stream.engine_metrics import derive_metrics
 from stream.events import Transition
 from stream.feed import Feed
 from stream.http.app import HttpServer
@@ -38,7 +40,7 @@ from stream.model import load_model
 from stream.publisher import Publisher
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
-from telemetry.health import Health, HealthObserver
+from telemetry.health import LET_GO, Health
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer
 
@@ -64,11 +66,11 @@ class Engine:
         self.run = secrets.token_hex(16)
         self.health = Health(time.monotonic())
         self.metrics = PrometheusObserver()
-        self.observer = Guarded(self.metrics, HealthObserver(self.health), *observers)
+        self.observer = Guarded(self.metrics, *observers)
         self._model = model
         self._model_ref = results.ModelRef(config.model.profile, "", False)
-        self._inference = InferenceThread()
-        self._batcher = Batcher(config.batch, self.observer)
+        self._batcher = Batcher(config.batch)
+        self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
         self._http = (
             HttpServer(config.http, metrics=self.metrics.exposition, ready=self._ready, alive=self.health.alive)
@@ -76,14 +78,17 @@ class Engine:
             else None
         )
         self._cameras: dict[str, Camera] = {}
+        derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
+        self._processed = 0
         self._last_epoch: dict[str, int] = {}
-        self._feeds: WeakSet[Feed[results.Message]] = WeakSet()  # a reader that is gone leaves by itself
+        self._feeds: WeakSet[Feed[results.Message]] = WeakSet()
         self._results_file: IO[bytes] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._stats_task: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
         self._failure: BaseException | None = None
         self._stopped = False
+        self._abandoned = False  # the inference thread hung while the engine stopped; what it still does is in vain
 
     # -- life ---------------------------------------------------------------------------------------------------
     async def __aenter__(self) -> Engine:
@@ -102,19 +107,21 @@ class Engine:
     async def start(self) -> None:
         """Open what is published to, load and warm up the model, then start every configured camera."""
         self._loop = asyncio.get_running_loop()
+        self._inference = InferenceThread(
+            self._batcher.next_batch, self._work, interrupt=self._batcher.interrupt, on_death=self._inference_died
+        )
         memory_budget.check(self.config, memory_budget.available_bytes())
         if self.config.results is not None:
             self._results_file = _open_results(self.config.results)
         await self.publisher.start()
-        self.publisher.on_message(self._hand_on)
+        if self._results_file is not None:
+            self.publisher.on_message(self._write)
         logger.info("results at %s, replay at %s", self.publisher.endpoint, self.publisher.replay_endpoint)
         if self._http is not None:
             await self._http.start()
         await self._load_model()
-        for name, work in (("batches", self._work()), ("stats", self._publish_stats())):
-            task = asyncio.create_task(work, name=name)
-            task.add_done_callback(self._task_ended)
-            self._tasks.append(task)
+        self._stats_task = asyncio.create_task(self._publish_stats(), name="stats")
+        self._stats_task.add_done_callback(self._task_ended)
         for camera in self.config.cameras:
             self.add_camera(camera)
 
@@ -128,11 +135,13 @@ class Engine:
         for camera in self._cameras.values():
             camera.reader.stop()
         self._batcher.close()
-        if self._tasks:  # the first of them works on batches: let it finish the one in hand
-            await asyncio.wait(self._tasks[:1], timeout=max(0.1, deadline - time.monotonic() - 0.6))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # It finishes the batch in hand.
+        within_s = max(0.1, deadline - time.monotonic() - 0.6)
+        worked = self._inference is None or await asyncio.to_thread(self._inference.stop, within_s)
+        self._abandoned = not worked
+        if self._stats_task is not None:
+            self._stats_task.cancel()
+            await asyncio.gather(self._stats_task, return_exceptions=True)
         for camera in self._cameras.values():
             camera.ring.close()
             self._publish_transitions(camera.events.close())
@@ -143,14 +152,13 @@ class Engine:
         if self._http is not None:
             await self._http.stop()
         await self.publisher.stop()
-        stopped = await asyncio.to_thread(self._inference.stop, max(0.05, deadline - time.monotonic()))
         for feed in self._feeds:
             feed.close()
         if self._results_file is not None:
             self._results_file.close()
         self._finished.set()
-        if not all(joined) or not stopped:
-            logger.warning("stopped without waiting longer for %s", "a camera" if stopped else "the model")
+        if not all(joined) or not worked:
+            logger.warning("stopped without waiting longer for %s", "a camera" if worked else "the model")
 
     async def wait(self) -> None:
         """Until the engine is stopped or, with `once`, until every source has ended and its frames are published.
@@ -163,20 +171,41 @@ class Engine:
             raise EngineFailedError(f"a fault in partstream: {self._failure!r}; the log has it") from self._failure
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or (error := task.exception()) is None:
-            return
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._die(error, f"its task {task.get_name()!r}")
+
+    def _inference_died(self, error: BaseException) -> None:
+        self._in_loop(self._die, error, "its inference thread")
+
+    def _die(self, error: BaseException, who: str) -> None:
         logger.critical("the engine can't go on", exc_info=error)
-        self.health.died(f"its task {task.get_name()!r} failed: {type(error).__name__}")
+        self.health.died(f"{who} failed: {type(error).__name__}")
         self._failure = error
         self._finished.set()
+
+    def _in_loop(self, function: Callable[..., None], *arguments: object) -> None:
+        """Call it in the event loop, from another thread; not at all once the loop has closed."""
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            logger.debug("%s came after the event loop had closed", function.__name__)
 
     # -- what users ask -----------------------------------------------------------------------------------------
     def results(self, buffer: int = 1024) -> Feed[results.Message]:
         """Every message from now on, as an async iterator; a reader more than `buffer` behind misses the oldest."""
         feed: Feed[results.Message] = Feed(buffer)
-        self._feeds.add(feed)
         if self._finished.is_set():
             feed.close()
+            return feed
+        self._feeds.add(feed)
+        put = WeakMethod(feed.put)
+
+        def hand_on(topic: str, message: results.Message) -> None:
+            if (alive := put()) is not None:
+                alive(message)
+
+        # A reader that is gone leaves by itself.
+        finalize(feed, self.publisher.on_message(hand_on))
         return feed
 
     @property
@@ -219,8 +248,7 @@ class Engine:
             config.id,
             slots=config.ring_slots,
             policy=ring_policy(config),
-            on_ready=self._batcher.wake_threadsafe,
-            observer=self.observer,
+            on_ready=self._batcher.wake,
             pinned=getattr(self._model, "pinned_pictures", False),
         )
         reader = CameraReader(
@@ -245,8 +273,9 @@ class Engine:
         self._batcher.remove(camera.ring)
         camera.ring.close()
         await asyncio.to_thread(camera.reader.join, STOP_WITHIN_S)
-        assert self._model is not None
+        assert self._model is not None and self._inference is not None
         await self._inference.run(self._model.forget, camera_id)
+        # The inference thread is past the last batch that had frames of it.
         del self._cameras[camera_id]
         self._publish_transitions(camera.events.close())
         self._last_epoch[camera_id] = camera.reader.status.epoch  # a newer one may be on its way here
@@ -254,62 +283,68 @@ class Engine:
         self.publisher.forget(camera_id)
         self.observer.camera_removed(camera_id)
 
-    # -- the loop -----------------------------------------------------------------------------------------------
+    # -- the work, in the inference thread ----------------------------------------------------------------------
     async def _load_model(self) -> None:
+        assert self._inference is not None
         if self._model is None:
             self._model = await self._inference.run(load_model, self.config, self.observer)
         info = self._model.info
         self._model_ref = results.ModelRef(info.profile, info.weights, info.trained)
         self.observer.model_loaded(info.profile, info.weights)
+        self.health.weights(True, "", time.monotonic())
         await self._inference.run(self._model.warm_up)
         self.health.device(True, "", time.monotonic())
 
-    async def _work(self) -> None:
-        """The engine, read aloud: take a batch, run the model over it, publish every frame, give the slots back."""
+    def _work(self, batch: list[Lease]) -> None:
+        """The engine, read aloud: run the model over a batch, publish every frame, give the slots back."""
         assert self._model is not None
-        while batch := await self._batcher.next_batch():
-            started_ns = time.monotonic_ns()
-            try:
-                analyses = await self._inference.run(self._model.process, batch)
-            except Exception as error:
-                self._lose(batch, error)
-            else:
-                for lease, analysis in zip(batch, analyses, strict=True):
-                    self._publish_frame(lease, analysis)
-            self._batcher.batch_done((time.monotonic_ns() - started_ns) / 1e9, len(batch))
-            self._look_whether_finished()
+        started_ns = time.monotonic_ns()
+        try:
+            analyses = self._model.process(batch)
+        except Exception as error:
+            self._lose(batch, error)
+        else:
+            for lease, analysis in zip(batch, analyses, strict=True):
+                self._publish_frame(lease, analysis)
+        self._batcher.batch_done((time.monotonic_ns() - started_ns) / 1e9, len(batch))
 
     def _lose(self, batch: Sequence[Lease], error: Exception) -> None:
         stage = getattr(error, "stage", "pipeline")
         cameras = ", ".join(sorted({lease.meta.camera for lease in batch}))
         logger.error("stage %s failed, %d frames of %s are lost", stage, len(batch), cameras, exc_info=error)
         self.observer.stage_failed(stage)
+        self.health.stage_failed(stage, self._processed, time.monotonic())
         for lease in batch:
-            self._release(lease, "stage_error")
+            camera = self._cameras.get(lease.meta.camera)
+            if camera is not None:
+                self._give_back(camera, lease, "stage_error")
 
     def _publish_frame(self, lease: Lease, analysis: FrameAnalysis) -> None:
         meta = lease.meta
         camera = self._cameras.get(meta.camera)
-        if camera is None or camera.gone:
-            self._release(lease, "shutdown")  # the camera was removed while the model had its frame
+        if camera is None:
+            return
+        if camera.gone or self._abandoned:  # removed, or stopped, while the model had the frame
+            self._give_back(camera, lease, "shutdown")
             return
         self._publish_transitions(camera.enter(meta))
-
         self.publisher.publish(frame_message(meta, analysis, self._model_ref))
-        handed_ns = time.monotonic_ns()
-        self._release(lease, "processed")
-        self.observer.frame_published(
-            meta.camera,
-            (handed_ns - meta.arrival_ns) / 1e9,
-            (time.time_ns() // 1000 - meta.capture_us) / 1e6 if meta.clock == "rtcp" else None,
-        )
+        age_s = (time.monotonic_ns() - meta.arrival_ns) / 1e9
+        self._processed += 1
+        self._give_back(camera, lease, "processed")
         camera.tracks = analysis.tracks
+        camera.ages.observe(age_s)
+        capture_age_s = None
+        if meta.clock == "rtcp":
+            capture_age_s = (time.time_ns() // 1000 - meta.capture_us) / 1e6
+            camera.capture_ages.observe(capture_age_s)
+        self.observer.frame_published(meta.camera, age_s, capture_age_s)
         self._publish_transitions(camera.events.update(meta, analysis))
 
-    def _release(self, lease: Lease, outcome: Literal["processed"] | DropReason) -> None:
-        camera = self._cameras.get(lease.meta.camera)
-        if camera is not None:
-            camera.ring.release(lease, outcome)
+    def _give_back(self, camera: Camera, lease: Lease, outcome: Literal["processed"] | DropReason) -> None:
+        camera.ring.release(lease, outcome)
+        if camera.ring.writer_finished:
+            self._in_loop(self._look_whether_finished)
 
     def _publish_transitions(self, transitions: Sequence[Transition]) -> None:
         for change in transitions:
@@ -317,10 +352,7 @@ class Engine:
 
     # -- status and stats ---------------------------------------------------------------------------------------
     def _status_from_thread(self, status: CameraStatus) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._take_status, status)
-        except RuntimeError:
-            logger.debug("camera %s: %s after the loop has closed", status.camera, status.state)
+        self._in_loop(self._take_status, status)
 
     def _take_status(self, status: CameraStatus) -> None:
         camera = self._cameras.get(status.camera)
@@ -347,27 +379,29 @@ class Engine:
         while True:
             await asyncio.sleep(self.config.publish.stats_interval_s)
             self.publisher.publish(self.stats())
-            for name, camera in self._cameras.items():
-                self.observer.ring_ready(name, camera.ring.ready)
             self.observer.ready_changed(self._ready()[0])
 
     def _ready(self) -> tuple[bool, list[str]]:
-        return self.health.ready(time.monotonic())
+        now = time.monotonic()
+        self.health.looked(sum(_awaited(camera.ring) for camera in self._cameras.values()), self._processed, now)
+        return self.health.ready(now)
 
     # -- readers in this process --------------------------------------------------------------------------------
-    def _hand_on(self, topic: str, message: results.Message) -> None:
-        for feed in self._feeds:
-            feed.put(message)
-        if self._results_file is not None and isinstance(message, results.Frame):
-            self._write(self._results_file, message)
-
-    def _write(self, file: IO[bytes], message: results.Frame) -> None:
+    def _write(self, topic: str, message: results.Message) -> None:
+        if self._results_file is None or not isinstance(message, results.Frame):
+            return
         try:
-            file.write(msgspec.json.encode(message) + b"\n")
+            self._results_file.write(msgspec.json.encode(message) + b"\n")
         except OSError as error:
             logger.error("results file %s: %s; no more is written to it", self.config.results, error.strerror)
+            self._results_file.close()
             self._results_file = None
-            file.close()
+
+
+def _awaited(ring: FrameRing) -> int:
+    """Frames that the camera gave, without those that were let go on purpose."""
+    counts = ring.counts()
+    return counts.decoded - sum(count for reason, count in counts.dropped.items() if reason in LET_GO)
 
 
 def _open_results(path: Path) -> IO[bytes]:

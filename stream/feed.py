@@ -6,6 +6,7 @@ Made by `Engine.results()` for each caller; dies with its iteration or with the 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
@@ -14,37 +15,61 @@ T = TypeVar("T")
 
 
 class Feed(Generic[T]):
-    """Written in the event loop's thread, read by one `async for`. `missed` counts what a slow reader lost."""
+    """Written from any thread, read by one `async for`. `missed` counts what a slow reader lost."""
 
     def __init__(self, size: int) -> None:
         self._waiting: deque[T] = deque()
         self._size = size
-        self._changed = asyncio.Event()
+        self._lock = threading.Lock()
+        self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
         self._closed = False
         self.missed = 0
 
     def put(self, message: T) -> None:
         """Add a message; never waits."""
-        if self._closed:
-            return
-        if len(self._waiting) >= self._size:
-            self._waiting.popleft()
-            self.missed += 1
-        self._waiting.append(message)
-        self._changed.set()
+        with self._lock:
+            if self._closed:
+                return
+            if len(self._waiting) >= self._size:
+                self._waiting.popleft()
+                self.missed += 1
+            self._waiting.append(message)
+            reader, self._reader = self._reader, None
+        _wake(reader)
 
     def close(self) -> None:
         """No more will come; the reader gets what waits, then its iteration ends."""
-        self._closed = True
-        self._changed.set()
+        with self._lock:
+            self._closed = True
+            reader, self._reader = self._reader, None
+        _wake(reader)
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
     async def __anext__(self) -> T:
-        while not self._waiting:
-            if self._closed:
-                raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
-        return self._waiting.popleft()
+        while True:
+            with self._lock:
+                if self._waiting:
+                    return self._waiting.popleft()
+                if self._closed:
+                    raise StopAsyncIteration
+                loop = asyncio.get_running_loop()
+                woken = loop.create_future()
+                self._reader = (loop, woken)
+            await woken
+
+
+def _wake(reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None) -> None:
+    if reader is None:
+        return
+    loop, woken = reader
+    try:
+        loop.call_soon_threadsafe(_succeed, woken)
+    except RuntimeError:
+        return  # the reader's loop is closed: nobody reads any more
+
+
+def _succeed(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)

@@ -61,6 +61,8 @@ class History:
         self._messages_a_topic = messages_a_topic
         self._total_bytes = total_bytes
         self._bytes = 0
+        self.evicted = 0
+        """Messages that had to go to make room, since it began."""
         self._topics: OrderedDict[str, _Topic] = OrderedDict()  # least lately published first
         self._bodies: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()  # oldest first, over all topics
         self._lock = threading.Lock()
@@ -89,13 +91,12 @@ class History:
             raise StaleEpochError(f"{topic}: epoch {epoch} is long over (epoch {max(entry.epochs)} has begun)")
         return 0
 
-    def append(self, topic: str, epoch: int, body: bytes) -> int:
-        """Keep `body` as the message numbered `next_seq(topic, epoch)`; returns how many old ones had to go.
+    def append(self, topic: str, epoch: int, body: bytes) -> None:
+        """Keep `body` as the message numbered `next_seq(topic, epoch)`; old ones go where there are too many.
 
         A message larger than the whole history is numbered and not kept.
         """
         seq = self.next_seq(topic, epoch)
-        before = len(self._bodies) + 1
         with self._lock:
             entry = self._topics.get(topic)
             if entry is None:
@@ -113,7 +114,6 @@ class History:
                 self._drop_oldest_of(topic)
             while self._bytes > self._total_bytes:
                 self._drop_oldest_of(next(iter(self._bodies))[0])
-        return before - len(self._bodies)
 
     def span(self, topic: str, epoch: int) -> Span:
         """Where this topic and epoch stand; what was never published stands at 0, 0."""
@@ -161,3 +161,4 @@ class History:
         epoch, seq = entry.held.popleft()
         self._bytes -= len(self._bodies.pop((topic, epoch, seq))) + BYTES_A_MESSAGE
         entry.epochs[epoch].oldest = seq + 1
+        self.evicted += 1

@@ -1,55 +1,96 @@
 """The inference thread: one a device, so that a model never sees two batches at once.
 
+It takes a batch, works on it, and takes the next; between two batches it runs what others ask of it, in the order in
+which they asked. So a frame crosses from its camera's thread to this one and nowhere else: not through the event loop.
+
 Owned by the engine; a daemon thread, so that a model stuck in a call can't keep the process from ending.
 """
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+Batch = TypeVar("Batch")
 _Call = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
-class InferenceThread:
-    """Runs calls one after another, in the order in which they were asked for, away from the event loop."""
+class InferenceThread(Generic[Batch]):
+    """Works on batches until it is stopped, and on calls in between.
 
-    def __init__(self, name: str = "inference") -> None:
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+    `take` waits for the next batch; it may return None, or anything empty, and must when `interrupt` is called from
+    another thread. `work` is given each batch. If either raises, `on_death` is called with the error and the thread
+    ends: that is a fault of the engine's own. All three run in this thread.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[], Batch | None],
+        work: Callable[[Batch], None],
+        *,
+        interrupt: Callable[[], None],
+        on_death: Callable[[BaseException], None],
+        name: str = "inference",
+    ) -> None:
+        self._take = take
+        self._work = work
+        self._interrupt = interrupt
+        self._on_death = on_death
+        self._calls: deque[_Call] = deque()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """The function's result, or its exception. The engine has at most a few calls waiting at any time."""
+        """The function's result, or its exception, from between two batches. At most a few calls wait at any time."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._calls.put((loop, future, function, arguments))
+        self._calls.append((loop, future, function, arguments))
+        self._interrupt()
         return await future
 
     def stop(self, timeout_s: float) -> bool:
-        """Let the calls already made finish; false if they don't within the time."""
-        self._calls.put(None)
+        """Let the batch in hand and the calls already made finish; false if they don't within the time."""
+        self._stopping = True
+        self._interrupt()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            loop, future, function, arguments = call
-            try:
-                result = function(*arguments)
-            except BaseException as error:
-                outcome, value = _fail, error
-            else:
-                outcome, value = _succeed, result
-            try:
-                loop.call_soon_threadsafe(outcome, future, value)
-            except RuntimeError:
-                return  # the loop is closed: nobody waits for this any more
-            del call, future, function, arguments, value
+    def _live(self) -> None:
+        try:
+            while True:
+                while self._calls:
+                    _answer(*self._calls.popleft())
+                if self._stopping:
+                    return
+                batch = self._take()
+                if batch:
+                    self._work(batch)
+                del batch  # its pictures are the rings' again: nothing of it is kept while waiting
+        except BaseException as error:
+            self._on_death(error)
+
+
+def _answer(
+    loop: asyncio.AbstractEventLoop,
+    future: asyncio.Future[Any],
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
+    try:
+        result = function(*arguments)
+    except BaseException as error:
+        outcome, value = _fail, error
+    else:
+        outcome, value = _succeed, result
+    try:
+        loop.call_soon_threadsafe(outcome, future, value)
+    except RuntimeError:
+        return  # the loop is closed: nobody waits for this any more
 
 
 def _succeed(future: asyncio.Future[Any], value: Any) -> None:

@@ -1,23 +1,19 @@
 """Whether the engine is alive and ready, and why not: pure bookkeeping over times that the caller passes in.
 
-A `Health` lives as long as its engine. It has no clock and no thread; `HealthObserver` is the thin shell that feeds it
-from the engine's observer calls. Times are monotonic seconds.
+A `Health` lives as long as its engine. It has no clock and no thread: it is told of what is rare, and shown the counts
+of frames now and then. Times are monotonic seconds.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-
-from telemetry.observer import Observer
 
 Component = Literal["weights", "device", "pipeline", "stages"]
 COMPONENTS: tuple[Component, ...] = ("weights", "device", "pipeline", "stages")
 
-LET_GO = ("rate_limited", "epoch_ended", "shutdown")
+LET_GO = frozenset({"rate_limited", "epoch_ended", "shutdown"})
 """Reasons for which a frame is dropped on purpose: nobody waits for it, so it can't show that the pipeline stands."""
 
 
@@ -50,9 +46,14 @@ class Health:
             "pipeline": ComponentState(True, "", now),
             "stages": ComponentState(True, "", now),
         }
-        self._unprocessed = 0
+        self._arrived = 0
+        """Frames that had arrived when one was last seen to be processed."""
+        self._processed = 0
+        self._waiting = 0
+        """Frames that have arrived since."""
         self._waiting_since = now
         self._errors = 0
+        self._processed_before_error = 0
         self._dead: str | None = None
         self._stopping = False
 
@@ -67,29 +68,31 @@ class Health:
         with self._lock:
             self._set("device", ok, reason, now)
 
-    def frame_arrived(self, now: float) -> None:
-        """A camera gave a frame."""
+    def looked(self, arrived: int, processed: int, now: float) -> None:
+        """A look at the engine's counts: frames that cameras gave since it started, and those that were processed.
+
+        Frames that were let go (see `LET_GO`) don't count as arrived. A count may fall, when a camera is removed.
+        """
         with self._lock:
-            if self._unprocessed == 0:
+            if processed != self._processed:
+                self._processed = processed
+                self._arrived = arrived
+                self._set("pipeline", True, "", now)
+                if processed != self._processed_before_error:
+                    self._errors = 0
+                    self._set("stages", True, "", now)
+            self._arrived = min(self._arrived, arrived)
+            waiting = arrived - self._arrived
+            if self._waiting == 0 or waiting == 0:
                 self._waiting_since = now
-            self._unprocessed += 1
+            self._waiting = waiting
 
-    def frames_let_go(self, count: int) -> None:
-        """Frames were dropped on purpose (see `LET_GO`): they don't wait for the pipeline."""
+    def stage_failed(self, stage: str, processed: int, now: float) -> None:
+        """A stage's exception lost a batch, when so many frames had been processed since the engine started."""
         with self._lock:
-            self._unprocessed = max(0, self._unprocessed - count)
-
-    def frame_processed(self, now: float) -> None:
-        """The pipeline finished a frame: it steps, and a run of errors is over."""
-        with self._lock:
-            self._unprocessed = 0
-            self._errors = 0
-            self._set("pipeline", True, "", now)
-            self._set("stages", True, "", now)
-
-    def stage_failed(self, stage: str, now: float) -> None:
-        """A stage's exception lost a batch."""
-        with self._lock:
+            if processed != self._processed_before_error:
+                self._processed_before_error = processed
+                self._errors = 0
             self._errors += 1
             if self._errors >= self._errors_in_a_row:
                 reason = f"{self._errors} batches in a row failed, the last one in stage {stage}; the log has the error"
@@ -120,10 +123,10 @@ class Health:
     def components(self, now: float) -> dict[Component, ComponentState]:
         """Every component's state at `now`."""
         with self._lock:
-            waited = now - self._waiting_since if self._unprocessed else 0.0
+            waited = now - self._waiting_since if self._waiting else 0.0
             if waited >= self._stall_after_s:
                 since = self._waiting_since + self._stall_after_s
-                reason = f"frames arrive, but none was processed for {waited:.0f} s ({self._unprocessed} since then)"
+                reason = f"frames arrive, but none was processed for {waited:.0f} s ({self._waiting} since then)"
                 before = self._states["pipeline"]
                 self._states["pipeline"] = ComponentState(False, reason, since if before.ok else before.since)
             else:
@@ -136,27 +139,3 @@ class Health:
             return
         since = before.since if before.ok == ok else now
         self._states[component] = ComponentState(ok, "" if ok else reason, since)
-
-
-class HealthObserver(Observer):
-    """Feeds a `Health` from the engine's own calls: frames, drops, failures, results and the loaded model."""
-
-    def __init__(self, health: Health, clock: Callable[[], float] = time.monotonic) -> None:
-        self.health = health
-        self._clock = clock
-
-    def frame_decoded(self, camera: str) -> None:
-        self.health.frame_arrived(self._clock())
-
-    def frame_dropped(self, camera: str, reason: str, count: int = 1) -> None:
-        if reason in LET_GO:
-            self.health.frames_let_go(count)
-
-    def stage_failed(self, stage: str) -> None:
-        self.health.stage_failed(stage, self._clock())
-
-    def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
-        self.health.frame_processed(self._clock())
-
-    def model_loaded(self, profile: str, weights: str) -> None:
-        self.health.weights(True, "", self._clock())

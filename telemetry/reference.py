@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from telemetry import metrics
-from telemetry.metrics import METRICS, MetricSpec
+from telemetry import catalogue
+from telemetry.catalogue import METRICS, MetricSpec
 
 PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
 
 LABELS: dict[str, str] = {
     "camera": "the camera's configured id; empty for the engine's own `stats` topic",
-    "clock": " · ".join(metrics.CLOCKS),
+    "clock": " · ".join(catalogue.CLOCKS),
     "kind": "what the memory is used for, e.g. allocated, reserved",
     "profile": "the model's profile",
-    "reason": "a short code. Drops: " + " · ".join(metrics.DROP_REASONS),
+    "reason": "a short code. Drops: " + " · ".join(catalogue.DROP_REASONS),
     "stage": "a stage of the pipeline",
-    "state": "of a camera: " + " · ".join(metrics.CAMERA_STATES) + "; of the state bank: used · free",
-    "status": " · ".join(metrics.REPLAY_STATUSES),
-    "topic_kind": " · ".join((*metrics.TOPIC_KINDS, "stats")),
+    "state": "of a camera: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free",
+    "status": " · ".join(catalogue.REPLAY_STATUSES),
+    "topic_kind": " · ".join((*catalogue.TOPIC_KINDS, "stats")),
     "weights": "`sha256:…` of the checkpoint",
 }
 """What each label means."""
@@ -29,7 +29,7 @@ def page() -> str:
     lines = [
         "# Metrics",
         "",
-        "<!-- Written by `python -m telemetry.reference` from telemetry/metrics.py; a test keeps the two equal. -->",
+        "<!-- Written by `python -m telemetry.reference` from telemetry/catalogue.py; a test keeps the two equal. -->",
         "",
         "`GET /metrics` gives them in Prometheus' text format, or as OpenMetrics if the `Accept` header names it. On a",
         "loopback address it is open; on any other it takes `Authorization: Bearer <http.read_token>`:",
@@ -49,9 +49,9 @@ def page() -> str:
         "|---|---|---|---|",
         *(_row(spec) for spec in METRICS),
         "",
-        "Seconds are sorted into buckets up to " + _numbers(metrics.SECONDS_BUCKETS) + " s;",
+        "Seconds are sorted into buckets up to " + _numbers(catalogue.SECONDS_BUCKETS) + " s;",
         "frames a batch up to "
-        + _numbers(metrics.BATCH_BUCKETS)
+        + _numbers(catalogue.BATCH_BUCKETS)
         + ". The process's own metrics (`process_…`: resident",
         "memory, CPU time, start, open files) are on the page too.",
         "",
@@ -61,7 +61,7 @@ def page() -> str:
         "|---|---|",
         *(f"| `{name}` | {LABELS[name]} |" for name in sorted({label for spec in METRICS for label in spec.labels})),
         "",
-        f"A label other than `camera` keeps at most {metrics.MAX_CODES} values; what comes after counts as `other`.",
+        f"A label other than `camera` keeps at most {catalogue.MAX_CODES} values; what comes after counts as `other`.",
         "",
         "## Questions and their queries",
         "",

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from ring_buffers.frames import Lease, SlotFormat
+from ring_buffers.frames import DropReason, Lease, SlotFormat
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
@@ -194,6 +195,31 @@ async def test_metrics_of_a_removed_camera_disappear() -> None:
         page = engine.metrics.render()
         assert b'camera="goes"' not in page
         assert b'camera="stays"' in page
+
+
+async def test_the_metrics_page_tells_what_the_engine_counted() -> None:
+    config = configured(pattern("a", pace="fast"), pattern("b"))
+    async with Engine(config, model=FreeModel()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 300 and len(frames_of(seen, "b")) >= 10)
+    page = {
+        (sample.name.removeprefix("partstream_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(engine.metrics.render().decode())
+        for sample in family.samples
+    }
+    cameras = engine.stats().cameras
+    for camera in cameras:
+        name = camera.camera
+        assert page["frames_decoded_total", name] == camera.decoded > 0
+        assert page["frames_processed_total", name] == camera.processed > 0
+        for reason in get_args(DropReason):
+            assert page["frames_dropped_total", name, reason] == camera.dropped.get(reason, 0)
+        assert page["results_published_total", name, "results"] == camera.processed
+        assert page["frame_age_seconds_count", name] == camera.processed
+        assert page["frame_age_seconds_bucket", name, "+Inf"] == camera.processed
+        assert page["ring_ready_frames", name] == 0
+    assert page["batch_frames_sum",] == sum(camera.processed for camera in cameras)
+    assert page["batch_wait_seconds_count",] == page["batch_frames_count",]
+    assert page["results_published_total", "", "stats"] >= 1
 
 
 async def test_results_are_written_as_lines_that_the_schema_reads(tmp_path: Path) -> None:

@@ -29,19 +29,7 @@ class Seen(Observer):
     """Notes what the publisher tells."""
 
     def __init__(self) -> None:
-        self.published: list[tuple[str, str]] = []
-        self.subscribed = 0
-        self.evicted = 0
         self.replays: list[tuple[str, int]] = []
-
-    def message_published(self, camera: str, topic_kind: str) -> None:
-        self.published.append((camera, topic_kind))
-
-    def subscriptions(self, count: int) -> None:
-        self.subscribed = count
-
-    def history_evicted(self, count: int = 1) -> None:
-        self.evicted += count
 
     def replay_requested(self, status: str, messages: int) -> None:
         self.replays.append((status, messages))
@@ -108,8 +96,7 @@ async def answer(dealer: zmq.asyncio.Socket, name: bytes) -> tuple[list[tuple[by
 
 
 async def test_every_kind_of_message_is_numbered_stamped_and_sent_under_its_topic() -> None:
-    seen = Seen()
-    async with publishing(seen) as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+    async with publishing() as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
         await until(lambda: publisher.subscriptions == 1)
         before_us = time.time_ns() // 1000
         sent: list[Message] = []
@@ -133,7 +120,8 @@ async def test_every_kind_of_message_is_numbered_stamped_and_sent_under_its_topi
     first = got[0][1]
     assert isinstance(first, Frame)
     assert before_us <= first.published_us <= time.time_ns() // 1000
-    assert seen.published[:4] == [("lobby", "results"), ("lobby", "events"), ("lobby", "status"), ("", "stats")]
+    kinds = [("lobby", "results", 2), ("lobby", "events", 2), ("lobby", "status", 2), ("", "stats", 2)]
+    assert publisher.published() == kinds
 
 
 async def test_a_new_epoch_counts_from_0_again() -> None:
@@ -179,16 +167,15 @@ async def test_a_removed_cameras_last_values_are_not_sent_and_its_numbering_goes
 
 
 async def test_subscriptions_are_counted_up_and_down_also_when_a_subscriber_vanishes() -> None:
-    seen = Seen()
-    async with publishing(seen) as publisher:
+    async with publishing() as publisher:
         async with (
             connected(publisher.endpoint, zmq.SUB, b"results/", b"events/"),
             connected(publisher.endpoint, zmq.SUB, b"results/") as leaving,
         ):
-            await until(lambda: seen.subscribed == 3)
+            await until(lambda: publisher.subscriptions == 3)
             leaving.unsubscribe(b"results/")
-            await until(lambda: seen.subscribed == 2)
-        await until(lambda: seen.subscribed == 0)
+            await until(lambda: publisher.subscriptions == 2)
+        await until(lambda: publisher.subscriptions == 0)
 
 
 async def test_subscriptions_are_noticed_while_messages_are_published_without_a_pause() -> None:
@@ -421,11 +408,10 @@ async def test_replay_gives_the_very_bodies_that_were_published_from_a_number_on
 
 
 async def test_replay_of_what_is_gone_says_too_old_and_gives_the_rest() -> None:
-    seen = Seen()
-    async with publishing(seen, history_messages=100) as publisher:
+    async with publishing(history_messages=100) as publisher:
         for number in range(250):
             publisher.publish(wire.frame(number=number))
-        assert seen.evicted == 150
+        assert publisher.evicted == 150
         async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
             messages, end = await ask(dealer, from_seq=10)
             assert [decode(body).seq for _, body in messages] == list(range(150, 250))

@@ -42,7 +42,7 @@ class WatchedCamera(Observer):
         self.discarded: list[str] = []
         self._filled = threading.Event()
         policy = "every" if self.config.pace == "fast" else "latest"
-        self.ring = FrameRing(camera, slots, policy, on_ready=self._filled.set, observer=self)
+        self.ring = FrameRing(camera, slots, policy, on_ready=self._filled.set)
         self.reader = CameraReader(
             self.config,
             self.ring,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import Counter, deque
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from ring_buffers.frame_ring import FrameMeta, FrameRing, Lease, SlotFormat
 from stream.batcher import Batcher
 from stream.config import BatchConfig
-from telemetry.observer import Observer
 
 SMALL = SlotFormat("planes", (4, 2), (4, 2))
 MS = 1_000_000
@@ -31,19 +29,11 @@ class Clock:
         return self.now
 
 
-class Tally(Observer):
-    def __init__(self) -> None:
-        self.batches: list[tuple[int, float]] = []
-
-    def batch_formed(self, frames: int, wait_seconds: float) -> None:
-        self.batches.append((frames, wait_seconds))
-
-
 class Camera:
     """A ring and the frames that are put into it."""
 
     def __init__(self, name: str, batcher: Batcher, *, slots: int = 8, policy="latest", staleness_ns: int = BUDGET):
-        self.ring = FrameRing(name, slots, policy, on_ready=batcher.wake_threadsafe)
+        self.ring = FrameRing(name, slots, policy, on_ready=batcher.wake)
         self.frame = 0
         self.epoch = 0
         self.new_epoch()
@@ -67,10 +57,10 @@ class Camera:
         return True
 
 
-def batcher_of(clock=None, max_frames: int = 8, max_wait_ms: float = 10.0, observer=None) -> Batcher:
+def batcher_of(clock=None, max_frames: int = 8, max_wait_ms: float = 10.0) -> Batcher:
     """A batcher that knows already that a frame costs next to nothing: before, a batch has one frame to find out."""
     config = BatchConfig(max_frames=max_frames, max_wait_ms=max_wait_ms)
-    batcher = Batcher(config, observer, clock or Clock())
+    batcher = Batcher(config, clock or Clock())
     batcher.batch_done(0.0, 1)
     return batcher
 
@@ -79,61 +69,74 @@ def names(batch: list[Lease]) -> list[str]:
     return [f"{lease.meta.camera}{lease.meta.frame}" for lease in batch]
 
 
-async def soon(awaitable):
-    """The answer, which must come at once: a hang fails the test instead of the suite."""
-    async with asyncio.timeout(5):
-        return await awaitable
+class Taking:
+    """`next_batch` in a thread of its own, as the engine calls it: a hang fails the test instead of the suite."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batches: list[list[Lease]] = []
+        self._thread = threading.Thread(target=lambda: self._batches.append(batcher.next_batch()), daemon=True)
+        self._thread.start()
+
+    def waits(self) -> bool:
+        """Whether it still waits, well after all that it has to look at."""
+        self._thread.join(0.03)
+        return self._thread.is_alive()
+
+    def batch(self) -> list[Lease]:
+        self._thread.join(5)
+        assert not self._thread.is_alive(), "the batcher hangs"
+        return self._batches[0]
 
 
-async def settled(task: asyncio.Task) -> bool:
-    """Whether the task has come to its end, after all that is due in the loop has run."""
-    for _ in range(5):
-        await asyncio.sleep(0)
-    return task.done()
+def at_once(batcher: Batcher) -> list[Lease]:
+    """The batch that leaves without any waiting; empty if none does."""
+    return batcher.next_batch(timeout_s=0)
 
 
-async def test_a_ready_frame_leaves_at_once():
-    clock, tally = Clock(), Tally()
-    batcher = batcher_of(clock, observer=tally)
-    a = Camera("a", batcher)
-    a.put(clock.now)
-    clock.now += 3 * MS
-    assert names(await soon(batcher.next_batch())) == ["a0"]
-    assert tally.batches == [(1, 0.003)]
-
-
-async def test_a_frame_that_comes_later_wakes_the_batcher():
+def test_a_ready_frame_leaves_at_once():
     clock = Clock()
     batcher = batcher_of(clock)
     a = Camera("a", batcher)
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task)
     a.put(clock.now)
-    assert names(await soon(task)) == ["a0"]
+    clock.now += 3 * MS
+    assert names(at_once(batcher)) == ["a0"]
+    assert (batcher.frames.count, batcher.frames.sum) == (1, 1)
+    assert batcher.waits.sum == pytest.approx(0.003)
 
 
-async def test_a_frame_from_another_thread_wakes_the_batcher():
+def test_a_frame_that_comes_later_wakes_the_batcher():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    a = Camera("a", batcher)
+    taking = Taking(batcher)
+    assert taking.waits()
+    a.put(clock.now)
+    assert names(taking.batch()) == ["a0"]
+
+
+def test_a_frame_from_another_thread_wakes_the_batcher():
     batcher = batcher_of()
     a = Camera("a", batcher)
+    taking = Taking(batcher)
     timer = threading.Timer(0.02, a.put, (1_000 * MS,))
     timer.start()
-    assert names(await soon(batcher.next_batch())) == ["a0"]
+    assert names(taking.batch()) == ["a0"]
     timer.join()
 
 
-async def test_cameras_take_turns_and_keep_their_order():
+def test_cameras_take_turns_and_keep_their_order():
     clock = Clock()
     batcher = batcher_of(clock, max_frames=4)
     cameras = [Camera(name, batcher) for name in "abc"]
     for _ in range(4):
         for camera in cameras:
             camera.put(clock.now)
-    assert names(await soon(batcher.next_batch())) == ["a0", "b0", "c0", "a1"]
-    assert names(await soon(batcher.next_batch())) == ["b1", "c1", "a2", "b2"]
-    assert names(await soon(batcher.next_batch())) == ["c2", "a3", "b3", "c3"]
+    assert names(at_once(batcher)) == ["a0", "b0", "c0", "a1"]
+    assert names(at_once(batcher)) == ["b1", "c1", "a2", "b2"]
+    assert names(at_once(batcher)) == ["c2", "a3", "b3", "c3"]
 
 
-async def test_with_more_cameras_than_a_batch_holds_each_gets_its_turn():
+def test_with_more_cameras_than_a_batch_holds_each_gets_its_turn():
     clock = Clock()
     batcher = batcher_of(clock, max_frames=2)
     cameras = [Camera(f"c{index}-", batcher) for index in range(5)]
@@ -141,13 +144,13 @@ async def test_with_more_cameras_than_a_batch_holds_each_gets_its_turn():
     for _ in range(20):
         for camera in cameras:
             camera.put(clock.now)
-        for lease in await soon(batcher.next_batch()):
+        for lease in at_once(batcher):
             got[lease.meta.camera] += 1
             next(c for c in cameras if c.ring.camera == lease.meta.camera).ring.release(lease, "processed")
     assert set(got.values()) == {8}
 
 
-async def test_a_batch_holds_one_epoch_of_a_camera():
+def test_a_batch_holds_one_epoch_of_a_camera():
     clock = Clock()
     batcher = batcher_of(clock)
     a, b = Camera("a", batcher, policy="every"), Camera("b", batcher)
@@ -158,127 +161,127 @@ async def test_a_batch_holds_one_epoch_of_a_camera():
     b.put(clock.now)
     b.put(clock.now)
     b.put(clock.now)
-    first = await soon(batcher.next_batch())
+    first = at_once(batcher)
     assert names(first) == ["a0", "b0", "a1", "b1", "b2"]
     assert {lease.meta.epoch for lease in first} == {1}
-    second = await soon(batcher.next_batch())
+    second = at_once(batcher)
     assert [(lease.meta.camera, lease.meta.epoch, lease.meta.frame) for lease in second] == [("a", 2, 0)]
 
 
-async def test_stale_frames_are_dropped_and_fresh_ones_taken():
+def test_stale_frames_are_dropped_and_fresh_ones_taken():
     clock = Clock()
     batcher = batcher_of(clock)
     a = Camera("a", batcher, staleness_ns=100 * MS)
     a.put(clock.now)
     clock.now += 101 * MS
     a.put(clock.now)
-    assert names(await soon(batcher.next_batch())) == ["a1"]
+    assert names(at_once(batcher)) == ["a1"]
     assert a.ring.dropped == {"stale": 1}
 
 
-async def test_with_only_stale_frames_it_waits_for_the_next():
+def test_with_only_stale_frames_it_waits_for_the_next():
     clock = Clock()
     batcher = batcher_of(clock)
     a = Camera("a", batcher, staleness_ns=100 * MS)
     a.put(clock.now)
     clock.now += 101 * MS
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task)
+    taking = Taking(batcher)
+    assert taking.waits()
     a.put(clock.now)
-    assert names(await soon(task)) == ["a1"]
+    assert names(taking.batch()) == ["a1"]
 
 
-async def test_frames_of_a_file_are_never_stale():
+def test_frames_of_a_file_are_never_stale():
     clock = Clock()
     batcher = batcher_of(clock)
     a = Camera("a", batcher, policy="every", staleness_ns=1)
     a.put(clock.now)
     clock.now += 3600 * 1000 * MS
-    assert names(await soon(batcher.next_batch())) == ["a0"]
+    assert names(at_once(batcher)) == ["a0"]
 
 
-async def learn_pace(clock: Clock, batcher: Batcher, cameras: list[Camera], offsets_ms: list[int]) -> int:
+def learn_pace(clock: Clock, batcher: Batcher, cameras: list[Camera], offsets_ms: list[int]) -> int:
     """Two frames of each camera, 40 ms apart, taken one by one; returns when the cycle to come begins."""
     start = clock.now
     for cycle in range(2):
         for camera, offset in zip(cameras, offsets_ms):
             clock.now = start + (40 * cycle + offset) * MS
             camera.put(clock.now)
-            [lease] = await soon(batcher.next_batch())
+            [lease] = at_once(batcher)
             camera.ring.release(lease, "processed")
     return start + 80 * MS
 
 
-async def test_a_dear_model_waits_for_the_camera_that_is_about_to_come():
+def test_a_dear_model_waits_for_the_camera_that_is_about_to_come():
     clock = Clock()
     batcher = batcher_of(clock, max_wait_ms=10)
     cameras = [Camera("a", batcher), Camera("b", batcher)]
-    cycle = await learn_pace(clock, batcher, cameras, [0, 4])
+    cycle = learn_pace(clock, batcher, cameras, [0, 4])
     batcher.batch_done(0.08, 1)
     clock.now = cycle
     cameras[0].put(clock.now)
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task), "b is due in 4 ms"
+    taking = Taking(batcher)
+    assert taking.waits(), "b is due in 4 ms"
     clock.now += 4 * MS
     cameras[1].put(clock.now)
-    assert names(await soon(task)) == ["a2", "b2"], "and once it is there nobody else is expected"
+    assert names(taking.batch()) == ["a2", "b2"], "and once it is there nobody else is expected"
 
 
-async def test_a_dear_model_gives_up_waiting_for_a_camera_that_does_not_come():
-    tally = Tally()
-    batcher = batcher_of(time.monotonic_ns, max_wait_ms=30, observer=tally)
+def test_a_dear_model_gives_up_waiting_for_a_camera_that_does_not_come():
+    batcher = batcher_of(time.monotonic_ns, max_wait_ms=30)
     cameras = [Camera("a", batcher), Camera("b", batcher)]
     start = time.monotonic_ns()
     for camera in cameras:
         for frame in range(2):
             camera.put(start + (frame - 2) * 40 * MS)
             camera.put(start + (frame - 2) * 40 * MS)
-    taken = await soon(batcher.next_batch())
+    taken = at_once(batcher)
     assert len(taken) == 8
     batcher.batch_done(1.0, 8)
     # Both are due about now, and only one comes.
     now = time.monotonic_ns()
     cameras[0].put(now)
-    assert names(await soon(batcher.next_batch())) == ["a4"]
-    assert tally.batches[-1][1] < 0.5
+    waited_s = batcher.waits.sum
+    assert names(batcher.next_batch(timeout_s=5)) == ["a4"]
+    assert batcher.waits.sum - waited_s < 0.5
 
 
-async def test_a_cheap_model_does_not_wait():
+def test_a_cheap_model_does_not_wait():
     clock = Clock()
     batcher = batcher_of(clock)
     cameras = [Camera("a", batcher), Camera("b", batcher)]
-    clock.now = await learn_pace(clock, batcher, cameras, [0, 4])
+    clock.now = learn_pace(clock, batcher, cameras, [0, 4])
     batcher.batch_done(0.0002, 1)
     assert batcher.cost.fixed_ns < MS
     cameras[0].put(clock.now)
-    assert names(await soon(batcher.next_batch())) == ["a2"]
+    assert names(at_once(batcher)) == ["a2"]
 
 
-async def test_a_finished_camera_is_not_waited_for():
+def test_a_finished_camera_is_not_waited_for():
     clock = Clock()
     batcher = batcher_of(clock)
     cameras = [Camera("a", batcher), Camera("b", batcher)]
-    clock.now = await learn_pace(clock, batcher, cameras, [0, 4])
+    clock.now = learn_pace(clock, batcher, cameras, [0, 4])
     batcher.batch_done(0.08, 1)
     cameras[0].put(clock.now)
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task)
+    taking = Taking(batcher)
+    assert taking.waits()
     cameras[1].ring.finish()
-    assert names(await soon(task)) == ["a2"]
+    assert names(taking.batch()) == ["a2"]
 
 
-async def test_closing_ends_the_wait_for_ever():
+def test_closing_ends_the_wait_for_ever():
     batcher = batcher_of()
     a = Camera("a", batcher)
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task)
+    taking = Taking(batcher)
+    assert taking.waits()
     batcher.close()
-    assert await soon(task) == []
+    assert taking.batch() == []
     a.put(0)
-    assert await soon(batcher.next_batch()) == []
+    assert at_once(batcher) == []
 
 
-async def test_a_removed_camera_is_left_alone_and_others_go_on():
+def test_a_removed_camera_is_left_alone_and_others_go_on():
     clock = Clock()
     batcher = batcher_of(clock)
     a, b = Camera("a", batcher), Camera("b", batcher)
@@ -286,90 +289,62 @@ async def test_a_removed_camera_is_left_alone_and_others_go_on():
     batcher.remove(a.ring)
     batcher.remove(a.ring)
     b.put(clock.now)
-    assert names(await soon(batcher.next_batch())) == ["b0"]
+    assert names(at_once(batcher)) == ["b0"]
     assert a.ring.ready == 1
 
 
-async def test_a_camera_added_while_waiting_is_seen():
+def test_a_camera_added_while_waiting_is_seen():
     clock = Clock()
     batcher = batcher_of(clock)
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task)
+    taking = Taking(batcher)
+    assert taking.waits()
     Camera("a", batcher).put(clock.now)
-    assert names(await soon(task)) == ["a0"]
+    assert names(taking.batch()) == ["a0"]
 
 
-async def test_a_ring_is_added_once():
+def test_a_ring_is_added_once():
     batcher = batcher_of()
     a = Camera("a", batcher)
     with pytest.raises(ValueError, match="added to the batcher before"):
         batcher.add(a.ring, BUDGET)
 
 
-async def test_two_cannot_wait_at_the_same_time():
-    batcher = batcher_of()
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task)
-    with pytest.raises(RuntimeError, match="another call"):
-        await soon(batcher.next_batch())
-    batcher.close()
-    assert await soon(task) == []
-
-
-async def test_a_cancelled_wait_loses_no_frame():
+def test_an_interruption_ends_the_wait_once_and_loses_no_frame():
     clock = Clock()
     batcher = batcher_of(clock)
     a = Camera("a", batcher)
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task)
+    taking = Taking(batcher)
+    assert taking.waits()
+    batcher.interrupt()
+    assert taking.batch() == []
     a.put(clock.now)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await soon(task)
+    batcher.interrupt()
+    assert at_once(batcher) == []
     assert a.ring.leased == 0
-    assert names(await soon(batcher.next_batch())) == ["a0"]
+    assert names(at_once(batcher)) == ["a0"]
 
 
-async def test_many_wake_ups_cost_the_loop_one(monkeypatch):
+def test_a_wait_ends_after_its_time():
+    batcher = batcher_of(time.monotonic_ns)
+    Camera("a", batcher)
+    began = time.monotonic()
+    assert batcher.next_batch(timeout_s=0.05) == []
+    assert time.monotonic() - began >= 0.05
+
+
+def test_cameras_that_go_while_it_is_their_turn_leave_the_turn_to_others():
     clock = Clock()
-    batcher = batcher_of(clock)
-    a = Camera("a", batcher)
-    loop = asyncio.get_running_loop()
-    scheduled: list[object] = []
-    original = loop.call_soon_threadsafe
-    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *a, **k: (scheduled.append(a), original(*a, **k))[1])
-    task = asyncio.create_task(batcher.next_batch())
-    assert not await settled(task)
-    for _ in range(5):
-        a.put(clock.now)
-    assert len(scheduled) == 1
-    assert len(await soon(task)) == 5
-    a.put(clock.now)
-    assert len(scheduled) == 1, "nobody waits, so nobody is woken"
-    assert len(await soon(batcher.next_batch())) == 1
-
-
-def test_a_camera_thread_outlives_the_loop_unharmed():
-    clock = Clock()
-    batcher = batcher_of(clock)
-    a = Camera("a", batcher)
-    a.put(clock.now)  # before there is a loop
-
-    async def take_one_and_leave_another_waiting() -> None:
-        assert len(await soon(batcher.next_batch())) == 1
-        waiting = asyncio.create_task(batcher.next_batch())
-        assert not await settled(waiting)
-
-        # The loop closes under the batcher before the task could clean up after itself.
-        asyncio.get_running_loop().stop()
-
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(take_one_and_leave_another_waiting())
-    loop.run_forever()
-    assert task.done() and task.exception() is None
-    loop.close()
-    assert a.put(clock.now)
-    assert a.ring.ready == 1
+    batcher = batcher_of(clock, max_frames=1)
+    cameras = [Camera(name, batcher) for name in "abc"]
+    for camera in cameras:
+        camera.put(clock.now)
+        camera.put(clock.now)
+    assert [names(at_once(batcher)) for _ in range(2)] == [["a0"], ["b0"]]
+    for camera in cameras[1:]:
+        batcher.remove(camera.ring)
+    assert names(at_once(batcher)) == ["a1"]
+    batcher.remove(cameras[0].ring)
+    assert at_once(batcher) == []
 
 
 @settings(deadline=None, max_examples=60)
@@ -396,13 +371,11 @@ def test_whatever_comes_frames_leave_in_order_fresh_and_once(actions, max_frames
     expected: dict[str, deque[tuple[int, int]]] = {"f": deque()}
     last: dict[str, tuple[int, int]] = {}
 
-    async def take(cost_ms: int) -> None:
-        task = asyncio.create_task(batcher.next_batch())
-        if not await settled(task):
+    def take(cost_ms: int) -> None:
+        batch = at_once(batcher)
+        if not batch:
             assert all(camera.ring.ready == 0 for camera in cameras.values()), "it waits only if nothing is left"
-            task.cancel()
             return
-        batch = task.result()
         assert 1 <= len(batch) <= max_frames
         epochs: dict[str, int] = {}
         for lease in batch:
@@ -417,12 +390,12 @@ def test_whatever_comes_frames_leave_in_order_fresh_and_once(actions, max_frames
             cameras[name].ring.release(lease, "processed")
         batcher.batch_done(cost_ms / 1000, len(batch))
 
-    async def play() -> None:
+    def play() -> None:
         for action, value in actions:
             if action == "pass":
                 clock.now += value * MS
             elif action == "take":
-                await take(value)
+                take(value)
             else:
                 name = "abf"[value]
                 if action == "epoch":
@@ -430,10 +403,10 @@ def test_whatever_comes_frames_leave_in_order_fresh_and_once(actions, max_frames
                 elif cameras[name].put(clock.now) and name == "f":
                     expected["f"].append((cameras[name].epoch, cameras[name].frame - 1))
 
-    asyncio.run(play())
+    play()
 
 
-async def test_a_slow_camera_never_delays_a_fast_one_and_staggered_cameras_wait_for_nothing():
+def test_a_slow_camera_never_delays_a_fast_one_and_staggered_cameras_wait_for_nothing():
     """Real threads and clock: 4 cameras at 25 fps, one at 2 fps, a model that costs nothing."""
     batcher = batcher_of(time.monotonic_ns)
     cameras = [Camera(f"c{index}", batcher) for index in range(5)]
@@ -455,7 +428,7 @@ async def test_a_slow_camera_never_delays_a_fast_one_and_staggered_cameras_wait_
     rings = {camera.ring.camera: camera.ring for camera in cameras}
     end = time.monotonic() + 2.0
     while time.monotonic() < end:
-        batch = await soon(batcher.next_batch())
+        batch = batcher.next_batch(timeout_s=1)
         now = time.monotonic_ns()
         for lease in batch:
             waits[lease.meta.camera].append(now - lease.meta.ready_ns)
@@ -473,7 +446,7 @@ async def test_a_slow_camera_never_delays_a_fast_one_and_staggered_cameras_wait_
     assert len(waits["c4"]) >= 3
 
 
-async def test_a_model_that_cannot_keep_up_gets_the_newest_frame_of_each_camera_in_turn():
+def test_a_model_that_cannot_keep_up_gets_the_newest_frame_of_each_camera_in_turn():
     batcher = batcher_of()
     for _ in range(50):
         batcher.batch_done(0.2, 1)
@@ -481,26 +454,26 @@ async def test_a_model_that_cannot_keep_up_gets_the_newest_frame_of_each_camera_
     for _ in range(3):
         for camera in cameras:
             camera.put(1_000 * MS)
-    assert names(await soon(batcher.next_batch())) == ["a2"]
-    assert names(await soon(batcher.next_batch())) == ["b2"]
+    assert names(at_once(batcher)) == ["a2"]
+    assert names(at_once(batcher)) == ["b2"]
     assert [camera.ring.dropped["stale"] for camera in cameras] == [2, 2]
 
 
-async def test_a_fast_model_gets_every_frame_that_has_piled_up():
+def test_a_fast_model_gets_every_frame_that_has_piled_up():
     batcher = batcher_of(max_frames=2)
     camera = Camera("a", batcher)
     for _ in range(5):
         camera.put(1_000 * MS)
-    taken = [name for _ in range(3) for name in names(await soon(batcher.next_batch()))]
+    taken = [name for _ in range(3) for name in names(at_once(batcher))]
     assert taken == ["a0", "a1", "a2", "a3", "a4"]
 
 
-async def test_of_a_file_no_frame_gives_way_however_slow_the_model():
+def test_of_a_file_no_frame_gives_way_however_slow_the_model():
     batcher = batcher_of()
     for _ in range(50):
         batcher.batch_done(0.2, 1)
     camera = Camera("a", batcher, policy="every")
     for _ in range(3):
         camera.put(1_000 * MS)
-    taken = [name for _ in range(3) for name in names(await soon(batcher.next_batch()))]
+    taken = [name for _ in range(3) for name in names(at_once(batcher))]
     assert taken == ["a0", "a1", "a2"]

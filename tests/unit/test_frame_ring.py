@@ -14,26 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ring_buffers.frame_ring import DropReason, FrameMeta, FrameRing, Lease, RingMisuseError, SlotFormat, WriteSlot
-from telemetry.observer import Observer
 
 SMALL = SlotFormat("planes", (4, 2), (4, 2))
 LARGE = SlotFormat("planes", (8, 4), (8, 4))
 SQUARE = SlotFormat("rgb24", (4, 4), (4, 4))
 SQUARE_BANDED = SlotFormat("rgb24", (4, 4), (4, 2))
-
-
-class Tally(Observer):
-    """Counts what a ring reports."""
-
-    def __init__(self) -> None:
-        self.decoded = 0
-        self.dropped: Counter[str] = Counter()
-
-    def frame_decoded(self, camera: str) -> None:
-        self.decoded += 1
-
-    def frame_dropped(self, camera: str, reason: str, count: int = 1) -> None:
-        self.dropped[reason] += count
 
 
 def meta_of(frame: int, epoch: int = 1, format: SlotFormat = SMALL, arrival_ns: int = 0) -> FrameMeta:
@@ -87,12 +72,10 @@ def test_frames_come_out_in_order_with_their_pictures():
 
 
 def test_a_full_ring_overwrites_the_oldest_ready_frame():
-    tally = Tally()
-    ring = started(observer=tally)
+    ring = started()
     for frame in range(5):
         assert put(ring, frame)
     assert ring.dropped == {"overwritten": 2}
-    assert tally.dropped == {"overwritten": 2}
     assert [taken(ring).meta.frame for _ in range(3)] == [2, 3, 4]
 
 
@@ -238,12 +221,11 @@ def test_an_abandoned_write_counts_only_with_a_reason(reason: DropReason | None)
 
 
 def test_frames_dropped_by_the_writer_count_as_decoded():
-    tally = Tally()
-    ring = started(observer=tally)
+    ring = started()
     ring.drop_decoded("rate_limited")
     put(ring, 1)
     assert ring.frames_in_epoch == 2
-    assert (tally.decoded, tally.dropped) == (2, {"rate_limited": 1})
+    assert (ring.decoded, ring.dropped) == (2, {"rate_limited": 1})
 
 
 def test_a_frame_of_another_epoch_or_camera_is_refused_and_its_slot_freed():
@@ -375,9 +357,8 @@ def test_a_ring_needs_a_slot():
 
 @pytest.mark.parametrize("policy", ["latest", "every"])
 def test_between_two_threads_every_frame_is_accounted_for(policy):
-    tally = Tally()
     something = threading.Event()
-    ring = started(slots=3, policy=policy, observer=tally, on_ready=something.set)
+    ring = started(slots=3, policy=policy, on_ready=something.set)
     frames = 3000
     seen: list[int] = []
     torn: list[int] = []
@@ -411,7 +392,6 @@ def test_between_two_threads_every_frame_is_accounted_for(policy):
     counts = ring.counts()
     assert counts.decoded == frames == counts.processed + sum(counts.dropped.values())
     assert counts.processed == len(seen)
-    assert tally.decoded == frames and tally.dropped == counts.dropped
     if policy == "every":
         assert seen == list(range(frames))
 
@@ -427,11 +407,10 @@ class RingMachine(RuleBasedStateMachine):
 
     @initialize(slots=st.integers(1, 4), policy=st.sampled_from(["latest", "every"]))
     def build(self, slots, policy):
-        self.tally = Tally()
         self.wakes = 0
         self.slots = slots
         self.policy = policy
-        self.ring = FrameRing("cam", slots, policy, on_ready=self.woken, observer=self.tally)
+        self.ring = FrameRing("cam", slots, policy, on_ready=self.woken)
         self.epoch = 0
         self.format = SMALL
         self.frame = 0
@@ -585,8 +564,6 @@ class RingMachine(RuleBasedStateMachine):
         assert (counts.decoded, counts.processed) == (self.decoded, self.processed)
         assert (counts.ready, counts.leased) == (len(self.ready), len(self.held))
         assert counts.dropped == {reason: n for reason, n in self.dropped.items() if n}
-        assert self.tally.decoded == counts.decoded
-        assert {reason: n for reason, n in self.tally.dropped.items() if n} == counts.dropped
 
     @invariant()
     def the_oldest_is_shown(self):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
-from telemetry.health import Health, HealthObserver
+from telemetry.health import Health
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def test_weights_that_cannot_be_loaded_are_named_with_the_reason(health: Health)
 
 def test_frames_that_arrive_while_none_is_processed_make_it_unready(health: Health) -> None:
     for second in range(1, 11):
-        health.frame_arrived(float(second))
+        health.looked(second, 0, float(second))
     assert health.ready(10.9) == (True, [])
     ready, reasons = health.ready(12.0)
     assert (ready, reasons) == (
@@ -50,55 +48,58 @@ def test_frames_that_arrive_while_none_is_processed_make_it_unready(health: Heal
 
 
 def test_one_processed_frame_makes_a_stalled_pipeline_ready_again(health: Health) -> None:
-    health.frame_arrived(1.0)
+    health.looked(1, 0, 1.0)
     assert not health.ready(20.0)[0]
-    health.frame_processed(21.0)
+    health.looked(2, 1, 21.0)
     assert health.ready(21.0) == (True, [])
     assert health.components(22.0)["pipeline"].since == 21.0
 
 
 def test_a_camera_that_comes_back_after_a_long_silence_is_no_stall(health: Health) -> None:
-    health.frame_arrived(1.0)
-    health.frame_processed(1.1)
-    health.frame_arrived(500.0)
+    health.looked(1, 1, 1.0)
+    health.looked(2, 1, 500.0)
     assert health.ready(500.1) == (True, [])
 
 
-def test_frames_dropped_on_purpose_do_not_count_as_waiting(health: Health) -> None:
-    health.frame_arrived(1.0)
-    health.frame_arrived(2.0)
-    health.frames_let_go(2)
-    assert health.ready(100.0) == (True, [])
-    health.frame_arrived(200.0)
-    assert health.ready(200.0) == (True, [])
-
-
 def test_a_stall_is_over_when_its_frames_were_let_go_and_new_ones_come(health: Health) -> None:
-    health.frame_arrived(1.0)
+    health.looked(5, 4, 0.5)
+    health.looked(6, 4, 1.0)
     assert not health.ready(20.0)[0]
-    health.frames_let_go(1)
-    health.frame_arrived(21.0)
+    health.looked(5, 4, 20.5)  # let go on purpose: no longer counted as arrived
+    assert health.ready(20.5) == (True, [])
+    health.looked(6, 4, 21.0)
     assert health.ready(21.0) == (True, [])
+    assert not health.ready(31.0)[0]
+
+
+def test_a_camera_that_is_removed_takes_its_counts_with_it_and_hides_no_stall(health: Health) -> None:
+    health.looked(1000, 990, 1.0)
+    health.looked(10, 990, 2.0)
+    assert health.ready(100.0) == (True, [])
+    health.looked(12, 990, 101.0)
+    assert health.ready(101.0) == (True, [])
+    assert not health.ready(112.0)[0]
 
 
 def test_a_run_of_stage_errors_makes_it_unready_until_a_success(health: Health) -> None:
     for second in range(4):
-        health.stage_failed("detect", float(second))
+        health.stage_failed("detect", 7, float(second))
     assert health.ready(4.0) == (True, [])
-    health.stage_failed("track", 5.0)
-    health.stage_failed("track", 6.0)
+    health.stage_failed("track", 7, 5.0)
+    health.stage_failed("track", 7, 6.0)
     ready, reasons = health.ready(6.0)
     assert not ready
     assert reasons == ["stages: 6 batches in a row failed, the last one in stage track; the log has the error"]
     assert health.components(6.0)["stages"].since == 5.0
-    health.frame_processed(7.0)
+    health.looked(7, 7, 6.5)
+    assert not health.ready(6.5)[0], "these were processed before the errors"
+    health.looked(8, 8, 7.0)
     assert health.ready(7.0) == (True, [])
 
 
 def test_errors_with_successes_between_them_never_make_it_unready(health: Health) -> None:
     for second in range(100):
-        health.stage_failed("detect", second + 0.1)
-        health.frame_processed(second + 0.2)
+        health.stage_failed("detect", second, second + 0.1)
     assert health.ready(100.0) == (True, [])
 
 
@@ -113,40 +114,6 @@ def test_a_stopping_engine_is_alive_and_unready(health: Health) -> None:
     health.stopping()
     assert health.alive() == (True, [])
     assert health.ready(1.0) == (False, ["engine: stopping"])
-
-
-def test_the_observer_feeds_the_health_from_the_engines_own_calls() -> None:
-    now = 0.0
-    health = Health(0.0)
-    observer = HealthObserver(health, clock=lambda: now)
-    health.device(True, "", 0.0)
-    observer.model_loaded("edge", "sha256:ab")
-    assert health.ready(now) == (True, [])
-    observer.frame_decoded("lobby")
-    observer.frame_dropped("lobby", "overwritten")
-    now = 11.0
-    assert not health.ready(now)[0]
-    observer.frame_dropped("lobby", "rate_limited")
-    assert health.ready(now) == (True, [])
-    for _ in range(5):
-        observer.stage_failed("detect")
-    assert not health.ready(now)[0]
-    observer.frame_published("lobby", 0.1, None)
-    assert health.ready(now) == (True, [])
-
-
-def test_arrivals_and_results_from_many_threads_leave_it_consistent(health: Health) -> None:
-    def camera() -> None:
-        for _ in range(2000):
-            health.frame_arrived(1.0)
-            health.frames_let_go(1)
-
-    threads = [threading.Thread(target=camera) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert health.ready(1000.0) == (True, [])
 
 
 @pytest.mark.parametrize(("stall", "errors"), [(0.0, 5), (-1.0, 5), (10.0, 0)])

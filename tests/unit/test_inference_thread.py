@@ -1,46 +1,136 @@
-"""The inference thread runs one call at a time, in order, and hands exceptions to the one who asked."""
+"""The inference thread works on one batch or call at a time, in order, and hands exceptions to the one who asked."""
 
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 
 import pytest
 
+from stream.doorbell import Doorbell
 from stream.inference import InferenceThread
 
 
+class Worked:
+    """A thread whose batches the test puts in, and what it did."""
+
+    def __init__(self) -> None:
+        self.batches: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.done: list[str] = []
+        self.death: list[BaseException] = []
+        self.thread: InferenceThread[str] = InferenceThread(
+            self.batches.get,
+            self.work,
+            interrupt=lambda: self.batches.put(None),
+            on_death=self.death.append,
+        )
+
+    def work(self, batch: str) -> None:
+        if batch == "fault":
+            raise ZeroDivisionError
+        self.done.append(batch)
+
+
 async def test_calls_run_one_after_another_in_the_order_asked() -> None:
-    thread = InferenceThread()
+    worked = Worked()
     seen: list[tuple[int, str]] = []
 
     def note(number: int) -> int:
         seen.append((number, threading.current_thread().name))
         return number * 2
 
-    answers = await asyncio.gather(*(thread.run(note, number) for number in range(20)))
+    answers = await asyncio.gather(*(worked.thread.run(note, number) for number in range(20)))
     assert answers == [number * 2 for number in range(20)]
     assert seen == [(number, "inference") for number in range(20)]
-    assert thread.stop(1.0)
+    assert worked.thread.stop(1.0)
+
+
+async def test_calls_run_between_batches_and_no_batch_is_lost() -> None:
+    worked = Worked()
+    for number in range(50):
+        worked.batches.put(f"batch {number}")
+        await worked.thread.run(worked.done.append, "call")
+    assert worked.thread.stop(1.0)
+    assert [entry for entry in worked.done if entry != "call"] == [f"batch {number}" for number in range(50)]
+    assert worked.done.count("call") == 50
+
+
+async def test_stopping_finishes_the_batch_in_hand_and_the_calls_already_made() -> None:
+    worked = Worked()
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        release.wait(5)
+
+    first = asyncio.ensure_future(worked.thread.run(hold))
+    second = asyncio.ensure_future(worked.thread.run(worked.done.append, "call"))
+    await asyncio.to_thread(held.wait, 5)
+    stopping = asyncio.ensure_future(asyncio.to_thread(worked.thread.stop, 5.0))
+    release.set()
+    assert await stopping
+    await asyncio.gather(first, second)
+    assert worked.done == ["call"]
 
 
 async def test_an_exception_reaches_the_caller_and_the_thread_goes_on() -> None:
-    thread = InferenceThread()
+    worked = Worked()
 
     def fail() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await thread.run(fail)
-    assert await thread.run(lambda: 5) == 5
-    assert thread.stop(1.0)
+        await worked.thread.run(fail)
+    assert await worked.thread.run(lambda: 5) == 5
+    assert worked.thread.stop(1.0)
+    assert not worked.death
+
+
+async def test_a_fault_in_the_work_ends_the_thread_and_is_told() -> None:
+    worked = Worked()
+    worked.batches.put("fault")
+    assert await asyncio.to_thread(worked.thread.stop, 1.0)
+    assert [type(error) for error in worked.death] == [ZeroDivisionError]
 
 
 async def test_a_call_that_hangs_does_not_hold_up_stop_beyond_its_time() -> None:
-    thread = InferenceThread()
+    worked = Worked()
     release = threading.Event()
-    hanging = asyncio.ensure_future(thread.run(release.wait))
+    hanging = asyncio.ensure_future(worked.thread.run(release.wait))
     await asyncio.sleep(0.05)
-    assert not await asyncio.to_thread(thread.stop, 0.1)
+    assert not await asyncio.to_thread(worked.thread.stop, 0.1)
     release.set()
     assert await hanging is True
+
+
+def test_a_doorbell_keeps_one_ring_and_answers_it_once() -> None:
+    bell = Doorbell()
+    assert not bell.wait(0)
+    for _ in range(3):
+        bell.ring()
+    assert bell.wait(0)
+    assert not bell.wait(0.01)
+
+
+def test_a_doorbell_rung_from_many_threads_never_fails_and_wakes_the_one_who_waits() -> None:
+    bell = Doorbell()
+    failed: list[BaseException] = []
+    stop = threading.Event()
+
+    def ring() -> None:
+        try:
+            while not stop.is_set():
+                bell.ring()
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=ring) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    woken = sum(bell.wait(1) for _ in range(500))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert woken == 500
+    assert not failed

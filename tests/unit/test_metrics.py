@@ -10,9 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ring_buffers.frame_ring import Clock, DropReason
 from stream.results import CameraState
-from telemetry import metrics, reference
-from telemetry.metrics import METRICS, PrometheusObserver
+from telemetry import catalogue, metrics, reference
+from telemetry.catalogue import METRICS, SECONDS_BUCKETS
+from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Observer
+from telemetry.tally import Histogram
 
 
 def series(observer: PrometheusObserver) -> dict[str, float]:
@@ -35,15 +37,9 @@ def observer() -> PrometheusObserver:
 
 
 def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObserver) -> None:
-    observer.frame_decoded("lobby")
-    observer.frame_decoded("lobby")
-    observer.frame_dropped("lobby", "overwritten")
-    observer.frame_dropped("lobby", "epoch_ended", 4)
     observer.unit_discarded("lobby", "undecodable")
     observer.reconnecting("lobby", "refused")
     observer.transport_fallback("lobby", "udp_silent")
-    observer.ring_ready("lobby", 3)
-    observer.batch_formed(4, 0.002)
     observer.stage_done("detect", 0.03)
     observer.stage_failed("detect")
     observer.people_seen("lobby", 2, 3)
@@ -53,25 +49,12 @@ def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObser
     observer.model_loaded("edge", "sha256:new")
     observer.ready_changed(True)
     observer.device_memory("allocated", 1 << 20)
-    observer.frame_published("lobby", 0.04, 0.3)
-    observer.message_published("lobby", "results")
-    observer.message_published("", "stats")
-    observer.subscriptions(7)
     observer.replay_requested("ok", 12)
-    observer.history_evicted(3)
     found = series(observer)
     expected = {
-        "frames_decoded_total{camera=lobby}": 2,
-        "frames_decoded_total{camera=gate}": 0,
-        "frames_dropped_total{camera=lobby,reason=overwritten}": 1,
-        "frames_dropped_total{camera=lobby,reason=epoch_ended}": 4,
         "units_discarded_total{camera=lobby,reason=undecodable}": 1,
         "reconnects_total{camera=lobby,reason=refused}": 1,
         "transport_fallbacks_total{camera=lobby,reason=udp_silent}": 1,
-        "ring_ready_frames{camera=lobby}": 3,
-        "batch_frames_bucket{le=4.0}": 1,
-        "batch_frames_bucket{le=2.0}": 0,
-        "batch_wait_seconds_sum{}": 0.002,
         "stage_seconds_count{stage=detect}": 1,
         "stage_errors_total{stage=detect}": 1,
         "people_total{camera=lobby}": 2,
@@ -82,15 +65,8 @@ def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObser
         "model_info{profile=edge,weights=sha256:new}": 1,
         "ready{}": 1,
         "device_memory_bytes{kind=allocated}": 1 << 20,
-        "frames_processed_total{camera=lobby}": 1,
-        "frame_age_seconds_sum{camera=lobby}": 0.04,
-        "capture_to_publish_seconds_sum{camera=lobby}": 0.3,
-        "results_published_total{camera=lobby,topic_kind=results}": 1,
-        "results_published_total{camera=,topic_kind=stats}": 1,
-        "subscriptions{}": 7,
         "replay_requests_total{status=ok}": 1,
         "replayed_messages_total{}": 12,
-        "history_evicted_total{}": 3,
     }
     assert {name: found.get(name) for name in expected} == expected
     assert "model_info{profile=edge,weights=sha256:old}" not in found
@@ -98,7 +74,51 @@ def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObser
 
 def test_the_observer_implements_every_call_that_the_engine_makes() -> None:
     calls = {name for name, value in vars(Observer).items() if callable(value) and not name.startswith("_")}
-    assert calls - set(vars(PrometheusObserver)) == set()
+    assert calls - set(vars(PrometheusObserver)) == {"frame_published"}, "what happens to every frame is derived"
+
+
+def test_a_derived_metric_is_read_each_time_the_page_is_asked_for(observer: PrometheusObserver) -> None:
+    ages = Histogram(SECONDS_BUCKETS)
+    counts = {"lobby": 0}
+    observer.derive("frames_decoded_total", lambda: [((name,), count) for name, count in counts.items()])
+    observer.derive("frame_age_seconds", lambda: [(("lobby",), ages)])
+    assert series(observer)["frames_decoded_total{camera=lobby}"] == 0
+    counts["lobby"] = 7
+    for seconds in (0.001, 0.03, 0.05, 20.0):
+        ages.observe(seconds)
+    found = series(observer)
+    assert found["frames_decoded_total{camera=lobby}"] == 7
+    assert found["frame_age_seconds_bucket{camera=lobby,le=0.001}"] == 1, "a bucket's bound belongs to it"
+    assert found["frame_age_seconds_bucket{camera=lobby,le=0.025}"] == 1
+    assert found["frame_age_seconds_bucket{camera=lobby,le=0.05}"] == 3
+    assert found["frame_age_seconds_bucket{camera=lobby,le=10.0}"] == 3
+    assert found["frame_age_seconds_bucket{camera=lobby,le=+Inf}"] == 4
+    assert found["frame_age_seconds_count{camera=lobby}"] == 4
+    assert found["frame_age_seconds_sum{camera=lobby}"] == pytest.approx(20.081)
+    del counts["lobby"]
+    assert not [name for name in series(observer) if name.startswith("frames_decoded_total")]
+
+
+def test_only_metrics_of_the_table_can_be_derived(observer: PrometheusObserver) -> None:
+    for name in ("no_such_metric", "stage_errors_total"):
+        with pytest.raises(KeyError):
+            observer.derive(name, tuple)
+
+
+def test_derived_metrics_read_as_if_they_were_prometheus_clients_own() -> None:
+    """Names, types and help as the library writes them: only where the numbers come from differs."""
+    observer = PrometheusObserver()
+    observer.derive("subscriptions", lambda: [((), 2)])
+    page = observer.render().decode()
+    assert "# TYPE partstream_subscriptions gauge\npartstream_subscriptions 2.0\n" in page
+    for spec in METRICS:
+        assert f"# TYPE {spec.full_name} {spec.kind}\n" in page
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 1.0), (2.0, 1.0)])
+def test_a_histogram_needs_ascending_bounds(bounds: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="ascend"):
+        Histogram(bounds)
 
 
 def test_exactly_one_state_and_one_clock_of_a_camera_is_one(observer: PrometheusObserver) -> None:
@@ -107,36 +127,35 @@ def test_exactly_one_state_and_one_clock_of_a_camera_is_one(observer: Prometheus
     observer.clock_source("lobby", "arrival")
     observer.clock_source("lobby", "rtcp")
     found = series(observer)
-    states = {name: found[f"camera_state{{camera=lobby,state={name}}}"] for name in metrics.CAMERA_STATES}
+    states = {name: found[f"camera_state{{camera=lobby,state={name}}}"] for name in catalogue.CAMERA_STATES}
     assert states == {"connecting": 0, "live": 1, "stalled": 0, "reconnecting": 0, "ended": 0}
-    assert [found[f"clock_source{{camera=lobby,clock={name}}}"] for name in metrics.CLOCKS] == [1, 0, 0]
+    assert [found[f"clock_source{{camera=lobby,clock={name}}}"] for name in catalogue.CLOCKS] == [1, 0, 0]
 
 
 def test_the_known_label_values_are_those_of_the_engine() -> None:
-    assert set(metrics.CAMERA_STATES) == set(get_args(CameraState)) - {"removed"}
-    assert set(metrics.CLOCKS) == set(get_args(Clock))
-    assert set(metrics.DROP_REASONS) == set(get_args(DropReason))
+    assert set(catalogue.CAMERA_STATES) == set(get_args(CameraState)) - {"removed"}
+    assert set(catalogue.CLOCKS) == set(get_args(Clock))
+    assert set(catalogue.DROP_REASONS) == set(get_args(DropReason))
 
 
 def test_removing_a_camera_removes_all_its_series_and_no_other(observer: PrometheusObserver) -> None:
     for camera in ("lobby", "gate"):
-        observer.frame_dropped(camera, "stale")
+        observer.unit_discarded(camera, "corrupt")
         observer.reconnecting(camera, "stalled")
-        observer.frame_published(camera, 0.1, 0.1)
+        observer.people_seen(camera, 1, 1)
     observer.camera_removed("lobby")
-    observer.frame_decoded("lobby")
-    observer.frame_published("lobby", 0.1, None)
-    observer.message_published("lobby", "results")
+    observer.unit_discarded("lobby", "corrupt")
+    observer.people_seen("lobby", 1, 1)
     found = series(observer)
     assert not [name for name in found if "lobby" in name]
     assert found["reconnects_total{camera=gate,reason=stalled}"] == 1
     observer.camera_added("lobby")
-    assert series(observer)["frames_decoded_total{camera=lobby}"] == 0
+    assert series(observer)["people_total{camera=lobby}"] == 0
 
 
 def test_a_camera_that_was_never_added_makes_no_series(observer: PrometheusObserver) -> None:
     before = series(observer)
-    observer.frame_decoded("unknown")
+    observer.unit_discarded("unknown", "corrupt")
     observer.camera_state("unknown", "live")
     observer.people_seen("unknown", 1, 1)
     assert series(observer) == before
@@ -147,7 +166,7 @@ def test_codes_beyond_the_limit_and_malformed_ones_count_as_other(observer: Prom
         observer.reconnecting("lobby", f"code{index}")
     observer.reconnecting("gate", "rtsp://user:secret@host/ failed")
     found = series(observer)
-    assert sum(name.startswith("reconnects_total{camera=lobby") for name in found) <= metrics.MAX_CODES + 1
+    assert sum(name.startswith("reconnects_total{camera=lobby") for name in found) <= catalogue.MAX_CODES + 1
     assert sum(value for name, value in found.items() if name.startswith("reconnects_total{camera=lobby")) == 1000
     assert found["reconnects_total{camera=gate,reason=other}"] == 1
 
@@ -187,8 +206,8 @@ def test_two_engines_in_one_process_keep_their_series_apart() -> None:
 def test_no_count_is_lost_between_threads(observer: PrometheusObserver) -> None:
     def work() -> None:
         for _ in range(2000):
-            observer.frame_decoded("lobby")
-            observer.frame_dropped("lobby", "stale")
+            observer.people_seen("lobby", 1, 1)
+            observer.unit_discarded("lobby", "corrupt")
             observer.stage_done("track", 0.001)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -199,18 +218,18 @@ def test_no_count_is_lost_between_threads(observer: PrometheusObserver) -> None:
     for thread in threads:
         thread.join()
     found = series(observer)
-    assert found["frames_decoded_total{camera=lobby}"] == 8000
-    assert found["frames_dropped_total{camera=lobby,reason=stale}"] == 8000
+    assert found["people_total{camera=lobby}"] == 8000
+    assert found["units_discarded_total{camera=lobby,reason=corrupt}"] == 8000
     assert found["stage_seconds_count{stage=track}"] == 8000
 
 
 def test_names_are_unique_and_counters_end_in_total() -> None:
-    names = metrics.names()
+    names = catalogue.names()
     assert len(set(names)) == len(names)
     assert all((spec.kind == "counter") == spec.name.endswith("_total") for spec in METRICS)
 
 
 def test_the_reference_page_is_current() -> None:
     assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), (
-        "docs/metrics.md is not what telemetry/metrics.py says: run `python -m telemetry.reference`"
+        "docs/metrics.md is not what telemetry/catalogue.py says: run `python -m telemetry.reference`"
     )

@@ -1,0 +1,41 @@
+"""The metrics that are read from the engine's own counts when the page is asked for: what happens to every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from stream.batcher import Batcher
+from stream.camera import Camera
+from stream.publisher import Publisher
+from telemetry.catalogue import DROP_REASONS, TOPIC_KINDS
+from telemetry.metrics import PrometheusObserver, Series
+
+
+def derive_metrics(
+    metrics: PrometheusObserver, cameras: Mapping[str, Camera], batcher: Batcher, publisher: Publisher
+) -> None:
+    """Have the page read what these have counted. `cameras` may change at any time; its series go with a camera."""
+
+    def dropped() -> Iterable[Series]:
+        for name, camera in list(cameras.items()):
+            counts = camera.ring.dropped
+            for reason in DROP_REASONS:
+                yield (name, reason), counts.get(reason, 0)
+
+    def published() -> Iterable[Series]:
+        counts = {(name, kind): 0 for name in list(cameras) for kind in TOPIC_KINDS}
+        counts |= {(camera, kind): count for camera, kind, count in publisher.published()}
+        return counts.items()
+
+    derive = metrics.derive
+    derive("frames_decoded_total", lambda: [((name,), cam.ring.decoded) for name, cam in list(cameras.items())])
+    derive("frames_processed_total", lambda: [((name,), cam.ring.processed) for name, cam in list(cameras.items())])
+    derive("frames_dropped_total", dropped)
+    derive("ring_ready_frames", lambda: [((name,), cam.ring.ready) for name, cam in list(cameras.items())])
+    derive("frame_age_seconds", lambda: [((name,), cam.ages) for name, cam in list(cameras.items())])
+    derive("capture_to_publish_seconds", lambda: [((name,), cam.capture_ages) for name, cam in list(cameras.items())])
+    derive("batch_frames", lambda: [((), batcher.frames)])
+    derive("batch_wait_seconds", lambda: [((), batcher.waits)])
+    derive("results_published_total", published)
+    derive("subscriptions", lambda: [((), publisher.subscriptions)])
+    derive("history_evicted_total", lambda: [((), publisher.evicted)])

@@ -1,0 +1,126 @@
+"""Every metric of the engine, as a table: names, kinds, labels, buckets, and the known values of labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PREFIX = "partstream_"
+
+SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""From a quarter of a millisecond (a small stage) to ten seconds (a source that came back)."""
+
+BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+"""Frames a batch, up to the largest `batch.max_frames`."""
+
+CAMERA_STATES = ("connecting", "live", "stalled", "reconnecting", "ended")
+"""The states of `camera_state`. `removed` is none of them: a camera that is removed takes its series with it."""
+
+CLOCKS = ("rtcp", "arrival", "media")
+DROP_REASONS = ("overwritten", "all_leased", "stale", "rate_limited", "epoch_ended", "stage_error", "shutdown")
+TOPIC_KINDS = ("results", "events", "status")
+REPLAY_STATUSES = ("ok", "too_old", "unknown_run", "bad_request")
+
+MAX_CODES = 64
+"""Different values of one label (a reason, a stage …) besides the camera; what comes after counts as `other`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric as it is exported: `name` without the prefix, with `_total` for counters."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    derived: bool = False
+    """Read from the engine's own counts when the page is asked for, not told by calls."""
+
+    @property
+    def full_name(self) -> str:
+        """The name on the page; a histogram's series add `_bucket`, `_sum` and `_count`."""
+        return PREFIX + self.name
+
+
+METRICS: tuple[MetricSpec, ...] = (
+    # -- cameras
+    MetricSpec(
+        "camera_state", "gauge", "1 for the state that the camera is in, 0 for the others.", ("camera", "state")
+    ),
+    MetricSpec("clock_source", "gauge", "1 for the clock that capture times come from, else 0.", ("camera", "clock")),
+    MetricSpec("frames_decoded_total", "counter", "Frames that the camera's decoder gave.", ("camera",), derived=True),
+    MetricSpec(
+        "frames_processed_total",
+        "counter",
+        "Frames whose result was handed to ZeroMQ, also with nobody in it.",
+        ("camera",),
+        derived=True,
+    ),
+    MetricSpec(
+        "frames_dropped_total",
+        "counter",
+        "Decoded frames that were not processed, by reason.",
+        ("camera", "reason"),
+        derived=True,
+    ),
+    MetricSpec(
+        "units_discarded_total", "counter", "Access units that could not be decoded, by reason.", ("camera", "reason")
+    ),
+    MetricSpec(
+        "reconnects_total", "counter", "Connections begun anew, by the reason of the loss.", ("camera", "reason")
+    ),
+    MetricSpec(
+        "transport_fallbacks_total", "counter", "Changes to another transport, by reason.", ("camera", "reason")
+    ),
+    MetricSpec("ring_ready_frames", "gauge", "Decoded frames that wait for inference.", ("camera",), derived=True),
+    # -- batches and stages
+    MetricSpec("batch_frames", "histogram", "Frames in a batch.", (), BATCH_BUCKETS, derived=True),
+    MetricSpec(
+        "batch_wait_seconds",
+        "histogram",
+        "How long a batch's first frame waited for company.",
+        (),
+        SECONDS_BUCKETS,
+        derived=True,
+    ),
+    MetricSpec("stage_seconds", "histogram", "Time that a stage took for a batch.", ("stage",), SECONDS_BUCKETS),
+    MetricSpec("stage_errors_total", "counter", "Batches lost to an error in a stage.", ("stage",)),
+    MetricSpec("people_total", "counter", "People published, counted once a frame.", ("camera",)),
+    MetricSpec("tracks_active", "gauge", "People being tracked.", ("camera",)),
+    MetricSpec("state_bank_slots", "gauge", "Slots for the state of tracked people: used and free.", ("state",)),
+    MetricSpec("state_evictions_total", "counter", "States given up for others because the bank was full."),
+    MetricSpec("model_info", "gauge", "1 for the model that answers.", ("profile", "weights")),
+    MetricSpec("ready", "gauge", "1 while /readyz answers 200, else 0."),
+    MetricSpec("device_memory_bytes", "gauge", "Memory of the inference device, by kind.", ("kind",)),
+    # -- out
+    MetricSpec(
+        "frame_age_seconds",
+        "histogram",
+        "From a frame's arrival until its result was handed to ZeroMQ.",
+        ("camera",),
+        SECONDS_BUCKETS,
+        derived=True,
+    ),
+    MetricSpec(
+        "capture_to_publish_seconds",
+        "histogram",
+        "From a frame's capture, where the camera tells its time, until its result was handed to ZeroMQ.",
+        ("camera",),
+        SECONDS_BUCKETS,
+        derived=True,
+    ),
+    MetricSpec(
+        "results_published_total", "counter", "Messages handed to ZeroMQ.", ("camera", "topic_kind"), derived=True
+    ),
+    MetricSpec("subscriptions", "gauge", "Subscriptions in force, over all subscribers.", derived=True),
+    MetricSpec("replay_requests_total", "counter", "Requests for missed messages, by how they ended.", ("status",)),
+    MetricSpec("replayed_messages_total", "counter", "Messages sent again on request."),
+    MetricSpec("history_evicted_total", "counter", "Messages that left the history to make room.", derived=True),
+)
+"""Every metric of the engine, in the order of the page; docs/metrics.md is made from this table."""
+
+
+def names() -> list[str]:
+    """The full names of all metrics of the engine, in the order of the page."""
+    return [spec.full_name for spec in METRICS]
