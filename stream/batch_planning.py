@@ -41,6 +41,9 @@ class BatchCost(NamedTuple):
     per_frame_ns: int
 
 
+FREE = BatchCost(0, 0)
+
+
 def leave_at(now_ns: int, rings: Sequence[RingView], max_frames: int, cost: BatchCost, max_wait_ns: int) -> int | None:
     """When to look again: at or before `now_ns` means that the batch leaves now, None that nothing is ready."""
     ready = sum(ring.ready for ring in rings)
@@ -135,7 +138,11 @@ class CostEstimate:
         self._time = 0.0
         self._frames_squared = 0.0
         self._frames_time = 0.0
-        self.cost = BatchCost(0, 0)
+
+    @property
+    def may_reward_waiting(self) -> bool:
+        """False where batches take less, all of it, than waiting is worth: then nobody needs to know more."""
+        return self._time * 1e9 >= LEAST_GAIN_NS * self._weight
 
     @property
     def seconds_a_frame(self) -> float | None:
@@ -152,6 +159,12 @@ class CostEstimate:
         self._time = self._time * keep + seconds
         self._frames_squared = self._frames_squared * keep + frames * frames
         self._frames_time = self._frames_time * keep + frames * seconds
+
+    @property
+    def cost(self) -> BatchCost:
+        """The line now."""
+        if not self._weight:
+            return BatchCost(0, 0)
         mean_frames = self._frames / self._weight
         mean_time = self._time / self._weight
         spread = self._frames_squared / self._weight - mean_frames**2
@@ -159,4 +172,4 @@ class CostEstimate:
         if spread > self.LEAST_SPREAD:
             slope = (self._frames_time / self._weight - mean_frames * mean_time) / spread
             slope = min(max(slope, 0.0), mean_time / mean_frames)
-        self.cost = BatchCost(int((mean_time - slope * mean_frames) * 1e9), int(slope * 1e9))
+        return BatchCost(int((mean_time - slope * mean_frames) * 1e9), int(slope * 1e9))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, Lease
 from stream.batch_planning import (
+    FREE,
     LEAST_GAIN_NS,
     BatchCost,
     CostEstimate,
@@ -127,7 +128,8 @@ class Batcher:
 
     def _plan(self, members: Sequence[_Member], now: int) -> int | None:
         """When the next batch leaves (now or before: at once), None if there is nothing to take. Drops stale frames."""
-        waiting_may_pay = self._estimate.cost.fixed_ns >= LEAST_GAIN_NS
+        cost = self._estimate.cost if self._estimate.may_reward_waiting else FREE
+        waiting_may_pay = cost.fixed_ns >= LEAST_GAIN_NS
         views: list[RingView] = []
         any_ready = False
         for member in members:
@@ -141,7 +143,7 @@ class Batcher:
                 views.append(self._view(member, head))
         if not waiting_may_pay:
             return now if any_ready else None
-        return leave_at(now, views, self._max_frames, self._estimate.cost, self._max_wait_ns)
+        return leave_at(now, views, self._max_frames, cost, self._max_wait_ns)
 
     def _view(self, member: _Member, head: FrameMeta | None) -> RingView:
         ring = member.ring

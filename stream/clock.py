@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from ring_buffers.frame_ring import Clock
 
 BACKWARD_LIMIT_US = 500_000
@@ -23,8 +25,7 @@ FORWARD_LIMIT_US = 2_000_000
 """Media time may run ahead of arrival by this much in one step (bursts after a stall); more is a discontinuity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """When a frame happened."""
 
     media_us: int

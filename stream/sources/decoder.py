@@ -7,10 +7,10 @@ would be decoded from there to it is smeared.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import av
 import av.error
+import msgspec
 from av.codec.context import Flags, ThreadType
 from av.video.codeccontext import VideoCodecContext
 
@@ -20,7 +20,7 @@ LONGEST_WAIT_UNITS = 300
 """Units discarded while waiting for a keyframe before decoding is tried anyway: some cameras refresh without any."""
 
 
-class Decoded(NamedTuple):
+class Decoded(msgspec.Struct, frozen=True, eq=False):
     """One picture, and when it is to be shown."""
 
     frame: av.VideoFrame
@@ -43,7 +43,7 @@ class Decoder:
 
     def decode(self, unit: AccessUnit) -> list[Decoded]:
         """Pictures that this unit completes, in the order of presentation: none, one, or several."""
-        packet, times = unit
+        packet = unit.packet
         if packet.is_corrupt:
             return self._discard("corrupt")
         if self._keyframe_awaited:
@@ -53,8 +53,7 @@ class Decoder:
                 return []
             self._keyframe_awaited = 0
         # libav keeps the object with the packet, through any reordering, and gives it back with the picture.
-        packet.opaque = times
-        self._last = times
+        packet.opaque = self._last = unit.times
         try:
             frames = self._codec.decode(packet)
         except av.error.FFmpegError:

@@ -87,7 +87,7 @@ class FrameWriter:
 
     def write(self, picture: Decoded) -> bool:
         """Put one picture into the ring, or count why not; whether it began an epoch or showed another clock."""
-        frame, times, pts_us = picture
+        frame, times, pts_us = picture.frame, picture.times, picture.pts_us
         size = (frame.width, frame.height)
         if size != self._decoded_size:
             self._decoded_size = size

@@ -7,9 +7,10 @@ new transport.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import av
+import msgspec
 from av.video.codeccontext import VideoCodecContext
 
 from stream.sources.faults import Faults
@@ -29,7 +30,7 @@ class UnitTimes:
     """Capture time by the sender's clock (RTCP sender reports), UTC µs."""
 
 
-class AccessUnit(NamedTuple):
+class AccessUnit(msgspec.Struct, frozen=True, eq=False):
     """One encoded picture, complete.
 
     The times are an object of their own because libav carries it along to the decoded picture: one that held the
