@@ -71,6 +71,7 @@ def _show(summary: Summary, console: Console) -> None:
         f"{len(summary.videos):,} videos, {summary.frames:,} frames, "
         f"{summary.people_matched:,} of {summary.people:,} people found",
         highlight=False,
+        soft_wrap=True,
     )
     thresholds = _table("accuracy where PSC is at least", *(f"{threshold:.1f}" for threshold in THRESHOLDS))
     thresholds.add_row(*(f"{value:.1%}" for value in summary.accuracy_at))
@@ -82,6 +83,7 @@ def _show(summary: Summary, console: Console) -> None:
             + ("never" if median is None else f"{median:.2f} s")
             + f"; right after half of the video: {summary.recognition.accuracy[50]:.1%}",
             highlight=False,
+            soft_wrap=True,
         )
     for kind, tallies in (("part", summary.parts), ("state", summary.states)):
         if tallies:

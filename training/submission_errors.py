@@ -60,7 +60,7 @@ class MissingVideosError(SubmissionError):
         super().__init__(
             place,
             f"{len(self.videos)} of {of} videos of the ground truth are missing: {some(self.videos)}. "
-            "Every video needs a result, if only an empty one",
+            "Every video needs a class, and frames, if only none: {}",
         )
 
 
