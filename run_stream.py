@@ -15,6 +15,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from training.data_command import data_app
+
 if TYPE_CHECKING:
     from stream.config import Config
     from stream.demo import Server
@@ -36,6 +38,7 @@ weights_app = typer.Typer(help="Third-party weights, data and footage in your ca
 config_app = typer.Typer(help="Check a configuration, or print its JSON Schema.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 app.add_typer(config_app, name="config")
+app.add_typer(data_app, name="data")
 
 console = Console()
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -1,0 +1,54 @@
+"""The Kinetics-TPS data set on disk: read for training, checked, written, and turned into the metric's ground truth.
+
+    dataset = Dataset(Path("Kinetics-TPS"))
+    for video in dataset.train():        # Video: name, action, path, facts, frames
+        for frame in video.frames:       # AnnotatedFrame: index, people, objects
+            ...
+    for video in dataset.test():         # UnlabelledVideo: name and path, no class
+        ...
+
+Read the files in this order: names, faults, lists, annotations, frame_reader, videos, layout, dataset; then check,
+write, vocabulary and ground_truth, each of which stands alone. docs/kinetics-tps.md shows the layout.
+"""
+
+from training.kinetics_tps.annotations import (
+    AnnotatedFrame,
+    AnnotatedObject,
+    AnnotatedPart,
+    AnnotatedPerson,
+    Box,
+)
+from training.kinetics_tps.check import CheckReport, check_dataset
+from training.kinetics_tps.dataset import Dataset, DatasetError, Video
+from training.kinetics_tps.faults import Fault, FaultCode
+from training.kinetics_tps.ground_truth import write_ground_truth
+from training.kinetics_tps.layout import UnlabelledVideo
+from training.kinetics_tps.lists import Lists
+from training.kinetics_tps.names import video_file
+from training.kinetics_tps.videos import VideoFacts
+from training.kinetics_tps.vocabulary import Seen
+from training.kinetics_tps.write import write_annotations, write_frame_list, write_lists
+
+__all__ = [
+    "AnnotatedFrame",
+    "AnnotatedObject",
+    "AnnotatedPart",
+    "AnnotatedPerson",
+    "Box",
+    "CheckReport",
+    "Dataset",
+    "DatasetError",
+    "Fault",
+    "FaultCode",
+    "Lists",
+    "Seen",
+    "UnlabelledVideo",
+    "Video",
+    "VideoFacts",
+    "check_dataset",
+    "video_file",
+    "write_annotations",
+    "write_frame_list",
+    "write_ground_truth",
+    "write_lists",
+]

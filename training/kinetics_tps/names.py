@@ -1,0 +1,64 @@
+"""Where everything of a Kinetics-TPS data set lies, and what may be called what. Owns nothing.
+
+`train_videos/<class>/<video>.mp4`, `test_videos/<class>/<video>.mp4`, `list/`, and for some frames of each training
+video `train_annotations/<class>/<video>/img_00001.json`. docs/kinetics-tps.md shows it whole.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "test"]
+
+VIDEOS: dict[Split, str] = {"train": "train_videos", "test": "test_videos"}
+ANNOTATIONS = "train_annotations"
+LISTS = "list"
+FRAME_LISTS: dict[Split, str] = {"train": "video_train_flist.csv", "test": "video_test_flist.csv"}
+VIDEO_SUFFIX = ".mp4"
+_FRAME = re.compile(r"img_([0-9]{5,9})\.json")
+_BREAKS = ("Cc", "Zl", "Zp")
+"""Unicode's categories of what would break a line or be obeyed by a terminal."""
+_LONGEST_NAME = 200
+"""Bytes: file systems take 255, and a temporary name is a little longer."""
+
+
+def frame_file(index: int) -> str:
+    """`img_00001.json` for the frame with that index, counted from 1."""
+    return f"img_{index:05d}.json"
+
+
+def frame_index(name: str) -> int | None:
+    """The index in an annotation's name, or None if it isn't one."""
+    match = _FRAME.fullmatch(name)
+    index = int(match[1]) if match else 0
+    return index if index >= 1 and frame_file(index) == name else None
+
+
+def video_file(root: Path, split: Split, folder: str, name: str) -> Path:
+    """Where a video lies."""
+    return root / VIDEOS[split] / folder / f"{name}{VIDEO_SUFFIX}"
+
+
+def annotation_folder(root: Path, action: str, name: str) -> Path:
+    """Where a training video's annotated frames lie."""
+    return root / ANNOTATIONS / action / name
+
+
+def name_fault(name: str) -> str | None:
+    """Why a class or a video can't have that name, or None."""
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        return "its name is not in UTF-8"
+    if name != name.strip() or any(unicodedata.category(letter) in _BREAKS for letter in name):
+        return "its name has line breaks, control characters or blanks at an end"
+    if not name or name.startswith(".") or "/" in name or "\\" in name:
+        return "its name is empty, begins with a dot or has a slash in it"
+    if name.lower().endswith(VIDEO_SUFFIX):
+        return f"its name ends in {VIDEO_SUFFIX}"
+    if length > _LONGEST_NAME:
+        return f"its name is longer than {_LONGEST_NAME} bytes"
+    return None

@@ -1,0 +1,88 @@
+"""Writes a data set in the layout that `Dataset` reads: annotations, lists and frame lists. Videos are put by others.
+
+Each file appears whole or not at all, under a temporary name first, so several processes may write videos of one data
+set at once. What wouldn't be read back as it is is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from training.kinetics_tps.annotations import encode_frame
+from training.kinetics_tps.dataset import DatasetError, Video
+from training.kinetics_tps.faults import printable
+from training.kinetics_tps.lists import (
+    OBJECT_LIST,
+    PART_LIST,
+    VERB_LIST,
+    Lists,
+    format_frame_list,
+    format_labels,
+)
+from training.kinetics_tps.names import (
+    FRAME_LISTS,
+    LISTS,
+    Split,
+    annotation_folder,
+    frame_file,
+    name_fault,
+)
+
+
+def write_annotations(root: Path, video: Video) -> None:
+    """Write a training video's annotated frames. `video.path` isn't looked at: the file belongs at
+    `names.video_file(root, "train", video.action, video.name)`. Raises `DatasetError`."""
+    for name in (video.action, video.name):
+        if fault := name_fault(name):
+            raise DatasetError(f"{printable(name)}: {fault}")
+    indices = [frame.index for frame in video.frames]
+    if len(set(indices)) < len(indices) or any(index < 1 or index > video.facts.frames for index in indices):
+        raise DatasetError(f"{video.name}: frames must be different ones of 1 to {video.facts.frames}")
+    folder = annotation_folder(root, video.action, video.name)
+    for frame in video.frames:
+        try:
+            content = encode_frame(frame)
+        except ValueError as error:
+            raise DatasetError(f"{video.name}, frame {frame.index}: {error}") from None
+        write_whole(folder / frame_file(frame.index), content)
+
+
+def write_lists(root: Path, lists: Lists) -> None:
+    """Write the lists of labels; an empty one isn't written. Raises `DatasetError`."""
+    for file, labels in ((PART_LIST, lists.parts), (VERB_LIST, lists.verbs), (OBJECT_LIST, lists.objects)):
+        if labels:
+            try:
+                content = format_labels(labels)
+            except ValueError as error:
+                raise DatasetError(f"{file}: {error}") from None
+            write_whole(root / LISTS / file, content.encode())
+
+
+def write_frame_list(root: Path, split: Split, frames: Mapping[str, int]) -> None:
+    """Write `list/video_train_flist.csv` or `list/video_test_flist.csv`: frames by video. Raises `DatasetError`."""
+    try:
+        content = format_frame_list(frames)
+    except ValueError as error:
+        raise DatasetError(f"{FRAME_LISTS[split]}: {error}") from None
+    write_whole(root / LISTS / FRAME_LISTS[split], content.encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, and make its folder. Raises `DatasetError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Hidden, so that nothing takes it for a part of the data set should the process be killed now.
+        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DatasetError(f"{printable(str(path))}: can't be written: {error.strerror}") from None
