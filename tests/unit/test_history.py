@@ -29,8 +29,11 @@ def test_messages_are_numbered_from_0_without_gaps_for_each_topic_and_epoch() ->
 
 
 def test_a_full_topic_loses_its_oldest_message_and_says_so() -> None:
-    kept = History(3, 1 << 20)
-    assert [kept.append(TOPIC, 1, b"%d" % number) for number in range(5)] == [0, 0, 0, 1, 1]
+    kept = filled(3, messages_a_topic=3)
+    assert kept.evicted == 0
+    for number in (3, 4):
+        kept.append(TOPIC, 1, b"%d" % number)
+    assert kept.evicted == 2
     assert kept.read(TOPIC, 1, 0, 10) == [(2, b"2"), (3, b"3"), (4, b"4")]
     assert (kept.span(TOPIC, 1).oldest_seq, kept.span(TOPIC, 1).next_seq) == (2, 5)
 
@@ -40,17 +43,20 @@ def test_the_byte_bound_drops_the_oldest_of_all_topics_first() -> None:
     kept.append("a/", 1, bytes(100))
     kept.append("b/", 1, bytes(100))
     kept.append("a/", 1, bytes(100))
-    assert kept.append("b/", 1, bytes(100)) == 1
+    kept.append("b/", 1, bytes(100))
+    assert kept.evicted == 1
     assert kept.span("a/", 1).oldest_seq == 1
     assert kept.span("b/", 1).oldest_seq == 0
-    assert kept.append("b/", 1, bytes(100 + BYTES_A_MESSAGE + 100)) == 2  # two small ones for one of their size
+    kept.append("b/", 1, bytes(100 + BYTES_A_MESSAGE + 100))
+    assert kept.evicted == 1 + 2, "two small ones for one of their size"
     assert kept.span("b/", 1).oldest_seq == 1
 
 
 def test_a_message_larger_than_all_history_is_numbered_and_not_kept() -> None:
     kept = History(10, 4096)
     kept.append(TOPIC, 1, b"small")
-    assert kept.append(TOPIC, 1, bytes(5000)) == 2
+    kept.append(TOPIC, 1, bytes(5000))
+    assert kept.evicted == 2
     assert len(kept) == 0
     assert kept.bytes_held == 0
     assert kept.next_seq(TOPIC, 1) == 2
@@ -97,15 +103,14 @@ def test_whatever_is_published_history_is_bounded_contiguous_exact_and_accounted
 ) -> None:
     kept = History(messages_a_topic, total_bytes)
     published: dict[tuple[str, int], list[bytes]] = {}
-    evicted = 0
     for number, (name, epoch, size) in enumerate(messages):
         body = b"%d " % number + bytes(size)
         so_far = published.setdefault((name, epoch), [])
         assert kept.next_seq(name, epoch) == len(so_far)
         so_far.append(body)
-        evicted += kept.append(name, epoch, body)
+        kept.append(name, epoch, body)
         assert kept.bytes_held <= total_bytes
-    assert len(kept) == len(messages) - evicted
+    assert len(kept) == len(messages) - kept.evicted
     held = 0
     for (name, epoch), bodies in published.items():
         span = kept.span(name, epoch)
