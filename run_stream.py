@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from training.data_command import data_app
+from training.footage_command import footage_app
 
 if TYPE_CHECKING:
     from stream.config import Config
@@ -39,6 +40,7 @@ config_app = typer.Typer(help="Check a configuration, or print its JSON Schema."
 app.add_typer(weights_app, name="weights")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
+app.add_typer(footage_app, name="footage")
 
 console = Console()
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)

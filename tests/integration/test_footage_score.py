@@ -1,0 +1,100 @@
+"""Scoring on labelled footage by the real model: as the engine answers, and as a user calls it."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+import pytest
+from typer.testing import CliRunner
+
+from run_stream import app
+from stages import weights
+from stages.profiles import load_model
+from stream.config import Config
+from stream.engine import Engine
+from stream.results import Frame
+from training.footage_labels import UNSURE, instants
+from training.footage_runs import answer_film, packaged_labels
+from training.footage_scoring import PredictedFrame, Prediction
+
+FRAMES = 16
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first one and a half seconds of the street at half its size."""
+    path = tmp_path_factory.mktemp("film") / "street.mp4"
+    with av.open(str(weights.locate("vtest", "vtest.avi"))) as source, av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 384, 288, "yuv420p"
+        for number, frame in enumerate(islice(source.decode(video=0), FRAMES)):
+            picture = frame.reformat(384, 288, "yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, 10)
+            film.mux(stream.encode(picture))
+        film.mux(stream.encode(None))
+    return path
+
+
+async def test_answers_are_those_of_the_engine_on_every_frame(street: Path) -> None:
+    config = Config.model_validate(
+        {
+            "cameras": [{"id": "street", "source": str(street), "pace": "fast", "detector_size": [320, 256]}],
+            "model": {"device": "cpu", "threads": 1},
+            "once": True,
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+            "http": {"bind": None},
+        }
+    )
+    async with Engine(config) as engine:
+        messages = engine.results(buffer=1000)
+        await engine.wait()
+    expected = [message async for message in messages if isinstance(message, Frame)]
+    found = answer_film(load_model("edge", "cpu", threads=1), street, (320, 256))
+    assert found.detector_picture == (320, 240)
+    assert [frame.time for frame in found.frames] == [message.media_time_us / 1e6 for message in expected]
+    assert len(expected) == FRAMES and sum(len(message.people) for message in expected) > FRAMES
+    for frame, message in zip(found.frames, expected, strict=True):
+        assert len(frame.people) == len(message.people)
+        for mine, theirs in zip(frame.people, message.people, strict=True):
+            assert mine.box == pytest.approx(theirs.box, abs=0.5)
+            assert theirs.action is not None
+            assert (mine.label, mine.score) == (theirs.action.label, pytest.approx(theirs.action.score, abs=1e-3))
+
+
+def test_stopping_early_changes_no_answer(street: Path) -> None:
+    model = load_model("edge", "cpu", threads=1)
+    whole = answer_film(model, street, (192, 192))
+    early = answer_film(model, street, (192, 192), until_s=1.0)
+    assert [frame.time for frame in early.frames] == [number / 10 for number in range(11)]
+    for one, other in zip(early.frames, whole.frames):
+        assert one == PredictedFrame(
+            other.time,
+            tuple(
+                Prediction(pytest.approx(p.box, abs=0.01), p.label, pytest.approx(p.score, abs=1e-4))
+                for p in other.people
+            ),
+        )
+
+
+def test_a_user_scores_one_clip_and_keeps_every_instant(tmp_path: Path) -> None:
+    out = tmp_path / "score.json"
+    arguments = ["footage", "score", "--clip", "talking-test", "--detector-size", "128x128", "--json", str(out)]
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*arguments, "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    for words in ("development half, labeller a", "development half, labeller b", "128x105", "precision", "coverage"):
+        assert words in done.output
+    content = json.loads(out.read_text())
+    assert (content["profile"], content["detector_size"]) == ("edge", [128, 128])
+    assert [(score["half"], score["labeller"]) for score in content["scores"]] == [
+        ("development", "a"),
+        ("development", "b"),
+    ]
+    for score, labels in zip(content["scores"], packaged_labels()["talking-test"], strict=True):
+        sure = [one for one in instants(labels, "development") if one.label != UNSURE]
+        found = score["clips"]["talking-test"]["instants"]
+        assert [(one["time"], one["truth"]) for one in found] == [(one.time, one.label) for one in sure]
+        assert sum(label["person_seconds"] for label in score["labels"].values()) == len(sure) * labels.every

@@ -1,0 +1,206 @@
+"""The score of labelled footage: its figures, its words, and what goes wrong in the reader's own terms."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from ring_buffers.frames import Lease, SlotFormat
+from run_stream import app
+from stages.types import ActionAnalysis, FrameAnalysis, ModelInfo, PersonAnalysis
+from training.footage_command import show
+from training.footage_labels import LabelError
+from training.footage_runs import FootageError, answer_film, packaged_labels, score_clip
+from training.footage_scoring import Judged
+from training.footage_summary import MISSED, UNANSWERED, ClipScore, as_json, taken_for, total
+
+
+class Counting:
+    """A model that sees one person in every frame, whose box carries the frame's number and mean brightness."""
+
+    info = ModelInfo("counting", "none", False)
+
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+        self.formats: list[SlotFormat] = []
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        self.formats.append(SlotFormat("rgb24", (64, 32), (40, 30)))
+        return self.formats[-1]
+
+    def warm_up(self) -> None: ...
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        return [FrameAnalysis([self._person(lease)]) for lease in frames]
+
+    def forget(self, camera: str) -> None:
+        self.forgotten.append(camera)
+
+    def _person(self, lease: Lease) -> PersonAnalysis:
+        picture, meta = lease.picture, lease.meta
+        assert picture.shape == (32, 64, 3)
+        assert not picture[30:].any() and not picture[:, 40:].any()
+        action = ActionAnalysis("walk", 0.75, 0, [("walk", 0.75)], "stand", 0.5) if meta.frame else None
+        return PersonAnalysis(1, (meta.frame, float(picture[:30, :40].mean()), *meta.size), 0.9, action, [])
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Twenty grey pictures that grow brighter, 10 a second, the first at 0.3 s."""
+    path = tmp_path / "grey.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 10 + number * 10, np.uint8), "rgb24")
+            frame.pts, frame.time_base = number + 3, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_every_frame_is_answered_once_in_order_at_its_time_since_the_first(film: Path) -> None:
+    model = Counting()
+    found = answer_film(model, film)
+    assert found.detector_picture == (40, 30)
+    assert [frame.time for frame in found.frames] == pytest.approx([number / 10 for number in range(20)])
+    assert [frame.people[0].box[0] for frame in found.frames] == list(range(20))
+    assert [frame.people[0].box[1] for frame in found.frames] == pytest.approx(
+        [10 + number * 10 for number in range(20)], abs=4
+    )
+    assert found.frames[0].people[0].box[2:] == (160, 120)
+    assert len(model.formats) == 1
+    assert model.forgotten == ["grey.mp4"]
+
+
+def test_who_has_no_answer_yet_has_none_and_others_the_label_that_was_asked_for(film: Path) -> None:
+    raw = answer_film(Counting(), film, until_s=0.5).frames
+    assert [(frame.people[0].label, frame.people[0].score) for frame in raw] == [(None, 0.0)] + [("walk", 0.75)] * 5
+    smoothed = answer_film(Counting(), film, until_s=0.5, smoothed=True).frames
+    assert [(frame.people[0].label, frame.people[0].score) for frame in smoothed[1:]] == [("stand", 0.5)] * 5
+
+
+def test_a_file_that_is_no_film_is_named(tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("no film")
+    model = Counting()
+    with pytest.raises(FootageError, match=r"notes\.mp4: can't be read"):
+        answer_film(model, text)
+    assert model.forgotten == ["notes.mp4"]
+    with pytest.raises(FootageError, match=r"absent\.mp4: can't be read: No such file"):
+        answer_film(model, tmp_path / "absent.mp4")
+
+
+def test_labels_of_another_version_of_the_footage_are_refused() -> None:
+    first, second = packaged_labels()["talking-test"]
+    changed = msgspec.structs.replace(second, sha256="ab" * 32)
+    with pytest.raises(LabelError, match=r"talking-test \(b\): labels another version of testMovie\.mp4"):
+        score_clip(Counting(), [first, changed], ["test"])
+
+
+def judged(*answers: tuple[str, str | None, float, bool], seconds: float = 0.5) -> list[Judged]:
+    return [
+        Judged("yard", 1, number * seconds, seconds, truth, answer, score, missed)
+        for number, (truth, answer, score, missed) in enumerate(answers)
+    ]
+
+
+SOME = judged(
+    ("walk", "walk", 0.9, False),
+    ("walk", "other", 0.6, False),
+    ("walk", None, 0.0, True),
+    ("walk", None, 0.0, False),
+    ("stand", "walk", 0.7, False),
+    ("stand", "stand", 0.96, False),
+)
+
+
+def test_what_each_label_was_taken_for_is_told_with_missed_people_and_silence() -> None:
+    assert taken_for(SOME) == {
+        "stand": {"stand": 0.5, "walk": 0.5},
+        "walk": {MISSED: 0.5, UNANSWERED: 0.5, "other": 0.5, "walk": 0.5},
+    }
+
+
+ANSWERS = st.tuples(st.sampled_from("wso"), st.sampled_from([*"wso", None]), st.floats(0, 1), st.just(False))
+
+
+@given(st.lists(ANSWERS, max_size=20))
+def test_all_labels_together_are_the_sum_of_each(answers: list[tuple[str, str | None, float, bool]]) -> None:
+    ones = judged(*answers)
+    everything = total(ones)
+    assert everything.total == len(ones) * 0.5 == sum(sum(given.values()) for given in taken_for(ones).values())
+    assert everything.right == sum(given.get(truth, 0.0) for truth, given in taken_for(ones).items())
+
+
+def test_the_object_holds_figures_clips_and_instants() -> None:
+    found = json.loads(json.dumps(as_json([ClipScore("yard", (384, 288), "test", "a", SOME, 1.5)])))
+    assert found["labels"]["walk"] == {
+        "person_seconds": 2.0,
+        "right": 0.5,
+        "missed": 0.5,
+        "other_or_nothing": 1.0,
+        "answers": {"(missed)": 0.5, "(no answer)": 0.5, "other": 0.5, "walk": 0.5},
+    }
+    assert found["at_least"]["0.7"] == {"precision": 0.6667, "coverage": 0.5}
+    assert found["at_least"]["0.95"] == {"precision": 1.0, "coverage": 0.1667}
+    assert found["extra"] == found["clips"]["yard"]["extra"] == 1.5
+    assert found["clips"]["yard"]["detector_picture"] == [384, 288]
+    assert len(found["clips"]["yard"]["instants"]) == len(SOME)
+
+
+def test_the_console_shows_labels_clips_and_thresholds_also_where_nothing_is_labelled() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    empty = ClipScore("garden", (256, 256), "test", "a", [], 0.0)
+    show("test half, labeller a", [ClipScore("yard", (384, 288), "test", "a", SOME, 1.5), empty], console)
+    shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    for words in ("test half, labeller a", "stand 0.5, walk 0.5", "384x288", "1.5 s", "66.7%", "garden", "256x256"):
+        assert words in shown
+    show("nothing", [empty], console)
+
+
+def call(*arguments: str, **environment: str) -> Result:
+    return CliRunner(env={"COLUMNS": "200", **environment}).invoke(app, ["footage", *arguments])
+
+
+def test_an_unknown_clip_is_a_usage_error_that_names_the_known_ones() -> None:
+    done = call("score", "--clip", "vtest", "--clip", "cinema")
+    assert done.exit_code == 2
+    assert "no labels for cinema" in done.output and "sports2d" in done.output
+
+
+@pytest.mark.parametrize("size", ["768", "0x32", "axb", "-1x5", "768x576x3"])
+def test_a_size_that_is_none_is_a_usage_error(size: str) -> None:
+    done = call("score", f"--detector-size={size}")
+    assert done.exit_code == 2
+    assert "for example 768x576" in done.output
+
+
+def test_missing_weights_end_with_code_3_and_say_what_to_run(tmp_path: Path) -> None:
+    done = call("score", "--clip", "vtest", PARTSTREAM_CACHE=str(tmp_path))
+    assert done.exit_code == 3
+    assert "weights fetch" in done.output
+
+
+def test_a_checkpoint_that_is_none_is_named(tmp_path: Path) -> None:
+    done = call("score", "--profile", str(tmp_path / "mine.safetensors"))
+    assert done.exit_code == 3
+    assert "mine.safetensors" in done.output
+
+
+def test_a_device_that_is_none_is_a_usage_error() -> None:
+    done = call("score", "--device", "gpu")
+    assert done.exit_code == 2
+    assert "'gpu' is not auto, cpu, cuda" in done.output

@@ -1,0 +1,215 @@
+"""`run_stream.py footage`: scores a checkpoint on the labelled real footage."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from stages.pipeline import Pipeline
+    from training.footage_labels import ClipLabels, Half
+    from training.footage_scoring import ClassSeconds
+    from training.footage_summary import ClipScore
+
+# Heavy imports (torch, av) happen inside the command, so that help and mistakes answer at once.
+
+EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS = 1, 2, 3
+
+footage_app = typer.Typer(help="Real footage that people have labelled: score a checkpoint.", no_args_is_help=True)
+
+
+class HalfChoice(StrEnum):
+    """Which half of each clip, in time."""
+
+    development = "development"
+    test = "test"
+    both = "both"
+
+
+class CommandError(RuntimeError):
+    """Something that was asked for isn't there; the message says what is."""
+
+
+@footage_app.command("score", epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 weights or footage not fetched.")
+def score_command(
+    half: Annotated[
+        HalfChoice, typer.Option(help="The test half is for once a release; look at the development half.")
+    ] = HalfChoice.development,
+    clip: Annotated[list[str] | None, typer.Option("--clip", help="Only this clip; may be repeated.")] = None,
+    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
+    detector_size: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="The picture that the detector sees.", show_default="the model's choice"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    smoothed: Annotated[bool, typer.Option("--smoothed", help="Score the labels that events are made from.")] = False,
+    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write every instant.")] = None,
+) -> None:
+    """Run every frame of the labelled clips through the model, and say what is right in person-seconds."""
+    from rich.console import Console
+
+    from training.footage_runs import packaged_labels, score_clip
+
+    size = _parse_size(detector_size)
+    halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
+    console = Console(highlight=False)
+    with _errors():
+        chosen = _choose(packaged_labels(), clip)
+        pipeline = _load(profile, device)
+        scores = [
+            score
+            for labellers in _progress(list(chosen.values()))
+            for score in score_clip(pipeline, labellers, halves, size, smoothed=smoothed)
+        ]
+        groups: dict[tuple[Half, str], list[ClipScore]] = {
+            (which, labeller): [score for score in scores if (score.half, score.labeller) == (which, labeller)]
+            for which in halves
+            for labeller in sorted({score.labeller for score in scores})
+        }
+        if out is not None:
+            _write(out, pipeline, size, smoothed, groups)
+    console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
+    for (which, labeller), found in groups.items():
+        show(f"{which} half, labeller {labeller}", found, console)
+
+
+def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
+    """Print what is right by label, by clip and by score."""
+    from training.footage_scoring import by_class
+    from training.footage_summary import by_threshold, taken_for, total
+
+    judged = [one for score in scores for one in score.judged]
+    answers = taken_for(judged)
+    labels = _table(title, "label", *_SECONDS, "answers")
+    for truth, seconds in [*by_class(judged).items(), ("all", total(judged))]:
+        given = ", ".join(f"{answer} {value:g}" for answer, value in answers.get(truth, {}).items())
+        labels.add_row(truth, *_cells(seconds), given)
+    console.print(labels)
+    clips = _table(None, "clip", "detector sees", *_SECONDS, "unlabelled people")
+    for score in scores:
+        seen = "{}x{}".format(*score.picture)
+        clips.add_row(score.clip, seen, *_cells(total(score.judged)), f"{score.extra:g} s")
+    console.print(clips)
+    sure = _table(None, "answers of at least", "precision", "coverage")
+    for threshold, found in by_threshold(judged).items():
+        precision = "–" if found.precision is None else f"{found.precision:.1%}"
+        sure.add_row(f"{threshold:g}", precision, f"{found.coverage:.1%}")
+    console.print(sure)
+
+
+_SECONDS = ("person-seconds", "right", "missed", "other or nothing")
+
+
+def _cells(seconds: ClassSeconds) -> tuple[str, ...]:
+    if not seconds.total:
+        return "0", "–", "–", "–"
+    return (
+        f"{seconds.total:g}",
+        f"{seconds.share:.1%}",
+        f"{seconds.missed / seconds.total:.1%}",
+        f"{seconds.unanswered / seconds.total:.1%}",
+    )
+
+
+def _table(title: str | None, *columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("label", "clip", "answers") else "right")
+    return table
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not WIDTHxHEIGHT, for example 768x576", param_hint="--detector-size")
+    return int(found[1]), int(found[2])
+
+
+def _choose(clips: dict[str, list[ClipLabels]], names: list[str] | None) -> dict[str, list[ClipLabels]]:
+    if unknown := [name for name in names or [] if name not in clips]:
+        raise CommandError(f"no labels for {', '.join(unknown)}; there are some for {', '.join(clips)}")
+    return {name: labellers for name, labellers in clips.items() if not names or name in names}
+
+
+def _load(profile: str, device: str) -> Pipeline:
+    from stages.profiles import load_model
+
+    try:
+        return load_model(profile, device)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+def _write(
+    path: Path,
+    pipeline: Pipeline,
+    size: tuple[int, int] | None,
+    smoothed: bool,
+    groups: dict[tuple[Half, str], list[ClipScore]],
+) -> None:
+    from training.footage_summary import as_json
+
+    content = {
+        "profile": pipeline.info.profile,
+        "weights": pipeline.info.weights,
+        "detector_size": size,
+        "smoothed": smoothed,
+        "scores": [{"half": half, "labeller": who, **as_json(scores)} for (half, who), scores in groups.items()],
+    }
+    try:
+        path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{path} can't be written: {error.strerror or error}") from None
+
+
+def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:
+    """The clips one by one, with a bar on stderr while there is somebody to see it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=len(clips))
+        for labellers in clips:
+            progress.update(task, description=labellers[0].clip)
+            yield labellers
+            progress.advance(task)
+
+
+@contextmanager
+def _errors() -> Generator[None]:
+    """What the user can do something about is a sentence on stderr and an exit code."""
+    from stages.weights import WeightsError
+    from training.footage_labels import LabelError
+    from training.footage_runs import FootageError
+
+    try:
+        yield
+    except WeightsError as error:
+        _fail(str(error), EXIT_WEIGHTS)
+    except (CommandError, LabelError) as error:
+        _fail(str(error), EXIT_USAGE)
+    except FootageError as error:
+        _fail(str(error), EXIT_FAILED)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    from rich.console import Console
+    from rich.markup import escape
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]partstream:[/] {escape(message)}")
+    raise typer.Exit(code)
