@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,7 @@ class _Check:
         self._progress = progress
         self._done = self._all = 0
         self._report = CheckReport(str(root))
+        self._shown = (root, "")
         # Opening a video doesn't hold the interpreter's lock: they are opened while frames are read.
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
@@ -171,7 +173,10 @@ class _Check:
         totals.objects += sum(len(frame.objects) for frame in frames)
 
     def _fault(self, code: FaultCode, path: Path, message: str) -> None:
-        self._report.faults.append(Fault(code, shown(path, self._root), message))
+        if path != self._shown[0]:
+            self._shown = (path, shown(path, self._root))
+        # With a wrong list every part of every frame is a fault: millions, of which few sentences are different.
+        self._report.faults.append(Fault(code, self._shown[1], sys.intern(message)))
 
     def _advance(self) -> None:
         self._done += 1

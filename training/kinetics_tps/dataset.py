@@ -154,20 +154,20 @@ def read_entry(
 def _frames(folder: Path, facts: VideoFacts | None, reader: FrameReader, report: Report) -> list[AnnotatedFrame]:
     picture = None if facts is None else (facts.width, facts.height)
     frames: list[AnnotatedFrame] = []
-    for index, path in frame_files(folder, report):
+    for index, name in frame_files(folder, report):
         try:
-            raw = _read(path)
+            raw = _read(name)
         except OSError as error:
-            report(FaultCode.NOT_READABLE, Path(path), f"can't be read: {error.strerror}")
+            report(FaultCode.NOT_READABLE, Path(name), f"can't be read: {error.strerror}")
             continue
         frame, faults = reader.read(raw, index, picture)
         if facts is not None and index > facts.frames:
-            frame, words = None, f"is frame {index} of a video of {facts.frames}"
-            report(FaultCode.FRAME_BEYOND_VIDEO, Path(path), words)
-        for code, message in faults:
-            report(code, Path(path), message)
-        if frame is not None:
+            faults.append((FaultCode.FRAME_BEYOND_VIDEO, f"is frame {index} of a video of {facts.frames}"))
+        if frame is not None and not faults:
             frames.append(frame)
+        path = Path(name) if faults else folder
+        for code, message in faults:
+            report(code, path, message)
     return frames
 
 

@@ -68,7 +68,7 @@ class FrameReader:
         found = FrameExplainer(self._parts, self._verbs, picture)
         people = tuple(found.people(cast("dict[str, Any]", content)))
         faults = found.faults
-        if faults or _may_repeat_keys(raw, people):
+        if _may_repeat_keys(raw, people):
             faults += duplicate_keys(raw, self._parts)
         if reason and not faults:
             faults.append((FaultCode.BAD_JSON, reason))
