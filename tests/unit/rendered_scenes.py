@@ -1,0 +1,93 @@
+"""Small scenes for the tests of `training.rendering`: one person in plain clothes, a box, a plain room."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from training.motion import POSITION, Array
+from training.movement import upright
+from training.rendering.body_model import load_body
+from training.rendering.body_shape import Phenotype, shaped
+from training.rendering.camera import Camera, look_at
+from training.rendering.clothing import ShapedBody
+from training.rendering.figure import Figure, draw_figure, dressed
+from training.rendering.heads import HeadStyle
+from training.rendering.light import Light
+from training.rendering.materials import Material, pack
+from training.rendering.mesh import joined
+from training.rendering.objects import Thing
+from training.rendering.outfits import plain_outfit
+from training.rendering.scene import Posed, Scene, posed_person
+from training.rendering.shapes import ball, cuboid
+from training.rendering.surroundings import SMOOTH, Plane, Surroundings, pack_planes
+from training.skeleton import Builds, draw_builds
+
+SIZE = (96, 96)
+OVERHEAD = Light(np.array([0.0, 1.0, 0.0]), np.ones(3), 0.5 * np.ones(3), 0.3 * np.ones(3), 0.01)
+
+
+@functools.cache
+def build(seed: int = 0, *, held_out: bool = False) -> Builds:
+    return draw_builds(np.random.default_rng(seed), 1, held_out=held_out)
+
+
+@functools.cache
+def anybody(seed: int = 0) -> Figure:
+    """A person with everything drawn by the seed."""
+    return draw_figure(load_body(), np.random.default_rng(seed), build(seed))
+
+
+@functools.cache
+def plain_person() -> Figure:
+    """An average person with short hair in T-shirt, trousers and shoes."""
+    model, rng = load_body(), np.random.default_rng(0)
+    phenotype = Phenotype(0.5, 0.5, 0.5, (0.0, 1.0, 0.0), (0.3, 0.3, 0.4))
+    body = ShapedBody.of(model, shaped(model, phenotype))
+    head = HeadStyle(0.01, 0.0, False, 0.0, 0.5, 0.5)
+    return dressed(model, rng, build(), phenotype, body, plain_outfit(rng), head)
+
+
+def standing_poses(x: float = 0.0, z: float = 0.0, count: int = 2) -> Array:
+    """Limb poses of a person who stands at a place and looks along +x."""
+    poses = upright(np.zeros(count))
+    poses[:, POSITION] += np.array([x, 0.0, z]) / float(build().leg[0])
+    return poses
+
+
+def person(x: float = 0.0, z: float = 0.0) -> Posed:
+    figure = plain_person()
+    return posed_person(figure, figure.transforms(standing_poses(x, z)))
+
+
+def block(low: tuple[float, float, float], high: tuple[float, float, float]) -> Thing:
+    return Thing("block", joined([cuboid(low, high)]), pack([Material((0.8, 0.1, 0.1), grain=0.0)]))
+
+
+def marker(radius: float = 0.03) -> Thing:
+    return Thing("marker", ball(radius), pack([Material((0.8, 0.8, 0.1), grain=0.0)]))
+
+
+def unmoved() -> Array:
+    return np.eye(3, 4)
+
+
+def front_camera(distance: float = 4.0, size: tuple[int, int] = SIZE) -> Camera:
+    """From the front, at hip height; a person is about 0.8 of the picture's height tall."""
+    focal = 0.8 * size[1] * distance / 1.8
+    return look_at(np.array([distance, 0.9, 0.0]), np.array([0.0, 0.9, 0.0]), focal=focal, size=size)
+
+
+def plain_ground() -> Surroundings:
+    grey = (0.4, 0.4, 0.4)
+    ground = Plane(
+        (0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (-50, 50, -50, 50), SMOOTH, (1.0, 1.0), grey, grey, grain=0.0
+    )
+    blue = np.array([0.3, 0.5, 0.8], np.float32)
+    return Surroundings(pack_planes([ground]), blue, blue, 0.0, False)
+
+
+def scene(people: list[Posed], objects: list[Posed], camera: Camera | None = None) -> Scene:
+    view = camera or front_camera()
+    return Scene(people, objects, (view, view), OVERHEAD, plain_ground())

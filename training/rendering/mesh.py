@@ -1,0 +1,70 @@
+"""A mesh as the renderer draws it, and how layers of the body become such meshes.
+
+Pure functions; own nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int32]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mesh:
+    """`vertices` [N, 3] before posing, metres; `pattern_at` [N, 3] where each takes its pattern from; `tint` [N, 3]
+    multiplies the material's colour; `triangles` [T, 3]; `two_sided` [T]; `material`, `part` [T] numbers."""
+
+    vertices: Floats
+    pattern_at: Floats
+    tint: Floats
+    triangles: Ints
+    two_sided: Flags
+    material: Ints
+    part: Ints
+
+
+def triangles_of(quads: Ints) -> Ints:
+    """Quads [F, 4] as triangles [2F, 3]; those of quad f are rows f and F + f."""
+    return np.ascontiguousarray(np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]), np.int32)
+
+
+def joined(meshes: list[Mesh]) -> Mesh:
+    """One mesh of several, in their order."""
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    return Mesh(
+        vertices=np.concatenate([mesh.vertices for mesh in meshes]),
+        pattern_at=np.concatenate([mesh.pattern_at for mesh in meshes]),
+        tint=np.concatenate([mesh.tint for mesh in meshes]),
+        triangles=np.concatenate(
+            [mesh.triangles + np.int32(start) for mesh, start in zip(meshes, starts, strict=True)]
+        ),
+        two_sided=np.concatenate([mesh.two_sided for mesh in meshes]),
+        material=np.concatenate([mesh.material for mesh in meshes]),
+        part=np.concatenate([mesh.part for mesh in meshes]),
+    )
+
+
+def smoothed(vertices: Floats, quads: Ints, times: int) -> Floats:
+    """Move each vertex [N, 3] half-way to the mean of its neighbours along the edges of quads [F, 4], so many times."""
+    first = np.concatenate([quads[:, corner] for corner in range(4)])
+    second = np.concatenate([quads[:, (corner + 1) % 4] for corner in range(4)])
+    ends, others = np.concatenate([first, second]), np.concatenate([second, first])
+    count = np.bincount(ends, minlength=len(vertices))
+    out = vertices.astype(np.float64)
+    for _ in range(times):
+        total = np.stack([np.bincount(ends, out[others, axis], len(vertices)) for axis in range(3)], -1)
+        out = np.where(count[:, None] > 0, 0.5 * out + 0.5 * total / np.maximum(count, 1)[:, None], out)
+    return out.astype(np.float32)
+
+
+def compacted(quads: Ints) -> tuple[Ints, Ints]:
+    """The vertices that quads [F, 4] use, ascending, and the quads in their numbers."""
+    used, numbers = np.unique(quads, return_inverse=True)
+    return used.astype(np.int32), numbers.reshape(quads.shape).astype(np.int32)
