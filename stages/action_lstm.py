@@ -25,6 +25,9 @@ class ActionLSTM(nn.Module):
         self.embed = nn.Sequential(nn.Linear(graph_inputs, width), nn.LayerNorm(width), nn.ReLU())
         self.lstm = nn.LSTM(width + 1, hidden, num_layers=layers)
         self.scores = nn.Linear(hidden, actions)
+        self.temperature: Tensor
+        # Fitted after training, so that a score is how often it is right; it changes no answer. 1: as trained.
+        self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, graph: Tensor, dt: Tensor) -> Tensor:
         """`graph` [n, T, graph_inputs], `dt` [n, T] seconds since the step before (0 at the first) → logits
@@ -36,7 +39,7 @@ class ActionLSTM(nn.Module):
         """The same from what `embed` made: [n, T, width] → [n, T, actions]."""
         timed = torch.cat((embedded, dt.clamp(0, MAX_STEP_SECONDS)[..., None]), -1)
         output, _ = self.lstm(timed.transpose(0, 1))
-        return self.scores(output.transpose(0, 1))
+        return self.scores(output.transpose(0, 1)) / self.temperature
 
     def step(
         self, embedded: Tensor, dt: Tensor, reset: Tensor, h: Tensor, c: Tensor, answer: Tensor
@@ -58,4 +61,8 @@ class ActionLSTM(nn.Module):
         chosen = output[0].view(2, people, self.hidden)
         answering = torch.where(answer[:, None] == 0, chosen[0], chosen[1])
         shape = (self.layers, 2, people, self.hidden)
-        return self.scores(answering), new_h.view(shape).transpose(0, 1), new_c.view(shape).transpose(0, 1)
+        return (
+            self.scores(answering) / self.temperature,
+            new_h.view(shape).transpose(0, 1),
+            new_c.view(shape).transpose(0, 1),
+        )

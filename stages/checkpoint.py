@@ -122,6 +122,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     table = tensors.get("language_priors.table")
     if table is None:
         raise CheckpointError(f"{path}: the language priors are missing")
+    # Checkpoints from before the action's score had a temperature.
+    tensors.setdefault("action_lstm.temperature", torch.ones(()))
     try:
         network = ActionNetwork(config, vocabulary, table)
         network.load_state_dict(tensors, strict=True)
