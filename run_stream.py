@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from training.data_command import data_app
 from training.footage_command import footage_app
+from training.train_command import train_app
 
 if TYPE_CHECKING:
     from stream.config import Config
@@ -40,6 +41,7 @@ config_app = typer.Typer(help="Check a configuration, or print its JSON Schema."
 app.add_typer(weights_app, name="weights")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
+app.add_typer(train_app, name="train")
 app.add_typer(footage_app, name="footage")
 
 console = Console()
@@ -176,25 +178,6 @@ def annotate(
 
     with _errors():
         annotate_file(video, results, out, console, camera=camera)
-
-
-@app.command()
-def train(
-    profile: Annotated[str, typer.Option(help="Which profile's model to train.")] = "edge",
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
-    steps: Annotated[int | None, typer.Option(min=1, help="By default as many as made the shipped one.")] = None,
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the training state beside --out.")] = False,
-) -> None:
-    """Train relevance, part states, part graph and action model on generated motion."""
-    from training.command import train_profile
-    from training.train import TrainingError
-
-    with _errors():
-        try:
-            train_profile(profile=profile, out=out, steps=steps, seed=seed, resume=resume, console=console)
-        except TrainingError as error:
-            fail(str(error), EXIT_USAGE)
 
 
 @app.command(epilog="Example:  partstream evaluate --gt truth/ --pred submission/ --html report.html")

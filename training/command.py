@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import torch
 from rich.console import Console
@@ -12,58 +15,83 @@ from rich.table import Table
 
 from stages import weights
 from stages.checkpoint import Checkpoint
-from training.train import TrainingConfig, TrainingError, train
+from training.loop import TrainingError, choose_device
+from training.provenance import training_command
+from training.run_config import TrainingConfig
+from training.train import Outcome, train
 
 PROFILES = ("edge",)
 
 
 def train_profile(
-    *,
-    profile: str,
+    config: TrainingConfig,
     out: Path,
+    *,
     console: Console,
-    steps: int | None = None,
-    seed: int | None = None,
+    file: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
     threads: int = 1,
-) -> Checkpoint:
-    """Train `profile` and write its checkpoint to `out`, with a progress bar. The defaults make the shipped one.
+) -> Outcome:
+    """Train and write the checkpoint to `out`, with a progress bar. The default configuration makes the shipped one.
 
-    Raises TrainingError for a profile that can't be trained on generated motion, and what `train` raises.
+    `file`: where the configuration came from, for the command that the checkpoint remembers. Ctrl-C and SIGTERM end the
+    run after the step that it is at; a second one ends it at once. Raises TrainingError for a profile that can't be
+    trained on generated motion, and what `train` raises.
     """
-    if profile not in PROFILES:
+    if config.profile not in PROFILES:
         raise TrainingError(
-            f"profile {profile!r} can't be trained on generated motion; this command trains: {', '.join(PROFILES)}"
+            f"profile {config.profile!r} can't be trained on generated motion; this command trains: "
+            f"{', '.join(PROFILES)}"
         )
-    defaults = TrainingConfig()
-    config = TrainingConfig(
-        profile=profile,
-        steps=defaults.steps if steps is None else steps,
-        seed=defaults.seed if seed is None else seed,
-    )
+    choose_device(config)  # refused before anything is fetched
     torch.set_num_threads(threads)
     for name in ("motion", "minilm"):
         _fetch(name, console)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[losses]}"), console=console) as progress:
+    with (
+        stopped_by_signals() as stop,
+        Progress(*columns, TextColumn("{task.fields[losses]}"), console=console) as progress,
+    ):
         task = progress.add_task("training", total=config.steps, losses="")
 
         def report(step: int, total: int, losses: dict[str, float]) -> None:
-            shown = f"loss {losses['total']:.3f}  states {losses['states']:.3f}  action {losses['last']:.3f}"
+            shown = f"loss {losses['total']:.3f}  states {losses['states']:.3f}  action {losses['last_step']:.3f}"
             progress.update(task, completed=step, total=total, losses=shown)
 
-        command = training_command(config, out)
-        checkpoint = train(config, out, resume=resume, minutes=minutes, command=command, report=report)
-    console.print(_summary(checkpoint))
-    console.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
-    return checkpoint
+        command = training_command(config, out, file)
+        outcome = train(config, out, resume=resume, minutes=minutes, command=command, report=report, stop=stop)
+    if "held_out" in outcome.checkpoint.metrics:
+        console.print(_summary(outcome.checkpoint))
+    if outcome.ending != "done":
+        console.print(_ENDINGS[outcome.ending].format(step=outcome.step, steps=config.steps), highlight=False)
+    console.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
+    return outcome
 
 
-def training_command(config: TrainingConfig, out: Path) -> str:
-    """The command that repeats this run, for the checkpoint."""
-    words = ["run_stream.py", "train", "--profile", config.profile, "--steps", str(config.steps)]
-    return shlex.join([*words, "--seed", str(config.seed), "--out", out.name])
+_ENDINGS = {
+    "minutes": "out of time after step {step} of {steps}; --resume goes on",
+    "patience": "ended after step {step} of {steps}: it had not become better for evaluation.patience evaluations",
+    "interrupted": "stopped after step {step} of {steps}, without an evaluation; --resume goes on",
+}
+
+
+@contextmanager
+def stopped_by_signals() -> Generator[Callable[[], bool]]:
+    """While this lasts, SIGINT and SIGTERM only make the function it gives say True; a second one acts as ever."""
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])
 
 
 def _fetch(name: str, console: Console) -> None:
@@ -76,15 +104,18 @@ def _fetch(name: str, console: Console) -> None:
 
 
 def _summary(checkpoint: Checkpoint) -> Table:
-    held_out = checkpoint.metrics.get("held_out", {})
+    held_out = checkpoint.metrics["held_out"]
     table = Table(title="held-out motions, cameras and people", title_justify="left")
     table.add_column("action")
     table.add_column("right", justify="right")
-    for action, share in held_out.get("accuracy", {}).items():
+    for action, share in held_out["accuracy"].items():
         table.add_row(action, f"{share:.1%}")
-    if held_out:
-        table.add_section()
-        table.add_row("mean of the actions", f"{held_out['macro_accuracy']:.1%}")
-        table.add_row("part states, mean average precision", f"{held_out['states']['mean_ap']:.1%}")
-        table.add_row("part relevance, area under the curve", f"{held_out['relevance_auc']:.1%}")
+    table.add_section()
+    table.add_row("mean of the actions", f"{held_out['macro_accuracy']:.1%}")
+    table.add_row("part states, mean average precision", f"{held_out['states']['mean_ap']:.1%}")
+    table.add_row("part relevance, area under the curve", f"{held_out['relevance_auc']:.1%}")
+    found = held_out["calibration"]
+    if found["steps"]:
+        table.add_row("expected calibration error, as trained", f"{found['expected_error_before']:.1%}")
+        table.add_row(f"… at temperature {found['temperature']:.2f}", f"{found['expected_error_after']:.1%}")
     return table

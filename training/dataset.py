@@ -6,6 +6,7 @@ it. Its state can be saved and restored, so that a resumed run sees the very bat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,10 @@ class Generator:
         """Go on from a saved random state."""
         self.rng.bit_generator.state = state
 
-    def batch(self, count: int, steps: int = MAX_STEPS, *, action: str | None = None) -> Batch:
-        """Make `count` sequences of 1 to `steps` steps; `action` fixes what each ends with."""
+    def batch(self, count: int, steps: int = MAX_STEPS, *, action: str | Sequence[str] | None = None) -> Batch:
+        """Make `count` sequences of 1 to `steps` steps; `action` fixes what all end with, or what each does."""
         rng = self.rng
+        ends = [action] * count if action is None or isinstance(action, str) else list(action)
         times = draw_times(rng, count, steps)
         lengths = np.where(rng.random(count) < 0.6, steps, rng.integers(1, steps + 1, count))
         scenes: list[Scene] = []
@@ -81,8 +83,15 @@ class Generator:
             # Padded steps repeat the last instant, so that the sequence ends with what the scene ends with.
             times[row, lengths[row] :] = times[row, lengths[row] - 1]
             own = times[row, : lengths[row]]
-            scenes.append(_padded(draw_scene(rng, self.library, own, held_out=self.held_out, action=action), steps))
+            scene = draw_scene(rng, self.library, own, held_out=self.held_out, action=ends[row])
+            scenes.append(_padded(scene, steps))
         return self._see(scenes, times, lengths)
+
+    def balanced_batch(self, count: int, steps: int = MAX_STEPS) -> Batch:
+        """As `batch`, each action being as likely as any other to end a sequence."""
+        return self.batch(
+            count, steps, action=[ACTIONS[index] for index in self.rng.integers(len(ACTIONS), size=count)]
+        )
 
     def _see(self, scenes: list[Scene], times: Array, lengths: NDArray[np.int64]) -> Batch:
         rng, count = self.rng, len(scenes)

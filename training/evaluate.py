@@ -5,6 +5,7 @@ Pure apart from the random state it makes from its seed; owns nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.network import ActionNetwork
-from training.dataset import MAX_STEPS, Generator
+from stages.network import ActionNetwork, SequenceReading
+from training.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
+from training.dataset import MAX_STEPS, Batch, Generator
 from training.movement import ACTIONS
-from training.train import to_tensors
+from training.tensors import Tensors, to_tensors
 
 Array = NDArray[np.float64]
 _AT_ONCE = 100
@@ -26,50 +28,43 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures over about `sequences` sequences, as many of each action: accuracy at the last step by action and their
     mean, the confusion matrix, accuracy by steps seen, average precision and F1 of each part state, relevance AUC,
-    and the same accuracy where the view is hard."""
+    the same accuracy where the view is hard, and the calibration of the action's score. The network is on any device;
+    its mode is kept."""
     vocabulary = network.vocabulary
-    generator = Generator(motions, vocabulary, seed, held_out=held_out)
     training = network.training
-    network.eval()
-    each = max(1, sequences // len(ACTIONS))
     truths, answers, certainty, hard, heights = [], [], [], [], []
     steps_right = np.zeros(window)
     steps_counted = np.zeros(window)
     states: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     relevance: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    scored: list[tuple[NDArray[Any], NDArray[Any]]] = []
     frame_right = frame_counted = 0
-    for action in ACTIONS:
-        left = each
-        while left > 0:
-            batch = generator.batch(min(left, _AT_ONCE), window, action=action)
-            left -= len(batch.lengths)
-            target = to_tensors(batch)
-            with torch.no_grad():
-                read = network(target.parts, target.context, target.present, target.dt)
-            answer = read.action_logits.argmax(-1).numpy()
-            truth = batch.action
-            rows = np.arange(len(truth))
-            last = batch.lengths - 1
-            known = truth[rows, last] >= 0
-            truths.append(truth[rows, last][known])
-            answers.append(answer[rows, last][known])
-            certainty.append(torch.softmax(read.action_logits, -1).max(-1).values.numpy()[rows, last][known])
-            hard.append(batch.from_behind[known])
-            heights.append(batch.stature[known])
-            right = (answer == truth) & (truth >= 0)
-            steps_right += right.sum(0)
-            steps_counted += (truth >= 0).sum(0)
-            frame_right += int(((read.frame_logits.argmax(-1).numpy() == truth) & (truth >= 0)).sum())
-            frame_counted += int((truth >= 0).sum())
-            real = target.real.numpy()
-            # Every fifth step: neighbours say almost the same.
-            real[:, np.arange(window) % 5 != 4] = False
-            states.append(
-                (torch.sigmoid(read.state_logits).numpy()[real], batch.states[real], target.present.numpy()[real])
-            )
-            some = real & batch.relevance_known
-            shown = target.present.numpy()[some]
-            relevance.append((read.relevance_logits.numpy()[some][shown], batch.relevance[some][shown]))
+    for batch, target, read in _readings(network, motions, sequences, seed, held_out, window):
+        answer = read.action_logits.argmax(-1).numpy()
+        truth = batch.action
+        rows = np.arange(len(truth))
+        last = batch.lengths - 1
+        known = truth[rows, last] >= 0
+        truths.append(truth[rows, last][known])
+        answers.append(answer[rows, last][known])
+        certainty.append(torch.softmax(read.action_logits, -1).max(-1).values.numpy()[rows, last][known])
+        hard.append(batch.from_behind[known])
+        heights.append(batch.stature[known])
+        right = (answer == truth) & (truth >= 0)
+        steps_right += right.sum(0)
+        steps_counted += (truth >= 0).sum(0)
+        frame_right += int(((read.frame_logits.argmax(-1).numpy() == truth) & (truth >= 0)).sum())
+        frame_counted += int((truth >= 0).sum())
+        real = target.real.numpy()
+        scored.append(_some_steps(batch, target, read))
+        # Every fifth step: neighbours say almost the same.
+        real[:, np.arange(window) % 5 != 4] = False
+        states.append(
+            (torch.sigmoid(read.state_logits).numpy()[real], batch.states[real], target.present.numpy()[real])
+        )
+        some = real & batch.relevance_known
+        shown = target.present.numpy()[some]
+        relevance.append((read.relevance_logits.numpy()[some][shown], batch.relevance[some][shown]))
     network.train(training)
     truth, answer = np.concatenate(truths), np.concatenate(answers)
     sure = np.concatenate(certainty)
@@ -104,6 +99,64 @@ def evaluate(
             area_under_curve(np.concatenate([r[0] for r in relevance]), np.concatenate([r[1] for r in relevance])), 3
         ),
         "states": _states(network, states),
+        "calibration": _calibration(network, scored),
+    }
+
+
+def calibrate(network: ActionNetwork, motions: Path, sequences: int, *, seed: int, window: int = MAX_STEPS) -> float:
+    """Fit the temperature of the action's score on about `sequences` held-out sequences, and set it in the network."""
+    training = network.training
+    network.action_lstm.temperature.fill_(1.0)
+    found = [
+        _some_steps(batch, target, read)
+        for batch, target, read in _readings(network, motions, sequences, seed, True, window)
+    ]
+    network.train(training)
+    temperature = fit_temperature(np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found]))
+    network.action_lstm.temperature.fill_(temperature)
+    return temperature
+
+
+@torch.no_grad()
+def _readings(
+    network: ActionNetwork, motions: Path, sequences: int, seed: int, held_out: bool, window: int
+) -> Iterator[tuple[Batch, Tensors, SequenceReading]]:
+    """As many sequences of each action, and what the network, put in evaluation mode, says of them. On the CPU."""
+    generator = Generator(motions, network.vocabulary, seed, held_out=held_out)
+    device = network.part_mean.device
+    network.eval()
+    for action in ACTIONS:
+        left = max(1, sequences // len(ACTIONS))
+        while left > 0:
+            batch = generator.batch(min(left, _AT_ONCE), window, action=action)
+            left -= len(batch.lengths)
+            target = to_tensors(batch)
+            there = target.to(device)
+            read = network(there.parts, there.context, there.present, there.dt)
+            yield batch, target, SequenceReading(*(tensor.cpu() for tensor in read))
+
+
+def _some_steps(batch: Batch, target: Tensors, read: SequenceReading) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Action logits [n, actions] and truth [n] of every fifth step whose action is known."""
+    steps = batch.action.shape[1]
+    some = target.real.numpy() & (batch.action >= 0) & (np.arange(steps) % 5 == 4)
+    return read.action_logits.numpy()[some], batch.action[some]
+
+
+def _calibration(network: ActionNetwork, found: list[tuple[NDArray[Any], NDArray[Any]]]) -> dict[str, Any]:
+    """Of the score at every fifth step, before and after the temperature that the network has."""
+    temperature = float(network.action_lstm.temperature)
+    logits = np.concatenate([entry[0] for entry in found]) * temperature
+    truth = np.concatenate([entry[1] for entry in found])
+    if len(truth) == 0:
+        return {"temperature": temperature, "steps": 0}
+    return {
+        "temperature": round(temperature, 4),
+        "steps": len(truth),
+        "expected_error_before": round(expected_calibration_error(logits, truth), 4),
+        "expected_error_after": round(expected_calibration_error(logits, truth, temperature), 4),
+        "log_loss_before": round(negative_log_likelihood(logits, truth), 4),
+        "log_loss_after": round(negative_log_likelihood(logits, truth, temperature), 4),
     }
 
 

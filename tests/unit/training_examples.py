@@ -1,0 +1,56 @@
+"""What the tests of training share: a tiny run, and a stand-in of the language table's shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stages import weights
+from stages.vocabulary import packaged
+from training.loop import Run
+from training.run_config import TrainingConfig, load
+
+TINY: dict[str, Any] = {
+    "steps": 8,
+    "precision": "float32",
+    "data": {"batch": 6, "window": 8, "normalisation_batches": 1, "reuse": 2, "pool": 2},
+    "optimiser": {"warm_up": 2},
+    "evaluation": {"sequences": 0, "calibration_sequences": 0},
+    "model": {"relevance_hidden": 8, "state_hidden": 16, "prior_hidden": 8, "graph_hidden": 16, "action_hidden": 16},
+}
+EVERYTHING: dict[str, Any] = {
+    "precision": "bfloat16",
+    "optimiser": {"warm_up": 2, "ema_decay": 0.9},
+    "states": {"loss": "focal"},
+    "actions": {"balance": "sampling"},
+    "evaluation": {"sequences": 0, "calibration_sequences": 0, "every": 2, "selection_sequences": 11},
+}
+"""Laid over `TINY`: each feature that holds state of its own."""
+
+
+def tiny(**changes: Any) -> TrainingConfig:
+    """A run of seconds; `changes` are laid over it section by section."""
+    merged = {name: {**value} if isinstance(value, dict) else value for name, value in TINY.items()}
+    for name, value in changes.items():
+        merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
+    return load(None, merged)
+
+
+def motion_clips() -> Path:
+    return weights.fetch("motion")
+
+
+def stand_in_priors() -> torch.Tensor:
+    """What the language model says is tested where the table is built."""
+    mask = torch.from_numpy(packaged("edge").mask())
+    noise = torch.randn(*mask.shape, 48, generator=torch.Generator().manual_seed(0))
+    return noise * mask[..., None] * 0.1
+
+
+def started(config: TrainingConfig) -> Run:
+    """A run before its first step."""
+    run = Run(config, motion_clips(), stand_in_priors(), packaged("edge"))
+    run.normalise()
+    return run

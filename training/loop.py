@@ -1,0 +1,192 @@
+"""A training run between two steps: network, optimiser, generator and all random states.
+
+`Run.advance` is one step; `training/run_state.py` writes a run down and takes it up again. Lives until `train` returns.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.network import ActionNetwork, NetworkConfig, SequenceReading
+from stages.vocabulary import Vocabulary
+from training.averaging import WeightAverage
+from training.dataset import Generator
+from training.losses import Rarity, losses, measure_rarity
+from training.run_config import ModelConfig, TrainingConfig
+from training.tensors import Tensors, to_tensors
+
+LEAST_SCALE = 1.0
+"""float16: losses that must be scaled by less than this have gradients that no scaling saves."""
+
+
+class TrainingError(RuntimeError):
+    """Training can't start or go on; the message says what to do."""
+
+
+class DivergedError(TrainingError):
+    """A loss or the gradient is not finite any more; the message names the step and which loss. The weights are still
+    those of the step before."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step of the optimiser: its number from 1, the losses by name, the learning rate, and the norm of the gradient
+    before it was clipped (infinite where float16 overflowed and the step was left out)."""
+
+    step: int
+    losses: Mapping[str, float]
+    learning_rate: float
+    gradient_norm: float
+
+
+class Run:
+    """Everything that a step changes."""
+
+    def __init__(self, config: TrainingConfig, motions: Path, priors: Tensor, vocabulary: Vocabulary) -> None:
+        """`motions`: the folder of motion clips; `priors`: the language table. Raises TrainingError for a device that
+        isn't there or can't do what is asked."""
+        self.config = config
+        self.device = choose_device(config)
+        torch.manual_seed(config.seed)
+        # Nothing here draws from these two; what a later source of samples draws shall follow from the seed as well.
+        random.seed(config.seed)
+        np.random.seed(config.seed)
+        self.generator = Generator(motions, vocabulary, config.seed)
+        # Made on the CPU: the first weights follow from the seed and not from the device.
+        self.network = ActionNetwork(network_sizes(config.model), vocabulary, priors).to(self.device)
+        self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=config.optimiser.learning_rate, weight_decay=config.optimiser.weight_decay
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
+        self.average: WeightAverage | None = None
+        if config.optimiser.ema_decay:
+            self.average = WeightAverage(self.network, config.optimiser.ema_decay)
+        self.rarity = Rarity(torch.ones(self.mask.shape, device=self.device))
+        self.step = 0
+        self.pool: deque[tuple[dict[str, Any], Tensors]] = deque(maxlen=config.data.pool)
+        """Recent batches, each with the generator's state before it, from which it can be made again."""
+
+    @property
+    def best_guess(self) -> ActionNetwork:
+        """The network to evaluate and save: the running mean of the weights where there is one."""
+        return self.network if self.average is None else self.average.network
+
+    def normalise(self) -> None:
+        """Means, spreads and how rare states and actions are, from the first batches, before the first step."""
+        made = [self._make() for _ in range(self.config.data.normalisation_batches)]
+        parts = torch.cat([batch.parts[batch.real] for batch in made])
+        context = torch.cat([batch.context[batch.real] for batch in made])
+        self.network.set_normalisation(parts.mean(0), parts.std(0), context.mean(0), context.std(0))
+        self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
+
+    def advance(self) -> StepReport:
+        """One step of the optimiser on one batch. Raises DivergedError instead of taking a step that isn't finite."""
+        config = self.config
+        target = self._next_batch()
+        rate = config.optimiser.learning_rate * schedule(
+            self.step, config.steps, config.optimiser.warm_up, config.optimiser.final_share
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
+        with torch.autocast(self.device.type, dtype=dtype, enabled=config.precision != "float32"):
+            read = self.network(target.parts, target.context, target.present, target.dt)
+        # Losses in float32: sums over a batch have no place in 8 bits of mantissa.
+        read = SequenceReading(*(tensor.float() for tensor in read))
+        terms = losses(read, target, self.mask, self.rarity, config)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(terms["total"]).backward()
+        self.scaler.unscale_(self.optimiser)
+        limit = config.optimiser.clip_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), math.inf if limit is None else limit)
+        # One copy to the host a step.
+        *found, length = torch.stack([*(term.detach() for term in terms.values()), norm.detach()]).tolist()
+        report = StepReport(self.step + 1, dict(zip(terms, found, strict=True)), rate, length)
+        self._refuse_what_is_not_finite(report)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.step += 1
+        if self.average is not None:
+            self.average.update(self.network, self.step)
+        return report
+
+    def _refuse_what_is_not_finite(self, report: StepReport) -> None:
+        broken = [name for name, value in report.losses.items() if not math.isfinite(value)]
+        terms = [name for name in broken if name != "total"] or broken
+        if terms:
+            shown = ", ".join(f"{name} ({report.losses[name]})" for name in terms)
+            raise DivergedError(
+                f"step {report.step}: the loss is not finite: {shown}; try a smaller optimiser.learning_rate, or "
+                "precision: float32"
+            )
+        overflow = self.scaler.is_enabled() and self.scaler.get_scale() > LEAST_SCALE
+        if not math.isfinite(report.gradient_norm) and not overflow:
+            raise DivergedError(
+                f"step {report.step}: the gradient is not finite, though the loss is; try a smaller "
+                "optimiser.learning_rate, or precision: float32"
+            )
+
+    def _next_batch(self) -> Tensors:
+        if self.step % self.config.data.reuse and len(self.pool) > 1:
+            return self.pool[int(torch.randint(len(self.pool), ()))][1]
+        self.pool.append((self.generator.state(), self._make()))
+        return self.pool[-1][1]
+
+    def _make(self) -> Tensors:
+        data = self.config.data
+        balanced = self.config.actions.balance == "sampling"
+        make = self.generator.balanced_batch if balanced else self.generator.batch
+        return to_tensors(make(data.batch, data.window)).to(self.device)
+
+    def refill(self, states: list[dict[str, Any]]) -> None:
+        """Make the pool's batches again from the generator's states before them; the generator is left after them."""
+        self.pool.clear()
+        for state in states:
+            self.generator.restore(state)
+            self.pool.append((state, self._make()))
+
+
+def network_sizes(model: ModelConfig) -> NetworkConfig:
+    """The network's configuration: geometry features, no RoI features."""
+    return NetworkConfig(**model.model_dump())
+
+
+def choose_device(config: TrainingConfig) -> torch.device:
+    """The device that `config.device` names. Raises TrainingError where there is no such device, or where it can't
+    train with the precision asked for."""
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise TrainingError(f"device: {config.device!r} is not auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingError(f"device: {config.device!r} isn't here; CUDA devices found: {torch.cuda.device_count()}")
+    if device.type == "cpu" and config.precision == "float16":
+        raise TrainingError("precision: float16 is for CUDA; on the CPU take bfloat16 or float32")
+    return device
+
+
+def schedule(step: int, steps: int, warm_up: int, final_share: float = 0.02) -> float:
+    """Learning rate's share of its maximum: linear warm-up, at most a tenth of the run, then a cosine down to
+    `final_share`."""
+    warm_up = min(warm_up, max(1, steps // 10))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    progress = (step - warm_up) / max(1, steps - warm_up)
+    return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

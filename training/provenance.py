@@ -1,0 +1,56 @@
+"""Where a checkpoint comes from: commit, versions, and the command that makes it again."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.run_config import TrainingConfig
+
+PACKAGES = ("partstream", "torch", "numpy", "scipy")
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """`commit` (None outside a git working tree; `-dirty` where files were changed), `versions`, `device`."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "commit": commit(),
+        "versions": versions,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
+def commit() -> str | None:
+    """The commit of the working tree that this code lies in, None where there is none or no git."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def training_command(config: TrainingConfig, out: Path, file: Path | None = None) -> str:
+    """The command that repeats the run. Names without their folders; the configuration itself is in the checkpoint."""
+    words = ["run_stream.py", "train", "--profile", config.profile]
+    if file is not None:
+        words += ["--config", file.name]
+    words += ["--steps", str(config.steps), "--seed", str(config.seed), "--device", config.device, "--out", out.name]
+    return shlex.join(words)

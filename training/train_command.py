@@ -1,0 +1,107 @@
+"""The command line of `run_stream.py train` and `train config`. Loads torch only once there is something to train."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from training.run_config import TrainingConfig
+
+EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+train_app = typer.Typer(invoke_without_command=True)
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="YAML (`train config` prints one), or a checkpoint, whose configuration is taken. Options win over it.",
+    ),
+]
+
+
+@train_app.callback(
+    epilog="Examples:  partstream train --out runs/edge.safetensors   ·   partstream train config > mine.yaml   ·   "
+    "partstream train --config mine.yaml --minutes 20"
+)
+def train_command(
+    context: typer.Context,
+    config: ConfigOption = None,
+    profile: Annotated[str | None, typer.Option(help="Which profile's model to train.", show_default="edge")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of the optimiser.", show_default="3000, which made the shipped one")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Everything random follows from it.", show_default="0")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.", show_default="cpu")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="End after so long, with a checkpoint of what there is.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the training state beside --out.")] = False,
+) -> None:
+    """Train relevance, part states, part graph and action model on generated motion. Ctrl-C ends it in order."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = _load(config, profile=profile, steps=steps, seed=seed, device=device)
+    from rich.console import Console
+
+    from training.command import train_profile
+
+    with _errors():
+        outcome = train_profile(settings, out, console=Console(), file=config, resume=resume, minutes=minutes)
+    if outcome.ending == "interrupted":
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@train_app.command("config")
+def config_command(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Check this YAML file or checkpoint, and print it whole.")
+    ] = None,
+) -> None:
+    """Print the configuration of a training run with what each setting means; without a file, the defaults."""
+    from training.run_config import commented
+
+    sys.stdout.write(commented(_load(config)))
+
+
+def _load(path: Path | None, **options: Any) -> TrainingConfig:
+    from training.run_config import TrainingConfigError, load
+
+    try:
+        return load(path, {name: value for name, value in options.items() if value is not None})
+    except TrainingConfigError as error:
+        _fail(str(error), EXIT_USAGE)
+
+
+@contextmanager
+def _errors() -> Generator[None]:
+    """Turns the errors that a user can do something about into a sentence and an exit code."""
+    from stages.language_priors import LanguageModelError
+    from stages.weights import WeightsError
+    from training.loop import DivergedError, TrainingError
+    from training.motion import MotionFormatError
+
+    try:
+        yield
+    except (WeightsError, LanguageModelError, MotionFormatError) as error:
+        _fail(str(error), EXIT_WEIGHTS)
+    except DivergedError as error:
+        _fail(str(error), EXIT_FAILED)
+    except TrainingError as error:
+        _fail(str(error), EXIT_USAGE)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    from rich.console import Console
+    from rich.markup import escape
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]partstream:[/] {escape(message)}")
+    raise typer.Exit(code)
