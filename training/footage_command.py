@@ -80,7 +80,7 @@ def score_command(
             _write(out, pipeline, size, smoothed, groups)
     console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
     for (which, labeller), found in groups.items():
-        show(f"{which} half, labeller {labeller}", found, console)
+        show(f"{which} half, labeller {labeller}: person-seconds", found, console)
 
 
 def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
@@ -95,7 +95,7 @@ def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
         given = ", ".join(f"{answer} {value:g}" for answer, value in answers.get(truth, {}).items())
         labels.add_row(truth, *_cells(seconds), given)
     console.print(labels)
-    clips = _table(None, "clip", "detector sees", *_SECONDS, "unlabelled people")
+    clips = _table(None, "clip", "detector sees", *_SECONDS, "unlabelled")
     for score in scores:
         seen = "{}x{}".format(*score.picture)
         clips.add_row(score.clip, seen, *_cells(total(score.judged)), f"{score.extra:g} s")
@@ -107,7 +107,7 @@ def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
     console.print(sure)
 
 
-_SECONDS = ("person-seconds", "right", "missed", "other or nothing")
+_SECONDS = ("seconds", "right", "missed", "other, nothing")
 
 
 def _cells(seconds: ClassSeconds) -> tuple[str, ...]:
@@ -126,7 +126,11 @@ def _table(title: str | None, *columns: str) -> Table:
 
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, justify="left" if column in ("label", "clip", "answers") else "right")
+        table.add_column(
+            column,
+            justify="left" if column in ("label", "clip", "answers") else "right",
+            no_wrap=column in ("label", "clip"),
+        )
     return table
 
 
