@@ -33,14 +33,16 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 def commit() -> str | None:
     """The commit of the working tree that this code lies in, None where there is none or no git."""
+    # An installed copy may lie in somebody else's working tree: then this file isn't tracked, and the commit not ours.
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _git(*words: str) -> str | None:
     try:
         found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
+            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -227,7 +227,7 @@ class _Keeper:
         checkpoint = Checkpoint(
             network=network.eval(),
             profile=run.config.profile,
-            trained=True,
+            trained=run.step > 0,
             language_model=LANGUAGE_MODEL,
             metrics=metrics,
             training_command=self.command,

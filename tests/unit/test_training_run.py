@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from training_examples import EVERYTHING, motion_clips, stand_in_priors, tiny
+from training_examples import EVERYTHING, motion_clips, stand_in_priors, started, tiny
 
 from stages.checkpoint import load
 from training.command import stopped_by_signals, train_profile
@@ -22,6 +23,7 @@ from training.evaluate import area_under_curve, average_precision, evaluate
 from training.loop import DivergedError, Run, TrainingError
 from training.run_config import TrainingConfig
 from training.run_config import load as load_config
+from training.run_state import read_state, write_state
 from training.selection import Selection
 from training.train import Outcome, train
 from training.train_log import COLUMNS
@@ -122,6 +124,20 @@ def same(ones: dict[str, Any], others: dict[str, Any]) -> bool:
     )
 
 
+def test_a_state_brings_back_every_random_stream(tmp_path: Path) -> None:
+    def drawn(run: Run) -> list[float]:
+        numbers = [random.random(), random.gauss(), float(np.random.normal()), float(torch.rand(()))]
+        return [*numbers, float(run.generator.rng.random())]
+
+    run = started(tiny())
+    random.gauss(), np.random.normal()  # leaves half of a pair behind in each
+    write_state(run, tmp_path / "state.pt", {})
+    expected = drawn(run)
+    again = started(tiny(seed=0))
+    read_state(again, tmp_path / "state.pt")
+    assert drawn(again) == expected != drawn(again)
+
+
 def test_a_run_cut_off_by_time_goes_on_with_resume(tmp_path: Path) -> None:
     out, seen = tmp_path / "cut.safetensors", []
     config = tiny(steps=4, evaluation={"sequences": 11})
@@ -150,8 +166,14 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint_and_a_state(numb
     assert signal.getsignal(number) is before
     metrics = load(out).metrics
     assert metrics["ending"] == "interrupted" and "held_out" not in metrics
+    assert load(out).trained
     assert torch.load(f"{out}.resume.pt", weights_only=True)["step"] == 2
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_run_stopped_before_its_first_step_does_not_claim_to_be_trained(tmp_path: Path) -> None:
+    trained(tiny(), tmp_path / "new.safetensors", stop=lambda: True)
+    assert not load(tmp_path / "new.safetensors").trained
 
 
 def test_a_second_ctrl_c_acts_as_ever() -> None:
