@@ -25,7 +25,7 @@ EVERYTHING: dict[str, Any] = {
     "optimiser": {"warm_up": 2, "ema_decay": 0.9},
     "states": {"loss": "focal"},
     "actions": {"balance": "sampling"},
-    "evaluation": {"sequences": 0, "calibration_sequences": 0, "every": 2, "selection_sequences": 11},
+    "evaluation": {"sequences": 0, "calibration_sequences": 0, "every": 4, "selection_sequences": 11},
 }
 """Laid over `TINY`: each feature that holds state of its own."""
 
