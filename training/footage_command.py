@@ -60,7 +60,7 @@ def score_command(
 
     from training.footage_runs import packaged_labels, score_clip
 
-    size = _parse_size(detector_size)
+    size = parse_detector_size(detector_size)
     halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
     console = Console(highlight=False)
     with _errors():
@@ -134,7 +134,8 @@ def _table(title: str | None, *columns: str) -> Table:
     return table
 
 
-def _parse_size(text: str | None) -> tuple[int, int] | None:
+def parse_detector_size(text: str | None) -> tuple[int, int] | None:
+    """(width, height) of `WxH`, or None for None. Raises `typer.BadParameter`."""
     if text is None:
         return None
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)

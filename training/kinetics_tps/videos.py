@@ -11,11 +11,12 @@ from av.video.stream import VideoStream
 
 from training.kinetics_tps.faults import FaultCode
 
-_OPTIONS = {
+OPEN_OPTIONS = {
     # A text file called .mp4 could otherwise be a playlist, and open other files or addresses.
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv",
     "protocol_whitelist": "file",
 }
+"""For `av.open`, with an address that begins with file:."""
 
 
 class VideoFacts(NamedTuple):
@@ -38,7 +39,7 @@ def probe(path: Path) -> VideoFacts:
     """Open the video and decode its first picture. Frames are those that its container lists; where it lists none,
     packets are counted. Damage in the middle isn't noticed, an end that was cut off is. Raises `VideoError`."""
     try:
-        with av.open(f"file:{path.absolute()}", options=_OPTIONS) as container:
+        with av.open(f"file:{path.absolute()}", options=OPEN_OPTIONS) as container:
             if not container.streams.video:
                 raise VideoError(FaultCode.UNREADABLE_VIDEO, "holds no video")
             return _facts(container, container.streams.video[0])

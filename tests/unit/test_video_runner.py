@@ -1,0 +1,61 @@
+"""Videos through a model: turned as they are shown, analysed up to a fault, and opened as nothing but videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from film_models import SIZE, Scripted, damage, make_film
+
+from ring_buffers.frames import Lease
+from stages.types import FrameAnalysis
+from training.kinetics_tps.videos import probe
+from training.video_runner import VideoReadError, analyse_video
+
+
+def pictures(path: Path) -> list[np.ndarray]:
+    seen: list[np.ndarray] = []
+
+    def say(lease: Lease) -> FrameAnalysis:
+        seen.append(lease.picture.copy())
+        return FrameAnalysis()
+
+    list(analyse_video(Scripted(say), path))
+    return seen
+
+
+def test_a_video_is_seen_as_it_is_shown(tmp_path: Path) -> None:
+    upright = pictures(make_film(tmp_path / "upright.mp4", 2))[1]
+    assert upright.shape == (SIZE[1], SIZE[0], 3)
+    assert upright[:, :70].min() > 240 and upright[:, 90:].max() < 15
+    turned = pictures(make_film(tmp_path / "turned.mp4", 2, shown_turned=True))[1]
+    assert turned.shape == (SIZE[0], SIZE[1], 3)
+    assert turned[:70].min() > 240 and turned[90:].max() < 15  # clockwise: what was left is on top
+    assert probe(tmp_path / "turned.mp4") == (2, SIZE[1], SIZE[0])
+
+
+def test_what_comes_before_damage_is_analysed_then_the_video_is_named(tmp_path: Path) -> None:
+    film = damage(make_film(tmp_path / "worn.mp4"))
+    model, numbers = Scripted(), []
+    with pytest.raises(VideoReadError, match=r"worn\.mp4: can't be read: "):
+        for meta, _ in analyse_video(model, film):
+            numbers.append(meta.frame)
+    assert 0 < len(numbers) < 11 and numbers == list(range(len(numbers)))
+    assert model.forgotten == ["worn.mp4"]
+
+
+def test_a_playlist_called_a_video_opens_nothing(tmp_path: Path) -> None:
+    make_film(tmp_path / "secret.mp4")
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text("ffconcat version 1.0\nfile secret.mp4\n")
+    with pytest.raises(VideoReadError, match=r"list\.mp4: can't be read"):
+        list(analyse_video(Scripted(), playlist))
+
+
+def test_a_caller_who_stops_early_leaves_nobody_remembered(tmp_path: Path) -> None:
+    model = Scripted()
+    frames = analyse_video(model, make_film(tmp_path / "film.mp4"))
+    next(frames)
+    frames.close()
+    assert model.forgotten == ["film.mp4"]

@@ -1,0 +1,138 @@
+"""Every frame of a video file through a model, as the engine would hand them to it: in order of time, none dropped.
+
+A video is decoded in one thread, turned the way its file says it is shown, and scaled as a camera's picture is.
+`tests/integration/test_footage_score.py` holds the answers to those of the engine itself. Owns nothing but the open
+file: the model is the caller's, and forgets the video's people at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.codec.context import ThreadType
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stages.types import FrameAnalysis, Model
+from training.kinetics_tps.videos import OPEN_OPTIONS
+
+_AT_ONCE = 8
+"""Frames a batch, as the engine's default; it changes no answer."""
+
+
+class VideoReadError(RuntimeError):
+    """A video can't be read, or not to its end; the message names it."""
+
+
+class AnalysedFrame(NamedTuple):
+    """One frame and what the model says of it."""
+
+    meta: FrameMeta
+    """`frame` counts from 0, `media_us` from the first frame; `size` is the picture as it is shown."""
+    analysis: FrameAnalysis
+
+
+def analyse_video(
+    model: Model, path: Path, detector_size: tuple[int, int] | None = None, *, until_s: float | None = None
+) -> Iterator[AnalysedFrame]:
+    """Run a video through a model that takes rgb24 pictures, up to `until_s` of media time if that is given.
+
+    `detector_size` (width, height) as in a camera's configuration; None lets the model choose. Raises `VideoReadError`
+    where the video can't be read on, after the frames before that, and for one without a picture.
+    """
+    camera = path.name
+    try:
+        number = 0
+        for batch in _batches(_leases(model, path, detector_size, until_s)):
+            for lease, analysis in zip(batch, model.process(batch), strict=True):
+                number += 1
+                yield AnalysedFrame(lease.meta, analysis)
+        if not number:
+            raise VideoReadError(f"{path}: holds no picture")
+    finally:
+        model.forget(camera)
+
+
+def _batches(leases: Iterator[Lease]) -> Iterator[list[Lease]]:
+    batch: list[Lease] = []
+    try:
+        for lease in leases:
+            batch.append(lease)
+            if len(batch) == _AT_ONCE:
+                yield batch
+                batch = []
+    except VideoReadError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _leases(model: Model, path: Path, detector_size: tuple[int, int] | None, until_s: float | None) -> Iterator[Lease]:
+    """The video's frames as a camera would lend them; boxes will be in pixels of the first."""
+    first_us = media_us = 0
+    meta: FrameMeta | None = None
+    reformatter = VideoReformatter()
+    for number, (frame, time_us) in enumerate(_decoded(path)):
+        turned = _quarter_turns(frame)
+        if meta is None:
+            first_us = time_us
+            size = (frame.height, frame.width) if turned % 2 else (frame.width, frame.height)
+            format = model.slot_format(size, detector_size)
+        else:
+            size, format = meta.size, meta.format
+        media_us = max(media_us, time_us - first_us)
+        if until_s is not None and media_us > until_s * 1e6:
+            return
+        meta = FrameMeta(path.name, 1, number, media_us, media_us, "media", 0, 0, size, format)
+        yield Lease(meta, _picture(frame, turned, format, reformatter), 0, 0)
+
+
+def _decoded(path: Path) -> Iterator[tuple[av.VideoFrame, int]]:
+    """Frames and their times in µs."""
+    try:
+        with av.open(f"file:{path.absolute()}", options=OPEN_OPTIONS) as container:
+            if not container.streams.video:
+                raise VideoReadError(f"{path}: holds no video")
+            stream = container.streams.video[0]
+            stream.thread_type = ThreadType.NONE
+            for frame in container.decode(stream):
+                # AVI has no presentation times: the decoding time stands for them.
+                time = frame.pts if frame.pts is not None else frame.dts
+                if time is None or frame.time_base is None:
+                    raise VideoReadError(f"{path}: a picture has no time")
+                yield frame, round(time * frame.time_base * 1_000_000)
+    except VideoReadError:
+        raise
+    except Exception as error:  # damaged files also bring out IndexError, AttributeError, … of the bindings
+        reason = getattr(error, "strerror", None) or error
+        raise VideoReadError(f"{path}: can't be read: {reason}") from error
+
+
+def _quarter_turns(frame: av.VideoFrame) -> int:
+    """Counter-clockwise, 0 to 3."""
+    return round(frame.rotation / 90) % 4
+
+
+def _picture(frame: av.VideoFrame, turned: int, format: SlotFormat, reformatter: VideoReformatter) -> np.ndarray:
+    """uint8 of the format's shape: the frame turned and scaled into the content's place, black around it."""
+    width, height = format.content
+    across, down = (height, width) if turned % 2 else (width, height)
+    smaller = across <= frame.width and down <= frame.height
+    scaled = reformatter.reformat(
+        frame,
+        across,
+        down,
+        "rgb24",
+        interpolation=Interpolation.AREA if smaller else Interpolation.BILINEAR,
+        dst_color_range=ColorRange.JPEG,
+        threads=1,
+    )
+    picture = np.zeros(format.shape, np.uint8)
+    picture[:height, :width] = np.rot90(scaled.to_ndarray(), turned)
+    return picture
