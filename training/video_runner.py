@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
+import msgspec
 import numpy as np
 from av.codec.context import ThreadType
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
@@ -37,17 +38,27 @@ class AnalysedFrame(NamedTuple):
 
 
 def analyse_video(
-    model: Model, path: Path, detector_size: tuple[int, int] | None = None, *, until_s: float | None = None
+    model: Model,
+    path: Path,
+    detector_size: tuple[int, int] | None = None,
+    *,
+    until_s: float | None = None,
+    rehearse: bool = False,
 ) -> Iterator[AnalysedFrame]:
     """Run a video through a model that takes rgb24 pictures, up to `until_s` of media time if that is given.
 
-    `detector_size` (width, height) as in a camera's configuration; None lets the model choose. Raises `VideoReadError`
-    where the video can't be read on, after the frames before that, and for one without a picture.
+    `detector_size` (width, height) as in a camera's configuration; None lets the model choose. `rehearse`: show the
+    model the first picture once before, as frame -1, and keep no answer: a person is reported from their second
+    sighting on, and so from the first frame. Raises `VideoReadError` where the video can't be read on, after the frames
+    before that, and for one without a picture.
     """
     camera = path.name
     try:
         number = 0
         for batch in _batches(_leases(model, path, detector_size, until_s)):
+            if rehearse and not number:
+                first = batch[0]
+                model.process([msgspec.structs.replace(first, meta=msgspec.structs.replace(first.meta, frame=-1))])
             for lease, analysis in zip(batch, model.process(batch), strict=True):
                 number += 1
                 yield AnalysedFrame(lease.meta, analysis)

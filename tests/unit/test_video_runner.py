@@ -59,3 +59,15 @@ def test_a_caller_who_stops_early_leaves_nobody_remembered(tmp_path: Path) -> No
     next(frames)
     frames.close()
     assert model.forgotten == ["film.mp4"]
+
+
+def test_a_rehearsal_shows_the_first_picture_once_before_and_its_answer_is_not_kept(tmp_path: Path) -> None:
+    shown: list[tuple[int, int]] = []
+
+    def say(lease: Lease) -> FrameAnalysis:
+        shown.append((lease.meta.frame, lease.meta.media_us))
+        return FrameAnalysis(tracks=len(shown))
+
+    kept = list(analyse_video(Scripted(say), make_film(tmp_path / "film.mp4", 9), rehearse=True))
+    assert shown == [(-1, 0), *((number, number * 100_000) for number in range(9))]
+    assert [(frame.meta.frame, frame.analysis.tracks) for frame in kept] == [(at, at + 2) for at in range(9)]

@@ -1,0 +1,149 @@
+"""`predict` as a user calls it, by the real model on real people: what it writes, `evaluate` accepts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+import pytest
+from typer.testing import CliRunner, Result
+
+from run_stream import app
+from stages import weights
+from stages.vocabulary import PARTS, packaged
+from training.kinetics_tps import (
+    AnnotatedFrame,
+    AnnotatedPart,
+    AnnotatedPerson,
+    Box,
+    Lists,
+    Video,
+    VideoFacts,
+    video_file,
+    write_annotations,
+    write_frame_list,
+    write_lists,
+)
+
+FRAMES = 12
+SIZES = {"street": (384, 288), "roof": (384, 216)}
+TRUTH: dict[str, list[tuple[Box, Box]]] = {
+    "street": [((126, 108, 142, 154), (129, 109, 136, 117)), ((249, 78, 264, 117), (254, 79, 261, 87))],
+    "roof": [((285, 117, 326, 203), (297, 118, 314, 137))],
+}
+"""People and their heads in each first picture, read from it by eye."""
+
+
+def cut(asset: str, file: str, path: Path, fps: int, start: int = 0) -> None:
+    width, height = SIZES[path.stem]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(weights.locate(asset, file))) as source, av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number, frame in enumerate(islice(source.decode(video=0), start, start + FRAMES)):
+            picture = frame.reformat(width, height, "yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, fps)
+            film.mux(stream.encode(picture))
+        film.mux(stream.encode(None))
+
+
+def person(number: int, box: Box, head: Box) -> AnnotatedPerson:
+    return AnnotatedPerson(number, box, {"head": AnnotatedPart(1, head, "none", "head")})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """People who walk, annotated, and the same videos as test videos whose folders say otherwise."""
+    root = tmp_path_factory.mktemp("data")
+    cut("vtest", "vtest.avi", video_file(root, "train", "walk", "street"), 10)
+    cut("sports2d", "demo.mp4", video_file(root, "train", "walk", "roof"), 30, start=60)
+    for name, people in TRUTH.items():
+        path = video_file(root, "train", "walk", name)
+        frame = AnnotatedFrame(1, tuple(person(at, *boxes) for at, boxes in enumerate(people, 1)), ())
+        write_annotations(root, Video(name, "walk", path, VideoFacts(FRAMES, *SIZES[name]), (frame,)))
+        wrong = video_file(root, "test", "jump", name)
+        wrong.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, wrong)
+    write_lists(root, Lists(PARTS, ("none", "step"), ()))
+    write_frame_list(root, "train", dict.fromkeys(TRUTH, FRAMES))
+    return root
+
+
+def partstream(*words: object) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(word) for word in words])
+
+
+def test_predictions_on_real_people_are_written_mended_and_scored(data: Path, tmp_path: Path) -> None:
+    out, truth = tmp_path / "out", tmp_path / "truth"
+    predict = ("predict", "--data", data, "--out", out, "--device", "cpu", "--detector-size", "384x288")
+    third = video_file(data, "test", "jump", "third")
+    third.write_bytes(video_file(data, "test", "jump", "street").read_bytes()[:2000])
+    done = partstream(*predict)
+    assert done.exit_code == 1, done.output
+    assert "third.mp4: " in done.stderr and "answered 3 videos; 1 with faults" in done.stdout
+    assert "Traceback" not in done.output
+    classes = json.loads((out / "pred_vid_result.json").read_text())
+    assert set(classes) == {"street", "roof", "third"} and set(classes.values()) <= set(packaged("edge").actions)
+
+    before = {name: (out / "videos" / f"{name}.json").stat().st_mtime_ns for name in TRUTH}
+    video_file(data, "test", "kick", "third").parent.mkdir()
+    third.unlink()
+    shutil.copy(video_file(data, "test", "jump", "street"), video_file(data, "test", "kick", "third"))
+    done = partstream(*predict)
+    assert done.exit_code == 0, done.output
+    assert "answered 3 videos, 2 of them in an earlier run" in done.stdout
+    assert {name: (out / "videos" / f"{name}.json").stat().st_mtime_ns for name in TRUTH} == before
+    parts = json.loads((out / "pred_part_result.json").read_text())
+    assert parts["third"] == parts["street"]  # the same pictures from another folder
+
+    assert partstream("data", "ground-truth", data, truth, "--every", 5).exit_code == 0
+    scored = partstream("evaluate", "--gt", truth, "--pred", out, "--observed", out / "online.json", "--json")
+    assert scored.exit_code == 0, scored.output
+    said = json.loads(scored.stdout)
+    assert (said["videos"], said["people"], said["people_matched"]) == (2, 3, 3)
+    assert said["observed"] is not None
+    assert [warning for warning in said["warnings"] if "'third'" not in warning] == []
+
+
+def test_frames_hold_whole_boxes_and_one_proposal_in_the_vocabularys_words(data: Path, tmp_path: Path) -> None:
+    only = tmp_path / "videos"
+    only.mkdir()
+    shutil.copy(video_file(data, "train", "walk", "roof"), only / "roof.mp4")
+    predict = ("predict", "--videos", only, "--out", tmp_path / "out", "--device", "cpu", "--detector-size", "256x160")
+    assert partstream(*predict, "--every", 4).exit_code == 0
+    frames = json.loads((tmp_path / "out" / "pred_part_result.json").read_text())["roof"]
+    assert list(frames) == ["img_00001.json", "img_00005.json", "img_00009.json"]
+    people = [person for frame in frames.values() for person in frame["humans"]]
+    states = packaged("edge").states_of
+    assert people
+    for one in people:
+        assert all(isinstance(edge, int) for edge in one["box"])
+        for name, part in one["parts"].items():
+            assert part["name"] == name and len(part["box"]) == len(part["verb"]) == 1
+            assert all(isinstance(edge, int) for edge in part["box"][0]) and part["verb"][0] in states[name]
+    online = json.loads((tmp_path / "out" / "online.json").read_text())["roof"]
+    assert [round(seconds * 30) for seconds, _, _ in online] == list(range(FRAMES))
+    # Other options: what is there isn't mixed in, and a user is told what to do.
+    mixed = partstream(*predict)
+    assert mixed.exit_code == 2 and "use another folder, or --force" in mixed.stderr
+
+
+def test_mistakes_are_sentences(tmp_path: Path) -> None:
+    for words, code, said in (
+        (("--videos", tmp_path / "nowhere"), 2, "nowhere"),
+        (("--data", tmp_path), 2, "has no video in test_videos"),
+        ((), 2, "one of --data and --videos"),
+        (("--data", tmp_path, "--detector-size", "big"), 2, "is not WIDTHxHEIGHT"),
+    ):
+        done = partstream("predict", "--out", tmp_path / "out", *words)
+        assert (done.exit_code, said in done.stderr) == (code, True), done.output
+    film = tmp_path / "films" / "roof.mp4"
+    cut("sports2d", "demo.mp4", film, 30)
+    absent = partstream("predict", "--videos", film.parent, "--out", tmp_path / "out", "--profile", tmp_path / "no.st")
+    assert absent.exit_code == 3 and "no.st" in absent.stderr and not (tmp_path / "out").exists()
+    device = partstream("predict", "--videos", film.parent, "--out", tmp_path / "out", "--device", "gpu")
+    assert device.exit_code == 2 and "is not auto, cpu, cuda" in device.stderr
