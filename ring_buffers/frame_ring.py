@@ -44,9 +44,10 @@ class FrameRing:
     """The ring of one camera. Thread-safe for one writer thread and one reader thread; `close` may come from any.
 
     The lock is held for microseconds (longer once, for a slot that was lent while its epoch ended and needs memory of
-    another shape) and never while a callback runs. `on_ready` is called after a frame became ready
-    and when the writer has finished, the ring was closed, or the last lease of a finished ring came back; it runs in
-    the thread that caused it. `pinned` asks for page-locked memory, for copies to a CUDA device that don't block.
+    another shape) and never while a callback runs. `on_ready` is called after a frame became ready and when the writer
+    has finished, the ring was closed, or the last lease of a finished ring came back; `on_finished` when the ring has
+    become `finished`, perhaps more than once. Both run in the thread that caused it. `pinned` asks for page-locked
+    memory, for copies to a CUDA device that don't block.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class FrameRing:
         policy: Policy = "latest",
         on_ready: Callable[[], None] | None = None,
         pinned: bool = False,
+        on_finished: Callable[[], None] | None = None,
     ) -> None:
         if slots < 1:
             raise ValueError(f"camera {camera}: a frame ring needs at least one slot, not {slots}")
@@ -65,6 +67,7 @@ class FrameRing:
         self.slots = slots
         self.policy: Policy = policy
         self._on_ready = on_ready
+        self._on_finished = on_finished
         self._pinned = pinned
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -200,7 +203,10 @@ class FrameRing:
             if self._writing is not None:
                 self._free.append(self._writing.slot)
                 self._writing = None
+            finished = self._is_finished()
         self._wake_reader()
+        if finished:
+            self._tell_finished()
 
     # -- reader side ----------------------------------------------------------------------------------------------
 
@@ -246,6 +252,7 @@ class FrameRing:
             finished = self._is_finished()
         if finished:
             self._wake_reader()
+            self._tell_finished()
 
     def drop_stale(self, now_ns: int, budget_ns: int) -> int:
         """Drop (`stale`) the ready frames that arrived more than `budget_ns` before `now_ns`; never under `every`."""
@@ -265,6 +272,9 @@ class FrameRing:
                 dropped += 1
             if dropped:
                 self._count_drop("stale", dropped)
+            finished = dropped > 0 and self._is_finished()
+        if finished:
+            self._tell_finished()
         return dropped
 
     # -- both -----------------------------------------------------------------------------------------------------
@@ -277,7 +287,10 @@ class FrameRing:
             self._closed = True
             self._drop_ready("shutdown")
             self._changed.notify_all()
+            finished = self._is_finished()
         self._wake_reader()
+        if finished:
+            self._tell_finished()
 
     def counts(self) -> RingCounts:
         """Every frame of the ring's life, accounted for."""
@@ -389,6 +402,10 @@ class FrameRing:
     def _wake_reader(self) -> None:
         if self._on_ready is not None:
             self._on_ready()
+
+    def _tell_finished(self) -> None:
+        if self._on_finished is not None:
+            self._on_finished()
 
 
 def _cuda_is_available() -> bool:

@@ -26,7 +26,6 @@ class Camera:
     ring: FrameRing
     reader: CameraReader
     status: CameraStatus
-    ever_live: bool = False
     gone: bool = False
     tracks: int = 0
     epoch: int = 0

@@ -16,15 +16,16 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal
-from weakref import WeakMethod, WeakSet, finalize
+from typing import IO
+from weakref import WeakMethod, WeakSet
 
 import msgspec
 
 from ring_buffers.frame_ring import FrameRing
-from ring_buffers.frames import DropReason, Lease
+from ring_buffers.frames import Lease
 from stages.types import FrameAnalysis, Model
 from stream import memory_budget, results
 from stream.assemble import frame_message
@@ -87,6 +88,7 @@ class Engine:
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
         self._failure: BaseException | None = None
+        self._ever_live = False
         self._stopped = False
         self._abandoned = False  # the inference thread hung while the engine stopped; what it still does is in vain
 
@@ -147,7 +149,7 @@ class Engine:
             self._publish_transitions(camera.events.close())
         joined = [
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
-            for camera in self._cameras.values()
+            for camera in list(self._cameras.values())  # one may be removed meanwhile
         ]
         if self._http is not None:
             await self._http.stop()
@@ -155,7 +157,7 @@ class Engine:
         for feed in self._feeds:
             feed.close()
         if self._results_file is not None:
-            self._results_file.close()
+            self._end_results(self._results_file)
         self._finished.set()
         if not all(joined) or not worked:
             logger.warning("stopped without waiting longer for %s", "a camera" if worked else "the model")
@@ -203,15 +205,16 @@ class Engine:
         def hand_on(topic: str, message: results.Message) -> None:
             if (alive := put()) is not None:
                 alive(message)
+            else:
+                end()  # Not by a finalizer: that runs wherever memory is collected, under whatever lock is held there.
 
-        # A reader that is gone leaves by itself.
-        finalize(feed, self.publisher.on_message(hand_on))
+        end = self.publisher.on_message(hand_on)
         return feed
 
     @property
     def ever_live(self) -> bool:
         """Whether any source has ever given a picture."""
-        return any(camera.ever_live for camera in self._cameras.values())
+        return self._ever_live
 
     @property
     def http_address(self) -> str | None:
@@ -240,7 +243,9 @@ class Engine:
 
     # -- cameras ------------------------------------------------------------------------------------------------
     def add_camera(self, config: CameraConfig) -> None:
-        """Start a camera. Raises ValueError if its id is in use. Touches no other camera."""
+        """Start a camera. Raises ValueError if its id is in use, RuntimeError after `stop`. Touches no other camera."""
+        if self._stopped:
+            raise RuntimeError(f"camera {config.id}: the engine has stopped")
         if config.id in self._cameras:
             raise ValueError(f"camera {config.id}: there is one with this id already; remove it first")
         assert self._model is not None
@@ -250,13 +255,14 @@ class Engine:
             policy=ring_policy(config),
             on_ready=self._batcher.wake,
             pinned=getattr(self._model, "pinned_pictures", False),
+            on_finished=partial(self._in_loop, self._look_whether_finished),
         )
         reader = CameraReader(
             config,
             ring,
             self._model.slot_format,
             self.observer,
-            self._status_from_thread,
+            partial(self._in_loop, self._take_status, ring),
             first_epoch=self._last_epoch.get(config.id, 0) + 1,
         )
         camera = Camera(config, ring, reader, CameraStatus.initial(config))
@@ -266,7 +272,10 @@ class Engine:
         reader.start()
 
     async def remove_camera(self, camera_id: str) -> None:
-        """Stop a camera and forget all about it. Raises KeyError if there is none. Touches no other camera."""
+        """Stop a camera and forget all about it. Touches no other camera.
+
+        Raises KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
+        """
         camera = self._cameras[camera_id]
         camera.gone = True
         camera.reader.stop()
@@ -282,6 +291,7 @@ class Engine:
         self._publish_status(camera.status.removed())
         self.publisher.forget(camera_id)
         self.observer.camera_removed(camera_id)
+        self._look_whether_finished()
 
     # -- the work, in the inference thread ----------------------------------------------------------------------
     async def _load_model(self) -> None:
@@ -317,7 +327,7 @@ class Engine:
         for lease in batch:
             camera = self._cameras.get(lease.meta.camera)
             if camera is not None:
-                self._give_back(camera, lease, "stage_error")
+                camera.ring.release(lease, "stage_error")
 
     def _publish_frame(self, lease: Lease, analysis: FrameAnalysis) -> None:
         meta = lease.meta
@@ -325,13 +335,13 @@ class Engine:
         if camera is None:
             return
         if camera.gone or self._abandoned:  # removed, or stopped, while the model had the frame
-            self._give_back(camera, lease, "shutdown")
+            camera.ring.release(lease, "shutdown")
             return
         self._publish_transitions(camera.enter(meta))
         self.publisher.publish(frame_message(meta, analysis, self._model_ref))
         age_s = (time.monotonic_ns() - meta.arrival_ns) / 1e9
         self._processed += 1
-        self._give_back(camera, lease, "processed")
+        camera.ring.release(lease, "processed")
         camera.tracks = analysis.tracks
         camera.ages.observe(age_s)
         capture_age_s = None
@@ -341,25 +351,18 @@ class Engine:
         self.observer.frame_published(meta.camera, age_s, capture_age_s)
         self._publish_transitions(camera.events.update(meta, analysis))
 
-    def _give_back(self, camera: Camera, lease: Lease, outcome: Literal["processed"] | DropReason) -> None:
-        camera.ring.release(lease, outcome)
-        if camera.ring.writer_finished:
-            self._in_loop(self._look_whether_finished)
-
     def _publish_transitions(self, transitions: Sequence[Transition]) -> None:
         for change in transitions:
             self.publisher.publish(change.message())
 
     # -- status and stats ---------------------------------------------------------------------------------------
-    def _status_from_thread(self, status: CameraStatus) -> None:
-        self._in_loop(self._take_status, status)
-
-    def _take_status(self, status: CameraStatus) -> None:
+    def _take_status(self, ring: FrameRing, status: CameraStatus) -> None:
         camera = self._cameras.get(status.camera)
-        if camera is None or camera.gone or self._stopped:
+        # A reader that took long to end may speak when another camera has its id.
+        if camera is None or camera.ring is not ring or camera.gone or self._stopped:
             return
         camera.status = status
-        camera.ever_live = camera.ever_live or status.state == "live"
+        self._ever_live = self._ever_live or status.state == "live"
         self.observer.camera_state(status.camera, status.state)
         self._publish_status(status)
         self._look_whether_finished()
@@ -394,8 +397,14 @@ class Engine:
             self._results_file.write(msgspec.json.encode(message) + b"\n")
         except OSError as error:
             logger.error("results file %s: %s; no more is written to it", self.config.results, error.strerror)
-            self._results_file.close()
-            self._results_file = None
+            self._end_results(self._results_file)
+
+    def _end_results(self, file: IO[bytes]) -> None:
+        self._results_file = None
+        try:
+            file.close()  # writes what is still held back
+        except OSError as error:
+            logger.error("results file %s: %s; its end is lost", self.config.results, error.strerror)
 
 
 def _awaited(ring: FrameRing) -> int:

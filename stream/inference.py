@@ -42,15 +42,21 @@ class InferenceThread(Generic[Batch]):
         self._on_death = on_death
         self._calls: deque[_Call] = deque()
         self._stopping = False
+        self._ended = False
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """The function's result, or its exception, from between two batches. At most a few calls wait at any time."""
+        """The function's result, or its exception, from between two batches. At most a few calls wait at any time.
+
+        Raises RuntimeError if the thread has ended, or ends before it comes to this call.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._calls.append((loop, future, function, arguments))
         self._interrupt()
+        if self._ended:
+            self._refuse_calls()  # this one may have come after the thread had refused the others
         return await future
 
     def stop(self, timeout_s: float) -> bool:
@@ -73,6 +79,18 @@ class InferenceThread(Generic[Batch]):
                 del batch  # its pictures are the rings' again: nothing of it is kept while waiting
         except BaseException as error:
             self._on_death(error)
+        finally:
+            self._ended = True
+            self._refuse_calls()
+
+    def _refuse_calls(self) -> None:
+        """Nobody comes to the calls that are left: whoever waits for one is told."""
+        while True:
+            try:
+                loop, future, _, _ = self._calls.popleft()
+            except IndexError:
+                return
+            _answer(loop, future, _refuse, ())
 
 
 def _answer(
@@ -91,6 +109,10 @@ def _answer(
         loop.call_soon_threadsafe(outcome, future, value)
     except RuntimeError:
         return  # the loop is closed: nobody waits for this any more
+
+
+def _refuse() -> None:
+    raise RuntimeError("the inference thread has ended")
 
 
 def _succeed(future: asyncio.Future[Any], value: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +20,7 @@ from stream import results
 from stream.config import CameraConfig, Config, ConfigError, SourceAddress
 from stream.engine import Engine, EngineFailedError
 from stream.subscriber import subscribe
+from telemetry.observer import Observer
 
 
 def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
@@ -237,6 +240,83 @@ async def test_a_results_file_that_cannot_be_written_is_said_before_anything_sta
     with pytest.raises(ConfigError, match=r"results: .*can't be written"):
         async with Engine(configured(pattern("a"), results=tmp_path / "file" / "x.jsonl"), model=FreeModel()):
             pass
+
+
+async def test_a_disk_full_at_the_end_is_logged_and_the_engine_stops_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = Engine(configured(pattern("a"), results="/dev/full"), model=FreeModel())
+    async with engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
+    await asyncio.wait_for(engine.wait(), 5)
+    assert "results file /dev/full: No space left on device" in caplog.text
+
+
+async def test_with_once_the_run_ends_though_the_last_frames_were_stale_and_nobody_took_them() -> None:
+    class LooksLong(Observer):
+        def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
+            time.sleep(0.3)  # the frame's slot is free again, and what came meanwhile goes stale
+
+    config = configured(pattern("a", staleness_ms=100), once=True, batch={"max_frames": 1})
+    async with Engine(config, model=FreeModel(), observers=[LooksLong()]) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
+        await asyncio.sleep(0.1)
+        engine._cameras["a"].reader.stop()  # as a source that is over
+        await asyncio.wait_for(engine.wait(), 10)
+
+
+async def test_with_once_removing_the_last_camera_that_runs_ends_the_run() -> None:
+    async with Engine(configured(pattern("over"), pattern("runs"), once=True), model=FreeModel()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "over")) >= 2)
+        engine._cameras["over"].reader.stop()  # as a source that is over
+        await messages_until(engine, lambda seen: any(isinstance(m, results.Status) for m in seen))
+        await engine.remove_camera("runs")
+        await asyncio.wait_for(engine.wait(), 5)
+
+
+async def test_a_reader_that_ends_late_says_nothing_of_the_camera_that_has_its_id_now() -> None:
+    async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
+        slow = engine._cameras["a"].reader
+        await engine.remove_camera("a")
+        engine.add_camera(CameraConfig(id="a", source=SourceAddress("pattern:128x96@50")))
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
+        await asyncio.to_thread(slow._say, "ended", None, "at last")
+        await asyncio.sleep(0.05)
+        assert engine.stats().cameras[0].state == "live"
+
+
+async def test_a_camera_that_is_being_removed_while_the_engine_stops_holds_up_neither(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine(configured(pattern("a"), pattern("b")), model=FreeModel())
+    await engine.start()
+    reader = engine._cameras["a"].reader
+    join = reader.join
+
+    def join_late(timeout_s: float) -> bool:
+        time.sleep(0.5)
+        return join(timeout_s)
+
+    monkeypatch.setattr(reader, "join", join_late)
+    removing = asyncio.create_task(engine.remove_camera("a"))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(engine.stop(), 5)
+    with pytest.raises(RuntimeError):
+        await asyncio.wait_for(removing, 5)
+    with pytest.raises(RuntimeError, match="the engine has stopped"):
+        engine.add_camera(CameraConfig(id="c", source=SourceAddress("pattern:128x96@50")))
+
+
+async def test_a_reader_that_is_gone_is_collected_without_waiting_for_who_publishes() -> None:
+    async with Engine(configured(), model=FreeModel()) as engine:
+        feed = engine.results()
+        gone = weakref.ref(feed)
+        feed.itself = feed  # type: ignore[attr-defined]  # so that only the collector finds it
+        del feed
+        with engine.publisher._lock:
+            await asyncio.wait_for(asyncio.to_thread(gc.collect), 5)
+        assert gone() is None
 
 
 async def test_an_engine_whose_only_source_can_never_open_says_so_and_ends(tmp_path: Path) -> None:
