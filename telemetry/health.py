@@ -93,6 +93,7 @@ class Health:
             if processed != self._processed_before_error:
                 self._processed_before_error = processed
                 self._errors = 0
+                self._set("stages", True, "", now)
             self._errors += 1
             if self._errors >= self._errors_in_a_row:
                 reason = f"{self._errors} batches in a row failed, the last one in stage {stage}; the log has the error"

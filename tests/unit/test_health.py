@@ -72,6 +72,15 @@ def test_a_stall_is_over_when_its_frames_were_let_go_and_new_ones_come(health: H
     assert not health.ready(31.0)[0]
 
 
+def test_a_success_between_two_errors_makes_failing_stages_ready_again_though_no_look_saw_it(health: Health) -> None:
+    for second in range(5):
+        health.stage_failed("detect", 7, float(second))
+    assert not health.ready(5.0)[0]
+    health.stage_failed("detect", 8, 6.0)
+    health.looked(20, 8, 6.5)
+    assert health.ready(6.5) == (True, [])
+
+
 def test_a_camera_that_is_removed_takes_its_counts_with_it_and_hides_no_stall(health: Health) -> None:
     health.looked(1000, 990, 1.0)
     health.looked(10, 990, 2.0)
