@@ -29,7 +29,8 @@ class Doorbell:
             os.set_blocking(self._heard, False)
             os.set_blocking(self._rope, False)
         for descriptor in {self._heard, self._rope}:
-            finalize(self, os.close, descriptor)
+            # Not at the process's exit: a camera's thread may still ring then, and the number be another file's.
+            finalize(self, os.close, descriptor).atexit = False
         self._poll = select.poll()
         self._poll.register(self._heard, select.POLLIN)
         self._rung = False

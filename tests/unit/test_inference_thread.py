@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -102,6 +104,57 @@ async def test_a_call_that_hangs_does_not_hold_up_stop_beyond_its_time() -> None
     assert not await asyncio.to_thread(worked.thread.stop, 0.1)
     release.set()
     assert await hanging is True
+
+
+async def test_a_call_that_comes_after_the_end_is_refused() -> None:
+    worked = Worked()
+    assert await asyncio.to_thread(worked.thread.stop, 5.0)
+    with pytest.raises(RuntimeError, match="the inference thread has ended"):
+        await asyncio.wait_for(worked.thread.run(lambda: 5), 5)
+
+
+async def test_a_call_that_waits_while_the_work_fails_is_refused() -> None:
+    at_work, fail = threading.Event(), threading.Event()
+    batches: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    death: list[BaseException] = []
+
+    def work(batch: str) -> None:
+        at_work.set()
+        fail.wait(5)
+        raise ZeroDivisionError
+
+    thread = InferenceThread(batches.get, work, interrupt=lambda: batches.put(None), on_death=death.append)
+    batches.put("batch")
+    await asyncio.to_thread(at_work.wait, 5)
+    waiting = asyncio.ensure_future(thread.run(lambda: 5))
+    await asyncio.sleep(0)
+    fail.set()
+    with pytest.raises(RuntimeError, match="the inference thread has ended"):
+        await asyncio.wait_for(waiting, 5)
+    assert [type(error) for error in death] == [ZeroDivisionError]
+
+
+def test_threads_that_still_ring_a_doorbell_while_the_process_exits_meet_no_fault() -> None:
+    script = """
+import atexit, threading, time
+rung = []
+def while_exiting():  # registered first, so it runs last
+    before = len(rung)
+    time.sleep(0.1)
+    assert len(rung) > before, "nobody rang any more"
+atexit.register(while_exiting)
+from stream.doorbell import Doorbell
+bell = Doorbell()
+def ring():
+    while True:
+        bell.ring()
+        bell.wait(0)
+        rung.append(None)
+        time.sleep(0.001)
+threading.Thread(target=ring, daemon=True).start()
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_a_doorbell_keeps_one_ring_and_answers_it_once() -> None:
