@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rendered_scenes import anybody, build, plain_person, standing_poses
+from rendered_scenes import anybody, build, front_camera, plain_person, scene, standing_poses
 
 from stages import weights
 from training.activities import MotionLibrary
@@ -15,6 +15,7 @@ from training.rendering.body_model import BONE_INDEX, BodyError, load_body
 from training.rendering.body_regions import PART_COUNT
 from training.rendering.figure import draw_figure
 from training.rendering.posing import Hands
+from training.rendering.scene import posed_person, render
 from training.scenes import draw_scene
 from training.skeleton import joints
 
@@ -110,3 +111,16 @@ def test_bad_files_of_the_body_are_named(tmp_path: Path) -> None:
         (folder / name).write_text("v 1 2\n{", "utf-8")
         with pytest.raises(BodyError, match=name):
             load_body(folder)
+
+
+def test_a_person_far_away_is_drawn_with_fewer_triangles_and_looks_the_same() -> None:
+    figure = plain_person()
+    far = figure.for_height(80)
+    assert len(far.mesh.triangles) < 0.5 * len(figure.mesh.triangles)
+    assert figure.for_height(1000) is figure
+    camera = front_camera()
+    shares: list[np.ndarray] = []
+    for one in (figure, far):
+        person = posed_person(one, one.transforms(standing_poses()))
+        shares.append(render(scene([person], [], camera)).visible[0] / 1.0)
+    assert np.abs(shares[0] - shares[1]).sum() < 0.12 * shares[0].sum()

@@ -68,7 +68,7 @@ class Piece:
 def piece(
     body: ShapedBody,
     layer: str,
-    keep: Flags,
+    keep: Flags | Floats,
     material: int,
     *,
     moved: Floats | None = None,
@@ -76,12 +76,20 @@ def piece(
     tint: Floats | None = None,
     two_sided: bool = True,
 ) -> Piece:
-    """Those faces of a layer all of whose vertices `keep` [N], at `moved` [N, 3] instead of the body's vertices."""
+    """The faces of a layer that `keep` [N] says, with their vertices at `moved` [N, 3] instead of the body's.
+
+    Flags keep faces all of whose vertices they keep. Numbers keep what is above zero: a face that is partly below is
+    kept with its outer vertices drawn in to where the number is zero, so that hems are straight.
+    """
     quads = body.model.quads[layer]
-    source, local = compacted(quads[keep[quads].all(1)])
+    margin = None if keep.dtype == bool else np.asarray(keep, np.float32)
+    chosen = quads[keep[quads].all(1) if margin is None else (margin[quads] > 0).any(1)]
+    source, local = compacted(chosen)
     vertices = (body.vertices if moved is None else moved)[source]
     if smooth and len(source):
         vertices = smoothed(vertices, local, smooth)
+    if margin is not None and len(source):
+        vertices = _hemmed(vertices, local, margin[source])
     triangles = triangles_of(local)
     mesh = Mesh(
         vertices=np.ascontiguousarray(vertices, np.float32),
@@ -95,15 +103,31 @@ def piece(
     return Piece(mesh, source)
 
 
-def top_mask(body: ShapedBody, top: Top, slack: float = 0.0) -> Flags:
-    """Which vertices [N] a top reaches; with `slack`, those that are surely under it."""
+def _hemmed(vertices: Floats, quads: Indices, margin: Floats) -> Floats:
+    """Draw vertices [n, 3] whose `margin` [n] is not above zero in to where it is zero on the edges to those inside."""
+    first = np.concatenate([quads[:, corner] for corner in range(4)])
+    second = np.concatenate([quads[:, (corner + 1) % 4] for corner in range(4)])
+    outer, inner = np.concatenate([first, second]), np.concatenate([second, first])
+    crossing = (margin[outer] <= 0) & (margin[inner] > 0)
+    outer, inner = outer[crossing], inner[crossing]
+    share = np.clip(margin[inner] / (margin[inner] - margin[outer]), 0.02, 0.98)[:, None]
+    places = vertices[inner] + share * (vertices[outer] - vertices[inner])
+    count = np.bincount(outer, minlength=len(vertices))
+    total = np.stack([np.bincount(outer, places[:, axis], len(vertices)) for axis in range(3)], -1)
+    return np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], vertices).astype(np.float32)
+
+
+def top_margin(body: ShapedBody, top: Top, slack: float = 0.0) -> Floats:
+    """How far inside a top vertices are [N], above zero where it covers them; `slack` leaves its edges out."""
     area = body.regions
     hem = body.hip_height + (top.hem + 0.25 * slack) * body.torso
-    keep = body.vertices[:, 1] >= hem
+    margin = (body.vertices[:, 1] - hem) / body.torso
     for side in (0, 1):
-        keep &= (area.arm[side] + area.hand[side] < 0.5) | (area.along_arm[side] <= top.sleeve - slack)
-        keep &= area.hand[side] < 0.5
-    return keep & (area.head < 0.1) & (area.neck < (0.95 if top.collar else 0.35) - slack)
+        on = area.arm[side] + area.hand[side] > 0.5
+        margin = np.where(on, np.minimum(margin, top.sleeve - slack - area.along_arm[side]), margin)
+        margin = np.minimum(margin, 0.5 - area.hand[side])
+    neck = (0.95 if top.collar else 0.35) - slack - area.neck
+    return np.minimum(np.minimum(margin, neck), 0.1 - area.head)
 
 
 def leg_mask(body: ShapedBody, start: float, end: float) -> Flags:
@@ -116,49 +140,53 @@ def leg_mask(body: ShapedBody, start: float, end: float) -> Flags:
     return out
 
 
-def trouser_mask(body: ShapedBody, length: float, slack: float = 0.0) -> Flags:
-    """Which vertices [N] trousers of that length cover, up to the waist."""
+def trouser_margin(body: ShapedBody, length: float, slack: float = 0.0) -> Floats:
+    """How far inside trousers of that length vertices are [N], above zero where they cover them, up to the waist."""
     area = body.regions
-    keep = (body.vertices[:, 1] < body.hip_height + (0.42 - slack) * body.torso) & (area.hand.sum(0) < 0.1)
-    keep &= area.arm.sum(0) < 0.3
+    margin = 0.42 - slack - (body.vertices[:, 1] - body.hip_height) / body.torso
+    margin = np.minimum(margin, 0.1 - area.hand.sum(0))
+    margin = np.minimum(margin, 0.3 - area.arm.sum(0))
     for side in (0, 1):
-        keep &= (area.leg[side] + area.foot[side] < 0.5) | (area.along_leg[side] <= length - slack)
-    return keep
+        on = area.leg[side] + area.foot[side] > 0.5
+        margin = np.where(on, np.minimum(margin, length - slack - area.along_leg[side]), margin)
+    return margin
 
 
 def cut_top(body: ShapedBody, top: Top, material: int) -> Piece:
     """A shirt, jacket or vest."""
-    loose = 0.004 + 0.014 * top.width + top.thickness
+    loose = top.stand_off
     # Cloth lies on the shoulders and stands off only below them.
-    shoulder = np.clip((body.shoulder_height - body.vertices[:, 1]) / (0.25 * body.torso) + 0.15, 0.25, 1.0)
+    shoulder = np.clip((body.shoulder_height - body.vertices[:, 1]) / (0.25 * body.torso) + 0.5, 0.6, 1.0)
     moved = body.vertices + (loose * shoulder)[:, None].astype(np.float32) * body.normals
     moved = _hung(body, moved, 0.55 + 0.42 * top.width, loose)
     for side in (0, 1):
         on = (body.regions.arm[side] > 0.5) & (body.regions.along_arm[side] > 0.3)
         moved = _widened(body, moved, ("upperarm", "lowerarm"), side, on, 0.4 + 0.5 * top.width, 0.5 * loose)
-    keep = top_mask(body, top)
+    keep = top_margin(body, top)
     if top.opening > 0:
-        keep &= ~((np.abs(body.vertices[:, 2]) < top.opening) & (body.normals[:, 0] > 0.2))
+        front = body.normals[:, 0] > 0.2
+        keep = np.where(front, np.minimum(keep, np.abs(body.vertices[:, 2]) - top.opening), keep)
     return piece(body, "helper-tights", keep, material, moved=moved, smooth=1 + round(3 * top.width))
 
 
 def cut_bottom(body: ShapedBody, bottom: Bottom, material: int) -> Piece:
     """Trousers, shorts, leggings."""
-    loose = 0.003 + 0.009 * bottom.width
+    loose = bottom.stand_off
     moved = body.vertices + loose * body.normals
     for side in (0, 1):
         on = (body.regions.leg[side] > 0.5) & (body.regions.along_leg[side] > 0.25)
         moved = _widened(body, moved, ("thigh", "calf"), side, on, 0.35 + 0.6 * bottom.width, loose)
-    keep = trouser_mask(body, bottom.length)
+    keep = trouser_margin(body, bottom.length)
     return piece(body, "helper-tights", keep, material, moved=moved, smooth=1 + round(2 * bottom.width))
 
 
 def cut_skirt(body: ShapedBody, skirt: Skirt, material: int, lift: float) -> Piece:
     """A skirt, or what of a dress or coat hangs below the waist; `lift` metres away from what is under it."""
     along = body.regions.along_leg.mean(0)
-    keep = along <= skirt.length
+    keep = skirt.length - along
     if skirt.opening > 0:
-        keep &= ~((np.abs(body.vertices[:, 2]) < skirt.opening + 0.03) & (body.normals[:, 0] > 0.2))
+        front = body.normals[:, 0] > 0.2
+        keep = np.where(front, np.minimum(keep, np.abs(body.vertices[:, 2]) - skirt.opening - 0.03), keep)
     return piece(body, "helper-skirt", keep, material, moved=body.vertices + lift * body.normals, smooth=1)
 
 
@@ -174,9 +202,9 @@ def uncovered(body: ShapedBody, outfit: Outfit) -> Flags:
     hidden = np.zeros(len(body.vertices), bool)
     for top in outfit.tops:
         if top.opening == 0:
-            hidden |= top_mask(body, top, _SLACK)
+            hidden |= top_margin(body, top, _SLACK) > 0
     if outfit.bottom:
-        hidden |= trouser_mask(body, outfit.bottom.length, _SLACK)
+        hidden |= trouser_margin(body, outfit.bottom.length, _SLACK) > 0
     if outfit.shoe:
         hidden |= leg_mask(body, max(outfit.shaft, 1.9) + 0.1, 9.0)
     if outfit.gloves:

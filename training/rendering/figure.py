@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,18 @@ from training.rendering.clothing import (
 )
 from training.rendering.heads import HeadStyle, draw_head, eye_tint, face_tint, hair_pieces, hat_piece
 from training.rendering.materials import Material, Rng, draw_hair, draw_skin, pack
-from training.rendering.mesh import Mesh, joined
+from training.rendering.mesh import Mesh, clustered, joined
 from training.rendering.outfits import Outfit, draw_outfit
 from training.rendering.posing import Hands, RestSkeleton, bone_transforms
 from training.rendering.skinning import skin
 from training.skeleton import Builds
 
 Array = NDArray[np.float64]
+
+CELL_PIXELS = 0.8
+"""How near to each other, in pixels of the picture, vertices are taken for one."""
+FINEST_CELL = 0.006
+"""Metres; finer cells don't spare anything."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +49,14 @@ class Figure:
     materials: Floats
     build: Builds
     rest: RestSkeleton
+
+    def for_height(self, pixels: float) -> Figure:
+        """The same person with no more triangles than can be told apart in a picture where they are `pixels` tall."""
+        cell = CELL_PIXELS * float(self.build.stature[0]) / max(pixels, 1.0)
+        if cell < FINEST_CELL:
+            return self
+        mesh, used = clustered(self.mesh, cell)
+        return replace(self, mesh=mesh, bone_index=self.bone_index[used], bone_weight=self.bone_weight[used])
 
     def transforms(self, poses: Array, hands: Hands | None = None) -> Floats:
         """Bone transforms [T, B, 3, 4] for limb poses [T, 39]; relaxed hands unless told."""

@@ -36,7 +36,7 @@ def draw_head(rng: Rng, male: float, adult: float) -> HeadStyle:
         hair=0.0 if bald else float(rng.uniform(0.004, 0.03)),
         receding=float(rng.uniform(0.0, 0.03)) if rng.random() < 0.3 * male * adult else 0.0,
         long=bool(long and not bald),
-        beard=float(rng.uniform(0.3, 0.9)) if rng.random() < 0.35 * male * adult else 0.0,
+        beard=float(rng.uniform(0.3, 0.9)) if male > 0.6 and rng.random() < 0.35 * adult else 0.0,
         brows=float(rng.uniform(0.3, 0.8)),
         lips=float(rng.uniform(0.2, 0.7)),
     )
@@ -51,15 +51,31 @@ def hair_pieces(body: ShapedBody, style: HeadStyle, material: int, rng: Rng) -> 
     waves = _waves(body.vertices / body.face.size, rng, 30.0)
     stand = style.hair * (0.6 + 0.4 * waves) * np.clip(above / 0.03 + 0.25, 0.1, 1.0) + 0.002
     moved = body.vertices + (stand * body.face.size)[:, None].astype(np.float32) * body.normals
-    pieces = [piece(body, "body", head & (above > 0), material, moved=moved.astype(np.float32), smooth=2)]
+    pieces = [piece(body, "body", np.where(head, above, -1.0), material, moved=moved.astype(np.float32), smooth=2)]
     if style.long:
-        length = rng.uniform(-0.25, 0.02) * body.face.size
-        low = body.vertices[:, 1] > body.face.eyes[0, 1] + length
-        # The mesh's long hair has strands before the face; leave the face free.
-        low &= body.vertices[:, 0] < body.face.ears[0, 0] + 0.03 * body.face.size
-        fall = body.vertices + np.float32(style.hair * 0.6) * body.normals
-        pieces.append(piece(body, "helper-hair", low, material, moved=fall, smooth=1))
+        pieces.append(_long_hair(body, style, material, waves, rng))
     return pieces
+
+
+def _long_hair(body: ShapedBody, style: HeadStyle, material: int, waves: Floats, rng: Rng) -> Piece:
+    """Hair that falls behind the ears: the nape and upper back, moved out to where it hangs from the head."""
+    size, ears = body.face.size, body.face.ears.mean(0)
+    length = rng.uniform(0.06, 0.28) * size
+    radius = (0.098 + style.hair + 0.006 * waves) * size
+    offset = (body.vertices - ears) * np.array([1.0, 0.0, 1.0])
+    away = np.maximum(np.linalg.norm(offset, axis=1), 1e-3)
+    below = np.clip((ears[1] + 0.06 * size - body.vertices[:, 1]) / (0.05 * size), 0, 1)
+    out = (radius * (1 - 0.15 * np.clip((ears[1] - body.vertices[:, 1]) / (0.3 * size), 0, 1)))[:, None]
+    hung = body.vertices + offset * np.maximum(out / away[:, None] - 1, 0.12)
+    moved = body.vertices + (hung - body.vertices) * below[:, None]
+    behind = 0.012 * size - offset[:, 0]
+    # Nothing of the arms and shoulders' sides.
+    near = 1.05 * radius - np.abs(body.vertices[:, 2])
+    margin = np.minimum(np.minimum(behind, near), body.vertices[:, 1] - ears[1] + length)
+    margin = np.minimum(margin, ears[1] + 0.04 * size - body.vertices[:, 1])
+    # Nor of the hollow of the mouth, which lies around the head's axis.
+    margin = np.minimum(margin, away - 0.04 * size)
+    return piece(body, "body", margin, material, moved=moved.astype(np.float32), smooth=2)
 
 
 def hat_piece(body: ShapedBody, material: int, rng: Rng) -> Piece:
@@ -73,7 +89,7 @@ def hat_piece(body: ShapedBody, material: int, rng: Rng) -> Piece:
     # A brim: the front edge pulled forward.
     front = np.clip((body.vertices[:, 0] - body.face.eyes[0, 0] + 0.03) / 0.03, 0, 1) * np.clip(1 - above / 0.02, 0, 1)
     moved[:, 0] += (brim * front * body.face.size).astype(np.float32)
-    return piece(body, "body", head & (above > 0), material, moved=moved.astype(np.float32), smooth=3)
+    return piece(body, "body", np.where(head, above, -1.0), material, moved=moved.astype(np.float32), smooth=3)
 
 
 def face_tint(body: ShapedBody, style: HeadStyle, hair: Floats, skin: Floats, sunglasses: bool) -> Floats:

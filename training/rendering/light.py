@@ -41,7 +41,7 @@ class ShadowMap:
     blur: float
 
 
-def shadow_map(light: Light, vertices: Floats, triangles: Ints) -> ShadowMap:
+def shadow_map(light: Light, vertices: NDArray[np.float32], triangles: Ints) -> ShadowMap:
     """Draw the shadow map of all that casts shadows: vertices [V, 3] in the world, triangles [T, 3]."""
     forward = -light.towards / np.linalg.norm(light.towards)
     side = np.cross(forward, np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([1.0, 0.0, 0.0]))
@@ -50,7 +50,7 @@ def shadow_map(light: Light, vertices: Floats, triangles: Ints) -> ShadowMap:
     depth = np.zeros((SHADOW_SIZE, SHADOW_SIZE), np.float32)
     if not len(triangles):
         return ShadowMap(depth, np.zeros((3, 4), np.float32), 0.0)
-    seen = vertices @ axes.T
+    seen = vertices @ axes.T.astype(np.float32)
     low, high = seen.min(0), seen.max(0)
     extent = max(float(high[0] - low[0]), float(high[1] - low[1]), 0.1) + 4 * light.blur
     scale = (SHADOW_SIZE - 4) / extent
@@ -61,7 +61,7 @@ def shadow_map(light: Light, vertices: Floats, triangles: Ints) -> ShadowMap:
     # Depth runs over (1, 2) for what casts shadows, so that nothing is nearer than the map's empty places.
     span = max(float(high[2] - low[2]), 0.1)
     matrix[2, :3], matrix[2, 3] = axes[2] / span, 1 - low[2] / span
-    texels = (vertices @ matrix[:, :3].T + matrix[:, 3]).astype(np.float32)
+    texels = (vertices @ matrix[:, :3].T.astype(np.float32) + matrix[:, 3]).astype(np.float32)
     sides: Flags = np.ones(len(triangles), bool)
     face = np.full(depth.shape, -1, np.int32)
     draw_triangles(texels, triangles, sides, 0, depth, face)

@@ -68,3 +68,25 @@ def compacted(quads: Ints) -> tuple[Ints, Ints]:
     """The vertices that quads [F, 4] use, ascending, and the quads in their numbers."""
     used, numbers = np.unique(quads, return_inverse=True)
     return used.astype(np.int32), numbers.reshape(quads.shape).astype(np.int32)
+
+
+def clustered(mesh: Mesh, cell: float) -> tuple[Mesh, Ints]:
+    """A coarser mesh: vertices of one material within a cube of `cell` metres become one, and triangles that thereby
+    vanish are left out. Also returns which vertices [n] are left."""
+    material = np.zeros(len(mesh.vertices), np.int64)
+    material[mesh.triangles.ravel()] = np.repeat(mesh.material, 3)
+    keys = np.concatenate([np.floor(mesh.vertices / cell).astype(np.int64), material[:, None]], 1)
+    _, first, cluster = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    corners = first[cluster.ravel()][mesh.triangles]
+    whole = (corners != np.roll(corners, 1, 1)).all(1)
+    used, numbers = np.unique(corners[whole], return_inverse=True)
+    out = Mesh(
+        mesh.vertices[used],
+        mesh.pattern_at[used],
+        mesh.tint[used],
+        np.ascontiguousarray(numbers.reshape(-1, 3), np.int32),
+        mesh.two_sided[whole],
+        mesh.material[whole],
+        mesh.part[whole],
+    )
+    return out, used.astype(np.int32)

@@ -24,6 +24,17 @@ class Top:
     opening: float = 0.0
     collar: bool = False
 
+    @property
+    def stand_off(self) -> float:
+        """Metres between it and the skin."""
+        return 0.004 + 0.014 * self.width + self.thickness
+
+    def over(self, inner: Top | Bottom) -> Top:
+        """The same, thick and wide enough to be worn over `inner`."""
+        width = max(self.width, inner.width if isinstance(inner, Top) else 0.0)
+        needed = inner.stand_off + 0.008 - (0.004 + 0.014 * width)
+        return replace(self, width=width, thickness=max(self.thickness, needed))
+
 
 @dataclass(frozen=True, slots=True)
 class Bottom:
@@ -32,6 +43,11 @@ class Bottom:
     cloth: Material
     length: float
     width: float
+
+    @property
+    def stand_off(self) -> float:
+        """Metres between them and the skin."""
+        return 0.003 + 0.009 * self.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,13 @@ def draw_outfit(rng: Rng, male: float, chest: float) -> Outfit:
     if rng.random() < 0.06:
         tops.append(_safety_vest(rng, chest))
     bare = rng.random() < 0.06
+    shaft = float(rng.uniform(1.7, 1.92)) if rng.random() < 0.75 else float(rng.uniform(1.2, 1.7))
+    if bottom and shaft < 1.6:  # trousers are tucked into boots
+        bottom = replace(bottom, length=min(bottom.length, shaft + 0.05), width=min(bottom.width, 0.3))
+    if bottom:
+        tops[0] = tops[0].over(bottom)
+    for number in range(1, len(tops)):
+        tops[number] = tops[number].over(tops[number - 1])
     return Outfit(
         tops=tuple(tops),
         bottom=bottom,
@@ -85,7 +108,7 @@ def draw_outfit(rng: Rng, male: float, chest: float) -> Outfit:
         shoe=None if bare else draw_cloth(rng, plain=0.9),
         sole=Material(linear(*([float(rng.choice([0.95, 0.15, 0.5]))] * 3))),
         sock=draw_cloth(rng, plain=0.9) if not bare and rng.random() < 0.7 else None,
-        shaft=float(rng.uniform(1.7, 1.92)) if rng.random() < 0.75 else float(rng.uniform(1.2, 1.7)),
+        shaft=shaft,
         gloves=draw_cloth(rng, plain=1.0) if not hot and rng.random() < 0.1 else None,
         hat=draw_cloth(rng, plain=0.8) if rng.random() < 0.16 else None,
         sunglasses=bool(rng.random() < 0.07),
@@ -99,7 +122,7 @@ def _shirt(rng: Rng, hot: bool, chest: float) -> Top:
     else:
         sleeve = rng.uniform(1.3, 1.7) if rng.random() < 0.15 else 1.95
     collar = rng.random() < 0.25
-    return Top(cloth, float(sleeve), float(rng.uniform(-0.08, 0.1)), float(rng.beta(1.3, 1.6)), 0.004, collar=collar)
+    return Top(cloth, float(sleeve), float(rng.uniform(-0.04, 0.1)), float(rng.beta(1.3, 1.6)), 0.004, collar=collar)
 
 
 def _trousers(rng: Rng, hot: bool) -> Bottom:

@@ -53,7 +53,7 @@ def draw_triangles(
     anticlockwise as seen; the others are left out unless `two_sided` [T].
     """
     height, width = depth.shape
-    far = 1.0 / NEAR
+    far, half = np.float32(1.0 / NEAR), np.float32(0.5)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         ax, ay, az = screen[a, 0], screen[a, 1], screen[a, 2]
@@ -61,15 +61,18 @@ def draw_triangles(
         cx, cy, cz = screen[c, 0], screen[c, 1], screen[c, 2]
         if min(az, bz, cz) <= 0.0 or max(az, bz, cz) > far:
             continue
+        # Most triangles of a person lie between the pixels' centres: leave them first.
+        x0 = max(0, int(np.ceil(min(ax, bx, cx) - half)))
+        x1 = min(width - 1, int(np.floor(max(ax, bx, cx) - half)))
+        if x0 > x1:
+            continue
+        y0 = max(0, int(np.ceil(min(ay, by, cy) - half)))
+        y1 = min(height - 1, int(np.floor(max(ay, by, cy) - half)))
+        if y0 > y1:
+            continue
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if area == 0.0 or (area > 0.0 and not two_sided[t]):  # y points down on the screen
             continue
-        x0 = max(0, int(np.ceil(min(ax, bx, cx) - 0.5)))
-        x1 = min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
-        if x0 > x1:
-            continue
-        y0 = max(0, int(np.ceil(min(ay, by, cy) - 0.5)))
-        y1 = min(height - 1, int(np.floor(max(ay, by, cy) - 0.5)))
         inverse = 1.0 / area
         for y in range(y0, y1 + 1):
             py = y + 0.5

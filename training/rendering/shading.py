@@ -57,6 +57,23 @@ def noise(volume, x, y, z, channel):
 
 
 @compiled
+def noises(volume, x, y, z):
+    """All three channels of the noise at a point."""
+    fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
+    ix, iy, iz = int(fx) & 31, int(fy) & 31, int(fz) & 31
+    tx, ty, tz = x - fx, y - fy, z - fz
+    a, b, c = 0.0, 0.0, 0.0
+    for corner in range(8):
+        dx, dy, dz = corner >> 2, (corner >> 1) & 1, corner & 1
+        weight = (tx if dx else 1 - tx) * (ty if dy else 1 - ty) * (tz if dz else 1 - tz)
+        jx, jy, jz = (ix + dx) & 31, (iy + dy) & 31, (iz + dz) & 31
+        a += weight * volume[jx, jy, jz, 0]
+        b += weight * volume[jx, jy, jz, 1]
+        c += weight * volume[jx, jy, jz, 2]
+    return a, b, c
+
+
+@compiled
 def sun_share(shadow, matrix, blur, span_bias, x, y, z, seed):
     """Share of the sun's light that reaches a point, from the shadow map at a few places around it."""
     u = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
@@ -175,9 +192,8 @@ def shade_surfaces(
             k = material[t]
             wrinkles = table[k, m.WRINKLES]
             if wrinkles > 0:
-                nx += wrinkles * noise(volume, qx * 22, qy * 22, qz * 22, 0)
-                ny += wrinkles * noise(volume, qx * 22, qy * 22, qz * 22, 1)
-                nz += wrinkles * noise(volume, qx * 22, qy * 22, qz * 22, 2)
+                ex, ey, ez = noises(volume, qx * 22, qy * 22, qz * 22)
+                nx, ny, nz = nx + wrinkles * ex, ny + wrinkles * ey, nz + wrinkles * ez
             inside = 1.0
             if area > 0:  # The inner side of cloth.
                 nx, ny, nz, inside = -nx, -ny, -nz, 0.45

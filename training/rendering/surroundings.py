@@ -80,7 +80,8 @@ def _grey(rng: Rng, low: float, high: float, tint: float = 0.08) -> Colour:
 
 
 def _strong(rng: Rng) -> Colour:
-    r, g, b = rng.uniform(0.03, 0.7, 3)
+    # Painted, yet hardly ever as pure as a display's own colours.
+    r, g, b = np.mean(rng.uniform(0.03, 0.7, 4)) * 0.35 + 0.65 * rng.uniform(0.03, 0.6, 3)
     return float(r), float(g), float(b)
 
 
@@ -121,7 +122,7 @@ def draw_surroundings(rng: Rng, centre: Array, camera: Array, radius: float) -> 
     elif kind == GRASS:
         green = np.array([0.12, 0.22, 0.05]) * rng.uniform(0.5, 1.6) * rng.normal(1, 0.15, 3)
         first, second = tuple(green.tolist()), tuple((green * rng.uniform(0.4, 0.9) + 0.03).tolist())
-    elif kind == SMOOTH and rng.random() < 0.25:
+    elif kind == SMOOTH and rng.random() < 0.15:
         first = _strong(rng)
     far = 400.0
     planes = [
