@@ -166,9 +166,10 @@ def test_a_reader_that_is_stuck_never_holds_up_the_engine_and_the_loss_is_told(c
     stream.free.set()
     output.close(5.0)
     messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
-    lost = [message for message in messages if "lines of this log were lost" in message]
-    assert len(lost) == 1
-    assert messages.count("busy") + int(lost[0].split()[0]) == 2000
+    lost = [int(message.split()[0]) for message in messages if "lines of this log were lost" in message]
+    # One line more if the queue was full before its thread had come to write the first one.
+    assert 1 <= len(lost) <= 2
+    assert messages.count("busy") + sum(lost) == 2000
 
 
 def test_closing_waits_no_longer_than_it_is_given() -> None:
