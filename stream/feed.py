@@ -13,6 +13,10 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+IN_A_ROW_S = 0.005
+"""How long a reader may find messages waiting, one after another, before the event loop has others' turn: who is slower
+than the writer would never let it go."""
+
 
 class Feed(Generic[T]):
     """Written from any thread, read by one `async for`. `missed` counts what a slow reader lost."""
@@ -23,6 +27,7 @@ class Feed(Generic[T]):
         self._lock = threading.Lock()
         self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
         self._closed = False
+        self._gave_way = 0.0
         self.missed = 0
 
     def put(self, message: T) -> None:
@@ -48,16 +53,20 @@ class Feed(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._gave_way > IN_A_ROW_S:
+            await asyncio.sleep(0)
+            self._gave_way = loop.time()
         while True:
             with self._lock:
                 if self._waiting:
                     return self._waiting.popleft()
                 if self._closed:
                     raise StopAsyncIteration
-                loop = asyncio.get_running_loop()
                 woken = loop.create_future()
                 self._reader = (loop, woken)
             await woken
+            self._gave_way = loop.time()
 
 
 def _wake(reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None) -> None:
