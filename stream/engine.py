@@ -265,7 +265,7 @@ class Engine:
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self._last_epoch.get(config.id, 0) + 1,
         )
-        camera = Camera(config, ring, reader, CameraStatus.initial(config))
+        camera = Camera(config, ring, reader, reader.status)
         self._cameras[config.id] = camera
         self.observer.camera_added(config.id)
         self._batcher.add(ring, camera.staleness_ns)

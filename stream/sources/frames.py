@@ -74,8 +74,8 @@ class FrameWriter:
         self._format: SlotFormat | None = None
         self._writer: PictureWriter | None = None
         self._decoded_size = (0, 0)
-        self.epoch = 0
-        """The current epoch; 0 before the first picture."""
+        self.epoch = first_epoch - 1
+        """The current epoch; before the first picture the last one of the camera that was there before, or 0."""
         self.size: tuple[int, int] | None = None
         """(width, height) of its first picture."""
         self.clock: Clock | None = None

@@ -55,7 +55,7 @@ class CameraReader:
         first_epoch: int = 1,
         open_transport: OpenTransport = make_transport,
     ) -> None:
-        self.status = CameraStatus.initial(config)
+        self.status = CameraStatus.initial(config, first_epoch - 1)
         """The latest one."""
         self.ever_live = False
         """Whether a picture ever came."""

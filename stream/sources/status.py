@@ -22,7 +22,7 @@ class CameraStatus:
     message: str
     """For people; without secrets."""
     epoch: int
-    """0 before the first picture."""
+    """Before the first picture the last one of the camera that was there before with this id, or 0."""
     clock: Clock | None
     size: tuple[int, int] | None
     """(width, height) of the epoch's first picture."""
@@ -32,9 +32,9 @@ class CameraStatus:
     """The source's address without secrets."""
 
     @classmethod
-    def initial(cls, config: CameraConfig) -> CameraStatus:
+    def initial(cls, config: CameraConfig, epoch: int = 0) -> CameraStatus:
         """A camera that is about to be opened for the first time."""
-        return cls(config.id, "connecting", None, "connecting", 0, None, None, _now_us(), str(config.source))
+        return cls(config.id, "connecting", None, "connecting", epoch, None, None, _now_us(), str(config.source))
 
     def removed(self) -> CameraStatus:
         """The same camera, taken out of the engine."""

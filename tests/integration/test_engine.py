@@ -19,6 +19,8 @@ from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
 from stream.config import CameraConfig, Config, ConfigError, SourceAddress
 from stream.engine import Engine, EngineFailedError
+from stream.history import EPOCHS_NUMBERED
+from stream.sources.status import CameraStatus
 from stream.subscriber import subscribe
 from telemetry.observer import Observer
 
@@ -121,8 +123,14 @@ async def test_a_subscriber_over_zeromq_gets_what_a_reader_in_the_process_gets()
 
 
 async def test_a_persons_action_becomes_events_in_order() -> None:
-    async with Engine(configured(pattern("a", fps=25)), model=Waver()) as engine:
-        seen = await messages_until(engine, lambda seen: sum(isinstance(m, results.Event) for m in seen) >= 3)
+    async with Engine(configured(), model=Waver()) as engine:
+        reading = asyncio.create_task(
+            messages_until(engine, lambda seen: sum(isinstance(m, results.Event) for m in seen) >= 3)
+        )
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # now it reads: the first frame may be published before `add_camera` returns
+        engine.add_camera(CameraConfig(id="a", source=SourceAddress("pattern:128x96@25")))
+        seen = await reading
     events = [message for message in seen if isinstance(message, results.Event)]
     assert [(event.kind, event.label, event.previous, event.frame) for event in events] == [
         ("started", "stand", None, 0),
@@ -187,6 +195,34 @@ async def test_a_camera_can_be_added_and_removed_while_others_lose_nothing() -> 
             engine.add_camera(comes)
         with pytest.raises(KeyError):
             await engine.remove_camera("nobody")
+
+
+async def test_a_camera_that_was_added_without_ever_going_live_leaves_the_count_of_epochs_alone(tmp_path: Path) -> None:
+    comes = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
+    async with Engine(configured(), model=FreeModel()) as engine:
+        engine.add_camera(comes)
+        await messages_until(engine, lambda seen: len(frames_of(seen, "comes")) >= 2)
+        await engine.remove_camera("comes")
+        engine.add_camera(CameraConfig(id="comes", source=SourceAddress(str(tmp_path / "absent.mp4"))))
+        await engine.remove_camera("comes")
+        engine.add_camera(comes)
+        seen = await messages_until(engine, lambda seen: len(frames_of(seen, "comes")) >= 2)
+        assert {frame.epoch for frame in frames_of(seen, "comes")} == {2}
+
+
+async def test_a_camera_can_come_and_go_more_often_than_epochs_are_numbered(caplog: pytest.LogCaptureFixture) -> None:
+    absent = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
+    async with Engine(configured(), model=FreeModel()) as engine:
+        engine._last_epoch["comes"] = EPOCHS_NUMBERED + 5
+        for epoch in range(EPOCHS_NUMBERED + 5):  # as visits before would have left it
+            engine._publish_status(CameraStatus.initial(absent, epoch))
+        for _ in range(3):
+            engine.add_camera(absent)
+            await engine.remove_camera("comes")
+        engine.add_camera(absent)
+        seen = await messages_until(engine, lambda seen: len(frames_of(seen, "comes")) >= 2)
+    assert min(frame.epoch for frame in frames_of(seen, "comes")) > EPOCHS_NUMBERED + 5
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 async def test_metrics_of_a_removed_camera_disappear() -> None:
