@@ -38,7 +38,7 @@ Epoch = Annotated[
     int,
     about(
         "Counts the camera's unbroken stretches from 1; a reconnect or a jump in time begins another, in which tracks "
-        "and states start anew. 0 before the first picture.",
+        "and states start anew. Before the first picture 0 or, of a camera added again, its last one.",
         minimum=0,
     ),
 ]
