@@ -6,7 +6,8 @@ Pure functions of time: a movement is sampled at the very instants [T] a sequenc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,24 @@ HAND_TAGS = [TAG_INDEX[name] for name in TAGS[:12]]
 _SIDES = ("_l", "_r")
 
 
+Held = Literal["left", "right", "both", "free"]
+_OTHER_SIDE: dict[Held, Held] = {"left": "right", "right": "left", "both": "both", "free": "free"}
+
+
+@dataclass(slots=True)
+class Prop:
+    """A thing that a person uses: `name` as in `training.rendering.objects`, whose makers draw it.
+
+    Held in the left or the right hand, by both, or free; there while `shown` [T] > 0.5. A free one is at `path` [T, 3]:
+    from the middle between the shoulders, in the chest's frame and in arm lengths, as wrists are.
+    """
+
+    name: str
+    held: Held
+    shown: Array
+    path: Array | None = None
+
+
 @dataclass(slots=True)
 class Movement:
     """A person's movement at T instants: limb poses [T, 39], tags [T, len(TAGS)] in [0, 1], the action's name.
@@ -55,6 +74,7 @@ class Movement:
     tags: Array
     action: str
     hide_legs: bool = False
+    props: list[Prop] = field(default_factory=list[Prop])
 
 
 Maker = Callable[[Rng, Array], Movement]
@@ -86,7 +106,14 @@ def mirrored(movement: Movement) -> Movement:
     for name, index in TAG_INDEX.items():
         if name.endswith("_l"):
             tags[:, [index, index + 1]] = movement.tags[:, [index + 1, index]]
-    return Movement(mirror(movement.poses), tags, movement.action, movement.hide_legs)
+    props = [_mirrored_prop(prop) for prop in movement.props]
+    return Movement(mirror(movement.poses), tags, movement.action, movement.hide_legs, props)
+
+
+def _mirrored_prop(prop: Prop) -> Prop:
+    held = _OTHER_SIDE[prop.held]
+    path = None if prop.path is None else prop.path * np.array([1.0, 1.0, -1.0])
+    return Prop(prop.name, held, prop.shown, path)
 
 
 def smoothstep(times: Array, start: float, duration: float) -> Array:

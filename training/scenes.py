@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.activities import MotionLibrary
 from training.motion import POSITION, ROOT, Array, axis_rotation, blend, quaternion_multiply, rotate
-from training.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, Movement, Rng, mirrored, smoothstep, upright
+from training.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, Movement, Prop, Rng, mirrored, smoothstep, upright
 from training.procedural import choose_gesture
 
 UNSURE = -1
@@ -50,6 +50,7 @@ class Scene:
     action: NDArray[np.int64]
     hide_legs: bool
     faces_camera: bool
+    props: list[Prop] = field(default_factory=list[Prop])
 
 
 def draw_scene(rng: Rng, library: MotionLibrary, times: Array, *, held_out: bool, action: str | None = None) -> Scene:
@@ -71,7 +72,7 @@ def draw_scene(rng: Rng, library: MotionLibrary, times: Array, *, held_out: bool
         end = start + rng.uniform(0.8, 6.0)
         other = None if rng.random() < 0.7 or goal == "crouch" else str(rng.choice(GESTURE_ACTIONS[:2]))
         _lay_over(rng, movement, labels, times, other, start, end, held_out)
-    return Scene(movement.poses, movement.tags, labels, movement.hide_legs, goal in GESTURE_ACTIONS)
+    return Scene(movement.poses, movement.tags, labels, movement.hide_legs, goal in GESTURE_ACTIONS, movement.props)
 
 
 def _pick(rng: Rng, options: tuple[tuple[str, float], ...]) -> str:
@@ -133,7 +134,9 @@ def _join(
     out = np.where(weight < 0.5, first_labels, labels)
     if before != movement.action:
         out = np.where((weight > 0.15) & (weight < 0.85), UNSURE, out)
-    return Movement(poses, tags, movement.action, movement.hide_legs), out
+    props = [replace(prop, shown=prop.shown * (1 - weight)) for prop in first.props]
+    props += [replace(prop, shown=prop.shown * weight) for prop in movement.props]
+    return Movement(poses, tags, movement.action, movement.hide_legs, props), out
 
 
 def _move_to(movement: Movement, at: int, pose: Array) -> None:
@@ -168,7 +171,7 @@ def _lay_over(
     gesture.apply(rng, target, times, weight)
     if flip:
         back = mirrored(target)
-        movement.poses[:], movement.tags[:] = back.poses, back.tags
+        movement.poses[:], movement.tags[:], movement.props = back.poses, back.tags, back.props
     if gesture.action is None:
         return
     labels[weight > 0.85] = ACTION_INDEX[gesture.action]
