@@ -1,0 +1,67 @@
+"""What a generated data set says of itself: `generated.json`, from which seed and code it comes and what it shows.
+
+Read and written as JSON; owns nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from training.kinetics_tps.names import Split
+from training.kinetics_tps.write import write_whole
+
+MANIFEST = "generated.json"
+
+
+class ManifestError(ValueError):
+    """A manifest can't be read or is not one; the message names the file and what is wrong."""
+
+
+class GeneratedVideo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One video. `action` is the main one; `unseen_motion` says that it is done in a way that no training video shows
+    and no training sequence is made of; `sources` the styles and gestures of each person; `above` that the camera
+    looks down."""
+
+    name: str
+    action: str
+    unseen_motion: bool
+    sources: tuple[tuple[str, ...], ...]
+    people: int
+    camera: str
+    above: bool
+    size: tuple[int, int]
+    fps: float
+    frames: int
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole data set. `code` is the SHA-256 of the sources that decide what is drawn (`code_hash`); `settings` the
+    ranges that it was drawn from."""
+
+    seed: int
+    code: str
+    split: Split
+    settings: dict[str, Any]
+    videos: tuple[GeneratedVideo, ...]
+    version: Literal[1] = 1
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Read the manifest of the generated data set `root`. Raises `ManifestError`."""
+    path = root / MANIFEST
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise ManifestError(f"{path}: is not there, so this is no generated data set") from None
+    except OSError as error:
+        raise ManifestError(f"{path}: can't be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: is not the manifest of a generated data set: {error}") from None
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Write the manifest, whole or not at all. Raises `training.kinetics_tps.DatasetError`."""
+    write_whole(root / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
