@@ -98,12 +98,12 @@ def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
     clips = _table(None, "clip", "detector sees", *_SECONDS, "unlabelled")
     for score in scores:
         seen = "{}x{}".format(*score.picture)
-        clips.add_row(score.clip, seen, *_cells(total(score.judged)), f"{score.extra:g} s")
+        clips.add_row(score.clip, seen, *_cells(total(score.judged)), f"{score.extra_seconds:g} s")
     console.print(clips)
-    sure = _table(None, "answers of at least", "precision", "coverage")
-    for threshold, found in by_threshold(judged).items():
-        precision = "–" if found.precision is None else f"{found.precision:.1%}"
-        sure.add_row(f"{threshold:g}", precision, f"{found.coverage:.1%}")
+    sure = _table(None, "answers of at least", "precision", "coverage", "precision, unlabelled too")
+    for threshold, found in by_threshold(judged, [one for score in scores for one in score.extras]).items():
+        shares = (found.precision, found.coverage, found.precision_all)
+        sure.add_row(f"{threshold:g}", *("–" if share is None else f"{share:.1%}" for share in shares))
     console.print(sure)
 
 

@@ -38,6 +38,16 @@ class PredictedFrame(NamedTuple):
     people: tuple[Prediction, ...]
 
 
+class Extra(NamedTuple):
+    """One predicted person whom nobody labelled, at one labelled instant, and what was answered."""
+
+    clip: str
+    time: float
+    seconds: float
+    answer: str | None
+    score: float
+
+
 class Judged(NamedTuple):
     """One labelled instant of one person and its answer: None if the person was missed or nothing was answered."""
 
@@ -70,8 +80,10 @@ class Selective:
     """What is right among the answers that are sure enough, and how much of all person-seconds they are."""
 
     precision: float | None
-    """None where nothing is answered."""
+    """Of labelled people. None where nothing is answered."""
     coverage: float
+    precision_all: float | None
+    """Of everybody whom something is said of: an answer in a box that matches nobody's label is a wrong one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +109,8 @@ def judge(
     *,
     min_iou: float = MIN_IOU,
     within_s: float = WITHIN_S,
-) -> tuple[list[Judged], float]:
-    """Answer every labelled instant of one half by the predictions; also the person-seconds of predicted people whom
-    nobody labelled.
+) -> tuple[list[Judged], list[Extra]]:
+    """Answer every labelled instant of one half by the predictions; also the predicted people whom nobody labelled.
 
     At an instant the frame nearest to it counts (missing: everybody was missed). People are matched one-to-one by the
     greatest sum of IoU, pairs below `min_iou` apart. Those labelled unsure are matched and then left out.
@@ -108,14 +119,19 @@ def judge(
     frame_times = np.array([frame.time for frame in frames])
     labelled = dict(_by_time(instants(labels, half)))
     judged: list[Judged] = []
-    extra = 0
+    extras: list[Extra] = []
     for time in times(labels, half):
         people = labelled.get(time, [])
         nearest = int(np.abs(frame_times - time).argmin()) if frames else -1
         near = nearest >= 0 and abs(frames[nearest].time - time) <= within_s
         shown = frames[nearest].people if near else ()
         pairs = dict(match([one.box for one in people], [one.box for one in shown], min_iou))
-        extra += len(shown) - len(pairs)
+        taken = set(pairs.values())
+        extras += [
+            Extra(labels.clip, time, labels.every, one.label, one.score)
+            for column, one in enumerate(shown)
+            if column not in taken
+        ]
         for row, one in enumerate(people):
             if one.label == UNSURE:
                 continue
@@ -124,7 +140,7 @@ def judge(
             judged.append(
                 Judged(labels.clip, one.person, time, labels.every, one.label, answer, score, missed=got is None)
             )
-    return judged, extra * labels.every
+    return judged, extras
 
 
 def by_class(judged: Iterable[Judged]) -> dict[str, ClassSeconds]:
@@ -144,14 +160,23 @@ def by_class(judged: Iterable[Judged]) -> dict[str, ClassSeconds]:
     }
 
 
-def selective(judged: Sequence[Judged], threshold: float) -> Selective:
+def selective(judged: Sequence[Judged], threshold: float, extras: Sequence[Extra] = ()) -> Selective:
     """Precision and coverage of the answers that score at least `threshold`. `other` is not an answer; an action said
-    of somebody labelled `other` is a wrong one."""
-    answered = [one for one in judged if one.answer not in (None, OTHER) and one.score >= threshold]
+    of somebody labelled `other`, or of one of the `extras`, is a wrong one."""
+
+    def counts(one: Judged | Extra) -> bool:
+        return one.answer not in (None, OTHER) and one.score >= threshold
+
+    answered = [one for one in judged if counts(one)]
     total = sum(one.seconds for one in judged)
     said = sum(one.seconds for one in answered)
+    beside = sum(one.seconds for one in extras if counts(one))
     right = sum(one.seconds for one in answered if one.answer == one.truth)
-    return Selective(precision=right / said if said else None, coverage=said / total if total else 0.0)
+    return Selective(
+        precision=right / said if said else None,
+        coverage=said / total if total else 0.0,
+        precision_all=right / (said + beside) if said + beside else None,
+    )
 
 
 def agreement(

@@ -7,22 +7,27 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from training.footage_labels import Half
-from training.footage_scoring import ClassSeconds, Judged, Selective, by_class, selective
+from training.footage_scoring import ClassSeconds, Extra, Judged, Selective, by_class, selective
 
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 MISSED, UNANSWERED = "(missed)", "(no answer)"
 
 
 class ClipScore(NamedTuple):
-    """One clip's half against one labeller. `picture` is the (width, height) that the detector saw, `extra` the
-    person-seconds of people whom nobody labelled."""
+    """One clip's half against one labeller. `picture` is the (width, height) that the detector saw, `extras` are the
+    predicted people whom nobody labelled."""
 
     clip: str
     picture: tuple[int, int]
     half: Half
     labeller: str
     judged: list[Judged]
-    extra: float
+    extras: list[Extra]
+
+    @property
+    def extra_seconds(self) -> float:
+        """Person-seconds of predicted people whom nobody labelled."""
+        return sum(one.seconds for one in self.extras)
 
 
 def taken_for(judged: Iterable[Judged]) -> dict[str, dict[str, float]]:
@@ -47,22 +52,22 @@ def total(judged: Sequence[Judged]) -> ClassSeconds:
     )
 
 
-def by_threshold(judged: Sequence[Judged]) -> dict[float, Selective]:
+def by_threshold(judged: Sequence[Judged], extras: Sequence[Extra]) -> dict[float, Selective]:
     """Precision and coverage of the answers that score at least so much."""
-    return {threshold: selective(judged, threshold) for threshold in THRESHOLDS}
+    return {threshold: selective(judged, threshold, extras) for threshold in THRESHOLDS}
 
 
 def as_json(scores: Sequence[ClipScore]) -> dict[str, Any]:
     """Scores of one half against one labeller, as plain values with every instant."""
     judged = [one for score in scores for one in score.judged]
     return {
-        **_figures(judged),
-        "extra": round(sum(score.extra for score in scores), 3),
+        **_figures(judged, [one for score in scores for one in score.extras]),
+        "extra": round(sum(score.extra_seconds for score in scores), 3),
         "clips": {
             score.clip: {
                 "detector_picture": list(score.picture),
-                **_figures(score.judged),
-                "extra": round(score.extra, 3),
+                **_figures(score.judged, score.extras),
+                "extra": round(score.extra_seconds, 3),
                 "instants": [
                     {name: value for name, value in one._asdict().items() if name != "clip"} for one in score.judged
                 ],
@@ -72,7 +77,7 @@ def as_json(scores: Sequence[ClipScore]) -> dict[str, Any]:
     }
 
 
-def _figures(judged: Sequence[Judged]) -> dict[str, Any]:
+def _figures(judged: Sequence[Judged], extras: Sequence[Extra]) -> dict[str, Any]:
     answers = taken_for(judged)
     return {
         "labels": {
@@ -87,9 +92,14 @@ def _figures(judged: Sequence[Judged]) -> dict[str, Any]:
         },
         "at_least": {
             f"{threshold:g}": {
-                "precision": None if found.precision is None else round(found.precision, 4),
-                "coverage": round(found.coverage, 4),
+                "precision": _rounded(found.precision),
+                "coverage": _rounded(found.coverage),
+                "precision_all": _rounded(found.precision_all),
             }
-            for threshold, found in by_threshold(judged).items()
+            for threshold, found in by_threshold(judged, extras).items()
         },
     }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)

@@ -23,7 +23,7 @@ from stages.types import ActionAnalysis, FrameAnalysis, ModelInfo, PersonAnalysi
 from training.footage_command import show
 from training.footage_labels import LabelError
 from training.footage_runs import FootageError, answer_film, packaged_labels, score_clip
-from training.footage_scoring import Judged
+from training.footage_scoring import Extra, Judged
 from training.footage_summary import MISSED, UNANSWERED, ClipScore, as_json, taken_for, total
 
 
@@ -127,6 +127,9 @@ SOME = judged(
 )
 
 
+UNLABELLED = [Extra("yard", float(time), 0.5, answer, 0.8) for time, answer in enumerate(("jump", "other", None))]
+
+
 def test_what_each_label_was_taken_for_is_told_with_missed_people_and_silence() -> None:
     assert taken_for(SOME) == {
         "stand": {"stand": 0.5, "walk": 0.5},
@@ -146,7 +149,7 @@ def test_all_labels_together_are_the_sum_of_each(answers: list[tuple[str, str | 
 
 
 def test_the_object_holds_figures_clips_and_instants() -> None:
-    found = json.loads(json.dumps(as_json([ClipScore("yard", (384, 288), "test", "a", SOME, 1.5)])))
+    found = json.loads(json.dumps(as_json([ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED)])))
     assert found["labels"]["walk"] == {
         "person_seconds": 2.0,
         "right": 0.5,
@@ -154,8 +157,8 @@ def test_the_object_holds_figures_clips_and_instants() -> None:
         "other_or_nothing": 1.0,
         "answers": {"(missed)": 0.5, "(no answer)": 0.5, "other": 0.5, "walk": 0.5},
     }
-    assert found["at_least"]["0.7"] == {"precision": 0.6667, "coverage": 0.5}
-    assert found["at_least"]["0.95"] == {"precision": 1.0, "coverage": 0.1667}
+    assert found["at_least"]["0.7"] == {"precision": 0.6667, "coverage": 0.5, "precision_all": 0.5}
+    assert found["at_least"]["0.95"] == {"precision": 1.0, "coverage": 0.1667, "precision_all": 1.0}
     assert found["extra"] == found["clips"]["yard"]["extra"] == 1.5
     assert found["clips"]["yard"]["detector_picture"] == [384, 288]
     assert len(found["clips"]["yard"]["instants"]) == len(SOME)
@@ -163,8 +166,8 @@ def test_the_object_holds_figures_clips_and_instants() -> None:
 
 def test_the_console_shows_labels_clips_and_thresholds_also_where_nothing_is_labelled() -> None:
     console = Console(file=io.StringIO(), width=160)
-    empty = ClipScore("garden", (256, 256), "test", "a", [], 0.0)
-    show("test half, labeller a", [ClipScore("yard", (384, 288), "test", "a", SOME, 1.5), empty], console)
+    empty = ClipScore("garden", (256, 256), "test", "a", [], [])
+    show("test half, labeller a", [ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED), empty], console)
     shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     for words in ("test half, labeller a", "stand 0.5, walk 0.5", "384x288", "1.5 s", "66.7%", "garden", "256x256"):
         assert words in shown

@@ -80,12 +80,12 @@ def walks(time: float) -> tuple[str | None, float]:
 
 def test_each_instant_of_the_half_counts_with_its_person_seconds() -> None:
     labels = labelled({1: "ssssswww" * 2, 2: "wwwwssww" * 2}, every=0.5)
-    judged, extra = judge(labels, predicted({1: walks, 2: walks}), "test")
+    judged, extras = judge(labels, predicted({1: walks, 2: walks}), "test")
     assert {one.time for one in judged} == {4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5}
     classes = by_class(judged)
     assert (classes["walk"].total, classes["walk"].right) == (4.5, 4.5)
     assert (classes["stand"].total, classes["stand"].right) == (3.5, 0)
-    assert extra == 0
+    assert extras == []
 
 
 def test_the_missed_the_unanswered_and_other_are_wrong() -> None:
@@ -107,14 +107,14 @@ def test_other_is_right_where_people_say_other() -> None:
 
 
 def test_the_unsure_count_neither_way_and_nobody_is_an_extra() -> None:
-    judged, extra = judge(labelled({1: "uuuuuuuu", 2: "nnnnnnnn"}), predicted({1: walks, 2: walks}), "test")
+    judged, extras = judge(labelled({1: "uuuuuuuu", 2: "nnnnnnnn"}), predicted({1: walks, 2: walks}), "test")
     assert judged == []
-    assert extra == 4
+    assert sum(one.seconds for one in extras) == 4
 
 
 def test_people_whom_nobody_labelled_are_counted_also_where_nobody_is_labelled_at_all() -> None:
-    judged, extra = judge(labelled({1: "ww"}), predicted({1: walks, 2: walks}), "test")
-    assert (judged, extra) == ([], 8)
+    judged, extras = judge(labelled({1: "ww"}), predicted({1: walks, 2: walks}), "test")
+    assert (judged, sum(one.seconds for one in extras)) == ([], 8)
 
 
 def test_without_a_frame_near_the_instant_everybody_is_missed() -> None:
@@ -148,16 +148,24 @@ def test_precision_is_of_what_is_said_and_coverage_of_all() -> None:
     judged, _ = judge(
         labelled({1: "wwwwwwww"}), predicted({1: lambda time: scores.get(int(time), ("walk", 1))}), "test"
     )
-    assert selective(judged, 0.0) == Selective(2 / 3, 0.75)
-    assert selective(judged, 0.7) == Selective(0.5, 0.5)
-    assert selective(judged, 0.95) == Selective(1.0, 0.25)
-    assert selective(judged, 0.99) == Selective(None, 0.0)
-    assert selective([], 0.5) == Selective(None, 0.0)
+    assert selective(judged, 0.0) == Selective(2 / 3, 0.75, 2 / 3)
+    assert selective(judged, 0.7) == Selective(0.5, 0.5, 0.5)
+    assert selective(judged, 0.95) == Selective(1.0, 0.25, 1.0)
+    assert selective(judged, 0.99) == Selective(None, 0.0, None)
+    assert selective([], 0.5) == Selective(None, 0.0, None)
+
+
+def test_an_answer_in_a_box_that_matches_nobody_lowers_only_the_precision_of_all() -> None:
+    said = {1: walks, 2: lambda _: ("jump", 0.6), 3: lambda _: ("other", 0.9)}
+    judged, extras = judge(labelled({1: "wwwwwwww"}), predicted(said), "test")
+    assert selective(judged, 0.5, extras) == Selective(1.0, 1.0, 0.5)
+    assert selective(judged, 0.7, extras) == Selective(1.0, 1.0, 1.0)
+    assert selective([], 0.5, extras) == Selective(None, 0.0, 0.0)
 
 
 def test_an_action_said_of_somebody_who_does_none_lowers_precision() -> None:
     judged, _ = judge(labelled({1: "oooooooo", 2: "wwwwwwww"}), predicted({1: walks, 2: walks}), "test")
-    assert selective(judged, 0.5) == Selective(0.5, 1.0)
+    assert selective(judged, 0.5) == Selective(0.5, 1.0, 0.5)
 
 
 def test_two_labellers_are_compared_by_boxes_not_by_ids() -> None:
