@@ -19,6 +19,7 @@ from ring_buffers.feature_window import FeatureWindow
 from ring_buffers.state_bank import MAX_STEP_US, PersonStep, StateBank, TrackKey
 from ring_buffers.window import ContinuousWindow, StaggeredWindow
 from stages.action_lstm import ActionLSTM
+from stages.frame_actions import FrameActions
 from stages.transfer import bucket, to_device
 from telemetry.observer import Observer
 
@@ -38,7 +39,7 @@ class ActionStates:
 
     def __init__(
         self,
-        lstm: ActionLSTM,
+        lstm: ActionLSTM | FrameActions,
         capacity: int,
         steps: int,
         mode: WindowMode,
@@ -55,7 +56,7 @@ class ActionStates:
     def waves(
         self, embedded: Tensor, waves: Sequence[Sequence[WaveStep]], committed: Callable[[TrackKey], None]
     ) -> list[tuple[Tensor, Sequence[WaveStep]]]:
-        """Step all waves, in order. `embedded` [rows, width] is what the LSTM's `embed` made of the graph states.
+        """Step all waves, in order. `embedded` [rows, width]: `ActionNetwork.action_inputs` of the graph states.
 
         Returns, for each group that was stepped at once, its logits [padded, actions] and the steps of their first
         rows; `committed` is called for each person as soon as their state is put back.

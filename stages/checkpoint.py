@@ -110,9 +110,13 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from None
     if priors_vocabulary != vocabulary.sha256():
         raise CheckpointError(f"{path}: its language priors were built for another vocabulary; build them anew")
-    if config.part_features and (
-        geometry_version != str(GEOMETRY_VERSION)
-        or (config.part_features, config.context_features) != (PART_FEATURES, CONTEXT_FEATURES)
+    if (
+        config.geometry
+        and config.part_features
+        and (
+            geometry_version != str(GEOMETRY_VERSION)
+            or (config.part_features, config.context_features) != (PART_FEATURES, CONTEXT_FEATURES)
+        )
     ):
         raise CheckpointError(
             f"{path}: trained on keypoint geometry {geometry_version} ({config.part_features} + "
@@ -120,7 +124,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
             f"{CONTEXT_FEATURES}); train it anew"
         )
     table = tensors.get("language_priors.table")
-    if table is None:
+    if table is None and config.language:
         raise CheckpointError(f"{path}: the language priors are missing")
     # Checkpoints from before the action's score had a temperature.
     tensors.setdefault("action_lstm.temperature", torch.ones(()))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from stages.action_lstm import ActionLSTM
+from stages.frame_actions import FrameActions
 from stages.geometry import CONTEXT_FEATURES, PART_FEATURES
 from stages.language_priors import LanguagePriors
-from stages.part_graph import PartGraph
+from stages.part_graph import PartGraph, PartMean
 from stages.part_relevance import PartRelevance
 from stages.part_states import PartStates
 from stages.skeleton import JOINT_SCORE
@@ -25,7 +26,9 @@ from stages.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Sizes. The defaults are the edge profile's: eight people cost about 2 ms on one CPU thread."""
+    """Sizes, and which stages take part. The defaults are the edge profile's: eight people cost about 2 ms on one CPU
+    thread. The switches at the end leave a stage out, to measure what it is worth; with their defaults all take part.
+    """
 
     part_features: int = PART_FEATURES
     """Geometry features of a part; 0 where a profile has none."""
@@ -48,16 +51,41 @@ class NetworkConfig:
     action_layers: int = 1
     object_regions: tuple[int, ...] = ()
     """With `visual`: for each part, which object region is its object feature (index into `VisualInput.objects`)."""
+    visual_regions: Literal["all", "objects"] = "all"
+    """objects: only what is at the hands and all over the picture is read, parts have their geometry alone."""
+    visual_strides: tuple[int, ...] = (4, 8, 16)
+    """The detector's maps that regions are pooled from, their `bins` and `samples`: see `RoiConfig`."""
+    visual_bins: int = 3
+    visual_samples: int = 2
+    geometry: bool = True
+    """False: the keypoints' geometry is given and not read; parts are then known by their RoI features only."""
+    relevance_gates: bool = True
+    """False: relevance is learned and published, and parts enter their states ungated."""
+    language: bool = True
+    """False: no language priors; a part is represented by its visual state feature only."""
+    graph: Literal["sequential", "mean"] = "sequential"
+    """mean: the parts' mean, resized, instead of an LSTM that reads them in order."""
+    temporal: bool = True
+    """False: each step's action is its own frame's, without the LSTM over time."""
 
     def __post_init__(self) -> None:
         if self.visual != (self.visual_features > 0):
             raise ValueError("network: `visual` and `visual_features` must be set together")
         if self.part_features + self.visual_features < 1:
             raise ValueError("network: a part needs geometry or visual features")
+        for name, known in (("visual_regions", ("all", "objects")), ("graph", ("sequential", "mean"))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"network: `{name}` is {getattr(self, name)!r}, not one of {', '.join(known)}")
+        if not (self.geometry and self.part_features) and self.visual_regions == "objects":
+            raise ValueError("network: without geometry, `visual_regions` must be all: a part would have no feature")
+        if not self.geometry and not self.visual:
+            raise ValueError("network: without geometry, parts need RoI features (`visual`)")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
-        return dataclasses.asdict(self) | {"object_regions": list(self.object_regions)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }
 
     @staticmethod
     def from_dict(content: dict[str, Any]) -> NetworkConfig:
@@ -65,17 +93,24 @@ class NetworkConfig:
         unknown = sorted(set(content) - {field.name for field in dataclasses.fields(NetworkConfig)})
         if unknown:
             raise ValueError(f"network: unknown fields {unknown}")
-        return NetworkConfig(**{**content, "object_regions": tuple(content.get("object_regions", ()))})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
+        return NetworkConfig(**fields)
 
 
 class VisualInput(NamedTuple):
     """RoI features of n people: `parts` [n, parts, visual_features], `objects` [n, regions, visual_features].
 
-    Regions: at and beyond the left hand, the same for the right hand, the whole frame.
+    Regions: at and beyond the left hand, the same for the right hand, the whole frame. `known` bool [n]: whose picture
+    was seen; of a person known by keypoints only, parts and objects are embedded as zeros, whatever their rows hold.
+    None: everybody's was, as it always is live. Where the network reads objects only (`NetworkConfig.visual_regions`),
+    `parts` isn't read and may be [n, 0, visual_features].
     """
 
     parts: Tensor
     objects: Tensor
+    known: Tensor | None = None
 
 
 class PersonReading(NamedTuple):
@@ -108,19 +143,23 @@ class SequenceReading(NamedTuple):
 class ActionNetwork(nn.Module):
     """People's part features in; relevance, part states and actions out."""
 
-    def __init__(self, config: NetworkConfig, vocabulary: Vocabulary, priors: Tensor) -> None:
-        """`priors` float32 [parts, states, 3 x hidden] from `build_priors` for the same vocabulary."""
+    def __init__(self, config: NetworkConfig, vocabulary: Vocabulary, priors: Tensor | None) -> None:
+        """`priors` float32 [parts, states, 3 x hidden] from `build_priors` for the same vocabulary; a network without
+        language doesn't read them.
+        """
         super().__init__()
         parts, states, actions = len(vocabulary.parts), len(vocabulary.states), len(vocabulary.actions)
-        if priors.shape[:2] != (parts, states):
+        if config.language and priors is None:
+            raise ValueError("a network with language priors was given none")
+        if priors is not None and priors.shape[:2] != (parts, states):
             raise ValueError(f"priors are for {tuple(priors.shape[:2])} parts and states, not {(parts, states)}")
         if config.visual and len(config.object_regions) != parts:
             raise ValueError("network: `object_regions` must name a region for each part")
         self.config = config
         self.vocabulary = vocabulary
-        embedded = config.visual_hidden if config.visual else 0
-        part_width = config.part_features + embedded
-        object_width = config.context_features + embedded
+        self.reads_parts = config.visual and config.visual_regions == "all"
+        part_width = config.part_features * config.geometry + config.visual_hidden * self.reads_parts
+        object_width = config.context_features * config.geometry + config.visual_hidden * config.visual
         self.part_mean: Tensor
         self.part_scale: Tensor
         self.context_mean: Tensor
@@ -132,16 +171,23 @@ class ActionNetwork(nn.Module):
         self.register_buffer("context_scale", torch.ones(config.context_features))
         self.register_buffer("object_regions", torch.tensor(config.object_regions, dtype=torch.int64), persistent=False)
         if config.visual:
-            self.embed_part = nn.Linear(config.visual_features, config.visual_hidden)
+            if self.reads_parts:
+                self.embed_part = nn.Linear(config.visual_features, config.visual_hidden)
             self.embed_object = nn.Linear(config.visual_features, config.visual_hidden)
         self.part_relevance = PartRelevance(parts, part_width, object_width, config.relevance_hidden)
         mask = torch.from_numpy(vocabulary.mask())
         self.part_states = PartStates(part_width, object_width, config.state_hidden, mask, config.dropout)
-        self.language_priors = LanguagePriors(priors, config.prior_hidden)
-        self.part_graph = PartGraph(parts, config.prior_hidden + config.state_hidden, config.graph_hidden)
+        represented = config.state_hidden
+        if config.language and priors is not None:
+            self.language_priors = LanguagePriors(priors, config.prior_hidden)
+            represented += config.prior_hidden
+        part_graph = PartGraph if config.graph == "sequential" else PartMean
+        self.part_graph: PartGraph | PartMean = part_graph(parts, represented, config.graph_hidden)
         self.frame_scores = nn.Linear(config.graph_hidden, actions)
-        self.action_lstm = ActionLSTM(
-            config.graph_hidden, config.action_width, config.action_hidden, config.action_layers, actions
+        self.action_lstm: ActionLSTM | FrameActions = (
+            ActionLSTM(config.graph_hidden, config.action_width, config.action_hidden, config.action_layers, actions)
+            if config.temporal
+            else FrameActions(actions)
         )
 
     def set_normalisation(self, part_mean: Tensor, part_std: Tensor, context_mean: Tensor, context_std: Tensor) -> None:
@@ -161,22 +207,33 @@ class ActionNetwork(nn.Module):
 
         Where there is no object, the person's context stands in for it.
         """
-        part = (parts - self.part_mean) * self.part_scale
-        thing = ((context - self.context_mean) * self.context_scale)[:, None].expand(-1, parts.shape[1], -1)
-        if not self.config.visual:
-            return part, thing
-        if visual is None:
-            raise ValueError("this network was trained with RoI features and was given none")
-        objects = torch.relu(self.embed_object(visual.objects)).index_select(1, self.object_regions)
-        return (
-            torch.cat((part, torch.relu(self.embed_part(visual.parts))), -1),
-            torch.cat((thing, objects), -1),
-        )
+        of_part: list[Tensor] = []
+        of_thing: list[Tensor] = []
+        if self.config.geometry:
+            person = (context - self.context_mean) * self.context_scale
+            of_part.append((parts - self.part_mean) * self.part_scale)
+            of_thing.append(person[:, None].expand(-1, parts.shape[1], -1))
+        if self.config.visual:
+            if visual is None:
+                raise ValueError("this network was trained with RoI features and was given none")
+            if self.reads_parts:
+                of_part.append(_where_known(torch.relu(self.embed_part(visual.parts)), visual.known))
+            objects = _where_known(torch.relu(self.embed_object(visual.objects)), visual.known)
+            of_thing.append(objects.index_select(1, self.object_regions))
+        return torch.cat(of_part, -1), torch.cat(of_thing, -1)
 
     def relevance(self, part: Tensor, thing: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and scores [n, parts] from what `inputs` gave; an absent part's score is 0."""
         logits = self.part_relevance(part, thing)
         return logits, torch.sigmoid(logits) * present
+
+    def gate(self, part: Tensor, relevance: Tensor) -> Tensor:
+        """Part features [n, parts, F], each scaled by its part's relevance [n, parts] where relevance gates."""
+        return part * relevance[..., None] if self.config.relevance_gates else part
+
+    def action_inputs(self, graph: Tensor) -> Tensor:
+        """What `action_lstm` reads of graph states [..., graph_hidden], one step at a time → [..., its width]."""
+        return self.action_lstm.embed(graph) if isinstance(self.action_lstm, ActionLSTM) else self.frame_scores(graph)
 
     def read_people(
         self, parts: Tensor, context: Tensor, present: Tensor, visual: VisualInput | None = None
@@ -184,9 +241,11 @@ class ActionNetwork(nn.Module):
         """One step of n people: `parts` [n, parts, F], `context` [n, C], `present` bool [n, parts]."""
         part, thing = self.inputs(parts, context, visual)
         relevance_logits, relevance = self.relevance(part, thing, present)
-        visual_feature, state_logits = self.part_states(part * relevance[..., None], thing)
+        visual_feature, state_logits = self.part_states(self.gate(part, relevance), thing)
         states = self.part_states.probabilities(state_logits) * present[..., None]
-        represented = torch.cat((self.language_priors(states), visual_feature), -1)
+        represented = visual_feature
+        if self.config.language:
+            represented = torch.cat((self.language_priors(states), visual_feature), -1)
         graph = self.part_graph(represented, present)
         return PersonReading(relevance_logits, relevance, state_logits, states, graph, self.frame_scores(graph))
 
@@ -203,5 +262,10 @@ class ActionNetwork(nn.Module):
             read.relevance_logits.view(sequences, steps, -1),
             read.state_logits.view(sequences, steps, *read.state_logits.shape[1:]),
             read.frame_logits.view(sequences, steps, -1),
-            self.action_lstm(graph, dt),
+            self.action_lstm.sequence(self.action_inputs(graph), dt),
         )
+
+
+def _where_known(embedded: Tensor, known: Tensor | None) -> Tensor:
+    """Rows of [n, …] that are known, zeros in the others: chosen, not multiplied, for a row may hold NaN."""
+    return embedded if known is None else torch.where(known[:, None, None], embedded, 0)

@@ -30,7 +30,6 @@ from stages.types import Box, FrameAnalysis, ModelInfo, PartAnalysis, PersonAnal
 from telemetry.observer import Observer
 
 _WARM_SOURCE = (1280, 720)
-_ROI = RoiConfig()
 
 
 def _box(corners: NDArray[np.float32]) -> Box:
@@ -64,10 +63,11 @@ class Pipeline:
         """`detector_format` is the detector's `slot_format`; detector and checkpoint lie on `device` already."""
         settings = settings or PipelineSettings()
         config = checkpoint.network.config
-        if config.visual and config.visual_features != _ROI.length():
+        self._regions = RoiConfig.of(config) if config.visual else None
+        if self._regions is not None and config.visual_features != self._regions.length():
             raise ValueError(
                 f"the checkpoint reads {config.visual_features} RoI features a region, "
-                f"this version pools {_ROI.length()}"
+                f"this version pools {self._regions.length()}"
             )
         self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
         self._detector = detector
@@ -108,9 +108,9 @@ class Pipeline:
                     with timer.stage("geometry", on_host=True):
                         inputs = person_inputs(steps, self._network, self._device)
                     visual = None
-                    if self._network.config.visual:
+                    if self._regions is not None:
                         with timer.stage("roi_features"):
-                            visual = step_regions(steps, metas, found.groups, _ROI, self._device)
+                            visual = step_regions(steps, metas, found.groups, self._regions, self._device)
                     scores = score_steps(self._network, self._states, steps, inputs, visual, timer)
                 finally:
                     steps.abandon()
@@ -135,7 +135,7 @@ class Pipeline:
                 self._no_regions(people),
             )
             steps = [WaveStep(TrackKey("", 0, row), 0, row) for row in range(people)]
-            self._states.waves(self._network.action_lstm.embed(read.graph), [steps], lambda key: None)
+            self._states.waves(self._network.action_inputs(read.graph), [steps], lambda key: None)
             self._states.release_camera("")
 
     def forget(self, camera: str) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from stages.detection.movenet import FEATURE_CHANNELS
-from stages.network import VisualInput
+from stages.network import NetworkConfig, VisualInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,15 @@ class RoiConfig:
     """Bins along each side."""
     samples: int = 2
     """Samples a bin along each side."""
+    parts: bool = True
+    """Whether parts are pooled; else only objects, a quarter of the regions."""
+
+    @staticmethod
+    def of(network: NetworkConfig) -> RoiConfig:
+        """The pooling that a network was trained with."""
+        return RoiConfig(
+            network.visual_strides, network.visual_bins, network.visual_samples, network.visual_regions == "all"
+        )
 
     def channels(self, map_channels: Mapping[int, int] = FEATURE_CHANNELS) -> int:
         """Channels of a pooled region."""
@@ -80,11 +89,14 @@ def roi_features(maps: Mapping[int, Tensor], boxes: Tensor, picture: Tensor, con
 def person_features(maps: Mapping[int, Tensor], regions: Regions, config: RoiConfig | None = None) -> VisualInput:
     """Each person's parts `[N, P, F]` and objects `[N, 3, F]`: left hand, right hand, the whole picture.
 
+    Where the configuration leaves the parts out, `[N, 0, F]` of them.
     A hand that isn't there is stood in for by the whole picture, which is pooled once a picture, not once a person.
     """
-    people, parts = regions.parts.shape[:2]
+    config = config or RoiConfig()
+    of_parts = regions.parts if config.parts else regions.parts[:, :0]
+    people, parts = of_parts.shape[:2]
     scale = regions.scale.repeat(1, 2)[regions.picture]  # [N, 4]
-    boxes = torch.cat((regions.parts, regions.hands), 1) * scale[:, None]  # [N, P + 2, 4]
+    boxes = torch.cat((of_parts, regions.hands), 1) * scale[:, None]  # [N, P + 2, 4]
     of_person = regions.picture[:, None].expand(people, parts + 2)
     whole = torch.cat((torch.zeros_like(regions.content), regions.content), 1)  # [B, 4]
     pictures = torch.arange(len(whole), device=whole.device)

@@ -36,11 +36,12 @@ def step_regions(
     device: torch.device,
 ) -> VisualInput:
     """RoI features of all steps, padded to the rows that the network reads: `parts` [rows, parts, F], `objects`
-    [rows, 3, F]; zeros in padded rows. `groups` hold the maps of the frames in which people step.
+    [rows, 3, F]; zeros in padded rows; no parts where `config` leaves them out. `groups` hold the maps of the frames in
+    which people step.
     """
     rows = bucket(len(steps))
     length = config.length()
-    count = steps.part_boxes[0].shape[0]
+    count = steps.part_boxes[0].shape[0] if config.parts else 0
     parts = torch.zeros(rows + 1, count, length, device=device)
     objects = torch.zeros(rows + 1, OBJECT_REGIONS, length, device=device)
     for group in groups:

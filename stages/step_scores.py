@@ -47,7 +47,7 @@ def person_inputs(steps: BatchSteps, network: ActionNetwork, device: torch.devic
     count = present.shape[1]
     parts_width = count * config.part_features
     packed = np.zeros((rows, parts_width + config.context_features + count), np.float32)
-    if config.part_features:
+    if config.part_features and config.geometry:
         made = window_features(*steps.windows(), joint_score=config.joint_score)
         packed[: len(steps), :parts_width] = made.parts.reshape(len(steps), -1)
         packed[: len(steps), parts_width:-count] = made.context
@@ -73,14 +73,16 @@ def score_steps(
         part, thing = network.inputs(inputs.parts, inputs.context, visual)
         relevance = network.relevance(part, thing, inputs.present)[1]
     with timer.stage("part_states"):
-        visual_feature, state_logits = network.part_states(part * relevance[..., None], thing)
+        visual_feature, state_logits = network.part_states(network.gate(part, relevance), thing)
         probabilities = network.part_states.probabilities(state_logits) * inputs.present[..., None]
-    with timer.stage("language_priors"):
-        prior = network.language_priors(probabilities)
+    represented = visual_feature
+    if network.config.language:
+        with timer.stage("language_priors"):
+            represented = torch.cat((network.language_priors(probabilities), visual_feature), -1)
     with timer.stage("part_graph"):
-        graph = network.part_graph(torch.cat((prior, visual_feature), -1), inputs.present)
+        graph = network.part_graph(represented, inputs.present)
     with timer.stage("action_lstm"):
-        embedded = network.action_lstm.embed(graph)
+        embedded = network.action_inputs(graph)
         groups = states.waves(embedded, steps.waves, steps.commit)
         scores = [relevance, probabilities, *(torch.softmax(logits, -1) for logits, _ in groups)]
         packed = to_host(torch.cat([tensor.flatten() for tensor in scores]))

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from stages.network import ActionNetwork, NetworkConfig, SequenceReading
+from stages.roi_features import RoiConfig
+from stages.step_regions import REGION_OF_PART
 from stages.vocabulary import Vocabulary
 from training.averaging import WeightAverage
 from training.dataset import Generator
@@ -159,8 +161,20 @@ class Run:
 
 
 def network_sizes(model: ModelConfig) -> NetworkConfig:
-    """The network's configuration: geometry features, no RoI features."""
-    return NetworkConfig(**model.model_dump())
+    """The network's configuration. RoI features are those of the edge profile's detector, and each part's object is
+    what is at its hand."""
+    sizes = model.model_dump(exclude={"visual"})
+    if model.visual == "none":
+        return NetworkConfig(**sizes)
+    pooling = RoiConfig(model.visual_strides, model.visual_bins)
+    return NetworkConfig(
+        **sizes,
+        visual=True,
+        visual_regions=model.visual,
+        visual_features=pooling.length(),
+        visual_samples=pooling.samples,
+        object_regions=REGION_OF_PART,
+    )
 
 
 def choose_device(config: TrainingConfig) -> torch.device:

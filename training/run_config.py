@@ -53,7 +53,7 @@ class DataConfig(Section):
 
 
 class ModelConfig(Section):
-    """Sizes of the network. Larger ones than these weren't better on footage."""
+    """Sizes of the network, and which of its stages take part. Larger sizes than these weren't better on footage."""
 
     relevance_hidden: int = Field(32, ge=1, le=4096)
     state_hidden: int = Field(80, ge=1, le=4096)
@@ -63,6 +63,35 @@ class ModelConfig(Section):
     action_hidden: int = Field(128, ge=1, le=4096)
     action_layers: int = Field(1, ge=1, le=8)
     dropout: float = Field(0.3, ge=0, lt=1, description="Of the part states' hidden layer.")
+    visual: Literal["none", "objects", "all"] = Field(
+        "none",
+        description="What is read of the detector's feature maps. objects: what is at and beyond each hand, and the "
+        "whole picture; all: each part as well.",
+    )
+    visual_hidden: int = Field(32, ge=1, le=4096, description="Numbers that a region is embedded in.")
+    visual_strides: tuple[Literal[4, 8, 16, 32], ...] = Field(
+        (4, 8, 16), min_length=1, description="Maps that regions are pooled from, by their cells' size in pixels."
+    )
+    visual_bins: int = Field(3, ge=1, le=14, description="Bins that a region is pooled in, along each side.")
+    geometry: bool = Field(
+        True, description="Whether the keypoints' geometry is read. This switch and those below are for ablations."
+    )
+    relevance_gates: bool = Field(True, description="Whether a part's relevance scales its feature.")
+    language: bool = Field(True, description="Whether language priors are part of a part's representation.")
+    graph: Literal["sequential", "mean"] = Field(
+        "sequential", description="How parts become a person: read in order by an LSTM, or their mean."
+    )
+    temporal: bool = Field(
+        True,
+        description="Whether the action is recognised over time; else from each frame alone, and the losses of "
+        "frames, of every step and of the last are of the same scores.",
+    )
+
+    @model_validator(mode="after")
+    def _parts_have_features(self) -> ModelConfig:
+        if not self.geometry and self.visual != "all":
+            raise ValueError("without geometry, visual must be all: parts would have no features")
+        return self
 
 
 class OptimiserConfig(Section):
