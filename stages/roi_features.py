@@ -1,22 +1,28 @@
 """RoI features: what the detector's own feature maps show in each body part, at and beyond each hand, and all over.
 
 Owns nothing: pure functions, for all people of a batch at once, on the device and without waiting for it. The maps were
-computed for detection anyway, so a region costs only its pooling (docs/method.md, "Features"). Pooling is RoIAlign with
-`aligned=True` and a fixed number of samples a bin, so its cost doesn't depend on the size of a region.
+computed for detection anyway, so a region costs only its pooling (docs/method.md, "Features"). Pooling is RoIAlign,
+aligned and with a fixed number of samples a bin, so its cost doesn't depend on the size of a region.
+
+It is written as weighted sums of the maps' cells. torchvision's operator first copies a map whole whose channels lie
+side by side, as the detector's do: at 768x576, for one to eight people and in one thread, the stage took 5 to 7 ms with
+it and takes 1.6 to 2.9 ms so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import roi_align
 
 from stages.detection.movenet import FEATURE_CHANNELS
 from stages.network import NetworkConfig, VisualInput
+from stages.transfer import to_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +84,54 @@ def roi_features(maps: Mapping[int, Tensor], boxes: Tensor, picture: Tensor, con
     A region beyond the picture's edge is continued with the edge's values for one cell, then with zeros.
     """
     config = config or RoiConfig()
-    pooled: list[Tensor] = []
-    for stride in config.strides:
-        features = maps[stride]
-        rois = torch.cat((picture[:, None].to(features.dtype), boxes.to(features.dtype)), 1)
-        pooled.append(roi_align(features, rois, config.bins, 1 / stride, config.samples, aligned=True))
-    return torch.cat(pooled, 1)
+    used = [maps[stride] for stride in config.strides]
+    cells, weights = _cells(used, boxes.float(), picture, config)
+    pooled = [
+        F.embedding_bag(
+            cells[row],
+            features.permute(0, 2, 3, 1).flatten(0, 2),  # [B · h · w, c]: a view where channels lie side by side
+            mode="sum",
+            per_sample_weights=weights[row].to(features.dtype),
+        )
+        for row, features in enumerate(used)
+    ]
+    return torch.cat(pooled, 1).view(len(boxes), config.bins, config.bins, -1).permute(0, 3, 1, 2)
+
+
+def _cells(used: Sequence[Tensor], boxes: Tensor, picture: Tensor, config: RoiConfig) -> tuple[Tensor, Tensor]:
+    """The cells that each bin of each region is the weighted sum of, in each of M maps.
+
+    Returns int64 indices into a map's `[B · h · w]` cells and float32 weights, both `[M, R · bins², 4 · samples²]`: the
+    four cells around each sample, and nothing of samples more than one cell beyond the map's edge.
+    """
+    bins, samples, regions = config.bins, config.samples, len(boxes)
+    sizes = [(features.shape[3], features.shape[2]) for features in used]
+    # All maps and both axes at once, [M, R, 2 axes, points]: many small operations cost more than what they compute.
+    host = np.concatenate((np.array(config.strides, np.float32)[:, None], np.array(sizes, np.float32)), 1)
+    there = to_device(host, boxes.device)
+    strides, last = there[:, :1, None, None], there[:, None, 1:, None] - 1
+    points = bins * samples
+    share = (torch.arange(points, dtype=torch.float32, device=boxes.device) + 0.5) / points
+    # Pixel centres are at half integers on either scale.
+    low, high = (boxes.view(regions, 2, 2) / strides - 0.5)[..., None].unbind(2)
+    at = low + (high - low) * share
+    inside = (at >= -1) & (at <= last + 1)
+    at = torch.minimum(torch.where(inside, at, 0).clamp(min=0), last)
+    first = at.floor()
+    beyond = at - first
+    x, y = torch.stack((first, torch.minimum(first + 1, last)), -1).long().unbind(2)
+    of_x, of_y = (torch.stack((1 - beyond, beyond), -1) * (inside / samples)[..., None]).unbind(2)
+    width, height = (last[:, 0] + 1).long().unbind(1)
+    y = (y + (picture * height)[..., None, None]) * width[..., None, None]
+
+    def of_bins(of_rows: Tensor, of_columns: Tensor) -> tuple[Tensor, Tensor]:
+        rows = of_rows.reshape(-1, regions, bins, 1, 2 * samples, 1)
+        return rows, of_columns.reshape(-1, regions, 1, bins, 1, 2 * samples)
+
+    shape = (len(used), regions * bins * bins, 4 * samples * samples)
+    y, x = of_bins(y, x)
+    of_y, of_x = of_bins(of_y, of_x)
+    return (y + x).view(shape), (of_y * of_x).view(shape)
 
 
 def person_features(maps: Mapping[int, Tensor], regions: Regions, config: RoiConfig | None = None) -> VisualInput:
