@@ -171,6 +171,10 @@ class ActionNetwork(nn.Module):
         self.register_buffer("context_scale", torch.ones(config.context_features))
         self.register_buffer("object_regions", torch.tensor(config.object_regions, dtype=torch.int64), persistent=False)
         if config.visual:
+            self.visual_mean: Tensor
+            self.visual_scale: Tensor
+            self.register_buffer("visual_mean", torch.zeros(config.visual_features))
+            self.register_buffer("visual_scale", torch.ones(config.visual_features))
             if self.reads_parts:
                 self.embed_part = nn.Linear(config.visual_features, config.visual_hidden)
             self.embed_object = nn.Linear(config.visual_features, config.visual_hidden)
@@ -202,6 +206,12 @@ class ActionNetwork(nn.Module):
             mean.copy_(new_mean)
             scale.copy_(torch.where(std > 1e-4, 1 / std.clamp(min=1e-4), torch.zeros_like(std)))
 
+    def set_visual_normalisation(self, mean: Tensor, std: Tensor) -> None:
+        """Mean and standard deviation of RoI features [F] over the training data's regions: they lie around 6, not 0.
+        As above, features that never vary are left out, and both are stored with the weights."""
+        self.visual_mean.copy_(mean)
+        self.visual_scale.copy_(torch.where(std > 1e-4, 1 / std.clamp(min=1e-4), torch.zeros_like(std)))
+
     def inputs(self, parts: Tensor, context: Tensor, visual: VisualInput | None) -> tuple[Tensor, Tensor]:
         """Geometry [n, parts, F], [n, C] and RoI features → part feature [n, parts, …], object feature [n, parts, …].
 
@@ -217,10 +227,13 @@ class ActionNetwork(nn.Module):
             if visual is None:
                 raise ValueError("this network was trained with RoI features and was given none")
             if self.reads_parts:
-                of_part.append(_where_known(torch.relu(self.embed_part(visual.parts)), visual.known))
-            objects = _where_known(torch.relu(self.embed_object(visual.objects)), visual.known)
+                of_part.append(_where_known(torch.relu(self.embed_part(self._normal(visual.parts))), visual.known))
+            objects = _where_known(torch.relu(self.embed_object(self._normal(visual.objects))), visual.known)
             of_thing.append(objects.index_select(1, self.object_regions))
         return torch.cat(of_part, -1), torch.cat(of_thing, -1)
+
+    def _normal(self, visual: Tensor) -> Tensor:
+        return (visual - self.visual_mean) * self.visual_scale
 
     def relevance(self, part: Tensor, thing: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and scores [n, parts] from what `inputs` gave; an absent part's score is 0."""
