@@ -52,7 +52,7 @@ class NetworkConfig:
     object_regions: tuple[int, ...] = ()
     """With `visual`: for each part, which object region is its object feature (index into `VisualInput.objects`)."""
     visual_regions: Literal["all", "objects"] = "all"
-    """objects: only what is at the hands and all over the picture is read, parts have their geometry alone."""
+    """objects: only what is around the hands and all over the picture is read, parts have their geometry alone."""
     visual_strides: tuple[int, ...] = (4, 8, 16)
     """The detector's maps that regions are pooled from, their `bins` and `samples`: see `RoiConfig`."""
     visual_bins: int = 3
@@ -102,7 +102,7 @@ class NetworkConfig:
 class VisualInput(NamedTuple):
     """RoI features of n people: `parts` [n, parts, visual_features], `objects` [n, regions, visual_features].
 
-    Regions: at and beyond the left hand, the same for the right hand, the whole frame. `known` bool [n]: whose picture
+    Regions: around the left hand, around the right hand, the whole frame. `known` bool [n]: whose picture
     was seen; of a person known by keypoints only, parts and objects are embedded as zeros, whatever their rows hold.
     None: everybody's was, as it always is live. Where the network reads objects only (`NetworkConfig.visual_regions`),
     `parts` isn't read and may be [n, 0, visual_features].

@@ -1,4 +1,4 @@
-"""RoI features: what the detector's own feature maps show in each body part, at and beyond each hand, and all over.
+"""RoI features: what the detector's own feature maps show in each body part, around each hand, and all over.
 
 Owns nothing: pure functions, for all people of a batch at once, on the device and without waiting for it. The maps were
 computed for detection anyway, so a region costs only its pooling (docs/method.md, "Features"). Pooling is RoIAlign,
@@ -68,7 +68,7 @@ class Regions(NamedTuple):
     parts: Tensor
     """float32 [N, P, 4]; what an absent part's box shows must not be used."""
     hands: Tensor
-    """float32 [N, 2, 4]: at and beyond the left and the right hand."""
+    """float32 [N, 2, 4]: around the left and the right hand."""
     hands_present: Tensor
     """bool [N, 2]"""
     scale: Tensor
@@ -143,7 +143,7 @@ def person_features(maps: Mapping[int, Tensor], regions: Regions, config: RoiCon
     config = config or RoiConfig()
     of_parts = regions.parts if config.parts else regions.parts[:, :0]
     people, parts = of_parts.shape[:2]
-    scale = regions.scale.repeat(1, 2)[regions.picture]  # [N, 4]
+    scale = torch.cat((regions.scale, regions.scale), 1)[regions.picture]  # [N, 4]
     boxes = torch.cat((of_parts, regions.hands), 1) * scale[:, None]  # [N, P + 2, 4]
     of_person = regions.picture[:, None].expand(people, parts + 2)
     whole = torch.cat((torch.zeros_like(regions.content), regions.content), 1)  # [B, 4]

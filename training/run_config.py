@@ -65,8 +65,8 @@ class ModelConfig(Section):
     dropout: float = Field(0.3, ge=0, lt=1, description="Of the part states' hidden layer.")
     visual: Literal["none", "objects", "all"] = Field(
         "none",
-        description="What is read of the detector's feature maps. objects: what is at and beyond each hand, and the "
-        "whole picture; all: each part as well.",
+        description="What is read of the detector's feature maps. objects: what is around each hand, and the whole "
+        "picture; all: each part as well.",
     )
     visual_hidden: int = Field(32, ge=1, le=4096, description="Numbers that a region is embedded in.")
     visual_strides: tuple[Literal[4, 8, 16, 32], ...] = Field(
