@@ -118,8 +118,8 @@ def hand_regions(
     is there, bool [..., 2]; cut to the picture, whose `size` may be one for all or [..., 2].
 
     Two fifths of a stature wide. Of the surface of things drawn in hands it then holds all of a ball, cup, phone or
-    dumbbell, 97 % of a box (both hands' squares together), 68 % of a bag that hangs, 52 % of a bat; a third of a stature
-    wide and half a hand further out, 87, 48 and 42 % of the last three.
+    dumbbell, 97 % of a box (both hands' squares together), 68 % of a bag that hangs, 52 % of a bat; with a third of a
+    stature and half a hand further out, 87, 48 and 42 % of the last three.
     """
     points, _, present = skeleton_points(np.asarray(keypoints, np.float32), keypoint_score / 2)
     stature = step_stature(points, present, np.asarray(boxes, np.float32))[..., None]
