@@ -28,9 +28,24 @@ _DEFINING = {
     "clap": (),
     "punch": (),
     "kick": (),
+    "lie": ("hip", "left_leg", "right_leg"),
+    "crawl": ("hip", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg"),
+    "fall": ("head", "hip", "left_leg", "right_leg"),
+    "sit_down": ("hip", "left_leg", "right_leg"),
+    "stand_up": ("hip", "left_leg", "right_leg"),
+    "throw": (),
+    "pick_up": ("hip",),
+    "carry": ("left_arm", "right_arm", "left_hand", "right_hand"),
+    "push_up": ("hip", "left_arm", "right_arm", "left_hand", "right_hand"),
+    "squat": ("hip", "left_leg", "right_leg"),
+    "cartwheel": ("hip", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg"),
+    "juggle": ("left_arm", "right_arm", "left_hand", "right_hand"),
 }
+# Of these it is whatever moves.
+_WHATEVER_MOVES = frozenset({"dance", "other"})
 _BY_LIMB = {"wave": ("wave", ("arm", "hand")), "clap": ("applaud", ("arm", "hand"))}
 _BY_LIMB |= {"punch": ("strike", ("arm", "hand")), "kick": ("kick", ("leg", "foot"))}
+_BY_LIMB |= {"throw": ("throw", ("arm", "hand")), "pick_up": ("grab", ("arm", "hand"))}
 
 
 def _angle(a: Array, b: Array, c: Array) -> Array:
@@ -65,6 +80,17 @@ def part_states(
     trunk = neck - pelvis
     lean = np.degrees(np.arccos(np.clip(trunk[..., 1] / np.maximum(np.linalg.norm(trunk, axis=-1), 1e-9), -1, 1)))
 
+    ankles = joints[:, :, 15:17]
+    # What the person is on: the lowest joint, where a standing ankle is.
+    others = joints[:, :, 5:15, 1].min(-1) + 0.015 * tall
+    ground = np.minimum(ankles[..., 1].min(-1), np.minimum(others, joints[:, :, 0, 1]))
+    level = (pelvis[..., 1] - ground) / tall
+    # Who lies raises an arm along the own trunk, not towards the sky.
+    flat = (lean > 55) & (level < 0.17)
+    up = np.where(
+        flat[..., None], trunk / np.maximum(np.linalg.norm(trunk, axis=-1, keepdims=True), 1e-9), [0.0, 1.0, 0.0]
+    )
+
     ears = joints[:, :, 3:5].mean(2)
     nose = joints[:, :, 0] - ears
     across = joints[:, :, 6] - joints[:, :, 5]
@@ -72,33 +98,34 @@ def part_states(
     ahead = nose - (nose * across).sum(-1, keepdims=True) * across
     yaw = np.degrees(np.arctan2(np.abs((nose * across).sum(-1)), np.linalg.norm(ahead, axis=-1)))
     # A level head's nose is a little below its ears.
-    pitch = np.degrees(np.arcsin(np.clip(nose[..., 1] / np.maximum(np.linalg.norm(nose, axis=-1), 1e-9), -1, 1)))
+    pitch = np.degrees(np.arcsin(np.clip((nose * up).sum(-1) / np.maximum(np.linalg.norm(nose, axis=-1), 1e-9), -1, 1)))
     labels["head", "turn"] = (yaw > 35) & (lean < 60)
     labels["head", "raise"] = pitch > 15
     labels["head", "lower"] = pitch < -38
 
-    ankles = joints[:, :, 15:17]
-    ground = ankles[..., 1].min(-1)
     speed_of_foot = [_speed(ankles[:, :, side], times) / tall for side in (0, 1)]
     for side, name in enumerate(SIDES):
         short = "lr"[side]
         shoulder, elbow, wrist = (joints[:, :, start + side] for start in (5, 7, 9))
         hip, knee, ankle = (joints[:, :, start + side] for start in (11, 13, 15))
         bend = _angle(shoulder, elbow, wrist)
-        drop = shoulder[..., 1] - wrist[..., 1]
+        drop = ((shoulder - wrist) * up).sum(-1)
         reach = np.linalg.norm(wrist - shoulder, axis=-1)
-        raised = wrist[..., 1] > shoulder[..., 1] + 0.01 * tall
-        doing = on[f"wave_{short}"] | on[f"applaud_{short}"] | on[f"strike_{short}"]
+        raised = drop < -0.01 * tall
+        support = (wrist[..., 1] - ground) / tall < 0.06
+        doing = on[f"wave_{short}"] | on[f"applaud_{short}"] | on[f"strike_{short}"] | on[f"throw_{short}"]
         arm = f"{name}_arm"
         labels[arm, "bend"] = bend < 105
         labels[arm, "unbend"] = (bend > 150) & (drop < 0.8 * reach)
-        labels[arm, "raise"] = elbow[..., 1] > shoulder[..., 1] - 0.03 * tall
+        labels[arm, "raise"] = ((elbow - shoulder) * up).sum(-1) > -0.03 * tall
         labels[arm, "swing"] = on[f"swing_{short}"]
         labels[arm, "push"] = on[f"push_{short}"]
-        for state in ("applaud", "wave", "strike"):
+        for state in ("applaud", "wave", "strike", "throw", "carry"):
             labels[arm, state] = on[f"{state}_{short}"]
             labels[f"{name}_hand", state] = on[f"{state}_{short}"]
+        labels[arm, "support"] = labels[f"{name}_hand", "support"] = support & ~flat & ~on["stand"]
         labels[f"{name}_hand", "raise"] = raised
+        labels[f"{name}_hand", "grab"] = on[f"grab_{short}"]
         labels[f"{name}_hand", "hold"] = on[f"hold_{short}"] & ~doing
 
         fold = _angle(hip, knee, ankle)
@@ -114,6 +141,8 @@ def part_states(
             labels[part, "jump"] = jump
             labels[part, "stand"] = upright & (speed_of_foot[side] < 0.35)
             labels[part, "raise"] = (height > 0.1) & ~step & ~jump
+        kneels = ((knee[..., 1] - ground) / tall < 0.05) & (hip[..., 1] - knee[..., 1] > 0.08 * tall)
+        labels[f"{name}_leg", "kneel"] = kneels & ~flat & ~on["sit"]
         labels[f"{name}_leg", "bend"] = (fold < 125) & ~step
         labels[f"{name}_leg", "unbend"] = (fold > 150) & (low < 0.75) & ~step
         labels[f"{name}_foot", "tiptoe"] = on["tiptoe"]
@@ -125,10 +154,10 @@ def part_states(
         rate = np.concatenate([rate[:, :1], rate], 1)
     else:
         rate = np.zeros_like(heading)
-    level = (pelvis[..., 1] - ground) / tall
     labels["hip", "stand"] = on["stand"] & (lean < 40) & (level > 0.4) & ~on["jump"]
     labels["hip", "step"] = on["step"] & ~on["jump"]
     labels["hip", "sit"] = on["sit"]
+    labels["hip", "lie"] = on["lie"]
     labels["hip", "crouch"] = on["crouch"]
     labels["hip", "stoop"] = (lean > 45) & (lean < 140) & (level > 0.33) & ~on["sit"]
     labels["hip", "jump"] = on["jump"]
@@ -147,13 +176,13 @@ def relevance(
 ) -> tuple[Flags, Flags]:
     """Which parts define the action: bool [N, T, parts], and bool [N, T] where that is known.
 
-    `action` [N, T] indexes `training.movement.ACTIONS`, −1 where it is unsure. Of `other` it is whatever moves: parts
-    whose end goes faster than half a stature a second.
+    `action` [N, T] indexes `training.movement.ACTIONS`, −1 where it is unsure. Of `other` and `dance` it is whatever
+    moves: parts whose end goes faster than half a stature a second.
     """
     out = np.zeros((*action.shape, len(vocabulary.parts)), dtype=bool)
     for index, name in enumerate(ACTIONS):
         rows = action == index
-        if name == "other":
+        if name in _WHATEVER_MOVES:
             fast = _moving(vocabulary, joints, times, stature)
             out |= rows[..., None] & fast
             continue

@@ -22,6 +22,7 @@ from training.motion import (
     ROOT,
     WIDTH,
     WRISTS,
+    MotionClip,
     axis_rotation,
     conjugate,
     mirror,
@@ -32,18 +33,23 @@ from training.motion import (
 Array = NDArray[np.float64]
 Rng = np.random.Generator
 
-ACTIONS = ("stand", "walk", "run", "jump", "crouch", "sit", "wave", "clap", "punch", "kick", "other")
+ACTIONS = (
+    "stand", "walk", "run", "jump", "crouch", "sit", "lie", "crawl", "fall", "sit_down", "stand_up", "wave", "clap",
+    "punch", "kick", "throw", "pick_up", "carry", "push_up", "squat", "cartwheel", "dance", "juggle", "other",
+)  # fmt: skip
 ACTION_INDEX = {name: index for index, name in enumerate(ACTIONS)}
+UNSURE = -1
+"""The action index where one action turns into another: no target."""
 
 # What the composition knows and the joints alone don't tell. Pairs are left, right.
 TAGS = (
     "swing_l", "swing_r", "wave_l", "wave_r", "applaud_l", "applaud_r", "strike_l", "strike_r", "hold_l", "hold_r",
-    "push_l", "push_r", "kick_l", "kick_r", "jump", "step", "sit", "crouch", "stand", "tiptoe",
+    "push_l", "push_r", "throw_l", "throw_r", "grab_l", "grab_r", "carry_l", "carry_r", "kick_l", "kick_r", "jump",
+    "step", "sit", "crouch", "stand", "lie", "tiptoe",
 )  # fmt: skip
 TAG_INDEX = {name: index for index, name in enumerate(TAGS)}
-HAND_TAGS = [TAG_INDEX[name] for name in TAGS[:12]]
+HAND_TAGS = [index for name, index in TAG_INDEX.items() if name[-2:] in ("_l", "_r") and not name.startswith("kick")]
 _SIDES = ("_l", "_r")
-
 
 Held = Literal["left", "right", "both", "free"]
 _OTHER_SIDE: dict[Held, Held] = {"left": "right", "right": "left", "both": "both", "free": "free"}
@@ -67,7 +73,8 @@ class Prop:
 class Movement:
     """A person's movement at T instants: limb poses [T, 39], tags [T, len(TAGS)] in [0, 1], the action's name.
 
-    `hide_legs` says that something (a table, a counter) hides the legs throughout.
+    `hide_legs` says that something (a table, a counter) hides the legs throughout. `labels` int64 [T] is the action at
+    every instant, `UNSURE` where there is none to tell, for a movement of more than one (who falls, lies afterwards).
     """
 
     poses: Array
@@ -75,6 +82,7 @@ class Movement:
     action: str
     hide_legs: bool = False
     props: list[Prop] = field(default_factory=list[Prop])
+    labels: NDArray[np.int64] | None = None
 
 
 Maker = Callable[[Rng, Array], Movement]
@@ -82,13 +90,32 @@ Maker = Callable[[Rng, Array], Movement]
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """One way of doing an action. Held-out styles are never trained on."""
+    """One way of doing an action. Held-out styles are never trained on.
+
+    Styles of the same `source` share a construction: the same capture, or the same procedure with other numbers. An
+    empty one means that the style is alone in its own.
+    """
 
     action: str
     name: str
     make: Maker
     share: float = 1.0
     held_out: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedStyle:
+    """A style that is made from the motion-capture clip named `clip`; each clip is a source of its own."""
+
+    action: str
+    clip: str
+    make: Callable[[MotionClip], Maker]
+    share: float = 1.0
+    held_out: bool = False
+
+    def of(self, clip: MotionClip) -> Style:
+        return Style(self.action, f"captured_{self.clip}", self.make(clip), self.share, self.held_out)
 
 
 def tags_of(count: int, *names: str) -> Array:
@@ -107,7 +134,7 @@ def mirrored(movement: Movement) -> Movement:
         if name.endswith("_l"):
             tags[:, [index, index + 1]] = movement.tags[:, [index + 1, index]]
     props = [_mirrored_prop(prop) for prop in movement.props]
-    return Movement(mirror(movement.poses), tags, movement.action, movement.hide_legs, props)
+    return Movement(mirror(movement.poses), tags, movement.action, movement.hide_legs, props, movement.labels)
 
 
 def _mirrored_prop(prop: Prop) -> Prop:
@@ -214,7 +241,22 @@ ARM_POSITIONS: dict[str, tuple[tuple[float, float, float], tuple[float, float, f
     "table": ((0.56, -0.34, -0.10), (-0.2, -0.8, 0.6)),
     "floor": ((-0.35, -0.85, 0.25), (-0.8, 0.0, 0.6)),
 }
-HOLDING = frozenset({"phone_ear", "phone_front", "carry_front", "carry_side", "strap"})
+# The things that are held so; which one is drawn.
+HOLDING: dict[str, tuple[str, ...]] = {
+    "phone_ear": ("phone",),
+    "phone_front": ("phone", "phone", "phone", "cup"),
+    "carry_front": ("cup", "bottle"),
+    "carry_side": ("bag", "bag", "bottle", "stick"),
+    "strap": ("backpack",),
+}
+
+
+def let_go(movement: Movement, side: int, weight: Array | float) -> None:
+    """One hand holds nothing any more, as far as `weight` [T] says, in place."""
+    movement.tags[:, TAG_INDEX["hold" + _SIDES[side]]] *= 1 - weight
+    for prop in movement.props:
+        if prop.held in (("left", "right")[side], "both"):
+            prop.shown = prop.shown * (1 - weight)
 
 
 def place_arm(rng: Rng, movement: Movement, side: int, name: str, times: Array, weight: Array | float = 1.0) -> None:
@@ -225,7 +267,10 @@ def place_arm(rng: Rng, movement: Movement, side: int, name: str, times: Array, 
     set_arm(movement.poses, side, wrist + fidget, elbow + rng.normal(0, 0.15, 3), weight)
     on = np.broadcast_to(weight, (len(times),))
     movement.tags[:, TAG_INDEX["swing" + _SIDES[side]]] *= 1 - on
+    let_go(movement, side, on)
     if name in HOLDING:
+        thing = HOLDING[name][int(rng.integers(len(HOLDING[name])))]
+        movement.props.append(Prop(thing, "right" if side else "left", on.copy()))
         index = TAG_INDEX["hold" + _SIDES[side]]
         movement.tags[:, index] = np.maximum(movement.tags[:, index], on)
 
@@ -262,7 +307,7 @@ def talk(rng: Rng, movement: Movement, times: Array) -> None:
         weight = smoothstep(times, start, 0.5) * (1 - smoothstep(times, start + rng.uniform(1.5, 8), 0.6))
         set_arm(movement.poses, side, path, np.array([-0.4, -1.0, 0.5]), weight)
         movement.tags[:, TAG_INDEX["swing" + _SIDES[side]]] *= 1 - weight
-        movement.tags[:, TAG_INDEX["hold" + _SIDES[side]]] *= 1 - weight
+        let_go(movement, side, weight)
 
 
 def busy_hands(rng: Rng, movement: Movement, times: Array) -> None:
@@ -275,9 +320,7 @@ def busy_hands(rng: Rng, movement: Movement, times: Array) -> None:
     for side in (0, 1) if rng.random() < 0.6 else (int(rng.integers(2)),):
         at = times[0] - rng.uniform(0.0, 1.5)
         while at < times[-1]:
-            index = TAG_INDEX["hold" + _SIDES[side]]
             weight = smoothstep(times, at, rng.uniform(0.2, 0.8))
-            movement.tags[:, index] *= 1 - weight
             place_arm(rng, movement, side, names[rng.integers(len(names))], times, weight)
             at += rng.uniform(0.6, 4.0)
 

@@ -19,6 +19,7 @@ from training.movement import (
     Movement,
     Rng,
     drift,
+    let_go,
     place_arm,
     set_arm,
     smoothstep,
@@ -37,19 +38,20 @@ class Gesture:
     apply: Overlay
     share: float = 1.0
     held_out: bool = False
+    source: str = ""
+    """Gestures of one source share a construction, as with `movement.Style`; an empty one: alone in its own."""
 
 
 def _tag(movement: Movement, name: str, side: int, weight: Array, on: Array | float = 1.0) -> None:
     """Hand `side` now does `name` and nothing else, as far as `weight` says; `on` [T] is when it really does."""
-    for index in HAND_TAGS:
-        if index % 2 == side:
-            movement.tags[:, index] *= 1 - weight
+    _free(movement, side, weight)
     index = TAG_INDEX[f"{name}_{'lr'[side]}"]
     movement.tags[:, index] = np.maximum(movement.tags[:, index], weight * on)
 
 
 def _free(movement: Movement, side: int, weight: Array) -> None:
     """Hand `side` does nothing in particular any more, as far as `weight` says."""
+    let_go(movement, side, weight)
     for index in HAND_TAGS:
         if index % 2 == side:
             movement.tags[:, index] *= 1 - weight
@@ -228,8 +230,8 @@ def _hold(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     """A phone to the ear, something carried before the chest, a bag's strap."""
     name = str(rng.choice(["phone_ear", "phone_ear", "carry_front", "strap", "phone_front"]))
     for side in (0, 1) if name == "carry_front" else (int(rng.integers(2)),):
+        _free(movement, side, weight)
         place_arm(rng, movement, side, name, times, weight)
-        _tag(movement, "hold", side, weight)
 
 
 def _touch_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -254,7 +256,7 @@ def _shake_out(rng: Rng, movement: Movement, times: Array, weight: Array) -> Non
 GESTURES: tuple[Gesture, ...] = (
     Gesture("forearm_wave", "wave", _forearm_wave, 2.5),
     Gesture("whole_arm_wave", "wave", _whole_arm_wave, 1.2),
-    Gesture("both_arms_wave", "wave", _both_arms_wave, 1.0),
+    Gesture("both_arms_wave", "wave", _both_arms_wave, 1.0, source="whole_arm_wave"),
     Gesture("greeting_wave", "wave", _greeting_wave, held_out=True),
     Gesture("chest_clap", "clap", _clap_at((-0.45, 0.1), (0.3, 0.65), (0.9, 4.5)), 2.5),
     Gesture("overhead_clap", "clap", _clap_at((0.55, 0.9), (0.0, 0.3), (0.6, 2.5)), 1.0),

@@ -12,20 +12,30 @@ from numpy.typing import NDArray
 
 from training.activities import MotionLibrary
 from training.motion import POSITION, ROOT, Array, axis_rotation, blend, quaternion_multiply, rotate
-from training.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, Movement, Prop, Rng, mirrored, smoothstep, upright
+from training.movement import (
+    ACTION_INDEX,
+    ACTIONS,
+    TAG_INDEX,
+    UNSURE,
+    Movement,
+    Prop,
+    Rng,
+    mirrored,
+    smoothstep,
+    upright,
+)
 from training.procedural import choose_gesture
 
-UNSURE = -1
-"""The action index where one action turns into another: no target."""
-
-BASE_ACTIONS = ("stand", "walk", "run", "jump", "crouch", "sit", "kick", "other")
 GESTURE_ACTIONS = ("wave", "clap", "punch")
+"""Made by gestures over another activity, where no style of their own is drawn."""
 
 # How often each action is what the sequence ends with. Standing and walking are most of what cameras see, and the
 # hardest pair to tell apart under joint noise: with fewer of them, one pedestrian in ten was seen to jump or to punch.
 SHARES = {
-    "stand": 0.22, "walk": 0.20, "run": 0.06, "jump": 0.06, "crouch": 0.07, "sit": 0.09, "wave": 0.08, "clap": 0.07,
-    "punch": 0.05, "kick": 0.05, "other": 0.05,
+    "stand": 0.13, "walk": 0.12, "run": 0.045, "jump": 0.04, "crouch": 0.045, "sit": 0.055, "lie": 0.035,
+    "crawl": 0.03, "fall": 0.035, "sit_down": 0.035, "stand_up": 0.035, "wave": 0.04, "clap": 0.035, "punch": 0.035,
+    "kick": 0.03, "throw": 0.03, "pick_up": 0.035, "carry": 0.03, "push_up": 0.025, "squat": 0.025, "cartwheel": 0.02,
+    "dance": 0.03, "juggle": 0.02, "other": 0.04,
 }  # fmt: skip
 
 # What a gesture is made over: standing mostly, but people also wave while they walk or sit.
@@ -35,14 +45,20 @@ _UNDER = {
     "punch": (("stand", 0.90), ("walk", 0.10)),
 }
 # What plausibly comes before, for a change within the sequence.
-_BEFORE = ("stand", "stand", "stand", "walk", "walk", "sit", "crouch", "run", "jump", "kick", "other")
+_BEFORE = ("stand", "stand", "stand", "walk", "walk", "walk", "sit", "crouch", "run", "jump", "kick", "other", "carry")
+# Of what begins low, and where nobody gets to within a second from walking or running.
+_LOW = frozenset({"lie", "crawl", "push_up"})
+_BEFORE_LOW = ("crouch", "crouch", "sit", "lie", "crawl", "stand")
+# What happens once: what comes before must not cover it.
+_EVENTS = frozenset({"fall", "sit_down", "stand_up", "throw", "pick_up"})
 
 
 @dataclass(slots=True)
 class Scene:
     """Limb poses [T, 39], tags [T, K], true action [T] (UNSURE at changes), whether something hides the legs.
 
-    `faces_camera` asks for a view from the front: movements of the hands are mostly made at somebody.
+    `faces_camera` asks for a view from the front: movements of the hands are mostly made at somebody. `sources` names
+    the styles and gestures used, as "walk/curves".
     """
 
     poses: Array
@@ -51,28 +67,55 @@ class Scene:
     hide_legs: bool
     faces_camera: bool
     props: list[Prop] = field(default_factory=list[Prop])
+    sources: list[str] = field(default_factory=list[str])
 
 
-def draw_scene(rng: Rng, library: MotionLibrary, times: Array, *, held_out: bool, action: str | None = None) -> Scene:
-    """Draw a scene at `times` [T] seconds. `held_out` takes the styles and gestures that training never uses."""
+def draw_scene(
+    rng: Rng,
+    library: MotionLibrary,
+    times: Array,
+    *,
+    held_out: bool,
+    action: str | None = None,
+    change_share: float = 0.45,
+    latest_change: float = 0.85,
+) -> Scene:
+    """Draw a scene at `times` [T] seconds that ends with `action`, or with any.
+
+    `held_out` takes the styles and gestures that training never uses. With a chance of `change_share` something else
+    comes before, until `latest_change` of the time at the latest.
+    """
     goal = action or str(rng.choice(ACTIONS, p=np.array([SHARES[name] for name in ACTIONS])))
-    base = goal if goal in BASE_ACTIONS else _pick(rng, _UNDER[goal])
+    overlaid = goal in GESTURE_ACTIONS and not (library.has(goal, held_out=held_out) and rng.random() < 0.3)
+    base = _pick(rng, _UNDER[goal]) if overlaid else goal
     duration = times[-1] - times[0]
-    movement = _base(rng, library, times, base, held_out and goal == base)
+    sources: list[str] = []
+    movement = _base(rng, library, times, base, held_out and goal == base, sources)
     labels = _labels(movement, times)
-    if rng.random() < 0.45 and duration > 1.0:
-        before = str(rng.choice(_BEFORE))
-        change = times[0] + rng.uniform(0.15, 0.85) * duration
-        movement, labels = _join(rng, library, times, movement, labels, before, change)
-    if goal in GESTURE_ACTIONS:
+    if rng.random() < change_share and duration > 1.0:
+        latest = times[0] + latest_change * duration
+        if base in _EVENTS:  # the last of them is seen from its beginning
+            latest = min(latest, _last_begins(labels == ACTION_INDEX[base], times) - 1.2)
+        change = rng.uniform(times[0] + 0.15 * duration, max(latest, times[0] + 0.16 * duration))
+        if change <= latest:
+            before = str(rng.choice(_BEFORE_LOW if base in _LOW else _BEFORE))
+            movement, labels = _join(rng, library, times, movement, labels, before, change, sources)
+    if overlaid:
         start = rng.uniform(times[0] - 1.5, max(times[0], times[-1] - 0.7))
-        _lay_over(rng, movement, labels, times, goal, start, np.inf, held_out)
+        _lay_over(rng, movement, labels, times, goal, start, np.inf, held_out, sources)
     elif base in ("stand", "walk", "sit", "crouch") and rng.random() < 0.35:
         start = rng.uniform(times[0] - 2.0, times[-1])
         end = start + rng.uniform(0.8, 6.0)
         other = None if rng.random() < 0.7 or goal == "crouch" else str(rng.choice(GESTURE_ACTIONS[:2]))
-        _lay_over(rng, movement, labels, times, other, start, end, held_out)
-    return Scene(movement.poses, movement.tags, labels, movement.hide_legs, goal in GESTURE_ACTIONS, movement.props)
+        _lay_over(rng, movement, labels, times, other, start, end, held_out, sources)
+    front = goal in GESTURE_ACTIONS or goal in ("juggle", "throw")
+    return Scene(movement.poses, movement.tags, labels, movement.hide_legs, front, movement.props, sources)
+
+
+def _last_begins(on: NDArray[np.bool_], times: Array) -> float:
+    """When the last unbroken run of `on` [T] begins; the first instant if there is none."""
+    starts = np.flatnonzero(on & ~np.concatenate([[False], on[:-1]]))
+    return float(times[starts[-1]] if len(starts) else times[0])
 
 
 def _pick(rng: Rng, options: tuple[tuple[str, float], ...]) -> str:
@@ -80,8 +123,10 @@ def _pick(rng: Rng, options: tuple[tuple[str, float], ...]) -> str:
     return options[int(rng.choice(len(options), p=shares / shares.sum()))][0]
 
 
-def _base(rng: Rng, library: MotionLibrary, times: Array, action: str, held_out: bool) -> Movement:
-    movement = library.choose(rng, action, held_out=held_out).make(rng, times)
+def _base(rng: Rng, library: MotionLibrary, times: Array, action: str, held_out: bool, sources: list[str]) -> Movement:
+    style = library.choose(rng, action, held_out=held_out)
+    sources.append(f"{style.action}/{style.name}")
+    movement = style.make(rng, times)
     if rng.random() < 0.5:
         movement = mirrored(movement)
     # Time differs from body to body, and no two people start from the same place.
@@ -91,8 +136,10 @@ def _base(rng: Rng, library: MotionLibrary, times: Array, action: str, held_out:
 def _labels(movement: Movement, times: Array) -> NDArray[np.int64]:
     """The action at each instant. Exercise with pauses (squats, jumps, kicks) is standing while its pause lasts a
     second or more; shorter pauses belong to the action."""
+    if movement.labels is not None:
+        return movement.labels.copy()
     labels = np.full(len(times), ACTION_INDEX[movement.action])
-    if movement.action not in ("jump", "crouch", "kick", "other"):
+    if movement.action not in ("jump", "crouch", "kick", "squat", "other"):
         return labels
     still = movement.tags[:, TAG_INDEX["stand"]] > 0.5
     pause = 0.5 if movement.action in ("crouch", "other") else 1.0
@@ -122,10 +169,13 @@ def _join(
     labels: NDArray[np.int64],
     before: str,
     change: float,
+    sources: list[str],
 ) -> tuple[Movement, NDArray[np.int64]]:
-    first = _base(rng, library, times, before, False)
+    first = _base(rng, library, times, before, False, sources)
     first_labels = _labels(first, times)
-    length = rng.uniform(0.3, 0.9) * (1.6 if {before, movement.action} & {"sit", "crouch"} else 1.0)
+    length = rng.uniform(0.3, 0.9) * (1.6 if {before, movement.action} & {"sit", "crouch", "carry"} else 1.0)
+    if (before in _LOW) != (movement.action in _LOW):
+        length = rng.uniform(1.0, 2.0)
     weight = smoothstep(times, change, length)
     at = int(np.clip(np.searchsorted(times, change + length / 2), 0, len(times) - 1))
     _move_to(movement, at, first.poses[at])
@@ -162,8 +212,10 @@ def _lay_over(
     start: float,
     end: float,
     held_out: bool,
+    sources: list[str],
 ) -> None:
     gesture = choose_gesture(rng, action, held_out=held_out)
+    sources.append(f"{gesture.action or 'gesture'}/{gesture.name}")
     rise, fall = rng.uniform(0.25, 0.7), rng.uniform(0.3, 0.8)
     weight = smoothstep(times, start, rise) * (1 - smoothstep(times, end, fall) if np.isfinite(end) else 1.0)
     flip = rng.random() < 0.5

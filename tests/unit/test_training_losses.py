@@ -72,7 +72,7 @@ def test_padding_absent_parts_foreign_states_and_unknown_actions_take_no_part(ta
     read = reading(target)
     losses(read, target, MASK, PLAIN, load())["total"].backward()
     assert not read.state_logits.grad[~(target.present[..., None] & MASK & target.real[..., None, None])].any()
-    assert not read.relevance_logits.grad[~(target.present & target.relevance_known[..., None])].any()
+    assert not read.relevance_logits.grad[~(target.present & target.relevance_known)].any()
     for logits in (read.frame_logits, read.action_logits):
         assert not logits.grad[target.action < 0].any() and logits.grad[target.action >= 0].any()
     assert (~target.real).any() and (target.action < 0).any(), "the example must have padding"
@@ -140,5 +140,5 @@ def test_balanced_batches_end_with_each_action_alike_and_plain_ones_do_not() -> 
         return np.bincount(ends[ends >= 0], minlength=len(VOCABULARY.actions)) / (ends >= 0).sum()
 
     plain, balanced = shares(generator.batch), shares(generator.balanced_batch)
-    assert plain[common].sum() > 0.35 > 0.28 > balanced[common].sum()
-    assert balanced.min() > 0.03
+    assert plain[common].sum() > 0.17 > 0.14 > balanced[common].sum()
+    assert balanced.min() > 0.01

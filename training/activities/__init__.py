@@ -9,9 +9,52 @@ from pathlib import Path
 
 import numpy as np
 
-from training.activities import gaits, jumping, kicking, low, others, standing
-from training.motion import read_motions
-from training.movement import Rng, Style
+from training.activities import (
+    crawling,
+    dancing,
+    exercising,
+    falling,
+    gaits,
+    juggling,
+    jumping,
+    kicking,
+    lifting,
+    low,
+    lying,
+    others,
+    rising,
+    standing,
+    throwing,
+)
+from training.motion import MotionFormatError, read_motions
+from training.movement import CapturedStyle, Rng, Style
+from training.procedural import GESTURES
+
+STYLES: tuple[Style, ...] = (
+    *standing.STYLES, *gaits.STYLES, *jumping.STYLES, *low.STYLES, *lying.STYLES, *crawling.STYLES, *falling.STYLES,
+    *rising.STYLES, *kicking.STYLES, *throwing.STYLES, *lifting.STYLES, *exercising.STYLES, *dancing.STYLES,
+    *juggling.STYLES, *others.STYLES,
+)  # fmt: skip
+"""Those made by procedures."""
+CAPTURED: tuple[CapturedStyle, ...] = (
+    *gaits.CAPTURED, *jumping.CAPTURED, *lying.CAPTURED, *crawling.CAPTURED, *falling.CAPTURED, *rising.CAPTURED,
+    *kicking.CAPTURED, *dancing.CAPTURED, *others.CAPTURED,
+)  # fmt: skip
+"""Those made from motion capture."""
+
+
+def sources(action: str, *, held_out: bool) -> set[str]:
+    """The independent sources of an action's motion, trained on or held out."""
+    found = {style.source or style.name for style in STYLES if (style.action, style.held_out) == (action, held_out)}
+    found |= {f"captured {one.clip}" for one in CAPTURED if (one.action, one.held_out) == (action, held_out)}
+    return found | {one.source or one.name for one in GESTURES if (one.action, one.held_out) == (action, held_out)}
+
+
+def unseen_motion(action: str) -> bool:
+    """Whether held-out data shows an action as training never has: at least three sources, one of them held out whole,
+    and none of the held-out styles from a source that is trained on."""
+    trained, kept = sources(action, held_out=False), sources(action, held_out=True)
+    return bool(kept) and len(trained | kept) >= 3 and not trained & kept
 
 
 class MotionLibrary:
@@ -19,16 +62,19 @@ class MotionLibrary:
 
     def __init__(self, folder: Path) -> None:
         self.clips = read_motions(folder)
-        self.styles: list[Style] = []
-        for module in (standing, gaits, jumping, low, kicking, others):
-            self.styles += module.STYLES
-        for module in (gaits, jumping, kicking, others):
-            self.styles += module.captured(self.clips)
+        missing = sorted({one.clip for one in CAPTURED} - set(self.clips))
+        if missing:
+            raise MotionFormatError(f"{folder}: lacks {', '.join(missing)}; fetch the `motion` asset again")
+        self.styles = [*STYLES, *(one.of(self.clips[one.clip]) for one in CAPTURED)]
+
+    def has(self, action: str, *, held_out: bool) -> bool:
+        """Whether there is a style of `action` among those trained on or those held out."""
+        return any((style.action, style.held_out) == (action, held_out) for style in self.styles)
 
     def choose(self, rng: Rng, action: str, *, held_out: bool) -> Style:
         """Draw a style of `action` by its share, from those trained on or from those held out."""
-        styles = [style for style in self.styles if style.action == action and style.held_out == held_out]
-        if not styles:  # standing has no held-out style of its own: people, cameras and draws differ
-            styles = [style for style in self.styles if style.action == action]
+        # Standing has no held-out style of its own: people, cameras and draws differ.
+        of_use = held_out and self.has(action, held_out=True)
+        styles = [style for style in self.styles if style.action == action and style.held_out == of_use]
         shares = np.array([style.share for style in styles])
         return styles[int(rng.choice(len(styles), p=shares / shares.sum()))]

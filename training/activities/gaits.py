@@ -5,13 +5,12 @@ Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from training.motion import ANKLES, ROOT, WRISTS, Array, MotionClip, axis_rotation, quaternion_multiply
 from training.movement import (
     ARM_POSITIONS,
+    CapturedStyle,
     Maker,
     Movement,
     Rng,
@@ -182,17 +181,23 @@ def high_knee_run(rng: Rng, times: Array) -> Movement:
 
 
 STYLES: tuple[Style, ...] = (
-    Style("walk", "curves", curve_walk, 2.0),
-    Style("walk", "slow", slow_walk, 1.0),
-    Style("walk", "marching", marching, held_out=True),
-    Style("run", "curves", curve_run, 1.0),
-    Style("run", "high_knees", high_knee_run, held_out=True),
+    Style("walk", "curves", curve_walk, 2.0, source="stride"),
+    Style("walk", "slow", slow_walk, 1.0, source="stride"),
+    Style("walk", "marching", marching, held_out=True, source="stride"),
+    Style("run", "curves", curve_run, 1.0, source="stride"),
+    Style("run", "high_knees", high_knee_run, held_out=True, source="stride"),
 )
 
 
-def captured(clips: Mapping[str, MotionClip]) -> tuple[Style, ...]:
-    """The styles that come from motion capture."""
-    return (
-        Style("walk", "captured", clip_gait(clips["walk"], "walk", (0.65, 1.35), (0.55, 1.15)), 2.0),
-        Style("run", "captured", clip_gait(clips["run"], "run", (0.75, 1.15), (0.5, 1.1)), 1.0),
-    )
+def _captured_walk(clip: MotionClip) -> Maker:
+    return clip_gait(clip, "walk", (0.65, 1.35), (0.55, 1.15))
+
+
+def _captured_run(clip: MotionClip) -> Maker:
+    return clip_gait(clip, "run", (0.75, 1.15), (0.5, 1.1))
+
+
+CAPTURED: tuple[CapturedStyle, ...] = (
+    CapturedStyle("walk", "walk", _captured_walk, 2.0),
+    CapturedStyle("run", "run", _captured_run, 1.0),
+)

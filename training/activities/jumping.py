@@ -5,14 +5,13 @@ Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from training.activities.standing import stance
 from training.motion import ANKLES, Array, MotionClip
 from training.movement import (
     TAG_INDEX,
+    CapturedStyle,
     Maker,
     Movement,
     Rng,
@@ -178,14 +177,10 @@ def clip_jump(clip: MotionClip) -> Maker:
 
 
 STYLES: tuple[Style, ...] = (
-    Style("jump", "vertical", vertical_jumps, 1.5),
-    Style("jump", "hopping", hopping, 0.5),
+    Style("jump", "vertical", vertical_jumps, 1.5, source="jumps"),
+    Style("jump", "hopping", hopping, 0.5, source="jumps"),
     Style("jump", "down", jump_down, 1.0),
-    Style("jump", "long", long_jumps, held_out=True),
-    Style("jump", "jumping_jack", jumping_jack, 0.7),
+    Style("jump", "long", long_jumps, held_out=True, source="jumps"),
+    Style("jump", "jumping_jack", jumping_jack, 0.7, source="jumps"),
 )
-
-
-def captured(clips: Mapping[str, MotionClip]) -> tuple[Style, ...]:
-    """The styles that come from motion capture."""
-    return (Style("jump", "captured", clip_jump(clips["jump"]), 1.0),)
+CAPTURED: tuple[CapturedStyle, ...] = (CapturedStyle("jump", "jump", clip_jump, 1.0),)

@@ -5,14 +5,13 @@ Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from training.activities.standing import stance
 from training.motion import ANKLES, Array, MotionClip, blend
 from training.movement import (
     TAG_INDEX,
+    CapturedStyle,
     Maker,
     Movement,
     Rng,
@@ -88,16 +87,12 @@ def clip_kick(clip: MotionClip) -> Maker:
 
 
 STYLES: tuple[Style, ...] = (
-    Style("kick", "front", kick_with("front"), 1.2),
-    Style("kick", "side", kick_with("side"), held_out=True),
-    Style("kick", "ball", kick_with("ball"), 0.8),
-    Style("kick", "back", kick_with("back"), 0.4),
+    Style("kick", "front", kick_with("front"), 1.2, source="leg path"),
+    Style("kick", "side", kick_with("side"), held_out=True, source="leg path"),
+    Style("kick", "ball", kick_with("ball"), 0.8, source="leg path"),
+    Style("kick", "back", kick_with("back"), 0.4, source="leg path"),
 )
-
-
-def captured(clips: Mapping[str, MotionClip]) -> tuple[Style, ...]:
-    """The styles that come from motion capture."""
-    return (
-        Style("kick", "captured", clip_kick(clips["kick"]), 1.0),
-        Style("kick", "spinning", clip_kick(clips["spinkick"]), 0.4),
-    )
+CAPTURED: tuple[CapturedStyle, ...] = (
+    CapturedStyle("kick", "kick", clip_kick, 1.0),
+    CapturedStyle("kick", "spinkick", clip_kick, 0.4),
+)

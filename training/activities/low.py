@@ -1,4 +1,4 @@
-"""Crouching and sitting: squats, kneeling, picking up; chairs, stools, the floor.
+"""Crouching and sitting: on the feet, kneeling, going down; chairs, stools, the floor.
 
 Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
 """
@@ -65,18 +65,6 @@ def crouch(rng: Rng, times: Array) -> Movement:
     pitch = np.full_like(times, rng.uniform(0.15, 0.95)) + drift(rng, times, 0.08)
     movement = _low(rng, times, level, pitch, rng.uniform(0.1, 0.25), rng.uniform(0.1, 0.8))
     _low_arms(rng, movement, times)
-    return movement
-
-
-def squats(rng: Rng, times: Array) -> Movement:
-    """Down and up again, as an exercise; standing between them isn't a crouch."""
-    depth = 0.5 - 0.5 * np.cos(2 * np.pi * times * rng.uniform(0.25, 0.6) + rng.uniform(0, 6.28))
-    level = 0.98 - rng.uniform(0.35, 0.65) * depth
-    movement = _low(rng, times, level, 0.9 * (1 - level), rng.uniform(0.14, 0.28), rng.uniform(0.2, 0.5))
-    _low_arms(rng, movement, times)
-    down = (level < 0.8).astype(float)
-    movement.tags[:, TAG_INDEX["crouch"]] = down
-    movement.tags[:, TAG_INDEX["stand"]] = 1 - down
     return movement
 
 
@@ -169,12 +157,11 @@ def perch(rng: Rng, times: Array) -> Movement:
 
 
 STYLES: tuple[Style, ...] = (
-    Style("crouch", "still", crouch, 2.0),
-    Style("crouch", "squats", squats, 1.0),
-    Style("crouch", "kneeling", kneel, 0.7),
-    Style("crouch", "and_rise", crouch_and_rise, held_out=True),
-    Style("sit", "chair", sit_on_chair, 3.0),
-    Style("sit", "cross_legged", sit_cross_legged, 0.8),
-    Style("sit", "perch", perch, 0.7),
-    Style("sit", "floor", sit_on_floor, held_out=True),
+    Style("crouch", "still", crouch, 2.0, source="low"),
+    Style("crouch", "kneeling", kneel, 1.0, source="low"),
+    Style("crouch", "and_rise", crouch_and_rise, held_out=True, source="low"),
+    Style("sit", "chair", sit_on_chair, 3.0, source="seat"),
+    Style("sit", "cross_legged", sit_cross_legged, 0.8, source="seat"),
+    Style("sit", "perch", perch, 0.7, source="seat"),
+    Style("sit", "floor", sit_on_floor, held_out=True, source="seat"),
 )

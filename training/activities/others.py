@@ -1,11 +1,9 @@
-"""Everything else: dancing, stooping, lying, exercise, rolling, crawling, and poses that no other style has.
+"""Everything else: stooping, gymnastics, rolling, somersaults, spinning, and poses that no other style has.
 
 Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -27,11 +25,11 @@ from training.motion import (
 )
 from training.movement import (
     TAG_INDEX,
+    CapturedStyle,
     Maker,
     Movement,
     Rng,
     Style,
-    drift,
     set_arm,
     stand_on,
     steps,
@@ -48,29 +46,6 @@ def clip_other(clip: MotionClip, rates: tuple[float, float] = (0.6, 1.2)) -> Mak
         return Movement(clip.at((times - times[0]) * rate + start), tags_of(len(times)), "other")
 
     return make
-
-
-def free_dance(rng: Rng, times: Array) -> Movement:
-    """Every limb on its own curve to a common beat."""
-    movement = stance(rng, times, rng.uniform(0.1, 0.25), 1.0)
-    beat, poses = rng.uniform(0.8, 2.2), movement.poses
-
-    def curve(size: float) -> Array:
-        phase = 2 * np.pi * beat * times * rng.choice([0.25, 0.5, 0.5, 1.0]) + rng.uniform(0, 6.28)
-        return size * (np.sin(phase) + 0.4 * np.sin(2 * phase + rng.uniform(0, 6.28))) + drift(rng, times, 0.3 * size)
-
-    poses[:, 1] -= 0.04 + abs(curve(0.05))
-    poses[:, 2] += curve(0.12)
-    poses[:, ROOT] = quaternion_multiply(axis_rotation(1, curve(0.4)), poses[:, ROOT])
-    turn_chest(poses, curve(0.2), curve(0.3), curve(0.2))
-    for side in (0, 1):
-        centre = np.array([0.35, rng.uniform(-0.6, 0.5), rng.uniform(-0.1, 0.5)])
-        set_arm(poses, side, centre + np.stack([curve(0.3) for _ in range(3)], -1), np.array([-0.3, -0.6, 0.8]))
-        lift = np.maximum(curve(0.12), 0)
-        poses[:, ANKLES.start + 3 * side + 1] += lift
-        poses[:, ANKLES.start + 3 * side + 2] += curve(0.06)
-    movement.action, movement.tags = "other", tags_of(len(times))
-    return movement
 
 
 def stoop(rng: Rng, times: Array) -> Movement:
@@ -94,16 +69,6 @@ def stoop(rng: Rng, times: Array) -> Movement:
         set_arm(poses, side, wrist, np.array([-0.6, -0.3, 0.6]))
     movement.action, movement.tags[:, TAG_INDEX["stand"]] = "other", 1 - down
     return movement
-
-
-def lie(rng: Rng, times: Array) -> Movement:
-    poses = upright(times)
-    poses[:, 1] = 0.12
-    turn = axis_rotation(2, rng.choice([-1.0, 1.0]) * (np.pi / 2 + rng.normal(0, 0.1)))
-    poses[:, ROOT] = quaternion_multiply(turn, axis_rotation(1, rng.uniform(-1.5, 1.5)))
-    for part in (ANKLES, WRISTS):
-        poses[:, part] += rng.normal(0, 0.12, 6) + np.stack([drift(rng, times, 0.04) for _ in range(6)], -1)
-    return Movement(poses, tags_of(len(times)), "other")
 
 
 def exercise(rng: Rng, times: Array) -> Movement:
@@ -157,22 +122,12 @@ def strange(rng: Rng, times: Array) -> Movement:
 
 
 STYLES: tuple[Style, ...] = (
-    Style("other", "dance", free_dance, 2.0),
     Style("other", "stoop", stoop, 2.0),
-    Style("other", "lie", lie, 0.7),
     Style("other", "exercise", exercise, 1.6),
     Style("other", "strange", strange, 1.2),
 )
-
-
-_OWN_ACTION = ("walk", "run", "jump", "kick", "punch", "spinkick")
-_HELD_OUT = ("dance_b", "spin", "getup_faceup")
-
-
-def captured(clips: Mapping[str, MotionClip]) -> tuple[Style, ...]:
-    """Every clip that is none of the other actions."""
-    return tuple(
-        Style("other", name, clip_other(clip), 0.5, held_out=name in _HELD_OUT)
-        for name, clip in clips.items()
-        if name not in _OWN_ACTION
-    )
+CAPTURED: tuple[CapturedStyle, ...] = (
+    CapturedStyle("other", "roll", clip_other, 0.5),
+    CapturedStyle("other", "backflip", clip_other, 0.5),
+    CapturedStyle("other", "spin", clip_other, held_out=True),
+)
