@@ -7,7 +7,7 @@ file: the model is the caller's, and forgets the video's people at its end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,18 +44,20 @@ def analyse_video(
     *,
     until_s: float | None = None,
     rehearse: bool = False,
+    without: Container[int] = (),
 ) -> Iterator[AnalysedFrame]:
     """Run a video through a model that takes rgb24 pictures, up to `until_s` of media time if that is given.
 
     `detector_size` (width, height) as in a camera's configuration; None lets the model choose. `rehearse`: show the
     model the first picture once before, as frame -1, and keep no answer: a person is reported from their second
-    sighting on, and so from the first frame. Raises `VideoReadError` where the video can't be read on, after the frames
-    before that, and for one without a picture.
+    sighting on, and so from the first frame. Frames whose number, from 0, is in `without` are decoded and not shown to
+    the model, as if they had been lost on their way. Raises `VideoReadError` where the video can't be read on, after
+    the frames before that, and for one without a picture.
     """
     camera = path.name
     try:
         number = 0
-        for batch in _batches(_leases(model, path, detector_size, until_s)):
+        for batch in _batches(_leases(model, path, detector_size, until_s, without)):
             if rehearse and not number:
                 first = batch[0]
                 model.process([msgspec.structs.replace(first, meta=msgspec.structs.replace(first.meta, frame=-1))])
@@ -84,15 +86,18 @@ def _batches(leases: Iterator[Lease]) -> Iterator[list[Lease]]:
         yield batch
 
 
-def _leases(model: Model, path: Path, detector_size: tuple[int, int] | None, until_s: float | None) -> Iterator[Lease]:
+def _leases(
+    model: Model, path: Path, detector_size: tuple[int, int] | None, until_s: float | None, without: Container[int]
+) -> Iterator[Lease]:
     """The video's frames as a camera would lend them; boxes will be in pixels of the first."""
     first_us = media_us = 0
     meta: FrameMeta | None = None
     reformatter = VideoReformatter()
     for number, (frame, time_us) in enumerate(_decoded(path)):
         turned = _quarter_turns(frame)
-        if meta is None:
+        if number == 0:
             first_us = time_us
+        if meta is None:
             size = (frame.height, frame.width) if turned % 2 else (frame.width, frame.height)
             format = model.slot_format(size, detector_size)
         else:
@@ -100,6 +105,8 @@ def _leases(model: Model, path: Path, detector_size: tuple[int, int] | None, unt
         media_us = max(media_us, time_us - first_us)
         if until_s is not None and media_us > until_s * 1e6:
             return
+        if number in without:
+            continue
         meta = FrameMeta(path.name, 1, number, media_us, media_us, "media", 0, 0, size, format)
         yield Lease(meta, _picture(frame, turned, format, reformatter), 0, 0)
 
