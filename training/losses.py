@@ -31,9 +31,10 @@ class Rarity:
 
 def measure_rarity(batches: Sequence[Tensors], actions: int, config: TrainingConfig) -> Rarity:
     """Rarity of part states, and of `actions` actions, in the batches."""
-    share = torch.cat([batch.states[batch.real] for batch in batches]).float().mean(0)
-    known = torch.cat([batch.action[batch.action >= 0] for batch in batches])
-    counts = torch.bincount(known, minlength=actions)
+    known = torch.cat([batch.states_known.flatten(0, 1) for batch in batches])
+    there = torch.cat([batch.states.flatten(0, 1) for batch in batches]) & known[..., None]
+    share = there.sum(0) / known.sum(0)[:, None].clamp(min=1)
+    counts = torch.bincount(torch.cat([batch.action[batch.action >= 0] for batch in batches]), minlength=actions)
     return Rarity(positive_weights(share, config.states), action_weights(counts, config.actions))
 
 
@@ -58,10 +59,10 @@ def losses(
 ) -> dict[str, Tensor]:
     """Scalars by the names in `TERMS`. `mask` bool [parts, states]: which states a part has."""
     actions = config.actions
-    some = target.present[..., None] & mask & target.real[..., None, None]
+    some = (target.present & target.states_known)[..., None] & mask
     state = state_loss(read.state_logits, target.states.float(), rarity.states, config.states)
     state = (state * some).sum() / some.sum().clamp(min=1)
-    known = target.present & target.relevance_known[..., None]
+    known = target.present & target.relevance_known
     relevance = F.binary_cross_entropy_with_logits(read.relevance_logits, target.relevance.float(), reduction="none")
     relevance = (relevance * known).sum() / known.sum().clamp(min=1)
 

@@ -1,4 +1,5 @@
-"""A generated batch as the network takes it. Pure: the features come from the code that computes them live."""
+"""A batch as the network takes it, wherever it comes from. Pure: the features come from the code that computes them
+live."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stages.geometry import sequence_features
+from stages.network import VisualInput
 from stages.part_boxes import part_boxes
 from training.dataset import Batch
 
@@ -19,8 +21,10 @@ class Tensors:
     """What the network reads of N sequences of up to T steps, and its targets.
 
     Read: `parts` float32 [N, T, parts, F], `context` float32 [N, T, C], `present` bool [N, T, parts], `dt` float32
-    [N, T] in seconds. Targets: `action` int64 [N, T] (−1: none), `states` bool [N, T, parts, states], `relevance` bool
-    [N, T, parts], `relevance_known` bool [N, T]. `real` bool [N, T]: not padding; `last` int64 [N]: the last real step.
+    [N, T] in seconds, and of N · T rows `visual`, None where no RoI features take part. Targets: `action` int64 [N, T]
+    (−1: none), `states` bool [N, T, parts, states] with `states_known` bool [N, T, parts], `relevance` bool
+    [N, T, parts] with `relevance_known` bool [N, T, parts]. `real` bool [N, T]: not padding; `last` int64 [N]: the last
+    real step.
     """
 
     parts: Tensor
@@ -29,21 +33,57 @@ class Tensors:
     dt: Tensor
     action: Tensor
     states: Tensor
+    states_known: Tensor
     relevance: Tensor
     relevance_known: Tensor
     real: Tensor
     last: Tensor
+    visual: VisualInput | None = None
 
     def to(self, device: torch.device) -> Tensors:
         """The same on a device."""
         if device.type == "cpu":
             return self
-        moved = {field.name: getattr(self, field.name).to(device) for field in dataclasses.fields(self)}
-        return Tensors(**moved)
+        moved = {name: tensor.to(device) for name, tensor in self._tensors().items()}
+        visual = self.visual
+        if visual is not None:
+            known = None if visual.known is None else visual.known.to(device)
+            visual = VisualInput(visual.parts.to(device), visual.objects.to(device), known)
+        return dataclasses.replace(Tensors(**moved), visual=visual)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "visual"}
+
+
+def joined(first: Tensors, second: Tensors) -> Tensors:
+    """Two batches of as many steps as one, row after row. Where one alone has RoI features, the other's rows have some
+    that aren't known."""
+    ones, others = first._tensors(), second._tensors()
+    together = {name: torch.cat([tensor, others[name]]) for name, tensor in ones.items()}
+    rows, more = first.real.numel(), second.real.numel()
+    if first.visual is None and second.visual is None:
+        return Tensors(**together)
+    pair = (_regions(first.visual, second.visual, rows), _regions(second.visual, first.visual, more))
+    parts, objects, known = (torch.cat(tensors) for tensors in zip(*pair, strict=True))
+    return dataclasses.replace(Tensors(**together), visual=VisualInput(parts, objects, known))
+
+
+def _regions(mine: VisualInput | None, like: VisualInput | None, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`parts`, `objects` and `known` of that many rows."""
+    if mine is not None:
+        known = mine.known
+        return (
+            mine.parts,
+            mine.objects,
+            torch.ones(rows, dtype=torch.bool, device=mine.objects.device) if known is None else known,
+        )
+    assert like is not None
+    parts, objects = (tensor.new_zeros(rows, *tensor.shape[1:]) for tensor in (like.parts, like.objects))
+    return parts, objects, torch.zeros(rows, dtype=torch.bool, device=objects.device)
 
 
 def to_tensors(batch: Batch) -> Tensors:
-    """Features and targets of a batch, on the CPU."""
+    """Features and targets of a generated batch, on the CPU. It has no pictures, and so no RoI features."""
     geometry = sequence_features(batch.keypoints, batch.boxes, batch.times_us)
     # The picture's edge is no matter here: joints outside it have scores that leave their part out.
     present = part_boxes(batch.keypoints, batch.boxes, (1e6, 1e6)).present
@@ -57,8 +97,9 @@ def to_tensors(batch: Batch) -> Tensors:
         dt=torch.from_numpy(np.clip(seconds, 0, 2).astype(np.float32)),
         action=torch.from_numpy(batch.action),
         states=torch.from_numpy(batch.states),
+        states_known=torch.from_numpy(real)[..., None].expand(present.shape),
         relevance=torch.from_numpy(batch.relevance),
-        relevance_known=torch.from_numpy(batch.relevance_known),
+        relevance_known=torch.from_numpy(batch.relevance_known)[..., None].expand(present.shape),
         real=torch.from_numpy(real),
         last=torch.from_numpy(batch.lengths - 1),
     )

@@ -60,7 +60,7 @@ def _plain_loss(read: list[torch.Tensor], target: Tensors, rarity: torch.Tensor,
     some = target.present[..., None] & mask & target.real[..., None, None]
     entropy = F.binary_cross_entropy_with_logits(states, target.states.float(), pos_weight=rarity, reduction="none")
     total = (entropy * some).sum() / some.sum()
-    known = target.present & target.relevance_known[..., None]
+    known = target.present & target.relevance_known
     entropy = F.binary_cross_entropy_with_logits(relevance, target.relevance.float(), reduction="none")
     total = total + 0.5 * ((entropy * known).sum() / known.sum())
     rows = torch.arange(len(target.last))
