@@ -1,0 +1,1 @@
+"""Training from a folder of annotated videos, through the real detector."""

@@ -1,0 +1,168 @@
+"""The folder's own store: `DIR/.features/<video>.safetensors`, what was seen in each video, made once and kept.
+
+A file is good as long as its key is: the video's bytes, the detector's weights, how videos are watched, and the code
+that runs before the learned stages. Annotations are no part of it: labels are matched anew at each start, which costs
+little, so that an annotation that is mended needs no detection. A bad video never ends a run: it is named and counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from stages import weights
+from training.folder.sightings import key_of, write_sightings
+from training.folder.watching import Watcher, WatchSettings
+from training.video_runner import VideoReadError
+
+FEATURES = ".features"
+DETECTOR = "movenet-multipose"
+_CODE = (
+    "detection/batched.py",
+    "detection/keypoint_decoding.py",
+    "detection/movenet.py",
+    "detection/movenet_network.py",
+    "part_boxes.py",
+    "people.py",
+    "roi_features.py",
+    "scene.py",
+    "skeleton.py",
+    "step_regions.py",
+    "tracking.py",
+)
+"""Of `stages`: what decides what is seen in a picture."""
+
+Progress = Callable[[int, int], None]
+"""Called as (videos done, videos)."""
+
+
+class Fault(NamedTuple):
+    """A video that can't be watched, and why."""
+
+    path: Path
+    message: str
+
+
+class VideoFile(NamedTuple):
+    """A video, and `sha256` of its bytes."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+def features_file(root: Path, video: str) -> Path:
+    """Where what was seen in a video of the data set `root` lies."""
+    return root / FEATURES / f"{video}.safetensors"
+
+
+def watch_key(video_sha256: str, settings: WatchSettings) -> str:
+    """What a file of sightings depends on, as one hash."""
+    content = [video_sha256, detector_sha256(), code_sha256(), json.dumps(dataclasses.asdict(settings), sort_keys=True)]
+    return hashlib.sha256("\n".join(content).encode()).hexdigest()
+
+
+@functools.cache
+def detector_sha256() -> str:
+    """One hash for the detector's weights, as they are pinned."""
+    return _hash(file.sha256.encode() for file in sorted(weights.asset(DETECTOR).files, key=lambda file: file.name))
+
+
+@functools.cache
+def code_sha256() -> str:
+    """One hash for the sources that decide what is seen."""
+    folder = resources.files("stages")
+    return _hash(folder.joinpath(*name.split("/")).read_bytes() for name in _CODE)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex hash of a file's bytes. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def watch_videos(
+    root: Path, videos: Sequence[VideoFile], settings: WatchSettings, workers: int = 1, progress: Progress | None = None
+) -> list[Fault]:
+    """See to it that each video's file is there and good; returns those that couldn't be watched.
+
+    Done in `workers` processes, or in this one if 1; each video's file appears whole or not at all, so that what is
+    done stays done. Raises `WeightsError` where the detector isn't in the cache, OSError where a file can't be written.
+    """
+    todo = [video for video in videos if key_of(features_file(root, video.name)) != watch_key(video.sha256, settings)]
+    done, faults = len(videos) - len(todo), list[Fault]()
+    for fault in _watched(root, todo, settings, workers):
+        done += 1
+        if fault is not None:
+            faults.append(fault)
+        if progress is not None:
+            progress(done, len(videos))
+    return sorted(faults)
+
+
+def _watched(root: Path, todo: list[VideoFile], settings: WatchSettings, workers: int) -> Iterator[Fault | None]:
+    if workers <= 1 or len(todo) <= 1:
+        watcher = make_watcher(settings) if todo else None
+        for video in todo:
+            assert watcher is not None
+            yield _watch(watcher, root, video)
+        return
+    weights.locate(DETECTOR)  # said here, not by each worker
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(todo)), context, _begin_worker, (settings,)) as pool:
+        waiting = [pool.submit(_watch_in_worker, root, video) for video in todo]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def make_watcher(settings: WatchSettings) -> Watcher:
+    """A watcher with the published detector, on the CPU. Raises `WeightsError`."""
+    from stages.detection.movenet import MoveNet, slot_format
+
+    return Watcher(MoveNet.load(), slot_format, settings)
+
+
+def _watch(watcher: Watcher, root: Path, video: VideoFile) -> Fault | None:
+    try:
+        seen, roi = watcher.watch(video.path)
+    except VideoReadError as error:
+        return Fault(video.path, str(error).removeprefix(f"{video.path}: "))
+    write_sightings(features_file(root, video.name), watch_key(video.sha256, watcher.settings), seen, roi)
+    return None
+
+
+_worker: list[Watcher] = []
+
+
+def _begin_worker(settings: WatchSettings) -> None:
+    import signal
+
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the pool
+    torch.set_num_threads(1)
+    _worker.append(make_watcher(settings))
+
+
+def _watch_in_worker(root: Path, video: VideoFile) -> Fault | None:
+    return _watch(_worker[0], root, video)
+
+
+def _hash(pieces: Iterator[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(len(piece).to_bytes(8, "little"))
+        digest.update(piece)
+    return digest.hexdigest()
