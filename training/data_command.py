@@ -1,16 +1,20 @@
-"""`run_stream.py data`: checks data sets in the Kinetics-TPS layout, and makes the metric's files from annotations."""
+"""`run_stream.py data`: checks and generates data sets in the Kinetics-TPS layout, and makes the metric's files."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from training.generated.command import EPILOG as GENERATE_EPILOG
+from training.generated.command import generate_command
+from training.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
 EXIT_FAULTS, EXIT_USAGE = 1, 2
 FIRST_FILES = 20
 
-data_app = typer.Typer(help="Data sets in the Kinetics-TPS layout: check, convert.", no_args_is_help=True)
+data_app = typer.Typer(help="Data sets in the Kinetics-TPS layout: check, convert, generate.", no_args_is_help=True)
+data_app.command("generate", epilog=GENERATE_EPILOG)(generate_command)
 
 
 @data_app.command("check", epilog="Exit codes: 0 nothing is wrong, 1 something is, 2 there is no such folder.")
@@ -37,7 +42,7 @@ def check_command(
     from training.kinetics_tps import check_dataset
 
     console = Console(highlight=False)
-    with _errors(), _progress("checking videos") as progress:
+    with _errors(), progress_bar("checking videos") as progress:
         report = check_dataset(folder, progress)
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
@@ -95,22 +100,6 @@ def show_report(report: CheckReport, console: Console, files: int | None) -> Non
             console.print(f"  [red]{fault.code}[/]  {escape(fault.message)}", soft_wrap=True)
     if files is not None and len(by_file) > files:
         console.print(f"… and {len(by_file) - files} more files; --all names them, --json is for programs")
-
-
-@contextmanager
-def _progress(words: str) -> Generator[Callable[[int, int], None] | None]:
-    """A bar on stderr while there is somebody to see it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(words, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from training.kinetics_tps.names import ANNOTATIONS, FRAME_LISTS, LISTS, VIDEOS,
 from training.kinetics_tps.videos import VideoError, VideoFacts, probe
 
 _ORDER = {code: order for order, code in enumerate(FaultCode)}
+_HALVES: dict[Split, tuple[str, ...]] = {"train": (VIDEOS["train"], ANNOTATIONS), "test": (VIDEOS["test"],)}
+"""The folders of each half."""
 Progress = Callable[[int, int], None]
 """Called as (videos done, videos in all)."""
 
@@ -105,8 +107,13 @@ class _Check:
 
     def _walk(self) -> None:
         lists = read_lists(self._root, self._fault)
-        train = train_entries(self._root, self._fault)
-        has_test = any(map(os.path.lexists, (self._root / VIDEOS["test"], self._root / LISTS / FRAME_LISTS["test"])))
+        has_train, has_test = (
+            any(os.path.lexists(self._root / name) for name in (*folders, f"{LISTS}/{FRAME_LISTS[split]}"))
+            for split, folders in _HALVES.items()
+        )
+        # A set for testing alone is fine; nothing at all isn't.
+        has_train |= not has_test
+        train = train_entries(self._root, self._fault) if has_train else []
         test = unlabelled_videos(self._root, self._fault) if has_test else []
         videos = [(entry.name, entry.video) for entry in train if entry.video is not None]
         report_duplicates(videos, self._fault)
@@ -117,7 +124,10 @@ class _Check:
                 words = "has the name of a training video; results go by name"
                 self._fault(FaultCode.DUPLICATE_VIDEO, video.path, words)
         self._all = len(videos) + len(test)
-        self._check_train(train, lists)
+        if has_train:
+            self._check_train(train, lists)
+        else:
+            self._report.notes.append(f"there is no training half ({VIDEOS['train']})")
         if has_test:
             self._check_test(test)
         else:

@@ -33,7 +33,7 @@ class Thing:
         return (turned + transform[..., None, :, 3]).astype(np.float32)
 
 
-_UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Turns z into y: what was made along z stands."""
 
 
@@ -172,8 +172,10 @@ def skipping_rope(left: Array, right: Array, swing: Array, length: float, count:
     return left + share * (right - left) + (1 - (2 * share - 1) ** 4) * depth * swing
 
 
-def make_chair(rng: Rng) -> Thing:
-    seat, wide, back = rng.uniform(0.4, 0.48), rng.uniform(0.2, 0.26), rng.uniform(0.35, 0.55)
+def make_chair(rng: Rng, seat: float | None = None) -> Thing:
+    """A chair; x is forward, and the seat is `seat` metres high if told: somebody sits on it."""
+    height, wide, back = rng.uniform(0.4, 0.48), rng.uniform(0.2, 0.26), rng.uniform(0.35, 0.55)
+    seat = height if seat is None else seat
     legs = [
         cuboid((x - 0.02, 0, z - 0.02), (x + 0.02, seat, z + 0.02))
         for x in (-wide + 0.02, wide - 0.02)
@@ -201,7 +203,7 @@ def make_table(rng: Rng) -> Thing:
 def make_post(rng: Rng) -> Thing:
     """A pillar, lamp post or tree trunk."""
     radius, high = float(rng.choice([0.05, 0.12, 0.25])) * rng.uniform(0.7, 1.3), rng.uniform(2.5, 6.0)
-    return _thing("post", [turned(lathe([(radius * 1.1, 0.0), (radius, high)]), _UPRIGHT)], _paint(rng, 0.05))
+    return _thing("post", [turned(lathe([(radius * 1.1, 0.0), (radius, high)]), UPRIGHT)], _paint(rng, 0.05))
 
 
 def make_crate(rng: Rng) -> Thing:

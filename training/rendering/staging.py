@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 
 FIXED, SWAY, HANDHELD, PAN, FOLLOW, APPROACH = range(6)
 """How cameras move: not at all, in the wind, in a hand, turning evenly, turning after people, coming nearer."""
+MOTIONS = ("fixed", "sway", "handheld", "pan", "follow", "approach")
+"""Their names."""
 _MOVE_SHARES = (0.55, 0.08, 0.12, 0.1, 0.08, 0.07)
 
 
@@ -79,19 +81,34 @@ def draw_stage(
     *,
     pixels: tuple[float, float] = (90.0, 280.0),
     from_above: bool | None = None,
+    bearing: float | None = None,
+    seconds: float | None = None,
+    follow: bool = False,
     clutter: float = 0.5,
+    held_out: bool = False,
 ) -> Stage:
     """A stage for people whose joints are `joints` (each [T, 17, 3] metres, over the whole clip).
 
     The picture shows everybody most of the time; a person of mean stature is `pixels` (least, most) tall in it, less
     than the most if the group wouldn't fit. Half of the cameras look down from above, half are at eye height, unless
-    told. `clutter` is how likely there is furniture.
+    told. `bearing` is the direction from the people to the camera, radians from x towards z. `seconds` is how long the
+    clip lasts (25 rows of joints a second unless told). `follow` has the camera turn after people who go somewhere.
+    `clutter` is how likely there is furniture. Held-out cameras look down by 3 to 10° or 45 to 55°.
     """
-    everyone = np.concatenate([one.reshape(-1, 3) for one in joints])
+    lasting = seconds if seconds is not None else max(len(joints[0]) / 25, 0.5)
+    first, last = (np.mean([one[row].mean(0) for one in joints], 0) for row in (0, -1))
+    travel = (last - first) * np.array([1.0, 0.0, 1.0])
+    # Seen from a camera that follows them, people stay where they are.
+    passed = np.linspace(-0.5, 0.5, len(joints[0]))[:, None, None] * travel if follow else np.zeros((1, 1, 3))
+    everyone = np.concatenate([(one - passed).reshape(-1, 3) for one in joints])
     centre = (everyone.min(0) + everyone.max(0)) / 2
     radius = float(np.linalg.norm((everyone - centre)[:, [0, 2]], axis=1).max())
+    walked = np.concatenate([one.reshape(-1, 3) for one in joints])
+    reach = float(np.linalg.norm((walked - centre)[:, [0, 2]], axis=1).max())
     above = bool(rng.random() < 0.5) if from_above is None else from_above
     pitch = np.deg2rad(rng.uniform(10, 45) if above else np.clip(rng.normal(2, 4), -4, 9))
+    if held_out:
+        pitch = np.deg2rad(rng.uniform(45, 55) if above else rng.uniform(3, 10))
     tall = float(np.mean(statures))
     # From above people look shorter than they are.
     least, most = np.array(pixels) / (tall * np.cos(pitch))
@@ -104,21 +121,23 @@ def draw_stage(
     focal = 0.5 * size[0] / np.tan(view / 2)
     distance = max(focal / per_metre, radius + 1.2)
     focal = per_metre * distance
-    bearing = _open_bearing(rng, joints)
+    bearing = open_bearing(rng, joints) if bearing is None else bearing
     away = np.array([np.cos(bearing) * np.cos(pitch), np.sin(pitch), np.sin(bearing) * np.cos(pitch)])
     position = centre + distance * away
     position[1] = max(position[1], 0.35)
     spare = np.array([0.25, 0.15]) * np.array(size) / per_metre * rng.uniform(-1, 1, 2) * 0.5
     target = centre + spare[0] * np.array([-np.sin(bearing), 0.0, np.cos(bearing)]) + np.array([0.0, spare[1], 0.0])
-    kind = int(rng.choice(6, p=_MOVE_SHARES))
+    kind = FOLLOW if follow else int(rng.choice(len(MOTIONS), p=_MOVE_SHARES))
     amplitude = {SWAY: 0.02, HANDHELD: 0.06}.get(kind, 0.0) * distance / 4 * rng.uniform(0.5, 1.5, 2)
     rates = rng.uniform(0.2, 0.6, 2) if kind == SWAY else rng.uniform(0.5, 2.0, 2)
     drift = np.zeros(3)
     if kind == PAN:
         drift = rng.normal(0, 0.15) * distance / 4 * np.array([-np.sin(bearing), 0.0, np.cos(bearing)])
+    elif follow:
+        drift = travel / lasting
+        target = target - 0.5 * travel
     elif kind == FOLLOW:
-        first, last = (np.mean([one[row].mean(0) for one in joints], 0) for row in (0, -1))
-        drift = (last - first) / max(len(joints[0]) / 25, 0.5) * np.array([1.0, 0.0, 1.0]) * 0.5
+        drift = 0.5 * travel / lasting
     elif kind == APPROACH:
         drift = -away * rng.uniform(-0.3, 0.5)
     path = CameraPath(
@@ -131,15 +150,15 @@ def draw_stage(
         np.stack([amplitude, rates, rng.uniform(0, 2 * np.pi, 2)]),
         drift,
     )
-    surroundings = draw_surroundings(rng, centre * np.array([1.0, 0.0, 1.0]), position, radius + 0.4)
+    surroundings = draw_surroundings(rng, centre * np.array([1.0, 0.0, 1.0]), position, reach + 0.4)
     light = draw_light(rng, surroundings.indoors)
     furniture = (
-        _furniture(rng, everyone, centre, radius, position, surroundings.indoors) if rng.random() < clutter else []
+        _furniture(rng, walked, centre, radius, position, surroundings.indoors) if rng.random() < clutter else []
     )
     return Stage(path, light, surroundings, furniture)
 
 
-def _open_bearing(rng: Rng, joints: Sequence[Array], tries: int = 3) -> float:
+def open_bearing(rng: Rng, joints: Sequence[Array], tries: int = 3) -> float:
     """The direction from which people hide one another least, of a few: cameras are put where one sees something."""
     bearings = rng.uniform(-np.pi, np.pi, tries)
     places = np.stack([one.mean((0, 1))[[0, 2]] for one in joints])

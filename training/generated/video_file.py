@@ -1,0 +1,57 @@
+"""Writes pictures as an H.264 video in an MP4 file that is there whole or not at all. Owns the file while it writes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from training.kinetics_tps import DatasetError
+
+Pixels = NDArray[np.uint8]
+_KEYFRAMES_S = 2
+
+
+def write_video(path: Path, pictures: Iterable[Pixels], size: tuple[int, int], rate: float, crf: int) -> int:
+    """Write pictures uint8 [H, W, 3] of `size` (width, height, both even), `rate` of them a second, with x264's
+    constant rate factor `crf`; returns their number. One thread, so that the same pictures give the same file. Raises
+    `DatasetError` where the file can't be written; what `pictures` raises goes through."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        os.close(descriptor)
+    except OSError as error:
+        raise DatasetError(f"{path}: can't be written: {error.strerror}") from None
+    try:
+        count = _encode(Path(temporary), pictures, size, rate, crf)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:  # the codec's errors are of this kind too
+        raise DatasetError(f"{path}: can't be written: {error.strerror or error}") from None
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return count
+
+
+def _encode(path: Path, pictures: Iterable[Pixels], size: tuple[int, int], rate: float, crf: int) -> int:
+    count = 0
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream(
+            "libx264",
+            rate=Fraction(rate).limit_denominator(1000),
+            options={"crf": str(crf), "preset": "veryfast", "g": str(round(_KEYFRAMES_S * rate))},
+        )
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+            container.mux(stream.encode(frame))
+            count += 1
+        container.mux(stream.encode(None))
+    return count
