@@ -126,8 +126,11 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     table = tensors.get("language_priors.table")
     if table is None and config.language:
         raise CheckpointError(f"{path}: the language priors are missing")
-    # Checkpoints from before the action's score had a temperature.
+    # Checkpoints from before the action's score had a temperature, and RoI features means and spreads.
     tensors.setdefault("action_lstm.temperature", torch.ones(()))
+    if config.visual:
+        tensors.setdefault("visual_mean", torch.zeros(config.visual_features))
+        tensors.setdefault("visual_scale", torch.ones(config.visual_features))
     try:
         network = ActionNetwork(config, vocabulary, table)
         network.load_state_dict(tensors, strict=True)

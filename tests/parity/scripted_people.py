@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
+from stages.detection.movenet import FEATURE_CHANNELS
 from stages.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.types import FrameAnalysis
@@ -88,6 +89,23 @@ class ScriptedDetector:
 
     def decode(self, heads: Tensor, max_people: int) -> Found:
         return Found(self._script.index_select(0, heads)[:, :max_people])
+
+
+class SeeingDetector(ScriptedDetector):
+    """Also gives feature maps, made at random from the picture's number."""
+
+    def __call__(self, pictures: torch.Tensor) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+        _, numbers = super().__call__(pictures)
+        maps: dict[int, torch.Tensor] = {}
+        for stride in (4, 8, 16):
+            side = 64 // stride
+            maps[stride] = torch.stack(
+                [
+                    torch.randn(FEATURE_CHANNELS[stride], side, side, generator=torch.Generator().manual_seed(int(n)))
+                    for n in numbers
+                ]
+            )
+        return maps, numbers
 
 
 def scripted_lease(

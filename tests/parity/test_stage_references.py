@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from plain_stages import agree, plain_actions, plain_reading, weights
 from scripted_people import random_checkpoint
 
 from ring_buffers.state_bank import TrackKey
@@ -15,40 +15,6 @@ from stages.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.vocabulary import packaged
 
 PEOPLE = 5
-F64 = NDArray[np.float64]
-
-
-def agree(a: torch.Tensor | NDArray, b: F64) -> None:
-    found = a.detach().numpy() if isinstance(a, torch.Tensor) else a
-    assert found.dtype == np.float32 and found.shape == b.shape
-    assert np.abs(found - b).max() <= 1e-5 * np.abs(b).max()
-
-
-def weights(network: torch.nn.Module) -> dict[str, F64]:
-    return {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
-
-
-def sigmoid(x: F64) -> F64:
-    return 1 / (1 + np.exp(-x))
-
-
-def part_linear(w: dict[str, F64], name: str, x: F64) -> F64:
-    """[n, parts, inputs]: one person and one part after the other."""
-    weight, bias = w[f"{name}.weight"], w[f"{name}.bias"]
-    out = np.zeros((*x.shape[:2], weight.shape[2]))
-    for person in range(x.shape[0]):
-        for part in range(x.shape[1]):
-            for j in range(weight.shape[2]):
-                out[person, part, j] = (x[person, part] * weight[part, :, j]).sum() + bias[part, 0, j]
-    return out
-
-
-def lstm_step(w: dict[str, F64], name: str, x: F64, h: F64, c: F64) -> tuple[F64, F64]:
-    """One step of one sequence: gates in torch's order input, forget, cell, output."""
-    gates = w[f"{name}.weight_ih_l0"] @ x + w[f"{name}.bias_ih_l0"] + w[f"{name}.weight_hh_l0"] @ h
-    i, f, g, o = np.split(gates + w[f"{name}.bias_hh_l0"], 4)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
 
 
 @pytest.fixture(scope="module")
@@ -77,48 +43,10 @@ def inputs(network: ActionNetwork) -> tuple[torch.Tensor, torch.Tensor, torch.Te
     )
 
 
-def reference_inputs(w: dict[str, F64], inputs: tuple[torch.Tensor, ...]) -> tuple[F64, F64]:
-    part = (inputs[0].double().numpy() - w["part_mean"]) * w["part_scale"]
-    context = (inputs[1].double().numpy() - w["context_mean"]) * w["context_scale"]
-    return part, np.repeat(context[:, None], 10, 1)
-
-
-def reference_reading(network: ActionNetwork, inputs: tuple[torch.Tensor, ...]) -> dict[str, F64]:
-    w = weights(network)
-    part, thing = reference_inputs(w, inputs)
-    present = inputs[2].numpy()
-    hidden = np.maximum(part_linear(w, "part_relevance.first", np.concatenate([part, thing], -1)), 0)
-    relevance = sigmoid(part_linear(w, "part_relevance.second", hidden)[..., 0]) * present
-    gated = np.concatenate([part * relevance[..., None], thing], -1)
-    visual = part_linear(w, "part_states.second", np.maximum(part_linear(w, "part_states.first", gated), 0))
-    logits = part_linear(w, "part_states.scores", visual)
-    mask = network.vocabulary.mask()
-    states = np.zeros_like(logits)
-    prior = np.zeros((PEOPLE, 10, w["language_priors.resize.weight"].shape[0]))
-    graph = np.zeros((PEOPLE, network.config.graph_hidden))
-    for person in range(PEOPLE):
-        h = c = np.zeros(network.config.graph_hidden)
-        for row in range(10):
-            pooled = np.zeros(w["language_priors.table"].shape[-1])
-            for column in range(mask.shape[1]):
-                if mask[row, column] and present[person, row]:
-                    states[person, row, column] = sigmoid(logits[person, row, column])
-                    pooled += states[person, row, column] * w["language_priors.table"][row, column]
-            resized = w["language_priors.resize.weight"] @ pooled + w["language_priors.resize.bias"]
-            prior[person, row] = resized
-            seen = (
-                np.concatenate([resized, visual[person, row]]) if present[person, row] else w["part_graph.absent"][row]
-            )
-            h, c = lstm_step(w, "part_graph.lstm", seen, h, c)
-        graph[person] = h
-    frame = graph @ w["frame_scores.weight"].T + w["frame_scores.bias"]
-    return {"relevance": relevance, "states": states, "prior": prior, "graph": graph, "frame": frame}
-
-
 def test_relevance_states_priors_and_part_graph_agree_with_plain_loops(
     network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 ) -> None:
-    expected = reference_reading(network, inputs)
+    expected = plain_reading(network, inputs)
     with torch.inference_mode():
         read = network.read_people(*inputs)
         prior = network.language_priors(read.states)
@@ -149,20 +77,6 @@ def test_padding_and_company_change_nothing(
     agree(together.graph[:PEOPLE], alone.graph.double().numpy())
 
 
-def reference_actions(network: ActionNetwork, graph: F64, dt: F64) -> F64:
-    """[T, D], [T] of one person → logits [T, actions]."""
-    w = weights(network)
-    h = c = np.zeros(network.config.action_hidden)
-    logits = []
-    for step in range(len(graph)):
-        x = w["action_lstm.embed.0.weight"] @ graph[step] + w["action_lstm.embed.0.bias"]
-        x = (x - x.mean()) / np.sqrt(x.var() + 1e-5) * w["action_lstm.embed.1.weight"] + w["action_lstm.embed.1.bias"]
-        timed = np.concatenate([np.maximum(x, 0), [min(max(dt[step], 0), 2)]])
-        h, c = lstm_step(w, "action_lstm.lstm", timed, h, c)
-        logits.append(w["action_lstm.scores.weight"] @ h + w["action_lstm.scores.bias"])
-    return np.stack(logits)
-
-
 def test_the_action_lstm_over_a_sequence_agrees_with_a_plain_loop(network: ActionNetwork) -> None:
     rng = np.random.default_rng(8)
     graph = rng.normal(size=(3, 20, network.config.graph_hidden)).astype(np.float32)
@@ -170,7 +84,7 @@ def test_the_action_lstm_over_a_sequence_agrees_with_a_plain_loop(network: Actio
     dt[:, 0] = 0
     with torch.inference_mode():
         found = network.action_lstm(torch.from_numpy(graph), torch.from_numpy(dt))
-    expected = [reference_actions(network, graph[n].astype(np.float64), dt[n].astype(np.float64)) for n in range(3)]
+    expected = [plain_actions(network, graph[n].astype(np.float64), dt[n].astype(np.float64)) for n in range(3)]
     agree(found, np.stack(expected))
 
 
@@ -194,7 +108,7 @@ def test_stepped_states_agree_with_a_plain_loop_over_the_answering_states_steps(
         for who in range(people):
             dt = gaps[who, n + 1 - seen : n + 1] * 1e-6
             dt[0] = 0
-            expected = reference_actions(network, graph[who, n + 1 - seen : n + 1].astype(np.float64), dt)[-1]
+            expected = plain_actions(network, graph[who, n + 1 - seen : n + 1].astype(np.float64), dt)[-1]
             agree(logits[who], expected)
 
 
@@ -263,7 +177,9 @@ def test_the_visual_branch_feeds_parts_with_their_region_and_with_the_object_at_
 def test_a_network_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValueError, match="set together"):
         NetworkConfig(visual=True)
+    vocabulary = packaged("edge")
+    states = len(vocabulary.states)
     with pytest.raises(ValueError, match="a region for each part"):
-        ActionNetwork(NetworkConfig(visual=True, visual_features=4), packaged("edge"), torch.zeros(10, 20, 3))
+        ActionNetwork(NetworkConfig(visual=True, visual_features=4), vocabulary, torch.zeros(10, states, 3))
     with pytest.raises(ValueError, match="priors are for"):
-        ActionNetwork(NetworkConfig(), packaged("edge"), torch.zeros(9, 20, 3))
+        ActionNetwork(NetworkConfig(), vocabulary, torch.zeros(9, states, 3))

@@ -8,7 +8,7 @@ import torch
 from scripted_people import (
     SLOT,
     STEP_US,
-    ScriptedDetector,
+    SeeingDetector,
     Spot,
     assert_same,
     moving_people,
@@ -17,7 +17,6 @@ from scripted_people import (
 )
 
 from stages.checkpoint import Checkpoint
-from stages.detection.movenet import FEATURE_CHANNELS
 from stages.geometry import sequence_features
 from stages.network import ActionNetwork, NetworkConfig
 from stages.part_boxes import hand_regions, part_boxes
@@ -25,23 +24,6 @@ from stages.pipeline import Pipeline, PipelineSettings
 from stages.roi_features import Regions, RoiConfig, person_features
 from stages.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
-
-
-class SeeingDetector(ScriptedDetector):
-    """Also gives feature maps, made at random from the picture's number."""
-
-    def __call__(self, pictures: torch.Tensor) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
-        _, numbers = super().__call__(pictures)
-        maps: dict[int, torch.Tensor] = {}
-        for stride in (4, 8, 16):
-            side = 64 // stride
-            maps[stride] = torch.stack(
-                [
-                    torch.randn(FEATURE_CHANNELS[stride], side, side, generator=torch.Generator().manual_seed(int(n)))
-                    for n in numbers
-                ]
-            )
-        return maps, numbers
 
 
 def seeing_checkpoint() -> Checkpoint:

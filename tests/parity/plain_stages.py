@@ -1,0 +1,131 @@
+"""The learned stages as plain loops in float64, with every switch of `NetworkConfig`, to compare with."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stages.network import ActionNetwork, VisualInput
+
+F64 = NDArray[np.float64]
+
+
+def agree(a: torch.Tensor | NDArray, b: F64) -> None:
+    """max|a - b| <= 1e-5 max|b|, and `a` is float32."""
+    found = a.detach().numpy() if isinstance(a, torch.Tensor) else a
+    assert found.dtype == np.float32 and found.shape == b.shape
+    assert np.abs(found - b).max() <= 1e-5 * np.abs(b).max()
+
+
+def weights(network: torch.nn.Module) -> dict[str, F64]:
+    return {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
+
+
+def sigmoid(x: F64) -> F64:
+    return 1 / (1 + np.exp(-x))
+
+
+def part_linear(w: dict[str, F64], name: str, x: F64) -> F64:
+    """[n, parts, inputs]: one person and one part after the other."""
+    weight, bias = w[f"{name}.weight"], w[f"{name}.bias"]
+    out = np.zeros((*x.shape[:2], weight.shape[2]))
+    for person in range(x.shape[0]):
+        for part in range(x.shape[1]):
+            for j in range(weight.shape[2]):
+                out[person, part, j] = (x[person, part] * weight[part, :, j]).sum() + bias[part, 0, j]
+    return out
+
+
+def lstm_step(w: dict[str, F64], name: str, x: F64, h: F64, c: F64) -> tuple[F64, F64]:
+    """One step of one sequence: gates in torch's order input, forget, cell, output."""
+    gates = w[f"{name}.weight_ih_l0"] @ x + w[f"{name}.bias_ih_l0"] + w[f"{name}.weight_hh_l0"] @ h
+    i, f, g, o = np.split(gates + w[f"{name}.bias_hh_l0"], 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def plain_inputs(
+    network: ActionNetwork, parts: torch.Tensor, context: torch.Tensor, visual: VisualInput | None
+) -> tuple[F64, F64]:
+    """What relevance and states read: part features and object features, [n, 10, …] each."""
+    w, config = weights(network), network.config
+    people = len(parts)
+    of_part, of_thing = [np.zeros((people, 10, 0))], [np.zeros((people, 10, 0))]
+    if config.geometry:
+        of_part.append((parts.double().numpy() - w["part_mean"]) * w["part_scale"])
+        person = (context.double().numpy() - w["context_mean"]) * w["context_scale"]
+        of_thing.append(np.repeat(person[:, None], 10, 1))
+    if config.visual:
+        assert visual is not None
+        seen, held = np.zeros((people, 10, config.visual_hidden)), np.zeros((people, 10, config.visual_hidden))
+        for person in range(people):
+            if visual.known is not None and not visual.known[person]:
+                continue
+            for part, region in enumerate(config.object_regions):
+                thing = (visual.objects[person, region].double().numpy() - w["visual_mean"]) * w["visual_scale"]
+                held[person, part] = np.maximum(w["embed_object.weight"] @ thing + w["embed_object.bias"], 0)
+                if config.visual_regions == "all":
+                    own = (visual.parts[person, part].double().numpy() - w["visual_mean"]) * w["visual_scale"]
+                    seen[person, part] = np.maximum(w["embed_part.weight"] @ own + w["embed_part.bias"], 0)
+        of_thing.append(held)
+        if config.visual_regions == "all":
+            of_part.append(seen)
+    return np.concatenate(of_part, -1), np.concatenate(of_thing, -1)
+
+
+def plain_reading(
+    network: ActionNetwork, inputs: tuple[torch.Tensor, ...], visual: VisualInput | None = None
+) -> dict[str, F64]:
+    """One step of n people, `inputs` as `ActionNetwork.read_people` takes them, by what was computed."""
+    w, config = weights(network), network.config
+    part, thing = plain_inputs(network, inputs[0], inputs[1], visual)
+    present = inputs[2].numpy()
+    hidden = np.maximum(part_linear(w, "part_relevance.first", np.concatenate([part, thing], -1)), 0)
+    relevance = sigmoid(part_linear(w, "part_relevance.second", hidden)[..., 0]) * present
+    entering = np.concatenate([part * relevance[..., None] if config.relevance_gates else part, thing], -1)
+    visual_feature = part_linear(w, "part_states.second", np.maximum(part_linear(w, "part_states.first", entering), 0))
+    logits = part_linear(w, "part_states.scores", visual_feature)
+    mask = network.vocabulary.mask()
+    states = np.zeros_like(logits)
+    prior = np.zeros((len(part), 10, config.prior_hidden))
+    graph = np.zeros((len(part), config.graph_hidden))
+    for person in range(len(part)):
+        rows: list[F64] = []
+        for row in range(10):
+            for column in range(mask.shape[1]):
+                if mask[row, column] and present[person, row]:
+                    states[person, row, column] = sigmoid(logits[person, row, column])
+            if config.language:
+                pooled = np.zeros(w["language_priors.table"].shape[-1])
+                for column in range(mask.shape[1]):
+                    pooled += states[person, row, column] * w["language_priors.table"][row, column]
+                prior[person, row] = w["language_priors.resize.weight"] @ pooled + w["language_priors.resize.bias"]
+            known = [prior[person, row]] if config.language else []
+            represented = np.concatenate([*known, visual_feature[person, row]])
+            rows.append(represented if present[person, row] else w["part_graph.absent"][row])
+        if config.graph == "mean":
+            graph[person] = w["part_graph.resize.weight"] @ (sum(rows) / 10) + w["part_graph.resize.bias"]
+            continue
+        h = c = np.zeros(config.graph_hidden)
+        for represented in rows:
+            h, c = lstm_step(w, "part_graph.lstm", represented, h, c)
+        graph[person] = h
+    frame = graph @ w["frame_scores.weight"].T + w["frame_scores.bias"]
+    return {"relevance": relevance, "states": states, "prior": prior, "graph": graph, "frame": frame}
+
+
+def plain_actions(network: ActionNetwork, graph: F64, dt: F64) -> F64:
+    """[T, D], [T] of one person → logits [T, actions]."""
+    w = weights(network)
+    if not network.config.temporal:
+        return (graph @ w["frame_scores.weight"].T + w["frame_scores.bias"]) / w["action_lstm.temperature"]
+    h = c = np.zeros(network.config.action_hidden)
+    logits = []
+    for step in range(len(graph)):
+        x = w["action_lstm.embed.0.weight"] @ graph[step] + w["action_lstm.embed.0.bias"]
+        x = (x - x.mean()) / np.sqrt(x.var() + 1e-5) * w["action_lstm.embed.1.weight"] + w["action_lstm.embed.1.bias"]
+        timed = np.concatenate([np.maximum(x, 0), [min(max(dt[step], 0), 2)]])
+        h, c = lstm_step(w, "action_lstm.lstm", timed, h, c)
+        logits.append(w["action_lstm.scores.weight"] @ h + w["action_lstm.scores.bias"])
+    return np.stack(logits) / w["action_lstm.temperature"]

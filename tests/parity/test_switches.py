@@ -1,0 +1,267 @@
+"""Each stage that can be left out: training and the live path leave out just that, and agree with plain loops."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from plain_stages import agree, plain_actions, plain_reading
+from safetensors import safe_open
+from safetensors.torch import save_file
+from scripted_people import SLOT, STEP_US, SeeingDetector, Spot, moving_people, run, scripted_lease
+
+from stages.checkpoint import Checkpoint, load, save
+from stages.geometry import sequence_features
+from stages.network import ActionNetwork, NetworkConfig, SequenceReading, VisualInput
+from stages.part_boxes import hand_regions, part_boxes
+from stages.pipeline import Pipeline, PipelineSettings
+from stages.roi_features import Regions, RoiConfig, person_features
+from stages.step_regions import REGION_OF_PART
+from stages.vocabulary import packaged
+
+PEOPLE, STEPS = 3, 4
+POOLING = RoiConfig(strides=(8, 16), bins=2, samples=1)
+SMALL = NetworkConfig(
+    relevance_hidden=6, state_hidden=10, prior_hidden=7, graph_hidden=9, action_width=8, action_hidden=8
+)
+SEEING = replace(
+    SMALL,
+    visual=True,
+    visual_features=POOLING.length(),
+    visual_hidden=5,
+    visual_strides=POOLING.strides,
+    visual_bins=POOLING.bins,
+    visual_samples=POOLING.samples,
+    object_regions=REGION_OF_PART,
+)
+CONFIGS = {
+    "whole": SMALL,
+    "seeing": SEEING,
+    "objects-only": replace(SEEING, visual_regions="objects"),
+    "no-gates": replace(SMALL, relevance_gates=False),
+    "no-language": replace(SMALL, language=False),
+    "mean-of-parts": replace(SMALL, graph="mean"),
+    "single-frames": replace(SMALL, temporal=False),
+    "no-geometry": replace(SEEING, geometry=False),
+    "hardly-anything": replace(
+        SEEING, geometry=False, relevance_gates=False, language=False, graph="mean", temporal=False
+    ),
+}
+AS_BEFORE = replace(
+    SEEING, visual_features=RoiConfig().length(), visual_strides=(4, 8, 16), visual_bins=3, visual_samples=2
+)
+"""What all checkpoints that read RoI features were before they said how those are pooled."""
+every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=list(CONFIGS))
+
+
+def made(config: NetworkConfig) -> ActionNetwork:
+    """Random weights, vectors of absent parts and normalisation, so that nothing is neutral by chance."""
+    torch.manual_seed(1)
+    vocabulary = packaged("edge")
+    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
+    parts, context = config.part_features, config.context_features
+    network.set_normalisation(
+        torch.randn(10, parts), torch.rand(10, parts) + 0.5, torch.randn(context), torch.rand(context) + 0.5
+    )
+    if config.visual:
+        network.set_visual_normalisation(torch.randn(config.visual_features), torch.rand(config.visual_features) + 0.5)
+    torch.nn.init.normal_(network.part_graph.absent)
+    network.action_lstm.temperature.fill_(1.5)
+    return network.requires_grad_(False)
+
+
+def given(config: NetworkConfig, *leading: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Random parts, context and presence."""
+    torch.manual_seed(2)
+    return (
+        torch.randn(*leading, 10, config.part_features),
+        torch.randn(*leading, config.context_features),
+        torch.rand(*leading, 10) > 0.25,
+    )
+
+
+def shown(config: NetworkConfig, people: int, known: torch.Tensor | None = None) -> VisualInput | None:
+    """Random RoI features, where the network reads some."""
+    if not config.visual:
+        return None
+    torch.manual_seed(3)
+    parts = 10 if config.visual_regions == "all" else 0
+    features = config.visual_features
+    return VisualInput(torch.randn(people, parts, features), torch.randn(people, 3, features), known)
+
+
+def whole_reading(network: ActionNetwork) -> SequenceReading:
+    dt = torch.full((PEOPLE, STEPS), 0.08)
+    dt[:, 0] = 0
+    with torch.inference_mode():
+        return network(*given(network.config, PEOPLE, STEPS), dt, shown(network.config, PEOPLE * STEPS))
+
+
+@every_config
+def test_a_step_agrees_with_plain_loops(config: NetworkConfig) -> None:
+    network, inputs, visual = made(config), given(config, PEOPLE), shown(config, PEOPLE)
+    expected = plain_reading(network, inputs, visual)
+    with torch.inference_mode():
+        read = network.read_people(*inputs, visual)
+    for found, name in ((read.relevance, "relevance"), (read.states, "states"), (read.graph, "graph")):
+        agree(found, expected[name])
+    agree(read.frame_logits, expected["frame"])
+
+
+@every_config
+def test_actions_over_a_sequence_agree_with_plain_loops(config: NetworkConfig) -> None:
+    network = made(config)
+    inputs = [tensor.flatten(0, 1) for tensor in given(config, PEOPLE, STEPS)]
+    graph = plain_reading(network, tuple(inputs), shown(config, PEOPLE * STEPS))["graph"]
+    dt = np.array([0, *[0.08] * (STEPS - 1)])
+    expected = [plain_actions(network, graph.reshape(PEOPLE, STEPS, -1)[row], dt) for row in range(PEOPLE)]
+    agree(whole_reading(network).action_logits, np.stack(expected))
+
+
+@every_config
+def test_a_checkpoint_keeps_what_takes_part(config: NetworkConfig, tmp_path: Path) -> None:
+    before = made(config)
+    save(Checkpoint(before, "edge", True, "minilm"), tmp_path / "model.safetensors")
+    after = load(tmp_path / "model.safetensors").network
+    assert after.config == config and RoiConfig.of(after.config).strides == config.visual_strides
+    for mine, theirs in zip(whole_reading(before), whole_reading(after), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("name", ["seeing", "objects-only", "no-geometry"])
+def test_of_people_whose_picture_was_not_seen_no_feature_counts(name: str) -> None:
+    network = made(CONFIGS[name])
+    inputs = given(network.config, PEOPLE)
+    known = torch.tensor([True, False, True])
+    visual = shown(network.config, PEOPLE, known)
+    assert visual is not None
+    expected = plain_reading(network, inputs, visual)["frame"]
+    visual.parts[1], visual.objects[1] = torch.nan, torch.nan
+    with torch.inference_mode():
+        found = network.read_people(*inputs, visual).frame_logits
+        everybody = network.read_people(*inputs, shown(network.config, PEOPLE)).frame_logits
+    agree(found, expected)
+    differs = (found - everybody).abs().amax(1) > 1e-6
+    assert differs.tolist() == [False, True, False]
+
+
+def test_without_time_no_step_changes_anothers_answer_and_with_it_one_does() -> None:
+    for config, carries in ((SMALL, True), (CONFIGS["single-frames"], False)):
+        network = made(config)
+        parts, context, present = given(config, 1, STEPS)
+        other = parts.clone()
+        other[:, 0] += 1
+        with torch.inference_mode():
+            one, two = (network(each, context, present, torch.full((1, STEPS), 0.08)) for each in (parts, other))
+        assert bool((one.action_logits[:, -1] != two.action_logits[:, -1]).any()) is carries
+
+
+@pytest.mark.parametrize("mode", ["staggered", "exact", "continuous"])
+@every_config
+def test_the_live_path_reads_as_training_does(config: NetworkConfig, mode: Any) -> None:
+    frames, people = 7, 2
+    script = moving_people(frames, people, seed=4)
+    network = made(config)
+    pipeline = Pipeline(
+        SeeingDetector(script),
+        lambda source, wanted: SLOT,
+        Checkpoint(network, "edge", True, "none"),
+        PipelineSettings(window_steps=64, window_mode=mode),
+    )
+    pipeline.warm_up()
+    found = run(pipeline, [[scripted_lease(number)] for number in range(frames)])[Spot("hall", 1, frames - 1)]
+    expected = trained_reading(network, script)
+    actions = torch.softmax(expected.action_logits[:, -1], -1)
+    relevance = torch.sigmoid(expected.relevance_logits[:, -1])
+    labels = network.vocabulary.actions
+    assert len(found.people) == people
+    for row, person in enumerate(sorted(found.people, key=lambda one: one.box[0])):
+        assert person.action is not None and len(person.action.top) > 1
+        for label, score in person.action.top:
+            assert abs(score - float(actions[row, labels.index(label)])) <= 1e-5
+        for part in person.parts:
+            column = network.vocabulary.part_index(part.part)
+            assert abs(part.relevance - float(relevance[row, column])) <= 1e-5
+
+
+def trained_reading(network: ActionNetwork, script: np.ndarray) -> SequenceReading:
+    """The script's people by the network's `forward`, from the second frame, at which their tracks are confirmed."""
+    rows = script[1:].transpose(1, 0, 2)  # [people, steps, 56]
+    people, steps = rows.shape[:2]
+    scale = np.array([640 / 64, 384 / 38], np.float32)
+    boxes = rows[..., :4] * np.tile(scale, 2)
+    keypoints = rows[..., 5:].reshape(people, steps, 17, 3) * np.append(scale, np.float32(1))
+    times = np.tile(np.arange(1, steps + 1, dtype=np.int64) * STEP_US, (people, 1))
+    geometry = sequence_features(keypoints, boxes, times)
+    made_boxes = part_boxes(keypoints, boxes, (640, 384))
+    hands, there = hand_regions(keypoints, boxes, (640, 384))
+    visual = None
+    if network.config.visual:
+        pictures = np.stack([scripted_lease(number).picture for number in range(1, steps + 1)])
+        maps, _ = SeeingDetector(script)(torch.from_numpy(pictures))
+        boxes_of_parts, hands_of_people, hands_there = (
+            torch.from_numpy(array).flatten(0, 1) for array in (made_boxes.boxes, hands, there)
+        )
+        regions = Regions(
+            picture=torch.arange(steps).repeat(people),
+            parts=boxes_of_parts,
+            hands=hands_of_people,
+            hands_present=hands_there,
+            scale=torch.tensor([[64 / 640, 38 / 384]]).repeat(steps, 1),
+            content=torch.tensor([[64.0, 38.0]]).repeat(steps, 1),
+        )
+        visual = person_features(maps, regions, RoiConfig.of(network.config))
+    dt = torch.full((people, steps), STEP_US * 1e-6)
+    dt[:, 0] = 0
+    with torch.inference_mode():
+        return network(
+            torch.from_numpy(geometry.parts),
+            torch.from_numpy(geometry.context),
+            torch.from_numpy(made_boxes.present),
+            dt,
+            visual,
+        )
+
+
+@pytest.mark.parametrize("config", [SMALL, AS_BEFORE], ids=["blind", "seeing"])
+def test_a_checkpoint_from_before_the_switches_answers_as_it_did(config: NetworkConfig, tmp_path: Path) -> None:
+    before = made(config)
+    before.action_lstm.temperature.fill_(1.0)
+    if config.visual:
+        before.set_visual_normalisation(*(fill(config.visual_features) for fill in (torch.zeros, torch.ones)))
+    path = tmp_path / "model.safetensors"
+    save(Checkpoint(before, "edge", True, "minilm"), path)
+    with safe_open(path, framework="pt") as file:
+        later = ("action_lstm.temperature", "visual_mean", "visual_scale")
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name not in later}  # noqa: SIM118
+        metadata = file.metadata()
+    names = ("visual_regions", "visual_strides", "visual_bins", "visual_samples")
+    switches = (*names, "geometry", "relevance_gates", "language", "graph", "temporal")
+    old = {name: value for name, value in json.loads(metadata["network"]).items() if name not in switches}
+    save_file(tensors, path, metadata | {"network": json.dumps(old)})
+    after = load(path).network
+    assert after.config == config
+    for mine, theirs in zip(whole_reading(before), whole_reading(after), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"geometry": False}, "need RoI features"),
+        ({"graph": "tree"}, "`graph` is 'tree', not one of sequential, mean"),
+        ({"visual_regions": "hands"}, "`visual_regions` is 'hands'"),
+    ],
+)
+def test_switches_that_leave_nothing_or_are_not_known_are_refused(changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        NetworkConfig.from_dict(SMALL.to_dict() | changes)
+    with pytest.raises(ValueError, match="a part would have no feature"):
+        replace(CONFIGS["no-geometry"], visual_regions="objects")
+    with pytest.raises(ValueError, match="was given none"):
+        ActionNetwork(SMALL, packaged("edge"), None)
