@@ -129,22 +129,17 @@ def eased(times: Array, instants: Sequence[float], values: Sequence[float]) -> A
 
 
 def lowest(poses: Array) -> Array:
-    """How far the lowest joint of limb poses [T, 39] is above the floor [T], its own thickness taken off."""
-    chest = chest_rotation(poses)
-    head = quaternion_multiply(chest, poses[:, NECK])
-    ears = between_shoulders(poses) + rotate(head, np.array([0.1, 0.2, 0.0]))
-    heights = [ears[:, 1] - 0.13, between_shoulders(poses)[:, 1] - 0.1, poses[:, 1] - 0.11]
+    """How far the lowest point of the head, the trunk and the legs of limb poses [T, 39] is above the floor [T], their
+    thickness taken off. Arms don't count: they give way (`keep_above_floor`)."""
+    head = quaternion_multiply(chest_rotation(poses), poses[:, NECK])
+    neck = between_shoulders(poses)
+    heights = [(neck + rotate(head, np.array([0.1, 0.2, 0.0])))[:, 1] - 0.13, poses[:, 1] - 0.11]
     for side in (0, 1):
         legs = slice(ANKLES.start + 3 * side, ANKLES.start + 3 * side + 3)
         knees = slice(KNEES.start + 3 * side, KNEES.start + 3 * side + 3)
-        arms = slice(WRISTS.start + 3 * side, WRISTS.start + 3 * side + 3)
-        elbows = slice(ELBOWS.start + 3 * side, ELBOWS.start + 3 * side + 3)
-        start = hip(poses, side)
-        heights.append((start + rotate(poses[:, ROOT], poses[:, legs]))[:, 1] - 0.05)
-        heights.append((start + rotate(poses[:, ROOT], middle(poses[:, legs], poses[:, knees], THIGH)))[:, 1] - 0.06)
-        start = shoulder(poses, side)
-        heights.append((start + rotate(chest, ARM * poses[:, arms]))[:, 1] - 0.04)
-        heights.append((start + ARM * rotate(chest, middle(poses[:, arms], poses[:, elbows], 0.55)))[:, 1] - 0.05)
+        knee = middle(poses[:, legs], poses[:, knees], THIGH)
+        ends = rotate(poses[:, ROOT], np.stack([poses[:, legs], knee]))[..., 1] + hip(poses, side)[:, 1]
+        heights += [ends[0] - 0.05, ends[1] - 0.06, shoulder(poses, side)[:, 1] - 0.09]
     return np.min(heights, 0) - FLOOR
 
 
@@ -160,13 +155,34 @@ def middle(end: Array, pole: Array, upper: float) -> Array:
 
 
 def rest_on_floor(poses: Array, weight: Array | float = 1.0) -> None:
-    """Raise or lower the pelvis so that the lowest joint touches the floor, as far as `weight` [T] says, in place."""
+    """Raise or lower the pelvis so that the lowest joint touches the floor, as far as `weight` [T] says, and keep arms
+    out of it, in place."""
     poses[:, 1] -= weight * lowest(poses)
+    _lift_arms(poses)
 
 
 def keep_above_floor(poses: Array) -> None:
-    """Raise the pelvis where a joint would be in the floor, in place."""
+    """Raise the pelvis where a joint would be in the floor, and an arm where it alone would be, in place."""
     poses[:, 1] += np.maximum(-lowest(poses), 0.0)
+    _lift_arms(poses)
+
+
+def _lift_arms(poses: Array) -> None:
+    chest = chest_rotation(poses)
+    to_chest, up = conjugate(chest), np.array([0.0, 1.0, 0.0])
+    for side in (0, 1):
+        point = wrist(poses, side)
+        low = point[:, 1] < FLOOR + 0.04
+        wrists = slice(WRISTS.start + 3 * side, WRISTS.start + 3 * side + 3)
+        elbows = slice(ELBOWS.start + 3 * side, ELBOWS.start + 3 * side + 3)
+        if low.any():
+            point[low, 1] = FLOOR + 0.04
+            way = rotate(to_chest[low], (point - shoulder(poses, side))[low]) / ARM
+            poses[low, wrists] = way / np.maximum(np.linalg.norm(way, axis=-1, keepdims=True) / 0.985, 1.0)
+        bent = middle(poses[:, wrists], poses[:, elbows], 0.55)
+        low = (shoulder(poses, side) + ARM * rotate(chest, bent))[:, 1] < FLOOR + 0.05
+        if low.any():
+            poses[low, elbows] += 1.5 * rotate(to_chest[low], up)
 
 
 def one_pose() -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.activities.contact import HAND, keep_above_floor, put_foot, put_hand
+from training.activities.contact import keep_above_floor, put_foot
 from training.activities.standing import stance
 from training.motion import ANKLES, ROOT, Array, MotionClip, axis_rotation, quaternion_multiply
 from training.movement import (
@@ -161,8 +161,8 @@ def _wheel(rng: Rng, times: Array, hands: tuple[int, ...], straddle: float) -> M
     angle = 2 * np.pi * (share - 0.06 * np.sin(4 * np.pi * share))
     inverted = 0.5 - 0.5 * np.cos(angle)
     poses = upright(times)
-    # Height of the pelvis: over the feet when upright, over the hands upside down.
-    poses[:, 1] = 0.9 - 0.06 * inverted + 0.02 * np.cos(2 * angle)
+    # The pelvis is over the feet, low while hand and foot share the weight, then over straight arms.
+    poses[:, 1] = 0.91 - 0.135 * np.cos(angle) + 0.13 * np.cos(2 * angle)
     poses[:, 2] = (turns + angle / (2 * np.pi)) * rng.uniform(2.2, 2.8)
     poses[:, ROOT] = axis_rotation(0, angle)  # towards the right
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -172,11 +172,6 @@ def _wheel(rng: Rng, times: Array, hands: tuple[int, ...], straddle: float) -> M
         raised = np.array([0.05, 0.9, 0.3])
         set_arm(poses, side, raised if side in hands else np.array([0.05, -0.6, 0.3]), np.array([0.1, 0.0, 1.0]))
     turn_chest(poses, 0.1 * inverted)
-    keep_above_floor(poses)
-    for side in hands:  # a hand whose shoulder is low enough is planted
-        planted = (inverted > 0.55).astype(float)
-        point = np.stack([0 * angle, 0 * angle + HAND, poses[:, 2] + (0.3 if side else -0.3) * np.cos(angle)], -1)
-        put_hand(poses, side, point, (0.2, 0.0, -1.0), planted)
     keep_above_floor(poses)
     return Movement(poses, tags_of(len(times)), "cartwheel")
 

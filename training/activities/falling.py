@@ -7,7 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.activities.contact import PRONE, SUPINE, keep_above_floor, one_pose, pitched, rest_on_floor, through
+from training.activities.contact import (
+    HAND,
+    PRONE,
+    SUPINE,
+    keep_above_floor,
+    one_pose,
+    pitched,
+    put_foot,
+    put_hand,
+    rest_on_floor,
+    through,
+)
 from training.activities.events import event_labels, happens_at
 from training.activities.lying import set_leg
 from training.activities.standing import stance
@@ -15,7 +26,6 @@ from training.motion import (
     CHEST,
     POSITION,
     ROOT,
-    WRISTS,
     Array,
     MotionClip,
     axis_rotation,
@@ -52,7 +62,7 @@ def _fallen(poses: Array, times: Array, start: float, end: float) -> Movement:
 def _sprawled(rng: Rng, pitch: float) -> Array:
     """How somebody lies who has fallen [39]: `pitch` face up or down, limbs anyhow."""
     key = pitched(np.zeros(1), 0.05, pitch, rng.uniform(-0.1, 0.3) * (-1 if pitch > 0 else 1))
-    key[:, ROOT] = quaternion_multiply(key[:, ROOT], axis_rotation(1, rng.normal(0, 0.4, 1)))
+    key[:, ROOT] = quaternion_multiply(key[:, ROOT], axis_rotation(1, rng.normal(0, 0.15, 1)))
     front = 1.0 if pitch > 0 else -1.0  # which way along the body's x the floor is
     for side in (0, 1):
         wrist = np.array([0.12 * front, rng.uniform(-0.8, 0.6), rng.uniform(0.3, 0.75)])
@@ -89,19 +99,20 @@ def topple(rng: Rng, times: Array) -> Movement:
     for side in (0, 1):
         wrist = np.array([0.35 + 0.35 * backwards, rng.uniform(-0.3, 0.5), rng.uniform(0.3, 0.7)])
         set_arm(poses, side, wrist, np.array([0.0, -0.6, 0.8]), thrown)
-    lying = _sprawled(rng, SUPINE if backwards < 0.35 else PRONE)
+    face_up = backwards < 0.0
+    lying = _sprawled(rng, SUPINE if face_up else PRONE)
+    lying[ROOT] = quaternion_multiply(axis_rotation(1, np.array(towards + np.pi * face_up)), lying[ROOT])
     _settle(poses, lying, smoothstep(times, start + 0.75 * duration, 0.5 * duration + 0.2))
     return _fallen(poses, times, start, start + duration)
 
 
 def _settle(poses: Array, lying: Array, weight: Array) -> None:
-    """Let the limbs come to rest as in `lying` [39] where the body is, in place; nothing goes through the floor."""
-    for part in (slice(WRISTS.start, 39), CHEST):
-        poses[:, part] += weight[:, None] * (lying[part] - poses[:, part])
+    """Let trunk and limbs come to rest as in `lying` [39] where the body is, above the floor, in place."""
+    there = np.broadcast_to(lying, poses.shape).copy()
+    there[:, POSITION] = poses[:, POSITION]
+    poses[:] = blend(poses, there, weight)
     keep_above_floor(poses)
-    settled = poses.copy()
-    rest_on_floor(settled)
-    poses[:, 1] += weight * (settled[:, 1] - poses[:, 1])
+    rest_on_floor(poses, weight)
 
 
 def collapse(rng: Rng, times: Array) -> Movement:
@@ -116,13 +127,24 @@ def collapse(rng: Rng, times: Array) -> Movement:
     kneeling[:, CHEST] = axis_rotation(2, np.array([-rng.uniform(0.2, 0.7)]))
     for side in (0, 1):
         set_leg(kneeling, side, np.array([-0.42, -0.48, 0.06]), (1.0, 0.0, 0.3))
-    front = rng.random() < 0.65
+    front = rng.random() < 0.6
     lying = _sprawled(rng, PRONE if front else SUPINE)
     lying[POSITION] = (0.55 if front else -0.35, lying[1], rng.normal(0, 0.2))
     lying[ROOT] = quaternion_multiply(axis_rotation(1, np.array(rng.normal(0, 0.5))), lying[ROOT])
-    falling = through(
-        times, (start, start + 0.45 * duration, start + duration), (standing.poses[0], kneeling[0], lying)
-    )
+    last = kneeling.copy()
+    if front:  # the hands go down first
+        last[:, POSITION] = (0.25, 0.36, 0.0)
+        last[:, ROOT] = axis_rotation(2, np.array([-1.0]))
+        for side, sign in ((0, -1.0), (1, 1.0)):
+            put_hand(last, side, np.array([0.95, HAND, sign * 0.25]), (-1.0, 0.2, 0.8))
+            put_foot(last, side, np.array([-0.35, 0.0, sign * 0.15]), (0.6, -1.0, 0.1))
+    else:  # down on the heels
+        last[:, POSITION] = (-0.1, 0.14, 0.1)
+        last[:, ROOT] = axis_rotation(2, np.array([0.2]))
+        for side in (0, 1):
+            set_leg(last, side, np.array([-0.05, -0.2, 0.16]), (1.0, 0.3, 0.5))
+    instants = (start, start + 0.4 * duration, start + 0.65 * duration, start + duration)
+    falling = through(times, instants, (standing.poses[0], kneeling[0], last[0], lying))
     poses = blend(standing.poses, falling, smoothstep(times, start - 0.1, 0.3))
     keep_above_floor(poses)
     return _fallen(poses, times, start, start + duration)

@@ -128,8 +128,8 @@ def on_the_side(rng: Rng, times: Array) -> Movement:
         ahead = (0.1 + 0.45 * curl) * rng.uniform(0.8, 1.2)
         ankle = np.array([ahead * 0.6, -0.95 + 0.5 * curl, 0.02]) + fidget(rng, times, restless)
         set_leg(poses, side, ankle, (1.0, 0.3 * curl, 0.0))
-    lower = (0.1, 0.42, -0.2) if rng.random() < 0.5 else (0.6, 0.0, -0.1)
-    set_arm(poses, 1, np.array(lower) + fidget(rng, times, restless), np.array([1.0, 0.2, 0.0]))
+    lower = (0.1, 0.42, -0.3) if rng.random() < 0.5 else (0.6, 0.0, -0.4)
+    set_arm(poses, 1, np.array(lower) + fidget(rng, times, restless), np.array([1.0, 0.2, -0.6]))
     upper = [(0.1, -0.85, -0.1), (0.55, -0.35, -0.35), (0.3, 0.1, -0.4)][int(rng.integers(3))]
     set_arm(poses, 0, np.array(upper) + fidget(rng, times, restless), np.array([0.2, -0.6, 0.6]))
     return _lying(poses)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.activities.contact import keep_above_floor
 from training.activities.standing import stance
 from training.motion import (
     ANKLES,
     CHEST,
     ELBOWS,
     NECK,
-    POSITION,
     ROOT,
     WRISTS,
     Array,
@@ -117,7 +117,7 @@ def strange(rng: Rng, times: Array) -> Movement:
     index = np.clip(np.searchsorted(at, times) - 1, 0, count - 2)
     x = (times - at[index]) / (at[index + 1] - at[index])
     poses = blend(normalise(keys)[index], keys[index + 1], x * x * (3 - 2 * x))
-    poses[:, POSITION] += 0.0
+    keep_above_floor(poses)
     return Movement(poses, tags_of(len(times)), "other")
 
 

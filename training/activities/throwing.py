@@ -98,7 +98,7 @@ def two_handed(rng: Rng, movement: Movement, times: Array, phase: Array) -> floa
     out = (0.65, 0.6, -0.18) if above else (0.93, -0.1, -0.15)
     pull = eased(phase, (-1.0, -0.3), (0.0, 1.0))
     push = eased(phase, (-0.25, 0.03), (0.0, 1.0))
-    on = _weight(phase)
+    on = 1 - eased(phase, (0.55, 1.0), (0.0, 1.0))  # the hands are at the ball before
     for side in (0, 1):
         path = np.array([0.4, -0.45, -0.2]) + pull[:, None] * (np.array(load) - (0.4, -0.45, -0.2))
         path = path + push[:, None] * (np.array(out) - path)
@@ -193,7 +193,7 @@ def _tag_throw(movement: Movement, phase: Array, held: Held) -> None:
 def _thrown(
     rng: Rng, movement: Movement, stroke: Stroke, times: Array, release: float, taken: float, speed: float, held: Held
 ) -> list[Prop]:
-    """The ball in the hand until its release, and on its way afterwards until it is far off."""
+    """The ball in the hand from `taken` to its `release`, and on its way afterwards until it is far off."""
     poses = movement.poses
     hand = wrist(poses, 1)
     if held == "both":
