@@ -41,7 +41,7 @@ _APART = 0.35
 _FACING = 0.7
 """Share of those with something to show who turn to the camera, more or less."""
 _TRIES = 8
-_SEATS = (0.25, 0.85)
+_SEATS = (0.25, 0.78)
 """Heights of seats in metres; what is lower is the floor."""
 
 

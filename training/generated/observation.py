@@ -46,8 +46,8 @@ def _parts_at(keypoint: str) -> tuple[str, ...]:
     return (*(f"{side}_{limb}" for limb in limbs[joint]), *inner.get(joint, ()))
 
 
-_PARTS_AT = [np.array([PART_NAMES.index(part) for part in _parts_at(keypoint)]) for keypoint in KEYPOINTS]
-"""Which parts a joint is seen on."""
+_SEEN_ON = np.array([[part in _parts_at(keypoint) for part in (*PART_NAMES, None)] for keypoint in KEYPOINTS])
+"""Whether a joint is seen on a part [17, P + 1]; the last column, which −1 means, is no part."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +89,7 @@ def observe(
     shot: Shot, meanings: Sequence[Meaning], statures: Sequence[float], vocabulary: Vocabulary
 ) -> list[Observed]:
     """Everybody of whom enough is seen, by number."""
+    labels = [state.label for state in vocabulary.states]
     out: list[Observed] = []
     for row, told in enumerate(meanings):
         share = float(shot.rendering.visible_share[row])
@@ -100,17 +101,10 @@ def observe(
         parts = _visible_parts(shot, row)
         frame = shot.row
         states = {
-            part: tuple(
-                state.label
-                for column, state in enumerate(vocabulary.states)
-                if told.states[frame, vocabulary.part_index(part), column]
-            )
+            part: tuple(labels[column] for column in told.states[frame, vocabulary.part_index(part)].nonzero()[0])
             for part in parts
-            if part in vocabulary.parts
         }
-        relevant = tuple(
-            part for part in vocabulary.parts if told.relevant[frame, vocabulary.part_index(part)]
-        ) if told.relevance_known[frame] else None  # fmt: skip
+        relevant = tuple(vocabulary.parts[index] for index in told.relevant[frame].nonzero()[0])
         action = int(told.action[frame])
         person = TruePerson(
             number=row + 1,
@@ -119,7 +113,7 @@ def observe(
             action=None if action == UNSURE else ACTIONS[action],
             keypoints=_keypoints(shot, row, told.points[frame], statures[row]),
             states=states,
-            relevant=relevant,
+            relevant=relevant if told.relevance_known[frame] else None,
             props=tuple(name for owner, name in shot.objects if owner == row),
         )
         out.append(Observed(person, parts))
@@ -147,8 +141,8 @@ def _keypoints(shot: Shot, row: int, points: Array, stature: float) -> tuple[Key
             reach = max(1, round(_NEAR * stature * shot.camera.focal / away))
             rows = slice(max(0, int(y) - reach), int(y) + reach + 1)
             columns = slice(max(0, int(x) - reach), int(x) + reach + 1)
-            own = shot.rendering.owner[rows, columns] == row
-            seen = bool((own & np.isin(shot.rendering.part[rows, columns], _PARTS_AT[index])).any())
+            own = shot.rendering.part[rows, columns][shot.rendering.owner[rows, columns] == row]
+            seen = bool(_SEEN_ON[index, own].any())
         out.append((round(x, 2), round(y, 2), 1 if seen else 0))
     return tuple(out)
 
