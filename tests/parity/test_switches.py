@@ -161,12 +161,13 @@ def test_without_time_no_step_changes_anothers_answer_and_with_it_one_does() -> 
         assert bool((one.action_logits[:, -1] != two.action_logits[:, -1]).any()) is carries
 
 
-@pytest.mark.parametrize("mode", ["staggered", "exact", "continuous"])
-@every_config
-def test_the_live_path_reads_as_training_does(config: NetworkConfig, mode: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "mode"), [*((name, "staggered") for name in CONFIGS), ("whole", "exact"), ("single-frames", "exact")]
+)
+def test_the_live_path_reads_as_training_does(name: str, mode: Any) -> None:
     frames, people = 7, 2
     script = moving_people(frames, people, seed=4)
-    network = made(config)
+    network = made(CONFIGS[name])
     pipeline = Pipeline(
         SeeingDetector(script),
         lambda source, wanted: SLOT,
@@ -215,7 +216,7 @@ def trained_reading(network: ActionNetwork, script: np.ndarray) -> SequenceReadi
             scale=torch.tensor([[64 / 640, 38 / 384]]).repeat(steps, 1),
             content=torch.tensor([[64.0, 38.0]]).repeat(steps, 1),
         )
-        visual = person_features(maps, regions, RoiConfig.of(network.config))
+        visual = person_features(maps, regions, replace(POOLING, parts=network.config.visual_regions == "all"))
     dt = torch.full((people, steps), STEP_US * 1e-6)
     dt[:, 0] = 0
     with torch.inference_mode():
