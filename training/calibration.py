@@ -51,3 +51,20 @@ def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.integer]) ->
         options={"xatol": 1e-4},
     )
     return float(1 / found.x)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def calibration_figures(
+    logits: NDArray[np.floating], truth: NDArray[np.integer], temperature: float
+) -> dict[str, float | int]:
+    """Of n answers, before and after the temperature that `logits` [n, actions] have been divided by already."""
+    if len(truth) == 0:
+        return {"temperature": temperature, "steps": 0}
+    raw = np.asarray(logits, np.float64) * temperature
+    return {
+        "temperature": round(temperature, 4),
+        "steps": len(truth),
+        "expected_error_before": round(expected_calibration_error(raw, truth), 4),
+        "expected_error_after": round(expected_calibration_error(raw, truth, temperature), 4),
+        "log_loss_before": round(negative_log_likelihood(raw, truth), 4),
+        "log_loss_after": round(negative_log_likelihood(raw, truth, temperature), 4),
+    }

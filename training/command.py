@@ -7,14 +7,18 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from stages import weights
-from stages.checkpoint import Checkpoint
+from training.folder.clips import Folder
+from training.folder.features import DETECTOR
+from training.folder.opening import watched_folder
 from training.loop import TrainingError, choose_device
 from training.provenance import training_command
 from training.run_config import TrainingConfig
@@ -32,12 +36,14 @@ def train_profile(
     resume: bool = False,
     minutes: float | None = None,
     threads: int = 1,
+    workers: int = 1,
 ) -> Outcome:
     """Train and write the checkpoint to `out`, with a progress bar. The default configuration makes the shipped one.
 
     `file`: where the configuration came from, for the command that the checkpoint remembers. Ctrl-C and SIGTERM end the
-    run after the step that it is at; a second one ends it at once. Raises TrainingError for a profile that can't be
-    trained on generated motion, and what `train` raises.
+    run after the step that it is at; a second one ends it at once. A folder's videos are watched first, in `workers`
+    processes; there Ctrl-C ends the run at once, and what was watched is kept. Raises TrainingError for a profile that
+    can't be trained on generated motion, DatasetError for a folder that can't be used, and what `train` raises.
     """
     if config.profile not in PROFILES:
         raise TrainingError(
@@ -46,8 +52,9 @@ def train_profile(
         )
     choose_device(config)  # refused before anything is fetched
     torch.set_num_threads(threads)
-    for name in ("motion", "minilm"):
+    for name in ("motion", "minilm", *((DETECTOR,) if config.data.folder else ())):
         _fetch(name, console)
+    videos = _watch(config, workers, console) if config.data.folder else None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         stopped_by_signals() as stop,
@@ -60,15 +67,23 @@ def train_profile(
             progress.update(task, completed=step, total=total, losses=shown)
 
         command = training_command(config, out, file)
-        outcome = train(config, out, resume=resume, minutes=minutes, command=command, report=report, stop=stop)
-    if "held_out" in outcome.checkpoint.metrics:
-        console.print(_summary(outcome.checkpoint))
+        outcome = train(
+            config, out, resume=resume, minutes=minutes, videos=videos, command=command, report=report, stop=stop
+        )
+    for name, title in _TITLES.items():
+        if name in outcome.checkpoint.metrics:
+            console.print(_summary(title, outcome.checkpoint.metrics[name]))
     if outcome.ending != "done":
         console.print(_ENDINGS[outcome.ending].format(step=outcome.step, steps=config.steps), highlight=False)
     console.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
     return outcome
 
 
+_TITLES = {
+    "held_out": "held-out motions, cameras and people",
+    "held_out_videos": "held-out videos",
+}
+FIRST_FAULTS = 10
 _ENDINGS = {
     "minutes": "out of time after step {step} of {steps}; --resume goes on",
     "patience": "ended after step {step} of {steps}: it had not become better for evaluation.patience evaluations",
@@ -103,17 +118,51 @@ def _fetch(name: str, console: Console) -> None:
         weights.fetch(name, lambda done, total: progress.update(task, completed=done, total=total))
 
 
-def _summary(checkpoint: Checkpoint) -> Table:
-    held_out = checkpoint.metrics["held_out"]
-    table = Table(title="held-out motions, cameras and people", title_justify="left")
+def _watch(config: TrainingConfig, workers: int, console: Console) -> Folder:
+    """The folder's videos through the detector, with a bar; says what is left out."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("watching videos", total=None)
+        videos = watched_folder(config, workers, lambda done, total: progress.update(task, completed=done, total=total))
+    for fault in videos.faults[:FIRST_FAULTS]:
+        console.print(f"[red]left out:[/] {escape(f'{fault.path}: {fault.message}')}", highlight=False, soft_wrap=True)
+    if len(videos.faults) > FIRST_FAULTS:
+        console.print(f"… and {len(videos.faults) - FIRST_FAULTS} more videos", highlight=False)
+    for kind, names in (("actions", videos.unknown.actions), ("part states", videos.unknown.states)):
+        if names:
+            shown = ", ".join(name for name, _ in names.most_common(5))
+            console.print(
+                f"{kind} that the vocabulary hasn't got, masked: {sum(names.values())} times, e.g. {escape(shown)}",
+                highlight=False,
+                soft_wrap=True,
+            )
+    counts = {role: len(clips) for role, clips in videos.clips.items()}
+    console.print(
+        f"{counts['train']} videos to learn from, {counts['choose']} to choose weights by, {counts['report']} to "
+        "report on",
+        highlight=False,
+    )
+    return videos
+
+
+def _summary(title: str, held_out: dict[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left")
     table.add_column("action")
     table.add_column("right", justify="right")
     for action, share in held_out["accuracy"].items():
         table.add_row(action, f"{share:.1%}")
     table.add_section()
-    table.add_row("mean of the actions", f"{held_out['macro_accuracy']:.1%}")
-    table.add_row("part states, mean average precision", f"{held_out['states']['mean_ap']:.1%}")
-    table.add_row("part relevance, area under the curve", f"{held_out['relevance_auc']:.1%}")
+    rows = {
+        "mean of the actions": held_out["macro_accuracy"],
+        "videos whose class is right": held_out.get("video_accuracy"),
+        "part state correctness": held_out.get("part_state_correctness"),
+        "the benchmark's area": held_out.get("area"),
+        "part states, mean average precision": held_out["states"]["mean_ap"],
+        "part relevance, area under the curve": held_out["relevance_auc"],
+    }
+    for name, share in rows.items():
+        if share is not None:
+            table.add_row(name, f"{share:.1%}")
     found = held_out["calibration"]
     if found["steps"]:
         table.add_row("expected calibration error, as trained", f"{found['expected_error_before']:.1%}")

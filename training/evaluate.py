@@ -5,7 +5,7 @@ Pure apart from the random state it makes from its seed; owns nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from stages.network import ActionNetwork, SequenceReading
-from training.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
+from stages.vocabulary import Vocabulary
+from training.calibration import calibration_figures, fit_temperature
 from training.dataset import MAX_STEPS, Batch, Generator
 from training.movement import ACTIONS
-from training.tensors import Tensors, to_tensors
+from training.tensors import Tensors, to_tensors, unseen_regions
 
 Array = NDArray[np.float64]
 _AT_ONCE = 100
@@ -98,8 +99,10 @@ def evaluate(
         "relevance_auc": round(
             area_under_curve(np.concatenate([r[0] for r in relevance]), np.concatenate([r[1] for r in relevance])), 3
         ),
-        "states": _states(network, states),
-        "calibration": _calibration(network, scored),
+        "states": state_figures(vocabulary, _stacked(states, 0), _stacked(states, 1), _stacked(states, 2)),
+        "calibration": calibration_figures(
+            _stacked(scored, 0), _stacked(scored, 1), float(network.action_lstm.temperature)
+        ),
     }
 
 
@@ -132,7 +135,8 @@ def _readings(
             left -= len(batch.lengths)
             target = to_tensors(batch)
             there = target.to(device)
-            read = network(there.parts, there.context, there.present, there.dt)
+            regions = unseen_regions(network, there.real.numel())
+            read = network(there.parts, there.context, there.present, there.dt, regions)
             yield batch, target, SequenceReading(*(tensor.cpu() for tensor in read))
 
 
@@ -143,33 +147,23 @@ def _some_steps(batch: Batch, target: Tensors, read: SequenceReading) -> tuple[N
     return read.action_logits.numpy()[some], batch.action[some]
 
 
-def _calibration(network: ActionNetwork, found: list[tuple[NDArray[Any], NDArray[Any]]]) -> dict[str, Any]:
-    """Of the score at every fifth step, before and after the temperature that the network has."""
-    temperature = float(network.action_lstm.temperature)
-    logits = np.concatenate([entry[0] for entry in found]) * temperature
-    truth = np.concatenate([entry[1] for entry in found])
-    if len(truth) == 0:
-        return {"temperature": temperature, "steps": 0}
-    return {
-        "temperature": round(temperature, 4),
-        "steps": len(truth),
-        "expected_error_before": round(expected_calibration_error(logits, truth), 4),
-        "expected_error_after": round(expected_calibration_error(logits, truth, temperature), 4),
-        "log_loss_before": round(negative_log_likelihood(logits, truth), 4),
-        "log_loss_after": round(negative_log_likelihood(logits, truth, temperature), 4),
-    }
+def _stacked(found: Sequence[tuple[NDArray[Any], ...]], column: int) -> NDArray[Any]:
+    return np.concatenate([entry[column] for entry in found])
 
 
 def _share(right: NDArray[np.bool_], where: NDArray[np.bool_]) -> float | None:
     return round(float(right[where].mean()), 3) if where.any() else None
 
 
-def _states(network: ActionNetwork, found: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) -> dict[str, Any]:
-    scores, truth, present = (np.concatenate([entry[i] for entry in found]) for i in range(3))
+def state_figures(
+    vocabulary: Vocabulary, scores: NDArray[Any], truth: NDArray[Any], known: NDArray[Any]
+) -> dict[str, Any]:
+    """Average precision, F1 at .5 and share of each part state, and the mean of the first. `scores` and `truth`
+    [n, parts, states], `known` [n, parts]: where the part was seen and its states are known."""
     out: dict[str, Any] = {}
-    for part, state in network.vocabulary.pairs():
-        row, column = network.vocabulary.part_index(part), network.vocabulary.state_index(state.label)
-        shown = present[:, row]
+    for part, state in vocabulary.pairs():
+        row, column = vocabulary.part_index(part), vocabulary.state_index(state.label)
+        shown = known[:, row]
         score, label = scores[shown, row, column], truth[shown, row, column]
         called = score >= 0.5
         both = int((called & label).sum())
@@ -178,8 +172,8 @@ def _states(network: ActionNetwork, found: list[tuple[NDArray[Any], NDArray[Any]
             "f1": None if not label.any() else round(2 * both / max(1, int(called.sum() + label.sum())), 3),
             "share": round(float(label.mean()), 4) if len(label) else 0.0,
         }
-    known = [entry["ap"] for entry in out.values() if entry["ap"] is not None]
-    return {"mean_ap": round(float(np.mean(known)), 3) if known else None, "pairs": out}
+    precisions = [entry["ap"] for entry in out.values() if entry["ap"] is not None]
+    return {"mean_ap": round(float(np.mean(precisions)), 3) if precisions else None, "pairs": out}
 
 
 def average_precision(score: NDArray[Any], label: NDArray[Any]) -> float:

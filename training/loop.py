@@ -1,4 +1,4 @@
-"""A training run between two steps: network, optimiser, generator and all random states.
+"""A training run between two steps: network, optimiser, sources of batches and all random states.
 
 `Run.advance` is one step; `training/run_state.py` writes a run down and takes it up again. Lives until `train` returns.
 """
@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +20,11 @@ from stages.roi_features import RoiConfig
 from stages.step_regions import REGION_OF_PART
 from stages.vocabulary import Vocabulary
 from training.averaging import WeightAverage
-from training.dataset import Generator
+from training.batches import Batches
+from training.folder.clips import Clip
 from training.losses import Rarity, losses, measure_rarity
 from training.run_config import ModelConfig, TrainingConfig
-from training.tensors import Tensors, to_tensors
+from training.tensors import Tensors
 
 LEAST_SCALE = 1.0
 """float16: losses that must be scaled by less than this have gradients that no scaling saves."""
@@ -54,16 +53,29 @@ class StepReport:
 class Run:
     """Everything that a step changes."""
 
-    def __init__(self, config: TrainingConfig, motions: Path, priors: Tensor, vocabulary: Vocabulary) -> None:
-        """`motions`: the folder of motion clips; `priors`: the language table. Raises TrainingError for a device that
-        isn't there or can't do what is asked."""
+    def __init__(
+        self,
+        config: TrainingConfig,
+        motions: Path,
+        priors: Tensor,
+        vocabulary: Vocabulary,
+        clips: Sequence[Clip] = (),
+        fingerprint: str | None = None,
+    ) -> None:
+        """`motions`: the folder of motion clips; `priors`: the language table; `clips`: a folder's videos to learn
+        from, and that folder's `fingerprint`. Raises TrainingError for a device that isn't there or can't do what is
+        asked, and for data that can't be learned from."""
         self.config = config
+        self.fingerprint = fingerprint
         self.device = choose_device(config)
         torch.manual_seed(config.seed)
         # Nothing here draws from these two; what a later source of samples draws shall follow from the seed as well.
         random.seed(config.seed)
         np.random.seed(config.seed)
-        self.generator = Generator(motions, vocabulary, config.seed)
+        try:
+            self.batches = Batches(config, motions, vocabulary, clips, self.device)
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
         # Made on the CPU: the first weights follow from the seed and not from the device.
         self.network = ActionNetwork(network_sizes(config.model), vocabulary, priors).to(self.device)
         self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
@@ -76,8 +88,6 @@ class Run:
             self.average = WeightAverage(self.network, config.optimiser.ema_decay)
         self.rarity = Rarity(torch.ones(self.mask.shape, device=self.device))
         self.step = 0
-        self.pool: deque[tuple[dict[str, Any], Tensors]] = deque(maxlen=config.data.pool)
-        """Recent batches, each with the generator's state before it, from which it can be made again."""
 
     @property
     def best_guess(self) -> ActionNetwork:
@@ -86,16 +96,19 @@ class Run:
 
     def normalise(self) -> None:
         """Means, spreads and how rare states and actions are, from the first batches, before the first step."""
-        made = [self._make() for _ in range(self.config.data.normalisation_batches)]
+        made = [self.batches.fresh() for _ in range(self.config.data.normalisation_batches)]
         parts = torch.cat([batch.parts[batch.real] for batch in made])
         context = torch.cat([batch.context[batch.real] for batch in made])
         self.network.set_normalisation(parts.mean(0), parts.std(0), context.mean(0), context.std(0))
+        if self.network.config.visual:
+            regions = torch.cat([_shown_regions(batch) for batch in made])
+            self.network.set_visual_normalisation(regions.mean(0), regions.std(0))
         self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
 
     def advance(self) -> StepReport:
         """One step of the optimiser on one batch. Raises DivergedError instead of taking a step that isn't finite."""
         config = self.config
-        target = self._next_batch()
+        target = self.batches.next(self.step)
         rate = config.optimiser.learning_rate * schedule(
             self.step, config.steps, config.optimiser.warm_up, config.optimiser.final_share
         )
@@ -104,7 +117,7 @@ class Run:
         self.network.train()
         dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
         with torch.autocast(self.device.type, dtype=dtype, enabled=config.precision != "float32"):
-            read = self.network(target.parts, target.context, target.present, target.dt)
+            read = self.network(target.parts, target.context, target.present, target.dt, target.visual)
         # Losses in float32: sums over a batch have no place in 8 bits of mantissa.
         read = SequenceReading(*(tensor.float() for tensor in read))
         terms = losses(read, target, self.mask, self.rarity, config)
@@ -140,24 +153,13 @@ class Run:
                 "optimiser.learning_rate, or precision: float32"
             )
 
-    def _next_batch(self) -> Tensors:
-        if self.step % self.config.data.reuse and len(self.pool) > 1:
-            return self.pool[int(torch.randint(len(self.pool), ()))][1]
-        self.pool.append((self.generator.state(), self._make()))
-        return self.pool[-1][1]
 
-    def _make(self) -> Tensors:
-        data = self.config.data
-        balanced = self.config.actions.balance == "sampling"
-        make = self.generator.balanced_batch if balanced else self.generator.batch
-        return to_tensors(make(data.batch, data.window)).to(self.device)
-
-    def refill(self, states: list[dict[str, Any]]) -> None:
-        """Make the pool's batches again from the generator's states before them; the generator is left after them."""
-        self.pool.clear()
-        for state in states:
-            self.generator.restore(state)
-            self.pool.append((state, self._make()))
+def _shown_regions(batch: Tensors) -> Tensor:
+    """RoI features of every region that was seen: [n, F]."""
+    visual = batch.visual
+    assert visual is not None
+    known = slice(None) if visual.known is None else visual.known
+    return torch.cat([visual.parts[known].flatten(0, 1), visual.objects[known].flatten(0, 1)])
 
 
 def network_sizes(model: ModelConfig) -> NetworkConfig:

@@ -33,8 +33,33 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Where the sequences come from."""
+    """Where the sequences come from: generated motion, a folder of annotated videos, or both in each batch."""
 
+    folder: str | None = Field(
+        None, min_length=1, description="Annotated videos in the Kinetics-TPS layout; null: generated motion alone."
+    )
+    folder_share: float = Field(
+        0.5, gt=0, le=1, description="With a folder, its share of a batch's sequences; 1: nothing is generated."
+    )
+    held_out_share: float = Field(
+        0.2,
+        ge=0,
+        le=0.9,
+        description="Share of each class's videos that nothing is learned from: half of them choose the weights, half "
+        "are reported on.",
+    )
+    vocabulary: Literal["auto", "profile", "folder"] = Field(
+        "auto",
+        description="Which actions and states are learned: the profile's, or those that the folder's labels have. "
+        "auto: the profile's while anything is generated, else the folder's.",
+    )
+    visual_dropout: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="With model.visual, share of the folder's sequences whose RoI features are withheld, so that the "
+        "network never depends on them.",
+    )
     batch: int = Field(32, ge=2, le=4096, description="Sequences a step.")
     window: int = Field(MAX_STEPS, ge=2, le=512, description="Steps of the longest sequence.")
     reuse: int = Field(
@@ -43,7 +68,7 @@ class DataConfig(Section):
         le=100,
         description="About how often a batch is used: making one costs more than learning from it.",
     )
-    pool: int = Field(40, ge=1, le=1000, description="Batches kept for that, about 6 MB each.")
+    pool: int = Field(40, ge=1, le=1000, description="Generated batches kept for that, about 6 MB each.")
     normalisation_batches: int = Field(
         12,
         ge=1,
@@ -156,18 +181,28 @@ class ActionsConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """Held-out motions, cameras and people. What selects, what calibrates and what is reported are separate draws."""
+    """Held-out motions, cameras and people, or with a folder its held-out videos. What is reported chose nothing."""
 
-    sequences: int = Field(2200, ge=0, description="Of the evaluation at the end; 0 leaves it out.")
+    select: Literal["accuracy", "area"] = Field(
+        "accuracy",
+        description="What the best weights are best at. accuracy: mean of the actions' shares of right steps; area: of "
+        "held-out videos, the benchmark's (docs/evaluation.md).",
+    )
+    sequences: int = Field(
+        2200, ge=0, description="Generated ones, of the evaluation at the end; 0 leaves it out. Videos are all taken."
+    )
     every: int = Field(
         0, ge=0, description="Steps between evaluations that find the best weights; 0: the last are kept."
     )
-    selection_sequences: int = Field(440, ge=11, description="Of each of those.")
+    selection_sequences: int = Field(440, ge=11, description="Of each of those, without a folder.")
     patience: int = Field(
         0, ge=0, description="Evaluations in a row without a better one that end the run; 0: none do."
     )
     calibration_sequences: int = Field(
-        1100, ge=0, description="That the temperature of the action scores is fitted on, at the end; 0: it stays 1."
+        1100,
+        ge=0,
+        description="That the temperature of the action scores is fitted on, at the end; 0: it stays 1. With a folder "
+        "it is fitted on videos.",
     )
 
     @model_validator(mode="after")
@@ -211,6 +246,20 @@ class TrainingConfig(Section):
         actions = (self.actions.frame_weight, self.actions.every_step_weight, self.actions.last_step_weight)
         if not any((self.states.weight, self.relevance.weight, *actions)):
             raise ValueError("every weight of the loss is 0: there is nothing to learn")
+        return self
+
+    @model_validator(mode="after")
+    def _folder_is_there(self) -> TrainingConfig:
+        if self.data.folder is None:
+            wanted = {
+                "model.visual": self.model.visual != "none",
+                "evaluation.select: area": self.evaluation.select == "area",
+                "data.vocabulary: folder": self.data.vocabulary == "folder",
+            }
+            for name in (name for name, asked in wanted.items() if asked):
+                raise ValueError(f"{name} needs annotated videos: set data.folder")
+        elif self.data.vocabulary == "folder" and self.data.folder_share < 1:
+            raise ValueError("data.vocabulary: generated sequences have the profile's: set data.folder_share to 1")
         return self
 
 

@@ -1,7 +1,8 @@
 """A run's state on disk: all that it needs to go on to the very numbers that an unbroken run gives.
 
-That is network, running mean, optimiser, scaler, step, what rarity was measured, the generator's state and that before
-each batch of the pool, and the random states of Python, NumPy, torch and CUDA. The learning rate follows from the step.
+That is network, running mean, optimiser, scaler, step, what rarity was measured, the states of the sources of batches
+and that of the generator before each batch of the pool, and the random states of Python, NumPy, torch and CUDA. The
+learning rate follows from the step. A folder of videos isn't in it: its fingerprint is, and must be the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from training.loop import Run, TrainingError
 from training.losses import Rarity
 from training.run_config import TrainingConfig
 
-FORMAT = "partstream.run/2"
+FORMAT = "partstream.run/3"
 
 
 def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
@@ -34,8 +35,8 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
         "optimiser": run.optimiser.state_dict(),
         "scaler": run.scaler.state_dict(),
         "rarity": {"states": run.rarity.states, "actions": run.rarity.actions},
-        "generator": run.generator.state(),
-        "pool": [state for state, _ in run.pool],
+        "batches": run.batches.state(),
+        "fingerprint": run.fingerprint,
         "random": _random_states(),
         "extra": extra,
     }
@@ -70,6 +71,11 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
             f"{path}: was written by a run with another {', '.join(differing)}; "
             "give the same configuration, or remove it"
         )
+    if content["fingerprint"] != run.fingerprint:
+        raise TrainingError(
+            f"{path}: was written by a run on other videos or annotations than {run.config.data.folder} holds now; "
+            "bring those back, or remove it"
+        )
     run.network.load_state_dict(content["network"])
     if run.average is not None:
         run.average.network.load_state_dict(content["average"])
@@ -78,8 +84,7 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
     rarity = content["rarity"]
     actions = rarity["actions"]
     run.rarity = Rarity(rarity["states"].to(run.device), None if actions is None else actions.to(run.device))
-    run.refill(content["pool"])
-    run.generator.restore(content["generator"])
+    run.batches.restore(content["batches"])
     run.step = content["step"]
     _restore_random_states(content["random"])
     return content["extra"]

@@ -1,13 +1,14 @@
-"""Which weights of a run to keep: the best on held-out data by macro accuracy; and when to stop looking for better.
+"""Which weights of a run to keep: the best on held-out data, by one figure; and when to stop looking for better.
 
-A `Selection` owns its held-out sequences, made once, and the best weights so far. It draws from a generator of its own:
+A `Selection` owns the best weights so far. What it judges by is made once, and draws from a generator of its own:
 evaluating changes no number of the training.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,39 +16,32 @@ from torch import Tensor
 from stages.network import ActionNetwork
 from stages.vocabulary import Vocabulary
 from training.dataset import Generator
+from training.folder.clips import Clip
+from training.folder.held_out import answer_clips, benchmark_figures, step_accuracy
 from training.movement import ACTIONS
-from training.run_config import EvaluationConfig
-from training.tensors import Tensors, to_tensors
+from training.tensors import Tensors, to_tensors, unseen_regions
+
+Judge = Callable[[ActionNetwork], float]
+"""How good a network is on held-out data, from 0 to 1. Its mode is kept."""
 
 
 class Selection:
     """The best weights so far, by evaluations every so many steps."""
 
-    def __init__(
-        self,
-        config: EvaluationConfig,
-        window: int,
-        motions: Path,
-        vocabulary: Vocabulary,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        generator = Generator(motions, vocabulary, seed, held_out=True)
-        each = max(1, config.selection_sequences // len(ACTIONS))
-        self._data: list[Tensors] = [
-            to_tensors(generator.batch(each, window, action=action)).to(device) for action in ACTIONS
-        ]
-        self._patience = config.patience
+    def __init__(self, judge: Judge, patience: int) -> None:
+        """`patience`: evaluations without a better one after which it is `exhausted`; 0: never."""
+        self._judge = judge
+        self._patience = patience
         self._since_best = 0
         self.accuracy: float | None = None
-        """Of the best weights."""
+        """What the judge says of the best weights."""
         self.step = 0
         """Of the best weights."""
         self._weights: dict[str, Tensor] = {}
 
     def judge(self, network: ActionNetwork, step: int) -> float:
-        """Macro accuracy at the last step of each sequence; remembers the weights if they are the best so far."""
-        accuracy = macro_accuracy(network, self._data)
+        """What the judge says; remembers the weights if they are the best so far."""
+        accuracy = self._judge(network)
         if self.accuracy is None or accuracy > self.accuracy:
             self.accuracy, self.step, self._since_best = accuracy, step, 0
             self._weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
@@ -80,6 +74,29 @@ class Selection:
         self._since_best, self._weights = state["since_best"], state["weights"]
 
 
+def by_generated_sequences(
+    motions: Path, vocabulary: Vocabulary, sequences: int, window: int, seed: int, device: torch.device
+) -> Judge:
+    """By the macro accuracy at the last step of about so many held-out sequences, as many of each action."""
+    generator = Generator(motions, vocabulary, seed, held_out=True)
+    each = max(1, sequences // len(ACTIONS))
+    data = [to_tensors(generator.batch(each, window, action=action)).to(device) for action in ACTIONS]
+    return lambda network: macro_accuracy(network, data)
+
+
+def by_videos(clips: Sequence[Clip], window: int, figure: Literal["accuracy", "area"]) -> Judge:
+    """By held-out videos: the mean of the actions' shares of right steps, or the benchmark's area. 0 where the videos
+    don't show what is asked for."""
+
+    def judge(network: ActionNetwork) -> float:
+        answers = answer_clips(network, clips, window)
+        if figure == "area":
+            return benchmark_figures(network, clips, answers)["area"] or 0.0
+        return step_accuracy(network, clips, answers)["macro_accuracy"] or 0.0
+
+    return judge
+
+
 @torch.no_grad()
 def macro_accuracy(network: ActionNetwork, data: list[Tensors]) -> float:
     """Mean over actions of the share of sequences whose last step is answered right. The network's mode is kept."""
@@ -88,7 +105,8 @@ def macro_accuracy(network: ActionNetwork, data: list[Tensors]) -> float:
     actions = len(network.vocabulary.actions)
     right, count = torch.zeros(actions), torch.zeros(actions)
     for target in data:
-        logits = network(target.parts, target.context, target.present, target.dt).action_logits
+        regions = unseen_regions(network, target.real.numel())
+        logits = network(target.parts, target.context, target.present, target.dt, regions).action_logits
         rows = torch.arange(len(target.last), device=target.last.device)
         truth = target.action[rows, target.last]
         known = truth >= 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stages.geometry import sequence_features
-from stages.network import VisualInput
+from stages.network import ActionNetwork, VisualInput
 from stages.part_boxes import part_boxes
 from training.dataset import Batch
 
@@ -44,14 +45,14 @@ class Tensors:
         """The same on a device."""
         if device.type == "cpu":
             return self
-        moved = {name: tensor.to(device) for name, tensor in self._tensors().items()}
+        moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self._tensors().items()}
         visual = self.visual
         if visual is not None:
             known = None if visual.known is None else visual.known.to(device)
             visual = VisualInput(visual.parts.to(device), visual.objects.to(device), known)
         return dataclasses.replace(Tensors(**moved), visual=visual)
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _tensors(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "visual"}
 
 
@@ -59,13 +60,27 @@ def joined(first: Tensors, second: Tensors) -> Tensors:
     """Two batches of as many steps as one, row after row. Where one alone has RoI features, the other's rows have some
     that aren't known."""
     ones, others = first._tensors(), second._tensors()
-    together = {name: torch.cat([tensor, others[name]]) for name, tensor in ones.items()}
+    together: dict[str, Any] = {name: torch.cat([tensor, others[name]]) for name, tensor in ones.items()}
     rows, more = first.real.numel(), second.real.numel()
     if first.visual is None and second.visual is None:
         return Tensors(**together)
     pair = (_regions(first.visual, second.visual, rows), _regions(second.visual, first.visual, more))
     parts, objects, known = (torch.cat(tensors) for tensors in zip(*pair, strict=True))
     return dataclasses.replace(Tensors(**together), visual=VisualInput(parts, objects, known))
+
+
+def unseen_regions(network: ActionNetwork, rows: int) -> VisualInput | None:
+    """RoI features of people who were never in a picture, as a network that reads some takes them; else None."""
+    config = network.config
+    if not config.visual:
+        return None
+    nothing = torch.zeros(1, 1, 1, device=network.part_mean.device)
+    parts = len(network.vocabulary.parts) if network.reads_parts else 0
+    return VisualInput(
+        nothing.expand(rows, parts, config.visual_features),
+        nothing.expand(rows, max(config.object_regions) + 1, config.visual_features),
+        torch.zeros(rows, dtype=torch.bool, device=nothing.device),
+    )
 
 
 def _regions(mine: VisualInput | None, like: VisualInput | None, rows: int) -> tuple[Tensor, Tensor, Tensor]:

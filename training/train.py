@@ -1,4 +1,4 @@
-"""Trains relevance, part states, part graph and action LSTM of the edge profile on generated motion.
+"""Trains relevance, part states, part graph and action LSTM on generated motion, a folder of annotated videos, or both.
 
 `train` owns the run for as long as it lasts. It leaves a checkpoint, and beside it `NAME.log.csv` and
 `NAME.resume.pt`, from which a run that was cut off goes on to the very numbers an unbroken run gives.
@@ -22,7 +22,8 @@ from stages.checkpoint import Checkpoint, CheckpointError, save
 from stages.language_priors import build_priors
 from stages.network import ActionNetwork
 from stages.vocabulary import packaged
-from training.evaluate import calibrate, evaluate
+from training.folder.clips import Folder
+from training.held_out import HeldOut
 from training.loop import DivergedError, Run, StepReport, TrainingError
 from training.provenance import provenance
 from training.run_config import TrainingConfig
@@ -33,8 +34,6 @@ from training.train_log import TrainLog
 LANGUAGE_MODEL = "all-MiniLM-L6-v2"
 RECENT = 50
 """Steps over which reported losses are averaged."""
-REPORTED_SEED, SELECTION_SEED, CALIBRATION_SEED = 1000, 2000, 3000
-"""Added to the run's seed: what is reported shares no draw with what chose the weights or the temperature."""
 Report = Callable[[int, int, dict[str, float]], None]
 """Called as (step, steps, running losses) while training."""
 Ending = Literal["done", "minutes", "patience", "interrupted"]
@@ -75,6 +74,7 @@ def train(
     minutes: float | None = None,
     motions: Path | None = None,
     priors: Tensor | None = None,
+    videos: Folder | None = None,
     command: str = "",
     report: Report | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -84,14 +84,18 @@ def train(
     `resume` goes on from `<out>.resume.pt` if there is one. `minutes` cuts the run off before `steps` are done, and
     `stop`, asked before each step, does so at once, without an evaluation: both leave the resume file and a checkpoint
     of what there is. `motions` is the folder of motion clips and `priors` the language table; by default both come from
-    the cache (`weights.locate`). Raises TrainingError (DivergedError where a loss is not finite any more),
-    CheckpointError, WeightsError, MotionFormatError, LanguageModelError.
+    the cache (`weights.locate`). `videos`: what `watched_folder` gave for this configuration, if it has a folder.
+    Raises TrainingError (DivergedError where a loss is not finite any more), CheckpointError, WeightsError,
+    MotionFormatError, LanguageModelError.
     """
-    vocabulary = packaged(config.profile)
+    if (videos is None) != (config.data.folder is None):
+        raise ValueError("the videos of data.folder are given where there is a folder, and only there")
+    vocabulary = packaged(config.profile) if videos is None else videos.vocabulary
     folder = motions if motions is not None else weights.locate("motion")
     table = priors if priors is not None else build_priors(vocabulary, weights.locate("minilm"))
-    run = Run(config, folder, table, vocabulary)
-    keeper = _Keeper(run, out, command, folder)
+    learned = () if videos is None else videos.clips["train"]
+    run = Run(config, folder, table, vocabulary, learned, None if videos is None else videos.fingerprint)
+    keeper = _Keeper(run, out, command, HeldOut(config, folder, videos))
     keeper.begin(resume)
     recent: deque[dict[str, float]] = deque(maxlen=RECENT)
     started = saved = time.monotonic()
@@ -123,15 +127,14 @@ def train(
 class _Keeper:
     """Keeps a run's files and its best weights."""
 
-    def __init__(self, run: Run, out: Path, command: str, motions: Path) -> None:
-        self.run, self.out, self.command, self.motions = run, out, command, motions
+    def __init__(self, run: Run, out: Path, command: str, held_out: HeldOut) -> None:
+        self.run, self.out, self.command, self.held_out = run, out, command, held_out
         self.state_file = out.with_name(out.name + ".resume.pt")
         self.progress = Progress()
-        config = run.config
         self.selection: Selection | None = None
-        if config.evaluation.every:
-            vocabulary, seed = run.network.vocabulary, config.seed + SELECTION_SEED
-            self.selection = Selection(config.evaluation, config.data.window, motions, vocabulary, seed, run.device)
+        if run.config.evaluation.every:
+            judge = held_out.judge(run.network.vocabulary, run.device)
+            self.selection = Selection(judge, run.config.evaluation.patience)
 
     def begin(self, resume: bool) -> None:
         """From the beginning, or from the state file if there is one."""
@@ -188,25 +191,16 @@ class _Keeper:
 
     def finish(self, ending: Ending, stop: Callable[[], bool]) -> Checkpoint:
         """The best weights, calibrated and evaluated unless the run was asked to stop, as a checkpoint."""
-        config = self.run.config
         # A copy: a resumed run goes on from the weights and the temperature of the training, not from the best ones.
         network = copy.deepcopy(self.run.best_guess).requires_grad_(False)
         if self.selection is not None:
             self.selection.load_best(network)
-        held_out: dict[str, Any] = {}
-        evaluation, window = config.evaluation, config.data.window
-        if evaluation.calibration_sequences and ending != "interrupted" and not stop():
-            calibrate(
-                network,
-                self.motions,
-                evaluation.calibration_sequences,
-                seed=config.seed + CALIBRATION_SEED,
-                window=window,
-            )
-        if evaluation.sequences and ending != "interrupted" and not stop():
-            seed = config.seed + REPORTED_SEED
-            held_out = {"held_out": evaluate(network, self.motions, evaluation.sequences, seed=seed, window=window)}
-        return self._write(network, {"ending": ending, **held_out})
+        figures: dict[str, Any] = {"ending": ending}
+        if ending != "interrupted" and not stop():
+            self.held_out.calibrate(network)
+        if ending != "interrupted" and not stop():
+            figures |= self.held_out.figures(network)
+        return self._write(network, figures)
 
     def _write(self, network: ActionNetwork, figures: dict[str, Any]) -> Checkpoint:
         run = self.run
@@ -220,6 +214,7 @@ class _Keeper:
             "seed": run.config.seed,
             "config": run.config.model_dump(mode="json"),
             "final_loss": round(float(np.mean(self.progress.losses)), 4) if self.progress.losses else None,
+            **self.held_out.data(),
             **provenance(run.device),
             **chosen,
             **figures,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -28,12 +29,17 @@ ConfigOption = Annotated[
 
 
 @train_app.callback(
-    epilog="Examples:  partstream train --out runs/edge.safetensors   ·   partstream train config > mine.yaml   ·   "
-    "partstream train --config mine.yaml --minutes 20"
+    epilog="Examples:  partstream train --out runs/edge.safetensors   ·   partstream train --data films --out "
+    "runs/mine.safetensors   ·   partstream train config > mine.yaml   ·   partstream train --config mine.yaml "
+    "--minutes 20"
 )
 def train_command(
     context: typer.Context,
     config: ConfigOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Annotated videos in the Kinetics-TPS layout; without: generated motion."),
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Which profile's model to train.", show_default="edge")] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
     steps: Annotated[
@@ -45,17 +51,30 @@ def train_command(
         float | None, typer.Option(min=0, help="End after so long, with a checkpoint of what there is.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the training state beside --out.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that watch the videos of --data.", show_default="one a core")
+    ] = None,
 ) -> None:
-    """Train relevance, part states, part graph and action model on generated motion. Ctrl-C ends it in order."""
+    """Train relevance, part states, part graph and action model on generated motion, annotated videos, or both. Ctrl-C
+    ends it in order."""
     if context.invoked_subcommand is not None:
         return
-    settings = _load(config, profile=profile, steps=steps, seed=seed, device=device)
+    folder = None if data is None else {"folder": str(data)}
+    settings = _load(config, profile=profile, steps=steps, seed=seed, device=device, data=folder)
     from rich.console import Console
 
     from training.command import train_profile
 
     with _errors():
-        outcome = train_profile(settings, out, console=Console(), file=config, resume=resume, minutes=minutes)
+        outcome = train_profile(
+            settings,
+            out,
+            console=Console(),
+            file=config,
+            resume=resume,
+            minutes=minutes,
+            workers=workers or os.cpu_count() or 1,
+        )
     if outcome.ending == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
 
@@ -86,6 +105,7 @@ def _errors() -> Generator[None]:
     """Turns the errors that a user can do something about into a sentence and an exit code."""
     from stages.language_priors import LanguageModelError
     from stages.weights import WeightsError
+    from training.kinetics_tps import DatasetError
     from training.loop import DivergedError, TrainingError
     from training.motion import MotionFormatError
 
@@ -95,8 +115,10 @@ def _errors() -> Generator[None]:
         _fail(str(error), EXIT_WEIGHTS)
     except DivergedError as error:
         _fail(str(error), EXIT_FAILED)
-    except TrainingError as error:
+    except (TrainingError, DatasetError) as error:
         _fail(str(error), EXIT_USAGE)
+    except KeyboardInterrupt:
+        _fail("stopped; what was done is kept, and the same command goes on from there", EXIT_INTERRUPTED)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -98,7 +98,7 @@ def test_the_running_mean_follows_the_weights_and_is_what_is_evaluated() -> None
 
 def test_an_evaluated_running_mean_does_not_keep_what_was_folded_from_older_weights() -> None:
     run = started(tiny(optimiser={"ema_decay": 0.5}))
-    target = run.pool[-1][1] if run.pool else to_tensors(run.generator.batch(4, 8))
+    target = run.batches.fresh()
 
     def answer(network: ActionNetwork) -> torch.Tensor:
         with torch.no_grad():

@@ -24,7 +24,7 @@ from training.loop import DivergedError, Run, TrainingError
 from training.run_config import TrainingConfig
 from training.run_config import load as load_config
 from training.run_state import read_state, write_state
-from training.selection import Selection
+from training.selection import Selection, by_generated_sequences
 from training.train import Outcome, train
 from training.train_log import COLUMNS
 
@@ -127,7 +127,7 @@ def same(ones: dict[str, Any], others: dict[str, Any]) -> bool:
 def test_a_state_brings_back_every_random_stream(tmp_path: Path) -> None:
     def drawn(run: Run) -> list[float]:
         numbers = [random.random(), random.gauss(), float(np.random.normal()), float(torch.rand(()))]
-        return [*numbers, float(run.generator.rng.random())]
+        return [*numbers, float(run.batches.generator.rng.random())]
 
     run = started(tiny())
     random.gauss(), np.random.normal()  # leaves half of a pair behind in each
@@ -263,8 +263,8 @@ def test_evaluating_on_the_way_changes_no_weight(tmp_path: Path) -> None:
 def test_the_selections_accuracy_is_the_evaluations(tmp_path: Path) -> None:
     out = tmp_path / "a.safetensors"
     network = trained(tiny(steps=2), out).checkpoint.network
-    config = tiny(evaluation={"every": 1, "selection_sequences": 55}).evaluation
-    selection = Selection(config, 12, motion_clips(), network.vocabulary, 5, torch.device("cpu"))
+    judge = by_generated_sequences(motion_clips(), network.vocabulary, 55, 12, 5, torch.device("cpu"))
+    selection = Selection(judge, patience=0)
     found = evaluate(network, motion_clips(), 55, seed=5, window=12)["macro_accuracy"]
     assert selection.judge(network, 1) == pytest.approx(found, abs=6e-4)
 

@@ -1,0 +1,42 @@
+"""The folder of a training configuration, opened as its network needs it. Owns nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages.roi_features import RoiConfig
+from stages.vocabulary import packaged
+from training.folder.clips import Folder, open_folder
+from training.folder.features import Progress
+from training.folder.watching import WatchSettings
+from training.loop import TrainingError, network_sizes
+from training.run_config import TrainingConfig
+
+
+def watch_settings(config: TrainingConfig) -> WatchSettings:
+    """RoI features as the network reads them, all else as a camera has it by default."""
+    network = network_sizes(config.model)
+    return WatchSettings(roi=RoiConfig.of(network) if network.visual else None)
+
+
+def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress | None = None) -> Folder:
+    """Watch and label the videos of `data.folder`.
+
+    Raises TrainingError where the results can't be written, `DatasetError` where the folder can't be used, and
+    `WeightsError` without the detector.
+    """
+    data = config.data
+    if data.folder is None:
+        raise ValueError("the configuration has no folder")
+    own = data.vocabulary == "folder" or (data.vocabulary == "auto" and data.folder_share == 1)
+    try:
+        return open_folder(
+            Path(data.folder),
+            watch_settings(config),
+            vocabulary=None if own else packaged(config.profile),
+            held_out_share=data.held_out_share,
+            workers=workers,
+            progress=progress,
+        )
+    except OSError as error:
+        raise TrainingError(f"{error.filename or data.folder}: can't be written: {error.strerror or error}") from None

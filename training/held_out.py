@@ -1,0 +1,81 @@
+"""What a run is judged by: generated sequences that training never sees, or a folder's held-out videos, or both.
+
+A `HeldOut` owns nothing but its settings and the folder's clips. What chooses the weights, what the temperature is
+fitted on and what is reported are separate draws of generated sequences; of videos, one half chooses and calibrates,
+the other is reported.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stages.network import ActionNetwork
+from stages.vocabulary import Vocabulary
+from training.batches import folder_rows
+from training.evaluate import calibrate, evaluate
+from training.folder.clips import Clip, Folder
+from training.folder.held_out import calibrate_clips, evaluate_clips
+from training.loop import TrainingError
+from training.run_config import TrainingConfig
+from training.selection import Judge, by_generated_sequences, by_videos
+
+REPORTED_SEED, SELECTION_SEED, CALIBRATION_SEED = 1000, 2000, 3000
+"""Added to the run's seed: what is reported shares no draw with what chose the weights or the temperature."""
+
+
+class HeldOut:
+    """Held-out data of a run. With a folder its videos choose and calibrate: they went through the real detector."""
+
+    def __init__(self, config: TrainingConfig, motions: Path, videos: Folder | None) -> None:
+        self._config, self._motions, self._videos = config, motions, videos
+        self._generates = folder_rows(config) < config.data.batch
+
+    def judge(self, vocabulary: Vocabulary, device: torch.device) -> Judge:
+        """What the weights are chosen by. Raises TrainingError where no video is held out for it."""
+        config, window = self._config.evaluation, self._config.data.window
+        if self._videos is None:
+            seed = self._config.seed + SELECTION_SEED
+            return by_generated_sequences(self._motions, vocabulary, config.selection_sequences, window, seed, device)
+        if not self._choosing:
+            raise TrainingError(
+                f"{self._videos.root}: no video is held out to choose the weights by; raise data.held_out_share, add "
+                "videos, or set evaluation.every to 0"
+            )
+        return by_videos(self._choosing, window, config.select)
+
+    def calibrate(self, network: ActionNetwork) -> None:
+        """Fit the temperature of the network's action scores, if there is what to fit it on and the run wants it."""
+        count, window = self._config.evaluation.calibration_sequences, self._config.data.window
+        if not count:
+            return
+        if self._videos is None:
+            seed = self._config.seed + CALIBRATION_SEED
+            calibrate(network, self._motions, count, seed=seed, window=window)
+        elif self._choosing:
+            calibrate_clips(network, self._choosing, window)
+
+    def figures(self, network: ActionNetwork) -> dict[str, Any]:
+        """The figures at the end: `held_out` of generated sequences, `held_out_videos` of videos."""
+        count, window, found = self._config.evaluation.sequences, self._config.data.window, dict[str, Any]()
+        if self._generates and count:
+            seed = self._config.seed + REPORTED_SEED
+            found["held_out"] = evaluate(network, self._motions, count, seed=seed, window=window)
+        if self._videos is not None and self._reported:
+            found["held_out_videos"] = evaluate_clips(network, self._reported, window)
+        return found
+
+    def data(self) -> dict[str, Any]:
+        """What of the folder a checkpoint remembers."""
+        return {} if self._videos is None else {"data": self._videos.summary()}
+
+    @property
+    def _choosing(self) -> list[Clip]:
+        return [] if self._videos is None else self._videos.clips["choose"]
+
+    @property
+    def _reported(self) -> list[Clip]:
+        """Where a single video is held out, it is reported too: better than no figure, and said in the document."""
+        return [] if self._videos is None else self._videos.clips["report"] or self._videos.clips["choose"]
