@@ -47,13 +47,15 @@ def look(
     """See people through random cameras.
 
     `joints` [N, T, 17, 3] metres, `facing` [N, T, 3], `stature` [N] metres, `times` [N, T] seconds, `from_front` [N].
-    Half of the cameras are at eye height and half look down by 10 to 45°. Held-out cameras look down by 3 to 10° or by
-    45 to 55°, with other lenses.
+    Half of the cameras are at eye height and half look down by 10 to 45°, from as far as across a square. Held-out
+    cameras look down by 3 to 10° or by 45 to 55°, with other lenses.
     """
     count = len(joints)
     from_above = rng.random(count) < 0.5
     pitch = np.where(from_above, rng.uniform(10, 45, count), rng.normal(0, 4, count).clip(-8, 10))
-    distance = np.exp(rng.uniform(np.log(2.2), np.log(25.0), count))
+    # Small people are most of what a street camera sees, and the hardest; near ones are few and alike.
+    pixels = np.exp(np.log(38) + rng.beta(1.0, 1.3, count) * np.log(500 / 38))
+    distance = (10 * (120 / pixels) ** 0.8 * np.exp(rng.normal(0, 0.6, count))).clip(2.2, 80)
     if held_out:
         pitch = np.where(from_above, rng.uniform(45, 55, count), rng.uniform(3, 10, count))
     pitch = np.deg2rad(pitch)
@@ -83,7 +85,6 @@ def look(
     x = ((joints - centre[:, None, None]) * right[:, None, None]).sum(-1) / depth
     y = -((joints - centre[:, None, None]) * up[:, None, None]).sum(-1) / depth
 
-    pixels = np.exp(rng.uniform(np.log(60), np.log(500), count))
     focal = pixels * distance / stature
     points = np.stack([x, y], -1) * focal[:, None, None, None]
     points += _camera_motion(rng, times, pixels, 0.25)[:, :, None]
@@ -117,7 +118,7 @@ def _camera_motion(rng: Rng, times: Array, pixels: Array, share: float) -> Array
 
 
 def _picture(rng: Rng, points: Array, pixels: Array) -> Array:
-    """The picture's edges [N, 4]: around everything mostly; else the legs or one side are out of it."""
+    """The picture's edges [N, 4]: around everything mostly; else legs, a side or all but the head are out of it."""
     count = len(points)
     low, high = points.min((1, 2)), points.max((1, 2))
     edges = np.concatenate([low, high], -1)
@@ -125,8 +126,13 @@ def _picture(rng: Rng, points: Array, pixels: Array) -> Array:
     edges[:, 2:] += (rng.uniform(0.1, 2.0, (count, 2)) * pixels[:, None]) + 0.1 * pixels[:, None]
     last = points[:, -1]
     tall = last[..., 1].max(1) - last[..., 1].min(1)
-    legs_out = rng.random(count) < 0.2
-    cut = last[..., 1].min(1) + rng.uniform(0.45, 0.95, count) * tall
+    kind = rng.random(count)
+    legs_out = kind < np.where(pixels < 150, 0.09, 0.22)
+    # Three in a hundred are head and shoulders alone, as before a screen or a door.
+    cut = (
+        last[..., 1].min(1)
+        + np.where(kind < 0.03, rng.uniform(0.12, 0.26, count), rng.uniform(0.45, 0.95, count)) * tall
+    )
     edges[:, 3] = np.where(legs_out, cut, edges[:, 3])
     side_out = rng.random(count) < 0.07
     left = rng.random(count) < 0.5

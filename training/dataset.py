@@ -19,8 +19,8 @@ from training.activities import MotionLibrary
 from training.cameras import look
 from training.keypoint_noise import Detections, detect
 from training.labels import part_states, relevance
-from training.movement import ACTIONS
-from training.scenes import Scene, draw_scene
+from training.movement import ACTION_INDEX, ACTIONS
+from training.scenes import UNSURE, Scene, draw_scene
 from training.skeleton import draw_builds, joints
 
 Array = NDArray[np.float64]
@@ -106,15 +106,17 @@ class Generator:
         states = part_states(self.vocabulary, points, facing, tags, times, builds.stature)
         defining, known = relevance(self.vocabulary, action, points, tags, times, builds.stature)
         real = np.arange(times.shape[1]) < lengths[:, None]
+        # Where nothing can be told from what is found, the right answer is none of the actions.
+        action = np.where(found.readable | (action == UNSURE), action, ACTION_INDEX["other"])
         return Batch(
             keypoints=found.keypoints,
             boxes=found.boxes,
-            times_us=np.round(times * 1e6).astype(np.int64),
+            times_us=np.round(reported_times(rng, times) * 1e6).astype(np.int64),
             lengths=lengths,
             action=np.where(real, self._action_of[action], -1),
             states=states,
             relevance=defining,
-            relevance_known=known & real,
+            relevance_known=known & real & found.readable,
             seen=found.seen,
             stature=view.stature.mean(1),
             from_behind=view.facing.mean(1) < -0.3,
@@ -134,6 +136,16 @@ def draw_times(rng: np.random.Generator, count: int, steps: int) -> Array:
     gaps = np.minimum(gaps * jitter, 1.8) + pause
     gaps[:, 0] = 0.0
     return np.cumsum(np.minimum(gaps, 2.0), 1)
+
+
+def reported_times(rng: np.random.Generator, times: Array) -> Array:
+    """The instants [N, T] that a camera reports for pictures taken at `times`: of half of the cameras the true ones; of
+    the others, whose clock is the network's or counts frames, off by up to half an interval. Padding stays padding."""
+    before = np.diff(times, axis=1, prepend=times[:, :1])
+    after = np.diff(times, axis=1, append=times[:, -1:])
+    spread = rng.uniform(0.0, 0.3, (len(times), 1)) * (rng.random((len(times), 1)) < 0.5)
+    off = (spread * rng.standard_normal(times.shape)).clip(-0.45, 0.45) * np.minimum(before, after).clip(0, 0.3)
+    return times + off
 
 
 def _padded(scene: Scene, steps: int) -> Scene:

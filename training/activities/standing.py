@@ -28,33 +28,64 @@ from training.movement import (
 )
 
 
+def _small_steps(rng: Rng, times: Array, restless: float) -> tuple[Array, Array]:
+    """Who stands treads from one place to another nearby now and then: the feet's way [T, 2, 3], one after the other,
+    and the pelvis's [T, 2] (x, z), in leg lengths."""
+    feet, moved = np.zeros((len(times), 2, 3)), np.zeros((len(times), 2))
+    at = times[0] - 1.0 + rng.exponential(3.0 / restless)
+    while at < times[-1]:
+        way, lasting = rng.normal(0, 0.17, 2) * min(restless, 1.3), rng.uniform(0.3, 0.8)
+        for number, side in enumerate(rng.permutation(2)):
+            start = at + number * lasting
+            feet[:, side][:, [0, 2]] += way * smoothstep(times, start, 0.45)[:, None]
+            feet[:, side, 1] += 0.05 * np.sin(np.pi * np.clip((times - start) / 0.45, 0, 1))
+        moved += way * smoothstep(times, at, lasting + 0.45)[:, None]
+        at += lasting + 0.5 + rng.exponential(3.0 / restless)
+    return feet, moved
+
+
+def _arms(rng: Rng, movement: Movement, times: Array) -> None:
+    """Half of them let both arms hang; the others do what arms do at rest."""
+    if rng.random() < 0.5:
+        for side in (0, 1):
+            place_arm(rng, movement, side, "hang" if rng.random() < 0.6 else "hang_loose", times)
+    else:
+        arms_at_rest(rng, movement, times)
+
+
 def stance(rng: Rng, times: Array, width: float, restless: float) -> Movement:
     poses = upright(times)
-    sway = drift(rng, times, 0.012) + steps(rng, times, 0.05 * restless, (1.5, 6.0), (0.4, 1.0))
+    sway = drift(rng, times, 0.012) + steps(rng, times, 0.06 * restless, (1.0, 6.0), (0.4, 1.0))
     poses[:, 2] += sway
     poses[:, 0] += drift(rng, times, 0.012)
-    poses[:, 1] -= 0.005 + abs(sway) * 0.2
+    poses[:, 1] += rng.uniform(-0.015, 0.007) - abs(sway) * 0.2
     roll = sway * 0.6 + drift(rng, times, 0.015)
     poses[:, ROOT] = axis_rotation(0, roll)
-    feet = np.zeros((len(times), 2, 3))
+    feet, moved = _small_steps(rng, times, restless)
     for side, sign in ((0, -1.0), (1, 1.0)):
-        feet[:, side, 2] = sign * width + rng.normal(0, 0.02)
-        feet[:, side, 0] = rng.normal(0, 0.05)
-    if rng.random() < 0.35 * restless:  # one foot is set down elsewhere
-        side, at = int(rng.integers(2)), rng.uniform(times[0], times[-1] + 1e-3)
-        lift = smoothstep(times, at, 0.45)
-        feet[:, side, 0] += rng.normal(0, 0.12) * lift
-        feet[:, side, 2] += rng.normal(0, 0.05) * lift
-        feet[:, side, 1] += 0.06 * np.sin(np.pi * np.clip((times - at) / 0.45, 0, 1))
+        feet[:, side, 2] += sign * width + rng.normal(0, 0.02)
+        feet[:, side, 0] += rng.normal(0, 0.05)
+    poses[:, [0, 2]] += moved
     stand_on(poses, feet)
     turn_chest(poses, rng.normal(0.03, 0.08) + drift(rng, times, 0.03), drift(rng, times, 0.12 * restless), -roll)
     return Movement(poses, tags_of(len(times), "stand"), "stand")
 
 
 def stand(rng: Rng, times: Array) -> Movement:
-    movement = stance(rng, times, rng.uniform(0.08, 0.22), rng.choice([0.2, 1.0, 1.6]))
+    movement = stance(rng, times, rng.uniform(0.08, 0.22), rng.choice([0.3, 1.0, 2.0]))
     look_around(rng, movement.poses, times)
-    arms_at_rest(rng, movement, times)
+    _arms(rng, movement, times)
+    return movement
+
+
+def stand_treading(rng: Rng, times: Array) -> Movement:
+    """Stands as people in company do: treads, turns a little, is never where they were a moment ago, and yet goes
+    nowhere."""
+    movement = stance(rng, times, rng.uniform(0.06, 0.18), rng.uniform(1.8, 3.5))
+    turn = steps(rng, times, rng.uniform(0.1, 0.8), (1.0, 4.0), (0.5, 1.2))
+    movement.poses[:, ROOT] = quaternion_multiply(axis_rotation(1, turn), movement.poses[:, ROOT])
+    look_around(rng, movement.poses, times)
+    _arms(rng, movement, times)
     return movement
 
 
@@ -68,7 +99,7 @@ def stand_turning(rng: Rng, times: Array) -> Movement:
         movement.poses[:, ANKLES.start + 3 * side + 1] += 0.05 * turning * np.maximum(np.sin(phase), 0)
     movement.poses[:, ROOT] = quaternion_multiply(axis_rotation(1, yaw), movement.poses[:, ROOT])
     look_around(rng, movement.poses, times)
-    arms_at_rest(rng, movement, times)
+    _arms(rng, movement, times)
     return movement
 
 
@@ -114,7 +145,7 @@ def guard_stance(rng: Rng, times: Array) -> Movement:
 
 def stand_busy(rng: Rng, times: Array) -> Movement:
     """Stands and does this and that with the hands."""
-    movement = stance(rng, times, rng.uniform(0.08, 0.22), rng.choice([0.2, 1.0, 1.6]))
+    movement = stance(rng, times, rng.uniform(0.08, 0.22), rng.choice([0.3, 1.0, 2.0]))
     look_around(rng, movement.poses, times)
     arms_at_rest(rng, movement, times)
     busy_hands(rng, movement, times)
@@ -124,6 +155,7 @@ def stand_busy(rng: Rng, times: Array) -> Movement:
 STYLES: tuple[Style, ...] = (
     Style("stand", "still", stand, 4.0),
     Style("stand", "busy", stand_busy, 2.0),
+    Style("stand", "treading", stand_treading, 2.5),
     Style("stand", "turning", stand_turning, 1.0),
     Style("stand", "one_leg", stand_one_leg, 0.3),
     Style("stand", "tiptoe", stand_tiptoe, 0.5),
