@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ OBJECTS = tuple(MAKERS)
 _CLOSED = 0.85
 _FIST, _FLAT = 1.0, 0.08
 _STAND_ON_END = ("bottle", "cup")
+_LOADS = ("bag", "box", "backpack", "barbell")
+_GROWN = 1.7
+"""Metres: the stature that loads are made for."""
 _BAG_IN_ARMS = 0.3
 """Metres that a bag is lifted in both arms: its handles, where it begins, are above them."""
 
@@ -72,7 +75,7 @@ def use_props(
     for prop in props:
         shown = prop.shown > 0.5
         if shown.any():
-            thing = MAKERS[prop.name](rng)
+            thing = _fitting(MAKERS[prop.name](rng), float(figure.build.stature[0]))
             places = _places(rng, figure, poses, points, transforms, prop, thing)
             out.append(Used(thing, _above_ground(thing, places), shown))
     return out
@@ -121,6 +124,14 @@ def _along(rng: Rng, figure: Figure, poses: Array, points: Array, prop: Prop) ->
         if prop.name in _STAND_ON_END:
             axes = axes @ UPRIGHT
     return np.concatenate([np.broadcast_to(axes, (len(at), 3, 3)), at[..., None]], -1)
+
+
+def _fitting(thing: Thing, stature: float) -> Thing:
+    """A load that somebody of that stature can carry: children have smaller ones."""
+    if thing.name not in _LOADS:
+        return thing
+    factor = np.float32(np.clip(stature / _GROWN, 0.5, 1.0))
+    return replace(thing, mesh=replace(thing.mesh, vertices=thing.mesh.vertices * factor))
 
 
 def _above_ground(thing: Thing, places: Array) -> Array:
