@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from training.data_command import data_app
 from training.footage_command import footage_app
+from training.generated_command import generated_app
 from training.predict_command import EPILOG as PREDICT_EPILOG
 from training.predict_command import predict_command
 from training.train_command import train_app
@@ -45,6 +46,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 app.add_typer(footage_app, name="footage")
+app.add_typer(generated_app, name="generated")
 app.command("predict", epilog=PREDICT_EPILOG)(predict_command)
 
 console = Console()

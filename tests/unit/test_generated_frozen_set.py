@@ -1,0 +1,89 @@
+"""Frozen test sets: made from a manifest, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from training.generated.folder import Plan
+from training.generated.manifest import GeneratedVideo, Manifest
+from training.generated_scoring.frozen_set import (
+    CURRENT,
+    FrozenSet,
+    FrozenSetError,
+    differences,
+    freeze,
+    frozen_sets,
+    plan_of,
+    read_frozen_set,
+    require,
+    write_frozen_set,
+)
+
+PLAN = Plan("test", 4, 7, ("walk", "run"))
+
+
+def manifest(*actions: str) -> Manifest:
+    """What `PLAN` would leave behind, with videos of those actions."""
+    videos = tuple(
+        GeneratedVideo(f"v{at}", action, False, (), 1, "fixed", False, (160, 120), 10.0, 30)
+        for at, action in enumerate(actions)
+    )
+    return msgspec.structs.replace(PLAN.manifest(()), videos=videos)
+
+
+def test_a_set_is_frozen_and_known_again_after_it_was_written_and_read(tmp_path: Path) -> None:
+    made = manifest("walk", "run", "walk", "run")
+    path = write_frozen_set(freeze(made, 3), tmp_path)
+    back = msgspec.json.decode(path.read_bytes(), type=FrozenSet)
+    assert (path.name, back.version, back.seed, back.per_action) == ("generated-3.json", 3, 7, 2)
+    again = msgspec.json.decode(msgspec.json.encode(made), type=Manifest)
+    assert differences(made, back) == differences(again, back) == []
+    require(made, back, tmp_path)
+    # What is made from it is what it was frozen from.
+    assert plan_of(back) == PLAN
+
+
+def test_what_is_frozen_is_not_changed(tmp_path: Path) -> None:
+    frozen = freeze(manifest("walk", "run"), 1)
+    write_frozen_set(frozen, tmp_path)
+    with pytest.raises(FrozenSetError, match="give the next --version"):
+        write_frozen_set(frozen, tmp_path)
+
+
+def test_everything_that_differs_is_named_and_a_changed_generator_is_a_new_version(tmp_path: Path) -> None:
+    frozen = msgspec.structs.replace(freeze(manifest("walk", "run"), 1), code="c" * 64)
+    other = Manifest(8, "d" * 64, "test", {"people": (1.0,)}, manifest("walk", "walk", "run").videos)
+    with pytest.raises(FrozenSetError, match="A changed generator is a new version") as caught:
+        require(other, frozen, tmp_path / "set")
+    for words in ("cccccccccccc", "dddddddddddd", "seed is 8, not 7", "settings differ", "1, 2 videos an action, not 1",
+                  "--own-set", str(tmp_path)):  # fmt: skip
+        assert words in str(caught.value)
+
+
+def test_other_code_neither_freezes_a_set_nor_makes_one() -> None:
+    made = msgspec.structs.replace(manifest("walk", "run"), code="c" * 64)
+    with pytest.raises(FrozenSetError, match=r"cccccccccccc, and this one's is [0-9a-f]{12}\. A changed generator"):
+        freeze(made, 1)
+    own = freeze(manifest("walk", "run"), 1)
+    for settings in ({}, {**own.settings, "crf": "low"}, {**own.settings, "actions": ["swim"]}):
+        with pytest.raises((FrozenSetError, ValueError), match=re.compile("settings are not|unknown actions")):
+            plan_of(msgspec.structs.replace(own, settings=settings))
+
+
+def test_uneven_or_missing_actions_are_not_frozen() -> None:
+    with pytest.raises(FrozenSetError, match="from 1 to 2 videos"):
+        freeze(manifest("walk", "walk", "run"), 1)
+    with pytest.raises(FrozenSetError, match="from 0 to 1 videos"):
+        freeze(manifest("walk"), 1)
+
+
+def test_what_ships_can_be_read_and_an_unknown_name_says_what_there_is() -> None:
+    for name in frozen_sets():
+        assert len(read_frozen_set(name).code) == 64
+    with pytest.raises(FrozenSetError, match="'generated-0'"):
+        read_frozen_set("generated-0")
+    assert CURRENT.endswith("1")

@@ -1,0 +1,65 @@
+"""Scores many videos in several processes: each loads the models once and takes one video after another."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+
+import torch
+
+from training.generated.truth import Truth
+from training.generated_scoring.known_videos import KnownVideo
+from training.generated_scoring.runs import Bench, Conditions, Scored, load_bench, read_video_truth
+
+_bench: Bench | None = None
+"""A worker process's own."""
+
+
+def score_videos(
+    videos: Sequence[KnownVideo], profiles: Sequence[str], conditions: Conditions, workers: int
+) -> Iterator[tuple[int, list[Scored]]]:
+    """(index of the video, one entry a profile), in whatever order they are done. One worker is this process.
+
+    Raises `WeightsError`, `ValueError` for a device that isn't there, `TruthError`.
+    """
+    truths = {video.path.name: video for video in videos}
+    if workers == 1:
+        torch.set_num_threads(1)
+        bench = load_bench(profiles, conditions, _TruthOf(truths))
+        for index, video in enumerate(videos):
+            yield index, bench.score(video)
+        return
+    spawn = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
+    arguments = (list(profiles), conditions, _TruthOf(truths))
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_load, initargs=arguments)
+    try:
+        todo: dict[Future[list[Scored]], int] = {pool.submit(_score, video): at for at, video in enumerate(videos)}
+        while todo:
+            for done in wait(todo, return_when=FIRST_COMPLETED).done:
+                yield todo.pop(done), done.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _TruthOf:
+    """The truth about a video by its file's name."""
+
+    def __init__(self, videos: dict[str, KnownVideo]) -> None:
+        self._videos = videos
+
+    def __call__(self, file: str) -> Truth:
+        return read_video_truth(self._videos[file])
+
+
+def _load(profiles: list[str], conditions: Conditions, truth_of: _TruthOf) -> None:
+    global _bench
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which lets the videos in hand be finished
+    torch.set_num_threads(1)
+    _bench = load_bench(profiles, conditions, truth_of)
+
+
+def _score(video: KnownVideo) -> list[Scored]:
+    assert _bench is not None
+    return _bench.score(video)
