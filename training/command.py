@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -22,6 +18,7 @@ from training.folder.opening import watched_folder
 from training.loop import TrainingError, choose_device
 from training.provenance import training_command
 from training.run_config import TrainingConfig
+from training.stopping import stopped_by_signals
 from training.train import Outcome, train
 
 PROFILES = ("edge",)
@@ -89,24 +86,6 @@ _ENDINGS = {
     "patience": "ended after step {step} of {steps}: it had not become better for evaluation.patience evaluations",
     "interrupted": "stopped after step {step} of {steps}, without an evaluation; --resume goes on",
 }
-
-
-@contextmanager
-def stopped_by_signals() -> Generator[Callable[[], bool]]:
-    """While this lasts, SIGINT and SIGTERM only make the function it gives say True; a second one acts as ever."""
-    received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])
 
 
 def _fetch(name: str, console: Console) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from training.generated import folder
 from training.generated.annotation import VERB_ORDER, verb_of
-from training.generated.code import code_hash
+from training.generated.code import SOURCES, code_hash
 from training.generated.folder import GROUND_TRUTH, GeneratedFolder, GenerateError, Plan
 from training.generated.manifest import Manifest, read_manifest
 from training.generated.settings import Settings
@@ -220,6 +220,7 @@ def test_the_hash_of_the_code_tells_of_every_change(tmp_path: Path) -> None:
     second = code_hash(tmp_path)
     source.rename(source.with_name("lamp.py"))
     assert len({first, second, code_hash(tmp_path)}) == 3 and len(code_hash()) == 64
+    assert all(list(Path(folder.__file__).parents[2].glob(pattern)) for pattern in SOURCES)
 
 
 def test_a_set_of_other_code_is_not_gone_on_with(train_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,9 +51,9 @@ def generate_command(
     from rich.console import Console
 
     from stages.weights import WeightsError
-    from training.command import stopped_by_signals
     from training.kinetics_tps import DatasetError
     from training.progress_bar import progress_bar
+    from training.stopping import stopped_by_signals
 
     if videos is not None and per_action is not None:
         _fail("give --videos or --per-action, not both", EXIT_USAGE)

@@ -19,10 +19,12 @@ from typing import Any
 
 import msgspec
 
+from stages import weights
 from stages.vocabulary import packaged
+from training.activities import unseen_motion
 from training.generated.code import code_hash
 from training.generated.hands import OBJECTS
-from training.generated.making import NOTES, PROFILE, Made, Maker, Order, read_note
+from training.generated.making import ASSETS, NOTES, PROFILE, Made, Maker, Order, read_note
 from training.generated.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from training.generated.settings import Settings
 from training.generated.truth import TRUTH
@@ -92,13 +94,16 @@ class Plan:
 
 class GeneratedFolder:
     """The folder `root` of a data set that follows `plan`. With `resume` it may hold some of it already. Raises
-    `GenerateError` if it holds anything else."""
+    `GenerateError` if it holds anything else, `stages.weights.WeightsError` where body or motions aren't in the
+    cache."""
 
     def __init__(self, root: Path, plan: Plan, *, resume: bool = False) -> None:
         self.root, self.plan = root, plan
         self._orders = plan.orders(root)
         self._code = code_hash()
         self._refuse_others(resume)
+        for name in ASSETS:
+            weights.locate(name)
 
     def make(
         self, workers: int = 1, progress: Progress | None = None, stopped: Callable[[], bool] = lambda: False
@@ -182,8 +187,6 @@ class GeneratedFolder:
 
 def unseen_actions() -> frozenset[str]:
     """Actions that a test set shows done in ways that are never trained on."""
-    from training.activities import unseen_motion
-
     return frozenset(action for action in ACTIONS if unseen_motion(action))
 
 

@@ -32,6 +32,9 @@ from training.rendering.body_model import load_body
 
 PROFILE = "edge"
 """Whose vocabulary the states' names are of."""
+MOTIONS = "motion"
+ASSETS = ("body", MOTIONS)
+"""What must be in the cache."""
 NOTES = ".made"
 """The folder of notes: one for each video that is whole."""
 _SPLIT_NUMBER: dict[Split, int] = {"train": 0, "test": 1}
@@ -67,8 +70,7 @@ class Maker:
     """Makes videos one by one. Raises `stages.weights.WeightsError` where body or motions aren't in the cache."""
 
     def __init__(self) -> None:
-        weights.locate("body")
-        self._library = MotionLibrary(weights.locate("motion"))
+        self._library = MotionLibrary(weights.locate(MOTIONS))
         self._model = load_body()
         self._vocabulary: Vocabulary = packaged(PROFILE)
 
