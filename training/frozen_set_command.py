@@ -31,10 +31,10 @@ def frozen_command(
 
     complaints = Console(stderr=True, highlight=False, soft_wrap=True)
     with readable_errors(complaints):
-        from training.command import stopped_by_signals
         from training.generated.folder import GeneratedFolder
         from training.generated_scoring.frozen_set import CURRENT, plan_of, read_frozen_set
         from training.progress_bar import progress_bar
+        from training.stopping import stopped_by_signals
 
         plan = plan_of(read_frozen_set(CURRENT))
         place = GeneratedFolder(out, plan, resume=True)

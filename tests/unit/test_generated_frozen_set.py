@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from training.generated.code import code_hash
 from training.generated.folder import Plan
 from training.generated.manifest import GeneratedVideo, Manifest
 from training.generated_scoring.frozen_set import (
@@ -32,7 +33,7 @@ def manifest(*actions: str) -> Manifest:
         GeneratedVideo(f"v{at}", action, False, (), 1, "fixed", False, (160, 120), 10.0, 30)
         for at, action in enumerate(actions)
     )
-    return msgspec.structs.replace(PLAN.manifest(()), videos=videos)
+    return msgspec.structs.replace(PLAN.manifest(code_hash(), ()), videos=videos)
 
 
 def test_a_set_is_frozen_and_known_again_after_it_was_written_and_read(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def readable_errors(complaints: Console) -> Generator[None]:
     from training.generated.manifest import ManifestError
     from training.generated.truth import TruthError
     from training.generated_scoring.frozen_set import FrozenSetError
+    from training.generated_scoring.workers import ScoringError
     from training.kinetics_tps import DatasetError
     from training.submission_errors import SubmissionError
 
@@ -31,7 +32,7 @@ def readable_errors(complaints: Console) -> Generator[None]:
         fail(str(error), EXIT_WEIGHTS, complaints)
     except (FrozenSetError, GenerateError, ManifestError, TruthError, SubmissionError) as error:
         fail(str(error), EXIT_USAGE, complaints)
-    except DatasetError as error:
+    except (DatasetError, ScoringError) as error:
         fail(str(error), EXIT_FAILED, complaints)
     except KeyboardInterrupt:
         complaints.print("stopped; nothing was written")

@@ -54,8 +54,8 @@ def read_frozen_set(name: str) -> FrozenSet:
     if not file.is_file():
         known = ", ".join(frozen_sets()) or "none"
         raise FrozenSetError(
-            f"no frozen test set is called {name!r}; there is: {known}. `generated freeze` makes one of a generated set, "
-            "and --own-set scores any other"
+            f"no frozen test set is called {name!r}; there is: {known}. `generated freeze` makes one of a generated "
+            "set, and --own-set scores any other"
         )
     try:
         return msgspec.json.decode(file.read_bytes(), type=FrozenSet)

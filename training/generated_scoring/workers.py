@@ -6,12 +6,18 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 
 import torch
 
 from training.generated.truth import Truth
 from training.generated_scoring.known_videos import KnownVideo
 from training.generated_scoring.runs import Bench, Conditions, Scored, load_bench, read_video_truth
+
+
+class ScoringError(RuntimeError):
+    """The videos can't be scored in that way; the message says what to do."""
+
 
 _bench: Bench | None = None
 """A worker process's own."""
@@ -22,7 +28,7 @@ def score_videos(
 ) -> Iterator[tuple[int, list[Scored]]]:
     """(index of the video, one entry a profile), in whatever order they are done. One worker is this process.
 
-    Raises `WeightsError`, `ValueError` for a device that isn't there, `TruthError`.
+    Raises `WeightsError`, `ValueError` for a device that isn't there, `TruthError`, `ScoringError`.
     """
     truths = {video.path.name: video for video in videos}
     if workers == 1:
@@ -39,6 +45,10 @@ def score_videos(
         while todo:
             for done in wait(todo, return_when=FIRST_COMPLETED).done:
                 yield todo.pop(done), done.result()
+    except BrokenProcessPool:
+        raise ScoringError(
+            "a worker process ended suddenly, perhaps for want of memory; score with fewer --workers"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
