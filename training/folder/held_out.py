@@ -181,7 +181,7 @@ def _replay(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> VideoAn
     vote = ClassVote(words.actions)
     frames: dict[str, Any] = {}
     wanted = {frame.index - 1 for frame in clip.annotated}
-    analyses = dict(_analyses(network, clip, answers))
+    analyses = dict(replayed_frames(network, clip, answers))
     for analysis in analyses.values():
         vote.add(analysis)
     for frame in wanted:
@@ -189,15 +189,13 @@ def _replay(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> VideoAn
     return VideoAnswers(vote.answer()[0] or stand_in(words.actions), frames)
 
 
-def _analyses(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> Iterator[tuple[int, FrameAnalysis]]:
+def replayed_frames(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> Iterator[tuple[int, FrameAnalysis]]:
     """What is said of each frame in which somebody is seen, in order."""
     seen, words = clip.seen, network.vocabulary
     scores = torch.softmax(torch.from_numpy(answers.logits), -1).numpy()
     number = np.cumsum(seen.step) - 1
     people: dict[int, Person] = {}
-    order = np.argsort(seen.frame, kind="stable")
-    frames, starts = np.unique(seen.frame[order], return_index=True)
-    for frame, rows in zip(frames.tolist(), np.split(order, starts[1:]), strict=True):
+    for frame, rows in seen.frames():
         there: list[PersonAnalysis] = []
         for row in rows.tolist():
             track = int(seen.track[row])

@@ -62,13 +62,13 @@ def label_steps(seen: Sightings, known: KnownFrames, vocabulary: Vocabulary, unk
         relevance_known=np.zeros((count, parts), bool),
     )
     match, people = _match(seen, known)
-    action = np.array([_action(person, vocabulary, unknown) for person in people] + [-1], np.int64)
+    # The last two entries are for what NOBODY and NOT_LOOKED point at.
+    action = np.array([*(_action(person, vocabulary, unknown) for person in people), -1, -1], np.int64)
+    identity = np.array([*(person.identity for person in people), NOT_LOOKED, NOBODY], np.int64)
     number = np.cumsum(seen.step) - 1
     for row in np.flatnonzero(seen.step & (match >= 0)):
         _put(labels, int(number[row]), people[match[row]], vocabulary, unknown)
-    of_row = np.where(match >= 0, action[match], -1)
-    identity = np.array([person.identity for person in people] + [NOBODY], np.int64)
-    who = np.where(match >= 0, identity[match], match)
+    of_row, who = action[match], identity[match]
     for track in seen.tracks():
         of_row[track] = _between(seen.frame[track], who[track], of_row[track])
     labels.action[:] = of_row[seen.step]
@@ -79,9 +79,7 @@ def _match(seen: Sightings, known: KnownFrames) -> tuple[NDArray[np.int64], list
     """For each sighting its known person's place in the list, `NOBODY` or `NOT_LOOKED`; and everybody known."""
     match = np.full(len(seen), NOT_LOOKED, np.int64)
     people: list[KnownPerson] = []
-    order = np.argsort(seen.frame, kind="stable")
-    frames, starts = np.unique(seen.frame[order], return_index=True)
-    for frame, rows in zip(frames.tolist(), np.split(order, starts[1:]), strict=True):
+    for frame, rows in seen.frames():
         if frame not in known:
             continue
         here, first = known[frame], len(people)

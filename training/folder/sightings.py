@@ -59,6 +59,13 @@ class Sightings:
             if stop > start:
                 yield slice(start, stop)
 
+    def frames(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Each frame in which somebody is seen, in order, with its sightings."""
+        order = np.argsort(self.frame, kind="stable")
+        edges = np.flatnonzero(np.diff(self.frame[order])) + 1
+        for rows in np.split(order, edges) if len(order) else []:
+            yield int(self.frame[rows[0]]), rows
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RoiVectors:

@@ -1,0 +1,137 @@
+"""Training from videos reads what a running model reads of the same frames, and judges what it would publish."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from stages import pipeline as live
+from stages import weights
+from stages.checkpoint import Checkpoint
+from stages.detection.movenet import MoveNet, slot_format
+from stages.network import ActionNetwork, NetworkConfig
+from stages.pipeline import Pipeline, PipelineSettings
+from stages.roi_features import RoiConfig
+from stages.step_regions import REGION_OF_PART
+from stages.types import FrameAnalysis
+from stages.vocabulary import packaged
+from training.folder.clips import Clip
+from training.folder.held_out import replayed_frames, answer_clips
+from training.folder.labels import Unknown, label_steps
+from training.folder.sightings import write_sightings
+from training.folder.source import sequences, whole_tracks
+from training.folder.watching import Watcher, WatchSettings
+from training.video_runner import analyse_video
+
+SIZE = (320, 192)
+FRAMES, PER_SECOND, WINDOW = 26, 10, 12
+POOLING = RoiConfig((8, 16), bins=2)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A woman walks by a man on a roof; every fourth frame, made smaller."""
+    path = tmp_path_factory.mktemp("film") / "walk.mp4"
+    with av.open(str(weights.locate("sports2d", "demo.mp4"))) as footage, av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=PER_SECOND, options={"preset": "ultrafast", "crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for number, frame in enumerate(footage.decode(video=0)):
+            if number % 4 == 0 and number < 4 * FRAMES:
+                small = frame.reformat(*SIZE, "yuv420p")
+                small.pts, small.time_base = number // 4, Fraction(1, PER_SECOND)
+                container.mux(stream.encode(small))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def network() -> ActionNetwork:
+    torch.manual_seed(2)
+    torch.set_num_threads(1)
+    vocabulary = packaged("edge")
+    config = NetworkConfig(
+        visual=True,
+        visual_features=POOLING.length(),
+        visual_hidden=16,
+        visual_strides=POOLING.strides,
+        visual_bins=POOLING.bins,
+        state_hidden=24,
+        graph_hidden=24,
+        action_width=24,
+        object_regions=REGION_OF_PART,
+    )
+    made = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval().requires_grad_(False)
+    made.set_visual_normalisation(torch.full((POOLING.length(),), 6.0), torch.full((POOLING.length(),), 2.0))
+    return made
+
+
+def watched(film: Path, folder: Path) -> Clip:
+    """The film as training has it."""
+    watcher = Watcher(MoveNet.load(), slot_format, WatchSettings(roi=POOLING))
+    seen, roi = watcher.watch(film)
+    features = folder / "walk.safetensors"
+    write_sightings(features, "key", seen, roi)
+    return Clip("walk", "walk", SIZE, seen, label_steps(seen, {}, packaged("edge"), Unknown()), features)
+
+
+def run_live(
+    film: Path, network: ActionNetwork, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[FrameAnalysis], dict[tuple[int, int], list[np.ndarray]]]:
+    """What the pipeline says of each frame, and what its network reads of each track's step at each time."""
+    read: dict[tuple[int, int], list[np.ndarray]] = {}
+    score_steps = live.score_steps
+
+    def listening(net: Any, states: Any, steps: Any, inputs: Any, visual: Any, timer: Any) -> Any:
+        for row, (person, step) in enumerate(zip(steps.people, steps.steps, strict=True)):
+            tensors = (inputs.parts, inputs.context, inputs.present, visual.parts, visual.objects)
+            read[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
+        return score_steps(net, states, steps, inputs, visual, timer)
+
+    monkeypatch.setattr(live, "score_steps", listening)
+    settings = PipelineSettings(window_steps=WINDOW)
+    model = Pipeline(MoveNet.load(), slot_format, Checkpoint(network, "edge", False, "none"), settings)
+    return [analysis for _, analysis in analyse_video(model, film, rehearse=True)], read
+
+
+def test_training_reads_of_a_film_what_the_pipeline_reads_live_and_judges_what_it_publishes(
+    film: Path, network: ActionNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = watched(film, tmp_path)
+    published, live_inputs = run_live(film, network, monkeypatch)
+    compared = 0
+    for track in clip.tracks():
+        own = np.arange(*track)
+        rows = clip.rows[own]
+        # One whole track at once: what looks back sees the track's beginning, as it does live.
+        whole = next(cut for cut, _ in whole_tracks(clip, 2 * FRAMES) if cut.steps[0] == track[0])
+        tensors = sequences([whole], len(own))
+        assert tensors.visual is not None and tensors.visual.known is not None and tensors.visual.known.all()
+        inputs = (tensors.parts[0], tensors.context[0], tensors.present[0], *tensors.visual[:2])
+        for at, row in enumerate(rows):
+            expected = live_inputs.pop((int(clip.seen.track[row]), int(clip.seen.time_us[row])))
+            for tensor, there in zip(inputs, expected, strict=True):
+                # RoI features are kept as float16: 11 bits.
+                assert np.allclose(tensor[at].numpy(), there, rtol=1e-3, atol=1e-3)
+            compared += 1
+    assert compared > 30 and not live_inputs, "every step of the running model, and no other"
+
+    answers = answer_clips(network, [clip], WINDOW)[0]
+    replayed = dict(replayed_frames(network, clip, answers))
+    for number, said in enumerate(published):
+        again = replayed.get(number, FrameAnalysis())
+        assert [person.track for person in again.people] == [person.track for person in said.people]
+        for one, other in zip(again.people, said.people, strict=True):
+            assert (one.box, one.score) == (other.box, other.score)
+            assert [part.part for part in one.parts] == [part.part for part in other.parts]
+            assert one.action is not None and other.action is not None
+            assert one.action.label == other.action.label
+            assert abs(one.action.score - other.action.score) < 2e-3
+            for part, same in zip(one.parts, other.parts, strict=True):
+                assert part.box == same.box and abs(part.relevance - same.relevance) < 2e-3
+                assert [label for label, _ in part.states] == [label for label, _ in same.states]

@@ -1,0 +1,211 @@
+"""Training on a folder: it learns, mixes, resumes to the bit, and its checkpoint runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from folder_examples import SIZE, STEPS, StandIn, annotated, formats, put_folder, stand_in
+from kinetics_tps_examples import put_dataset
+from training_examples import motion_clips, stand_in_priors, tiny
+
+from ring_buffers.frames import FrameMeta, Lease
+from stages.checkpoint import load
+from stages.network import ActionNetwork
+from stages.pipeline import Pipeline
+from training.batches import folder_rows
+from training.folder.opening import watched_folder
+from training.folder.source import FolderSource, sequences, whole_tracks
+from training.loop import TrainingError
+from training.run_config import TrainingConfig, TrainingConfigError
+from training.selection import by_videos
+from training.tensors import joined
+from training.train import Outcome, train
+
+__all__ = ["stand_in"]
+VISUAL: dict[str, Any] = {"model": {"visual": "all", "visual_bins": 2, "visual_hidden": 4}}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def on_folder(root: Path, data: dict[str, Any] | None = None, **changes: Any) -> TrainingConfig:
+    return tiny(data={"folder": str(root), "held_out_share": 0.34, **(data or {})}, **changes)
+
+
+def trained(config: TrainingConfig, out: Path, **options: Any) -> Outcome:
+    videos = watched_folder(config)
+    vocabulary = videos.vocabulary
+    noise = torch.randn(len(vocabulary.parts), len(vocabulary.states), 48, generator=torch.Generator().manual_seed(0))
+    priors = stand_in_priors() if config.data.folder_share < 1 else noise
+    return train(config, out, motions=motion_clips(), priors=priors, videos=videos, **options)
+
+
+def test_from_a_folder_alone_a_network_learns_its_own_labels_and_the_checkpoint_runs(
+    tmp_path: Path, stand_in: StandIn
+) -> None:
+    config = on_folder(
+        put_folder(tmp_path / "data"),
+        {"folder_share": 1},
+        **VISUAL,
+        steps=12,
+        optimiser={"learning_rate": 0.01, "warm_up": 2},
+        evaluation={"every": 6, "select": "area", "calibration_sequences": 10},
+    )
+    out = tmp_path / "own.safetensors"
+    outcome = trained(config, out)
+    assert outcome.ending == "done"
+    loaded = load(out)
+    assert loaded.vocabulary.actions == ("stand", "wave") and loaded.network.config.visual
+    figures = loaded.metrics["held_out_videos"]
+    assert figures["videos"] == 1 and figures["steps"] == STEPS and "held_out" not in loaded.metrics
+    assert 0 <= figures["area"] <= 1 and figures["part_state_correctness"] is not None
+    assert set(loaded.metrics["data"]["videos"].values()) == {4, 1}
+    assert len(loaded.metrics["data"]["fingerprint"]) == 64
+    assert loaded.metrics["selection_accuracy"] >= 0
+
+    model = Pipeline(StandIn(), formats, loaded)
+    picture = np.full((SIZE[1], SIZE[0], 3), 100, np.uint8)
+    for frame in range(4):
+        meta = FrameMeta("hall", 1, frame, frame * 80_000, 0, "media", 0, 0, SIZE, formats(SIZE, None))
+        (analysis,) = model.process([Lease(meta, picture, 0, 0)])
+    (person,) = analysis.people
+    assert person.action is not None and person.action.label in ("stand", "wave")
+    scores = [person.action.score, *(part.relevance for part in person.parts)]
+    assert np.isfinite(scores).all() and all(0 <= score <= 1 for score in scores) and len(person.parts) == 10
+
+
+def test_generated_motion_and_videos_share_each_batch_and_only_videos_have_regions(
+    tmp_path: Path, stand_in: StandIn
+) -> None:
+    config = on_folder(put_folder(tmp_path / "data"), {"folder_share": 0.3, "visual_dropout": 0}, **VISUAL)
+    assert folder_rows(config) == 2 == folder_rows(on_folder(tmp_path, {"folder_share": 0.01})) + 1
+    outcome = trained(config, tmp_path / "mixed.safetensors")
+    assert len(outcome.checkpoint.vocabulary.actions) == 24
+    run_videos = watched_folder(config)
+    source = FolderSource(run_videos.clips["train"], 0)
+    mixed = joined(FolderSource(run_videos.clips["train"], 1, unseen_share=1).batch(4, 8), source.batch(2, 8))
+    assert mixed.visual is not None and mixed.visual.known is not None
+    assert mixed.visual.known.view(6, 8).any(1).tolist() == [False] * 4 + [True] * 2
+    assert mixed.real[:, 0].all() and mixed.parts.shape[:2] == (6, 8)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_run_on_a_folder_stopped_half_way_and_resumed_gives_the_bits_of_an_unbroken_one(
+    share: float, tmp_path: Path, stand_in: StandIn
+) -> None:
+    config = on_folder(
+        put_folder(tmp_path / "data"),
+        {"folder_share": share},
+        **VISUAL,
+        evaluation={"every": 3},
+        actions={"balance": "sampling"},
+    )
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    trained(config, whole)
+    seen: list[int] = []
+    halted = trained(config, parts, stop=lambda: 4 in seen, report=lambda step, steps, losses: seen.append(step))
+    assert halted.ending == "interrupted"
+    torch.manual_seed(99)
+    assert trained(config, parts, resume=True).step == 8
+    one, other = load(whole).network.state_dict(), load(parts).network.state_dict()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_a_run_is_not_resumed_on_other_annotations(tmp_path: Path, stand_in: StandIn) -> None:
+    root = put_folder(tmp_path / "data")
+    config = on_folder(root, steps=1)
+    trained(config, tmp_path / "a.safetensors")
+    put_dataset(root, [annotated(root, "wave", "wave-0", left_arm="bend")])
+    with pytest.raises(TrainingError, match=r"other videos or annotations than .*data holds now"):
+        trained(config, tmp_path / "a.safetensors", resume=True)
+
+
+def test_sequences_end_with_labelled_steps_of_one_person_and_frames_go_missing(
+    tmp_path: Path, stand_in: StandIn
+) -> None:
+    clips = watched_folder(on_folder(put_folder(tmp_path / "data"))).clips["train"]
+    batch = FolderSource(clips, 0).batch(60, 5)
+    ends = batch.action[torch.arange(60), batch.last]
+    assert (ends >= 0).all() and set(ends.tolist()) == set(batch.action[batch.real].unique().tolist())
+    gaps = batch.dt[batch.real]
+    assert (batch.dt[:, 0] == 0).all()
+    assert {0.08, 0.16, 0.24} <= {round(float(gap), 2) for gap in gaps}
+    assert batch.last.min() == 0 and batch.last.max() == 4
+    again = FolderSource(clips, 0)
+    state = again.state()
+    assert torch.equal(again.batch(60, 5).parts, batch.parts)
+    again.restore(state)
+    assert torch.equal(again.batch(60, 5).parts, batch.parts)
+
+
+def test_balanced_sequences_end_with_each_action_alike(tmp_path: Path, stand_in: StandIn) -> None:
+    root = put_folder(tmp_path / "data", each=1)
+    put_dataset(root, [annotated(root, "wave", f"wave-{n}", left_arm="bend") for n in range(1, 6)])
+    videos = watched_folder(on_folder(root, {"held_out_share": 0, "folder_share": 1}))
+    wave = videos.vocabulary.action_index("wave")
+    for balanced, expected in ((False, 6 / 7), (True, 1 / 2)):
+        batch = FolderSource(videos.clips["train"], 0, balanced=balanced).batch(300, 3)
+        ends = batch.action[torch.arange(300), batch.last]
+        assert abs(float((ends == wave).float().mean()) - expected) < 0.08
+
+
+def test_held_out_tracks_are_cut_as_the_running_window_cuts_them(tmp_path: Path, stand_in: StandIn) -> None:
+    clip = watched_folder(on_folder(put_folder(tmp_path / "data"))).clips["train"][0]
+    pieces = [(cut.steps[cut.lead :].tolist(), cut.lead, [*range(10)][own]) for cut, own in whole_tracks(clip, 4)]
+    assert pieces == [([0, 1, 2, 3], 0, [0, 1, 2, 3]), ([2, 3, 4, 5], 2, [2, 3])]
+    whole = sequences([whole_tracks(clip, 64)[0][0]], 6)
+    second = sequences([whole_tracks(clip, 4)[1][0]], 4)
+    assert torch.equal(whole.parts[0, 2:6], second.parts[0]), "what lies before a piece is looked back on"
+
+
+def test_videos_judge_a_network_by_its_right_steps_or_by_the_benchmarks_area(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = on_folder(put_folder(tmp_path / "data"), {"folder_share": 1}, steps=1)
+    outcome = trained(config, tmp_path / "a.safetensors")
+    clips = watched_folder(config).clips["train"]
+    network = outcome.checkpoint.network
+    words = network.vocabulary
+
+    class Sure(ActionNetwork):
+        """Says `wave`, that the left hand holds and the left arm bends, and nothing else."""
+
+        def forward(self, *inputs: Any) -> Any:
+            read = super().forward(*inputs)
+            states = torch.full_like(read.state_logits, -9.0)
+            for part, label in (("left_hand", "hold"), ("left_arm", "bend"), ("head", "none")):
+                states[:, :, words.part_index(part), words.state_index(label)] = 9.0
+            actions = torch.full_like(read.action_logits, -9.0)
+            actions[..., words.action_index("wave")] = 9.0
+            return read._replace(state_logits=states, action_logits=actions)
+
+    monkeypatch.setattr(network, "__class__", Sure)
+    assert by_videos(clips, 8, "accuracy")(network) == 0.5
+    # The head's and the hand's boxes don't lie where this example annotates them: its parts are all in one place.
+    assert 0 <= by_videos(clips, 8, "area")(network) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"visual": "objects"}}, "model.visual needs annotated videos: set data.folder"),
+        ({"evaluation": {"select": "area"}}, "evaluation.select: area needs annotated videos"),
+        ({"data": {"folder": "x", "vocabulary": "folder"}}, "set data.folder_share to 1"),
+        ({"data": {"folder_share": 0}}, "folder_share"),
+    ],
+)
+def test_settings_that_need_videos_say_so(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(TrainingConfigError, match=message):
+        tiny(**changes)
+
+
+def test_a_folder_without_a_held_out_video_cannot_choose_weights(tmp_path: Path, stand_in: StandIn) -> None:
+    config = on_folder(put_folder(tmp_path / "data"), {"held_out_share": 0}, evaluation={"every": 1})
+    with pytest.raises(TrainingError, match=r"no video is held out to choose the weights by; raise data\.held_out"):
+        trained(config, tmp_path / "a.safetensors")
