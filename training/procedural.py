@@ -140,6 +140,41 @@ def _clap_at(height: tuple[float, float], forward: tuple[float, float], rate: tu
     return apply
 
 
+def _striking_palm(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
+    """One hand holds still, low or to a side, and the other one strikes it from above or aside."""
+    still = int(rng.integers(2))
+    out = 1.0 if still else -1.0
+    palm = np.array([rng.uniform(0.35, 0.6), rng.uniform(-0.6, -0.1), out * rng.uniform(0.0, 0.2)])
+    beat = rng.uniform(0.8, 3.5)
+    phase = (beat * times + 0.1 * drift(rng, times, 1.0)) % 1.0
+    away = np.sin(np.pi * phase) ** rng.uniform(0.6, 1.2) * min(rng.uniform(0.15, 0.45), 0.8 / beat)
+    way = np.array([rng.uniform(-0.4, 0.2), rng.uniform(0.2, 1.0), -out * rng.uniform(0.3, 1.0)])
+    striking = palm + np.array([0.0, 0.04, -out * 0.05]) + away[:, None] * way / float(np.linalg.norm(way))
+    for side in (0, 1):
+        flip = 1.0 if side else -1.0
+        wrist = np.broadcast_to(palm if side == still else striking, (len(times), 3)) * np.array([1.0, 1.0, flip])
+        wrist = wrist - np.array([0.0, 0.0, 0.35])
+        set_arm(movement.poses, side, wrist, np.array([-0.3, -1.0, 0.7]), weight)
+        _tag(movement, "applaud", side, weight)
+
+
+def _hinged_clap(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
+    """Held out: the elbows rest at the sides and the forearms swing together about them like two doors."""
+    beat = rng.uniform(1.0, 4.0)
+    size = min(rng.uniform(0.3, 0.9), 2.2 / beat)
+    open_by = size * abs(np.sin(np.pi * (beat * times + 0.1 * drift(rng, times, 1.0) + rng.random())))
+    lift = rng.uniform(-0.3, 1.0)
+    for side in (0, 1):
+        upper = 0.55 * np.array([rng.uniform(0.1, 0.35), -0.9, 0.25])
+        # Closed, the hands meet in the middle: 0.35 arm lengths inwards of the shoulder.
+        inwards = np.arcsin(np.clip((0.32 + upper[2]) / (0.45 * np.cos(lift)), -0.95, 0.95)) - open_by
+        fore = 0.45 * np.stack(
+            [np.cos(lift) * np.cos(inwards), 0 * inwards + np.sin(lift), -np.cos(lift) * np.sin(inwards)], -1
+        )
+        set_arm(movement.poses, side, upper + fore, np.array([-0.6, -1.0, 0.6]), weight)
+        _tag(movement, "applaud", side, weight)
+
+
 def _hands_together(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     """A near miss of clapping: hands held together or around something, still or rubbing a little."""
     middle = np.array([rng.uniform(0.25, 0.55), rng.uniform(-0.75, 0.1), rng.normal(0, 0.05)])
@@ -191,6 +226,26 @@ def _punches(kind: str, rate: tuple[float, float]) -> Overlay:
                 side = 1 - side
 
     return apply
+
+
+def _punches_by_angles(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
+    """Held out: the upper arm swings up ahead while the elbow opens, low, straight or from above, as at a bag."""
+    aim, rate = rng.uniform(-0.5, 0.5), rng.uniform(0.8, 2.2)
+    both = rng.random() < 0.7
+    phase = rate * times + rng.random() * 2
+    for side in (0, 1):
+        own = (phase + 0.5 * side) % 1.0 if both else phase % 1.0
+        out = smoothstep(own, 0.1, 0.3) - smoothstep(own, 0.45, 0.4)
+        if not both and side == 0:
+            out = np.zeros_like(times)
+        shoulder = -1.2 + (1.2 + aim) * out  # the upper arm over the horizontal
+        elbow = 2.3 * (1 - out) + 0.1
+        upper = 0.55 * np.stack([np.cos(shoulder), np.sin(shoulder), 0 * out + 0.1 * (1 - out)], -1)
+        angle = shoulder + elbow
+        fore = 0.45 * np.stack([np.cos(angle), np.sin(angle), 0 * out - 0.25], -1)
+        set_arm(movement.poses, side, upper + fore, np.array([-0.2, -1.0, 0.4]), weight)
+        turn_chest(movement.poses, 0.0, (0.5 if side else -0.5) * out * weight)
+        _tag(movement, "strike", side, weight, np.where(both, own < 0.9, out > 0))
 
 
 # ---- movements that leave the action as it is -----------------------------------------------------------------------
@@ -258,12 +313,15 @@ GESTURES: tuple[Gesture, ...] = (
     Gesture("whole_arm_wave", "wave", _whole_arm_wave, 1.2),
     Gesture("both_arms_wave", "wave", _both_arms_wave, 1.0, source="whole_arm_wave"),
     Gesture("greeting_wave", "wave", _greeting_wave, held_out=True),
-    Gesture("chest_clap", "clap", _clap_at((-0.45, 0.1), (0.3, 0.65), (0.9, 4.5)), 2.5),
-    Gesture("overhead_clap", "clap", _clap_at((0.55, 0.9), (0.0, 0.3), (0.6, 2.5)), 1.0),
-    Gesture("face_clap", "clap", _clap_at((0.1, 0.45), (0.3, 0.6), (1.0, 4.0)), held_out=True),
-    Gesture("jabs", "punch", _punches("jab", (0.05, 0.7)), 2.0),
-    Gesture("hooks", "punch", _punches("hook", (0.1, 0.8)), 1.0),
-    Gesture("uppercuts", "punch", _punches("uppercut", (0.1, 0.8)), held_out=True),
+    Gesture("chest_clap", "clap", _clap_at((-0.45, 0.1), (0.3, 0.65), (0.9, 4.5)), 2.5, source="meeting hands"),
+    Gesture("overhead_clap", "clap", _clap_at((0.55, 0.9), (0.0, 0.3), (0.6, 2.5)), 1.0, source="meeting hands"),
+    Gesture("face_clap", "clap", _clap_at((0.1, 0.45), (0.3, 0.6), (1.0, 4.0)), 0.8, source="meeting hands"),
+    Gesture("striking_palm", "clap", _striking_palm, 0.8),
+    Gesture("hinged_clap", "clap", _hinged_clap, held_out=True),
+    Gesture("jabs", "punch", _punches("jab", (0.05, 0.7)), 2.0, source="fist paths"),
+    Gesture("hooks", "punch", _punches("hook", (0.1, 0.8)), 1.0, source="fist paths"),
+    Gesture("uppercuts", "punch", _punches("uppercut", (0.1, 0.8)), 0.8, source="fist paths"),
+    Gesture("punches_by_angles", "punch", _punches_by_angles, held_out=True),
     Gesture("hands_together", None, _hands_together, 1.6),
     Gesture("raise", None, _raise, 1.4),
     Gesture("point", None, _point, 1.2),

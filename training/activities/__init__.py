@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from training.activities import (
+    by_angles,
     crawling,
     dancing,
     exercising,
     falling,
+    floor,
     gaits,
     juggling,
     jumping,
@@ -24,6 +26,7 @@ from training.activities import (
     others,
     rising,
     standing,
+    striking,
     throwing,
 )
 from training.motion import MotionFormatError, read_motions
@@ -31,14 +34,14 @@ from training.movement import CapturedStyle, Rng, Style
 from training.procedural import GESTURES
 
 STYLES: tuple[Style, ...] = (
-    *standing.STYLES, *gaits.STYLES, *jumping.STYLES, *low.STYLES, *lying.STYLES, *crawling.STYLES, *falling.STYLES,
-    *rising.STYLES, *kicking.STYLES, *throwing.STYLES, *lifting.STYLES, *exercising.STYLES, *dancing.STYLES,
-    *juggling.STYLES, *others.STYLES,
+    *standing.STYLES, *gaits.STYLES, *jumping.STYLES, *striking.STYLES, *low.STYLES, *lying.STYLES, *crawling.STYLES,
+    *falling.STYLES, *rising.STYLES, *kicking.STYLES, *throwing.STYLES, *lifting.STYLES, *exercising.STYLES,
+    *dancing.STYLES, *juggling.STYLES, *floor.STYLES, *by_angles.STYLES, *others.STYLES,
 )  # fmt: skip
 """Those made by procedures."""
 CAPTURED: tuple[CapturedStyle, ...] = (
-    *gaits.CAPTURED, *jumping.CAPTURED, *lying.CAPTURED, *crawling.CAPTURED, *falling.CAPTURED, *rising.CAPTURED,
-    *kicking.CAPTURED, *dancing.CAPTURED, *others.CAPTURED,
+    *gaits.CAPTURED, *jumping.CAPTURED, *striking.CAPTURED, *low.CAPTURED, *lying.CAPTURED, *crawling.CAPTURED,
+    *falling.CAPTURED, *rising.CAPTURED, *kicking.CAPTURED, *lifting.CAPTURED, *dancing.CAPTURED, *others.CAPTURED,
 )  # fmt: skip
 """Those made from motion capture."""
 

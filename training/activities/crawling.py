@@ -9,6 +9,7 @@ import numpy as np
 
 from training.activities.contact import HAND, PRONE, pitched, put_foot, put_hand, rest_on_floor
 from training.activities.lying import set_leg
+from training.activities.paths import follow_path
 from training.motion import POSITION, ROOT, Array, MotionClip, axis_rotation, quaternion_multiply, rotate
 from training.movement import CapturedStyle, Maker, Movement, Rng, Style, drift, set_arm, steps, tags_of, turn_head
 
@@ -24,17 +25,6 @@ def _stroke(phase: Array, share: float) -> tuple[Array, Array]:
 
 def _crawl(poses: Array) -> Movement:
     return Movement(poses, tags_of(len(poses), "step"), "crawl")
-
-
-def _walk_on(rng: Rng, poses: Array, distance: Array, times: Array) -> None:
-    """Move along by `distance` [T], the way bending a little, in place."""
-    heading = drift(rng, times, rng.uniform(0.0, 0.4), 12.0, 5.0)
-    heading -= heading[0]
-    sway = poses[:, 2].copy()
-    move = np.diff(distance, prepend=distance[0])
-    poses[:, 0] += np.cumsum(move * np.cos(heading)) + sway * np.sin(heading)
-    poses[:, 2] = -np.cumsum(move * np.sin(heading)) + sway * np.cos(heading)
-    poses[:, ROOT] = quaternion_multiply(axis_rotation(1, heading), poses[:, ROOT])
 
 
 def hands_and_knees(rng: Rng, times: Array) -> Movement:
@@ -53,12 +43,12 @@ def hands_and_knees(rng: Rng, times: Array) -> Movement:
         along, up = _stroke(phase + 0.5 * side + lag, share)
         ahead = 0.58 + reach * along
         put_hand(poses, side, np.stack([ahead, HAND + 0.12 * up, 0 * along + sign * width], -1), (-1.0, 0.2, 0.5))
-    _walk_on(rng, poses, rate * times * reach / share, times)
+    follow_path(rng, poses, rate * times * reach / share, times, rng.uniform(0.0, 0.4))
     return _crawl(poses)
 
 
 def on_forearms(rng: Rng, times: Array) -> Movement:
-    """Flat on the floor, pulled along by one forearm and pushed by one knee after the other."""
+    """Held out: flat on the floor, pulled along by one forearm and pushed by one knee after the other."""
     rate = rng.uniform(0.35, 0.8)
     phase = rate * times + drift(rng, times, 0.05, 5.0, 2.0) + rng.random()
     twist = 0.25 * np.sin(2 * np.pi * phase)
@@ -76,12 +66,12 @@ def on_forearms(rng: Rng, times: Array) -> Movement:
         wrist = np.stack([0.30 + 0.08 * ahead, 0.05 + 0.5 * ahead, 0 * ahead - 0.02], -1)
         set_arm(poses, side, wrist, np.array([0.3, -0.6, 0.8]))
     rest_on_floor(poses)
-    _walk_on(rng, poses, 0.3 * rate * times, times)
+    follow_path(rng, poses, 0.3 * rate * times, times, rng.uniform(0.0, 0.4))
     return _crawl(poses)
 
 
 def bear_crawl(rng: Rng, times: Array) -> Movement:
-    """Held out: on hands and feet, the hips above the shoulders."""
+    """On hands and feet, the hips above the shoulders."""
     rate, reach = rng.uniform(0.5, 1.1), rng.uniform(0.2, 0.4)
     phase = rate * times + drift(rng, times, 0.05, 5.0, 2.0) + rng.random()
     level = rng.uniform(0.58, 0.74)
@@ -96,7 +86,7 @@ def bear_crawl(rng: Rng, times: Array) -> Movement:
         put_hand(
             poses, side, np.stack([0.62 + reach * along, HAND + 0.1 * up, 0 * up + sign * 0.2], -1), (-1.0, 0.2, 0.5)
         )
-    _walk_on(rng, poses, rate * times * reach / 0.6, times)
+    follow_path(rng, poses, rate * times * reach / 0.6, times, rng.uniform(0.0, 0.4))
     return _crawl(poses)
 
 
@@ -114,8 +104,8 @@ def captured_crawl(clip: MotionClip) -> Maker:
 
 
 STYLES: tuple[Style, ...] = (
-    Style("crawl", "hands_and_knees", hands_and_knees, 1.5),
-    Style("crawl", "forearms", on_forearms, 0.8),
-    Style("crawl", "bear", bear_crawl, held_out=True),
+    Style("crawl", "hands_and_knees", hands_and_knees, 1.5, source="strokes"),
+    Style("crawl", "bear", bear_crawl, 0.6, source="strokes"),
+    Style("crawl", "forearms", on_forearms, held_out=True),
 )
 CAPTURED: tuple[CapturedStyle, ...] = (CapturedStyle("crawl", "crawl", captured_crawl, 1.0),)

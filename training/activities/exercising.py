@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.activities.contact import ARM, FLOOR, HAND, SHOULDER, TORSO, pitched, put_foot, put_hand
+from training.activities.contact import ARM, FLOOR, HAND, SHOULDER, TORSO, keep_above_floor, pitched, put_foot, put_hand
 from training.activities.standing import stance
-from training.motion import ROOT, Array, axis_rotation, quaternion_multiply
+from training.motion import ROOT, Array, axis_rotation, blend, quaternion_multiply
 from training.movement import (
     TAG_INDEX,
     Maker,
@@ -66,79 +66,103 @@ def on_the_toes(rng: Rng, times: Array) -> Movement:
 
 
 def on_the_knees(rng: Rng, times: Array) -> Movement:
-    """The knees on the floor, the feet on it or in the air."""
-    down = repeats(rng, times, (0.3, 0.9))
-    movement = _push_up(rng, times, down, np.array([0.0, FLOOR + 0.06, 0.0]), 0.49, HAND)
-    shin = rng.choice([0.0, 0.7, 1.2])
+    """The knees on the floor, the feet on it or in the air: between two poses, arms stretched and chest down."""
+    shin, width = rng.choice([0.0, 0.7, 1.2]), rng.uniform(0.25, 0.4)
+    keys: list[Array] = []
+    for height, pitch in ((0.26, 1.08), (rng.uniform(0.08, 0.16), rng.uniform(1.42, 1.6))):
+        key = pitched(np.zeros(1), height, pitch)
+        key[:, 0] = 0.45
+        for side, sign in ((0, -1.0), (1, 1.0)):
+            foot = np.array([-0.49 * np.cos(shin), FLOOR + 0.06 + 0.49 * np.sin(shin), sign * 0.12])
+            put_foot(key, side, foot, (0.6, -1.0, 0.0))
+            put_hand(key, side, np.array([0.95, HAND, sign * width]), (-1.0, 0.3, 0.8))
+        keys.append(key)
+    stretched, bent = (np.repeat(key, len(times), 0) for key in keys)
+    poses = blend(stretched, bent, repeats(rng, times, (0.3, 0.9)))
     for side, sign in ((0, -1.0), (1, 1.0)):
-        foot = np.array([-0.49 * np.cos(shin), FLOOR + 0.06 + 0.49 * np.sin(shin), sign * 0.12])
-        put_foot(movement.poses, side, foot, (0.6, -1.0, 0.0))
-    return movement
+        put_hand(poses, side, np.array([0.95, HAND, sign * width]), (-1.0, 0.3, 0.8))
+    turn_head(poses, rng.uniform(-0.6, 0.1) + drift(rng, times, 0.05), 0.0)
+    keep_above_floor(poses)
+    return Movement(poses, tags_of(len(times)), "push_up")
 
 
 def on_something(rng: Rng, times: Array) -> Movement:
-    """Held out: the hands on a bench or a wall, or the feet on one."""
-    down = repeats(rng, times, (0.3, 0.9))
-    raised = rng.uniform(0.25, 0.6)
-    feet_up = rng.random() < 0.35
-    foot = np.array([0.0, raised if feet_up else 0.05, 0.0])
-    movement = _push_up(rng, times, down, foot, 0.985, HAND if feet_up else raised)
+    """Held out: the hands on a bench or a wall. The elbows' angle runs down and up, and the body follows from that."""
+    raised, over = rng.uniform(0.2, 0.6), rng.uniform(0.0, 0.2)
+    elbow = rng.uniform(2.8, 3.05) - rng.uniform(0.9, 1.7) * repeats(rng, times, (0.3, 0.9))
+    reach = 0.995 * ARM * np.sin(elbow / 2)  # shoulder to wrist, of two bones alike
+    length = 0.985 + 0.98 * TORSO
+    lean = np.arcsin(np.clip((raised + reach - 0.05) / length, -0.2, 0.98))
+    poses = pitched(times, 0.05 + 0.985 * np.sin(lean), np.pi / 2 - lean)
+    poses[:, 0] = 0.985 * np.cos(lean)
+    width = SHOULDER * rng.uniform(0.9, 1.6)
+    ahead = float((length * np.cos(lean)).mean()) - over
     for side, sign in ((0, -1.0), (1, 1.0)):
-        put_foot(movement.poses, side, foot + np.array([0.0, 0.0, sign * 0.1]), (0.1, -1.0, 0.1))
-    return movement
+        put_foot(poses, side, np.array([0.0, 0.05, sign * 0.1]), (0.1, -1.0, 0.1))
+        put_hand(poses, side, np.array([ahead, raised, sign * width]), (-1.0, 0.0, rng.uniform(0.3, 1.2)))
+    turn_head(poses, rng.uniform(-0.4, 0.1) + drift(rng, times, 0.05), 0.0)
+    return Movement(poses, tags_of(len(times)), "push_up")
 
 
 # ---- squats ---------------------------------------------------------------------------------------------------------
-def _squat(rng: Rng, times: Array, *, barbell: bool) -> Movement:
+def free_squats(rng: Rng, times: Array) -> Movement:
     """Feet planted, hips back and down, the trunk leaning as far as balance asks."""
     down = repeats(rng, times, (0.25, 0.8))
     movement = stance(rng, times, rng.uniform(0.14, 0.26), 0.1)
     poses = movement.poses
     depth = rng.uniform(0.35, 0.68)
     poses[:, 1] = 0.97 - depth * down
-    pitch = (rng.uniform(0.5, 0.8) if barbell else rng.uniform(0.7, 1.1)) * down * depth / 0.6
+    pitch = rng.uniform(0.7, 1.1) * down * depth / 0.6
     poses[:, 0] -= rng.uniform(0.22, 0.34) * depth * down / 0.6
     poses[:, ROOT] = quaternion_multiply(poses[:, ROOT], axis_rotation(2, -0.6 * pitch))
     turn_chest(poses, 0.4 * pitch)
     turn_head(poses, -0.7 * pitch, 0.0)
     width, out = rng.uniform(0.14, 0.3), rng.uniform(0.1, 0.7)
+    kind = rng.choice(["ahead", "rising", "head", "clasped", "hips"])
     for side, sign in ((0, -1.0), (1, 1.0)):
         put_foot(poses, side, np.array([0.0, 0.0, sign * width]), (1.0, 0.2, out))
-    movement.action, movement.tags = "squat", tags_of(len(times))
-    movement.tags[:, TAG_INDEX["crouch"]] = poses[:, 1] < 0.8
-    movement.tags[:, TAG_INDEX["stand"]] = poses[:, 1] >= 0.9
-    return movement
-
-
-def free_squats(rng: Rng, times: Array) -> Movement:
-    movement = _squat(rng, times, barbell=False)
-    rise = (0.98 - movement.poses[:, 1]) / 0.6
-    kind = rng.choice(["ahead", "rising", "head", "clasped", "hips"])
-    for side in (0, 1):
         if kind == "ahead":
             place_arm(rng, movement, side, "front", times)
         elif kind == "rising":
-            angle = 0.2 + 1.4 * np.clip(rise, 0, 1)
-            set_arm(
-                movement.poses, side, 0.93 * np.stack([np.sin(angle), -np.cos(angle), 0 * angle + 0.05], -1),
-                np.array([-0.3, -0.8, 0.5]),
-            )  # fmt: skip
+            angle = 0.2 + 1.4 * down
+            way = np.stack([np.sin(angle), -np.cos(angle), 0 * angle + 0.05], -1)
+            set_arm(poses, side, 0.93 * way, np.array([-0.3, -0.8, 0.5]))
         else:
             place_arm(rng, movement, side, {"head": "head", "clasped": "praying", "hips": "hip"}[str(kind)], times)
+    return _squatted(movement)
+
+
+def _squatted(movement: Movement) -> Movement:
+    level = movement.poses[:, 1]
+    hold = movement.tags[:, [TAG_INDEX["hold_l"], TAG_INDEX["hold_r"]]]
+    movement.action, movement.tags = "squat", tags_of(len(level))
+    movement.tags[:, [TAG_INDEX["hold_l"], TAG_INDEX["hold_r"]]] = hold
+    movement.tags[:, TAG_INDEX["crouch"]] = level < 0.8
+    movement.tags[:, TAG_INDEX["stand"]] = level >= 0.9
     return movement
 
 
 def barbell_squats(rng: Rng, times: Array) -> Movement:
-    """A barbell across the shoulders, or before them."""
-    movement = _squat(rng, times, barbell=True)
+    """A barbell across the shoulders, or before them: between two poses, upright and at the bottom."""
     front = rng.random() < 0.25
     wrist = np.array([0.28, 0.0, -0.02]) if front else np.array([-0.02, 0.05, rng.uniform(0.15, 0.45)])
     elbow = np.array([1.0, 0.1, 0.3]) if front else np.array([-0.4, -1.0, 0.3])
-    for side in (0, 1):
-        set_arm(movement.poses, side, wrist, elbow)
-        movement.tags[:, TAG_INDEX["hold_l"] + side] = 1.0
+    feet, out = rng.uniform(0.15, 0.3), rng.uniform(0.2, 0.8)
+    pitch, bottom = rng.uniform(0.45, 0.75), rng.uniform(0.34, 0.6)
+    keys: list[Array] = []
+    for height, lean, back in ((0.965, 0.06, 0.0), (bottom, pitch, rng.uniform(0.2, 0.3))):
+        key = pitched(np.zeros(1), height, 0.6 * lean, 0.4 * lean)
+        key[:, 0] = -back
+        for side, sign in ((0, -1.0), (1, 1.0)):
+            put_foot(key, side, np.array([0.0, 0.0, sign * feet]), (1.0, 0.2, out))
+            set_arm(key, side, wrist, elbow)
+        keys.append(key)
+    up, low = (np.repeat(key, len(times), 0) for key in keys)
+    movement = Movement(blend(up, low, repeats(rng, times, (0.2, 0.6))), tags_of(len(times), "hold"), "squat")
+    for side, sign in ((0, -1.0), (1, 1.0)):
+        put_foot(movement.poses, side, np.array([0.0, 0.0, sign * feet]), (1.0, 0.2, out))
     movement.props.append(Prop("barbell", "both", np.ones_like(times)))
-    return movement
+    return _squatted(movement)
 
 
 def by_joint_angles(legs_apart: tuple[float, float]) -> Maker:

@@ -173,7 +173,7 @@ def slow_walk(rng: Rng, times: Array) -> Movement:
 
 
 def marching(rng: Rng, times: Array) -> Movement:
-    """Held out: high knees, stiff wide arm swing, also backwards and sideways-leaning."""
+    """High knees, stiff wide arm swing, also backwards and sideways-leaning."""
     length, cadence = rng.uniform(0.35, 0.7), rng.uniform(0.7, 1.0)
     movement, phase = _stride(rng, times, cadence, length, rng.uniform(0.12, 0.28), bounce=0.025, heel=0.02, duty=0.58)
     _swing_arms(rng, movement, phase, rng.uniform(0.4, 0.6), 0.0)
@@ -204,7 +204,7 @@ def curve_run(rng: Rng, times: Array) -> Movement:
 
 
 def high_knee_run(rng: Rng, times: Array) -> Movement:
-    """Held out: running with high knees, mostly on the spot or slowly forwards."""
+    """Running with high knees, mostly on the spot or slowly forwards."""
     movement, phase = _stride(
         rng, times, rng.uniform(1.3, 1.9), rng.uniform(0.2, 0.4), rng.uniform(0.3, 0.5), bounce=0.04, heel=0.1, duty=0.4
     )
@@ -217,9 +217,9 @@ def high_knee_run(rng: Rng, times: Array) -> Movement:
 STYLES: tuple[Style, ...] = (
     Style("walk", "curves", curve_walk, 2.0, source="stride"),
     Style("walk", "slow", slow_walk, 1.0, source="stride"),
-    Style("walk", "marching", marching, held_out=True, source="stride"),
+    Style("walk", "marching", marching, 0.6, source="stride"),
     Style("run", "curves", curve_run, 1.0, source="stride"),
-    Style("run", "high_knees", high_knee_run, held_out=True, source="stride"),
+    Style("run", "high_knees", high_knee_run, 0.6, source="stride"),
 )
 
 

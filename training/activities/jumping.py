@@ -106,7 +106,7 @@ def hopping(rng: Rng, times: Array) -> Movement:
 
 
 def long_jumps(rng: Rng, times: Array) -> Movement:
-    """Held out: leaps forwards from both feet, with a deep bend before and after and the arms thrown ahead."""
+    """Leaps forwards from both feet, with a deep bend before and after and the arms thrown ahead."""
     movement, offset, _ = _repeated_jumps(rng, times, height=(0.2, 0.45), prep=(0.5, 0.9), pause=(0.2, 0.8))
     air = offset > 0.01
     step = np.diff(times, prepend=times[0]).clip(0, 0.3)
@@ -180,7 +180,7 @@ STYLES: tuple[Style, ...] = (
     Style("jump", "vertical", vertical_jumps, 1.5, source="jumps"),
     Style("jump", "hopping", hopping, 0.5, source="jumps"),
     Style("jump", "down", jump_down, 1.0),
-    Style("jump", "long", long_jumps, held_out=True, source="jumps"),
+    Style("jump", "long", long_jumps, 0.8, source="jumps"),
     Style("jump", "jumping_jack", jumping_jack, 0.7, source="jumps"),
 )
 CAPTURED: tuple[CapturedStyle, ...] = (CapturedStyle("jump", "jump", clip_jump, 1.0),)

@@ -88,7 +88,7 @@ def clip_kick(clip: MotionClip) -> Maker:
 
 STYLES: tuple[Style, ...] = (
     Style("kick", "front", kick_with("front"), 1.2, source="leg path"),
-    Style("kick", "side", kick_with("side"), held_out=True, source="leg path"),
+    Style("kick", "side", kick_with("side"), 0.5, source="leg path"),
     Style("kick", "ball", kick_with("ball"), 0.8, source="leg path"),
     Style("kick", "back", kick_with("back"), 0.4, source="leg path"),
 )

@@ -9,15 +9,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+from training.activities.by_angles import gait
 from training.activities.contact import FLOOR, eased, keep_above_floor, put_foot, put_hand, wrist
 from training.activities.events import event_labels, happens_at
-from training.activities.gaits import curve_walk, slow_walk
+from training.activities.gaits import clip_gait, curve_walk, slow_walk
 from training.activities.standing import stance
 from training.activities.throwing import in_chest_frame
-from training.motion import ROOT, Array, axis_rotation, quaternion_multiply
+from training.motion import ROOT, Array, MotionClip, axis_rotation, quaternion_multiply
 from training.movement import (
     ARM_POSITIONS,
     TAG_INDEX,
+    CapturedStyle,
     Held,
     Maker,
     Movement,
@@ -198,26 +200,31 @@ def overhead(rng: Rng, movement: Movement, times: Array) -> str:
     return "box" if rng.random() < 0.5 else "barbell"
 
 
-def _base(rng: Rng, times: Array) -> Movement:
-    """Who carries stands or walks, a little slower than others."""
-    kind = rng.random()
-    if kind < 0.4:
-        movement = stance(rng, times, rng.uniform(0.1, 0.22), 0.6)
-        look_around(rng, movement.poses, times)
-    else:
-        movement = curve_walk(rng, times) if kind < 0.75 else slow_walk(rng, times)
-    for prop in movement.props:
-        prop.shown = prop.shown * 0
+Base = Callable[[Rng, Array], Movement]
+
+
+def on_the_spot(rng: Rng, times: Array) -> Movement:
+    movement = stance(rng, times, rng.uniform(0.1, 0.22), 0.6)
+    look_around(rng, movement.poses, times)
+    return movement
+
+
+def _empty_handed(movement: Movement) -> Movement:
     movement.props = []
     for name in ("hold", "swing"):
         movement.tags[:, [TAG_INDEX[f"{name}_l"], TAG_INDEX[f"{name}_r"]]] = 0.0
     return movement
 
 
-def carries(load: Load) -> Maker:
+_LOADS: tuple[Load, ...] = (before_the_chest, before_the_chest, before_the_chest, on_the_shoulders, overhead)
+
+
+def carries(bases: tuple[Base, ...], loads: tuple[Load, ...] = _LOADS) -> Maker:
+    """Any of `bases`, the arms round any of `loads`."""
+
     def make(rng: Rng, times: Array) -> Movement:
-        movement = _base(rng, times)
-        name = load(rng, movement, times)
+        movement = _empty_handed(bases[int(rng.integers(len(bases)))](rng, times))
+        name = loads[int(rng.integers(len(loads)))](rng, movement, times)
         movement.props = [Prop(name, "both", np.ones_like(times))]
         movement.tags[:, [TAG_INDEX["carry_l"], TAG_INDEX["carry_r"]]] = 1.0
         movement.action = "carry"
@@ -226,16 +233,17 @@ def carries(load: Load) -> Maker:
     return make
 
 
-def empty_arms(action: str) -> Maker:
+def captured_carry(clip: MotionClip) -> Maker:
+    return carries((clip_gait(clip, "walk", (0.65, 1.1), (0.6, 1.1)),))
+
+
+def empty_arms(base: Base) -> Maker:
     """Arms as if they held a load, and nothing in them: standing or walking. Only what is seen at the hands tells it
     from carrying."""
 
     def make(rng: Rng, times: Array) -> Movement:
-        movement = _base(rng, times)
-        while movement.action != action:
-            movement = _base(rng, times)
-        load = (before_the_chest, before_the_chest, on_the_shoulders, overhead)[int(rng.integers(4))]
-        load(rng, movement, times)
+        movement = _empty_handed(base(rng, times))
+        _LOADS[int(rng.integers(len(_LOADS)))](rng, movement, times)
         return movement
 
     return make
@@ -245,10 +253,10 @@ STYLES: tuple[Style, ...] = (
     Style("pick_up", "bending", picks_up(bending_over), 1.5),
     Style("pick_up", "squatting", picks_up(squatting), 1.2),
     Style("pick_up", "kneeling", picks_up(kneeling_down), held_out=True),
-    Style("carry", "before_the_chest", carries(before_the_chest), 2.0),
-    Style("carry", "on_the_shoulders", carries(on_the_shoulders), 1.0),
-    Style("carry", "overhead", carries(overhead), 0.5),
-    Style("carry", "low", carries(low_before_the_thighs), held_out=True),
-    Style("stand", "empty_arms", empty_arms("stand"), 0.7),
-    Style("walk", "empty_arms", empty_arms("walk"), 0.6),
+    Style("carry", "standing", carries((on_the_spot,)), 1.2, source="stance"),
+    Style("carry", "walking", carries((curve_walk, slow_walk)), 1.6, source="stride"),
+    Style("carry", "low", carries((gait("walk"),), (low_before_the_thighs,)), held_out=True, source="angles"),
+    Style("stand", "empty_arms", empty_arms(on_the_spot), 0.7),
+    Style("walk", "empty_arms", empty_arms(curve_walk), 0.6, source="stride"),
 )
+CAPTURED: tuple[CapturedStyle, ...] = (CapturedStyle("carry", "walk", captured_carry, 0.8),)

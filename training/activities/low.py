@@ -5,12 +5,17 @@ Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from training.activities.contact import keep_above_floor
 from training.activities.standing import stance
-from training.motion import ANKLES, KNEES, ROOT, Array, axis_rotation, quaternion_multiply, rotate
+from training.motion import ANKLES, KNEES, ROOT, Array, MotionClip, axis_rotation, quaternion_multiply, rotate
 from training.movement import (
     TAG_INDEX,
+    CapturedStyle,
+    Maker,
     Movement,
     Rng,
     Style,
@@ -82,7 +87,7 @@ def kneel(rng: Rng, times: Array) -> Movement:
 
 
 def crouch_and_rise(rng: Rng, times: Array) -> Movement:
-    """Held out: goes down to pick something up or tie a shoe, with the heels up and a reach between the knees."""
+    """Goes down to tie a shoe or to look, with the heels up and a reach between the knees."""
     start = rng.uniform(times[0] - 2.0, max(times[0], times[-1] - 1.0))
     down = smoothstep(times, start, rng.uniform(0.5, 1.0))
     level = 0.98 - rng.uniform(0.5, 0.68) * down
@@ -134,7 +139,7 @@ def sit_cross_legged(rng: Rng, times: Array) -> Movement:
 
 
 def sit_on_floor(rng: Rng, times: Array) -> Movement:
-    """Held out: on the ground with the legs stretched or the knees drawn up."""
+    """On the ground with the legs stretched or the knees drawn up."""
     movement = _seat(rng, times, 0.1, rng.uniform(-0.3, 0.4))
     reach = rng.uniform(0.55, 0.97)
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -156,12 +161,33 @@ def perch(rng: Rng, times: Array) -> Movement:
     return movement
 
 
+def still_of(action: str, span: tuple[float, float]) -> Callable[[MotionClip], Maker]:
+    """Stays in a pose that the capture of somebody who gets up passes between the seconds `span`."""
+
+    def of(clip: MotionClip) -> Maker:
+        def make(rng: Rng, times: Array) -> Movement:
+            middle, size = 0.5 * (span[0] + span[1]), 0.5 * (span[1] - span[0])
+            poses = clip.at(np.clip(middle + drift(rng, times, 0.6 * size, 8.0, 2.5), *span))
+            look_around(rng, poses, times)
+            keep_above_floor(poses)
+            return Movement(poses, tags_of(len(times), action), action)
+
+        return make
+
+    return of
+
+
 STYLES: tuple[Style, ...] = (
     Style("crouch", "still", crouch, 2.0, source="low"),
     Style("crouch", "kneeling", kneel, 1.0, source="low"),
-    Style("crouch", "and_rise", crouch_and_rise, held_out=True, source="low"),
+    Style("crouch", "and_rise", crouch_and_rise, 0.8, source="low"),
     Style("sit", "chair", sit_on_chair, 3.0, source="seat"),
     Style("sit", "cross_legged", sit_cross_legged, 0.8, source="seat"),
     Style("sit", "perch", perch, 0.7, source="seat"),
-    Style("sit", "floor", sit_on_floor, held_out=True, source="seat"),
+    Style("sit", "floor", sit_on_floor, 0.8, source="seat"),
+)
+CAPTURED: tuple[CapturedStyle, ...] = (
+    CapturedStyle("crouch", "getup_facedown", still_of("crouch", (2.1, 2.3)), 0.4),
+    CapturedStyle("crouch", "getup_faceup", still_of("crouch", (2.6, 2.95)), 0.4),
+    CapturedStyle("sit", "getup_faceup", still_of("sit", (1.95, 2.15)), 0.4),
 )

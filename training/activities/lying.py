@@ -5,6 +5,8 @@ Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from training.activities.contact import FLOOR, PRONE, SUPINE, pitched, put_hand, rest_on_floor, shoulder
@@ -158,15 +160,18 @@ def propped(rng: Rng, times: Array) -> Movement:
     return Movement(poses, tags_of(len(times), "lie"), "lie")
 
 
-def lie_as_captured(clip: MotionClip) -> Maker:
-    """Lies as the person who is about to get up does, stirring a little."""
+def lie_as_captured(at: float) -> Callable[[MotionClip], Maker]:
+    """Lies as the person does who is about to get up, `at` seconds into the capture, stirring a little."""
 
-    def make(rng: Rng, times: Array) -> Movement:
-        poses = clip.at(0.12 + 0.1 * np.sin(2 * np.pi * times / rng.uniform(2.0, 6.0) + rng.uniform(0, 6.28)))
-        turn_head(poses, 0.0, steps(rng, times, 0.5, (1.0, 5.0), (0.4, 0.9)))
-        return _lying(poses)
+    def of(clip: MotionClip) -> Maker:
+        def make(rng: Rng, times: Array) -> Movement:
+            poses = clip.at(at + 0.1 * np.sin(2 * np.pi * times / rng.uniform(2.0, 6.0) + rng.uniform(0, 6.28)))
+            turn_head(poses, 0.0, steps(rng, times, 0.5, (1.0, 5.0), (0.4, 0.9)))
+            return _lying(poses)
 
-    return make
+        return make
+
+    return of
 
 
 STYLES: tuple[Style, ...] = (
@@ -176,6 +181,6 @@ STYLES: tuple[Style, ...] = (
     Style("lie", "propped", propped, held_out=True),
 )
 CAPTURED: tuple[CapturedStyle, ...] = (
-    CapturedStyle("lie", "getup_faceup", lie_as_captured, 0.4),
-    CapturedStyle("lie", "getup_facedown", lie_as_captured, 0.4),
+    CapturedStyle("lie", "getup_faceup", lie_as_captured(0.12), 0.4),
+    CapturedStyle("lie", "getup_facedown", lie_as_captured(0.4), 0.4),
 )
