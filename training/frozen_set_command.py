@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from training.generated_scoring.command_errors import EXIT_INTERRUPTED, readable_errors
+from training.generated_scoring.command_errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, fail, readable_errors
 
 FROZEN_EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 usage or another generator, 3 no body or motions in the cache, 130 stopped."
@@ -31,15 +31,23 @@ def frozen_command(
 
     complaints = Console(stderr=True, highlight=False, soft_wrap=True)
     with readable_errors(complaints):
-        from training.generated.folder import GeneratedFolder
-        from training.generated_scoring.frozen_set import CURRENT, plan_of, read_frozen_set
+        from training.generated_scoring.frozen_set import CURRENT, read_frozen_set
         from training.progress_bar import progress_bar
         from training.stopping import stopped_by_signals
 
-        plan = plan_of(read_frozen_set(CURRENT))
-        place = GeneratedFolder(out, plan, resume=True)
-        with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
-            manifest = place.make(workers or os.cpu_count() or 1, progress, stopped)
+        frozen = read_frozen_set(CURRENT)
+        try:
+            from training.generated.folder import GeneratedFolder, GenerateError
+            from training.generated_scoring.frozen_plan import plan_of
+        except ImportError as error:  # the extra that drawing needs; it says which
+            fail(str(error), EXIT_FAILED, complaints)
+        try:
+            plan = plan_of(frozen)
+            place = GeneratedFolder(out, plan, resume=True)
+            with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
+                manifest = place.make(workers or os.cpu_count() or 1, progress, stopped)
+        except GenerateError as error:
+            fail(str(error), EXIT_USAGE, complaints)
     made = len(manifest.videos)
     Console(highlight=False, soft_wrap=True).print(f"{made} videos of {CURRENT} are in {out}", markup=False)
     if made < plan.videos:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -16,9 +18,14 @@ from typer.testing import CliRunner
 
 from run_stream import app
 from stages import weights
+from stages.checkpoint import Checkpoint
 from stages.detection.movenet import MoveNet, slot_format
+from stages.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.profiles import load_checkpoint
+from stages.roi_features import RoiConfig
+from stages.step_regions import REGION_OF_PART
+from stages.vocabulary import packaged
 from training.generated.manifest import GeneratedVideo, Manifest, write_manifest
 from training.generated.truth import TrueFrame, TruePerson, Truth, truth_file, write_truth
 from training.generated_scoring.detectors import RememberingDetector
@@ -76,10 +83,22 @@ def test_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_watched_pipeline_says_what_the_pipeline_says_also_when_it_remembers(test_set: Path) -> None:
+def seeing() -> Checkpoint:
+    """Random weights that read RoI features, also of objects."""
+    torch.manual_seed(1)
+    vocabulary = packaged("edge")
+    config = NetworkConfig(visual=True, visual_features=RoiConfig().length(), object_regions=REGION_OF_PART)
+    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
+    return Checkpoint(network.requires_grad_(False), "edge", False, "none")
+
+
+@pytest.mark.parametrize("make", [partial(load_checkpoint, "edge"), seeing])
+def test_the_watched_pipeline_says_what_the_pipeline_says_also_when_it_remembers(
+    test_set: Path, make: Callable[[], Checkpoint]
+) -> None:
     torch.set_num_threads(1)
     film = video_file(test_set, "test", "stand", "first")
-    checkpoint, settings = load_checkpoint("edge"), PipelineSettings()
+    checkpoint, settings = make(), PipelineSettings()
     detector = MoveNet.load()
     plain = list(analyse_video(Pipeline(detector, slot_format, checkpoint, settings), film, rehearse=True))
     remembering = RememberingDetector(detector, settings.max_people, keep_maps=True)
@@ -91,6 +110,7 @@ def test_the_watched_pipeline_says_what_the_pipeline_says_also_when_it_remembers
             assert len(one.analysis.people) == len(other.analysis.people)
             for a, b in zip(one.analysis.people, other.analysis.people):
                 assert (a.track, a.action and a.action.label) == (b.track, b.action and b.action.label)
+                assert a.action is None or b.action is None or abs(a.action.score - b.action.score) < 1e-4
                 np.testing.assert_allclose(a.box, b.box, atol=1e-3)
                 scores = watched.state_scores(other.meta.frame, b.track)
                 assert scores is not None and scores.shape == (len(watched.pairs),)

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from typer.testing import CliRunner, Result
 
+from run_stream import app
 from training.generated.code import code_hash
-from training.generated.folder import Plan
-from training.generated.manifest import GeneratedVideo, Manifest
+from training.generated.folder import GeneratedFolder, Plan
+from training.generated.manifest import GeneratedVideo, Manifest, write_manifest
+from training.generated_scoring import frozen_set
+from training.generated_scoring.frozen_plan import plan_of
 from training.generated_scoring.frozen_set import (
     CURRENT,
     FrozenSet,
@@ -18,7 +22,6 @@ from training.generated_scoring.frozen_set import (
     differences,
     freeze,
     frozen_sets,
-    plan_of,
     read_frozen_set,
     require,
     write_frozen_set,
@@ -88,3 +91,46 @@ def test_what_ships_can_be_read_and_an_unknown_name_says_what_there_is() -> None
     with pytest.raises(FrozenSetError, match="'generated-0'"):
         read_frozen_set("generated-0")
     assert CURRENT.endswith("1")
+
+
+# -- the commands ------------------------------------------------------------------------------------------------
+def generated(*words: object) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["generated", *map(str, words)])
+
+
+def test_a_set_is_frozen_and_made_again_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
+    assert "there is: none" in generated("frozen", "--out", tmp_path / "made").stderr
+    write_manifest(tmp_path / "set", manifest("walk", "run", "walk", "run"))
+    done = generated("freeze", tmp_path / "set")
+    assert done.exit_code == 0 and (tmp_path / "held_out" / "generated-1.json").is_file(), done.output
+    done = generated("freeze", tmp_path / "set")
+    assert done.exit_code == 2 and "give the next --version" in done.stderr
+
+    made: list[tuple[Plan, int]] = []
+
+    def make(folder: GeneratedFolder, workers: int = 1, *_: object) -> Manifest:
+        made.append((folder.plan, workers))
+        return manifest("walk", "run", "walk", "run") if len(made) == 1 else manifest("walk")
+
+    monkeypatch.setattr(GeneratedFolder, "make", make)
+    done = generated("frozen", "--out", tmp_path / "made", "--workers", 3)
+    assert done.exit_code == 0 and "4 videos of generated-1 are in" in done.stdout, done.output
+    assert made == [(PLAN, 3)]
+    done = generated("frozen", "--out", tmp_path / "made")
+    assert done.exit_code == 130 and "3 videos are missing, and the same command goes on" in done.stderr
+
+
+def test_a_set_that_another_generator_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen = msgspec.structs.replace(freeze(manifest("walk", "run"), 1), code="c" * 64)
+    write_frozen_set(frozen, tmp_path / "held_out")
+    monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
+    done = generated("frozen", "--out", tmp_path / "made")
+    assert done.exit_code == 2 and "A changed generator is a new version" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_training_set_is_no_test_set(tmp_path: Path) -> None:
+    write_manifest(tmp_path, msgspec.structs.replace(manifest("walk", "run"), split="train"))
+    done = generated("freeze", tmp_path)
+    assert done.exit_code == 2 and "is a training set" in done.stderr

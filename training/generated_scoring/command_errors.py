@@ -18,7 +18,6 @@ EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 def readable_errors(complaints: Console) -> Generator[None]:
     """Around a command: errors that the user can do something about, and Ctrl-C."""
     from stages.weights import WeightsError
-    from training.generated.folder import GenerateError
     from training.generated.manifest import ManifestError
     from training.generated.truth import TruthError
     from training.generated_scoring.frozen_set import FrozenSetError
@@ -30,7 +29,7 @@ def readable_errors(complaints: Console) -> Generator[None]:
         yield
     except WeightsError as error:
         fail(str(error), EXIT_WEIGHTS, complaints)
-    except (FrozenSetError, GenerateError, ManifestError, TruthError, SubmissionError) as error:
+    except (FrozenSetError, ManifestError, TruthError, SubmissionError) as error:
         fail(str(error), EXIT_USAGE, complaints)
     except (DatasetError, ScoringError) as error:
         fail(str(error), EXIT_FAILED, complaints)

@@ -15,9 +15,7 @@ from typing import Any
 import msgspec
 
 from training.generated.code import code_hash
-from training.generated.folder import Plan
 from training.generated.manifest import Manifest
-from training.generated.settings import Settings
 from training.kinetics_tps.write import write_whole
 
 CURRENT = "generated-1"
@@ -73,35 +71,30 @@ def freeze(manifest: Manifest, version: int) -> FrozenSet:
             "frozen set has as many of each: generate one with `data generate --split test --per-action`"
         )
     frozen = FrozenSet(version, manifest.seed, next(iter(counts.values())), manifest.code, manifest.settings)
-    plan_of(frozen)
+    require_this_code(frozen)
     return frozen
 
 
-def write_frozen_set(frozen: FrozenSet, folder: Path = _SHIPPED) -> Path:
-    """Write it as `generated-VERSION.json`. Raises `FrozenSetError` where there is one already, since figures have
-    been published of it, and `training.kinetics_tps.DatasetError`."""
-    path = folder / f"generated-{frozen.version}.json"
+def write_frozen_set(frozen: FrozenSet, folder: Path | None = None) -> Path:
+    """Write it among those that ship, or in another folder, as `generated-VERSION.json`.
+
+    Raises `FrozenSetError` where there is one already, since figures may have been published of it, and
+    `training.kinetics_tps.DatasetError`.
+    """
+    path = (folder or _SHIPPED) / f"generated-{frozen.version}.json"
     if path.exists():
         raise FrozenSetError(f"{path}: is there already, and what is frozen isn't changed; give the next --version")
     write_whole(path, msgspec.json.format(msgspec.json.encode(frozen), indent=1) + b"\n")
     return path
 
 
-def plan_of(frozen: FrozenSet) -> Plan:
-    """What makes just this set. Raises `FrozenSetError` where this code would make another one."""
+def require_this_code(frozen: FrozenSet) -> None:
+    """Raises `FrozenSetError` where this code would make another set."""
     if frozen.code != (now := code_hash()):
         raise FrozenSetError(
             f"version {frozen.version} was frozen with a generator whose code is {frozen.code[:12]}, and this one's is "
             f"{now[:12]}. {_NEW_VERSION}"
         )
-    settings = dict(frozen.settings)
-    try:
-        actions = msgspec.convert(settings.pop("actions"), tuple[str, ...])
-        frames = msgspec.convert(settings.pop("frames"), int | None)
-        ranges = msgspec.convert(settings, Settings)
-    except (KeyError, msgspec.ValidationError) as error:
-        raise FrozenSetError(f"version {frozen.version}: its settings are not the generator's: {error}") from None
-    return Plan("test", frozen.per_action * len(actions), frozen.seed, actions, ranges, frames)
 
 
 def require(manifest: Manifest, frozen: FrozenSet, where: Path) -> None:
