@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from stages.types import ModelInfo
     from training.generated.manifest import Manifest
+    from training.generated_scoring.benchmark import BenchmarkScore
     from training.generated_scoring.runs import Conditions, Scored
+    from training.submission import GroundTruth
 
 # Heavy imports (torch, av) happen inside the commands, so that help and mistakes answer at once.
 
@@ -83,12 +85,15 @@ def score_command(
         from training.generated_scoring.figures import as_json, set_figures
         from training.generated_scoring.runs import Conditions
         from training.generated_scoring.tables import show
+        from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
 
         conditions = Conditions(window.value, true_keypoints, keypoint_noise, every, drop, seed, device)
-        manifest, name = _open(folder, own_set)
+        manifest, name, truth = _open(folder, own_set)
         infos, scored = _score(folder, manifest, [profile], conditions, workers, complaints)
         own = [one[0] for one in scored]
-        figures = set_figures([one.video for one in own], _benchmark(folder, own, every), drop)
+        # The frames that the benchmark scores must have been shown.
+        benchmark = None if OFFICIAL_EVERY % every else _benchmark(truth, own)
+        figures = set_figures([one.video for one in own], benchmark, drop)
         if out is not None:
             _write(out, {**_head(manifest, name, conditions), **_model(profile, infos[0]), **as_json(figures)})
         console.print(
@@ -135,25 +140,24 @@ def ablate_command(
         import msgspec
 
         from training.generated_scoring.comparison import compare, markdown, outcome
-        from training.generated_scoring.figures import set_figures
+        from training.generated_scoring.figures import step_ms
         from training.generated_scoring.runs import Conditions
 
         conditions = Conditions(window.value, true_keypoints, device=device)
-        manifest, set_name = _open(folder, own_set)
+        manifest, set_name, truth = _open(folder, own_set)
         infos, scored = _score(folder, manifest, list(named.values()), conditions, workers, complaints)
         outcomes: dict[str, Any] = {}
-        step_ms: dict[str, float | None] = {}
+        times: dict[str, float | None] = {}
         for at, name in enumerate(named):
             own = [one[at] for one in scored]
-            benchmark = _benchmark(folder, own, 1)
-            assert benchmark is not None
+            benchmark = _benchmark(truth, own)
             videos = [one.video for one in own]
-            step_ms[name] = set_figures(videos, benchmark).step_ms
+            times[name] = step_ms(videos)
             outcomes[name] = [
                 outcome(one.judgement.judged, one.name, one.answer == one.action, benchmark.psc.get(one.name, 0.0))
                 for one in videos
             ]
-        compared = compare(outcomes, reference, step_ms)
+        compared = compare(outcomes, reference, times)
         if out is not None:
             models = {name: _model(path, info) for (name, path), info in zip(named.items(), infos)}
             rows = [{**models[one.name], **msgspec.to_builtins(one)} for one in compared]
@@ -175,17 +179,18 @@ def _named(checkpoints: Sequence[str]) -> dict[str, str]:
     return named
 
 
-def _open(folder: Path, own_set: bool) -> tuple[Manifest, str | None]:
-    """The manifest, and the name of the frozen set that it is of; None for one's own."""
+def _open(folder: Path, own_set: bool) -> tuple[Manifest, str | None, GroundTruth]:
+    """The manifest, the name of the frozen set that it is of (None for one's own), and the metric's ground truth."""
+    from training.generated_scoring.benchmark import read_benchmark
     from training.generated_scoring.frozen_set import CURRENT, differences, frozen_sets, read_frozen_set, require
     from training.generated_scoring.known_videos import read_test_set
 
     manifest = read_test_set(folder)
     if not own_set:
         require(manifest, read_frozen_set(CURRENT), folder)
-        return manifest, CURRENT
+        return manifest, CURRENT, read_benchmark(folder)
     known = CURRENT in frozen_sets() and not differences(manifest, read_frozen_set(CURRENT))
-    return manifest, CURRENT if known else None
+    return manifest, CURRENT if known else None, read_benchmark(folder)
 
 
 def _score(
@@ -219,15 +224,11 @@ def _score(
     return infos, [found[index] for index in range(len(videos))]
 
 
-def _benchmark(folder: Path, scored: Sequence[Scored], every: int):
-    """The benchmark's metric; None where the frames that it scores weren't shown."""
-    from training.generated_scoring.benchmark import benchmark_score, read_benchmark
-    from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
+def _benchmark(truth: GroundTruth, scored: Sequence[Scored]) -> BenchmarkScore:
+    from training.generated_scoring.benchmark import benchmark_score
 
-    if OFFICIAL_EVERY % every:
-        return None
     answers = {one.video.name: one.video.answer for one in scored}
-    return benchmark_score(read_benchmark(folder), answers, {one.video.name: one.reported for one in scored})
+    return benchmark_score(truth, answers, {one.video.name: one.reported for one in scored})
 
 
 def _head(manifest: Manifest, name: str | None, conditions: Conditions) -> dict[str, Any]:

@@ -156,6 +156,15 @@ def test_mistakes_are_sentences(tmp_path: Path, models: dict[str, WatchedScript]
         assert done.exit_code == 2 and said in done.output.replace("\n", " "), done.output
 
 
+def test_a_set_without_its_ground_truth_is_refused_before_anything_is_run(
+    tmp_path: Path, models: dict[str, WatchedScript]
+) -> None:
+    make_set(tmp_path / "set")
+    (tmp_path / "set" / "ground_truth" / "gt_part_result.json").unlink()
+    done = generated("score", tmp_path / "set", "--own-set")
+    assert done.exit_code == 2 and "gt_part_result.json" in done.stderr and models["edge"].shown == []
+
+
 def test_a_checkpoint_or_device_that_is_none_is_named(tmp_path: Path) -> None:
     make_set(tmp_path / "set")
     done = generated("score", tmp_path / "set", "--own-set", "--profile", tmp_path / "no.safetensors")

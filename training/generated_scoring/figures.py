@@ -148,7 +148,6 @@ def set_figures(
     online = accuracy(judged)
     stretches = settled(judged)
     detectors = [video.judgement.detector for video in videos if video.judgement.detector is not None]
-    steps = sum(video.effort.steps for video in videos)
     return SetFigures(
         online=online,
         unseen=accuracy(doing[True]),
@@ -166,9 +165,15 @@ def set_figures(
             None if benchmark is None else benchmark.mean_psc,
             None if benchmark is None else benchmark.area,
         ),
-        step_ms=1e3 * sum(video.effort.seconds for video in videos) / steps if steps else None,
+        step_ms=step_ms(videos),
         videos=[_video(video, None if benchmark is None else benchmark.psc.get(video.name)) for video in videos],
     )
+
+
+def step_ms(videos: Sequence[ScoredVideo]) -> float | None:
+    """Milliseconds that the learned stages take a person and step; None without a step."""
+    steps = sum(video.effort.steps for video in videos)
+    return 1e3 * sum(video.effort.seconds for video in videos) / steps if steps else None
 
 
 def accuracy(judged: Sequence[Judged]) -> Accuracy:
