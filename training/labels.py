@@ -123,7 +123,7 @@ def part_states(
         for state in ("applaud", "wave", "strike", "throw", "carry"):
             labels[arm, state] = on[f"{state}_{short}"]
             labels[f"{name}_hand", state] = on[f"{state}_{short}"]
-        labels[arm, "support"] = labels[f"{name}_hand", "support"] = support & ~flat & ~on["stand"]
+        labels[arm, "support"] = labels[f"{name}_hand", "support"] = support & ~on["lie"] & ~on["stand"]
         labels[f"{name}_hand", "raise"] = raised
         labels[f"{name}_hand", "grab"] = on[f"grab_{short}"]
         labels[f"{name}_hand", "hold"] = on[f"hold_{short}"] & ~doing
@@ -142,7 +142,7 @@ def part_states(
             labels[part, "stand"] = upright & (speed_of_foot[side] < 0.35)
             labels[part, "raise"] = (height > 0.1) & ~step & ~jump
         kneels = ((knee[..., 1] - ground) / tall < 0.05) & (hip[..., 1] - knee[..., 1] > 0.08 * tall)
-        labels[f"{name}_leg", "kneel"] = kneels & ~flat & ~on["sit"]
+        labels[f"{name}_leg", "kneel"] = kneels & ~on["lie"] & ~on["sit"]
         labels[f"{name}_leg", "bend"] = (fold < 125) & ~step
         labels[f"{name}_leg", "unbend"] = (fold > 150) & (low < 0.75) & ~step
         labels[f"{name}_foot", "tiptoe"] = on["tiptoe"]

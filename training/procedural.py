@@ -17,6 +17,7 @@ from training.movement import (
     HAND_TAGS,
     TAG_INDEX,
     Movement,
+    Prop,
     Rng,
     drift,
     let_go,
@@ -187,6 +188,9 @@ def _hands_together(rng: Rng, movement: Movement, times: Array, weight: Array) -
     holds = rng.random() < 0.6
     for side in (0, 1):
         _tag(movement, "hold", side, weight) if holds else _free(movement, side, weight)
+    if holds:
+        thing = str(rng.choice(["cup", "cup", "phone", "ball", "bottle"]))
+        movement.props += [Prop(thing, "right", np.array(weight))]
 
 
 # ---- punch ----------------------------------------------------------------------------------------------------------

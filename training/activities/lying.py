@@ -9,7 +9,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.activities.contact import FLOOR, PRONE, SUPINE, pitched, put_hand, rest_on_floor, shoulder
+from training.activities.contact import (
+    FLOOR,
+    PRONE,
+    SUPINE,
+    keep_above_floor,
+    pitched,
+    put_hand,
+    rest_on_floor,
+    shoulder,
+)
 from training.motion import ANKLES, KNEES, NECK, ROOT, Array, MotionClip, axis_rotation, quaternion_multiply
 from training.movement import (
     CapturedStyle,
@@ -157,6 +166,7 @@ def propped(rng: Rng, times: Array) -> Movement:
         hand[:, 0] += 0.3 + rng.normal(0, 0.04)
         hand[:, 2] += (0.05 if side else -0.05) - rng.uniform(0.0, 0.2) * (1 if side else -1)
         put_hand(poses, side, hand + fidget(rng, times, 0.01), (-1.0, -1.0, 0.3))
+    keep_above_floor(poses)
     return Movement(poses, tags_of(len(times), "lie"), "lie")
 
 
