@@ -15,7 +15,7 @@ from training.activities import MotionLibrary
 from training.generated.hands import Used, draw_hands, use_props
 from training.generated.settings import Settings
 from training.motion import POSITION, ROOT, axis_rotation, quaternion_multiply, rotate
-from training.movement import TAG_INDEX, Rng
+from training.movement import ACTION_INDEX, TAG_INDEX, Rng
 from training.rendering.body_model import BodyModel
 from training.rendering.figure import Figure, draw_figure
 from training.rendering.materials import Floats
@@ -41,6 +41,9 @@ _APART = 0.35
 _FACING = 0.7
 """Share of those with something to show who turn to the camera, more or less."""
 _TRIES = 8
+"""How often a movement or a way is drawn anew that isn't good enough; then the best of them is taken."""
+_LEAST_S = 0.8
+"""Seconds for which people do the video's action at least."""
 _SEATS = (0.25, 0.78)
 """Heights of seats in metres; what is lower is the floor."""
 
@@ -129,15 +132,7 @@ def _draw_actor(
 ) -> Actor:
     build = draw_builds(rng, 1, held_out=held_out)
     figure = draw_figure(model, rng, build)
-    scene = draw_scene(
-        rng,
-        library,
-        times,
-        held_out=held_out,
-        action=action,
-        change_share=settings.change_share,
-        latest_change=settings.latest_change,
-    )
+    scene = _draw_scene(rng, library, settings, action, times, held_out=held_out)
     leg, middle = float(build.leg[0]), len(times) // 2
     poses = scene.poses
     gone = np.linalg.norm((poses[:, POSITION] - poses[middle, POSITION])[:, [0, 2]], axis=1).max() * leg
@@ -165,6 +160,29 @@ def _draw_actor(
     transforms = figure.transforms(poses, hands)
     used = use_props(rng, figure, poses, points, transforms, scene.props)
     return Actor(figure, scene, poses, points, facing, transforms, used)
+
+
+def _draw_scene(
+    rng: Rng, library: MotionLibrary, settings: Settings, action: str, times: Array, *, held_out: bool
+) -> Scene:
+    """A scene in which `action` is seen for some time: a fall at the very end is hardly one."""
+    wanted = min(_LEAST_S, 0.5 * float(times[-1] - times[0]))
+    lasting = float(times[-1] - times[0]) / len(times)
+    scenes: list[tuple[float, Scene]] = []
+    for _ in range(_TRIES):
+        scene = draw_scene(
+            rng,
+            library,
+            times,
+            held_out=held_out,
+            action=action,
+            change_share=settings.change_share,
+            latest_change=settings.latest_change,
+        )
+        scenes.append((lasting * float((scene.action == ACTION_INDEX[action]).sum()), scene))
+        if scenes[-1][0] >= wanted:
+            break
+    return max(scenes, key=lambda one: one[0])[1]
 
 
 def _pick(rng: Rng, options: Sequence[tuple[str, float]]) -> str:

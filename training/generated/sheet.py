@@ -15,20 +15,21 @@ from training.kinetics_tps import video_file
 SHEET = "contact-sheet.jpg"
 _CELL = (240, 184)
 _COLUMNS = 8
-_FRAMES = 2
-"""Pictures of a video, one after another."""
+_LEAST_FRAMES = 2
+"""Pictures of a video, one after another; more where there are few videos."""
 _UNSURE = "…"
 
 
 def save_sheet(root: Path, manifest: Manifest) -> Path:
-    """Draw some frames of the first videos of each action; returns the file. Faulty videos leave their cells empty."""
+    """Draw some frames of the first videos of each action; returns the file."""
     actions = list(dict.fromkeys(video.action for video in manifest.videos))
     sheet = Image.new("RGB", (_CELL[0] * _COLUMNS, _CELL[1] * max(1, len(actions))))
     for row, action in enumerate(sorted(actions)):
-        videos = [video for video in manifest.videos if video.action == action][: _COLUMNS // _FRAMES]
-        cells = (cell for video in videos for cell in _cells(root, manifest, video))
+        videos = [video for video in manifest.videos if video.action == action][: _COLUMNS // _LEAST_FRAMES]
+        cells = (cell for video in videos for cell in _cells(root, manifest, video, _COLUMNS // len(videos)))
         for column, cell in enumerate(cells):
             sheet.paste(cell, (_CELL[0] * column, _CELL[1] * row))
+        ImageDraw.Draw(sheet).text((3, _CELL[1] * row + 2), action, fill="white", stroke_width=1, stroke_fill="black")
     path = root / SHEET
     unfinished = path.with_name(f".{SHEET}.part")
     sheet.save(unfinished, "JPEG", quality=85)
@@ -36,9 +37,9 @@ def save_sheet(root: Path, manifest: Manifest) -> Path:
     return path
 
 
-def _cells(root: Path, manifest: Manifest, video: GeneratedVideo) -> Iterator[Image.Image]:
-    wanted = [round((place + 0.7) * video.frames / (_FRAMES + 0.4)) for place in range(_FRAMES)]
-    wanted = [min(index, video.frames - 1) for index in wanted]
+def _cells(root: Path, manifest: Manifest, video: GeneratedVideo, count: int) -> Iterator[Image.Image]:
+    """So many pictures of a video, evenly from its time, less where it has less."""
+    wanted = {int((place + 0.5) * video.frames / count) for place in range(count)}
     truth = read_truth(truth_file(root, video.name))
     with av.open(str(video_file(root, manifest.split, video.action, video.name))) as container:
         for index, frame in enumerate(container.decode(video=0)):
