@@ -249,13 +249,15 @@ HOLDING: dict[str, tuple[str, ...]] = {
     "carry_side": ("bag", "bag", "bottle", "stick"),
     "strap": ("backpack",),
 }
+_WORN = "backpack"
+"""Its strap may be held, and it stays on when the hand lets go."""
 
 
 def let_go(movement: Movement, side: int, weight: Array | float) -> None:
-    """One hand holds nothing any more, as far as `weight` [T] says, in place."""
+    """One hand holds nothing any more, as far as `weight` [T] says, in place; what is worn stays."""
     movement.tags[:, TAG_INDEX["hold" + _SIDES[side]]] *= 1 - weight
     for prop in movement.props:
-        if prop.held in (("left", "right")[side], "both"):
+        if prop.held in (("left", "right")[side], "both") and prop.name != _WORN:
             prop.shown = prop.shown * (1 - weight)
 
 
@@ -270,7 +272,11 @@ def place_arm(rng: Rng, movement: Movement, side: int, name: str, times: Array, 
     let_go(movement, side, on)
     if name in HOLDING:
         thing = HOLDING[name][int(rng.integers(len(HOLDING[name])))]
-        movement.props.append(Prop(thing, "right" if side else "left", on.copy()))
+        worn = [prop for prop in movement.props if prop.name == thing == _WORN]
+        if worn:
+            worn[0].shown = np.maximum(worn[0].shown, on)
+        else:
+            movement.props.append(Prop(thing, "right" if side else "left", on.copy()))
         index = TAG_INDEX["hold" + _SIDES[side]]
         movement.tags[:, index] = np.maximum(movement.tags[:, index], on)
 
