@@ -95,9 +95,9 @@ class ModelConfig(Section):
     )
     visual_hidden: int = Field(32, ge=1, le=4096, description="Numbers that a region is embedded in.")
     visual_strides: tuple[Literal[4, 8, 16, 32], ...] = Field(
-        (4, 8, 16), min_length=1, description="Maps that regions are pooled from, by their cells' size in pixels."
+        (8, 16), min_length=1, description="Maps that regions are pooled from, by their cells' size in pixels."
     )
-    visual_bins: int = Field(3, ge=1, le=14, description="Bins that a region is pooled in, along each side.")
+    visual_bins: int = Field(2, ge=1, le=14, description="Bins that a region is pooled in, along each side.")
     geometry: bool = Field(
         True, description="Whether the keypoints' geometry is read. This switch and those below are for ablations."
     )

