@@ -60,13 +60,15 @@ class Prop:
     """A thing that a person uses: `name` as in `training.rendering.objects`, whose makers draw it.
 
     Held in the left or the right hand, by both, or free; there while `shown` [T] > 0.5. A free one is at `path` [T, 3]:
-    from the middle between the shoulders, in the chest's frame and in arm lengths, as wrists are.
+    from the middle between the shoulders, in the chest's frame and in arm lengths, as wrists are. Those of one name and
+    one `thing` look alike: what is held now and free then, and the balls of one who juggles.
     """
 
     name: str
     held: Held
     shown: Array
     path: Array | None = None
+    thing: int | None = None
 
 
 @dataclass(slots=True)
@@ -140,7 +142,7 @@ def mirrored(movement: Movement) -> Movement:
 def _mirrored_prop(prop: Prop) -> Prop:
     held = _OTHER_SIDE[prop.held]
     path = None if prop.path is None else prop.path * np.array([1.0, 1.0, -1.0])
-    return Prop(prop.name, held, prop.shown, path)
+    return Prop(prop.name, held, prop.shown, path, prop.thing)
 
 
 def smoothstep(times: Array, start: float, duration: float) -> Array:

@@ -86,6 +86,21 @@ def test_things_that_are_never_there_are_left_out() -> None:
     assert use_props(np.random.default_rng(0), figure, poses, points[0], transforms, [gone]) == []
 
 
+def test_a_thrown_ball_is_the_one_that_was_held_and_juggled_balls_are_alike_and_fit_a_palm() -> None:
+    poses, figure = standing_poses(), plain_person()
+    points, _ = joints(poses[None], figure.build)
+    transforms = figure.transforms(poses, Hands.relaxed(2))
+    way, whole = np.tile([0.5, 0.5, 0.1], (2, 1)), np.ones(2)
+    thrown = [Prop("ball", "right", np.array([1.0, 0.0]), thing=0), Prop("ball", "free", np.array([0.0, 1.0]), way, 0)]
+    juggled = [Prop("ball", "free", whole, way, 0), Prop("ball", "free", whole, way, 0)]
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        first, second = use_props(rng, figure, poses, points[0], transforms, thrown)
+        assert first.thing is second.thing
+        first, second = use_props(rng, figure, poses, points[0], transforms, juggled)
+        assert first.thing is second.thing and np.abs(first.thing.mesh.vertices).max() < 0.07
+
+
 def test_a_way_that_is_bent_is_as_long_as_before_and_stays_on_its_circle() -> None:
     times = np.arange(0, 6, 0.04)
     poses = upright(times)

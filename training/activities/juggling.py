@@ -119,7 +119,7 @@ def juggles(draw: Callable[[Rng], Pattern]) -> Maker:
 def _finished(rng: Rng, movement: Movement, times: Array, balls: list[Array]) -> Movement:
     for path in balls:
         path[:, 1] += 0.1  # in the palm, over the wrist
-        movement.props.append(Prop("ball", "free", np.ones_like(times), path))
+        movement.props.append(Prop("ball", "free", np.ones_like(times), path, thing=0))
     turn_head(movement.poses, rng.uniform(-0.35, 0.1), drift(rng, times, 0.05))
     movement.action = "juggle"
     movement.tags[:, [TAG_INDEX["throw_l"], TAG_INDEX["throw_r"]]] = 1.0

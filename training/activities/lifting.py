@@ -144,8 +144,8 @@ def _add_thing(movement: Movement, times: Array, name: str, held: Held, taken: f
     lying = np.broadcast_to(hand, (len(times), 3))
     has = (times >= taken).astype(float)
     if taken > times[0]:
-        movement.props.append(Prop(name, "free", 1 - has, in_chest_frame(movement.poses, lying)))
-    movement.props.append(Prop(name, held, has))
+        movement.props.append(Prop(name, "free", 1 - has, in_chest_frame(movement.poses, lying), thing=0))
+    movement.props.append(Prop(name, held, has, thing=0))
 
 
 def _tags(movement: Movement, times: Array, instants: tuple[float, float, float], both: bool) -> None:

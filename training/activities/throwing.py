@@ -205,8 +205,8 @@ def _thrown(
     velocity = speed * (np.cos(rise) * way / max(float(np.linalg.norm(way)), 1e-6) + np.array([0.0, np.sin(rise), 0.0]))
     path = flight(times, release, hand[at], velocity)
     gone = (np.linalg.norm(path - hand[at], axis=-1) > 6.0) | (times > release + 1.5)
-    away = Prop("ball", "free", ((times >= release) & ~gone).astype(float), in_chest_frame(poses, path))
-    return [Prop("ball", held, ((times > taken) & (times < release)).astype(float)), away]
+    away = Prop("ball", "free", ((times >= release) & ~gone).astype(float), in_chest_frame(poses, path), thing=0)
+    return [Prop("ball", held, ((times > taken) & (times < release)).astype(float), thing=0), away]
 
 
 STYLES: tuple[Style, ...] = (

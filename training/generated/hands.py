@@ -35,6 +35,8 @@ OBJECTS = tuple(MAKERS)
 _CLOSED = 0.85
 _FIST, _FLAT = 1.0, 0.08
 _STAND_ON_END = ("bottle", "cup")
+_PALM = 0.06
+"""The greatest radius, metres, of a ball of which a hand catches one after another."""
 _LOADS = ("bag", "box", "backpack", "barbell")
 _GROWN = 1.7
 """Metres: the stature that loads are made for."""
@@ -72,10 +74,19 @@ def use_props(
     """The things of `props` where the person has them: limb poses [I, 39], joints [I, 17, 3] metres, bones'
     transforms [I, B, 3, 4]. What is never there is left out."""
     out: list[Used] = []
+    made: dict[tuple[str, int], Thing] = {}
+    flying = [prop.shown > 0.5 for prop in props if prop.name == "ball" and prop.held == "free"]
+    juggled = bool(flying) and int(np.sum(flying, 0).max()) > 1
     for prop in props:
         shown = prop.shown > 0.5
         if shown.any():
-            thing = _fitting(MAKERS[prop.name](rng), float(figure.build.stature[0]))
+            thing = made.get((prop.name, prop.thing)) if prop.thing is not None else None
+            if thing is None:
+                thing = _fitting(MAKERS[prop.name](rng), float(figure.build.stature[0]))
+                while juggled and prop.name == "ball" and np.abs(thing.mesh.vertices).max() > _PALM:
+                    thing = MAKERS[prop.name](rng)
+            if prop.thing is not None:
+                made[prop.name, prop.thing] = thing
             places = _places(rng, figure, poses, points, transforms, prop, thing)
             out.append(Used(thing, _above_ground(thing, places), shown))
     return out
