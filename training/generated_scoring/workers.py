@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
 
 import torch
 
@@ -40,17 +42,38 @@ def score_videos(
     spawn = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
     arguments = (list(profiles), conditions, _TruthOf(truths))
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_load, initargs=arguments)
+    waiting = iter(enumerate(videos))
+    running: dict[Future[list[Scored]], int] = {}
+
+    def begin(number: int) -> None:
+        for index, video in islice(waiting, number):
+            running[pool.submit(_score, video)] = index
+
     try:
-        todo: dict[Future[list[Scored]], int] = {pool.submit(_score, video): at for at, video in enumerate(videos)}
-        while todo:
-            for done in wait(todo, return_when=FIRST_COMPLETED).done:
-                yield todo.pop(done), done.result()
+        # One video a process at a time: none is waited for that was only queued when scoring is stopped.
+        with _ctrl_c_ignored():
+            begin(workers)
+        while running:
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                begin(1)
+                yield running.pop(done), done.result()
     except BrokenProcessPool:
         raise ScoringError(
             "a worker process ended suddenly, perhaps for want of memory; score with fewer --workers"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Generator[None]:
+    """Processes begun meanwhile ignore Ctrl-C for good, also while they load: it is the parent's, which lets them
+    finish the videos in hand."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _TruthOf:
@@ -65,7 +88,6 @@ class _TruthOf:
 
 def _load(profiles: list[str], conditions: Conditions, truth_of: _TruthOf) -> None:
     global _bench
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which lets the videos in hand be finished
     torch.set_num_threads(1)
     _bench = load_bench(profiles, conditions, truth_of)
 
