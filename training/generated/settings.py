@@ -21,12 +21,12 @@ class Settings:
     """Shares of videos with 1, 2, … people."""
     seconds: tuple[float, float] = (3.0, 6.0)
     frame_rates: tuple[float, ...] = (10.0, 12.0, 12.5)
-    sizes: tuple[tuple[int, int], ...] = ((320, 256), (352, 288), (384, 256), (416, 256), (448, 336), (288, 336))
+    sizes: tuple[tuple[int, int], ...] = ((352, 288), (384, 288), (416, 256), (448, 256), (448, 336), (336, 416))
     """Width and height, both even, as 4:2:0 pictures are."""
     exposure: tuple[float, float] = (1 / 250, 1 / 30)
     """Seconds that the shutter is open, by even draws of the logarithm; a camera of 25 frames a second, every second
     picture of which was kept, has no longer ones."""
-    stature: tuple[float, float] = (100.0, 280.0)
+    stature: tuple[float, float] = (115.0, 300.0)
     """Pixels that a person of mean stature is tall, by even draws of the logarithm; less where a group wouldn't fit."""
     clutter: float = 0.5
     """Share of videos with furniture, trees, cars about."""
