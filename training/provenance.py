@@ -54,5 +54,7 @@ def training_command(config: TrainingConfig, out: Path, file: Path | None = None
     words = ["run_stream.py", "train", "--profile", config.profile]
     if file is not None:
         words += ["--config", file.name]
+    if config.data.folder is not None:
+        words += ["--data", Path(config.data.folder).name]
     words += ["--steps", str(config.steps), "--seed", str(config.seed), "--device", config.device, "--out", out.name]
     return shlex.join(words)

@@ -105,6 +105,7 @@ def _errors() -> Generator[None]:
     """Turns the errors that a user can do something about into a sentence and an exit code."""
     from stages.language_priors import LanguageModelError
     from stages.weights import WeightsError
+    from training.folder.sightings import SightingsFileError
     from training.kinetics_tps import DatasetError
     from training.loop import DivergedError, TrainingError
     from training.motion import MotionFormatError
@@ -113,7 +114,7 @@ def _errors() -> Generator[None]:
         yield
     except (WeightsError, LanguageModelError, MotionFormatError) as error:
         _fail(str(error), EXIT_WEIGHTS)
-    except DivergedError as error:
+    except (DivergedError, SightingsFileError) as error:
         _fail(str(error), EXIT_FAILED)
     except (TrainingError, DatasetError) as error:
         _fail(str(error), EXIT_USAGE)

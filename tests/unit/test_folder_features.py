@@ -14,7 +14,7 @@ from kinetics_tps_examples import FRAMES, put_clip, put_dataset
 from stages.roi_features import RoiConfig
 from training.folder import features
 from training.folder.clips import Folder, open_folder
-from training.folder.features import features_file, file_sha256, watch_key
+from training.folder.features import features_file, features_folder
 from training.folder.sightings import SightingsFileError, key_of, read_roi, read_sightings
 from training.folder.watching import WatchSettings
 from training.generated.truth import truth_file
@@ -73,14 +73,14 @@ def test_videos_are_watched_once_and_again_only_if_they_or_what_they_are_watched
 def test_a_damaged_file_of_features_is_made_again(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path, each=1)
     opened(root)
-    kept = features_file(root, "wave-0")
+    kept = features_file(features_folder(root, WatchSettings(roi=POOLING)), "wave-0")
     for content in (b"", kept.read_bytes()[:40], b"\xff" * 100, b"\x10" + b"\0" * 7 + b'["a list", 1234]'):
         kept.write_bytes(content)
         assert key_of(kept) is None
         opened(root)
         assert read_sightings(kept, key_of(kept) or "").frame.tolist() == list(range(FRAMES))
     assert not [*kept.parent.glob(".*.part")]
-    with pytest.raises(SightingsFileError, match="another video or with other settings"):
+    with pytest.raises(SightingsFileError, match="was made from another video"):
         read_sightings(kept, "0")
 
 
@@ -114,9 +114,10 @@ def test_a_folder_without_a_video_that_can_be_watched_says_so(tmp_path: Path, st
         opened(root)
 
 
-def test_the_key_of_a_video_names_its_bytes_and_the_settings(tmp_path: Path) -> None:
-    path = put_clip(tmp_path / "a.mp4")
-    settings = WatchSettings()
-    assert watch_key(file_sha256(path), settings) == watch_key(file_sha256(path), WatchSettings())
-    others = {watch_key("0", settings), watch_key(file_sha256(path), WatchSettings(detector_size=(256, 256)))}
-    assert watch_key(file_sha256(path), settings) not in others and len(others) == 2
+def test_two_ways_of_watching_lie_side_by_side(tmp_path: Path, stand_in: StandIn) -> None:
+    root = put_folder(tmp_path, each=1)
+    ways = [WatchSettings(), WatchSettings(detector_size=(256, 256)), WatchSettings(roi=POOLING)]
+    for settings in (*ways, *ways):
+        opened(root, settings)
+    assert stand_in.pictures == len(ways) * 2 * SHOWN
+    assert len({features_folder(root, settings) for settings in ways}) == len(ways)

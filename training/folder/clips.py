@@ -24,8 +24,8 @@ from training.folder.features import (
     Progress,
     VideoFile,
     features_file,
+    features_folder,
     file_sha256,
-    watch_key,
     watch_videos,
 )
 from training.folder.labels import Labels, Unknown, label_steps
@@ -104,7 +104,6 @@ class _Listed(NamedTuple):
 
     file: VideoFile
     action: str
-    truth: Path | None
     content: str
     """Hash of the video, its annotations and its truth."""
 
@@ -130,7 +129,8 @@ def open_folder(
     for video in dataset.train():
         try:
             truth, known = _known(root, video)
-            entry = _Listed(_file(video), video.action, truth, _content(video, truth))
+            file = VideoFile(video.name, video.path, file_sha256(video.path))
+            entry = _Listed(file, video.action, _content(video, file.sha256, truth))
         except (TruthError, OSError) as error:
             faults.append(Fault(video.path, str(error)))
             continue
@@ -185,8 +185,8 @@ def _known(root: Path, video: Video) -> tuple[Path | None, KnownFrames]:
 
 
 def _clip(root: Path, video: Video, entry: _Listed, settings: WatchSettings, folder: Folder, role: Role) -> Clip:
-    path = features_file(root, video.name)
-    seen = read_sightings(path, watch_key(entry.file.sha256, settings))
+    path = features_file(features_folder(root, settings), video.name)
+    seen = read_sightings(path, entry.file.sha256)
     labels = label_steps(seen, _known(root, video)[1], folder.vocabulary, folder.unknown)
     return Clip(
         video.name,
@@ -199,12 +199,8 @@ def _clip(root: Path, video: Video, entry: _Listed, settings: WatchSettings, fol
     )
 
 
-def _file(video: Video) -> VideoFile:
-    return VideoFile(video.name, video.path, file_sha256(video.path))
-
-
-def _content(video: Video, truth: Path | None) -> str:
-    digest = hashlib.sha256(msgspec.json.encode([video.name, video.action, file_sha256(video.path)]))
+def _content(video: Video, sha256: str, truth: Path | None) -> str:
+    digest = hashlib.sha256(msgspec.json.encode([video.name, video.action, sha256]))
     for frame in video.frames:
         digest.update(b"%d:" % frame.index + encode_frame(frame))
     if truth is not None:

@@ -1,8 +1,9 @@
-"""The folder's own store: `DIR/.features/<video>.safetensors`, what was seen in each video, made once and kept.
+"""The folder's own store: what was seen in each video, made once and kept, `DIR/.features/<way>/<video>.safetensors`.
 
-A file is good as long as its key is: the video's bytes, the detector's weights, how videos are watched, and the code
-that runs before the learned stages. Annotations are no part of it: labels are matched anew at each start, which costs
-little, so that an annotation that is mended needs no detection. A bad video never ends a run: it is named and counted.
+`<way>` is a hash of how videos are watched: settings, the detector's weights, and the code that runs before the learned
+stages; two ways lie side by side. A file is good for the bytes of one video, whose hash is its key. Annotations are no
+part of it: labels are matched anew at each start, which costs little, so that an annotation that is mended needs no
+detection. A bad video never ends a run: it is named and counted.
 """
 
 from __future__ import annotations
@@ -59,15 +60,15 @@ class VideoFile(NamedTuple):
     sha256: str
 
 
-def features_file(root: Path, video: str) -> Path:
-    """Where what was seen in a video of the data set `root` lies."""
-    return root / FEATURES / f"{video}.safetensors"
+def features_folder(root: Path, settings: WatchSettings) -> Path:
+    """Where what was seen in the videos of the data set `root` lies, watched that way."""
+    content = [detector_sha256(), code_sha256(), json.dumps(dataclasses.asdict(settings), sort_keys=True)]
+    return root / FEATURES / hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
 
 
-def watch_key(video_sha256: str, settings: WatchSettings) -> str:
-    """What a file of sightings depends on, as one hash."""
-    content = [video_sha256, detector_sha256(), code_sha256(), json.dumps(dataclasses.asdict(settings), sort_keys=True)]
-    return hashlib.sha256("\n".join(content).encode()).hexdigest()
+def features_file(folder: Path, video: str) -> Path:
+    """A video's file in such a folder."""
+    return folder / f"{video}.safetensors"
 
 
 @functools.cache
@@ -97,9 +98,10 @@ def watch_videos(
     Done in `workers` processes, or in this one if 1; each video's file appears whole or not at all, so that what is
     done stays done. Raises `WeightsError` where the detector isn't in the cache, OSError where a file can't be written.
     """
-    todo = [video for video in videos if key_of(features_file(root, video.name)) != watch_key(video.sha256, settings)]
+    folder = features_folder(root, settings)
+    todo = [video for video in videos if key_of(features_file(folder, video.name)) != video.sha256]
     done, faults = len(videos) - len(todo), list[Fault]()
-    for fault in _watched(root, todo, settings, workers):
+    for fault in _watched(folder, todo, settings, workers):
         done += 1
         if fault is not None:
             faults.append(fault)
@@ -108,17 +110,17 @@ def watch_videos(
     return sorted(faults)
 
 
-def _watched(root: Path, todo: list[VideoFile], settings: WatchSettings, workers: int) -> Iterator[Fault | None]:
+def _watched(folder: Path, todo: list[VideoFile], settings: WatchSettings, workers: int) -> Iterator[Fault | None]:
     if workers <= 1 or len(todo) <= 1:
         watcher = make_watcher(settings) if todo else None
         for video in todo:
             assert watcher is not None
-            yield _watch(watcher, root, video)
+            yield _watch(watcher, folder, video)
         return
     weights.locate(DETECTOR)  # said here, not by each worker
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(todo)), context, _begin_worker, (settings,)) as pool:
-        waiting = [pool.submit(_watch_in_worker, root, video) for video in todo]
+        waiting = [pool.submit(_watch_in_worker, folder, video) for video in todo]
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -134,12 +136,12 @@ def make_watcher(settings: WatchSettings) -> Watcher:
     return Watcher(MoveNet.load(), slot_format, settings)
 
 
-def _watch(watcher: Watcher, root: Path, video: VideoFile) -> Fault | None:
+def _watch(watcher: Watcher, folder: Path, video: VideoFile) -> Fault | None:
     try:
         seen, roi = watcher.watch(video.path)
     except VideoReadError as error:
         return Fault(video.path, str(error).removeprefix(f"{video.path}: "))
-    write_sightings(features_file(root, video.name), watch_key(video.sha256, watcher.settings), seen, roi)
+    write_sightings(features_file(folder, video.name), video.sha256, seen, roi)
     return None
 
 
@@ -156,8 +158,8 @@ def _begin_worker(settings: WatchSettings) -> None:
     _worker.append(make_watcher(settings))
 
 
-def _watch_in_worker(root: Path, video: VideoFile) -> Fault | None:
-    return _watch(_worker[0], root, video)
+def _watch_in_worker(folder: Path, video: VideoFile) -> Fault | None:
+    return _watch(_worker[0], folder, video)
 
 
 def _hash(pieces: Iterator[bytes]) -> str:

@@ -24,6 +24,7 @@ from training import psc
 from training.calibration import calibration_figures, fit_temperature
 from training.evaluate import area_under_curve, state_figures
 from training.folder.clips import Clip
+from training.folder.labels import Labels
 from training.folder.source import sequences, whole_tracks
 from training.kinetics_tps.annotations import FrameJson
 from training.kinetics_tps.names import frame_file
@@ -142,18 +143,19 @@ def evaluate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -
     answers = answer_clips(network, clips, window)
     present = np.concatenate([clip.present for clip in clips])
     labels = [clip.labels for clip in clips]
-    states = np.concatenate([answer.states for answer in answers])
-    known = present & np.concatenate([label.states_known for label in labels])
     relevance = np.concatenate([answer.relevance for answer in answers])
-    told = present & np.concatenate([label.relevance_known for label in labels])
+    told = present & _all(labels, "relevance_known")
     return {
         "videos": len(clips),
         **step_accuracy(network, clips, answers),
         **benchmark_figures(network, clips, answers),
-        "states": state_figures(network.vocabulary, states, np.concatenate([label.states for label in labels]), known),
-        "relevance_auc": round(
-            area_under_curve(relevance[told], np.concatenate([label.relevance for label in labels])[told]), 3
+        "states": state_figures(
+            network.vocabulary,
+            np.concatenate([answer.states for answer in answers]),
+            _all(labels, "states"),
+            present & _all(labels, "states_known"),
         ),
+        "relevance_auc": _rounded(area_under_curve(relevance[told], _all(labels, "relevance")[told])),
         "calibration": calibration_figures(*_scored(clips, answers), float(network.action_lstm.temperature)),
     }
 
@@ -164,6 +166,15 @@ def calibrate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) 
     temperature = fit_temperature(*_scored(clips, answer_clips(network, clips, window)))
     network.action_lstm.temperature.fill_(temperature)
     return temperature
+
+
+def _all(labels: Sequence[Labels], name: str) -> NDArray[np.bool_]:
+    return np.concatenate([getattr(label, name) for label in labels])
+
+
+def _rounded(figure: float) -> float | None:
+    """None where there is nothing to measure it on."""
+    return None if np.isnan(figure) else round(figure, 3)
 
 
 def _scored(clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from stages.roi_features import RoiConfig
@@ -38,5 +39,10 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
             workers=workers,
             progress=progress,
         )
+    except BrokenProcessPool:
+        raise TrainingError(
+            f"{data.folder}: a process that watched videos was ended from outside, perhaps for want of memory; what "
+            "was watched is kept: go on with fewer --workers"
+        ) from None
     except OSError as error:
         raise TrainingError(f"{error.filename or data.folder}: can't be written: {error.strerror or error}") from None

@@ -1,7 +1,7 @@
 """What the detector and the tracker made of one video: everybody they saw, frame by frame. Arrays, and their file.
 
-A file is one safetensors file a video. Its metadata holds the key of what it was made from and with: a file with
-another key is not read (`training/folder/features.py`). RoI features stay in the file and are read a slice at a time.
+A file is one safetensors file a video. Its metadata holds the key of what it was made from: a file with another key is
+not read (`training/folder/features.py`). RoI features stay in the file and are read a slice at a time.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class RoiVectors:
 
 
 def write_sightings(path: Path, key: str, seen: Sightings, roi: RoiVectors | None) -> None:
-    """Write the file whole or not at all. Raises OSError."""
+    """Write the file whole or not at all; `key`: hash of the video that it is about. Raises OSError."""
     tensors = {
         field.name: torch.from_numpy(np.ascontiguousarray(getattr(seen, field.name)))
         for field in dataclasses.fields(seen)
@@ -88,6 +88,7 @@ def write_sightings(path: Path, key: str, seen: Sightings, roi: RoiVectors | Non
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, unfinished, {"format": FORMAT, "key": key})
+        unfinished.chmod(0o644)
         unfinished.replace(path)
     except SafetensorError as error:
         raise OSError(f"{path}: can't be written: {error}") from None
@@ -113,7 +114,7 @@ def read_sightings(path: Path, key: str) -> Sightings:
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             if (file.metadata() or {}).get("key") != key:
-                raise SightingsFileError(f"{path}: was made from another video or with other settings")
+                raise SightingsFileError(f"{path}: was made from another video")
             return Sightings(*(file.get_tensor(field.name) for field in dataclasses.fields(Sightings)))
     except (SafetensorError, OSError) as error:
         raise SightingsFileError(f"{path}: can't be read: {error}") from None
