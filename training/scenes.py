@@ -32,10 +32,10 @@ GESTURE_ACTIONS = ("wave", "clap", "punch")
 # How often each action is what the sequence ends with. Standing and walking are most of what cameras see, and the
 # hardest pair to tell apart under joint noise: with fewer of them, one pedestrian in ten was seen to jump or to punch.
 SHARES = {
-    "stand": 0.13, "walk": 0.12, "run": 0.045, "jump": 0.04, "crouch": 0.045, "sit": 0.055, "lie": 0.035,
-    "crawl": 0.03, "fall": 0.035, "sit_down": 0.035, "stand_up": 0.035, "wave": 0.04, "clap": 0.035, "punch": 0.035,
-    "kick": 0.03, "throw": 0.03, "pick_up": 0.035, "carry": 0.03, "push_up": 0.025, "squat": 0.025, "cartwheel": 0.02,
-    "dance": 0.03, "juggle": 0.02, "other": 0.04,
+    "stand": 0.17, "walk": 0.16, "run": 0.04, "jump": 0.036, "crouch": 0.04, "sit": 0.049, "lie": 0.031,
+    "crawl": 0.027, "fall": 0.031, "sit_down": 0.031, "stand_up": 0.031, "wave": 0.036, "clap": 0.031, "punch": 0.031,
+    "kick": 0.027, "throw": 0.027, "pick_up": 0.031, "carry": 0.027, "push_up": 0.022, "squat": 0.022,
+    "cartwheel": 0.018, "dance": 0.027, "juggle": 0.018, "other": 0.037,
 }  # fmt: skip
 
 # What a gesture is made over: standing mostly, but people also wave while they walk or sit.
