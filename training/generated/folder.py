@@ -228,16 +228,19 @@ def _made(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) ->
         return
     # Processes of their own from the start: a fork would copy threads' locks.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(orders)), context, _prepare_worker)
+    workers = min(workers, len(orders))
+    pool = ProcessPoolExecutor(workers, context, _prepare_worker)
+    waiting = iter(orders)
+    running: set[Future[Made]] = set()
     try:
-        waiting: list[Future[Made]] = [pool.submit(_make, order) for order in orders]
-        running = set(waiting)
-        while running:
-            if stopped():
-                for future in waiting:
-                    future.cancel()
+        while True:
+            # No more are handed over than are worked on, so that a stop waits for nothing else.
+            while len(running) < workers and not stopped() and (order := next(waiting, None)) is not None:
+                running.add(pool.submit(_make, order))
+            if not running:
+                return
             done, running = wait(running, _LOOK_S, FIRST_COMPLETED)
-            yield from (future.result() for future in done if not future.cancelled())
+            yield from (future.result() for future in done)
     except BrokenProcessPool:
         raise GenerateError(
             "a worker process ended suddenly, perhaps for want of memory; --resume with fewer --workers goes on"

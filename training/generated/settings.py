@@ -26,7 +26,7 @@ class Settings:
     exposure: tuple[float, float] = (1 / 250, 1 / 30)
     """Seconds that the shutter is open, by even draws of the logarithm; a camera of 25 frames a second, every second
     picture of which was kept, has no longer ones."""
-    stature: tuple[float, float] = (115.0, 300.0)
+    stature: tuple[float, float] = (140.0, 320.0)
     """Pixels that a person of mean stature is tall, by even draws of the logarithm; less where a group wouldn't fit."""
     clutter: float = 0.5
     """Share of videos with furniture, trees, cars about."""
