@@ -49,7 +49,7 @@ VISIBLE = 0.6
 FOUND = 0.5
 """Least keypoint similarity or IoU of who is found."""
 DETECTION_SCORE = 0.15
-"""As the engine's own people must have (`stages.scene`)."""
+"""A little more than what keeps a track alive in the engine (`stages.scene`)."""
 SIZES = ((320, 256), (256, 256), (384, 224), (288, 384))
 SIZE_BINS = (0, 50, 70, 100, 150, 1000)
 CLIP_S = 3.0

@@ -32,7 +32,7 @@ class SceneSettings:
     """How people are followed. Meanings and reasons are with the fields of the same names in the configuration."""
 
     detect_every: int = 1
-    person_score: float = 0.15
+    person_score: float = 0.1
     keypoint_score: float = KEYPOINT_SCORE
     max_steps_per_second: float = 12.5
     tracking: TrackingSettings = field(default_factory=TrackingSettings)

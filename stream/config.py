@@ -181,7 +181,9 @@ class ModelConfig(Section):
     detect_every: int = Field(1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between.")
     max_people: int = Field(32, ge=1, le=256, description="People kept in a frame, best first.")
     state_slots: int = Field(256, ge=1, le=65536, description="Tracked people whose state is kept, over all cameras.")
-    person_score: float = Field(0.15, ge=0, le=1, description="Detections below are ignored.")
+    person_score: float = Field(
+        0.1, ge=0, le=1, description="Detections below are ignored; a track begins at tracking.activation_score."
+    )
     keypoint_score: float = Field(0.2, ge=0, le=1, description="A part whose joints score below this is absent.")
 
 
