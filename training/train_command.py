@@ -40,6 +40,14 @@ def train_command(
         Path | None,
         typer.Option(metavar="DIR", help="Annotated videos in the Kinetics-TPS layout; without: generated motion."),
     ] = None,
+    data_share: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0 to 1",
+            help="Its share of each batch; 1: of its own actions, nothing generated.",
+            show_default="0.5",
+        ),
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Which profile's model to train.", show_default="edge")] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
     steps: Annotated[
@@ -59,7 +67,8 @@ def train_command(
     ends it in order."""
     if context.invoked_subcommand is not None:
         return
-    folder = None if data is None else {"folder": str(data)}
+    given = {"folder": None if data is None else str(data), "folder_share": data_share}
+    folder = {name: value for name, value in given.items() if value is not None}
     settings = _load(config, profile=profile, steps=steps, seed=seed, device=device, data=folder)
     from rich.console import Console
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from film_models import damage, make_film
 from folder_examples import SIZE, STEPS, StandIn, annotated, formats, put_folder, stand_in
 from kinetics_tps_examples import put_dataset
-from training_examples import motion_clips, stand_in_priors, tiny
+from training_examples import TINY, motion_clips, stand_in_priors, tiny
+from typer.testing import CliRunner
 
 from ring_buffers.frames import FrameMeta, Lease
 from stages.checkpoint import load
@@ -19,11 +22,13 @@ from stages.pipeline import Pipeline
 from training.batches import folder_rows
 from training.folder.opening import watched_folder
 from training.folder.source import FolderSource, sequences, whole_tracks
+from training.kinetics_tps import video_file
 from training.loop import TrainingError
 from training.run_config import TrainingConfig, TrainingConfigError
 from training.selection import by_videos
 from training.tensors import joined
 from training.train import Outcome, train
+from training.train_command import train_app
 
 __all__ = ["stand_in"]
 VISUAL: dict[str, Any] = {"model": {"visual": "all", "visual_bins": 2, "visual_hidden": 4}}
@@ -209,3 +214,29 @@ def test_a_folder_without_a_held_out_video_cannot_choose_weights(tmp_path: Path,
     config = on_folder(put_folder(tmp_path / "data"), {"held_out_share": 0}, evaluation={"every": 1})
     with pytest.raises(TrainingError, match=r"no video is held out to choose the weights by; raise data\.held_out"):
         trained(config, tmp_path / "a.safetensors")
+
+
+def test_a_folder_of_actions_that_the_profile_has_not_got_says_how_to_learn_them(
+    tmp_path: Path, stand_in: StandIn
+) -> None:
+    root = put_folder(tmp_path / "data", each=1, actions=("juggling_balls", "lunge"))
+    with pytest.raises(
+        TrainingError, match=r"knows none of its actions \(juggling_balls, lunge\); set data.folder_share"
+    ):
+        watched_folder(on_folder(root))
+    assert watched_folder(on_folder(root, {"folder_share": 1})).vocabulary.actions == ("juggling_balls", "lunge")
+
+
+def test_the_command_trains_on_a_folder_and_says_what_it_left_out(tmp_path: Path, stand_in: StandIn) -> None:
+    root, out = put_folder(tmp_path / "data"), tmp_path / "mine.safetensors"
+    damage(make_film(video_file(root, "train", "wave", "wave-0")))
+    config = tmp_path / "mine.yaml"
+    config.write_text(json.dumps(TINY | {"steps": 2}))
+    options = ["--config", str(config), "--data", str(root), "--data-share", "1", "--workers", "1", "--out", str(out)]
+    done = CliRunner().invoke(train_app, options)
+    assert done.exit_code == 0, done.output
+    assert "wave-0.mp4: can't be read" in done.output and "4 videos to learn from, 1 to choose" in done.output
+    assert load(out).vocabulary.actions == ("stand", "wave")
+    assert load(out).training_command.startswith("run_stream.py train --profile edge --config mine.yaml --data data")
+    nowhere = CliRunner().invoke(train_app, ["--data", str(tmp_path / "nowhere"), "--out", str(out)])
+    assert nowhere.exit_code == 2 and "is not a folder" in nowhere.output

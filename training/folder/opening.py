@@ -23,15 +23,15 @@ def watch_settings(config: TrainingConfig) -> WatchSettings:
 def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress | None = None) -> Folder:
     """Watch and label the videos of `data.folder`.
 
-    Raises TrainingError where the results can't be written, `DatasetError` where the folder can't be used, and
-    `WeightsError` without the detector.
+    Raises TrainingError where the results can't be written or the vocabulary has none of its actions, `DatasetError`
+    where the folder can't be used, and `WeightsError` without the detector.
     """
     data = config.data
     if data.folder is None:
         raise ValueError("the configuration has no folder")
     own = data.vocabulary == "folder" or (data.vocabulary == "auto" and data.folder_share == 1)
     try:
-        return open_folder(
+        videos = open_folder(
             Path(data.folder),
             watch_settings(config),
             vocabulary=None if own else packaged(config.profile),
@@ -46,3 +46,10 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
         ) from None
     except OSError as error:
         raise TrainingError(f"{error.filename or data.folder}: can't be written: {error.strerror or error}") from None
+    if videos.unknown.actions and not any((clip.labels.action >= 0).any() for clip in videos.clips["train"]):
+        names = ", ".join(sorted(videos.unknown.actions))
+        raise TrainingError(
+            f"{data.folder}: profile {config.profile} knows none of its actions ({names:.200}); set data.folder_share "
+            "to 1 to train a model of these alone"
+        )
+    return videos
