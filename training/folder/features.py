@@ -13,9 +13,12 @@ import functools
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,15 +121,35 @@ def _watched(folder: Path, todo: list[VideoFile], settings: WatchSettings, worke
             yield _watch(watcher, folder, video)
         return
     weights.locate(DETECTOR)  # said here, not by each worker
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(todo)), context, _begin_worker, (settings,)) as pool:
-        waiting = [pool.submit(_watch_in_worker, folder, video) for video in todo]
-        try:
-            for future in as_completed(waiting):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    spawn = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
+    pool = ProcessPoolExecutor(min(workers, len(todo)), spawn, _begin_worker, (settings,))
+    waiting = iter(todo)
+    running: set[Future[Fault | None]] = set()
+
+    def begin(number: int) -> None:
+        running.update(pool.submit(_watch_in_worker, folder, video) for video in islice(waiting, number))
+
+    try:
+        # One video a process at a time: none is waited for that was only queued when watching is stopped.
+        with _ctrl_c_ignored():
+            begin(workers)
+        while running:
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                running.remove(done)
+                begin(1)
+                yield done.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Generator[None]:
+    """Processes begun meanwhile ignore Ctrl-C for good: it is the parent's, which has them finish what is in hand."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def make_watcher(settings: WatchSettings) -> Watcher:
@@ -149,11 +172,8 @@ _worker: list[Watcher] = []
 
 
 def _begin_worker(settings: WatchSettings) -> None:
-    import signal
-
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the pool
     torch.set_num_threads(1)
     _worker.append(make_watcher(settings))
 
