@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stages.network import ActionNetwork, NetworkConfig, SequenceReading
+from stages.profiles import load_checkpoint
 from stages.roi_features import RoiConfig
 from stages.step_regions import REGION_OF_PART
 from stages.vocabulary import Vocabulary
@@ -25,6 +26,7 @@ from training.folder.clips import Clip
 from training.losses import Rarity, losses, measure_rarity
 from training.run_config import ModelConfig, TrainingConfig
 from training.tensors import Tensors
+from training.warm_start import WarmStartError, begin_from
 
 LEAST_SCALE = 1.0
 """float16: losses that must be scaled by less than this have gradients that no scaling saves."""
@@ -104,6 +106,16 @@ class Run:
             regions = torch.cat([_shown_regions(batch) for batch in made])
             self.network.set_visual_normalisation(regions.mean(0), regions.std(0))
         self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
+
+    def start_from(self, profile: str) -> None:
+        """Begin with the weights of a checkpoint, by path or profile. Raises TrainingError where they don't fit, and
+        WeightsError where it can't be read."""
+        try:
+            begin_from(self.network, load_checkpoint(profile, self.device).network)
+        except WarmStartError as error:
+            raise TrainingError(f"start: {profile}: can't be begun with: {error}") from None
+        if self.average is not None:
+            self.average = WeightAverage(self.network, self.average.decay)
 
     def advance(self) -> StepReport:
         """One step of the optimiser on one batch. Raises DivergedError instead of taking a step that isn't finite."""

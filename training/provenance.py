@@ -56,5 +56,7 @@ def training_command(config: TrainingConfig, out: Path, file: Path | None = None
         words += ["--config", file.name]
     if config.data.folder is not None:
         words += ["--data", Path(config.data.folder).name]
+    if config.start is not None:
+        words += ["--from", Path(config.start).name]
     words += ["--steps", str(config.steps), "--seed", str(config.seed), "--device", config.device, "--out", out.name]
     return shlex.join(words)

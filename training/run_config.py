@@ -228,9 +228,15 @@ class TrainingConfig(Section):
     steps: int = Field(3000, ge=1, description="Steps of the optimiser.")
     device: str = Field("cpu", description="cpu, cuda, cuda:N, or auto: CUDA where there is one.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "bfloat16",
-        description="Of what is safe to compute with fewer bits. bfloat16 is nearly twice as fast, also on recent "
-        "processors; float16, with scaled losses, is for CUDA.",
+        "float32",
+        description="Of what is safe to compute with fewer bits. bfloat16 is nearly twice as fast on CUDA and on "
+        "processors that know it (avx512_bf16, amx_bf16), and half as fast on others; float16, with scaled losses, is "
+        "for CUDA.",
+    )
+    start: str | None = Field(
+        None,
+        description="A checkpoint whose weights the run begins with: a file, or the name of one that ships, such as "
+        "edge. Outputs are taken over by their names.",
     )
     data: DataConfig = DataConfig.model_validate({})
     model: ModelConfig = ModelConfig.model_validate({})

@@ -144,6 +144,8 @@ class _Keeper:
             raise TrainingError(f"{self.out.parent}: can't be made: {error.strerror}") from None
         if not (resume and self.state_file.exists()):
             self.run.normalise()
+            if self.run.config.start is not None:
+                self.run.start_from(self.run.config.start)
             return
         extra = read_state(self.run, self.state_file)
         self.progress.restore(extra["progress"], self.run.step)

@@ -48,6 +48,10 @@ def train_command(
             show_default="0.5",
         ),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE|edge", help="Begin with this checkpoint's weights, or the shipped ones."),
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Which profile's model to train.", show_default="edge")] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
     steps: Annotated[
@@ -69,7 +73,7 @@ def train_command(
         return
     given = {"folder": None if data is None else str(data), "folder_share": data_share}
     folder = {name: value for name, value in given.items() if value is not None}
-    settings = _load(config, profile=profile, steps=steps, seed=seed, device=device, data=folder)
+    settings = _load(config, start=start, profile=profile, steps=steps, seed=seed, device=device, data=folder)
     from rich.console import Console
 
     from training.command import train_profile

@@ -1,0 +1,92 @@
+"""Begins a run with the weights of a checkpoint, whatever of them the new network has a place for.
+
+Outputs are taken by their names: actions, and states by part, that both know. RoI features that only the new network
+reads begin without a say, so that it first answers as the old one did. Owns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stages.network import ActionNetwork
+
+_VISUAL_NORMALISATION = ("visual_mean", "visual_scale")
+_ACTION_ROWS = frozenset(
+    {"frame_scores.weight", "frame_scores.bias", "action_lstm.scores.weight", "action_lstm.scores.bias"}
+)
+_STATE_COLUMNS = frozenset({"part_states.scores.weight", "part_states.scores.bias"})
+_JOINED_INPUTS = frozenset({"part_relevance.first.weight", "part_states.first.weight"})
+_OWN = frozenset({"language_priors.table", "action_lstm.temperature"})
+"""What belongs to the new vocabulary, or is fitted anew."""
+
+
+class WarmStartError(ValueError):
+    """A checkpoint's weights don't fit; the message says which of its settings differ."""
+
+
+@torch.no_grad()
+def begin_from(network: ActionNetwork, source: ActionNetwork) -> list[str]:
+    """Copy the weights of `source` into `network`, in place; returns the names of those that begin anew.
+
+    Raises `WarmStartError` where the parts or the sizes of hidden layers differ.
+    """
+    if network.vocabulary.parts != source.vocabulary.parts:
+        raise WarmStartError("it reads other body parts")
+    old = source.state_dict()
+    fresh: list[str] = []
+    for name, tensor in network.state_dict().items():
+        if name in _OWN:
+            continue
+        if name not in old:
+            fresh.append(name)
+            continue
+        known = old[name].to(tensor.device)
+        if name in _ACTION_ROWS:
+            _by_name(tensor, known, network.vocabulary.actions, source.vocabulary.actions, 0)
+        elif name in _STATE_COLUMNS:
+            _by_name(tensor, known, network.vocabulary.state_labels, source.vocabulary.state_labels, -1)
+        elif name in _JOINED_INPUTS:
+            _by_segment(tensor, known, _segments(network), _segments(source))
+        elif name in _VISUAL_NORMALISATION and tensor.shape != known.shape:
+            fresh.append(name)
+        elif tensor.shape != known.shape:
+            raise WarmStartError(f"its {name} is {list(known.shape)}, where this run's is {list(tensor.shape)}: set "
+                                 "the same sizes under `model`")  # fmt: skip
+        else:
+            tensor.copy_(known)
+    return fresh
+
+
+def _by_name(target: Tensor, known: Tensor, names: Sequence[str], old_names: Sequence[str], axis: int) -> None:
+    both = [name for name in names if name in old_names]
+    places = torch.tensor([names.index(name) for name in both], device=target.device)
+    taken = known.index_select(axis, torch.tensor([old_names.index(name) for name in both], device=target.device))
+    target.index_copy_(axis, places, taken)
+
+
+def _segments(network: ActionNetwork) -> dict[str, slice]:
+    """What the inputs of relevance and states consist of, in the order of `ActionNetwork.inputs`."""
+    config, at = network.config, 0
+    out: dict[str, slice] = {}
+    embedded = config.visual_hidden if config.visual else 0
+    widths = {
+        "geometry": config.part_features if config.geometry else 0,
+        "part": embedded if config.visual_regions == "all" else 0,
+        "context": config.context_features if config.geometry else 0,
+        "object": embedded,
+    }
+    for name, width in widths.items():
+        out[name] = slice(at, at + width)
+        at += width
+    return out
+
+
+def _by_segment(target: Tensor, known: Tensor, places: dict[str, slice], old: dict[str, slice]) -> None:
+    """Inputs lie along axis 1."""
+    for name, place in places.items():
+        before = old[name]
+        same = before.stop - before.start == place.stop - place.start
+        target[:, place] = known[:, before] if same else 0.0
