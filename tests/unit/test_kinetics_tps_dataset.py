@@ -170,6 +170,17 @@ def test_one_folder_more_of_the_videos_name_is_looked_into(root: Path) -> None:
     assert check_dataset(root).clean
 
 
+def test_a_frame_that_is_annotated_in_both_folders_is_read_once_and_the_inner_file_named(root: Path) -> None:
+    outer = annotation(root, "lunge", "a1", 4)
+    inner = outer.parent / "a1" / outer.name
+    inner.parent.mkdir()
+    inner.write_text('{"humans": []}')
+    video = next(video for video in Dataset(root).train() if video.name == "a1")
+    assert [(frame.index, len(frame.people) > 0) for frame in video.frames] == [(1, True), (4, True), (6, True)]
+    (fault,) = check_dataset(root).faults
+    assert fault.file.endswith("a1/a1/img_00004.json") and fault.message == "annotates frame 4 a second time"
+
+
 # -- test videos ------------------------------------------------------------------------------------------------------
 def test_a_test_video_has_a_name_and_a_path_and_no_class() -> None:
     assert [field.name for field in dataclasses.fields(UnlabelledVideo)] == ["name", "path"]

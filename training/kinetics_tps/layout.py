@@ -79,22 +79,29 @@ def report_duplicates(videos: Iterable[tuple[str, Path]], report: Report) -> set
 def frame_files(folder: Path, report: Report, *, inner: bool = False) -> list[tuple[int, str]]:
     """Index and path of every annotated frame of a video, by index.
 
-    The data set's own description draws one more folder of the video's name: an `inner` one is looked into.
+    The data set's own description draws one more folder of the video's name: an `inner` one is looked into, for frames
+    that the outer one hasn't got.
     """
-    found: list[tuple[int, str]] = []
+    found: dict[int, str] = {}
+    within: list[tuple[int, str]] = []
     for entry in _entries(folder, report):
         index = frame_index(entry.name)
         kind = _kind(entry, report)
         if index is not None and kind == "file":
-            found.append((index, entry.path))
+            found[index] = entry.path
         elif kind == "folder" and entry.name == folder.name and not inner:
-            found += frame_files(Path(entry.path), report, inner=True)
+            within = frame_files(Path(entry.path), report, inner=True)
         elif kind == "file" and entry.name.endswith(".json"):
             words = "is not called img_00001.json, img_00002.json …"
             report(FaultCode.BAD_FRAME_NAME, Path(entry.path), words)
         elif kind is not None:
             report(FaultCode.UNEXPECTED_ENTRY, Path(entry.path), f"is a {kind} among annotated frames")
-    return sorted(found)
+    for index, path in within:
+        if index in found:
+            report(FaultCode.UNEXPECTED_ENTRY, Path(path), f"annotates frame {index} a second time")
+        else:
+            found[index] = path
+    return sorted(found.items())
 
 
 def _classes(top: Path, report: Report) -> Iterator[Path]:
