@@ -97,13 +97,19 @@ class Run:
         return self.network if self.average is None else self.average.network
 
     def normalise(self) -> None:
-        """Means, spreads and how rare states and actions are, from the first batches, before the first step."""
+        """Means, spreads and how rare states and actions are, from the first batches, before the first step. Raises
+        TrainingError where RoI features are to be read and none of the batches has some."""
         made = [self.batches.fresh() for _ in range(self.config.data.normalisation_batches)]
         parts = torch.cat([batch.parts[batch.real] for batch in made])
         context = torch.cat([batch.context[batch.real] for batch in made])
         self.network.set_normalisation(parts.mean(0), parts.std(0), context.mean(0), context.std(0))
         if self.network.config.visual:
             regions = torch.cat([_shown_regions(batch) for batch in made])
+            if not len(regions):
+                raise TrainingError(
+                    "none of the first batches shows a region, so that model.visual can't be learned; raise "
+                    "data.normalisation_batches, or lower data.visual_dropout"
+                )
             self.network.set_visual_normalisation(regions.mean(0), regions.std(0))
         self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
 
@@ -167,11 +173,13 @@ class Run:
 
 
 def _shown_regions(batch: Tensors) -> Tensor:
-    """RoI features of every region that was seen: [n, F]."""
+    """RoI features of every region that was seen: [n, F]. What an absent part's box shows isn't one."""
     visual = batch.visual
     assert visual is not None
-    known = slice(None) if visual.known is None else visual.known
-    return torch.cat([visual.parts[known].flatten(0, 1), visual.objects[known].flatten(0, 1)])
+    known = batch.real.flatten() if visual.known is None else visual.known
+    parts = visual.parts[known]
+    seen = batch.present.flatten(0, 1)[known][:, : parts.shape[1]]
+    return torch.cat([parts[seen], visual.objects[known].flatten(0, 1)])
 
 
 def network_sizes(model: ModelConfig) -> NetworkConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,19 @@ from training_examples import TINY, motion_clips, stand_in_priors, tiny
 from typer.testing import CliRunner
 
 from ring_buffers.frames import FrameMeta, Lease
+from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import load
 from stages.network import ActionNetwork
 from stages.pipeline import Pipeline
 from training.batches import folder_rows
+from training.folder.clips import Clip
 from training.folder.opening import watched_folder
 from training.folder.source import FolderSource, sequences, whole_tracks
 from training.kinetics_tps import video_file
-from training.loop import TrainingError
+from training.loop import Run, TrainingError
 from training.run_config import TrainingConfig, TrainingConfigError
 from training.selection import by_videos
-from training.tensors import joined
+from training.tensors import Tensors, joined
 from training.train import Outcome, train
 from training.train_command import train_app
 
@@ -100,6 +103,32 @@ def test_generated_motion_and_videos_share_each_batch_and_only_videos_have_regio
     assert mixed.real[:, 0].all() and mixed.parts.shape[:2] == (6, 8)
 
 
+def test_regions_are_normalised_by_what_was_seen_and_not_by_the_place_of_absent_parts(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = on_folder(put_folder(tmp_path / "data", each=1), {"folder_share": 0.5}, **VISUAL)
+    videos = watched_folder(config)
+    run = Run(config, motion_clips(), stand_in_priors(), videos.vocabulary, videos.clips["train"])
+    fresh = run.batches.fresh
+
+    def headless() -> Tensors:
+        batch = fresh()
+        assert batch.visual is not None
+        batch.present[..., 0] = False
+        batch.visual.parts[:, 0] = 1e6
+        return batch
+
+    monkeypatch.setattr(run.batches, "fresh", headless)
+    run.normalise()
+    assert 0 < run.network.visual_mean.abs().max() < 10
+
+
+def test_a_run_that_is_shown_no_region_says_so_before_its_first_step(tmp_path: Path, stand_in: StandIn) -> None:
+    config = on_folder(put_folder(tmp_path / "data", each=1), {"folder_share": 1, "visual_dropout": 1}, **VISUAL)
+    with pytest.raises(TrainingError, match=r"none of the first batches shows a region.* lower data\.visual_dropout"):
+        trained(config, tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_a_run_on_a_folder_stopped_half_way_and_resumed_gives_the_bits_of_an_unbroken_one(
     share: float, tmp_path: Path, stand_in: StandIn
@@ -167,6 +196,21 @@ def test_held_out_tracks_are_cut_as_the_running_window_cuts_them(tmp_path: Path,
     whole = sequences([whole_tracks(clip, 64)[0][0]], 6)
     second = sequences([whole_tracks(clip, 4)[1][0]], 4)
     assert torch.equal(whole.parts[0, 2:6], second.parts[0]), "what lies before a piece is looked back on"
+
+
+def test_every_step_of_a_track_is_answered_once_and_after_as_many_steps_as_live(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, first = watched_folder(on_folder(put_folder(tmp_path / "data", each=1))).clips["train"][0], 10
+    for window, count in itertools.product(range(2, 9), range(1, 30)):
+        monkeypatch.setattr(Clip, "tracks", lambda self, stop=first + count: iter([(first, stop)]))
+        answered = [
+            (int(step), seen)
+            for cut, own in whole_tracks(clip, window)
+            for seen, step in [*enumerate(cut.steps[cut.lead :], 1)][own]
+        ]
+        live = StaggeredWindow(window)
+        assert answered == [(first + step, live.plan(step).seen) for step in range(count)]
 
 
 def test_videos_judge_a_network_by_its_right_steps_or_by_the_benchmarks_area(

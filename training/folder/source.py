@@ -99,11 +99,15 @@ def whole_tracks(clip: Clip, window: int) -> list[tuple[_Cut, slice]]:
     pieces: list[tuple[_Cut, slice]] = []
     for first, stop in clip.tracks():
         count = stop - first
-        for start in range(0, max(1, count - half), half):
-            length = min(window, count - start)
+        # As in `ring_buffers.window`: two states start anew alternately, and the older one answers.
+        start, answered, begins_period = 0, 0, True
+        while answered < count:
+            end = min(start + window, count)
             lead = min(start, HISTORY_STEPS - 1)
-            cut = _Cut(clip, np.arange(first + start - lead, first + start + length, dtype=np.int64), lead)
-            pieces.append((cut, slice(0 if start == 0 else half, length)))
+            cut = _Cut(clip, np.arange(first + start - lead, first + end, dtype=np.int64), lead)
+            pieces.append((cut, slice(answered - start, end - start)))
+            start += half if begins_period else window - half
+            answered, begins_period = end, not begins_period
     return pieces
 
 
