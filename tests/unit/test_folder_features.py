@@ -74,7 +74,8 @@ def test_a_damaged_file_of_features_is_made_again(tmp_path: Path, stand_in: Stan
     root = put_folder(tmp_path, each=1)
     opened(root)
     kept = features_file(features_folder(root, WatchSettings(roi=POOLING)), "wave-0")
-    for content in (b"", kept.read_bytes()[:40], b"\xff" * 100, b"\x10" + b"\0" * 7 + b'["a list", 1234]'):
+    whole = kept.read_bytes()
+    for content in (b"", whole[:40], whole[:-100], b"\xff" * 100, b"\x10" + b"\0" * 7 + b'["a list", 1234]'):
         kept.write_bytes(content)
         assert key_of(kept) is None
         opened(root)
@@ -104,6 +105,14 @@ def test_bad_videos_and_bad_truth_are_named_and_counted_and_the_others_are_used(
     assert "is not the truth about a video" in faults["stand-1"] and "can't be read" in faults["wave-0"]
     assert "wave-1" in caplog.text, "what can't be opened at all is the data set's own fault"
     assert folder.summary()["faulty_videos"] == 3
+
+
+def test_an_action_of_bad_videos_alone_is_no_output(tmp_path: Path, stand_in: StandIn) -> None:
+    root = put_folder(tmp_path, each=1)
+    put_dataset(root, [annotated(root, "yodel", "yodel-0", left_arm="swing")])
+    damage(make_film(video_file(root, "train", "yodel", "yodel-0")))
+    words = opened(root).vocabulary
+    assert words.actions == ("stand", "wave") and "swing" not in words.states_of["left_arm"]
 
 
 def test_a_folder_without_a_video_that_can_be_watched_says_so(tmp_path: Path, stand_in: StandIn) -> None:

@@ -119,8 +119,8 @@ def test_a_video_without_anybody_has_no_labels() -> None:
 
 def test_a_folders_own_vocabulary_has_the_ten_parts_and_what_its_people_do(tmp_path: Path) -> None:
     own = OwnLabels()
-    own.add("wave", from_annotations(annotated(tmp_path, "wave", "a", left_hand="hold", hip="others")))
-    own.add("stand", {0: [known(1, LEFT, "juggle")]})
+    own.add("a", "wave", from_annotations(annotated(tmp_path, "wave", "a", left_hand="hold", hip="others")))
+    own.add("b", "stand", {0: [known(1, LEFT, "juggle")]})
     words = own.vocabulary(LISTS)
     assert words.parts == PARTS and words.actions == ("juggle", "stand", "wave")
     assert words.states_of["left_hand"] == (STILL, "hold") and words.states_of["hip"] == (STILL,)

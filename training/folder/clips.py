@@ -134,11 +134,12 @@ def open_folder(
         except (TruthError, OSError) as error:
             faults.append(Fault(video.path, str(error)))
             continue
-        own.add(video.action, known)
+        own.add(video.name, video.action, known)
         listed[video.name] = entry
     faults += watch_videos(root, [entry.file for entry in listed.values()], settings, workers, progress)
     for fault in faults:
         listed.pop(fault.path.stem, None)
+        own.leave_out(fault.path.stem)
     if not listed:
         raise DatasetError(f"{root}: no video can be used; the first fault: {faults[0].path.name}: {faults[0].message}")
     words = vocabulary or own.vocabulary(dataset.lists)

@@ -7,7 +7,6 @@ not read (`training/folder/features.py`). RoI features stay in the file and are 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,14 +96,11 @@ def write_sightings(path: Path, key: str, seen: Sightings, roi: RoiVectors | Non
 
 
 def key_of(path: Path) -> str | None:
-    """The key in a file of sightings; None where there is none that can be read."""
+    """The key in a file of sightings; None where there is none that is whole and can be read."""
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > 1 << 24:
-                return None
-            metadata = json.loads(file.read(length)).get("__metadata__", {})
-    except (OSError, ValueError, AttributeError):
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError):
         return None
     return metadata.get("key") if metadata.get("format") == FORMAT else None
 

@@ -15,20 +15,29 @@ class OwnLabels:
     """
 
     def __init__(self) -> None:
-        self._seen = Seen()
+        self._of_video: dict[str, Seen] = {}
 
-    def add(self, action: str, known: KnownFrames) -> None:
+    def add(self, video: str, action: str, known: KnownFrames) -> None:
         """Count one video: its class, and what each person does."""
-        self._seen.actions[action] += 1
+        seen = self._of_video[video] = Seen()
+        seen.actions[action] += 1
         for person in _everybody(known):
             if person.action is not None:
-                self._seen.actions[person.action] += 1
+                seen.actions[person.action] += 1
             for part, labels in person.states.items():
-                self._seen.states.update((part, label) for label in labels)
+                seen.states.update((part, label) for label in labels)
+
+    def leave_out(self, video: str) -> None:
+        """The video isn't used after all."""
+        self._of_video.pop(video, None)
 
     def vocabulary(self, lists: Lists) -> Vocabulary:
         """Actions by the alphabet, states in the list's order. Raises `DatasetError` if nothing was seen."""
-        return self._seen.vocabulary(Lists(PARTS, lists.verbs, lists.objects))
+        every = Seen()
+        for seen in self._of_video.values():
+            every.actions.update(seen.actions)
+            every.states.update(seen.states)
+        return every.vocabulary(Lists(PARTS, lists.verbs, lists.objects))
 
 
 def _everybody(known: KnownFrames) -> Iterator[KnownPerson]:
