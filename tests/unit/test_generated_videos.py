@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -169,6 +170,20 @@ def test_a_run_that_was_stopped_goes_on_and_keeps_what_was_whole(train_set: Path
         GeneratedFolder(root, PLAN)
     GeneratedFolder(root, PLAN, resume=True).make()
     assert kept.stat().st_mtime_ns == written
+    assert contents(root) == contents(train_set)
+
+
+@pytest.mark.parametrize("lost", ["truth", "video"])
+def test_a_video_that_lost_one_of_its_files_is_not_listed_and_made_again(
+    lost: str, train_set: Path, tmp_path: Path
+) -> None:
+    root, name = tmp_path / "data", "train-11-00001"
+    shutil.copytree(train_set, root)
+    file = truth_file(root, name) if lost == "truth" else video_file(root, "train", "walk", name)
+    file.unlink()
+    stopped = GeneratedFolder(root, PLAN, resume=True).make(stopped=lambda: True)
+    assert [video.name for video in stopped.videos] == ["train-11-00000"]
+    GeneratedFolder(root, PLAN, resume=True).make()
     assert contents(root) == contents(train_set)
 
 

@@ -27,7 +27,7 @@ from training.generated.hands import OBJECTS
 from training.generated.making import ASSETS, NOTES, PROFILE, Made, Maker, Order, read_note
 from training.generated.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from training.generated.settings import Settings
-from training.generated.truth import TRUTH
+from training.generated.truth import TRUTH, truth_file
 from training.kinetics_tps import (
     Lists,
     Video,
@@ -112,7 +112,7 @@ class GeneratedFolder:
         manifest of all that is there. Raises `GenerateError`, `training.kinetics_tps.DatasetError`,
         `stages.weights.WeightsError`; what was whole by then is listed."""
         self._sweep()
-        missing = [order for order in self._orders if self._note(order) is None]
+        missing = [order for order in self._orders if self._note(order.name) is None]
         done = len(self._orders) - len(missing)
         # From now on the folder says what it is going to hold.
         self._list_videos()
@@ -152,10 +152,13 @@ class GeneratedFolder:
                     "go on with the same, or generate into a new folder"
                 )
 
-    def _note(self, order: Order) -> Made | None:
+    def _note(self, name: str) -> Made | None:
         """The note of a video, if its file and truth are there too."""
-        video = video_file(self.root, order.split, order.action, order.name)
-        return read_note(self.root, order.name) if video.is_file() else None
+        made = read_note(self.root, name)
+        if made is None:
+            return None
+        files = video_file(self.root, self.plan.split, made.video.action, name), truth_file(self.root, name)
+        return made if all(path.is_file() for path in files) else None
 
     def _sweep(self) -> None:
         """Remove what a process left half-written when it was killed."""
@@ -163,13 +166,13 @@ class GeneratedFolder:
             for path in (self.root / top).rglob(".*.part"):
                 path.unlink(missing_ok=True)
         for order in self._orders:
-            if self._note(order) is None:
+            if self._note(order.name) is None:
                 video_file(self.root, order.split, order.action, order.name).unlink(missing_ok=True)
 
     def _list_videos(self) -> Manifest:
         """Write lists and manifest for the videos that are whole, also those beyond the plan."""
         made = sorted(
-            (note for path in (self.root / NOTES).glob("*.json") if (note := read_note(self.root, path.stem))),
+            (note for path in (self.root / NOTES).glob("*.json") if (note := self._note(path.stem))),
             key=lambda one: one.video.name,
         )
         vocabulary = packaged(PROFILE)
