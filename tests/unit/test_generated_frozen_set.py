@@ -85,6 +85,11 @@ def test_uneven_or_missing_actions_are_not_frozen() -> None:
         freeze(manifest("walk"), 1)
 
 
+def test_a_set_without_one_of_its_actions_is_not_taken_for_the_frozen_one() -> None:
+    frozen = freeze(manifest("walk", "run"), 1)
+    assert differences(manifest("walk"), frozen) == ["it has 0, 1 videos an action, not 1"]
+
+
 def test_what_ships_can_be_read_and_an_unknown_name_says_what_there_is() -> None:
     for name in frozen_sets():
         assert len(read_frozen_set(name).code) == 64

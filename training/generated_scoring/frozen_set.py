@@ -63,8 +63,7 @@ def read_frozen_set(name: str) -> FrozenSet:
 
 def freeze(manifest: Manifest, version: int) -> FrozenSet:
     """The set that a manifest tells of. Raises `FrozenSetError` unless it is whole and made by this very code."""
-    counts = Counter(dict.fromkeys(manifest.settings.get("actions", ()), 0))
-    counts.update(video.action for video in manifest.videos)
+    counts = _videos_of(manifest)
     if len(set(counts.values())) != 1:
         raise FrozenSetError(
             f"the actions have from {min(counts.values(), default=0)} to {max(counts.values(), default=0)} videos; a "
@@ -116,8 +115,15 @@ def differences(manifest: Manifest, frozen: FrozenSet) -> Sequence[str]:
     # As they are read back: a tuple and a list are the same there.
     if msgspec.json.encode(manifest.settings, order="sorted") != msgspec.json.encode(frozen.settings, order="sorted"):
         found.append("its settings differ")
-    counts = set(Counter(video.action for video in manifest.videos).values())
+    counts = set(_videos_of(manifest).values())
     if counts != {frozen.per_action}:
         most = ", ".join(str(count) for count in sorted(counts))
         found.append(f"it has {most or 'no'} videos an action, not {frozen.per_action}")
     return found
+
+
+def _videos_of(manifest: Manifest) -> Counter[str]:
+    """How many videos there are of each action, also of those that the set was to have and has none of."""
+    counts = Counter[str](dict.fromkeys(manifest.settings.get("actions", ()), 0))
+    counts.update(video.action for video in manifest.videos)
+    return counts
