@@ -50,7 +50,7 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.", show_defau
 WindowOption = Annotated[Window, typer.Option(help="How the memory of a person is kept.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda:N.")]
 CORES = os.cpu_count() or 1
-EPILOG = "Exit codes: 0 done, 1 some videos have faults (each is named), 2 usage, 3 weights."
+EPILOG = "Exit codes: 0 done, 1 some videos have faults (each is named), 2 usage, 3 weights, 130 stopped."
 
 
 @generated_app.command("score", epilog=EPILOG)
@@ -94,12 +94,12 @@ def score_command(
         # The frames that the benchmark scores must have been shown.
         benchmark = None if OFFICIAL_EVERY % every else _benchmark(truth, own)
         figures = set_figures([one.video for one in own], benchmark, drop)
-        if out is not None:
-            _write(out, {**_head(manifest, name, conditions), **_model(profile, infos[0]), **as_json(figures)})
         console.print(
             f"{profile} ({infos[0].weights[:19]}…) on {name or 'a set of your own'}, {len(own)} videos", markup=False
         )
         show(figures, console)
+        if out is not None:
+            _write(out, {**_head(manifest, name, conditions), **_model(profile, infos[0]), **as_json(figures)})
         if any(one.video.fault for one in own):
             raise typer.Exit(EXIT_FAULTS)
 
@@ -158,11 +158,11 @@ def ablate_command(
                 for one in videos
             ]
         compared = compare(outcomes, reference, times)
+        console.print(markdown(compared), markup=False, soft_wrap=True)
         if out is not None:
             models = {name: _model(path, info) for (name, path), info in zip(named.items(), infos)}
             rows = [{**models[one.name], **msgspec.to_builtins(one)} for one in compared]
             _write(out, {**_head(manifest, set_name, conditions), "baseline": reference, "checkpoints": rows})
-        console.print(markdown(compared), markup=False, soft_wrap=True)
         if any(one.video.fault for row in scored for one in row):
             raise typer.Exit(EXIT_FAULTS)
 

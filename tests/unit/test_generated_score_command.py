@@ -156,6 +156,15 @@ def test_mistakes_are_sentences(tmp_path: Path, models: dict[str, WatchedScript]
         assert done.exit_code == 2 and said in done.output.replace("\n", " "), done.output
 
 
+def test_figures_are_shown_though_their_file_cannot_be_written(
+    tmp_path: Path, models: dict[str, WatchedScript]
+) -> None:
+    make_set(tmp_path / "set")
+    for words, shown in ((("score",), "online accuracy by action"), (("ablate", "full=edge"), "| full | 100.0% |")):
+        done = generated(words[0], tmp_path / "set", *words[1:], "--own-set", "--json", tmp_path)
+        assert done.exit_code == 1 and "can't be written" in done.stderr and shown in done.stdout
+
+
 def test_a_set_without_its_ground_truth_is_refused_before_anything_is_run(
     tmp_path: Path, models: dict[str, WatchedScript]
 ) -> None:
