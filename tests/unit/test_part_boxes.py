@@ -54,6 +54,15 @@ def test_hands_and_feet_are_small_boxes_beyond_wrist_and_ankle() -> None:
     assert hand[3] > STANDING[9][1] + 10
 
 
+def test_a_foot_lies_across_its_shin() -> None:
+    upright = seen()
+    lying = upright.copy()
+    lying[:, :2] = upright[:, [1, 0]]  # the same person on their side
+    below, beside = box_of("left_foot", upright), box_of("left_foot", lying)
+    assert below[2] - below[0] > 1.3 * (below[3] - below[1])
+    assert beside[3] - beside[1] > 1.3 * (beside[2] - beside[0])
+
+
 def test_the_hip_spans_both_hips_and_the_head_goes_from_the_neck_to_the_top() -> None:
     hip, head = box_of("hip", seen()), box_of("head", seen())
     assert contains(hip, *STANDING[11]) and contains(hip, *STANDING[12])
