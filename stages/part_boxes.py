@@ -37,8 +37,8 @@ from stages.skeleton import (
 KEYPOINT_SCORE = 0.2
 """Default score below which a part's joints make it absent."""
 
-# Half-widths and reaches as shares of the stature: standard anthropometry plus clothes; those of hands, feet and hips so
-# that they meet what is seen of them in drawn videos (IoU of at least .3: hands 48 %, feet 75 %, hips 95 %; the rest is
+# Half-widths and reaches as shares of the stature: standard anthropometry plus clothes. Those of hands, feet and hips
+# are fitted to what is seen of them in drawn videos (IoU of at least .3: hands 48 %, feet 75 %, hips 95 %; the rest is
 # the keypoints' error, for a hand is no larger than it).
 _ARM_MARGIN, _LEG_MARGIN, _HEAD_MARGIN = 0.035, 0.05, 0.07
 _HAND_REACH, _HAND_HALF = 0.05, 0.04

@@ -87,7 +87,7 @@ class ModelConfig(Section):
     action_width: int = Field(96, ge=1, le=4096)
     action_hidden: int = Field(128, ge=1, le=4096)
     action_layers: int = Field(1, ge=1, le=8)
-    dropout: float = Field(0.3, ge=0, lt=1, description="Of the part states' hidden layer.")
+    dropout: float = Field(0.4, ge=0, lt=1, description="Of the part states' hidden layer.")
     visual: Literal["none", "objects", "all"] = Field(
         "none",
         description="What is read of the detector's feature maps. objects: what is around each hand, and the whole "
@@ -125,14 +125,14 @@ class OptimiserConfig(Section):
     learning_rate: float = Field(0.003, gt=0, le=10, description="The greatest.")
     final_share: float = Field(0.02, ge=0, le=1, description="Share of it that the cosine ends at.")
     warm_up: int = Field(100, ge=0, description="Steps; at most a tenth of the run.")
-    weight_decay: float = Field(0.001, ge=0, le=1)
+    weight_decay: float = Field(0.02, ge=0, le=1)
     clip_norm: float | None = Field(1.0, gt=0, description="Greatest norm of all gradients together; null: no limit.")
     ema_decay: float = Field(
-        0.0,
+        0.998,
         ge=0,
         lt=1,
-        description="Above 0, evaluated and saved are running means of the weights, e.g. 0.998; early on they forget "
-        "faster, as (1 + step) / (10 + step).",
+        description="Above 0, evaluated and saved are running means of the weights; early on they forget faster, as "
+        "(1 + step) / (10 + step).",
     )
 
 
@@ -171,7 +171,7 @@ class ActionsConfig(Section):
     frame_weight: float = Field(0.5, ge=0, le=1000, description="Each frame on its own, without the LSTM.")
     every_step_weight: float = Field(0.7, ge=0, le=1000, description="The LSTM at every step.")
     last_step_weight: float = Field(1.0, ge=0, le=1000, description="The LSTM at the last step of the window.")
-    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
     balance: Literal["none", "weights", "sampling"] = Field(
         "none",
         description="Against rare actions. weights: they count more; sampling: as many sequences end with each; none: "

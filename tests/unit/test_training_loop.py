@@ -74,7 +74,12 @@ def _plain_loss(read: list[torch.Tensor], target: Tensors, rarity: torch.Tensor,
 
 
 def test_with_every_feature_off_a_run_is_the_plain_loop_that_made_the_first_checkpoint() -> None:
-    config = tiny(precision="bfloat16", data={"reuse": 1})
+    config = tiny(
+        precision="bfloat16",
+        data={"reuse": 1},
+        optimiser={"ema_decay": 0, "weight_decay": 0.001},
+        actions={"label_smoothing": 0.05},
+    )
     totals, network = plain_steps(config, 3)
     run = started(config)
     assert [run.advance().losses["total"] for _ in range(3)] == totals

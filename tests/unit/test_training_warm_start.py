@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from training_examples import stand_in_priors, started, tiny
 
 from stages.checkpoint import Checkpoint, save
 from stages.network import ActionNetwork, VisualInput
 from stages.vocabulary import Vocabulary, packaged
-from tests.unit.training_examples import stand_in_priors, started, tiny
 from training.loop import Run, TrainingError, network_sizes
 from training.run_config import TrainingConfig
 from training.warm_start import begin_from
