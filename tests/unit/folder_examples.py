@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -13,10 +14,13 @@ from kinetics_tps_examples import FACTS, FRAMES, HEIGHT, LISTS, WIDTH, person, p
 
 from ring_buffers.frames import SlotFormat
 from stages.detection.movenet import FEATURE_CHANNELS
+from stages.part_boxes import part_boxes
+from stages.vocabulary import PARTS
 from training.folder import features
 from training.folder.watching import Watcher, WatchSettings
 from training.kinetics_tps import AnnotatedFrame, Video, video_file
 
+SIZE = (WIDTH, HEIGHT)
 BOX = (20.0, 4.0, 44.0, 60.0)
 """Where the detector sees somebody, whatever the picture."""
 STANDING = np.array(
@@ -52,11 +56,11 @@ class StandIn:
         return maps, len(pictures)
 
     def decode(self, heads: int, max_people: int) -> Found:
-        joints = STANDING * np.float32(0.55) + np.array([(BOX[0] + BOX[2]) / 2, BOX[1]], np.float32)
         rows = np.zeros((heads, 1, 56), np.float32)
         for row in range(heads):
-            swayed = joints + np.float32(self.swaying) * np.sin(np.float32(self.pictures - heads + row))
-            rows[row, 0] = [*BOX, 0.8, *np.concatenate([swayed, np.full((17, 1), 0.7, np.float32)], 1).ravel()]
+            swayed = standing()
+            swayed[:, :2] += np.float32(self.swaying) * np.sin(np.float32(self.pictures - heads + row))
+            rows[row, 0] = [*BOX, 0.8, *swayed.ravel()]
         return Found(torch.from_numpy(rows))
 
 
@@ -76,9 +80,18 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return detector
 
 
+def standing() -> np.ndarray:
+    """[17, 3]: joints and scores of whoever the detector sees."""
+    joints = STANDING * np.float32(0.55) + np.array([(BOX[0] + BOX[2]) / 2, BOX[1]], np.float32)
+    return np.concatenate([joints, np.full((17, 1), 0.7, np.float32)], 1)
+
+
 def annotated(root: Path, action: str, name: str, **verbs: str) -> Video:
-    """A video whose person is annotated at frames 1, 5 and 11, where the detector finds them."""
-    people = (person(box=(BOX[0] + 2, BOX[1], BOX[2] - 2, BOX[3]), **verbs),)
+    """A video whose person, and each of their parts, is annotated at frames 1, 5 and 11 where the detector finds it."""
+    boxes = dict(zip(PARTS, part_boxes(standing(), np.array(BOX), SIZE).boxes.tolist(), strict=True))
+    one = person(box=(BOX[0] + 2, BOX[1], BOX[2] - 2, BOX[3]), **verbs)
+    parts = {part: msgspec.structs.replace(known, box=tuple(boxes[part])) for part, known in one.parts.items()}
+    people = (msgspec.structs.replace(one, parts=parts),)
     frames = tuple(AnnotatedFrame(index, people) for index in (1, 5, 11))
     return Video(name, action, video_file(root, "train", action, name), FACTS, frames)
 
@@ -92,6 +105,5 @@ def put_folder(root: Path, each: int = 3, actions: tuple[str, str] = ("wave", "s
     return root
 
 
-SIZE = (WIDTH, HEIGHT)
 STEPS = (FRAMES + 1) // 2
 """A person's steps in a video of 25 frames a second: every second frame."""
