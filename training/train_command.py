@@ -54,9 +54,7 @@ def train_command(
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Which profile's model to train.", show_default="edge")] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
-    steps: Annotated[
-        int | None, typer.Option(help="Steps of the optimiser.", show_default="3000, which made the shipped one")
-    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.", show_default="3000")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.", show_default="0")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.", show_default="cpu")] = None,
     minutes: Annotated[
