@@ -88,7 +88,7 @@ def part_boxes(
         unit = arrow / np.maximum(np.sqrt((arrow * arrow).sum(-1, keepdims=True)), np.float32(1e-6))
         centre = points[..., end, :] + unit * stature * np.float32(reach)
         on_axes = np.abs(np.where(arrow.any(-1, keepdims=True), unit, np.array([0, 1], np.float32)))
-        half = stature * (on_axes * np.float32(along) + on_axes[..., ::-1] * np.float32(across))
+        half = np.asarray(stature * (on_axes * np.float32(along) + on_axes[..., ::-1] * np.float32(across)), np.float32)
         made.append(_around(centre[..., None, :], half))
         scores.append(score[..., end])
 

@@ -22,7 +22,7 @@ from stages.step_regions import REGION_OF_PART
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
 from training.folder.clips import Clip
-from training.folder.held_out import replayed_frames, answer_clips
+from training.folder.held_out import answer_clips, replayed_frames
 from training.folder.labels import Unknown, label_steps
 from training.folder.sightings import write_sightings
 from training.folder.source import sequences, whole_tracks

@@ -87,7 +87,8 @@ def test_a_scene_ends_with_the_action_that_was_asked_for(motions: Path, vocabula
         right = (last == vocabulary.action_index(action)).mean()
         assert right > 0.6, f"{action}: {right}"
         assert set(np.unique(last)) - {-1, vocabulary.action_index(action)} <= {
-            vocabulary.action_index(name) for name in ("stand", "walk", "sit", "crouch", "jump", "wave", "clap", "other")
+            vocabulary.action_index(name)
+            for name in ("stand", "walk", "sit", "crouch", "jump", "wave", "clap", "other")
         }
 
 
