@@ -71,12 +71,11 @@ def test_the_temperature_divides_the_logits_of_sequences_and_of_live_steps() -> 
             assert torch.equal(now, before / 2)
 
 
-def test_the_checkpoint_that_ships_has_no_temperature_and_reads_as_one() -> None:
-    network = checkpoint.load(EDGE).network
-    assert float(network.action_lstm.temperature) == 1.0
-    output = torch.randn(2, 3, network.action_lstm.hidden)
-    logits = network.action_lstm.scores(output)
-    assert torch.equal(logits / network.action_lstm.temperature, logits), "its numbers are what they were"
+def test_the_checkpoint_that_ships_carries_the_temperature_that_was_fitted_for_it() -> None:
+    made = checkpoint.load(EDGE)
+    fitted = made.metrics["held_out"]["calibration"]
+    assert float(made.network.action_lstm.temperature) == pytest.approx(fitted["temperature"], abs=1e-3)
+    assert fitted["expected_error_after"] < fitted["expected_error_before"]
 
 
 def test_a_fitted_temperature_is_saved_with_the_weights(tmp_path: Path) -> None:
