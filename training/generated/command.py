@@ -34,7 +34,7 @@ class Half(StrEnum):
 def generate_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty or new.")],
     split: Annotated[
-        Half, typer.Option(help="test: people, motions and cameras that training never sees.")
+        Half, typer.Option(help="test: people and motions that training never sees, and other cameras.")
     ] = Half.train,
     videos: Annotated[int | None, typer.Option(min=1, help="How many; actions take turns.", show_default="24")] = None,
     per_action: Annotated[int | None, typer.Option(min=1, help="How many of each action, instead of --videos.")] = None,
