@@ -1,0 +1,136 @@
+"""mmcv's operators without its compiled extension."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+import mmcv
+import pytest
+import torch
+import torchvision.ops
+from torch import Tensor
+
+from stages.detection import mmcv_ops
+
+mmcv_ops.provide()
+
+from mmcv.ops import RoIAlign, batched_nms, nms, roi_align  # noqa: E402 - only now can it be imported
+
+
+def random_boxes(count: int, generator: torch.Generator, side: float = 40.0) -> Tensor:
+    corner = torch.rand(count, 2, generator=generator) * side
+    return torch.cat((corner, corner + 1 + torch.rand(count, 2, generator=generator) * side / 2), 1)
+
+
+def greedy(boxes: Tensor, scores: Tensor, threshold: float, offset: int) -> list[int]:
+    """Plain non-maximum suppression, in float64."""
+    rows = boxes.double().tolist()
+    kept: list[int] = []
+    for row in scores.argsort(descending=True).tolist():
+        x1, y1, x2, y2 = rows[row]
+        for other in kept:
+            a1, b1, a2, b2 = rows[other]
+            shared = max(0, min(x2, a2) - max(x1, a1) + offset) * max(0, min(y2, b2) - max(y1, b1) + offset)
+            area = (x2 - x1 + offset) * (y2 - y1 + offset) + (a2 - a1 + offset) * (b2 - b1 + offset)
+            if shared / (area - shared) > threshold:
+                break
+        else:
+            kept.append(row)
+    return kept
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_suppression_keeps_what_a_plain_loop_keeps(offset: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    boxes, scores = random_boxes(120, generator), torch.rand(120, generator=generator)
+    kept, rows = nms(boxes, scores, 0.4, offset)
+    assert rows.tolist() == greedy(boxes, scores, 0.4, offset)
+    assert 10 < len(rows) < 110
+    torch.testing.assert_close(kept, torch.cat((boxes[rows], scores[rows, None]), 1), rtol=0, atol=0)
+
+
+def test_an_offset_of_one_pixel_changes_who_is_suppressed() -> None:
+    generator = torch.Generator().manual_seed(1)
+    boxes, scores = random_boxes(120, generator), torch.rand(120, generator=generator)
+    assert nms(boxes, scores, 0.4, 0)[1].tolist() != nms(boxes, scores, 0.4, 1)[1].tolist()
+
+
+def test_suppression_of_classes_leaves_boxes_of_other_classes_alone() -> None:
+    generator = torch.Generator().manual_seed(2)
+    boxes, scores = random_boxes(200, generator), torch.rand(200, generator=generator)
+    labels = torch.randint(0, 4, (200,), generator=generator)
+    _, rows = batched_nms(boxes, scores, labels, {"type": "nms", "iou_threshold": 0.5})
+    wanted = torchvision.ops.batched_nms(boxes, scores, labels, 0.5)
+    assert rows.tolist() == wanted.tolist()
+    alone = [labels.eq(label).nonzero()[:, 0] for label in range(4)]
+    singly = {int(of[row]) for of in alone for row in greedy(boxes[of], scores[of], 0.5, 0)}
+    assert set(rows.tolist()) == singly
+
+
+@pytest.mark.parametrize("sampling_ratio", [0, 2])
+@pytest.mark.parametrize("aligned", [True, False])
+def test_regions_and_their_gradients_are_those_of_torchvision(sampling_ratio: int, aligned: bool) -> None:
+    generator = torch.Generator().manual_seed(3)
+    maps = torch.randn(2, 5, 12, 16, generator=generator)
+    picture = torch.randint(0, 2, (9, 1), generator=generator).float()
+    rois = torch.cat((picture, random_boxes(9, generator)), 1)
+    ours, theirs = maps.clone().requires_grad_(), maps.clone().requires_grad_()
+    pooled = roi_align(ours, rois, (7, 5), 0.25, sampling_ratio, "avg", aligned)
+    wanted = torchvision.ops.roi_align(theirs, rois, (7, 5), 0.25, sampling_ratio, aligned)
+    torch.testing.assert_close(pooled, wanted, rtol=0, atol=0)
+    weights = torch.randn(pooled.shape, generator=generator)
+    (pooled * weights).sum().backward()
+    (wanted * weights).sum().backward()
+    assert ours.grad is not None and theirs.grad is not None and ours.grad.abs().max() > 0
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-6, atol=1e-6)
+
+
+def test_gradients_of_regions_agree_with_finite_differences() -> None:
+    generator = torch.Generator().manual_seed(4)
+    maps = torch.randn(1, 2, 6, 6, generator=generator, dtype=torch.float64, requires_grad=True)
+    rois = torch.tensor([[0, 1.3, 2.1, 18.2, 15.7], [0, 6.0, 0.5, 22.9, 9.4]], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda given: roi_align(given, rois, (3, 3), 0.25, 2, "avg", True), (maps,))
+
+
+def test_regions_of_half_precision_maps_may_be_given_in_single_precision() -> None:
+    generator = torch.Generator().manual_seed(5)
+    maps, rois = torch.randn(1, 2, 8, 8, generator=generator), torch.tensor([[0, 1.0, 2.0, 6.0, 7.0]])
+    pooled = RoIAlign((2, 2))(maps.half(), rois)
+    assert pooled.dtype == torch.half
+    torch.testing.assert_close(pooled.float(), RoIAlign((2, 2))(maps, rois), rtol=0, atol=5e-3)
+
+
+def test_greatest_instead_of_average_is_refused_and_said_so() -> None:
+    maps, rois = torch.zeros(1, 1, 4, 4), torch.tensor([[0, 0.0, 0.0, 3.0, 3.0]])
+    with pytest.raises(NotImplementedError, match=r"roi_layer\.pool_mode to 'avg'"):
+        RoIAlign((2, 2), pool_mode="max")(maps, rois)
+
+
+def test_an_operator_that_torchvision_lacks_fails_by_name_when_called() -> None:
+    from mmcv.ops import soft_nms
+
+    with pytest.raises(NotImplementedError, match=r"operator softnms .* install full mmcv"):
+        soft_nms(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([1.0]))
+
+
+def test_the_compiled_extension_is_preferred_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "_ext.py").write_text("compiled = True\n")
+    monkeypatch.setattr(mmcv, "__path__", [*mmcv.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, mmcv_ops.EXTENSION)
+    importlib.invalidate_caches()
+    mmcv_ops.provide()
+    assert mmcv_ops.EXTENSION not in sys.modules
+    assert importlib.import_module(mmcv_ops.EXTENSION).compiled
+
+
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.delitem(sys.modules, mmcv_ops.EXTENSION)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mmdet" else find(name))
+    with pytest.raises(ImportError, match=r"needs mmdet: pip install 'partstream\[mmdet\]'"):
+        mmcv_ops.provide()
