@@ -17,6 +17,7 @@ from training.activities import (
     falling,
     floor,
     gaits,
+    idling,
     juggling,
     jumping,
     kicking,
@@ -27,6 +28,7 @@ from training.activities import (
     rising,
     standing,
     striking,
+    strolling,
     throwing,
 )
 from training.motion import MotionFormatError, read_motions
@@ -37,6 +39,7 @@ STYLES: tuple[Style, ...] = (
     *standing.STYLES, *gaits.STYLES, *jumping.STYLES, *striking.STYLES, *low.STYLES, *lying.STYLES, *crawling.STYLES,
     *falling.STYLES, *rising.STYLES, *kicking.STYLES, *throwing.STYLES, *lifting.STYLES, *exercising.STYLES,
     *dancing.STYLES, *juggling.STYLES, *floor.STYLES, *by_angles.STYLES, *others.STYLES,
+    *strolling.STYLES, *idling.STYLES,
 )  # fmt: skip
 """Those made by procedures."""
 CAPTURED: tuple[CapturedStyle, ...] = (
