@@ -84,18 +84,21 @@ def _bend_change(window: StepWindow, bend: Floats, lag: Lag) -> Floats:
 
 def _movement(window: StepWindow) -> dict[str, Floats]:
     """Of the parts' ends over 1 s and 2 s: range in x and y, and distance travelled a second in x and y."""
-    ends, seen, ages = window.points[:, :, _ENDS], window.present[:, :, _ENDS], window.ages
+    # Steps come before windows here: [2, H, M, 10] is folded over H in long rows.
+    ends = np.ascontiguousarray(window.points[:, :, _ENDS].transpose(3, 1, 0, 2))
+    seen = np.ascontiguousarray(window.present[:, :, _ENDS].swapaxes(0, 1))
+    ages = np.ascontiguousarray(window.ages.T)
     big = np.float32(1e6)
-    both = (seen[:, 1:] & seen[:, :-1])[..., None]
-    stride = np.where(both, np.abs(ends[:, 1:] - ends[:, :-1]), np.float32(0))
+    stride = np.where(seen[1:] & seen[:-1], np.abs(ends[:, 1:] - ends[:, :-1]), np.float32(0))
     found: dict[str, Floats] = {}
     for span in SPANS:
-        recent = window.within(span)
-        used = (seen & recent[:, :, None])[..., None]
+        recent = window.within(span).T
+        used = seen & recent[..., None]
         high = np.where(used, ends, -big).max(1)
         low = np.where(used, ends, big).min(1)
-        found[f"range_{span:.0f}s"] = np.where(high > low, high - low, np.float32(0))
-        duration = np.where(recent, ages, np.float32(0)).max(1)
-        travelled = np.where(recent[:, :-1, None, None], stride, np.float32(0)).sum(1)
-        found[f"travelled_{span:.0f}s"] = travelled / np.maximum(duration, _SHORTEST_SPAN_S)[:, None, None]
+        found[f"range_{span:.0f}s"] = np.where(high > low, high - low, np.float32(0)).transpose(1, 2, 0)
+        duration = np.where(recent, ages, np.float32(0)).max(0)
+        travelled = np.where(recent[:-1, :, None], stride, np.float32(0)).sum(1)
+        rate = travelled / np.maximum(duration, _SHORTEST_SPAN_S)[:, None]
+        found[f"travelled_{span:.0f}s"] = rate.transpose(1, 2, 0)
     return found

@@ -17,8 +17,10 @@ from stages.geometry import (
     sequence_features,
     window_features,
 )
+from stages.part_geometry import part_features
 from stages.people import Step, StepHistory
-from stages.step_window import HISTORY_STEPS
+from stages.skeleton import CHAINS, skeleton_points, step_stature
+from stages.step_window import HISTORY_STEPS, SPANS, StepWindow, step_ages
 from stages.vocabulary import PARTS
 
 STEP_US = 80_000
@@ -145,6 +147,29 @@ def test_a_hand_that_moves_steadily_has_its_velocity_in_statures_a_second() -> N
         assert part(made, "right_arm", f"end_velocity_{lag}") == pytest.approx([0, 0], abs=1e-5)
     assert part(made, "left_arm", "range_1s")[1] == pytest.approx(20 * 12 * 0.08 / STATURE, rel=1e-4)  # 12 steps
     assert part(made, "left_arm", "travelled_1s") == pytest.approx([10 / STATURE, 20 / STATURE], rel=1e-3)
+
+
+def test_ranges_and_ways_are_exactly_those_of_a_plain_loop_over_the_steps() -> None:
+    keypoints, boxes, times = somebody(sequences=4, steps=HISTORY_STEPS)
+    times[0] = times[0, -1] - (times[0, -1] - times[0]) // 4  # One window full of steps, the others partly too old.
+    points, scores, present = skeleton_points(keypoints)
+    ages = step_ages(times, np.ones(times.shape, bool))
+    window = StepWindow(points, scores, present, boxes, step_stature(points, present, boxes), ages)
+    assert window.inside[0].all() and not window.inside[1:].all(1).any()
+    made = part_features(window)
+    for row in range(4):
+        for number, end in enumerate(chain[2] for chain in CHAINS):
+            for span in SPANS:
+                steps = [step for step in range(HISTORY_STEPS) if ages[row, step] <= np.float32(span + 1e-3)]
+                seen = [window.points[row, step, end] for step in steps if window.present[row, step, end]]
+                extent = np.max(seen, 0) - np.min(seen, 0)
+                way = np.zeros(2, np.float32)
+                for step, after in pairwise(steps):
+                    if window.present[row, step, end] and window.present[row, after, end]:
+                        way += np.abs(window.points[row, after, end] - window.points[row, step, end])
+                rate = way / max(ages[row, steps[0]], np.float32(0.2))
+                assert np.array_equal(made[f"range_{span:.0f}s"][row, number], extent)
+                assert np.array_equal(made[f"travelled_{span:.0f}s"][row, number], rate)
 
 
 def test_velocity_takes_the_real_time_between_steps() -> None:
