@@ -125,7 +125,7 @@ def _planar(points: Floats) -> Floats:
     return np.ascontiguousarray(points.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
 
 
-def _pairs(x: Floats, y: Floats) -> Floats:
+def _pairs(x: NDArray, y: NDArray) -> NDArray:
     """[M, H] and [M, H] → [M, H, 2], all x before all y in memory."""
     return np.array([x, y]).transpose(1, 2, 0)
 
@@ -141,7 +141,7 @@ def _robust_scale(stature: Floats, inside: Flags) -> Floats:
 def _roots(points: Floats, present: Flags, boxes: Floats) -> tuple[Floats, Flags]:
     """The body's origin [M, H, 2] and whether it is the pelvis: else under the neck, else the box's centre."""
     height = boxes[..., 3] - boxes[..., 1]
-    centre = _pairs((boxes[..., 0] + boxes[..., 2]) * 0.5, boxes[..., 1] + height * np.float32(0.55))
+    centre = _pairs((boxes[..., 0] + boxes[..., 2]) * 0.5, boxes[..., 1] + height * 0.55)
     below_neck = points[..., NECK, :] + _pairs(np.zeros_like(height), height * np.float32(0.3))
     stand_in = np.where(present[..., NECK, None], below_neck, centre)
     sure = present[..., PELVIS]
