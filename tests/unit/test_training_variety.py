@@ -76,3 +76,21 @@ def test_whoever_walks_and_stops_is_said_to_stand_while_the_body_rests() -> None
         assert np.median(speed[movement.labels == ACTION_INDEX["walk"]]) > 0.4
         seen |= set(movement.labels)
     assert seen == {ACTION_INDEX["stand"], ACTION_INDEX["walk"], UNSURE}
+
+
+def test_both_feet_leave_the_ground_in_every_jump_and_what_flies_falls() -> None:
+    """On the ground an ankle is at most as high as on the toes; in flight the body falls as all bodies do."""
+    leg, step = 0.491 * 1.7, 0.01
+    times = np.arange(500) * step
+    for style in of("jump", "flights"):
+        for seed in range(8):
+            movement, points = made(style, seed, times)
+            pelvis = points[:, 11:13, 1].mean(1)
+            airborne = (points[:, 15:17, 1].min(1) > 0.04 * 1.7 + 0.09 * leg)[1:-1]
+            assert airborne.any(), (style.name, seed)
+            drop = np.diff(pelvis, 2) / step**2
+            assert np.median(drop[airborne]) == pytest.approx(-9.81, rel=0.25), (style.name, seed)
+            jumps = movement.tags[1:-1, TAG_INDEX["jump"]] > 0.5
+            if movement.labels is not None:  # those who run up to it fly as well
+                jumps |= movement.labels[1:-1] != ACTION_INDEX["jump"]
+            assert jumps[airborne].all(), (style.name, seed)

@@ -21,6 +21,7 @@ from training.activities import (
     juggling,
     jumping,
     kicking,
+    leaping_about,
     lifting,
     low,
     lying,
@@ -39,7 +40,7 @@ STYLES: tuple[Style, ...] = (
     *standing.STYLES, *gaits.STYLES, *jumping.STYLES, *striking.STYLES, *low.STYLES, *lying.STYLES, *crawling.STYLES,
     *falling.STYLES, *rising.STYLES, *kicking.STYLES, *throwing.STYLES, *lifting.STYLES, *exercising.STYLES,
     *dancing.STYLES, *juggling.STYLES, *floor.STYLES, *by_angles.STYLES, *others.STYLES,
-    *strolling.STYLES, *idling.STYLES,
+    *strolling.STYLES, *idling.STYLES, *leaping_about.STYLES,
 )  # fmt: skip
 """Those made by procedures."""
 CAPTURED: tuple[CapturedStyle, ...] = (

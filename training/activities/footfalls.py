@@ -196,8 +196,8 @@ def bend_arm(
     poses: Array, side: int, raised: Array | float, spread: Array | float, elbow: Array | float,
     inward: Array | float = 0.0, weight: Array | float = 1.0,
 ) -> None:  # fmt: skip
-    """Set one arm by its joints, in place (radians, [T] each): the upper arm `raised` forwards from hanging and `spread` to
-    its side, the `elbow` bent, the forearm turned `inward` before the body."""
+    """Set one arm by its joints, in place (radians, [T] each): the upper arm `raised` forwards from hanging and
+    `spread` to its side, the `elbow` bent, the forearm turned `inward` before the body."""
     count = len(poses)
     raised, spread, elbow, inward = (np.broadcast_to(one, (count,)) for one in (raised, spread, elbow, inward))
 
