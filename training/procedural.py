@@ -6,56 +6,23 @@ what the hands do. Owns nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
+from training import clapping, near_misses, punching, waving
+from training.gesture import Gesture, Overlay, free_hand, tag_hand
 from training.motion import Array, axis_rotation, rotate
 from training.movement import (
     ARM_POSITIONS,
-    HAND_TAGS,
     TAG_INDEX,
     Movement,
     Prop,
     Rng,
     drift,
-    let_go,
     place_arm,
     set_arm,
     smoothstep,
     turn_chest,
 )
-
-Overlay = Callable[[Rng, Movement, Array, Array], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Gesture:
-    """A part-level movement. `action` is what the person then does, or None where the base activity's action stands."""
-
-    name: str
-    action: str | None
-    apply: Overlay
-    share: float = 1.0
-    held_out: bool = False
-    source: str = ""
-    """Gestures of one source share a construction, as with `movement.Style`; an empty one: alone in its own."""
-
-
-def _tag(movement: Movement, name: str, side: int, weight: Array, on: Array | float = 1.0) -> None:
-    """Hand `side` now does `name` and nothing else, as far as `weight` says; `on` [T] is when it really does."""
-    _free(movement, side, weight)
-    index = TAG_INDEX[f"{name}_{'lr'[side]}"]
-    movement.tags[:, index] = np.maximum(movement.tags[:, index], weight * on)
-
-
-def _free(movement: Movement, side: int, weight: Array) -> None:
-    """Hand `side` does nothing in particular any more, as far as `weight` says."""
-    let_go(movement, side, weight)
-    for index in HAND_TAGS:
-        if index % 2 == side:
-            movement.tags[:, index] *= 1 - weight
 
 
 # ---- wave -----------------------------------------------------------------------------------------------------------
@@ -79,7 +46,7 @@ def _forearm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, sid
     forward = rng.uniform(-0.1, 0.6)
     fore = 0.45 * np.stack([np.cos(tilt) * np.sin(forward), np.cos(tilt) * np.cos(forward), np.sin(tilt)], -1)
     set_arm(movement.poses, side, upper + fore, np.array([0.2, -1.0, 0.8]), weight)
-    _tag(movement, "wave", side, weight)
+    tag_hand(movement, "wave", side, weight)
 
 
 def _whole_arm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, side: int | None = None) -> None:
@@ -91,7 +58,7 @@ def _whole_arm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, s
     reach = rng.uniform(0.8, 0.97)
     wrist = reach * np.stack([0 * angle + np.sin(forward), np.cos(angle) * np.cos(forward), np.sin(angle)], -1)
     set_arm(movement.poses, side, wrist, np.array([0.0, 0.0, 1.0]), weight)
-    _tag(movement, "wave", side, weight)
+    tag_hand(movement, "wave", side, weight)
 
 
 def _both_arms_wave(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -110,7 +77,7 @@ def _greeting_wave(rng: Rng, movement: Movement, times: Array, weight: Array) ->
     swing = rng.uniform(0.10, 0.2) * _oscillation(rng, times, (1.2, 2.8))
     wrist = np.array([0.34, rng.uniform(-0.05, 0.35), 0.18]) + np.stack([0 * swing, -abs(swing) * 0.2, swing], -1)
     set_arm(movement.poses, side, wrist, np.array([-0.1, -1.0, 0.5]), weight)
-    _tag(movement, "wave", side, weight)
+    tag_hand(movement, "wave", side, weight)
 
 
 # ---- clap and what looks like it ------------------------------------------------------------------------------------
@@ -136,7 +103,7 @@ def _clap_at(height: tuple[float, float], forward: tuple[float, float], rate: tu
         middle = middle + np.stack([drift(rng, times, 0.03) for _ in range(3)], -1)
         _meeting_hands(rng, movement, times, weight, middle, apart, np.array([-0.1, -1.0, 0.9]))
         for side in (0, 1):
-            _tag(movement, "applaud", side, weight)
+            tag_hand(movement, "applaud", side, weight)
 
     return apply
 
@@ -156,7 +123,7 @@ def _striking_palm(rng: Rng, movement: Movement, times: Array, weight: Array) ->
         wrist = np.broadcast_to(palm if side == still else striking, (len(times), 3)) * np.array([1.0, 1.0, flip])
         wrist = wrist - np.array([0.0, 0.0, 0.35])
         set_arm(movement.poses, side, wrist, np.array([-0.3, -1.0, 0.7]), weight)
-        _tag(movement, "applaud", side, weight)
+        tag_hand(movement, "applaud", side, weight)
 
 
 def _hinged_clap(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -173,7 +140,7 @@ def _hinged_clap(rng: Rng, movement: Movement, times: Array, weight: Array) -> N
             [np.cos(lift) * np.cos(inwards), 0 * inwards + np.sin(lift), -np.cos(lift) * np.sin(inwards)], -1
         )
         set_arm(movement.poses, side, upper + fore, np.array([-0.6, -1.0, 0.6]), weight)
-        _tag(movement, "applaud", side, weight)
+        tag_hand(movement, "applaud", side, weight)
 
 
 def _hands_together(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -187,7 +154,7 @@ def _hands_together(rng: Rng, movement: Movement, times: Array, weight: Array) -
     _meeting_hands(rng, movement, times, weight, middle, apart, np.array([-0.1, -1.0, 0.9]))
     holds = rng.random() < 0.6
     for side in (0, 1):
-        _tag(movement, "hold", side, weight) if holds else _free(movement, side, weight)
+        tag_hand(movement, "hold", side, weight) if holds else free_hand(movement, side, weight)
     if holds:
         thing = str(rng.choice(["cup", "cup", "phone", "ball", "bottle"]))
         movement.props += [Prop(thing, "right", np.array(weight))]
@@ -199,7 +166,7 @@ def _punches(kind: str, rate: tuple[float, float]) -> Overlay:
         guarded = rng.random() < 0.75
         for side in (0, 1):
             place_arm(rng, movement, side, "guard" if guarded else "hang_loose", times, weight)
-            _free(movement, side, weight)
+            free_hand(movement, side, weight)
         side, at = int(rng.integers(2)), times[0] - rng.uniform(0, 0.6)
         alternate, single = rng.uniform(0.2, 1.0), rng.random() < 0.25
         height = rng.uniform(-0.25, 0.3)
@@ -249,7 +216,7 @@ def _punches_by_angles(rng: Rng, movement: Movement, times: Array, weight: Array
         fore = 0.45 * np.stack([np.cos(angle), np.sin(angle), 0 * out - 0.25], -1)
         set_arm(movement.poses, side, upper + fore, np.array([-0.2, -1.0, 0.4]), weight)
         turn_chest(movement.poses, 0.0, (0.5 if side else -0.5) * out * weight)
-        _tag(movement, "strike", side, weight, np.where(both, own < 0.9, out > 0))
+        tag_hand(movement, "strike", side, weight, np.where(both, own < 0.9, out > 0))
 
 
 # ---- movements that leave the action as it is -----------------------------------------------------------------------
@@ -260,7 +227,7 @@ def _raise(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
         up = up * min(1.0, 0.95 / float(np.linalg.norm(up)))
         wobble = np.stack([drift(rng, times, 0.04) for _ in range(3)], -1)
         set_arm(movement.poses, side, up + wobble, np.array([0.0, -0.4, 1.0]), weight)
-        _free(movement, side, weight)
+        free_hand(movement, side, weight)
 
 
 def _point(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -271,7 +238,7 @@ def _point(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     reach = rng.uniform(0.75, 0.97)
     wrist = reach * np.stack([np.cos(yaw) * np.cos(pitch), np.sin(pitch), np.sin(yaw) * np.cos(pitch)], -1)
     set_arm(movement.poses, side, wrist, np.array([0.0, -1.0, 0.5]), weight)
-    _free(movement, side, weight)
+    free_hand(movement, side, weight)
 
 
 def _push(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -281,7 +248,7 @@ def _push(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     for side in (0, 1):
         wrist = np.stack([stroke * np.sqrt(1 - height**2), 0 * stroke + height, 0 * stroke - 0.05], -1)
         set_arm(movement.poses, side, wrist, np.array([-0.2, -1.0, 0.5]), weight)
-        _tag(movement, "push", side, weight)
+        tag_hand(movement, "push", side, weight)
     turn_chest(movement.poses, rng.uniform(0.0, 0.4) * weight)
 
 
@@ -289,7 +256,7 @@ def _hold(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     """A phone to the ear, something carried before the chest, a bag's strap."""
     name = str(rng.choice(["phone_ear", "phone_ear", "carry_front", "strap", "phone_front"]))
     for side in (0, 1) if name == "carry_front" else (int(rng.integers(2)),):
-        _free(movement, side, weight)
+        free_hand(movement, side, weight)
         place_arm(rng, movement, side, name, times, weight)
 
 
@@ -299,7 +266,7 @@ def _touch_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> No
     centre = np.array([rng.uniform(0.1, 0.3), rng.uniform(0.2, 0.5), -rng.uniform(0.05, 0.3)])
     jitter = np.stack([drift(rng, times, 0.05, 1.5, 0.3) for _ in range(3)], -1)
     set_arm(movement.poses, side, centre + jitter, np.array([0.3, -0.6, 1.0]), weight)
-    _free(movement, side, weight)
+    free_hand(movement, side, weight)
 
 
 def _shake_out(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -309,7 +276,7 @@ def _shake_out(rng: Rng, movement: Movement, times: Array, weight: Array) -> Non
     direction = rotate(axis_rotation(1, rng.uniform(0, 3.1)), np.array([1.0, 0.0, 0.0]))
     wrist = np.array([0.2, -0.85, 0.15]) + swing[:, None] * direction
     set_arm(movement.poses, side, wrist, np.array(ARM_POSITIONS["hang"][1]), weight)
-    _free(movement, side, weight)
+    free_hand(movement, side, weight)
 
 
 GESTURES: tuple[Gesture, ...] = (
@@ -333,7 +300,8 @@ GESTURES: tuple[Gesture, ...] = (
     Gesture("hold", None, _hold, 1.2),
     Gesture("touch_head", None, _touch_head, 1.0),
     Gesture("shake_out", None, _shake_out, 0.7),
-)
+    *waving.GESTURES, *clapping.GESTURES, *punching.GESTURES, *near_misses.GESTURES,
+)  # fmt: skip
 
 
 def choose_gesture(rng: Rng, action: str | None, *, held_out: bool) -> Gesture:
