@@ -12,6 +12,7 @@ import numpy as np
 from training.activities import (
     by_angles,
     crawling,
+    dance_steps,
     dancing,
     exercising,
     falling,
@@ -41,6 +42,7 @@ STYLES: tuple[Style, ...] = (
     *falling.STYLES, *rising.STYLES, *kicking.STYLES, *throwing.STYLES, *lifting.STYLES, *exercising.STYLES,
     *dancing.STYLES, *juggling.STYLES, *floor.STYLES, *by_angles.STYLES, *others.STYLES,
     *strolling.STYLES, *idling.STYLES, *leaping_about.STYLES,
+    *dance_steps.STYLES,
 )  # fmt: skip
 """Those made by procedures."""
 CAPTURED: tuple[CapturedStyle, ...] = (
