@@ -1,0 +1,209 @@
+"""Feature weights: every known layout is read to the same network, and what doesn't fit is named tensor by tensor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from stages.vgg_features import VggConfig, VggFeatures
+from stages.vgg_weights import LAYOUTS, Layout, features_of, load_features, save_features
+from stages.weights import WeightsError
+
+TINY = VggConfig(channels=2, hidden=12, bins=3)
+each_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=[layout.title for layout in LAYOUTS])
+
+
+def made() -> VggFeatures:
+    torch.manual_seed(1)
+    return VggFeatures(TINY)
+
+
+def foreign(layout: Layout) -> dict[str, torch.Tensor]:
+    """The tiny network's tensors as a file of that layout names them, with the others that such a file has."""
+    names = {"fc6": layout.fc6[0], "fc7": layout.fc7[0]}
+    tensors = {}
+    for name, tensor in made().state_dict().items():
+        place, kind = name.rsplit(".", 1)
+        ours = names.get(place) or layout.trunk + place.removeprefix("features.")
+        tensors[f"{ours}.{kind}"] = tensor
+    return tensors | {f"{other}weight": torch.zeros(3) for other in layout.others}
+
+
+def written(folder: Path, content: Any) -> Path:
+    path = folder / "weights.pth"
+    torch.save(content, path)
+    return path
+
+
+def assert_same(found: VggFeatures, expected: VggFeatures) -> None:
+    for (name, mine), (_, theirs) in zip(found.named_parameters(), expected.named_parameters(), strict=True):
+        assert torch.equal(mine, theirs), name
+
+
+@each_layout
+def test_each_known_layout_is_read_whole(layout: Layout, tmp_path: Path) -> None:
+    path = written(tmp_path, foreign(layout))
+    found = load_features(path, short_side=64)
+    assert_same(found, made())
+    assert (found.config.channels, found.config.hidden, found.config.bins) == (2, 12, 3)
+    assert (found.config.short_side, found.config.normalisation) == (64, layout.normalisation)
+    assert load_features(path, normalisation="caffe").config.normalisation == "caffe"
+    assert not found.training and not any(weight.requires_grad for weight in found.parameters())
+
+
+def test_torchvisions_own_vgg16_is_read_by_its_own_names() -> None:
+    from torchvision.models import vgg16
+
+    with torch.device("meta"):
+        theirs = vgg16(weights=None, init_weights=False).state_dict()
+        ours = VggFeatures().state_dict()
+    named = {
+        name.replace("classifier.0", "fc6").replace("classifier.3", "fc7"): tensor for name, tensor in theirs.items()
+    }
+    assert {name: tensor.shape for name, tensor in ours.items()} == {
+        name: tensor.shape for name, tensor in named.items() if not name.startswith("classifier.6")
+    }
+
+
+def test_a_torchvision_faster_rcnn_over_vgg16_is_read_by_its_own_names(tmp_path: Path) -> None:
+    from torchvision.models import vgg16
+    from torchvision.models.detection import FasterRCNN
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+    from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+    from torchvision.ops import MultiScaleRoIAlign
+
+    trunk: Any = vgg16(weights=None, init_weights=False).features[:-1]
+    trunk.out_channels = 512
+    theirs = FasterRCNN(
+        trunk,
+        rpn_anchor_generator=AnchorGenerator(((32,),), ((1.0,),)),
+        box_roi_pool=MultiScaleRoIAlign(["0"], 2, 2),
+        box_head=TwoMLPHead(512 * 2 * 2, 8),
+        box_predictor=FastRCNNPredictor(8, 3),
+    )
+    found = load_features(written(tmp_path, theirs.state_dict()))
+    assert torch.equal(found.fc6.weight, theirs.roi_heads.box_head.fc6.weight)  # pyright: ignore
+    assert torch.equal(found.features.get_parameter("28.weight"), trunk.get_parameter("28.weight"))
+
+
+@pytest.mark.parametrize("wrapped", ["model", "state_dict", "model_state_dict"])
+def test_weights_within_a_trainings_file_or_trained_in_parallel_are_found(wrapped: str, tmp_path: Path) -> None:
+    tensors = {f"module.{name}": tensor for name, tensor in foreign(LAYOUTS[0]).items()}
+    found = load_features(written(tmp_path, {wrapped: tensors, "epoch": 3, "optimizer": {"state": {}}}))
+    assert_same(found, made())
+
+
+def test_layers_after_dropout_are_found_under_either_number(tmp_path: Path) -> None:
+    layout = next(layout for layout in LAYOUTS if len(layout.fc7) > 1)
+    tensors = foreign(layout)
+    for kind in ("weight", "bias"):
+        tensors[f"head.classifier.2.{kind}"] = tensors.pop(f"head.classifier.3.{kind}")
+    assert_same(load_features(written(tmp_path, tensors)), made())
+
+
+@each_layout
+def test_missing_and_superfluous_tensors_are_named(layout: Layout, tmp_path: Path) -> None:
+    tensors = foreign(layout)
+    del tensors[f"{layout.trunk}5.bias"], tensors[f"{layout.fc7[0]}.weight"]
+    tensors["attention.weight"] = torch.zeros(2)
+    with pytest.raises(WeightsError) as error:
+        load_features(written(tmp_path, tensors))
+    message = str(error.value)
+    assert "weights.pth" in message and layout.title in message
+    assert f"{layout.trunk}5.bias" in message and f"{layout.fc7[0]}.weight" in message
+    assert "not known: attention.weight" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "fault"),
+    [
+        ("features.10.weight", (8, 4, 3), r"misshapen: features\.10\.weight \[8, 4, 3\] instead of \[8, 4, 3, 3\]"),
+        ("classifier.3.weight", (12, 13), r"misshapen: fc7\.weight \[12, 13\] instead of \[12, 12\]"),
+        ("classifier.0.weight", (12, 150), r"classifier\.0\.weight has shape \[12, 150\]; with 16 channels"),
+        ("classifier.0.weight", (12,), r"classifier\.0\.weight has shape \[12\]"),
+        ("features.0.weight", (), r"features\.0\.weight \[\] instead of|classifier\.0\.weight has shape"),
+    ],
+)
+def test_misshapen_tensors_are_named_with_both_shapes(
+    name: str, shape: tuple[int, ...], fault: str, tmp_path: Path
+) -> None:
+    tensors = foreign(LAYOUTS[0]) | {name: torch.zeros(shape)}
+    with pytest.raises(WeightsError, match=fault):
+        load_features(written(tmp_path, tensors))
+
+
+def test_another_networks_file_is_answered_with_what_is_known(tmp_path: Path) -> None:
+    with pytest.raises(
+        WeightsError, match=r"no VGG-16 is recognised.*features\.0\.weight \(torchvision's vgg16\).*conv1"
+    ):
+        load_features(written(tmp_path, {"conv1.weight": torch.zeros(2)}))
+    with pytest.raises(WeightsError, match="holds list where a state dict"):
+        load_features(written(tmp_path, [1]))
+
+
+def test_a_file_that_is_missing_or_no_weights_says_so(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="there are no such feature weights; give torchvision's VGG-16"):
+        load_features(tmp_path / "nowhere.pth")
+    (tmp_path / "text.pth").write_text("hello")
+    with pytest.raises(WeightsError, match="not a file of torch's weights"):
+        load_features(tmp_path / "text.pth")
+    (tmp_path / "text.safetensors").write_text("hello")
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        load_features(tmp_path / "text.safetensors")
+
+
+def test_pickled_code_is_not_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"features.0.weight": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(WeightsError, match="not a file of torch's weights"):
+        load_features(tmp_path / "evil.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_is_saved_is_read_back_with_its_configuration(tmp_path: Path) -> None:
+    config = VggConfig(2, 12, 3, samples=1, short_side=96, dropout=0.1, normalisation="caffe")
+    before = VggFeatures(config)
+    save_features(before, tmp_path / "deep" / "features.safetensors")
+    after = load_features(tmp_path / "deep" / "features.safetensors")
+    assert after.config == config
+    assert_same(after, before)
+    assert [file.name for file in (tmp_path / "deep").iterdir()] == ["features.safetensors"]
+    with pytest.raises(WeightsError, match="can't be written"):
+        save_features(before, tmp_path / "deep" / "features.safetensors" / "below.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        ({"format": "partstream.checkpoint/1"}, "its format is 'partstream.checkpoint/1'"),
+        ({"features": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
+        ({"features": json.dumps(TINY.to_dict() | {"short_side": 100})}, "must be a multiple of 16"),
+        ({"features": json.dumps(TINY.to_dict() | {"hidden": 0})}, "`hidden` is 0"),
+        ({"features": json.dumps(TINY.to_dict() | {"hidden": 13})}, r"misshapen: fc6\.bias \[12\] instead of \[13\]"),
+        ({"features": json.dumps(TINY.to_dict() | {"normalisation": "bgr"})}, "'bgr', not one of imagenet, caffe"),
+    ],
+)
+def test_a_file_of_ours_that_contradicts_itself_is_refused(
+    metadata: dict[str, str], fault: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "features.safetensors"
+    save_features(made(), path)
+    with safe_open(path, framework="pt") as file:
+        before = file.metadata()
+    save_file(made().state_dict(), path, before | metadata)
+    with pytest.raises(WeightsError, match=fault):
+        load_features(path)
+
+
+def test_many_faults_are_counted_and_not_all_listed() -> None:
+    with pytest.raises(WeightsError, match=r"here: .*missing: .* and \d+ more"):
+        features_of(TINY, {}, "here")
