@@ -47,8 +47,9 @@ def look(
     """See people through random cameras.
 
     `joints` [N, T, 17, 3] metres, `facing` [N, T, 3], `stature` [N] metres, `times` [N, T] seconds, `from_front` [N].
-    Half of the cameras are at eye height and half look down by 10 to 45°, from as far as across a square. Held-out
-    cameras look down by 3 to 10° or by 45 to 55°, with other lenses.
+    Half of the cameras are at eye height, level to within 10°, and half look down by 10 to 45°, from as far as across a
+    square; none is rolled by more than 8°. Held-out cameras look down by 45 to 55°, or by 3 to 10°, which few of
+    training's at eye height do.
     """
     count = len(joints)
     from_above = rng.random(count) < 0.5
@@ -73,7 +74,7 @@ def look(
     forward = -toward * np.cos(pitch)[:, None] - np.array([0.0, 1.0, 0.0]) * np.sin(pitch)[:, None]
     right = np.cross(forward, np.broadcast_to(np.array([0.0, 1.0, 0.0]), forward.shape))
     right /= np.linalg.norm(right, axis=-1, keepdims=True)
-    roll = np.deg2rad(rng.normal(0, 2.0, count))
+    roll = np.deg2rad(rng.normal(0, 2.0, count).clip(-8, 8))
     up = np.cross(right, forward)
     right, up = (
         right * np.cos(roll)[:, None] + up * np.sin(roll)[:, None],

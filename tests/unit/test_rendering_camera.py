@@ -6,23 +6,45 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rendered_scenes import marker, scene
+from rendered_scenes import build, marker, scene
 
 from training.cameras import look
+from training.motion import Array
 from training.movement import upright
-from training.rendering.camera import fitted, look_at
+from training.rendering.camera import Camera, fitted, look_at
 from training.rendering.scene import posed_thing, render
+from training.rendering.staging import draw_stage
 from training.skeleton import draw_builds, joints
 
 
-def viewed(seed: int):
+def viewed(seed: int, count: int = 4, *, held_out: bool | None = None):
     """People standing with spread arms, as `training.cameras` sees them: joints [N, 17, 3] and points [N, 17, 2]."""
     rng = np.random.default_rng(seed)
-    times = np.zeros((4, 1))
-    builds = draw_builds(rng, 4)
+    times = np.zeros((count, 1))
+    builds = draw_builds(rng, count)
     points, facing = joints(np.stack([upright(row) for row in times]), builds)
-    view = look(rng, points, facing, builds.stature, times, np.ones(4, bool), held_out=bool(seed % 2))
+    held_out = bool(seed % 2) if held_out is None else held_out
+    view = look(rng, points, facing, builds.stature, times, np.ones(count, bool), held_out=held_out)
     return points[:, 0], view.points[:, 0]
+
+
+def staged(count: int, *, held_out: bool):
+    """Cameras that `draw_stage` puts before one person: how far each looks down on them and is rolled, degrees."""
+    points, _ = joints(upright(np.zeros(2))[None], build())
+    found = []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        stage = draw_stage(rng, [points[0]], [float(build().stature[0])], (352, 288), clutter=0.0, held_out=held_out)
+        found.append(angles(stage.camera.at(0.0), points[0]))
+    return np.abs(np.array(found)).T
+
+
+def angles(camera: Camera, points: Array) -> tuple[float, float]:
+    """How far a camera is above the people whose joints [..., 17, 3] it sees, and how far it is rolled, degrees."""
+    places = points.reshape(-1, 3)
+    away = camera.position - (places.min(0) + places.max(0)) / 2
+    above = np.rad2deg(np.arctan2(away[1], np.hypot(away[0], away[2])))
+    return float(above), float(np.rad2deg(np.arctan2(camera.axes[0, 1], camera.axes[1, 1])))
 
 
 @settings(max_examples=25, deadline=None)
@@ -62,6 +84,30 @@ def test_a_picture_twice_as_large_shows_everything_twice_as_far_from_its_corner(
     points = np.array([[0.2, 0.4, 0.1], [0.0, 1.7, -0.3]])
     assert np.allclose(camera.scaled(2).project(points)[0], 2 * camera.project(points)[0])
     assert np.allclose(camera.shifted(np.array([3.0, -1.0])).project(points)[0], camera.project(points)[0] + (3, -1))
+
+
+def test_test_sets_have_cameras_from_higher_above_or_more_askew_than_any_of_training() -> None:
+    above, roll = staged(300, held_out=False)
+    assert above.max() < 45.1 and roll.max() < 8
+    seen = zip(*viewed(0, 300, held_out=False), strict=True)
+    above, roll = np.array([angles(fitted(world, pixels, (320, 256)), world) for world, pixels in seen]).T
+    assert above.max() < 46 and np.abs(roll).max() < 8.1
+    above, roll = staged(300, held_out=True)
+    low = above < 20
+    assert 100 < low.sum() < 200
+    assert above[~low].min() > 44.9
+    assert roll[low].min() >= 8.99 and roll[low].max() <= 16.01 and roll[~low].max() < 8
+
+
+def test_cameras_that_hang_askew_still_show_a_whole_group() -> None:
+    points, _ = joints(upright(np.zeros(2))[None], build())
+    group = [points[0] + (x, 0.0, z) for x, z in ((-1.2, 0.0), (0.0, 0.9), (1.2, -0.4))]
+    statures = [float(build().stature[0])] * 3
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        stage = draw_stage(rng, group, statures, (448, 336), from_above=False, clutter=0.0, held_out=True)
+        where, _ = stage.camera.at(0.0).project(np.stack(group)[:, 0])
+        assert ((where > 0) & (where < (448, 336))).all(-1).mean() > 0.95
 
 
 def test_points_in_one_plane_do_not_say_where_the_camera_is() -> None:

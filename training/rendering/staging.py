@@ -28,6 +28,11 @@ MOTIONS = ("fixed", "sway", "handheld", "pan", "follow", "approach")
 """Their names."""
 _MOVE_SHARES = (0.55, 0.08, 0.12, 0.1, 0.08, 0.07)
 
+HELD_OUT_TILT = (9.0, 16.0)
+"""Degrees by which held-out cameras at eye height are rolled to either side. Training's cameras, those of
+`training.cameras` with them, look down by everything from −8 to 45°, near and far, so that no pitch, height or lens is
+left that they don't have; but they hang straight, to 8° at the very most."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraPath:
@@ -93,7 +98,8 @@ def draw_stage(
     than the most if the group wouldn't fit. Half of the cameras look down from above, half are at eye height, unless
     told. `bearing` is the direction from the people to the camera, radians from x towards z. `seconds` is how long the
     clip lasts (25 rows of joints a second unless told). `follow` has the camera turn after people who go somewhere.
-    `clutter` is how likely there is furniture. Held-out cameras look down by 3 to 10° or 45 to 55°.
+    `clutter` is how likely there is furniture. Held-out cameras look down by 45 to 55°, or by 3 to 10° askew
+    (`HELD_OUT_TILT`).
     """
     lasting = seconds if seconds is not None else max(len(joints[0]) / 25, 0.5)
     first, last = (np.mean([one[row].mean(0) for one in joints], 0) for row in (0, -1))
@@ -107,16 +113,23 @@ def draw_stage(
     reach = float(np.linalg.norm((walked - centre)[:, [0, 2]], axis=1).max())
     above = bool(rng.random() < 0.5) if from_above is None else from_above
     pitch = np.deg2rad(rng.uniform(10, 45) if above else np.clip(rng.normal(2, 4), -4, 9))
+    tilt = 0.0
     if held_out:
         pitch = np.deg2rad(rng.uniform(45, 55) if above else rng.uniform(3, 10))
+        tilt = 0.0 if above else float(rng.choice((-1, 1)) * np.deg2rad(rng.uniform(*HELD_OUT_TILT)))
     tall = float(np.mean(statures))
     # From above people look shorter than they are.
     least, most = np.array(pixels) / (tall * np.cos(pitch))
     wanted = float(np.exp(rng.uniform(np.log(least), np.log(most))))
     view = np.deg2rad(rng.uniform(30, 75))
     # The group as seen from its side is 2 · radius wide and about a stature high, from above also deep.
-    half_height = 0.55 * (tall * np.cos(pitch) + 2 * radius * np.sin(pitch))
-    fit = min(0.46 * size[0] / max(radius + 0.3, 0.4), 0.46 * size[1] / max(half_height, 0.5 * tall))
+    half_height = max(0.55 * (tall * np.cos(pitch) + 2 * radius * np.sin(pitch)), 0.5 * tall)
+    half_width = max(radius + 0.3, 0.4)
+    lean, upright = np.abs(np.sin(tilt)), np.cos(tilt)
+    fit = min(
+        0.46 * size[0] / (half_width * upright + half_height * lean),
+        0.46 * size[1] / (half_height * upright + half_width * lean),
+    )
     per_metre = max(min(wanted, fit), least)
     focal = 0.5 * size[0] / np.tan(view / 2)
     distance = max(focal / per_metre, radius + 1.2)
@@ -145,7 +158,7 @@ def draw_stage(
         target,
         float(focal),
         size,
-        float(rng.normal(0, 0.02)),
+        tilt or float(rng.normal(0, 0.02)),
         kind,
         np.stack([amplitude, rates, rng.uniform(0, 2 * np.pi, 2)]),
         drift,
