@@ -6,6 +6,7 @@ Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -146,7 +147,18 @@ def _weight(phase: Array) -> Array:
     return eased(phase, (-1.0, -0.75), (0.0, 1.0)) * (1 - eased(phase, (0.55, 1.0), (0.0, 1.0)))
 
 
-def throws(stroke: Stroke, held: Held = "right") -> Maker:
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where what is thrown goes: `way` in the chest's frame, level, and how steeply it rises, radians."""
+
+    way: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    rise: tuple[float, float] = (0.0, 0.7)
+
+
+AHEAD = Aim()
+
+
+def throws(stroke: Stroke, held: Held = "right", aim: Aim = AHEAD) -> Maker:
     """One to three throws, each of another ball; a pause between is standing."""
 
     def make(rng: Rng, times: Array) -> Movement:
@@ -174,7 +186,7 @@ def throws(stroke: Stroke, held: Held = "right") -> Maker:
             labels[(phase > -1) & (phase < 1)] = UNSURE
             labels[(phase > -0.85) & (phase < 0.8)] = ACTION_INDEX["throw"]
             _tag_throw(movement, phase, held)
-            movement.props += _thrown(rng, one, stroke, times, at, at - wind - 0.6, speed, held)
+            movement.props += _thrown(rng, one, stroke, times, at, at - wind - 0.6, speed, held, aim)
         movement.poses, movement.labels, movement.action = poses, labels, "throw"
         movement.tags[:, TAG_INDEX["stand"]] = ~busy
         return movement
@@ -191,8 +203,9 @@ def _tag_throw(movement: Movement, phase: Array, held: Held) -> None:
 
 
 def _thrown(
-    rng: Rng, movement: Movement, stroke: Stroke, times: Array, release: float, taken: float, speed: float, held: Held
-) -> list[Prop]:
+    rng: Rng, movement: Movement, stroke: Stroke, times: Array, release: float, taken: float, speed: float, held: Held,
+    aim: Aim,
+) -> list[Prop]:  # fmt: skip
     """The ball in the hand from `taken` to its `release`, and on its way afterwards until it is far off."""
     poses = movement.poses
     hand = wrist(poses, 1)
@@ -200,8 +213,8 @@ def _thrown(
         hand = 0.5 * (hand + wrist(poses, 0))
     at = int(np.clip(np.searchsorted(times, release), 0, len(times) - 1))
     chest = chest_rotation(poses)[at]
-    rise = rng.uniform(0.0, 0.7)
-    way = rotate(chest, np.array([1.0, 0.0, 0.0])) * np.array([1.0, 0.0, 1.0])
+    rise = rng.uniform(*aim.rise)
+    way = rotate(chest, np.array(aim.way)) * np.array([1.0, 0.0, 1.0])
     velocity = speed * (np.cos(rise) * way / max(float(np.linalg.norm(way)), 1e-6) + np.array([0.0, np.sin(rise), 0.0]))
     path = flight(times, release, hand[at], velocity)
     gone = (np.linalg.norm(path - hand[at], axis=-1) > 6.0) | (times > release + 1.5)
