@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -49,6 +49,11 @@ class Checkpoint:
     def vocabulary(self) -> Vocabulary:
         """The vocabulary that names the network's outputs."""
         return self.network.vocabulary
+
+    @property
+    def window(self) -> int | None:
+        """W, the steps of the longest sequence that it was trained on; None if it doesn't say."""
+        return _trained_window(self.metrics)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> str:
@@ -101,6 +106,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         smoothing = SmoothingConfig.from_json(metadata["smoothing"])
         trained = bool(json.loads(metadata["trained"]))
         metrics = json.loads(metadata["metrics"])
+        _trained_window(metrics)
         profile, command = metadata["profile"], metadata["training_command"]
         language_model, priors_vocabulary = priors["language_model"], priors["vocabulary"]
         geometry_version = metadata["geometry_version"]
@@ -138,6 +144,16 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
     network = network.to(device).eval().requires_grad_(False)
     return Checkpoint(network, profile, trained, language_model, smoothing, metrics, command, sha256=file_sha256(path))
+
+
+def _trained_window(metrics: Mapping[str, Any]) -> int | None:
+    """`config.data.window` of a training run's figures, None where there is none. Raises ValueError for a wrong one."""
+    found: Any = metrics
+    for key in ("config", "data", "window"):
+        found = cast("Mapping[str, Any]", found).get(key) if isinstance(found, Mapping) else None
+    if found is None or (isinstance(found, int) and not isinstance(found, bool) and found >= 2):
+        return found
+    raise ValueError(f"metrics: config.data.window is {found!r}, not a number of steps from 2")
 
 
 def file_sha256(path: Path) -> str:

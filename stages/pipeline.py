@@ -7,6 +7,7 @@ packed scores (docs/architecture.md, "The journey of a frame").
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -29,12 +30,29 @@ from stages.step_scores import StepScores, person_inputs, score_steps
 from stages.types import Box, FrameAnalysis, ModelInfo, PartAnalysis, PersonAnalysis
 from telemetry.observer import Observer
 
+logger = logging.getLogger(__name__)
+
 _WARM_SOURCE = (1280, 720)
+_USUAL_WINDOW = 64
+"""Of checkpoints that don't say what window they were trained with."""
 
 
 def _box(corners: NDArray[np.float32]) -> Box:
     x1, y1, x2, y2 = corners.tolist()
     return (x1, y1, x2, y2)
+
+
+def _window(wanted: int | None, checkpoint: Checkpoint) -> int:
+    trained = checkpoint.window or _USUAL_WINDOW
+    if wanted is not None and checkpoint.window and wanted != trained:
+        logger.warning(
+            "window.steps is %d, but checkpoint %s was trained with windows of %d steps: its answers may be worse; "
+            "leave window.steps out to take the checkpoint's",
+            wanted,
+            checkpoint.sha256 or checkpoint.profile,
+            trained,
+        )
+    return wanted or trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +61,8 @@ class PipelineSettings:
 
     max_people: int = 32
     state_slots: int = 256
-    window_steps: int = 64
+    window_steps: int | None = None
+    """None: as many as the checkpoint was trained with."""
     window_mode: WindowMode = "staggered"
     scene: SceneSettings = field(default_factory=SceneSettings)
 
@@ -77,11 +96,13 @@ class Pipeline:
         self._max_people = settings.max_people
         self._device = torch.device(device)
         self._observer = observer or Observer()
+        self.window_steps = _window(settings.window_steps, checkpoint)
+        """W, in steps."""
         self._scenes = Scenes(settings.scene, checkpoint.vocabulary, checkpoint.smoothing)
         self._states = ActionStates(
             self._network.action_lstm,
             settings.state_slots,
-            settings.window_steps,
+            self.window_steps,
             settings.window_mode,
             self._device,
             self._observer,

@@ -151,7 +151,13 @@ class BatchConfig(Section):
 class WindowConfig(Section):
     """The action model's sliding window (docs/method.md, section 9)."""
 
-    steps: int = Field(64, ge=2, le=1024, description="W, the window in steps; 64 is about 5 s at 12.5 steps a second.")
+    steps: int | None = Field(
+        None,
+        ge=2,
+        le=1024,
+        description="W, the window in steps; 64 is about 5 s at 12.5 steps a second. Unset: what the checkpoint was "
+        "trained with; another number is warned of.",
+    )
     mode: Literal["staggered", "exact", "continuous"] = Field(
         "staggered", description="`exact` recomputes over the window (the reference), `continuous` never forgets."
     )

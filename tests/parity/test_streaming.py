@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from scripted_people import (
     NOBODY,
+    SLOT,
     STEP_US,
     ScriptedDetector,
     Spot,
@@ -23,7 +25,7 @@ from scripted_people import (
 from ring_buffers.window import StaggeredWindow
 from stages.geometry import sequence_features
 from stages.part_boxes import part_boxes
-from stages.pipeline import PipelineSettings
+from stages.pipeline import Pipeline, PipelineSettings
 from stages.scene import SceneSettings
 from stages.tracking import TrackingSettings
 from telemetry.observer import Observer
@@ -62,6 +64,36 @@ def reference_answers(script: np.ndarray, who: int, window: int) -> np.ndarray:
             logits = network.action_lstm(read.graph[None, n + 1 - seen : n + 1], dt)
             answers.append(torch.softmax(logits[0, -1], -1).numpy())
     return np.stack(answers)
+
+
+def test_the_window_is_the_checkpoints_unless_another_is_asked_for_which_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def window(wanted: int | None, **trained: int) -> int:
+        checkpoint = replace(random_checkpoint(), metrics={"config": {"data": trained}} if trained else {})
+        detector = ScriptedDetector(moving_people(1, 1))
+        return Pipeline(
+            detector, lambda source, size: SLOT, checkpoint, PipelineSettings(window_steps=wanted)
+        ).window_steps
+
+    assert window(None) == 64 and window(12) == 12
+    assert window(None, window=WINDOW) == WINDOW == window(WINDOW, window=WINDOW)
+    assert not caplog.records
+    assert window(64, window=WINDOW) == 64
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and "window.steps is 64" in record.getMessage()
+
+
+def test_a_pipeline_of_a_trained_window_answers_as_one_that_is_told_that_window() -> None:
+    script = moving_people(FRAMES, 2)
+    told, _ = scripted_pipeline(script, settings())
+    checkpoint = replace(random_checkpoint(), metrics={"config": {"data": {"window": WINDOW}}})
+    trained = Pipeline(ScriptedDetector(script), lambda source, size: SLOT, checkpoint)
+    batches = [[scripted_lease(number)] for number in range(FRAMES)]
+    expected, found = run(told, batches), run(trained, batches)
+    assert len(expected) == FRAMES
+    for spot, analysis in expected.items():
+        assert_same(analysis, found[spot])
 
 
 @pytest.mark.parametrize("mode", ["staggered", "exact"])

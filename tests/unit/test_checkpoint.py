@@ -117,6 +117,8 @@ def test_a_missing_or_torn_file_is_refused_by_name(tmp_path: Path, path: Path) -
         ({"network": json.dumps({**SMALL.to_dict(), "part_features": 7})}, "keypoint geometry"),
         ({"priors": json.dumps({"language_model": "x", "vocabulary": "0"})}, "built for another vocabulary"),
         ({"smoothing": "[]"}, "smoothing"),
+        ({"metrics": json.dumps({"config": {"data": {"window": "long"}}})}, "config.data.window is 'long'"),
+        ({"metrics": json.dumps({"config": {"data": {"window": 1}}})}, "config.data.window is 1"),
     ],
 )
 def test_a_checkpoint_whose_parts_do_not_fit_is_refused_with_the_fault(
@@ -138,6 +140,12 @@ def test_a_profile_that_has_no_checkpoint_says_what_to_do(tmp_path: Path) -> Non
         load_checkpoint("kinetics-tps")
     with pytest.raises(WeightsError, match="there is no such checkpoint"):
         load_checkpoint(str(tmp_path / "mine.safetensors"))
+
+
+def test_a_checkpoint_says_the_window_it_was_trained_with_if_its_run_did(path: Path) -> None:
+    assert load(path).window is None
+    assert load(rewritten(path, metrics=json.dumps({"config": {"data": {"window": 40}}}))).window == 40
+    assert load_checkpoint("edge").window == 64
 
 
 def test_a_path_is_a_profile(path: Path) -> None:
