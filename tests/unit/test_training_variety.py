@@ -94,3 +94,28 @@ def test_both_feet_leave_the_ground_in_every_jump_and_what_flies_falls() -> None
             if movement.labels is not None:  # those who run up to it fly as well
                 jumps |= movement.labels[1:-1] != ACTION_INDEX["jump"]
             assert jumps[airborne].all(), (style.name, seed)
+
+
+def test_hands_that_crawl_or_press_stay_on_the_floor_where_they_are_put() -> None:
+    for style in [*of("crawl", "planted hands"), *(one for one in STYLES if one.name == "pressing")]:
+        still = []
+        for seed in range(6):
+            _, points = made(style, seed)
+            hands = points[:, 9:11]
+            moves = np.linalg.norm(np.diff(hands, axis=0), axis=-1) / 0.025
+            still.append((moves < 0.1).mean())
+            assert points[..., 1].min() > -0.07, (style.name, seed)
+            assert points[:, 11:13, 1].max() < 0.95, (style.name, seed)
+        assert np.mean(still) > (0.7 if style.action == "push_up" else 0.4), (style.name, still)
+
+
+def test_a_leg_kicks_while_the_other_one_stands() -> None:
+    for style in of("kick", "whip"):
+        for seed in range(6):
+            movement, points = made(style, seed)
+            for side in (0, 1):
+                kicks = movement.tags[:, TAG_INDEX["kick_l"] + side] > 0.5
+                if kicks.sum() < 8:
+                    continue
+                stands, swings = points[kicks, 16 - side], points[kicks, 15 + side]
+                assert np.ptp(swings, axis=0).max() > 3 * np.median(np.ptp(stands, axis=0)), (style.name, seed)

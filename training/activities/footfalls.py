@@ -15,8 +15,8 @@ from training.motion import CHEST, KNEES, ROOT, Array, axis_rotation, quaternion
 from training.movement import Rng, set_arm, stand_on, turn_chest, upright
 
 _GRID = 0.04
-_MARGIN = 3.0
-"""Seconds before and after the sequence: the steps that its first and last instants lie in."""
+_MARGIN = 6.0
+"""Seconds before and after the sequence: the slowest of steps, in which its first and last instants may lie."""
 _LEG = 0.994
 """How far a leg that carries is stretched at most."""
 
