@@ -24,8 +24,8 @@ def frozen_command(
 ) -> None:
     """Draw the frozen test set, on which checkpoints are compared: the same videos to the last bit, every time.
 
-    Refused where the generator's code has changed since it was frozen. Ctrl-C leaves what is whole, and the same
-    command goes on from there.
+    Refused where the generator's code has changed since it was frozen. Ctrl-C ends with the videos under way, a second
+    one sooner; what is whole is kept, and the same command goes on from there.
     """
     from rich.console import Console
 
@@ -48,6 +48,9 @@ def frozen_command(
                 manifest = place.make(workers or os.cpu_count() or 1, progress, stopped)
         except GenerateError as error:
             fail(str(error), EXIT_USAGE, complaints)
+        except KeyboardInterrupt:  # a second one: the first ends with the videos under way
+            complaints.print("stopped at once; whole videos are kept, and the same command goes on with the others")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
     made = len(manifest.videos)
     Console(highlight=False, soft_wrap=True).print(f"{made} videos of {CURRENT} are in {out}", markup=False)
     if made < plan.videos:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import msgspec
@@ -124,6 +125,25 @@ def test_a_set_is_frozen_and_made_again_by_command(tmp_path: Path, monkeypatch: 
     assert made == [(PLAN, 3)]
     done = generated("frozen", "--out", tmp_path / "made")
     assert done.exit_code == 130 and "3 videos are missing, and the same command goes on" in done.stderr
+
+
+def test_a_second_ctrl_c_says_that_what_is_whole_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_frozen_set(freeze(manifest("walk", "run"), 1), tmp_path / "held_out")
+    monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
+
+    def interrupted_twice(*_: object) -> Manifest:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second one must end it")
+
+    monkeypatch.setattr(GeneratedFolder, "make", interrupted_twice)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # In the background it may be ignored.
+    try:
+        done = generated("frozen", "--out", tmp_path / "made")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.exit_code == 130
+    assert "whole videos are kept, and the same command goes on" in done.stderr and "nothing" not in done.stderr
 
 
 def test_a_set_that_another_generator_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
