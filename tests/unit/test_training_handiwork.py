@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.activities import more_throws, siteswaps
+from training.activities import boxing, loads, more_throws, picking_up, siteswaps
 from training.activities.contact import ARM, GRAVITY, between_shoulders, chest_rotation, wrist
 from training.activities.juggling import FALL
 from training.motion import Array, rotate
@@ -59,3 +59,45 @@ def test_every_juggled_ball_is_in_a_hand_or_falls(style: Style) -> None:
             near = np.min([np.linalg.norm(prop.path - hand, axis=-1) for hand in hands], 0)[1:-1] < 0.12
             assert (falls | near).mean() > 0.8, (seed, (falls | near).mean())
             assert falls.any(), seed
+
+
+@pytest.mark.parametrize("style", picking_up.STYLES, ids=lambda one: one.name)
+def test_the_hand_gets_to_the_thing_that_lies_still_and_comes_up_with_it(style: Style) -> None:
+    for seed in range(8):
+        movement = style.make(np.random.default_rng(seed), TIMES)
+        assert movement.labels is not None and ACTION_INDEX["pick_up"] in movement.labels
+        held = movement.props[-1]
+        taken = np.flatnonzero(held.shown > 0.5)
+        if not len(taken) or taken[0] == 0:
+            continue
+        lying = movement.props[-2]
+        assert lying.name == held.name and lying.held == "free" and lying.path is not None
+        place = in_world(movement, lying.path)[lying.shown > 0.5]
+        np.testing.assert_allclose(place, np.broadcast_to(place[0], place.shape), atol=1e-6)
+        hand = wrist(movement.poses, 1)
+        assert hand[taken[-1], 1] > hand[taken[0], 1] - 0.02 or taken[-1] - taken[0] < 30
+        grabs = movement.tags[:, [TAG_INDEX["grab_l"], TAG_INDEX["grab_r"]]].max(1) > 0.5
+        assert grabs[taken[0]]
+        if style.name in ("hinge", "crouching", "lunging", "on_one_leg"):
+            assert place[0, 1] < 0.4, (seed, place[0, 1])
+
+
+@pytest.mark.parametrize("style", loads.STYLES, ids=lambda one: one.name)
+def test_who_carries_has_a_load_and_a_quiet_hand_at_it(style: Style) -> None:
+    for seed in range(8):
+        movement = style.make(np.random.default_rng(seed), TIMES)
+        carries = [side for side in (0, 1) if movement.tags[:, TAG_INDEX["carry_l"] + side].min() == 1.0]
+        assert movement.action == "carry" and carries and movement.props
+        assert all((prop.shown == 1.0).all() for prop in movement.props)
+        for side in carries:
+            hand = movement.poses[:, 15 + 3 * side : 18 + 3 * side]
+            assert np.ptp(hand, 0).max() < 0.2, (seed, np.ptp(hand, 0))
+
+
+@pytest.mark.parametrize("style", boxing.STYLES, ids=lambda one: one.name)
+def test_boxers_strike_from_bent_knees_and_stay_on_the_floor(style: Style) -> None:
+    for seed in range(6):
+        movement = style.make(np.random.default_rng(seed), TIMES)
+        assert movement.action == "punch" and movement.poses[:, 1].max() < 1.02
+        assert movement.tags[:, [TAG_INDEX["strike_l"], TAG_INDEX["strike_r"]]].max() == 1.0
+        assert abs(movement.poses[:, [0, 2]]).max() < 2.0

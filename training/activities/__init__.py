@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from training.activities import (
+    boxing,
     by_angles,
     crawling,
     dance_steps,
@@ -26,11 +27,14 @@ from training.activities import (
     kicking,
     leaping_about,
     lifting,
+    loads,
     low,
     lying,
     more_throws,
+    near_misses,
     on_all_fours,
     others,
+    picking_up,
     rising,
     siteswaps,
     standing,
@@ -48,7 +52,8 @@ STYLES: tuple[Style, ...] = (
     *dancing.STYLES, *juggling.STYLES, *floor.STYLES, *by_angles.STYLES, *others.STYLES,
     *strolling.STYLES, *idling.STYLES, *leaping_about.STYLES,
     *dance_steps.STYLES, *on_all_fours.STYLES, *kick_about.STYLES, *down_low.STYLES,
-    *more_throws.STYLES, *siteswaps.STYLES,
+    *near_misses.STYLES,
+    *more_throws.STYLES, *siteswaps.STYLES, *loads.STYLES, *picking_up.STYLES, *boxing.STYLES,
 )  # fmt: skip
 """Those made by procedures."""
 CAPTURED: tuple[CapturedStyle, ...] = (
