@@ -1,0 +1,178 @@
+"""Detectors in files: ours, and mmdet's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from stages.detection import detector_file
+from stages.detection.detector_model import (
+    COCO_CONFIG,
+    DetectorDescription,
+    DetectorError,
+    build,
+    narrow_detector,
+    paper_detector,
+    read_config,
+)
+
+CLASSES = ("person", "head", "ball")
+
+
+@pytest.fixture(scope="module")
+def description() -> DetectorDescription:
+    narrow = narrow_detector(CLASSES)
+    return dataclasses.replace(narrow, trained=True, metrics={"recall": 0.5}, training_command="train it")
+
+
+@pytest.fixture(scope="module")
+def model(description: DetectorDescription) -> nn.Module:
+    return build(description)
+
+
+@pytest.fixture(scope="module")
+def config(description: DetectorDescription, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The narrow detector as one of mmdet's own configuration files, for another number of classes."""
+    path = tmp_path_factory.mktemp("configs") / "narrow.py"
+    pipeline = [{"type": "LoadImageFromFile"}, {"type": "Resize", "scale": (96, 64), "keep_ratio": True}]
+    of_80 = narrow_detector([str(row) for row in range(80)])
+    path.write_text(f"model = {of_80.model!r}\ntest_dataloader = dict(dataset=dict(pipeline={pipeline!r}))\n")
+    return path
+
+
+def same_weights(first: nn.Module, second: nn.Module) -> bool:
+    one, other = first.state_dict(), second.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_what_is_saved_loads_without_any_other_file(
+    model: nn.Module, description: DetectorDescription, tmp_path: Path
+) -> None:
+    detector_file.save(model, description, tmp_path / "deep" / "detector.safetensors")
+    loaded, said = detector_file.load(tmp_path / "deep" / "detector.safetensors")
+    assert same_weights(loaded, model)
+    assert said == description
+    assert not loaded.training
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["detector.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [{"CLASSES": list(CLASSES)}, {"dataset_meta": {"classes": CLASSES}}, {"dataset_meta": {"CLASSES": CLASSES}}],
+    ids=["version-2", "version-3", "version-3-early"],
+)
+def test_a_file_of_mmdets_loads_with_its_configuration_and_the_classes_it_was_saved_with(
+    model: nn.Module, config: Path, tmp_path: Path, meta: dict[str, Any]
+) -> None:
+    path = tmp_path / "mmdet.pth"
+    torch.save({"meta": {"epoch": 12, **meta}, "state_dict": model.state_dict()}, path)
+    loaded, said = detector_file.load(path, config)
+    assert same_weights(loaded, model)
+    assert (said.classes, said.scale, said.trained) == (CLASSES, (96, 64), True)
+
+
+def test_the_logs_that_mmengine_saves_beside_the_weights_do_no_harm(
+    model: nn.Module, config: Path, tmp_path: Path
+) -> None:
+    from mmengine.logging import HistoryBuffer
+
+    log = HistoryBuffer([0.5, 0.25], [1, 1])
+    hub = {"log_scalars": {"train/loss": log}, "runtime_info": {"best": np.float64(0.5)}}
+    content = {"meta": {"CLASSES": CLASSES}, "state_dict": model.state_dict(), "message_hub": hub}
+    torch.save(content, tmp_path / "mmdet.pth")
+    assert same_weights(detector_file.load(tmp_path / "mmdet.pth", config)[0], model)
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("harm-was-done"),))
+
+
+def test_a_file_that_would_run_a_program_is_refused(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"meta": {"CLASSES": CLASSES}, "state_dict": {}, "more": Harmful()}, tmp_path / "mmdet.pth")
+    with pytest.raises(DetectorError, match=r"mmdet\.pth: not a file of weights, or damaged"):
+        detector_file.load(tmp_path / "mmdet.pth", config)
+    assert not Path("harm-was-done").exists()
+
+
+def test_a_file_of_mmdets_without_class_names_is_refused(model: nn.Module, config: Path, tmp_path: Path) -> None:
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "mmdet.pth")
+    with pytest.raises(DetectorError, match="doesn't name the classes"):
+        detector_file.load(tmp_path / "mmdet.pth", config)
+
+
+def test_weights_of_another_configuration_are_refused_by_name(model: nn.Module, config: Path, tmp_path: Path) -> None:
+    weights = model.state_dict()
+    del weights["neck.fpn_convs.0.conv.weight"]
+    weights["mask_head.weight"] = torch.zeros(1)
+    torch.save({"meta": {"CLASSES": CLASSES}, "state_dict": weights}, tmp_path / "mmdet.pth")
+    with pytest.raises(DetectorError, match=r"lacks neck\.fpn_convs\.0\.conv\.weight, and has mask_head\.weight"):
+        detector_file.load(tmp_path / "mmdet.pth", config)
+    torch.save({"meta": {"CLASSES": [*CLASSES, "bat"]}, "state_dict": model.state_dict()}, tmp_path / "mmdet.pth")
+    with pytest.raises(DetectorError, match=r"don't fit the configuration: [^$]*size mismatch"):
+        detector_file.load(tmp_path / "mmdet.pth", config)
+
+
+def test_a_missing_damaged_or_foreign_file_is_refused_saying_so(
+    model: nn.Module, description: DetectorDescription, tmp_path: Path
+) -> None:
+    path = tmp_path / "detector.safetensors"
+    with pytest.raises(DetectorError, match="there is no such detector"):
+        detector_file.load(path)
+    path.write_bytes(b"not weights")
+    with pytest.raises(DetectorError, match="not a safetensors file, or damaged"):
+        detector_file.load(path)
+    save_file({"weight": torch.zeros(1)}, path)
+    with pytest.raises(DetectorError, match="its format is None"):
+        detector_file.load(path)
+    (tmp_path / "mmdet.pth").write_bytes(b"not weights")
+    with pytest.raises(DetectorError, match="not a file of weights, or damaged"):
+        detector_file.load(tmp_path / "mmdet.pth")
+    detector_file.save(model, description, path)
+    with pytest.raises(DetectorError, match="brings its own configuration"):
+        detector_file.load(path, COCO_CONFIG)
+    incomplete = json.loads(description.to_json())
+    del incomplete["classes"]
+    metadata = {"format": detector_file.FORMAT, "description": json.dumps(incomplete)}
+    save_file(load_file(path), tmp_path / "incomplete.safetensors", metadata)
+    with pytest.raises(DetectorError, match="description lacks 'classes'"):
+        detector_file.load(tmp_path / "incomplete.safetensors")
+
+
+def test_the_papers_detector_is_mmdets_with_its_own_size_classes_and_anchors() -> None:
+    paper = paper_detector(CLASSES)
+    original, scale = read_config(COCO_CONFIG)
+    assert scale == (1333, 800) and paper.scale == (455, 256)
+    assert paper.model["backbone"]["depth"] == 50 and paper.model["type"] == "CascadeRCNN"
+    assert [head["num_classes"] for head in paper.model["roi_head"]["bbox_head"]] == [3, 3, 3]
+    assert original["test_cfg"]["rcnn"]["max_per_img"] == 100 < paper.model["test_cfg"]["rcnn"]["max_per_img"]
+    assert paper.model["rpn_head"]["anchor_generator"]["scales"] == [4]
+    assert DetectorDescription.from_json(paper.to_json(), "here") == paper
+
+
+def test_configurations_that_cannot_be_used_are_refused_saying_why(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="neither a file nor a configuration of mmdet's"):
+        read_config("cascade_rcnn/no-such-thing")
+    path = tmp_path / "config.py"
+    path.write_text("model = ")
+    with pytest.raises(DetectorError, match=r"config\.py: mmengine can't read this configuration"):
+        read_config(path)
+    path.write_text("a = 1")
+    with pytest.raises(DetectorError, match="has no `model`"):
+        read_config(path)
+    path.write_text("model = dict(type='CascadeRCNN')")
+    with pytest.raises(DetectorError, match="no Resize with a `scale` of two sides"):
+        read_config(path)
+    with pytest.raises(DetectorError, match="can't build the detector"):
+        build(DetectorDescription({"type": "CascadeRCNN"}, CLASSES, (96, 64)))
