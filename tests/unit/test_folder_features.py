@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from folder_examples import BOX, STEPS, StandIn, annotated, put_folder, stand_in
 from kinetics_tps_examples import FRAMES, put_clip, put_dataset
 
 from stages.roi_features import RoiConfig
-from training.folder import features
+from training.folder import features, watching
 from training.folder.clips import Folder, open_folder
 from training.folder.features import features_file, features_folder
 from training.folder.sightings import SightingsFileError, key_of, read_roi, read_sightings
@@ -130,3 +132,43 @@ def test_two_ways_of_watching_lie_side_by_side(tmp_path: Path, stand_in: StandIn
         opened(root, settings)
     assert stand_in.pictures == len(ways) * 2 * SHOWN
     assert len({features_folder(root, settings) for settings in ways}) == len(ways)
+
+
+def test_ways_of_other_code_are_removed_once_nobody_uses_them_and_nothing_else_is(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = put_folder(tmp_path, each=1)
+    opened(root)
+    opened(root, WatchSettings())
+    kept = root / features.FEATURES
+    mine = {path.name for path in kept.iterdir()}
+    long_ago = time.time() - features.UNUSED_S - 60
+    for name in ("0123456789abcdef", "01234567-89abcdef", "notes"):
+        (kept / name).mkdir()
+        (kept / name / "wave-0.safetensors").write_bytes(b"of another version")
+    (kept / "fedcba9876543210").mkdir()
+    for path in kept.iterdir():
+        if path.name != "fedcba9876543210":
+            os.utime(path, (long_ago, long_ago))
+    opened(root)
+    assert {path.name for path in kept.iterdir()} == mine | {"notes", "fedcba9876543210"}
+    assert stand_in.pictures == 2 * 2 * SHOWN, "what this version can read is still there"
+
+    monkeypatch.setattr(features, "code_sha256", lambda: "another version")
+    opened(root)
+    used = features_folder(root, WatchSettings(roi=POOLING)).name.partition("-")[2]
+    (left,) = mine & {path.name for path in kept.iterdir()}
+    assert left.endswith(used), "other code may be using what was opened just now"
+
+
+def test_a_video_whose_regions_would_fill_the_memory_is_named_with_what_to_do(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = put_folder(tmp_path, each=1)
+    one_step = 2 * POOLING.length() * (10 + 3)
+    monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS - 1)
+    with pytest.raises(DatasetError, match=r"stand-0\.mp4: its RoI features took .* cut it into shorter videos"):
+        opened(root)
+    assert not [*(root / features.FEATURES).rglob("*.safetensors")]
+    monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS)
+    assert not opened(root).faults

@@ -1,9 +1,10 @@
 """The folder's own store: what was seen in each video, made once and kept, `DIR/.features/<way>/<video>.safetensors`.
 
-`<way>` is a hash of how videos are watched: settings, the detector's weights, and the code that runs before the learned
-stages; two ways lie side by side. A file is good for the bytes of one video, whose hash is its key. Annotations are no
-part of it: labels are matched anew at each start, which costs little, so that an annotation that is mended needs no
-detection. A bad video never ends a run: it is named and counted.
+`<way>` is how videos are watched: a hash of the detector's weights and the code that runs before the learned stages,
+and one of the settings. Ways that this code can read lie side by side; those of other code are of no use to it any more
+and are removed when nobody has used them for a week. A file is good for the bytes of one video, whose hash is its key.
+Annotations are no part of it: labels are matched anew at each start, which costs little, so that an annotation that is
+mended needs no detection. A bad video never ends a run: it is named and counted.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import dataclasses
 import functools
 import hashlib
 import json
+import logging
 import multiprocessing
+import os
+import re
+import shutil
 import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from importlib import resources
@@ -44,6 +50,13 @@ _CODE = (
 )
 """Of `stages`: what decides what is seen in a picture."""
 
+UNUSED_S = 7 * 86_400.0
+"""A way of other code that was opened within a week may be in use by a run of that code."""
+_WAY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{8}|[0-9a-f]{16}")
+"""Ways had one hash of everything before."""
+
+logger = logging.getLogger(__name__)
+
 Progress = Callable[[int, int], None]
 """Called as (videos done, videos)."""
 
@@ -65,8 +78,30 @@ class VideoFile(NamedTuple):
 
 def features_folder(root: Path, settings: WatchSettings) -> Path:
     """Where what was seen in the videos of the data set `root` lies, watched that way."""
-    content = [detector_sha256(), code_sha256(), json.dumps(dataclasses.asdict(settings), sort_keys=True)]
-    return root / FEATURES / hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
+    chosen = _hash([json.dumps(dataclasses.asdict(settings), sort_keys=True).encode()])
+    return root / FEATURES / f"{_version()}-{chosen[:8]}"
+
+
+def remove_old_ways(root: Path) -> list[str]:
+    """Remove what other code saw in the videos of the data set `root`, unless somebody has used it lately, and return
+    the folders' names. What can't be removed is left and logged."""
+    removed: list[str] = []
+    for folder in sorted((root / FEATURES).glob("*")):
+        if not _WAY.fullmatch(folder.name) or folder.name.startswith(f"{_version()}-") or folder.is_symlink():
+            continue
+        try:
+            if time.time() - folder.stat().st_mtime < UNUSED_S:
+                continue
+            shutil.rmtree(folder)
+        except OSError as error:
+            logger.warning("%s: of another version, and can't be removed: %s", folder, error.strerror)
+        else:
+            removed.append(folder.name)
+    return removed
+
+
+def _version() -> str:
+    return _hash([detector_sha256().encode(), code_sha256().encode()])[:8]
 
 
 def features_file(folder: Path, video: str) -> Path:
@@ -102,6 +137,10 @@ def watch_videos(
     done stays done. Raises `WeightsError` where the detector isn't in the cache, OSError where a file can't be written.
     """
     folder = features_folder(root, settings)
+    for name in remove_old_ways(root):
+        logger.info("%s: removed, another version of the code had made it", root / FEATURES / name)
+    if folder.is_dir():
+        os.utime(folder)  # In use: other code leaves it alone.
     todo = [video for video in videos if key_of(features_file(folder, video.name)) != video.sha256]
     done, faults = len(videos) - len(todo), list[Fault]()
     for fault in _watched(folder, todo, settings, workers):
@@ -182,7 +221,7 @@ def _watch_in_worker(folder: Path, video: VideoFile) -> Fault | None:
     return _watch(_worker[0], folder, video)
 
 
-def _hash(pieces: Iterator[bytes]) -> str:
+def _hash(pieces: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(len(piece).to_bytes(8, "little"))

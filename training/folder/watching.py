@@ -27,7 +27,11 @@ from stages.step_regions import step_regions
 from stages.types import FrameAnalysis, ModelInfo
 from stages.vocabulary import PARTS, packaged
 from training.folder.sightings import RoiVectors, Sightings
-from training.video_runner import analyse_video
+from training.video_runner import VideoReadError, analyse_video
+
+MOST_ROI_BYTES = 1 << 30
+"""RoI features of a video that are held in memory at most, until all of its tracks are known; putting them in order
+takes twice as much again. At the longest features (34 kB a person-step) that is 40 minutes of one person."""
 
 Formats = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 
@@ -65,10 +69,16 @@ class Watcher:
 
     def watch(self, path: Path) -> tuple[Sightings, RoiVectors | None]:
         """Everybody who is seen in a video. The first picture is shown once before, so that people are known from the
-        first frame on. Raises `training.video_runner.VideoReadError` also where only the end can't be read."""
+        first frame on. Raises `training.video_runner.VideoReadError` also where only the end can't be read, and where
+        the RoI features take more than `MOST_ROI_BYTES`."""
         self._seen = _Seen()
-        for _ in analyse_video(self, path, self.settings.detector_size, rehearse=True):
-            pass
+        for frame in analyse_video(self, path, self.settings.detector_size, rehearse=True):
+            if self._seen.roi_bytes > MOST_ROI_BYTES:
+                raise VideoReadError(
+                    f"{path}: its RoI features took {MOST_ROI_BYTES / 2**20:.0f} MiB after "
+                    f"{frame.meta.media_us / 1e6:.0f} s; cut it into shorter videos, or train with fewer regions or "
+                    "bins (model.visual, model.visual_bins)"
+                )
         return self._seen.taken()
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
@@ -109,6 +119,7 @@ class _Seen:
         """Of the rows with a step, in their order; so are the numbers."""
         self._numbers: list[int] = []
         self._pooled: list[VisualInput] = []
+        self.roi_bytes = 0
         self._steps = 0
 
     def add(self, work: Sequence[FramePeople], steps: BatchSteps, visual: VisualInput | None) -> None:
@@ -123,8 +134,9 @@ class _Seen:
                     self._numbers.append(self._steps + seen.step)
         self._steps += len(steps)
         if visual is not None:
-            kept = (tensor[: len(steps)].to("cpu", torch.float16) for tensor in (visual.parts, visual.objects))
+            kept = [tensor[: len(steps)].to("cpu", torch.float16) for tensor in (visual.parts, visual.objects)]
             self._pooled.append(VisualInput(*kept))
+            self.roi_bytes += sum(tensor.nbytes for tensor in kept)
 
     def taken(self) -> tuple[Sightings, RoiVectors | None]:
         """All of it, track by track."""
