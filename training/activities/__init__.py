@@ -20,6 +20,7 @@ from training.activities import (
     falling,
     floor,
     gaits,
+    going_down,
     idling,
     juggling,
     jumping,
@@ -52,7 +53,7 @@ STYLES: tuple[Style, ...] = (
     *dancing.STYLES, *juggling.STYLES, *floor.STYLES, *by_angles.STYLES, *others.STYLES,
     *strolling.STYLES, *idling.STYLES, *leaping_about.STYLES,
     *dance_steps.STYLES, *on_all_fours.STYLES, *kick_about.STYLES, *down_low.STYLES,
-    *near_misses.STYLES,
+    *near_misses.STYLES, *going_down.STYLES,
     *more_throws.STYLES, *siteswaps.STYLES, *loads.STYLES, *picking_up.STYLES, *boxing.STYLES,
 )  # fmt: skip
 """Those made by procedures."""
