@@ -21,7 +21,7 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Python packages into $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
-	@$(BIN)/python -m pip install --quiet --progress-bar on --editable ".[train,mmdet,dev]"
+	@$(BIN)/python -m pip install --quiet --progress-bar on --editable ".[train,mmdet,export,dev]"
 	@touch $@
 
 demo: $(READY)
