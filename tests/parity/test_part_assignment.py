@@ -1,0 +1,130 @@
+"""Part assignment against every way to assign, tried one after the other in float64."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from stages.part_assignment import LEAST_CONTAINED, assign_parts
+from stages.part_boxes import PartBoxes
+
+Box = tuple[float, float, float, float]
+
+
+def worth(person: Box, box: Box, score: float) -> float:
+    width = max(0.0, min(person[2], box[2]) - max(person[0], box[0]))
+    height = max(0.0, min(person[3], box[3]) - max(person[1], box[1]))
+    contained = width * height / ((box[2] - box[0]) * (box[3] - box[1]))
+    return contained * score if contained >= LEAST_CONTAINED else 0.0
+
+
+def best_total(people: list[Box], boxes: list[Box], scores: list[float]) -> float:
+    """The greatest sum that any one-to-one assignment reaches; a person may go without."""
+    columns = [*range(len(boxes)), *[-1] * len(people)]
+    return max(
+        sum(worth(person, boxes[column], scores[column]) for person, column in zip(people, order) if column >= 0)
+        for order in permutations(columns, len(people))
+    )
+
+
+def assigned_total(people: list[Box], boxes: list[Box], scores: list[float], found: PartBoxes, part: int) -> float:
+    """The sum that was reached; checks that each box was given as it was found, and once."""
+    given_boxes: list[int] = []
+    total = 0.0
+    for row, person in enumerate(people):
+        if not found.present[row, part]:
+            assert not found.boxes[row, part].any() and found.scores[row, part] == 0
+            continue
+        same = [
+            column
+            for column, (box, score) in enumerate(zip(boxes, scores))
+            if tuple(found.boxes[row, part].tolist()) == box and found.scores[row, part] == score
+        ]
+        column = next(column for column in same if column not in given_boxes)
+        given_boxes.append(column)
+        value = worth(person, boxes[column], scores[column])
+        assert value > 0
+        total += value
+    return total
+
+
+coordinate = st.integers(0, 12)
+box = st.builds(
+    lambda x, y, w, h: (float(x), float(y), float(x + w), float(y + h)),
+    coordinate, coordinate, st.integers(1, 8), st.integers(1, 8),
+)  # fmt: skip
+score = st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 1.0])
+
+
+@given(
+    people=st.lists(box, max_size=4),
+    parts=st.lists(st.lists(st.tuples(box, score), min_size=3, max_size=3), min_size=1, max_size=3),
+)
+def test_no_other_assignment_has_a_greater_total(people: list[Box], parts: list[list[tuple[Box, float]]]) -> None:
+    boxes = np.array([[box for box, _ in part] for part in parts], np.float32)
+    scores = np.array([[score for _, score in part] for part in parts], np.float32)
+    found = assign_parts(np.array(people, np.float32).reshape(-1, 4), boxes, scores)
+    assert found.boxes.shape == (len(people), len(parts), 4) and found.boxes.dtype == np.float32
+    assert found.scores.shape == found.present.shape == (len(people), len(parts))
+    for column, part in enumerate(parts):
+        of_part = [box for box, _ in part], [score for _, score in part]
+        reached = assigned_total(people, *of_part, found, column)
+        assert reached == pytest.approx(best_total(people, *of_part), rel=1e-12)
+
+
+def array(*rows: Box) -> NDArray[np.float32]:
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def test_a_head_within_two_people_goes_to_the_one_who_has_no_other() -> None:
+    near, far = (0.0, 0.0, 10.0, 20.0), (5.0, 2.0, 9.0, 10.0)
+    of_near, of_far = (1.0, 0.0, 4.0, 3.0), (6.0, 2.0, 8.0, 4.0)
+    # Both heads lie within the nearer person, and the one that isn't theirs scores better.
+    found = assign_parts(array(near, far), array(of_far, of_near)[None], np.array([[0.9, 0.6]], np.float32))
+    assert found.boxes[:, 0].tolist() == [list(of_near), list(of_far)]
+    assert found.scores[:, 0].tolist() == pytest.approx([0.6, 0.9])
+
+
+def test_a_part_that_lies_mostly_outside_is_nobodys() -> None:
+    person = (0.0, 0.0, 10.0, 10.0)
+    inside, outside = (8.0, 0.0, 12.0, 2.0), (8.0, 0.0, 12.5, 2.0)
+    for part, present in ((inside, True), (outside, False)):
+        found = assign_parts(array(person), array(part)[None], np.ones((1, 1), np.float32))
+        assert found.present.tolist() == [[present]]
+
+
+def test_a_part_that_scores_too_low_is_nobodys() -> None:
+    part, scores = array((1.0, 1.0, 2.0, 2.0))[None], np.array([[0.25]], np.float32)
+    person = array((0.0, 0.0, 10.0, 10.0))
+    assert assign_parts(person, part, scores, 0.25).present.all()
+    assert not assign_parts(person, part, scores, 0.26).present.any()
+
+
+def test_the_order_of_people_does_not_change_the_total() -> None:
+    random = np.random.default_rng(5)
+    corner = random.uniform(0, 30, (6, 2))
+    people = np.concatenate((corner, corner + random.uniform(15, 30, (6, 2))), 1).astype(np.float32)
+    corner = random.uniform(5, 45, (10, 8, 2))
+    boxes = np.concatenate((corner, corner + random.uniform(2, 9, (10, 8, 2))), 2).astype(np.float32)
+    scores = random.uniform(0.1, 1, (10, 8)).astype(np.float32)
+    found, turned = assign_parts(people, boxes, scores), assign_parts(people[::-1], boxes, scores)
+    assert 20 < found.present.sum() < 60
+    # Where two people contain two boxes wholly, who has which is open.
+    assert (found.present.sum(0) == turned.present.sum(0)).all()
+    for part in range(10):
+        of_part = [tuple(box) for box in boxes[part].tolist()], scores[part].tolist()
+        rows: list[Box] = [tuple(box) for box in people.tolist()]
+        total = assigned_total(rows, *of_part, found, part)
+        assert total == pytest.approx(assigned_total(rows[::-1], *of_part, turned, part), rel=1e-12)
+
+
+def test_without_people_or_without_parts_there_is_nothing_to_assign() -> None:
+    nobody = assign_parts(array(), np.ones((10, 3, 4), np.float32), np.ones((10, 3), np.float32))
+    assert nobody.boxes.shape == (0, 10, 4) and nobody.present.shape == (0, 10)
+    nothing = assign_parts(array((0, 0, 5, 5)), np.zeros((10, 0, 4), np.float32), np.zeros((10, 0), np.float32))
+    assert nothing.boxes.shape == (1, 10, 4) and not nothing.present.any()
