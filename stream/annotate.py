@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from av import VideoFrame
+from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +24,7 @@ from stream.annotated_video import AnnotationError, Pictures, VideoWriter
 from stream.overlay import OverlayPainter
 from stream.picture_colours import INK
 from stream.results import Frame, decode
+from stream.sources.pictures import quarter_turns, shown_size
 from stream.status_strip import StatusStrip
 
 NARROW = 960
@@ -201,11 +205,11 @@ class _Drawing:
         starts_s = self._writer.end_s if self._writer is not None else 0.0
         for index, (picture, at_s) in enumerate(pictures):
             if self._writer is None:
-                self._area = drawing_size(picture.width, picture.height)
+                self._area = drawing_size(*shown_size(picture))
                 self._strip = StatusStrip(self._area[0])
                 whole = (self._area[0], self._area[1] + self._strip.height)
                 self._writer = self._stack.enter_context(VideoWriter(self._to, whole, pictures.rate))
-            size = fitted(picture.width, picture.height, self._area)
+            size = fitted(*shown_size(picture), self._area)
             if painter is None or painter.size != size:
                 painter, layer = OverlayPainter(size), None
             result = latest.at(index)
@@ -213,9 +217,7 @@ class _Drawing:
                 shown, shown_s, layer = result, at_s, None
             if shown is not None and layer is None:
                 layer = _Layer(painter.paint(shown))
-            image = Image.fromarray(
-                picture.reformat(width=size[0], height=size[1], format="rgb24", interpolation="BICUBIC").to_ndarray()
-            )
+            image = Image.fromarray(_turned(picture, size))
             own = result is not None and result.frame == index
             if layer is not None:
                 layer.onto(image, strength(at_s - shown_s))
@@ -230,6 +232,14 @@ class _Drawing:
         whole.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
         whole.paste(strip, (0, height))
         return whole
+
+
+def _turned(picture: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The picture as it is shown, of that width and height: uint8 [H, W, 3]."""
+    turns = quarter_turns(picture)
+    width, height = size[::-1] if turns % 2 else size
+    scaled = picture.reformat(width=width, height=height, format="rgb24", interpolation="BICUBIC")
+    return np.ascontiguousarray(np.rot90(scaled.to_ndarray(), turns), np.uint8)
 
 
 class _Layer:

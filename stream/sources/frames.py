@@ -14,7 +14,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Clock, FrameMeta, SlotFormat
 from stream.clock import CameraClock, Discontinuity, Stamp
 from stream.sources.decoder import Decoded
-from stream.sources.pictures import PictureWriter, picture_writer
+from stream.sources.pictures import PictureWriter, picture_writer, shown_size
 
 SAME_ASPECT_PERCENT = 2
 """A change of size that alters width/height by no more than this is the same picture, scaled."""
@@ -88,7 +88,7 @@ class FrameWriter:
     def write(self, picture: Decoded) -> bool:
         """Put one picture into the ring, or count why not; whether it began an epoch or showed another clock."""
         frame, times, pts_us = picture.frame, picture.times, picture.pts_us
-        size = (frame.width, frame.height)
+        size = shown_size(frame)
         if size != self._decoded_size:
             self._decoded_size = size
             self._new_epoch_wanted = self._new_epoch_wanted or not _same_aspect(size, self.size)

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 from drawn_results import a_frame, a_person
+from film_models import make_film
 from rich.console import Console
 
 from stream import annotated_video
@@ -69,6 +70,14 @@ def test_the_output_has_the_same_pictures_and_duration_and_shows_the_results(tmp
     label = picture[:120, 240:500]
     assert (np.abs(label - GREY).max(axis=2) > 40).mean() > 0.1, "the label is there"
     assert picture[482:, :].mean() < 60, "the strip is under the picture"
+
+
+def test_a_video_that_is_shown_turned_is_drawn_as_it_is_shown(tmp_path: Path) -> None:
+    video = make_film(tmp_path / "upright.mp4", 5, shown_turned=True)
+    annotate([(video, [])], tmp_path / "out.mp4")
+    picture = pictures_of(tmp_path / "out.mp4")[0][2].astype(int)
+    assert picture.shape[1] == 240, "120 pixels wide as it is shown, drawn twice as large"
+    assert picture[:150].min() > 235 and picture[170:310].max() < 20, "its left half is white, and shown above"
 
 
 def test_pictures_without_a_result_show_the_last_one_paler_until_it_is_gone(tmp_path: Path) -> None:

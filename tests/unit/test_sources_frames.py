@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_source import picture
+from film_models import make_film
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, Policy, SlotFormat
 from stream.clock import CameraClock
+from stream.config import CameraConfig
+from stream.sources.decoder import Decoder
+from stream.sources.errors import EndedError
+from stream.sources.file import file_transport
 from stream.sources.frames import FrameWriter, RateLimit
 
 
@@ -232,3 +238,26 @@ def test_a_rate_limit_makes_up_for_no_silence_with_a_burst() -> None:
     assert limit.keeps(0)
     burst = [5_000_000 + n * 10_000 for n in range(10)]
     assert len(kept(limit, burst)) == 1
+
+
+def test_a_file_that_is_shown_turned_has_boxes_and_pictures_as_it_is_shown(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "upright.mp4", shown_turned=True)
+    camera = Written()
+    config = CameraConfig(id="cam", source=str(film), pace="fast")  # pyright: ignore[reportArgumentType]
+    file = file_transport(config, camera.stopping)
+    decoder = Decoder(file.open(), lambda reason: None)
+    pictures = []
+    try:
+        while unit := file.read():
+            pictures += decoder.decode(unit)
+    except EndedError:
+        pictures += decoder.flush()
+    finally:
+        file.close()
+    for one in pictures:
+        camera.writer.write(one)
+    lease = camera.ring.lease()
+    assert lease is not None and len(pictures) == 11 and camera.writer.epoch == 1
+    assert lease.meta.size == lease.meta.format.content == (120, 160)
+    luma = lease.picture[: 120 * 160].reshape(160, 120)
+    assert luma[:76].min() > 225 and luma[84:].max() < 30, "the white left half is shown above"

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
+from film_models import make_film
 
 from ring_buffers.frames import SlotFormat
-from stream.sources.pictures import picture_writer
+from stream.sources import pictures
+from stream.sources.pictures import picture_writer, quarter_turns, shown_size
 
 
 def noise(width: int, height: int, format: str = "yuv420p") -> av.VideoFrame:
@@ -124,3 +128,46 @@ def test_a_picture_smaller_than_the_content_is_enlarged_smoothly() -> None:
     picture = np.zeros(format.shape, np.uint8)
     picture_writer(format).write(frame, picture)
     assert np.abs(np.diff(picture[48, 8:120, 0].astype(int))).max() <= 6
+
+
+def decoded(path: Path) -> av.VideoFrame:
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0))
+
+
+@pytest.mark.parametrize("content", [(120, 160), (60, 80), (240, 320)])
+def test_a_picture_is_turned_as_its_file_says_it_is_shown(tmp_path: Path, content: tuple[int, int]) -> None:
+    frame = decoded(make_film(tmp_path / "turned.mp4", 1, shown_turned=True))
+    assert quarter_turns(frame) == 3 and shown_size(frame) == (120, 160)
+    width, height = content
+    rgb = SlotFormat("rgb24", (width + 8, height + 8), content)
+    picture = np.zeros(rgb.shape, np.uint8)
+    picture_writer(rgb).write(frame, picture)
+    shown = picture[:height, :width].astype(int)
+    assert shown[: height // 2 - 3].min() > 240 and shown[height // 2 + 3 :].max() < 15, "its left half is white"
+    assert not picture[height:].any() and not picture[:, width:].any()
+
+    planes = SlotFormat("planes", content, content)
+    picture = np.zeros(planes.shape, np.uint8)
+    picture_writer(planes).write(frame, picture)
+    luma = picture[: width * height].reshape(height, width).astype(int)
+    assert luma[: height // 2 - 3].min() > 225 and luma[height // 2 + 3 :].max() < 30
+    assert np.abs(picture[width * height :].astype(int) - 128).max() <= 3
+
+
+def test_a_picture_that_is_not_turned_is_shown_as_it_is(tmp_path: Path) -> None:
+    frame = decoded(make_film(tmp_path / "plain.mp4", 1))
+    assert quarter_turns(frame) == 0 and shown_size(frame) == (160, 120)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_every_pixel_of_a_turned_picture_comes_to_its_place(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = noise(66, 48)
+    width, height = (48, 66) if turns % 2 else (66, 48)
+    monkeypatch.setattr(pictures, "quarter_turns", lambda frame: turns)
+    format = SlotFormat("planes", (width, height), (width, height))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(frame, picture)
+    luma, chroma = visible(frame)[: 66 * 48].reshape(48, 66), visible(frame)[66 * 48 :].reshape(2, 24, 33)
+    expected = [np.rot90(luma, turns).ravel(), *(np.rot90(plane, turns).ravel() for plane in chroma)]
+    assert np.array_equal(picture, np.concatenate(expected))
