@@ -32,11 +32,10 @@ def slow(rng: Rng, gap: Array, seconds: float, channels: int) -> Array:
     """A stationary process [N, T, channels] of unit variance that forgets within `seconds`, at irregular instants."""
     count, steps = gap.shape
     keep = np.exp(-gap / seconds)[..., None]
-    fresh = rng.standard_normal((count, steps, channels))
-    out = np.empty_like(fresh)
-    out[:, 0] = fresh[:, 0]
+    out = rng.standard_normal((count, steps, channels))
+    out[:, 1:] *= np.sqrt(1 - keep[:, 1:] ** 2)
     for step in range(1, steps):
-        out[:, step] = keep[:, step] * out[:, step - 1] + np.sqrt(1 - keep[:, step] ** 2) * fresh[:, step]
+        out[:, step] += keep[:, step] * out[:, step - 1]
     return out
 
 

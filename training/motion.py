@@ -56,8 +56,9 @@ def quaternion_multiply(a: Array, b: Array) -> Array:
     """Hamilton product of quaternions [..., 4], broadcast."""
     aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
     bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
-    out = np.empty(np.broadcast_shapes(a.shape, b.shape))
-    out[..., 0] = aw * bw - ax * bx - ay * by - az * bz
+    real = aw * bw - ax * bx - ay * by - az * bz
+    out = np.empty((*real.shape, 4))
+    out[..., 0] = real
     out[..., 1] = aw * bx + ax * bw + ay * bz - az * by
     out[..., 2] = aw * by - ax * bz + ay * bw + az * bx
     out[..., 3] = aw * bz + ax * by - ay * bx + az * bw
@@ -66,12 +67,14 @@ def quaternion_multiply(a: Array, b: Array) -> Array:
 
 def rotate(quaternion: Array, vector: Array) -> Array:
     """Rotate vectors [..., 3] by unit quaternions [..., 4], broadcast."""
-    # Written out: for the short arrays of one person `np.cross` takes most of the generator's time.
+    # Written out: for the short arrays of one person `np.cross` takes most of the generator's time, and
+    # `np.broadcast_shapes` more than the arithmetic.
     w, x, y, z = quaternion[..., 0], quaternion[..., 1], quaternion[..., 2], quaternion[..., 3]
     vx, vy, vz = vector[..., 0], vector[..., 1], vector[..., 2]
     tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
-    out = np.empty((*np.broadcast_shapes(quaternion.shape[:-1], vector.shape[:-1]), 3))
-    out[..., 0] = vx + w * tx + y * tz - z * ty
+    turned = vx + w * tx + y * tz - z * ty
+    out = np.empty((*turned.shape, 3))
+    out[..., 0] = turned
     out[..., 1] = vy + w * ty + z * tx - x * tz
     out[..., 2] = vz + w * tz + x * ty - y * tx
     return out
