@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SIDES = ("left", "right")
-# The parts that define an action; those of wave, clap, punch and kick depend on which limb does it (see `relevance`).
+# The parts that define an action; what else defines it depends on which limb does it (`_BY_LIMB`).
 _DEFINING = {
     "stand": ("hip", "left_leg", "right_leg", "left_foot", "right_foot"),
     "walk": ("hip", "left_leg", "right_leg", "left_foot", "right_foot"),
@@ -35,7 +35,7 @@ _DEFINING = {
     "stand_up": ("hip", "left_leg", "right_leg"),
     "throw": (),
     "pick_up": ("hip",),
-    "carry": ("left_arm", "right_arm", "left_hand", "right_hand"),
+    "carry": (),
     "push_up": ("hip", "left_arm", "right_arm", "left_hand", "right_hand"),
     "squat": ("hip", "left_leg", "right_leg"),
     "cartwheel": ("hip", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg"),
@@ -46,6 +46,7 @@ _WHATEVER_MOVES = frozenset({"dance", "other"})
 _BY_LIMB = {"wave": ("wave", ("arm", "hand")), "clap": ("applaud", ("arm", "hand"))}
 _BY_LIMB |= {"punch": ("strike", ("arm", "hand")), "kick": ("kick", ("leg", "foot"))}
 _BY_LIMB |= {"throw": ("throw", ("arm", "hand")), "pick_up": ("grab", ("arm", "hand"))}
+_BY_LIMB |= {"carry": ("carry", ("arm", "hand"))}
 
 
 def _angle(a: Array, b: Array, c: Array) -> Array:

@@ -103,7 +103,7 @@ def draw_scene(
     if overlaid:
         start = rng.uniform(times[0] - 1.5, max(times[0], times[-1] - 0.7))
         _lay_over(rng, movement, labels, times, goal, start, np.inf, held_out, sources)
-    elif base in ("stand", "walk", "sit", "crouch") and rng.random() < 0.35:
+    elif base in ("stand", "walk", "sit", "crouch") and rng.random() < 0.45:
         start = rng.uniform(times[0] - 2.0, times[-1])
         end = start + rng.uniform(0.8, 6.0)
         other = None if rng.random() < 0.7 or goal == "crouch" else str(rng.choice(GESTURE_ACTIONS[:2]))

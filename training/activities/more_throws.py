@@ -1,4 +1,4 @@
-"""Throwing in many more ways: darts, shots at a basket, shot put, discs, javelin, passes, slams, a bowl, a turn.
+"""Throwing in many more ways: darts, shots at a basket, shot put, discs, javelin, passes, slams, a turn.
 
 A stroke here is the hand's way through points of the body's own space (`training.reaching`) while trunk and legs help,
 none of the strokes quite like another. Owns nothing.
@@ -266,27 +266,6 @@ def discus(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
     return rng.uniform(7.0, 14.0)
 
 
-def bowl(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
-    """A deep lunge: the ball swings back beside the hip and is laid on the floor rolling."""
-    poses = movement.poses
-    low = keyed(phase, (-0.6, -0.05, 0.4, 1.0), (0, 1, 1, 0))
-    depth = rng.uniform(0.25, 0.4)
-    feet = np.zeros((len(poses), 2, 3))
-    feet[:, 0, 2], feet[:, 1, 2] = -0.12, 0.14
-    feet[:, 0, 0], feet[:, 1, 0] = 0.5 * low, -0.42 * low
-    feet[:, 1, 1] = 0.12 * low
-    poses[:, 0] += 0.1 * low
-    poses[:, 1] -= depth * low
-    poses[:, ROOT] = quaternion_multiply(poses[:, ROOT], axis_rotation(2, -0.3 * low))
-    stand_on(poses, feet)
-    turn_chest(poses, rng.uniform(0.3, 0.6) * low, 0.2 * low)
-    points = ((0.45, -0.3, 0.25), (-0.6, -0.6, 0.5), (0.25, -0.95, 0.42), (0.85, 0.0, 0.3))
-    on = keyed(phase, (-1.0, -0.75, 0.5, 1.0), (0, 1, 1, 0))
-    reach(movement, 1, keyed(phase, (-0.8, -0.35, 0.0, 0.35), points), on)
-    reach(movement, 0, np.array([0.1, -0.4, 1.0]), 0.7 * low)
-    return rng.uniform(4.0, 8.0)
-
-
 STYLES: tuple[Style, ...] = (
     *(
         Style("throw", name, throws(along(way, held), held, aim), 0.6, source="strokes")
@@ -294,5 +273,4 @@ STYLES: tuple[Style, ...] = (
     ),
     Style("throw", "any_way", throws(any_way), 1.5, source="strokes"),
     Style("throw", "discus", throws(discus, "right", Aim(rise=(0.2, 0.7))), 0.8),
-    Style("throw", "bowl", throws(bowl, "right", Aim(rise=(-0.1, 0.0))), 0.5),
 )
