@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from training.data_command import data_app
+from training.export_command import EPILOG as EXPORT_EPILOG
+from training.export_command import export_command
 from training.footage_command import footage_app
 from training.generated_command import generated_app
 from training.predict_command import EPILOG as PREDICT_EPILOG
@@ -48,6 +50,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(footage_app, name="footage")
 app.add_typer(generated_app, name="generated")
 app.command("predict", epilog=PREDICT_EPILOG)(predict_command)
+app.command("export", epilog=EXPORT_EPILOG)(export_command)
 
 console = Console()
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)

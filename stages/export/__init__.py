@@ -1,0 +1,1 @@
+"""ONNX files of what the pipeline computes, checked against torch, for other runtimes."""

@@ -1,0 +1,124 @@
+"""Exporting: the parts of a checkpoint as ONNX files with manifests, all of them checked before any of them is kept."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stages.checkpoint import Checkpoint, file_sha256
+from stages.detection.movenet import MoveNet
+from stages.export import onnx_file, parity
+from stages.export.detector_graph import detector_graph
+from stages.export.graph import FORMAT, PART_NAMES, ExportError, Graph, PartName, Sample
+from stages.export.network_graphs import heads_graph, pools_maps, step_graph
+from stages.export.parity import Difference
+from stages.export.real_inputs import Film, real_people, real_pictures, real_steps
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedPart:
+    """A part's file in the folder, its manifest beside it, and how far its outputs are from torch's."""
+
+    name: PartName
+    file: Path
+    manifest: Path
+    differences: tuple[Difference, ...]
+
+
+def export(
+    checkpoint: Checkpoint,
+    detector: MoveNet | None,
+    out: Path,
+    parts: Sequence[PartName] = PART_NAMES,
+    opset: int = onnx_file.DEFAULT_OPSET,
+    film: Film | None = None,
+    progress: Callable[[PartName], None] = lambda part: None,
+) -> list[ExportedPart]:
+    """Write `<part>.onnx` and `<part>.json` for each of `parts` into `out`, replacing what has these names.
+
+    `checkpoint` and `detector` are on the CPU; the detector is needed for its own part, and for real inputs of the
+    others. Each file is run in ONNX Runtime on random inputs, and on what `film` shows if there is one, and compared
+    with torch. `progress` is told of each part before it is begun. Raises `ExportError`, and then keeps none.
+    """
+    onnx_file.check_installed()
+    config = checkpoint.network.config
+    heads = heads_graph(checkpoint)
+    graphs: dict[PartName, Graph] = {"heads": heads, "step": step_graph(checkpoint)}
+    real: dict[PartName, list[Sample]] = {}
+    if detector is not None:
+        graphs["detector"] = detector_graph(detector, config.visual_strides if pools_maps(config) else ())
+        if film is not None:
+            people = real_people(film, detector, checkpoint, [port.name for port in heads.inputs])
+            steps = real_steps(people, heads.module, checkpoint, film)  # pyright: ignore[reportArgumentType]
+            real = {"detector": real_pictures(film), "heads": people, "step": steps}
+    chosen: list[PartName] = [part for part in PART_NAMES if part in parts]
+    missing = [part for part in chosen if part not in graphs]
+    if missing:
+        raise ExportError(f"{missing[0]}: no detector was given")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as unfinished:
+            made: list[ExportedPart] = []
+            for part in chosen:
+                progress(part)
+                made.append(_export(graphs[part], Path(unfinished), opset, checkpoint, real.get(part, [])))
+            return [_keep(part, out) for part in made]
+    except OSError as error:
+        raise ExportError(f"{out} can't be written: {error.strerror or error}") from None
+
+
+def _export(graph: Graph, folder: Path, opset: int, checkpoint: Checkpoint, real: Sequence[Sample]) -> ExportedPart:
+    file, manifest = folder / f"{graph.name}.onnx", folder / f"{graph.name}.json"
+    onnx_file.write(graph, file, opset, {"format": FORMAT, "part": graph.name, "checkpoint": checkpoint.sha256})
+    found = parity.differences(graph, file, {"random": graph.random} | ({"real": real} if real else {}))
+    parity.check(graph, found)
+    content = _manifest(graph, file, opset, checkpoint, found)
+    manifest.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return ExportedPart(graph.name, file, manifest, tuple(found))
+
+
+def _keep(part: ExportedPart, out: Path) -> ExportedPart:
+    return ExportedPart(
+        part.name,
+        part.file.replace(out / part.file.name),
+        part.manifest.replace(out / part.manifest.name),
+        part.differences,
+    )
+
+
+def _manifest(
+    graph: Graph, file: Path, opset: int, checkpoint: Checkpoint, found: Sequence[Difference]
+) -> dict[str, Any]:
+    """All that somebody needs to run the file who has only the two files."""
+    import onnxruntime
+
+    of_output: dict[str, dict[str, float]] = {}
+    for one in found:
+        of_output.setdefault(one.output, {})[one.kind] = float(f"{one.value:.2g}")
+    return {
+        "format": FORMAT,
+        "part": graph.name,
+        "file": {"name": file.name, "sha256": file_sha256(file), "bytes": file.stat().st_size, "opset": opset},
+        "checkpoint": {
+            "sha256": checkpoint.sha256,
+            "profile": checkpoint.profile,
+            "trained": checkpoint.trained,
+        },
+        "inputs": [port.to_dict() for port in graph.inputs],
+        "outputs": [port.to_dict() for port in graph.outputs],
+        "multiples": dict(graph.multiples),
+        "outside": list(graph.outside),
+        **graph.about,
+        "parity": {
+            "limit": parity.LIMIT,
+            "reference": f"torch {torch.__version__} in float64: max|a - b| / max|b|",
+            "runtime": f"onnxruntime {onnxruntime.__version__}, CPU",
+            "outputs": of_output,
+        },
+    }

@@ -1,0 +1,128 @@
+"""ONNX files: from a graph to a file by torch's exporter, stripped of everything but what computes. Owns nothing.
+
+torch.export keeps where in the sources each node came from, and its own names of axes; neither belongs in a file that
+is given away.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stages.export.graph import ExportError, Graph, Port
+
+OPSETS = range(18, 26)
+"""What torch's exporter writes: 18 itself, and later ones by conversion."""
+DEFAULT_OPSET = 20
+"""ONNX Runtime reads it since 1.17."""
+_NEEDED = ("onnx", "onnxscript", "onnxruntime")
+
+
+class _Positional(nn.Module):
+    """A module's inputs as one list: so the exporter wants no names of arguments."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        return self.module(*given)
+
+
+def check_installed() -> None:
+    """Raises `ExportError` where a package that exporting needs is missing."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ExportError(
+            f"exporting needs {', '.join(missing)}: install partstream with the extra `export` "
+            "(pip install 'partstream[export]')"
+        )
+
+
+def write(graph: Graph, path: Path, opset: int, properties: Mapping[str, str]) -> None:
+    """Write the graph to `path`, with `properties` as the model's metadata. Raises `ExportError`."""
+    import onnx
+
+    if opset not in OPSETS:
+        raise ExportError(f"opset {opset} can't be written; give one from {OPSETS[0]} to {OPSETS[-1]}")
+    model = _exported(graph, opset)
+    written = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if written != opset:
+        raise ExportError(f"{graph.name}: can't be written in opset {opset}, only in {written}; use --opset {written}")
+    _strip(model)
+    for ports, values in ((graph.inputs, model.graph.input), (graph.outputs, model.graph.output)):
+        _name_axes(graph, ports, values)
+    onnx.helper.set_model_props(model, dict(properties))
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def _exported(graph: Graph, opset: int) -> Any:
+    """The exporter's ModelProto."""
+    axes = {name for port in graph.inputs for name in port.shape if isinstance(name, str)}
+    free = {name: torch.export.Dim(name) * graph.multiples.get(name, 1) for name in sorted(axes)}
+    shapes = [{place: free[name] for place, name in enumerate(port.shape) if name in free} for port in graph.inputs]
+    sample = graph.random[0]
+    try:
+        with torch.no_grad(), _quiet():
+            graph.module(*sample)  # what is computed once, such as the folded language table, is there before tracing
+            program = torch.onnx.export(
+                _Positional(graph.module),
+                sample,
+                dynamo=True,
+                opset_version=opset,
+                input_names=[port.name for port in graph.inputs],
+                output_names=[port.name for port in graph.outputs],
+                dynamic_shapes={"given": tuple(shapes)},
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportError(f"{graph.name}: torch {torch.__version__} can't export it: {error}") from None
+    assert program is not None
+    return program.model_proto
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """The exporter warns of its own insides; what counts is tried afterwards."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _strip(model: Any) -> None:
+    """Take out names of source files and classes, and the shapes of what lies between."""
+    del model.graph.value_info[:]
+    del model.graph.metadata_props[:]
+    for node in model.graph.node:
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.ClearField("doc_string")
+        del value.metadata_props[:]
+
+
+def _name_axes(graph: Graph, ports: tuple[Port, ...], values: Any) -> None:
+    """Axes as the manifest calls them. Raises `ExportError` where the exporter made an axis of fixed length."""
+    for port, value in zip(ports, values, strict=True):
+        for name, axis in zip(port.shape, value.type.tensor_type.shape.dim, strict=True):
+            if isinstance(name, str):
+                if axis.HasField("dim_value"):
+                    raise ExportError(f"{graph.name}: axis {name} of {port.name} was fixed to {axis.dim_value}")
+                axis.dim_param = name
+            elif axis.dim_value != name:
+                raise ExportError(f"{graph.name}: an axis of {port.name} is {axis.dim_value} long instead of {name}")
