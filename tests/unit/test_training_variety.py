@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.activities import STYLES
+from training.activities import STYLES, footfalls
+from training.motion import WIDTH
 from training.movement import ACTION_INDEX, TAG_INDEX, UNSURE, Movement, Style
 from training.skeleton import Builds, joints
 
@@ -119,3 +120,10 @@ def test_a_leg_kicks_while_the_other_one_stands() -> None:
                     continue
                 stands, swings = points[kicks, 16 - side], points[kicks, 15 + side]
                 assert np.ptp(swings, axis=0).max() > 3 * np.median(np.ptp(stands, axis=0)), (style.name, seed)
+
+
+def test_who_treads_too_slowly_for_a_step_stands_still() -> None:
+    times = np.array([0.0, 0.1, 0.2])
+    at = footfalls.grid(times)
+    found = footfalls.tread(np.random.default_rng(0), times, footfalls.go(at, 0.1, 0.0), footfalls.Gait(cadence=0.05))
+    assert np.isfinite(found.poses).all() and found.poses.shape == (3, WIDTH)

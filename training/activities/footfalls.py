@@ -99,7 +99,9 @@ def tread(rng: Rng, times: Array, way: Way, gait: Gait) -> Tread:
     feet, swings = np.empty((len(times), 2, 3)), np.empty((len(times), 2))
     for side, sign in ((0, -1.0), (1, 1.0)):
         late = 0.5 * side - gait.limp * side
-        numbers = np.arange(np.ceil(clock[0] - late), np.floor(clock[-1] - late)) + late
+        first = np.ceil(clock[0] - late)
+        # Two at least: who treads slowly may take no step in all that time.
+        numbers = np.arange(first, max(np.floor(clock[-1] - late), first + 2)) + late
         middle, lifted = (
             np.interp(numbers + gait.duty / 2, clock, way.times),
             np.interp(numbers + gait.duty, clock, way.times),

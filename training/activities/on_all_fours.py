@@ -52,7 +52,9 @@ def _creep(rng: Rng, times: Array, poses: Array, way: Way, cadence: float, share
     for limb in limbs:
         if limb.hand and limb.side == 0:
             keep_above_floor(poses)  # by the knees; hands are put down after that
-        numbers = np.arange(np.ceil(clock[0] - limb.phase), np.floor(clock[-1] - limb.phase)) + limb.phase
+        first = np.ceil(clock[0] - limb.phase)
+        # Two at least: who creeps may plant no limb anew in all that time.
+        numbers = np.arange(first, max(np.floor(clock[-1] - limb.phase), first + 2)) + limb.phase
         places, headings = way.at(np.interp(numbers + share / 2, clock, way.times))
         out = limb.out * (1 if limb.side else -1) + rng.normal(0, 0.015, len(numbers))
         along = limb.along + rng.normal(0, 0.015, len(numbers))
