@@ -121,7 +121,7 @@ def test_a_set_is_frozen_and_made_again_by_command(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(GeneratedFolder, "make", make)
     done = generated("frozen", "--out", tmp_path / "made", "--workers", 3)
-    assert done.exit_code == 0 and "4 videos of generated-1 are in" in done.stdout, done.output
+    assert done.exit_code == 0 and "4 videos of generated-2 are in" in done.stdout, done.output
     assert made == [(PLAN, 3)]
     done = generated("frozen", "--out", tmp_path / "made")
     assert done.exit_code == 130 and "3 videos are missing, and the same command goes on" in done.stderr

@@ -129,8 +129,8 @@ def test_only_the_frozen_set_is_scored_unless_it_is_said_to_be_another(
     monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
     assert frozen_set.differences(made, frozen) == []
     done = generated("score", tmp_path / "set", "--json", tmp_path / "out.json")
-    assert done.exit_code == 0 and "on generated-1, 2 videos" in done.stdout
-    assert json.loads((tmp_path / "out.json").read_text())["set"]["name"] == "generated-1"
+    assert done.exit_code == 0 and "on generated-2, 2 videos" in done.stdout
+    assert json.loads((tmp_path / "out.json").read_text())["set"]["name"] == "generated-2"
     make_set(tmp_path / "changed", code="d" * 64)
     done = generated("score", tmp_path / "changed")
     assert done.exit_code == 2 and "A changed generator is a new version" in done.stderr

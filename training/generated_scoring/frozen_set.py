@@ -18,7 +18,7 @@ from training.generated.code import code_hash
 from training.generated.manifest import Manifest
 from training.kinetics_tps.write import write_whole
 
-CURRENT = "generated-1"
+CURRENT = "generated-2"
 """The set that checkpoints are scored on now."""
 _FOLDER = "held_out"
 _SHIPPED = Path(__file__).parents[1] / _FOLDER
