@@ -1,0 +1,203 @@
+"""Exported heads and step, run step by step in ONNX Runtime, against the pipeline that the engine runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from scripted_people import SLOT, STEP_US, SeeingDetector, Spot, moving_people, run, scripted_lease
+
+from ring_buffers.window import StaggeredWindow
+from stages.checkpoint import Checkpoint
+from stages.export.exporting import export
+from stages.export.graph import ExportError
+from stages.geometry import sequence_features
+from stages.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.part_boxes import hand_regions, part_boxes
+from stages.pipeline import Pipeline, PipelineSettings
+from stages.roi_features import Regions, RoiConfig, person_features
+from stages.step_regions import REGION_OF_PART
+from stages.vocabulary import packaged
+
+pytestmark = pytest.mark.timeout(600)  # tracing takes seconds, and minutes on a machine that is busy with others
+
+PEOPLE, FRAMES, WINDOW = 2, 11, 6
+POOLING = RoiConfig(strides=(8, 16), bins=2, samples=1)
+SMALL = NetworkConfig(
+    relevance_hidden=6, state_hidden=10, prior_hidden=7, graph_hidden=9, action_width=8, action_hidden=8
+)
+SEEING = replace(
+    SMALL,
+    visual=True,
+    visual_features=POOLING.length(),
+    visual_hidden=5,
+    visual_strides=POOLING.strides,
+    visual_bins=POOLING.bins,
+    visual_samples=POOLING.samples,
+    object_regions=REGION_OF_PART,
+)
+CONFIGS = {
+    "two-layers": replace(SMALL, action_layers=2),
+    "seeing": SEEING,
+    "objects-only-mean-of-parts": replace(SEEING, visual_regions="objects", graph="mean"),
+    "single-frames-without-language": replace(SMALL, temporal=False, language=False),
+    "no-geometry-no-gates": replace(SEEING, geometry=False, relevance_gates=False),
+}
+
+
+def untrained(config: NetworkConfig) -> Checkpoint:
+    """Random weights, vectors of absent parts and normalisation, so that nothing is neutral by chance."""
+    torch.manual_seed(1)
+    vocabulary = packaged("edge")
+    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
+    parts, context = config.part_features, config.context_features
+    network.set_normalisation(
+        torch.randn(10, parts), torch.rand(10, parts) + 0.5, torch.randn(context), torch.rand(context) + 0.5
+    )
+    if config.visual:
+        network.set_visual_normalisation(torch.randn(config.visual_features), torch.rand(config.visual_features) + 0.5)
+    torch.nn.init.normal_(network.part_graph.absent)
+    network.action_lstm.temperature.fill_(1.5)
+    return Checkpoint(network.requires_grad_(False), "edge", True, "none", sha256="sha256:0")
+
+
+def people_inputs(config: NetworkConfig, script: NDArray[np.float32]) -> dict[str, NDArray]:
+    """What the heads may be given of the script's people, [people, steps, …], from the second frame on: at it their
+    tracks are confirmed.
+    """
+    rows = script[1:].transpose(1, 0, 2)
+    people, steps = rows.shape[:2]
+    boxes = rows[..., :4] * np.tile(np.array([640 / 64, 384 / 38], np.float32), 2)
+    keypoints = rows[..., 5:].reshape(people, steps, 17, 3) * np.array([640 / 64, 384 / 38, 1], np.float32)
+    geometry = sequence_features(keypoints, boxes, np.tile(np.arange(1, steps + 1) * STEP_US, (people, 1)))
+    found = part_boxes(keypoints, boxes, (640, 384))
+    given: dict[str, NDArray] = {"parts": geometry.parts, "context": geometry.context, "present": found.present}
+    if config.visual:
+        maps, _ = SeeingDetector(script)(
+            torch.from_numpy(np.stack([scripted_lease(n).picture for n in range(1, FRAMES)]))
+        )
+        hands, hands_present = hand_regions(keypoints, boxes, (640, 384))
+        flat = (torch.from_numpy(array).flatten(0, 1) for array in (found.boxes, hands, hands_present))
+        regions = Regions(
+            torch.arange(steps).repeat(people),
+            *flat,
+            scale=torch.tensor([[64 / 640, 38 / 384]]).repeat(steps, 1),
+            content=torch.tensor([[64.0, 38.0]]).repeat(steps, 1),
+        )
+        pooled = person_features(maps, regions, RoiConfig.of(config))
+        given["part_regions"] = pooled.parts.unflatten(0, (people, steps)).numpy()
+        given["object_regions"] = pooled.objects.unflatten(0, (people, steps)).numpy()
+    return given
+
+
+class Answer(NamedTuple):
+    relevance: NDArray[np.float32]
+    states: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class OtherRuntime:
+    """The two files, and around them what their manifests say: two states a person, of which the older answers."""
+
+    def __init__(self, folder: Path, people: int) -> None:
+        self.heads, self.step = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("heads", "step"))
+        shapes = {port.name: port.shape for port in self.step.get_inputs()}
+        self.state: dict[str, NDArray] = {
+            name: np.zeros((shapes[name][0], 2 * people, shapes[name][2]), np.float32)
+            for name in ("hidden", "cell")
+            if name in shapes
+        }
+        self.steps = 0
+
+    def read(self, given: dict[str, NDArray]) -> Answer:
+        wanted = {port.name for port in self.heads.get_inputs()}
+        relevance, states, _, action_input = self.heads.run(None, {name: given[name] for name in wanted})
+        people = len(relevance)
+        if not self.state:
+            return Answer(relevance, states, self.step.run(None, {"action_input": action_input})[0])
+        plan = StaggeredWindow(WINDOW).plan(self.steps)
+        anew = np.repeat([plan.reset_a, plan.reset_b], people)
+        for state in self.state.values():
+            state[:, anew] = 0
+        dt = np.where(anew | (self.steps == 0), 0, STEP_US * 1e-6).astype(np.float32)
+        feed = {"action_input": np.tile(action_input, (2, 1)), "dt": dt, **self.state}
+        scores, *states_after = self.step.run(None, feed)
+        self.state = dict(zip(self.state, (after.copy() for after in states_after)))
+        self.steps += 1
+        return Answer(relevance, states, scores.reshape(2, people, -1)[plan.answer])
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=list(CONFIGS))
+def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(config: NetworkConfig, tmp_path: Path) -> None:
+    checkpoint, script = untrained(config), moving_people(FRAMES, PEOPLE, seed=4)
+    made = export(checkpoint, None, tmp_path, ["heads", "step"])
+    assert [part.file.name for part in made] == ["heads.onnx", "step.onnx"]
+    pipeline = Pipeline(
+        SeeingDetector(script), lambda source, wanted: SLOT, checkpoint, PipelineSettings(window_steps=WINDOW)
+    )
+    analyses = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
+    given = people_inputs(config, script)
+    other = OtherRuntime(tmp_path, PEOPLE)
+    vocabulary = checkpoint.vocabulary
+    compared = 0
+    for frame in range(1, FRAMES):
+        answer = other.read({name: array[:, frame - 1] for name, array in given.items()})
+        people = sorted(analyses[Spot("hall", 1, frame)].people, key=lambda person: person.box[0])
+        assert len(people) == PEOPLE
+        for row, person in enumerate(people):
+            assert person.action is not None
+            assert person.action.label == vocabulary.actions[answer.scores[row].argmax()]
+            for label, score in person.action.top:
+                assert abs(score - answer.scores[row, vocabulary.action_index(label)]) <= 1e-5
+            for part in person.parts:
+                place = vocabulary.part_index(part.part)
+                assert abs(part.relevance - answer.relevance[row, place]) <= 1e-5
+                compared += 1
+        assert np.array_equal(answer.relevance > 0, given["present"][:, frame - 1])
+    assert compared > 100
+
+
+def test_part_states_in_onnx_runtime_are_the_networks(tmp_path: Path) -> None:
+    checkpoint, script = untrained(SEEING), moving_people(FRAMES, PEOPLE, seed=5)
+    export(checkpoint, None, tmp_path, ["heads"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["heads.json", "heads.onnx"]
+    given = people_inputs(SEEING, script)
+    session = onnxruntime.InferenceSession(tmp_path / "heads.onnx")
+    for people in (1, 2, 20):  # one after the other, in pairs, all at once
+        flat = {name: array.reshape(-1, *array.shape[2:])[:people] for name, array in given.items()}
+        states = session.run(["states"], flat)[0]
+        tensors: Any = {name: torch.from_numpy(array) for name, array in flat.items()}
+        visual = (tensors.pop("part_regions"), tensors.pop("object_regions"), None)
+        with torch.inference_mode():
+            wanted = checkpoint.network.read_people(**tensors, visual=VisualInput(*visual)).states.numpy()
+        assert np.abs(states - wanted).max() <= 1e-5 * wanted.max()
+
+
+def test_a_file_that_answers_otherwise_than_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.export import onnx_file
+
+    def write_another(graph: Any, path: Path, *rest: Any) -> None:
+        with torch.no_grad():
+            graph.module.lstm.scores.weight.mul_(1.001)
+            write(graph, path, *rest)
+            graph.module.lstm.scores.weight.div_(1.001)
+
+    write = onnx_file.write
+    monkeypatch.setattr(onnx_file, "write", write_another)
+    (tmp_path / "step.onnx").write_text("an earlier file")
+    with pytest.raises(ExportError, match=r"step: ONNX Runtime and torch differ by more than 1e-05.*scores \d\.\de-"):
+        export(untrained(SMALL), None, tmp_path, ["step"])
+    assert [path.name for path in tmp_path.iterdir()] == ["step.onnx"]
+    assert (tmp_path / "step.onnx").read_text() == "an earlier file"
+
+
+def test_the_detector_is_not_exported_without_one(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="detector: no detector was given"):
+        export(untrained(SMALL), None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
