@@ -14,6 +14,8 @@ from training.movement import Rng
 from training.skeleton import HIPS
 
 Array = NDArray[np.float64]
+SMALLEST, LARGEST = 24.0, 500.0
+"""Of people, in pixels of the detector's picture. A street seen at 512x384 has people of 27 to 80."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def look(
     from_above = rng.random(count) < 0.5
     pitch = np.where(from_above, rng.uniform(10, 45, count), rng.normal(0, 4, count).clip(-8, 10))
     # Small people are most of what a street camera sees, and the hardest; near ones are few and alike.
-    pixels = np.exp(np.log(38) + rng.beta(1.0, 1.3, count) * np.log(500 / 38))
+    pixels = np.exp(np.log(SMALLEST) + rng.beta(1.0, 1.3, count) * np.log(LARGEST / SMALLEST))
     distance = (10 * (120 / pixels) ** 0.8 * np.exp(rng.normal(0, 0.6, count))).clip(2.2, 80)
     if held_out:
         pitch = np.where(from_above, rng.uniform(45, 55, count), rng.uniform(3, 10, count))

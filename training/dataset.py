@@ -124,9 +124,11 @@ class Generator:
 
 
 def draw_times(rng: np.random.Generator, count: int, steps: int) -> Array:
-    """Instants [count, steps] in seconds from 0: 5 to 30 frames a second, rates drawn mostly at or below 12.5 (the most
-    that a person is stepped at), frames missing at random or in bursts, as they are under load."""
+    """Instants [count, steps] in seconds from 0: 1 to 30 frames a second, rates drawn mostly from 5 to 12.5 (the most
+    that a person is stepped at) and a fifth of them below, frames missing at random or in bursts, as they are under
+    load."""
     rate = np.where(rng.random(count) < 0.8, rng.uniform(5.0, 12.5, count), rng.uniform(12.5, 30.0, count))
+    rate = np.where(rng.random(count) < 0.2, np.exp(rng.uniform(0.0, np.log(5.0), count)), rate)
     gaps = np.repeat(1 / rate[:, None], steps, 1)
     lossy = rng.random(count) < 0.5
     share = rng.uniform(0.0, 0.5, count) * lossy
