@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 
 from stages.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
 from stages.network import ActionNetwork, NetworkConfig
+from stages.prior_table import table_sha256
 from stages.smoothing import SmoothingConfig
 from stages.vocabulary import Vocabulary, VocabularyError
 
@@ -44,6 +45,8 @@ class Checkpoint:
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     training_command: str = ""
     sha256: str = ""
+    language_model_sha256: str = ""
+    """Hex hash of the language model's files (`LanguageModel.sha256`), where it is known."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -66,7 +69,7 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         "vocabulary": vocabulary.to_json(),
         "network": json.dumps(checkpoint.network.config.to_dict()),
         "geometry_version": str(GEOMETRY_VERSION),
-        "priors": json.dumps({"language_model": checkpoint.language_model, "vocabulary": vocabulary.sha256()}),
+        "priors": json.dumps(_priors(checkpoint)),
         "smoothing": checkpoint.smoothing.to_json(),
         "metrics": json.dumps(dict(checkpoint.metrics)),
         "training_command": checkpoint.training_command,
@@ -109,6 +112,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         _trained_window(metrics)
         profile, command = metadata["profile"], metadata["training_command"]
         language_model, priors_vocabulary = priors["language_model"], priors["vocabulary"]
+        # Checkpoints from before have neither.
+        language_model_sha256, priors_table = priors.get("language_model_sha256", ""), priors.get("table")
         geometry_version = metadata["geometry_version"]
     except KeyError as error:
         raise CheckpointError(f"{path}: the metadata lacks {error}") from None
@@ -132,6 +137,10 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     table = tensors.get("language_priors.table")
     if table is None and config.language:
         raise CheckpointError(f"{path}: the language priors are missing")
+    if table is not None and priors_table not in (None, table_sha256(table, vocabulary)):
+        raise CheckpointError(
+            f"{path}: its language priors aren't those that were saved with its vocabulary; build them anew"
+        )
     # Checkpoints from before the action's score had a temperature, and RoI features means and spreads.
     tensors.setdefault("action_lstm.temperature", torch.ones(()))
     if config.visual:
@@ -143,7 +152,30 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
     network = network.to(device).eval().requires_grad_(False)
-    return Checkpoint(network, profile, trained, language_model, smoothing, metrics, command, sha256=file_sha256(path))
+    return Checkpoint(
+        network,
+        profile,
+        trained,
+        language_model,
+        smoothing,
+        metrics,
+        command,
+        file_sha256(path),
+        language_model_sha256,
+    )
+
+
+def _priors(checkpoint: Checkpoint) -> dict[str, str]:
+    """What the language priors were built from, and the hash that ties them to the vocabulary."""
+    network, vocabulary = checkpoint.network, checkpoint.vocabulary
+    said = {
+        "language_model": checkpoint.language_model,
+        "language_model_sha256": checkpoint.language_model_sha256,
+        "vocabulary": vocabulary.sha256(),
+    }
+    if not network.config.language:
+        return said
+    return said | {"table": table_sha256(network.language_priors.table, vocabulary)}
 
 
 def _trained_window(metrics: Mapping[str, Any]) -> int | None:

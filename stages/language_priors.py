@@ -1,23 +1,16 @@
 """Language priors: what the words of a part state say about it, as a frozen table that weighs in by the states' scores.
 
-The table is built once, when a model is trained (`build_priors`; needs transformers, the extra `train`), and lives in
-the checkpoint: running needs neither the language model nor its weights. MiniLM (3 x 384) and BERT-Base (3 x 768) go
-through the same code (docs/method.md, "Language priors").
+The table is built once, when a model is trained (`stages/prior_table.py`), and lives in the checkpoint: running needs
+neither the language model nor its weights. MiniLM (3 x 384) and BERT-Base (3 x 768) go through the same code
+(docs/method.md, "Language priors").
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from stages.vocabulary import Vocabulary
-
-
-class LanguageModelError(RuntimeError):
-    """The language model for the priors can't be used; the message says what to do."""
 
 
 class LanguagePriors(nn.Module):
@@ -61,49 +54,3 @@ class LanguagePriors(nn.Module):
         if self._folded is None:
             self._folded = self.table @ self.resize.weight.T
         return self._folded
-
-
-def build_priors(vocabulary: Vocabulary, language_model: str | Path) -> Tensor:
-    """The table for a vocabulary: float32 [parts, states, 3 x hidden] on the CPU, zero where a part lacks a state.
-
-    `language_model`: a local directory, or a name that transformers knows (for example `bert-base-uncased`, fetched
-    by it). Each of part, verb and object ("something" where there is none) is read by the model on its own; its vector
-    is the mean of the last hidden states of its WordPiece tokens, without [CLS] and [SEP]; the three are concatenated.
-    Raises `LanguageModelError` where transformers or the model is missing.
-    """
-    triples = [vocabulary.triple(part, state) for part, state in vocabulary.pairs()]
-    vectors = word_vectors(sorted({words for triple in triples for words in triple}), language_model)
-    hidden = next(iter(vectors.values())).shape[0]
-    table = torch.zeros(len(vocabulary.parts), len(vocabulary.states), 3 * hidden)
-    columns = {state.label: column for column, state in enumerate(vocabulary.states)}
-    for (part, state), triple in zip(vocabulary.pairs(), triples, strict=True):
-        row = vocabulary.part_index(part)
-        table[row, columns[state.label]] = torch.cat([vectors[words] for words in triple])
-    return table
-
-
-@torch.no_grad()
-def word_vectors(words: list[str], language_model: str | Path) -> dict[str, Tensor]:
-    """Each of `words` → float32 [hidden]: the mean of its WordPiece tokens' last hidden states."""
-    try:
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError:
-        raise LanguageModelError(
-            "building language priors needs transformers: install partstream with the extra `train`"
-        ) from None
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(language_model))
-        model: Any = AutoModel.from_pretrained(str(language_model), dtype=torch.float32).eval()
-    except (OSError, ValueError) as error:
-        raise LanguageModelError(
-            f"the language model {str(language_model)!r} can't be loaded: {error}; give a directory that holds one, "
-            "or run `run_stream.py weights fetch minilm`"
-        ) from None
-    batch = tokenizer(words, return_tensors="pt", padding=True, return_special_tokens_mask=True)
-    pieces = (batch.pop("special_tokens_mask") == 0).float()[..., None]
-    if bool((pieces.sum(1) == 0).any()):
-        empty = [text for text, mask in zip(words, pieces, strict=True) if not bool(mask.any())]
-        raise LanguageModelError(f"the vocabulary's words {empty} have no tokens; give them words in `words`")
-    hidden = model(**batch).last_hidden_state
-    means = (hidden * pieces).sum(1) / pieces.sum(1)
-    return {text: means[row].clone() for row, text in enumerate(words)}

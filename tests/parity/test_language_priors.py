@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
+from stages import prior_table as tables
 from stages import weights
-from stages.language_priors import LanguageModelError, build_priors, word_vectors
+from stages.language_models import LanguageModel, LanguageModelError, find_language_model, word_vectors
+from stages.prior_table import build_priors, prior_table, table_sha256
 from stages.vocabulary import State, Vocabulary, packaged
 
 
@@ -35,8 +40,8 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("bert")
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
     pieces += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"] + ["left", "right", "hand", "some", "##thing"]
-    (where / "vocab.txt").write_text("\n".join(pieces))
-    BertTokenizer(str(where / "vocab.txt")).save_pretrained(str(where))
+    (where.parent / "bert-vocab.txt").write_text("\n".join(pieces))
+    BertTokenizer(str(where.parent / "bert-vocab.txt")).save_pretrained(str(where))
     torch.manual_seed(0)
     config = BertConfig(vocab_size=len(pieces), hidden_size=768, num_hidden_layers=2, num_attention_heads=12)
     BertModel(config).save_pretrained(str(where))
@@ -57,6 +62,7 @@ def check(vocabulary: Vocabulary, where: Path, hidden: int) -> None:
         assert np.abs(row - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.timeout(300)  # each of some forty words through the model alone: 15 s of an idle core
 def test_minilms_table_is_what_minilm_says_of_each_word() -> None:
     check(packaged("edge"), weights.locate("minilm"), 384)
 
@@ -72,17 +78,155 @@ def test_a_bert_of_768_goes_through_the_same_code(bert: Path) -> None:
 
 
 def test_an_absent_object_is_something_and_underscores_are_spaces(bert: Path) -> None:
-    vectors = word_vectors(["something", "left hand", "left", "hand"], bert)
-    table = build_priors(
-        Vocabulary(
-            parts=("left_hand",), states=(State("none"),), states_of={"left_hand": ("none",)}, actions=("stand",)
-        ),
-        bert,
-    )
+    vectors = word_vectors(["something", "left hand", "left", "hand"], find_language_model(bert))
+    table = build_priors(hand("none"), bert)
     assert torch.allclose(table[0, 0, :768], vectors["left hand"], atol=1e-5)
     assert torch.allclose(table[0, 0, 2 * 768 :], vectors["something"], atol=1e-5)
 
 
-def test_a_missing_language_model_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(LanguageModelError, match=r"can't be loaded.*weights fetch minilm"):
-        build_priors(packaged("edge"), tmp_path / "nowhere")
+def hand(*labels: str) -> Vocabulary:
+    """A hand that may be in these states."""
+    return Vocabulary(
+        parts=("left_hand",),
+        states=tuple(State.parse(label) for label in labels),
+        states_of={"left_hand": labels},
+        actions=("stand",),
+    )
+
+
+def test_a_table_is_built_once_for_a_model_and_a_vocabulary(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def counted(words: list[str], model: LanguageModel) -> dict[str, torch.Tensor]:
+        asked.append(len(words))
+        return word_vectors(words, model)
+
+    monkeypatch.setattr(tables, "word_vectors", counted)
+    first, again = (prior_table(hand("none", "hold"), bert, tmp_path) for _ in range(2))
+    assert torch.equal(first.rows, again.rows) and len(asked) == 1
+    assert (again.language_model, again.language_model_sha256) == (str(bert), LanguageModel("", bert).sha256())
+    assert len(list(tmp_path.iterdir())) == 1, "nothing unfinished is left"
+    prior_table(hand("none", "grab"), bert, tmp_path)
+    assert len(asked) == 2, "another vocabulary"
+    other = tmp_path / "other"
+    shutil.copytree(bert, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 0.1}))
+    changed = prior_table(hand("none", "hold"), other, tmp_path)
+    assert len(asked) == 3 and not torch.equal(changed.rows, first.rows), "another model of the same sizes"
+
+
+def test_a_damaged_table_is_built_anew_and_a_cache_that_cannot_be_written_stops_nobody(
+    bert: Path, tmp_path: Path
+) -> None:
+    first = prior_table(hand("none"), bert, tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-7])
+    assert torch.equal(prior_table(hand("none"), bert, tmp_path).rows, first.rows)
+    save_file({"rows": torch.zeros(3, 3)}, file)
+    assert torch.equal(prior_table(hand("none"), bert, tmp_path).rows, first.rows)
+    assert torch.equal(prior_table(hand("none"), bert, file / "below").rows, first.rows)
+
+
+def test_a_table_is_given_to_no_other_vocabulary(bert: Path, tmp_path: Path) -> None:
+    table = prior_table(hand("none", "hold"), bert, tmp_path)
+    assert table.rows_for(hand("none", "hold")) is table.rows
+    with pytest.raises(LanguageModelError, match=r"were built for the vocabulary .*build them anew"):
+        table.rows_for(hand("none", "grab"))
+
+
+def test_a_tables_hash_changes_with_its_numbers_and_with_its_vocabulary(bert: Path) -> None:
+    table = build_priors(hand("none", "hold"), bert)
+    known = table_sha256(table, hand("none", "hold"))
+    assert table_sha256(table.clone(), hand("none", "hold")) == known
+    assert table_sha256(table, hand("none", "grab")) != known
+    table[0, 0, 0] += 1e-3
+    assert table_sha256(table, hand("none", "hold")) != known
+
+
+def test_word_pieces_alone_are_read_without_case(bert: Path, tmp_path: Path) -> None:
+    """As BERT-Base is published: configuration, weights and vocab.txt."""
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(bert / name, tmp_path / name)
+    (tmp_path / "vocab.txt").write_text((bert.parent / "bert-vocab.txt").read_text())
+    upper = word_vectors(["LEFT Hand", "step on"], find_language_model(tmp_path))
+    lower = word_vectors(["left hand", "step on"], find_language_model(bert))
+    assert torch.allclose(upper["LEFT Hand"], lower["left hand"], atol=1e-5)
+    assert torch.allclose(upper["step on"], lower["step on"], atol=1e-5)
+
+
+def test_a_folder_that_lacks_files_is_answered_with_which(bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        LanguageModelError, match=r"(?s)nowhere.*there is no such folder.*weights fetch minilm"
+    ) as error:
+        find_language_model(tmp_path / "nowhere")
+    assert "config.json, model.safetensors or pytorch_model.bin, and tokenizer.json or vocab.txt" in str(error.value)
+    shutil.copy(bert / "config.json", tmp_path / "config.json")
+    with pytest.raises(LanguageModelError, match=r"it lacks model\.safetensors or pytorch_model\.bin, and tokenizer"):
+        find_language_model(tmp_path)
+
+
+def test_weights_that_lack_a_layer_are_refused_and_not_made_up(bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(bert, tmp_path / "torn")
+    weights_file = tmp_path / "torn" / "model.safetensors"
+    tensors = load_file(weights_file)
+    kept = {name: tensor for name, tensor in tensors.items() if "layer.1.output" not in name}
+    save_file(kept, weights_file, {"format": "pt"})
+    with pytest.raises(LanguageModelError, match=r"lacks weights: encoder\.layer\.1\.output"):
+        build_priors(hand("none"), tmp_path / "torn")
+    weights_file.write_bytes(b"nothing")
+    with pytest.raises(LanguageModelError, match="can't be loaded"):
+        build_priors(hand("none"), tmp_path / "torn")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Hugging Face's cache and ours, empty, and no network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "ours"))
+    return tmp_path / "hub"
+
+
+def cached(hub: Path, name: str, source: Path, commit: str = "a" * 40) -> None:
+    """Lay a model into a cache as the hub's client does."""
+    folder = hub / f"models--{name.replace('/', '--')}"
+    shutil.copytree(source, folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(commit)
+
+
+def test_a_model_is_found_by_name_in_the_hubs_cache(bert: Path, hub: Path) -> None:
+    cached(hub, "someone/small-bert", bert)
+    found = find_language_model("someone/small-bert")
+    assert found.folder.is_relative_to(hub)
+    assert found.sha256() == LanguageModel("", bert).sha256()
+
+
+def test_without_a_network_a_name_is_answered_with_what_to_put_where(hub: Path) -> None:
+    with pytest.raises(LanguageModelError) as error:
+        find_language_model("someone/small-bert")
+    message = str(error.value)
+    assert "'someone/small-bert' isn't here: Hugging Face's hub, someone/small-bert" in message
+    assert "a folder that holds config.json" in message
+    with pytest.raises(LanguageModelError) as error:
+        find_language_model("bert-base-uncased")
+    message = str(error.value)
+    assert str(weights.folder("bert-base-uncased")) in message
+    for name, hash_begins in (
+        ("config.json", "7160e155"),
+        ("model.safetensors", "68d45e23"),
+        ("vocab.txt", "07eced37"),
+    ):
+        assert f"{name} as {name} (SHA-256 {hash_begins}" in message
+    assert "weights add bert-base-uncased" in message
+
+
+def test_a_bert_base_in_the_hubs_cache_that_is_another_is_not_taken_for_it(bert: Path, hub: Path) -> None:
+    cached(hub, "bert-base-uncased", bert)
+    (snapshot,) = hub.glob("models--bert-base-uncased/snapshots/*")
+    shutil.copy(bert.parent / "bert-vocab.txt", snapshot / "vocab.txt")
+    with pytest.raises(LanguageModelError, match=r"config\.json is longer than the 570 bytes expected"):
+        find_language_model("bert-base-uncased")

@@ -135,6 +135,28 @@ def test_another_vocabulary_of_the_same_sizes_needs_priors_of_its_own(path: Path
         load(rewritten(path, vocabulary=other.to_json()))
 
 
+def test_language_priors_that_were_exchanged_are_refused_and_old_files_that_say_nothing_of_them_are_read(
+    path: Path,
+) -> None:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    tensors["language_priors.table"] = tensors["language_priors.table"].flip(1)
+    save_file(tensors, path, metadata)
+    with pytest.raises(CheckpointError, match="aren't those that were saved with its vocabulary"):
+        load(path)
+    said = json.loads(metadata["priors"])
+    old = {"language_model": said["language_model"], "vocabulary": said["vocabulary"]}
+    save_file(tensors, path, metadata | {"priors": json.dumps(old)})
+    assert load(path).language_model_sha256 == ""
+
+
+def test_a_checkpoint_says_which_language_model_it_knows_words_from(tmp_path: Path) -> None:
+    save(replace(made(), language_model_sha256="ab" * 32), tmp_path / "model.safetensors")
+    after = load(tmp_path / "model.safetensors")
+    assert (after.language_model, after.language_model_sha256) == ("minilm", "ab" * 32)
+
+
 def test_a_profile_that_has_no_checkpoint_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="kinetics-tps has no packaged checkpoint"):
         load_checkpoint("kinetics-tps")
