@@ -41,6 +41,7 @@ class NetworkConfig:
     visual_features: int = 0
     """Length of one region's RoI feature vector."""
     visual_hidden: int = 64
+    """Numbers that a region is embedded in; 0: its features enter relevance and states as they are."""
     relevance_hidden: int = 64
     state_hidden: int = 128
     dropout: float = 0.5
@@ -78,8 +79,20 @@ class NetworkConfig:
                 raise ValueError(f"network: `{name}` is {getattr(self, name)!r}, not one of {', '.join(known)}")
         if not (self.geometry and self.part_features) and self.visual_regions == "objects":
             raise ValueError("network: without geometry, `visual_regions` must be all: a part would have no feature")
+        if self.visual_hidden < 0:
+            raise ValueError(f"network: `visual_hidden` is {self.visual_hidden}; it must be at least 0")
         if not self.geometry and not self.visual:
             raise ValueError("network: without geometry, parts need RoI features (`visual`)")
+
+    @property
+    def visual_width(self) -> int:
+        """Numbers that one region gives to relevance and states."""
+        return (self.visual_hidden or self.visual_features) * self.visual
+
+    @property
+    def object_region_count(self) -> int:
+        """Object regions a person that are read (`VisualInput.objects`)."""
+        return max(self.object_regions, default=-1) + 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
@@ -102,10 +115,11 @@ class NetworkConfig:
 class VisualInput(NamedTuple):
     """RoI features of n people: `parts` [n, parts, visual_features], `objects` [n, regions, visual_features].
 
-    Regions: around the left hand, around the right hand, the whole frame. `known` bool [n]: whose picture
-    was seen; of a person known by keypoints only, parts and objects are embedded as zeros, whatever their rows hold.
-    None: everybody's was, as it always is live. Where the network reads objects only (`NetworkConfig.visual_regions`),
-    `parts` isn't read and may be [n, 0, visual_features].
+    Regions: in edge around the left hand, around the right hand, the whole frame; in kinetics-tps the person's object,
+    or the whole frame where there is none. `known` bool [n]: whose picture was seen; of a person known by keypoints
+    only, parts and objects are embedded as zeros, whatever their rows hold. None: everybody's was, as it always is
+    live. Where the network reads objects only (`NetworkConfig.visual_regions`), `parts` isn't read and may be
+    [n, 0, visual_features].
     """
 
     parts: Tensor
@@ -158,8 +172,8 @@ class ActionNetwork(nn.Module):
         self.config = config
         self.vocabulary = vocabulary
         self.reads_parts = config.visual and config.visual_regions == "all"
-        part_width = config.part_features * config.geometry + config.visual_hidden * self.reads_parts
-        object_width = config.context_features * config.geometry + config.visual_hidden * config.visual
+        part_width = config.part_features * config.geometry + config.visual_width * self.reads_parts
+        object_width = config.context_features * config.geometry + config.visual_width
         self.part_mean: Tensor
         self.part_scale: Tensor
         self.context_mean: Tensor
@@ -176,8 +190,8 @@ class ActionNetwork(nn.Module):
             self.register_buffer("visual_mean", torch.zeros(config.visual_features))
             self.register_buffer("visual_scale", torch.ones(config.visual_features))
             if self.reads_parts:
-                self.embed_part = nn.Linear(config.visual_features, config.visual_hidden)
-            self.embed_object = nn.Linear(config.visual_features, config.visual_hidden)
+                self.embed_part = _embedding(config)
+            self.embed_object = _embedding(config)
         self.part_relevance = PartRelevance(parts, part_width, object_width, config.relevance_hidden)
         mask = torch.from_numpy(vocabulary.mask())
         self.part_states = PartStates(part_width, object_width, config.state_hidden, mask, config.dropout)
@@ -227,8 +241,8 @@ class ActionNetwork(nn.Module):
             if visual is None:
                 raise ValueError("this network was trained with RoI features and was given none")
             if self.reads_parts:
-                of_part.append(_where_known(torch.relu(self.embed_part(self._normal(visual.parts))), visual.known))
-            objects = _where_known(torch.relu(self.embed_object(self._normal(visual.objects))), visual.known)
+                of_part.append(_where_known(self.embed_part(self._normal(visual.parts)), visual.known))
+            objects = _where_known(self.embed_object(self._normal(visual.objects)), visual.known)
             of_thing.append(objects.index_select(1, self.object_regions))
         return torch.cat(of_part, -1), torch.cat(of_thing, -1)
 
@@ -277,6 +291,19 @@ class ActionNetwork(nn.Module):
             read.frame_logits.view(sequences, steps, -1),
             self.action_lstm.sequence(self.action_inputs(graph), dt),
         )
+
+
+class RegionEmbedding(nn.Linear):
+    """A region's features, normalised, in a few numbers: linear, then ReLU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[..., visual_features] → [..., visual_hidden]"""
+        return torch.relu(super().forward(input))
+
+
+def _embedding(config: NetworkConfig) -> nn.Module:
+    """Of regions: no weights where their features enter as they are."""
+    return RegionEmbedding(config.visual_features, config.visual_hidden) if config.visual_hidden else nn.Identity()
 
 
 def _where_known(embedded: Tensor, known: Tensor | None) -> Tensor:

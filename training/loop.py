@@ -24,7 +24,7 @@ from training.averaging import WeightAverage
 from training.batches import Batches
 from training.folder.clips import Clip
 from training.losses import Rarity, losses, measure_rarity
-from training.run_config import ModelConfig, TrainingConfig
+from training.run_config import ModelConfig, OptimiserConfig, TrainingConfig
 from training.tensors import Tensors
 from training.warm_start import WarmStartError, begin_from
 
@@ -81,9 +81,7 @@ class Run:
         # Made on the CPU: the first weights follow from the seed and not from the device.
         self.network = ActionNetwork(network_sizes(config.model), vocabulary, priors).to(self.device)
         self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=config.optimiser.learning_rate, weight_decay=config.optimiser.weight_decay
-        )
+        self.optimiser = optimiser_for(self.network, config.optimiser)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
         self.average: WeightAverage | None = None
         if config.optimiser.ema_decay:
@@ -185,7 +183,7 @@ def _shown_regions(batch: Tensors) -> Tensor:
 def network_sizes(model: ModelConfig) -> NetworkConfig:
     """The network's configuration. RoI features are those of the edge profile's detector, and each part's object is
     what is at its hand."""
-    sizes = model.model_dump(exclude={"visual"})
+    sizes = model.model_dump(exclude={"visual", "language_model"})
     if model.visual == "none":
         return NetworkConfig(**sizes)
     pooling = RoiConfig(model.visual_strides, model.visual_bins)
@@ -197,6 +195,15 @@ def network_sizes(model: ModelConfig) -> NetworkConfig:
         visual_samples=pooling.samples,
         object_regions=REGION_OF_PART,
     )
+
+
+def optimiser_for(network: ActionNetwork, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """The optimiser that the configuration names, over all of the network's weights."""
+    if config.name == "sgd":
+        return torch.optim.SGD(
+            network.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
+        )
+    return torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
 
 
 def choose_device(config: TrainingConfig) -> torch.device:

@@ -94,7 +94,12 @@ class ModelConfig(Section):
         description="What is read of the detector's feature maps. objects: what is around each hand, and the whole "
         "picture; all: each part as well.",
     )
-    visual_hidden: int = Field(32, ge=1, le=4096, description="Numbers that a region is embedded in.")
+    visual_hidden: int = Field(
+        32,
+        ge=0,
+        le=4096,
+        description="Numbers that a region is embedded in; 0: its features enter relevance and states as they are.",
+    )
     visual_strides: tuple[Literal[4, 8, 16, 32], ...] = Field(
         (8, 16), min_length=1, description="Maps that regions are pooled from, by their cells' size in pixels."
     )
@@ -104,6 +109,12 @@ class ModelConfig(Section):
     )
     relevance_gates: bool = Field(True, description="Whether a part's relevance scales its feature.")
     language: bool = Field(True, description="Whether language priors are part of a part's representation.")
+    language_model: str = Field(
+        "minilm",
+        min_length=1,
+        description="What builds them, for a new vocabulary once: minilm, bert-base-uncased, another name that Hugging "
+        "Face's hub has, or a folder.",
+    )
     graph: Literal["sequential", "mean"] = Field(
         "sequential", description="How parts become a person: read in order by an LSTM, or their mean."
     )
@@ -121,8 +132,10 @@ class ModelConfig(Section):
 
 
 class OptimiserConfig(Section):
-    """AdamW, with a linear warm-up and a cosine."""
+    """AdamW, or SGD with momentum; the learning rate with a linear warm-up and a cosine."""
 
+    name: Literal["adamw", "sgd"] = Field("adamw", description="sgd: with `momentum`.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Of `sgd`.")
     learning_rate: float = Field(0.003, gt=0, le=10, description="The greatest.")
     final_share: float = Field(0.02, ge=0, le=1, description="Share of it that the cosine ends at.")
     warm_up: int = Field(100, ge=0, description="Steps; at most a tenth of the run.")

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor
 
 from stages import weights
 from stages.checkpoint import Checkpoint, CheckpointError, save
-from stages.language_priors import build_priors
 from stages.network import ActionNetwork
+from stages.prior_table import PriorTable, prior_table
 from stages.vocabulary import packaged
 from training.folder.clips import Folder
 from training.held_out import HeldOut
@@ -31,7 +30,6 @@ from training.run_state import read_state, write_state
 from training.selection import Selection
 from training.train_log import TrainLog
 
-LANGUAGE_MODEL = "all-MiniLM-L6-v2"
 RECENT = 50
 """Steps over which reported losses are averaged."""
 Report = Callable[[int, int, dict[str, float]], None]
@@ -73,7 +71,7 @@ def train(
     resume: bool = False,
     minutes: float | None = None,
     motions: Path | None = None,
-    priors: Tensor | None = None,
+    priors: PriorTable | None = None,
     videos: Folder | None = None,
     command: str = "",
     report: Report | None = None,
@@ -83,8 +81,9 @@ def train(
 
     `resume` goes on from `<out>.resume.pt` if there is one. `minutes` cuts the run off before `steps` are done, and
     `stop`, asked before each step, does so at once, without an evaluation: both leave the resume file and a checkpoint
-    of what there is. `motions` is the folder of motion clips and `priors` the language table; by default both come from
-    the cache (`weights.locate`). `videos`: what `watched_folder` gave for this configuration, if it has a folder.
+    of what there is. `motions` is the folder of motion clips, by default the cache's (`weights.locate`); `priors` the
+    language table, by default that of the model that the configuration names. `videos`: what `watched_folder` gave for
+    this configuration, if it has a folder.
     Raises TrainingError (DivergedError where a loss is not finite any more), CheckpointError, WeightsError,
     MotionFormatError, LanguageModelError.
     """
@@ -92,10 +91,11 @@ def train(
         raise ValueError("the videos of data.folder are given where there is a folder, and only there")
     vocabulary = packaged(config.profile) if videos is None else videos.vocabulary
     folder = motions if motions is not None else weights.locate("motion")
-    table = priors if priors is not None else build_priors(vocabulary, weights.locate("minilm"))
+    table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
     learned = () if videos is None else videos.clips["train"]
-    run = Run(config, folder, table, vocabulary, learned, None if videos is None else videos.fingerprint)
-    keeper = _Keeper(run, out, command, HeldOut(config, folder, videos))
+    rows = table.rows_for(vocabulary)
+    run = Run(config, folder, rows, vocabulary, learned, None if videos is None else videos.fingerprint)
+    keeper = _Keeper(run, out, command, HeldOut(config, folder, videos), table)
     keeper.begin(resume)
     recent: deque[dict[str, float]] = deque(maxlen=RECENT)
     started = saved = time.monotonic()
@@ -127,8 +127,8 @@ def train(
 class _Keeper:
     """Keeps a run's files and its best weights."""
 
-    def __init__(self, run: Run, out: Path, command: str, held_out: HeldOut) -> None:
-        self.run, self.out, self.command, self.held_out = run, out, command, held_out
+    def __init__(self, run: Run, out: Path, command: str, held_out: HeldOut, priors: PriorTable) -> None:
+        self.run, self.out, self.command, self.held_out, self.priors = run, out, command, held_out, priors
         self.state_file = out.with_name(out.name + ".resume.pt")
         self.progress = Progress()
         self.selection: Selection | None = None
@@ -225,7 +225,8 @@ class _Keeper:
             network=network.eval(),
             profile=run.config.profile,
             trained=run.step > 0,
-            language_model=LANGUAGE_MODEL,
+            language_model=self.priors.language_model,
+            language_model_sha256=self.priors.language_model_sha256,
             metrics=metrics,
             training_command=self.command,
         )

@@ -114,7 +114,7 @@ def _load(path: Path | None, **options: Any) -> TrainingConfig:
 @contextmanager
 def _errors() -> Generator[None]:
     """Turns the errors that a user can do something about into a sentence and an exit code."""
-    from stages.language_priors import LanguageModelError
+    from stages.language_models import LanguageModelError
     from stages.weights import WeightsError
     from training.folder.sightings import SightingsFileError
     from training.kinetics_tps import DatasetError

@@ -58,16 +58,21 @@ def plain_inputs(
         of_thing.append(np.repeat(person[:, None], 10, 1))
     if config.visual:
         assert visual is not None
-        seen, held = np.zeros((people, 10, config.visual_hidden)), np.zeros((people, 10, config.visual_hidden))
+        width = config.visual_hidden or config.visual_features
+        seen, held = np.zeros((people, 10, width)), np.zeros((people, 10, width))
         for person in range(people):
             if visual.known is not None and not visual.known[person]:
                 continue
             for part, region in enumerate(config.object_regions):
                 thing = (visual.objects[person, region].double().numpy() - w["visual_mean"]) * w["visual_scale"]
-                held[person, part] = np.maximum(w["embed_object.weight"] @ thing + w["embed_object.bias"], 0)
+                if config.visual_hidden:
+                    thing = np.maximum(w["embed_object.weight"] @ thing + w["embed_object.bias"], 0)
+                held[person, part] = thing
                 if config.visual_regions == "all":
                     own = (visual.parts[person, part].double().numpy() - w["visual_mean"]) * w["visual_scale"]
-                    seen[person, part] = np.maximum(w["embed_part.weight"] @ own + w["embed_part.bias"], 0)
+                    if config.visual_hidden:
+                        own = np.maximum(w["embed_part.weight"] @ own + w["embed_part.bias"], 0)
+                    seen[person, part] = own
         of_thing.append(held)
         if config.visual_regions == "all":
             of_part.append(seen)

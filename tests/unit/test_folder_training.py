@@ -13,7 +13,7 @@ import torch
 from film_models import damage, make_film
 from folder_examples import SIZE, STEPS, StandIn, annotated, formats, put_folder, stand_in
 from kinetics_tps_examples import put_dataset
-from training_examples import TINY, motion_clips, stand_in_priors, tiny
+from training_examples import TINY, motion_clips, stand_in_priors, stand_in_table, tiny
 from typer.testing import CliRunner
 
 from ring_buffers.frames import FrameMeta, Lease
@@ -50,7 +50,7 @@ def trained(config: TrainingConfig, out: Path, **options: Any) -> Outcome:
     videos = watched_folder(config)
     vocabulary = videos.vocabulary
     noise = torch.randn(len(vocabulary.parts), len(vocabulary.states), 48, generator=torch.Generator().manual_seed(0))
-    priors = stand_in_priors() if config.data.folder_share < 1 else noise
+    priors = stand_in_table() if config.data.folder_share < 1 else stand_in_table(vocabulary, noise)
     return train(config, out, motions=motion_clips(), priors=priors, videos=videos, **options)
 
 

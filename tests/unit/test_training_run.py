@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from training_examples import EVERYTHING, motion_clips, stand_in_priors, started, tiny
+from training_examples import EVERYTHING, motion_clips, stand_in_table, started, tiny
 
 from stages.checkpoint import load
 from training.command import stopped_by_signals, train_profile
@@ -35,7 +35,7 @@ def one_thread() -> None:
 
 
 def trained(config: TrainingConfig, out: Path, **options: Any) -> Outcome:
-    return train(config, out, motions=motion_clips(), priors=stand_in_priors(), **options)
+    return train(config, out, motions=motion_clips(), priors=stand_in_table(), **options)
 
 
 def rows_of(out: Path) -> list[dict[str, str]]:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from stages import weights
-from stages.vocabulary import packaged
+from stages.prior_table import PriorTable
+from stages.vocabulary import Vocabulary, packaged
 from training.loop import Run
 from training.run_config import TrainingConfig, load
 
@@ -47,6 +48,12 @@ def stand_in_priors() -> torch.Tensor:
     mask = torch.from_numpy(packaged("edge").mask())
     noise = torch.randn(*mask.shape, 48, generator=torch.Generator().manual_seed(0))
     return noise * mask[..., None] * 0.1
+
+
+def stand_in_table(vocabulary: Vocabulary | None = None, rows: torch.Tensor | None = None) -> PriorTable:
+    """As `train` takes it."""
+    made = stand_in_priors() if rows is None else rows
+    return PriorTable(made, "stand-in", "", (vocabulary or packaged("edge")).sha256())
 
 
 def started(config: TrainingConfig) -> Run:
