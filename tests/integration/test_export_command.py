@@ -1,0 +1,272 @@
+"""`run_stream.py export` as a user meets it: files, table, manifests, mistakes, and the documented example."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from stages import checkpoint, weights
+from stages.checkpoint import Checkpoint
+from stages.detection.movenet import MoveNet
+from stages.geometry import sequence_features
+from stages.network import ActionNetwork, NetworkConfig
+from stages.part_boxes import part_boxes
+from stages.profiles import load_checkpoint
+from stages.roi_features import RoiConfig
+from stages.step_regions import REGION_OF_PART
+from stages.vocabulary import packaged
+
+pytestmark = pytest.mark.timeout(900)  # tracing the detector takes half a minute, more on a machine that is busy
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("detector", "heads", "step")
+HEADS = ["centre", "keypoint_heatmap", "box_scale", "box_offset", "keypoint_regression", "keypoint_offset"]
+TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(bool)": "bool"}
+
+
+def export(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "run_stream.py"), "export", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "160", **environment},
+        check=False,
+    )
+
+
+class Exported(NamedTuple):
+    folder: Path
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The packaged model, by the command."""
+    folder = tmp_path_factory.mktemp("export") / "onnx"
+    done = export("--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return Exported(folder, done.stdout)
+
+
+def manifest(folder: Path, part: str) -> dict[str, Any]:
+    return json.loads((folder / f"{part}.json").read_text())
+
+
+def test_each_part_is_a_file_with_a_manifest_and_a_row_for_each_output_in_the_table(shipped: Exported) -> None:
+    wanted = [f"{part}.{kind}" for part in PARTS for kind in ("json", "onnx")]
+    assert sorted(path.name for path in shipped.folder.iterdir()) == wanted
+    for part in PARTS:
+        about = manifest(shipped.folder, part)
+        assert about["file"]["bytes"] == (shipped.folder / f"{part}.onnx").stat().st_size
+        assert about["file"]["sha256"] == checkpoint.file_sha256(shipped.folder / f"{part}.onnx")
+        assert about["checkpoint"]["sha256"] == load_checkpoint("edge").sha256
+        assert f"{part}.onnx" in shipped.printed
+        for output in about["outputs"]:
+            figures = about["parity"]["outputs"][output["name"]]
+            assert set(figures) == {"random", "real"} and 0 < max(figures.values()) <= 1e-5
+            assert re.search(rf"{output['name']} .*{figures['random']:.1e}.*{figures['real']:.1e}", shipped.printed)
+
+
+def test_the_manifests_name_what_the_files_take_and_give(shipped: Exported) -> None:
+    for part in PARTS:
+        about, session = manifest(shipped.folder, part), onnxruntime.InferenceSession(shipped.folder / f"{part}.onnx")
+        for ports, found in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
+            assert [(port["name"], port["shape"], port["dtype"]) for port in about[ports]] == [
+                (one.name, one.shape, TYPES[one.type]) for one in found
+            ]
+            assert all(port["meaning"] and port["unit"] for port in about[ports])
+        model = onnx.load(shipped.folder / f"{part}.onnx")
+        assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", about["file"]["opset"])]
+        assert {entry.key: entry.value for entry in model.metadata_props}["part"] == part
+    vocabulary = json.loads(load_checkpoint("edge").vocabulary.to_json())
+    assert manifest(shipped.folder, "heads")["vocabulary"] == vocabulary
+    assert manifest(shipped.folder, "step")["actions"] == vocabulary["actions"]
+
+
+def test_the_files_tell_nothing_of_the_machine_that_made_them(shipped: Exported) -> None:
+    for path in shipped.folder.iterdir():
+        content = path.read_bytes()
+        assert str(ROOT).encode() not in content and b'.py"' not in content and b"site-packages" not in content
+
+
+def test_the_detectors_maps_are_those_of_the_engine_for_any_batch_and_size(shipped: Exported) -> None:
+    session = onnxruntime.InferenceSession(shipped.folder / "detector.onnx")
+    engine = MoveNet.load()
+    for shape in ((3, 64, 128, 3), (1, 224, 160, 3)):
+        pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(7))
+        found = dict(zip(HEADS, session.run(HEADS, {"pictures": pictures.numpy()}), strict=True))
+        _, heads = engine(pictures)
+        network = engine.network
+        wanted = {"centre": heads.centre, "keypoint_heatmap": heads.keypoint_heatmap}
+        with torch.inference_mode():
+            wanted |= {name: getattr(network, name)(heads.features) for name in HEADS[2:]}
+        for name, tensor in wanted.items():
+            # Both sides are float32 and may each be off by 1e-5 of the greatest value.
+            assert np.abs(found[name] - tensor.numpy()).max() <= 2e-5 * np.abs(tensor.numpy()).max()
+
+
+SPY = """\
+        kept.append((picture, (width, height), box, keypoints, round(frame.time * 1e6)))
+"""
+KEEP = """
+np.savez("followed.npz", **dict(zip(("pictures", "sizes", "boxes", "keypoints", "times"), map(np.stack, zip(*kept)))))
+"""
+
+
+class Followed(NamedTuple):
+    pictures: np.ndarray
+    sizes: np.ndarray
+    boxes: np.ndarray
+    keypoints: np.ndarray
+    times: np.ndarray
+    said: list[tuple[str, float]]
+
+
+@pytest.fixture(scope="module")
+def followed(shipped: Exported) -> Followed:
+    """What the documented example sees and says of real footage, run as it stands but for the lines that keep it."""
+    folder = shipped.folder.parent
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
+    found = "        box, keypoints = best_person(picture)\n"
+    assert found in example
+    shutil.copy(weights.locate("sports2d", "demo.mp4"), folder / "person.mp4")
+    (folder / "follow.py").write_text("kept = []\n" + example.replace(found, found + SPY) + KEEP)
+    done = subprocess.run(
+        [sys.executable, "follow.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = (line.split() for line in done.stdout.splitlines())
+    with np.load(folder / "followed.npz") as kept:
+        return Followed(**kept, said=[(label, float(score)) for _, _, label, score in lines])
+
+
+def test_the_documented_example_finds_the_keypoints_that_the_engine_finds(followed: Followed) -> None:
+    engine, same = MoveNet.load(), 0
+    for step in range(0, len(followed.pictures), 8):
+        _, heads = engine(torch.from_numpy(followed.pictures[step : step + 1]))
+        found = engine.decode(heads, 1)
+        # The example takes the best centre, the engine the best of centre and keypoints: at times somebody else.
+        if np.abs(found.boxes[0, 0].numpy() - followed.boxes[step]).max() < 0.01:
+            assert np.abs(found.keypoints[0, 0, :, :2].numpy() - followed.keypoints[step, :, :2]).max() < 0.01
+            same += 1
+    assert same >= 3
+
+
+def test_the_documented_example_says_what_torch_says_at_every_step(followed: Followed) -> None:
+    network = load_checkpoint("edge").network
+    geometry = sequence_features(followed.keypoints[None], followed.boxes[None], followed.times[None])
+    present = part_boxes(followed.keypoints, followed.boxes, tuple(followed.sizes[0])).present
+    dt = np.diff(followed.times, prepend=followed.times[0]) / 1e6
+    given = (geometry.parts, geometry.context, present[None], dt[None].astype(np.float32))
+    with torch.inference_mode():
+        logits = network(*(torch.from_numpy(array) for array in given)).action_logits[0]
+    scores = torch.softmax(logits, -1).numpy()
+    assert len(followed.said) == len(scores) > 30
+    for (label, score), wanted in zip(followed.said, scores, strict=True):
+        assert label == network.vocabulary.actions[wanted.argmax()]
+        assert abs(score - wanted.max()) <= 0.00501  # two places are printed
+
+
+def seeing_checkpoint(path: Path) -> Path:
+    """Random weights that read regions of the detector's maps, in a file."""
+    torch.manual_seed(3)
+    vocabulary, pooling = packaged("edge"), RoiConfig(strides=(8, 16), bins=2, samples=1)
+    config = NetworkConfig(
+        relevance_hidden=6,
+        state_hidden=10,
+        graph_hidden=9,
+        action_width=8,
+        action_hidden=8,
+        visual=True,
+        visual_features=pooling.length(),
+        visual_hidden=5,
+        visual_strides=pooling.strides,
+        visual_bins=pooling.bins,
+        visual_samples=pooling.samples,
+        object_regions=REGION_OF_PART,
+    )
+    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12))
+    checkpoint.save(Checkpoint(network, "edge", False, "none"), path)
+    return path
+
+
+def test_a_checkpoint_that_looks_into_regions_is_tried_on_regions_of_real_pictures(tmp_path: Path) -> None:
+    path = seeing_checkpoint(tmp_path / "seeing.safetensors")
+    done = export("--profile", str(path), "--out", str(tmp_path / "out"), "--parts", "heads, step", "--opset", "18")
+    assert done.returncode == 0, done.stderr
+    about = manifest(tmp_path / "out", "heads")
+    assert [port["name"] for port in about["inputs"]][3:] == ["part_regions", "object_regions"]
+    assert about["regions"] == {"of_part": list(REGION_OF_PART), "strides": [8, 16], "bins": 2, "samples": 1}
+    assert about["file"]["opset"] == 18 and not about["checkpoint"]["trained"]
+    assert all(set(figures) == {"random", "real"} for figures in about["parity"]["outputs"].values())
+    assert not (tmp_path / "out" / "detector.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--parts", "heads,tail"], 2, "unknown: tail; give some of detector, heads, step"),
+        (["--parts", ","], 2, "give some of detector, heads, step"),
+        (["--opset", "9"], 2, "Invalid value for '--opset'"),
+        (["--profile", "nowhere.safetensors"], 3, "there is no such checkpoint"),
+        (["--profile", "kinetics-tps"], 3, "kinetics-tps has no packaged checkpoint"),
+    ],
+)
+def test_a_mistake_says_what_is_wrong_and_writes_nothing(
+    arguments: list[str], code: int, said: str, tmp_path: Path
+) -> None:
+    done = export("--out", str(tmp_path / "out"), *arguments)
+    assert done.returncode == code
+    assert said in re.sub(r"[\s│]+", " ", done.stderr)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_papers_detector_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    path = tmp_path / "paper.safetensors"
+    loaded = load_checkpoint("edge")
+    checkpoint.save(Checkpoint(loaded.network, "kinetics-tps", False, "none"), path)
+    done = export("--out", str(tmp_path / "out"), "--profile", str(path))
+    assert done.returncode == 2 and "use --parts heads,step" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_weights_the_detector_says_how_to_get_them(tmp_path: Path) -> None:
+    done = export("--out", str(tmp_path / "out"), PARTSTREAM_CACHE=str(tmp_path / "empty"))
+    assert done.returncode == 3 and "weights fetch movenet-multipose" in done.stderr
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['onnxscript'] = None; import run_stream; run_stream.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, "export", "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "exporting needs onnxscript: install partstream with the extra `export`" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = export("--out", str(tmp_path / "file"), "--parts", "step")
+    assert done.returncode == 1 and f"{tmp_path / 'file'} can't be written" in done.stderr
