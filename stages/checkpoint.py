@@ -1,6 +1,7 @@
 """Checkpoint: a trained model in one safetensors file that loads without any other file.
 
-The tensors are the network's weights with the language priors; the metadata holds the vocabulary, the network's
+The tensors are the network's weights with the language priors, and, where it has one of its own, the feature
+extractor's; the metadata holds the vocabulary, the network's
 configuration, smoothing, metrics and the command that trained it. What is loaded belongs to the caller.
 """
 
@@ -18,14 +19,20 @@ from typing import Any, cast
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from stages.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
 from stages.network import ActionNetwork, NetworkConfig
 from stages.prior_table import table_sha256
 from stages.smoothing import SmoothingConfig
+from stages.vgg_features import VggConfig, VggFeatures
+from stages.vgg_weights import features_of
 from stages.vocabulary import Vocabulary, VocabularyError
+from stages.weights import WeightsError
 
 FORMAT = "partstream.checkpoint/1"
+_FEATURES = "features."
+"""Before the names of the feature extractor's tensors."""
 
 
 class CheckpointError(RuntimeError):
@@ -47,6 +54,8 @@ class Checkpoint:
     sha256: str = ""
     language_model_sha256: str = ""
     """Hex hash of the language model's files (`LanguageModel.sha256`), where it is known."""
+    features: VggFeatures | None = None
+    """What regions are read with, where it isn't the detector's own maps."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -74,7 +83,11 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         "metrics": json.dumps(dict(checkpoint.metrics)),
         "training_command": checkpoint.training_command,
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.network.state_dict().items()}
+    named = dict(checkpoint.network.state_dict())
+    if checkpoint.features is not None:
+        metadata["features"] = json.dumps(checkpoint.features.config.to_dict())
+        named |= {f"{_FEATURES}{name}": tensor for name, tensor in checkpoint.features.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
     unfinished = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,6 +147,10 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
             f"{config.context_features} features), this version computes {GEOMETRY_VERSION} ({PART_FEATURES} + "
             f"{CONTEXT_FEATURES}); train it anew"
         )
+    extractor: dict[str, Tensor] = {}
+    if "features" in metadata:
+        names = [name for name in tensors if name.startswith(_FEATURES)]
+        extractor = {name.removeprefix(_FEATURES): tensors.pop(name) for name in names}
     table = tensors.get("language_priors.table")
     if table is None and config.language:
         raise CheckpointError(f"{path}: the language priors are missing")
@@ -152,6 +169,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
     network = network.to(device).eval().requires_grad_(False)
+    features = _extractor(metadata, extractor, config, path)
     return Checkpoint(
         network,
         profile,
@@ -162,7 +180,26 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         command,
         file_sha256(path),
         language_model_sha256,
+        None if features is None else features.to(device),
     )
+
+
+def _extractor(
+    metadata: Mapping[str, str], tensors: dict[str, Tensor], config: NetworkConfig, path: Path
+) -> VggFeatures | None:
+    """The feature extractor in a checkpoint, if it has one."""
+    if "features" not in metadata:
+        return None
+    try:
+        features = features_of(VggConfig.from_dict(json.loads(metadata["features"])), tensors, f"{path}: features")
+    except (WeightsError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: its feature extractor can't be used: {error}") from None
+    if features.length != config.visual_features:
+        raise CheckpointError(
+            f"{path}: its feature extractor gives {features.length} numbers a region, its network reads "
+            f"{config.visual_features}"
+        )
+    return features
 
 
 def _priors(checkpoint: Checkpoint) -> dict[str, str]:

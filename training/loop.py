@@ -18,6 +18,7 @@ from torch import Tensor
 from stages.network import ActionNetwork, NetworkConfig, SequenceReading
 from stages.profiles import load_checkpoint
 from stages.roi_features import RoiConfig
+from stages.step_features import object_regions_of
 from stages.step_regions import REGION_OF_PART
 from stages.vocabulary import Vocabulary
 from training.averaging import WeightAverage
@@ -181,16 +182,19 @@ def _shown_regions(batch: Tensors) -> Tensor:
 
 
 def network_sizes(model: ModelConfig) -> NetworkConfig:
-    """The network's configuration. RoI features are those of the edge profile's detector, and each part's object is
-    what is at its hand."""
-    sizes = model.model_dump(exclude={"visual", "language_model"})
+    """The network's configuration. Regions are read with the detector's maps, and each part's object is what is at its
+    hand; or with a VGG-16, and all parts have one object."""
+    sizes = model.model_dump(exclude={"visual", "language_model", "regions", "vgg"})
     if model.visual == "none":
         return NetworkConfig(**sizes)
+    sizes |= {"visual": True, "visual_regions": model.visual}
+    if model.regions == "vgg":
+        return NetworkConfig(
+            **sizes, visual_features=model.vgg.hidden, object_regions=object_regions_of(len(REGION_OF_PART))
+        )
     pooling = RoiConfig(model.visual_strides, model.visual_bins)
     return NetworkConfig(
         **sizes,
-        visual=True,
-        visual_regions=model.visual,
         visual_features=pooling.length(),
         visual_samples=pooling.samples,
         object_regions=REGION_OF_PART,

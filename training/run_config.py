@@ -78,6 +78,24 @@ class DataConfig(Section):
     )
 
 
+class VggRegionsConfig(Section):
+    """The VGG-16 that regions are read with where `regions` says so. It stays as it is: pictures are read once."""
+
+    weights: str | None = Field(
+        "vgg16",
+        min_length=1,
+        description="vgg16 (`run_stream.py weights fetch vgg16`), or a file: torchvision's VGG-16, a Faster R-CNN over "
+        "one, or what `stages.vgg_weights` wrote; null: random ones that follow from the seed.",
+    )
+    channels: int = Field(
+        64, ge=1, le=64, description="Of the first layers of random ones; the last have 8 times that."
+    )
+    hidden: int = Field(4096, ge=1, le=4096, description="Outputs of fc6 and fc7: the length of a region's feature.")
+    short_side: int = Field(
+        256, ge=32, le=1024, multiple_of=16, description="Pixels of the shorter side that pictures are scaled to."
+    )
+
+
 class ModelConfig(Section):
     """Sizes of the network, and which of its stages take part. Larger sizes than these weren't better on footage."""
 
@@ -93,6 +111,11 @@ class ModelConfig(Section):
         "none",
         description="What is read of the detector's feature maps. objects: what is around each hand, and the whole "
         "picture; all: each part as well.",
+    )
+    regions: Literal["detector", "vgg"] = Field(
+        "detector",
+        description="With what regions are read. detector: its own maps; vgg: a VGG-16 on the picture, and then a "
+        "part's object is the whole picture where no other is known.",
     )
     visual_hidden: int = Field(
         32,
@@ -123,11 +146,14 @@ class ModelConfig(Section):
         description="Whether the action is recognised over time; else from each frame alone, and the losses of "
         "frames, of every step and of the last are of the same scores.",
     )
+    vgg: VggRegionsConfig = VggRegionsConfig.model_validate({})
 
     @model_validator(mode="after")
     def _parts_have_features(self) -> ModelConfig:
         if not self.geometry and self.visual != "all":
             raise ValueError("without geometry, visual must be all: parts would have no features")
+        if self.regions == "vgg" and self.visual == "none":
+            raise ValueError("regions: vgg reads pictures: set visual to all or objects")
         return self
 
 

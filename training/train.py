@@ -25,6 +25,7 @@ from training.folder.clips import Folder
 from training.held_out import HeldOut
 from training.loop import DivergedError, Run, StepReport, TrainingError
 from training.provenance import provenance
+from training.region_features import feature_source
 from training.run_config import TrainingConfig
 from training.run_state import read_state, write_state
 from training.selection import Selection
@@ -129,6 +130,7 @@ class _Keeper:
 
     def __init__(self, run: Run, out: Path, command: str, held_out: HeldOut, priors: PriorTable) -> None:
         self.run, self.out, self.command, self.held_out, self.priors = run, out, command, held_out, priors
+        self.features = feature_source(run.config)
         self.state_file = out.with_name(out.name + ".resume.pt")
         self.progress = Progress()
         self.selection: Selection | None = None
@@ -227,6 +229,7 @@ class _Keeper:
             trained=run.step > 0,
             language_model=self.priors.language_model,
             language_model_sha256=self.priors.language_model_sha256,
+            features=None if self.features is None else self.features.make(),
             metrics=metrics,
             training_command=self.command,
         )

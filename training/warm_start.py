@@ -71,7 +71,7 @@ def _segments(network: ActionNetwork) -> dict[str, slice]:
     """What the inputs of relevance and states consist of, in the order of `ActionNetwork.inputs`."""
     config, at = network.config, 0
     out: dict[str, slice] = {}
-    embedded = config.visual_hidden if config.visual else 0
+    embedded = config.visual_width
     widths = {
         "geometry": config.part_features if config.geometry else 0,
         "part": embedded if config.visual_regions == "all" else 0,

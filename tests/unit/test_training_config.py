@@ -26,6 +26,21 @@ def test_the_file_that_ships_says_what_the_code_defaults_to() -> None:
     )
 
 
+@pytest.mark.parametrize(("name", "hidden", "features"), [("kinetics-tps", 512, 4096), ("kinetics-tps-tiny", 48, 64)])
+def test_the_papers_recipe_ships_as_configurations_that_need_a_folder(name: str, hidden: int, features: int) -> None:
+    path = EDGE.with_name(f"{name}.yaml")
+    with pytest.raises(TrainingConfigError, match=rf"{name}\.yaml: .*needs annotated videos: set data\.folder"):
+        load(path)
+    config = load(path, {"data": {"folder": "films"}})
+    assert config.profile == "kinetics-tps"
+    model, optimiser, actions = config.model, config.optimiser, config.actions
+    assert (model.visual, model.regions, model.visual_hidden, model.geometry) == ("all", "vgg", 0, False)
+    assert (model.graph_hidden, model.action_hidden, model.vgg.hidden) == (hidden, hidden, features)
+    assert (optimiser.name, optimiser.momentum, optimiser.final_share, model.dropout) == ("sgd", 0.9, 0, 0.5)
+    assert actions.every_step_weight == 0 < min(actions.frame_weight, actions.last_step_weight)
+    assert min(config.states.weight, config.relevance.weight) > 0 and config.evaluation.select == "area"
+
+
 def test_a_configuration_that_is_printed_is_read_back_as_it_was(tmp_path: Path) -> None:
     changes = {"seed": 7, "optimiser": {"clip_norm": None, "ema_decay": 0.998}, "states": {"loss": "focal"}}
     config = load(None, changes)

@@ -170,6 +170,23 @@ def test_a_device_that_can_not_train_is_refused(changes: dict[str, Any], named: 
         Run(tiny(**changes), motion_clips(), stand_in_priors(), packaged("edge"))
 
 
+def test_sgd_is_momentum_with_the_decay_in_the_gradient() -> None:
+    run = started(tiny(optimiser={"name": "sgd", "momentum": 0.9, "weight_decay": 0.01, "learning_rate": 0.02}))
+    weights = {name: weight.detach().double().clone() for name, weight in run.network.named_parameters()}
+    speeds = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    for _ in range(3):
+        report = run.advance()
+        limit = min(1.0, 1.0 / (report.gradient_norm + 1e-6))
+        assert 0 < limit <= 1
+        for name, weight in run.network.named_parameters():
+            # The gradient is as it was left: cut to the norm.
+            gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            speeds[name] = 0.9 * speeds[name] + gradient.double() + 0.01 * weights[name]
+            weights[name] = weights[name] - report.learning_rate * speeds[name]
+            if weight.grad is not None:
+                assert torch.allclose(weight.double(), weights[name], atol=1e-6), name
+
+
 def test_the_learning_rate_warms_up_and_falls_to_its_last_share() -> None:
     rates = [schedule(step, 1000, 100) for step in range(1000)]
     assert rates[0] == 0.01 and max(rates) == pytest.approx(1.0) and rates[-1] < 0.021

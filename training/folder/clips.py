@@ -195,7 +195,7 @@ def _clip(root: Path, video: Video, entry: _Listed, settings: WatchSettings, fol
         (video.facts.width, video.facts.height),
         seen,
         labels,
-        features=None if settings.roi is None else path,
+        features=None if settings.roi is None and settings.vgg is None else path,
         annotated=() if role == "train" else video.frames,
     )
 

@@ -49,6 +49,8 @@ _CODE = (
     "tracking.py",
 )
 """Of `stages`: what decides what is seen in a picture."""
+_VGG_CODE = ("picture_scaling.py", "step_features.py", "vgg_features.py")
+"""And, where regions are read with a VGG-16, what decides on that."""
 
 UNUSED_S = 7 * 86_400.0
 """A way of other code that was opened within a week may be in use by a run of that code."""
@@ -78,7 +80,12 @@ class VideoFile(NamedTuple):
 
 def features_folder(root: Path, settings: WatchSettings) -> Path:
     """Where what was seen in the videos of the data set `root` lies, watched that way."""
-    chosen = _hash([json.dumps(dataclasses.asdict(settings), sort_keys=True).encode()])
+    content = dataclasses.asdict(settings)
+    if settings.vgg is None:
+        del content["vgg"]
+    else:
+        content["vgg"] |= {"path": None, "code": _code_sha256(_VGG_CODE)}
+    chosen = _hash([json.dumps(content, sort_keys=True).encode()])
     return root / FEATURES / f"{_version()}-{chosen[:8]}"
 
 
@@ -118,8 +125,12 @@ def detector_sha256() -> str:
 @functools.cache
 def code_sha256() -> str:
     """One hash for the sources that decide what is seen."""
+    return _code_sha256(_CODE)
+
+
+def _code_sha256(files: Sequence[str]) -> str:
     folder = resources.files("stages")
-    return _hash(folder.joinpath(*name.split("/")).read_bytes() for name in _CODE)
+    return _hash(folder.joinpath(*name.split("/")).read_bytes() for name in files)
 
 
 def file_sha256(path: Path) -> str:

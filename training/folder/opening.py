@@ -11,13 +11,14 @@ from training.folder.clips import Folder, open_folder
 from training.folder.features import Progress
 from training.folder.watching import WatchSettings
 from training.loop import TrainingError, network_sizes
+from training.region_features import feature_source
 from training.run_config import TrainingConfig
 
 
 def watch_settings(config: TrainingConfig) -> WatchSettings:
     """RoI features as the network reads them, all else as a camera has it by default."""
-    network = network_sizes(config.model)
-    return WatchSettings(roi=RoiConfig.of(network) if network.visual else None)
+    network, source = network_sizes(config.model), feature_source(config)
+    return WatchSettings(roi=RoiConfig.of(network) if network.visual and source is None else None, vgg=source)
 
 
 def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress | None = None) -> Folder:

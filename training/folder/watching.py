@@ -16,17 +16,20 @@ import torch
 from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stages.detection.batched import Detector, detect
+from stages.detection.batched import Detector, PictureGroup, detect
 from stages.network import VisualInput
 from stages.people import SeenPerson
 from stages.roi_features import RoiConfig
 from stages.scene import BatchSteps, FramePeople, Scenes, SceneSettings
 from stages.skeleton import KEYPOINTS
 from stages.smoothing import SmoothingConfig
+from stages.step_features import SlotPictures, StepBoxes, step_features
 from stages.step_regions import step_regions
+from stages.transfer import to_device
 from stages.types import FrameAnalysis, ModelInfo
 from stages.vocabulary import PARTS, packaged
 from training.folder.sightings import RoiVectors, Sightings
+from training.region_features import FeatureSource
 from training.video_runner import VideoReadError, analyse_video
 
 MOST_ROI_BYTES = 1 << 30
@@ -39,12 +42,13 @@ Formats = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
     """How videos are watched; the defaults are those of a camera. `roi`: which regions are pooled and how, None for no
-    RoI features."""
+    RoI features; `vgg`: what they are read with instead of the detector's maps."""
 
     detector_size: tuple[int, int] | None = None
     max_people: int = 32
     scene: SceneSettings = field(default_factory=SceneSettings)
     roi: RoiConfig | None = None
+    vgg: FeatureSource | None = None
 
 
 class Watcher:
@@ -63,6 +67,7 @@ class Watcher:
         self.settings = settings or WatchSettings()
         self._detector, self._formats = detector, formats
         self._device = torch.device(device)
+        self._extractor = None if self.settings.vgg is None else self.settings.vgg.make(device)
         # People carry a vocabulary for their readings; nobody reads anything here.
         self._scenes = Scenes(self.settings.scene, packaged("edge"), SmoothingConfig())
         self._seen = _Seen()
@@ -96,7 +101,9 @@ class Watcher:
         work, steps = self._scenes.observe(metas, found.people, [])
         try:
             visual = None
-            if len(steps) and self.settings.roi is not None:
+            if len(steps) and self._extractor is not None:
+                visual = self._read(steps, frames, found.groups)
+            elif len(steps) and self.settings.roi is not None:
                 visual = step_regions(steps, metas, found.groups, self.settings.roi, self._device)
             for person in steps.people:
                 steps.commit(person.key)
@@ -104,6 +111,17 @@ class Watcher:
             steps.abandon()
         self._seen.add(work, steps, visual)
         return [FrameAnalysis() for _ in frames]
+
+    def _read(self, steps: BatchSteps, frames: Sequence[Lease], groups: Sequence[PictureGroup]) -> VisualInput:
+        """Parts, and the whole picture as everybody's object: the detector finds no objects."""
+        assert self._extractor is not None
+        pictures = [
+            SlotPictures(group.frames, to_device(np.stack([frames[at].picture for at in group.frames]), self._device))
+            for group in groups
+        ]
+        nowhere, nothing = np.zeros((len(steps), 4), np.float32), np.zeros(len(steps), bool)
+        boxes = StepBoxes(steps.frames, np.stack(steps.part_boxes), np.stack(steps.present), nowhere, nothing)
+        return step_features(boxes, [lease.meta for lease in frames], pictures, self._extractor, self._device)
 
     def forget(self, camera: str) -> None:
         """The video is over: its tracks end."""
