@@ -20,6 +20,7 @@ import torch
 from stages import checkpoint, weights
 from stages.checkpoint import Checkpoint
 from stages.detection.movenet import MoveNet
+from stages.export.detector_graph import detector_graph
 from stages.geometry import sequence_features
 from stages.network import ActionNetwork, NetworkConfig
 from stages.part_boxes import part_boxes
@@ -218,6 +219,18 @@ def test_a_checkpoint_that_looks_into_regions_is_tried_on_regions_of_real_pictur
     assert about["file"]["opset"] == 18 and not about["checkpoint"]["trained"]
     assert all(set(figures) == {"random", "real"} for figures in about["parity"]["outputs"].values())
     assert not (tmp_path / "out" / "detector.onnx").exists()
+
+
+def test_the_detector_brings_the_maps_that_regions_are_pooled_from() -> None:
+    engine = MoveNet.load()
+    graph = detector_graph(engine, (8, 16))
+    pictures = torch.randint(0, 256, (1, 96, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
+    with torch.inference_mode():
+        found = dict(zip((port.name for port in graph.outputs), graph.module(pictures), strict=True))
+    maps, _ = engine(pictures)
+    for stride in (8, 16):
+        assert (found[f"map_{stride}"] - maps[stride]).abs().max() <= 1e-5 * maps[stride].abs().max()
+    assert graph.outputs[-1].shape == ("pictures", 96, "height/16", "width/16")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,9 @@ from stages.geometry import sequence_features
 from stages.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.part_boxes import hand_regions, part_boxes
 from stages.pipeline import Pipeline, PipelineSettings
+from stages.profiles import load_checkpoint
 from stages.roi_features import Regions, RoiConfig, person_features
+from stages.step_features import object_regions_of
 from stages.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
 
@@ -133,16 +136,17 @@ class OtherRuntime:
         return Answer(relevance, states, scores.reshape(2, people, -1)[plan.answer])
 
 
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=list(CONFIGS))
-def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(config: NetworkConfig, tmp_path: Path) -> None:
-    checkpoint, script = untrained(config), moving_people(FRAMES, PEOPLE, seed=4)
+@pytest.mark.parametrize("name", ["shipped", *CONFIGS])
+def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(name: str, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint("edge") if name == "shipped" else untrained(CONFIGS[name])
+    script = moving_people(FRAMES, PEOPLE, seed=4)
     made = export(checkpoint, None, tmp_path, ["heads", "step"])
     assert [part.file.name for part in made] == ["heads.onnx", "step.onnx"]
     pipeline = Pipeline(
         SeeingDetector(script), lambda source, wanted: SLOT, checkpoint, PipelineSettings(window_steps=WINDOW)
     )
     analyses = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
-    given = people_inputs(config, script)
+    given = people_inputs(checkpoint.network.config, script)
     other = OtherRuntime(tmp_path, PEOPLE)
     vocabulary = checkpoint.vocabulary
     compared = 0
@@ -177,6 +181,28 @@ def test_part_states_in_onnx_runtime_are_the_networks(tmp_path: Path) -> None:
         with torch.inference_mode():
             wanted = checkpoint.network.read_people(**tensors, visual=VisualInput(*visual)).states.numpy()
         assert np.abs(states - wanted).max() <= 1e-5 * wanted.max()
+
+
+def test_features_of_the_papers_kind_need_no_geometry_and_one_object_a_person(tmp_path: Path) -> None:
+    config = replace(
+        SMALL,
+        part_features=0,
+        context_features=0,
+        geometry=False,
+        visual=True,
+        visual_features=20,
+        visual_hidden=5,
+        object_regions=object_regions_of(10),
+    )
+    made = export(untrained(config), None, tmp_path, ["heads"])
+    assert {one.output for one in made[0].differences} == {"relevance", "states", "graph", "action_input"}
+    about = json.loads(made[0].manifest.read_text())
+    assert [(port["name"], port["shape"]) for port in about["inputs"]] == [
+        ("present", ["people", 10]),
+        ("part_regions", ["people", 10, 20]),
+        ("object_regions", ["people", 1, 20]),
+    ]
+    assert "features" not in about and "strides" not in about["regions"]
 
 
 def test_a_file_that_answers_otherwise_than_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
