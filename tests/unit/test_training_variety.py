@@ -127,3 +127,11 @@ def test_who_treads_too_slowly_for_a_step_stands_still() -> None:
     at = footfalls.grid(times)
     found = footfalls.tread(np.random.default_rng(0), times, footfalls.go(at, 0.1, 0.0), footfalls.Gait(cadence=0.05))
     assert np.isfinite(found.poses).all() and found.poses.shape == (3, WIDTH)
+
+
+def test_a_climb_may_be_long() -> None:
+    times = np.arange(64.0)
+    at = footfalls.grid(times)
+    way = footfalls.go(at, 1.5, 0.0, climb=0.5)
+    found = footfalls.tread(np.random.default_rng(0), times, way, footfalls.Gait(cadence=0.9))
+    assert np.isfinite(found.poses).all() and found.poses[-1, 1] - found.poses[0, 1] > 30

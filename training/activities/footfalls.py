@@ -183,7 +183,10 @@ def plant(
         out = way[:, side] - sign * HIP * right
         reach[:, side] = feet[:, side, 1] + np.sqrt(np.maximum(_LEG**2 - (out * out).sum(-1), 0.2))
     carries = (1 - 0.98 * np.sin(np.pi * swings)) * (1 - 0.7 * behind)
-    poses[:, 1] = -np.log((carries * np.exp(-30 * reach)).sum(1) / carries.sum(1)) / 30 - sink
+    # High up a long climb the exponential is nothing any more: the height is taken from the lower foot there.
+    base = np.where(reach.min(1) > 5, reach.min(1), 0.0)
+    low = -np.log((carries * np.exp(-30 * (reach - base[:, None]))).sum(1) / carries.sum(1)) / 30
+    poses[:, 1] = low + base - sink
     twist = turned * (ahead[:, 1] - ahead[:, 0])
     poses[:, ROOT] = quaternion_multiply(
         axis_rotation(1, heading + twist), axis_rotation(0, np.broadcast_to(roll, len(poses)))
