@@ -1,7 +1,7 @@
 """The detector as a graph: pictures in, all six heads' maps out, and the feature maps that regions are pooled from.
 
 The engine computes four of the heads at single positions only (stages/detection/movenet.py); a map a head is what every
-runtime can do, and it takes 7 % longer (ONNX Runtime, one thread, 576x768).
+runtime can do, and it takes 4 to 7 % longer (ONNX Runtime, one thread, 576x768).
 """
 
 from __future__ import annotations
