@@ -95,6 +95,11 @@ class Batches:
         return watched if generated is None else joined(generated, watched)
 
 
+def generates(config: TrainingConfig) -> bool:
+    """Whether any of a batch's sequences are generated."""
+    return folder_rows(config) < config.data.batch
+
+
 def folder_rows(config: TrainingConfig) -> int:
     """Of a batch's sequences, how many are a folder's: of each source at least one, if it has a share at all."""
     data = config.data

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from stages import weights
+from training.batches import generates
 from training.folder.clips import Folder
 from training.folder.features import DETECTOR
 from training.folder.opening import watched_folder
@@ -21,7 +22,8 @@ from training.run_config import TrainingConfig
 from training.stopping import stopped_by_signals
 from training.train import Outcome, train
 
-PROFILES = ("edge",)
+GENERATED = ("edge",)
+"""Profiles whose vocabulary ships: motion is generated for it. Others learn from a folder's own labels."""
 
 
 def train_profile(
@@ -42,14 +44,14 @@ def train_profile(
     processes; there Ctrl-C ends the run at once, and what was watched is kept. Raises TrainingError for a profile that
     can't be trained on generated motion, DatasetError for a folder that can't be used, and what `train` raises.
     """
-    if config.profile not in PROFILES:
+    if config.profile not in GENERATED and (generates(config) or config.data.vocabulary == "profile"):
         raise TrainingError(
-            f"profile {config.profile!r} can't be trained on generated motion; this command trains: "
-            f"{', '.join(PROFILES)}"
+            f"profile {config.profile!r} can't be trained on generated motion, only on a folder's own labels: set "
+            f"data.folder, and data.folder_share to 1; motion is generated for: {', '.join(GENERATED)}"
         )
     choose_device(config)  # refused before anything is fetched
     torch.set_num_threads(threads)
-    for name in ("motion", "minilm", *((DETECTOR,) if config.data.folder else ())):
+    for name in needed(config):
         _fetch(name, console)
     videos = _watch(config, workers, console) if config.data.folder else None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -86,6 +88,20 @@ _ENDINGS = {
     "patience": "ended after step {step} of {steps}: it had not become better for evaluation.patience evaluations",
     "interrupted": "stopped after step {step} of {steps}, without an evaluation; --resume goes on",
 }
+
+
+def needed(config: TrainingConfig) -> list[str]:
+    """Names of the assets that a run reads: fetched, or missed, before a folder's videos are watched for hours."""
+    model = config.model
+    named = [model.language_model]
+    if model.visual != "none" and model.regions == "vgg" and model.vgg.weights is not None:
+        named.append(model.vgg.weights)
+    known = {asset.name for asset in weights.assets()}
+    return [
+        *(["motion"] if generates(config) else []),
+        *([DETECTOR] if config.data.folder else []),
+        *(name for name in named if name in known),
+    ]
 
 
 def _fetch(name: str, console: Console) -> None:

@@ -21,6 +21,7 @@ from stages.checkpoint import Checkpoint, CheckpointError, save
 from stages.network import ActionNetwork
 from stages.prior_table import PriorTable, prior_table
 from stages.vocabulary import packaged
+from training.batches import generates
 from training.folder.clips import Folder
 from training.held_out import HeldOut
 from training.loop import DivergedError, Run, StepReport, TrainingError
@@ -91,7 +92,7 @@ def train(
     if (videos is None) != (config.data.folder is None):
         raise ValueError("the videos of data.folder are given where there is a folder, and only there")
     vocabulary = packaged(config.profile) if videos is None else videos.vocabulary
-    folder = motions if motions is not None else weights.locate("motion")
+    folder = motions or (weights.locate("motion") if generates(config) else weights.folder("motion"))
     table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
     learned = () if videos is None else videos.clips["train"]
     rows = table.rows_for(vocabulary)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from folder_examples import StandIn, put_folder, stand_in
+from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import save_file
 from training_examples import motion_clips, stand_in_table, tiny
@@ -19,11 +20,13 @@ from stages.network import VisualInput
 from stages.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.vgg_weights import save_features
 from stages.weights import WeightsError
+from training.command import needed, train_profile
 from training.folder.clips import open_folder
 from training.folder.features import features_folder
 from training.folder.opening import watch_settings, watched_folder
 from training.folder.sightings import read_roi
 from training.folder.watching import WatchSettings
+from training.loop import TrainingError
 from training.region_features import FeatureSource, feature_source
 from training.run_config import TrainingConfig, TrainingConfigError
 from training.run_config import load as load_config
@@ -103,14 +106,15 @@ def test_what_was_kept_is_anothers_if_the_extractor_is_another_and_the_same_wher
 
 
 def test_a_run_on_such_features_learns_and_its_checkpoint_needs_no_other_file(
-    tmp_path: Path, stand_in: StandIn
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))  # nothing is generated, so no motion is needed
     config = on_folder(put_folder(tmp_path / "films"))
     videos = watched_folder(config)
     words = videos.vocabulary
     table = stand_in_table(words, torch.randn(len(words.parts), len(words.states), 48))
     out = tmp_path / "model.safetensors"
-    train(config, out, motions=motion_clips(), priors=table, videos=videos)
+    train(config, out, priors=table, videos=videos)
     after = load(out)
     assert after.profile == "kinetics-tps" and after.trained
     assert after.features is not None and not after.features.training
@@ -191,6 +195,34 @@ def test_the_detectors_own_maps_need_no_extractor() -> None:
     assert feature_source(tiny()) is None
     seeing = tiny(data={"folder": "films"}, model={"visual": "all"})
     assert feature_source(seeing) is None and watch_settings(seeing).roi is not None
+
+
+def test_what_a_run_needs_is_known_before_videos_are_watched() -> None:
+    folder = {"data": {"folder": "films"}}
+    assert needed(load_config(CONFIGS / "kinetics-tps.yaml", folder)) == [
+        "movenet-multipose",
+        "bert-base-uncased",
+        "vgg16",
+    ]
+    assert needed(load_config(CONFIGS / "kinetics-tps-tiny.yaml", folder)) == ["movenet-multipose", "minilm"]
+    assert needed(tiny()) == ["motion", "minilm"]
+    assert needed(tiny(data={"folder": "films"}, model={"language_model": "some/bert"})) == [
+        "motion",
+        "movenet-multipose",
+    ]
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"folder": "films", "folder_share": 0.5}, {"folder": "films", "vocabulary": "profile"}]
+)
+def test_a_profile_without_a_vocabulary_of_its_own_is_trained_on_a_folders_labels_alone(
+    data: dict[str, Any], tmp_path: Path
+) -> None:
+    config = tiny(profile="kinetics-tps", data=data)
+    with pytest.raises(
+        TrainingError, match=r"only on a folder's own labels: set data\.folder, and data\.folder_share to 1"
+    ):
+        train_profile(config, tmp_path / "x.safetensors", console=Console(quiet=True))
 
 
 def test_a_vgg_without_pictures_is_refused() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +209,11 @@ def test_a_file_of_ours_that_contradicts_itself_is_refused(
 def test_many_faults_are_counted_and_not_all_listed() -> None:
     with pytest.raises(WeightsError, match=r"here: .*missing: .* and \d+ more"):
         features_of(TINY, {}, "here")
+
+
+def test_profiles_without_these_features_start_without_torchvision_and_transformers() -> None:
+    program = (
+        "import sys, stages.profiles; print({'torchvision', 'transformers', 'huggingface_hub'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=100)
+    assert ended.stdout.strip() == "set()"
