@@ -19,16 +19,15 @@ from ring_buffers.frame_ring import SlotFormat
 from stages.detection import detector_file, mmcv_ops
 from stages.detection.detector_model import DetectorDescription, DetectorError
 from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
+from stages.detection.region_pooling import Pooling, pool
 from stages.detection.two_stage import (
     AnswerSettings,
     Coding,
-    Pooling,
     ProposalSettings,
     anchors,
     answer,
     apply_deltas,
     of_class,
-    pool,
     propose,
 )
 from stages.vocabulary import PARTS
@@ -102,6 +101,7 @@ class CascadeRCNN(nn.Module):
         self.register_buffer("kinds", torch.tensor(kinds_of(self.classes)), persistent=False)
         self.register_buffer("base_anchors", torch.stack(rpn.prior_generator.base_anchors), persistent=False)
         self._fold()
+        self._reordered = [_reorder(head) for head in self.box_heads]
         self.eval()
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
@@ -175,13 +175,16 @@ class CascadeRCNN(nn.Module):
             rows = int((scores > 0).sum(1).max())
             boxes, scores = boxes[:, :rows], scores[:, :rows]
         batch, count = scores.shape
-        # RoIAlign would copy maps whose channels lie side by side, at every stage.
-        maps = [level.contiguous() for level in heads.maps[: len(self._poolings[0].strides)]]
+        maps = heads.maps[: len(self._poolings[0].strides)]
+        if fixed:
+            # torchvision's RoIAlign would copy maps whose channels lie side by side, at every stage.
+            maps = [level.contiguous() for level in maps]
         logits: list[Tensor] = []
         for stage, (head, coding, pooling) in enumerate(
             zip(self.box_heads, self._codings, self._poolings, strict=True)
         ):
-            said, deltas = head(pool(maps, boxes.flatten(2), pooling, fixed))
+            regions = pool(maps, boxes.flatten(2), pooling, fixed)
+            said, deltas = head(regions.flatten(1) if self._reordered[stage] else regions.permute(0, 3, 1, 2))
             said = said.float().view(batch, count, -1)
             moved = apply_deltas(
                 boxes.view(batch, count, 1, 4), deltas.float().view(batch, count, -1, 4), coding, heads.content
@@ -215,6 +218,18 @@ class CascadeRCNN(nn.Module):
 
 def _listed(modules: Any) -> list[Any]:
     return list(modules) if isinstance(modules, nn.ModuleList) else [modules]
+
+
+def _reorder(head: Any) -> bool:
+    """Let a head's first layer read regions whose channels lie side by side, as they are pooled, where that layer is
+    fully connected: turning its weights once spares turning every region. Says whether it does.
+    """
+    if head.num_shared_convs or not head.num_shared_fcs or head.with_avg_pool:
+        return False
+    layer = head.shared_fcs[0]
+    weight = layer.weight.unflatten(1, (head.in_channels, -1)).transpose(1, 2).flatten(1)
+    layer.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
+    return True
 
 
 def _check(model: nn.Module) -> None:

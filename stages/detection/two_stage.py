@@ -1,4 +1,4 @@
-"""The arithmetic of a two-stage detector on a fixed number of boxes: anchors, deltas, proposals, regions, answers.
+"""The arithmetic of a two-stage detector on a fixed number of boxes: anchors, deltas, proposals, answers.
 
 Owns nothing: pure functions on any device. With `fixed` no shape depends on values, so that the host never waits for
 the device (no `.item()`, `nonzero` or boolean index); without, less is computed, which is the better way on the CPU.
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import roi_align
 
 from stages.detection.suppression import unsuppressed
 
@@ -55,18 +54,6 @@ class AnswerSettings:
     threshold: float
     count: int
     """Boxes a picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pooling:
-    """How regions are pooled from a pyramid (mmdet's `SingleRoIExtractor`)."""
-
-    strides: tuple[int, ...]
-    size: tuple[int, int]
-    samples: int
-    aligned: bool
-    finest_scale: float
-    """A region of twice this side or more (square root of its area) is pooled from the second level, and so on."""
 
 
 def anchors(base: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
@@ -122,32 +109,6 @@ def propose(
     every = torch.cat(scores, 1)
     best, rows = every.topk(min(settings.count, every.shape[1]))
     return torch.cat(boxes, 1).gather(1, rows[..., None].expand(-1, -1, 4)), best
-
-
-def pool(maps: Sequence[Tensor], boxes: Tensor, pooling: Pooling, fixed: bool = True) -> Tensor:
-    """Each box from the pyramid's level that suits its size: boxes `[B, N, 4]` → `[B · N, c, h, w]`.
-
-    maps: for each of `pooling.strides` `[B, c, H / stride, W / stride]`.
-    """
-    pictures = torch.arange(len(boxes), device=boxes.device, dtype=boxes.dtype)
-    regions = torch.cat((pictures[:, None, None].expand(-1, boxes.shape[1], 1), boxes), -1).flatten(0, 1)
-    sides = regions[:, 3:] - regions[:, 1:3]
-    level = (sides.prod(-1).sqrt() / pooling.finest_scale + 1e-6).log2().floor().clamp(0, len(maps) - 1)
-    pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], *pooling.size))
-    for row, (features, stride) in enumerate(zip(maps, pooling.strides, strict=True)):
-        here = level == row
-        if fixed:
-            # All regions go to all levels, but where one doesn't belong it has no extent, and costs no samples.
-            placed = torch.cat((regions[:, :1], regions[:, 1:] * here[:, None]), 1)
-            pooled += _aligned(features, placed, stride, pooling) * here[:, None, None, None]
-        else:
-            rows = here.nonzero()[:, 0]
-            pooled[rows] = _aligned(features, regions[rows], stride, pooling)
-    return pooled
-
-
-def _aligned(features: Tensor, regions: Tensor, stride: int, pooling: Pooling) -> Tensor:
-    return roi_align(features, regions.to(features.dtype), pooling.size, 1 / stride, pooling.samples, pooling.aligned)
 
 
 def of_class(values: Tensor, labels: Tensor) -> Tensor:

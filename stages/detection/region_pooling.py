@@ -1,0 +1,104 @@
+"""Regions out of a pyramid of feature maps: RoIAlign, each region from the level that suits its size.
+
+Owns nothing: pure functions. There are two ways to the same values. torchvision's operator takes a fixed shape on any
+device. On the CPU it is slow, for it gathers channel by channel; there, a bin is a weighted sum of cells whose channels
+lie side by side, and neighbouring samples share cells, so that a bin of n samples along a side needs n + 1 cells: 1000
+regions of 256 channels took 145 ms with the operator and take 75 so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import roi_align
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """How regions are pooled from a pyramid (mmdet's `SingleRoIExtractor`)."""
+
+    strides: tuple[int, ...]
+    size: tuple[int, int]
+    """Bins (down, across)."""
+    samples: int
+    """Samples a bin along each side; 0: one for each cell or part of one that the bin covers."""
+    aligned: bool
+    finest_scale: float
+    """A region of twice this side or more (square root of its area) is pooled from the second level, and so on."""
+
+
+def pool(maps: Sequence[Tensor], boxes: Tensor, pooling: Pooling, fixed: bool = True) -> Tensor:
+    """Boxes `[B, N, 4]` in the input's pixels → `[B · N, down, across, c]`.
+
+    maps: for each of `pooling.strides` `[B, c, H / stride, W / stride]`. `fixed`: by torchvision's operator, without
+    any shape that depends on values.
+    """
+    sides = boxes[..., 2:] - boxes[..., :2]
+    level = (sides.prod(-1).sqrt() / pooling.finest_scale + 1e-6).log2().floor().clamp(0, len(maps) - 1).flatten()
+    pictures = torch.arange(len(boxes), device=boxes.device)[:, None].expand(-1, boxes.shape[1]).flatten()
+    if fixed or not pooling.aligned or pooling.samples > 0:
+        return _by_operator(maps, boxes.flatten(0, 1), pictures, level, pooling).permute(0, 2, 3, 1)
+    return _by_cells(maps, boxes.flatten(0, 1), pictures, level.long(), pooling)
+
+
+def _by_operator(maps: Sequence[Tensor], boxes: Tensor, pictures: Tensor, level: Tensor, pooling: Pooling) -> Tensor:
+    """`[R, c, down, across]`. All regions go to all levels, but where one doesn't belong it has no extent, and costs no
+    samples."""
+    pooled = maps[0].new_zeros((len(boxes), maps[0].shape[1], *pooling.size))
+    for row, (features, stride) in enumerate(zip(maps, pooling.strides, strict=True)):
+        here = level == row
+        regions = torch.cat((pictures[:, None].to(boxes.dtype), boxes * here[:, None]), 1).to(features.dtype)
+        of_level = roi_align(features, regions, pooling.size, 1 / stride, pooling.samples, pooling.aligned)
+        pooled += of_level * here[:, None, None, None]
+    return pooled
+
+
+def _by_cells(maps: Sequence[Tensor], boxes: Tensor, pictures: Tensor, level: Tensor, pooling: Pooling) -> Tensor:
+    """`[R, down, across, c]`, aligned and with as many samples as there are cells."""
+    down, across = pooling.size
+    # All levels' cells in one table: `[cells, c]`.
+    table = torch.cat([features.permute(0, 2, 3, 1).flatten(0, 2) for features in maps])
+    heights, widths = (torch.tensor([features.shape[axis] for features in maps])[level] for axis in (2, 3))
+    cells = torch.tensor([0, *(len(features) * features[0, 0].numel() for features in maps[:-1])]).cumsum(0)
+    start = cells[level] + pictures * heights * widths
+    scale = 1 / torch.tensor(pooling.strides, dtype=boxes.dtype)[level, None]
+    # As the operator computes them, to the last bit: how many samples there are jumps at whole numbers.
+    low, high = boxes[:, :2] * scale - 0.5, boxes[:, 2:] * scale - 0.5
+    bins = (high - low) / boxes.new_tensor([across, down])
+    samples = bins.ceil().long().clamp_min(1)
+    pooled = table.new_zeros((len(boxes), down * across, table.shape[1]))
+    for pair in torch.unique(samples, dim=0):
+        rows = (samples == pair).all(1).nonzero()[:, 0]
+        columns, of_column = _axis(low[rows, 0], bins[rows, 0], across, int(pair[0]), widths[rows])
+        lines, of_line = _axis(low[rows, 1], bins[rows, 1], down, int(pair[1]), heights[rows])
+        lines = start[rows, None, None] + lines * widths[rows, None, None]
+        at = lines[:, :, None, :, None] + columns[:, None, :, None]
+        weights = of_line[:, :, None, :, None] * of_column[:, None, :, None]
+        several = at.shape[3] * at.shape[4]
+        sums = F.embedding_bag(
+            at.reshape(-1, several), table, mode="sum", per_sample_weights=weights.reshape(-1, several).to(table.dtype)
+        )
+        pooled[rows] = sums.view(len(rows), down * across, -1)
+    return pooled.unflatten(1, (down, across))
+
+
+def _axis(low: Tensor, bin: Tensor, bins: int, samples: int, size: Tensor) -> tuple[Tensor, Tensor]:
+    """Along one axis, the cells that each bin is the weighted sum of: int64 and float `[r, bins, samples + 1]`.
+
+    low, bin `[r]`: where the first bin begins and how long a bin is, in cells; size `[r]`: the map's. A sample between
+    two cells is theirs in proportion; one within a cell beyond the edge has the edge's value, further out it is 0.
+    """
+    share = (torch.arange(samples, dtype=low.dtype) + 0.5) / samples
+    at = (low[:, None, None] + (torch.arange(bins, dtype=low.dtype)[:, None] + share) * bin[:, None, None]).contiguous()
+    last = (size - 1).to(low.dtype)[:, None, None]
+    inside = (at >= -1) & (at <= last + 1)
+    at = at.clamp_min(0).minimum(last)
+    first = at[..., :1].floor()
+    cells = first + torch.arange(samples + 1, dtype=low.dtype)  # [r, bins, samples + 1]
+    near = (1 - (at[..., None] - cells[..., None, :]).abs()).clamp_min(0)  # [r, bins, samples, samples + 1]
+    weights = (near * inside[..., None]).sum(-2) / samples
+    return cells.minimum(last).long(), weights
