@@ -77,7 +77,7 @@ def repository_files(name: str, files: Iterable[str], target: Path | None = None
         except Exception as error:  # its own, its client's and the network's; few have a common ancestor
             absent = isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
             if not absent:
-                raise DownloadError(f"Hugging Face's hub, {name}: {_first_line(error)}") from None
+                raise DownloadError(f"Hugging Face's hub, {name}: {_first_line(error).rstrip('.')}") from None
     if folder is None:
         raise DownloadError(f"Hugging Face's hub: {name} has none of {', '.join(files)}")
     return folder
