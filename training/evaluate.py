@@ -71,15 +71,14 @@ def evaluate(
     sure = np.concatenate(certainty)
     confusion = np.zeros((len(vocabulary.actions), len(vocabulary.actions)), dtype=int)
     np.add.at(confusion, (truth, answer), 1)
-    recalls = {
-        name: round(float(confusion[i, i] / max(1, confusion[i].sum())), 3) for i, name in enumerate(vocabulary.actions)
-    }
+    occurs = confusion.sum(1)
+    recalls = {name: round(float(confusion[i, i] / max(1, occurs[i])), 3) for i, name in enumerate(vocabulary.actions)}
     right = truth == answer
     behind, height = np.concatenate(hard), np.concatenate(heights)
     ages = {"1": (0, 1), "2-4": (1, 4), "5-8": (4, 8), "9-16": (8, 16), "17-32": (16, 32), "33-64": (32, 64)}
     return {
         "sequences": len(truth),
-        "macro_accuracy": round(float(np.mean(list(recalls.values()))), 3),
+        "macro_accuracy": round(float(np.mean((np.diag(confusion) / np.maximum(occurs, 1))[occurs > 0])), 3),
         "accuracy": recalls,
         "confusion": confusion.tolist(),
         "accuracy_by_steps_seen": {
