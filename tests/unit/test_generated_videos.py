@@ -18,7 +18,7 @@ from training.generated.manifest import Manifest, read_manifest
 from training.generated.settings import Settings
 from training.generated.sheet import save_sheet
 from training.generated.truth import LEAST_VISIBLE, Truth, read_truth, truth_file
-from training.generated.video_file import write_video
+from training.generated.video_file import _REPEATABLE, write_video
 from training.kinetics_tps import Dataset, check_dataset, video_file
 from training.skeleton import KEYPOINTS
 from training.submission import read_ground_truth
@@ -151,6 +151,40 @@ def test_a_video_shows_the_pictures_that_were_written(tmp_path: Path) -> None:
         decoded = [frame.to_ndarray(format="rgb24").astype(float) for frame in container.decode(video=0)]
     assert max(np.abs(a - b).mean() for a, b in zip(decoded, pictures, strict=True)) < 6
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.mp4"]
+
+
+@pytest.fixture(scope="module")
+def walkers() -> list[np.ndarray]:
+    """Patches that pass before noise, 28 macroblocks across: not a multiple of 8."""
+    rng = np.random.default_rng(4)
+    behind = rng.integers(60, 120, (256, 448, 3), dtype=np.uint8)
+    pictures = [behind + rng.integers(0, 9, behind.shape, dtype=np.uint8) for _ in range(24)]
+    for number, picture in enumerate(pictures):
+        for row in range(5):
+            left = (90 * row + (4 + row) * number) % 400
+            picture[40 * row + 20 : 40 * row + 60, left : left + 40] += np.uint8(100)
+    return pictures
+
+
+def test_the_same_pictures_give_the_same_file_whatever_lies_in_memory(
+    walkers: list[np.ndarray], tmp_path: Path
+) -> None:
+    files: set[bytes] = set()
+    for number in range(6):
+        dirt = [np.full(40_013 * size + number, 37 * number + size, np.uint8) for size in range(1, 60)]
+        del dirt[number % 2 :: 2]
+        write_video(tmp_path / "a.mp4", walkers, (448, 256), 12.0, 20)
+        files.add((tmp_path / "a.mp4").read_bytes())
+    assert len(files) == 1
+
+
+def test_the_same_pictures_give_the_same_file_whatever_instructions_the_encoder_uses(
+    walkers: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "fast.mp4", walkers, (448, 256), 12.0, 20)
+    monkeypatch.setattr("training.generated.video_file._REPEATABLE", f"{_REPEATABLE}:asm=0")
+    write_video(tmp_path / "plain.mp4", walkers, (448, 256), 12.0, 20)
+    assert (tmp_path / "fast.mp4").read_bytes() == (tmp_path / "plain.mp4").read_bytes()
 
 
 def test_a_run_that_was_stopped_goes_on_and_keeps_what_was_whole(train_set: Path, tmp_path: Path) -> None:

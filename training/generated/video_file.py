@@ -16,12 +16,16 @@ from training.kinetics_tps import DatasetError
 
 Pixels = NDArray[np.uint8]
 _KEYFRAMES_S = 2
+_REPEATABLE = "cpu-independent=1"
+"""For x264: it then weighs macroblocks by its plain code. Its AVX-512 code reads past the end of a row of macroblocks
+whose number isn't a multiple of 8, so that what lay in memory would decide how a picture is compressed."""
 
 
 def write_video(path: Path, pictures: Iterable[Pixels], size: tuple[int, int], rate: float, crf: int) -> int:
     """Write pictures uint8 [H, W, 3] of `size` (width, height, both even), `rate` of them a second, with x264's
-    constant rate factor `crf`; returns their number. One thread, so that the same pictures give the same file. Raises
-    `DatasetError` where the file can't be written; what `pictures` raises goes through."""
+    constant rate factor `crf`; returns their number. The same pictures give the same file: one thread, and no code
+    whose results depend on what lay in memory. Raises `DatasetError` where the file can't be written; what `pictures`
+    raises goes through."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
@@ -45,7 +49,12 @@ def _encode(path: Path, pictures: Iterable[Pixels], size: tuple[int, int], rate:
         stream = container.add_stream(
             "libx264",
             rate=Fraction(rate).limit_denominator(1000),
-            options={"crf": str(crf), "preset": "veryfast", "g": str(round(_KEYFRAMES_S * rate))},
+            options={
+                "crf": str(crf),
+                "preset": "veryfast",
+                "g": str(round(_KEYFRAMES_S * rate)),
+                "x264-params": _REPEATABLE,
+            },
         )
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.thread_count = 1
