@@ -12,7 +12,7 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -218,6 +218,11 @@ class ActionsConfig(Section):
         "as the generator draws them, people standing and walking four times as often as the rarest.",
     )
     greatest_weight: float = Field(5.0, ge=1, le=1000, description="Limit of `weights`, and 1 through it the least.")
+    prevalence: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        {},
+        description="How many times as often as training shows them actions occur where the model is used, such as "
+        "{carry: 0.35}; scores are moved accordingly at the end of the run.",
+    )
 
 
 class EvaluationConfig(Section):

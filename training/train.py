@@ -25,6 +25,7 @@ from training.batches import generates
 from training.folder.clips import Folder
 from training.held_out import HeldOut
 from training.loop import DivergedError, Run, StepReport, TrainingError
+from training.prevalence import check_prevalence, expect
 from training.provenance import provenance
 from training.region_features import feature_source
 from training.run_config import TrainingConfig
@@ -92,6 +93,10 @@ def train(
     if (videos is None) != (config.data.folder is None):
         raise ValueError("the videos of data.folder are given where there is a folder, and only there")
     vocabulary = packaged(config.profile) if videos is None else videos.vocabulary
+    try:
+        check_prevalence(config.actions.prevalence, vocabulary.actions)
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
     folder = motions or (weights.locate("motion") if generates(config) else weights.folder("motion"))
     table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
     learned = () if videos is None else videos.clips["train"]
@@ -203,6 +208,7 @@ class _Keeper:
         figures: dict[str, Any] = {"ending": ending}
         if ending != "interrupted" and not stop():
             self.held_out.calibrate(network)
+        expect(network, self.run.config.actions.prevalence)
         if ending != "interrupted" and not stop():
             figures |= self.held_out.figures(network)
         return self._write(network, figures)
