@@ -1,7 +1,8 @@
 """What a training run depends on: one YAML file a run, whose every setting has a default, a reason and bounds.
 
 `training/configs/edge.yaml` spells the defaults out. The checkpoint that ships was made in several runs, each of which
-began with the weights of the one before (docs/training.md). Needs no torch, so that a mistake in a file is said at once.
+began with the weights of the one before (docs/training.md). Needs no torch, so that a mistake in a file is said at
+once.
 """
 
 from __future__ import annotations
