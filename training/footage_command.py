@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,9 @@ def score_command(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     smoothed: Annotated[bool, typer.Option("--smoothed", help="Score the labels that events are made from.")] = False,
     out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write every instant.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also draw what is wrong, a sheet a clip (first labeller).")
+    ] = None,
 ) -> None:
     """Run every frame of the labelled clips through the model, and say what is right in person-seconds."""
     from rich.console import Console
@@ -65,6 +69,8 @@ def score_command(
     console = Console(highlight=False)
     with _errors():
         chosen = _choose(packaged_labels(), clip)
+        if pictures is not None:
+            _make_folder(pictures)
         pipeline = _load(profile, device)
         scores = [
             score
@@ -78,6 +84,8 @@ def score_command(
         }
         if out is not None:
             _write(out, pipeline, size, smoothed, groups)
+        if pictures is not None:
+            _draw(pictures, [labellers[0] for labellers in chosen.values()], scores)
     console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
     for (which, labeller), found in groups.items():
         show(f"{which} half, labeller {labeller}: person-seconds", found, console)
@@ -179,6 +187,29 @@ def _write(
         path.write_text(json.dumps(content) + "\n", encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{path} can't be written: {error.strerror or error}") from None
+
+
+def _make_folder(path: Path) -> None:
+    """Before the footage is run, so that nobody waits for minutes to hear of it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"the pictures' folder {path} can't be made: {error.strerror or error}") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise CommandError(f"the pictures' folder {path} can't be written to: Permission denied")
+
+
+def _draw(folder: Path, clips: Sequence[ClipLabels], scores: Sequence[ClipScore]) -> None:
+    from stages import weights
+    from training.footage_pictures import save_sheet
+
+    for labels in clips:
+        about = (labels.clip, labels.labeller)
+        judged = [one for score in scores if (score.clip, score.labeller) == about for one in score.judged]
+        try:
+            save_sheet(folder, weights.locate(labels.asset, labels.file), labels, judged)
+        except OSError as error:
+            raise CommandError(f"{folder}: pictures can't be written: {error.strerror or error}") from None
 
 
 def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from run_stream import app
@@ -17,9 +19,10 @@ from stages.profiles import load_model
 from stream.config import Config
 from stream.engine import Engine
 from stream.results import Frame
-from training.footage_labels import UNSURE, instants
+from training.footage_labels import UNSURE, ClipLabels, instants
+from training.footage_pictures import TALL, save_sheet
 from training.footage_runs import answer_film, packaged_labels
-from training.footage_scoring import PredictedFrame, Prediction
+from training.footage_scoring import Judged, PredictedFrame, Prediction
 
 FRAMES = 16
 
@@ -80,13 +83,27 @@ def test_stopping_early_changes_no_answer(street: Path) -> None:
         )
 
 
-def test_a_user_scores_one_clip_and_keeps_every_instant(tmp_path: Path) -> None:
+def test_a_user_scores_one_clip_and_keeps_every_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[ClipLabels, Sequence[Judged]]] = []
+
+    def draw(folder: Path, film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> Path:
+        drawn.append((labels, judged))
+        return save_sheet(folder, film, labels, judged)
+
+    monkeypatch.setattr("training.footage_pictures.save_sheet", draw)
     out = tmp_path / "score.json"
     arguments = ["footage", "score", "--clip", "talking-test", "--detector-size", "128x128", "--json", str(out)]
+    arguments += ["--pictures", str(tmp_path / "new" / "sheets")]
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*arguments, "--device", "cpu"])
     assert done.exit_code == 0, done.output
     for words in ("development half, labeller a", "development half, labeller b", "128x105", "precision", "coverage"):
         assert words in done.output
+    assert [path.name for path in (tmp_path / "new" / "sheets").iterdir()] == ["talking-test.jpg"]
+    assert Image.open(tmp_path / "new" / "sheets" / "talking-test.jpg").height > TALL  # nobody so near is found
+    first = packaged_labels()["talking-test"][0]
+    sure = [one for one in instants(first, "development") if one.label != UNSURE]
+    [(labels, judged)] = drawn
+    assert (labels, [(one.person, one.time) for one in judged]) == (first, [(one.person, one.time) for one in sure])
     content = json.loads(out.read_text())
     assert (content["profile"], content["detector_size"]) == ("edge", [128, 128])
     assert [(score["half"], score["labeller"]) for score in content["scores"]] == [
