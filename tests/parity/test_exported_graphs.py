@@ -163,7 +163,7 @@ def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(name: str, tmp_p
                 place = vocabulary.part_index(part.part)
                 assert abs(part.relevance - answer.relevance[row, place]) <= 1e-5
                 compared += 1
-        assert np.array_equal(answer.relevance > 0, given["present"][:, frame - 1])
+        assert not answer.relevance[~given["present"][:, frame - 1]].any()
     assert compared > 100
 
 
