@@ -40,6 +40,9 @@ def export_command(
         str, typer.Option(metavar="PART,…", help="Which of detector, heads and step.")
     ] = "detector,heads,step",
     opset: Annotated[int, typer.Option(min=18, max=25, help="ONNX operator set.")] = 20,
+    without_regions: Annotated[
+        bool, typer.Option("--without-regions", help="Heads that answer from keypoints alone, whatever was trained.")
+    ] = False,
 ) -> None:
     """Write a model as ONNX for other runtimes: detector, heads and action step, with what to do around them."""
     chosen = _parse_parts(parts)
@@ -51,9 +54,15 @@ def export_command(
         from stages.export.exporting import export
         from stages.export.onnx_file import check_installed
         from stages.profiles import PAPER, load_checkpoint
+        from training.without_regions import from_keypoints_alone
 
         check_installed()
         checkpoint = load_checkpoint(profile)
+        if without_regions:
+            try:
+                checkpoint = from_keypoints_alone(checkpoint)
+            except ValueError as error:
+                _fail(f"{profile}: {error}", EXIT_USAGE, complaints)
         if checkpoint.profile == PAPER and "detector" in chosen:
             _fail(
                 f"the detector of profile {PAPER} (mmdet's) isn't exported here; use --parts heads,step",

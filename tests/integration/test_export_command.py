@@ -28,6 +28,7 @@ from stages.profiles import load_checkpoint
 from stages.roi_features import RoiConfig
 from stages.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
+from training.tensors import unseen_regions
 
 pytestmark = pytest.mark.timeout(900)  # tracing the detector takes half a minute, more on a machine that is busy
 
@@ -137,9 +138,12 @@ class Followed(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def followed(shipped: Exported) -> Followed:
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     """What the documented example sees and says of real footage, run as it stands but for the lines that keep it."""
-    folder = shipped.folder.parent
+    folder = tmp_path_factory.mktemp("followed")
+    done = export("--without-regions", "--out", str(folder / "onnx"))
+    assert done.returncode == 0, done.stderr
+    assert [port["name"] for port in manifest(folder / "onnx", "heads")["inputs"]] == ["parts", "context", "present"]
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
     found = "        box, keypoints = best_person(picture)\n"
     assert found in example
@@ -177,8 +181,9 @@ def test_the_documented_example_says_what_torch_says_at_every_step(followed: Fol
     present = part_boxes(followed.keypoints, followed.boxes, tuple(followed.sizes[0])).present
     dt = np.diff(followed.times, prepend=followed.times[0]) / 1e6
     given = (geometry.parts, geometry.context, present[None], dt[None].astype(np.float32))
+    unseen = unseen_regions(network, len(followed.times))
     with torch.inference_mode():
-        logits = network(*(torch.from_numpy(array) for array in given)).action_logits[0]
+        logits = network(*(torch.from_numpy(array) for array in given), unseen).action_logits[0]
     scores = torch.softmax(logits, -1).numpy()
     assert len(followed.said) == len(scores) > 30
     for (label, score), wanted in zip(followed.said, scores, strict=True):

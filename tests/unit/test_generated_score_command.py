@@ -124,7 +124,7 @@ def test_only_the_frozen_set_is_scored_unless_it_is_said_to_be_another(
     tmp_path: Path, models: dict[str, WatchedScript], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make_set(tmp_path / "set")
-    frozen = frozen_set.FrozenSet(1, 3, 1, "c" * 64, {"people": [1, 2]})
+    frozen = frozen_set.FrozenSet(2, 3, 1, "c" * 64, {"people": [1, 2]})
     frozen_set.write_frozen_set(frozen, tmp_path / "held_out")
     monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
     assert frozen_set.differences(made, frozen) == []

@@ -14,7 +14,9 @@ from stages.network import ActionNetwork, VisualInput
 from stages.vocabulary import Vocabulary, packaged
 from training.loop import Run, TrainingError, network_sizes
 from training.run_config import TrainingConfig
+from training.tensors import unseen_regions
 from training.warm_start import begin_from
+from training.without_regions import from_keypoints_alone
 
 PEOPLE, STEPS = 3, 5
 SEEING = tiny(data={"folder": "videos"}, model={"visual": "objects"})
@@ -93,3 +95,23 @@ def test_other_sizes_are_refused_with_what_to_set(tmp_path: Path) -> None:
     path = kept(tmp_path / "old.safetensors", tiny())
     with pytest.raises(TrainingError, match=r"old\.safetensors: can't be begun with: .*set the same sizes"):
         begun(tiny(start=str(path), model={"graph_hidden": 24}))
+
+
+def test_without_regions_a_network_answers_as_of_people_of_whom_none_is_known() -> None:
+    torch.manual_seed(2)
+    vocabulary = packaged("edge")
+    priors = (
+        torch.randn(len(vocabulary.parts), len(vocabulary.states), 12) * torch.from_numpy(vocabulary.mask())[..., None]
+    )
+    sizes = network_sizes(SEEING.model)
+    seeing = Checkpoint(ActionNetwork(sizes, vocabulary, priors).eval(), "edge", True, "none")
+    seeing.network.action_lstm.temperature.fill_(1.3)
+    alone = from_keypoints_alone(seeing)
+    assert not alone.network.config.visual and from_keypoints_alone(alone) is alone
+    parts, context = torch.randn(2, 5, 10, sizes.part_features), torch.randn(2, 5, sizes.context_features)
+    present, dt = torch.rand(2, 5, 10) < 0.8, torch.full((2, 5), 0.1)
+    with torch.inference_mode():
+        wanted = seeing.network(parts, context, present, dt, unseen_regions(seeing.network, 10))
+        found = alone.network(parts, context, present, dt)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
