@@ -239,7 +239,14 @@ async def test_metrics_of_a_removed_camera_disappear() -> None:
 async def test_the_metrics_page_tells_what_the_engine_counted() -> None:
     config = configured(pattern("a", pace="fast"), pattern("b"))
     async with Engine(config, model=FreeModel()) as engine:
-        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 300 and len(frames_of(seen, "b")) >= 10)
+        await messages_until(
+            engine,
+            lambda seen: (
+                len(frames_of(seen, "a")) >= 300
+                and len(frames_of(seen, "b")) >= 10
+                and any(isinstance(message, results.Stats) for message in seen)
+            ),
+        )
     page = {
         (sample.name.removeprefix("partstream_"), *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(engine.metrics.render().decode())
