@@ -20,6 +20,7 @@ from training.cameras import look
 from training.keypoint_noise import Detections, detect
 from training.labels import part_states, relevance
 from training.movement import ACTION_INDEX, ACTIONS
+from training.pace import told_apart
 from training.scenes import UNSURE, Scene, draw_scene
 from training.skeleton import draw_builds, joints
 
@@ -106,6 +107,7 @@ class Generator:
         states = part_states(self.vocabulary, points, facing, tags, times, builds.stature)
         defining, known = relevance(self.vocabulary, action, points, tags, times, builds.stature)
         real = np.arange(times.shape[1]) < lengths[:, None]
+        action = told_apart(action, points[:, :, 11:13].mean(2), times, builds.stature)
         # Where nothing can be told from what is found, the right answer is none of the actions.
         action = np.where(found.readable | (action == UNSURE), action, ACTION_INDEX["other"])
         return Batch(
