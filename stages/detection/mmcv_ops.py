@@ -20,6 +20,8 @@ from torch import Tensor
 from torchvision.ops import nms as torchvision_nms
 from torchvision.ops import roi_align
 
+from stages.detection.region_pooling import gradient_of_map
+
 EXTENSION = "mmcv._ext"
 _AVERAGE = 1
 """mmcv's number of the average among RoIAlign's ways to pool; torchvision knows no other."""
@@ -102,6 +104,9 @@ class TorchvisionOps(ModuleType):
     ) -> None:
         """Fill `grad_input` `[B, c, H, W]` from `grad_output` `[n, c, h, w]`."""
         _only_average(pool_mode)
+        if grad_output.device.type == "cpu" and aligned and sampling_ratio == 0:
+            grad_input.copy_(gradient_of_map(grad_output, rois, grad_input.shape, spatial_scale))
+            return
         backward = torch.ops.torchvision._roi_align_backward
         rois = rois.to(grad_output.dtype)
         size = (aligned_height, aligned_width)

@@ -3,13 +3,15 @@
 Owns nothing: pure functions. There are two ways to the same values. torchvision's operator takes a fixed shape on any
 device. On the CPU it is slow, for it gathers channel by channel; there, a bin is a weighted sum of cells whose channels
 lie side by side, and neighbouring samples share cells, so that a bin of n samples along a side needs n + 1 cells: 1000
-regions of 256 channels took 145 ms with the operator and take 75 so.
+regions of 256 channels took 145 ms with the operator and take 75 so. Gradients go back the same way in a quarter of the
+operator's time: 700 regions of 64 channels took 410 ms and take 94.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -64,26 +66,61 @@ def _by_cells(maps: Sequence[Tensor], boxes: Tensor, pictures: Tensor, level: Te
     table = torch.cat([features.permute(0, 2, 3, 1).flatten(0, 2) for features in maps])
     heights, widths = (torch.tensor([features.shape[axis] for features in maps])[level] for axis in (2, 3))
     cells = torch.tensor([0, *(len(features) * features[0, 0].numel() for features in maps[:-1])]).cumsum(0)
-    start = cells[level] + pictures * heights * widths
+    places = _Places(cells[level] + pictures * heights * widths, heights, widths)
     scale = 1 / torch.tensor(pooling.strides, dtype=boxes.dtype)[level, None]
+    pooled = table.new_zeros((len(boxes), down * across, table.shape[1]))
+    for rows, at, weights in _bins(boxes, scale, places, pooling.size):
+        sums = F.embedding_bag(at, table, mode="sum", per_sample_weights=weights.to(table.dtype))
+        pooled[rows] = sums.view(len(rows), down * across, -1)
+    return pooled.unflatten(1, (down, across))
+
+
+def gradient_of_map(gradient: Tensor, rois: Tensor, shape: Sequence[int], scale: float) -> Tensor:
+    """Of one level `[B, c, H, W]` (`shape`) from that of its regions `[n, c, down, across]`, on the CPU.
+
+    rois `[n, 5]` (picture, x1, y1, x2, y2) in pixels, `scale` pixels to cells; aligned, and with as many samples as
+    there are cells.
+    """
+    pictures, channels, height, width = shape
+    down, across = gradient.shape[2:]
+    table = gradient.new_zeros(pictures * height * width, channels)
+    of_bins = gradient.permute(0, 2, 3, 1).reshape(len(gradient), down * across, channels)
+    sizes = (rois.new_full((len(rois),), side, dtype=torch.int64) for side in (height, width))
+    places = _Places(rois[:, 0].long() * (height * width), *sizes)
+    for rows, at, weights in _bins(rois[:, 1:], rois.new_tensor(scale), places, (down, across)):
+        of_cells = of_bins[rows].flatten(0, 1)[:, None] * weights.to(gradient.dtype)[..., None]
+        table.index_add_(0, at.flatten(), of_cells.flatten(0, 1))
+    return table.view(pictures, height, width, channels).permute(0, 3, 1, 2)
+
+
+class _Places(NamedTuple):
+    """Where each region's map lies in the table of cells, and its lines and columns: int64 `[R]` each."""
+
+    start: Tensor
+    heights: Tensor
+    widths: Tensor
+
+
+def _bins(
+    boxes: Tensor, scale: Tensor, places: _Places, size: tuple[int, int]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The bins of boxes `[R, 4]` as weighted sums of cells, those with as many samples together: which rows `[r]`, and
+    of each of their bins the cells int64 and weights float `[r · down · across, cells]`."""
+    down, across = size
     # As the operator computes them, to the last bit: how many samples there are jumps at whole numbers.
     low, high = boxes[:, :2] * scale - 0.5, boxes[:, 2:] * scale - 0.5
     bins = (high - low) / boxes.new_tensor([across, down])
     samples = bins.ceil().long().clamp_min(1)
-    pooled = table.new_zeros((len(boxes), down * across, table.shape[1]))
     for pair in torch.unique(samples, dim=0):
         rows = (samples == pair).all(1).nonzero()[:, 0]
-        columns, of_column = _axis(low[rows, 0], bins[rows, 0], across, int(pair[0]), widths[rows])
-        lines, of_line = _axis(low[rows, 1], bins[rows, 1], down, int(pair[1]), heights[rows])
-        lines = start[rows, None, None] + lines * widths[rows, None, None]
+        widths = places.widths[rows]
+        columns, of_column = _axis(low[rows, 0], bins[rows, 0], across, int(pair[0]), widths)
+        lines, of_line = _axis(low[rows, 1], bins[rows, 1], down, int(pair[1]), places.heights[rows])
+        lines = places.start[rows, None, None] + lines * widths[:, None, None]
         at = lines[:, :, None, :, None] + columns[:, None, :, None]
         weights = of_line[:, :, None, :, None] * of_column[:, None, :, None]
         several = at.shape[3] * at.shape[4]
-        sums = F.embedding_bag(
-            at.reshape(-1, several), table, mode="sum", per_sample_weights=weights.reshape(-1, several).to(table.dtype)
-        )
-        pooled[rows] = sums.view(len(rows), down * across, -1)
-    return pooled.unflatten(1, (down, across))
+        yield rows, at.reshape(-1, several), weights.reshape(-1, several)
 
 
 def _axis(low: Tensor, bin: Tensor, bins: int, samples: int, size: Tensor) -> tuple[Tensor, Tensor]:

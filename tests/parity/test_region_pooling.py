@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from stages.detection.region_pooling import Pooling, pool
+from stages.detection.region_pooling import Pooling, gradient_of_map, pool
 
 POOLING = Pooling((4, 8, 16), (7, 7), 0, True, 14.0)
 
@@ -72,3 +72,20 @@ def test_other_kinds_of_sampling_are_the_operators(samples: int, aligned: bool) 
 
 def test_no_region_is_pooled_as_no_region() -> None:
     assert pool(pyramid(), torch.zeros(2, 0, 4), POOLING, False).shape == (0, 7, 7, 5)
+
+
+@pytest.mark.parametrize("size", [(7, 7), (3, 2)], ids=str)
+def test_gradients_of_regions_of_every_size_and_place_are_those_of_roi_align(size: tuple[int, int]) -> None:
+    boxes = random_boxes(150, seed=2)
+    picture = torch.arange(2.0)[:, None, None].expand(-1, 150, 1)
+    rois = torch.cat((picture, boxes), -1).flatten(0, 1)
+    maps = pyramid()[1].requires_grad_()
+    pooled = roi_align(maps, rois, size, 1 / 8, 0, True)
+    gradient = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(3))
+    (theirs,) = torch.autograd.grad(pooled, maps, gradient)
+    close(gradient_of_map(gradient, rois, maps.shape, 1 / 8), theirs)
+
+
+def test_no_regions_give_no_gradient() -> None:
+    none = gradient_of_map(torch.zeros(0, 5, 7, 7), torch.zeros(0, 5), (2, 5, 12, 20), 1 / 8)
+    assert none.shape == (2, 5, 12, 20) and not none.any()
