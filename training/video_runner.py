@@ -1,13 +1,15 @@
 """Every frame of a video file through a model, as the engine would hand them to it: in order of time, none dropped.
 
 A video is decoded in one thread, turned the way its file says it is shown, and scaled as a camera's picture is.
+`read_frames` gives single pictures of it, by the same code.
 `tests/integration/test_footage_score.py` holds the answers to those of the engine itself. Owns nothing but the open
 file: the model is the caller's, and forgets the video's people at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +59,7 @@ def analyse_video(
     camera = path.name
     try:
         number = 0
-        for batch in _batches(_leases(model, path, detector_size, until_s, without)):
+        for batch in _batches(_leases(lambda size: model.slot_format(size, detector_size), path, until_s, without)):
             if rehearse and not number:
                 first = batch[0]
                 model.process([msgspec.structs.replace(first, meta=msgspec.structs.replace(first.meta, frame=-1))])
@@ -68,6 +70,35 @@ def analyse_video(
             raise VideoReadError(f"{path}: holds no picture")
     finally:
         model.forget(camera)
+
+
+def read_frames(
+    path: Path, format_of: Callable[[tuple[int, int]], SlotFormat], numbers: Collection[int]
+) -> Iterator[Lease]:
+    """The pictures of these frames, by number from 0, in order, as `analyse_video` would show them to a model that
+    wants `format_of` a source of that (width, height). Decoded from the beginning, since a frame's number is known by
+    counting, and no further than the last of them; those between are neither turned nor scaled. Raises
+    `VideoReadError` where one of them can't be had, after the frames before it.
+    """
+    wanted = frozenset(numbers)
+    if not wanted:
+        return
+    last = max(wanted)
+    for lease in _leases(format_of, path, None, _AllBut(wanted)):
+        yield lease
+        if lease.meta.frame == last:
+            return
+    raise VideoReadError(f"{path}: ends before frame {last}")
+
+
+@dataclass(frozen=True, slots=True)
+class _AllBut:
+    """Frames to leave out: all but those wanted."""
+
+    wanted: frozenset[int]
+
+    def __contains__(self, number: object) -> bool:
+        return number not in self.wanted
 
 
 def _batches(leases: Iterator[Lease]) -> Iterator[list[Lease]]:
@@ -87,21 +118,19 @@ def _batches(leases: Iterator[Lease]) -> Iterator[list[Lease]]:
 
 
 def _leases(
-    model: Model, path: Path, detector_size: tuple[int, int] | None, until_s: float | None, without: Container[int]
+    format_of: Callable[[tuple[int, int]], SlotFormat], path: Path, until_s: float | None, without: Container[int]
 ) -> Iterator[Lease]:
     """The video's frames as a camera would lend them; boxes will be in pixels of the first."""
     first_us = media_us = 0
-    meta: FrameMeta | None = None
+    size: tuple[int, int] = (0, 0)
+    format: SlotFormat | None = None
     reformatter = VideoReformatter()
     for number, (frame, time_us) in enumerate(_decoded(path)):
         turned = _quarter_turns(frame)
-        if number == 0:
+        if format is None:
             first_us = time_us
-        if meta is None:
             size = (frame.height, frame.width) if turned % 2 else (frame.width, frame.height)
-            format = model.slot_format(size, detector_size)
-        else:
-            size, format = meta.size, meta.format
+            format = format_of(size)
         media_us = max(media_us, time_us - first_us)
         if until_s is not None and media_us > until_s * 1e6:
             return

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from film_models import SIZE, Scripted, damage, make_film
+from kinetics_tps_examples import FRAMES, HEIGHT, WIDTH, put_clip
 
-from ring_buffers.frames import Lease
+from ring_buffers.frames import Lease, SlotFormat
 from stages.types import FrameAnalysis
 from training.kinetics_tps.videos import probe
-from training.video_runner import VideoReadError, analyse_video
+from training.video_runner import VideoReadError, analyse_video, read_frames
 
 
 def pictures(path: Path) -> list[np.ndarray]:
@@ -71,3 +72,29 @@ def test_a_rehearsal_shows_the_first_picture_once_before_and_its_answer_is_not_k
     kept = list(analyse_video(Scripted(say), make_film(tmp_path / "film.mp4", 9), rehearse=True))
     assert shown == [(-1, 0), *((number, number * 100_000) for number in range(9))]
     assert [(frame.meta.frame, frame.analysis.tracks) for frame in kept] == [(at, at + 2) for at in range(9)]
+
+
+def test_single_frames_are_those_of_the_whole_video_and_nothing_behind_them_is_decoded(tmp_path: Path) -> None:
+    film = put_clip(tmp_path / "clip.mp4")
+    every = pictures(film)
+    asked: list[tuple[int, int]] = []
+
+    def whole(size: tuple[int, int]) -> SlotFormat:
+        asked.append(size)
+        return SlotFormat("rgb24", size, size)
+
+    found = list(read_frames(film, whole, [7, 2, 3]))
+    assert [lease.meta.frame for lease in found] == [2, 3, 7]
+    assert all((lease.picture == every[lease.meta.frame]).all() for lease in found)
+    assert [lease.meta.media_us for lease in found] == [80_000, 120_000, 280_000] and asked == [(WIDTH, HEIGHT)]
+    assert list(read_frames(tmp_path / "none.mp4", whole, [])) == []
+    worn = damage(make_film(tmp_path / "worn.mp4"))
+    assert [lease.meta.frame for lease in read_frames(worn, whole, [0, 1])] == [0, 1], "the damage lies behind them"
+
+
+def test_a_frame_that_is_not_there_is_named_with_its_video(tmp_path: Path) -> None:
+    film = put_clip(tmp_path / "clip.mp4")
+    leases = read_frames(film, lambda size: SlotFormat("rgb24", size, size), [3, FRAMES])
+    assert next(leases).meta.frame == 3
+    with pytest.raises(VideoReadError, match=rf"clip\.mp4: ends before frame {FRAMES}"):
+        next(leases)

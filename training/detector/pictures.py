@@ -7,7 +7,6 @@ and what is taken here are decoded, turned and scaled by the same code.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +14,10 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import Lease, SlotFormat
 from stages.detection.region_classes import PERSON
-from stages.types import FrameAnalysis, ModelInfo
 from stages.vocabulary import PARTS
 from training.kinetics_tps import AnnotatedFrame, Lists, Video
 from training.kinetics_tps.annotations import Box
-from training.video_runner import analyse_video
+from training.video_runner import read_frames
 
 NOTHING = "none"
 """What the list of objects calls none."""
@@ -47,53 +45,15 @@ def read_pictures(
     Raises `training.video_runner.VideoReadError` where the video can't be read on.
     """
     by_index = {frame.index: frame for frame in video.frames if frame.index in set(indices)}
-    if not by_index:
-        return
     numbers = {name: row for row, name in enumerate(classes)}
-    taker = _Taker(short_side)
-    for _ in analyse_video(taker, video.path, without=_AllBut(frozenset(index - 1 for index in by_index))):
-        for lease in taker.taken:
-            yield _labelled(lease, by_index[lease.meta.frame + 1], numbers)
-        taker.taken.clear()
-        if taker.last + 1 >= max(by_index):
-            return  # What comes after the last one needn't be decoded.
+    for lease in read_frames(video.path, lambda size: _format(size, short_side), [index - 1 for index in by_index]):
+        yield _labelled(lease, by_index[lease.meta.frame + 1], numbers)
 
 
-@dataclass(frozen=True, slots=True)
-class _AllBut:
-    """Frames to leave out, as `analyse_video` takes them: all but those wanted."""
-
-    wanted: frozenset[int]
-
-    def __contains__(self, number: object) -> bool:
-        return number not in self.wanted
-
-
-class _Taker:
-    """Implements `stages.types.Model`: keeps the pictures that it is shown and says nothing."""
-
-    info = ModelInfo("pictures", "", False)
-
-    def __init__(self, short_side: int) -> None:
-        self.taken: list[Lease] = []
-        self.last = -1
-        self._short_side = short_side
-
-    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        scale = self._short_side / min(source_size)
-        width, height = (max(self._short_side, round(side * scale)) for side in source_size)
-        return SlotFormat("rgb24", (width, height), (width, height))
-
-    def warm_up(self) -> None:
-        """Nothing to do."""
-
-    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        self.taken += frames
-        self.last = frames[-1].meta.frame
-        return [FrameAnalysis() for _ in frames]
-
-    def forget(self, camera: str) -> None:
-        """Nothing to do."""
+def _format(source: tuple[int, int], short_side: int) -> SlotFormat:
+    scale = short_side / min(source)
+    width, height = (max(short_side, round(side * scale)) for side in source)
+    return SlotFormat("rgb24", (width, height), (width, height))
 
 
 def _labelled(lease: Lease, frame: AnnotatedFrame, numbers: Mapping[str, int]) -> LabelledPicture:
