@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ring_buffers.frame_ring import FrameMeta
 from stages.network import VisualInput
+from stages.picture_scaling import Crop
 from stages.transfer import bucket, to_device
 from stages.vgg_features import PictureRegions, VggFeatures
 
@@ -59,10 +60,11 @@ def step_features(
     pictures: Sequence[SlotPictures],
     extractor: VggFeatures,
     device: torch.device,
+    crop: Crop | None = None,
 ) -> VisualInput:
     """`parts` float32 [rows, P, F] and `objects` [rows, 1, F] for n people padded to the rows that the network reads;
-    zeros for absent parts and padded rows. `pictures` hold the frames in which people step. Raises `ValueError` for a
-    frame that they lack.
+    zeros for absent parts and padded rows. `pictures` hold the frames in which people step; `crop`, in training: only
+    that much of each of them is seen, once it is scaled. Raises `ValueError` for a frame that they lack.
     """
     people, parts = boxes.present.shape
     rows = bucket(people)
@@ -77,7 +79,7 @@ def step_features(
                 shown[person, part] = found.add(boxes.frames[person], boxes.parts[person, part])
             thing = boxes.objects[person] if boxes.objects_present[person] else None
             shown[person, parts] = found.add(boxes.frames[person], thing)
-        groups.append(found.of(metas, pixels, device))
+        groups.append(found.of(metas, pixels, device, crop))
         regions = found.next
     lacking = sorted({frame for row, frame in enumerate(boxes.frames) if shown[row, parts] < 0})
     if lacking:
@@ -111,7 +113,7 @@ class _Regions:
         self.next += 1
         return number
 
-    def of(self, metas: Sequence[FrameMeta], pixels: Tensor, device: torch.device) -> PictureRegions:
+    def of(self, metas: Sequence[FrameMeta], pixels: Tensor, device: torch.device, crop: Crop | None) -> PictureRegions:
         """With boxes in pixels of the pictures."""
         packed = np.zeros((len(self._boxes), 5), np.float32)
         for row, (box, frame) in enumerate(zip(self._boxes, self._frames, strict=True)):
@@ -121,7 +123,7 @@ class _Regions:
             packed[row, 0] = self._place[frame]
             packed[row, 1:] = corners * np.tile(content / size, 2)
         there = to_device(packed, device)
-        return PictureRegions(pixels, there[:, 1:], there[:, 0].long())
+        return PictureRegions(pixels, there[:, 1:], there[:, 0].long(), crop)
 
 
 def _pictures_of_one_content(

@@ -16,7 +16,9 @@ import torch
 
 from stages.vocabulary import Vocabulary
 from training.dataset import Generator
+from training.folder.ahead import Ahead, Source
 from training.folder.clips import Clip
+from training.folder.picture_source import PictureSource
 from training.folder.source import FolderSource
 from training.run_config import TrainingConfig
 from training.tensors import Tensors, joined, to_tensors
@@ -41,14 +43,26 @@ class Batches:
         self._of_folder = folder_rows(config)
         self._generated = data.batch - self._of_folder
         self.generator = Generator(motions, vocabulary, config.seed) if self._generated else None
-        self.folder: FolderSource | None = None
+        self.folder: Source | None = None
+        self._pictures: PictureSource | None = None
         if self._of_folder:
-            unseen = data.visual_dropout
-            self.folder = FolderSource(clips, config.seed, balanced=self._balanced, unseen_share=unseen)
-            if not len(self.folder):
+            source = FolderSource(clips, config.seed, balanced=self._balanced, unseen_share=data.visual_dropout)
+            if not len(source):
                 raise ValueError("no video that is for training shows anybody of whom something is known")
+            self.folder = source
+            if config.model.vgg.tuned:
+                vgg = config.model.vgg
+                self._pictures = PictureSource(
+                    source, short_side=vgg.short_side, crop=vgg.crop, unseen_share=data.visual_dropout
+                )
+                self.folder = Ahead(self._pictures)
         self.pool: deque[tuple[dict[str, Any], Tensors]] = deque(maxlen=data.pool)
         """Recent generated rows, each with the generator's state before them, from which they can be made again."""
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Videos that couldn't be read any more and are left out since, and why; where features are tuned."""
+        return {} if self._pictures is None else dict(self._pictures.lost)
 
     def next(self, step: int) -> Tensors:
         """The batch of a step, on the device."""

@@ -1,4 +1,4 @@
-"""A training run between two steps: network, optimiser, sources of batches and all random states.
+"""A training run between two steps: what is learned, optimiser, sources of batches and all random states.
 
 `Run.advance` is one step; `training/run_state.py` writes a run down and takes it up again. Lives until `train` returns.
 """
@@ -10,25 +10,33 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stages.checkpoint import Checkpoint
 from stages.network import ActionNetwork, NetworkConfig, SequenceReading
 from stages.profiles import load_checkpoint
 from stages.roi_features import RoiConfig
 from stages.step_features import object_regions_of
 from stages.step_regions import REGION_OF_PART
+from stages.vgg_features import VggFeatures
 from stages.vocabulary import Vocabulary
 from training.averaging import WeightAverage
 from training.batches import Batches
 from training.folder.clips import Clip
+from training.learned import Learned, tune
 from training.losses import Rarity, losses, measure_rarity
+from training.region_features import feature_source
 from training.run_config import ModelConfig, OptimiserConfig, TrainingConfig
 from training.tensors import Tensors
-from training.warm_start import WarmStartError, begin_from
+from training.warm_start import WarmStartError, begin_from, begin_with_extractor
 
+FROZEN_STAGES = 2
+"""Of the VGG's five stages of convolutions, those that stay as they are while the others are tuned: conv1 and conv2, as
+in Faster R-CNN. Edges and colours are the same everywhere, and these two have the largest maps."""
 LEAST_SCALE = 1.0
 """float16: losses that must be scaled by less than this have gradients that no scaling saves."""
 
@@ -80,25 +88,31 @@ class Run:
         except ValueError as error:
             raise TrainingError(str(error)) from None
         # Made on the CPU: the first weights follow from the seed and not from the device.
-        self.network = ActionNetwork(network_sizes(config.model), vocabulary, priors).to(self.device)
+        network = ActionNetwork(network_sizes(config.model), vocabulary, priors)
+        self.learned = Learned(network, tuned_extractor(config)).to(self.device)
         self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
-        self.optimiser = optimiser_for(self.network, config.optimiser)
+        self.optimiser = optimiser_for(self.learned, config.optimiser)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
         self.average: WeightAverage | None = None
         if config.optimiser.ema_decay:
-            self.average = WeightAverage(self.network, config.optimiser.ema_decay)
+            self.average = WeightAverage(self.learned, config.optimiser.ema_decay)
         self.rarity = Rarity(torch.ones(self.mask.shape, device=self.device))
         self.step = 0
 
     @property
-    def best_guess(self) -> ActionNetwork:
-        """The network to evaluate and save: the running mean of the weights where there is one."""
-        return self.network if self.average is None else self.average.network
+    def network(self) -> ActionNetwork:
+        """Of what is learned, what every run has."""
+        return self.learned.network
+
+    @property
+    def best_guess(self) -> Learned:
+        """What to evaluate and save: the running mean of the weights where there is one."""
+        return self.learned if self.average is None else self.average.learned
 
     def normalise(self) -> None:
         """Means, spreads and how rare states and actions are, from the first batches, before the first step. Raises
         TrainingError where RoI features are to be read and none of the batches has some."""
-        made = [self.batches.fresh() for _ in range(self.config.data.normalisation_batches)]
+        made = [self.learned.with_features(self.batches.fresh()) for _ in range(self.config.data.normalisation_batches)]
         parts = torch.cat([batch.parts[batch.real] for batch in made])
         context = torch.cat([batch.context[batch.real] for batch in made])
         self.network.set_normalisation(parts.mean(0), parts.std(0), context.mean(0), context.std(0))
@@ -113,14 +127,19 @@ class Run:
         self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
 
     def start_from(self, profile: str) -> None:
-        """Begin with the weights of a checkpoint, by path or profile. Raises TrainingError where they don't fit, and
-        WeightsError where it can't be read."""
+        """Begin with the weights of a checkpoint, by path or profile; with those of its extractor too, where it has one
+        and features are tuned. Raises TrainingError where they don't fit, and WeightsError where it can't be read."""
+        source, extractor = load_checkpoint(profile, self.device), self.learned.extractor
         try:
-            begin_from(self.network, load_checkpoint(profile, self.device).network)
+            begin_from(self.network, source.network)
+            if extractor is not None and source.features is not None:
+                begin_with_extractor(extractor, source.features)
+            elif extractor is None and _was_tuned(source):
+                raise WarmStartError("its VGG was tuned with it, and this run would read with another: set vgg.tuned")
         except WarmStartError as error:
             raise TrainingError(f"start: {profile}: can't be begun with: {error}") from None
         if self.average is not None:
-            self.average = WeightAverage(self.network, self.average.decay)
+            self.average = WeightAverage(self.learned, self.average.decay)
 
     def advance(self) -> StepReport:
         """One step of the optimiser on one batch. Raises DivergedError instead of taking a step that isn't finite."""
@@ -130,11 +149,11 @@ class Run:
             self.step, config.steps, config.optimiser.warm_up, config.optimiser.final_share
         )
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.network.train()
+            group["lr"] = rate * group["share"]
+        self.learned.train()
         dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
         with torch.autocast(self.device.type, dtype=dtype, enabled=config.precision != "float32"):
-            read = self.network(target.parts, target.context, target.present, target.dt, target.visual)
+            read = self.learned(target)
         # Losses in float32: sums over a batch have no place in 8 bits of mantissa.
         read = SequenceReading(*(tensor.float() for tensor in read))
         terms = losses(read, target, self.mask, self.rarity, config)
@@ -142,7 +161,7 @@ class Run:
         self.scaler.scale(terms["total"]).backward()
         self.scaler.unscale_(self.optimiser)
         limit = config.optimiser.clip_norm
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), math.inf if limit is None else limit)
+        norm = torch.nn.utils.clip_grad_norm_(self.learned.parameters(), math.inf if limit is None else limit)
         # One copy to the host a step.
         *found, length = torch.stack([*(term.detach() for term in terms.values()), norm.detach()]).tolist()
         report = StepReport(self.step + 1, dict(zip(terms, found, strict=True)), rate, length)
@@ -151,7 +170,7 @@ class Run:
         self.scaler.update()
         self.step += 1
         if self.average is not None:
-            self.average.update(self.network, self.step)
+            self.average.update(self.learned, self.step)
         return report
 
     def _refuse_what_is_not_finite(self, report: StepReport) -> None:
@@ -169,6 +188,11 @@ class Run:
                 f"step {report.step}: the gradient is not finite, though the loss is; try a smaller "
                 "optimiser.learning_rate, or precision: float32"
             )
+
+
+def _was_tuned(checkpoint: Checkpoint) -> bool:
+    model = checkpoint.metrics.get("config", {}).get("model", {})
+    return bool(model.get("vgg", {}).get("tuned"))
 
 
 def _shown_regions(batch: Tensors) -> Tensor:
@@ -201,13 +225,28 @@ def network_sizes(model: ModelConfig) -> NetworkConfig:
     )
 
 
-def optimiser_for(network: ActionNetwork, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """The optimiser that the configuration names, over all of the network's weights."""
+def tuned_extractor(config: TrainingConfig) -> VggFeatures | None:
+    """The VGG-16 of a run that tunes it, as it is before the first step, on the CPU. Raises `WeightsError` where its
+    file can't be used."""
+    source, vgg = feature_source(config), config.model.vgg
+    if source is None or not vgg.tuned:
+        return None
+    frozen = vgg.frozen_stages
+    if frozen is None:
+        frozen = 0 if vgg.weights is None else FROZEN_STAGES
+    return tune(source.make(), frozen)
+
+
+def optimiser_for(learned: Learned, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """The optimiser that the configuration names, over all weights that are trained. Each group has the `share` of the
+    learning rate that is its own."""
+    groups: list[dict[str, Any]] = [{"params": list(learned.network.parameters()), "share": 1.0}]
+    if learned.extractor is not None:
+        tuned = [weight for weight in learned.extractor.parameters() if weight.requires_grad]
+        groups.append({"params": tuned, "share": config.trunk_share})
     if config.name == "sgd":
-        return torch.optim.SGD(
-            network.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
-        )
-    return torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.SGD(groups, config.learning_rate, config.momentum, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
 
 
 def choose_device(config: TrainingConfig) -> torch.device:

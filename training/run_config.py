@@ -15,22 +15,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from training.dataset import MAX_STEPS
+from training.model_config import ModelConfig, Section
 
 WIDTH = 120
 
 
 class TrainingConfigError(ValueError):
     """The configuration can't be used; the message names the file and the field."""
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, so that a typing mistake never passes for a setting."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -78,91 +73,15 @@ class DataConfig(Section):
     )
 
 
-class VggRegionsConfig(Section):
-    """The VGG-16 that regions are read with where `regions` says so. It stays as it is: pictures are read once."""
-
-    weights: str | None = Field(
-        "vgg16",
-        min_length=1,
-        description="vgg16 (`run_stream.py weights fetch vgg16`), or a file: torchvision's VGG-16, a Faster R-CNN over "
-        "one, or what `stages.vgg_weights` wrote; null: random ones that follow from the seed.",
-    )
-    channels: int = Field(
-        64, ge=1, le=64, description="Of the first layers of random ones; the last have 8 times that."
-    )
-    hidden: int = Field(4096, ge=1, le=4096, description="Outputs of fc6 and fc7: the length of a region's feature.")
-    short_side: int = Field(
-        256, ge=32, le=1024, multiple_of=16, description="Pixels of the shorter side that pictures are scaled to."
-    )
-
-
-class ModelConfig(Section):
-    """Sizes of the network, and which of its stages take part. Larger sizes than these weren't better on footage."""
-
-    relevance_hidden: int = Field(32, ge=1, le=4096)
-    state_hidden: int = Field(80, ge=1, le=4096)
-    prior_hidden: int = Field(32, ge=1, le=4096)
-    graph_hidden: int = Field(64, ge=1, le=4096)
-    action_width: int = Field(96, ge=1, le=4096)
-    action_hidden: int = Field(128, ge=1, le=4096)
-    action_layers: int = Field(1, ge=1, le=8)
-    dropout: float = Field(0.4, ge=0, lt=1, description="Of the part states' hidden layer.")
-    visual: Literal["none", "objects", "all"] = Field(
-        "none",
-        description="What is read of the detector's feature maps. objects: what is around each hand, and the whole "
-        "picture; all: each part as well.",
-    )
-    regions: Literal["detector", "vgg"] = Field(
-        "detector",
-        description="With what regions are read. detector: its own maps; vgg: a VGG-16 on the picture, and then a "
-        "part's object is the whole picture where no other is known.",
-    )
-    visual_hidden: int = Field(
-        32,
-        ge=0,
-        le=4096,
-        description="Numbers that a region is embedded in; 0: its features enter relevance and states as they are.",
-    )
-    visual_strides: tuple[Literal[4, 8, 16, 32], ...] = Field(
-        (8, 16), min_length=1, description="Maps that regions are pooled from, by their cells' size in pixels."
-    )
-    visual_bins: int = Field(2, ge=1, le=14, description="Bins that a region is pooled in, along each side.")
-    geometry: bool = Field(
-        True, description="Whether the keypoints' geometry is read. This switch and those below are for ablations."
-    )
-    relevance_gates: bool = Field(True, description="Whether a part's relevance scales its feature.")
-    language: bool = Field(True, description="Whether language priors are part of a part's representation.")
-    language_model: str = Field(
-        "minilm",
-        min_length=1,
-        description="What builds them, for a new vocabulary once: minilm, bert-base-uncased, another name that Hugging "
-        "Face's hub has, or a folder.",
-    )
-    graph: Literal["sequential", "mean"] = Field(
-        "sequential", description="How parts become a person: read in order by an LSTM, or their mean."
-    )
-    temporal: bool = Field(
-        True,
-        description="Whether the action is recognised over time; else from each frame alone, and the losses of "
-        "frames, of every step and of the last are of the same scores.",
-    )
-    vgg: VggRegionsConfig = VggRegionsConfig.model_validate({})
-
-    @model_validator(mode="after")
-    def _parts_have_features(self) -> ModelConfig:
-        if not self.geometry and self.visual != "all":
-            raise ValueError("without geometry, visual must be all: parts would have no features")
-        if self.regions == "vgg" and self.visual == "none":
-            raise ValueError("regions: vgg reads pictures: set visual to all or objects")
-        return self
-
-
 class OptimiserConfig(Section):
     """AdamW, or SGD with momentum; the learning rate with a linear warm-up and a cosine."""
 
     name: Literal["adamw", "sgd"] = Field("adamw", description="sgd: with `momentum`.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Of `sgd`.")
     learning_rate: float = Field(0.003, gt=0, le=10, description="The greatest.")
+    trunk_share: float = Field(
+        0.1, ge=0, le=1, description="With model.vgg.tuned, the VGG's learning rate, as a share of the others'."
+    )
     final_share: float = Field(0.02, ge=0, le=1, description="Share of it that the cosine ends at.")
     warm_up: int = Field(100, ge=0, description="Steps; at most a tenth of the run.")
     weight_decay: float = Field(0.02, ge=0, le=1)

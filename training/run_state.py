@@ -1,8 +1,9 @@
 """A run's state on disk: all that it needs to go on to the very numbers that an unbroken run gives.
 
-That is network, running mean, optimiser, scaler, step, what rarity was measured, the states of the sources of batches
-and that of the generator before each batch of the pool, and the random states of Python, NumPy, torch and CUDA. The
-learning rate follows from the step. A folder of videos isn't in it: its fingerprint is, and must be the same.
+That is what is learned (the network, and the VGG where it is tuned), its running mean, optimiser, scaler, step, what
+rarity was measured, the states of the sources of batches and that of the generator before each batch of the pool, and
+the random states of Python, NumPy, torch and CUDA. The learning rate follows from the step. A folder of videos isn't in
+it: its fingerprint is, and must be the same.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from training.loop import Run, TrainingError
 from training.losses import Rarity
 from training.run_config import TrainingConfig
 
-FORMAT = "partstream.run/3"
+FORMAT = "partstream.run/4"
 
 
 def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
@@ -30,8 +31,8 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
         "format": FORMAT,
         "config": _what_matters(run.config),
         "step": run.step,
-        "network": run.network.state_dict(),
-        "average": None if run.average is None else run.average.network.state_dict(),
+        "learned": run.learned.state_dict(),
+        "average": None if run.average is None else run.average.learned.state_dict(),
         "optimiser": run.optimiser.state_dict(),
         "scaler": run.scaler.state_dict(),
         "rarity": {"states": run.rarity.states, "actions": run.rarity.actions},
@@ -76,9 +77,9 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
             f"{path}: was written by a run on other videos or annotations than {run.config.data.folder} holds now; "
             "bring those back, or remove it"
         )
-    run.network.load_state_dict(content["network"])
+    run.learned.load_state_dict(content["learned"])
     if run.average is not None:
-        run.average.network.load_state_dict(content["average"])
+        run.average.learned.load_state_dict(content["average"])
     run.optimiser.load_state_dict(content["optimiser"])
     run.scaler.load_state_dict(content["scaler"])
     rarity = content["rarity"]

@@ -18,11 +18,12 @@ from stages.vocabulary import Vocabulary
 from training.dataset import Generator
 from training.folder.clips import Clip
 from training.folder.held_out import answer_clips, benchmark_figures, step_accuracy
+from training.learned import Learned
 from training.movement import ACTIONS
 from training.tensors import Tensors, to_tensors, unseen_regions
 
-Judge = Callable[[ActionNetwork], float]
-"""How good a network is on held-out data, from 0 to 1. Its mode is kept."""
+Judge = Callable[[Learned], float]
+"""How good what was learned is on held-out data, from 0 to 1. Its mode is kept."""
 
 
 class Selection:
@@ -39,12 +40,12 @@ class Selection:
         """Of the best weights."""
         self._weights: dict[str, Tensor] = {}
 
-    def judge(self, network: ActionNetwork, step: int) -> float:
+    def judge(self, learned: Learned, step: int) -> float:
         """What the judge says; remembers the weights if they are the best so far."""
-        accuracy = self._judge(network)
+        accuracy = self._judge(learned)
         if self.accuracy is None or accuracy > self.accuracy:
             self.accuracy, self.step, self._since_best = accuracy, step, 0
-            self._weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+            self._weights = {name: tensor.detach().cpu().clone() for name, tensor in learned.state_dict().items()}
         else:
             self._since_best += 1
         return accuracy
@@ -54,10 +55,10 @@ class Selection:
         """Whether the last `patience` evaluations were no better than the best before them."""
         return 0 < self._patience <= self._since_best
 
-    def load_best(self, network: ActionNetwork) -> None:
-        """Put the best weights into the network, if there was an evaluation."""
+    def load_best(self, learned: Learned) -> None:
+        """Put the best weights into what was learned, if there was an evaluation."""
         if self._weights:
-            network.load_state_dict(self._weights)
+            learned.load_state_dict(self._weights)
 
     def state(self) -> dict[str, Any]:
         """For the file of a run that may be resumed."""
@@ -81,15 +82,16 @@ def by_generated_sequences(
     generator = Generator(motions, vocabulary, seed, held_out=True)
     each = max(1, sequences // len(ACTIONS))
     data = [to_tensors(generator.batch(each, window, action=action)).to(device) for action in ACTIONS]
-    return lambda network: macro_accuracy(network, data)
+    return lambda learned: macro_accuracy(learned.network, data)
 
 
 def by_videos(clips: Sequence[Clip], window: int, figure: Literal["accuracy", "area"]) -> Judge:
     """By held-out videos: the mean of the actions' shares of right steps, or the benchmark's area. 0 where the videos
     don't show what is asked for."""
 
-    def judge(network: ActionNetwork) -> float:
-        answers = answer_clips(network, clips, window)
+    def judge(learned: Learned) -> float:
+        network = learned.network
+        answers = answer_clips(network, clips, window, learned.extractor)
         if figure == "area":
             return benchmark_figures(network, clips, answers)["area"] or 0.0
         return step_accuracy(network, clips, answers)["macro_accuracy"] or 0.0

@@ -15,6 +15,7 @@ from stages.geometry import sequence_features
 from stages.network import ActionNetwork, VisualInput
 from stages.part_boxes import part_boxes
 from training.dataset import Batch
+from training.step_pictures import StepPictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +26,7 @@ class Tensors:
     [N, T] in seconds, and of N · T rows `visual`, None where no RoI features take part. Targets: `action` int64 [N, T]
     (−1: none), `states` bool [N, T, parts, states] with `states_known` bool [N, T, parts], `relevance` bool
     [N, T, parts] with `relevance_known` bool [N, T, parts]. `real` bool [N, T]: not padding; `last` int64 [N]: the last
-    real step.
+    real step. `pictures`: instead of `visual` where features are tuned, what to make them from.
     """
 
     parts: Tensor
@@ -40,9 +41,10 @@ class Tensors:
     real: Tensor
     last: Tensor
     visual: VisualInput | None = None
+    pictures: tuple[StepPictures, ...] | None = None
 
     def to(self, device: torch.device) -> Tensors:
-        """The same on a device."""
+        """The same on a device; pictures stay on the host until they are read."""
         if device.type == "cpu":
             return self
         moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self._tensors().items()}
@@ -50,18 +52,22 @@ class Tensors:
         if visual is not None:
             known = None if visual.known is None else visual.known.to(device)
             visual = VisualInput(visual.parts.to(device), visual.objects.to(device), known)
-        return dataclasses.replace(Tensors(**moved), visual=visual)
+        return dataclasses.replace(Tensors(**moved), visual=visual, pictures=self.pictures)
 
     def _tensors(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "visual"}
+        apart = ("visual", "pictures")
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in apart}
 
 
 def joined(first: Tensors, second: Tensors) -> Tensors:
-    """Two batches of as many steps as one, row after row. Where one alone has RoI features, the other's rows have some
-    that aren't known."""
+    """Two batches of as many steps as one, row after row. Where one alone has RoI features, or pictures to make them
+    from, the other's rows have some that aren't known."""
     ones, others = first._tensors(), second._tensors()
     together: dict[str, Any] = {name: torch.cat([tensor, others[name]]) for name, tensor in ones.items()}
     rows, more = first.real.numel(), second.real.numel()
+    if first.pictures is not None or second.pictures is not None:
+        moved = (dataclasses.replace(one, rows=one.rows + rows) for one in second.pictures or ())
+        return Tensors(**together, pictures=(*(first.pictures or ()), *moved))
     if first.visual is None and second.visual is None:
         return Tensors(**together)
     pair = (_regions(first.visual, second.visual, rows), _regions(second.visual, first.visual, more))

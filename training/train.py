@@ -18,12 +18,12 @@ import numpy as np
 
 from stages import weights
 from stages.checkpoint import Checkpoint, CheckpointError, save
-from stages.network import ActionNetwork
 from stages.prior_table import PriorTable, prior_table
 from stages.vocabulary import packaged
 from training.batches import generates
 from training.folder.clips import Folder
 from training.held_out import HeldOut
+from training.learned import Learned
 from training.loop import DivergedError, Run, StepReport, TrainingError
 from training.prevalence import check_prevalence, expect
 from training.provenance import provenance
@@ -88,7 +88,7 @@ def train(
     language table, by default that of the model that the configuration names. `videos`: what `watched_folder` gave for
     this configuration, if it has a folder.
     Raises TrainingError (DivergedError where a loss is not finite any more), CheckpointError, WeightsError,
-    MotionFormatError, LanguageModelError.
+    MotionFormatError, LanguageModelError, and DatasetError where no video can be read any more.
     """
     if (videos is None) != (config.data.folder is None):
         raise ValueError("the videos of data.folder are given where there is a folder, and only there")
@@ -202,22 +202,23 @@ class _Keeper:
     def finish(self, ending: Ending, stop: Callable[[], bool]) -> Checkpoint:
         """The best weights, calibrated and evaluated unless the run was asked to stop, as a checkpoint."""
         # A copy: a resumed run goes on from the weights and the temperature of the training, not from the best ones.
-        network = copy.deepcopy(self.run.best_guess).requires_grad_(False)
+        learned = copy.deepcopy(self.run.best_guess).requires_grad_(False)
         if self.selection is not None:
-            self.selection.load_best(network)
+            self.selection.load_best(learned)
         figures: dict[str, Any] = {"ending": ending}
         if ending != "interrupted" and not stop():
-            self.held_out.calibrate(network)
-        expect(network, self.run.config.actions.prevalence)
+            self.held_out.calibrate(learned)
+        expect(learned.network, self.run.config.actions.prevalence)
         if ending != "interrupted" and not stop():
-            figures |= self.held_out.figures(network)
-        return self._write(network, figures)
+            figures |= self.held_out.figures(learned)
+        return self._write(learned, figures)
 
-    def _write(self, network: ActionNetwork, figures: dict[str, Any]) -> Checkpoint:
+    def _write(self, learned: Learned, figures: dict[str, Any]) -> Checkpoint:
         run = self.run
         chosen: dict[str, Any] = {}
         if self.selection is not None and self.selection.accuracy is not None:
             chosen = {"selected_step": self.selection.step, "selection_accuracy": round(self.selection.accuracy, 4)}
+        lost = sorted({**run.batches.lost, **self.held_out.lost})
         metrics: dict[str, Any] = {
             "steps": run.step,
             "sequences": run.step * run.config.data.batch,
@@ -228,15 +229,16 @@ class _Keeper:
             **self.held_out.data(),
             **provenance(run.device),
             **chosen,
+            **({"lost_videos": lost} if lost else {}),
             **figures,
         }
         checkpoint = Checkpoint(
-            network=network.eval(),
+            network=learned.eval().network,
             profile=run.config.profile,
             trained=run.step > 0,
             language_model=self.priors.language_model,
             language_model_sha256=self.priors.language_model_sha256,
-            features=None if self.features is None else self.features.make(),
+            features=learned.extractor or (None if self.features is None else self.features.make()),
             metrics=metrics,
             training_command=self.command,
         )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stages.network import ActionNetwork
+from stages.vgg_features import VggFeatures
 
 _VISUAL_NORMALISATION = ("visual_mean", "visual_scale")
 _ACTION_ROWS = frozenset(
@@ -58,6 +59,17 @@ def begin_from(network: ActionNetwork, source: ActionNetwork) -> list[str]:
         else:
             tensor.copy_(known)
     return fresh
+
+
+def begin_with_extractor(extractor: VggFeatures, source: VggFeatures) -> None:
+    """Copy the weights of `source` into `extractor`, in place. Raises `WarmStartError` where the two are of other sizes
+    or want other pictures."""
+    mine, theirs = extractor.config.to_dict(), source.config.to_dict()
+    differing = [name for name, value in mine.items() if value != theirs[name]]
+    if differing:
+        shown = ", ".join(f"{name} {theirs[name]} instead of {mine[name]}" for name in differing)
+        raise WarmStartError(f"its VGG has {shown}: set the same under `model.vgg`")
+    extractor.load_state_dict(source.state_dict())
 
 
 def _by_name(target: Tensor, known: Tensor, names: Sequence[str], old_names: Sequence[str], axis: int) -> None:

@@ -16,7 +16,7 @@ from ring_buffers.frames import SlotFormat
 from stages.detection.movenet import FEATURE_CHANNELS
 from stages.part_boxes import part_boxes
 from stages.vocabulary import PARTS
-from training.folder import features
+from training.folder import clips, features
 from training.folder.watching import Watcher, WatchSettings
 from training.kinetics_tps import AnnotatedFrame, Video, video_file
 
@@ -77,6 +77,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
         return Watcher(detector, formats, settings)
 
     monkeypatch.setattr(features, "make_watcher", make)
+    monkeypatch.setattr(clips, "picture_format", lambda settings, size: formats(size, settings.detector_size))
     return detector
 
 

@@ -26,6 +26,7 @@ from training.folder.clips import Clip
 from training.folder.opening import watched_folder
 from training.folder.source import FolderSource, sequences, whole_tracks
 from training.kinetics_tps import video_file
+from training.learned import Learned
 from training.loop import Run, TrainingError
 from training.run_config import TrainingConfig, TrainingConfigError
 from training.selection import by_videos
@@ -236,9 +237,9 @@ def test_videos_judge_a_network_by_its_right_steps_or_by_the_benchmarks_area(
             return read._replace(state_logits=states, action_logits=actions)
 
     monkeypatch.setattr(network, "__class__", Sure)
-    assert by_videos(clips, 8, "accuracy")(network) == 0.5
+    assert by_videos(clips, 8, "accuracy")(Learned(network)) == 0.5
     # One of two videos has that class, and all of its parts do just that.
-    assert by_videos(clips, 8, "area")(network) == pytest.approx(0.9999 / 2, abs=1e-4)
+    assert by_videos(clips, 8, "area")(Learned(network)) == pytest.approx(0.9999 / 2, abs=1e-4)
 
 
 @pytest.mark.parametrize(

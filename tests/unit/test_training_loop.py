@@ -95,9 +95,9 @@ def test_the_running_mean_follows_the_weights_and_is_what_is_evaluated() -> None
         run.advance()
         decay = min(0.5, (1 + step) / (10 + step))
         mean = decay * mean + (1 - decay) * run.network.state_dict()[name]
-    assert run.average is not None and run.best_guess is run.average.network
-    assert torch.allclose(run.best_guess.state_dict()[name], mean, atol=1e-6)
-    assert torch.equal(run.best_guess.part_mean, run.network.part_mean)
+    assert run.average is not None and run.best_guess is run.average.learned
+    assert torch.allclose(run.best_guess.network.state_dict()[name], mean, atol=1e-6)
+    assert torch.equal(run.best_guess.network.part_mean, run.network.part_mean)
     assert not any(weight.requires_grad for weight in run.best_guess.parameters())
 
 
@@ -109,11 +109,11 @@ def test_an_evaluated_running_mean_does_not_keep_what_was_folded_from_older_weig
         with torch.no_grad():
             return network(target.parts, target.context, target.present, target.dt).action_logits
 
-    answer(run.best_guess)
+    answer(run.best_guess.network)
     run.advance()
     fresh = ActionNetwork(run.network.config, run.network.vocabulary, stand_in_priors()).eval()
-    fresh.load_state_dict(run.best_guess.state_dict())
-    assert torch.equal(answer(run.best_guess), answer(fresh))
+    fresh.load_state_dict(run.best_guess.network.state_dict())
+    assert torch.equal(answer(run.best_guess.network), answer(fresh))
 
 
 def test_the_gradient_is_cut_to_the_norm_and_its_norm_before_that_is_reported() -> None:

@@ -20,6 +20,7 @@ from training_examples import EVERYTHING, motion_clips, stand_in_table, started,
 from stages.checkpoint import load
 from training.command import stopped_by_signals, train_profile
 from training.evaluate import area_under_curve, average_precision, evaluate
+from training.learned import Learned
 from training.loop import DivergedError, Run, TrainingError
 from training.run_config import TrainingConfig
 from training.run_config import load as load_config
@@ -99,7 +100,7 @@ def test_a_run_stopped_half_way_and_resumed_gives_the_bits_of_an_unbroken_one(
     torch.manual_seed(99)  # whatever another process has drawn
     np.random.seed(99)
     assert trained(config, parts, resume=True).step == 8
-    for kind in ("network", "average", "optimiser", "extra"):
+    for kind in ("learned", "average", "optimiser", "extra"):
         ones, others = (torch.load(f"{out}.resume.pt", weights_only=True)[kind] for out in (whole, parts))
         if kind == "extra":
             ones["progress"].pop("seconds"), others["progress"].pop("seconds")
@@ -222,7 +223,7 @@ def test_a_loss_that_is_not_finite_names_what_is_left_and_leaves_the_last_good_s
     with pytest.raises(DivergedError, match=r"step 4: .*every_step \(nan\), last_step.*the state of step 3 is kept in"):
         trained(config, out)
     state = torch.load(f"{out}.resume.pt", weights_only=True)
-    assert state["step"] == 3 and all(bool(v.isfinite().all()) for v in state["network"].values())
+    assert state["step"] == 3 and all(bool(v.isfinite().all()) for v in state["learned"].values())
     assert len(rows_of(out)) == 3
 
 
@@ -265,7 +266,7 @@ def test_the_best_weights_are_kept_and_a_run_that_gets_no_better_ends(
 def test_evaluating_on_the_way_changes_no_weight(tmp_path: Path) -> None:
     trained(tiny(steps=2), tmp_path / "a.safetensors")
     trained(tiny(steps=2, evaluation={"every": 1, "selection_sequences": 11}), tmp_path / "b.safetensors")
-    ones, others = (torch.load(tmp_path / f"{n}.safetensors.resume.pt", weights_only=True)["network"] for n in "ab")
+    ones, others = (torch.load(tmp_path / f"{n}.safetensors.resume.pt", weights_only=True)["learned"] for n in "ab")
     assert same(ones, others)
 
 
@@ -275,7 +276,7 @@ def test_the_selections_accuracy_is_the_evaluations(tmp_path: Path) -> None:
     judge = by_generated_sequences(motion_clips(), network.vocabulary, 55, 12, 5, torch.device("cpu"))
     selection = Selection(judge, patience=0)
     found = evaluate(network, motion_clips(), 55, seed=5, window=12)["macro_accuracy"]
-    assert selection.judge(network, 1) == pytest.approx(found, abs=6e-4)
+    assert selection.judge(Learned(network), 1) == pytest.approx(found, abs=6e-4)
 
 
 def test_resuming_with_other_options_is_refused_and_says_which(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_run_and_its_running_mean_begin_with_the_checkpoint(tmp_path: Path) ->
     path = kept(tmp_path / "old.safetensors", tiny())
     run = begun(tiny(start=str(path), optimiser={"ema_decay": 0.9}))
     assert run.average is not None
-    assert torch.equal(scores(run.network.eval()), scores(run.average.network))
+    assert torch.equal(scores(run.network.eval()), scores(run.average.learned.network))
     assert torch.equal(scores(run.network), scores(network(tiny(), packaged("edge"), 1)))
 
 

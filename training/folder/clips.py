@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ring_buffers.frames import SlotFormat
 from stages.vocabulary import Vocabulary
 from training.folder.features import (
     Fault,
@@ -26,6 +27,7 @@ from training.folder.features import (
     features_file,
     features_folder,
     file_sha256,
+    picture_format,
     watch_videos,
 )
 from training.folder.labels import Labels, Unknown, label_steps
@@ -44,7 +46,8 @@ Role = Literal["train", "choose", "report"]
 @dataclass(frozen=True, eq=False)
 class Clip:
     """One video: who was seen in it, and what their steps should be answered with. `features`: the file with RoI
-    features, None where there are none. `annotated` is kept of held-out videos only: the metric is computed on it."""
+    features, None where there are none. `annotated` is kept of held-out videos only: the metric is computed on it.
+    `video` and `shown`: its file, and the picture of it that the detector was shown."""
 
     name: str
     action: str
@@ -53,6 +56,8 @@ class Clip:
     labels: Labels
     features: Path | None = None
     annotated: tuple[AnnotatedFrame, ...] = ()
+    video: Path | None = None
+    shown: SlotFormat | None = None
 
     @functools.cached_property
     def rows(self) -> NDArray[np.int64]:
@@ -197,6 +202,8 @@ def _clip(root: Path, video: Video, entry: _Listed, settings: WatchSettings, fol
         labels,
         features=None if settings.roi is None and settings.vgg is None else path,
         annotated=() if role == "train" else video.frames,
+        video=video.path,
+        shown=picture_format(settings, (video.facts.width, video.facts.height)),
     )
 
 

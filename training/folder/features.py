@@ -28,6 +28,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from ring_buffers.frames import SlotFormat
 from stages import weights
 from training.folder.sightings import key_of, write_sightings
 from training.folder.watching import Watcher, WatchSettings
@@ -207,6 +208,13 @@ def make_watcher(settings: WatchSettings) -> Watcher:
     from stages.detection.movenet import MoveNet, slot_format
 
     return Watcher(MoveNet.load(), slot_format, settings)
+
+
+def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat:
+    """The picture of a video of (width, height) that `make_watcher`'s detector is shown."""
+    from stages.detection.movenet import slot_format
+
+    return slot_format(size, settings.detector_size)
 
 
 def _watch(watcher: Watcher, folder: Path, video: VideoFile) -> Fault | None:

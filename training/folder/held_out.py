@@ -20,11 +20,14 @@ from stages.network import ActionNetwork
 from stages.people import Person, Reading
 from stages.smoothing import SmoothingConfig
 from stages.types import Box, FrameAnalysis, PartAnalysis, PersonAnalysis
+from stages.vgg_features import VggFeatures
 from training import psc
 from training.calibration import calibration_figures, fit_temperature
 from training.evaluate import area_under_curve, state_figures
 from training.folder.clips import Clip
 from training.folder.labels import Labels
+from training.folder.pictures import clip_features
+from training.folder.sightings import RoiVectors
 from training.folder.source import sequences, whole_tracks
 from training.kinetics_tps.annotations import FrameJson
 from training.kinetics_tps.names import frame_file
@@ -53,8 +56,14 @@ class VideoAnswers(NamedTuple):
 
 
 @torch.no_grad()
-def answer_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> list[ClipAnswers]:
-    """Every step of every clip. The network is on any device; its mode is kept."""
+def answer_clips(
+    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
+) -> list[ClipAnswers]:
+    """Every step of every clip. The network is on any device; its mode is kept. `extractor`: what reads the clips'
+    pictures anew, where features are tuned and none are kept; raises `LostVideoError` where they can't be read.
+
+    Features of at most 32 clips are held then, 180 kB a step at VGG-16's size.
+    """
     training, device = network.training, network.part_mean.device
     network.eval()
     words = network.vocabulary
@@ -66,10 +75,19 @@ def answer_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> 
         )
         for clip in clips
     ]
+    kept: dict[Clip, RoiVectors] = {}
+
+    def kept_regions(clip: Clip, first: int, stop: int) -> RoiVectors:
+        return RoiVectors(kept[clip].parts[first:stop], kept[clip].objects[first:stop])
+
+    regions = None if extractor is None else kept_regions
     pieces = [(place, *piece) for place, clip in enumerate(clips) for piece in whole_tracks(clip, window)]
     for start in range(0, len(pieces), _AT_ONCE):
         some = pieces[start : start + _AT_ONCE]
-        target = sequences([cut for _, cut, _ in some], window).to(device)
+        if extractor is not None:
+            here = dict.fromkeys(cut.clip for _, cut, _ in some)
+            kept = {clip: kept.get(clip) or clip_features(clip, extractor, device) for clip in here}
+        target = sequences([cut for _, cut, _ in some], window, regions=regions).to(device)
         read = network(target.parts, target.context, target.present, target.dt, target.visual)
         present = target.present[..., None]
         states = (torch.sigmoid(read.state_logits) * torch.from_numpy(words.mask()).to(device) * present).cpu().numpy()
@@ -138,9 +156,11 @@ def benchmark_figures(network: ActionNetwork, clips: Sequence[Clip], answers: Se
     }
 
 
-def evaluate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> dict[str, Any]:
+def evaluate_clips(
+    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
+) -> dict[str, Any]:
     """All figures: of steps, of videos, of each part state, of relevance, and the calibration of the action's score."""
-    answers = answer_clips(network, clips, window)
+    answers = answer_clips(network, clips, window, extractor)
     present = np.concatenate([clip.present for clip in clips])
     labels = [clip.labels for clip in clips]
     relevance = np.concatenate([answer.relevance for answer in answers])
@@ -160,10 +180,12 @@ def evaluate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -
     }
 
 
-def calibrate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> float:
+def calibrate_clips(
+    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
+) -> float:
     """Fit the temperature of the action's score on every fifth step of the clips, and set it in the network."""
     network.action_lstm.temperature.fill_(1.0)
-    temperature = fit_temperature(*_scored(clips, answer_clips(network, clips, window)))
+    temperature = fit_temperature(*_scored(clips, answer_clips(network, clips, window, extractor)))
     network.action_lstm.temperature.fill_(temperature)
     return temperature
 

@@ -16,7 +16,10 @@ from training.run_config import TrainingConfig
 
 
 def watch_settings(config: TrainingConfig) -> WatchSettings:
-    """RoI features as the network reads them, all else as a camera has it by default."""
+    """RoI features as the network reads them, all else as a camera has it by default. Where features are tuned there
+    are none to keep: who is where is watched once, and pictures are read as training goes."""
+    if config.model.vgg.tuned:
+        return WatchSettings()
     network, source = network_sizes(config.model), feature_source(config)
     return WatchSettings(roi=RoiConfig.of(network) if network.visual and source is None else None, vgg=source)
 

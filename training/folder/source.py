@@ -6,7 +6,7 @@ restored, so that a resumed run sees the very batches that an unbroken one sees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +17,12 @@ from stages.geometry import sequence_features
 from stages.network import VisualInput
 from stages.step_window import HISTORY_STEPS
 from training.folder.clips import Clip
-from training.folder.sightings import read_roi
+from training.folder.sightings import RoiVectors, read_roi
 from training.tensors import Tensors
 
 Integers = NDArray[np.int64]
+Regions = Callable[[Clip, int, int], RoiVectors]
+"""RoI features of the steps of a clip, from the first number to before the second."""
 
 
 class _Track(NamedTuple):
@@ -31,12 +33,17 @@ class _Track(NamedTuple):
     stop: int
 
 
-class _Cut(NamedTuple):
+class Cut(NamedTuple):
     """A sequence: steps of a track, by their numbers in the clip, ascending; the first `lead` are for looking back."""
 
     clip: Clip
     steps: Integers
     lead: int
+
+    @property
+    def answered(self) -> Integers:
+        """The numbers of those after the lead."""
+        return self.steps[self.lead :]
 
 
 class FolderSource:
@@ -65,6 +72,11 @@ class FolderSource:
         """Steps that a sequence may end with; a source without any can't be drawn from."""
         return len(self._ends)
 
+    def has_other_than(self, names: Container[str]) -> bool:
+        """Whether sequences may end in any clip but those of these names."""
+        ends = np.concatenate(self._of_action) if self._of_action else np.arange(len(self._ends))
+        return any(self._tracks[number].clip.name not in names for number in np.unique(self._ends[ends, 0]))
+
     def state(self) -> dict[str, Any]:
         """The random state, for the state of the run."""
         return dict(self.rng.bit_generator.state)
@@ -75,9 +87,10 @@ class FolderSource:
 
     def batch(self, count: int, window: int) -> Tensors:
         """`count` sequences of 1 to `window` steps, on the CPU."""
-        return sequences([self._draw(window) for _ in range(count)], window, self.rng, self._unseen_share)
+        return sequences([self.draw(window) for _ in range(count)], window, self.rng, self._unseen_share)
 
-    def _draw(self, window: int) -> _Cut:
+    def draw(self, window: int) -> Cut:
+        """A sequence of 1 to `window` steps."""
         rng = self.rng
         if self._of_action:
             mine = self._of_action[rng.integers(len(self._of_action))]
@@ -89,14 +102,14 @@ class FolderSource:
         # Six in ten are as long as they can be, as generated sequences are.
         length = window if rng.random() < 0.6 else int(rng.integers(1, window + 1))
         steps = _walk_back(rng, int(last) - track.first, length + HISTORY_STEPS - 1) + track.first
-        return _Cut(track.clip, steps, max(0, len(steps) - length))
+        return Cut(track.clip, steps, max(0, len(steps) - length))
 
 
-def whole_tracks(clip: Clip, window: int) -> list[tuple[_Cut, slice]]:
+def whole_tracks(clip: Clip, window: int) -> list[tuple[Cut, slice]]:
     """Each track of a clip in pieces as the running model's staggered window sees them: with each piece, which of its
     steps (after the lead) are answered from it."""
     half = window // 2
-    pieces: list[tuple[_Cut, slice]] = []
+    pieces: list[tuple[Cut, slice]] = []
     for first, stop in clip.tracks():
         count = stop - first
         # As in `ring_buffers.window`: two states start anew alternately, and the older one answers.
@@ -104,7 +117,7 @@ def whole_tracks(clip: Clip, window: int) -> list[tuple[_Cut, slice]]:
         while answered < count:
             end = min(start + window, count)
             lead = min(start, HISTORY_STEPS - 1)
-            cut = _Cut(clip, np.arange(first + start - lead, first + end, dtype=np.int64), lead)
+            cut = Cut(clip, np.arange(first + start - lead, first + end, dtype=np.int64), lead)
             pieces.append((cut, slice(answered - start, end - start)))
             start += half if begins_period else window - half
             answered, begins_period = end, not begins_period
@@ -112,10 +125,14 @@ def whole_tracks(clip: Clip, window: int) -> list[tuple[_Cut, slice]]:
 
 
 def sequences(
-    cuts: Sequence[_Cut], window: int, rng: np.random.Generator | None = None, unseen_share: float = 0.0
+    cuts: Sequence[Cut],
+    window: int,
+    rng: np.random.Generator | None = None,
+    unseen_share: float = 0.0,
+    regions: Regions | None = None,
 ) -> Tensors:
     """Features and targets of sequences, padded at the end to `window` steps. Geometry looks back into the lead, as it
-    does live; the network doesn't."""
+    does live; the network doesn't. `regions`: what gives RoI features, by default the clips' files if they have any."""
     count, longest = len(cuts), max(len(cut.steps) for cut in cuts)
     keypoints = np.zeros((count, longest, 17, 3), np.float32)
     boxes = np.zeros((count, longest, 4), np.float32)
@@ -153,30 +170,37 @@ def sequences(
         relevance_known=torch.from_numpy(gathered("relevance_known") & real[..., None]),
         real=torch.from_numpy(real),
         last=torch.from_numpy(lengths - 1),
-        visual=_visual(cuts, taken, real, rng, unseen_share),
+        visual=_visual(cuts, taken, real, rng, unseen_share, regions),
     )
 
 
 def _visual(
-    cuts: Sequence[_Cut],
+    cuts: Sequence[Cut],
     taken: Sequence[Integers],
     real: NDArray[np.bool_],
     rng: np.random.Generator | None,
     unseen_share: float,
+    regions: Regions | None,
 ) -> VisualInput | None:
-    if any(cut.clip.features is None for cut in cuts):
-        return None
+    if regions is None:
+        if any(cut.clip.features is None for cut in cuts):
+            return None
+        regions = _kept
     shown = np.ones(len(cuts), bool) if rng is None else rng.random(len(cuts)) >= unseen_share
     parts: list[torch.Tensor] = []
     objects: list[torch.Tensor] = []
     for cut, steps in zip(cuts, taken, strict=True):
-        assert cut.clip.features is not None
         first = int(steps[0])
-        found = read_roi(cut.clip.features, first, int(steps[-1]) + 1)
+        found = regions(cut.clip, first, int(steps[-1]) + 1)
         rows = torch.from_numpy(steps - first)
         parts.append(found.parts[rows].float())
         objects.append(found.objects[rows].float())
     return VisualInput(torch.cat(parts), torch.cat(objects), torch.from_numpy((real & shown[:, None]).ravel()))
+
+
+def _kept(clip: Clip, first: int, stop: int) -> RoiVectors:
+    assert clip.features is not None
+    return read_roi(clip.features, first, stop)
 
 
 def _walk_back(rng: np.random.Generator, last: int, most: int) -> Integers:
