@@ -85,6 +85,11 @@ class NetworkConfig:
             raise ValueError("network: without geometry, parts need RoI features (`visual`)")
 
     @property
+    def reads_geometry(self) -> bool:
+        """Whether keypoints' geometry has a part in the answers."""
+        return self.geometry and self.part_features > 0
+
+    @property
     def visual_width(self) -> int:
         """Numbers that one region gives to relevance and states."""
         return (self.visual_hidden or self.visual_features) * self.visual

@@ -26,8 +26,8 @@ TOP_ACTIONS = 3
 class Step(NamedTuple):
     """One person's step: what was seen of them at one instant."""
 
-    keypoints: NDArray[np.float32]
-    """[17, 3] in pixels of the epoch's first picture, and score."""
+    keypoints: NDArray[np.float32] | None
+    """[17, 3] in pixels of the epoch's first picture, and score; None where the detector finds none."""
     box: NDArray[np.float32]
     media_us: int
 
@@ -111,7 +111,8 @@ class Person:
     def commit(self) -> None:
         """The oldest pending step has gone through the action model."""
         step = self.pending.pop(0)
-        self.history.append(step)
+        if step.keypoints is not None:
+            self.history.append(step)
         self.last_step_us = step.media_us
 
     def read(

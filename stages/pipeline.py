@@ -8,8 +8,8 @@ packed scores (docs/architecture.md, "The journey of a frame").
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,15 +19,14 @@ from ring_buffers.frame_ring import Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
 from stages.action_states import ActionStates, WaveStep, WindowMode
 from stages.checkpoint import Checkpoint
-from stages.detection.batched import Detector, detect
+from stages.detection.finder import Finder
 from stages.network import VisualInput
 from stages.people import Reading, SeenPerson
-from stages.roi_features import RoiConfig
 from stages.scene import FramePeople, Scenes, SceneSettings
 from stages.stage_timer import StageTimer
-from stages.step_regions import OBJECT_REGIONS, step_regions
+from stages.step_readers import step_reader
 from stages.step_scores import StepScores, person_inputs, score_steps
-from stages.types import Box, FrameAnalysis, ModelInfo, PartAnalysis, PersonAnalysis
+from stages.types import Box, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis
 from telemetry.observer import Observer
 
 logger = logging.getLogger(__name__)
@@ -40,6 +39,11 @@ _USUAL_WINDOW = 64
 def _box(corners: NDArray[np.float32]) -> Box:
     x1, y1, x2, y2 = corners.tolist()
     return (x1, y1, x2, y2)
+
+
+def _objects(frame: FramePeople) -> list[ObjectAnalysis]:
+    rows = zip(frame.objects.labels, frame.objects.boxes, frame.objects.scores, strict=True)
+    return [ObjectAnalysis(label, _box(box), float(score), frame.detected) for label, box, score in rows]
 
 
 def _window(wanted: int | None, checkpoint: Checkpoint) -> int:
@@ -64,33 +68,31 @@ class PipelineSettings:
     window_steps: int | None = None
     """None: as many as the checkpoint was trained with."""
     window_mode: WindowMode = "staggered"
-    scene: SceneSettings = field(default_factory=SceneSettings)
+    scene: SceneSettings | None = None
+    """None: what suits the detector."""
 
 
 class Pipeline:
-    """Implements `stages.types.Model` for any checkpoint whose detector gives keypoints."""
+    """Implements `stages.types.Model` for any checkpoint, with a finder that sees what its network reads."""
 
     def __init__(
         self,
-        detector: Detector,
-        detector_format: Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat],
+        finder: Finder,
         checkpoint: Checkpoint,
         settings: PipelineSettings | None = None,
         device: torch.device | str = "cpu",
         observer: Observer | None = None,
     ) -> None:
-        """`detector_format` is the detector's `slot_format`; detector and checkpoint lie on `device` already."""
+        """Finder and checkpoint lie on `device` already. Raises `ValueError` where they don't fit together."""
         settings = settings or PipelineSettings()
-        config = checkpoint.network.config
-        self._regions = RoiConfig.of(config) if config.visual else None
-        if self._regions is not None and config.visual_features != self._regions.length():
-            raise ValueError(
-                f"the checkpoint reads {config.visual_features} RoI features a region, "
-                f"this version pools {self._regions.length()}"
-            )
+        self._reader = step_reader(checkpoint, device)
+        reads_keypoints = checkpoint.network.config.reads_geometry or (
+            self._reader is not None and self._reader.needs_keypoints
+        )
+        if reads_keypoints and not finder.has_keypoints:
+            raise ValueError("the checkpoint's network reads keypoints, and its detector finds none")
         self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
-        self._detector = detector
-        self._detector_format = detector_format
+        self._finder = finder
         self._network = checkpoint.network.eval()
         self._parts = checkpoint.vocabulary.parts
         self._max_people = settings.max_people
@@ -98,7 +100,7 @@ class Pipeline:
         self._observer = observer or Observer()
         self.window_steps = _window(settings.window_steps, checkpoint)
         """W, in steps."""
-        self._scenes = Scenes(settings.scene, checkpoint.vocabulary, checkpoint.smoothing)
+        self._scenes = Scenes(settings.scene or finder.usual_scene, checkpoint.vocabulary, checkpoint.smoothing)
         self._states = ActionStates(
             self._network.action_lstm,
             settings.state_slots,
@@ -110,7 +112,7 @@ class Pipeline:
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The picture that the detector wants. Pure."""
-        return self._detector_format(source_size, detector_size)
+        return self._finder.slot_format(source_size, detector_size)
 
     @torch.inference_mode()
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
@@ -120,18 +122,18 @@ class Pipeline:
         gone: list[TrackKey] = []
         try:
             with timer.stage("detection"):
-                found = detect(frames, self._scenes.turns(metas), self._detector, self._max_people, self._device)
+                found = self._finder.find(frames, self._scenes.turns(metas), self._max_people)
             with timer.stage("tracking", on_host=True):
-                work, steps = self._scenes.observe(metas, found.people, gone)
+                work, steps = self._scenes.observe(metas, found.frames, gone)
             scores = None
             if len(steps):
                 try:
                     with timer.stage("geometry", on_host=True):
                         inputs = person_inputs(steps, self._network, self._device)
                     visual = None
-                    if self._regions is not None:
+                    if self._reader is not None:
                         with timer.stage("roi_features"):
-                            visual = step_regions(steps, metas, found.groups, self._regions, self._device)
+                            visual = self._reader.read(steps, metas, found.groups)
                     scores = score_steps(self._network, self._states, steps, inputs, visual, timer)
                 finally:
                     steps.abandon()
@@ -144,11 +146,11 @@ class Pipeline:
     @torch.inference_mode()
     def warm_up(self) -> None:
         """A made-up picture through the detector, and made-up people through everything learned."""
-        format = self.slot_format(_WARM_SOURCE, None)
-        _, heads = self._detector(torch.zeros((1, *format.shape), dtype=torch.uint8, device=self._device))
-        self._detector.decode(heads, self._max_people)
+        self._finder.warm_up(_WARM_SOURCE, self._max_people)
         config, parts = self._network.config, len(self._parts)
         for people in (1, 2, 4, 8):
+            if self._reader is not None:
+                self._reader.warm_up(people)
             read = self._network.read_people(
                 torch.zeros(people, parts, config.part_features, device=self._device),
                 torch.zeros(people, config.context_features, device=self._device),
@@ -186,7 +188,7 @@ class Pipeline:
         shape = (people, len(self._parts), config.visual_features)
         return VisualInput(
             torch.zeros(shape, device=self._device),
-            torch.zeros(people, OBJECT_REGIONS, config.visual_features, device=self._device),
+            torch.zeros(people, config.object_region_count, config.visual_features, device=self._device),
         )
 
     def _analysis(self, frame: FramePeople, scores: StepScores | None) -> FrameAnalysis:
@@ -208,7 +210,7 @@ class Pipeline:
         # Only now: what a failed batch would have said goes with the next.
         frame.scene.ended = [track for track in frame.scene.ended if track not in frame.ended]
         self._observer.people_seen(frame.meta.camera, len(people), frame.tracks)
-        return FrameAnalysis(people=people, ended=frame.ended, tracks=frame.tracks)
+        return FrameAnalysis(people, _objects(frame), frame.ended, frame.tracks)
 
     def _person(self, seen: SeenPerson, reading: Reading | None) -> PersonAnalysis:
         parts = [

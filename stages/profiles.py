@@ -15,6 +15,7 @@ import torch
 from stages import checkpoint as checkpoints
 from stages.action_states import WindowMode
 from stages.checkpoint import Checkpoint, CheckpointError
+from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.scene import SceneSettings
@@ -115,8 +116,8 @@ def load_model(
     chosen = choose_device(device)
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
     loaded = load_checkpoint(profile, chosen)
-    detector = MoveNet.load().to(chosen)
-    return Pipeline(detector, slot_format, loaded, settings, chosen, observer)
+    finder = KeypointFinder(MoveNet.load().to(chosen), slot_format, chosen)
+    return Pipeline(finder, loaded, settings, chosen, observer)
 
 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:

@@ -7,7 +7,7 @@ reading stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from ring_buffers.frame_ring import FrameMeta
 from ring_buffers.state_bank import TrackKey
 from stages.action_states import WaveStep
-from stages.part_boxes import KEYPOINT_SCORE, PartBoxes, part_boxes
+from stages.detection.finder import NO_OBJECTS, FoundInFrame, FoundObjects
+from stages.held_objects import held_objects
+from stages.part_boxes import KEYPOINT_SCORE, PartBoxes
 from stages.people import Person, SeenPerson, Step
-from stages.skeleton import KEYPOINTS
 from stages.smoothing import SmoothingConfig
 from stages.tracking import CameraTracker, TrackingSettings
 from stages.vocabulary import Vocabulary
@@ -34,6 +35,7 @@ class SceneSettings:
     detect_every: int = 1
     person_score: float = 0.1
     keypoint_score: float = KEYPOINT_SCORE
+    object_score: float = 0.3
     max_steps_per_second: float = 12.5
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
 
@@ -47,6 +49,8 @@ class Scene:
     people: dict[int, Person] = field(default_factory=dict[int, Person])
     ended: list[int] = field(default_factory=list[int])
     """Tracks that have ended and weren't reported yet."""
+    objects: FoundObjects = NO_OBJECTS
+    """Of the last frame with detection."""
     detected_group: int | None = None
     """`frame // detect_every` of the last frame with detection."""
 
@@ -62,6 +66,10 @@ class FramePeople:
     """Tracks that ended at this frame or, unreported, before it."""
     tracks: int
     """Confirmed tracks after this frame."""
+    objects: FoundObjects
+    """As the last detection found them; they aren't followed."""
+    detected: bool
+    """Whether this frame was detected in."""
 
 
 class BatchSteps:
@@ -73,6 +81,8 @@ class BatchSteps:
         self.frames: list[int] = []
         self.present: list[NDArray[np.bool_]] = []
         self.part_boxes: list[NDArray[np.float32]] = []
+        self.objects: list[NDArray[np.float32] | None] = []
+        """The box of what each person acts on, if anything was found."""
         self.waves: list[list[WaveStep]] = []
         self._by_key: dict[TrackKey, Person] = {}
         self._windows: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []
@@ -80,8 +90,18 @@ class BatchSteps:
     def __len__(self) -> int:
         return len(self.people)
 
-    def add(self, person: Person, step: Step, parts: PartBoxes, place: int, frame: int, wave: int) -> int:
-        """Returns the step's index. `parts` at `place` are the person's, `frame` is the frame's index in the batch."""
+    def add(
+        self,
+        person: Person,
+        step: Step,
+        parts: PartBoxes,
+        place: int,
+        thing: NDArray[np.float32] | None,
+        frame: int,
+        wave: int,
+    ) -> int:
+        """Returns the step's index. `parts` at `place` are the person's, `thing` is their object's box, `frame` is the
+        frame's index in the batch."""
         row = len(self.people)
         person.pending.append(step)
         self.people.append(person)
@@ -90,14 +110,17 @@ class BatchSteps:
         self.frames.append(frame)
         self.present.append(parts.present[place])
         self.part_boxes.append(parts.boxes[place])
-        self._windows.append(person.history.window(person.pending))
+        self.objects.append(thing)
+        if step.keypoints is not None:
+            self._windows.append(person.history.window(person.pending))
         while len(self.waves) <= wave:
             self.waves.append([])
         self.waves[wave].append(WaveStep(person.key, step.media_us, row))
         return row
 
     def windows(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Trailing windows of all steps: keypoints [n, H, 17, 3], boxes [n, H, 4], times [n, H], valid [n, H]."""
+        """Trailing windows of all steps: keypoints [n, H, 17, 3], boxes [n, H, 4], times [n, H], valid [n, H]. Only
+        where steps have keypoints."""
         keypoints, boxes, times, valid = (np.stack(arrays) for arrays in zip(*self._windows, strict=True))
         return keypoints, boxes, times, valid
 
@@ -132,9 +155,9 @@ class Scenes:
         return found
 
     def observe(
-        self, metas: Sequence[FrameMeta], found: dict[int, NDArray[np.float32]], gone: list[TrackKey]
+        self, metas: Sequence[FrameMeta], found: Mapping[int, FoundInFrame], gone: list[TrackKey]
     ) -> tuple[list[FramePeople], BatchSteps]:
-        """Follow people through a batch. `found`: frame index → detections [K, 56] in input pixels.
+        """Follow people through a batch. `found`: frame index → who and what was found there.
 
         Frames of a camera come in order; its k-th makes wave k. People whose track or epoch has ended are added to
         `gone`, also if an exception ends the call.
@@ -153,7 +176,7 @@ class Scenes:
     def _follow(
         self,
         metas: Sequence[FrameMeta],
-        found: dict[int, NDArray[np.float32]],
+        found: Mapping[int, FoundInFrame],
         steps: BatchSteps,
         gone: list[TrackKey],
     ) -> list[FramePeople]:
@@ -165,12 +188,14 @@ class Scenes:
             wave = nth[meta.camera] = nth.get(meta.camera, -1) + 1
             if index in found:
                 scene.detected_group = meta.frame // self._settings.detect_every
+                scene.objects = found[index].objects.at_least(self._settings.object_score)
                 seen = list(self._detected(meta, scene, found[index], steps, index, wave, gone))
             else:
                 seen = list(self._between(meta, scene))
             ended = [track for track in scene.ended if (meta.camera, meta.epoch, track) not in claimed]
             claimed.update((meta.camera, meta.epoch, track) for track in ended)
-            work.append(FramePeople(meta, scene, seen, ended, len(scene.tracker.alive)))
+            tracks = len(scene.tracker.alive)
+            work.append(FramePeople(meta, scene, seen, ended, tracks, scene.objects, index in found))
         return work
 
     def _scene_of(self, meta: FrameMeta, gone: list[TrackKey]) -> Scene:
@@ -185,41 +210,33 @@ class Scenes:
         self,
         meta: FrameMeta,
         scene: Scene,
-        rows: NDArray[np.float32],
+        found: FoundInFrame,
         steps: BatchSteps,
         frame: int,
         wave: int,
         gone: list[TrackKey],
     ) -> Iterator[SeenPerson]:
-        boxes, scores, keypoints = self._in_epoch_pixels(rows, meta)
-        people, ended = scene.tracker.update(boxes, scores, meta.media_us)
+        good = np.flatnonzero(found.scores >= self._settings.person_score)
+        people, ended = scene.tracker.update(found.boxes[good], found.scores[good], meta.media_us)
         for track in ended:
             scene.ended.append(track)
             person = scene.people.pop(track, None)
             if person is not None:
                 gone.append(person.key)
-        taken = [tracked.detection for tracked in people]
-        parts = part_boxes(keypoints[taken], boxes[taken], meta.size, self._settings.keypoint_score)
+        taken = good[np.array([tracked.detection for tracked in people], np.int64)]
+        parts = found.parts_of(taken, self._settings.keypoint_score)
+        things = held_objects(found.boxes[taken], parts, self._vocabulary.parts, scene.objects)
         for place, tracked in enumerate(people):
             person = self._person_of(meta, scene, tracked.track)
             step: int | None = None
             if person.may_step(meta.media_us, self._least_gap_us):
-                seen = Step(keypoints[tracked.detection], tracked.box, meta.media_us)
-                step = steps.add(person, seen, parts, place, frame, wave)
+                keypoints = None if found.keypoints is None else found.keypoints[taken[place]]
+                thing = None if things[place] < 0 else scene.objects.boxes[things[place]]
+                seen = Step(keypoints, tracked.box, meta.media_us)
+                step = steps.add(person, seen, parts, place, thing, frame, wave)
             shown = SeenPerson(person, tracked, parts.boxes[place], parts.scores[place], parts.present[place], step)
             person.last_shown = shown
             yield shown
-
-    def _in_epoch_pixels(
-        self, rows: NDArray[np.float32], meta: FrameMeta
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Detections good enough: boxes [n, 4], scores [n], keypoints [n, 17, 3]."""
-        rows = rows[rows[:, 4] >= self._settings.person_score]
-        content = meta.format.content
-        scale = np.array([meta.size[0] / content[0], meta.size[1] / content[1]], np.float32)
-        boxes = rows[:, :4] * np.tile(scale, 2)
-        keypoints = rows[:, 5:].reshape(-1, KEYPOINTS, 3) * np.append(scale, np.float32(1))
-        return boxes, rows[:, 4].copy(), keypoints
 
     def _between(self, meta: FrameMeta, scene: Scene) -> Iterator[SeenPerson]:
         """A frame without detection: boxes move on, and the part boxes with them."""

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frame_ring import FrameMeta
-from stages.detection.batched import PictureGroup
+from stages.detection.finder import PictureGroup
 from stages.network import VisualInput
 from stages.part_boxes import hand_regions
 from stages.roi_features import Regions, RoiConfig, person_features
@@ -73,7 +74,7 @@ def _regions(
     there = np.zeros((padded, _HANDS), np.float32)
     picture = np.zeros(padded, np.float32)
     sizes = np.array([metas[steps.frames[row]].size for row in members], np.float32)
-    keypoints = np.stack([steps.steps[row].keypoints for row in members])
+    keypoints = np.stack([_joints(steps, row) for row in members])
     people = np.stack([steps.steps[row].box for row in members])
     hands, present = hand_regions(keypoints, people, sizes)
     boxes[: len(members), :count] = np.stack([steps.part_boxes[row] for row in members])
@@ -94,6 +95,13 @@ def _regions(
         scale=scale_rows,
         content=content_rows,
     )
+
+
+def _joints(steps: BatchSteps, row: int) -> NDArray[np.float32]:
+    keypoints = steps.steps[row].keypoints
+    if keypoints is None:
+        raise ValueError("regions around the hands come from keypoints, and the detector finds none")
+    return keypoints
 
 
 def _split(packed: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:

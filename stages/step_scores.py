@@ -47,7 +47,7 @@ def person_inputs(steps: BatchSteps, network: ActionNetwork, device: torch.devic
     count = present.shape[1]
     parts_width = count * config.part_features
     packed = np.zeros((rows, parts_width + config.context_features + count), np.float32)
-    if config.part_features and config.geometry:
+    if config.reads_geometry:
         made = window_features(*steps.windows(), joint_score=config.joint_score)
         packed[: len(steps), :parts_width] = made.parts.reshape(len(steps), -1)
         packed[: len(steps), parts_width:-count] = made.context

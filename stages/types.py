@@ -65,11 +65,13 @@ class PersonAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class ObjectAnalysis:
-    """One detected object that is not a person."""
+    """One detected object that is not a person. `detected` is false where it is from an earlier frame, this one not
+    having been detected in: objects aren't followed."""
 
     label: str
     box: Box
     score: float
+    detected: bool = True
 
 
 @dataclass(frozen=True, slots=True)

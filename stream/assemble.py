@@ -26,7 +26,7 @@ def frame_message(meta: FrameMeta, analysis: FrameAnalysis, model: results.Model
         model=model,
         people=[_person(person, meta) for person in analysis.people],
         objects=[
-            results.DetectedObject(found.label, rounded_box(found.box), round(found.score, 4))
+            results.DetectedObject(found.label, rounded_box(found.box), round(found.score, 4), found.detected)
             for found in analysis.objects
         ],
     )

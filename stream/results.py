@@ -91,12 +91,15 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     detected: Annotated[bool, about("False where the box is interpolated between detections. Absent: true.")] = True
 
 
-class DetectedObject(msgspec.Struct, frozen=True):
+class DetectedObject(msgspec.Struct, frozen=True, omit_defaults=True):
     """One object that is not a person."""
 
     label: Annotated[str, about("What it is.")]
     box: Box
     score: Score
+    detected: Annotated[bool, about("False where it is the last detection's, of an earlier frame. Absent: true.")] = (
+        True
+    )
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=FRAME_SCHEMA):

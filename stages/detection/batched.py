@@ -5,7 +5,7 @@ Owns nothing. Pictures of one shape go through the detector together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frame_ring import Lease
+from stages.detection.finder import PictureGroup
 from stages.transfer import to_device, to_host
 
 DETECTION_WIDTH = 56
@@ -43,14 +44,6 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PictureGroup:
-    """Pictures of one shape: which frames they are, and their feature maps by stride, on the device."""
-
-    frames: list[int]
-    maps: dict[int, Tensor]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class BatchDetections:
     """What was found in a batch: frame index → float32 [K, 56] on the host, and the groups with their maps."""
 
@@ -58,20 +51,27 @@ class BatchDetections:
     groups: list[PictureGroup]
 
 
-def detect(
-    frames: Sequence[Lease], turns: Sequence[bool], detector: Detector, max_people: int, device: torch.device
-) -> BatchDetections:
-    """Detect in those frames whose turn it is."""
+def pictures_by_shape(
+    frames: Sequence[Lease], turns: Sequence[bool], device: torch.device
+) -> Iterator[tuple[list[int], Tensor]]:
+    """The pictures of those frames whose turn it is, on the device, by shape: frame indices, uint8 [B, H, W, 3]."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for index, (lease, turn) in enumerate(zip(frames, turns, strict=True)):
         if turn:
             by_shape.setdefault(lease.picture.shape, []).append(index)
+    for indices in by_shape.values():
+        yield indices, to_device(np.stack([frames[index].picture for index in indices]), device)
+
+
+def detect(
+    frames: Sequence[Lease], turns: Sequence[bool], detector: Detector, max_people: int, device: torch.device
+) -> BatchDetections:
+    """Detect in those frames whose turn it is."""
     groups: list[PictureGroup] = []
     packed: list[Tensor] = []
-    for indices in by_shape.values():
-        pictures = to_device(np.stack([frames[index].picture for index in indices]), device)
+    for indices, pictures in pictures_by_shape(frames, turns, device):
         maps, heads = detector(pictures)
-        groups.append(PictureGroup(indices, maps))
+        groups.append(PictureGroup(indices, pictures, maps))
         packed.append(detector.decode(heads, max_people).packed)
     people: dict[int, NDArray[np.float32]] = {}
     if packed:

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ring_buffers.frames import Lease
-from stages.detection.batched import PictureGroup
+from ring_buffers.frames import Lease, SlotFormat
+from stages.detection.batched import pictures_by_shape
+from stages.detection.finder import PictureGroup
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.transfer import to_device, to_host
 
@@ -40,6 +41,10 @@ class RegionDetector(Protocol):
 
     classes: RegionClasses
 
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> SlotFormat:
+        """The picture that the detector wants. Pure."""
+        ...
+
     def __call__(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Any]:
         """uint8 [B, H, W, 3] RGB and float32 [B, 2] (width and height within it), on the device → feature maps by
         stride, and heads for `decode`."""
@@ -53,7 +58,7 @@ class RegionDetector(Protocol):
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchRegions:
     """What was found in a batch. `rows`: frame index → float32 [layout.rows, 6] on the host, in input pixels; `groups`:
-    the pictures of one shape, with their feature maps.
+    the pictures of one shape, with their pixels and feature maps.
     """
 
     rows: dict[int, NDArray[np.float32]]
@@ -65,19 +70,14 @@ def detect_regions(
     frames: Sequence[Lease], turns: Sequence[bool], detector: RegionDetector, max_people: int, device: torch.device
 ) -> BatchRegions:
     """Detect in those frames whose turn it is."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for index, (lease, turn) in enumerate(zip(frames, turns, strict=True)):
-        if turn:
-            by_shape.setdefault(lease.picture.shape, []).append(index)
     groups: list[PictureGroup] = []
     found: list[Tensor] = []
     layout = RegionLayout(0, 0, 0, 0)
-    for indices in by_shape.values():
-        pictures = to_device(np.stack([frames[index].picture for index in indices]), device)
+    for indices, pictures in pictures_by_shape(frames, turns, device):
         content = np.array([frames[index].meta.format.content for index in indices], np.float32)
         maps, heads = detector(pictures, to_device(content, device))
         regions = detector.decode(heads, max_people)
-        groups.append(PictureGroup(indices, maps))
+        groups.append(PictureGroup(indices, pictures, maps))
         found.append(regions.packed)
         layout = regions.layout
     rows: dict[int, NDArray[np.float32]] = {}

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from run_stream import app
 from stages import weights
 from stages.checkpoint import Checkpoint
+from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
@@ -100,9 +101,10 @@ def test_the_watched_pipeline_says_what_the_pipeline_says_also_when_it_remembers
     film = video_file(test_set, "test", "stand", "first")
     checkpoint, settings = make(), PipelineSettings()
     detector = MoveNet.load()
-    plain = list(analyse_video(Pipeline(detector, slot_format, checkpoint, settings), film, rehearse=True))
+    finder = KeypointFinder(detector, slot_format)
+    plain = list(analyse_video(Pipeline(finder, checkpoint, settings), film, rehearse=True))
     remembering = RememberingDetector(detector, settings.max_people, keep_maps=True)
-    watched = WatchedPipeline(remembering, slot_format, checkpoint, settings)
+    watched = WatchedPipeline(KeypointFinder(remembering, slot_format), remembering, checkpoint, settings)
     assert any(frame.analysis.people for frame in plain)
     for _ in range(2):
         steps = watched.effort.steps

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
+from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import FEATURE_CHANNELS
 from stages.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
@@ -139,6 +140,11 @@ def random_checkpoint(seed: int = 0, device: torch.device | str = "cpu") -> Chec
     return Checkpoint(network.to(device).eval().requires_grad_(False), "edge", False, "none")
 
 
+def scripted_finder(detector: ScriptedDetector, device: torch.device | str = "cpu") -> KeypointFinder:
+    """The detector, whose slots are as the script's."""
+    return KeypointFinder(detector, lambda source, wanted: SLOT, device)
+
+
 def scripted_pipeline(
     script: NDArray[np.float32],
     settings: PipelineSettings | None = None,
@@ -148,7 +154,8 @@ def scripted_pipeline(
 ) -> tuple[Pipeline, ScriptedDetector]:
     """A pipeline over the script with a random network."""
     detector = ScriptedDetector(script, device)
-    made = Pipeline(detector, lambda source, wanted: SLOT, random_checkpoint(seed, device), settings, device, observer)
+    finder = scripted_finder(detector, device)
+    made = Pipeline(finder, random_checkpoint(seed, device), settings, device, observer)
     return made, detector
 
 

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from scripted_people import SLOT, STEP_US, SeeingDetector, Spot, moving_people, run, scripted_lease
+from scripted_people import STEP_US, SeeingDetector, Spot, moving_people, run, scripted_finder, scripted_lease
 
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
@@ -142,9 +142,7 @@ def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(name: str, tmp_p
     script = moving_people(FRAMES, PEOPLE, seed=4)
     made = export(checkpoint, None, tmp_path, ["heads", "step"])
     assert [part.file.name for part in made] == ["heads.onnx", "step.onnx"]
-    pipeline = Pipeline(
-        SeeingDetector(script), lambda source, wanted: SLOT, checkpoint, PipelineSettings(window_steps=WINDOW)
-    )
+    pipeline = Pipeline(scripted_finder(SeeingDetector(script)), checkpoint, PipelineSettings(window_steps=WINDOW))
     analyses = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
     given = people_inputs(checkpoint.network.config, script)
     other = OtherRuntime(tmp_path, PEOPLE)

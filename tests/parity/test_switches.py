@@ -13,7 +13,7 @@ import torch
 from plain_stages import agree, plain_actions, plain_reading
 from safetensors import safe_open
 from safetensors.torch import save_file
-from scripted_people import SLOT, STEP_US, SeeingDetector, Spot, moving_people, run, scripted_lease
+from scripted_people import STEP_US, SeeingDetector, Spot, moving_people, run, scripted_finder, scripted_lease
 
 from stages.checkpoint import Checkpoint, load, save
 from stages.geometry import sequence_features
@@ -169,8 +169,7 @@ def test_the_live_path_reads_as_training_does(name: str, mode: Any) -> None:
     script = moving_people(frames, people, seed=4)
     network = made(CONFIGS[name])
     pipeline = Pipeline(
-        SeeingDetector(script),
-        lambda source, wanted: SLOT,
+        scripted_finder(SeeingDetector(script)),
         Checkpoint(network, "edge", True, "none"),
         PipelineSettings(window_steps=64, window_mode=mode),
     )

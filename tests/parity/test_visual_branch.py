@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scripted_people import (
-    SLOT,
     STEP_US,
     SeeingDetector,
     Spot,
     assert_same,
     moving_people,
     run,
+    scripted_finder,
     scripted_lease,
 )
 
@@ -43,9 +43,7 @@ def seeing_checkpoint() -> Checkpoint:
 
 
 def seeing_pipeline(script: np.ndarray) -> Pipeline:
-    return Pipeline(
-        SeeingDetector(script), lambda source, wanted: SLOT, seeing_checkpoint(), PipelineSettings(window_steps=12)
-    )
+    return Pipeline(scripted_finder(SeeingDetector(script)), seeing_checkpoint(), PipelineSettings(window_steps=12))
 
 
 def test_with_a_visual_branch_several_cameras_and_frames_a_batch_give_what_single_frames_give() -> None:
@@ -100,7 +98,7 @@ def test_a_visual_checkpoint_of_another_pooling_is_refused() -> None:
     config = NetworkConfig(visual=True, visual_features=7, object_regions=(2,) * 10)
     other = ActionNetwork(config, checkpoint.vocabulary, torch.zeros(10, len(checkpoint.vocabulary.states), 3))
     with pytest.raises(ValueError, match="7 RoI features"):
-        Pipeline(SeeingDetector(moving_people(1, 1)), lambda a, b: SLOT, Checkpoint(other, "edge", False, ""))
+        Pipeline(scripted_finder(SeeingDetector(moving_people(1, 1))), Checkpoint(other, "edge", False, ""))
 
 
 def test_a_visual_model_warms_up_too() -> None:

@@ -14,6 +14,7 @@ import torch
 from stages import pipeline as live
 from stages import weights
 from stages.checkpoint import Checkpoint
+from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
@@ -73,7 +74,7 @@ def network() -> ActionNetwork:
 
 def watched(film: Path, folder: Path) -> Clip:
     """The film as training has it."""
-    watcher = Watcher(MoveNet.load(), slot_format, WatchSettings(roi=POOLING))
+    watcher = Watcher(KeypointFinder(MoveNet.load(), slot_format), WatchSettings(roi=POOLING))
     seen, roi = watcher.watch(film)
     features = folder / "walk.safetensors"
     write_sightings(features, "key", seen, roi)
@@ -95,7 +96,8 @@ def run_live(
 
     monkeypatch.setattr(live, "score_steps", listening)
     settings = PipelineSettings(window_steps=WINDOW)
-    model = Pipeline(MoveNet.load(), slot_format, Checkpoint(network, "edge", False, "none"), settings)
+    finder = KeypointFinder(MoveNet.load(), slot_format)
+    model = Pipeline(finder, Checkpoint(network, "edge", False, "none"), settings)
     return [analysis for _, analysis in analyse_video(model, film, rehearse=True)], read
 
 

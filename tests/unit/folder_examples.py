@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from kinetics_tps_examples import FACTS, FRAMES, HEIGHT, LISTS, WIDTH, person, put_dataset
 
 from ring_buffers.frames import SlotFormat
+from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import FEATURE_CHANNELS
 from stages.part_boxes import part_boxes
 from stages.vocabulary import PARTS
@@ -74,7 +75,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     detector = StandIn()
 
     def make(settings: WatchSettings) -> Watcher:
-        return Watcher(detector, formats, settings)
+        return Watcher(KeypointFinder(detector, formats), settings)
 
     monkeypatch.setattr(features, "make_watcher", make)
     monkeypatch.setattr(clips, "picture_format", lambda settings, size: formats(size, settings.detector_size))

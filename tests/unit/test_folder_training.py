@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import load
+from stages.detection.keypoint_finder import KeypointFinder
 from stages.network import ActionNetwork
 from stages.pipeline import Pipeline
 from training.batches import folder_rows
@@ -78,7 +79,7 @@ def test_from_a_folder_alone_a_network_learns_its_own_labels_and_the_checkpoint_
     assert len(loaded.metrics["data"]["fingerprint"]) == 64
     assert loaded.metrics["selection_accuracy"] >= 0
 
-    model = Pipeline(StandIn(), formats, loaded)
+    model = Pipeline(KeypointFinder(StandIn(), formats), loaded)
     picture = np.full((SIZE[1], SIZE[0], 3), 100, np.uint8)
     for frame in range(4):
         meta = FrameMeta("hall", 1, frame, frame * 80_000, 0, "media", 0, 0, SIZE, formats(SIZE, None))

@@ -24,6 +24,9 @@ class Brightness:
     def __init__(self) -> None:
         self.batches: list[tuple[tuple[int, ...], list[list[float]]]] = []
 
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> SlotFormat:
+        return SlotFormat("rgb24", source_size, source_size)
+
     def __call__(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Tensor]:
         self.batches.append((tuple(pictures.shape), content.tolist()))
         bright = pictures.float().amax((1, 2, 3))

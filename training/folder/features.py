@@ -38,14 +38,18 @@ FEATURES = ".features"
 DETECTOR = "movenet-multipose"
 _CODE = (
     "detection/batched.py",
+    "detection/finder.py",
     "detection/keypoint_decoding.py",
+    "detection/keypoint_finder.py",
     "detection/movenet.py",
     "detection/movenet_network.py",
+    "held_objects.py",
     "part_boxes.py",
     "people.py",
     "roi_features.py",
     "scene.py",
     "skeleton.py",
+    "step_readers.py",
     "step_regions.py",
     "tracking.py",
 )
@@ -205,9 +209,10 @@ def _ctrl_c_ignored() -> Generator[None]:
 
 def make_watcher(settings: WatchSettings) -> Watcher:
     """A watcher with the published detector, on the CPU. Raises `WeightsError`."""
+    from stages.detection.keypoint_finder import KeypointFinder
     from stages.detection.movenet import MoveNet, slot_format
 
-    return Watcher(MoveNet.load(), slot_format, settings)
+    return Watcher(KeypointFinder(MoveNet.load(), slot_format), settings)
 
 
 def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat:

@@ -7,8 +7,8 @@ scene of the video at hand and what was seen in it so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stages.detection.batched import Detector, PictureGroup, detect
+from stages.detection.finder import Finder
 from stages.network import VisualInput
 from stages.people import SeenPerson
 from stages.roi_features import RoiConfig
 from stages.scene import BatchSteps, FramePeople, Scenes, SceneSettings
 from stages.skeleton import KEYPOINTS
 from stages.smoothing import SmoothingConfig
-from stages.step_features import SlotPictures, StepBoxes, step_features
-from stages.step_regions import step_regions
-from stages.transfer import to_device
+from stages.step_readers import MapReader, StepReader, VggReader
 from stages.types import FrameAnalysis, ModelInfo
 from stages.vocabulary import PARTS, packaged
 from training.folder.sightings import RoiVectors, Sightings
@@ -36,17 +34,16 @@ MOST_ROI_BYTES = 1 << 30
 """RoI features of a video that are held in memory at most, until all of its tracks are known; putting them in order
 takes twice as much again. At the longest features (34 kB a person-step) that is 40 minutes of one person."""
 
-Formats = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
-
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """How videos are watched; the defaults are those of a camera. `roi`: which regions are pooled and how, None for no
-    RoI features; `vgg`: what they are read with instead of the detector's maps."""
+    """How videos are watched; the defaults are those of a camera. `scene`: None for what suits the detector. `roi`:
+    which regions are pooled and how, None for no RoI features; `vgg`: what they are read with instead of the detector's
+    maps."""
 
     detector_size: tuple[int, int] | None = None
     max_people: int = 32
-    scene: SceneSettings = field(default_factory=SceneSettings)
+    scene: SceneSettings | None = None
     roi: RoiConfig | None = None
     vgg: FeatureSource | None = None
 
@@ -57,19 +54,14 @@ class Watcher:
     info = ModelInfo("watcher", "", False)
 
     def __init__(
-        self,
-        detector: Detector,
-        formats: Formats,
-        settings: WatchSettings | None = None,
-        device: torch.device | str = "cpu",
+        self, finder: Finder, settings: WatchSettings | None = None, device: torch.device | str = "cpu"
     ) -> None:
-        """`formats` is the detector's `slot_format`; the detector lies on `device` already."""
+        """The finder's detector lies on `device` already."""
         self.settings = settings or WatchSettings()
-        self._detector, self._formats = detector, formats
-        self._device = torch.device(device)
-        self._extractor = None if self.settings.vgg is None else self.settings.vgg.make(device)
+        self._finder = finder
+        self._reader = _reader(self.settings, device)
         # People carry a vocabulary for their readings; nobody reads anything here.
-        self._scenes = Scenes(self.settings.scene, packaged("edge"), SmoothingConfig())
+        self._scenes = Scenes(self.settings.scene or finder.usual_scene, packaged("edge"), SmoothingConfig())
         self._seen = _Seen()
 
     def watch(self, path: Path) -> tuple[Sightings, RoiVectors | None]:
@@ -88,7 +80,7 @@ class Watcher:
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The picture that the detector wants. Pure."""
-        return self._formats(source_size, detector_size)
+        return self._finder.slot_format(source_size, detector_size)
 
     def warm_up(self) -> None:
         """Nothing is slower at first that matters here."""
@@ -97,14 +89,12 @@ class Watcher:
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         """Look at a batch, in order; the answers are empty."""
         metas = [lease.meta for lease in frames]
-        found = detect(frames, self._scenes.turns(metas), self._detector, self.settings.max_people, self._device)
-        work, steps = self._scenes.observe(metas, found.people, [])
+        found = self._finder.find(frames, self._scenes.turns(metas), self.settings.max_people)
+        work, steps = self._scenes.observe(metas, found.frames, [])
         try:
             visual = None
-            if len(steps) and self._extractor is not None:
-                visual = self._read(steps, frames, found.groups)
-            elif len(steps) and self.settings.roi is not None:
-                visual = step_regions(steps, metas, found.groups, self.settings.roi, self._device)
+            if len(steps) and self._reader is not None:
+                visual = self._reader.read(steps, metas, found.groups)
             for person in steps.people:
                 steps.commit(person.key)
         finally:
@@ -112,20 +102,15 @@ class Watcher:
         self._seen.add(work, steps, visual)
         return [FrameAnalysis() for _ in frames]
 
-    def _read(self, steps: BatchSteps, frames: Sequence[Lease], groups: Sequence[PictureGroup]) -> VisualInput:
-        """Parts, and the whole picture as everybody's object: the detector finds no objects."""
-        assert self._extractor is not None
-        pictures = [
-            SlotPictures(group.frames, to_device(np.stack([frames[at].picture for at in group.frames]), self._device))
-            for group in groups
-        ]
-        nowhere, nothing = np.zeros((len(steps), 4), np.float32), np.zeros(len(steps), bool)
-        boxes = StepBoxes(steps.frames, np.stack(steps.part_boxes), np.stack(steps.present), nowhere, nothing)
-        return step_features(boxes, [lease.meta for lease in frames], pictures, self._extractor, self._device)
-
     def forget(self, camera: str) -> None:
         """The video is over: its tracks end."""
         self._scenes.forget(camera)
+
+
+def _reader(settings: WatchSettings, device: torch.device | str) -> StepReader | None:
+    if settings.vgg is not None:
+        return VggReader(settings.vgg.make(device), device)
+    return None if settings.roi is None else MapReader(settings.roi, device)
 
 
 class _Seen:
@@ -133,7 +118,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self._rows: list[tuple[FrameMeta, SeenPerson]] = []
-        self._keypoints: list[NDArray[np.float32]] = []
+        self._keypoints: list[NDArray[np.float32] | None] = []
         """Of the rows with a step, in their order; so are the numbers."""
         self._numbers: list[int] = []
         self._pooled: list[VisualInput] = []
@@ -179,10 +164,16 @@ class _Seen:
             part_scores=sorted_rows([seen.scores for seen in people], np.float32, parts),
             present=sorted_rows([seen.present for seen in people], np.bool_, parts),
             step=step[order],
-            keypoints=np.array(self._keypoints, np.float32).reshape(-1, KEYPOINTS, 3)[of_step],
+            keypoints=_joints(self._keypoints)[of_step],
         )
         if not self._pooled:
             return seen, None
         rows = torch.from_numpy(np.array(self._numbers, np.int64)[of_step])
         pooled = (torch.cat(tensors)[rows] for tensors in zip(*(one[:2] for one in self._pooled), strict=True))
         return seen, RoiVectors(*pooled)
+
+
+def _joints(steps: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """[s, 17, 3], or [s, 0, 3] where the detector finds no joints."""
+    known = [joints for joints in steps if joints is not None]
+    return np.array(known, np.float32).reshape(-1, KEYPOINTS, 3) if known else np.zeros((len(steps), 0, 3), np.float32)

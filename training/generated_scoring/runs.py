@@ -14,6 +14,7 @@ import numpy as np
 
 from ring_buffers.frames import FrameMeta
 from stages import weights
+from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import PipelineSettings
 from stages.profiles import choose_device, load_checkpoint
@@ -116,8 +117,9 @@ def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callab
     if conditions.true_keypoints:
         detector = TrueKeypoints(truth_of, settings.max_people, noise=conditions.keypoint_noise, maps=detector)
     assert detector is not None
+    finder = KeypointFinder(detector, slot_format, device)
     return Bench(
-        [WatchedPipeline(detector, slot_format, checkpoint, settings, device) for checkpoint in checkpoints], conditions
+        [WatchedPipeline(finder, detector, checkpoint, settings, device) for checkpoint in checkpoints], conditions
     )
 
 

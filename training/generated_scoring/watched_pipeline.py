@@ -5,15 +5,16 @@ Nothing of its answers is changed. What can be asked is about the frames of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ring_buffers.frames import Lease, SlotFormat
+from ring_buffers.frames import Lease
 from stages.checkpoint import Checkpoint
+from stages.detection.finder import Finder
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.scene import FramePeople
 from stages.step_scores import StepScores
@@ -52,20 +53,21 @@ class WatchedPipeline(Pipeline):
 
     def __init__(
         self,
-        detector: FrameDetector,
-        detector_format: Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat],
+        finder: Finder,
+        frames: FrameDetector | None,
         checkpoint: Checkpoint,
         settings: PipelineSettings,
         device: torch.device | str = "cpu",
     ) -> None:
+        """`frames`: what the finder asks, where it can be asked afterwards what it found."""
         self._stopwatch = _Stopwatch()
-        super().__init__(detector, detector_format, checkpoint, settings, device, self._stopwatch)
+        super().__init__(finder, checkpoint, settings, device, self._stopwatch)
         vocabulary = checkpoint.vocabulary
         self.actions = vocabulary.actions
         self.pairs: tuple[Pair, ...] = tuple((part, state.label) for part, state in vocabulary.pairs())
         self._pair_mask = vocabulary.mask()
-        self._frame_detector = detector
-        self._person_score = settings.scene.person_score
+        self._frame_detector = frames
+        self._person_score = (settings.scene or finder.usual_scene).person_score
         self._steps = 0
         self._batch: dict[int, dict[int, NDArray[np.float32]]] = {}
         self._last: dict[int, NDArray[np.float32]] = {}
@@ -73,7 +75,8 @@ class WatchedPipeline(Pipeline):
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         """As the pipeline's."""
         self._batch.clear()
-        self._frame_detector.expect([lease.meta for lease in frames])
+        if self._frame_detector is not None:
+            self._frame_detector.expect([lease.meta for lease in frames])
         return super().process(frames)
 
     def forget(self, camera: str) -> None:
@@ -82,7 +85,9 @@ class WatchedPipeline(Pipeline):
         super().forget(camera)
 
     def detections(self, frame: int) -> NDArray[np.float32] | None:
-        """Those good enough for the tracker, [K, 56] in input pixels."""
+        """Those good enough for the tracker, [K, 56] in input pixels; None of a finder without keypoints."""
+        if self._frame_detector is None:
+            return None
         rows = self._frame_detector.found(frame)
         return rows[rows[:, 4] >= self._person_score]
 

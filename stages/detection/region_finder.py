@@ -1,0 +1,94 @@
+"""Finds people, their parts and objects as regions: no joint is known. Owns the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stages.detection.finder import BatchFound, FoundObjects, epoch_scale
+from stages.detection.region_batches import RegionDetector, detect_regions
+from stages.detection.region_classes import RegionClasses, RegionLayout
+from stages.part_assignment import assign_parts
+from stages.part_boxes import PartBoxes
+from stages.scene import SceneSettings
+from stages.tracking import TrackingSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PeopleWithRegions:
+    """Implements `FoundInFrame`. `part_boxes` float32 [P, K, 4] and `part_scores` float32 [P, K]: K boxes of each
+    part, whosever they are; score 0 for none."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    part_boxes: NDArray[np.float32]
+    part_scores: NDArray[np.float32]
+    objects: FoundObjects
+    keypoints: None = None
+
+    @staticmethod
+    def of(
+        rows: NDArray[np.float32], layout: RegionLayout, classes: RegionClasses, meta: FrameMeta
+    ) -> PeopleWithRegions:
+        """From a detector's rows [layout.rows, 6] in input pixels."""
+        scaled = rows[:, :4] * np.tile(epoch_scale(meta), 2)
+        rows = np.concatenate([scaled, rows[:, 4:]], 1)
+        people, parts, things = layout.people_of(rows), layout.parts_of(rows), layout.objects_of(rows)
+        people, things = people[people[:, 4] > 0], things[things[:, 4] > 0]
+        labels = tuple(classes.names[int(column)] for column in things[:, 5])
+        return PeopleWithRegions(
+            people[:, :4],
+            people[:, 4],
+            parts[..., :4],
+            parts[..., 4],
+            FoundObjects(things[:, :4], things[:, 4], labels),
+        )
+
+    def parts_of(self, people: NDArray[np.int64], least_score: float) -> PartBoxes:
+        """Each part to the one who contains it best, of those people alone: somebody who isn't followed has none."""
+        return assign_parts(self.boxes[people], self.part_boxes, self.part_scores, least_score)
+
+
+class RegionFinder:
+    """Implements `Finder` with a detector such as Cascade R-CNN."""
+
+    has_keypoints = False
+
+    def __init__(self, detector: RegionDetector, device: torch.device | str = "cpu") -> None:
+        """The detector lies on `device` already, and knows the parts. Raises `ValueError` for one that doesn't."""
+        if not detector.classes.parts:
+            raise ValueError("the detector finds no body parts; profiles without keypoints need one that does")
+        self._detector, self._device = detector, torch.device(device)
+
+    @property
+    def usual_scene(self) -> SceneSettings:
+        """Cascade R-CNN is surer of people than MoveNet is: half and more is a person, a tenth may be one half hidden,
+        which is enough to go on with a track and not to begin one, as ByteTrack has it."""
+        return SceneSettings(tracking=TrackingSettings(activation_score=0.5, high_score=0.5))
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """The picture that the detector wants. Pure."""
+        return self._detector.slot_format(source_size, detector_size)
+
+    def find(self, frames: Sequence[Lease], turns: Sequence[bool], max_people: int) -> BatchFound:
+        """Look at those frames whose turn it is."""
+        found = detect_regions(frames, turns, self._detector, max_people, self._device)
+        classes = self._detector.classes
+        people = {
+            index: PeopleWithRegions.of(rows, found.layout, classes, frames[index].meta)
+            for index, rows in found.rows.items()
+        }
+        return BatchFound(dict(people), found.groups)
+
+    def warm_up(self, source_size: tuple[int, int], max_people: int) -> None:
+        """A made-up picture through the detector."""
+        format = self.slot_format(source_size, None)
+        picture = torch.zeros((1, *format.shape), dtype=torch.uint8, device=self._device)
+        content = torch.tensor([format.content], dtype=torch.float32).to(self._device)
+        _, heads = self._detector(picture, content)
+        self._detector.decode(heads, max_people)
