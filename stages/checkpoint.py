@@ -1,8 +1,8 @@
 """Checkpoint: a trained model in one safetensors file that loads without any other file.
 
-The tensors are the network's weights with the language priors, and, where it has one of its own, the feature
-extractor's; the metadata holds the vocabulary, the network's
-configuration, smoothing, metrics and the command that trained it. What is loaded belongs to the caller.
+The tensors are the network's weights with the language priors, and, where it has them of its own, the feature
+extractor's and the detector's; the metadata holds the vocabulary, the network's configuration, smoothing, metrics and
+the command that trained it. What is loaded belongs to the caller.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stages.detection.detector_file import StoredDetector
+from stages.detection.detector_model import DetectorDescription, DetectorError
+from stages.detection.region_classes import RegionClasses
 from stages.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
 from stages.network import ActionNetwork, NetworkConfig
 from stages.prior_table import table_sha256
@@ -33,6 +36,8 @@ from stages.weights import WeightsError
 FORMAT = "partstream.checkpoint/1"
 _FEATURES = "features."
 """Before the names of the feature extractor's tensors."""
+_DETECTOR = "detector."
+"""Before those of the detector's."""
 
 
 class CheckpointError(RuntimeError):
@@ -56,6 +61,8 @@ class Checkpoint:
     """Hex hash of the language model's files (`LanguageModel.sha256`), where it is known."""
     features: VggFeatures | None = None
     """What regions are read with, where it isn't the detector's own maps."""
+    detector: StoredDetector | None = None
+    """What finds people, parts and objects; None: people are found by MoveNet, whose weights are the package's."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -87,6 +94,9 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
     if checkpoint.features is not None:
         metadata["features"] = json.dumps(checkpoint.features.config.to_dict())
         named |= {f"{_FEATURES}{name}": tensor for name, tensor in checkpoint.features.state_dict().items()}
+    if checkpoint.detector is not None:
+        metadata["detector"] = checkpoint.detector.description.to_json()
+        named |= {f"{_DETECTOR}{name}": tensor for name, tensor in checkpoint.detector.tensors.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
     unfinished = path.with_name(path.name + ".partial")
     try:
@@ -147,10 +157,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
             f"{config.context_features} features), this version computes {GEOMETRY_VERSION} ({PART_FEATURES} + "
             f"{CONTEXT_FEATURES}); train it anew"
         )
-    extractor: dict[str, Tensor] = {}
-    if "features" in metadata:
-        names = [name for name in tensors if name.startswith(_FEATURES)]
-        extractor = {name.removeprefix(_FEATURES): tensors.pop(name) for name in names}
+    extractor, seeing = _taken(tensors, _FEATURES), _taken(tensors, _DETECTOR)
     table = tensors.get("language_priors.table")
     if table is None and config.language:
         raise CheckpointError(f"{path}: the language priors are missing")
@@ -170,6 +177,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
     network = network.to(device).eval().requires_grad_(False)
     features = _extractor(metadata, extractor, config, path)
+    detector = _detector(metadata, seeing, config, vocabulary, path)
     return Checkpoint(
         network,
         profile,
@@ -181,7 +189,13 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         file_sha256(path),
         language_model_sha256,
         None if features is None else features.to(device),
+        detector,
     )
+
+
+def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Takes out those whose names begin so, under the rest of their names."""
+    return {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
 
 
 def _extractor(
@@ -189,6 +203,8 @@ def _extractor(
 ) -> VggFeatures | None:
     """The feature extractor in a checkpoint, if it has one."""
     if "features" not in metadata:
+        if tensors:
+            raise CheckpointError(f"{path}: its feature extractor can't be used: the metadata doesn't describe it")
         return None
     try:
         features = features_of(VggConfig.from_dict(json.loads(metadata["features"])), tensors, f"{path}: features")
@@ -200,6 +216,34 @@ def _extractor(
             f"{config.visual_features}"
         )
     return features
+
+
+def _detector(
+    metadata: Mapping[str, str],
+    tensors: Mapping[str, Tensor],
+    config: NetworkConfig,
+    vocabulary: Vocabulary,
+    path: Path,
+) -> StoredDetector | None:
+    """The detector in a checkpoint, if it has one. Only whoever runs it needs mmdet: whether the tensors are those of
+    its description is known there."""
+    where = f"{path}: its detector can't be used"
+    if "detector" not in metadata:
+        if tensors:
+            raise CheckpointError(f"{where}: the metadata doesn't describe it")
+        return None
+    if not tensors:
+        raise CheckpointError(f"{where}: its weights are missing")
+    try:
+        description = DetectorDescription.from_json(metadata["detector"], path.name)
+        classes = RegionClasses.of(description.classes, vocabulary.parts)
+    except DetectorError as error:
+        raise CheckpointError(f"{where}: {error}") from None
+    if not classes.parts:
+        raise CheckpointError(f"{where}: it finds none of the vocabulary's parts ({', '.join(vocabulary.parts)})")
+    if config.reads_geometry or (config.visual and "features" not in metadata):
+        raise CheckpointError(f"{where}: the network reads keypoints, which it doesn't find")
+    return StoredDetector(description, tensors, f"{path}: detector")
 
 
 def _priors(checkpoint: Checkpoint) -> dict[str, str]:

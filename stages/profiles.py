@@ -1,30 +1,39 @@
 """Profiles: from a profile's name or a checkpoint's path to a model that is ready to run. Owns nothing.
 
-`edge` is the packaged checkpoint with MoveNet as its detector; a path is any other checkpoint of that kind.
+`edge` and `kinetics-tps` are packaged checkpoints; a path is any other. What a model sees with is in its checkpoint:
+the detector that it carries, else MoveNet.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from stages import checkpoint as checkpoints
 from stages.action_states import WindowMode
 from stages.checkpoint import Checkpoint, CheckpointError
+from stages.detection.detector_file import StoredDetector
+from stages.detection.detector_model import DetectorError
+from stages.detection.finder import Finder
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.scene import SceneSettings
-from stages.tracking import TrackingSettings
 from stages.weights import WeightsError
 from telemetry.observer import Observer
 
 EDGE = "edge"
 PAPER = "kinetics-tps"
+PACKAGED = {EDGE: "edge.safetensors", PAPER: "kinetics-tps-tiny.safetensors"}
+"""Profiles by name, and their files among the package's checkpoints."""
+
+logger = logging.getLogger(__name__)
 
 
 class ModelChoice(Protocol):
@@ -43,9 +52,11 @@ class ModelChoice(Protocol):
     @property
     def state_slots(self) -> int: ...
     @property
-    def person_score(self) -> float: ...
+    def person_score(self) -> float | None: ...
     @property
-    def keypoint_score(self) -> float: ...
+    def keypoint_score(self) -> float | None: ...
+    @property
+    def object_score(self) -> float | None: ...
 
 
 class WindowChoice(Protocol):
@@ -65,9 +76,9 @@ class TrackingChoice(Protocol):
     @property
     def lost_after_s(self) -> float: ...
     @property
-    def activation_score(self) -> float: ...
+    def activation_score(self) -> float | None: ...
     @property
-    def high_score(self) -> float: ...
+    def high_score(self) -> float | None: ...
     @property
     def min_iou(self) -> float: ...
     @property
@@ -77,27 +88,30 @@ class TrackingChoice(Protocol):
 def load_profile(
     model: ModelChoice, window: WindowChoice, tracking: TrackingChoice, observer: Observer | None = None
 ) -> Pipeline:
-    """The configured model; raises as `load_model`."""
-    settings = PipelineSettings(
-        max_people=model.max_people,
-        state_slots=model.state_slots,
-        window_steps=window.steps,
-        window_mode=window.mode,
-        scene=SceneSettings(
-            detect_every=model.detect_every,
-            person_score=model.person_score,
-            keypoint_score=model.keypoint_score,
-            max_steps_per_second=window.max_steps_per_second,
-            tracking=TrackingSettings(
-                tracking.lost_after_s,
-                tracking.activation_score,
-                tracking.high_score,
-                tracking.min_iou,
-                tracking.confirm_frames,
-            ),
+    """The configured model; raises as `load_model`. Scores that the user leaves out are what suits the detector."""
+    loaded, finder, device = _load(model.profile, model.device, model.threads)
+    usual = finder.usual_scene
+    scene = replace(
+        usual,
+        detect_every=model.detect_every,
+        max_steps_per_second=window.max_steps_per_second,
+        tracking=replace(
+            usual.tracking,
+            lost_after_s=tracking.lost_after_s,
+            min_iou=tracking.min_iou,
+            confirm_frames=tracking.confirm_frames,
+            **_chosen(activation_score=tracking.activation_score, high_score=tracking.high_score),
+        ),
+        **_chosen(
+            person_score=model.person_score, keypoint_score=model.keypoint_score, object_score=model.object_score
         ),
     )
-    return load_model(model.profile, model.device, settings, observer, model.threads)
+    settings = PipelineSettings(model.max_people, model.state_slots, window.steps, window.mode, scene)
+    return Pipeline(finder, loaded, settings, device, observer)
+
+
+def _chosen(**scores: float | None) -> dict[str, Any]:
+    return {name: score for name, score in scores.items() if score is not None}
 
 
 def load_model(
@@ -107,30 +121,63 @@ def load_model(
     observer: Observer | None = None,
     threads: int = 0,
 ) -> Pipeline:
-    """The model of a profile: `edge`, or the path of a checkpoint. Call it in the thread that will run the model.
+    """The model of a profile: `edge`, `kinetics-tps`, or the path of a checkpoint. Call it in the thread that will run
+    the model.
 
     `device`: auto, cpu, cuda or cuda:N. `threads`: CPU threads for the model; 0 leaves one core to decoding.
-    Raises `WeightsError` (also for a checkpoint that is missing or damaged) or `ValueError` for a device that isn't
-    there, each saying what to do.
+    Raises `WeightsError` (also for a checkpoint that is missing or damaged, or whose detector needs what isn't
+    installed) or `ValueError` for a device that isn't there, each saying what to do.
     """
+    loaded, finder, chosen = _load(profile, device, threads)
+    return Pipeline(finder, loaded, settings, chosen, observer)
+
+
+def _load(profile: str, device: str, threads: int) -> tuple[Checkpoint, Finder, torch.device]:
     chosen = choose_device(device)
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
     loaded = load_checkpoint(profile, chosen)
-    finder = KeypointFinder(MoveNet.load().to(chosen), slot_format, chosen)
-    return Pipeline(finder, loaded, settings, chosen, observer)
+    if profile == PAPER:
+        logger.warning(
+            "profile %s is the paper's system at a fraction of its size, trained on generated videos: for cameras of "
+            "your own take edge, or a checkpoint trained on videos like theirs",
+            PAPER,
+        )
+    return loaded, load_finder(loaded, chosen), chosen
+
+
+def load_finder(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Finder:
+    """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`."""
+    if checkpoint.detector is None:
+        return KeypointFinder(MoveNet.load().to(device), slot_format, device)
+    return region_finder(checkpoint.detector, checkpoint.vocabulary.parts, device)
+
+
+def region_finder(stored: StoredDetector, parts: Sequence[str], device: torch.device | str = "cpu") -> Finder:
+    """A detector of people, those parts and objects, ready to run. Raises `WeightsError`, also where mmdet isn't
+    installed."""
+    # Here, since it imports torchvision.
+    from stages.detection.cascade_rcnn import CascadeRCNN
+    from stages.detection.region_finder import RegionFinder
+
+    try:
+        return RegionFinder(CascadeRCNN.of(stored, parts).to(device), device)
+    except ImportError as error:
+        raise WeightsError(f"{stored.where}: {error}") from None
+    except (DetectorError, ValueError) as error:
+        raise WeightsError(str(error)) from None
 
 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:
     """The checkpoint of a profile or path. Raises `WeightsError` saying what to do."""
-    if profile == PAPER:
-        raise WeightsError(
-            "profile kinetics-tps has no packaged checkpoint: its data are behind a registration. "
-            "Train one and give its path as the profile, or use `edge`"
-        )
     try:
-        if profile != EDGE:
+        if profile not in PACKAGED:
             return checkpoints.load(Path(profile), device)
-        packaged = resources.files("stages").joinpath("checkpoints", "edge.safetensors")
+        packaged = resources.files("stages").joinpath("checkpoints", PACKAGED[profile])
+        if not packaged.is_file():
+            raise WeightsError(
+                f"profile {profile}: {packaged.name} isn't packaged with this installation. Train a checkpoint "
+                "(docs/kinetics-tps.md) and give its path as the profile, or use edge"
+            )
         with resources.as_file(packaged) as path:
             return checkpoints.load(path, device)
     except CheckpointError as error:

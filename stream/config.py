@@ -168,8 +168,19 @@ class TrackingConfig(Section):
     """Following people from frame to frame."""
 
     lost_after_s: float = Field(2.0, gt=0, description="A track ends this long (media time) after its last detection.")
-    activation_score: float = Field(0.25, ge=0, le=1, description="A detection this good may begin a track.")
-    high_score: float = Field(0.2, ge=0, le=1, description="Detections this good are matched first.")
+    activation_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="A detection this good may begin a track. Unset: 0.25 of MoveNet, 0.5 of Cascade R-CNN, whose "
+        "scores are higher.",
+    )
+    high_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Detections this good are matched first. Unset: 0.2 of MoveNet, 0.5 of Cascade R-CNN.",
+    )
     min_iou: float = Field(0.1, ge=0, le=1, description="The least overlap of a detection with a track's prediction.")
     confirm_frames: int = Field(2, ge=1, description="Detections before a track is confirmed and published.")
 
@@ -187,10 +198,26 @@ class ModelConfig(Section):
     detect_every: int = Field(1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between.")
     max_people: int = Field(32, ge=1, le=256, description="People kept in a frame, best first.")
     state_slots: int = Field(256, ge=1, le=65536, description="Tracked people whose state is kept, over all cameras.")
-    person_score: float = Field(
-        0.1, ge=0, le=1, description="Detections below are ignored; a track begins at tracking.activation_score."
+    person_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Detections below are ignored; a track begins at tracking.activation_score. Unset: what suits the "
+        "profile's detector, 0.1 so far.",
     )
-    keypoint_score: float = Field(0.2, ge=0, le=1, description="A part whose joints score below this is absent.")
+    keypoint_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="A part whose joints, or where the detector finds parts whose box, scores below this is absent. "
+        "Unset: 0.2.",
+    )
+    object_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Objects below are neither published nor held, where the detector finds any. Unset: 0.3.",
+    )
 
 
 class PublishConfig(Section):

@@ -53,7 +53,7 @@ def export_command(
     with _errors(complaints):
         from stages.export.exporting import export
         from stages.export.onnx_file import check_installed
-        from stages.profiles import PAPER, load_checkpoint
+        from stages.profiles import load_checkpoint
         from training.without_regions import from_keypoints_alone
 
         check_installed()
@@ -63,9 +63,9 @@ def export_command(
                 checkpoint = from_keypoints_alone(checkpoint)
             except ValueError as error:
                 _fail(f"{profile}: {error}", EXIT_USAGE, complaints)
-        if checkpoint.profile == PAPER and "detector" in chosen:
+        if _has_another_detector(checkpoint) and "detector" in chosen:
             _fail(
-                f"the detector of profile {PAPER} (mmdet's) isn't exported here; use --parts heads,step",
+                f"the detector of profile {checkpoint.profile} (mmdet's) isn't exported here; use --parts heads,step",
                 EXIT_USAGE,
                 complaints,
             )
@@ -82,7 +82,7 @@ def export_command(
                 lambda part: status.update(f"exporting and checking: {part}"),
             )
     _show(made, console)
-    if film is None and checkpoint.profile != PAPER:
+    if film is None and not _has_another_detector(checkpoint):
         console.print(
             "compared on random inputs only: real ones come from the detector's weights and footage "
             f"(run_stream.py weights fetch movenet-multipose {_FILM[0]})",
@@ -101,15 +101,21 @@ def _parse_parts(text: str) -> list[PartName]:
     return [name for name in known if name in names]
 
 
+def _has_another_detector(checkpoint: Checkpoint) -> bool:
+    """Than the one that can be exported."""
+    from stages.profiles import PAPER
+
+    return checkpoint.profile == PAPER or checkpoint.detector is not None
+
+
 def _detector(checkpoint: Checkpoint, *, needed: bool) -> MoveNet | None:
     """The detector, which also makes the other parts' real inputs; None where those are all it is for and it isn't
     here. Raises `WeightsError` where it is needed.
     """
     from stages.detection.movenet import MoveNet
-    from stages.profiles import PAPER
     from stages.weights import WeightsError
 
-    if checkpoint.profile == PAPER:
+    if _has_another_detector(checkpoint):
         return None
     try:
         return MoveNet.load()

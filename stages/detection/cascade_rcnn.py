@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ring_buffers.frame_ring import SlotFormat
 from stages.detection import detector_file, mmcv_ops
+from stages.detection.detector_file import StoredDetector
 from stages.detection.detector_model import DetectorDescription, DetectorError
 from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
 from stages.detection.region_pooling import Pooling, pool
@@ -111,7 +112,12 @@ class CascadeRCNN(nn.Module):
 
         Raises `DetectorError`; `ImportError` saying what to install without the extra `mmdet`.
         """
-        return cls(*detector_file.load(path, config), parts)
+        return cls.of(detector_file.read(path, config), parts)
+
+    @classmethod
+    def of(cls, stored: StoredDetector, parts: Sequence[str] = PARTS) -> CascadeRCNN:
+        """From what a file or a checkpoint holds. Raises as `load`, naming where it came from."""
+        return cls(stored.model(), stored.description, parts)
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> SlotFormat:
         """The picture that the detector wants of a source: rgb24, the source's aspect kept, padded on the right and

@@ -1,7 +1,8 @@
 """A detector in a file: ours, which loads without any other, and mmdet's `.pth`, which needs its configuration.
 
 Ours is a safetensors file whose metadata hold the description (`detector_model.DetectorDescription`). What is loaded
-belongs to the caller.
+belongs to the caller. A `StoredDetector` is what a file holds, before mmdet makes a model of it: a checkpoint carries
+one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import os
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,32 @@ _NAMED = 5
 """So many of the weights that don't fit are named."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredDetector:
+    """Description and tensors of a detector, by mmdet's names, on the CPU; `where` names it in messages."""
+
+    description: DetectorDescription
+    tensors: Mapping[str, Tensor]
+    where: str
+
+    def model(self) -> nn.Module:
+        """mmdet's model in evaluation mode, on the CPU. Raises `DetectorError` where the tensors don't fit, and
+        `ImportError` without the extra `mmdet`."""
+        model = build(self.description)
+        try:
+            missing, unexpected = model.load_state_dict(self.tensors, strict=False)
+        except RuntimeError as error:
+            raise DetectorError(f"{self.where}: the weights don't fit the configuration: {error}") from None
+        # Counters of batch norm only matter to training, and older files lack them.
+        missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+        if missing or unexpected:
+            raise DetectorError(
+                f"{self.where}: the weights don't fit the configuration: it lacks {_some(missing)}, "
+                f"and has {_some(unexpected)} too many"
+            )
+        return model
+
+
 def save(model: nn.Module, description: DetectorDescription, path: Path) -> None:
     """Write the file whole or not at all. Raises `DetectorError` if it can't be written."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -47,11 +75,18 @@ def save(model: nn.Module, description: DetectorDescription, path: Path) -> None
 
 
 def load(path: Path, config: str | Path | None = None) -> tuple[nn.Module, DetectorDescription]:
-    """mmdet's model in evaluation mode, on the CPU, and its description.
+    """mmdet's model in evaluation mode, on the CPU, and its description. Raises as `read` and `StoredDetector.model`
+    do."""
+    stored = read(path, config)
+    return stored.model(), stored.description
+
+
+def read(path: Path, config: str | Path | None = None) -> StoredDetector:
+    """What a file holds.
 
     A `.pth` is one of mmdet's: `config` is the configuration that it was trained with, by default the paper's detector
     on COCO; the classes are those that it was saved with. Raises `DetectorError` where the file is missing, damaged,
-    of another version, or doesn't fit.
+    or of another version.
     """
     if not path.is_file():
         raise DetectorError(f"{path}: there is no such detector; `training.detector` makes one, mmdet publishes others")
@@ -61,19 +96,7 @@ def load(path: Path, config: str | Path | None = None) -> tuple[nn.Module, Detec
         raise DetectorError(f"{path}: brings its own configuration; leave {config} away")
     else:
         tensors, description = _read_ours(path)
-    model = build(description)
-    try:
-        missing, unexpected = model.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise DetectorError(f"{path}: the weights don't fit the configuration: {error}") from None
-    # Counters of batch norm only matter to training, and older files lack them.
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise DetectorError(
-            f"{path}: the weights don't fit the configuration: it lacks {_some(missing)}, "
-            f"and has {_some(unexpected)} too many"
-        )
-    return model, description
+    return StoredDetector(description, tensors, str(path))
 
 
 def _read_ours(path: Path) -> tuple[dict[str, Tensor], DetectorDescription]:

@@ -17,8 +17,6 @@ from typing import NoReturn
 
 import torch
 from torch import Tensor
-from torchvision.ops import nms as torchvision_nms
-from torchvision.ops import roi_align
 
 from stages.detection.region_pooling import gradient_of_map
 
@@ -38,6 +36,8 @@ def provide() -> None:
         if importlib.util.find_spec(package) is None:
             raise ImportError(f"Cascade R-CNN needs {package}: pip install 'partstream[mmdet]'", name=package)
     if importlib.util.find_spec(EXTENSION) is None:
+        # Here, so that a checkpoint without such a detector is read without waiting for it: 1.4 s.
+        importlib.import_module("torchvision.ops")
         sys.modules[EXTENSION] = TorchvisionOps()
 
 
@@ -65,6 +65,8 @@ class TorchvisionOps(ModuleType):
     @staticmethod
     def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
         """Rows that stay, best first, int64. bboxes `[n, 4]`, scores `[n]`; a side is x2 − x1 + `offset`."""
+        from torchvision.ops import nms as torchvision_nms
+
         if offset:
             bboxes = bboxes + bboxes.new_tensor([0, 0, offset, offset])
         return torchvision_nms(bboxes, scores, iou_threshold)
@@ -84,6 +86,8 @@ class TorchvisionOps(ModuleType):
         aligned: bool,
     ) -> None:
         """Fill `output` `[n, c, h, w]` from `input` `[B, c, H, W]` at `rois` `[n, 5]` (picture, x1, y1, x2, y2)."""
+        from torchvision.ops import roi_align
+
         _only_average(pool_mode)
         size = (aligned_height, aligned_width)
         output.copy_(roi_align(input, rois.to(input.dtype), size, spatial_scale, sampling_ratio, aligned))

@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from stages import profiles
 from stages.checkpoint import Checkpoint, CheckpointError, load, save
 from stages.network import ActionNetwork, NetworkConfig
 from stages.profiles import load_checkpoint
@@ -157,8 +158,11 @@ def test_a_checkpoint_says_which_language_model_it_knows_words_from(tmp_path: Pa
     assert (after.language_model, after.language_model_sha256) == ("minilm", "ab" * 32)
 
 
-def test_a_profile_that_has_no_checkpoint_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="kinetics-tps has no packaged checkpoint"):
+def test_a_profile_whose_checkpoint_is_not_here_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(profiles.PACKAGED, "kinetics-tps", "left-out.safetensors")
+    with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors isn't packaged.*Train a"):
         load_checkpoint("kinetics-tps")
     with pytest.raises(WeightsError, match="there is no such checkpoint"):
         load_checkpoint(str(tmp_path / "mine.safetensors"))

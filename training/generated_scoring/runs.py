@@ -14,10 +14,11 @@ import numpy as np
 
 from ring_buffers.frames import FrameMeta
 from stages import weights
+from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import PipelineSettings
-from stages.profiles import choose_device, load_checkpoint
+from stages.profiles import choose_device, load_checkpoint, load_finder
 from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
 from stages.vocabulary import STILL
 from training.footage_scoring import Judged
@@ -97,7 +98,8 @@ def check_models(profiles: Sequence[str], conditions: Conditions) -> list[ModelI
     """Which models a bench would have; raises what `load_bench` would."""
     choose_device(conditions.device)
     found = [load_checkpoint(profile) for profile in profiles]
-    if not conditions.true_keypoints or any(checkpoint.network.config.visual for checkpoint in found):
+    _refuse_true_keypoints(found, conditions)
+    if _shared_detector_is_asked(found, conditions):
         weights.locate(DETECTOR)
     return [ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained) for checkpoint in found]
 
@@ -105,22 +107,48 @@ def check_models(profiles: Sequence[str], conditions: Conditions) -> list[ModelI
 def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callable[[str], Truth]) -> Bench:
     """A bench of checkpoints, by profile or path. `truth_of` gives the truth about a video by its file's name.
 
-    Raises `WeightsError`, and `ValueError` for a device that isn't there, as `stages.profiles.load_model`.
+    Raises `WeightsError`, and `ValueError` for a device that isn't there, as `stages.profiles.load_model`, or for true
+    keypoints where a model reads none.
     """
     device = choose_device(conditions.device)
     settings = PipelineSettings(window_mode=conditions.window)
     checkpoints = [load_checkpoint(profile, device) for profile in profiles]
-    visual = any(checkpoint.network.config.visual for checkpoint in checkpoints)
+    _refuse_true_keypoints(checkpoints, conditions)
     detector: FrameDetector | None = None
-    if visual or not conditions.true_keypoints:
+    if _shared_detector_is_asked(checkpoints, conditions):
+        visual = any(_reads_pictures(checkpoint) for checkpoint in checkpoints)
         detector = RememberingDetector(MoveNet.load().to(device), settings.max_people, keep_maps=visual)
     if conditions.true_keypoints:
         detector = TrueKeypoints(truth_of, settings.max_people, noise=conditions.keypoint_noise, maps=detector)
-    assert detector is not None
-    finder = KeypointFinder(detector, slot_format, device)
-    return Bench(
-        [WatchedPipeline(finder, detector, checkpoint, settings, device) for checkpoint in checkpoints], conditions
-    )
+
+    def made(checkpoint: Checkpoint) -> WatchedPipeline:
+        if checkpoint.detector is not None:
+            return WatchedPipeline(load_finder(checkpoint, device), None, checkpoint, settings, device)
+        assert detector is not None
+        return WatchedPipeline(KeypointFinder(detector, slot_format, device), detector, checkpoint, settings, device)
+
+    return Bench([made(checkpoint) for checkpoint in checkpoints], conditions)
+
+
+def _reads_pictures(checkpoint: Checkpoint) -> bool:
+    """With the maps of the detector that all models share."""
+    return checkpoint.network.config.visual and checkpoint.detector is None
+
+
+def _shared_detector_is_asked(checkpoints: Sequence[Checkpoint], conditions: Conditions) -> bool:
+    if conditions.true_keypoints:
+        return any(_reads_pictures(checkpoint) for checkpoint in checkpoints)
+    return any(checkpoint.detector is None for checkpoint in checkpoints)
+
+
+def _refuse_true_keypoints(checkpoints: Sequence[Checkpoint], conditions: Conditions) -> None:
+    """Raises `ValueError` where a model that reads no keypoints is to be given true ones."""
+    for checkpoint in checkpoints:
+        if conditions.true_keypoints and checkpoint.detector is not None:
+            raise ValueError(
+                f"true keypoints were asked for, and the checkpoint of profile {checkpoint.profile} sees parts as "
+                "regions, without keypoints: score it without --true-keypoints"
+            )
 
 
 def read_video_truth(video: KnownVideo) -> Truth:
