@@ -18,7 +18,7 @@ from training.folder.features import DETECTOR
 from training.folder.opening import watched_folder
 from training.loop import TrainingError, choose_device
 from training.provenance import training_command
-from training.run_config import TrainingConfig
+from training.run_config import MOVENET, TrainingConfig
 from training.stopping import stopped_by_signals
 from training.train import Outcome, train
 
@@ -99,7 +99,7 @@ def needed(config: TrainingConfig) -> list[str]:
     known = {asset.name for asset in weights.assets()}
     return [
         *(["motion"] if generates(config) else []),
-        *([DETECTOR] if config.data.folder else []),
+        *([DETECTOR] if config.data.folder and model.detector == MOVENET else []),
         *(name for name in named if name in known),
     ]
 

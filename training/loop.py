@@ -208,7 +208,7 @@ def _shown_regions(batch: Tensors) -> Tensor:
 def network_sizes(model: ModelConfig) -> NetworkConfig:
     """The network's configuration. Regions are read with the detector's maps, and each part's object is what is at its
     hand; or with a VGG-16, and all parts have one object."""
-    sizes = model.model_dump(exclude={"visual", "language_model", "regions", "vgg"})
+    sizes = model.model_dump(exclude={"visual", "language_model", "detector", "regions", "vgg"})
     if model.visual == "none":
         return NetworkConfig(**sizes)
     sizes |= {"visual": True, "visual_regions": model.visual}

@@ -9,6 +9,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MOVENET = "movenet"
+"""The detector of keypoints, by its name in a configuration."""
+
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, so that a typing mistake never passes for a setting."""
@@ -65,6 +68,12 @@ class ModelConfig(Section):
     action_hidden: int = Field(128, ge=1, le=4096)
     action_layers: int = Field(1, ge=1, le=8)
     dropout: float = Field(0.4, ge=0, lt=1, description="Of the part states' hidden layer.")
+    detector: str = Field(
+        MOVENET,
+        min_length=1,
+        description="What sees a folder's videos, and later a camera's: movenet, which finds keypoints, or the file of "
+        "a detector of people, parts and objects (`python -m training.detector`), which the checkpoint then carries.",
+    )
     visual: Literal["none", "objects", "all"] = Field(
         "none",
         description="What is read of the detector's feature maps. objects: what is around each hand, and the whole "
@@ -112,6 +121,8 @@ class ModelConfig(Section):
             raise ValueError("without geometry, visual must be all: parts would have no features")
         if self.regions == "vgg" and self.visual == "none":
             raise ValueError("regions: vgg reads pictures: set visual to all or objects")
+        if self.detector != MOVENET and (self.geometry or self.regions != "vgg"):
+            raise ValueError("detector: only movenet finds keypoints: set geometry to false and regions to vgg")
         return self
 
     @model_validator(mode="after")

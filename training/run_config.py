@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from training.dataset import MAX_STEPS
-from training.model_config import ModelConfig, Section
+from training.model_config import MOVENET, ModelConfig, Section
 
 WIDTH = 120
 
@@ -223,6 +223,7 @@ class TrainingConfig(Section):
         if self.data.folder is None:
             wanted = {
                 "model.visual": self.model.visual != "none",
+                "model.detector": self.model.detector != MOVENET,
                 "evaluation.select: area": self.evaluation.select == "area",
                 "data.vocabulary: folder": self.data.vocabulary == "folder",
             }
@@ -230,6 +231,8 @@ class TrainingConfig(Section):
                 raise ValueError(f"{name} needs annotated videos: set data.folder")
         elif self.data.vocabulary == "folder" and self.data.folder_share < 1:
             raise ValueError("data.vocabulary: generated sequences have the profile's: set data.folder_share to 1")
+        elif self.model.detector != MOVENET and self.data.folder_share < 1:
+            raise ValueError("model.detector: generated sequences are of keypoints: set data.folder_share to 1")
         return self
 
 

@@ -27,6 +27,7 @@ from training.learned import Learned
 from training.loop import DivergedError, Run, StepReport, TrainingError
 from training.prevalence import check_prevalence, expect
 from training.provenance import provenance
+from training.region_detector import detector_source
 from training.region_features import feature_source
 from training.run_config import TrainingConfig
 from training.run_state import read_state, write_state
@@ -137,6 +138,7 @@ class _Keeper:
     def __init__(self, run: Run, out: Path, command: str, held_out: HeldOut, priors: PriorTable) -> None:
         self.run, self.out, self.command, self.held_out, self.priors = run, out, command, held_out, priors
         self.features = feature_source(run.config)
+        self.detector = detector_source(run.config)
         self.state_file = out.with_name(out.name + ".resume.pt")
         self.progress = Progress()
         self.selection: Selection | None = None
@@ -239,6 +241,7 @@ class _Keeper:
             language_model=self.priors.language_model,
             language_model_sha256=self.priors.language_model_sha256,
             features=learned.extractor or (None if self.features is None else self.features.make()),
+            detector=None if self.detector is None else self.detector.stored(),
             metrics=metrics,
             training_command=self.command,
         )

@@ -51,7 +51,7 @@ def on_folder(root: Path, **model: Any) -> TrainingConfig:
         {
             "steps": 4,
             "data": {"folder": str(root), "batch": 4, "window": 6, "normalisation_batches": 1, "held_out_share": 0.34},
-            "model": {**sizes, "vgg": VGG, **model},
+            "model": {**sizes, "detector": "movenet", "vgg": VGG, **model},
             "evaluation": {"every": 0},
         },
     )
@@ -199,12 +199,9 @@ def test_the_detectors_own_maps_need_no_extractor() -> None:
 
 def test_what_a_run_needs_is_known_before_videos_are_watched() -> None:
     folder = {"data": {"folder": "films"}}
-    assert needed(load_config(CONFIGS / "kinetics-tps.yaml", folder)) == [
-        "movenet-multipose",
-        "bert-base-uncased",
-        "vgg16",
-    ]
-    assert needed(load_config(CONFIGS / "kinetics-tps-tiny.yaml", folder)) == ["movenet-multipose", "minilm"]
+    assert needed(load_config(CONFIGS / "kinetics-tps.yaml", folder)) == ["bert-base-uncased", "vgg16"]
+    with_keypoints = folder | {"model": {"detector": "movenet"}}
+    assert needed(load_config(CONFIGS / "kinetics-tps-tiny.yaml", with_keypoints)) == ["movenet-multipose", "minilm"]
     assert needed(tiny()) == ["motion", "minilm"]
     assert needed(tiny(data={"folder": "films"}, model={"language_model": "some/bert"})) == [
         "motion",

@@ -56,6 +56,20 @@ _CODE = (
 """Of `stages`: what decides what is seen in a picture."""
 _VGG_CODE = ("picture_scaling.py", "step_features.py", "vgg_features.py")
 """And, where regions are read with a VGG-16, what decides on that."""
+_REGION_CODE = (
+    "detection/cascade_rcnn.py",
+    "detection/detector_file.py",
+    "detection/detector_model.py",
+    "detection/mmcv_ops.py",
+    "detection/region_batches.py",
+    "detection/region_classes.py",
+    "detection/region_finder.py",
+    "detection/region_pooling.py",
+    "detection/suppression.py",
+    "detection/two_stage.py",
+    "part_assignment.py",
+)
+"""And, where a detector of regions sees the videos, what decides on that."""
 
 UNUSED_S = 7 * 86_400.0
 """A way of other code that was opened within a week may be in use by a run of that code."""
@@ -90,6 +104,10 @@ def features_folder(root: Path, settings: WatchSettings) -> Path:
         del content["vgg"]
     else:
         content["vgg"] |= {"path": None, "code": _code_sha256(_VGG_CODE)}
+    if settings.detector is None:
+        del content["detector"]
+    else:
+        content["detector"] |= {"path": None, "code": _code_sha256(_REGION_CODE)}
     chosen = _hash([json.dumps(content, sort_keys=True).encode()])
     return root / FEATURES / f"{_version()}-{chosen[:8]}"
 
@@ -175,7 +193,10 @@ def _watched(folder: Path, todo: list[VideoFile], settings: WatchSettings, worke
             assert watcher is not None
             yield _watch(watcher, folder, video)
         return
-    weights.locate(DETECTOR)  # said here, not by each worker
+    if settings.detector is None:
+        weights.locate(DETECTOR)  # said here, not by each worker
+    else:
+        settings.detector.make()
     spawn = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
     pool = ProcessPoolExecutor(min(workers, len(todo)), spawn, _begin_worker, (settings,))
     waiting = iter(todo)
@@ -208,7 +229,9 @@ def _ctrl_c_ignored() -> Generator[None]:
 
 
 def make_watcher(settings: WatchSettings) -> Watcher:
-    """A watcher with the published detector, on the CPU. Raises `WeightsError`."""
+    """A watcher with the detector of the settings, on the CPU. Raises `WeightsError`."""
+    if settings.detector is not None:
+        return Watcher(settings.detector.make(), settings)
     from stages.detection.keypoint_finder import KeypointFinder
     from stages.detection.movenet import MoveNet, slot_format
 

@@ -11,6 +11,7 @@ from training.folder.clips import Folder, open_folder
 from training.folder.features import Progress
 from training.folder.watching import WatchSettings
 from training.loop import TrainingError, network_sizes
+from training.region_detector import detector_source
 from training.region_features import feature_source
 from training.run_config import TrainingConfig
 
@@ -21,7 +22,8 @@ def watch_settings(config: TrainingConfig) -> WatchSettings:
     if config.model.vgg.tuned:
         return WatchSettings()
     network, source = network_sizes(config.model), feature_source(config)
-    return WatchSettings(roi=RoiConfig.of(network) if network.visual and source is None else None, vgg=source)
+    roi = RoiConfig.of(network) if network.visual and source is None else None
+    return WatchSettings(roi=roi, vgg=source, detector=detector_source(config))
 
 
 def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress | None = None) -> Folder:

@@ -34,7 +34,8 @@ class Sightings:
     `track` int32 [n], from 1; `frame` int32 [n], from 0; `time_us` int64 [n] media time; `box` float32 [n, 4]; `score`
     float32 [n] of the detection; `part_boxes` float32 [n, parts, 4], `part_scores` float32 [n, parts] and `present`
     bool [n, parts]: the parts; `step` bool [n]: whether the person made a step of the learned stages there, as they
-    would have live. Of the s sightings with a step, in their order: `keypoints` float32 [s, 17, 3] (x, y, score).
+    would have live. Of the s sightings with a step, in their order: `keypoints` float32 [s, 17, 3] (x, y, score), or
+    [s, 0, 3] where the detector finds none.
     """
 
     track: NDArray[np.int32]
@@ -50,6 +51,11 @@ class Sightings:
 
     def __len__(self) -> int:
         return len(self.track)
+
+    @property
+    def has_keypoints(self) -> bool:
+        """Whether the detector finds them."""
+        return self.keypoints.shape[1] > 0
 
     def tracks(self) -> Iterator[slice]:
         """Where each track lies, in order."""

@@ -143,11 +143,12 @@ def sequences(
     for row, cut in enumerate(cuts):
         seen, size = cut.clip.seen, len(cut.steps)
         rows = cut.clip.rows[cut.steps]
-        keypoints[row, :size] = seen.keypoints[cut.steps]
+        if seen.has_keypoints:
+            keypoints[row, :size] = seen.keypoints[cut.steps]
         boxes[row, :size], times[row, :size] = seen.box[rows], seen.time_us[rows]
         times[row, size:] = times[row, size - 1]
         place[row] = np.minimum(np.arange(window) + cut.lead, size - 1)
-    geometry = sequence_features(keypoints, boxes, times)
+    geometry = sequence_features(keypoints, boxes, times)  # of nobody's joints: read by no network then
     each = np.arange(count)[:, None]
     own = times[each, place]
     real = np.arange(window) < lengths[:, None]

@@ -27,6 +27,7 @@ from stages.step_readers import MapReader, StepReader, VggReader
 from stages.types import FrameAnalysis, ModelInfo
 from stages.vocabulary import PARTS, packaged
 from training.folder.sightings import RoiVectors, Sightings
+from training.region_detector import DetectorSource
 from training.region_features import FeatureSource
 from training.video_runner import VideoReadError, analyse_video
 
@@ -39,13 +40,14 @@ takes twice as much again. At the longest features (34 kB a person-step) that is
 class WatchSettings:
     """How videos are watched; the defaults are those of a camera. `scene`: None for what suits the detector. `roi`:
     which regions are pooled and how, None for no RoI features; `vgg`: what they are read with instead of the detector's
-    maps."""
+    maps; `detector`: what sees them instead of MoveNet."""
 
     detector_size: tuple[int, int] | None = None
     max_people: int = 32
     scene: SceneSettings | None = None
     roi: RoiConfig | None = None
     vgg: FeatureSource | None = None
+    detector: DetectorSource | None = None
 
 
 class Watcher:

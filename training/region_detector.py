@@ -1,0 +1,63 @@
+"""Region detector: which detector of people, parts and objects a training run sees with. Owns nothing.
+
+A `DetectorSource` is small and says enough to make the same detector anywhere: processes that watch videos get it
+instead of the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from stages.detection import detector_file
+from stages.detection.detector_file import StoredDetector
+from stages.detection.detector_model import DetectorError
+from stages.detection.finder import Finder
+from stages.profiles import region_finder
+from stages.vocabulary import PARTS
+from stages.weights import WeightsError
+from training.run_config import MOVENET, TrainingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSource:
+    """A detector in the file `path`, whose hash is `sha256`."""
+
+    path: str
+    sha256: str
+
+    def stored(self) -> StoredDetector:
+        """What the file holds. Raises `WeightsError`, also where the file is another by now."""
+        if _sha256(Path(self.path)) != self.sha256:
+            raise WeightsError(f"model.detector: {self.path} has changed since the run began; begin it anew")
+        try:
+            return detector_file.read(Path(self.path))
+        except (DetectorError, ImportError) as error:
+            raise WeightsError(f"model.detector: {error}") from None
+
+    def make(self, device: torch.device | str = "cpu") -> Finder:
+        """The detector at work. Raises `WeightsError`."""
+        return region_finder(self.stored(), PARTS, device)
+
+
+def detector_source(config: TrainingConfig) -> DetectorSource | None:
+    """Which detector the run sees with, None: MoveNet. Raises `WeightsError` where its file isn't here, saying what to
+    do."""
+    if config.model.detector == MOVENET:
+        return None
+    path = Path(config.model.detector)
+    return DetectorSource(str(path), _sha256(path))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"model.detector: {path} can't be read: {error.strerror}; `python -m training.detector train --data DIR "
+            f"--out {path}` makes one"
+        ) from None
