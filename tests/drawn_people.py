@@ -17,9 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stages.checkpoint import Checkpoint
 from stages.detection.detector_file import StoredDetector
 from stages.detection.detector_model import DetectorDescription, build, narrow_detector
-from stages.vocabulary import PARTS
+from stages.network import ActionNetwork, NetworkConfig
+from stages.step_features import object_regions_of
+from stages.vgg_features import VggConfig, VggFeatures
+from stages.vocabulary import PARTS, packaged
 from training.detector.pictures import LabelledPicture
 from training.detector.train import losses
 
@@ -102,6 +106,28 @@ def trained_detector(steps: int = 40) -> StoredDetector:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimiser.step()
     return StoredDetector(described, dict(model.eval().state_dict()), "drawn people")
+
+
+def drawn_checkpoint(seed: int = 0) -> Checkpoint:
+    """The paper's model, narrow: the trained detector, a random extractor and a random network whose answers vary."""
+    torch.manual_seed(seed)
+    vocabulary = packaged("edge")
+    config = NetworkConfig(
+        part_features=0, context_features=0, geometry=False, visual=True, visual_features=16, visual_hidden=0,
+        object_regions=object_regions_of(10), relevance_hidden=12, state_hidden=16, prior_hidden=12, graph_hidden=16,
+        action_width=16, action_hidden=16,
+    )  # fmt: skip
+    mask = torch.from_numpy(vocabulary.mask())[..., None]
+    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 30) * mask)
+    network.set_visual_normalisation(torch.full((16,), 0.2), torch.full((16,), 0.1))
+    return Checkpoint(
+        network.eval().requires_grad_(False),
+        "kinetics-tps",
+        False,
+        "none",
+        features=VggFeatures(VggConfig(channels=2, hidden=16, short_side=64)).eval().requires_grad_(False),
+        detector=trained_detector(),
+    )
 
 
 def walking(frames: int) -> Iterator[NDArray[np.uint8]]:

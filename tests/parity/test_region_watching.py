@@ -1,0 +1,101 @@
+"""With a detector that really finds people: training reads what a running model reads, and batches change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from drawn_people import SIZE, drawn_checkpoint, walking, write_film
+from scripted_people import Spot, run
+
+from ring_buffers.frames import FrameMeta, Lease
+from stages import pipeline as live
+from stages.pipeline import Pipeline, PipelineSettings
+from stages.profiles import load_finder
+from training.folder.sightings import read_roi, write_sightings
+from training.folder.watching import Watcher, WatchSettings
+from training.region_features import FeatureSource
+from training.video_runner import analyse_video
+
+pytestmark = pytest.mark.timeout(300)
+FRAMES = 14
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_training_reads_of_a_film_what_the_pipeline_reads_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = write_film(tmp_path / "film.mp4", FRAMES)
+    checkpoint = drawn_checkpoint()
+    extractor = checkpoint.features
+    assert extractor is not None
+    monkeypatch.setattr(FeatureSource, "make", lambda self, device="cpu": extractor)
+    watcher = Watcher(load_finder(checkpoint), WatchSettings(vgg=FeatureSource(2, 16, 64)))
+    seen, roi = watcher.watch(film)
+    write_sightings(tmp_path / "film.safetensors", "key", seen, roi)
+    kept = read_roi(tmp_path / "film.safetensors", 0, len(seen.keypoints))
+
+    read: dict[tuple[int, int], list[np.ndarray]] = {}
+    score_steps = live.score_steps
+
+    def listening(net: Any, states: Any, steps: Any, inputs: Any, visual: Any, timer: Any) -> Any:
+        for row, (person, step) in enumerate(zip(steps.people, steps.steps, strict=True)):
+            tensors = (inputs.present, visual.parts, visual.objects)
+            read[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
+        return score_steps(net, states, steps, inputs, visual, timer)
+
+    monkeypatch.setattr(live, "score_steps", listening)
+    model = Pipeline(load_finder(checkpoint), checkpoint)
+    published = {frame.meta.frame: frame.analysis for frame in analyse_video(model, film, rehearse=True)}
+    read = {at: found for at, found in read.items() if at in set(zip(seen.track.tolist(), seen.time_us.tolist()))}
+    assert len(read) == seen.step.sum() >= 2 * FRAMES - 4
+    for step, row in enumerate(np.flatnonzero(seen.step)):
+        present, parts, things = read[int(seen.track[row]), int(seen.time_us[row])]
+        assert (present == seen.present[row]).all()
+        # Kept as float16: 11 bits.
+        assert np.allclose(kept.parts[step].float(), parts, rtol=1e-3, atol=1e-3)
+        assert np.allclose(kept.objects[step].float(), things, rtol=1e-3, atol=1e-3)
+    for row in range(len(seen)):
+        person = next(p for p in published[int(seen.frame[row])].people if p.track == seen.track[row])
+        assert person.box == tuple(seen.box[row].tolist())
+        assert len(person.parts) == seen.present[row].sum() >= 8
+    assert all([thing.label for thing in said.objects] == ["ball"] for said in published.values())
+
+
+def test_frames_singly_in_batches_and_beside_another_cameras_give_the_same() -> None:
+    pictures = list(walking(FRAMES))
+
+    def lease(number: int, camera: str = "hall") -> Lease:
+        format = model().slot_format(SIZE, None)
+        meta = FrameMeta(camera, 1, number, number * 100_000, 0, "media", 0, 0, SIZE, format)
+        return Lease(meta, pictures[number if camera == "hall" else FRAMES - 1 - number], 0, 0)
+
+    checkpoint = drawn_checkpoint()
+    finder = load_finder(checkpoint)
+
+    def model() -> Pipeline:
+        return Pipeline(finder, checkpoint, PipelineSettings(window_steps=8))
+
+    singly = run(model(), [[lease(n)] for n in range(FRAMES)])
+    together = run(model(), [[lease(m) for m in range(n, min(n + 5, FRAMES))] for n in range(0, FRAMES, 5)])
+    mixed = run(
+        model(), [[lease(n, "yard"), lease(n), lease(n + 1, "yard"), lease(n + 1)] for n in range(0, FRAMES, 2)]
+    )
+    for n in range(FRAMES):
+        said = singly[Spot("hall", 1, n)]
+        assert len(said.people) == (2 if n else 0) and len(said.objects) == 1
+        for other in (together[Spot("hall", 1, n)], mixed[Spot("hall", 1, n)]):
+            # The detector's convolutions add in another order in another batch.
+            assert [person.track for person in other.people] == [person.track for person in said.people]
+            for one, twin in zip(said.people, other.people, strict=True):
+                assert np.allclose(one.box, twin.box, atol=1e-2)
+                assert [part.part for part in one.parts] == [part.part for part in twin.parts]
+                assert one.action is not None and twin.action is not None
+                assert one.action.label == twin.action.label
+                assert abs(one.action.score - twin.action.score) <= 1e-4
+            assert [thing.label for thing in other.objects] == [thing.label for thing in said.objects]
