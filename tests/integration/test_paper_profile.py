@@ -1,0 +1,99 @@
+"""The paper's profile from a camera to a subscriber: RTSP in, people, parts and objects on ZeroMQ out, on a CPU."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from drawn_people import drawn_checkpoint, write_film
+
+from benchmarks.rtsp_server import RtspServer
+from stages.checkpoint import save
+from stages.vocabulary import PARTS
+from stream.results import Frame
+from stream.subscriber import subscribe
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]
+
+pytestmark = pytest.mark.timeout(300)
+
+
+class Shown(NamedTuple):
+    """A profile, and a film of people and things that it knows."""
+
+    profile: str
+    film: Path
+    things: set[str]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """A narrow detector that has learned drawn people in a checkpoint of its own. With a packaged checkpoint this is
+    `Shown("kinetics-tps", a generated film, its things)`."""
+    folder = tmp_path_factory.mktemp("paper")
+    save(drawn_checkpoint(), folder / "paper.safetensors")
+    return Shown(str(folder / "paper.safetensors"), write_film(folder / "film.mp4", 60), {"ball"})
+
+
+class Engine(NamedTuple):
+    process: subprocess.Popen[str]
+    endpoint: str
+
+
+@pytest.fixture
+def engine(shown: Shown) -> Iterator[Engine]:
+    with RtspServer(files={"/hall": shown.film}) as server:
+        process = subprocess.Popen(
+            [sys.executable, "run_stream.py", "run", f"hall={server.url('/hall')}", "--profile", shown.profile, *PORTS],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PARTSTREAM_MODEL__DEVICE": "cpu", "PARTSTREAM_MODEL__THREADS": "1"},
+        )
+        try:
+            yield Engine(process, _endpoint(process))
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            finally:
+                process.kill()
+
+
+def _endpoint(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    read: list[str] = []
+    for line in process.stdout:
+        read.append(line)
+        if match := re.search(r"tcp://127\.0\.0\.1:\d+", line):
+            return match[0]
+    raise AssertionError(f"no endpoint was printed:\n{''.join(read)}")
+
+
+async def test_a_camera_gives_people_with_actions_parts_and_the_things_about_them(engine: Engine, shown: Shown) -> None:
+    seen: list[Frame] = []
+    async with asyncio.timeout(120), subscribe(engine.endpoint, camera="hall") as results:
+        async for frame in results:
+            seen.append(frame)
+            if sum(len(one.people) == 2 for one in seen) >= 12:
+                break
+    full = [frame for frame in seen if len(frame.people) == 2]
+    assert all(frame.model.profile == "kinetics-tps" and frame.clock in ("arrival", "rtcp") for frame in seen)
+    assert {thing.label for frame in full for thing in frame.objects} == shown.things
+    for frame in full:
+        width, height = frame.size
+        assert all(person.action is not None for person in frame.people)
+        for box in (part.box for person in frame.people for part in person.parts):
+            assert 0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height
+    parts = {part.part for frame in full for person in frame.people for part in person.parts}
+    assert parts == set(PARTS)
+    assert all(0 <= part.relevance <= 1 for frame in full for person in frame.people for part in person.parts)
