@@ -16,15 +16,19 @@ import torch
 from drawn_people import CLASSES, SIZE, drawn_checkpoint, walking
 from safetensors import safe_open
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 from ring_buffers.frames import FrameMeta, Lease
+from run_stream import app
 from stages import profiles
 from stages.checkpoint import CheckpointError, load, save
 from stages.detection import mmcv_ops
-from stages.network import NetworkConfig
+from stages.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline
 from stages.profiles import load_finder, load_model
 from stages.weights import WeightsError
+from training.generated.truth import Truth
+from training.generated_scoring.runs import Conditions, check_models, load_bench
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -101,8 +105,6 @@ def test_one_that_is_missing_or_does_not_fit_is_refused(path: Path, change: Any,
 
 
 def test_one_beside_a_network_of_keypoints_is_refused(tmp_path: Path) -> None:
-    from stages.network import ActionNetwork
-
     made = drawn_checkpoint()
     words = made.vocabulary
     network = ActionNetwork(NetworkConfig(), words, torch.randn(10, len(words.states), 6))
@@ -145,3 +147,23 @@ def test_the_packaged_one_of_the_papers_profile_runs_with_a_warning_of_what_it_i
     (record,) = [record for record in caplog.records if record.name == "stages.profiles"]
     assert "a fraction of its size, trained on generated videos" in record.getMessage()
     assert model.info.profile == "kinetics-tps" and answers(model)[-1][0].people
+
+
+def test_it_is_scored_on_known_videos_by_its_own_detector_and_true_keypoints_are_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))  # MoveNet isn't asked for
+    assert [info.profile for info in check_models([str(path)], Conditions())] == ["kinetics-tps"]
+    load_bench([str(path)], Conditions(), lambda name: Truth(()))
+    for asked in (check_models, lambda *given: load_bench(*given, lambda name: Truth(()))):
+        with pytest.raises(ValueError, match="sees parts as regions, without keypoints: score it without --true-key"):
+            asked([str(path)], Conditions(true_keypoints=True))
+
+
+def test_its_heads_are_exported_and_its_detector_is_refused(path: Path, tmp_path: Path) -> None:
+    given = ["export", "--profile", str(path), "--out", str(tmp_path / "onnx")]
+    refused = CliRunner().invoke(app, given)
+    assert refused.exit_code == 2
+    done = CliRunner().invoke(app, [*given, "--parts", "heads,step"])
+    assert done.exit_code == 0, done.output
+    assert sorted(file.name for file in (tmp_path / "onnx").glob("*.onnx")) == ["heads.onnx", "step.onnx"]
