@@ -17,8 +17,9 @@ from training.folder.clips import Folder
 from training.folder.features import DETECTOR
 from training.folder.opening import watched_folder
 from training.loop import TrainingError, choose_device
+from training.model_config import MOVENET
 from training.provenance import training_command
-from training.run_config import MOVENET, TrainingConfig
+from training.run_config import TrainingConfig
 from training.stopping import stopped_by_signals
 from training.train import Outcome, train
 

@@ -6,20 +6,23 @@ instead of the weights.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from ring_buffers.frames import SlotFormat
 from stages.detection import detector_file
 from stages.detection.detector_file import StoredDetector
-from stages.detection.detector_model import DetectorError
+from stages.detection.detector_model import DetectorDescription, DetectorError, picture_format
 from stages.detection.finder import Finder
 from stages.profiles import region_finder
 from stages.vocabulary import PARTS
 from stages.weights import WeightsError
-from training.run_config import MOVENET, TrainingConfig
+from training.model_config import MOVENET
+from training.run_config import TrainingConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,18 @@ class DetectorSource:
         except (DetectorError, ImportError) as error:
             raise WeightsError(f"model.detector: {error}") from None
 
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """The picture that it wants, as `Finder.slot_format`. Raises `WeightsError`."""
+        return picture_format(_description(self), source_size, detector_size)
+
     def make(self, device: torch.device | str = "cpu") -> Finder:
         """The detector at work. Raises `WeightsError`."""
         return region_finder(self.stored(), PARTS, device)
+
+
+@functools.cache
+def _description(source: DetectorSource) -> DetectorDescription:
+    return source.stored().description
 
 
 def detector_source(config: TrainingConfig) -> DetectorSource | None:

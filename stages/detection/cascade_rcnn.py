@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ring_buffers.frame_ring import SlotFormat
 from stages.detection import detector_file, mmcv_ops
 from stages.detection.detector_file import StoredDetector
-from stages.detection.detector_model import DetectorDescription, DetectorError
+from stages.detection.detector_model import DetectorDescription, DetectorError, picture_format, size_multiple
 from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
 from stages.detection.region_pooling import Pooling, pool
 from stages.detection.two_stage import (
@@ -84,8 +84,8 @@ class CascadeRCNN(nn.Module):
         self.neck: nn.Module = parts_of.neck
         self.rpn: nn.Module = rpn
         self.box_heads = nn.ModuleList(_listed(roi.bbox_head))
-        self._size_multiple = int(preprocessor.pad_size_divisor)
         self._reversed = not preprocessor._channel_conversion
+        self._size_multiple = size_multiple(description)
         self._anchor_strides = [(int(x), int(y)) for x, y in rpn.prior_generator.strides]
         self._rpn_coding = _coding(rpn)
         self._proposals = _proposal_settings(rpn.test_cfg)
@@ -120,26 +120,8 @@ class CascadeRCNN(nn.Module):
         return cls(stored.model(), stored.description, parts)
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> SlotFormat:
-        """The picture that the detector wants of a source: rgb24, the source's aspect kept, padded on the right and
-        below. Pure.
-
-        Sizes are (width, height). Without a `detector_size` the picture is the largest that fits into the
-        description's `scale`, which is given without regard to which side is the longer one.
-        """
-        width, height = source_size
-        if width < 1 or height < 1:
-            raise ValueError(f"a source of {width}x{height} pixels has no picture")
-        if detector_size is None:
-            longer, shorter = self.description.scale
-            scale = min(longer / max(width, height), shorter / min(width, height))
-        else:
-            if min(detector_size) < 1:
-                raise ValueError(f"detector_size {detector_size[0]}x{detector_size[1]} must be positive")
-            scale = min(detector_size[0] / width, detector_size[1] / height)
-        content = (max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5)))
-        multiple = self._size_multiple
-        size = (-(-content[0] // multiple) * multiple, -(-content[1] // multiple) * multiple)
-        return SlotFormat("rgb24", size, content)
+        """The picture that the detector wants: `detector_model.picture_format`. Pure."""
+        return picture_format(self.description, source_size, detector_size)
 
     @torch.no_grad()
     def forward(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Heads]:

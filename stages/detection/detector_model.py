@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import nn
 
+from ring_buffers.frames import SlotFormat
 from stages.detection import mmcv_ops
 
 COCO_CONFIG = "cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco"
@@ -131,6 +132,35 @@ def for_classes(description: DetectorDescription, classes: Sequence[str]) -> Det
     for head in heads if isinstance(heads, list) else [heads]:
         head["num_classes"] = len(classes)
     return replace(description, model=model, classes=tuple(classes))
+
+
+def size_multiple(description: DetectorDescription) -> int:
+    """Of which number a picture's sides must be multiples."""
+    return int(description.model.get("data_preprocessor", {}).get("pad_size_divisor", 1))
+
+
+def picture_format(
+    description: DetectorDescription, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None
+) -> SlotFormat:
+    """The picture that a detector wants of a source: rgb24, the source's aspect kept, padded on the right and below.
+
+    Sizes are (width, height). Without a `detector_size` the picture is the largest that fits into the description's
+    `scale`, which is given without regard to which side is the longer one. Raises `ValueError` for sizes below 1.
+    """
+    width, height = source_size
+    if width < 1 or height < 1:
+        raise ValueError(f"a source of {width}x{height} pixels has no picture")
+    if detector_size is None:
+        longer, shorter = description.scale
+        scale = min(longer / max(width, height), shorter / min(width, height))
+    else:
+        if min(detector_size) < 1:
+            raise ValueError(f"detector_size {detector_size[0]}x{detector_size[1]} must be positive")
+        scale = min(detector_size[0] / width, detector_size[1] / height)
+    content = (max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5)))
+    multiple = size_multiple(description)
+    size = (-(-content[0] // multiple) * multiple, -(-content[1] // multiple) * multiple)
+    return SlotFormat("rgb24", size, content)
 
 
 def build(description: DetectorDescription, initialise: bool = False) -> nn.Module:

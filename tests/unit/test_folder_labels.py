@@ -40,6 +40,7 @@ def sightings(*tracks: Mapping[int, tuple[float, float, float, float]]) -> Sight
         present=np.ones((count, 10), bool),
         step=np.ones(count, bool),
         keypoints=np.zeros((count, 17, 3), np.float32),
+        thing=np.zeros((count, 4), np.float32),
     )
 
 

@@ -21,6 +21,7 @@ from stages.weights import WeightsError
 from training.command import needed
 from training.folder.features import features_folder
 from training.folder.opening import watch_settings, watched_folder
+from training.folder.pictures import clip_features
 from training.folder.sightings import read_roi
 from training.folder.watching import WatchSettings
 from training.kinetics_tps import (
@@ -36,6 +37,7 @@ from training.kinetics_tps import (
     write_lists,
 )
 from training.region_detector import DetectorSource, detector_source
+from training.region_features import feature_source
 from training.run_config import TrainingConfig, TrainingConfigError
 from training.run_config import load as load_config
 from training.train import train
@@ -102,7 +104,7 @@ def test_a_run_sees_with_the_detector_and_its_checkpoint_runs_without_any_other_
     videos = watched_folder(config)
     clip = videos.clips["train"][0]
     assert set(np.unique(clip.seen.track)) == {1, 2} and clip.seen.keypoints.shape == (len(clip.rows), 0, 3)
-    assert clip.present.mean() > 0.9
+    assert clip.present.mean() > 0.8
     assert (clip.labels.action >= 0).any() and clip.labels.states_known.any()
     assert clip.features is not None
     kept = read_roi(clip.features, 0, len(clip.rows))
@@ -122,6 +124,20 @@ def test_a_run_sees_with_the_detector_and_its_checkpoint_runs_without_any_other_
     assert [person.track for person in analysis.people] == [1, 2]
     assert all(person.action is not None and len(person.parts) > 8 for person in analysis.people)
     assert [thing.label for thing in analysis.objects] == ["ball"]
+
+
+def test_tuned_features_begin_as_what_was_kept_of_the_same_pictures_parts_and_objects(
+    films: Path, detector: Path
+) -> None:
+    vgg = {"weights": None, "channels": 2, "hidden": 16, "short_side": 64}
+    config = on_films(films, detector)
+    frozen, source = watched_folder(config).clips["train"][0], feature_source(config)
+    tuned = watched_folder(on_films(films, detector, vgg={**vgg, "tuned": True, "crop": 48})).clips["train"][0]
+    assert source is not None and frozen.features is not None and tuned.features is None
+    kept, now = read_roi(frozen.features, 0, len(frozen.rows)), clip_features(tuned, source.make(), torch.device("cpu"))
+    assert (tuned.seen.thing[:, 2] > 0).any()
+    for ours, theirs in zip((now.parts, now.objects), (kept.parts, kept.objects), strict=True):
+        assert (ours - theirs.float()).abs().max() <= 1e-3 * theirs.float().abs().max()
 
 
 def test_what_was_kept_is_anothers_if_the_detector_is_another_and_the_same_wherever_its_file_lies() -> None:

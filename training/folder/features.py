@@ -240,6 +240,8 @@ def make_watcher(settings: WatchSettings) -> Watcher:
 
 def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat:
     """The picture of a video of (width, height) that `make_watcher`'s detector is shown."""
+    if settings.detector is not None:
+        return settings.detector.slot_format(size, settings.detector_size)
     from stages.detection.movenet import slot_format
 
     return slot_format(size, settings.detector_size)

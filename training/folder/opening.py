@@ -20,7 +20,7 @@ def watch_settings(config: TrainingConfig) -> WatchSettings:
     """RoI features as the network reads them, all else as a camera has it by default. Where features are tuned there
     are none to keep: who is where is watched once, and pictures are read as training goes."""
     if config.model.vgg.tuned:
-        return WatchSettings()
+        return WatchSettings(detector=detector_source(config))
     network, source = network_sizes(config.model), feature_source(config)
     roi = RoiConfig.of(network) if network.visual and source is None else None
     return WatchSettings(roi=roi, vgg=source, detector=detector_source(config))

@@ -46,13 +46,13 @@ def step_pictures(
             continue
         place = {one.meta.frame: at for at, one in enumerate(held)}
         here = np.array([at for at, frame in enumerate(frames.tolist()) if frame in place], np.int64)
+        things = seen.thing[steps[here]]
         boxes = StepBoxes(
             frames=[place[frame] for frame in frames[here].tolist()],
             parts=seen.part_boxes[sighting[here]],
             present=present[here],
-            objects=np.zeros((len(here), 4), np.float32),
-            # The detector finds no objects: the whole picture stands in for them, as it did when the video was watched.
-            objects_present=np.zeros(len(here), bool),
+            objects=things,
+            objects_present=things[:, 2] > things[:, 0],
         )
         yield StepPictures(rows[here], np.stack([one.picture for one in held]), [one.meta for one in held], boxes, crop)
         held = []

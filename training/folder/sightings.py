@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-FORMAT = "partstream.sightings/1"
+FORMAT = "partstream.sightings/2"
 _ROI_PARTS, _ROI_OBJECTS = "roi.parts", "roi.objects"
 
 
@@ -35,7 +35,7 @@ class Sightings:
     float32 [n] of the detection; `part_boxes` float32 [n, parts, 4], `part_scores` float32 [n, parts] and `present`
     bool [n, parts]: the parts; `step` bool [n]: whether the person made a step of the learned stages there, as they
     would have live. Of the s sightings with a step, in their order: `keypoints` float32 [s, 17, 3] (x, y, score), or
-    [s, 0, 3] where the detector finds none.
+    [s, 0, 3] where the detector finds none; `thing` float32 [s, 4]: the object that the person acts on, zeros for none.
     """
 
     track: NDArray[np.int32]
@@ -48,6 +48,7 @@ class Sightings:
     present: NDArray[np.bool_]
     step: NDArray[np.bool_]
     keypoints: NDArray[np.float32]
+    thing: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.track)

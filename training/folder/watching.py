@@ -121,7 +121,8 @@ class _Seen:
     def __init__(self) -> None:
         self._rows: list[tuple[FrameMeta, SeenPerson]] = []
         self._keypoints: list[NDArray[np.float32] | None] = []
-        """Of the rows with a step, in their order; so are the numbers."""
+        """Of the rows with a step, in their order; so are objects and numbers."""
+        self._things: list[NDArray[np.float32] | None] = []
         self._numbers: list[int] = []
         self._pooled: list[VisualInput] = []
         self.roi_bytes = 0
@@ -136,6 +137,7 @@ class _Seen:
                 self._rows.append((frame.meta, seen))
                 if seen.step is not None:
                     self._keypoints.append(steps.steps[seen.step].keypoints)
+                    self._things.append(steps.objects[seen.step])
                     self._numbers.append(self._steps + seen.step)
         self._steps += len(steps)
         if visual is not None:
@@ -167,12 +169,19 @@ class _Seen:
             present=sorted_rows([seen.present for seen in people], np.bool_, parts),
             step=step[order],
             keypoints=_joints(self._keypoints)[of_step],
+            thing=_boxes(self._things)[of_step],
         )
         if not self._pooled:
             return seen, None
         rows = torch.from_numpy(np.array(self._numbers, np.int64)[of_step])
         pooled = (torch.cat(tensors)[rows] for tensors in zip(*(one[:2] for one in self._pooled), strict=True))
         return seen, RoiVectors(*pooled)
+
+
+def _boxes(things: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """[s, 4], zeros for none."""
+    nothing = np.zeros(4, np.float32)
+    return np.array([nothing if box is None else box for box in things], np.float32).reshape(-1, 4)
 
 
 def _joints(steps: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
