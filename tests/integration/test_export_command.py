@@ -245,7 +245,6 @@ def test_the_detector_brings_the_maps_that_regions_are_pooled_from() -> None:
         (["--parts", ","], 2, "give some of detector, heads, step"),
         (["--opset", "9"], 2, "Invalid value for '--opset'"),
         (["--profile", "nowhere.safetensors"], 3, "there is no such checkpoint"),
-        (["--profile", "kinetics-tps"], 3, "kinetics-tps has no packaged checkpoint"),
     ],
 )
 def test_a_mistake_says_what_is_wrong_and_writes_nothing(
