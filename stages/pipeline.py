@@ -15,17 +15,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ring_buffers.frame_ring import Lease, SlotFormat
+from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
 from stages.action_states import ActionStates, WaveStep, WindowMode
 from stages.checkpoint import Checkpoint
-from stages.detection.finder import Finder
+from stages.detection.finder import Finder, PictureGroup
+from stages.halving import Halving, TooLargeError
 from stages.network import VisualInput
 from stages.people import Reading, SeenPerson
-from stages.scene import FramePeople, Scenes, SceneSettings
+from stages.scene import BatchSteps, FramePeople, Scenes, SceneSettings
 from stages.stage_timer import StageTimer
 from stages.step_readers import step_reader
-from stages.step_scores import StepScores, person_inputs, score_steps
+from stages.step_scores import StepScores, joined, person_inputs, score_steps
 from stages.types import Box, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis
 from telemetry.observer import Observer
 
@@ -98,6 +99,7 @@ class Pipeline:
         self._max_people = settings.max_people
         self._device = torch.device(device)
         self._observer = observer or Observer()
+        self._steps_at_once = Halving("steps", "people's steps", self._observer)
         self.window_steps = _window(settings.window_steps, checkpoint)
         """W, in steps."""
         self._scenes = Scenes(settings.scene or finder.usual_scene, checkpoint.vocabulary, checkpoint.smoothing)
@@ -116,25 +118,30 @@ class Pipeline:
 
     @torch.inference_mode()
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """Analyse a batch. An exception carries the attribute `stage`, and steps that weren't finished never were."""
+        """Analyse a batch. An exception carries the attribute `stage`, and steps that weren't finished never were.
+
+        `TooLargeError`: so many pictures don't fit into the device's memory, and nothing has changed.
+        """
         metas = [lease.meta for lease in frames]
         timer = StageTimer(self._observer, self._device)
         gone: list[TrackKey] = []
         try:
-            with timer.stage("detection"):
-                found = self._finder.find(frames, self._scenes.turns(metas), self._max_people)
+            try:
+                with timer.stage("detection"):
+                    found = self._finder.find(frames, self._scenes.turns(metas), self._max_people)
+            except torch.OutOfMemoryError as error:
+                raise TooLargeError from error
             with timer.stage("tracking", on_host=True):
                 work, steps = self._scenes.observe(metas, found.frames, gone)
             scores = None
             if len(steps):
                 try:
-                    with timer.stage("geometry", on_host=True):
-                        inputs = person_inputs(steps, self._network, self._device)
-                    visual = None
-                    if self._reader is not None:
-                        with timer.stage("roi_features"):
-                            visual = self._reader.read(steps, metas, found.groups)
-                    scores = score_steps(self._network, self._states, steps, inputs, visual, timer)
+                    scores = joined(
+                        self._steps_at_once.run(
+                            len(steps),
+                            lambda start, stop: self._score(steps.part(start, stop), metas, found.groups, timer),
+                        )
+                    )
                 finally:
                     steps.abandon()
             timer.finish()
@@ -142,6 +149,23 @@ class Pipeline:
         finally:
             for key in gone:
                 self._states.release(key)
+
+    def _score(
+        self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup], timer: StageTimer
+    ) -> StepScores:
+        """Everything learned, of as many steps as fit. Raises `TooLargeError` if they don't, before any was made."""
+        try:
+            with timer.stage("geometry", on_host=True):
+                inputs = person_inputs(steps, self._network, self._device)
+            visual = None
+            if self._reader is not None:
+                with timer.stage("roi_features"):
+                    visual = self._reader.read(steps, metas, groups)
+            return score_steps(self._network, self._states, steps, inputs, visual, timer)
+        except torch.OutOfMemoryError as error:
+            if steps.begun:
+                raise
+            raise TooLargeError from error
 
     @torch.inference_mode()
     def warm_up(self) -> None:

@@ -84,6 +84,8 @@ class BatchSteps:
         self.objects: list[NDArray[np.float32] | None] = []
         """The box of what each person acts on, if anything was found."""
         self.waves: list[list[WaveStep]] = []
+        self.begun = False
+        """Whether any of them may have changed a state: from then on they can't be made anew."""
         self._by_key: dict[TrackKey, Person] = {}
         self._windows: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []
 
@@ -123,6 +125,23 @@ class BatchSteps:
         where steps have keypoints."""
         keypoints, boxes, times, valid = (np.stack(arrays) for arrays in zip(*self._windows, strict=True))
         return keypoints, boxes, times, valid
+
+    def part(self, start: int, stop: int) -> BatchSteps:
+        """The steps `start` … `stop`, as a batch of their own. Parts are to be made in order: a person's steps are."""
+        part = BatchSteps()
+        part.people = self.people[start:stop]
+        part.steps = self.steps[start:stop]
+        part.frames = self.frames[start:stop]
+        part.present = self.present[start:stop]
+        part.part_boxes = self.part_boxes[start:stop]
+        part.objects = self.objects[start:stop]
+        part._windows = self._windows[start:stop]
+        part._by_key = {person.key: person for person in part.people}
+        waves = [
+            [step._replace(row=step.row - start) for step in wave if start <= step.row < stop] for wave in self.waves
+        ]
+        part.waves = [wave for wave in waves if wave]
+        return part
 
     def commit(self, key: TrackKey) -> None:
         """This person's oldest step has gone through the action model."""

@@ -6,6 +6,7 @@ wave by wave, since a person's state has to pass from one step to the next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,11 +84,23 @@ def score_steps(
         graph = network.part_graph(represented, inputs.present)
     with timer.stage("action_lstm"):
         embedded = network.action_inputs(graph)
+        steps.begun = True
         groups = states.waves(embedded, steps.waves, steps.commit)
         scores = [relevance, probabilities, *(torch.softmax(logits, -1) for logits, _ in groups)]
         packed = to_host(torch.cat([tensor.flatten() for tensor in scores]))
     shapes = [tuple(tensor.shape) for tensor in scores]
     return _unpack(packed, shapes, [[step.row for step in group] for _, group in groups], len(steps))
+
+
+def joined(parts: Sequence[StepScores]) -> StepScores:
+    """The scores of steps that were made in several parts, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    return StepScores(
+        np.concatenate([part.relevance for part in parts]),
+        np.concatenate([part.states for part in parts]),
+        np.concatenate([part.actions for part in parts]),
+    )
 
 
 def _unpack(

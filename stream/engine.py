@@ -26,6 +26,7 @@ import msgspec
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
+from stages.halving import Halving, TooLargeError
 from stages.types import FrameAnalysis, Model
 from stream import memory_budget, results
 from stream.assemble import frame_message
@@ -71,6 +72,7 @@ class Engine:
         self._model = model
         self._model_ref = results.ModelRef(config.model.profile, "", False)
         self._batcher = Batcher(config.batch)
+        self._at_once = Halving("detection", "frames", self.observer)
         self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
         self._http = (
@@ -307,10 +309,18 @@ class Engine:
 
     def _work(self, batch: list[Lease]) -> None:
         """The engine, read aloud: run the model over a batch, publish every frame, give the slots back."""
+        self._at_once.run(len(batch), lambda start, stop: self._work_on(batch[start:stop]))
+
+    def _work_on(self, batch: list[Lease]) -> None:
+        """Raises `TooLargeError` where half of it may fit; every other fault loses these frames and no others."""
         assert self._model is not None
         started_ns = time.monotonic_ns()
         try:
             analyses = self._model.process(batch)
+        except TooLargeError as error:
+            if len(batch) > 1:
+                raise
+            self._lose(batch, error.__cause__ if isinstance(error.__cause__, Exception) else error)
         except Exception as error:
             self._lose(batch, error)
         else:

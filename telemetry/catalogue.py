@@ -86,6 +86,12 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec("stage_seconds", "histogram", "Time that a stage took for a batch.", ("stage",), SECONDS_BUCKETS),
     MetricSpec("stage_errors_total", "counter", "Batches lost to an error in a stage.", ("stage",)),
+    MetricSpec(
+        "out_of_memory_total",
+        "counter",
+        "Times that a stage's work didn't fit into the device's memory and had to be halved.",
+        ("stage",),
+    ),
     MetricSpec("people_total", "counter", "People published, counted once a frame.", ("camera",)),
     MetricSpec("tracks_active", "gauge", "People being tracked.", ("camera",)),
     MetricSpec("state_bank_slots", "gauge", "Slots for the state of tracked people: used and free.", ("state",)),

@@ -139,6 +139,7 @@ class PrometheusObserver(Observer):
 
         self._stage_seconds = _Coded(self._histogram("stage_seconds"))
         self._stage_errors = _Coded(self._counter("stage_errors_total"))
+        self._too_large = _Coded(self._counter("out_of_memory_total"))
         self._slots = _Coded(self._gauge("state_bank_slots"), known=("used", "free"))
         self._memory = _Coded(self._gauge("device_memory_bytes"))
         self._replays = _Coded(self._counter("replay_requests_total"), known=REPLAY_STATUSES)
@@ -229,6 +230,9 @@ class PrometheusObserver(Observer):
 
     def stage_failed(self, stage: str) -> None:
         cast(Counter, self._stage_errors.get(stage)).inc()
+
+    def out_of_memory(self, stage: str) -> None:
+        cast(Counter, self._too_large.get(stage)).inc()
 
     def people_seen(self, camera: str, people: int, tracks: int) -> None:
         series = self._cameras.get(camera)

@@ -20,7 +20,9 @@ from av.codec.context import ThreadType
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stages.halving import Halving
 from stages.types import FrameAnalysis, Model
+from telemetry.observer import Observer
 from training.kinetics_tps.videos import OPEN_OPTIONS
 
 _AT_ONCE = 8
@@ -57,19 +59,25 @@ def analyse_video(
     the frames before that, and for one without a picture.
     """
     camera = path.name
+    at_once = Halving("detection", "frames", Observer())
     try:
         number = 0
         for batch in _batches(_leases(lambda size: model.slot_format(size, detector_size), path, until_s, without)):
             if rehearse and not number:
                 first = batch[0]
                 model.process([msgspec.structs.replace(first, meta=msgspec.structs.replace(first.meta, frame=-1))])
-            for lease, analysis in zip(batch, model.process(batch), strict=True):
+            for lease, analysis in zip(batch, _analyses(model, batch, at_once), strict=True):
                 number += 1
                 yield AnalysedFrame(lease.meta, analysis)
         if not number:
             raise VideoReadError(f"{path}: holds no picture")
     finally:
         model.forget(camera)
+
+
+def _analyses(model: Model, batch: list[Lease], at_once: Halving) -> list[FrameAnalysis]:
+    pieces = at_once.run(len(batch), lambda start, stop: model.process(batch[start:stop]))
+    return [analysis for piece in pieces for analysis in piece]
 
 
 def read_frames(
