@@ -17,11 +17,33 @@ Policy = Literal["latest", "every"]
 DropReason = Literal["overwritten", "all_leased", "stale", "rate_limited", "epoch_ended", "stage_error", "shutdown"]
 
 
+Matrix = Literal["bt601", "bt709", "fcc", "smpte240m", "bt2020"]
+
+LUMA_SHARES: dict[Matrix, tuple[float, float]] = {
+    "bt601": (0.299, 0.114),
+    "bt709": (0.2126, 0.0722),
+    "fcc": (0.30, 0.11),
+    "smpte240m": (0.212, 0.087),
+    "bt2020": (0.2627, 0.0593),
+}
+"""What red and blue give to Y; green gives the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """What YUV numbers mean: `full_range` uses 0 to 255, otherwise Y lies in 16 to 235, U and V in 16 to 240."""
+
+    matrix: Matrix = "bt601"
+    full_range: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class SlotFormat:
     """The memory layout of a camera's pictures.
 
-    `planes`: the decoder's own 8-bit YUV 4:2:0 planes without padding, one flat array: Y, then U, then V.
+    `planes`: the decoder's own 8-bit YUV 4:2:0 planes without padding, one flat array: Y, then U, then V. `content`
+    (width, height) is what a model makes of them, in the top-left of its own picture of size `target`; a model that
+    doesn't look has no target.
     `rgb24`: array `[height, width, 3]`; the picture fills the top-left `content` (width, height) at the source's
     aspect, the rest is black.
     """
@@ -29,6 +51,9 @@ class SlotFormat:
     pixels: Literal["planes", "rgb24"]
     size: tuple[int, int]
     content: tuple[int, int]
+    target: tuple[int, int] | None = None
+    colours: Colours = Colours()
+    """Of planes."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,9 +21,11 @@ from ring_buffers.state_bank import TrackKey
 from stages.action_states import ActionStates, WaveStep, WindowMode
 from stages.checkpoint import Checkpoint
 from stages.detection.finder import Finder, PictureGroup
+from stages.detection.slot_pictures import planes_for
 from stages.halving import Halving, TooLargeError
 from stages.network import VisualInput
 from stages.people import Reading, SeenPerson
+from stages.plane_pictures import device_pictures
 from stages.scene import BatchSteps, FramePeople, Scenes, SceneSettings
 from stages.stage_timer import StageTimer
 from stages.step_readers import step_reader
@@ -69,6 +72,8 @@ class PipelineSettings:
     window_steps: int | None = None
     """None: as many as the checkpoint was trained with."""
     window_mode: WindowMode = "staggered"
+    pictures: Literal["host", "device"] = "host"
+    """Where pictures are scaled and become RGB: in the camera's thread, or for the whole batch on the device."""
     scene: SceneSettings | None = None
     """None: what suits the detector."""
 
@@ -94,6 +99,7 @@ class Pipeline:
             raise ValueError("the checkpoint's network reads keypoints, and its detector finds none")
         self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
         self._finder = finder
+        self._format_of = planes_for(finder.slot_format) if settings.pictures == "device" else finder.slot_format
         self._network = checkpoint.network.eval()
         self._parts = checkpoint.vocabulary.parts
         self._max_people = settings.max_people
@@ -114,7 +120,7 @@ class Pipeline:
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The picture that the detector wants. Pure."""
-        return self._finder.slot_format(source_size, detector_size)
+        return self._format_of(source_size, detector_size)
 
     @torch.inference_mode()
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
@@ -170,7 +176,9 @@ class Pipeline:
     @torch.inference_mode()
     def warm_up(self) -> None:
         """A made-up picture through the detector, and made-up people through everything learned."""
-        self._finder.warm_up(_WARM_SOURCE, self._max_people)
+        format = self.slot_format(_WARM_SOURCE, None)
+        blank = torch.zeros((1, *format.shape), dtype=torch.uint8, device=self._device)
+        self._finder.warm_up(device_pictures(blank, format), format.content, self._max_people)
         config, parts = self._network.config, len(self._parts)
         for people in (1, 2, 4, 8):
             if self._reader is not None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -43,6 +43,8 @@ class ModelChoice(Protocol):
     def profile(self) -> str: ...
     @property
     def device(self) -> str: ...
+    @property
+    def pictures(self) -> Literal["auto", "host", "device"]: ...
     @property
     def threads(self) -> int: ...
     @property
@@ -106,7 +108,14 @@ def load_profile(
             person_score=model.person_score, keypoint_score=model.keypoint_score, object_score=model.object_score
         ),
     )
-    settings = PipelineSettings(model.max_people, model.state_slots, window.steps, window.mode, scene)
+    settings = PipelineSettings(
+        max_people=model.max_people,
+        state_slots=model.state_slots,
+        window_steps=window.steps,
+        window_mode=window.mode,
+        pictures=("device" if device.type == "cuda" else "host") if model.pictures == "auto" else model.pictures,
+        scene=scene,
+    )
     return Pipeline(finder, loaded, settings, device, observer)
 
 

@@ -194,6 +194,11 @@ class ModelConfig(Section):
         "and serves to measure all the rest.",
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    pictures: Literal["auto", "host", "device"] = Field(
+        "auto",
+        description="Where decoded pictures are scaled and become RGB. `host`: in each camera's thread; `device`: for "
+        "the whole batch by the model's device, from the decoder's planes; auto: device on CUDA, else host.",
+    )
     threads: int = Field(0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
     detect_every: int = Field(1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between.")
     max_people: int = Field(32, ge=1, le=256, description="People kept in a frame, best first.")

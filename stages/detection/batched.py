@@ -5,7 +5,7 @@ Owns nothing. Pictures of one shape go through the detector together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ring_buffers.frame_ring import Lease
 from stages.detection.finder import PictureGroup
-from stages.transfer import to_device, to_host
+from stages.detection.slot_pictures import pictures_by_shape
+from stages.transfer import to_host
 
 DETECTION_WIDTH = 56
 """Box (4), score, then x, y, score of 17 keypoints."""
@@ -49,18 +50,6 @@ class BatchDetections:
 
     people: dict[int, NDArray[np.float32]]
     groups: list[PictureGroup]
-
-
-def pictures_by_shape(
-    frames: Sequence[Lease], turns: Sequence[bool], device: torch.device
-) -> Iterator[tuple[list[int], Tensor]]:
-    """The pictures of those frames whose turn it is, on the device, by shape: frame indices, uint8 [B, H, W, 3]."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for index, (lease, turn) in enumerate(zip(frames, turns, strict=True)):
-        if turn:
-            by_shape.setdefault(lease.picture.shape, []).append(index)
-    for indices in by_shape.values():
-        yield indices, to_device(np.stack([frames[index].picture for index in indices]), device)
 
 
 def detect(

@@ -101,8 +101,9 @@ class Finder(Protocol):
         """Look at those frames whose turn it is. One copy from the device to the host."""
         ...
 
-    def warm_up(self, source_size: tuple[int, int], max_people: int) -> None:
-        """A made-up picture of such a source through the detector."""
+    def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
+        """Made-up pictures uint8 [B, H, W, 3] on the device through the detector; `content` (width, height) of them is
+        no padding."""
         ...
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection.batched import Detector, detect
@@ -66,8 +67,7 @@ class KeypointFinder:
         people = {index: PeopleWithKeypoints.of(rows, frames[index].meta) for index, rows in found.people.items()}
         return BatchFound(dict(people), found.groups)
 
-    def warm_up(self, source_size: tuple[int, int], max_people: int) -> None:
-        """A made-up picture through the detector."""
-        shape = self.slot_format(source_size, None).shape
-        _, heads = self._detector(torch.zeros((1, *shape), dtype=torch.uint8, device=self._device))
+    def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
+        """Made-up pictures through the detector."""
+        _, heads = self._detector(pictures)
         self._detector.decode(heads, max_people)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
-from stages.detection.batched import pictures_by_shape
 from stages.detection.finder import PictureGroup
 from stages.detection.region_classes import RegionClasses, RegionLayout
+from stages.detection.slot_pictures import pictures_by_shape
 from stages.transfer import to_device, to_host
 
 

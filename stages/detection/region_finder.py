@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection.finder import BatchFound, FoundObjects, epoch_scale
@@ -85,10 +86,8 @@ class RegionFinder:
         }
         return BatchFound(dict(people), found.groups)
 
-    def warm_up(self, source_size: tuple[int, int], max_people: int) -> None:
-        """A made-up picture through the detector."""
-        format = self.slot_format(source_size, None)
-        picture = torch.zeros((1, *format.shape), dtype=torch.uint8, device=self._device)
-        content = torch.tensor([format.content], dtype=torch.float32).to(self._device)
-        _, heads = self._detector(picture, content)
+    def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
+        """Made-up pictures through the detector."""
+        sizes = torch.tensor([content] * len(pictures), dtype=torch.float32).to(self._device)
+        _, heads = self._detector(pictures, sizes)
         self._detector.decode(heads, max_people)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import av
 
@@ -14,7 +15,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Clock, FrameMeta, SlotFormat
 from stream.clock import CameraClock, Discontinuity, Stamp
 from stream.sources.decoder import Decoded
-from stream.sources.pictures import PictureWriter, picture_writer, shown_size
+from stream.sources.pictures import PictureWriter, frame_colours, picture_writer, shown_size
 
 SAME_ASPECT_PERCENT = 2
 """A change of size that alters width/height by no more than this is the same picture, scaled."""
@@ -94,11 +95,11 @@ class FrameWriter:
             self._new_epoch_wanted = self._new_epoch_wanted or not _same_aspect(size, self.size)
         changed = self._new_epoch_wanted
         if changed:
-            self._begin_epoch(size)
+            self._begin_epoch(frame, size)
         stamp = self._clock.stamp(pts_us, times.arrival_ns, times.arrival_utc_us, times.sender_utc_us)
         if isinstance(stamp, Discontinuity):
             changed = True
-            self._begin_epoch(size)
+            self._begin_epoch(frame, size)
             stamp = self._clock.stamp(pts_us, times.arrival_ns, times.arrival_utc_us, times.sender_utc_us)
             assert isinstance(stamp, Stamp)  # the first frame of an epoch is never a jump
         if self._rate.keeps(stamp.media_us):
@@ -109,12 +110,14 @@ class FrameWriter:
         self.clock = stamp.clock
         return changed
 
-    def _begin_epoch(self, size: tuple[int, int]) -> None:
+    def _begin_epoch(self, frame: av.VideoFrame, size: tuple[int, int]) -> None:
         self._new_epoch_wanted = False
         self.epoch = self._next_epoch
         self._next_epoch += 1
         self.size = size
         self._format = self._slot_format(size, self._detector_size)
+        if self._format.pixels == "planes":
+            self._format = replace(self._format, colours=frame_colours(frame))
         self._writer = picture_writer(self._format)
         self._clock.begin_epoch()
         self._rate.restart()

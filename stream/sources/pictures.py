@@ -11,11 +11,28 @@ from typing import Protocol
 import av
 import numpy as np
 from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from ring_buffers.frames import SlotFormat
+from ring_buffers.frames import Colours, Matrix, SlotFormat
 
 LIMITED, FULL = int(ColorRange.MPEG), int(ColorRange.JPEG)
+
+_MATRICES: dict[int, Matrix] = {1: "bt709", 4: "fcc", 7: "smpte240m", 9: "bt2020"}
+"""libav's numbers. All others are taken for BT.601, as swscale does: also pictures that don't say."""
+_COLORSPACES: dict[Matrix, Colorspace] = {
+    "bt601": Colorspace.ITU601,
+    "bt709": Colorspace.ITU709,
+    "fcc": Colorspace.FCC,
+    "smpte240m": Colorspace.SMPTE240M,
+    "bt2020": Colorspace.BT2020,
+}
+_PLANAR = ("yuv420p", "yuvj420p")
+
+
+def frame_colours(frame: av.VideoFrame) -> Colours:
+    """What a picture's YUV numbers mean, by what its stream says."""
+    full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
+    return Colours(_MATRICES.get(int(frame.colorspace), "bt601"), full)
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
@@ -42,10 +59,11 @@ def picture_writer(format: SlotFormat) -> PictureWriter:
 
 
 class PlanesWriter:
-    """Copies the decoder's planes; what isn't 8-bit YUV 4:2:0 of the epoch's size is converted first."""
+    """Copies the decoder's planes; what isn't 8-bit YUV 4:2:0 of the epoch's size and colours is converted first."""
 
     def __init__(self, format: SlotFormat) -> None:
         self._size = format.size
+        self._colours = format.colours
         width, height = format.size
         luma = width * height
         chroma_width, chroma_height = (width + 1) // 2, (height + 1) // 2
@@ -58,16 +76,23 @@ class PlanesWriter:
         self._reformatter = VideoReformatter()
 
     def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
-        """0.07 ms at 720p if nothing has to be converted. Brightness is in the limited range, 16 to 235."""
+        """0.07 ms at 720p if nothing has to be converted."""
         turns = quarter_turns(frame)
         width, height = self._size[::-1] if turns % 2 else self._size
         if (
-            frame.format.name != "yuv420p"
+            frame.format.name not in _PLANAR
             or (frame.width, frame.height) != (width, height)
-            or frame.color_range == FULL
+            or frame_colours(frame) != self._colours
         ):
             frame = self._reformatter.reformat(
-                frame, width, height, "yuv420p", interpolation=Interpolation.AREA, dst_color_range=LIMITED, threads=1
+                frame,
+                width,
+                height,
+                "yuv420p",
+                dst_colorspace=_COLORSPACES[self._colours.matrix],
+                interpolation=Interpolation.AREA,
+                dst_color_range=FULL if self._colours.full_range else LIMITED,
+                threads=1,
             )
         for plane, (begin, end, plane_width, plane_height) in zip(frame.planes, self._planes, strict=True):
             if turns:

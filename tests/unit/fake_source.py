@@ -65,6 +65,7 @@ class FakeFrame:
         self.dts = None
         self.time_base = None
         self.color_range = 1
+        self.colorspace = 2
         self.rotation = 0
         self.format = FakeFormat()
 

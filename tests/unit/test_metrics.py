@@ -42,6 +42,7 @@ def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObser
     observer.transport_fallback("lobby", "udp_silent")
     observer.stage_done("detect", 0.03)
     observer.stage_failed("detect")
+    observer.out_of_memory("detect")
     observer.people_seen("lobby", 2, 3)
     observer.state_bank(5, 256)
     observer.state_evicted(2)
@@ -57,6 +58,7 @@ def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObser
         "transport_fallbacks_total{camera=lobby,reason=udp_silent}": 1,
         "stage_seconds_count{stage=detect}": 1,
         "stage_errors_total{stage=detect}": 1,
+        "out_of_memory_total{stage=detect}": 1,
         "people_total{camera=lobby}": 2,
         "tracks_active{camera=lobby}": 3,
         "state_bank_slots{state=used}": 5,

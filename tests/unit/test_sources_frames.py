@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 from fake_source import picture
 from film_models import make_film
 
 from ring_buffers.frame_ring import FrameRing
-from ring_buffers.frames import FrameMeta, Policy, SlotFormat
+from ring_buffers.frames import Colours, FrameMeta, Policy, SlotFormat
 from stream.clock import CameraClock
 from stream.config import CameraConfig
 from stream.sources.decoder import Decoder
@@ -261,3 +262,13 @@ def test_a_file_that_is_shown_turned_has_boxes_and_pictures_as_it_is_shown(tmp_p
     assert lease.meta.size == lease.meta.format.content == (120, 160)
     luma = lease.picture[: 120 * 160].reshape(160, 120)
     assert luma[:76].min() > 225 and luma[84:].max() < 30, "the white left half is shown above"
+
+
+def test_planes_carry_the_colours_of_their_epochs_first_picture() -> None:
+    camera = Written()
+    decoded = picture(0, 0, (64, 48))
+    decoded.frame.color_range = ColorRange.JPEG
+    decoded.frame.colorspace = Colorspace.ITU709
+    camera.writer.write(decoded)
+    (meta,) = camera.metas()
+    assert meta.format.colours == Colours("bt709", full_range=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, Colorspace
 from film_models import make_film
 
-from ring_buffers.frames import SlotFormat
+from ring_buffers.frames import Colours, SlotFormat
 from stream.sources import pictures
-from stream.sources.pictures import picture_writer, quarter_turns, shown_size
+from stream.sources.pictures import frame_colours, picture_writer, quarter_turns, shown_size
 
 
 def noise(width: int, height: int, format: str = "yuv420p") -> av.VideoFrame:
@@ -72,6 +72,30 @@ def test_planes_that_say_full_range_are_brought_into_the_limited_one() -> None:
     picture = np.zeros(format.shape, np.uint8)
     picture_writer(format).write(grey(64, 48, 255, range_=ColorRange.JPEG), picture)
     assert np.all(np.abs(picture[: 64 * 48].astype(int) - 235) <= 1)
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuvj420p"])
+def test_planes_of_slots_in_the_full_range_are_copied_as_they_are(name: str) -> None:
+    frame = noise(64, 48, name)
+    frame.color_range = ColorRange.JPEG
+    frame.colorspace = Colorspace.ITU709
+    assert frame_colours(frame) == Colours("bt709", full_range=True)
+    format = SlotFormat("planes", (64, 48), (64, 48), colours=frame_colours(frame))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(frame, picture)
+    assert np.array_equal(picture, visible(frame))
+
+
+def test_planes_with_other_colours_than_the_epochs_first_are_converted_to_those() -> None:
+    format = SlotFormat("planes", (64, 48), (64, 48), colours=Colours("bt709", full_range=True))
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(grey(64, 48, 235), picture)
+    assert picture[: 64 * 48].min() >= 253
+    assert np.abs(picture[64 * 48 :].astype(int) - 128).max() <= 1
+
+
+def test_a_picture_that_does_not_say_its_colours_has_those_of_standard_definition() -> None:
+    assert frame_colours(grey(64, 48, 100)) == Colours("bt601", full_range=False)
 
 
 def test_deep_pictures_become_8_bit_planes() -> None:

@@ -1,0 +1,223 @@
+"""Pictures made of planes with torch are those that swscale makes, and a model answers the same to both."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+import torch
+from av.video.reformatter import ColorRange, Colorspace
+
+from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, SlotFormat
+from stages import weights
+from stages.detection.movenet import MoveNet, slot_format
+from stages.detection.slot_pictures import pictures_by_shape, planes_for, stacked
+from stages.pipeline import Pipeline, PipelineSettings
+from stages.plane_pictures import area_weights, bilinear_weights, device_pictures
+from stages.profiles import load_checkpoint
+from stages.types import FrameAnalysis
+from stream.sources.pictures import frame_colours, picture_writer
+
+CPU = torch.device("cpu")
+NEAR = 8
+"""Pixels of the 768x576 street, where people are about 80 high."""
+CLOSE, ON_AVERAGE = 6, 2.5
+"""Of 255; the worst that were measured are 6 and 2.25, most of it swscale's rounding down."""
+SPACES: dict[Matrix, Colorspace] = {
+    "bt601": Colorspace.ITU601,
+    "bt709": Colorspace.ITU709,
+    "fcc": Colorspace.FCC,
+    "smpte240m": Colorspace.SMPTE240M,
+    "bt2020": Colorspace.BT2020,
+}
+
+
+def film(asset: str, file: str, first: int, count: int) -> list[av.VideoFrame]:
+    frames: list[av.VideoFrame] = []
+    with av.open(str(weights.locate(asset, file))) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number >= first:
+                frames.append(frame)
+            if len(frames) == count:
+                break
+    return frames
+
+
+@pytest.fixture(scope="module")
+def street() -> av.VideoFrame:
+    """768x576, BT.601."""
+    return film("vtest", "vtest.avi", 400, 1)[0]
+
+
+@pytest.fixture(scope="module")
+def athlete() -> av.VideoFrame:
+    """1768x994, BT.709."""
+    return film("sports2d", "demo.mp4", 80, 1)[0]
+
+
+def both(frame: av.VideoFrame, detector_size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+    """swscale's picture, and the one made of planes: uint8 [H, W, 3] each."""
+    size = (frame.width, frame.height)
+    by_swscale = slot_format(size, detector_size)
+    expected = np.zeros(by_swscale.shape, np.uint8)
+    picture_writer(by_swscale).write(frame, expected)
+    plain = planes_for(slot_format)(size, detector_size)
+    format = SlotFormat(plain.pixels, plain.size, plain.content, plain.target, frame_colours(frame))
+    planes = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(frame, planes)
+    found = device_pictures(torch.from_numpy(planes)[None], format)[0].numpy()
+    assert found.shape == expected.shape and found.dtype == np.uint8
+    return expected, found
+
+
+def distance(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
+    return np.abs(expected.astype(int) - found.astype(int))
+
+
+@pytest.mark.parametrize("size", [None, (768, 576), (640, 480), (384, 288), (320, 256), (256, 256)])
+def test_on_the_street_it_is_swscales_picture(street: av.VideoFrame, size: tuple[int, int] | None) -> None:
+    off = distance(*both(street, size))
+    assert off.max() <= CLOSE and off.mean() <= ON_AVERAGE
+
+
+@pytest.mark.parametrize("size", [None, (960, 544), (640, 384), (256, 256)])
+def test_with_colours_of_high_definition_it_is_swscales_picture(
+    athlete: av.VideoFrame, size: tuple[int, int] | None
+) -> None:
+    assert frame_colours(athlete) == Colours("bt709", False)
+    off = distance(*both(athlete, size))
+    assert off.max() <= CLOSE and off.mean() <= ON_AVERAGE
+
+
+def smooth(width: int, height: int, colours: Colours) -> av.VideoFrame:
+    """All hues, changing slowly, so that only the arithmetic of colours can differ."""
+    frame = av.VideoFrame(width, height, "yuv420p")
+    low, high = (0, 255) if colours.full_range else (16, 235)
+    for plane, phase in zip(frame.planes, (0.0, 2.1, 4.2), strict=True):
+        x, y = np.meshgrid(np.linspace(0, 3, plane.width), np.linspace(0, 2, plane.height))
+        values = (low + (high - low) * (0.5 + 0.45 * np.sin(x + y + phase))).astype(np.uint8)
+        rows = np.zeros((plane.height, plane.line_size), np.uint8)
+        rows[:, : plane.width] = values
+        plane.update(rows.tobytes())
+    frame.colorspace = SPACES[colours.matrix]
+    frame.color_range = ColorRange.JPEG if colours.full_range else ColorRange.MPEG
+    return frame
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("matrix", list(LUMA_SHARES))
+def test_every_matrix_and_range_gives_swscales_colours(matrix: Matrix, full_range: bool) -> None:
+    frame = smooth(640, 480, Colours(matrix, full_range))
+    assert frame_colours(frame) == Colours(matrix, full_range)
+    expected, found = both(frame, (320, 256))
+    assert distance(expected, found).max() <= CLOSE
+
+
+@pytest.mark.parametrize("source", [(640, 480), (641, 359), (333, 251), (1281, 721)])
+@pytest.mark.parametrize("size", [(256, 256), (320, 320)])
+def test_sides_may_be_odd(source: tuple[int, int], size: tuple[int, int]) -> None:
+    expected, found = both(smooth(*source, Colours()), size)
+    assert distance(expected, found).max() <= CLOSE
+
+
+def test_a_small_picture_is_enlarged_smoothly() -> None:
+    expected, found = both(smooth(160, 120, Colours()), (512, 384))
+    assert distance(expected, found).max() <= CLOSE
+
+
+@pytest.mark.parametrize("pair", [(7, 3), (1920, 768), (3, 7), (5, 5), (720, 1)])
+def test_weights_of_each_pixel_sum_to_one(pair: tuple[int, int]) -> None:
+    for made in (area_weights(*pair), bilinear_weights(*pair)):
+        assert made.shape == pair[::-1] and (made >= 0).all()
+        assert np.allclose(made.sum(1), 1)
+    assert np.allclose(area_weights(*pair).sum(0), pair[1] / pair[0]), "every source pixel counts alike"
+
+
+def test_planes_for_nobody_make_no_picture() -> None:
+    with pytest.raises(ValueError, match="never looks"):
+        device_pictures(torch.zeros(1, 96, dtype=torch.uint8), SlotFormat("planes", (8, 8), (8, 8)))
+
+
+def leases(frames: list[av.VideoFrame], pipeline: Pipeline, detector_size: tuple[int, int]) -> list[Lease]:
+    made: list[Lease] = []
+    for number, frame in enumerate(frames):
+        size = (frame.width, frame.height)
+        format = pipeline.slot_format(size, detector_size)
+        if format.pixels == "planes":
+            format = SlotFormat(format.pixels, format.size, format.content, format.target, frame_colours(frame))
+        picture = np.zeros(format.shape, np.uint8)
+        picture_writer(format).write(frame, picture)
+        meta = FrameMeta("street", 1, number, number * 100_000, number * 100_000, "media", 0, 0, size, format)
+        made.append(Lease(meta, picture, 0, 0))
+    return made
+
+
+def watched(frames: list[av.VideoFrame], pipeline: Pipeline, size: tuple[int, int]) -> list[FrameAnalysis]:
+    pictures = leases(frames, pipeline, size)
+    return [one for at in range(0, len(pictures), 4) for one in pipeline.process(pictures[at : at + 4])]
+
+
+def test_people_parts_and_actions_of_a_real_street_are_those_of_swscales_pictures() -> None:
+    frames = film("vtest", "vtest.avi", 680, 24)
+    detector, checkpoint = MoveNet.load(), load_checkpoint("edge")
+    answers = [
+        watched(
+            frames,
+            Pipeline(detector, slot_format, checkpoint, PipelineSettings(pictures=where)),  # pyright: ignore[reportArgumentType]
+            (512, 384),
+        )
+        for where in ("host", "device")
+    ]
+    people = found = same_label = parts = same_parts = 0
+    for on_host, on_device in zip(*answers, strict=True):
+        for person in on_host.people:
+            people += 1
+            # Tracks are numbered by score, which differs in the third digit: people are told by where they are.
+            off = [np.abs(np.subtract(person.box, twin.box)).max() for twin in on_device.people]
+            if not off or min(off) > NEAR:
+                continue
+            found += 1
+            twin = on_device.people[int(np.argmin(off))]
+            ours, theirs = ({part.part for part in one.parts} for one in (person, twin))
+            parts += len(ours | theirs)
+            same_parts += len(ours & theirs)
+            assert person.action is not None and twin.action is not None
+            same_label += person.action.label == twin.action.label
+    assert people > 100
+    assert found >= 0.97 * people
+    assert same_label >= 0.97 * found
+
+
+def test_cameras_of_two_sizes_share_a_batch_where_their_pictures_have_one_shape(street: av.VideoFrame) -> None:
+    small = street.reformat(384, 288)
+    formats = [planes_for(slot_format)((frame.width, frame.height), (320, 256)) for frame in (street, small)]
+    frames: list[Lease] = []
+    for number, (frame, format) in enumerate(zip((street, small), formats)):
+        picture = np.zeros(format.shape, np.uint8)
+        picture_writer(format).write(frame, picture)
+        meta = FrameMeta(f"cam{number}", 1, 0, 0, 0, "media", 0, 0, format.size, format)
+        frames.append(Lease(meta, picture, 0, 0))
+    ((indices, pictures),) = pictures_by_shape([frames[0], frames[1], frames[0]], [True, True, True], CPU)
+    assert indices == [0, 2, 1] and pictures.shape == (3, 256, 320, 3)
+    assert torch.equal(pictures[0], pictures[1])
+    assert distance(pictures[0].numpy(), pictures[2].numpy()).mean() < 4
+    ((indices, pictures),) = pictures_by_shape([frames[0], frames[1]], [False, True], CPU)
+    assert indices == [1] and len(pictures) == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_pinned_slots_become_the_same_pictures_without_waiting(street: av.VideoFrame) -> None:
+    plain = planes_for(slot_format)((street.width, street.height), None)
+    slots = [torch.zeros(plain.shape, dtype=torch.uint8, pin_memory=True).numpy() for _ in range(3)]
+    for slot in slots:
+        picture_writer(plain).write(street, slot)
+    expected = device_pictures(torch.from_numpy(np.stack(slots)), plain)
+    device = torch.device("cuda")
+    device_pictures(stacked(slots, device), plain)  # The weights go there once.
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = device_pictures(stacked(slots, device), plain)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert distance(expected.numpy(), found.cpu().numpy()).max() <= 1
