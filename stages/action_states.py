@@ -71,6 +71,11 @@ class ActionStates:
                     committed(step.key)
         return groups
 
+    @property
+    def nbytes(self) -> int:
+        """Memory on the device, bytes."""
+        return self.bank.nbytes + (self._recent.nbytes if self._recent is not None else 0)
+
     def release(self, key: TrackKey) -> None:
         """The person's track has ended."""
         self.bank.release(key)

@@ -22,6 +22,7 @@ from stages.action_states import ActionStates, WaveStep, WindowMode
 from stages.checkpoint import Checkpoint
 from stages.detection.finder import Finder, PictureGroup
 from stages.detection.slot_pictures import planes_for
+from stages.device_memory import device_memory
 from stages.halving import Halving, TooLargeError
 from stages.network import VisualInput
 from stages.people import Reading, SeenPerson
@@ -30,7 +31,7 @@ from stages.scene import BatchSteps, FramePeople, Scenes, SceneSettings
 from stages.stage_timer import StageTimer
 from stages.step_readers import step_reader
 from stages.step_scores import StepScores, joined, person_inputs, score_steps
-from stages.types import Box, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis
+from stages.types import Box, DeviceMemory, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis
 from telemetry.observer import Observer
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Pipeline:
         self._finder = finder
         self._format_of = planes_for(finder.slot_format) if settings.pictures == "device" else finder.slot_format
         self._network = checkpoint.network.eval()
+        self._weights = (finder.detector, checkpoint.features, checkpoint.network)
         self._parts = checkpoint.vocabulary.parts
         self._max_people = settings.max_people
         self._device = torch.device(device)
@@ -176,9 +178,7 @@ class Pipeline:
     @torch.inference_mode()
     def warm_up(self) -> None:
         """A made-up picture through the detector, and made-up people through everything learned."""
-        format = self.slot_format(_WARM_SOURCE, None)
-        blank = torch.zeros((1, *format.shape), dtype=torch.uint8, device=self._device)
-        self._finder.warm_up(device_pictures(blank, format), format.content, self._max_people)
+        self.rehearse(1, _WARM_SOURCE)
         config, parts = self._network.config, len(self._parts)
         for people in (1, 2, 4, 8):
             if self._reader is not None:
@@ -192,6 +192,20 @@ class Pipeline:
             steps = [WaveStep(TrackKey("", 0, row), 0, row) for row in range(people)]
             self._states.waves(self._network.action_inputs(read.graph), [steps], lambda key: None)
             self._states.release_camera("")
+
+    @torch.inference_mode()
+    def rehearse(self, frames: int, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> None:
+        """Detect in so many blank pictures of a source. Raises `TooLargeError` if they don't fit onto the device."""
+        format = self.slot_format(source_size, detector_size)
+        try:
+            blank = torch.zeros((frames, *format.shape), dtype=torch.uint8, device=self._device)
+            self._finder.warm_up(device_pictures(blank, format), format.content, self._max_people)
+        except torch.OutOfMemoryError as error:
+            raise TooLargeError from error
+
+    def device_memory(self) -> DeviceMemory | None:
+        """What the model takes of its device, and what is left; None on a CPU."""
+        return device_memory(self._device, self._weights, self._states.nbytes)
 
     def forget(self, camera: str) -> None:
         """The camera is gone: its tracker, its people and their states."""

@@ -84,6 +84,18 @@ class FrameAnalysis:
     tracks: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """Memory of a device that has its own, bytes. `peak`: the most that this process has used at once so far."""
+
+    device: str
+    weights: int
+    states: int
+    peak: int
+    free: int
+    total: int
+
+
 class Model(Protocol):
     """What the engine needs of a model. All methods but `slot_format` are called from the one inference thread."""
 

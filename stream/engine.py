@@ -28,7 +28,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
 from stages.halving import Halving, TooLargeError
 from stages.types import FrameAnalysis, Model
-from stream import memory_budget, results
+from stream import device_budget, memory_budget, results
 from stream.assemble import frame_message
 from stream.batcher import Batcher
 from stream.camera import Camera, ring_policy
@@ -305,6 +305,7 @@ class Engine:
         self.observer.model_loaded(info.profile, info.weights)
         self.health.weights(True, "", time.monotonic())
         await self._inference.run(self._model.warm_up)
+        await self._inference.run(device_budget.rehearse, self._model, self.config, self._at_once, self.observer)
         self.health.device(True, "", time.monotonic())
 
     def _work(self, batch: list[Lease]) -> None:

@@ -27,9 +27,10 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
     return None
 
 
-def ring_bytes(camera: CameraConfig) -> int:
-    """What a camera's ring takes with 1080p pictures, or with pictures for the detector if its size is configured."""
-    if camera.detector_size is not None:
+def ring_bytes(camera: CameraConfig, planes: bool = False) -> int:
+    """What a camera's ring takes with 1080p pictures, or with pictures for the detector if its size is configured and
+    slots don't hold the decoder's `planes`."""
+    if camera.detector_size is not None and not planes:
         width, height = camera.detector_size
         return camera.ring_slots * width * height * 3
     return camera.ring_slots * USUAL_PICTURE
@@ -39,7 +40,10 @@ def check(config: Config, available: int | None) -> None:
     """Raise `ConfigError` if rings, history and model can't fit; names the fields that would help."""
     if available is None:
         return
-    rings = sum(ring_bytes(camera) for camera in config.cameras)
+    # Rings are the machine's memory, on CUDA page-locked. `auto` is told apart once the device is known: not here.
+    on_device = config.model.device.startswith("cuda")
+    planes = config.model.pictures == "device" or (config.model.pictures == "auto" and on_device)
+    rings = sum(ring_bytes(camera, planes) for camera in config.cameras)
     wanted = rings + config.publish.history_bytes + MODEL_AND_LIBRARIES
     if wanted <= available * SHARE:
         return

@@ -15,9 +15,16 @@ def load_model(config: Config, observer: Observer) -> Model:
     """
     if config.model.profile == "free":
         return FreeModel()
-    from stages.profiles import load_profile  # imports torch: not before it is needed
+    import torch  # not before it is needed
+
+    from stages.profiles import load_profile
 
     try:
         return load_profile(config.model, config.window, config.tracking, observer)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            f"the model's weights and the states of {config.model.state_slots} people don't fit onto the device: lower "
+            f"model.state_slots, end other programs on it, or choose another one by model.device ({error})"
+        ) from None

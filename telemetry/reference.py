@@ -12,7 +12,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
 LABELS: dict[str, str] = {
     "camera": "the camera's configured id; empty for the engine's own `stats` topic",
     "clock": " · ".join(catalogue.CLOCKS),
-    "kind": "what the memory is used for, e.g. allocated, reserved",
+    "kind": "weights · states (of tracked people) · peak (the most used at once) · free · total",
     "profile": "the model's profile",
     "reason": "a short code. Drops: " + " · ".join(catalogue.DROP_REASONS),
     "stage": "a stage of the pipeline",

@@ -89,6 +89,11 @@ class Finder(Protocol):
     has_keypoints: bool
 
     @property
+    def detector(self) -> object:
+        """The network that finds, whose weights lie on the device."""
+        ...
+
+    @property
     def usual_scene(self) -> SceneSettings:
         """The settings that suit its scores, where the user has chosen none."""
         ...
@@ -103,7 +108,7 @@ class Finder(Protocol):
 
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
         """Made-up pictures uint8 [B, H, W, 3] on the device through the detector; `content` (width, height) of them is
-        no padding."""
+        no padding. Waits for the device."""
         ...
 
 

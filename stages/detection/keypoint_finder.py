@@ -16,6 +16,7 @@ from stages.detection.finder import NO_OBJECTS, BatchFound, FoundObjects, epoch_
 from stages.part_boxes import PartBoxes, part_boxes
 from stages.scene import SceneSettings
 from stages.skeleton import KEYPOINTS
+from stages.transfer import to_host
 
 Formats = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 """(source size, detector size or None) → the picture that a detector wants."""
@@ -53,6 +54,11 @@ class KeypointFinder:
         self._detector, self._formats, self._device = detector, formats, torch.device(device)
 
     @property
+    def detector(self) -> Detector:
+        """The network that finds."""
+        return self._detector
+
+    @property
     def usual_scene(self) -> SceneSettings:
         """MoveNet's."""
         return SceneSettings()
@@ -70,4 +76,4 @@ class KeypointFinder:
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
         """Made-up pictures through the detector."""
         _, heads = self._detector(pictures)
-        self._detector.decode(heads, max_people)
+        to_host(self._detector.decode(heads, max_people).packed)

@@ -18,6 +18,7 @@ from stages.part_assignment import assign_parts
 from stages.part_boxes import PartBoxes
 from stages.scene import SceneSettings
 from stages.tracking import TrackingSettings
+from stages.transfer import to_host
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +68,11 @@ class RegionFinder:
         self._detector, self._device = detector, torch.device(device)
 
     @property
+    def detector(self) -> RegionDetector:
+        """The network that finds."""
+        return self._detector
+
+    @property
     def usual_scene(self) -> SceneSettings:
         """Cascade R-CNN is surer of people than MoveNet is: half and more is a person, a tenth may be one half hidden,
         which is enough to go on with a track and not to begin one, as ByteTrack has it."""
@@ -90,4 +96,4 @@ class RegionFinder:
         """Made-up pictures through the detector."""
         sizes = torch.tensor([content] * len(pictures), dtype=torch.float32).to(self._device)
         _, heads = self._detector(pictures, sizes)
-        self._detector.decode(heads, max_people)
+        to_host(self._detector.decode(heads, max_people).packed)

@@ -57,6 +57,13 @@ class SmallCard(ScriptedDetector):
         return super().__call__(pictures)
 
 
+class Blind(SmallCard):
+    """Takes every picture for the script's first: blank planes are a green picture, which carries no number."""
+
+    def __call__(self, pictures: torch.Tensor) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+        return super().__call__(torch.zeros_like(pictures))
+
+
 def in_pieces(pipeline: Pipeline, batches: Sequence[Sequence[Lease]], at_once: Halving) -> dict[Spot, FrameAnalysis]:
     """As the engine does it."""
     found: dict[Spot, FrameAnalysis] = {}
@@ -125,6 +132,19 @@ def test_pictures_that_do_not_fit_leave_nothing_behind() -> None:
     whole = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in range(FRAMES)])
     for spot, analysis in after.items():
         assert_same(analysis, whole[spot])
+
+
+@pytest.mark.parametrize("where", ["host", "device"])
+def test_a_rehearsal_tells_whether_so_many_pictures_fit_and_leaves_no_trace(where: str) -> None:
+    script = moving_people(FRAMES, 2)
+    made = PipelineSettings(window_steps=12, pictures=where)  # pyright: ignore[reportArgumentType]
+    pipeline, _ = scripted_pipeline(script, made)
+    pipeline._detector = Blind(script)
+    pipeline.rehearse(2, (640, 384))
+    with pytest.raises(TooLargeError):
+        pipeline.rehearse(3, (640, 384))
+    assert pipeline.state_slots_used == 0
+    assert pipeline.device_memory() is None, "on a CPU the memory is the machine's"
 
 
 def test_running_out_once_states_may_have_changed_is_a_fault_and_no_step_is_made_twice(

@@ -32,6 +32,14 @@ def test_a_configured_detector_size_counts_instead_of_the_usual_picture() -> Non
     assert ring_bytes(camera) == 4 * 256 * 256 * 3
 
 
+@pytest.mark.parametrize("model", [{"device": "cuda:0"}, {"device": "cpu", "pictures": "device"}])
+def test_slots_that_hold_planes_count_as_the_usual_picture_whatever_the_detectors_size(model: dict[str, str]) -> None:
+    small = with_cameras(8, detector_size=(256, 256), ring_slots=64)
+    check(small, 1 << 30)
+    with pytest.raises(ConfigError, match="ring_slots"):
+        check(small.model_copy(update={"model": small.model.model_copy(update=model)}), 1 << 30)
+
+
 def test_available_memory_is_read_in_bytes(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 10 kB\nMemAvailable:   2048 kB\n")
     assert available_bytes(tmp_path / "meminfo") == 2 << 20
