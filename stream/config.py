@@ -99,6 +99,11 @@ class CameraConfig(Section):
     transport: Literal["tcp", "udp"] = Field(
         "tcp", description="RTSP's lower transport. TCP loses nothing; UDP only where a camera speaks nothing else."
     )
+    decoder: Literal["auto", "software", "nvdec"] = Field(
+        "software",
+        description="RTSP and files: `nvdec` decodes on an NVIDIA GPU and, where that can't be, in software, counted "
+        "and said in the camera's status; `auto` does so silently.",
+    )
     pace: Literal["live", "fast", "loop"] = Field(
         "live",
         description="Files: `live` plays at the file's own times, `fast` hands out every frame as fast as it is taken, "

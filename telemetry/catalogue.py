@@ -71,7 +71,10 @@ METRICS: tuple[MetricSpec, ...] = (
         "reconnects_total", "counter", "Connections begun anew, by the reason of the loss.", ("camera", "reason")
     ),
     MetricSpec(
-        "transport_fallbacks_total", "counter", "Changes to another transport, by reason.", ("camera", "reason")
+        "transport_fallbacks_total",
+        "counter",
+        "Connections whose pictures come in another way than was asked for, by reason.",
+        ("camera", "reason"),
     ),
     MetricSpec("ring_ready_frames", "gauge", "Decoded frames that wait for inference.", ("camera",), derived=True),
     # -- batches and stages

@@ -14,7 +14,9 @@ LABELS: dict[str, str] = {
     "clock": " · ".join(catalogue.CLOCKS),
     "kind": "weights · states (of tracked people) · peak (the most used at once) · free · total",
     "profile": "the model's profile",
-    "reason": "a short code. Drops: " + " · ".join(catalogue.DROP_REASONS),
+    "reason": "a short code. Drops: "
+    + " · ".join(catalogue.DROP_REASONS)
+    + ". Fallbacks: nvdec_not_built · nvdec_no_device · nvdec_codec",
     "stage": "a stage of the pipeline",
     "state": "of a camera: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free",
     "status": " · ".join(catalogue.REPLAY_STATUSES),

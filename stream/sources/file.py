@@ -9,6 +9,7 @@ import av.error
 from av.video.codeccontext import VideoCodecContext
 
 from stream.config import CameraConfig
+from stream.sources import nvdec
 from stream.sources.errors import (
     NoSuchFileError,
     NotAVideoError,
@@ -34,6 +35,7 @@ def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTrans
         options={},
         start_timeout_s=config.start_timeout_s,
         stall_timeout_s=config.stall_timeout_s,
+        hwaccel=nvdec.hardware(config.decoder),
     )
     return FileTransport(reading, stopping, paced=config.pace != "fast")
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -55,6 +56,7 @@ class LibavTransport:
         start_timeout_s: float,
         stall_timeout_s: float,
         format: str | None = None,
+        hwaccel: HWAccel | None = None,
     ) -> None:
         self._camera = camera
         self.address = address
@@ -62,6 +64,7 @@ class LibavTransport:
         self._stopping = stopping
         self._options = options
         self._format = format
+        self._hwaccel = hwaccel
         self._start_timeout_s = start_timeout_s
         self._slice_s = slice_s(stall_timeout_s)
         self._container: InputContainer | None = None
@@ -74,7 +77,13 @@ class LibavTransport:
     def open(self) -> VideoCodecContext:
         """Connect within the start timeout."""
         opening = Opening(
-            f"open-{self._camera}", self.address, self._options, self._format, self._start_timeout_s, self._slice_s
+            f"open-{self._camera}",
+            self.address,
+            self._options,
+            self._format,
+            self._start_timeout_s,
+            self._slice_s,
+            self._hwaccel,
         )
         began = time.monotonic()
         try:

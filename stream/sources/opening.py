@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 POLL_S = 0.05
@@ -28,11 +29,19 @@ class Opening:
     """One attempt to open one container."""
 
     def __init__(
-        self, name: str, address: str, options: Mapping[str, str], format: str | None, open_s: float, read_s: float
+        self,
+        name: str,
+        address: str,
+        options: Mapping[str, str],
+        format: str | None,
+        open_s: float,
+        read_s: float,
+        hwaccel: HWAccel | None = None,
     ) -> None:
         self._address = address
         self._options = dict(options)
         self._format = format
+        self._hwaccel = hwaccel
         # libav counts the connection and the look at the streams apart.
         self._timeout = (open_s, read_s)
         self._done = threading.Event()
@@ -67,6 +76,7 @@ class Opening:
                 format=self._format,
                 timeout=self._timeout,
                 metadata_errors="replace",
+                hwaccel=self._hwaccel,
             )
         except Exception as error:
             self._error = error

@@ -16,10 +16,13 @@ import traceback
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from av.video.codeccontext import VideoCodecContext
+
 from ring_buffers.frame_ring import FrameRing
 from stream.clock import CameraClock
 from stream.config import CameraConfig, SourceAddress
 from stream.results import CameraState
+from stream.sources import nvdec
 from stream.sources.backoff import Backoff
 from stream.sources.decoder import Decoded, Decoder
 from stream.sources.errors import EndedError, InternalError, SourceError
@@ -70,6 +73,8 @@ class CameraReader:
         self._said: tuple[object, ...] = ()
         kind = config.source.kind
         self._is_file = kind == "file"
+        self._is_libav = kind in ("file", "rtsp")
+        self._well = "live"
         self._can_stall = kind in ("rtsp", "device")
         live = self._can_stall or (kind == "pattern" and config.pace != "fast")
         self._frames = FrameWriter(
@@ -134,7 +139,9 @@ class CameraReader:
 
     def _read(self, transport: Transport) -> None:
         began_ns = time.monotonic_ns()
-        decoder = Decoder(transport.open(), self._discarded)
+        codec = transport.open()
+        self._look_at_decoding(codec)
+        decoder = Decoder(codec, self._discarded)
         self._frames.begin_connection()
         last_ns = 0
         while not self._stopping.is_set():
@@ -151,6 +158,19 @@ class CameraReader:
                 last_ns = unit.times.arrival_ns
             if self._can_stall:
                 self._watch(transport.faults, time.monotonic_ns(), began_ns, last_ns)
+
+    def _look_at_decoding(self, codec: VideoCodecContext) -> None:
+        """Tell where pictures that NVDEC was to decode are decoded in software."""
+        if self._config.decoder != "nvdec" or not self._is_libav:
+            return
+        reason = nvdec.fallback(self._config.decoder, codec.is_hwaccel)
+        before, self._well = self._well, "live"
+        if reason is None:
+            return
+        self._well = f"live, decoded in software: {nvdec.MEANINGS[reason]}"
+        self._observer.transport_fallback(self._config.id, reason)
+        if self._well != before:
+            logger.warning("camera %s: decoded in software: %s", self._config.id, nvdec.MEANINGS[reason])
 
     def _write(self, pictures: list[Decoded]) -> None:
         for picture in pictures:
@@ -187,7 +207,7 @@ class CameraReader:
         clock = self._frames.clock
         if clock is not None:
             self._observer.clock_source(self._config.id, clock)
-        self._say("live", None, "live")
+        self._say("live", None, self._well)
 
     def _discarded(self, reason: str) -> None:
         self._observer.unit_discarded(self._config.id, reason)

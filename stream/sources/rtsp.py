@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import av.error
 
 from stream.config import CameraConfig
+from stream.sources import nvdec
 from stream.sources.errors import (
     BadAddressError,
     EndedError,
@@ -57,6 +58,7 @@ def rtsp_transport(config: CameraConfig, stopping: threading.Event) -> LibavTran
         },
         start_timeout_s=config.start_timeout_s,
         stall_timeout_s=config.stall_timeout_s,
+        hwaccel=nvdec.hardware(config.decoder),
     )
 
 
