@@ -25,6 +25,7 @@ from stages.detection.finder import Finder
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import Pipeline, PipelineSettings
+from stages.precision import Precision, detector_precision, full_float32
 from stages.weights import WeightsError
 from telemetry.observer import Observer
 
@@ -45,6 +46,8 @@ class ModelChoice(Protocol):
     def device(self) -> str: ...
     @property
     def pictures(self) -> Literal["auto", "host", "device"]: ...
+    @property
+    def precision(self) -> Precision: ...
     @property
     def threads(self) -> int: ...
     @property
@@ -91,7 +94,7 @@ def load_profile(
     model: ModelChoice, window: WindowChoice, tracking: TrackingChoice, observer: Observer | None = None
 ) -> Pipeline:
     """The configured model; raises as `load_model`. Scores that the user leaves out are what suits the detector."""
-    loaded, finder, device = _load(model.profile, model.device, model.threads)
+    loaded, finder, device = _load(model.profile, model.device, model.threads, model.precision)
     usual = finder.usual_scene
     scene = replace(
         usual,
@@ -129,20 +132,23 @@ def load_model(
     settings: PipelineSettings | None = None,
     observer: Observer | None = None,
     threads: int = 0,
+    precision: Precision = "auto",
 ) -> Pipeline:
     """The model of a profile: `edge`, `kinetics-tps`, or the path of a checkpoint. Call it in the thread that will run
     the model.
 
     `device`: auto, cpu, cuda or cuda:N. `threads`: CPU threads for the model; 0 leaves one core to decoding.
+    `precision`: in which MoveNet's network computes.
     Raises `WeightsError` (also for a checkpoint that is missing or damaged, or whose detector needs what isn't
-    installed) or `ValueError` for a device that isn't there, each saying what to do.
+    installed) or `ValueError` for a device or a precision that can't be had, each saying what to do.
     """
-    loaded, finder, chosen = _load(profile, device, threads)
+    loaded, finder, chosen = _load(profile, device, threads, precision)
     return Pipeline(finder, loaded, settings, chosen, observer)
 
 
-def _load(profile: str, device: str, threads: int) -> tuple[Checkpoint, Finder, torch.device]:
+def _load(profile: str, device: str, threads: int, precision: Precision) -> tuple[Checkpoint, Finder, torch.device]:
     chosen = choose_device(device)
+    full_float32()
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
     loaded = load_checkpoint(profile, chosen)
     if profile == PAPER:
@@ -151,13 +157,18 @@ def _load(profile: str, device: str, threads: int) -> tuple[Checkpoint, Finder, 
             "your own take edge, or a checkpoint trained on videos like theirs",
             PAPER,
         )
-    return loaded, load_finder(loaded, chosen), chosen
+    return loaded, load_finder(loaded, chosen, precision), chosen
 
 
-def load_finder(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Finder:
-    """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`."""
+def load_finder(checkpoint: Checkpoint, device: torch.device | str = "cpu", precision: Precision = "auto") -> Finder:
+    """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`, or
+    `ValueError` for a precision that the detector doesn't compute in."""
     if checkpoint.detector is None:
-        return KeypointFinder(MoveNet.load().to(device), slot_format, device)
+        movenet = MoveNet.load().to(device)
+        movenet.precision = detector_precision(precision, torch.device(device))
+        return KeypointFinder(movenet, slot_format, device)
+    if precision not in ("auto", "float32"):
+        raise ValueError(f"model.precision: {precision} is MoveNet's alone; this checkpoint's detector takes float32")
     return region_finder(checkpoint.detector, checkpoint.vocabulary.parts, device)
 
 

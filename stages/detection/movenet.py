@@ -19,6 +19,7 @@ from stages import weights
 from stages.detection import keypoint_decoding as decoding
 from stages.detection.movenet_network import FEATURE_CHANNELS, STRIDE, Network, Weights, neighbourhoods
 from stages.detection.tfjs_graph import read_weights
+from stages.precision import computing_in
 
 __all__ = ["FEATURE_CHANNELS", "KEYPOINTS", "Detections", "Heads", "MoveNet", "slot_format"]
 
@@ -83,6 +84,8 @@ class MoveNet(nn.Module):
         self.network = Network()
         self.network.fill(Weights(tensors))
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.precision = torch.float32
+        """In which convolutions are computed; maps and heads are given in the weights' own type."""
         # On the device from the start: making it there would wait for the copy.
         self.sigmas: Tensor
         self.register_buffer("sigmas", torch.tensor(decoding.COCO_SIGMAS), persistent=False)
@@ -120,11 +123,13 @@ class MoveNet(nn.Module):
     def _together(self, pictures: Tensor) -> tuple[dict[int, Tensor], Heads]:
         dtype = self.network.last.weight.dtype
         x = pictures.permute(0, 3, 1, 2).to(dtype).mul_(_PIXEL_SCALE).sub_(1.0)
-        maps = self.network(x)
-        finest = maps[STRIDE]
-        centre = self.network.centre(finest).sigmoid_()[:, 0]
-        heatmap = self.network.keypoint_heatmap(finest).sigmoid_()
-        return maps, Heads(centre, heatmap, finest)
+        with computing_in(self.precision, x.device):
+            maps = self.network(x)
+            centre = self.network.centre(maps[STRIDE])
+            heatmap = self.network.keypoint_heatmap(maps[STRIDE])
+        # What comes after is small, and places are told to a tenth of a pixel.
+        maps = {stride: features.to(dtype) for stride, features in maps.items()}
+        return maps, Heads(centre.to(dtype).sigmoid_()[:, 0], heatmap.to(dtype).sigmoid_(), maps[STRIDE])
 
     @torch.no_grad()
     def decode(self, heads: Heads, max_people: int, suppress_duplicates: bool = True) -> Detections:
