@@ -26,6 +26,7 @@ from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.precision import Precision, detector_precision, full_float32
+from stages.shape_graphs import GraphedDetector
 from stages.weights import WeightsError
 from telemetry.observer import Observer
 
@@ -48,6 +49,8 @@ class ModelChoice(Protocol):
     def pictures(self) -> Literal["auto", "host", "device"]: ...
     @property
     def precision(self) -> Precision: ...
+    @property
+    def cuda_graphs(self) -> bool: ...
     @property
     def threads(self) -> int: ...
     @property
@@ -94,7 +97,7 @@ def load_profile(
     model: ModelChoice, window: WindowChoice, tracking: TrackingChoice, observer: Observer | None = None
 ) -> Pipeline:
     """The configured model; raises as `load_model`. Scores that the user leaves out are what suits the detector."""
-    loaded, finder, device = _load(model.profile, model.device, model.threads, model.precision)
+    loaded, finder, device = _load(model.profile, model.device, model.threads, model.precision, model.cuda_graphs)
     usual = finder.usual_scene
     scene = replace(
         usual,
@@ -133,20 +136,23 @@ def load_model(
     observer: Observer | None = None,
     threads: int = 0,
     precision: Precision = "auto",
+    cuda_graphs: bool = False,
 ) -> Pipeline:
     """The model of a profile: `edge`, `kinetics-tps`, or the path of a checkpoint. Call it in the thread that will run
     the model.
 
     `device`: auto, cpu, cuda or cuda:N. `threads`: CPU threads for the model; 0 leaves one core to decoding.
-    `precision`: in which MoveNet's network computes.
+    `precision`: in which MoveNet's network computes; `cuda_graphs`: replay it, on a CUDA device.
     Raises `WeightsError` (also for a checkpoint that is missing or damaged, or whose detector needs what isn't
     installed) or `ValueError` for a device or a precision that can't be had, each saying what to do.
     """
-    loaded, finder, chosen = _load(profile, device, threads, precision)
+    loaded, finder, chosen = _load(profile, device, threads, precision, cuda_graphs)
     return Pipeline(finder, loaded, settings, chosen, observer)
 
 
-def _load(profile: str, device: str, threads: int, precision: Precision) -> tuple[Checkpoint, Finder, torch.device]:
+def _load(
+    profile: str, device: str, threads: int, precision: Precision, cuda_graphs: bool
+) -> tuple[Checkpoint, Finder, torch.device]:
     chosen = choose_device(device)
     full_float32()
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
@@ -157,16 +163,23 @@ def _load(profile: str, device: str, threads: int, precision: Precision) -> tupl
             "your own take edge, or a checkpoint trained on videos like theirs",
             PAPER,
         )
-    return loaded, load_finder(loaded, chosen, precision), chosen
+    return loaded, load_finder(loaded, chosen, precision, cuda_graphs), chosen
 
 
-def load_finder(checkpoint: Checkpoint, device: torch.device | str = "cpu", precision: Precision = "auto") -> Finder:
+def load_finder(
+    checkpoint: Checkpoint,
+    device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    cuda_graphs: bool = False,
+) -> Finder:
     """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`, or
     `ValueError` for a precision that the detector doesn't compute in."""
     if checkpoint.detector is None:
         movenet = MoveNet.load().to(device)
         movenet.precision = detector_precision(precision, torch.device(device))
-        return KeypointFinder(movenet, slot_format, device)
+        # Only a CUDA device waits for launches.
+        graphed = cuda_graphs and torch.device(device).type == "cuda"
+        return KeypointFinder(GraphedDetector(movenet) if graphed else movenet, slot_format, device)
     if precision not in ("auto", "float32"):
         raise ValueError(f"model.precision: {precision} is MoveNet's alone; this checkpoint's detector takes float32")
     return region_finder(checkpoint.detector, checkpoint.vocabulary.parts, device)

@@ -209,6 +209,11 @@ class ModelConfig(Section):
         description="In which numbers the detector's network computes; all else is float32. auto is float32, without "
         "TF32: on no GPU has another been proven to give the same answers. float16 needs CUDA.",
     )
+    cuda_graphs: bool = Field(
+        False,
+        description="On CUDA: record the detector's work for each shape of batch and replay it. Off until it has been "
+        "seen at work on a GPU.",
+    )
     threads: int = Field(0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
     detect_every: int = Field(1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between.")
     max_people: int = Field(32, ge=1, le=256, description="People kept in a frame, best first.")

@@ -1,0 +1,122 @@
+"""Recorded or not, a detector gives the same; what cannot be recorded runs as it is. On a CPU a stand-in records."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+import torch
+from movenet_frames import CASES, picture
+from scripted_people import ScriptedDetector, assert_same, moving_people, run, scripted_lease, scripted_pipeline
+from torch import Tensor
+
+from stages.detection.movenet import MoveNet
+from stages.pipeline import PipelineSettings
+from stages.shape_graphs import Function, GraphedDetector, ShapeGraphs
+
+FRAMES = 24
+
+
+class StandIn:
+    """Records as a CUDA graph does: replays read one tensor and write into the same answer each time."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.recorded: list[tuple[int, ...]] = []
+        self.replays = 0
+        self.fails = fails
+
+    def __call__(self, function: Function, given: Tensor) -> Function:
+        if self.fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        self.recorded.append(tuple(given.shape))
+        static = given.clone()
+        answer: Any = function(static)
+
+        def replay(given: Tensor) -> Any:
+            self.replays += 1
+            static.copy_(given)
+            fresh = function(static)
+            if isinstance(fresh, Tensor):
+                answer.copy_(fresh)
+            else:
+                answer[1].copy_(fresh[1])
+            return answer
+
+        return replay
+
+
+def doubled(given: Tensor) -> Tensor:
+    return given * 2
+
+
+def test_a_shape_is_recorded_the_second_time_and_replayed_from_then_on() -> None:
+    record = StandIn()
+    graphs = ShapeGraphs(doubled, record)
+    for number in range(5):
+        given = torch.full((2, 3), float(number))
+        assert torch.equal(graphs(given), given * 2)
+    assert record.recorded == [(2, 3)] == graphs.shapes
+    assert record.replays == 4
+
+
+def test_no_more_shapes_than_allowed_are_recorded_and_the_rest_run_as_they_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    record = StandIn()
+    graphs = ShapeGraphs(doubled, record, most_shapes=2)
+    for _ in range(3):
+        for length in range(1, 8):
+            given = torch.arange(float(length))
+            assert torch.equal(graphs(given), given * 2)
+    assert record.recorded == [(1,), (2,)]
+    assert len(caplog.messages) == 1
+
+
+def test_a_recording_that_fails_is_told_once_and_everything_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    graphs = ShapeGraphs(doubled, StandIn(fails=True))
+    for _ in range(4):
+        for length in (1, 2):
+            given = torch.arange(float(length))
+            assert torch.equal(graphs(given), given * 2)
+    assert graphs.shapes == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_fault_of_the_function_itself_is_raised() -> None:
+    def broken(given: Tensor) -> Tensor:
+        raise ValueError("no such picture")
+
+    with pytest.raises(ValueError, match="no such picture"):
+        ShapeGraphs(broken, StandIn())(torch.zeros(1))
+
+
+def test_a_pipeline_over_a_recorded_detector_answers_the_same() -> None:
+    script = moving_people(FRAMES, 3)
+    settings = PipelineSettings(window_steps=12)
+    batches = [
+        [scripted_lease(n) for n in range(at, at + size)] for at, size in ((0, 4), (4, 4), (8, 8), (16, 4), (20, 4))
+    ]
+    plain = run(scripted_pipeline(script, settings)[0], batches)
+    pipeline, _ = scripted_pipeline(script, settings)
+    record = StandIn()
+    pipeline._detector = GraphedDetector(ScriptedDetector(script), record)
+    found = run(pipeline, batches)
+    assert record.replays == 3
+    for spot, analysis in plain.items():
+        assert_same(analysis, found[spot])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_movenets_recording_gives_what_movenet_gives() -> None:
+    street = torch.from_numpy(picture(next(case for case in CASES if case.name == "street-576x768"))).cuda()
+    crowd = torch.from_numpy(picture(next(case for case in CASES if case.name == "crowd-576x768"))).cuda()
+    net = MoveNet.load().cuda()
+    graphed = GraphedDetector(net)
+    with torch.inference_mode():
+        for pictures in (torch.stack([street, crowd]), torch.stack([crowd, street]), torch.stack([street, street])):
+            expected = net.decode(net(pictures)[1], 32).packed
+            assert (graphed.decode(graphed(pictures)[1], 32).packed - expected).abs().max() < 1e-2
+    assert graphed.graphs.shapes == [(2, 576, 768, 3)]
