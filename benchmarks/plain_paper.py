@@ -1,0 +1,238 @@
+"""The paper's system as one writes it who has its networks: a loop over frames, mmdet's `inference_detector` for each,
+then person by person.
+
+What `bench paper` compares the pipeline with. Written as well as such a loop can be without becoming an engine: nothing
+records gradients, mmdet's picture pipeline is built once, the trunk sees a frame once and only if somebody is there,
+and absent parts cost nothing. Weights, configuration, thresholds, tracker, window and precision are the pipeline's.
+What it does beyond is left out: labels aren't smoothed. Owns its detector, and trackers and states by camera.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.plain_regions import Box, Region, assign, held
+from ring_buffers.state_bank import MAX_STEP_US
+from ring_buffers.window import StaggeredWindow
+from stages.checkpoint import Checkpoint
+from stages.detection.cascade_rcnn import MOST_OBJECTS
+from stages.detection.detector_file import StoredDetector
+from stages.detection.region_classes import PERSON
+from stages.network import ActionNetwork, VisualInput
+from stages.picture_scaling import STRIDE, normalised, scaled, scaled_size
+from stages.scene import SceneSettings
+from stages.tracking import CameraTracker
+from stages.vgg_features import VggFeatures
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPerson:
+    """A confirmed track in one frame. `actions` are probabilities; `relevance` and `states` are by part."""
+
+    track: int
+    box: Box
+    action: str
+    actions: list[float]
+    parts: dict[str, Region]
+    relevance: dict[str, float]
+    states: dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFrame:
+    """What is said of one frame; boxes in pixels of the camera's pictures. Times are what its two halves took."""
+
+    people: list[PlainPerson]
+    regions: list[Region]
+    detection_s: float
+    people_s: float
+
+
+@dataclass(slots=True)
+class PersonState:
+    """The LSTM's memory of one person: the two states of the staggered window, [2, layers, 1, hidden] each."""
+
+    h: Tensor
+    c: Tensor
+    steps: int = 0
+    last_us: int | None = None
+
+
+@dataclass(slots=True)
+class PlainCamera:
+    """Who is in front of one camera."""
+
+    tracker: CameraTracker
+    states: dict[int, PersonState] = field(default_factory=dict[int, PersonState])
+
+
+class PlainPaper:
+    """`frame` answers one picture. People step on every frame: cameras must send 12.5 a second at most."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, scene: SceneSettings, max_people: int, window: int, device: torch.device
+    ) -> None:
+        """The checkpoint lies on `device` already; it carries a detector and a feature extractor, else `ValueError`."""
+        if checkpoint.detector is None or checkpoint.features is None:
+            raise ValueError("the checkpoint lacks a detector or a feature extractor of its own")
+        self._network: ActionNetwork = checkpoint.network.eval()
+        self._extractor: VggFeatures = checkpoint.features.eval()
+        self._detector = _mmdet_model(checkpoint.detector, device)
+        self._pictures = _picture_pipeline(checkpoint.detector.description.scale)
+        self._classes = checkpoint.detector.description.classes
+        self._vocabulary = checkpoint.vocabulary
+        self._scene, self._max_people, self._device = scene, max_people, device
+        self._window = StaggeredWindow(window)
+        self._cameras: dict[str, PlainCamera] = {}
+
+    @torch.inference_mode()
+    def frame(self, camera: str, picture: NDArray[np.uint8], size: tuple[int, int], media_us: int) -> PlainFrame:
+        """`picture` [height, width, 3] BGR, as OpenCV gives it, scaled for the detector; boxes are given in pixels of
+        `size` (width, height)."""
+        began = time.perf_counter()
+        regions = self._detect(picture, size)
+        detected = time.perf_counter()
+        people = self._people(camera, picture, size, media_us, regions)
+        return PlainFrame(people, regions, detected - began, time.perf_counter() - detected)
+
+    def _detect(self, picture: NDArray[np.uint8], size: tuple[int, int]) -> list[Region]:
+        from mmdet.apis import inference_detector
+
+        found: Any = inference_detector(self._detector, picture, test_pipeline=self._pictures)
+        instances = found.pred_instances
+        height, width = picture.shape[:2]
+        boxes = instances.bboxes.cpu().numpy() * np.array([size[0] / width, size[1] / height] * 2, np.float32)
+        rows = zip(boxes.tolist(), instances.scores.tolist(), instances.labels.tolist(), strict=True)
+        return [Region((x1, y1, x2, y2), score, self._classes[label]) for (x1, y1, x2, y2), score, label in rows]
+
+    def _people(
+        self, name: str, picture: NDArray[np.uint8], size: tuple[int, int], media_us: int, regions: list[Region]
+    ) -> list[PlainPerson]:
+        scene = self._scene
+        camera = self._cameras.setdefault(name, PlainCamera(CameraTracker(scene.tracking)))
+        persons = [region for region in regions if region.label == PERSON and region.score >= scene.person_score]
+        persons = persons[: self._max_people]
+        boxes = np.array([person.box for person in persons], np.float32).reshape(-1, 4)
+        scores = np.array([person.score for person in persons], np.float32)
+        tracked, ended = camera.tracker.update(boxes, scores, media_us)
+        for track in ended:
+            camera.states.pop(track, None)
+        if not tracked:
+            return []
+        of_part = {
+            part: [region for region in regions if region.label == part and region.score >= scene.keypoint_score]
+            for part in self._vocabulary.parts
+        }
+        things = [
+            region
+            for region in regions
+            if region.label != PERSON and region.label not in of_part and region.score >= scene.object_score
+        ]
+        followed = [persons[person.detection] for person in tracked]
+        parts = assign(followed, {part: found[: self._max_people] for part, found in of_part.items()})
+        maps, scale = self._maps(picture, size)
+        said: list[PlainPerson] = []
+        for person, region, own in zip(tracked, followed, parts, strict=True):
+            thing = held(region, own, things[:MOST_OBJECTS])
+            everything = (0.0, 0.0, float(size[0]), float(size[1]))
+            visual = self._features(maps, scale, own, thing.box if thing else everything)
+            state = camera.states.get(person.track) or self._new_state()
+            camera.states[person.track] = state
+            said.append(self._person(person.track, region.box, own, visual, state, media_us))
+        return said
+
+    def _maps(self, picture: NDArray[np.uint8], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The trunk's last map [1, C, h, w], and what boxes are multiplied with to be in its picture's pixels [4]."""
+        height, width = picture.shape[:2]
+        config = self._extractor.config
+        to = scaled_size((width, height), config.short_side)
+        pixels = torch.from_numpy(picture[None, ..., ::-1].copy()).to(self._device)
+        planes = normalised(scaled(pixels, to), config.normalisation)
+        scale = torch.tensor([to[0] / size[0], to[1] / size[1]] * 2, device=self._device)
+        return self._extractor.trunk(planes), scale
+
+    def _features(self, maps: Tensor, scale: Tensor, parts: dict[str, Region], thing: Box) -> VisualInput:
+        """One person's: `parts` [1, P, F], zeros where a part is absent, `objects` [1, 1, F]."""
+        from torchvision.ops import roi_align
+
+        config = self._extractor.config
+        boxes = torch.tensor([*(part.box for part in parts.values()), thing], device=self._device) * scale
+        pooled = roi_align(maps, [boxes], config.bins, 1 / STRIDE, config.samples, aligned=True)
+        found = self._extractor.region_features(pooled)
+        names = self._vocabulary.parts
+        of_parts = found.new_zeros(1, len(names), found.shape[1])
+        for row, name in enumerate(parts):
+            of_parts[0, names.index(name)] = found[row]
+        return VisualInput(of_parts, found[-1][None, None])
+
+    def _person(
+        self,
+        track: int,
+        box: Box,
+        parts: dict[str, Region],
+        visual: VisualInput,
+        state: PersonState,
+        media_us: int,
+    ) -> PlainPerson:
+        network, vocabulary = self._network, self._vocabulary
+        names, config = vocabulary.parts, network.config
+        present = torch.tensor([[name in parts for name in names]], device=self._device)
+        geometry = torch.zeros(1, len(names), config.part_features, device=self._device)
+        context = torch.zeros(1, config.context_features, device=self._device)
+        read = network.read_people(geometry, context, present, visual)
+        actions = torch.softmax(self._step(network.action_inputs(read.graph), state, media_us), -1)[0].tolist()
+        relevance, states = read.relevance[0].tolist(), read.states[0].tolist()
+        return PlainPerson(
+            track,
+            box,
+            vocabulary.actions[int(np.argmax(actions))],
+            actions,
+            parts,
+            {name: relevance[row] for row, name in enumerate(names) if name in parts},
+            {name: states[row] for row, name in enumerate(names) if name in parts},
+        )
+
+    def _step(self, embedded: Tensor, state: PersonState, media_us: int) -> Tensor:
+        """One step of one person: logits [1, actions]."""
+        plan = self._window.plan(state.steps)
+        elapsed = 0 if state.last_us is None else min(max(media_us - state.last_us, 0), MAX_STEP_US)
+        reset = torch.tensor([[plan.reset_a], [plan.reset_b]], device=self._device)
+        seconds = [[0.0 if plan.reset_a else elapsed * 1e-6], [0.0 if plan.reset_b else elapsed * 1e-6]]
+        dt, answer = torch.tensor(seconds, device=self._device), torch.tensor([plan.answer], device=self._device)
+        logits, state.h, state.c = self._network.action_lstm.step(embedded, dt, reset, state.h, state.c, answer)
+        state.steps, state.last_us = state.steps + 1, media_us
+        return logits
+
+    def _new_state(self) -> PersonState:
+        lstm = self._network.action_lstm
+        zeros = torch.zeros(2, lstm.layers, 1, lstm.hidden, device=self._device)
+        return PersonState(zeros, zeros)
+
+
+def _mmdet_model(stored: StoredDetector, device: torch.device) -> Any:
+    """As `mmdet.apis.init_detector` makes one of a configuration's file and a file of weights."""
+    from mmengine.config import Config
+
+    model: Any = stored.model().to(device)
+    model.cfg = Config({})
+    return model
+
+
+def _picture_pipeline(scale: tuple[int, int]) -> Any:
+    """The test pipeline of mmdet's configurations, for a picture in memory."""
+    from mmcv.transforms import Compose
+
+    return Compose(
+        [
+            {"type": "mmdet.LoadImageFromNDArray"},
+            {"type": "mmdet.Resize", "scale": scale, "keep_ratio": True},
+            {"type": "mmdet.PackDetInputs", "meta_keys": ("img_id", "ori_shape", "img_shape", "scale_factor")},
+        ]
+    )

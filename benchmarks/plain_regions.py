@@ -1,0 +1,73 @@
+"""Whose part is whose and who holds what, as plain loops over lists: what one writes who has one picture at a time.
+
+Pure, owns nothing. The rules are those of `stages.part_assignment` and `stages.held_objects`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from scipy.optimize import linear_sum_assignment
+
+from stages.held_objects import HAND_REACH
+from stages.part_assignment import LEAST_CONTAINED
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2."""
+HANDS = ("left_hand", "right_hand")
+
+
+class Region(NamedTuple):
+    """A box that a detector found."""
+
+    box: Box
+    score: float
+    label: str
+
+
+def assign(people: Sequence[Region], found: Mapping[str, Sequence[Region]]) -> list[dict[str, Region]]:
+    """Each person's parts by name: the assignment whose sum of share within the person times score is the greatest."""
+    parts: list[dict[str, Region]] = [{} for _ in people]
+    for name, boxes in found.items():
+        if not people or not boxes:
+            continue
+        worth = [[_worth(person.box, part) for part in boxes] for person in people]
+        rows, columns = linear_sum_assignment(worth, maximize=True)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            if worth[row][column] > 0:
+                parts[row][name] = boxes[column]
+    return parts
+
+
+def held(person: Region, parts: Mapping[str, Region], things: Sequence[Region]) -> Region | None:
+    """The thing nearest to a hand and within its reach; of two as near, the one with the better score."""
+    middles = [_middle(parts[hand].box) for hand in HANDS if hand in parts]
+    x1, y1, x2, y2 = person.box
+    reach = HAND_REACH * max(x2 - x1, y2 - y1)
+    best, nearest = None, math.inf
+    for thing in sorted(things, key=lambda thing: -thing.score):
+        far = min((_distance(middle, thing.box) for middle in middles), default=math.inf)
+        if far <= reach and far < nearest:
+            best, nearest = thing, far
+    return best
+
+
+def _worth(person: Box, part: Region) -> float:
+    x1, y1, x2, y2 = part.box
+    width = max(0.0, min(person[2], x2) - max(person[0], x1))
+    height = max(0.0, min(person[3], y2) - max(person[1], y1))
+    area = (x2 - x1) * (y2 - y1)
+    contained = width * height / area if area > 0 else 0.0
+    return contained * part.score if contained >= LEAST_CONTAINED else 0.0
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _distance(point: tuple[float, float], box: Box) -> float:
+    """From a point to a box, 0 within it."""
+    x, y = point
+    return math.hypot(max(box[0] - x, 0.0, x - box[2]), max(box[1] - y, 0.0, y - box[3]))
