@@ -45,22 +45,22 @@ class Footage:
 
     def batch(self, cameras: list[str], step: int) -> list[Lease]:
         """Frame `step` of every camera; each shows the footage from another place on."""
-        now_ns, now_us = time.monotonic_ns(), time.time_ns() // 1000
-        leases: list[Lease] = []
-        for index, camera in enumerate(cameras):
-            offset = index * len(self.pictures) // len(cameras)
-            meta = FrameMeta(
-                camera=camera,
-                epoch=1,
-                frame=step,
-                media_us=step * STEP_US,
-                capture_us=now_us,
-                clock="arrival",
-                arrival_ns=now_ns,
-                ready_ns=now_ns,
-                size=self.size,
-                format=self.format,
-            )
-            picture = self.pictures[(offset + step) % len(self.pictures)]
-            leases.append(Lease(meta=meta, picture=picture, slot=0, generation=0))
-        return leases
+        return [self.frame(cameras, index, step, step * STEP_US) for index in range(len(cameras))]
+
+    def frame(self, cameras: list[str], index: int, step: int, media_us: int) -> Lease:
+        """Frame `step` of one of the cameras, arriving now."""
+        now_ns = time.monotonic_ns()
+        meta = FrameMeta(
+            camera=cameras[index],
+            epoch=1,
+            frame=step,
+            media_us=media_us,
+            capture_us=time.time_ns() // 1000,
+            clock="arrival",
+            arrival_ns=now_ns,
+            ready_ns=now_ns,
+            size=self.size,
+            format=self.format,
+        )
+        offset = index * len(self.pictures) // len(cameras)
+        return Lease(meta=meta, picture=self.pictures[(offset + step) % len(self.pictures)], slot=0, generation=0)

@@ -13,14 +13,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import end_to_end, machine, model_bench, peers
+from benchmarks import end_to_end, machine, model_bench, paper_bench, peers
 from benchmarks.cameras import CameraServerError
 from benchmarks.engine_bench import Measured, Plan, measure
+from benchmarks.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
 from benchmarks.report import print_engine, print_live, print_model, write_json
 from benchmarks.run_once import REPOSITORY, RunFailedError
+from stages.profiles import PAPER
 from stages.weights import WeightsError
 
-REPEATABLE = ("--cameras", "--batch", "--threads")
+REPEATABLE = ("--cameras", "--batch", "--threads", "--proposals")
 TABLE_WIDTH = 170
 RESULTS = REPOSITORY / "benchmarks" / "results"
 QUICK = {"runs": 2, "seconds": 3.0, "warm_up_s": 1.0}
@@ -105,7 +107,7 @@ def engine(
 
 @app.command(epilog="Example:  bench model --threads 1 --batch 1 8")
 def model(
-    profile: Annotated[str, typer.Option(help="edge, or the path of a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(help="edge, kinetics-tps, or the path of a checkpoint.")] = "edge",
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="The detector's picture.", show_default="the profile's")
     ] = None,
@@ -132,9 +134,52 @@ def model(
     console.print(f"written to {file}")
 
 
+@app.command(epilog="Example:  bench paper --profile runs/kinetics-tps.safetensors --threads 1")
+def paper(
+    profile: Annotated[str, typer.Option(help="kinetics-tps, or the path of a checkpoint with a detector.")] = PAPER,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    video: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="What cameras show.", show_default="a street")
+    ] = None,
+    cameras: Annotated[
+        int | None, typer.Option(min=1, help="Cameras.", show_default=f"{CPU_CAMERAS}, on CUDA {CUDA_CAMERAS}")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
+    batches: Annotated[int, typer.Option(min=1, help="Batches a run, of a frame of each camera.")] = 10,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of both; 0 leaves a core.")] = 0,
+    proposals: Annotated[
+        list[int] | None, typer.Option(help="Fewer places to look at, e.g. 50 25.", show_default="50 25")
+    ] = None,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """The paper's profile beside a loop of mmdet's `inference_detector` and heads person by person."""
+    console, progress = consoles()
+    if device != "cpu" and not device.startswith("cuda"):
+        raise typer.BadParameter(f"{device!r} is not cpu, cuda or cuda:N")
+    plan = paper_bench.PaperPlan(
+        profile,
+        device,
+        video,
+        cameras or (CUDA_CAMERAS if device.startswith("cuda") else CPU_CAMERAS),
+        2 if quick else pairs,
+        3 if quick else batches,
+        threads,
+        tuple(proposals or (50, 25)),
+        1.0 if quick else 8.0,
+    )
+    where = machine.describe()
+    kind = "paper-cuda" if device.startswith("cuda") else "paper"
+    file = json or RESULTS / f"{kind}{'-quick' if quick else ''}.json"
+    measured = paper_bench.measure(plan, progress.print)
+    write_json(file, _headed("paper", where, measured.as_json()))
+    print_paper(measured, where, console)
+    console.print(f"written to {file}")
+
+
 @app.command("end-to-end", epilog="Example:  bench end-to-end --fps 10 --size 256x256")
 def live(
-    profile: Annotated[str, typer.Option(help="edge, or the path of a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(help="edge, kinetics-tps, or the path of a checkpoint.")] = "edge",
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="The detector's picture.", show_default="the profile's")
     ] = None,

@@ -146,7 +146,7 @@ def _measure_batch(
             seconds.setdefault(stage, []).append(took / batch * 1e3)
             if times.people:
                 a_person.setdefault(stage, []).append(took / times.people * 1e3)
-    counted = _count(model, footage, times, cameras, SETTLE + repeats)
+    counted = count_by_stage(model, footage, times, cameras, SETTLE + repeats)
     for camera in cameras:
         model.forget(camera)
     rate = max(rate, gemm_rate())
@@ -163,7 +163,7 @@ def _measure_batch(
     return BatchFigures(threads, batch, people / repeats / batch, stats.estimate(whole), rate, stages)
 
 
-def _count(model: Model, footage: Footage, times: StageTimes, cameras: list[str], step: int) -> dict[str, int]:
+def count_by_stage(model: Model, footage: Footage, times: StageTimes, cameras: list[str], step: int) -> dict[str, int]:
     """Multiply-adds of one more batch, by stage. Counting slows it down, so it isn't timed."""
     counted = counter()
     times.begin()

@@ -27,16 +27,23 @@ def multiply_adds(counted: FlopCounterMode) -> int:
     return counted.get_total_flops() // 2
 
 
-def gemm_rate() -> float:
-    """Multiply-adds a second of a float32 matrix product, with as many threads as torch is set to: the best try."""
-    size = GEMM_SIZE
-    a, b, product = torch.rand(size, size), torch.rand(size, size), torch.empty(size, size)
+def gemm_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, size: int = GEMM_SIZE) -> float:
+    """Multiply-adds a second of a matrix product, on a CPU with as many threads as torch is set to: the best try."""
+    a, b, product = (torch.rand(size, size, device=device).to(dtype) for _ in range(3))
     best_s = math.inf
     for _ in range(GEMM_TRIES):
+        wait_for(device)
         began = time.perf_counter()
         torch.mm(a, b, out=product)
+        wait_for(device)
         best_s = min(best_s, time.perf_counter() - began)
     return size**3 / best_s
+
+
+def wait_for(device: torch.device | str) -> None:
+    """Until a CUDA device has done what it was given; nothing to wait for on a CPU."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _lstm_layer_flops(

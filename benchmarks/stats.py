@@ -72,6 +72,15 @@ def at_most(value: Estimate, limit: float) -> Outcome:
     return "missed" if value.low > limit else "not resolved"
 
 
+def at_least(value: Estimate, limit: float) -> Outcome:
+    """Whether the median is at least `limit`, as `at_most`."""
+    if value.low is None or value.high is None:
+        return "not resolved"
+    if value.low >= limit:
+        return "met"
+    return "missed" if value.high < limit else "not resolved"
+
+
 def none_at_all(counts: Sequence[int]) -> Outcome:
     """Whether something never happened; one case is enough to miss it, and no run shows nothing."""
     if not counts:

@@ -50,7 +50,15 @@ def test_a_limit_is_met_only_if_the_whole_interval_lies_within() -> None:
     assert stats.at_most(stats.estimate([value + 0.2 for value in values]), 1.10) == "missed"
 
 
+def test_at_least_is_at_most_turned_round() -> None:
+    values = [1.25, *[1.31] * 7, 1.5]
+    assert stats.at_least(stats.estimate(values), 1.3) == "met"
+    assert stats.at_least(stats.estimate(values), 1.35) == "missed"
+    assert stats.at_least(stats.estimate([*values[1:], 1.2, 1.2, 1.2]), 1.3) == "not resolved"
+
+
 def test_too_few_runs_resolve_nothing() -> None:
+    assert stats.at_least(stats.estimate([2.0, 2.0, 2.0]), 1.3) == "not resolved"
     assert stats.at_most(stats.estimate([1.0, 1.0, 1.0]), 1.10) == "not resolved"
     assert stats.none_at_all([]) == "not resolved"
 

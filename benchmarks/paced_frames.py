@@ -1,0 +1,80 @@
+"""How many frames a second a model sustains: frames that fall due on a clock, at one rate after the other.
+
+Nothing is decoded: frames lie in memory, each camera's due at its own phase. Whoever is late takes each camera's newest
+frame and drops those before. Owns nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.footage import Footage
+from stages.types import Model
+
+RATES = (1, 2, 4, 6, 8, 10, 12.5, 15, 20, 25, 30, 40, 50, 60, 80, 100)
+"""Frames a second and camera that are tried, until one isn't sustained."""
+LEAST_PROCESSED = 0.95
+WARM_UP_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """One rate. Ages are from when a frame was due until what was said of it was there."""
+
+    cameras: int
+    fps: float
+    due: int
+    processed: int
+    age_ms_p50: float
+    age_ms_p99: float
+
+    def sustained(self, limit_ms: float) -> bool:
+        """Whether 95 % of the frames were processed, and 99 % of those within the limit."""
+        return self.processed >= LEAST_PROCESSED * self.due and self.age_ms_p99 <= limit_ms
+
+
+def most_sustained(
+    model: Model, footage: Footage, cameras: list[str], seconds: float, limit_ms: float, rates: Sequence[float] = RATES
+) -> list[Paced]:
+    """Every rate tried, in order; the last one isn't sustained, unless all were."""
+    tried: list[Paced] = []
+    for number, fps in enumerate(rates):
+        names = [f"{camera}-paced{number}" for camera in cameras]
+        tried.append(pace(model, footage, names, fps, seconds))
+        for name in names:
+            model.forget(name)
+        if not tried[-1].sustained(limit_ms):
+            break
+    return tried
+
+
+def pace(model: Model, footage: Footage, cameras: list[str], fps: float, seconds: float) -> Paced:
+    """So many seconds at one rate, after half a second more in which tracks begin."""
+    count = len(cameras)
+    gap = 1 / fps
+    began = time.perf_counter()
+    last = [-1] * count
+    ages: list[float] = []
+    due = processed = 0
+    while (now := time.perf_counter() - began) < WARM_UP_S + seconds:
+        newest = [math.floor(now / gap - index / count) for index in range(count)]
+        ready = [index for index in range(count) if newest[index] > last[index]]
+        if not ready:
+            time.sleep(max(0.0, min((last[index] + 1 + index / count) * gap for index in range(count)) - now))
+            continue
+        leases = [footage.frame(cameras, index, newest[index], round(newest[index] * gap * 1e6)) for index in ready]
+        model.process(leases)
+        done = time.perf_counter() - began
+        if now >= WARM_UP_S:
+            due += sum(newest[index] - last[index] for index in ready)
+            processed += len(ready)
+            ages += [done - (newest[index] + index / count) * gap for index in ready]
+        for index in ready:
+            last[index] = newest[index]
+    p50, p99 = np.percentile(ages, (50, 99)) * 1e3 if ages else (math.inf, math.inf)
+    return Paced(count, fps, due, processed, float(p50), float(p99))
