@@ -36,6 +36,9 @@ app = typer.Typer(
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Where the figures go.", show_default="benchmarks/results")
 ]
+VideoOption = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="What cameras show.", show_default="a street")
+]
 QuickOption = Annotated[bool, typer.Option("--quick", help="A short look; too few runs to conclude anything.")]
 
 
@@ -114,6 +117,7 @@ def model(
     batch: Annotated[list[int] | None, typer.Option(help="Frames a batch, e.g. 1 8.", show_default="1 2 4 8")] = None,
     threads: Annotated[list[int] | None, typer.Option(help="CPU threads, e.g. 1 2.", show_default="1 2")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Batches measured for each.")] = 15,
+    video: VideoOption = None,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
@@ -125,6 +129,7 @@ def model(
         tuple(batch or ((1, 4) if quick else (1, 2, 4, 8))),
         tuple(threads or ((1,) if quick else (1, 2))),
         6 if quick else repeats,
+        video,
     )
     where = machine.describe()
     file = json or RESULTS / f"model{'-quick' if quick else ''}.json"
@@ -138,9 +143,7 @@ def model(
 def paper(
     profile: Annotated[str, typer.Option(help="kinetics-tps, or the path of a checkpoint with a detector.")] = PAPER,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
-    video: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="What cameras show.", show_default="a street")
-    ] = None,
+    video: VideoOption = None,
     cameras: Annotated[
         int | None, typer.Option(min=1, help="Cameras.", show_default=f"{CPU_CAMERAS}, on CUDA {CUDA_CAMERAS}")
     ] = None,

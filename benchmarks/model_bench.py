@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,6 +34,12 @@ class ModelPlan:
     batches: tuple[int, ...] = (1, 2, 4, 8)
     threads: tuple[int, ...] = (1, 2)
     repeats: int = 15
+    video: Path | None = None
+    """None: the street."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"video": None if self.video is None else self.video.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class ModelMeasured:
 
     def as_json(self) -> dict[str, Any]:
         """Everything measured."""
-        return {"plan": asdict(self.plan), "picture": self.size, "batches": [asdict(batch) for batch in self.batches]}
+        return {"plan": self.plan.as_json(), "picture": self.size, "batches": [asdict(batch) for batch in self.batches]}
 
 
 def measure(plan: ModelPlan, say: Callable[[str], None], clock: Callable[[], float]) -> ModelMeasured:
@@ -103,7 +110,7 @@ def measure(plan: ModelPlan, say: Callable[[str], None], clock: Callable[[], flo
     times = StageTimes()
     config = Config(model=ModelConfig(profile=plan.profile))  # pyright: ignore[reportCallIssue]
     model = load_model(config, times)
-    footage = Footage(street(), model, FRAMES, plan.detector_size)
+    footage = Footage(plan.video or street(), model, FRAMES, plan.detector_size)
     measured = ModelMeasured(plan, footage.format.size)
     threads_before = torch.get_num_threads()
     try:
