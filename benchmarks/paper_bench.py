@@ -33,7 +33,7 @@ SETTLE = 4
 KEPT_IOU = 0.5
 """A box is still there with fewer proposals if one of its class overlaps it so much."""
 AGE_LIMIT_MS = 150.0
-BF16_SIZE = 8192
+CUDA_SIZE = 8192
 """Sides of the matrices whose product gives a card's peak: large enough that nothing else counts."""
 NO_CUDA = "no CUDA device: not measured"
 
@@ -70,7 +70,7 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Floor:
     """The multiply-adds of one frame of ours by stage, and how many a second the device does, by the kind of number:
-    float32 matrices of 1024, on a CUDA device also bfloat16 ones of 8192."""
+    of matrices of 1024 on a CPU, of 8192 on a CUDA device, there also in bfloat16."""
 
     by_stage: dict[str, float]
     float32_per_s: float
@@ -260,9 +260,9 @@ def _round(
 
 def _floor(ours: OurPipeline, times: StageTimes, cameras: list[str], step: int, device: torch.device) -> Floor:
     counted = count_by_stage(ours.pipeline, ours.footage, times, cameras, step)
-    if device.type == "cuda":
-        # There, stages are told after the batch, all at once.
-        counted = {"whole": sum(counted.values())}
-    by_stage = {stage: count / len(cameras) for stage, count in counted.items()}
-    bfloat16 = gemm_rate(device, torch.bfloat16, BF16_SIZE) if device.type == "cuda" else None
-    return Floor(by_stage, gemm_rate(device), bfloat16)
+    if device.type != "cuda":
+        return Floor({stage: count / len(cameras) for stage, count in counted.items()}, gemm_rate(), None)
+    # There, stages are told after the batch, all at once.
+    by_stage = {"whole": sum(counted.values()) / len(cameras)}
+    rates = [gemm_rate(device, kind, CUDA_SIZE) for kind in (torch.float32, torch.bfloat16)]
+    return Floor(by_stage, rates[0], rates[1])
