@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from benchmarks.footage import Footage
 from benchmarks.plain_paper import PlainFrame, PlainPaper
@@ -58,6 +59,11 @@ class RecordingFinder:
         self.found: list[FoundInFrame] = []
 
     @property
+    def detector(self) -> object:
+        """The finder's."""
+        return self._finder.detector
+
+    @property
     def usual_scene(self) -> SceneSettings:
         """The finder's."""
         return self._finder.usual_scene
@@ -72,9 +78,9 @@ class RecordingFinder:
         self.found += [found.frames[index] for index in range(len(frames))]
         return found
 
-    def warm_up(self, source_size: tuple[int, int], max_people: int) -> None:
+    def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
         """The finder's."""
-        self._finder.warm_up(source_size, max_people)
+        self._finder.warm_up(pictures, content, max_people)
 
 
 class OurPipeline:

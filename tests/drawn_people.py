@@ -91,7 +91,7 @@ def description() -> DetectorDescription:
 
 
 @functools.cache
-def trained_detector(steps: int = 40) -> StoredDetector:
+def trained_detector(steps: int = 80) -> StoredDetector:
     """Learned once a process."""
     torch.manual_seed(0)
     described = description()
