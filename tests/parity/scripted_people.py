@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
+from stages.detection.batched import Detector
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import FEATURE_CHANNELS
 from stages.network import ActionNetwork, NetworkConfig
@@ -140,7 +141,7 @@ def random_checkpoint(seed: int = 0, device: torch.device | str = "cpu") -> Chec
     return Checkpoint(network.to(device).eval().requires_grad_(False), "edge", False, "none")
 
 
-def scripted_finder(detector: ScriptedDetector, device: torch.device | str = "cpu") -> KeypointFinder:
+def scripted_finder(detector: Detector, device: torch.device | str = "cpu") -> KeypointFinder:
     """The detector, whose slots are as the script's."""
     return KeypointFinder(detector, lambda source, wanted: SLOT, device)
 

@@ -17,6 +17,7 @@ from scripted_people import (
     assert_same,
     moving_people,
     run,
+    scripted_finder,
     scripted_lease,
     scripted_pipeline,
 )
@@ -84,7 +85,8 @@ def test_a_batch_that_is_split_for_its_pictures_gives_the_same(holds: int, mode:
     script = moving_people(FRAMES, 3)
     whole = run(scripted_pipeline(script, settings(mode))[0], mixed(8))
     pipeline, _ = scripted_pipeline(script, settings(mode))
-    pipeline._detector = detector = SmallCard(script)
+    detector = SmallCard(script)
+    pipeline._finder = scripted_finder(detector)
     detector.holds = holds
     at_once = Halving("detection", "frames", Observer())
     found = in_pieces(pipeline, mixed(8), at_once)
@@ -121,7 +123,8 @@ def test_a_batch_whose_people_are_too_many_for_the_learned_stages_gives_the_same
 def test_pictures_that_do_not_fit_leave_nothing_behind() -> None:
     script = moving_people(FRAMES, 2)
     pipeline, _ = scripted_pipeline(script, settings())
-    detector = pipeline._detector = SmallCard(script)
+    detector = SmallCard(script)
+    pipeline._finder = scripted_finder(detector)
     run(pipeline, [[scripted_lease(n)] for n in range(10)])
     for _ in range(3):
         with pytest.raises(TooLargeError) as fault:
@@ -139,7 +142,7 @@ def test_a_rehearsal_tells_whether_so_many_pictures_fit_and_leaves_no_trace(wher
     script = moving_people(FRAMES, 2)
     made = PipelineSettings(window_steps=12, pictures=where)  # pyright: ignore[reportArgumentType]
     pipeline, _ = scripted_pipeline(script, made)
-    pipeline._detector = Blind(script)
+    pipeline._finder = scripted_finder(Blind(script))
     pipeline.rehearse(2, (640, 384))
     with pytest.raises(TooLargeError):
         pipeline.rehearse(3, (640, 384))

@@ -10,6 +10,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, SlotFormat
 from stages import weights
+from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.detection.slot_pictures import pictures_by_shape, planes_for, stacked
 from stages.pipeline import Pipeline, PipelineSettings
@@ -159,11 +160,11 @@ def watched(frames: list[av.VideoFrame], pipeline: Pipeline, size: tuple[int, in
 
 def test_people_parts_and_actions_of_a_real_street_are_those_of_swscales_pictures() -> None:
     frames = film("vtest", "vtest.avi", 680, 24)
-    detector, checkpoint = MoveNet.load(), load_checkpoint("edge")
+    finder, checkpoint = KeypointFinder(MoveNet.load(), slot_format), load_checkpoint("edge")
     answers = [
         watched(
             frames,
-            Pipeline(detector, slot_format, checkpoint, PipelineSettings(pictures=where)),  # pyright: ignore[reportArgumentType]
+            Pipeline(finder, checkpoint, PipelineSettings(pictures=where)),  # pyright: ignore[reportArgumentType]
             (512, 384),
         )
         for where in ("host", "device")

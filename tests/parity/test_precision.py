@@ -70,7 +70,7 @@ def test_float32_on_cuda_is_not_rounded_to_tf32() -> None:
 def test_what_is_configured_reaches_the_model(chosen: dict[str, str], precision: torch.dtype, pixels: str) -> None:
     config = Config.model_validate({"model": {"device": "cpu", "threads": 1, **chosen}})
     pipeline = load_profile(config.model, config.window, config.tracking)
-    assert isinstance(pipeline._detector, MoveNet) and pipeline._detector.precision == precision
+    assert isinstance(detector := pipeline._finder.detector, MoveNet) and detector.precision == precision
     format = pipeline.slot_format((1280, 720), None)
     assert format.pixels == pixels
     assert format.size == ((768, 448) if pixels == "rgb24" else (1280, 720)) and format.content == (768, 432)

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 import torch
 from movenet_frames import CASES, picture
-from scripted_people import ScriptedDetector, assert_same, moving_people, run, scripted_lease, scripted_pipeline
+from scripted_people import (
+    ScriptedDetector,
+    assert_same,
+    moving_people,
+    run,
+    scripted_finder,
+    scripted_lease,
+    scripted_pipeline,
+)
 from torch import Tensor
 
 from stages.detection.movenet import MoveNet
@@ -101,7 +109,7 @@ def test_a_pipeline_over_a_recorded_detector_answers_the_same() -> None:
     plain = run(scripted_pipeline(script, settings)[0], batches)
     pipeline, _ = scripted_pipeline(script, settings)
     record = StandIn()
-    pipeline._detector = GraphedDetector(ScriptedDetector(script), record)
+    pipeline._finder = scripted_finder(GraphedDetector(ScriptedDetector(script), record))
     found = run(pipeline, batches)
     assert record.replays == 3
     for spot, analysis in plain.items():
