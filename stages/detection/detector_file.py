@@ -60,9 +60,12 @@ class StoredDetector:
         return model
 
 
-def save(model: nn.Module, description: DetectorDescription, path: Path) -> None:
-    """Write the file whole or not at all. Raises `DetectorError` if it can't be written."""
+def save(model: nn.Module, description: DetectorDescription, path: Path, half: bool = False) -> None:
+    """Write the file whole or not at all. `half`: weights in 16 bits, in half the space; they are read back as 32.
+    Raises `DetectorError` if it can't be written."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     unfinished = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

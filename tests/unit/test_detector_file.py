@@ -53,6 +53,19 @@ def same_weights(first: nn.Module, second: nn.Module) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_weights_in_16_bits_take_half_the_space_and_are_read_back_as_32(
+    model: nn.Module, description: DetectorDescription, tmp_path: Path
+) -> None:
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    detector_file.save(model, description, whole)
+    detector_file.save(model, description, half, half=True)
+    assert half.stat().st_size < 0.51 * whole.stat().st_size
+    loaded, _ = detector_file.load(half)
+    for ours, theirs in zip(loaded.parameters(), model.parameters(), strict=True):
+        assert ours.dtype == torch.float32
+        assert torch.equal(ours, theirs.half().float())
+
+
 def test_what_is_saved_loads_without_any_other_file(
     model: nn.Module, description: DetectorDescription, tmp_path: Path
 ) -> None:

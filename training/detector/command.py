@@ -29,6 +29,7 @@ def train_detector_command(
     start: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Begin with this detector's weights.")
     ] = None,
+    half: Annotated[bool, typer.Option(help="Write the weights in 16 bits: half the file.")] = False,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 1000,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 8,
     learning_rate: Annotated[float, typer.Option(min=0, help="The greatest one.")] = 1e-3,
@@ -53,7 +54,9 @@ def train_detector_command(
     settings = DetectorTraining(steps=steps, batch=batch, learning_rate=learning_rate, optimiser=optimiser, seed=seed)
     command = shlex.join(["python", "-m", "training.detector", *sys.argv[1:]])
     try:
-        figures = run_training(data, out, settings, narrow, start, device, minutes, held_out_share, command, _REPORTED)
+        figures = run_training(
+            data, out, settings, narrow, start, device, minutes, held_out_share, command, _REPORTED, half
+        )
     except (DatasetError, ValueError) as error:
         _fail(str(error), EXIT_USAGE)
     except (DetectorError, DetectorTrainingError, ImportError) as error:

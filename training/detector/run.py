@@ -29,11 +29,12 @@ def run_training(
     held_out_share: float,
     command: str,
     each_video: int,
+    half: bool = False,
 ) -> dict[str, Any]:
     """Train on the folder's videos but those held out, write the detector, and return its figures on those.
 
-    `start` is a detector file to begin with, of the same classes. Raises `DatasetError`, `DetectorError`,
-    `DetectorTrainingError`, or `ValueError` for a device that isn't there.
+    `start` is a detector file to begin with, of the same classes; `half` as `detector_file.save` has it. Raises
+    `DatasetError`, `DetectorError`, `DetectorTrainingError`, or `ValueError` for a device that isn't there.
     """
     dataset = Dataset(data)
     videos = list(dataset.train())
@@ -54,11 +55,11 @@ def run_training(
     model.eval().cpu()
     about = {**asdict(settings), "steps_taken": taken, "videos": len(learned)}
     description = replace(description, trained=True, training_command=command, metrics={"training": about})
-    detector_file.save(model, description, out)
-    detector = CascadeRCNN(model, description).to(where)
+    detector_file.save(model, description, out, half)
+    # As it will be read: the figures are of what is written.
+    detector = CascadeRCNN.load(out).to(where)
     figures = evaluate_detector(detector, held_out, settings, where, each_video)
-    # The detector has taken the model's batch norms: the weights come from the file.
-    model, _ = detector_file.load(out)
     description = replace(description, metrics={"training": about, "held_out": figures})
-    detector_file.save(model, description, out)
+    model, _ = detector_file.load(out)
+    detector_file.save(model, description, out, half)
     return figures
