@@ -38,6 +38,7 @@ async def busy_page() -> bytes:
             observer.people_seen(camera, 2, 3)
         observer.stage_done("detect", 0.03)
         observer.stage_failed("detect")
+        observer.out_of_memory("detection")
         observer.state_bank(5, 256)
         observer.device_memory("allocated", 1 << 20)
         observer.replay_requested("too_old", 0)
