@@ -18,8 +18,6 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from stages.detection.region_pooling import gradient_of_map
-
 EXTENSION = "mmcv._ext"
 _AVERAGE = 1
 """mmcv's number of the average among RoIAlign's ways to pool; torchvision knows no other."""
@@ -109,6 +107,9 @@ class TorchvisionOps(ModuleType):
         """Fill `grad_input` `[B, c, H, W]` from `grad_output` `[n, c, h, w]`."""
         _only_average(pool_mode)
         if grad_output.device.type == "cpu" and aligned and sampling_ratio == 0:
+            # Here, since it imports torchvision.
+            from stages.detection.region_pooling import gradient_of_map
+
             grad_input.copy_(gradient_of_map(grad_output, rois, grad_input.shape, spatial_scale))
             return
         backward = torch.ops.torchvision._roi_align_backward

@@ -32,8 +32,11 @@ def one_thread() -> None:
 
 
 def pictures(camera: int) -> list[NDArray[np.uint8]]:
-    """Two people, from another place on for each camera; in the middle nobody for three frames."""
-    shown = [*walking(FRAMES + 5 * camera)][5 * camera :]
+    """Two people, from another place on for each camera, their feet hidden now and then; in the middle nobody for three
+    frames."""
+    shown = [picture.copy() for picture in [*walking(FRAMES + 5 * camera)][5 * camera :]]
+    for picture in shown[::3]:
+        picture[90:] = 55
     empty = drawn([], camera).picture
     return [empty if 6 <= number < 9 else picture for number, picture in enumerate(shown)]
 

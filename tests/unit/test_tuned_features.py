@@ -58,7 +58,7 @@ def on_folder(root: Path, vgg: dict[str, Any] | None = None, **changes: Any) -> 
     base: dict[str, Any] = {
         "steps": 4,
         "data": {"folder": str(root), "batch": 4, "window": 6, "normalisation_batches": 2, "held_out_share": 0.34},
-        "model": {**sizes, "vgg": {**VGG, **(vgg or {})}},
+        "model": {**sizes, "detector": "movenet", "vgg": {**VGG, **(vgg or {})}},
         "optimiser": {"trunk_share": 1},
         "evaluation": {"every": 0, "sequences": 0, "calibration_sequences": 0},
     }
