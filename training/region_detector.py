@@ -70,6 +70,6 @@ def _sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(
-            f"model.detector: {path} can't be read: {error.strerror}; `python -m training.detector train --data DIR "
-            f"--out {path}` makes one"
+            f"model.detector: {path} can't be read: {error.strerror}; `python -m training.detector DIR --out {path}` "
+            "makes one"
         ) from None

@@ -26,7 +26,7 @@ _GEOMETRY = (
     "times); `features` says what lies where. It and part_boxes need numpy alone. Their means and spreads are applied "
     "in the graph."
 )
-_PRESENT = "present: stages.part_boxes.part_boxes of the keypoints."
+_PRESENT = "present: stages.part_boxes.part_boxes of the keypoints, or the parts that a detector of parts found."
 _POOLED = (
     "part_regions and object_regions: stages.roi_features.person_features of the detector's maps (RoIAlign, aligned) "
     "over the part boxes, around the left and the right hand, and over the whole picture. Means and spreads are "
