@@ -27,6 +27,7 @@ from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.precision import Precision, detector_precision, full_float32
 from stages.shape_graphs import GraphedDetector
+from stages.vocabulary import PARTS
 from stages.weights import WeightsError
 from telemetry.observer import Observer
 
@@ -175,7 +176,7 @@ def load_finder(
     """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`, or
     `ValueError` for a precision that the detector doesn't compute in."""
     if checkpoint.detector is None:
-        movenet = MoveNet.load().to(device)
+        movenet = _movenet(device)
         movenet.precision = detector_precision(precision, torch.device(device))
         # Only a CUDA device waits for launches.
         graphed = cuda_graphs and torch.device(device).type == "cuda"
@@ -186,18 +187,31 @@ def load_finder(
 
 
 def region_finder(stored: StoredDetector, parts: Sequence[str], device: torch.device | str = "cpu") -> Finder:
-    """A detector of people, those parts and objects, ready to run. Raises `WeightsError`, also where mmdet isn't
-    installed."""
+    """A detector of people, objects and those parts, ready to run; one without parts has MoveNet find them. Raises
+    `WeightsError`, also where mmdet or MoveNet isn't there."""
     # Here, since it imports torchvision.
     from stages.detection.cascade_rcnn import CascadeRCNN
+    from stages.detection.paired_finder import PairedFinder
     from stages.detection.region_finder import RegionFinder
 
     try:
-        return RegionFinder(CascadeRCNN.of(stored, parts).to(device), device)
+        detector = CascadeRCNN.of(stored, parts).to(device)
+        if not detector.classes.parts:
+            if tuple(parts) != PARTS:
+                raise WeightsError(
+                    f"{stored.where}: finds none of the checkpoint's parts {', '.join(parts)}; from keypoints come "
+                    f"{', '.join(PARTS)}, in this order, and no others"
+                )
+            return PairedFinder(detector, _movenet(device), device)
+        return RegionFinder(detector, device)
     except ImportError as error:
         raise WeightsError(f"{stored.where}: {error}") from None
     except (DetectorError, ValueError) as error:
         raise WeightsError(str(error)) from None
+
+
+def _movenet(device: torch.device | str) -> MoveNet:
+    return MoveNet.load().to(device)
 
 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:

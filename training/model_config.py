@@ -71,8 +71,9 @@ class ModelConfig(Section):
     detector: str = Field(
         MOVENET,
         min_length=1,
-        description="What sees a folder's videos, and later a camera's: movenet, which finds keypoints, or the file of "
-        "a detector of people, parts and objects (`python -m training.detector`), which the checkpoint then carries.",
+        description="What sees a folder's videos, and later a camera's: movenet, which finds keypoints; the file of a "
+        "detector of people, parts and objects (`python -m training.detector`); or cascade-rcnn, COCO's, or another of "
+        "mmdet's without parts, which then come from MoveNet's keypoints. The checkpoint carries what isn't MoveNet.",
     )
     visual: Literal["none", "objects", "all"] = Field(
         "none",

@@ -22,6 +22,7 @@ from stages.profiles import region_finder
 from stages.vocabulary import PARTS
 from stages.weights import WeightsError
 from training.model_config import MOVENET
+from training.region_features import weights_file
 from training.run_config import TrainingConfig
 
 
@@ -60,7 +61,7 @@ def detector_source(config: TrainingConfig) -> DetectorSource | None:
     do."""
     if config.model.detector == MOVENET:
         return None
-    path = Path(config.model.detector)
+    path = weights_file(config.model.detector)
     return DetectorSource(str(path), _sha256(path))
 
 

@@ -59,12 +59,18 @@ def feature_source(config: TrainingConfig) -> FeatureSource | None:
     sizes = (chosen.channels, chosen.hidden, chosen.short_side)
     if chosen.weights is None:
         return FeatureSource(*sizes, seed=config.seed)
-    known = {asset.name: asset for asset in weights.assets()}
-    asset = known.get(chosen.weights)
-    path = Path(chosen.weights) if asset is None else weights.locate(asset.name, asset.files[0].name)
+    path = weights_file(chosen.weights)
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"model.vgg.weights: {path} can't be read: {error.strerror}") from None
     return FeatureSource(*sizes, path=str(path), sha256=sha256)
+
+
+def weights_file(chosen: str) -> Path:
+    """The file of published weights by their name, or what is named itself. Raises `WeightsError` where the former
+    isn't here."""
+    known = {asset.name: asset for asset in weights.assets()}
+    asset = known.get(chosen)
+    return Path(chosen) if asset is None else weights.locate(asset.name, asset.files[0].name)

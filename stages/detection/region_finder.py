@@ -20,6 +20,10 @@ from stages.scene import SceneSettings
 from stages.tracking import TrackingSettings
 from stages.transfer import to_host
 
+REGION_SCENE = SceneSettings(tracking=TrackingSettings(activation_score=0.5, high_score=0.5))
+"""Cascade R-CNN is surer of people than MoveNet is: half and more is a person, a tenth may be one half hidden, which is
+enough to go on with a track and not to begin one, as ByteTrack has it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PeopleWithRegions:
@@ -74,9 +78,8 @@ class RegionFinder:
 
     @property
     def usual_scene(self) -> SceneSettings:
-        """Cascade R-CNN is surer of people than MoveNet is: half and more is a person, a tenth may be one half hidden,
-        which is enough to go on with a track and not to begin one, as ByteTrack has it."""
-        return SceneSettings(tracking=TrackingSettings(activation_score=0.5, high_score=0.5))
+        """Cascade R-CNN's."""
+        return REGION_SCENE
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The picture that the detector wants. Pure."""

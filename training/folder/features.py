@@ -61,6 +61,7 @@ _REGION_CODE = (
     "detection/detector_file.py",
     "detection/detector_model.py",
     "detection/mmcv_ops.py",
+    "detection/paired_finder.py",
     "detection/region_batches.py",
     "detection/region_classes.py",
     "detection/region_finder.py",

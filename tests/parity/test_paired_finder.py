@@ -1,0 +1,148 @@
+"""A detector without parts and one of keypoints as one finder: whose joints are whose, batches, the real MoveNet.
+
+The detector of COCO's classes is scripted, or narrow with random weights: its published weights can't be had here.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from random_detectors import random_detector, random_picture, small_cascade
+from region_people import SCALE, THINGS, ScriptedRegions, paper_checkpoint, region_lease
+from scripted_people import PICTURE, ScriptedDetector, Spot, assert_same, moving_people, run
+
+from ring_buffers.frames import FrameMeta, Lease
+from stages.detection.cascade_rcnn import FoundRegions
+from stages.detection.detector_file import StoredDetector
+from stages.detection.detector_model import for_classes
+from stages.detection.paired_finder import LEAST_IOU, PairedFinder, same_people
+from stages.detection.region_classes import RegionClasses, RegionLayout
+from stages.pipeline import Pipeline, PipelineSettings
+from stages.profiles import region_finder
+from stages.vocabulary import PARTS
+from stages.weights import WeightsError
+
+CLASSES = RegionClasses.of(("ball", "person", "bat"), PARTS)
+FRAMES, PEOPLE = 14, 3
+LAYOUT = RegionLayout(PEOPLE, 0, 0, THINGS)
+
+
+class Regions(ScriptedRegions):
+    """People and objects, no parts."""
+
+    classes = CLASSES
+
+    def decode(self, heads: torch.Tensor, max_people: int) -> FoundRegions:
+        return FoundRegions(super().decode(heads, max_people).packed, LAYOUT)
+
+
+def script() -> tuple[np.ndarray, np.ndarray]:
+    """Regions [frames, rows, 6] and keypoints [frames, people, 56] of the same people, whom the regions have in the
+    other order and the keypoints' boxes a little larger; a ball in somebody's hand."""
+    poses = moving_people(FRAMES, PEOPLE)
+    rows = np.zeros((FRAMES, LAYOUT.rows, 6), np.float32)
+    for frame in range(FRAMES):
+        boxes = poses[frame, ::-1, :4]
+        rows[frame, :PEOPLE, :4] = boxes + np.array([0.4, 0.4, -0.4, -0.4])
+        rows[frame, :PEOPLE, 4:] = 0.9, CLASSES.person
+        wrist = poses[frame, 0, 5:].reshape(17, 3)[9, :2]
+        rows[frame, PEOPLE, :4] = np.concatenate([wrist - 1, wrist + 1])
+        rows[frame, PEOPLE, 4:] = 0.8, CLASSES.objects[0]
+    return rows, poses
+
+
+def paired(rows: np.ndarray, poses: np.ndarray) -> PairedFinder:
+    return PairedFinder(Regions(rows, PEOPLE), ScriptedDetector(poses))
+
+
+def test_each_person_has_the_joints_of_the_one_in_their_place() -> None:
+    rows, poses = script()
+    found = paired(rows, poses).find([region_lease(n) for n in range(FRAMES)], [True] * FRAMES, PEOPLE).frames
+    for frame in range(FRAMES):
+        here = found[frame]
+        assert here.keypoints is not None
+        expected = poses[frame, ::-1, 5:].reshape(PEOPLE, 17, 3) * np.append(SCALE, 1)
+        np.testing.assert_allclose(here.keypoints, expected, rtol=1e-6)
+        np.testing.assert_allclose(here.boxes, rows[frame, :PEOPLE, :4] * np.tile(SCALE, 2), rtol=1e-6)
+        assert here.objects.labels == ("ball",)
+        assert here.parts_of(np.arange(PEOPLE), 0.2).present.any(1).all()
+
+
+def test_whom_only_one_of_the_two_finds_has_no_parts_or_isnt_there() -> None:
+    rows, poses = script()
+    poses[:, 2] = 0  # whom the regions have first
+    rows[:, 1, 4] = 0
+    here = paired(rows, poses).find([region_lease(0)], [True], PEOPLE).frames[0]
+    assert len(here.boxes) == 2
+    assert here.parts_of(np.arange(2), 0.2).present.any(1).tolist() == [False, True]
+
+
+def plain_overlap(a: np.ndarray, b: np.ndarray) -> float:
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height
+    overlap = float(width * height / union)
+    return overlap if overlap >= LEAST_IOU else 0.0
+
+
+@given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 2**32 - 1))
+def test_people_are_paired_as_the_best_of_all_pairings_does(first: int, second: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    corners = random.uniform(0, 30, (first + second, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(10, 40, (first + second, 2))], 1).astype(np.float32)
+    mine, theirs = boxes[:first], boxes[first:]
+    rows, columns = same_people(mine, theirs)
+    assert len(set(rows)) == len(rows) and len(set(columns)) == len(columns)
+    got = [plain_overlap(mine[a].astype(float), theirs[b].astype(float)) for a, b in zip(rows, columns, strict=True)]
+    assert all(got)
+    # Each of the fewer people with any of the others.
+    few, many = (mine, theirs) if first <= second else (theirs, mine)
+    best = max(
+        sum(plain_overlap(few[at].astype(float), many[to].astype(float)) for at, to in enumerate(pairing))
+        for pairing in permutations(range(len(many)), len(few))
+    )
+    assert sum(got) == pytest.approx(best)
+
+
+def test_several_frames_a_batch_give_what_single_frames_give_and_what_is_held_is_known() -> None:
+    rows, poses = script()
+    settings = PipelineSettings(window_steps=8)
+    leases = [region_lease(n) for n in range(FRAMES)]
+    singly, together = (
+        run(Pipeline(paired(rows, poses), paper_checkpoint(), settings), batches)
+        for batches in ([[lease] for lease in leases], [leases[:5], leases[5:6], leases[6:]])
+    )
+    last = singly[Spot("hall", 1, FRAMES - 1)]
+    assert len(last.people) == PEOPLE and len(last.people[0].parts) == len(PARTS)
+    assert [thing.label for thing in last.objects] == ["ball"]
+    for spot, analysis in singly.items():
+        assert_same(analysis, together[spot])
+
+
+def coco_like(names: tuple[str, ...] = ("person", "ball", "bat")) -> StoredDetector:
+    description = for_classes(small_cascade(), names)
+    return StoredDetector(description, dict(random_detector(description).state_dict()), "coco.pth")
+
+
+def test_a_detector_that_knows_no_parts_gets_them_from_movenet() -> None:
+    finder = region_finder(coco_like(), PARTS)
+    assert isinstance(finder, PairedFinder) and finder.has_keypoints
+    assert sum(1 for _ in finder.detector.children()) == 2
+    format = finder.slot_format((300, 180), None)
+    picture = np.zeros(format.shape, np.uint8)
+    picture[: format.content[1], : format.content[0]] = random_picture(*format.content)
+    lease = Lease(FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, PICTURE, format), picture, 0, 0)
+    finder.warm_up(torch.from_numpy(picture)[None], format.content, 4)
+    here = finder.find([lease], [True], 4).frames[0]
+    assert here.keypoints is not None and here.keypoints.shape == (len(here.boxes), 17, 3)
+
+
+def test_parts_that_keypoints_dont_give_are_refused() -> None:
+    with pytest.raises(WeightsError, match=r"coco\.pth.*tail"):
+        region_finder(coco_like(), (*PARTS, "tail"))
