@@ -44,10 +44,20 @@ def read_pictures(
 
     Raises `training.video_runner.VideoReadError` where the video can't be read on.
     """
-    by_index = {frame.index: frame for frame in video.frames if frame.index in set(indices)}
     numbers = {name: row for row, name in enumerate(classes)}
+    for lease, frame, scale in scaled_frames(video, indices, short_side):
+        yield _labelled(lease, frame, scale, numbers)
+
+
+def scaled_frames(
+    video: Video, indices: Sequence[int], short_side: int
+) -> Iterator[tuple[Lease, AnnotatedFrame, NDArray[np.float32]]]:
+    """As `read_pictures`, with each frame's annotation, and the picture's pixels to one of the video, float32 `[2]`
+    across and down."""
+    by_index = {frame.index: frame for frame in video.frames if frame.index in set(indices)}
     for lease in read_frames(video.path, lambda size: _format(size, short_side), [index - 1 for index in by_index]):
-        yield _labelled(lease, by_index[lease.meta.frame + 1], numbers)
+        scale = np.array(lease.meta.format.content, np.float32) / np.array(lease.meta.size, np.float32)
+        yield lease, by_index[lease.meta.frame + 1], scale
 
 
 def _format(source: tuple[int, int], short_side: int) -> SlotFormat:
@@ -56,7 +66,9 @@ def _format(source: tuple[int, int], short_side: int) -> SlotFormat:
     return SlotFormat("rgb24", (width, height), (width, height))
 
 
-def _labelled(lease: Lease, frame: AnnotatedFrame, numbers: Mapping[str, int]) -> LabelledPicture:
+def _labelled(
+    lease: Lease, frame: AnnotatedFrame, scale: NDArray[np.float32], numbers: Mapping[str, int]
+) -> LabelledPicture:
     found: list[tuple[str, Box]] = []
     for person in frame.people:
         found.append((PERSON, person.box))
@@ -65,6 +77,5 @@ def _labelled(lease: Lease, frame: AnnotatedFrame, numbers: Mapping[str, int]) -
     known = [(numbers[name], box) for name, box in found if name in numbers]
     boxes = np.array([box for _, box in known], np.float32).reshape(-1, 4)
     boxes[:, 2:] += 1  # The annotation's last pixel is inside.
-    scale = np.array(lease.meta.format.content, np.float32) / np.array(lease.meta.size, np.float32)
     boxes *= np.tile(scale, 2)
     return LabelledPicture(lease.picture, boxes, np.array([label for label, _ in known], np.int64))

@@ -31,11 +31,11 @@ from training.folder.features import (
     watch_videos,
 )
 from training.folder.labels import Labels, Unknown, label_steps
-from training.folder.people import KnownFrames, from_annotations, from_truth
+from training.folder.people import read_known
 from training.folder.sightings import Sightings, SightingsFileError, read_sightings
 from training.folder.vocabulary import OwnLabels
 from training.folder.watching import WatchSettings
-from training.generated.truth import TruthError, read_truth, truth_file
+from training.generated.truth import TruthError
 from training.kinetics_tps import AnnotatedFrame, Dataset, DatasetError, Video
 from training.kinetics_tps.annotations import encode_frame
 
@@ -133,7 +133,7 @@ def open_folder(
     listed: dict[str, _Listed] = {}
     for video in dataset.train():
         try:
-            truth, known = _known(root, video)
+            truth, known = read_known(root, video)
             file = VideoFile(video.name, video.path, file_sha256(video.path))
             entry = _Listed(file, video.action, _content(video, file.sha256, truth))
         except (TruthError, OSError) as error:
@@ -180,20 +180,10 @@ def roles_of(actions: dict[str, str], held_out_share: float) -> dict[str, Role]:
     return roles
 
 
-def _known(root: Path, video: Video) -> tuple[Path | None, KnownFrames]:
-    path = truth_file(root, video.name)
-    if not path.exists():
-        return None, from_annotations(video)
-    truth = read_truth(path)
-    if len(truth.frames) != video.facts.frames:
-        raise TruthError(f"{path}: tells of {len(truth.frames)} frames, and the video has {video.facts.frames}")
-    return path, from_truth(truth)
-
-
 def _clip(root: Path, video: Video, entry: _Listed, settings: WatchSettings, folder: Folder, role: Role) -> Clip:
     path = features_file(features_folder(root, settings), video.name)
     seen = read_sightings(path, entry.file.sha256)
-    labels = label_steps(seen, _known(root, video)[1], folder.vocabulary, folder.unknown)
+    labels = label_steps(seen, read_known(root, video)[1], folder.vocabulary, folder.unknown)
     return Clip(
         video.name,
         video.action,

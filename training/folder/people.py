@@ -1,4 +1,4 @@
-"""Who is in the frames of a training video and what they do, written down by people or known to a generator. Pure.
+"""Who is in the frames of a training video and what they do, written down by people or known to a generator.
 
 Two sources, one form: annotations (some frames, one verb a part, nobody's identity) and truth files (every frame, all
 states of a part, identities; `training.generated.truth`).
@@ -7,12 +7,13 @@ states of a part, identities; `training.generated.truth`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from stages.vocabulary import PARTS, STILL
-from training.generated.truth import Truth
+from training.generated.truth import Truth, TruthError, read_truth, truth_file
 from training.kinetics_tps import Box, Video
 from training.kinetics_tps.vocabulary import OUTSIDE
 from training.person_links import link_people
@@ -34,6 +35,20 @@ class KnownPerson(NamedTuple):
 
 KnownFrames = dict[int, list[KnownPerson]]
 """Frame, from 0 → everybody in it. Of frames that aren't in it nothing is known."""
+
+
+def read_known(root: Path, video: Video) -> tuple[Path | None, KnownFrames]:
+    """What is known of a video of the data set `root`, and the truth file that it comes from; None: annotations.
+
+    Raises `TruthError` where there is such a file and it isn't this video's truth.
+    """
+    path = truth_file(root, video.name)
+    if not path.exists():
+        return None, from_annotations(video)
+    truth = read_truth(path)
+    if len(truth.frames) != video.facts.frames:
+        raise TruthError(f"{path}: tells of {len(truth.frames)} frames, and the video has {video.facts.frames}")
+    return path, from_truth(truth)
 
 
 def from_annotations(video: Video) -> KnownFrames:
