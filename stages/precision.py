@@ -1,5 +1,5 @@
-"""Precision: in which numbers the detector's network computes. The learned stages always compute in float32: they are
-small, and a person's state is carried over thousands of steps."""
+"""Precision: in which numbers the networks that see compute: the detector's, and the VGG-16. The learned stages always
+compute in float32: they are small, and a person's state is carried over thousands of steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-def detector_precision(choice: Precision, device: torch.device) -> torch.dtype:
+def seeing_precision(choice: Precision, device: torch.device) -> torch.dtype:
     """The type in which convolutions are computed; `auto` is float32 until parity is proven on a GPU.
 
     Raises `ValueError` for float16 on a CPU.
@@ -22,7 +22,8 @@ def detector_precision(choice: Precision, device: torch.device) -> torch.dtype:
 
 
 def computing_in(precision: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
-    """Within it, convolutions and products take their factors in this type."""
+    """Within it, convolutions and products take their factors in this type; float32 leaves them as they are, also
+    within an autocast that is under way."""
     if precision == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, precision)

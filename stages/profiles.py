@@ -25,7 +25,7 @@ from stages.detection.finder import Finder
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.precision import Precision, detector_precision, full_float32
+from stages.precision import Precision, full_float32, seeing_precision
 from stages.shape_graphs import GraphedDetector
 from stages.vocabulary import PARTS
 from stages.weights import WeightsError
@@ -143,7 +143,7 @@ def load_model(
     the model.
 
     `device`: auto, cpu, cuda or cuda:N. `threads`: CPU threads for the model; 0 leaves one core to decoding.
-    `precision`: in which MoveNet's network computes; `cuda_graphs`: replay it, on a CUDA device.
+    `precision`: in which the networks that see compute; `cuda_graphs`: replay it, on a CUDA device.
     Raises `WeightsError` (also for a checkpoint that is missing or damaged, or whose detector needs what isn't
     installed) or `ValueError` for a device or a precision that can't be had, each saying what to do.
     """
@@ -158,6 +158,8 @@ def _load(
     full_float32()
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
     loaded = load_checkpoint(profile, chosen)
+    if loaded.features is not None:
+        loaded.features.precision = seeing_precision(precision, chosen)
     if profile == PAPER:
         logger.warning(
             "profile %s is the paper's system at a fraction of its size, trained on generated videos: for cameras of "
@@ -174,19 +176,22 @@ def load_finder(
     cuda_graphs: bool = False,
 ) -> Finder:
     """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`, or
-    `ValueError` for a precision that the detector doesn't compute in."""
+    `ValueError` for a precision that the device doesn't compute in."""
+    numbers = seeing_precision(precision, torch.device(device))
     if checkpoint.detector is None:
-        movenet = _movenet(device)
-        movenet.precision = detector_precision(precision, torch.device(device))
+        movenet = _movenet(device, numbers)
         # Only a CUDA device waits for launches.
         graphed = cuda_graphs and torch.device(device).type == "cuda"
         return KeypointFinder(GraphedDetector(movenet) if graphed else movenet, slot_format, device)
-    if precision not in ("auto", "float32"):
-        raise ValueError(f"model.precision: {precision} is MoveNet's alone; this checkpoint's detector takes float32")
-    return region_finder(checkpoint.detector, checkpoint.vocabulary.parts, device)
+    return region_finder(checkpoint.detector, checkpoint.vocabulary.parts, device, numbers)
 
 
-def region_finder(stored: StoredDetector, parts: Sequence[str], device: torch.device | str = "cpu") -> Finder:
+def region_finder(
+    stored: StoredDetector,
+    parts: Sequence[str],
+    device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
+) -> Finder:
     """A detector of people, objects and those parts, ready to run; one without parts has MoveNet find them. Raises
     `WeightsError`, also where mmdet or MoveNet isn't there."""
     # Here, since it imports torchvision.
@@ -196,13 +201,14 @@ def region_finder(stored: StoredDetector, parts: Sequence[str], device: torch.de
 
     try:
         detector = CascadeRCNN.of(stored, parts).to(device)
+        detector.precision = precision
         if not detector.classes.parts:
             if tuple(parts) != PARTS:
                 raise WeightsError(
                     f"{stored.where}: finds none of the checkpoint's parts {', '.join(parts)}; from keypoints come "
                     f"{', '.join(PARTS)}, in this order, and no others"
                 )
-            return PairedFinder(detector, _movenet(device), device)
+            return PairedFinder(detector, _movenet(device, precision), device)
         return RegionFinder(detector, device)
     except ImportError as error:
         raise WeightsError(f"{stored.where}: {error}") from None
@@ -210,8 +216,10 @@ def region_finder(stored: StoredDetector, parts: Sequence[str], device: torch.de
         raise WeightsError(str(error)) from None
 
 
-def _movenet(device: torch.device | str) -> MoveNet:
-    return MoveNet.load().to(device)
+def _movenet(device: torch.device | str, precision: torch.dtype) -> MoveNet:
+    movenet = MoveNet.load().to(device)
+    movenet.precision = precision
+    return movenet
 
 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.picture_scaling import STRIDE, Crop, Normalisation, moved_boxes, normalised, scaled, scaled_size
+from stages.precision import computing_in
 
 _STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 """VGG-16's convolutions between halvings: how many, and their channels as a multiple of the first stage's."""
@@ -92,6 +93,8 @@ class VggFeatures(nn.Module):
         self.config = config or VggConfig()
         self.pictures_at_once = pictures_at_once
         self.regions_at_once = regions_at_once
+        self.precision = torch.float32
+        """In which convolutions and layers compute; the features are float32 all the same."""
         self.features = _trunk(self.config.channels)
         self.fc6 = nn.Linear(self.config.map_channels * self.config.bins**2, self.config.hidden)
         self.fc7 = nn.Linear(self.config.hidden, self.config.hidden)
@@ -125,8 +128,9 @@ class VggFeatures(nn.Module):
 
     def region_features(self, pooled: Tensor) -> Tensor:
         """float32 [r, map_channels, bins, bins] → float32 [r, hidden]: fc6, ReLU, fc7, ReLU."""
-        hidden = self.dropout(torch.relu(self.fc6(pooled.flatten(1).to(self.fc6.weight.dtype))))
-        return self.dropout(torch.relu(self.fc7(hidden))).float()
+        with computing_in(self.precision, pooled.device):
+            hidden = self.dropout(torch.relu(self.fc6(pooled.flatten(1).to(self.fc6.weight.dtype))))
+            return self.dropout(torch.relu(self.fc7(hidden))).float()
 
     def working_bytes(self, picture_size: tuple[int, int]) -> int:
         """About how much memory a batch takes beside weights, pictures, last maps and features, in float32, for
@@ -152,7 +156,8 @@ class VggFeatures(nn.Module):
         maps: list[Tensor] = []
         for some in group.pictures.split(self.pictures_at_once):
             planes = normalised(scaled(some, size, group.crop), self.config.normalisation)
-            maps.append(self.trunk(planes.to(weight.dtype)).float())
+            with computing_in(self.precision, planes.device):
+                maps.append(self.trunk(planes.to(weight.dtype)).float())
         return maps[0] if len(maps) == 1 else torch.cat(maps)
 
     def _regions(self, group: PictureRegions) -> Tensor:

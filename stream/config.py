@@ -206,7 +206,7 @@ class ModelConfig(Section):
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="In which numbers the detector's network computes; all else is float32. auto is float32, without "
+        description="In which numbers detector and VGG-16 compute; all else is float32. auto is float32, without "
         "TF32: on no GPU has another been proven to give the same answers. float16 needs CUDA.",
     )
     cuda_graphs: bool = Field(

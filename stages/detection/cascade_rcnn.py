@@ -31,6 +31,7 @@ from stages.detection.two_stage import (
     of_class,
     propose,
 )
+from stages.precision import computing_in
 from stages.vocabulary import PARTS
 
 MOST_OBJECTS = 32
@@ -76,6 +77,8 @@ class CascadeRCNN(nn.Module):
         self.description = description
         self.fixed_shapes: bool | None = None
         """Whether decoding may have no shape that depends on values; None: on CUDA only."""
+        self.precision = torch.float32
+        """In which the networks compute; maps, boxes and scores are float32 all the same."""
         self.classes = RegionClasses.of(description.classes, parts)
         _check(model)
         parts_of: Any = model
@@ -133,10 +136,13 @@ class CascadeRCNN(nn.Module):
         multiple = self._size_multiple
         if pictures.shape[1] % multiple or pictures.shape[2] % multiple:
             raise ValueError(f"height and width must be multiples of {multiple}, not {tuple(pictures.shape[1:3])}")
-        maps = list(self.neck(self.backbone(self._normalised(pictures, content))))
-        logits, deltas = self.rpn(maps)
+        with computing_in(self.precision, pictures.device):
+            narrow = list(self.neck(self.backbone(self._normalised(pictures, content))))
+            logits, deltas = self.rpn(narrow)
+        maps = [level.float() for level in narrow]
+        levels = [(said.float(), moved.float()) for said, moved in zip(logits, deltas, strict=True)]
         by_stride = {stride[0]: level for stride, level in zip(self._anchor_strides, maps, strict=True)}
-        return by_stride, Heads(maps, list(zip(logits, deltas, strict=True)), content)
+        return by_stride, Heads(maps, levels, content)
 
     @torch.no_grad()
     def decode(self, heads: Heads, max_people: int) -> FoundRegions:
@@ -172,7 +178,8 @@ class CascadeRCNN(nn.Module):
             zip(self.box_heads, self._codings, self._poolings, strict=True)
         ):
             regions = pool(maps, boxes.flatten(2), pooling, fixed)
-            said, deltas = head(regions.flatten(1) if self._reordered[stage] else regions.permute(0, 3, 1, 2))
+            with computing_in(self.precision, regions.device):
+                said, deltas = head(regions.flatten(1) if self._reordered[stage] else regions.permute(0, 3, 1, 2))
             said = said.float().view(batch, count, -1)
             moved = apply_deltas(
                 boxes.view(batch, count, 1, 4), deltas.float().view(batch, count, -1, 4), coding, heads.content

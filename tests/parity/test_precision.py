@@ -1,14 +1,22 @@
-"""With fewer digits the detector finds the same people, a little beside where it did; all that follows is float32."""
+"""With fewer digits detectors find the same, a little beside where they did; all that follows is float32."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from drawn_people import drawn_checkpoint, somewhere, trained_detector
 from movenet_frames import CASES, Case, picture
 
+from stages.checkpoint import save
+from stages.detection.cascade_rcnn import CascadeRCNN
 from stages.detection.movenet import MoveNet
-from stages.precision import detector_precision, full_float32
+from stages.precision import full_float32, seeing_precision
 from stages.profiles import load_profile
+from stages.step_readers import VggReader
+from stages.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stream.config import Config
 
 SURE = 0.25
@@ -48,13 +56,79 @@ def test_on_cuda_sure_people_stay_where_they_are(case: Case, precision: torch.dt
     assert people > 0 and off <= 2 and score <= 0.05, f"{people} people, {off:.1f} pixels, {score:.3f}"
 
 
+FEWER_DIGITS = [
+    ("cpu", torch.bfloat16),
+    *(
+        pytest.param(
+            "cuda",
+            precision,
+            marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")],
+        )
+        for precision in (torch.bfloat16, torch.float16)
+    ),
+]
+
+
+@pytest.mark.parametrize(("device", "precision"), FEWER_DIGITS)
+def test_with_fewer_digits_cascade_rcnn_finds_the_same_regions(device: str, precision: torch.dtype) -> None:
+    full_float32()
+    detector = CascadeRCNN.of(trained_detector()).to(device)
+    pictures = [somewhere(seed).picture for seed in range(500, 508)]
+    shown = torch.from_numpy(np.stack(pictures)).to(device)
+    content = torch.tensor([[*shown.shape[2:0:-1]]], device=device).float().expand(len(shown), 2)
+
+    def found() -> torch.Tensor:
+        maps, heads = detector(shown, content)
+        assert {level.dtype for level in maps.values()} == {torch.float32}
+        return detector.boxes(heads)
+
+    exact = found()
+    detector.precision = precision
+    near = found()
+    assert near.dtype == torch.float32 and not near[..., :5].equal(exact[..., :5])
+    off: list[float] = []
+    for one, other in zip(exact, near, strict=True):
+        for row in one[one[:, 4] > 0.5]:
+            same = other[(other[:, 5] == row[5]) & (other[:, 4] > 0.3)]
+            off.append(float((same[:, :4] - row[:4]).abs().amax(-1).min()) if len(same) else 1e9)
+    within = np.array(off) <= 2
+    assert len(off) > 60 and within.mean() >= 0.97, f"{len(off)} regions, {within.mean():.3f} within 2 pixels"
+
+
+@pytest.mark.parametrize(("device", "precision"), FEWER_DIGITS)
+def test_with_fewer_digits_a_region_reads_nearly_the_same(device: str, precision: torch.dtype) -> None:
+    full_float32()
+    torch.manual_seed(0)
+    features = VggFeatures(VggConfig(channels=8, hidden=64, short_side=128)).to(device).eval().requires_grad_(False)
+    labelled = somewhere(501)
+    boxes = torch.from_numpy(labelled.boxes).to(device)
+    which = torch.zeros(len(boxes), dtype=torch.int64, device=device)
+    group = PictureRegions(torch.from_numpy(labelled.picture)[None].to(device), boxes, which)
+    exact = features([group])
+    features.precision = precision
+    near = features([group])
+    assert near.dtype == torch.float32 and not near.equal(exact)
+    assert float((near - exact).abs().max()) <= 0.02 * float(exact.abs().max())
+
+
+def test_a_checkpoint_that_carries_its_detector_computes_as_configured(tmp_path: Path) -> None:
+    path = tmp_path / "drawn.safetensors"
+    save(drawn_checkpoint(), path)
+    config = Config.model_validate(
+        {"model": {"device": "cpu", "threads": 1, "precision": "bfloat16", "profile": str(path)}}
+    )
+    pipeline = load_profile(config.model, config.window, config.tracking)
+    assert isinstance(detector := pipeline._finder.detector, CascadeRCNN) and detector.precision == torch.bfloat16
+    assert isinstance(reader := pipeline._reader, VggReader) and reader._extractor.precision == torch.bfloat16
+
+
 def test_auto_is_float32_and_a_cpu_has_no_float16() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert detector_precision("auto", cpu) == detector_precision("auto", cuda) == torch.float32
-    assert detector_precision("bfloat16", cpu) == torch.bfloat16
-    assert detector_precision("float16", cuda) == torch.float16
+    assert seeing_precision("auto", cpu) == seeing_precision("auto", cuda) == torch.float32
+    assert seeing_precision("bfloat16", cpu) == torch.bfloat16
+    assert seeing_precision("float16", cuda) == torch.float16
     with pytest.raises(ValueError, match=r"model\.precision"):
-        detector_precision("float16", cpu)
+        seeing_precision("float16", cpu)
 
 
 def test_float32_on_cuda_is_not_rounded_to_tf32() -> None:
