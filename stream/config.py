@@ -230,7 +230,7 @@ class ModelConfig(Section):
         ge=0,
         le=1,
         description="A part whose joints, or where the detector finds parts whose box, scores below this is absent. "
-        "Unset: 0.2.",
+        "Unset: 0.2 of joints, 0.1 of boxes.",
     )
     object_score: float | None = Field(
         None,

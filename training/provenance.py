@@ -39,6 +39,16 @@ def commit() -> str | None:
     return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
+def told_config(config: TrainingConfig) -> dict[str, Any]:
+    """The configuration as a checkpoint tells it: of absolute paths only the last name, without the machine's."""
+    content = config.model_dump(mode="json")
+    for section, name in ((content["data"], "folder"), (content, "start"), (content["model"], "detector"),
+                          (content["model"]["vgg"], "weights")):  # fmt: skip
+        if section[name] is not None and Path(section[name]).is_absolute():
+            section[name] = Path(section[name]).name
+    return content
+
+
 def _git(*words: str) -> str | None:
     try:
         found = subprocess.run(

@@ -26,7 +26,7 @@ from training.held_out import HeldOut
 from training.learned import Learned
 from training.loop import DivergedError, Run, StepReport, TrainingError
 from training.prevalence import check_prevalence, expect
-from training.provenance import provenance
+from training.provenance import provenance, told_config
 from training.region_detector import detector_source
 from training.region_features import feature_source
 from training.run_config import TrainingConfig
@@ -226,7 +226,7 @@ class _Keeper:
             "sequences": run.step * run.config.data.batch,
             "seconds": round(self.progress.seconds, 1),
             "seed": run.config.seed,
-            "config": run.config.model_dump(mode="json"),
+            "config": told_config(run.config),
             "final_loss": round(float(np.mean(self.progress.losses)), 4) if self.progress.losses else None,
             **self.held_out.data(),
             **provenance(run.device),

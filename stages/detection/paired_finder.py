@@ -8,6 +8,7 @@ people takes the joints of the one whom the detector of keypoints found in the s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from stages.detection.keypoint_finder import PeopleWithKeypoints
 from stages.detection.region_batches import RegionDetector, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.region_finder import REGION_SCENE, PeopleWithRegions
+from stages.part_boxes import KEYPOINT_SCORE
 from stages.scene import SceneSettings
 from stages.skeleton import KEYPOINTS
 from stages.transfer import to_host
@@ -53,7 +55,7 @@ class PairedFinder:
     @property
     def usual_scene(self) -> SceneSettings:
         """People are as sure as the detector of regions is of them; of joints, MoveNet's usual score."""
-        return REGION_SCENE
+        return replace(REGION_SCENE, keypoint_score=KEYPOINT_SCORE)
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The picture that the detector of regions wants. Pure."""

@@ -20,9 +20,11 @@ from stages.scene import SceneSettings
 from stages.tracking import TrackingSettings
 from stages.transfer import to_host
 
-REGION_SCENE = SceneSettings(tracking=TrackingSettings(activation_score=0.5, high_score=0.5))
+REGION_SCENE = SceneSettings(keypoint_score=0.1, tracking=TrackingSettings(activation_score=0.5, high_score=0.5))
 """Cascade R-CNN is surer of people than MoveNet is: half and more is a person, a tenth may be one half hidden, which is
-enough to go on with a track and not to begin one, as ByteTrack has it."""
+enough to go on with a track and not to begin one, as ByteTrack has it. Of parts it is not: left and right share what
+they score. With the narrow detector on drawn people, whose parts count as found at an IoU of .3, parts of .1 and more
+were 42 % of all, of .2 and more 35 %, of .5 and more 19 %."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

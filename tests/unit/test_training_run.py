@@ -22,6 +22,7 @@ from training.command import stopped_by_signals, train_profile
 from training.evaluate import area_under_curve, average_precision, evaluate
 from training.learned import Learned
 from training.loop import DivergedError, Run, TrainingError
+from training.provenance import told_config
 from training.run_config import TrainingConfig
 from training.run_config import load as load_config
 from training.run_state import read_state, write_state
@@ -322,3 +323,21 @@ def test_average_precision_and_area_under_curve_agree_with_worked_examples() -> 
     assert area_under_curve(score, label) == pytest.approx(0.75)
     assert area_under_curve(np.array([0.5, 0.5]), np.array([True, False])) == 0.5
     assert np.isnan(average_precision(score, np.zeros(4, bool)))
+
+
+def test_what_a_checkpoint_tells_of_its_configuration_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    changes = {
+        "data": {"folder": str(tmp_path / "films"), "folder_share": 1},
+        "start": str(tmp_path / "old.safetensors"),
+        "model": {"detector": str(tmp_path / "seer.safetensors"), "vgg": {"weights": "runs/features.safetensors"},
+                  "visual": "all", "regions": "vgg", "geometry": False},
+    }  # fmt: skip
+    config = load_config(None, changes)
+    told = told_config(config)
+    assert str(tmp_path) not in str(told)
+    assert (told["data"]["folder"], told["start"]) == ("films", "old.safetensors")
+    assert (told["model"]["detector"], told["model"]["vgg"]["weights"]) == (
+        "seer.safetensors",
+        "runs/features.safetensors",
+    )
+    assert told_config(TrainingConfig()) == TrainingConfig().model_dump(mode="json")

@@ -52,7 +52,9 @@ def train_detector_command(
         _fail(f"--optimiser: {optimiser!r} is neither adamw nor sgd", EXIT_USAGE)
         return
     settings = DetectorTraining(steps=steps, batch=batch, learning_rate=learning_rate, optimiser=optimiser, seed=seed)
-    command = shlex.join(["python", "-m", "training.detector", *sys.argv[1:]])
+    # Names without the machine's folders.
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    command = shlex.join(["python", "-m", "training.detector", *words])
     try:
         figures = run_training(
             data, out, settings, narrow, start, device, minutes, held_out_share, command, _REPORTED, half
