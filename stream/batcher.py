@@ -81,6 +81,13 @@ class Batcher:
         self._members = tuple(member for member in self._members if member.ring is not ring)
         self.wake()
 
+    def set_staleness(self, ring: FrameRing, staleness_ns: int) -> None:
+        """From now on ready frames of this ring are dropped at another age. Unknown rings are ignored."""
+        for member in self._members:
+            if member.ring is ring:
+                member.staleness_ns = staleness_ns
+        self.wake()
+
     def interrupt(self) -> None:
         """Let `next_batch` return, without frames, once: its thread is wanted elsewhere."""
         self._interrupted = True

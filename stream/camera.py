@@ -34,6 +34,8 @@ class Camera:
     """From frames' arrival until their results were handed to ZeroMQ, seconds."""
     capture_ages: Histogram = field(default_factory=lambda: Histogram(SECONDS_BUCKETS))
     """From frames' capture, where the camera tells its time."""
+    fps: tuple[float, float] = (0.0, 0.0)
+    """Frames decoded and published a second, when they were last measured."""
     _counted: tuple[int, int] = (0, 0)
 
     @property
@@ -50,11 +52,20 @@ class Camera:
         self.epoch = meta.epoch
         return closing
 
-    def stats(self, seconds: float) -> results.CameraStats:
-        """Counts so far, and rates over the `seconds` since the last call."""
+    def measure(self, seconds: float) -> None:
+        """Take the rates over the `seconds` since the last call."""
         decoded, processed = self.ring.decoded, self.ring.processed
         decoded_before, processed_before = self._counted
         self._counted = (decoded, processed)
+        if seconds > 0:
+            self.fps = (
+                round((decoded - decoded_before) / seconds, 2),
+                round((processed - processed_before) / seconds, 2),
+            )
+
+    def stats(self) -> results.CameraStats:
+        """Counts so far, and the rates that were measured last."""
+        decoded, processed = self.ring.decoded, self.ring.processed
         return results.CameraStats(
             camera=self.config.id,
             state=self.status.state,
@@ -62,8 +73,8 @@ class Camera:
             decoded=decoded,
             processed=processed,
             dropped={str(reason): count for reason, count in self.ring.dropped.items() if count},
-            fps_in=round((decoded - decoded_before) / seconds, 2) if seconds > 0 else 0.0,
-            fps_out=round((processed - processed_before) / seconds, 2) if seconds > 0 else 0.0,
+            fps_in=self.fps[0],
+            fps_out=self.fps[1],
             tracks=self.tracks,
         )
 

@@ -25,6 +25,11 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
+LONGEST_ADDRESS = 2048
+"""Characters of a camera's address."""
+
+DetectorSide = Annotated[int, Field(ge=32, le=4096)]
+
 
 class ConfigError(ValueError):
     """The configuration can't be used; the message names the file and the field and says what to do."""
@@ -58,11 +63,22 @@ class SourceAddress(str):
                 return value
             if not isinstance(value, str) or not value:
                 raise ValueError("must be an address: rtsp://…, a file, device:/dev/video0 or pattern:")
+            if len(value) > LONGEST_ADDRESS or not value.isprintable():
+                raise ValueError(f"must be an address of at most {LONGEST_ADDRESS} printable characters")
             return cls(value)
 
         return core_schema.no_info_plain_validator_function(
-            parse, json_schema_input_schema=core_schema.str_schema(min_length=1)
+            parse, json_schema_input_schema=core_schema.str_schema(min_length=1, max_length=LONGEST_ADDRESS)
         )
+
+    @property
+    def scheme(self) -> str:
+        """What stands before the address's first colon, in lower case; `file` for a path without one.
+
+        Whatever libav could take for a protocol is one here, also `subfile,,start,0,,:/path`.
+        """
+        head, colon, _ = self._secret.partition(":")
+        return head.lower() if colon and "/" not in head else "file"
 
     @property
     def kind(self) -> Literal["rtsp", "device", "pattern", "file"]:
@@ -96,6 +112,7 @@ class CameraConfig(Section):
 
     id: str = Field(description="Name in topics, metrics and logs: [a-z0-9][a-z0-9_-]{0,62}.")
     source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0 or pattern:.")
+    enabled: bool = Field(True, description="False: the camera stays listed and nothing is read from it.")
     transport: Literal["tcp", "udp"] = Field(
         "tcp", description="RTSP's lower transport. TCP loses nothing; UDP only where a camera speaks nothing else."
     )
@@ -113,9 +130,10 @@ class CameraConfig(Section):
     staleness_ms: int = Field(
         500,
         ge=1,
+        le=3_600_000,
         description="A ready frame older than this is dropped rather than analysed: a live answer must be live.",
     )
-    detector_size: tuple[int, int] | None = Field(
+    detector_size: tuple[DetectorSide, DetectorSide] | None = Field(
         None,
         description="Width, height of the picture that the detector sees; multiples of 32 are best. Null lets the "
         "model choose. Small (256, 256) for near people, large (768, 576) for far ones.",
@@ -123,10 +141,18 @@ class CameraConfig(Section):
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames kept between decoding and inference: 8 is 0.3 s at 25 fps."
     )
-    start_timeout_s: float = Field(10.0, gt=0, description="How long a source may take to give its first frame.")
-    stall_timeout_s: float = Field(3.0, gt=0, description="Silence after which a live source counts as stalled.")
-    reconnect_initial_s: float = Field(0.25, gt=0, description="First wait before connecting again; doubles each time.")
-    reconnect_max_s: float = Field(15.0, gt=0, description="The longest wait: a camera back from repair is seen soon.")
+    start_timeout_s: float = Field(
+        10.0, gt=0, le=3600, description="How long a source may take to give its first frame."
+    )
+    stall_timeout_s: float = Field(
+        3.0, gt=0, le=3600, description="Silence after which a live source counts as stalled."
+    )
+    reconnect_initial_s: float = Field(
+        0.25, gt=0, le=3600, description="First wait before connecting again; doubles each time."
+    )
+    reconnect_max_s: float = Field(
+        15.0, gt=0, le=86400, description="The longest wait: a camera back from repair is seen soon."
+    )
 
     @field_validator("id")
     @classmethod

@@ -16,13 +16,8 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import IO
 from weakref import WeakMethod, WeakSet
-
-import msgspec
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
@@ -31,17 +26,15 @@ from stages.types import FrameAnalysis, Model
 from stream import device_budget, memory_budget, results
 from stream.assemble import frame_message
 from stream.batcher import Batcher
-from stream.camera import Camera, ring_policy
-from stream.config import CameraConfig, Config, ConfigError
+from stream.camera_registry import CameraRegistry
+from stream.config import CameraConfig, Config
 from stream.engine_metrics import derive_metrics
-from stream.events import Transition
 from stream.feed import Feed
 from stream.http.app import HttpServer
 from stream.inference import InferenceThread
 from stream.model import load_model
 from stream.publisher import Publisher
-from stream.sources.reader import CameraReader
-from stream.sources.status import CameraStatus
+from stream.results_file import ResultsFile
 from telemetry.health import LET_GO, Health
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer
@@ -80,17 +73,18 @@ class Engine:
             if config.http.bind is not None
             else None
         )
-        self._cameras: dict[str, Camera] = {}
+        self.cameras = CameraRegistry(
+            self._batcher, self.publisher, self.observer, self._in_loop, self._look_whether_finished
+        )
+        self._cameras = self.cameras.running
         derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
         self._processed = 0
-        self._last_epoch: dict[str, int] = {}
         self._feeds: WeakSet[Feed[results.Message]] = WeakSet()
-        self._results_file: IO[bytes] | None = None
+        self._results_file: ResultsFile | None = None
         self._stats_task: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
         self._failure: BaseException | None = None
-        self._ever_live = False
         self._stopped = False
         self._abandoned = False  # the inference thread hung while the engine stopped; what it still does is in vain
 
@@ -116,18 +110,17 @@ class Engine:
         )
         memory_budget.check(self.config, memory_budget.available_bytes())
         if self.config.results is not None:
-            self._results_file = _open_results(self.config.results)
+            self._results_file = ResultsFile(self.config.results)
         await self.publisher.start()
         if self._results_file is not None:
-            self.publisher.on_message(self._write)
+            self.publisher.on_message(self._results_file.write)
         logger.info("results at %s, replay at %s", self.publisher.endpoint, self.publisher.replay_endpoint)
         if self._http is not None:
             await self._http.start()
-        await self._load_model()
+        model = await self._load_model(self._inference)
         self._stats_task = asyncio.create_task(self._publish_stats(), name="stats")
         self._stats_task.add_done_callback(self._task_ended)
-        for camera in self.config.cameras:
-            self.add_camera(camera)
+        self.cameras.begin(model, self._inference, self.config.cameras)
 
     async def stop(self) -> None:
         """Stop every camera, finish the batch in hand, send what is published, close. Idempotent."""
@@ -136,8 +129,7 @@ class Engine:
         self._stopped = True
         deadline = time.monotonic() + STOP_WITHIN_S
         self.health.stopping()
-        for camera in self._cameras.values():
-            camera.reader.stop()
+        self.cameras.stop_reading()
         self._batcher.close()
         # It finishes the batch in hand.
         within_s = max(0.1, deadline - time.monotonic() - 0.6)
@@ -148,7 +140,7 @@ class Engine:
             await asyncio.gather(self._stats_task, return_exceptions=True)
         for camera in self._cameras.values():
             camera.ring.close()
-            self._publish_transitions(camera.events.close())
+            self.cameras.publish_transitions(camera.events.close())
         joined = [
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # one may be removed meanwhile
@@ -159,7 +151,7 @@ class Engine:
         for feed in self._feeds:
             feed.close()
         if self._results_file is not None:
-            self._end_results(self._results_file)
+            self._results_file.close()
         self._finished.set()
         if not all(joined) or not worked:
             logger.warning("stopped without waiting longer for %s", "a camera" if worked else "the model")
@@ -216,7 +208,7 @@ class Engine:
     @property
     def ever_live(self) -> bool:
         """Whether any source has ever given a picture."""
-        return self._ever_live
+        return self.cameras.ever_live
 
     @property
     def http_address(self) -> str | None:
@@ -229,6 +221,9 @@ class Engine:
         seconds = (now_ns - self._counted_ns) / 1e9
         self._counted_ns = now_ns
         ready, reasons = self._ready()
+        cameras = list(self._cameras.values())
+        for camera in cameras:
+            camera.measure(seconds)
         return results.Stats(
             run=self.run,
             seq=0,
@@ -237,7 +232,7 @@ class Engine:
             ready=ready,
             ready_reason="; ".join(reasons),
             model=self._model_ref,
-            cameras=[camera.stats(seconds) for camera in self._cameras.values()],
+            cameras=[camera.stats() for camera in cameras],
             state_slots_used=getattr(self._model, "state_slots_used", 0),
             state_slots=getattr(self._model, "state_slots", 0),
             subscriptions=self.publisher.subscriptions,
@@ -246,67 +241,34 @@ class Engine:
     # -- cameras ------------------------------------------------------------------------------------------------
     def add_camera(self, config: CameraConfig) -> None:
         """Start a camera. Raises ValueError if its id is in use, RuntimeError after `stop`. Touches no other camera."""
-        if self._stopped:
-            raise RuntimeError(f"camera {config.id}: the engine has stopped")
-        if config.id in self._cameras:
-            raise ValueError(f"camera {config.id}: there is one with this id already; remove it first")
-        assert self._model is not None
-        ring = FrameRing(
-            config.id,
-            slots=config.ring_slots,
-            policy=ring_policy(config),
-            on_ready=self._batcher.wake,
-            pinned=getattr(self._model, "pinned_pictures", False),
-            on_finished=partial(self._in_loop, self._look_whether_finished),
-        )
-        reader = CameraReader(
-            config,
-            ring,
-            self._model.slot_format,
-            self.observer,
-            partial(self._in_loop, self._take_status, ring),
-            first_epoch=self._last_epoch.get(config.id, 0) + 1,
-        )
-        camera = Camera(config, ring, reader, reader.status)
-        self._cameras[config.id] = camera
-        self.observer.camera_added(config.id)
-        self._batcher.add(ring, camera.staleness_ns)
-        reader.start()
+        self.cameras.add(config)
+
+    async def change_camera(self, config: CameraConfig) -> None:
+        """Give the camera of this id other settings; it starts anew only if they need it. Touches no other camera.
+
+        Raises KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
+        """
+        await self.cameras.change(config)
 
     async def remove_camera(self, camera_id: str) -> None:
         """Stop a camera and forget all about it. Touches no other camera.
 
         Raises KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
         """
-        camera = self._cameras[camera_id]
-        camera.gone = True
-        camera.reader.stop()
-        self._batcher.remove(camera.ring)
-        camera.ring.close()
-        await asyncio.to_thread(camera.reader.join, STOP_WITHIN_S)
-        assert self._model is not None and self._inference is not None
-        await self._inference.run(self._model.forget, camera_id)
-        # The inference thread is past the last batch that had frames of it.
-        del self._cameras[camera_id]
-        self._publish_transitions(camera.events.close())
-        self._last_epoch[camera_id] = camera.reader.status.epoch  # a newer one may be on its way here
-        self._publish_status(camera.status.removed())
-        self.publisher.forget(camera_id)
-        self.observer.camera_removed(camera_id)
-        self._look_whether_finished()
+        await self.cameras.remove(camera_id)
 
     # -- the work, in the inference thread ----------------------------------------------------------------------
-    async def _load_model(self) -> None:
-        assert self._inference is not None
+    async def _load_model(self, inference: InferenceThread[list[Lease]]) -> Model:
         if self._model is None:
-            self._model = await self._inference.run(load_model, self.config, self.observer)
+            self._model = await inference.run(load_model, self.config, self.observer)
         info = self._model.info
         self._model_ref = results.ModelRef(info.profile, info.weights, info.trained)
         self.observer.model_loaded(info.profile, info.weights)
         self.health.weights(True, "", time.monotonic())
-        await self._inference.run(self._model.warm_up)
-        await self._inference.run(device_budget.rehearse, self._model, self.config, self._at_once, self.observer)
+        await inference.run(self._model.warm_up)
+        await inference.run(device_budget.rehearse, self._model, self.config, self._at_once, self.observer)
         self.health.device(True, "", time.monotonic())
+        return self._model
 
     def _work(self, batch: list[Lease]) -> None:
         """The engine, read aloud: run the model over a batch, publish every frame, give the slots back."""
@@ -348,7 +310,7 @@ class Engine:
         if camera.gone or self._abandoned:  # removed, or stopped, while the model had the frame
             camera.ring.release(lease, "shutdown")
             return
-        self._publish_transitions(camera.enter(meta))
+        self.cameras.publish_transitions(camera.enter(meta))
         self.publisher.publish(frame_message(meta, analysis, self._model_ref))
         age_s = (time.monotonic_ns() - meta.arrival_ns) / 1e9
         self._processed += 1
@@ -360,33 +322,15 @@ class Engine:
             capture_age_s = (time.time_ns() // 1000 - meta.capture_us) / 1e6
             camera.capture_ages.observe(capture_age_s)
         self.observer.frame_published(meta.camera, age_s, capture_age_s)
-        self._publish_transitions(camera.events.update(meta, analysis))
-
-    def _publish_transitions(self, transitions: Sequence[Transition]) -> None:
-        for change in transitions:
-            self.publisher.publish(change.message())
+        self.cameras.publish_transitions(camera.events.update(meta, analysis))
 
     # -- status and stats ---------------------------------------------------------------------------------------
-    def _take_status(self, ring: FrameRing, status: CameraStatus) -> None:
-        camera = self._cameras.get(status.camera)
-        # A reader that took long to end may speak when another camera has its id.
-        if camera is None or camera.ring is not ring or camera.gone or self._stopped:
-            return
-        camera.status = status
-        self._ever_live = self._ever_live or status.state == "live"
-        self.observer.camera_state(status.camera, status.state)
-        self._publish_status(status)
-        self._look_whether_finished()
-
-    def _publish_status(self, status: CameraStatus) -> None:
-        self.publisher.publish(status.wire("", 0))
-
     def _look_whether_finished(self) -> None:
-        """Sources that ended for good and whose last frame is out: nothing more will come."""
-        cameras = self._cameras.values()
-        if not cameras or any(camera.status.state != "ended" or not camera.ring.finished for camera in cameras):
-            return
-        if self.config.once or not self.ever_live:
+        """Sources that ended for good and whose last frame is out: nothing more will come.
+
+        Without `once` only if none ever opened; but where cameras are changed at run time another may be added.
+        """
+        if self.cameras.over and (self.config.once or not (self.ever_live or self.cameras.changed)):
             self._finished.set()
 
     async def _publish_stats(self) -> None:
@@ -400,33 +344,8 @@ class Engine:
         self.health.looked(sum(_awaited(camera.ring) for camera in self._cameras.values()), self._processed, now)
         return self.health.ready(now)
 
-    # -- readers in this process --------------------------------------------------------------------------------
-    def _write(self, topic: str, message: results.Message) -> None:
-        if self._results_file is None or not isinstance(message, results.Frame):
-            return
-        try:
-            self._results_file.write(msgspec.json.encode(message) + b"\n")
-        except OSError as error:
-            logger.error("results file %s: %s; no more is written to it", self.config.results, error.strerror)
-            self._end_results(self._results_file)
-
-    def _end_results(self, file: IO[bytes]) -> None:
-        self._results_file = None
-        try:
-            file.close()  # writes what is still held back
-        except OSError as error:
-            logger.error("results file %s: %s; its end is lost", self.config.results, error.strerror)
-
 
 def _awaited(ring: FrameRing) -> int:
     """Frames that the camera gave, without those that were let go on purpose."""
     counts = ring.counts()
     return counts.decoded - sum(count for reason, count in counts.dropped.items() if reason in LET_GO)
-
-
-def _open_results(path: Path) -> IO[bytes]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb")
-    except OSError as error:
-        raise ConfigError(f"results: {path} can't be written: {error.strerror}") from None

@@ -86,6 +86,10 @@ class FrameWriter:
         """What comes now is another connection's: its first picture begins a new epoch."""
         self._new_epoch_wanted = True
 
+    def limit(self, max_fps: float | None) -> None:
+        """Keep so many frames a second from now on. From any thread."""
+        self._rate = RateLimit(max_fps)
+
     def write(self, picture: Decoded) -> bool:
         """Put one picture into the ring, or count why not; whether it began an epoch or showed another clock."""
         frame, times, pts_us = picture.frame, picture.times, picture.pts_us

@@ -97,6 +97,10 @@ class CameraReader:
         """Ask it to end; returns at once."""
         self._stopping.set()
 
+    def limit(self, max_fps: float | None) -> None:
+        """Keep so many frames a second from now on."""
+        self._frames.limit(max_fps)
+
     def join(self, timeout_s: float) -> bool:
         """Whether it has ended, after waiting at most this long. It ends within 2 s of `stop`."""
         if self._thread.ident is not None:

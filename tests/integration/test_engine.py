@@ -213,9 +213,9 @@ async def test_a_camera_that_was_added_without_ever_going_live_leaves_the_count_
 async def test_a_camera_can_come_and_go_more_often_than_epochs_are_numbered(caplog: pytest.LogCaptureFixture) -> None:
     absent = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
     async with Engine(configured(), model=FreeModel()) as engine:
-        engine._last_epoch["comes"] = EPOCHS_NUMBERED + 5
+        engine.cameras.epochs.ended("comes", EPOCHS_NUMBERED + 5)
         for epoch in range(EPOCHS_NUMBERED + 5):  # as visits before would have left it
-            engine._publish_status(CameraStatus.initial(absent, epoch))
+            engine.cameras.publish_status(CameraStatus.initial(absent, epoch))
         for _ in range(3):
             engine.add_camera(absent)
             await engine.remove_camera("comes")

@@ -1,0 +1,103 @@
+"""Cameras that are changed while the engine runs: each alone, and no epoch's number twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from test_engine import configured, frames_of, messages_until, pattern
+
+from stages.free_model import FreeModel
+from stream import results
+from stream.camera_registry import LastEpochs, differences
+from stream.config import CameraConfig
+from stream.engine import Engine
+
+
+def camera(name: str, **settings: Any) -> CameraConfig:
+    return CameraConfig.model_validate(pattern(name, **settings))
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_another_rate_holds_at_once_and_the_epoch_goes_on() -> None:
+    async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 10)
+        await engine.change_camera(camera("a", max_fps=10.0, staleness_ms=2000))
+        seen = await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 6)
+        steps = [after.media_time_us - before.media_time_us for before, after in pairwise(frames_of(seen, "a"))]
+        assert min(steps) >= 95_000
+        assert {frame.epoch for frame in frames_of(seen, "a")} == {1}
+        assert engine.stats().cameras[0].dropped["rate_limited"] > 0
+
+
+async def test_what_needs_a_new_start_starts_this_camera_alone_in_a_new_epoch() -> None:
+    async with Engine(configured(pattern("a"), pattern("stays")), model=FreeModel()) as engine:
+        reading = asyncio.create_task(messages_until(engine, lambda seen: len(frames_of(seen, "stays")) >= 120))
+        await asyncio.sleep(0.5)
+        await engine.change_camera(CameraConfig.model_validate({"id": "a", "source": "pattern:320x240@50"}))
+        seen = await reading
+        assert next(frame.size for frame in frames_of(seen, "a") if frame.epoch == 2) == (320, 240)
+        assert {frame.epoch for frame in frames_of(seen, "a")} == {1, 2}
+        numbers = [frame.frame for frame in frames_of(seen, "stays")]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        assert "removed" not in {message.state for message in seen if isinstance(message, results.Status)}
+
+
+async def test_the_same_settings_again_change_nothing() -> None:
+    async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
+        ring = engine.cameras.running["a"].ring
+        await engine.change_camera(camera("a"))
+        assert engine.cameras.running["a"].ring is ring
+
+
+async def test_a_camera_that_is_not_enabled_is_listed_and_rests_until_it_is() -> None:
+    async with Engine(configured(pattern("a"), pattern("b", enabled=False)), model=FreeModel()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 5)
+        await engine.change_camera(camera("a", enabled=False))
+        status = engine.cameras.status("a")
+        assert (status.state, status.reason, status.epoch) == ("ended", "disabled", 1)
+        assert list(engine.cameras.configs) == ["a", "b"] and not engine.cameras.running
+        assert b'camera_state{camera="a"' not in engine.metrics.render()
+        await engine.change_camera(camera("b"))
+        await engine.change_camera(camera("a"))
+        seen = await messages_until(
+            engine, lambda seen: len(frames_of(seen, "a")) >= 2 and len(frames_of(seen, "b")) >= 2
+        )
+        assert {frame.epoch for frame in frames_of(seen, "a")} == {2}
+        assert {frame.epoch for frame in frames_of(seen, "b")} == {1}
+
+
+async def test_a_wrong_camera_added_to_an_engine_without_any_does_not_end_it() -> None:
+    async with Engine(configured(), model=FreeModel()) as engine:
+        engine.add_camera(CameraConfig.model_validate({"id": "a", "source": "/absent.mp4"}))
+        await until(lambda: engine.cameras.status("a").state == "ended")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(engine.wait(), 0.3)
+
+
+async def test_what_is_not_there_cannot_be_changed() -> None:
+    async with Engine(configured(), model=FreeModel()) as engine:
+        with pytest.raises(KeyError):
+            await engine.change_camera(camera("nobody"))
+
+
+def test_another_password_is_a_difference_though_addresses_print_the_same() -> None:
+    one, other = ({"id": "a", "source": f"rtsp://u:{word}@h/x"} for word in ("one", "two"))
+    assert differences(CameraConfig.model_validate(one), CameraConfig.model_validate(other)) == {"source"}
+
+
+def test_epochs_of_more_cameras_than_are_remembered_are_never_used_again() -> None:
+    epochs = LastEpochs(remembered=3)
+    for number, camera_id in enumerate("abcdef", start=1):
+        assert epochs.of(camera_id) <= number
+        epochs.ended(camera_id, number)
+    assert all(epochs.of(camera_id) >= number for number, camera_id in enumerate("abcdef", start=1))
+    assert epochs.of("new") == 3
