@@ -141,7 +141,7 @@ def run(
     if once:
         overrides["once"] = True
     settings = _load_config(config, overrides, sources or [], pace.value if pace else None)
-    if not settings.cameras:
+    if not settings.cameras and settings.state_file is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)
     raise typer.Exit(run_engine(settings, table=table))
 

@@ -240,6 +240,11 @@ class CameraRegistry:
         return replace(initial, state="ended", reason=reason, message=f"camera {config.id}: {message}")
 
     @property
+    def accepting(self) -> bool:
+        """Whether cameras can be started: after `begin`, and until `stop_reading`."""
+        return self._model is not None and not self._stopped
+
+    @property
     def over(self) -> bool:
         """Whether there are cameras, every source has ended for good, and its last frame is out."""
         cameras = self.running.values()

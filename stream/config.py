@@ -68,7 +68,9 @@ class SourceAddress(str):
             return cls(value)
 
         return core_schema.no_info_plain_validator_function(
-            parse, json_schema_input_schema=core_schema.str_schema(min_length=1, max_length=LONGEST_ADDRESS)
+            parse,
+            json_schema_input_schema=core_schema.str_schema(min_length=1, max_length=LONGEST_ADDRESS),
+            serialization=core_schema.to_string_ser_schema(),
         )
 
     @property
@@ -283,10 +285,40 @@ class PublishConfig(Section):
 
 
 class HttpConfig(Section):
-    """Metrics and health."""
+    """Metrics, health and the control API (docs/control-api.md)."""
 
-    bind: str | None = Field("127.0.0.1:9090", description="host:port; port 0 picks one; null switches the server off.")
-    read_token: SecretStr | None = Field(None, description="Asked of those who read /metrics from another host.")
+    bind: str | None = Field(
+        "127.0.0.1:9090",
+        description="host:port; port 0 picks one; null switches the server off. Any address but a loopback one needs "
+        "a token.",
+    )
+    read_token: SecretStr | None = Field(
+        None, description="Lets its bearer read: metrics, status, results, the configuration."
+    )
+    control_token: SecretStr | None = Field(
+        None, description="Lets its bearer read and change cameras. Unset: no change is taken from other hosts."
+    )
+    tls_certificate: Path | None = Field(None, description="PEM file, the chain included: HTTPS instead of HTTP.")
+    tls_key: Path | None = Field(None, description="PEM file of its private key, without a passphrase.")
+    cors_origins: list[str] = Field(
+        default_factory=list[str],
+        description="Web pages of other origins that may use the API, as `https://host[:port]`. Empty: none.",
+    )
+    camera_schemes: list[str] = Field(
+        default=["rtsp", "rtsps", "pattern"],
+        description="What addresses of cameras added over HTTP may begin with; `file` stands for paths. The "
+        "configuration's own cameras may have any.",
+    )
+    max_cameras: int = Field(64, ge=1, le=1024, description="Cameras; over HTTP none is added beyond.")
+    max_streams: int = Field(
+        64, ge=0, le=1024, description="Answers that go on (event streams) at once; a further one is refused."
+    )
+    requests_per_second: float = Field(
+        50.0,
+        gt=0,
+        le=1e6,
+        description="Requests taken from one address; twice as many at once. Those for health and metrics don't count.",
+    )
 
     @field_validator("bind")
     @classmethod
@@ -294,6 +326,23 @@ class HttpConfig(Section):
         if value is not None and not re.fullmatch(r".+:\d{1,5}", value):
             raise ValueError(f"{value!r} is not host:port, for example 127.0.0.1:9090")
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _whole_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[^/?#@\s*]+", origin):
+                raise ValueError(f"{origin!r} is not an origin, for example https://wall.example:8443")
+        return [origin.lower() for origin in value]
+
+    @model_validator(mode="after")
+    def _tokens_and_tls(self) -> HttpConfig:
+        read, control = self.read_token, self.control_token
+        if read is not None and control is not None and read.get_secret_value() == control.get_secret_value() != "":
+            raise ValueError("read_token and control_token are the same: who may read could change cameras")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: set both, or neither")
+        return self
 
 
 class Config(Section):
@@ -308,6 +357,13 @@ class Config(Section):
     http: HttpConfig = Field(default_factory=HttpConfig)  # pyright: ignore[reportArgumentType]
     once: bool = Field(False, description="Stop when every source has ended (files) instead of waiting for more.")
     results: Annotated[Path | None, Field(description="Also write every result as a JSON line.")] = None
+    state_file: Annotated[
+        Path | None,
+        Field(
+            description="Where changes of cameras made at run time are kept, to hold after a restart too. It has the "
+            "cameras' passwords and is readable by its owner only."
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _camera_ids_are_unique(self) -> Config:

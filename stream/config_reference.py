@@ -24,6 +24,10 @@ model:
 http:
   bind: 0.0.0.0:9090
   read_token: change-me # better from the environment: PARTSTREAM_HTTP__READ_TOKEN
+  control_token: change-me-too # PARTSTREAM_HTTP__CONTROL_TOKEN; without it no camera is changed from other hosts
+  tls_certificate: /etc/partstream/fullchain.pem
+  tls_key: /etc/partstream/key.pem
+state_file: /var/lib/partstream/cameras.json # what is changed at run time holds after a restart
 """
 
 _LIMITS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}

@@ -17,7 +17,10 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Literal
 from weakref import WeakMethod, WeakSet
+
+import msgspec
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
@@ -27,10 +30,14 @@ from stream import device_budget, memory_budget, results
 from stream.assemble import frame_message
 from stream.batcher import Batcher
 from stream.camera_registry import CameraRegistry
+from stream.camera_state_file import CameraStateFile
 from stream.config import CameraConfig, Config
-from stream.engine_metrics import derive_metrics
+from stream.control import Control
+from stream.engine_metrics import derive_http_metrics, derive_metrics
 from stream.feed import Feed
+from stream.http.api import ControlApi
 from stream.http.app import HttpServer
+from stream.http.event_stream import EventStreams
 from stream.inference import InferenceThread
 from stream.model import load_model
 from stream.publisher import Publisher
@@ -68,16 +75,15 @@ class Engine:
         self._at_once = Halving("detection", "frames", self.observer)
         self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
-        self._http = (
-            HttpServer(config.http, metrics=self.metrics.exposition, ready=self._ready, alive=self.health.alive)
-            if config.http.bind is not None
-            else None
-        )
         self.cameras = CameraRegistry(
             self._batcher, self.publisher, self.observer, self._in_loop, self._look_whether_finished
         )
         self._cameras = self.cameras.running
         derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
+        self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
+        self.control = Control(self.cameras, config, self._state_file)
+        self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
+        self._http = self._make_http_server() if config.http.bind is not None else None
         self._processed = 0
         self._feeds: WeakSet[Feed[results.Message]] = WeakSet()
         self._results_file: ResultsFile | None = None
@@ -108,6 +114,8 @@ class Engine:
         self._inference = InferenceThread(
             self._batcher.next_batch, self._work, interrupt=self._batcher.interrupt, on_death=self._inference_died
         )
+        if self._state_file is not None:
+            self.config = self.config.model_copy(update={"cameras": self._state_file.load()})
         memory_budget.check(self.config, memory_budget.available_bytes())
         if self.config.results is not None:
             self._results_file = ResultsFile(self.config.results)
@@ -145,6 +153,7 @@ class Engine:
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # one may be removed meanwhile
         ]
+        self._event_streams.close()
         if self._http is not None:
             await self._http.stop()
         await self.publisher.stop()
@@ -215,15 +224,15 @@ class Engine:
         """Where metrics and health are served, `http://host:port`; None if the server is off."""
         return self._http.address if self._http is not None else None
 
-    def stats(self) -> results.Stats:
-        """The engine as a whole, now; rates are over the time since the last call."""
+    def stats(self, *, measure: bool = True) -> results.Stats:
+        """The engine as a whole, now; rates are over the time since the last call, or without `measure` that call's."""
         now_ns = time.monotonic_ns()
-        seconds = (now_ns - self._counted_ns) / 1e9
-        self._counted_ns = now_ns
         ready, reasons = self._ready()
         cameras = list(self._cameras.values())
-        for camera in cameras:
-            camera.measure(seconds)
+        if measure:
+            for camera in cameras:
+                camera.measure((now_ns - self._counted_ns) / 1e9)
+            self._counted_ns = now_ns
         return results.Stats(
             run=self.run,
             seq=0,
@@ -237,6 +246,32 @@ class Engine:
             state_slots=getattr(self._model, "state_slots", 0),
             subscriptions=self.publisher.subscriptions,
         )
+
+    def _make_http_server(self) -> HttpServer:
+        api = ControlApi(
+            self.cameras,
+            self.control,
+            self._event_streams,
+            stats=lambda: self.stats(measure=False),
+            streams=lambda: self._http.streams if self._http is not None else 0,
+            config=lambda: self.config,
+            last=self._last_json,
+        )
+        server = HttpServer(
+            self.config.http,
+            metrics=self.metrics.exposition,
+            ready=self._ready,
+            alive=self.health.alive,
+            routes=api.routes(),
+        )
+        derive_http_metrics(self.metrics, server, self._event_streams)
+        return server
+
+    def _last_json(self, kind: Literal["results", "status"], camera: str) -> bytes | None:
+        body = self.publisher.last(results.topic(kind, camera))
+        if body is None or self.config.publish.encoding == "json":
+            return body
+        return msgspec.json.encode(results.decode(body))
 
     # -- cameras ------------------------------------------------------------------------------------------------
     def add_camera(self, config: CameraConfig) -> None:

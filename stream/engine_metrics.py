@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from stream.batcher import Batcher
 from stream.camera import Camera
+from stream.http.app import HttpServer
+from stream.http.event_stream import EventStreams
 from stream.publisher import Publisher
 from telemetry.catalogue import DROP_REASONS, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
@@ -39,3 +41,10 @@ def derive_metrics(
     derive("results_published_total", published)
     derive("subscriptions", lambda: [((), publisher.subscriptions)])
     derive("history_evicted_total", lambda: [((), publisher.evicted)])
+
+
+def derive_http_metrics(metrics: PrometheusObserver, server: HttpServer, events: EventStreams) -> None:
+    """Have the page read what these have counted."""
+    metrics.derive("http_refused_total", lambda: [((code,), count) for code, count in list(server.refused.items())])
+    metrics.derive("http_streams", lambda: [((), server.streams)])
+    metrics.derive("http_events_skipped_total", lambda: [((), events.skipped)])

@@ -29,6 +29,10 @@ class LastValues:
         if self._owed:
             self._owed.pop(topic, None)
 
+    def last(self, topic: bytes) -> bytes | None:
+        """The last body of this topic, if it has had one. From any thread."""
+        return self._bodies.get(topic)
+
     def subscribed(self, prefix: bytes, now: float) -> None:
         """Somebody subscribed to `prefix` at `now` (monotonic seconds): every kept topic beneath it becomes owed."""
         if len(self._owed) == len(self._bodies):

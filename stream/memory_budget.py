@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stream.config import CameraConfig, Config, ConfigError
+from stream.config import CameraConfig, Config, ConfigError, ModelConfig
 
 USUAL_PICTURE = 1920 * 1080 * 3 // 2
 MODEL_AND_LIBRARIES = 700 << 20
@@ -40,9 +40,7 @@ def check(config: Config, available: int | None) -> None:
     """Raise `ConfigError` if rings, history and model can't fit; names the fields that would help."""
     if available is None:
         return
-    # Rings are the machine's memory, on CUDA page-locked. `auto` is told apart once the device is known: not here.
-    on_device = config.model.device.startswith("cuda")
-    planes = config.model.pictures == "device" or (config.model.pictures == "auto" and on_device)
+    planes = _hold_planes(config.model)
     rings = sum(ring_bytes(camera, planes) for camera in config.cameras)
     wanted = rings + config.publish.history_bytes + MODEL_AND_LIBRARIES
     if wanted <= available * SHARE:
@@ -52,3 +50,16 @@ def check(config: Config, available: int | None) -> None:
         f"{config.publish.history_bytes >> 20} for publish.history_bytes) and {available >> 20} MiB are available: "
         "lower cameras[].ring_slots or publish.history_bytes, or run fewer cameras here"
     )
+
+
+def has_room(camera: CameraConfig, before: CameraConfig | None, model: ModelConfig, available: int | None) -> bool:
+    """Whether the ring of a camera that comes, or changes from `before`, fits into what is available now."""
+    planes = _hold_planes(model)
+    more = ring_bytes(camera, planes) - (ring_bytes(before, planes) if before is not None else 0)
+    return available is None or more <= available * SHARE
+
+
+def _hold_planes(model: ModelConfig) -> bool:
+    """Whether slots hold the decoder's planes. Rings are the machine's memory, on CUDA page-locked; `auto` is told
+    apart once the device is known: not here."""
+    return model.pictures == "device" or (model.pictures == "auto" and model.device.startswith("cuda"))

@@ -189,6 +189,10 @@ class Publisher:
         """(camera, kind of topic, messages) published so far; the camera is empty for the engine's own `stats`."""
         return [(route.camera, route.topic.partition("/")[0], route.published) for route in list(self._routes.values())]
 
+    def last(self, topic: str) -> bytes | None:
+        """The body that was last published on this topic, as it was encoded; None if there is none. From any thread."""
+        return self._last.last(topic.encode())
+
     def forget(self, camera: str) -> None:
         """Drop the camera's last values: it was removed. Its history goes by age, its numbering stays."""
         with self._lock:

@@ -126,6 +126,21 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("replay_requests_total", "counter", "Requests for missed messages, by how they ended.", ("status",)),
     MetricSpec("replayed_messages_total", "counter", "Messages sent again on request."),
     MetricSpec("history_evicted_total", "counter", "Messages that left the history to make room.", derived=True),
+    # -- HTTP
+    MetricSpec(
+        "http_refused_total",
+        "counter",
+        "HTTP requests that were turned away, by the problem's code.",
+        ("reason",),
+        derived=True,
+    ),
+    MetricSpec("http_streams", "gauge", "HTTP answers that go on, such as event streams.", derived=True),
+    MetricSpec(
+        "http_events_skipped_total",
+        "counter",
+        "Messages that clients of event streams were too slow for.",
+        derived=True,
+    ),
 )
 """Every metric of the engine, in the order of the page; docs/metrics.md is made from this table."""
 

@@ -16,7 +16,8 @@ LABELS: dict[str, str] = {
     "profile": "the model's profile",
     "reason": "a short code. Drops: "
     + " · ".join(catalogue.DROP_REASONS)
-    + ". Fallbacks: nvdec_not_built · nvdec_no_device · nvdec_codec",
+    + ". Fallbacks: nvdec_not_built · nvdec_no_device · nvdec_codec. HTTP: the end of the problem's `type` "
+    "(control-api.md)",
     "stage": "a stage of the pipeline",
     "state": "of a camera: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free",
     "status": " · ".join(catalogue.REPLAY_STATUSES),

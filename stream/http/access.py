@@ -1,4 +1,4 @@
-"""Who may read what is not open to all: pure decisions over two request headers."""
+"""Who may do what: pure decisions over a request's headers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,24 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Literal
 
+Role = Literal["read", "control"]
+"""What a token allows; `control` includes `read`."""
+
+Needs = Literal["open", "read", "control"]
+"""What a route asks for; `open` asks for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request: what he may do (None: nothing that isn't open), and by what."""
+
+    role: Role | None
+    by: Literal["nobody", "loopback", "token", "session"]
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rule for protected pages.
+    """The rule for what isn't open to all.
 
     `open_to` is `loopback` where the server listens on a loopback address only. Then a request whose `Host` header
     names the loopback needs no token; one with another host name came through a proxy, or from a web page that made
@@ -18,20 +32,41 @@ class Access:
     """
 
     open_to: Literal["loopback", "nobody"]
-    token: str = field(repr=False)
+    read_token: str = field(default="", repr=False)
+    control_token: str = field(default="", repr=False)
 
-    def refusal(self, host: str, authorization: str) -> str | None:
-        """Why the request is refused, or None. `host` and `authorization` are the headers' values, or empty."""
+    def caller(self, host: str, authorization: str, session: Role | None) -> Caller:
+        """Who it is. `host` and `authorization` are the headers' values, or empty; `session` is the cookie's role."""
         if self.open_to == "loopback" and names_loopback(host):
-            return None
-        if not self.token:
-            return "ask for this page by a loopback address, or set http.read_token and send it"
+            return Caller("control", "loopback")
         scheme, _, given = authorization.partition(" ")
-        # Compared as bytes, since compare_digest takes no other text than ASCII, and in constant time.
-        right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self.token.encode())
-        if scheme.lower() == "bearer" and right:
-            return None
-        return "send `Authorization: Bearer <http.read_token>`"
+        role = self.role_of(given.strip()) if scheme.lower() == "bearer" else None
+        if role is not None:
+            return Caller(role, "token")
+        return Caller(session, "session" if session is not None else "nobody")
+
+    def role_of(self, given: str) -> Role | None:
+        """What this token allows. Compared in constant time, and with both."""
+        # As bytes, since compare_digest takes no other text than ASCII.
+        raw = given.encode("utf-8", "surrogatepass")
+        reads = hmac.compare_digest(raw, self.read_token.encode()) and self.read_token != ""
+        controls = hmac.compare_digest(raw, self.control_token.encode()) and self.control_token != ""
+        return "control" if controls else "read" if reads else None
+
+    def advice(self, needs: Role) -> str:
+        """What to do to be let in."""
+        token = self.control_token if needs == "control" else self.read_token or self.control_token
+        name = f"http.{needs}_token"
+        if token:
+            return f"send `Authorization: Bearer <{name}>`"
+        if self.open_to == "loopback":
+            return f"ask for this by a loopback address, or set {name} and send it"
+        return f"set {name} and send it: until then nobody may do this from here"
+
+
+def allows(role: Role | None, needs: Needs) -> bool:
+    """Whether this role suffices."""
+    return needs == "open" or role == "control" or role == needs
 
 
 def names_loopback(host: str) -> bool:
@@ -44,3 +79,12 @@ def names_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def same_origin(origin: str, host: str) -> bool:
+    """Whether an `Origin` header names the server that the `Host` header names, so that its page is the server's own.
+
+    The scheme isn't compared: behind a proxy that ends TLS the server doesn't know it.
+    """
+    scheme, colon, authority = origin.strip().lower().partition("://")
+    return bool(colon) and scheme in ("http", "https") and authority != "" and authority == host.strip().lower()

@@ -1,40 +1,36 @@
-"""The engine's HTTP server: health for whoever restarts it, readiness for whoever uses it, metrics for Prometheus.
+"""The engine's HTTP server: health for whoever restarts it, readiness for whoever uses it, metrics for Prometheus, and
+whatever routes it is handed.
 
 An `HttpServer` owns one listening socket and one rendering thread, from `start` to `stop`. It runs in the engine's
-event loop and takes no time there: the metrics page is rendered in its own thread, one at a time. Every connection
-answers one request and its life is limited, as is the number of connections.
+event loop and takes no time there: the metrics page is rendered in its own thread, one at a time. Who may do what is
+decided in `gate.py`, how long and how many connections may be in `connections.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from pydantic import SecretStr
 
 from stream.config import ConfigError, HttpConfig
+from stream.http import openapi, tls
 from stream.http.access import Access
 from stream.http.bind_address import BindAddress, resolve
+from stream.http.connections import BACKLOG, CONNECTION_LIFE_S, Connections
+from stream.http.gate import Gate
+from stream.http.rate_limit import RateLimiter
+from stream.http.routes import Answer, Route
+from stream.http.session_api import SessionApi
+from stream.http.sessions import Sessions
 
 logger = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 64
-"""Connections at once; a further one is closed at once. Prometheus uses one, a person's browser about six. A burst can
-exceed it by `BACKLOG`, since connections accepted together are counted only afterwards."""
-
-BACKLOG = 16
-
-CONNECTION_LIFE_S = 30.0
-"""However slowly a client sends its request or reads the answer, its connection is cut soon after this."""
-
 RENDER_WITHIN_S = 10.0
 """Prometheus' own default scrape timeout: nobody waits longer for a page."""
-
-MAX_BODY_BYTES = 1024
-"""No request here needs a body."""
 
 Exposition = Callable[[str], tuple[bytes, str]]
 """Takes the `Accept` header; gives the metrics page and its content type. Called in the rendering thread."""
@@ -52,16 +48,18 @@ _INDEX = """<!doctype html>
 <li><a href="/healthz">/healthz</a>: is the process worth keeping?
 <li><a href="/readyz">/readyz</a>: can results be expected, and if not, why not?
 <li><a href="/metrics">/metrics</a>: Prometheus metrics
+<li><a href="/api/v1/status">/api/v1/status</a>: the engine and its cameras
+<li><a href="/api/v1/openapi.json">/api/v1/openapi.json</a>: all that the API can do
 </ul>
 </html>
 """
 
 
 class HttpServer:
-    """Serves `/healthz`, `/readyz`, `/metrics` and an index of them.
+    """Serves `/healthz`, `/readyz`, `/metrics`, an index of them, sessions, the `routes`, and a document of all.
 
-    Raises `ConfigError` at once if `config` would open `/metrics` to other hosts without a token, or switches the
-    server off (`bind` null: then there is no server to make).
+    Raises `ConfigError` at once if `config` would open it to other hosts without a token, names TLS files that can't
+    be used, or switches the server off (`bind` null: then there is no server to make).
     """
 
     def __init__(
@@ -71,47 +69,71 @@ class HttpServer:
         metrics: Exposition,
         ready: Verdict,
         alive: Verdict,
+        routes: Sequence[Route] = (),
         connection_life_s: float = CONNECTION_LIFE_S,
     ) -> None:
         if config.bind is None:
             raise ConfigError("http.bind is null, which switches the HTTP server off: there is nothing to start")
         self._bind: BindAddress = resolve(config.bind)
-        token = config.read_token.get_secret_value() if config.read_token is not None else ""
-        if not self._bind.loopback and not token:
+        access = Access(
+            "loopback" if self._bind.loopback else "nobody", _secret(config.read_token), _secret(config.control_token)
+        )
+        if not self._bind.loopback and not (access.read_token or access.control_token):
             raise ConfigError(
-                f"http.bind: {config.bind} can be reached from other hosts, so /metrics needs a token: set "
-                "http.read_token (PARTSTREAM_HTTP__READ_TOKEN), or bind to 127.0.0.1"
+                f"http.bind: {config.bind} can be reached from other hosts, so /metrics and the API need a token: set "
+                "http.read_token (PARTSTREAM_HTTP__READ_TOKEN) and, to change cameras from there, http.control_token, "
+                "or bind to 127.0.0.1"
             )
-        self._access = Access(open_to=("loopback" if self._bind.loopback else "nobody"), token=token)
+        certificate, key = config.tls_certificate, config.tls_key
+        self._tls = tls.server_context(certificate, key) if certificate is not None and key is not None else None
         self._metrics, self._ready, self._alive = metrics, ready, alive
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._rendering: ThreadPoolExecutor | None = None
-        self._connection_life_s = connection_life_s
-        self._opened: dict[RequestHandler, float] = {}
+        self._connections = Connections(config.max_streams, connection_life_s)
         self._sweeping: asyncio.Task[None] | None = None
+        sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
+        self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins)
+        login = SessionApi(access, sessions, limiter, secure=self._tls is not None)
+        self._routes = [*self._own_routes(), *login.routes(), *routes]
+        self._document = openapi.document(self._routes)
         self.address = ""
-        """`http://host:port` once started; the port is the real one."""
+        """`http://host:port` (https with TLS) once started; the port is the real one."""
+
+    @property
+    def streams(self) -> int:
+        """Answers that go on, now."""
+        return self._connections.streams
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Requests that were turned away, by the problem's code."""
+        return self._gate.refused
 
     async def start(self) -> None:
         """Listen. Raises `ConfigError` naming http.bind if the address can't be had."""
-        application = web.Application(client_max_size=MAX_BODY_BYTES)
-        application.add_routes(
-            [
-                web.get("/", self._index),
-                web.get("/healthz", self._health),
-                web.get("/readyz", self._readiness),
-                web.get("/metrics", self._metrics_page),
-            ]
+        application = web.Application(middlewares=[self._gate.answer])
+        for route in self._routes:
+            for method in (route.method, "HEAD") if route.method == "GET" and not route.long_lived else (route.method,):
+                self._gate.routes[application.router.add_route(method, route.path, route.handler)] = route
+        application.on_response_prepare.append(self._on_response)
+        # Bodies stay as they are sent: what is small compressed may be large.
+        runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, shutdown_timeout=0.5, auto_decompress=False
         )
-        application.on_response_prepare.append(_on_response)
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await runner.setup()
+        assert runner.server is not None
         self._runner = runner
+        self._connections.begin(runner.server)
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="metrics")
         try:
             server = await asyncio.get_running_loop().create_server(
-                self._connect, self._bind.host, self._bind.port, backlog=BACKLOG
+                self._connections.protocol,
+                self._bind.host,
+                self._bind.port,
+                backlog=BACKLOG,
+                ssl=self._tls,
+                ssl_handshake_timeout=tls.HANDSHAKE_WITHIN_S if self._tls is not None else None,
             )
         except OSError as error:
             await self.stop()
@@ -119,10 +141,13 @@ class HttpServer:
                 f"http.bind: can't listen on {self._bind}: {_reason(error)}; choose another port, or port 0 for any"
             ) from None
         self._server = server
-        self._sweeping = asyncio.create_task(self._cut_old_connections(), name="http connections")
+        self._sweeping = asyncio.create_task(self._connections.cut_old(), name="http connections")
         port = server.sockets[0].getsockname()[1]
-        self.address = f"http://{BindAddress(self._bind.host, port, self._bind.loopback)}"
-        logger.info("metrics and health at %s", self.address)
+        scheme = "https" if self._tls is not None else "http"
+        self.address = f"{scheme}://{BindAddress(self._bind.host, port, self._bind.loopback)}"
+        logger.info("metrics, health and API at %s", self.address)
+        if self._tls is None and not self._bind.loopback:
+            logger.warning("http.bind: tokens cross the network unencrypted: set http.tls_certificate and http.tls_key")
 
     async def stop(self) -> None:
         """Close the socket and every connection, within about half a second. Idempotent."""
@@ -139,25 +164,35 @@ class HttpServer:
             self._rendering.shutdown(wait=False, cancel_futures=True)
             self._rendering = None
 
-    # -- connections --------------------------------------------------------------------------------------------
-    def _connect(self) -> asyncio.Protocol:
-        """A connection's protocol, or for one too many a protocol that hangs up."""
-        server = self._runner.server if self._runner is not None else None
-        if server is None or len(server.connections) >= MAX_CONNECTIONS:
-            return _HangUp()
-        return server()
-
-    async def _cut_old_connections(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._runner is not None and self._runner.server is not None:
-            now = loop.time()
-            self._opened = {one: self._opened.get(one, now) for one in self._runner.server.connections}
-            for connection, since in self._opened.items():
-                if now - since >= self._connection_life_s and connection.transport is not None:
-                    connection.transport.abort()
-            await asyncio.sleep(self._connection_life_s / 5)
-
     # -- answers ------------------------------------------------------------------------------------------------
+    def _own_routes(self) -> list[Route]:
+        health = (Answer(200, "Yes.", _VERDICT),)
+        text, page = "text/plain", "text/html"
+        return [
+            Route(
+                "GET", "/", "open", self._index, "What is here.", (Answer(200, "A page.", None, page),), limited=False
+            ),
+            Route("GET", "/healthz", "open", self._health, "Is it worth keeping?", health, limited=False),
+            Route("GET", "/readyz", "open", self._readiness, "Can results be expected?", health, limited=False),
+            Route(
+                "GET",
+                "/metrics",
+                "read",
+                self._metrics_page,
+                "Prometheus metrics.",
+                (Answer(200, "The metrics.", None, text),),
+                limited=False,
+            ),
+            Route(
+                "GET",
+                openapi.PATH,
+                "read",
+                self._openapi,
+                "This document.",
+                (Answer(200, "OpenAPI 3.1.", {"title": "OpenApi", "type": "object"}),),
+            ),
+        ]
+
     async def _index(self, request: web.Request) -> web.Response:
         return web.Response(text=_INDEX, content_type="text/html", charset="utf-8")
 
@@ -168,10 +203,6 @@ class HttpServer:
         return _verdict("ready", self._ready())
 
     async def _metrics_page(self, request: web.Request) -> web.Response:
-        refused = self._access.refusal(request.headers.get("Host", ""), request.headers.get("Authorization", ""))
-        if refused is not None:
-            headers = {"WWW-Authenticate": 'Bearer realm="partstream"'}
-            return web.Response(status=401, text=f"{refused}\n", headers=headers)
         if self._rendering is None:
             return web.Response(status=503, text="the engine is stopping\n")
         accept = request.headers.get("Accept", "")
@@ -184,21 +215,26 @@ class HttpServer:
             return web.Response(status=503, text="the metrics could not be rendered in time\n")
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return web.json_response(self._document)
 
-class _HangUp(asyncio.Protocol):
-    """Closes its connection as soon as there is one."""
+    async def _on_response(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        response.force_close()
+        response.headers["Connection"] = "close"  # aiohttp has written its own by now
+        response.headers["Server"] = "partstream"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+        response.headers.update(self._gate.cors(request))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
 
-
-async def _on_response(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    response.force_close()
-    response.headers["Server"] = "partstream"
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+_VERDICT = {
+    "title": "Verdict",
+    "type": "object",
+    "properties": {"reasons": {"type": "array", "items": {"type": "string"}}},
+    "required": ["reasons"],
+}
+"""With status 503 it is the same, and says why not."""
 
 
 def _verdict(name: str, verdict: tuple[bool, list[str]]) -> web.Response:
@@ -208,3 +244,7 @@ def _verdict(name: str, verdict: tuple[bool, list[str]]) -> web.Response:
 
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).split("]")[-1].strip()
+
+
+def _secret(token: SecretStr | None) -> str:
+    return token.get_secret_value() if token is not None else ""

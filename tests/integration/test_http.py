@@ -14,7 +14,7 @@ import uvloop
 from pydantic import SecretStr
 
 from stream.config import ConfigError, HttpConfig
-from stream.http import app
+from stream.http import connections
 from stream.http.app import HttpServer, Verdict
 from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
@@ -34,7 +34,7 @@ def make(
     metrics: Callable[[str], tuple[bytes, str]] = METRICS.exposition,
     ready: Verdict = all_well,
     alive: Verdict = all_well,
-    life_s: float = app.CONNECTION_LIFE_S,
+    life_s: float = connections.CONNECTION_LIFE_S,
 ) -> HttpServer:
     secret = SecretStr(token) if token is not None else None
     config = HttpConfig(bind=bind, read_token=secret)
@@ -209,7 +209,7 @@ async def test_connections_beyond_the_limit_are_closed_and_it_recovers(client: a
     host, port = server.address.removeprefix("http://").rsplit(":", 1)
     idle = []
     try:
-        for _ in range(app.MAX_CONNECTIONS):
+        for _ in range(connections.MAX_CONNECTIONS):
             idle.append(await asyncio.open_connection(host, int(port)))
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.config import ConfigError
-from stream.http.access import Access, names_loopback
+from stream.http.access import Access, Caller, Role, allows, names_loopback, same_origin
 from stream.http.bind_address import BindAddress, resolve
 
 
@@ -35,21 +35,40 @@ def test_any_other_host_header_is_not(host: str) -> None:
     assert not names_loopback(host)
 
 
+def role(access: Access, host: str, authorization: str = "", session: Role | None = None) -> Role | None:
+    return access.caller(host, authorization, session).role
+
+
 def test_on_loopback_a_request_by_loopback_name_needs_no_token() -> None:
-    assert Access("loopback", "").refusal("localhost:9090", "") is None
-    assert Access("loopback", "secret").refusal("127.0.0.1:9090", "") is None
+    assert role(Access("loopback"), "localhost:9090") == "control"
+    assert role(Access("loopback", "secret"), "127.0.0.1:9090") == "control"
 
 
 def test_on_loopback_another_host_name_needs_the_token() -> None:
-    assert Access("loopback", "secret").refusal("engine.example", "") is not None
-    assert Access("loopback", "secret").refusal("engine.example", "Bearer secret") is None
-    assert Access("loopback", "").refusal("engine.example", "Bearer ") is not None
+    assert role(Access("loopback", "secret"), "engine.example") is None
+    assert role(Access("loopback", "secret"), "engine.example", "Bearer secret") == "read"
+    assert role(Access("loopback", ""), "engine.example", "Bearer ") is None
 
 
 def test_elsewhere_even_a_loopback_host_header_needs_the_token() -> None:
     access = Access("nobody", "secret")
-    assert access.refusal("localhost", "") is not None
-    assert access.refusal("localhost", "Bearer secret") is None
+    assert role(access, "localhost") is None
+    assert role(access, "localhost", "Bearer secret") == "read"
+
+
+def test_the_control_token_reads_too_and_the_read_token_controls_nothing() -> None:
+    access = Access("nobody", "reader", "keeper")
+    assert role(access, "h", "Bearer keeper") == "control"
+    assert role(access, "h", "Bearer reader") == "read"
+    assert allows("control", "read") and allows("control", "control") and allows("read", "read")
+    assert not allows("read", "control") and not allows(None, "read") and allows(None, "open")
+
+
+def test_a_session_counts_where_no_token_does() -> None:
+    access = Access("nobody", "reader", "keeper")
+    assert access.caller("h", "Bearer wrong", "control") == Caller("control", "session")
+    assert access.caller("h", "Bearer reader", "control") == Caller("read", "token")
+    assert access.caller("h", "", None) == Caller(None, "nobody")
 
 
 @pytest.mark.parametrize(
@@ -67,13 +86,37 @@ def test_elsewhere_even_a_loopback_host_header_needs_the_token() -> None:
     ],
 )
 def test_a_wrong_or_odd_authorization_is_refused(header: str) -> None:
-    assert Access("nobody", "secret").refusal("engine.example", header) is not None
+    assert role(Access("nobody", "secret"), "engine.example", header) is None
+
+
+def test_no_token_is_never_a_token() -> None:
+    assert Access("nobody", "secret", "").role_of("") is None
 
 
 def test_the_scheme_is_read_in_any_case_and_the_token_is_not_shown() -> None:
-    access = Access("nobody", "secret")
-    assert access.refusal("", "bearer secret") is None
+    access = Access("nobody", "secret", "more-secret")
+    assert role(access, "", "bearer secret") == "read"
     assert "secret" not in repr(access)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "same"),
+    [
+        ("http://127.0.0.1:9090", "127.0.0.1:9090", True),
+        ("https://engine.example", "Engine.example", True),
+        ("http://localhost:9090", "127.0.0.1:9090", False),
+        ("https://engine.example:8443", "engine.example", False),
+        ("https://evil.example", "engine.example", False),
+        ("null", "null", False),
+        ("file://", "", False),
+        ("http://", "", False),
+        ("", "", False),
+    ],
+)
+def test_an_origin_is_the_servers_own_only_if_it_names_the_same_host_and_port(
+    origin: str, host: str, same: bool
+) -> None:
+    assert same_origin(origin, host) is same
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""RateLimiter: how many requests one address may send. A token bucket each, for a bounded number of addresses. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+
+ADDRESSES = 1024
+"""Addresses that are remembered; the one that was quiet longest is forgotten first."""
+
+
+class RateLimiter:
+    """`per_second` on average and twice as much at once, for each address. Times are monotonic seconds."""
+
+    def __init__(self, per_second: float, addresses: int = ADDRESSES) -> None:
+        self._per_second = per_second
+        self._most = max(1.0, 2 * per_second)
+        self._addresses = addresses
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, address: str, now: float, cost: float = 1.0) -> float:
+        """Take `cost` requests' worth; 0 if there was enough, else nothing is taken and this many seconds remain."""
+        name = _network(address)
+        left = self._at(name, now)
+        self._keep(name, left - cost if left >= cost else left, now)
+        return 0.0 if left >= cost else (cost - left) / self._per_second
+
+    def punish(self, address: str, now: float, cost: float) -> None:
+        """Take it whether there is enough or not: so long must the address wait."""
+        name = _network(address)
+        self._keep(name, max(-self._most, self._at(name, now) - cost), now)
+
+    def _at(self, name: str, now: float) -> float:
+        left, then = self._left.get(name, (self._most, now))
+        return min(self._most, left + (now - then) * self._per_second)
+
+    def _keep(self, name: str, left: float, now: float) -> None:
+        self._left[name] = (left, now)
+        self._left.move_to_end(name)
+        while len(self._left) > self._addresses:
+            self._left.popitem(last=False)
+
+
+def _network(address: str) -> str:
+    """An IPv4 address itself; of an IPv6 one its /64, for whoever has one address there has them all."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))

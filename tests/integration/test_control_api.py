@@ -1,0 +1,323 @@
+"""The control API of a real engine over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import string
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from controlled_engine import PATTERN, configured, descriptors, running, until
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_clips import make_clip
+from yarl import URL
+
+from benchmarks.rtsp_server import RtspServer
+from stream import control, results
+from stream.config import CAMERA_ID, ConfigError
+from stream.engine import Engine
+
+CAMERAS = "/api/v1/cameras"
+
+
+async def test_a_camera_is_added_listed_changed_and_removed_and_others_lose_nothing() -> None:
+    async with running(configured({"id": "stays", "source": PATTERN})) as (engine, client):
+        seen: list[results.Message] = []
+        engine.publisher.on_message(lambda topic, message: seen.append(message))
+        status, made, headers = await client.ask("PUT", f"{CAMERAS}/door", json={"source": PATTERN, "max_fps": 20})
+        assert (status, headers["Location"]) == (201, f"{CAMERAS}/door")
+        assert (made["id"], made["settings"]["max_fps"], made["settings"]["staleness_ms"]) == ("door", 20.0, 500)
+        await until(lambda: engine.cameras.status("door").state == "live")
+        assert [one["id"] for one in (await client.get(CAMERAS))["cameras"]] == ["stays", "door"]
+
+        status, changed, _ = await client.ask("PATCH", f"{CAMERAS}/door", json={"staleness_ms": 300, "max_fps": None})
+        assert (status, changed["settings"]["staleness_ms"], changed["settings"]["max_fps"]) == (200, 300, None)
+        assert changed["status"]["epoch"] == 1, "what can be changed on the fly keeps the epoch"
+
+        status, changed, _ = await client.ask("PUT", f"{CAMERAS}/door", json={"source": "pattern:320x240@50"})
+        assert (status, changed["settings"]["staleness_ms"]) == (200, 500), "PUT takes defaults for what is left out"
+        await until(lambda: engine.cameras.status("door").size == (320, 240))
+        assert (await client.get(f"{CAMERAS}/door"))["status"]["epoch"] == 2
+
+        for _ in range(2):
+            assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
+        assert (await client.ask("GET", f"{CAMERAS}/door"))[0] == 404
+        assert b'camera="door"' not in engine.metrics.render()
+        await asyncio.sleep(0.2)
+        frames = [message for message in seen if isinstance(message, results.Frame)]
+        numbers = [frame.frame for frame in frames if frame.camera == "stays"]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+async def test_the_same_put_again_changes_nothing() -> None:
+    async with running(configured()) as (engine, client):
+        body = {"source": "rtsp://u:hunter2@127.0.0.1:1/x", "ring_slots": 4}
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json=body))[0] == 201
+        reader = engine.cameras.running["a"].reader
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json=body))[0] == 200
+        shown = (await client.get(f"{CAMERAS}/a"))["settings"]
+        assert shown["source"] == "rtsp://127.0.0.1:1/x"
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json=shown))[0] == 200
+        assert engine.cameras.running["a"].reader is reader
+        assert engine.cameras.configs["a"].source.reveal() == "rtsp://u:hunter2@127.0.0.1:1/x"
+        other = {"source": "rtsp://u:other@127.0.0.1:1/x", "ring_slots": 4}
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json=other))[0] == 200
+        assert engine.cameras.running["a"].reader is not reader, "another password is another source"
+
+
+async def test_a_camera_is_switched_off_and_on() -> None:
+    async with running(configured({"id": "a", "source": PATTERN})) as (engine, client):
+        await until(lambda: engine.cameras.status("a").state == "live")
+        status, off, _ = await client.ask("PATCH", f"{CAMERAS}/a", json={"enabled": False})
+        assert (status, off["status"]["state"], off["status"]["reason"]) == (200, "ended", "disabled")
+        assert (await client.get("/api/v1/status"))["ready"] is True
+        await client.ask("PATCH", f"{CAMERAS}/a", json={"enabled": True})
+        await until(lambda: engine.cameras.status("a").state == "live")
+        assert engine.cameras.status("a").epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"source": PATTERN, "max_fps": 0}, "max_fps"),
+        ({"source": PATTERN, "max_fps": "10"}, "max_fps"),
+        ({"source": PATTERN, "staleness_ms": 10**40}, "staleness_ms"),
+        ({"source": PATTERN, "detector_size": [0, -1]}, "detector_size.0"),
+        ({"source": PATTERN, "nonsense": 1}, "nonsense"),
+        ({"source": PATTERN, "id": "b"}, "id"),
+        ({"source": ""}, "source"),
+        ({"source": "x" * 5000}, "source"),
+        ({"source": "rtsp://h/\nx"}, "source"),
+        ({}, "source"),
+        ({"source": "/etc/passwd"}, "source"),
+        ({"source": "file:///etc/passwd"}, "source"),
+        ({"source": "http://u:hunter2@h/x"}, "source"),
+        ({"source": "concat:/etc/passwd"}, "source"),
+        ({"source": "subfile,,start,0,end,0,,:/etc/passwd"}, "source"),
+        ({"source": "device:/dev/video0"}, "source"),
+        ({"source": {"secret": "hunter2"}}, "source"),
+    ],
+)
+async def test_what_cannot_be_is_a_problem_that_names_the_field(body: dict[str, Any], field: str) -> None:
+    async with running(configured()) as (engine, client):
+        status, problem, headers = await client.ask("PUT", f"{CAMERAS}/a", json=body)
+        assert (status, headers["Content-Type"].partition(";")[0]) == (422, "application/problem+json")
+        assert field in [error["field"] for error in problem["errors"]]
+        assert problem["type"] == "urn:partstream:problem:invalid" and problem["status"] == 422
+        assert "hunter2" not in json.dumps(problem)
+        assert not engine.cameras.configs
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"data": b"{", "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
+        ({"data": b"[" * 14_000, "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
+        ({"data": b'{"max_fps": NaN}', "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
+        ({"data": b'{"source": "\xff"}', "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
+        ({"data": b"[1]", "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
+        ({"data": b"source=x", "headers": {"Content-Type": "text/plain"}}, (415, "unsupported-body")),
+        ({"data": b"x" * 17_000, "headers": {"Content-Type": "application/json"}}, (413, "body-too-large")),
+        (
+            {"data": b"x", "headers": {"Content-Type": "application/json", "Content-Encoding": "gzip"}},
+            (415, "unsupported-body"),
+        ),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_a_problem(options: dict[str, Any], expected: tuple[int, str]) -> None:
+    async with running(configured()) as (_, client):
+        status, problem, _ = await client.ask("PUT", f"{CAMERAS}/a", skip_auto_headers=["Content-Encoding"], **options)
+        assert (status, problem["type"].rpartition(":")[2]) == expected
+
+
+async def test_what_is_not_there_and_what_does_not_go_are_problems_too() -> None:
+    async with running(configured()) as (_, client):
+        for method, path, expected in (
+            ("GET", "/api/v1/nothing", (404, "not-found")),
+            ("GET", f"{CAMERAS}/nobody", (404, "no-such-camera")),
+            ("GET", f"{CAMERAS}/Odd%2F..%2F", (404, "no-such-camera")),
+            ("GET", f"{CAMERAS}/nobody/result", (404, "no-such-camera")),
+            ("PATCH", f"{CAMERAS}/nobody", (404, "no-such-camera")),
+            ("POST", CAMERAS, (405, "method-not-allowed")),
+        ):
+            status, problem, headers = await client.ask(method, path, json={})
+            assert (status, problem["type"].rpartition(":")[2]) == expected, path
+            assert headers["Content-Type"].startswith("application/problem+json")
+        assert (await client.ask("POST", CAMERAS))[2]["Allow"] == "GET, HEAD"
+
+
+async def test_there_are_only_so_many_cameras_and_only_such_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(configured(http={"max_cameras": 2})) as (_, client):
+        for name, expected in (("a", 201), ("b", 201), ("c", 409), ("a", 200)):
+            assert (await client.ask("PUT", f"{CAMERAS}/{name}", json={"source": PATTERN}))[0] == expected
+        await client.ask("DELETE", f"{CAMERAS}/b")
+        monkeypatch.setattr(control.memory_budget, "available_bytes", lambda: 1 << 20)
+        status, problem, _ = await client.ask("PUT", f"{CAMERAS}/c", json={"source": PATTERN})
+        assert (status, "ring_slots" in problem["detail"]) == (409, True)
+
+
+async def test_the_latest_result_is_the_one_that_was_published_in_either_encoding() -> None:
+    for encoding in ("json", "msgpack"):
+        publish = {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "encoding": encoding}
+        async with running(configured({"id": "a", "source": PATTERN}, publish=publish)) as (engine, client):
+            await until(lambda engine=engine: engine.publisher.last("results/v1/a/") is not None)
+            result = await client.get(f"{CAMERAS}/a/result")
+            assert (result["schema"], result["camera"], result["run"]) == ("partstream.frame/1", "a", engine.run)
+            await client.ask("PUT", f"{CAMERAS}/b", json={"source": "rtsp://127.0.0.1:1/x"})
+            status, problem, _ = await client.ask("GET", f"{CAMERAS}/b/result")
+            assert (status, problem["type"]) == (404, "urn:partstream:problem:no-result-yet")
+
+
+async def test_the_configuration_in_force_shows_the_cameras_of_now_and_no_secret() -> None:
+    http = {"read_token": "hunter2-reads", "control_token": "hunter2-controls"}
+    config = configured({"id": "a", "source": "rtsp://u:hunter2@127.0.0.1:1/x?t=hunter2"}, http=http)
+    async with running(config) as (_, client):
+        await client.ask("PUT", f"{CAMERAS}/b", json={"source": "rtsp://u:hunter2@127.0.0.1:1/y"})
+        shown = await client.get("/api/v1/config")
+        assert [camera["id"] for camera in shown["cameras"]] == ["a", "b"]
+        assert shown["model"]["profile"] == "edge"
+        for path in ("/api/v1/config", "/api/v1/status", CAMERAS, f"{CAMERAS}/a", "/metrics"):
+            status, body, _ = await client.ask("GET", path)
+            assert status == 200 and "hunter2" not in json.dumps(body), path
+
+
+async def test_changes_hold_after_a_restart_and_the_file_is_its_owners_only(tmp_path: Path) -> None:
+    state = tmp_path / "deep" / "cameras.json"
+    cameras = [{"id": name, "source": PATTERN} for name in ("goes", "changes", "stays")]
+    async with running(configured(*cameras, state_file=state)) as (_, client):
+        await client.ask("DELETE", f"{CAMERAS}/goes")
+        await client.ask("PATCH", f"{CAMERAS}/changes", json={"max_fps": 5})
+        await client.ask("PUT", f"{CAMERAS}/comes", json={"source": "rtsp://u:hunter2@127.0.0.1:1/x"})
+    assert state.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in state.parent.iterdir()] == ["cameras.json"]
+    later = {"id": "later", "source": PATTERN}
+    async with running(configured(*cameras, later, state_file=state)) as (engine, client):
+        assert list(engine.cameras.configs) == ["changes", "stays", "later", "comes"]
+        assert engine.cameras.configs["changes"].max_fps == 5
+        assert engine.cameras.configs["comes"].source.reveal() == "rtsp://u:hunter2@127.0.0.1:1/x"
+        await client.ask("PUT", f"{CAMERAS}/goes", json={"source": PATTERN})
+        await client.ask("PATCH", f"{CAMERAS}/changes", json={"max_fps": None})
+        await client.ask("DELETE", f"{CAMERAS}/comes")
+    assert json.loads(state.read_text()) == {"version": 1, "cameras": [], "removed": []}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "", "[]", '{"version": 2}', '{"version": 1, "cameras": [{"id": "Bad", "source": "hunter2:"}]}']
+)
+async def test_a_damaged_state_file_is_named_before_anything_starts(tmp_path: Path, content: str) -> None:
+    state = tmp_path / "cameras.json"
+    state.write_text(content)
+    with pytest.raises(ConfigError, match=r"state_file: .*cameras\.json is damaged .* delete it") as caught:
+        async with Engine(configured(state_file=state)):
+            pass
+    assert "hunter2" not in str(caught.value)
+    assert state.read_text() == content
+
+
+async def test_a_change_that_cannot_be_kept_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    state = tmp_path / "cameras.json"
+    async with running(configured(state_file=state)) as (engine, client):
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}))[0] == 201
+        before = state.read_text()
+        monkeypatch.setattr("stream.camera_state_file.os.fsync", full)
+        status, problem, _ = await client.ask("PUT", f"{CAMERAS}/b", json={"source": PATTERN})
+        assert (status, problem["type"], "No space left" in problem["detail"]) == (
+            507,
+            "urn:partstream:problem:not-kept",
+            True,
+        )
+        assert list(engine.cameras.configs) == ["a"] and state.read_text() == before
+        assert [path.name for path in tmp_path.iterdir()] == ["cameras.json"]
+
+
+async def test_an_rtsp_camera_with_a_password_added_at_run_time_gives_results(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=100)
+    with RtspServer(files={"/clip": clip}, users={"bob": "geheim"}) as server:
+        async with running(configured()) as (engine, client):
+            body = {"source": server.url("/clip", "bob", "wrong"), "reconnect_max_s": 0.5}
+            assert (await client.ask("PUT", f"{CAMERAS}/door", json=body))[0] == 201
+            await until(lambda: engine.cameras.status("door").reason == "unauthorised")
+            right = {"source": server.url("/clip", "bob", "geheim")}
+            assert (await client.ask("PATCH", f"{CAMERAS}/door", json=right))[0] == 200
+            await until(lambda: engine.publisher.last("results/v1/door/") is not None)
+            assert (await client.get(f"{CAMERAS}/door/result"))["size"] == [320, 180]
+            assert "geheim" not in json.dumps(await client.get(f"{CAMERAS}/door"))
+            assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
+
+
+async def test_hundreds_of_cameras_come_and_go_and_nothing_is_left_behind() -> None:
+    async with running(configured({"id": "stays", "source": PATTERN})) as (engine, client):
+
+        async def visit(name: str) -> None:
+            assert (await client.ask("PUT", f"{CAMERAS}/{name}", json={"source": "pattern:64x64@25"}))[0] == 201
+            assert (await client.ask("DELETE", f"{CAMERAS}/{name}"))[0] == 204
+
+        for number in range(20):
+            await visit(f"warm{number}")
+        await asyncio.sleep(0.3)
+        tasks, files = len(asyncio.all_tasks()), descriptors()
+        for number in range(300):
+            await visit(f"c{number % 100}")
+        await asyncio.sleep(0.3)
+        assert len(asyncio.all_tasks()) <= tasks + 1
+        assert descriptors() <= files + 2
+        assert list(engine.cameras.configs) == list(engine.cameras.running) == ["stays"]
+        page = engine.metrics.render()
+        assert b'camera="c1"' not in page and b'camera="stays"' in page
+        assert engine.cameras.status("stays").epoch == 1
+
+
+async def test_changes_of_one_camera_at_the_same_time_are_made_one_after_another() -> None:
+    async with running(configured()) as (engine, client):
+        sizes = ["64x64", "96x64", "128x64", "160x64"]
+        asked = [client.ask("PUT", f"{CAMERAS}/a", json={"source": f"pattern:{size}@25"}) for size in sizes * 5]
+        asked += [client.ask("DELETE", f"{CAMERAS}/a") for _ in range(5)]
+        statuses = {status for status, _, _ in await asyncio.gather(*asked)}
+        assert statuses <= {200, 201, 204}
+        await client.ask("DELETE", f"{CAMERAS}/a")
+        assert not engine.cameras.configs and not engine.cameras.running
+
+
+def _fuzzed() -> st.SearchStrategy[tuple[str, str, Any]]:
+    odd = st.text(min_size=1, max_size=80).filter(lambda text: text not in (".", ".."))
+    good = st.text(string.ascii_lowercase + string.digits + "_-", min_size=1, max_size=64)
+    values = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=5,
+    )
+    names = st.sampled_from(["id", "source", "max_fps", "detector_size", "enabled", "ring_slots", "pace"]) | st.text()
+    bodies = st.dictionaries(names, values, max_size=5) | values
+    bodies |= st.fixed_dictionaries({"source": st.just("pattern:64x64@5")}, optional={"max_fps": values})
+    return st.tuples(st.sampled_from(["GET", "PUT", "PATCH", "DELETE"]), good | odd, bodies)
+
+
+async def test_no_camera_id_and_no_body_makes_a_fault() -> None:
+    async with running(configured()) as (engine, client):
+        loop = asyncio.get_running_loop()
+
+        async def ask(method: str, name: str, body: Any) -> None:
+            path = f"{CAMERAS}/{quote(name, safe='', errors='surrogatepass')}"
+            options = {"data": json.dumps(body).encode(), "headers": {"Content-Type": "application/json"}}
+            async with client.session.request(method, URL(client.address + path, encoded=True), **options) as answer:
+                assert answer.status < 500, (method, name, body, await answer.text())
+                made = answer.status in (200, 201) and method == "PUT"
+            assert not made or CAMERA_ID.fullmatch(name)
+            assert all(CAMERA_ID.fullmatch(one) for one in engine.cameras.configs)
+            if made:
+                assert (await client.ask("DELETE", path))[0] == 204
+
+        @settings(max_examples=300, suppress_health_check=list(HealthCheck))
+        @given(_fuzzed())
+        def fuzz(case: tuple[str, str, Any]) -> None:
+            asyncio.run_coroutine_threadsafe(ask(*case), loop).result(20)
+
+        await asyncio.to_thread(fuzz)
+        assert not engine.cameras.configs

@@ -1,0 +1,202 @@
+"""Server-sent events of a real engine: what comes, and that nobody who doesn't read holds up anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import statistics
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from controlled_engine import PATTERN, Client, configured, descriptors, running, until
+
+from stream import results
+from stream.http import event_stream
+from telemetry.observer import Observer
+
+EVENTS = "/api/v1/events"
+
+
+async def events_of(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, dict[str, object]]]:
+    """(name, data) of each event; comments count for nothing."""
+    name = ""
+    async for line in answer.content:
+        text = line.decode().rstrip("\n")
+        if text.startswith("event: "):
+            name = text[7:]
+        elif text.startswith("data: "):
+            yield name, json.loads(text[6:])
+
+
+async def silent(client: Client, path: str = EVENTS) -> socket.socket:
+    """A client that asks and never reads."""
+    host, port = client.address.removeprefix("http://").rsplit(":", 1)
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    opened.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(opened, (host, int(port)))
+    await loop.sock_sendall(opened, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return opened
+
+
+async def test_results_and_states_come_as_they_are_published() -> None:
+    async with running(configured({"id": "a", "source": PATTERN}, {"id": "b", "source": PATTERN})) as (engine, client):
+        published: dict[int, results.Frame] = {}
+
+        def note(topic: str, message: results.Message) -> None:
+            if isinstance(message, results.Frame) and message.camera == "a":
+                published[message.seq] = message
+
+        engine.publisher.on_message(note)
+        await until(lambda: len(published) > 2)
+        async with client.session.get(f"{client.address}{EVENTS}?camera=a") as answer:
+            assert (answer.status, answer.content_type) == (200, "text/event-stream")
+            seen: list[tuple[str, dict[str, object]]] = []
+            async for event in events_of(answer):
+                seen.append(event)
+                if len(seen) == 20:
+                    break
+        assert seen[0][0] == "status" and seen[0][1]["state"] == "live", "first how the camera is"
+        frames = [results.decode(json.dumps(data).encode()) for name, data in seen if name == "results"]
+        assert len(frames) == 19
+        assert all(isinstance(frame, results.Frame) and frame == published[frame.seq] for frame in frames)
+        numbers = [frame.seq for frame in frames]
+        assert numbers == list(range(numbers[0], numbers[0] + 19))
+
+
+async def test_the_query_chooses_and_what_it_cannot_choose_is_a_problem() -> None:
+    async with running(configured({"id": "a", "source": PATTERN})) as (_, client):
+        async with client.session.get(f"{client.address}{EVENTS}?kind=stats&kind=status") as answer:
+            names = []
+            async for name, _ in events_of(answer):
+                names.append(name)
+                if len(names) == 3:
+                    break
+        assert set(names) <= {"stats", "status"} and "stats" in names
+        for query, field in (("kind=video", "kind"), ("camera=Bad/", "camera"), ("cam=a", "query")):
+            status, problem, _ = await client.ask("GET", f"{EVENTS}?{query}")
+            assert (status, problem["errors"][0]["field"]) == (422, field)
+
+
+async def test_a_client_that_goes_leaves_nothing_behind() -> None:
+    async with running(configured({"id": "a", "source": PATTERN})) as (engine, client):
+        for _ in range(2):
+            await client.get("/api/v1/status")
+        tasks, files = len(asyncio.all_tasks()), descriptors()
+        for _ in range(30):
+            async with client.session.get(f"{client.address}{EVENTS}") as answer:
+                await answer.content.readline()
+        await until(lambda: engine._event_streams._end_tap is None)
+        await until(lambda: (len(asyncio.all_tasks()), descriptors()) <= (tasks + 1, files + 1), 5)
+        assert (await client.get("/api/v1/status"))["streams"] == 0
+
+
+async def test_streams_have_a_limit_of_their_own_and_a_further_one_is_told_to_wait() -> None:
+    async with running(configured(http={"max_streams": 2})) as (_, client):
+        opened = [await silent(client) for _ in range(2)]
+        await asyncio.sleep(0.2)
+        status, problem, headers = await client.ask("GET", EVENTS)
+        assert (status, problem["type"], headers["Retry-After"]) == (
+            503,
+            "urn:partstream:problem:too-many-streams",
+            "10",
+        )
+        assert (await client.get("/api/v1/status"))["streams"] == 2
+        for one in opened:
+            one.close()
+        await asyncio.sleep(event_stream.LOOK_S + 0.5)
+        assert (await client.get("/api/v1/status"))["streams"] == 0
+
+
+async def test_a_stream_outlives_other_connections_and_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0.5)
+    monkeypatch.setattr(event_stream, "LOOK_S", 0.1)
+    async with running(configured()) as (engine, client):
+        engine._http._connections._life_s = 0.5  # type: ignore[union-attr]
+        async with client.session.get(f"{client.address}{EVENTS}") as answer:
+            beats = 0
+            began = time.monotonic()
+            async for line in answer.content:
+                beats += line.startswith(b":")
+                if beats == 4:
+                    break
+            assert time.monotonic() - began > 1.5
+
+
+async def test_a_stream_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "STREAM_LIFE_S", 0.3)
+    async with (
+        running(configured({"id": "a", "source": PATTERN})) as (_, client),
+        client.session.get(f"{client.address}{EVENTS}") as answer,
+    ):
+        await asyncio.wait_for(answer.content.read(), 5)
+
+
+async def test_streams_end_when_the_engine_stops_and_do_not_hold_it_up() -> None:
+    async with (
+        running(configured({"id": "a", "source": PATTERN})) as (engine, client),
+        client.session.get(f"{client.address}{EVENTS}") as answer,
+    ):
+        reading = asyncio.create_task(answer.content.read())
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+        await engine.stop()
+        assert time.monotonic() - began < 1.5
+        await asyncio.wait_for(reading, 5)
+
+
+class Ages(Observer):
+    """Frames' ages when they were published, seconds."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
+        self.seen.append(age_seconds)
+
+    async def p99(self, seconds: float) -> float:
+        """Of the frames of this time."""
+        self.seen = []
+        await asyncio.sleep(seconds)
+        return statistics.quantiles(self.seen, n=100)[98]
+
+
+async def test_fifty_clients_that_do_not_read_cost_no_camera_a_frame_and_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_stream, "STALLED_S", 3.0)
+    config = configured(*({"id": name, "source": "pattern:64x64@100"} for name in "abcd"))
+    ages = Ages()
+    async with running(config, observers=[ages]) as (engine, client):
+        await asyncio.sleep(1.0)
+        quiet = await ages.p99(2.0)
+        opened = [await silent(client, f"{EVENTS}?kind=results&kind=stats&kind=status") for _ in range(50)]
+        await asyncio.sleep(0.5)
+        streams = (await client.get("/api/v1/status"))["streams"]
+        crowded = await ages.p99(4.0)
+        assert streams == 50
+        print(f"p99 of a frame's age: {quiet * 1e3:.2f} ms alone, {crowded * 1e3:.2f} ms with 50 silent clients")
+        assert crowded < quiet * 5 + 0.02, "the machine is shared: this only says that nobody waits for them"
+        for camera in engine.stats().cameras:
+            assert camera.processed > 400
+        await until(lambda: engine._http.streams == 0, 30)  # type: ignore[union-attr]
+        assert engine._event_streams.skipped > 0
+        for one in opened:
+            one.close()
+
+
+async def test_a_slow_reader_is_told_how_much_it_missed() -> None:
+    async with running(configured({"id": "a", "source": "pattern:64x64", "pace": "fast"})) as (engine, client):
+        slow = await silent(client, f"{EVENTS}?kind=results")
+        await until(lambda: engine._event_streams.skipped > 0)
+        text = b""
+        async with asyncio.timeout(10):
+            while text.count(b"event: missed") < 1 or text.count(b"event: results") < 10:
+                text += await asyncio.get_running_loop().sock_recv(slow, 65536)
+        slow.close()
+    missed = text.index(b'event: missed\ndata: {"messages":')
+    assert text.index(b"event: results") < missed, "what was missed is told in its place"

@@ -1,0 +1,246 @@
+"""Who is let in, and from where: tokens, cookies, origins, TLS, rates; on real sockets, with a real engine."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from stages.free_model import FreeModel
+from stream.config import Config, ConfigError
+from stream.engine import Engine
+
+CAMERAS = "/api/v1/cameras"
+SESSION = "/api/v1/session"
+OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/"), ("POST", SESSION), ("DELETE", SESSION)}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_off_loopback_nothing_but_health_and_the_login_is_answered_without_a_token() -> None:
+    async with running(configured({"id": "a", "source": PATTERN}, http=OFF_LOOPBACK)) as (engine, client):
+        assert engine._http is not None
+        asked = [(route.method, route.path.replace("{camera}", "a")) for route in engine._http._routes]
+        asked += [("GET", "/api/v1/nothing"), ("GET", "/nothing"), ("POST", CAMERAS), ("OPTIONS", CAMERAS)]
+        asked += [("GET", "/%2e%2e/%2e%2e/etc/passwd"), ("TRACE", "/metrics"), ("PUT", f"{CAMERAS}/Odd")]
+        assert len(asked) > 20
+        for method, path in asked:
+            for headers in ({}, bearer("wrong"), bearer(""), {"Cookie": "partstream_session=wrong"}):
+                status, body, answered = await client.ask(method, path, json={"source": PATTERN}, headers=headers)
+                if (method, path) in OPEN:
+                    assert status != 401
+                else:
+                    assert (status, answered["WWW-Authenticate"]) == (401, 'Bearer realm="partstream"'), (method, path)
+                    assert body["type"] == "urn:partstream:problem:unauthorised"
+        assert list(engine.cameras.configs) == ["a"]
+        assert b'http_refused_total{reason="unauthorised"}' in engine.metrics.render()
+
+
+async def test_the_read_token_reads_and_the_control_token_changes_too() -> None:
+    async with running(configured({"id": "a", "source": PATTERN}, http=OFF_LOOPBACK)) as (engine, client):
+        for token in (READ, CONTROL):
+            for path in ("/metrics", CAMERAS, "/api/v1/status", "/api/v1/config", "/api/v1/openapi.json", SESSION):
+                assert (await client.ask("GET", path, headers=bearer(token)))[0] == 200
+        for method, body in (("PUT", {"source": PATTERN}), ("PATCH", {"max_fps": 3}), ("DELETE", {})):
+            status, problem, _ = await client.ask(method, f"{CAMERAS}/a", json=body, headers=bearer(READ))
+            assert (status, problem["type"]) == (403, "urn:partstream:problem:forbidden")
+        assert engine.cameras.configs["a"].max_fps is None
+        assert (await client.ask("PATCH", f"{CAMERAS}/a", json={"max_fps": 3}, headers=bearer(CONTROL)))[0] == 200
+
+
+async def test_with_the_read_token_alone_nobody_changes_anything_from_another_host() -> None:
+    http = {"bind": "0.0.0.0:0", "read_token": READ}
+    async with running(configured(http=http), token=READ) as (_, client):
+        status, problem, _ = await client.ask("DELETE", f"{CAMERAS}/a")
+        assert (status, "http.control_token" in problem["detail"]) == (403, True)
+
+
+async def test_with_the_control_token_alone_its_bearer_reads_and_changes() -> None:
+    http = {"bind": "0.0.0.0:0", "control_token": CONTROL}
+    async with running(configured(http=http), token=CONTROL) as (_, client):
+        assert (await client.ask("GET", "/metrics"))[0] == 200
+        assert (await client.ask("DELETE", f"{CAMERAS}/a"))[0] == 204
+
+
+@pytest.mark.parametrize(
+    ("http", "said"),
+    [
+        ({"bind": "0.0.0.0:0"}, r"http\.bind: .*other hosts.*http\.read_token.*http\.control_token"),
+        ({"bind": "[::]:0"}, r"http\.bind"),
+        ({"tls_certificate": "/absent.pem", "tls_key": "/absent.key"}, r"http\.tls_certificate: /absent\.pem can't be"),
+        ({"tls_certificate": __file__, "tls_key": __file__}, r"http\.tls_certificate, http\.tls_key: .*no certificate"),
+    ],
+)
+async def test_an_unsafe_server_refuses_to_start_and_says_what_to_do(http: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        async with Engine(configured(http=http), model=FreeModel()):
+            pass
+
+
+@pytest.mark.parametrize(
+    "http",
+    [
+        {"read_token": "same", "control_token": "same"},
+        {"tls_certificate": "/x.pem"},
+        {"tls_key": "/x.pem"},
+        {"cors_origins": ["*"]},
+        {"cors_origins": ["https://a.example/path"]},
+    ],
+)
+def test_settings_that_would_undo_the_safety_are_refused(http: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"http"):
+        Config.model_validate({"http": http})
+
+
+async def test_a_page_exchanges_the_token_for_a_cookie_that_scripts_cannot_read() -> None:
+    async with running(configured(http=OFF_LOOPBACK)) as (_, client):
+        own = {"Origin": client.address}
+        assert (await client.ask("POST", SESSION, json={"token": "wrong"}, headers=own))[0] == 401
+        for odd in ({}, {"token": 1}, {"token": CONTROL, "more": 1}):
+            assert (await client.ask("POST", SESSION, json=odd, headers=own))[0] == 422
+        status, about, headers = await client.ask("POST", SESSION, json={"token": CONTROL}, headers=own)
+        assert (status, about) == (200, {"role": "control", "by": "session"})
+        cookie = headers["Set-Cookie"]
+        assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Path=/" in cookie and CONTROL not in cookie
+        assert await client.get(SESSION) == {"role": "control", "by": "session"}
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=own))[0] == 201
+        for foreign in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}):
+            status, problem, _ = await client.ask("DELETE", f"{CAMERAS}/a", headers=foreign)
+            assert (status, problem["type"]) == (403, "urn:partstream:problem:foreign-origin"), foreign
+        assert (await client.ask("GET", CAMERAS, headers={"Origin": "https://evil.example"}))[0] == 403
+        assert (await client.ask("DELETE", SESSION, headers=own))[0] == 204
+        assert (await client.ask("GET", CAMERAS))[0] == 401
+
+
+async def test_a_read_cookie_changes_nothing() -> None:
+    async with running(configured(http=OFF_LOOPBACK)) as (_, client):
+        own = {"Origin": client.address}
+        assert (await client.ask("POST", SESSION, json={"token": READ}))[1] == {"role": "read", "by": "session"}
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=own))[0] == 403
+
+
+async def test_on_loopback_another_sites_page_cannot_use_that_the_operator_is_here() -> None:
+    async with running(configured()) as (engine, client):
+        for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
+            status, _, answered = await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=headers)
+            assert status == 403 and "Access-Control-Allow-Origin" not in answered
+            assert (await client.ask("GET", "/api/v1/events", headers=headers))[0] == 403
+        rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=rebound))[0] == 401
+        preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
+        assert (await client.ask("OPTIONS", f"{CAMERAS}/a", headers=preflight))[0] != 204
+        assert not engine.cameras.configs
+        own = {"Origin": client.address}
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=own))[0] == 201
+
+
+async def test_pages_of_listed_origins_may_use_the_api_with_a_token() -> None:
+    wall = "https://wall.example"
+    async with running(configured(http={**OFF_LOOPBACK, "cors_origins": [wall]})) as (_, client):
+        preflight = {"Origin": wall, "Access-Control-Request-Method": "PUT"}
+        status, _, headers = await client.ask("OPTIONS", f"{CAMERAS}/a", headers=preflight)
+        assert (status, headers["Access-Control-Allow-Origin"]) == (204, wall)
+        assert "Authorization" in headers["Access-Control-Allow-Headers"]
+        status, _, headers = await client.ask("GET", CAMERAS, headers={"Origin": wall} | bearer(READ))
+        assert (status, headers["Access-Control-Allow-Origin"]) == (200, wall)
+        assert "Access-Control-Allow-Credentials" not in headers
+        _, _, headers = await client.ask("GET", CAMERAS, headers={"Origin": "https://other.example"} | bearer(READ))
+        assert "Access-Control-Allow-Origin" not in headers
+
+
+async def test_too_many_requests_are_turned_away_and_health_is_not() -> None:
+    http = {**OFF_LOOPBACK, "requests_per_second": 5}
+    async with running(configured(http=http), token=READ) as (_, client):
+        statuses = [(await client.ask("GET", CAMERAS))[0] for _ in range(20)]
+        assert statuses[:10] == [200] * 10 and statuses[-1] == 429
+        status, problem, headers = await client.ask("GET", CAMERAS)
+        assert (status, problem["type"], int(headers["Retry-After"]) >= 1) == (
+            429,
+            "urn:partstream:problem:too-many-requests",
+            True,
+        )
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert (await client.ask("GET", path))[0] == 200
+
+
+async def test_guessing_tokens_is_slow() -> None:
+    http = {**OFF_LOOPBACK, "requests_per_second": 10}
+    async with running(configured(http=http)) as (_, client):
+        for method, path, options in (
+            ("GET", "/metrics", {"headers": bearer("guess")}),
+            ("POST", SESSION, {"json": {"token": "guess"}}),
+        ):
+            statuses = [(await client.ask(method, path, **options))[0] for _ in range(30)]
+            assert statuses.count(401) <= 6, (path, statuses)
+            assert statuses[-1] == 429
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = folder / "certificate.pem", folder / "key.pem"
+    pem.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return pem, private
+
+
+async def test_with_certificate_files_it_is_https_and_the_cookie_is_for_https_only(tmp_path: Path) -> None:
+    pem, key = certificate(tmp_path)
+    http = {**OFF_LOOPBACK, "tls_certificate": str(pem), "tls_key": str(key)}
+    async with running(configured({"id": "a", "source": PATTERN}, http=http)) as (engine, client):
+        assert engine.http_address is not None and engine.http_address.startswith("https://")
+        client.address = client.address.replace("127.0.0.1", "localhost")
+        trusted = ssl.create_default_context(cafile=str(pem))
+        assert (await client.ask("GET", CAMERAS, ssl=trusted))[0] == 401
+        assert (await client.ask("GET", CAMERAS, ssl=trusted, headers=bearer(READ)))[0] == 200
+        own = {"Origin": client.address}
+        _, _, headers = await client.ask("POST", SESSION, ssl=trusted, json={"token": CONTROL}, headers=own)
+        assert "Secure" in headers["Set-Cookie"]
+        assert (await client.ask("DELETE", f"{CAMERAS}/a", ssl=trusted, headers=own))[0] == 204
+        async with client.session.get(client.address + "/api/v1/events", ssl=trusted) as answer:
+            assert (await answer.content.readline()).startswith(b"retry:")
+
+
+async def test_no_credential_is_in_any_answer_or_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    secrets = ("hunter2", READ, CONTROL)
+    source = "rtsp://admin:hunter2@127.0.0.1:1/x?password=hunter2"
+    async with running(configured(http=OFF_LOOPBACK)) as (_, client):
+        answers = []
+        for method, path, body in (
+            ("PUT", f"{CAMERAS}/a", {"source": source}),
+            ("PUT", f"{CAMERAS}/b", {"source": source, "max_fps": -1}),
+            ("PUT", f"{CAMERAS}/c", {"source": source.replace("rtsp", "http")}),
+            ("PATCH", f"{CAMERAS}/a", {"source": source + "\n"}),
+            ("PATCH", f"{CAMERAS}/a", {"transport": source}),
+            ("GET", f"{CAMERAS}/a", None),
+            ("GET", "/api/v1/config", None),
+            ("GET", "/api/v1/status", None),
+            ("GET", "/metrics", None),
+            ("DELETE", f"{CAMERAS}/a", None),
+        ):
+            answers.append((await client.ask(method, path, json=body, headers=bearer(CONTROL)))[1])
+    for secret in secrets:
+        assert secret not in str(answers)
+        assert secret not in "".join(record.getMessage() for record in caplog.records)

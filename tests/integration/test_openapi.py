@@ -1,0 +1,60 @@
+"""The OpenAPI document: whole, valid, and true of what the API answers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import jsonschema
+from controlled_engine import PATTERN, configured, running, until
+
+from stream.http import openapi
+
+ANSWERED = {
+    "/api/v1/status": "EngineView",
+    "/api/v1/cameras": "CameraListView",
+    "/api/v1/cameras/{camera}": "CameraView",
+    "/api/v1/cameras/{camera}/result": "Frame",
+    "/api/v1/config": "Config",
+    "/api/v1/session": "SessionView",
+}
+
+
+async def test_the_document_names_every_route_and_answers_are_as_it_says() -> None:
+    async with running(configured({"id": "a", "source": PATTERN})) as (engine, client):
+        await until(lambda: engine.publisher.last("results/v1/a/") is not None)
+        document = await client.get(openapi.PATH)
+        assert document["openapi"] == "3.1.0"
+        assert engine._http is not None
+        assert {(route.method.lower(), route.path) for route in engine._http._routes} == {
+            (method, path) for path, methods in document["paths"].items() for method in methods
+        }
+        identifiers = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
+        assert len(identifiers) == len(set(identifiers))
+        for path, name in ANSWERED.items():
+            answered = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            assert answered == {"$ref": f"#/components/schemas/{name}"}
+            body = await client.get(path.replace("{camera}", "a"))
+            jsonschema.Draft202012Validator({**document, **answered}).validate(body)
+        _, problem, _ = await client.ask("GET", "/api/v1/cameras/nobody")
+        of_problem = {"$ref": "#/components/schemas/ProblemDetails"}
+        jsonschema.Draft202012Validator({**document, **of_problem}).validate(problem)
+
+
+async def test_what_the_document_allows_and_what_it_does_not_makes_no_fault(tmp_path: Path) -> None:
+    """Schemathesis reads the document and asks for all of it but the streams, which go on."""
+    async with running(configured({"id": "a", "source": PATTERN})) as (_, client):
+        checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+        command = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]
+        command += [client.address + openapi.PATH, "--checks", checks, "--max-examples", "25", "--seed", "1"]
+        command += ["--exclude-path", "/api/v1/events", "--phases", "examples,coverage,fuzzing", "--no-color"]
+        command += ["--generation-database", "none", "--request-timeout", "20"]
+        asked = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=tmp_path
+        )
+        said, _ = await asyncio.wait_for(asked.communicate(), 110)
+        assert asked.returncode == 0, said.decode()[-6000:]
+        print(said.decode()[-1500:])
+        assert (await client.get("/healthz"))["alive"] is True
+        assert (await client.get("/api/v1/status"))["ready"] is True

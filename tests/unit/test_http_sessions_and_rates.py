@@ -1,0 +1,61 @@
+"""Sessions and request rates: bounded, and over in time."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.http.rate_limit import RateLimiter
+from stream.http.sessions import Sessions
+
+
+def test_a_session_gives_its_role_until_its_time_is_over() -> None:
+    sessions = Sessions(life_s=10.0)
+    secret = sessions.begin("control", 100.0)
+    assert sessions.role(secret, 109.9) == "control"
+    assert sessions.role(secret, 110.0) is None
+    assert sessions.role(secret, 100.0) is None, "once it is over it stays over"
+
+
+def test_an_ended_session_and_a_made_up_one_give_nothing() -> None:
+    sessions = Sessions()
+    secret = sessions.begin("read", 0.0)
+    sessions.end(secret)
+    sessions.end("never was")
+    assert sessions.role(secret, 1.0) is None
+    assert sessions.role("\udcff", 1.0) is None
+
+
+def test_of_too_many_sessions_the_oldest_ends() -> None:
+    sessions = Sessions(limit=2)
+    first, second, third = (sessions.begin("read", 0.0) for _ in range(3))
+    assert [sessions.role(secret, 1.0) for secret in (first, second, third)] == [None, "read", "read"]
+
+
+def test_an_address_may_send_twice_its_rate_at_once_and_then_its_rate() -> None:
+    limiter = RateLimiter(10.0)
+    assert [limiter.take("10.0.0.1", 0.0) for _ in range(20)] == [0.0] * 20
+    assert limiter.take("10.0.0.1", 0.0) == pytest.approx(0.1)
+    assert limiter.take("10.0.0.2", 0.0) == 0.0, "another address has its own"
+    assert [limiter.take("10.0.0.1", 1.0) > 0 for _ in range(11)] == [False] * 10 + [True]
+
+
+def test_who_guesses_waits_longer_and_not_for_ever() -> None:
+    limiter = RateLimiter(10.0)
+    for _ in range(100):
+        limiter.punish("10.0.0.1", 0.0, 10.0)
+    assert limiter.take("10.0.0.1", 1.9) > 0
+    assert limiter.take("10.0.0.1", 2.2) == 0.0
+
+
+def test_a_v6_network_counts_as_one_address() -> None:
+    limiter = RateLimiter(1.0)
+    assert [limiter.take(f"2001:db8::{number:x}", 0.0) > 0 for number in range(1, 4)] == [False, False, True]
+    assert limiter.take("fe80::1%eth0", 0.0) == 0.0
+    assert limiter.take("not an address", 0.0) == 0.0
+
+
+def test_only_so_many_addresses_are_remembered() -> None:
+    limiter = RateLimiter(1.0, addresses=3)
+    for number in range(100):
+        limiter.take(f"10.0.0.{number}", 0.0)
+    assert len(limiter._left) == 3
