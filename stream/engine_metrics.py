@@ -8,6 +8,7 @@ from stream.batcher import Batcher
 from stream.camera import Camera
 from stream.http.app import HttpServer
 from stream.http.event_stream import EventStreams
+from stream.http.problems import TITLES
 from stream.publisher import Publisher
 from telemetry.catalogue import DROP_REASONS, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
@@ -45,6 +46,6 @@ def derive_metrics(
 
 def derive_http_metrics(metrics: PrometheusObserver, server: HttpServer, events: EventStreams) -> None:
     """Have the page read what these have counted."""
-    metrics.derive("http_refused_total", lambda: [((code,), count) for code, count in list(server.refused.items())])
+    metrics.derive("http_refused_total", lambda: [((code,), server.refused.get(code, 0)) for code in TITLES])
     metrics.derive("http_streams", lambda: [((), server.streams)])
     metrics.derive("http_events_skipped_total", lambda: [((), events.skipped)])

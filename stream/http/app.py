@@ -90,7 +90,7 @@ class HttpServer:
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._rendering: ThreadPoolExecutor | None = None
-        self._connections = Connections(config.max_streams, connection_life_s)
+        self._connections = Connections(config.max_streams, connection_life_s, self._tls)
         self._sweeping: asyncio.Task[None] | None = None
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins)
@@ -128,12 +128,7 @@ class HttpServer:
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="metrics")
         try:
             server = await asyncio.get_running_loop().create_server(
-                self._connections.protocol,
-                self._bind.host,
-                self._bind.port,
-                backlog=BACKLOG,
-                ssl=self._tls,
-                ssl_handshake_timeout=tls.HANDSHAKE_WITHIN_S if self._tls is not None else None,
+                self._connections.protocol, self._bind.host, self._bind.port, backlog=BACKLOG
             )
         except OSError as error:
             await self.stop()

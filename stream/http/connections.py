@@ -7,13 +7,16 @@ on are counted apart, have a limit of their own, and an hour.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from stream.http.problems import Problem
+from stream.http.tls import Handshake
 
 MAX_CONNECTIONS = 64
 """Connections at once beside the streams; a further one is closed at once. Prometheus uses one, a person's browser
@@ -31,10 +34,12 @@ SLACK_S = 30.0
 
 
 class Connections:
-    """The connections of one server, from `begin` to the end of `cut_old`."""
+    """The connections of one server, from `begin` to the end of `cut_old`; encrypted where there is a `tls` context."""
 
-    def __init__(self, max_streams: int, life_s: float = CONNECTION_LIFE_S) -> None:
+    def __init__(self, max_streams: int, life_s: float = CONNECTION_LIFE_S, tls: ssl.SSLContext | None = None) -> None:
         self._max_streams = max_streams
+        self._tls = tls
+        self._handshakes: set[Handshake] = set()
         self._life_s = life_s
         self._server: web.Server | None = None
         self._opened: dict[RequestHandler, float] = {}
@@ -51,9 +56,12 @@ class Connections:
 
     def protocol(self) -> asyncio.Protocol:
         """A new connection's protocol, or for one too many a protocol that hangs up."""
-        if self._server is None or len(self._server.connections) - len(self._streams) >= MAX_CONNECTIONS:
+        server = self._server
+        if server is None:
             return _HangUp()
-        return self._server()
+        if len(server.connections) + len(self._handshakes) - len(self._streams) >= MAX_CONNECTIONS:
+            return _HangUp()
+        return server() if self._tls is None else Handshake(self._tls, server, self._handshakes)
 
     @contextmanager
     def stream(self, request: web.Request) -> Generator[None]:
@@ -88,5 +96,4 @@ class _HangUp(asyncio.Protocol):
     """Closes its connection as soon as there is one."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        cast(asyncio.Transport, transport).abort()  # uvloop's doesn't say that it is one

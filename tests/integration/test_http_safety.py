@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running
+import uvloop
+from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from stages.free_model import FreeModel
 from stream.config import Config, ConfigError
 from stream.engine import Engine
+from stream.http import connections, tls
 
 CAMERAS = "/api/v1/cameras"
 SESSION = "/api/v1/session"
@@ -220,6 +224,44 @@ async def test_with_certificate_files_it_is_https_and_the_cookie_is_for_https_on
         assert (await client.ask("DELETE", f"{CAMERAS}/a", ssl=trusted, headers=own))[0] == 204
         async with client.session.get(client.address + "/api/v1/events", ssl=trusted) as answer:
             assert (await answer.content.readline()).startswith(b"retry:")
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_clients_that_never_finish_a_handshake_take_no_more_than_others_and_are_cut(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    monkeypatch.setattr(tls, "HANDSHAKE_WITHIN_S", 1.5)
+    pem, key = certificate(tmp_path)
+    http = {**OFF_LOOPBACK, "tls_certificate": str(pem), "tls_key": str(key)}
+
+    async def flood() -> None:
+        async with running(configured(http=http), token=READ) as (engine, client):
+            trusted = ssl.create_default_context(cafile=str(pem))
+            client.address = client.address.replace("127.0.0.1", "localhost")
+            for _ in range(20):
+                assert (await client.ask("GET", CAMERAS, ssl=trusted))[0] == 200
+            port = int(client.address.rpartition(":")[2])
+            tasks, files = len(asyncio.all_tasks()), descriptors()
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
+            await asyncio.sleep(0.3)
+            assert descriptors() - files <= 200 + connections.MAX_CONNECTIONS + connections.BACKLOG
+            assert engine._http is not None and len(engine._http._connections._handshakes) > 10
+            for _, writer in idle[::2]:
+                writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            await asyncio.sleep(2.0)
+            assert not engine._http._connections._handshakes
+            assert (await client.ask("GET", CAMERAS, ssl=trusted))[0] == 200
+            for _, writer in idle:
+                writer.close()
+            await asyncio.sleep(0.3)
+            assert len(asyncio.all_tasks()) <= tasks + 2 and descriptors() <= files + 2
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(flood())
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_no_credential_is_in_any_answer_or_log(caplog: pytest.LogCaptureFixture) -> None:

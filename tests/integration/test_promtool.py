@@ -22,7 +22,7 @@ async def busy_page() -> bytes:
         {
             "cameras": [{"id": name, "source": "pattern:64x64@50"} for name in ("lobby", "gate")],
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
-            "http": {"bind": None},
+            "http": {"bind": "127.0.0.1:0"},
         }
     )
     async with asyncio.timeout(20), Engine(config, model=FreeModel()) as engine:
