@@ -304,7 +304,7 @@ class HttpConfig(Section):
         default_factory=list[str],
         description="Web pages of other origins that may use the API, as `https://host[:port]`. Empty: none.",
     )
-    camera_schemes: list[str] = Field(
+    camera_schemes: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*$")]] = Field(
         default=["rtsp", "rtsps", "pattern"],
         description="What addresses of cameras added over HTTP may begin with; `file` stands for paths. The "
         "configuration's own cameras may have any.",

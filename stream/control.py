@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from pydantic import ValidationError
 
 from stream import memory_budget
-from stream.camera_registry import CameraRegistry
+from stream.camera_registry import CameraRegistry, differences
 from stream.camera_state_file import CameraStateFile
 from stream.config import CAMERA_ID, CameraConfig, Config, SourceAddress
 
@@ -102,8 +102,8 @@ class Control:
             await self._keep(wanted)
             try:
                 await self._cameras.remove(camera_id)
-            except KeyError:
-                return False
+            except (RuntimeError, KeyError) as error:
+                raise NotNowError(f"camera {camera_id}: the engine stops") from error
             logger.info("camera %s: removed", camera_id)
             return True
 
@@ -144,18 +144,20 @@ class Control:
             raise NoRoomError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots")
 
     async def _set(self, config: CameraConfig) -> None:
+        before = self._cameras.configs.get(config.id)
+        if before is not None and not differences(before, config):
+            return
         await self._keep(self._cameras.configs | {config.id: config})
-        new = config.id not in self._cameras.configs
         try:
-            if new:
+            if before is None:
                 self._cameras.add(config)
             else:
                 await self._cameras.change(config)
         except (RuntimeError, KeyError) as error:
-            raise NotNowError(
-                f"camera {config.id}: the engine can't start it now: it stops, or has no more threads"
-            ) from error
-        logger.info("camera %s: %s", config.id, "added" if new else "changed")
+            if self._cameras.accepting:
+                await self._keep(self._cameras.configs)
+            raise NotNowError(f"camera {config.id}: the engine stops, or has no more threads") from error
+        logger.info("camera %s: %s", config.id, "added" if before is None else "changed")
 
     async def _keep(self, wanted: Mapping[str, CameraConfig]) -> None:
         if self._state is None:

@@ -55,9 +55,9 @@ class Access:
 
     def advice(self, needs: Role) -> str:
         """What to do to be let in."""
-        token = self.control_token if needs == "control" else self.read_token or self.control_token
-        name = f"http.{needs}_token"
-        if token:
+        by_control = needs == "control" or (self.control_token != "" and self.read_token == "")
+        name = "http.control_token" if by_control else "http.read_token"
+        if self.control_token if by_control else self.read_token:
             return f"send `Authorization: Bearer <{name}>`"
         if self.open_to == "loopback":
             return f"ask for this by a loopback address, or set {name} and send it"

@@ -81,7 +81,11 @@ class Gate:
         origin = request.headers.get("Origin", "")
         if origin.lower() not in self._origins:
             return {}
-        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+        return {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": "Location, Retry-After",
+            "Vary": "Origin",
+        }
 
     def _admit(self, request: web.Request, route: Route | None) -> None:
         """Raises `Problem` if the request may not go on. What isn't there needs a token too: nobody is to search."""
