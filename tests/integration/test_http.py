@@ -11,11 +11,14 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 import uvloop
+from aiohttp import web
 from pydantic import SecretStr
 
 from stream.config import ConfigError, HttpConfig
 from stream.http import connections
 from stream.http.app import HttpServer, Verdict
+from stream.http.bodies import read_body
+from stream.http.routes import Answer, Route
 from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
 
@@ -108,6 +111,41 @@ async def test_prometheus_gets_openmetrics_when_it_asks_for_it(client: aiohttp.C
         async with client.get(server.address + "/metrics", headers={"Accept": accept}) as answer:
             assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
             assert (await answer.text()).endswith("# EOF\n")
+    finally:
+        await server.stop()
+
+
+async def test_a_route_that_is_handed_in_is_behind_the_gate_and_in_the_document(client: aiohttp.ClientSession) -> None:
+    async def publish(request: web.Request) -> web.Response:
+        body = await read_body(request, 8)
+        return web.Response(status=201, text=f"{request.match_info['camera']} {len(body)}")
+
+    async def faulty(request: web.Request) -> web.Response:
+        raise ZeroDivisionError("inner detail")
+
+    config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": "reads", "control_token": "controls"})
+    routes = [
+        Route("POST", "/whip/{camera}", "control", publish, "Publish a camera.", (Answer(201, "An answer."),)),
+        Route("GET", "/faulty", "open", faulty, "Fails."),
+    ]
+    server = HttpServer(config, metrics=METRICS.exposition, ready=all_well, alive=all_well, routes=routes)
+    await server.start()
+    address = server.address.replace("0.0.0.0", "127.0.0.1")
+    try:
+        for token, sent, expected in (
+            ("", b"v=0", (401, "unauthorised")),
+            ("reads", b"v=0", (403, "forbidden")),
+            ("controls", b"v=0 and more", (413, "body-too-large")),
+            ("controls", b"v=0", (201, "door 3")),
+        ):
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"}
+            async with client.post(f"{address}/whip/door", data=sent, headers=headers) as answer:
+                assert answer.status == expected[0]
+                assert expected[1] in await answer.text()
+        async with client.get(f"{address}/faulty") as answer:
+            assert (answer.status, "inner detail" in await answer.text()) == (500, False)
+        async with client.get(f"{address}/api/v1/openapi.json", headers={"Authorization": "Bearer reads"}) as answer:
+            assert (await answer.json())["paths"]["/whip/{camera}"]["post"]["x-needs"] == "control"
     finally:
         await server.stop()
 
