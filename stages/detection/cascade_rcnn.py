@@ -20,7 +20,7 @@ from stages.detection import detector_file, mmcv_ops
 from stages.detection.detector_file import StoredDetector
 from stages.detection.detector_model import DetectorDescription, DetectorError, picture_format, size_multiple
 from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
-from stages.detection.region_pooling import Pooling, pool
+from stages.detection.region_pooling import Pooling, Pyramid, pool
 from stages.detection.two_stage import (
     AnswerSettings,
     Coding,
@@ -173,11 +173,12 @@ class CascadeRCNN(nn.Module):
         if fixed:
             # torchvision's RoIAlign would copy maps whose channels lie side by side, at every stage.
             maps = [level.contiguous() for level in maps]
+        pyramid = Pyramid(maps)
         logits: list[Tensor] = []
         for stage, (head, coding, pooling) in enumerate(
             zip(self.box_heads, self._codings, self._poolings, strict=True)
         ):
-            regions = pool(maps, boxes.flatten(2), pooling, fixed)
+            regions = pool(pyramid, boxes.flatten(2), pooling, fixed)
             with computing_in(self.precision, regions.device):
                 said, deltas = head(regions.flatten(1) if self._reordered[stage] else regions.permute(0, 3, 1, 2))
             said = said.float().view(batch, count, -1)

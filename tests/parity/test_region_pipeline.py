@@ -103,7 +103,7 @@ def plain_parts(rows: np.ndarray, people: list[np.ndarray]) -> list[dict[str, tu
     owned: list[dict[str, tuple[np.ndarray, float]]] = [{} for _ in people]
     for part, name in enumerate(PARTS):
         found = [
-            (row[:4] * np.tile(SCALE, 2), float(row[4])) for row in layout(PEOPLE).parts_of(rows)[part] if row[4] >= 0.2
+            (row[:4] * np.tile(SCALE, 2), float(row[4])) for row in layout(PEOPLE).parts_of(rows)[part] if row[4] >= 0.1
         ]
 
         def worth(who: int, at: int, found: Any = found) -> float:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from stages.detection.region_pooling import Pooling, gradient_of_map, pool
+from stages.detection.region_pooling import Pooling, Pyramid, gradient_of_map, pool
 
 POOLING = Pooling((4, 8, 16), (7, 7), 0, True, 14.0)
 
@@ -50,28 +50,28 @@ def test_regions_of_every_size_and_place_are_those_of_roi_align(fixed: bool, siz
     pooling = Pooling((4, 8, 16), size, 0, True, 14.0)
     maps, boxes = pyramid(), random_boxes(150)
     assert (boxes[..., 0] < 0).any() and (boxes[..., 3] > 96).any()
-    close(pool(maps, boxes, pooling, fixed), wanted(maps, boxes, pooling))
+    close(pool(Pyramid(maps), boxes, pooling, fixed), wanted(maps, boxes, pooling))
 
 
 def test_a_side_of_exactly_so_many_cells_has_as_many_samples_as_the_operator_takes() -> None:
     boxes = torch.tensor([[[0.0, 0, side, side], [3.0, 5, 3 + side, 5 + 2 * side]] for side in (28.0, 56.0)])
-    close(pool(pyramid(), boxes, POOLING, False), wanted(pyramid(), boxes, POOLING))
+    close(pool(Pyramid(pyramid()), boxes, POOLING, False), wanted(pyramid(), boxes, POOLING))
 
 
 def test_a_box_without_extent_is_nothing_or_a_point_without_an_error() -> None:
     boxes = torch.tensor([[[10.0, 10, 10, 10], [0.0, 0, 0, 0]], [[10.0, 10, 30, 10], [200.0, 200, 200, 200]]])
-    assert torch.isfinite(pool(pyramid(), boxes, POOLING, False)).all()
+    assert torch.isfinite(pool(Pyramid(pyramid()), boxes, POOLING, False)).all()
 
 
 @pytest.mark.parametrize(("samples", "aligned"), [(2, True), (0, False)])
 def test_other_kinds_of_sampling_are_the_operators(samples: int, aligned: bool) -> None:
     pooling = Pooling((4, 8, 16), (7, 7), samples, aligned, 14.0)
     maps, boxes = pyramid(), random_boxes(20)
-    close(pool(maps, boxes, pooling, False), wanted(maps, boxes, pooling))
+    close(pool(Pyramid(maps), boxes, pooling, False), wanted(maps, boxes, pooling))
 
 
 def test_no_region_is_pooled_as_no_region() -> None:
-    assert pool(pyramid(), torch.zeros(2, 0, 4), POOLING, False).shape == (0, 7, 7, 5)
+    assert pool(Pyramid(pyramid()), torch.zeros(2, 0, 4), POOLING, False).shape == (0, 7, 7, 5)
 
 
 @pytest.mark.parametrize("size", [(7, 7), (3, 2)], ids=str)
