@@ -19,6 +19,7 @@ import torch
 from stages import checkpoint as checkpoints
 from stages.action_states import WindowMode
 from stages.checkpoint import Checkpoint, CheckpointError
+from stages.detection.batched import Detector
 from stages.detection.detector_file import StoredDetector
 from stages.detection.detector_model import DetectorError
 from stages.detection.finder import Finder
@@ -26,7 +27,7 @@ from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.precision import Precision, full_float32, seeing_precision
-from stages.shape_graphs import GraphedDetector
+from stages.shape_graphs import GraphedDetector, GraphedRegionDetector
 from stages.vocabulary import PARTS
 from stages.weights import WeightsError
 from telemetry.observer import Observer
@@ -178,12 +179,11 @@ def load_finder(
     """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`, or
     `ValueError` for a precision that the device doesn't compute in."""
     numbers = seeing_precision(precision, torch.device(device))
+    # Only a CUDA device waits for launches.
+    graphed = cuda_graphs and torch.device(device).type == "cuda"
     if checkpoint.detector is None:
-        movenet = _movenet(device, numbers)
-        # Only a CUDA device waits for launches.
-        graphed = cuda_graphs and torch.device(device).type == "cuda"
-        return KeypointFinder(GraphedDetector(movenet) if graphed else movenet, slot_format, device)
-    return region_finder(checkpoint.detector, checkpoint.vocabulary.parts, device, numbers)
+        return KeypointFinder(_movenet(device, numbers, graphed), slot_format, device)
+    return region_finder(checkpoint.detector, checkpoint.vocabulary.parts, device, numbers, graphed)
 
 
 def region_finder(
@@ -191,9 +191,10 @@ def region_finder(
     parts: Sequence[str],
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
+    graphed: bool = False,
 ) -> Finder:
-    """A detector of people, objects and those parts, ready to run; one without parts has MoveNet find them. Raises
-    `WeightsError`, also where mmdet or MoveNet isn't there."""
+    """A detector of people, objects and those parts, ready to run; one without parts has MoveNet find them.
+    `graphed`: replayed, as only a CUDA device can. Raises `WeightsError`, also where mmdet or MoveNet isn't there."""
     # Here, since it imports torchvision.
     from stages.detection.cascade_rcnn import CascadeRCNN
     from stages.detection.paired_finder import PairedFinder
@@ -202,24 +203,25 @@ def region_finder(
     try:
         detector = CascadeRCNN.of(stored, parts).to(device)
         detector.precision = precision
+        replayed = GraphedRegionDetector(detector) if graphed else detector
         if not detector.classes.parts:
             if tuple(parts) != PARTS:
                 raise WeightsError(
                     f"{stored.where}: finds none of the checkpoint's parts {', '.join(parts)}; from keypoints come "
                     f"{', '.join(PARTS)}, in this order, and no others"
                 )
-            return PairedFinder(detector, _movenet(device, precision), device)
-        return RegionFinder(detector, device)
+            return PairedFinder(replayed, _movenet(device, precision, graphed), device)
+        return RegionFinder(replayed, device)
     except ImportError as error:
         raise WeightsError(f"{stored.where}: {error}") from None
     except (DetectorError, ValueError) as error:
         raise WeightsError(str(error)) from None
 
 
-def _movenet(device: torch.device | str, precision: torch.dtype) -> MoveNet:
+def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) -> Detector:
     movenet = MoveNet.load().to(device)
     movenet.precision = precision
-    return movenet
+    return GraphedDetector(movenet) if graphed else movenet
 
 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:

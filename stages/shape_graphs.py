@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from ring_buffers.frames import SlotFormat
 from stages.detection.batched import Detector, FoundPeople
+from stages.detection.region_batches import FoundRegions, RegionDetector
 
 logger = logging.getLogger(__name__)
 
-Function = Callable[[Tensor], Any]
-Record = Callable[[Function, Tensor], Function]
-"""Records a function at work on a tensor; gives one that does the same work on another tensor of that shape."""
+Function = Callable[..., Any]
+"""Of tensors alone."""
+Record = Callable[[Function, tuple[Tensor, ...]], Function]
+"""Records a function at work on tensors; gives one that does the same work on other tensors of those shapes."""
 
 MOST_SHAPES = 16
 """Batches of 1 … 8 pictures of two sizes. Each keeps its own memory."""
 
 
 class ShapeGraphs:
-    """A function of one tensor, replayed for shapes that were seen before.
+    """A function of tensors, replayed for shapes that were seen before. The first one's decides the others'.
 
     What a replay gives is overwritten by the next one of the same shape.
     """
@@ -45,15 +48,15 @@ class ShapeGraphs:
         """Shapes that are replayed."""
         return list(self._recordings)
 
-    def __call__(self, given: Tensor) -> Any:
+    def __call__(self, *given: Tensor) -> Any:
         """The function's answer."""
-        shape = tuple(given.shape)
+        shape = tuple(given[0].shape)
         replay = self._recordings.get(shape)
         if replay is None and self._recording:
             replay = self._recorded(shape, given)
-        return (replay or self._function)(given)
+        return (replay or self._function)(*given)
 
-    def _recorded(self, shape: tuple[int, ...], given: Tensor) -> Function | None:
+    def _recorded(self, shape: tuple[int, ...], given: tuple[Tensor, ...]) -> Function | None:
         if shape not in self._seen:
             # The first time also sets up workspaces, which a recording must not.
             if len(self._seen) < 4 * self._most:
@@ -88,21 +91,62 @@ class GraphedDetector(nn.Module):
         return self.detector.decode(heads, max_people)
 
 
-def record_cuda(function: Function, given: Tensor) -> Function:
-    """A CUDA graph of the function at work on tensors of this shape and place."""
-    static = given.clone()
-    aside = torch.cuda.Stream(given.device)
-    aside.wait_stream(torch.cuda.current_stream(given.device))
+class Cascade(RegionDetector, Protocol):
+    """A detector of regions. But for the last choice of rows its work has shapes that follow from its input's alone."""
+
+    def boxes(self, heads: Any) -> Tensor:
+        """Every box of each picture: float32 `[B, R, 6]`."""
+        ...
+
+    def found(self, boxes: Tensor, max_people: int) -> FoundRegions:
+        """The regions among them."""
+        ...
+
+
+class GraphedRegionDetector(nn.Module):
+    """A detector of regions that is replayed, with all that lies between its networks: it is hundreds of small kernels.
+    `stages.detection.region_batches.RegionDetector`."""
+
+    def __init__(self, detector: Cascade, record: Record | None = None) -> None:
+        super().__init__()
+        self.detector = detector
+        self.classes = detector.classes
+        self.graphs = ShapeGraphs(self._boxes, record or record_cuda)
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> SlotFormat:
+        """The detector's."""
+        return self.detector.slot_format(source_size, detector_size)
+
+    def forward(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Tensor]:
+        """As the detector's, with boxes for heads; valid until the next batch of the same shape."""
+        return self.graphs(pictures, content)
+
+    def decode(self, heads: Tensor, max_people: int) -> FoundRegions:
+        """As the detector's."""
+        return self.detector.found(heads, max_people)
+
+    def _boxes(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Tensor]:
+        maps, heads = self.detector(pictures, content)
+        return maps, self.detector.boxes(heads)
+
+
+def record_cuda(function: Function, given: tuple[Tensor, ...]) -> Function:
+    """A CUDA graph of the function at work on tensors of these shapes and places."""
+    static = [tensor.clone() for tensor in given]
+    device = static[0].device
+    aside = torch.cuda.Stream(device)
+    aside.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(aside):
-        function(static)
-    torch.cuda.current_stream(given.device).wait_stream(aside)
+        function(*static)
+    torch.cuda.current_stream(device).wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
     # Cameras' threads may allocate page-locked memory meanwhile: only what this thread does can spoil the recording.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        answer = function(static)
+        answer = function(*static)
 
-    def replay(given: Tensor) -> Any:
-        static.copy_(given, non_blocking=True)
+    def replay(*given: Tensor) -> Any:
+        for place, tensor in zip(static, given, strict=True):
+            place.copy_(tensor, non_blocking=True)
         graph.replay()
         return answer
 

@@ -149,8 +149,12 @@ class CascadeRCNN(nn.Module):
         """The regions of each picture, best first: at most `max_people` people, as many of each part, and
         `MOST_OBJECTS` objects.
         """
+        return self.found(self.boxes(heads), max_people)
+
+    def found(self, boxes: Tensor, max_people: int) -> FoundRegions:
+        """The same, of all `boxes`."""
         layout = RegionLayout(max_people, len(self.classes.parts), max_people, MOST_OBJECTS)
-        return FoundRegions(sort_regions(self.boxes(heads), self.kinds, layout), layout)
+        return FoundRegions(sort_regions(boxes, self.kinds, layout), layout)
 
     @torch.no_grad()
     def boxes(self, heads: Heads) -> Tensor:

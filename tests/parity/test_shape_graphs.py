@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from movenet_frames import CASES, picture
+from random_detectors import random_detector, small_cascade
 from scripted_people import (
     ScriptedDetector,
     assert_same,
@@ -19,9 +20,10 @@ from scripted_people import (
 )
 from torch import Tensor
 
+from stages.detection.cascade_rcnn import CascadeRCNN
 from stages.detection.movenet import MoveNet
 from stages.pipeline import PipelineSettings
-from stages.shape_graphs import Function, GraphedDetector, ShapeGraphs
+from stages.shape_graphs import Function, GraphedDetector, GraphedRegionDetector, ShapeGraphs
 
 FRAMES = 24
 
@@ -34,17 +36,18 @@ class StandIn:
         self.replays = 0
         self.fails = fails
 
-    def __call__(self, function: Function, given: Tensor) -> Function:
+    def __call__(self, function: Function, given: tuple[Tensor, ...]) -> Function:
         if self.fails:
             raise RuntimeError("operation not permitted when stream is capturing")
-        self.recorded.append(tuple(given.shape))
-        static = given.clone()
-        answer: Any = function(static)
+        self.recorded.append(tuple(given[0].shape))
+        static = [tensor.clone() for tensor in given]
+        answer: Any = function(*static)
 
-        def replay(given: Tensor) -> Any:
+        def replay(*given: Tensor) -> Any:
             self.replays += 1
-            static.copy_(given)
-            fresh = function(static)
+            for place, tensor in zip(static, given, strict=True):
+                place.copy_(tensor)
+            fresh = function(*static)
             if isinstance(fresh, Tensor):
                 answer.copy_(fresh)
             else:
@@ -116,6 +119,31 @@ def test_a_pipeline_over_a_recorded_detector_answers_the_same() -> None:
         assert_same(analysis, found[spot])
 
 
+def random_cascade() -> CascadeRCNN:
+    description = small_cascade()
+    net = CascadeRCNN(random_detector(description), description)
+    net.fixed_shapes = True
+    return net
+
+
+def of_noise(seed: int, pictures: int = 2) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randint(0, 256, (pictures, 96, 160, 3), generator=generator, dtype=torch.uint8)
+    return noise, torch.tensor([[160.0, 96.0], [150.0, 84.0]])[:pictures]
+
+
+def test_a_recorded_cascade_finds_the_regions_of_each_batch_that_it_is_given() -> None:
+    net, record = random_cascade(), StandIn()
+    graphed = GraphedRegionDetector(net, record)
+    for seed in range(4):
+        given = of_noise(seed)
+        expected = net.decode(net(*given)[1], 4)
+        found = graphed.decode(graphed(*given)[1], 4)
+        assert found.layout == expected.layout and (expected.packed[..., 4] > 0).sum() > 20
+        assert torch.equal(found.packed, expected.packed)
+    assert record.recorded == [(2, 96, 160, 3)] and record.replays == 3
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda_movenets_recording_gives_what_movenet_gives() -> None:
@@ -128,3 +156,15 @@ def test_on_cuda_movenets_recording_gives_what_movenet_gives() -> None:
             expected = net.decode(net(pictures)[1], 32).packed
             assert (graphed.decode(graphed(pictures)[1], 32).packed - expected).abs().max() < 1e-2
     assert graphed.graphs.shapes == [(2, 576, 768, 3)]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_a_cascades_recording_gives_what_the_cascade_gives() -> None:
+    net = random_cascade().cuda()
+    graphed = GraphedRegionDetector(net)
+    for seed in range(4):
+        given = tuple(tensor.cuda() for tensor in of_noise(seed))
+        expected = net.decode(net(*given)[1], 4).packed
+        torch.testing.assert_close(graphed.decode(graphed(*given)[1], 4).packed, expected, rtol=1e-3, atol=1e-2)
+    assert graphed.graphs.shapes == [(2, 96, 160, 3)]
