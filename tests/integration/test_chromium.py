@@ -1,0 +1,65 @@
+"""The browser that other tests look through: what it says of a page must be so."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from PIL import Image
+from support.chromium import Browser, BrowserError
+
+PAGE = """<!doctype html><title>one</title><meta name=viewport content="width=device-width">
+<body style="margin:0;background:rgb(255,0,0)">
+<input id=name><button id=go onclick="document.title = document.querySelector('#name').value">go</button>
+<style>@media (prefers-color-scheme: dark) { body { background: rgb(0, 0, 255) !important } }</style>"""
+
+
+async def test_a_page_is_shown_driven_and_listened_to(tmp_path: Path) -> None:
+    application = web.Application()
+    application.router.add_get("/", _page)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with Browser() as browser:
+            page = await browser.open(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+            assert await page.evaluate("document.title") == "one"
+            assert await page.evaluate("(async () => ({a: [1, innerWidth]}))()") == {"a": [1, 1280]}
+            with pytest.raises(BrowserError, match="of no use"):
+                await page.evaluate("Promise.reject(new Error('of no use'))")
+
+            await page.click("#name")
+            await page.write("written")
+            await page.click("#go")
+            await page.wait_for("document.title === 'written'")
+            await page.evaluate("document.addEventListener('keydown', event => document.title = event.key)")
+            await page.press("Escape")
+            await page.wait_for("document.title === 'Escape'")
+
+            await page.resize(390, 844, phone=True, scale=2)
+            assert await page.evaluate("[innerWidth, devicePixelRatio]") == [390, 2]
+            await page.prefer("dark")
+            picture = Image.open(io.BytesIO(await page.screenshot(tmp_path / "page.png"))).convert("RGB")
+            assert picture.size == (780, 1688)
+            assert picture.getpixel((700, 1600)) == (0, 0, 255)
+
+            assert [error for error in page.errors if "favicon" not in error] == []
+            await page.evaluate("console.log('noted'); console.error('bad'); setTimeout(() => { missing() })")
+            await page.evaluate("new Promise(done => setTimeout(done, 50))")
+            assert "log: noted" in page.console
+            assert "bad" in page.errors
+            assert any("missing is not defined" in error for error in page.errors)
+
+            camera = "navigator.mediaDevices.getUserMedia({video: true}).then(s => s.getVideoTracks().length)"
+            assert await page.evaluate(camera) == 1
+            profile = browser._profile
+        assert not profile.exists()
+    finally:
+        await runner.cleanup()
+
+
+async def _page(request: web.Request) -> web.Response:
+    return web.Response(text=PAGE, content_type="text/html")

@@ -1,0 +1,317 @@
+"""A real Chromium, headless, driven over its own debugging protocol (CDP): opens pages, runs scripts, looks.
+
+    async with Browser() as browser:
+        page = await browser.open(address)
+        await page.wait_for("document.title === 'ready'")
+        assert page.errors == []
+
+A `Browser` owns one process with a profile of its own, from `start` to `close`, and the pages opened in it. Its camera
+is Chromium's test picture (or `camera`, a .y4m or .mjpeg file), handed to every page without asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+START_WITHIN_S = 30.0
+ANSWER_WITHIN_S = 30.0
+CLOSE_WITHIN_S = 5.0
+MOST_KEPT = 1000
+"""Console lines and errors kept of a page; more are not."""
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--mute-audio",
+    "--password-store=basic",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    # Otherwise the page's own address is a .local name that only multicast DNS knows.
+    "--disable-features=WebRtcHideLocalIpsWithMdns,Translate",
+)
+
+
+class BrowserError(AssertionError):
+    """Chromium isn't there, doesn't answer, or the page's script failed."""
+
+
+class Page:
+    """One tab. What it logs and where it fails is kept."""
+
+    def __init__(self, browser: Browser, session: str, target: str) -> None:
+        self.errors: list[str] = []
+        """Uncaught exceptions, `console.error`, and what Chromium itself reports as errors (failed loads too)."""
+        self.console: list[str] = []
+        """All that the page logged, as `level: text`."""
+        self._browser = browser
+        self._session = session
+        self._target = target
+
+    async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Any command of the debugging protocol."""
+        return await self._browser.send(method, self._session, **parameters)
+
+    async def go(self, address: str) -> None:
+        """Load another address; returns once it has loaded."""
+        answer = await self.send("Page.navigate", url=address)
+        if answer.get("errorText"):
+            raise BrowserError(f"{address}: {answer['errorText']}")
+        await self.wait_for("document.readyState === 'complete'")
+
+    async def evaluate(self, script: str, timeout_s: float = ANSWER_WITHIN_S) -> Any:
+        """What an expression gives (a promise is awaited), as JSON. Raises `BrowserError` with what it threw."""
+        async with asyncio.timeout(timeout_s):
+            answer = await self.send(
+                "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+            )
+        if "exceptionDetails" in answer:
+            raise BrowserError(_thrown(answer["exceptionDetails"]))
+        return answer["result"].get("value")
+
+    async def wait_for(self, condition: str, timeout_s: float = ANSWER_WITHIN_S) -> Any:
+        """Until an expression is true; what it gives. Fails, with what the page logged, if it isn't in time."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while not (value := await self.evaluate(condition)):
+            if asyncio.get_running_loop().time() > deadline:
+                raise BrowserError(f"not in {timeout_s:g} s: {condition}; the page said {self.console[-20:]}")
+            await asyncio.sleep(0.05)
+        return value
+
+    async def screenshot(self, path: Path | None = None) -> bytes:
+        """The visible part as PNG, also written to `path`."""
+        picture = base64.b64decode((await self.send("Page.captureScreenshot", format="png"))["data"])
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture)
+        return picture
+
+    async def resize(self, width: int, height: int, *, phone: bool = False, scale: float = 1.0) -> None:
+        """Show it at this size in CSS pixels; `phone` with touch and a phone's viewport rules."""
+        await self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=phone
+        )
+        await self.send("Emulation.setTouchEmulationEnabled", enabled=phone)
+
+    async def prefer(self, scheme: str) -> None:
+        """`light` or `dark`."""
+        await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    async def click(self, selector: str) -> None:
+        """Click in the middle of the first element that matches, as a mouse does."""
+        place = await self.evaluate(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return null;"
+            " e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            " return [b.x + b.width / 2, b.y + b.height / 2] })()"
+        )
+        if place is None:
+            raise BrowserError(f"nothing matches {selector}")
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.send("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+
+    async def press(self, key: str) -> None:
+        """Press and let go of one key: a character, or a name such as `Escape`, `Enter`, `ArrowDown`, `Tab`."""
+        text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
+        code = KEY_CODES.get(key, ord(key.upper()) if len(key) == 1 else 0)
+        await self.send("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    async def write(self, text: str) -> None:
+        """Type into what has the focus."""
+        await self.send("Input.insertText", text=text)
+
+    async def close(self) -> None:
+        """Close the tab."""
+        self._browser.forget(self._session)
+        await self._browser.send("Target.closeTarget", targetId=self._target)
+
+    def told(self, method: str, about: Mapping[str, Any]) -> None:
+        """Take an event of the protocol."""
+        if method == "Runtime.consoleAPICalled":
+            text = " ".join(str(one.get("value", one.get("description", ""))) for one in about["args"])
+            self._keep(self.console, f"{about['type']}: {text}")
+            if about["type"] in ("error", "assert"):
+                self._keep(self.errors, text)
+        elif method == "Runtime.exceptionThrown":
+            self._keep(self.errors, _thrown(about["exceptionDetails"]))
+        elif method == "Log.entryAdded" and about["entry"]["level"] == "error":
+            self._keep(self.errors, f"{about['entry']['text']} ({about['entry'].get('url', '')})")
+
+    def _keep(self, where: list[str], line: str) -> None:
+        if len(where) < MOST_KEPT:
+            where.append(line)
+
+
+KEY_CODES = {
+    "Enter": 13,
+    "Escape": 27,
+    "Tab": 9,
+    "Backspace": 8,
+    "Delete": 46,
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+    "Home": 36,
+    "End": 35,
+}
+
+
+class Browser:
+    """One Chromium. `flags` are added to its command line."""
+
+    def __init__(self, *, camera: Path | None = None, flags: Sequence[str] = ()) -> None:
+        self._flags = [*FLAGS, *flags, *([f"--use-file-for-fake-video-capture={camera}"] if camera else [])]
+        self._profile = Path(tempfile.mkdtemp(prefix="partstream-chromium-"))
+        self._process: asyncio.subprocess.Process | None = None
+        self._http: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pages: dict[str, Page] = {}
+        self._number = 0
+
+    async def __aenter__(self) -> Browser:
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Start it and connect to it. Raises `BrowserError` if it isn't installed or doesn't come up."""
+        program = shutil.which("chromium")
+        if program is None:
+            raise BrowserError("there is no chromium: deploy/system-packages.sh test installs it")
+        self._process = await asyncio.create_subprocess_exec(
+            program,
+            *self._flags,
+            f"--user-data-dir={self._profile}",
+            "--remote-debugging-port=0",
+            "about:blank",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        address = await self._debugging_address(self._process)
+        self._http = aiohttp.ClientSession()
+        self._socket = await self._http.ws_connect(address, max_msg_size=0)
+        self._listener = asyncio.create_task(self._listen(self._socket), name="chromium")
+
+    async def open(self, address: str = "about:blank", *, size: tuple[int, int] = (1280, 800)) -> Page:
+        """A new tab of this size, with the address loaded in it."""
+        target = (await self.send("Target.createTarget", url="about:blank"))["targetId"]
+        session = (await self.send("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
+        page = self._pages[session] = Page(self, session, target)
+        for domain in ("Page", "Runtime", "Log"):
+            await page.send(f"{domain}.enable")
+        await page.resize(*size)
+        if address != "about:blank":
+            await page.go(address)
+        return page
+
+    async def send(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """Any command of the debugging protocol, to the browser or to a page's session; its answer."""
+        assert self._socket is not None, "start it first"
+        self._number += 1
+        number = self._number
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        about = {"sessionId": session} if session else {}
+        try:
+            await self._socket.send_json({"id": number, "method": method, "params": parameters, **about})
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                reply = await answer
+        except TimeoutError:
+            raise BrowserError(f"chromium didn't answer {method}") from None
+        finally:
+            del self._waiting[number]
+        if "error" in reply:
+            raise BrowserError(f"{method}: {reply['error'].get('message')}")
+        return reply["result"]
+
+    def forget(self, session: str) -> None:
+        """What comes for this page's session is of no interest any more."""
+        self._pages.pop(session, None)
+
+    async def kill(self) -> None:
+        """End it at once, as a crash would: nothing says goodbye."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+
+    async def close(self) -> None:
+        """End it, and take its profile away. Idempotent."""
+        if self._socket is not None and not self._socket.closed:
+            with suppress(BrowserError, ConnectionError, aiohttp.ClientError):
+                await self.send("Browser.close")
+        if self._process is not None and self._process.returncode is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN_S):
+                    await self._process.wait()
+        await self.kill()
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.close()
+        if self._http is not None:
+            await self._http.close()
+        await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
+
+    async def _debugging_address(self, process: asyncio.subprocess.Process) -> str:
+        """Chromium writes the port that it picked into its profile."""
+        file = self._profile / "DevToolsActivePort"
+        deadline = asyncio.get_running_loop().time() + START_WITHIN_S
+        while True:
+            lines = file.read_text().splitlines() if file.exists() else []
+            if len(lines) >= 2:
+                return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+            if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
+                raise BrowserError(f"chromium didn't come up (exit status {process.returncode})")
+            await asyncio.sleep(0.05)
+
+    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                continue
+            said = json.loads(message.data)
+            waiting = self._waiting.get(said.get("id", 0))
+            if waiting is not None and not waiting.done():
+                waiting.set_result(said)
+            elif page := self._pages.get(said.get("sessionId", "")):
+                page.told(said.get("method", ""), said.get("params", {}))
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(BrowserError("chromium closed the connection"))
+
+
+def _thrown(details: Mapping[str, Any]) -> str:
+    exception = details.get("exception", {})
+    return str(exception.get("description") or exception.get("value") or details.get("text", "the script failed"))
