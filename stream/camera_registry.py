@@ -23,6 +23,7 @@ from stream.inference import InferenceThread
 from stream.publisher import Publisher
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
+from stream.sources.ways import WebRtcWays, make_transport
 from telemetry.observer import Observer
 
 JOIN_WITHIN_S = 1.6
@@ -73,6 +74,7 @@ class CameraRegistry:
         observer: Observer,
         in_loop: Callable[..., None],
         on_change: Callable[[], None],
+        webrtc: WebRtcWays,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
         """The settings of every camera, also of those that are not enabled."""
@@ -88,6 +90,7 @@ class CameraRegistry:
         self._observer = observer
         self._in_loop = in_loop
         self._on_change = on_change
+        self._webrtc = webrtc
         self._resting: dict[str, CameraStatus] = {}
         self._model: Model | None = None
         self._inference: InferenceThread[Any] | None = None
@@ -183,6 +186,7 @@ class CameraRegistry:
             self._observer,
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
+            open_transport=partial(make_transport, webrtc=self._webrtc),
         )
         camera = Camera(config, ring, reader, reader.status)
         self.running[config.id] = camera
@@ -217,6 +221,7 @@ class CameraRegistry:
         self._batcher.remove(camera.ring)
         camera.ring.close()
         await asyncio.to_thread(camera.reader.join, JOIN_WITHIN_S)
+        self._webrtc.publishers.end_camera(camera_id)
         assert self._model is not None and self._inference is not None
         await self._inference.run(self._model.forget, camera_id)
         # The inference thread is past the last batch that had frames of it.

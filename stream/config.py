@@ -38,8 +38,8 @@ class ConfigError(ValueError):
 class SourceAddress(str):
     """Where a camera's pictures come from. Prints without its secrets; only `reveal()` gives the whole address.
 
-    Forms: `rtsp://[user:password@]host[:port]/path`, a file's path, `device:/dev/video0`,
-    `pattern:[WIDTHxHEIGHT[@FPS]]`.
+    Forms: `rtsp://[user:password@]host[:port]/path`, a file's path, `device:/dev/video0`, `whip`,
+    `whep+https://[TOKEN@]host[:port]/path`, `pattern:[WIDTHxHEIGHT[@FPS]]`.
     """
 
     __slots__ = ("_secret",)
@@ -62,7 +62,9 @@ class SourceAddress(str):
             if isinstance(value, SourceAddress):
                 return value
             if not isinstance(value, str) or not value:
-                raise ValueError("must be an address: rtsp://…, a file, device:/dev/video0 or pattern:")
+                raise ValueError(
+                    "must be an address: rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:"
+                )
             if len(value) > LONGEST_ADDRESS or not value.isprintable():
                 raise ValueError(f"must be an address of at most {LONGEST_ADDRESS} printable characters")
             return cls(value)
@@ -80,15 +82,19 @@ class SourceAddress(str):
         Whatever libav could take for a protocol is one here, also `subfile,,start,0,,:/path`.
         """
         head, colon, _ = self._secret.partition(":")
+        if head.lower() == "whip":
+            return "whip"
         return head.lower() if colon and "/" not in head else "file"
 
     @property
-    def kind(self) -> Literal["rtsp", "device", "pattern", "file"]:
+    def kind(self) -> Literal["rtsp", "device", "whip", "whep", "pattern", "file"]:
         """Which of the ways in it names."""
         scheme = self._secret.split(":", 1)[0].lower()
         if scheme in ("rtsp", "rtsps"):
             return "rtsp"
-        return scheme if scheme in ("device", "pattern") else "file"  # pyright: ignore[reportReturnType]
+        if scheme in ("whep+http", "whep+https"):
+            return "whep"
+        return scheme if scheme in ("device", "whip", "pattern") else "file"  # pyright: ignore[reportReturnType]
 
 
 def redact(address: str) -> str:
@@ -113,7 +119,7 @@ class CameraConfig(Section):
     """One camera."""
 
     id: str = Field(description="Name in topics, metrics and logs: [a-z0-9][a-z0-9_-]{0,62}.")
-    source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0 or pattern:.")
+    source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:.")
     enabled: bool = Field(True, description="False: the camera stays listed and nothing is read from it.")
     transport: Literal["tcp", "udp"] = Field(
         "tcp", description="RTSP's lower transport. TCP loses nothing; UDP only where a camera speaks nothing else."
@@ -305,7 +311,7 @@ class HttpConfig(Section):
         description="Web pages of other origins that may use the API, as `https://host[:port]`. Empty: none.",
     )
     camera_schemes: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*$")]] = Field(
-        default=["rtsp", "rtsps", "pattern"],
+        default=["rtsp", "rtsps", "whip", "pattern"],
         description="What addresses of cameras added over HTTP may begin with; `file` stands for paths. The "
         "configuration's own cameras may have any.",
     )
@@ -345,6 +351,47 @@ class HttpConfig(Section):
         return self
 
 
+class IceServer(Section):
+    """A server that helps connections through firewalls."""
+
+    urls: list[str] = Field(
+        min_length=1, description="`stun:host[:port]`, `turn:host[:port][?transport=tcp]` or `turns:host[:port]`."
+    )
+    username: str = Field("", description="For TURN.")
+    credential: SecretStr | None = Field(None, description="The password for TURN.")
+
+    @field_validator("urls")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        for url in value:
+            if not re.fullmatch(
+                r"(stun:[^?:@\s]+(:\d{1,5})?|turns?:[^?:@\s]+(:\d{1,5})?(\?transport=(udp|tcp))?)", url
+            ):
+                raise ValueError("must be stun:host[:port], turn:host[:port][?transport=tcp] or turns:host[:port]")
+        return value
+
+
+class WebRtcConfig(Section):
+    """Cameras over WebRTC (docs/webrtc.md)."""
+
+    max_publishers: int = Field(
+        8, ge=0, le=256, description="Cameras that are published to (`source: whip`) at once; a further one is refused."
+    )
+    ice_servers: list[IceServer] = Field(
+        default_factory=list[IceServer],
+        description="STUN and TURN servers; the first of each kind is used. Empty: none, which does in one network.",
+    )
+    min_bitrate_kbps: int = Field(
+        1500,
+        ge=0,
+        le=100_000,
+        description="What Chromium is told never to send less than: below it makes its picture smaller. 0: nothing.",
+    )
+    start_bitrate_kbps: int = Field(
+        3000, ge=0, le=100_000, description="The bitrate that Chromium is told to begin with. 0: its own, 300."
+    )
+
+
 class Config(Section):
     """All of it."""
 
@@ -355,6 +402,7 @@ class Config(Section):
     batch: BatchConfig = Field(default_factory=BatchConfig)  # pyright: ignore[reportArgumentType]
     publish: PublishConfig = Field(default_factory=PublishConfig)  # pyright: ignore[reportArgumentType]
     http: HttpConfig = Field(default_factory=HttpConfig)  # pyright: ignore[reportArgumentType]
+    webrtc: WebRtcConfig = Field(default_factory=WebRtcConfig)  # pyright: ignore[reportArgumentType]
     once: bool = Field(False, description="Stop when every source has ended (files) instead of waiting for more.")
     results: Annotated[Path | None, Field(description="Also write every result as a JSON line.")] = None
     state_file: Annotated[

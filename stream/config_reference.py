@@ -61,6 +61,11 @@ def page() -> str:
         *EXAMPLE.splitlines(),
         "```",
     ]
+    for name, section in [*sections]:
+        for inner, field in section["properties"].items():
+            nested = _section(field, definitions)
+            if nested is not None:
+                sections.insert(sections.index((name, section)) + 1, (f"{name}.{inner}[]", nested))
     for name, section in sections:
         lines += ["", f"## {name}", "", section.get("description", "").strip(), ""]
         lines += _table(section["properties"].items(), set(section.get("required", [])), definitions)
@@ -91,7 +96,7 @@ def _values(field: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]
     if "enum" in field:
         yield from (f"`{value}`" for value in field["enum"])
         return
-    kind = str(field.get("type", "any"))
+    kind = "section" if "$ref" in field else str(field.get("type", "any"))
     if kind == "array":
         inner = [" ".join(_values(item, definitions)) for item in field.get("prefixItems", [field.get("items", {})])]
         yield "[" + ", ".join(inner) + ("]" if "prefixItems" in field else ", …]")

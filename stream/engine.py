@@ -33,15 +33,19 @@ from stream.camera_registry import CameraRegistry
 from stream.camera_state_file import CameraStateFile
 from stream.config import CameraConfig, Config
 from stream.control import Control
-from stream.engine_metrics import derive_http_metrics, derive_metrics
+from stream.engine_metrics import derive_http_metrics, derive_metrics, derive_webrtc_metrics
 from stream.feed import Feed
 from stream.http.api import ControlApi
 from stream.http.app import HttpServer
 from stream.http.event_stream import EventStreams
+from stream.http.whip import WhipApi
 from stream.inference import InferenceThread
 from stream.model import load_model
 from stream.publisher import Publisher
 from stream.results_file import ResultsFile
+from stream.sources.ways import WebRtcWays
+from stream.sources.webrtc.peers import Peers
+from stream.sources.webrtc.publishers import Publishers
 from telemetry.health import LET_GO, Health
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer
@@ -75,11 +79,19 @@ class Engine:
         self._at_once = Halving("detection", "frames", self.observer)
         self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
+        self._peers = Peers(config.webrtc, self.observer)
+        self._publishers = Publishers(self._peers)
         self.cameras = CameraRegistry(
-            self._batcher, self.publisher, self.observer, self._in_loop, self._look_whether_finished
+            self._batcher,
+            self.publisher,
+            self.observer,
+            self._in_loop,
+            self._look_whether_finished,
+            WebRtcWays(self._peers, self._publishers),
         )
         self._cameras = self.cameras.running
         derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
+        derive_webrtc_metrics(self.metrics, self._peers)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
@@ -138,6 +150,7 @@ class Engine:
         deadline = time.monotonic() + STOP_WITHIN_S
         self.health.stopping()
         self.cameras.stop_reading()
+        peers_end = asyncio.create_task(asyncio.to_thread(self._peers.stop))
         self._batcher.close()
         # It finishes the batch in hand.
         within_s = max(0.1, deadline - time.monotonic() - 0.6)
@@ -156,6 +169,7 @@ class Engine:
         self._event_streams.close()
         if self._http is not None:
             await self._http.stop()
+        await peers_end
         await self.publisher.stop()
         for feed in self._feeds:
             feed.close()
@@ -262,7 +276,7 @@ class Engine:
             metrics=self.metrics.exposition,
             ready=self._ready,
             alive=self.health.alive,
-            routes=api.routes(),
+            routes=[*api.routes(), *WhipApi(self.cameras, self._publishers).routes()],
         )
         derive_http_metrics(self.metrics, server, self._event_streams)
         return server

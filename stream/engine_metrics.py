@@ -10,7 +10,8 @@ from stream.http.app import HttpServer
 from stream.http.event_stream import EventStreams
 from stream.http.problems import TITLES
 from stream.publisher import Publisher
-from telemetry.catalogue import DROP_REASONS, TOPIC_KINDS
+from stream.sources.webrtc.peers import Peers
+from telemetry.catalogue import DROP_REASONS, ICE_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
 
 
@@ -49,3 +50,13 @@ def derive_http_metrics(metrics: PrometheusObserver, server: HttpServer, events:
     metrics.derive("http_refused_total", lambda: [((code,), server.refused.get(code, 0)) for code in TITLES])
     metrics.derive("http_streams", lambda: [((), server.streams)])
     metrics.derive("http_events_skipped_total", lambda: [((), events.skipped)])
+
+
+def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers) -> None:
+    """Have the page read what these have counted."""
+
+    def sessions() -> Iterable[Series]:
+        counts = peers.ice_states()
+        return [((state,), counts.get(state, 0)) for state in ICE_STATES]
+
+    metrics.derive("webrtc_sessions", sessions)

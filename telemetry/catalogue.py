@@ -18,6 +18,7 @@ CAMERA_STATES = ("connecting", "live", "stalled", "reconnecting", "ended")
 
 CLOCKS = ("rtcp", "arrival", "media")
 DROP_REASONS = ("overwritten", "all_leased", "stale", "rate_limited", "epoch_ended", "stage_error", "shutdown")
+ICE_STATES = ("new", "checking", "completed", "failed", "closed")
 TOPIC_KINDS = ("results", "events", "status")
 REPLAY_STATUSES = ("ok", "too_old", "unknown_run", "bad_request")
 
@@ -77,6 +78,13 @@ METRICS: tuple[MetricSpec, ...] = (
         ("camera", "reason"),
     ),
     MetricSpec("ring_ready_frames", "gauge", "Decoded frames that wait for inference.", ("camera",), derived=True),
+    MetricSpec(
+        "webrtc_sessions",
+        "gauge",
+        "WebRTC connections that bring cameras in, by the state of their ICE.",
+        ("ice",),
+        derived=True,
+    ),
     # -- batches and stages
     MetricSpec("batch_frames", "histogram", "Frames in a batch.", (), BATCH_BUCKETS, derived=True),
     MetricSpec(

@@ -12,10 +12,12 @@ PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
 LABELS: dict[str, str] = {
     "camera": "the camera's configured id; empty for the engine's own `stats` topic",
     "clock": " · ".join(catalogue.CLOCKS),
+    "ice": " · ".join(catalogue.ICE_STATES),
     "kind": "weights · states (of tracked people) · peak (the most used at once) · free · total",
     "profile": "the model's profile",
     "reason": "a short code. Drops: "
     + " · ".join(catalogue.DROP_REASONS)
+    + ". Discarded units: corrupt · incomplete · awaiting_keyframe · overrun"
     + ". Fallbacks: nvdec_not_built · nvdec_no_device · nvdec_codec. HTTP: the end of the problem's `type` "
     "(control-api.md)",
     "stage": "a stage of the pipeline",

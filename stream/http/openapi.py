@@ -15,6 +15,17 @@ from stream.http.routes import Route, Schema
 
 PATH = "/api/v1/openapi.json"
 
+_IN_PATH: dict[str, dict[str, Any]] = {
+    "camera": {
+        "description": "The camera's id.",
+        "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
+    },
+    "session": {
+        "description": "The session's key, as `Location` gave it.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    },
+}
+
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -63,15 +74,14 @@ def _operation(route: Route, schemas: dict[str, Any], problem: dict[str, Any]) -
             "name": name,
             "in": "path",
             "required": True,
-            "description": "The camera's id.",
-            "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
+            **_IN_PATH[name],
         }
         for name in names
     ] + [{"name": one.name, "in": "query", "description": one.description, "schema": one.schema} for one in route.query]
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        content = {"application/json": {"schema": _schema(route.body, schemas)}}
+        content = {route.body_type: {"schema": _schema(route.body, schemas)}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

@@ -56,6 +56,7 @@ class Route:
     summary: str
     answers: tuple[Answer, ...] = ()
     body: Schema | None = None
+    body_type: str = "application/json"
     query: tuple[Parameter, ...] = ()
     long_lived: bool = False
     limited: bool = True

@@ -99,6 +99,18 @@ class BrokenError(SourceError):
     reason = "broken"
 
 
+class UnconnectedError(SourceError):
+    """The other end is there, and no way for the pictures between it and us."""
+
+    reason = "unconnected"
+
+
+class PublisherAwaitedError(SourceError):
+    """Nobody publishes to this camera (now: somebody may at any time)."""
+
+    reason = "no_publisher"
+
+
 class NoSuchFileError(SourceError):
     """There is no such file."""
 

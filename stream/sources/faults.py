@@ -28,6 +28,10 @@ class Faults:
         self.start_timeout_s = start_timeout_s
         self.stall_timeout_s = stall_timeout_s
 
+    def awaited(self) -> SourceError | None:
+        """What must come about elsewhere before the source can be opened, if anything."""
+        return None
+
     def opening(self, error: Exception, after_s: float) -> SourceError:
         """What opening raised, `after_s` seconds from its beginning."""
         return self.reading(error)

@@ -82,6 +82,9 @@ class FileTransport:
             return None
         return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), time.time_ns() // 1000))
 
+    def undecodable(self) -> None:
+        """A file is as it is."""
+
     def close(self) -> None:
         """Close the file."""
         self._reading.close()

@@ -138,6 +138,9 @@ class LibavTransport:
         pts_us = self._pts_us(packet)
         return AccessUnit(packet, UnitTimes(pts_us, arrival_ns, utc_us, self._sender_utc_us(packet, pts_us)))
 
+    def undecodable(self) -> None:
+        """Cameras and files send keyframes when they do."""
+
     def close(self) -> None:
         """Close the connection."""
         container, self._container = self._container, None

@@ -157,5 +157,8 @@ class PatternTransport:
         self._number += 1
         return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), utc_us))
 
+    def undecodable(self) -> None:
+        """Every picture is a keyframe."""
+
     def close(self) -> None:
         """Nothing is held."""

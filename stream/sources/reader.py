@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import unquote
 
 from av.video.codeccontext import VideoCodecContext
@@ -75,7 +76,8 @@ class CameraReader:
         self._is_file = kind == "file"
         self._is_libav = kind in ("file", "rtsp")
         self._well = "live"
-        self._can_stall = kind in ("rtsp", "device")
+        self._awaited = kind == "whip"
+        self._can_stall = kind in ("rtsp", "device", "whip", "whep")
         live = self._can_stall or (kind == "pattern" and config.pace != "fast")
         self._frames = FrameWriter(
             config.id,
@@ -129,6 +131,9 @@ class CameraReader:
         transport: Transport | None = None
         try:
             transport = self._open_transport(self._config, self._stopping)
+            awaited = transport.faults.awaited()
+            if awaited is not None:
+                self._say("reconnecting" if self.ever_live else "connecting", awaited.reason, str(awaited))
             self._read(transport)
         except StoppedError:
             return None
@@ -144,8 +149,10 @@ class CameraReader:
     def _read(self, transport: Transport) -> None:
         began_ns = time.monotonic_ns()
         codec = transport.open()
+        if self._awaited:  # which took as long as it took
+            began_ns = time.monotonic_ns()
         self._look_at_decoding(codec)
-        decoder = Decoder(codec, self._discarded)
+        decoder = Decoder(codec, partial(self._discarded, transport))
         self._frames.begin_connection()
         last_ns = 0
         while not self._stopping.is_set():
@@ -195,7 +202,8 @@ class CameraReader:
             self._backoff.reset()
         again: CameraState = "reconnecting" if self.ever_live else "connecting"
         self._say("stalled" if fault.reason == "stalled" else again, fault.reason, str(fault))
-        if self._stopping.wait(self._backoff.next_s()):
+        # Who comes to us needn't be spared, and finds us ready.
+        if self._stopping.wait(0 if self._awaited else self._backoff.next_s()):
             return False
         self._observer.reconnecting(self._config.id, fault.reason)
         self._say(again, fault.reason, str(fault))
@@ -213,7 +221,8 @@ class CameraReader:
             self._observer.clock_source(self._config.id, clock)
         self._say("live", None, self._well)
 
-    def _discarded(self, reason: str) -> None:
+    def _discarded(self, transport: Transport, reason: str) -> None:
+        transport.undecodable()
         self._observer.unit_discarded(self._config.id, reason)
 
     def _end(self, reason: str | None, message: str) -> None:

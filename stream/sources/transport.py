@@ -58,6 +58,10 @@ class Transport(Protocol):
         """
         ...
 
+    def undecodable(self) -> None:
+        """The last unit couldn't be decoded: a sender that can be asked for a keyframe is asked for one."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection. May be called at any time, more than once."""
         ...

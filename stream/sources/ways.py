@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from stream.config import CameraConfig
 from stream.sources.device import device_transport
+from stream.sources.errors import BadAddressError
 from stream.sources.file import file_transport
 from stream.sources.pattern import pattern_transport
 from stream.sources.rtsp import rtsp_transport
 from stream.sources.transport import Transport
+from stream.sources.webrtc.peers import Peers
+from stream.sources.webrtc.publishers import Publishers
+from stream.sources.webrtc.transport import whep_transport, whip_transport
 
 OpenTransport = Callable[[CameraConfig, threading.Event], Transport]
 """Makes the transport of one connection; the event tells it to give up. May raise `BadAddressError`."""
 
 
-def make_transport(config: CameraConfig, stopping: threading.Event) -> Transport:
+@dataclass(frozen=True, slots=True)
+class WebRtcWays:
+    """What cameras over WebRTC share."""
+
+    peers: Peers
+    publishers: Publishers
+
+
+def make_transport(config: CameraConfig, stopping: threading.Event, webrtc: WebRtcWays | None = None) -> Transport:
     """A new connection, not yet opened, to where the camera's pictures come from."""
     match config.source.kind:
         case "rtsp":
@@ -27,3 +40,9 @@ def make_transport(config: CameraConfig, stopping: threading.Event) -> Transport
             return pattern_transport(config, stopping)
         case "file":
             return file_transport(config, stopping)
+        case "whip" | "whep":
+            if webrtc is None:
+                raise BadAddressError(config.id, "WebRTC needs a running engine", "Use another source here")
+            if config.source.kind == "whip":
+                return whip_transport(config, stopping, webrtc.publishers)
+            return whep_transport(config, stopping, webrtc.peers)

@@ -97,6 +97,7 @@ class FakeTransport:
     def __init__(self, faults: Faults, script: Iterable[AccessUnit | SourceError | Exception | None]) -> None:
         self.faults = faults
         self.closed = False
+        self.undecoded = 0
         self._script = iter(script)
 
     def open(self) -> Any:
@@ -107,6 +108,9 @@ class FakeTransport:
         if isinstance(item, Exception):
             raise item
         return item
+
+    def undecodable(self) -> None:
+        self.undecoded += 1
 
     def close(self) -> None:
         self.closed = True

@@ -1,0 +1,106 @@
+"""WHIP (RFC 9725): browsers and encoders publish to cameras whose source is `whip`. docs/webrtc.md
+
+An offer is POSTed to `/whip/CAMERA`, which answers; what the answer names in `Location` is DELETEd at the end. Neither
+trickled candidates nor ICE restarts are taken (PATCH gives 405): an offer comes with its candidates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from stream.camera import Camera
+from stream.camera_registry import CameraRegistry
+from stream.control import no_such_camera
+from stream.http.bodies import read_body
+from stream.http.problems import Problem
+from stream.http.routes import Answer, Route
+from stream.sources.webrtc.descriptions import MAX_BYTES, OfferError, checked_offer
+from stream.sources.webrtc.peers import PeersStoppedError
+from stream.sources.webrtc.publishers import Publishers, TooManyPublishersError
+
+PATH = "/whip/{camera}"
+SDP = "application/sdp"
+LATER_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class WhipApi:
+    """What the handlers ask."""
+
+    cameras: CameraRegistry
+    publishers: Publishers
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
+            Route(
+                "POST",
+                PATH,
+                "control",
+                self._publish,
+                "Publish to a camera whose source is `whip`. Whoever publishes to it already is replaced.",
+                (Answer(201, "The answer; DELETE what `Location` names to end.", None, SDP),),
+                body={"title": "SessionDescription", "type": "string"},
+                body_type=SDP,
+            ),
+            Route(
+                "OPTIONS",
+                PATH,
+                "read",
+                self._options,
+                "What may be sent.",
+                (Answer(204, "`Accept-Post` tells."),),
+            ),
+            Route(
+                "DELETE",
+                PATH + "/{session}",
+                "control",
+                self._end,
+                "End a publisher's session.",
+                (Answer(204, "There is none now, whether or not there was."),),
+            ),
+        ]
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        camera = self._published_to(request.match_info["camera"])
+        if request.content_type != SDP:
+            raise Problem(415, "unsupported-body", f"send `Content-Type: {SDP}`", headers={"Accept-Post": SDP})
+        body = await read_body(request, MAX_BYTES)
+        try:
+            key, answer = await self.publishers.publish(camera.config, checked_offer(body))
+        except OfferError as error:
+            raise Problem(422, "bad-offer", f"the offer can't be taken: {error}") from None
+        except TooManyPublishersError as error:
+            headers = {"Retry-After": str(LATER_S)}
+            raise Problem(503, "too-many-publishers", f"{error}: try later", headers=headers) from None
+        except PeersStoppedError:
+            raise Problem(503, "not-now", "the engine stops", headers={"Retry-After": str(LATER_S)}) from None
+        name = camera.config.id
+        if self.cameras.running.get(name) is not camera:  # it was changed or removed meanwhile
+            self.publishers.end(name, key)
+            self._published_to(name)
+            raise Problem(503, "not-now", f"camera {name} was being changed: try again", headers={"Retry-After": "1"})
+        return web.Response(
+            status=201, text=answer, content_type=SDP, headers={"Location": f"/whip/{name}/{key}", "Accept-Post": SDP}
+        )
+
+    async def _options(self, request: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"Accept-Post": SDP, "Allow": "POST, OPTIONS"})
+
+    async def _end(self, request: web.Request) -> web.Response:
+        self.publishers.end(request.match_info["camera"], request.match_info["session"])
+        return web.Response(status=204)
+
+    def _published_to(self, camera_id: str) -> Camera:
+        """The camera. Raises `Problem` if there is none of this id, or nobody may publish to it."""
+        config = self.cameras.configs.get(camera_id)
+        if config is None:
+            raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
+        if config.source.kind != "whip":
+            raise Problem(409, "not-published-to", f"camera {camera_id} isn't published to: its source isn't `whip`")
+        camera = self.cameras.running.get(camera_id)
+        if camera is None or camera.status.state == "ended":
+            raise Problem(409, "not-published-to", f"camera {camera_id} isn't read: see its status")
+        return camera

@@ -1,0 +1,183 @@
+"""UnitAssembler: RTP packets of one video stream in, whole access units out. Pure: time is an argument.
+
+In place of aiortc's jitter buffer, which holds every picture until the next one begins: here a unit is whole with its
+marked last packet, one frame interval earlier. A gap is given the time that retransmission takes; after that all is
+left out until the next keyframe, which is asked for: what would be decoded between is smeared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+GIVE_UP_NS = 250_000_000
+"""A lost packet is asked for once and comes after a round trip: later than this it has been lost again."""
+MOST_PACKETS = 2048
+"""Packets kept behind a gap, about 2.4 MB: a keyframe of a 4K camera fits."""
+MOST_BYTES = 8 << 20
+"""The largest access unit; a stream without an end to its pictures doesn't grow beyond."""
+ASK_AGAIN_NS = 500_000_000
+"""A keyframe takes a round trip and an encoder's time to come."""
+
+_START_CODE = b"\x00\x00\x00\x01"
+_INTRA, _SEQUENCE_PARAMETERS = 5, 7
+
+
+class Packet(Protocol):
+    """What is looked at of an RTP packet."""
+
+    sequence_number: int
+    timestamp: int
+    marker: int
+    ssrc: int
+    payload_type: int
+    _data: bytes
+    """The payload without its packetisation, as the depayloader left it."""
+
+
+class EncodedUnit(msgspec.Struct, frozen=True, gc=False):
+    """One encoded picture."""
+
+    data: bytes
+    rtp_timestamp: int
+    """90 kHz, modulo 2^32."""
+    codec: str
+    """`VP8` or `H264`."""
+    is_keyframe: bool
+
+
+class UnitAssembler:
+    """`codecs` names the codec of each payload type; `on_discard(reason)` is called for every unit left out."""
+
+    def __init__(self, codecs: dict[int, str], on_discard: Callable[[str], None]) -> None:
+        self._codecs = codecs
+        self._on_discard = on_discard
+        self._ssrc: int | None = None
+        self._asked_ns: int | None = None
+        self._keyframe_needed = True
+        self._begin()
+
+    def _begin(self) -> None:
+        self._held: dict[int, Packet] = {}
+        """Packets behind a gap, by their sequence number without its wrapping."""
+        self._next: int | None = None
+        """The first sequence number not yet taken."""
+        self._highest = 0
+        self._gap_since_ns: int | None = None
+        self._parts: list[bytes] = []
+        self._bytes = 0
+        self._timestamp = 0
+        self._payload_type = 0
+        self._broken = False
+        """The current unit lacks a part."""
+
+    def add(self, packet: Packet, now_ns: int) -> list[EncodedUnit]:
+        """The units that this packet makes whole, in order. `now_ns` is monotonic."""
+        if packet.ssrc != self._ssrc:
+            self._ssrc = packet.ssrc
+            self._keyframe_needed = True
+            self._begin()
+        number = self._unwrapped(packet.sequence_number)
+        if self._next is not None and number < self._next:
+            if self._next - number <= MOST_PACKETS:
+                return []  # sent twice, or too late
+            self._begin()  # the sender counts anew
+            self._keyframe_needed = True
+            number = self._unwrapped(packet.sequence_number)
+        if self._next is None:
+            self._next = number
+        self._held[number] = packet
+        units = self._take()
+        if not self._held:
+            self._gap_since_ns = None
+        elif units or self._gap_since_ns is None:
+            self._gap_since_ns = now_ns
+        elif now_ns - self._gap_since_ns > GIVE_UP_NS or len(self._held) > MOST_PACKETS:
+            self._skip_gap()
+            units = self._take()
+            self._gap_since_ns = now_ns if self._held else None
+        return units
+
+    def need_keyframe(self) -> None:
+        """What came was lost after all: leave out everything until the next keyframe."""
+        self._keyframe_needed = True
+
+    def asks(self, now_ns: int) -> bool:
+        """Whether the sender is to be asked for a keyframe now."""
+        if not self._keyframe_needed:
+            self._asked_ns = None
+            return False
+        if self._asked_ns is not None and now_ns - self._asked_ns < ASK_AGAIN_NS:
+            return False
+        self._asked_ns = now_ns
+        return True
+
+    def _unwrapped(self, number: int) -> int:
+        if self._next is None:
+            self._highest = number
+        step = (number - self._highest) & 0xFFFF
+        unwrapped = self._highest + (step - 0x10000 if step >= 0x8000 else step)
+        self._highest = max(self._highest, unwrapped)
+        return unwrapped
+
+    def _take(self) -> list[EncodedUnit]:
+        """Take what is there without a gap."""
+        units: list[EncodedUnit] = []
+        assert self._next is not None
+        while (packet := self._held.pop(self._next, None)) is not None:
+            self._next += 1
+            if packet.timestamp != self._timestamp:
+                self._finish(units)  # its last packet wasn't marked
+                self._timestamp = packet.timestamp
+            if packet._data:
+                self._payload_type = packet.payload_type
+                self._bytes += len(packet._data)
+                if self._bytes <= MOST_BYTES:
+                    self._parts.append(packet._data)
+                else:
+                    self._parts, self._broken = [b""], True
+            if packet.marker:
+                self._finish(units)
+        return units
+
+    def _skip_gap(self) -> None:
+        """Go on behind the missing packets; the unit there may lack its beginning."""
+        if self._parts:
+            self._parts = []
+            self._bytes = 0
+            self._on_discard("incomplete")
+        self._next = min(self._held)
+        self._timestamp = self._held[self._next].timestamp
+        self._broken = self._keyframe_needed = True
+
+    def _finish(self, units: list[EncodedUnit]) -> None:
+        parts, broken = self._parts, self._broken
+        if not parts:
+            return  # padding only
+        self._parts, self._bytes, self._broken = [], 0, False
+        codec = self._codecs.get(self._payload_type)
+        if broken or codec is None:
+            self._keyframe_needed = True
+            self._on_discard("incomplete")
+            return
+        data = b"".join(parts)
+        is_keyframe = begins_anew(codec, data)
+        if self._keyframe_needed and not is_keyframe:
+            self._on_discard("awaiting_keyframe")
+            return
+        self._keyframe_needed = False
+        units.append(EncodedUnit(data, self._timestamp, codec, is_keyframe))
+
+
+def begins_anew(codec: str, data: bytes) -> bool:
+    """Whether this unit can be decoded without those before it."""
+    if codec == "VP8":
+        return not data[0] & 1
+    start = data.find(_START_CODE)
+    while 0 <= start < len(data) - len(_START_CODE):
+        if data[start + len(_START_CODE)] & 0x1F in (_INTRA, _SEQUENCE_PARAMETERS):
+            return True
+        start = data.find(_START_CODE, start + len(_START_CODE))
+    return False

@@ -1,0 +1,100 @@
+"""Session descriptions (SDP): what may be offered to us, and what is added to our answer. Pure.
+
+Never quoted in a message or a log: they carry the secrets that ICE checks with.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_BYTES = 64 * 1024
+"""A browser's offer takes 6 KiB."""
+MOST_CANDIDATES = 64
+"""Addresses that an offer may have us try; a browser with many interfaces names about twenty."""
+MOST_SECTIONS = 8
+DECODED = ("VP8", "H264")
+
+_LINE = re.compile(r"[a-z]=.*")
+_RTPMAP = re.compile(r"a=rtpmap:(\d{1,3}) ([\w-]+)/\d+")
+_DIRECTION = re.compile(r"a=(sendrecv|sendonly|recvonly|inactive)")
+
+
+class OfferError(ValueError):
+    """An offer can't be taken; the message says what is wrong with it, without quoting it."""
+
+
+def checked_offer(body: bytes) -> str:
+    """The offer as text, if it offers us a video that can be decoded. Raises `OfferError`."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise OfferError("it isn't UTF-8 text") from None
+    lines = text.replace("\r\n", "\n").split("\n")
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines or lines[0] != "v=0":
+        raise OfferError("it doesn't begin with v=0")
+    for number, line in enumerate(lines, 1):
+        if not _LINE.fullmatch(line) or not line.isprintable():
+            raise OfferError(f"line {number} isn't of the form x=…")
+    _check_sections(lines)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _check_sections(lines: list[str]) -> None:
+    starts = [number for number, line in enumerate(lines) if line.startswith("m=")]
+    if len(starts) > MOST_SECTIONS:
+        raise OfferError(f"it has more than {MOST_SECTIONS} media sections")
+    session = lines[: starts[0]] if starts else lines
+    sections = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    kinds = [section[0][2:].split(" ", 1)[0] for section in sections]
+    if kinds.count("video") != 1:
+        raise OfferError(f"it has {kinds.count('video') or 'no'} video sections; exactly one (m=video) is taken")
+    if kinds.count("audio") > 1 or set(kinds) - {"audio", "video"}:
+        raise OfferError("only one video and, unused, one audio section are taken")
+    if sum(line.startswith("a=candidate:") for line in lines) > MOST_CANDIDATES:
+        raise OfferError(f"it has more than {MOST_CANDIDATES} candidates")
+    for kind, section in zip(kinds, sections, strict=True):
+        for attribute in ("ice-ufrag", "ice-pwd", "fingerprint", "setup"):
+            if not any(line.startswith(f"a={attribute}:") for line in session + section):
+                raise OfferError(f"its {kind} section has no a={attribute}")
+        if "a=rtcp-mux" not in section:
+            raise OfferError(f"its {kind} section has no a=rtcp-mux")
+        if not any(line.startswith("a=mid:") for line in section):
+            raise OfferError(f"its {kind} section has no a=mid")
+    video = sections[kinds.index("video")]
+    directions = [match[1] for line in session + video if (match := _DIRECTION.fullmatch(line))]
+    if directions and directions[-1] not in ("sendonly", "sendrecv"):
+        raise OfferError(f"its video is {directions[-1]}; a publisher's is sendonly")
+    if not set(DECODED) & {name.upper() for name in codecs(video).values()}:
+        raise OfferError(f"its video is in none of the codings that are decoded here: {' and '.join(DECODED)}")
+
+
+def codecs(lines: list[str]) -> dict[int, str]:
+    """The codec of each payload type."""
+    return {int(match[1]): match[2] for line in lines if (match := _RTPMAP.match(line))}
+
+
+def with_bitrate_hints(answer: str, min_kbps: int, start_kbps: int) -> str:
+    """The answer, telling Chromium at what bitrate to begin and where never to go below. 0 leaves a hint out.
+
+    Our feedback (REMB) only slowly tells that there is room. Without the hints Chromium begins at 300 kbit/s and makes
+    its picture smaller to fit.
+    """
+    hints = [f"x-google-min-bitrate={min_kbps}"] * (min_kbps > 0)
+    hints += [f"x-google-start-bitrate={start_kbps}"] * (start_kbps > 0)
+    lines = answer.split("\r\n")
+    if not hints:
+        return answer
+    decoded = {number for number, name in codecs(lines).items() if name.upper() in DECODED}
+    given = {int(match[1]) for line in lines if (match := re.match(r"a=fmtp:(\d{1,3}) ", line))}
+    hinted: list[str] = []
+    for line in lines:
+        fmtp = re.match(r"a=fmtp:(\d{1,3}) ", line)
+        mapped = _RTPMAP.match(line)
+        if fmtp and int(fmtp[1]) in decoded:
+            line = ";".join([line, *hints])
+        hinted.append(line)
+        if mapped and int(mapped[1]) in decoded - given:
+            hinted.append(f"a=fmtp:{mapped[1]} {';'.join(hints)}")
+    return "\r\n".join(hinted)

@@ -1,0 +1,135 @@
+"""Peers: the thread in which all peer connections live, and the connections. Owned by the engine.
+
+The thread begins with the first connection and ends with `stop`, which ends all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from aiortc import RTCIceServer
+
+from stream.config import WebRtcConfig
+from stream.sources.webrtc.handover import EndReason
+from stream.sources.webrtc.session import Session
+from telemetry.observer import Observer
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+STOP_WITHIN_S = 1.0
+
+
+class PeersStoppedError(RuntimeError):
+    """No connection is made any more."""
+
+
+class Peers:
+    """Makes sessions. `submit`, `stop` and `ice_states` may be called from any thread, the rest within its own."""
+
+    def __init__(self, config: WebRtcConfig, observer: Observer) -> None:
+        self.config = config
+        self._observer = observer
+        self._ice_servers = [
+            RTCIceServer(
+                list(server.urls),
+                server.username or None,
+                server.credential.get_secret_value() if server.credential is not None else None,
+            )
+            for server in config.ice_servers
+        ]
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+        self._sessions: dict[Session, Callable[[Session], None]] = {}
+        self._farewells: set[asyncio.Task[None]] = set()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Do this in the thread. Raises `PeersStoppedError` after `stop`."""
+        with self._lock:
+            if self._stopped:
+                work.close()
+                raise PeersStoppedError("the engine stops")
+            if self._loop is None:
+                # Not uvloop's, which the engine may run in: aioice was tried with this one only.
+                self._loop = asyncio.SelectorEventLoop()
+                self._loop.set_exception_handler(_report)
+                self._thread = threading.Thread(target=self._run, args=(self._loop,), name="webrtc", daemon=True)
+                self._thread.start()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def session(
+        self,
+        camera: str,
+        start_timeout_s: float,
+        stall_timeout_s: float,
+        on_closed: Callable[[Session], None] = lambda session: None,
+    ) -> Session:
+        """A new connection for this camera."""
+        if self._stopped:
+            raise PeersStoppedError("the engine stops")
+
+        def discarded(reason: str) -> None:
+            self._observer.unit_discarded(camera, reason)
+
+        session = Session(self._ice_servers, start_timeout_s, stall_timeout_s, discarded, self._closed)
+        self._sessions[session] = on_closed
+        return session
+
+    def say_goodbye(self, farewell: Coroutine[Any, Any, None]) -> None:
+        """Do this after a connection's end; `stop` waits for it a moment."""
+        task = asyncio.create_task(farewell, name="webrtc farewell")
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    def ice_states(self) -> Counter[str]:
+        """How many connections are in each state."""
+        return Counter(session.ice_state for session in list(self._sessions))
+
+    def stop(self) -> bool:
+        """End every connection and the thread; whether that came about within a second. Blocks so long."""
+        with self._lock:
+            self._stopped = True
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return True
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(STOP_WITHIN_S)
+        return not thread.is_alive()
+
+    def _closed(self, session: Session) -> None:
+        on_closed = self._sessions.pop(session, None)
+        if on_closed is not None:
+            on_closed(session)
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            loop.run_until_complete(self._end_all("stopped"))
+        finally:
+            loop.close()
+
+    async def _end_all(self, reason: EndReason) -> None:
+        for tasks in ([session.end(reason) for session in list(self._sessions)], self._farewells):
+            if tasks:
+                await asyncio.wait(tasks, timeout=STOP_WITHIN_S / 3)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=STOP_WITHIN_S / 6)
+
+
+def _report(loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
+    """What a library's task raised and nobody took: a connection's own end tells the user, this the developer."""
+    error = about.get("exception")
+    logger.debug("WebRTC: %s (%s)", about.get("message", "a fault"), type(error).__name__)

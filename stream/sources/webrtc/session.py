@@ -1,0 +1,221 @@
+"""Session: one peer connection that brings one video in. Lives in the WebRTC thread, from its making to `close`.
+
+Reaches into aiortc in two places, for which it is pinned: its jitter buffer is replaced (`assembler.py`), and sender
+reports are overheard on their way to the receiver, which keeps them to itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtp import RtcpSrPacket
+
+from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.webrtc.assembler import EncodedUnit, UnitAssembler
+from stream.sources.webrtc.descriptions import OfferError, codecs
+from stream.sources.webrtc.handover import EndReason, Handover
+from stream.sources.webrtc.rtp_clock import RtpClock
+
+logger = logging.getLogger(__name__)
+
+NEGOTIATE_WITHIN_S = 10.0
+"""Gathering our own addresses takes as long as a STUN or TURN server that doesn't answer, which aioice gives 5 s."""
+CLOSE_WITHIN_S = 2.0
+LOOK_EVERY_S = 0.2
+MICROSECOND = Fraction(1, 1_000_000)
+
+
+class NegotiationError(Exception):
+    """The descriptions don't lead to a connection; the message says why, without quoting them."""
+
+
+class Session:
+    """One connection. `on_discard(reason)` is called for each unit that is lost, `on_closed` once, at the end."""
+
+    def __init__(
+        self,
+        ice_servers: Sequence[RTCIceServer],
+        start_timeout_s: float,
+        stall_timeout_s: float,
+        on_discard: Callable[[str], None],
+        on_closed: Callable[[Session], None],
+    ) -> None:
+        self.handover = Handover()
+        # Without a list aiortc would ask Google's STUN server.
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
+        self._start_timeout_s = start_timeout_s
+        self._stall_timeout_s = stall_timeout_s
+        self._on_discard = on_discard
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._assembler: UnitAssembler | None = None
+        self._clock = RtpClock()
+        self._last_s: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing: asyncio.Task[None] | None = None
+        self._connected = False
+        self._peer.on("connectionstatechange", self._connection_changed)
+        self._peer.on("track", self._track_came)
+
+    @property
+    def ice_state(self) -> str:
+        """`new`, `checking`, `completed`, `failed` or `closed`. May be read from any thread."""
+        return self._peer.iceConnectionState
+
+    # -- negotiation --------------------------------------------------------------------------------------------
+    async def answer(self, offer: str) -> str:
+        """Take a publisher's offer; our answer, complete with our addresses. Raises `OfferError`."""
+        try:
+            async with asyncio.timeout(NEGOTIATE_WITHIN_S):
+                await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+                for transceiver in self._peer.getTransceivers():
+                    transceiver.direction = "recvonly" if transceiver.kind == "video" else "inactive"
+                await self._peer.setLocalDescription()
+        except TimeoutError:
+            raise OfferError(
+                f"no answer could be made within {NEGOTIATE_WITHIN_S:g} s: look at webrtc.ice_servers"
+            ) from None
+        except Exception as error:
+            # aiortc's parser raises whatever its code runs into.
+            logger.debug("an offer wasn't taken: %s", type(error).__name__)
+            raise OfferError("it can't be understood, or its parts contradict each other") from None
+        return self._begin()
+
+    async def offer(self) -> str:
+        """An offer to receive a gateway's video. Raises `NegotiationError`."""
+        self._peer.addTransceiver("video", direction="recvonly")
+        try:
+            async with asyncio.timeout(NEGOTIATE_WITHIN_S):
+                await self._peer.setLocalDescription()
+        except TimeoutError:
+            raise NegotiationError(f"no offer could be made within {NEGOTIATE_WITHIN_S:g} s") from None
+        return self._peer.localDescription.sdp
+
+    async def accept(self, answer: str) -> None:
+        """Take the gateway's answer to our offer. Raises `NegotiationError`."""
+        try:
+            async with asyncio.timeout(NEGOTIATE_WITHIN_S):
+                await self._peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        except Exception as error:
+            logger.debug("an answer wasn't taken: %s", type(error).__name__)
+            raise NegotiationError("its answer can't be understood, or doesn't fit our offer") from None
+        self._begin()
+
+    def _begin(self) -> str:
+        """The descriptions are exchanged: from now on pictures are awaited. Our description."""
+        description = self._peer.localDescription.sdp
+        (receiver,) = (one.receiver for one in self._peer.getTransceivers() if one.kind == "video")
+        self._assembler = UnitAssembler(codecs(description.split("\r\n")), self._on_discard)
+        self._tap(receiver)
+        self._tasks.append(asyncio.create_task(self._watch(), name="webrtc watch"))
+        return description
+
+    def _tap(self, receiver: RTCRtpReceiver) -> None:
+        tapped: Any = receiver
+        assert hasattr(tapped, "_RTCRtpReceiver__jitter_buffer"), "another aiortc than the one that was looked into"
+        tapped._RTCRtpReceiver__jitter_buffer = self
+        handle = tapped._handle_rtcp_packet
+
+        async def overhear(packet: object) -> None:
+            if isinstance(packet, RtcpSrPacket):
+                self._clock.report(packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp)
+            await handle(packet)
+
+        tapped._handle_rtcp_packet = overhear
+
+    # -- pictures -----------------------------------------------------------------------------------------------
+    def add(self, packet: Any) -> tuple[bool, None]:
+        """aiortc's jitter buffer: takes a packet; whether to ask the sender for a keyframe, and never a picture."""
+        assert self._assembler is not None
+        now_ns = time.monotonic_ns()
+        for unit in self._assembler.add(packet, now_ns):
+            self._hand_over(unit, now_ns)
+        return self._assembler.asks(now_ns), None
+
+    def need_keyframe(self) -> None:
+        """A unit couldn't be decoded. From any thread."""
+        self._call_soon(lambda: self._assembler.need_keyframe() if self._assembler is not None else None)
+
+    def _hand_over(self, unit: EncodedUnit, now_ns: int) -> None:
+        self._last_s = now_ns / 1e9
+        pts_us = self._clock.pts_us(unit.rtp_timestamp)
+        packet = av.Packet(unit.data)
+        packet.pts = packet.dts = pts_us
+        packet.time_base = MICROSECOND
+        packet.is_keyframe = unit.is_keyframe
+        times = UnitTimes(pts_us, now_ns, time.time_ns() // 1000, self._clock.sender_utc_us(pts_us))
+        lost = self.handover.put(unit.codec, AccessUnit(packet, times))
+        if lost:
+            assert self._assembler is not None
+            self._assembler.need_keyframe()
+            for _ in range(lost):
+                self._on_discard("overrun")
+
+    # -- the end ------------------------------------------------------------------------------------------------
+    def close_soon(self, reason: EndReason) -> None:
+        """End it. From any thread; returns at once."""
+        self.handover.close(reason)
+        self._call_soon(lambda: self.end(reason))
+
+    def end(self, reason: EndReason) -> asyncio.Task[None]:
+        """End it; the task is done when all of it is gone. Again: the same."""
+        self.handover.close(reason)
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="webrtc close")
+        return self._closing
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self._peer.close()
+        except Exception as error:
+            logger.warning("a WebRTC connection didn't close well: %s", type(error).__name__)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._on_closed(self)
+
+    def _call_soon(self, function: Callable[[], object]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            logger.debug("the WebRTC thread has ended already")
+
+    def _connection_changed(self) -> None:
+        state = self._peer.connectionState
+        if state == "connected":
+            self._connected = True
+        elif state in ("failed", "closed"):
+            self.end("lost" if self._connected else "unconnected")
+
+    def _track_came(self, track: MediaStreamTrack) -> None:
+        if track.kind == "video":
+            self._tasks.append(asyncio.create_task(self._hear_goodbye(track), name="webrtc track"))
+
+    async def _hear_goodbye(self, track: MediaStreamTrack) -> None:
+        """No picture ever comes this way, only the track's end (RTCP BYE)."""
+        try:
+            while True:
+                await track.recv()
+        except MediaStreamError:
+            self.end("left")
+
+    async def _watch(self) -> None:
+        """End it if no picture comes: nobody else may be looking."""
+        began_s = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now_s = time.monotonic()
+            if self._last_s is None:
+                if now_s - began_s >= self._start_timeout_s:
+                    self.end("silent" if self._connected else "unconnected")
+            elif now_s - self._last_s >= self._stall_timeout_s:
+                self.end("stalled")

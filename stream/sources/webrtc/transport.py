@@ -1,0 +1,267 @@
+"""The transports of cameras over WebRTC: one connection, read in the camera's thread."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import aiohttp
+import av
+from av.video.codeccontext import VideoCodecContext
+
+from stream.config import CameraConfig
+from stream.sources.errors import (
+    BadAddressError,
+    BrokenError,
+    EndedError,
+    NotAVideoError,
+    NotFoundError,
+    PublisherAwaitedError,
+    RefusedError,
+    ServerError,
+    SourceError,
+    StartTimeoutError,
+    UnauthorisedError,
+    UnconnectedError,
+    UnknownHostError,
+    UnreachableError,
+)
+from stream.sources.faults import Faults
+from stream.sources.transport import AccessUnit, StoppedError
+from stream.sources.webrtc.handover import HandoverClosedError
+from stream.sources.webrtc.peers import Peers, PeersStoppedError
+from stream.sources.webrtc.publishers import Publishers
+from stream.sources.webrtc.session import NegotiationError, Session
+from stream.sources.webrtc.whep import GatewayError, Pull, gateway
+
+WAIT_S = 0.2
+"""How long a read waits for a picture before its caller looks around."""
+LIBAV_NAMES = {"VP8": "vp8", "H264": "h264"}
+
+
+class WebRtcTransport:
+    """Reads one session. `connect` brings it about, in the camera's thread; it may raise like `open`."""
+
+    def __init__(
+        self, faults: WebRtcFaults, stopping: threading.Event, connect: Callable[[threading.Event], Session]
+    ) -> None:
+        self.faults: Faults = faults
+        self._faults = faults
+        self._stopping = stopping
+        self._connect = connect
+        self._session: Session | None = None
+        self._codec = ""
+        self._first: AccessUnit | None = None
+
+    def open(self) -> VideoCodecContext:
+        """Returns with the first picture, which tells the codec."""
+        self._session = self._connect(self._stopping)
+        while not self._stopping.is_set():
+            got = self._get()
+            if got is not None:
+                self._codec, self._first = got
+                codec = av.CodecContext.create(LIBAV_NAMES[self._codec], "r")
+                assert isinstance(codec, VideoCodecContext)
+                return codec
+        raise StoppedError
+
+    def read(self) -> AccessUnit | None:
+        """The next picture, in the order in which they were sent."""
+        if self._first is not None:
+            unit, self._first = self._first, None
+            return unit
+        got = self._get()
+        if got is None:
+            return None
+        codec, unit = got
+        if codec != self._codec:
+            raise self._faults.other_codec()
+        return unit
+
+    def undecodable(self) -> None:
+        """Ask for a keyframe."""
+        if self._session is not None:
+            self._session.need_keyframe()
+
+    def close(self) -> None:
+        """End the session."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close_soon("stopped")
+
+    def _get(self) -> tuple[str, AccessUnit] | None:
+        assert self._session is not None
+        try:
+            return self._session.handover.get(WAIT_S)
+        except HandoverClosedError as closed:
+            raise self._faults.closed(closed) from None
+
+
+def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: Publishers) -> WebRtcTransport:
+    """The next publisher's video. Raises `BadAddressError` if there is more to the address than `whip`."""
+    if config.source.reveal().lower() not in ("whip", "whip:"):
+        raise BadAddressError(config.id, "nothing may stand behind `whip:`", "Write source: whip")
+    return WebRtcTransport(
+        PublisherFaults(config), stopping, lambda stopping: publishers.claim(config.id, stopping.is_set)
+    )
+
+
+def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers) -> WebRtcTransport:
+    """A gateway's video. Raises `BadAddressError` if the address can't be one."""
+    try:
+        where = gateway(config.source.reveal())
+    except ValueError:
+        raise BadAddressError(
+            config.id,
+            f"{config.source} isn't a WHEP address",
+            "Write whep+http://[user:password@]host[:port]/path or whep+https://[TOKEN@]host[:port]/path",
+        ) from None
+    faults = GatewayFaults(config)
+
+    def connect(stopping: threading.Event) -> Session:
+        pull = Pull(peers, where)
+        try:
+            beginning = peers.submit(pull.begin(config.id, config.start_timeout_s, config.stall_timeout_s))
+        except PeersStoppedError:
+            raise StoppedError from None
+        return _outcome(beginning, stopping, faults)
+
+    return WebRtcTransport(faults, stopping, connect)
+
+
+def _outcome(beginning: Future[Session], stopping: threading.Event, faults: GatewayFaults) -> Session:
+    """Wait for a connection to begin, unless told to stop; it takes some 30 s at most."""
+    while not beginning.done():
+        if stopping.wait(0.02):
+            beginning.add_done_callback(_end_late)
+            beginning.cancel()
+            raise StoppedError
+    try:
+        return beginning.result()
+    except Exception as error:
+        raise faults.beginning(error) from None
+
+
+def _end_late(beginning: Future[Session]) -> None:
+    if not beginning.cancelled() and beginning.exception() is None:
+        beginning.result().close_soon("stopped")
+
+
+class WebRtcFaults(Faults):
+    """What the two have in common."""
+
+    def __init__(self, config: CameraConfig) -> None:
+        super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
+
+    def closed(self, error: HandoverClosedError) -> SourceError:
+        """Why nothing more comes."""
+        match error.reason:
+            case "stalled":
+                return self.stalled()
+            case "silent":
+                return self.no_picture_in_time()
+            case "unconnected":
+                return UnconnectedError(
+                    self.camera,
+                    f"no WebRTC connection with {self._who} came about",
+                    "Let UDP through between the two, or set webrtc.ice_servers to a TURN server",
+                )
+            case "lost":
+                return BrokenError(
+                    self.camera, f"the WebRTC connection with {self._who} broke", "Look at the network between the two"
+                )
+            case "replaced":
+                return EndedError(self.camera, f"another has taken the place of {self._who}", "Nothing is to be done")
+            case "left" | "stopped":
+                return EndedError(self.camera, f"{self._who} has ended the session", "Nothing is to be done")
+
+    def other_codec(self) -> SourceError:
+        """The video goes on in another coding."""
+        return BrokenError(self.camera, f"{self._who} changed the video's coding", "Connect again")
+
+    @property
+    def _who(self) -> str:
+        return f"the gateway {self.address}"
+
+
+class PublisherFaults(WebRtcFaults):
+    """Of a camera that is published to us."""
+
+    @property
+    def _who(self) -> str:
+        return "the publisher"
+
+    def awaited(self) -> SourceError:
+        """Nothing can be done here until somebody publishes."""
+        return PublisherAwaitedError(
+            self.camera, "waiting for a publisher", f"Publish to /whip/{self.camera} of the HTTP server"
+        )
+
+    def stalled(self) -> SourceError:
+        """He was live and sends nothing any more."""
+        error = super().stalled()
+        return type(error)(
+            self.camera,
+            f"no picture from the publisher for {self.stall_timeout_s:g} s",
+            "Have him publish anew, or raise stall_timeout_s if it is this slow",
+        )
+
+    def no_picture_in_time(self) -> SourceError:
+        """He is connected and sends nothing that can be shown."""
+        return StartTimeoutError(
+            self.camera,
+            f"the publisher gave no picture within {self.start_timeout_s:g} s",
+            "Look at the publisher's own messages; it must send VP8 or H.264",
+        )
+
+
+class GatewayFaults(WebRtcFaults):
+    """Of a camera that is fetched from a gateway."""
+
+    def beginning(self, error: Exception) -> SourceError:
+        """What negotiating raised."""
+        match error:
+            case GatewayError(status=401 | 403):
+                return UnauthorisedError(
+                    self.camera,
+                    f"{self.address} asks for credentials, or doesn't take the ones given",
+                    "Write them into the address: whep+https://user:password@host/path, or TOKEN@ for a bearer token",
+                )
+            case GatewayError(status=404):
+                return NotFoundError(self.camera, f"the gateway has no {self.address}", "Check path and stream name")
+            case GatewayError(status=status):
+                return ServerError(
+                    self.camera, f"{self.address} answered with status {status}", "Look at the gateway's own log"
+                )
+            case NegotiationError():
+                return NotAVideoError(
+                    self.camera, f"no video can be had from {self.address}: {error}", "Check that it is a WHEP endpoint"
+                )
+            case aiohttp.ClientConnectorDNSError() | socket.gaierror():
+                return UnknownHostError(
+                    self.camera,
+                    f"the host of {self.address} has no known address",
+                    "Check its name, or use its IP address",
+                )
+            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+                return UnreachableError(
+                    self.camera, f"the certificate of {self.address} isn't trusted", "Give the gateway one that is"
+                )
+            case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
+                return RefusedError(
+                    self.camera, f"nothing listens at {self.address}", "Check host and port, and that it is on"
+                )
+            case aiohttp.ClientConnectorError():
+                return UnreachableError(
+                    self.camera, f"the host of {self.address} can't be reached", "Check the network"
+                )
+            case TimeoutError():
+                return self.not_open_in_time()
+            case aiohttp.ClientError():
+                return ServerError(
+                    self.camera, f"what answers at {self.address} doesn't speak HTTP", "Check host, port and scheme"
+                )
+            case _:
+                raise error

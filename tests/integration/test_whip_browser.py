@@ -1,0 +1,109 @@
+"""A real Chromium publishes its camera from a web page; results come out on ZeroMQ."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from controlled_engine import configured, running
+from support.chromium import Browser
+
+from stream import results
+from stream.subscriber import Subscription, subscribe
+
+PAGE = Path(__file__).parent.parent / "support" / "whip_page.html"
+
+
+@asynccontextmanager
+async def page_server() -> AsyncGenerator[str]:
+    """Serves the publisher's page, from another origin than the engine's; that origin."""
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(PAGE)
+
+    application = web.Application()
+    application.router.add_get("/", page)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+class Heard:
+    """What a subscriber hears over ZeroMQ, until something of it is as awaited."""
+
+    def __init__(self, messages: Subscription[results.Message]) -> None:
+        self._messages = messages
+
+    async def until(self, condition: Callable[[Any], bool]) -> Any:
+        while True:
+            message = await anext(self._messages)
+            if condition(message):
+                return message
+
+
+def frame_of(camera: str, epoch: int = 1) -> Callable[[Any], bool]:
+    return lambda message: isinstance(message, results.Frame) and message.camera == camera and message.epoch == epoch
+
+
+def gone(camera: str, reason: str | None = None) -> Callable[[Any], bool]:
+    return lambda message: (
+        isinstance(message, results.Status)
+        and message.camera == camera
+        and message.epoch > 0
+        and message.state != "live"
+        and reason in (None, message.reason)
+    )
+
+
+async def test_a_browser_publishes_its_camera_closes_reopens_and_the_camera_recovers() -> None:
+    async with page_server() as origin:
+        cameras = [{"id": name, "source": "whip", "stall_timeout_s": 2.0} for name in ("one", "two", "three")]
+        config = configured(*cameras, http={"cors_origins": [origin]}, webrtc={"max_publishers": 2})
+        async with (
+            running(config) as (engine, client),
+            subscribe(engine.publisher.endpoint, kinds=("results", "status"), high_water_mark=10_000) as messages,
+        ):
+            heard = Heard(messages)
+            whip = client.address + "/whip/"
+            async with Browser() as browser:
+                first, second = await browser.open(origin), await browser.open(origin)
+                assert await first.evaluate(f"publishCamera('{whip}one', 1280, 720)") == {"status": 201}
+                frame = await heard.until(frame_of("one"))
+                assert frame.size == (1280, 720)
+                assert await second.evaluate(f"publishCamera('{whip}two', 640, 480, true)") == {"status": 201}
+                assert (await heard.until(frame_of("two"))).size == (640, 480)
+
+                refused = await second.evaluate(f"publishCamera('{whip}three', 640, 480)")
+                assert refused["status"] == 503
+                assert refused["problem"]["type"] == "urn:partstream:problem:too-many-publishers"
+                assert "webrtc.max_publishers" in refused["problem"]["detail"]
+
+                await first.wait_for("sent().then(sent => sent.frames >= 60)")
+                size = await first.evaluate("sent()")
+                assert (size["width"], size["height"]) == (1280, 720), "the browser has made its picture smaller"
+                assert engine.cameras.status("one").epoch == 1
+                assert engine.cameras.status("one").clock == "rtcp"
+
+                await first.close()
+                await heard.until(gone("one"))
+                first = await browser.open(origin)
+                assert await first.evaluate(f"publishCamera('{whip}one', 1280, 720)") == {"status": 201}
+                await heard.until(frame_of("one", 2))
+                assert engine.cameras.status("two").epoch == 1
+                assert first.errors == []
+                await browser.kill()
+            assert (await heard.until(gone("one"))).state == "stalled"
+            async with Browser() as browser:
+                page = await browser.open(origin)
+                assert await page.evaluate(f"publishCamera('{whip}one', 1280, 720)") == {"status": 201}
+                await heard.until(frame_of("one", 3))
+                assert await page.evaluate("fetch(link, {method: 'DELETE'}).then(answer => answer.status)") == 204
+                await heard.until(gone("one", "ended"))
+                await page.wait_for("['disconnected', 'failed', 'closed'].includes(peer.connectionState)")

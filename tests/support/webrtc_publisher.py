@@ -1,0 +1,109 @@
+"""A WHIP publisher of our own: paints numbered pictures, and does what a test wants to see handled."""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+import time
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+import av
+import numpy as np
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from benchmarks import barcode
+
+SDP = {"Content-Type": "application/sdp"}
+
+
+class PaintedTrack(MediaStreamTrack):
+    """Pictures with their number in them. `size` may be changed; `paused` sends none; `jump_s` shifts its clock."""
+
+    kind = "video"
+
+    def __init__(self, size: tuple[int, int] = (320, 180), fps: float = 25.0) -> None:
+        super().__init__()
+        self.size = size
+        self.paused = False
+        self.sent = 0
+        self._interval_s = 1 / fps
+        self._began_s = time.monotonic()
+        self._due_s = self._began_s
+
+    async def recv(self) -> av.VideoFrame:
+        while True:
+            self._due_s = max(self._due_s + self._interval_s, time.monotonic())
+            await asyncio.sleep(self._due_s - time.monotonic())
+            if self.readyState != "live":
+                raise MediaStreamError
+            if not self.paused:
+                break
+        width, height = self.size
+        planes = np.full((height * 3 // 2, width), 128, np.uint8)
+        barcode.draw(planes[:height], self.sent % barcode.LIMIT)
+        frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
+        frame.pts = round((time.monotonic() - self._began_s) * 90_000)
+        frame.time_base = fractions.Fraction(1, 90_000)
+        self.sent += 1
+        return frame
+
+
+async def offer_of(peer: RTCPeerConnection) -> str:
+    """A whole offer, with candidates."""
+    await peer.setLocalDescription()
+    return peer.localDescription.sdp
+
+
+def peer_connection() -> RTCPeerConnection:
+    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+
+
+class Publisher:
+    """Publishes to one camera. `async with Publisher(address, "cam") as publisher: …`"""
+
+    def __init__(self, address: str, camera: str, track: PaintedTrack | None = None, **headers: str) -> None:
+        self.track = track or PaintedTrack()
+        self.peer = peer_connection()
+        self.status = 0
+        self.body: Any = None
+        self.location = ""
+        self._address = address
+        self._camera = camera
+        self._headers = {**SDP, **headers}
+
+    async def __aenter__(self) -> Publisher:
+        await self.publish()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.vanish()
+
+    async def publish(self) -> int:
+        """Offer; the answer's status. With 201 the connection comes about by itself."""
+        self.peer.addTrack(self.track)
+        offer = await offer_of(self.peer)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self._address}/whip/{self._camera}", data=offer, headers=self._headers) as answer,
+        ):
+            self.status = answer.status
+            self.body = await answer.text() if answer.status == 201 else await answer.json(content_type=None)
+            self.location = answer.headers.get("Location", "")
+        if self.status == 201:
+            await self.peer.setRemoteDescription(RTCSessionDescription(self.body, "answer"))
+        return self.status
+
+    async def leave(self) -> int:
+        """DELETE the session, as a publisher should; the answer's status."""
+        async with aiohttp.ClientSession() as session, session.delete(self._address + self.location) as answer:
+            return answer.status
+
+    async def vanish(self) -> None:
+        """Close the connection without a word over HTTP."""
+        self.track.stop()
+        await self.peer.close()
