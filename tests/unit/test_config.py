@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from run_stream import parse_source
 from stream.config import CameraConfig, Config, ConfigError, SourceAddress, load, redact
@@ -126,3 +127,12 @@ def test_the_schema_of_the_configuration_can_be_printed() -> None:
     schema = Config.model_json_schema()
     assert schema["properties"]["cameras"]["type"] == "array"
     assert schema["additionalProperties"] is False
+
+
+def test_servers_that_help_webrtc_are_checked_and_their_credentials_hidden() -> None:
+    turn = {"urls": ["turn:turn.example:3478?transport=tcp"], "username": "bob", "credential": "geheim"}
+    config = Config.model_validate({"webrtc": {"ice_servers": [{"urls": ["stun:stun.example"]}, turn]}})
+    assert "geheim" not in repr(config) + config.model_dump_json()
+    for url in ("http://stun.example", "stun:", "turn:host:port", "stun:a?transport=udp"):
+        with pytest.raises(ValidationError, match="stun:host"):
+            Config.model_validate({"webrtc": {"ice_servers": [{"urls": [url]}]}})

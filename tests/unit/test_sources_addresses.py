@@ -7,7 +7,7 @@ import threading
 import av.error
 import pytest
 
-from stream.config import CameraConfig
+from stream.config import CameraConfig, WebRtcConfig
 from stream.sources import errors
 from stream.sources.device import DeviceFaults, DeviceTransport, parse_device, set_nonblocking
 from stream.sources.errors import BadAddressError, SourceError
@@ -15,7 +15,11 @@ from stream.sources.faults import Faults
 from stream.sources.file import FileTransport
 from stream.sources.libav import LibavTransport, slice_s
 from stream.sources.pattern import PatternTransport, parse_pattern
-from stream.sources.ways import make_transport
+from stream.sources.ways import WebRtcWays, make_transport
+from stream.sources.webrtc.peers import Peers
+from stream.sources.webrtc.publishers import Publishers
+from stream.sources.webrtc.transport import WebRtcTransport
+from telemetry.observer import Observer
 
 
 def config(source: str, **settings: object) -> CameraConfig:
@@ -42,6 +46,38 @@ def test_an_rtsp_address_that_can_not_be_one_is_refused_with_an_example(source: 
         make_transport(config(source), threading.Event())
     assert "geheim" not in str(raised.value)
     assert "cam" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "scheme"),
+    [
+        ("whip", "whip", "whip"),
+        ("WHIP:", "whip", "whip"),
+        ("whep+http://host/path", "whep", "whep+http"),
+        ("WHEP+https://token@host/path", "whep", "whep+https"),
+        ("./whip", "file", "file"),
+        ("whep://host/path", "file", "whep"),
+    ],
+)
+def test_cameras_over_webrtc_are_known_by_their_scheme(source: str, kind: str, scheme: str) -> None:
+    address = config(source).source
+    assert (address.kind, address.scheme) == (kind, scheme)
+    assert "token" not in str(address)
+
+
+def test_cameras_over_webrtc_need_an_address_that_can_be_one_and_an_engine() -> None:
+    peers = Peers(WebRtcConfig(), Observer())  # pyright: ignore[reportCallIssue]
+    webrtc = WebRtcWays(peers, Publishers(peers))
+    for source, example in (
+        ("whip:door", "source: whip"),
+        ("whep+https:///path", r"whep\+http://\[user:password@\]host"),
+    ):
+        with pytest.raises(BadAddressError, match=example):
+            make_transport(config(source), threading.Event(), webrtc)
+    with pytest.raises(BadAddressError, match="engine"):
+        make_transport(config("whip"), threading.Event())
+    assert type(make_transport(config("whip"), threading.Event(), webrtc)) is WebRtcTransport
+    assert type(make_transport(config("whep+http://host/path"), threading.Event(), webrtc)) is WebRtcTransport
 
 
 def test_a_device_is_opened_with_what_its_address_asks_for() -> None:

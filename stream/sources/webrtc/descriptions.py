@@ -6,6 +6,7 @@ Never quoted in a message or a log: they carry the secrets that ICE checks with.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 MAX_BYTES = 64 * 1024
 """A browser's offer takes 6 KiB."""
@@ -46,7 +47,7 @@ def _check_sections(lines: list[str]) -> None:
     if len(starts) > MOST_SECTIONS:
         raise OfferError(f"it has more than {MOST_SECTIONS} media sections")
     session = lines[: starts[0]] if starts else lines
-    sections = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    sections = [lines[start:end] for start, end in pairwise([*starts, len(lines)])]
     kinds = [section[0][2:].split(" ", 1)[0] for section in sections]
     if kinds.count("video") != 1:
         raise OfferError(f"it has {kinds.count('video') or 'no'} video sections; exactly one (m=video) is taken")

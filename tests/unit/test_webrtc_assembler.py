@@ -1,0 +1,185 @@
+"""Access units out of RTP packets: whole, in order, and nothing smeared after a loss."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.sources.webrtc import assembler
+from stream.sources.webrtc.assembler import ASK_AGAIN_NS, GIVE_UP_NS, EncodedUnit, UnitAssembler, begins_anew
+
+VP8 = 96
+MS = 1_000_000
+
+
+@dataclass
+class FakePacket:
+    sequence_number: int
+    timestamp: int
+    _data: bytes
+    marker: int = 0
+    ssrc: int = 1
+    payload_type: int = VP8
+
+
+def packets(frames: int, parts: int = 3, first: int = 0, key_every: int = 10_000) -> list[FakePacket]:
+    """Frames of so many packets each; a keyframe's first byte is even, as VP8's is."""
+    return [
+        FakePacket(
+            (first + frame * parts + part) & 0xFFFF,
+            frame * 3000 & 0xFFFFFFFF,
+            bytes([0 if frame % key_every == 0 else 1, frame & 0xFF, part]),
+            marker=int(part == parts - 1),
+        )
+        for frame in range(frames)
+        for part in range(parts)
+    ]
+
+
+class Assembling:
+    """An assembler, a clock that goes on 1 ms a packet, and what came of it."""
+
+    def __init__(self) -> None:
+        self.discarded: list[str] = []
+        self.assembler = UnitAssembler({VP8: "VP8", 97: "rtx"}, self.discarded.append)
+        self.units: list[EncodedUnit] = []
+        self.now_ns = 0
+
+    def add(self, *some: FakePacket) -> list[EncodedUnit]:
+        for packet in some:
+            self.now_ns += MS
+            self.units += self.assembler.add(packet, self.now_ns)
+        return self.units
+
+    @property
+    def frames(self) -> list[int]:
+        return [unit.data[1] for unit in self.units]
+
+
+def test_a_unit_is_whole_with_its_marked_packet() -> None:
+    assembling = Assembling()
+    sent = packets(2)
+    assert assembling.add(*sent[:2]) == []
+    (unit,) = assembling.add(sent[2])
+    assert unit == EncodedUnit(b"\x00\x00\x00\x00\x00\x01\x00\x00\x02", 0, "VP8", True)
+    assembling.add(*sent[3:])
+    assert assembling.frames == [0, 1]
+    assert not assembling.units[1].is_keyframe
+
+
+def test_a_unit_whose_last_packet_is_not_marked_is_whole_when_the_next_begins() -> None:
+    assembling = Assembling()
+    sent = packets(2)
+    sent[2].marker = 0
+    assembling.add(*sent)
+    assert assembling.frames == [0, 1]
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 2**32), st.data())
+def test_any_order_within_the_time_of_a_retransmission_gives_every_unit_once(
+    first: int, seed: int, data: st.DataObject
+) -> None:
+    sent = packets(30, first=first)
+    order = sent[1:]
+    for place in range(0, len(order), 6):
+        part = order[place : place + 6]
+        random.Random(seed + place).shuffle(part)
+        order[place : place + 6] = part
+    repeated = data.draw(st.lists(st.sampled_from(sent), max_size=10))
+    assembling = Assembling()
+    assembling.add(sent[0], *order, *repeated)
+    assert assembling.frames == list(range(30))
+    assert assembling.discarded == []
+
+
+def test_after_a_loss_all_is_left_out_until_the_next_keyframe_which_is_asked_for() -> None:
+    assembling = Assembling()
+    sent = packets(400, key_every=300)
+    lost = sent.pop(3 * 5 + 1)
+    assembling.add(*sent[: 3 * 6])
+    assert assembling.frames == [0, 1, 2, 3, 4]
+    assert not assembling.assembler.asks(assembling.now_ns)
+    assembling.add(*sent[3 * 6 :])
+    assert assembling.frames == [0, 1, 2, 3, 4, *(frame & 0xFF for frame in range(300, 400))]
+    assert assembling.discarded.count("incomplete") == 2
+    assert set(assembling.discarded) == {"incomplete", "awaiting_keyframe"}
+    assert assembling.add(lost) == assembling.units, "what comes too late is of no use"
+
+
+def test_a_packet_sent_again_in_time_costs_nothing() -> None:
+    assembling = Assembling()
+    sent = packets(100)
+    lost = sent.pop(50)
+    assembling.add(*sent[:200], lost, *sent[200:])
+    assert assembling.frames == list(range(100))
+    assert assembling.discarded == []
+
+
+def test_a_keyframe_is_asked_for_again_until_it_comes() -> None:
+    assembling = Assembling()
+    assembling.add(FakePacket(5, 0, b"\x01", marker=1))
+    assert assembling.discarded == ["awaiting_keyframe"]
+    asks = assembling.assembler.asks
+    assert asks(0)
+    assert not asks(ASK_AGAIN_NS - 1)
+    assert asks(ASK_AGAIN_NS)
+    assembling.add(FakePacket(6, 3000, b"\x00", marker=1))
+    assert not asks(10 * ASK_AGAIN_NS)
+    assembling.assembler.need_keyframe()
+    assert asks(10 * ASK_AGAIN_NS)
+    assembling.add(FakePacket(7, 6000, b"\x01", marker=1))
+    assert len(assembling.units) == 1
+
+
+def test_padding_is_no_picture() -> None:
+    assembling = Assembling()
+    assembling.add(FakePacket(1, 0, b"\x00", marker=1), FakePacket(2, 0, b""), FakePacket(3, 3000, b""))
+    assembling.add(FakePacket(4, 3000, b"\x01", marker=1))
+    assert [unit.data for unit in assembling.units] == [b"\x00", b"\x01"]
+
+
+@pytest.mark.parametrize("change", [{"ssrc": 2, "sequence_number": 9}, {"sequence_number": 60_000}])
+def test_a_sender_that_begins_anew_is_followed_from_its_next_keyframe(change: dict[str, int]) -> None:
+    assembling = Assembling()
+    assembling.add(*packets(40, first=62_500))
+    first = FakePacket(**{"timestamp": 7, "_data": b"\x01\x63", "marker": 1, **change})  # pyright: ignore
+    second = FakePacket(**{**vars(first), "sequence_number": first.sequence_number + 1, "_data": b"\x00\x64"})
+    assembling.add(first, second)
+    assert assembling.frames == [*range(40), 0x64]
+
+
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 3), st.booleans(), st.binary(max_size=3))))
+def test_whatever_comes_is_held_within_bounds(stream: list[tuple[int, int, bool, bytes]]) -> None:
+    assembling = Assembling()
+    for number, timestamp, marker, data in stream:
+        assembling.add(FakePacket(number, timestamp, data, int(marker)))
+    assert len(assembling.assembler._held) <= assembler.MOST_PACKETS
+
+
+def test_a_gap_and_a_picture_without_end_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembler, "MOST_BYTES", 1000)
+    monkeypatch.setattr(assembler, "MOST_PACKETS", 50)
+    assembling = Assembling()
+    assembling.now_ns = -GIVE_UP_NS
+    assembling.add(FakePacket(0, 0, b"\x00", marker=1))
+    for number in range(2, 200):
+        assembling.add(FakePacket(number, 3000, bytes(100)))
+        assembling.now_ns -= MS  # no time goes by
+        assert len(assembling.assembler._held) <= 51
+    assert sum(map(len, assembling.assembler._parts)) <= 1000
+    assembling.add(FakePacket(200, 3000, b"", marker=1), FakePacket(201, 6000, b"\x00", marker=1))
+    assert [unit.rtp_timestamp for unit in assembling.units] == [0, 6000]
+
+
+def test_keyframes_are_known_by_their_first_bytes() -> None:
+    start = b"\x00\x00\x00\x01"
+    assert begins_anew("VP8", b"\x10")
+    assert not begins_anew("VP8", b"\x11")
+    assert begins_anew("H264", start + b"\x67\x42" + start + b"\x68" + start + b"\x65\x88")
+    assert begins_anew("H264", start + b"\x06\x05" + start + b"\x65\x88")
+    assert not begins_anew("H264", start + b"\x09\x10" + start + b"\x41\x9a")
+    assert not begins_anew("H264", start)

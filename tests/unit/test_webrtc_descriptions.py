@@ -1,0 +1,83 @@
+"""Which offers are taken, what is said of the others, and what our answers tell Chromium."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.sources.webrtc.descriptions import (
+    MOST_CANDIDATES,
+    OfferError,
+    checked_offer,
+    codecs,
+    with_bitrate_hints,
+)
+
+SESSION = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=group:BUNDLE 0", "a=ice-ufrag:abcd", "a=ice-pwd:geheim"]
+VIDEO = [
+    "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+    "a=fingerprint:sha-256 AA",
+    "a=setup:actpass",
+    "a=mid:0",
+    "a=sendonly",
+    "a=rtcp-mux",
+    "a=rtpmap:96 VP8/90000",
+    "a=rtpmap:97 rtx/90000",
+    "a=fmtp:97 apt=96",
+]
+AUDIO = ["m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=fingerprint:sha-256 AA", "a=setup:actpass", "a=mid:1", "a=rtcp-mux"]
+
+
+def text(*lines: str) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def without(what: str) -> bytes:
+    return text(*(line for line in [*SESSION, *VIDEO] if not line.startswith(what)))
+
+
+def test_an_offer_is_taken_with_or_without_sound_and_whatever_ends_its_lines() -> None:
+    assert checked_offer(text(*SESSION, *VIDEO)).endswith("a=fmtp:97 apt=96\r\n")
+    assert checked_offer(text(*SESSION, *AUDIO, *VIDEO))
+    assert checked_offer(text(*SESSION, *VIDEO).replace(b"\r\n", b"\n")) == checked_offer(text(*SESSION, *VIDEO))
+
+
+@pytest.mark.parametrize(
+    ("offer", "says"),
+    [
+        (b"", "v=0"),
+        (b"\xff\xfe", "UTF-8"),
+        (b'{"type": "offer"}', "v=0"),
+        (text(*SESSION, "nonsense", *VIDEO), "line 8 isn't"),
+        (text(*SESSION, "a=\x00", *VIDEO), "line 8 isn't"),
+        (text(*SESSION), "no video"),
+        (text(*SESSION, *VIDEO, *VIDEO), "2 video"),
+        (text(*SESSION, *VIDEO, *AUDIO, *AUDIO), "one audio"),
+        (text(*SESSION, *VIDEO, "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"), "one video"),
+        (text(*SESSION, *VIDEO, *["m=x 1 2 3"] * 8), "media sections"),
+        (text(*SESSION, *VIDEO, *["a=candidate:1 1 udp 1 10.0.0.1 1 typ host"] * (MOST_CANDIDATES + 1)), "candidates"),
+        (without("a=ice-ufrag"), "a=ice-ufrag"),
+        (without("a=ice-pwd"), "a=ice-pwd"),
+        (without("a=fingerprint"), "a=fingerprint"),
+        (without("a=setup"), "a=setup"),
+        (without("a=rtcp-mux"), "a=rtcp-mux"),
+        (without("a=mid"), "a=mid"),
+        (text(*SESSION, *(line.replace("sendonly", "recvonly") for line in VIDEO)), "recvonly"),
+        (text(*SESSION, *(line.replace("VP8", "AV1") for line in VIDEO)), "VP8 and H264"),
+    ],
+)
+def test_what_is_wrong_with_an_offer_is_named_without_quoting_it(offer: bytes, says: str) -> None:
+    with pytest.raises(OfferError, match=says) as raised:
+        checked_offer(offer)
+    assert "geheim" not in str(raised.value)
+
+
+def test_chromium_is_told_its_bitrates_for_every_coding_but_retransmission() -> None:
+    answer = text(*SESSION, *VIDEO, "a=rtpmap:98 H264/90000", "a=fmtp:98 profile-level-id=42e01f").decode()
+    lines = with_bitrate_hints(answer, 1500, 3000).split("\r\n")
+    hints = "x-google-min-bitrate=1500;x-google-start-bitrate=3000"
+    assert lines[lines.index("a=rtpmap:96 VP8/90000") + 1] == f"a=fmtp:96 {hints}"
+    assert f"a=fmtp:98 profile-level-id=42e01f;{hints}" in lines
+    assert "a=fmtp:97 apt=96" in lines
+    assert with_bitrate_hints(answer, 0, 0) == answer
+    assert "x-google-min" not in with_bitrate_hints(answer, 0, 3000)
+    assert codecs(lines) == {96: "VP8", 97: "rtx", 98: "H264"}

@@ -1,0 +1,119 @@
+"""The small parts of WebRTC cameras: hand-over between threads, RTP's clock, addresses of gateways."""
+
+from __future__ import annotations
+
+import threading
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.webrtc import handover
+from stream.sources.webrtc.handover import Handover, HandoverClosedError
+from stream.sources.webrtc.rtp_clock import NTP_TO_UNIX_S, RtpClock
+from stream.sources.webrtc.whep import gateway
+
+
+def unit(number: int, size: int = 1) -> AccessUnit:
+    return AccessUnit(av.Packet(bytes(size)), UnitTimes(number, 0, 0))
+
+
+def test_units_come_out_in_order_and_the_end_after_them() -> None:
+    units = Handover()
+    assert [units.put("VP8", unit(number)) for number in range(3)] == [0, 0, 0]
+    units.close("left")
+    units.close("stalled")
+    assert units.put("VP8", unit(3)) == 0
+    for number in range(3):
+        got = units.get(0)
+        assert got is not None
+        assert (got[0], got[1].times.pts_us) == ("VP8", number)
+    with pytest.raises(HandoverClosedError) as ended:
+        units.get(0)
+    assert ended.value.reason == "left"
+
+
+def test_a_slow_reader_loses_all_that_waited_and_goes_on_with_what_is_new() -> None:
+    units = Handover()
+    for number in range(handover.MOST_UNITS):
+        assert units.put("VP8", unit(number)) == 0
+    assert units.put("VP8", unit(999)) == handover.MOST_UNITS + 1
+    assert units.get(0) is None
+    units.put("VP8", unit(1000))
+    got = units.get(0)
+    assert got is not None
+    assert got[1].times.pts_us == 1000
+    assert units.put("VP8", unit(0, handover.MOST_BYTES)) == 0
+    assert units.put("VP8", unit(1)) == 2
+
+
+def test_a_reader_that_waits_is_woken_by_a_unit_and_by_the_end() -> None:
+    units = Handover()
+    seen: list[object] = []
+
+    def read() -> None:
+        seen.append(units.get(60))
+        try:
+            units.get(60)
+        except HandoverClosedError as error:
+            seen.append(error.reason)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    units.put("H264", unit(1))
+    units.close("stopped")
+    reader.join(10)
+    assert not reader.is_alive()
+    assert seen[1:] == ["stopped"]
+
+
+@given(st.integers(0, 0xFFFFFFFF), st.lists(st.integers(-90_000, 10 * 90_000), max_size=30))
+def test_media_time_goes_on_where_timestamps_wrap(first: int, steps: list[int]) -> None:
+    clock = RtpClock()
+    assert clock.pts_us(first) == 0
+    ticks = 0
+    for step in steps:
+        ticks += step
+        assert clock.pts_us((first + ticks) & 0xFFFFFFFF) == ticks * 100 // 9
+
+
+def test_the_sender_s_time_is_known_from_its_first_sane_report_on() -> None:
+    clock = RtpClock()
+    utc_s = 1_800_000_000
+    ntp = (utc_s + NTP_TO_UNIX_S) << 32
+    clock.report(ntp, 5)  # before any picture: nothing to relate it to
+    assert clock.pts_us(90_000) == 0
+    clock.report(12 << 32, 90_000)  # a clock that was never set
+    assert clock.sender_utc_us(0) is None
+    clock.report(ntp + (1 << 31), 90_000)
+    assert clock.sender_utc_us(0) == utc_s * 1_000_000 + 500_000
+    clock.report(ntp + (3 << 31), 180_000 + 90)  # a second later by its clock, 1.001 s by its pictures
+    assert clock.sender_utc_us(1_000_000) == utc_s * 1_000_000 + 1_500_000
+    clock.report(ntp + (9 << 32), 180_000)  # its clock was set
+    assert clock.sender_utc_us(1_000_000) == utc_s * 1_000_000 + 9_000_000
+
+
+@pytest.mark.parametrize(
+    ("address", "asked", "authorization"),
+    [
+        ("whep+http://host:8889/door/whep", "http://host:8889/door/whep", ""),
+        ("WHEP+HTTPS://host/api?src=a#b", "https://host/api?src=a", ""),
+        ("whep+https://tok%2Fen@host/x", "https://host/x", "Bearer tok/en"),
+        ("whep+https://:token@[::1]:80/x", "https://[::1]:80/x", "Bearer token"),
+        ("whep+http://bob:geheim@host/x", "http://host/x", "Basic Ym9iOmdlaGVpbQ=="),
+    ],
+)
+def test_a_gateway_s_address_is_taken_apart(address: str, asked: str, authorization: str) -> None:
+    where = gateway(address)
+    assert where.address == asked
+    assert where.headers(asked) == ({"Authorization": authorization} if authorization else {})
+    assert where.headers("http://elsewhere/x") == {}
+    assert authorization == "" or authorization not in repr(where)
+
+
+@pytest.mark.parametrize("address", ["whep+http://", "whep+http:///x", "whep+http://h:99999/", "whep+http://a%0a@h/"])
+def test_what_is_no_gateway_s_address_is_refused(address: str) -> None:
+    with pytest.raises(ValueError):
+        gateway(address)
