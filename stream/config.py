@@ -422,6 +422,13 @@ class Config(Section):
             seen.add(camera.id)
         return self
 
+    @model_validator(mode="after")
+    def _published_cameras_have_a_server(self) -> Config:
+        for camera in self.cameras:
+            if camera.source.kind == "whip" and self.http.bind is None:
+                raise ValueError(f"camera {camera.id}: nobody can publish to it while http.bind is null")
+        return self
+
 
 class _Environment(Config, BaseSettings):
     """Knows which `PARTSTREAM_…` variables mean which field."""

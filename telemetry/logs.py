@@ -196,7 +196,16 @@ def configure(json: bool = False, level: str = "info", stream: TextIO | None = N
     root = logging.getLogger()
     root.addHandler(output)
     root.setLevel(level.upper())
-    for name in ("asyncio", "aiohttp", "urllib3", "filelock", "matplotlib", "PIL"):  # chatty below this
+    for name in (
+        "asyncio",
+        "aiohttp",
+        "urllib3",
+        "filelock",
+        "matplotlib",
+        "PIL",
+        "aioice",
+        "aiortc",
+    ):  # chatty below this
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     output.catch_uncaught()

@@ -136,3 +136,8 @@ def test_servers_that_help_webrtc_are_checked_and_their_credentials_hidden() -> 
     for url in ("http://stun.example", "stun:", "turn:host:port", "stun:a?transport=udp"):
         with pytest.raises(ValidationError, match="stun:host"):
             Config.model_validate({"webrtc": {"ice_servers": [{"urls": [url]}]}})
+
+
+def test_a_camera_that_is_published_to_needs_the_http_server() -> None:
+    with pytest.raises(ValidationError, match=r"camera door: nobody can publish to it while http\.bind is null"):
+        Config.model_validate({"cameras": [{"id": "door", "source": "whip"}], "http": {"bind": None}})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fake_source import FRAME_US, FakeConnections, faults_of, unit
+from fake_source import FRAME_US, FakeConnections, FakeTransport, faults_of, unit
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, SlotFormat
@@ -17,6 +17,7 @@ from stream.sources.errors import BadAddressError, NotAVideoError, RefusedError
 from stream.sources.reader import CameraReader, secrets_of
 from stream.sources.status import CameraStatus
 from stream.sources.transport import AccessUnit
+from stream.sources.webrtc.transport import PublisherFaults
 from telemetry.observer import Observer
 
 REFUSED = RefusedError("cam", "nothing listens", "Switch it on")
@@ -42,13 +43,8 @@ class Played:
     """A reader that ran over scripted connections until they were used up."""
 
     def __init__(self, connections: FakeConnections, source: str = "rtsp://bob:geheim@host/x", **settings: Any) -> None:
-        config = CameraConfig(
-            id="cam",
-            source=source,
-            reconnect_initial_s=0.001,
-            reconnect_max_s=0.002,
-            **settings,  # pyright: ignore
-        )
+        settings = {"reconnect_initial_s": 0.001, "reconnect_max_s": 0.002, **settings}
+        config = CameraConfig(id="cam", source=source, **settings)  # pyright: ignore
         self.said: list[CameraStatus] = []
         self.observer = Watching()
         self.ring = FrameRing("cam", 64)
@@ -115,6 +111,54 @@ def test_a_camera_that_never_opened_is_connecting_not_reconnecting_and_says_why(
     assert played.observer.reconnects == ["refused", "refused"]
     assert not played.reader.ever_live
     assert all(status.epoch == 0 and status.size is None and status.clock is None for status in played.said)
+
+
+class Publishing(FakeConnections):
+    """Publishers one after the other, each of whom was awaited."""
+
+    def __call__(self, config: CameraConfig, stopping: threading.Event) -> FakeTransport:
+        transport = super().__call__(config, stopping)
+        transport.faults = PublisherFaults(config)
+        return transport
+
+
+def test_a_camera_that_is_published_to_says_that_it_waits_and_is_ready_again_at_once() -> None:
+    played = Played(Publishing([*frames(1), ended()], [*frames(1), ended()]), "whip", reconnect_initial_s=60)
+    again = [("reconnecting", "ended"), ("reconnecting", "no_publisher")]
+    assert played.states == [
+        ("connecting", None),
+        ("connecting", "no_publisher"),
+        ("live", None),
+        *again,
+        ("live", None),
+        *again,
+        ("ended", None),
+    ]
+    assert "Publish to /whip/cam" in played.said[1].message
+
+
+def test_how_long_a_publisher_was_awaited_does_not_count_against_his_first_picture() -> None:
+    class Slow(Publishing):
+        def __call__(self, config: CameraConfig, stopping: threading.Event) -> FakeTransport:
+            transport = super().__call__(config, stopping)
+            opened = transport.open()
+
+            def open_late() -> object:
+                time.sleep(0.8)
+                return opened
+
+            transport.open = open_late
+            return transport
+
+    played = Played(Slow([None, *frames(1), ended()]), "whip", start_timeout_s=0.5)
+    assert ("live", None) in played.states
+
+
+def test_a_sender_is_asked_for_a_keyframe_when_a_picture_can_not_be_decoded() -> None:
+    now_us = time.monotonic_ns() // 1000
+    played = Played(FakeConnections([*frames(1), unit(FRAME_US, now_us, undecodable=True), ended()]))
+    assert played.connections.made[0].undecoded == 1
+    assert played.observer.discarded == ["corrupt"]
 
 
 def test_a_camera_tries_again_for_ever() -> None:
