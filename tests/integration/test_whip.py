@@ -241,3 +241,26 @@ async def test_publishers_come_and_go_while_others_go_on() -> None:
             await until(lambda: engine.cameras.status("cam").reason == "no_publisher")
         assert engine.cameras.status("other").epoch == 1
         assert engine.cameras.status("other").state == "live"
+
+
+async def test_a_stun_server_that_never_answers_delays_the_answer_by_seconds_only() -> None:
+    asked: list[bytes] = []
+
+    class Silent(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            asked.append(data)
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Silent, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    webrtc = {"ice_servers": [{"urls": [f"stun:127.0.0.1:{port}"]}]}
+    try:
+        async with running(configured(CAMERA, webrtc=webrtc)) as (engine, client):
+            began = loop.time()
+            async with Publisher(client.address, "cam") as publisher:
+                assert publisher.status == 201
+                assert loop.time() - began < 10
+                await live(engine)
+        assert asked
+    finally:
+        transport.close()
