@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from stream.keys_command import keys_app
 from training.data_command import data_app
 from training.export_command import EPILOG as EXPORT_EPILOG
 from training.export_command import export_command
@@ -45,6 +46,7 @@ weights_app = typer.Typer(help="Third-party weights, data and footage in your ca
 config_app = typer.Typer(help="Check a configuration, or print its JSON Schema.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
 app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 app.add_typer(footage_app, name="footage")

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from stream import private_file
 from stream.config import CameraConfig, ConfigError, Section
 
 
@@ -70,23 +71,7 @@ class CameraStateFile:
             "cameras": [camera for name, camera in now.items() if camera != before.get(name)],
             "removed": [name for name in before if name not in now],
         }
-        beside = self.path.with_name(f".{self.path.name}.new")
-        beside.unlink(missing_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        private_file.replace(self.path, json.dumps(content, indent=1))
 
 
 def _whole(camera: CameraConfig) -> Mapping[str, object]:

@@ -1,0 +1,124 @@
+"""`run_stream.py keys`: makes the CURVE keys of an engine and its clients, and shows public ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from stream.curve_keys import KeyPair
+
+EXIT_USAGE = 2
+
+keys_app = typer.Typer(help="ZeroMQ CURVE keys: who may read results, encrypted.", no_args_is_help=True)
+
+CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+@keys_app.command("new", epilog="Example:  partstream keys new keys --client wall --client archive")
+def new_command(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where they go.")] = Path("keys"),
+    client: Annotated[
+        list[str] | None,
+        typer.Option("--client", metavar="NAME", help="A client; may be repeated. Default: client."),
+    ] = None,
+) -> None:
+    """Make a key pair for each client, and the engine's own where DIR has none. No file is ever overwritten."""
+    with _errors():
+        public = make_keys(folder, client or ["client"])
+    names = client or ["client"]
+    typer.echo(f"The engine's public key: {public}\n")
+    typer.echo(
+        "In the engine's configuration:\n\n"
+        "publish:\n"
+        f"  curve_secret_key_file: {(folder / 'server.key_secret').absolute()}\n"
+        f"  curve_allowed_keys: {(folder / 'allowed').absolute()}\n\n"
+        "Hand each client, over a channel that nobody else reads, its own secret file and server.key; then delete the\n"
+        "secret file here:\n"
+    )
+    for name in names:
+        typer.echo(
+            f"  partstream subscribe tcp://ENGINE:5555 --server-key {folder / 'server.key'} "
+            f"--key-file {folder / 'clients' / f'{name}.key_secret'}"
+        )
+
+
+@keys_app.command("show")
+def show_command(file: Annotated[Path, typer.Argument(help="A certificate, *.key or *.key_secret.")]) -> None:
+    """Print the public key of a file."""
+    from stream.curve_keys import read_public
+
+    with _errors():
+        typer.echo(read_public(file))
+
+
+def make_keys(folder: Path, clients: Sequence[str]) -> str:
+    """Write `server.key_secret`, `server.key`, and for each client `clients/NAME.key_secret` and `allowed/NAME.key`.
+
+    A server's pair that is there already is kept. Returns the server's public key. Raises `KeyFileError`, before
+    anything is written, if a client has a file already or its name can't be one.
+    """
+    from stream.curve_keys import KeyFileError, KeyPair, read_pair
+
+    for name in clients:
+        if not CLIENT_NAME.fullmatch(name):
+            raise KeyFileError(f"client {name!r} can't be the name of a file: use letters, digits, `_`, `.` and `-`")
+        for path in _client_files(folder, name):
+            if path.exists():
+                raise KeyFileError(f"{path} is there already and isn't overwritten: choose another name, or remove it")
+    secret_file, public_file = folder / "server.key_secret", folder / "server.key"
+    try:
+        for place in (folder, folder / "clients", folder / "allowed"):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if secret_file.exists():
+            server = read_pair(secret_file)
+            if not public_file.exists():
+                _create(public_file, server.public_certificate())
+        else:
+            server = KeyPair.new()
+            _write_pair(server, secret_file, public_file)
+        for name in dict.fromkeys(clients):
+            _write_pair(KeyPair.new(), *_client_files(folder, name))
+    except OSError as error:
+        raise KeyFileError(f"{error.filename or folder} can't be written: {error.strerror}") from None
+    return server.public
+
+
+def _client_files(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / "clients" / f"{name}.key_secret", folder / "allowed" / f"{name}.key"
+
+
+def _write_pair(pair: KeyPair, secret_file: Path, public_file: Path) -> None:
+    """The public one last: a key is listed only when its pair is complete."""
+    _create(secret_file, pair.secret_certificate())
+    _create(public_file, pair.public_certificate())
+
+
+def _create(path: Path, text: str) -> None:
+    from stream import private_file
+    from stream.curve_keys import KeyFileError
+
+    try:
+        private_file.create(path, text)
+    except FileExistsError:
+        raise KeyFileError(f"{path} is there already and isn't overwritten") from None
+
+
+@contextmanager
+def _errors() -> Generator[None]:
+    """What a user can do something about is a sentence on stderr and an exit code."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from stream.curve_keys import KeyFileError
+
+    try:
+        yield
+    except KeyFileError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]partstream:[/] {escape(str(error))}")
+        raise typer.Exit(EXIT_USAGE) from None

@@ -1,0 +1,202 @@
+"""CURVE keys: their files are the owner's only, never overwritten, read by others' readers; faults name the file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zmq.auth
+from typer.testing import CliRunner
+
+from run_stream import app
+from stream import private_file
+from stream.curve_keys import KeyFileError, KeyPair, client_keys, is_key, read_pair, read_public, read_public_keys
+
+
+def keys(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["keys", *map(str, arguments)])
+    return done.exit_code, done.output
+
+
+def every_file(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def wide_open() -> object:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("wide_open")
+def test_new_makes_a_server_and_clients_whose_files_only_the_owner_may_read(tmp_path: Path) -> None:
+    code, said = keys("new", tmp_path / "keys", "--client", "wall", "--client", "nas")
+    assert code == 0
+    files = every_file(tmp_path / "keys")
+    assert set(files) == {
+        "server.key_secret",
+        "server.key",
+        "clients/wall.key_secret",
+        "clients/nas.key_secret",
+        "allowed/wall.key",
+        "allowed/nas.key",
+    }
+    for path in (tmp_path / "keys").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert read_public(tmp_path / "keys" / "server.key") in said
+    for path in (tmp_path / "keys").rglob("*.key_secret"):
+        assert read_pair(path).secret not in said
+
+
+def test_pyzmqs_own_reader_reads_the_files_and_ours_reads_pyzmqs(tmp_path: Path) -> None:
+    keys("new", tmp_path / "keys")
+    for name, public in (("server.key_secret", "server.key"), ("clients/client.key_secret", "allowed/client.key")):
+        ours = read_pair(tmp_path / "keys" / name)
+        assert zmq.auth.load_certificate(tmp_path / "keys" / name) == (ours.public.encode(), ours.secret.encode())
+        assert zmq.auth.load_certificate(tmp_path / "keys" / public) == (ours.public.encode(), None)
+    before = os.umask(0o077)
+    public_file, secret_file = zmq.auth.create_certificates(tmp_path, "theirs")
+    os.umask(before)
+    theirs = read_pair(Path(secret_file))
+    assert (theirs.public.encode(), theirs.secret.encode()) == zmq.auth.load_certificate(secret_file)
+    assert read_public(Path(public_file)) == theirs.public
+
+
+def test_new_never_overwrites_and_adds_clients_to_a_server_that_is_there(tmp_path: Path) -> None:
+    keys("new", tmp_path, "--client", "wall")
+    before = every_file(tmp_path)
+    code, said = keys("new", tmp_path, "--client", "nas", "--client", "wall")
+    assert (code, every_file(tmp_path)) == (2, before)
+    assert "wall.key_secret is there already" in said
+    code, said = keys("new", tmp_path, "--client", "nas")
+    after = every_file(tmp_path)
+    assert code == 0
+    assert read_public(tmp_path / "server.key") in said
+    assert set(after) - set(before) == {"clients/nas.key_secret", "allowed/nas.key"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_servers_public_file_that_is_missing_is_made_again_from_the_secret_one(tmp_path: Path) -> None:
+    keys("new", tmp_path)
+    whole = (tmp_path / "server.key").read_bytes()
+    (tmp_path / "server.key").unlink()
+    keys("new", tmp_path, "--client", "nas")
+    assert (tmp_path / "server.key").read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 64, "a\nb"])
+def test_a_clients_name_that_would_lead_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    code, said = keys("new", tmp_path / "keys", "--client", name)
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert "can't be the name of a file" in said
+
+
+def test_a_folder_that_cant_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, said = keys("new", tmp_path / "file")
+    assert code == 2
+    assert f"{tmp_path / 'file'} can't be written" in said.replace("\n", "")
+
+
+def test_show_prints_the_public_key_and_nothing_else(tmp_path: Path) -> None:
+    keys("new", tmp_path)
+    pair = read_pair(tmp_path / "server.key_secret")
+    for name in ("server.key", "server.key_secret"):
+        assert keys("show", tmp_path / name) == (0, pair.public + "\n")
+
+
+def test_a_new_file_leaves_nothing_beside_it_and_one_that_is_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    private_file.create(path, "first")
+    with pytest.raises(FileExistsError):
+        private_file.create(path, "second")
+    assert every_file(tmp_path) == {"file": b"first"}
+    private_file.replace(path, "third")
+    assert every_file(tmp_path) == {"file": b"third"}
+
+
+# -- what can't be used -----------------------------------------------------------------------------------------------
+PAIR, OTHER = KeyPair.new(), KeyPair.new()
+
+
+def written(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is no secret ZeroMQ certificate"),
+        (PAIR.public_certificate(), "is no secret ZeroMQ certificate"),
+        (PAIR.secret_certificate() * 2, "is no secret ZeroMQ certificate"),
+        (PAIR.secret_certificate().replace(PAIR.secret, PAIR.secret[:-1]), "is no secret ZeroMQ certificate"),
+        (PAIR.secret_certificate().replace(PAIR.public, "#" * 40), "is no secret ZeroMQ certificate"),
+        (PAIR.secret_certificate().replace(PAIR.public, OTHER.public), "aren't of one pair"),
+        ("\0\xff" * 9, "is no secret ZeroMQ certificate"),
+        (" " * (1 << 20) + "x", "is no file of keys"),
+    ],
+)
+def test_a_secret_file_that_holds_no_pair_is_refused_without_saying_what_it_holds(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    path = written(tmp_path / "server.key_secret", text)
+    with pytest.raises(KeyFileError, match=says) as caught:
+        read_pair(path)
+    assert str(path) in str(caught.value)
+    assert PAIR.secret[:-1] not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o620])
+def test_a_secret_file_that_others_may_open_is_refused(tmp_path: Path, mode: int) -> None:
+    path = written(tmp_path / "server.key_secret", PAIR.secret_certificate(), mode)
+    with pytest.raises(KeyFileError, match=r"can be read by others.*chmod 600"):
+        read_pair(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "No such file"),
+        (lambda path: path.mkdir(), "Is a directory"),
+        (lambda path: os.mkfifo(path, 0o600), "isn't a file"),
+    ],
+)
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None], says: str) -> None:
+    make(tmp_path / "odd")
+    for read in (read_pair, read_public, read_public_keys):
+        with pytest.raises(KeyFileError, match=says):
+            read(tmp_path / "odd")
+
+
+def test_several_certificates_in_one_file_are_several_keys(tmp_path: Path) -> None:
+    listed = written(tmp_path / "all", f"# {OTHER.public}\n" + PAIR.public_certificate() + OTHER.public_certificate())
+    assert read_public_keys(listed) == {PAIR.public, OTHER.public}
+    with pytest.raises(KeyFileError, match="holds 2 public keys"):
+        read_public(listed)
+
+
+def test_a_client_gives_the_servers_key_or_its_file_and_both_or_neither(tmp_path: Path) -> None:
+    own = written(tmp_path / "own.key_secret", PAIR.secret_certificate())
+    server = written(tmp_path / "server.key", OTHER.public_certificate())
+    for given in (OTHER.public, str(server)):
+        made = client_keys(given, own)
+        assert made is not None
+        assert (made.server, made.own) == (OTHER.public, PAIR)
+        assert PAIR.secret not in repr(made)
+    assert client_keys(None, None) is None
+    for half in ((OTHER.public, None), (None, own)):
+        with pytest.raises(KeyFileError, match="go together"):
+            client_keys(*half)
+    with pytest.raises(KeyFileError, match="can't be read"):
+        client_keys(OTHER.public[:-1], own)
+
+
+def test_a_key_is_40_characters_of_z85_that_mean_32_bytes() -> None:
+    assert is_key(PAIR.public)
+    assert not any(is_key(text) for text in ("", PAIR.public[:-1], PAIR.public + "0", "#" * 40, "é" * 40, " " * 40))
