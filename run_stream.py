@@ -168,12 +168,26 @@ def subscribe(
     camera: Annotated[list[str] | None, typer.Option("--camera", help="Only this camera; may be repeated.")] = None,
     replay: Annotated[str | None, typer.Option(help="The engine's replay endpoint: gaps are filled from it.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print messages as JSON lines instead.")] = False,
+    server_key: Annotated[
+        str | None,
+        typer.Option(metavar="KEY|FILE", envvar="PARTSTREAM_SERVER_KEY", help="CURVE: the engine's public key."),
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", envvar="PARTSTREAM_KEY_FILE", help="CURVE: your own secret key.")
+    ] = None,
 ) -> None:
     """Watch what an engine publishes: a live table, or the messages themselves."""
+    from stream.subscriber import KINDS, subscribe
     from stream.watch import watch
 
+    try:
+        messages = subscribe(
+            endpoint, kinds=KINDS, cameras=camera, replay=replay, server_key=server_key, key_file=key_file
+        )
+    except ValueError as error:
+        fail(escape(str(error)), EXIT_USAGE)
     with _errors():
-        raise typer.Exit(_until_signal(watch(endpoint, camera, replay, raw, console)))
+        raise typer.Exit(_until_signal(watch(messages, raw, console)))
 
 
 @app.command()

@@ -275,7 +275,7 @@ class ModelConfig(Section):
 
 
 class PublishConfig(Section):
-    """ZeroMQ out."""
+    """ZeroMQ out (docs/wire.md), and to whom (docs/security.md)."""
 
     endpoint: str = Field("tcp://127.0.0.1:5555", description="Where subscribers connect (XPUB). Port 0 picks one.")
     replay: str = Field("tcp://127.0.0.1:5556", description="Where missed messages are asked for (ROUTER).")
@@ -288,6 +288,26 @@ class PublishConfig(Section):
     history_messages: int = Field(2000, ge=1, description="Messages a topic kept for replay: 80 s at 25 fps.")
     history_bytes: int = Field(64 << 20, ge=1 << 10, description="Memory for all history; the oldest goes first.")
     stats_interval_s: float = Field(1.0, gt=0, description="How often `stats/v1/` is published.")
+    curve_secret_key_file: Path | None = Field(
+        None,
+        description="The engine's secret key, of `partstream keys new` (docs/security.md): both sockets encrypt, and "
+        "take only clients of `curve_allowed_keys`.",
+    )
+    curve_allowed_keys: Path | None = Field(
+        None,
+        description="Clients' public keys: a directory of `*.key` files, or one file that holds several. Changes count "
+        "for new connections, without a restart.",
+    )
+    allow_plaintext: bool = Field(
+        False,
+        description="Let the sockets listen off loopback without CURVE: whoever reaches them reads all results.",
+    )
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> PublishConfig:
+        if (self.curve_secret_key_file is None) != (self.curve_allowed_keys is None):
+            raise ValueError("curve_secret_key_file and curve_allowed_keys go together: set both, or neither")
+        return self
 
 
 class HttpConfig(Section):

@@ -12,6 +12,7 @@ import stat
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import zmq
 from zmq.utils import z85
@@ -63,7 +64,7 @@ class ClientKeys:
     server: str
     own: KeyPair
 
-    def protect(self, socket: zmq.Socket[bytes]) -> None:
+    def protect(self, socket: zmq.Socket[Any]) -> None:
         """Encrypt the connections that this socket makes from now on, and prove to the server who asks."""
         socket.setsockopt(zmq.CURVE_SERVERKEY, self.server.encode())
         socket.setsockopt(zmq.CURVE_PUBLICKEY, self.own.public.encode())

@@ -43,6 +43,7 @@ def derive_metrics(
     derive("results_published_total", published)
     derive("subscriptions", lambda: [((), publisher.subscriptions)])
     derive("history_evicted_total", lambda: [((), publisher.evicted)])
+    derive("curve_refused_total", lambda: [((), publisher.refused)])
 
 
 def derive_http_metrics(metrics: PrometheusObserver, server: HttpServer, events: EventStreams) -> None:

@@ -20,7 +20,9 @@ from typing import TypeVar
 import msgspec
 import zmq
 
-from stream.config import ConfigError, PublishConfig
+from stream.config import PublishConfig
+from stream.curve_gate import CurveGate, open_gate
+from stream.endpoints import bind, check_reach
 from stream.history import History
 from stream.last_value import LastValues
 from stream.replay import ReplayServer, open_router
@@ -62,10 +64,6 @@ class _Route:
     published: int = 0
 
 
-class EndpointError(ConfigError):
-    """An endpoint of the configuration can't be bound; the message names the field and says what to do."""
-
-
 class Publisher:
     """Publishes messages of one engine run on XPUB, with last values for late joiners and replay for those with gaps.
 
@@ -88,6 +86,7 @@ class Publisher:
         self._high_water_mark = 0
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
+        self._gate: CurveGate | None = None
         self._replay: ReplayServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
@@ -100,22 +99,31 @@ class Publisher:
     async def start(self) -> None:
         """Bind both sockets and begin to watch for subscribers.
 
-        Raises `EndpointError`, naming the field, where an endpoint is in use or can't be bound.
+        Raises `ConfigError`, naming the field, where an endpoint can't or may not be bound, or a key can't be used.
         """
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
+            gate = open_gate(context, self._config)
             xpub = context.socket(zmq.XPUB)
             xpub.setsockopt(zmq.XPUB_VERBOSER, 1)  # every subscription and every end of one, also repeated ones
             xpub.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
             self._high_water_mark = self._config.high_water_mark
             xpub.setsockopt(zmq.SNDHWM, self._high_water_mark)
-            self.endpoint = bind(xpub, self._config.endpoint, "publish.endpoint")
             router = open_router(context)
+            if gate is not None:
+                gate.protect(xpub)
+                gate.protect(router)
+            self.endpoint = bind(xpub, self._config.endpoint, "publish.endpoint")
             self.replay_endpoint = bind(router, self._config.replay, "publish.replay")
+            if gate is None:
+                for address, field in ((self.endpoint, "publish.endpoint"), (self.replay_endpoint, "publish.replay")):
+                    check_reach(address, field, allow_plaintext=self._config.allow_plaintext)
         except BaseException:
             context.destroy(linger=0)
             raise
-        self._context, self._socket = context, xpub
+        self._context, self._socket, self._gate = context, xpub, gate
+        if gate is not None:
+            gate.start()
         self._replay = ReplayServer(router, self._history, self.run, self._observer)
         self._replay.start()
         self._loop = asyncio.get_running_loop()
@@ -135,6 +143,8 @@ class Publisher:
             self._socket = None
         await asyncio.to_thread(self._replay.stop)
         await asyncio.to_thread(context.term)
+        if self._gate is not None:
+            self._gate.join()  # at once: the context has waited for its socket
 
     def publish(self, message: AnyMessage) -> AnyMessage:
         """Number, encode and send one message, which is the publisher's from now on; returns it as it was sent.
@@ -184,6 +194,11 @@ class Publisher:
     def evicted(self) -> int:
         """Messages that left the history to make room, since it began."""
         return self._history.evicted
+
+    @property
+    def refused(self) -> int:
+        """Attempts to connect that were refused because the client's key isn't listed."""
+        return self._gate.refused if self._gate is not None else 0
 
     def published(self) -> list[tuple[str, str, int]]:
         """(camera, kind of topic, messages) published so far; the camera is empty for the engine's own `stats`."""
@@ -297,22 +312,3 @@ def _send(socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:
 
 def _readable(socket: zmq.Socket[bytes]) -> bool:
     return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
-
-
-def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
-    """Bind and return the real address (port 0 has become one). Raises `EndpointError` naming `field`."""
-    if "[" in endpoint:
-        socket.setsockopt(zmq.IPV6, 1)
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        if error.errno == zmq.EADDRINUSE:
-            raise EndpointError(
-                f"{field}: {endpoint} is in use by another program (another engine?): "
-                "choose another port, or 0 to have a free one picked"
-            ) from None
-        raise EndpointError(
-            f"{field}: can't listen on {endpoint!r} ({error.strerror}): "
-            "use tcp://ADDRESS:PORT with an address of this machine, for example tcp://127.0.0.1:5555"
-        ) from None
-    return str(socket.getsockopt_string(zmq.LAST_ENDPOINT))

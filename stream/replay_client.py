@@ -13,6 +13,7 @@ import msgspec
 import zmq
 import zmq.asyncio
 
+from stream.curve_keys import ClientKeys
 from stream.replay import UNREADABLE, End, Request
 
 WINDOW = 1000
@@ -34,10 +35,11 @@ class Page:
 class ReplayClient:
     """Sends one request at a time to `endpoint`; gives up when nothing comes for `timeout_s`."""
 
-    def __init__(self, context: zmq.asyncio.Context, endpoint: str, timeout_s: float) -> None:
+    def __init__(self, context: zmq.asyncio.Context, endpoint: str, timeout_s: float, keys: ClientKeys | None) -> None:
         self._context = context
         self._endpoint = endpoint
         self._timeout_s = timeout_s
+        self._keys = keys
         self._socket: zmq.asyncio.Socket | None = None
         self._requests = 0
 
@@ -75,6 +77,8 @@ class ReplayClient:
         self._socket = socket
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVHWM, WINDOW)
+        if self._keys is not None:
+            self._keys.protect(socket)
         if "[" in self._endpoint:
             socket.setsockopt(zmq.IPV6, 1)
         socket.connect(self._endpoint)

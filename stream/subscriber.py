@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Generic, Literal, TypeVar, cast, overload
 
@@ -22,6 +23,7 @@ import zmq
 import zmq.asyncio
 
 from stream.config import CAMERA_ID
+from stream.curve_keys import ClientKeys, client_keys
 from stream.gaps import Filling, Hole, Sequences
 from stream.replay_client import Page, ReplayClient, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
@@ -88,6 +90,8 @@ def subscribe(
     high_water_mark: int = 1000,
     receive_buffer: int | None = None,
     replay_timeout_s: float = 2.0,
+    server_key: str | None = None,
+    key_file: str | Path | None = None,
 ) -> Subscription[Frame]: ...
 @overload
 def subscribe(
@@ -101,6 +105,8 @@ def subscribe(
     high_water_mark: int = 1000,
     receive_buffer: int | None = None,
     replay_timeout_s: float = 2.0,
+    server_key: str | None = None,
+    key_file: str | Path | None = None,
 ) -> Subscription[Message]: ...
 def subscribe(
     endpoint: str,
@@ -113,6 +119,8 @@ def subscribe(
     high_water_mark: int = 1000,
     receive_buffer: int | None = None,
     replay_timeout_s: float = 2.0,
+    server_key: str | None = None,
+    key_file: str | Path | None = None,
 ) -> Subscription[Message]:
     """Results of an engine, as they come: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
 
@@ -124,8 +132,10 @@ def subscribe(
     - `on_gap`: called after each hole in the numbering, filled or not.
     - `high_water_mark`, `receive_buffer`: messages queued, and bytes of the socket's buffer, while you are busy.
     - `replay_timeout_s`: how long the replay server may be silent before live results go on without it.
+    - `server_key`, `key_file`: where the engine takes only clients with listed keys (docs/security.md), its public
+      key, or a file that holds it, and the file of your own secret key.
 
-    Raises ValueError where a camera id, a kind or the endpoint isn't one.
+    Raises ValueError where a camera id, a kind, a key or the endpoint isn't one.
     """
     wanted = {*(cameras or ()), *([camera] if camera is not None else [])}
     for name in wanted:
@@ -140,7 +150,8 @@ def subscribe(
     else:
         prefixes = [topic(kind, name) for kind in kinds if kind != "stats" for name in sorted(wanted)]
         prefixes += [STATS_TOPIC] if "stats" in kinds else []
-    return Subscription(endpoint, prefixes, replay, on_gap, high_water_mark, receive_buffer, replay_timeout_s)
+    keys = client_keys(server_key, key_file)
+    return Subscription(endpoint, prefixes, replay, on_gap, high_water_mark, receive_buffer, replay_timeout_s, keys)
 
 
 class Subscription(Generic[AnyMessage]):
@@ -159,6 +170,7 @@ class Subscription(Generic[AnyMessage]):
         high_water_mark: int,
         receive_buffer: int | None,
         replay_timeout_s: float,
+        keys: ClientKeys | None,
     ) -> None:
         self.counts = Counts()
         self._endpoint = endpoint
@@ -168,6 +180,7 @@ class Subscription(Generic[AnyMessage]):
         self._high_water_mark = high_water_mark
         self._receive_buffer = receive_buffer
         self._replay_timeout_s = replay_timeout_s
+        self._keys = keys
         self._sequences = Sequences()
         self._run = ""
         self._context: zmq.asyncio.Context | None = None
@@ -235,6 +248,8 @@ class Subscription(Generic[AnyMessage]):
             socket.setsockopt(zmq.RCVHWM, self._high_water_mark)
             if self._receive_buffer is not None:
                 socket.setsockopt(zmq.RCVBUF, self._receive_buffer)
+            if self._keys is not None:
+                self._keys.protect(socket)
             if "[" in self._endpoint:
                 socket.setsockopt(zmq.IPV6, 1)
             # A host that vanished without a word is noticed, and connected to again when it is back.
@@ -249,7 +264,7 @@ class Subscription(Generic[AnyMessage]):
             self.close()
             raise ValueError(f"{self._endpoint!r} can't be subscribed to ({error}): use tcp://HOST:PORT") from None
         if self._replay_endpoint is not None:
-            self._replay = ReplayClient(context, self._replay_endpoint, self._replay_timeout_s)
+            self._replay = ReplayClient(context, self._replay_endpoint, self._replay_timeout_s, self._keys)
         return socket
 
     async def _iterate_and_close(self) -> AsyncGenerator[AnyMessage, None]:

@@ -16,15 +16,13 @@ from rich.live import Live
 
 from stream.live_table import LiveTable
 from stream.results import Message
-from stream.subscriber import KINDS, subscribe
 
 REFRESH_S = 0.25
 """Four times a second is as often as a person reads, and costs next to nothing."""
 
 
-async def watch(endpoint: str, cameras: list[str] | None, replay: str | None, raw: bool, console: Console) -> int:
-    """Show what an engine publishes until cancelled; the exit code. Raises ValueError for what isn't a camera id."""
-    messages = subscribe(endpoint, kinds=KINDS, cameras=cameras, replay=replay)
+async def watch(messages: AsyncIterable[Message], raw: bool, console: Console) -> int:
+    """Show messages, as a table or raw, until they end or it is cancelled; the exit code."""
     if not raw:
         await show_table(messages, console)
         return 0

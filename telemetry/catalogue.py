@@ -134,6 +134,12 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("replay_requests_total", "counter", "Requests for missed messages, by how they ended.", ("status",)),
     MetricSpec("replayed_messages_total", "counter", "Messages sent again on request."),
     MetricSpec("history_evicted_total", "counter", "Messages that left the history to make room.", derived=True),
+    MetricSpec(
+        "curve_refused_total",
+        "counter",
+        "Attempts of ZeroMQ clients to connect that were refused because their key isn't listed.",
+        derived=True,
+    ),
     # -- HTTP
     MetricSpec(
         "http_refused_total",

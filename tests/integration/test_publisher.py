@@ -20,7 +20,8 @@ import zmq.asyncio
 
 from stream import replay
 from stream.config import ConfigError, PublishConfig
-from stream.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, EndpointError, Publisher
+from stream.endpoints import EndpointError
+from stream.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, Publisher
 from stream.results import Frame, Message, Stats, decode
 from telemetry.observer import Observer
 

@@ -15,6 +15,8 @@ from run_stream import app
 from stream import private_file
 from stream.curve_keys import KeyFileError, KeyPair, client_keys, is_key, read_pair, read_public, read_public_keys
 
+PAIR, OTHER = KeyPair.new(), KeyPair.new()
+
 
 def keys(*arguments: str | Path) -> tuple[int, str]:
     done = CliRunner().invoke(app, ["keys", *map(str, arguments)])
@@ -119,10 +121,17 @@ def test_a_new_file_leaves_nothing_beside_it_and_one_that_is_there_stays(tmp_pat
     assert every_file(tmp_path) == {"file": b"third"}
 
 
+def test_subscribe_says_which_key_is_missing_or_wrong(tmp_path: Path) -> None:
+    for given, says in (
+        (["--server-key", OTHER.public], "go together"),
+        (["--server-key", OTHER.public, "--key-file", str(tmp_path / "[none]")], "[none] can't be read"),
+        (["--camera", "Door"], "camera 'Door' isn't a camera id"),
+    ):
+        done = CliRunner().invoke(app, ["subscribe", *given])
+        assert (done.exit_code, says in done.output.replace("\n", " ")) == (2, True), done.output
+
+
 # -- what can't be used -----------------------------------------------------------------------------------------------
-PAIR, OTHER = KeyPair.new(), KeyPair.new()
-
-
 def written(path: Path, text: str, mode: int = 0o600) -> Path:
     path.write_text(text)
     path.chmod(mode)

@@ -1,0 +1,475 @@
+"""CURVE on real sockets: a client whose key is listed gets everything, and any other nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wire_messages as wire
+import zmq
+import zmq.asyncio
+from controlled_engine import PATTERN, configured, descriptors, running, until
+
+from stream import allow_list, curve_gate
+from stream.config import ConfigError, PublishConfig
+from stream.curve_gate import open_gate
+from stream.curve_keys import ClientKeys, KeyPair, read_pair
+from stream.endpoints import EndpointError
+from stream.keys_command import make_keys
+from stream.publisher import Publisher
+from stream.results import Frame
+from stream.subscriber import Subscription, subscribe
+from telemetry.observer import Observer
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"}
+SILENCE_S = 1.0
+"""Nothing in this long, while a listed client gets a message every few milliseconds, is nothing."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A folder as `keys new` makes it."""
+
+    folder: Path
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "curve_secret_key_file": str(self.folder / "server.key_secret"),
+            "curve_allowed_keys": str(self.folder / "allowed"),
+        }
+
+    @property
+    def server(self) -> KeyPair:
+        return read_pair(self.folder / "server.key_secret")
+
+    def secret_file(self, client: str) -> Path:
+        return self.folder / "clients" / f"{client}.key_secret"
+
+    def of(self, client: str) -> dict[str, Any]:
+        """What `subscribe` needs."""
+        return {"server_key": self.server.public, "key_file": self.secret_file(client)}
+
+    def unlist(self, client: str) -> None:
+        (self.folder / "allowed" / f"{client}.key").unlink()
+
+    def list_again(self, client: str) -> None:
+        certificate = read_pair(self.secret_file(client)).public_certificate()
+        (self.folder / "allowed" / f"{client}.key").write_text(certificate)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    make_keys(tmp_path / "keys", ["wall", "stranger"])
+    made = Keys(tmp_path / "keys")
+    made.unlist("stranger")
+    return made
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that were refused try again soon, and changes of the list are seen at once."""
+    monkeypatch.setattr(curve_gate, "HANDSHAKE_WITHIN_MS", 500)
+    monkeypatch.setattr(allow_list, "LOOK_AGAIN_S", 0.0)
+
+
+@asynccontextmanager
+async def publishing(keys: Keys | None, run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publisher]:
+    config = PublishConfig(**{**PORTS, **(keys.settings if keys else {}), **settings})
+    publisher = Publisher(config, run, Observer())
+    await publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.stop()
+
+
+@asynccontextmanager
+async def connected(endpoint: str, kind: int, keys: ClientKeys | None) -> AsyncIterator[zmq.asyncio.Socket]:
+    context = zmq.asyncio.Context()
+    socket = context.socket(kind)
+    if keys is not None:
+        keys.protect(socket)
+    if kind == zmq.SUB:
+        socket.subscribe(b"")
+    socket.connect(endpoint)
+    try:
+        yield socket
+    finally:
+        context.destroy(linger=0)
+
+
+async def take(subscription: Subscription[Frame], count: int) -> list[Frame]:
+    async with asyncio.timeout(30):
+        return [await anext(subscription) for _ in range(count)]
+
+
+@asynccontextmanager
+async def goes_on(publisher: Publisher) -> AsyncIterator[list[Frame]]:
+    """Publishes a result every few milliseconds; they are listed."""
+    sent: list[Frame] = []
+
+    async def publish() -> None:
+        while True:
+            sent.append(publisher.publish(wire.frame(number=len(sent))))
+            await asyncio.sleep(0.005)
+
+    publishing = asyncio.create_task(publish())
+    try:
+        yield sent
+    finally:
+        publishing.cancel()
+
+
+async def first(publisher: Publisher, subscription: Subscription[Frame]) -> Frame:
+    """What a subscription gets first while results are published."""
+    async with goes_on(publisher):
+        return (await take(subscription, 1))[0]
+
+
+async def gets(socket: zmq.asyncio.Socket) -> bool:
+    return bool(await socket.poll(0))
+
+
+def request(**fields: Any) -> bytes:
+    asked = {"id": "q", "topic": "results/v1/lobby/", "run": wire.RUN, "epoch": 1, "from_seq": 0, "limit": 1000}
+    return json.dumps({**asked, **fields}).encode()
+
+
+# -- who gets what --------------------------------------------------------------------------------------------------
+async def test_a_listed_client_gets_every_result_and_what_it_missed(keys: Keys) -> None:
+    async with (
+        publishing(keys, history_messages=10_000) as publisher,
+        subscribe(
+            publisher.endpoint,
+            replay=publisher.replay_endpoint,
+            high_water_mark=1,
+            receive_buffer=4096,
+            **keys.of("wall"),
+        ) as slow,
+    ):
+        await until(lambda: publisher.subscriptions == 1, 30)
+        for number in range(4000):
+            publisher.publish(wire.frame(number=number))
+        async with goes_on(publisher) as sent:
+            got = await take(slow, 4100)
+        assert [frame.seq for frame in got] == list(range(4100))
+        assert got[4000:] == sent[:100]
+        assert slow.counts.replayed > 0
+        assert slow.counts.lost == 0
+        assert publisher.refused == 0
+
+
+async def test_an_unlisted_client_and_one_without_the_right_keys_get_nothing_while_a_listed_one_gets_all(
+    keys: Keys,
+) -> None:
+    stranger = ClientKeys(keys.server.public, read_pair(keys.secret_file("stranger")))
+    misled = ClientKeys(KeyPair.new().public, read_pair(keys.secret_file("wall")))
+    # Whoever knows all that is public still lacks the listed client's secret.
+    pretender = ClientKeys(
+        keys.server.public, KeyPair(read_pair(keys.secret_file("wall")).public, KeyPair.new().secret)
+    )
+    async with (
+        publishing(keys) as publisher,
+        subscribe(publisher.endpoint, replay=publisher.replay_endpoint, **keys.of("wall")) as wall,
+        AsyncExitStack() as stack,
+    ):
+        await until(lambda: publisher.subscriptions == 1, 30)
+        subscribers, dealers = [], []
+        for theirs in (stranger, misled, pretender, None):
+            subscribers.append(await stack.enter_async_context(connected(publisher.endpoint, zmq.SUB, theirs)))
+            dealers.append(await stack.enter_async_context(connected(publisher.replay_endpoint, zmq.DEALER, theirs)))
+        async with goes_on(publisher) as sent:
+            for dealer in dealers:
+                await dealer.send(request())
+            await until(lambda: publisher.refused >= 2, 30)  # the stranger, at both sockets
+            begun = len(sent)
+            await asyncio.sleep(SILENCE_S)
+            assert len(sent) > begun + 20
+            assert [await gets(socket) for socket in subscribers + dealers] == [False] * 8
+            assert publisher.subscriptions == 1
+            got = await take(wall, len(sent))
+            assert [frame.seq for frame in got] == list(range(len(got)))
+            assert wall.counts.missed == 0
+        # The same request of the listed client is answered.
+        listed = ClientKeys(keys.server.public, read_pair(keys.secret_file("wall")))
+        async with connected(publisher.replay_endpoint, zmq.DEALER, listed) as dealer, asyncio.timeout(30):
+            await dealer.send(request(limit=1))
+            assert (await dealer.recv_multipart())[1] == b"msg"
+
+
+async def test_what_crosses_the_network_tells_nothing(keys: Keys) -> None:
+    for protected in (False, True):
+        crossed = bytearray()
+        async with (
+            publishing(keys if protected else None) as publisher,
+            relayed(publisher.endpoint, crossed) as endpoint,
+            subscribe(endpoint, **(keys.of("wall") if protected else {})) as results,
+        ):
+            assert (await first(publisher, results)).camera == "lobby"
+        assert [word in crossed for word in (b"results/v1/", b"lobby", b"wave")] == [not protected] * 3
+
+
+@asynccontextmanager
+async def relayed(endpoint: str, crossed: bytearray) -> AsyncIterator[str]:
+    """An endpoint that leads to the other, and what crosses it."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            crossed.extend(data)
+            writer.write(data)
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+        onward_reader, onward_writer = await asyncio.open_connection(host, int(port))
+        ways = [asyncio.ensure_future(copy(reader, onward_writer)), asyncio.ensure_future(copy(onward_reader, writer))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        onward_writer.close()
+        writer.close()
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    async with server:
+        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server.close()
+
+
+# -- the list changes -----------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("quick")
+async def test_a_refused_client_gets_in_once_its_key_is_listed_and_a_removed_one_stays_until_it_leaves(
+    keys: Keys,
+) -> None:
+    async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("stranger")) as stranger:
+        await until(lambda: publisher.refused > 0, 30)
+        keys.list_again("stranger")
+        await first(publisher, stranger)
+        keys.unlist("stranger")
+        refused = publisher.refused
+        async with subscribe(publisher.endpoint, **keys.of("stranger")) as another:
+            await until(lambda: publisher.refused > refused, 30)
+            await first(publisher, stranger)
+            assert publisher.subscriptions == 1
+            assert another.counts.received == 0
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_list_that_becomes_unreadable_lists_nobody_and_says_so(
+    keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with publishing(keys) as publisher:
+        (keys.folder / "allowed" / "wall.key").write_text("half a fi")
+        async with subscribe(publisher.endpoint, **keys.of("wall")) as wall:
+            await until(lambda: publisher.refused > 0, 30)
+            assert "wall.key is no ZeroMQ certificate" in caplog.text
+            keys.list_again("wall")
+            await first(publisher, wall)
+
+
+async def test_one_file_may_list_several_clients(keys: Keys) -> None:
+    listed = keys.folder / "listed"
+    pairs = [read_pair(keys.secret_file(client)) for client in ("wall", "stranger")]
+    listed.write_text("".join(pair.public_certificate() for pair in pairs))
+    async with publishing(keys, curve_allowed_keys=str(listed)) as publisher:
+        for client in ("wall", "stranger"):
+            async with subscribe(publisher.endpoint, **keys.of(client)) as results:
+                await first(publisher, results)
+
+
+# -- faults ---------------------------------------------------------------------------------------------------------
+async def test_a_fault_while_checking_a_client_lets_it_not_in_and_the_next_one_in(
+    keys: Keys, quick: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lists = allow_list.AllowList.lists
+    failures: list[str] = []
+
+    def fail_twice(allowed: allow_list.AllowList, key: str, now: float) -> bool:
+        if len(failures) < 2:
+            failures.append(key)
+            raise RuntimeError("broken")
+        return lists(allowed, key, now)
+
+    monkeypatch.setattr(allow_list.AllowList, "lists", fail_twice)
+    async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")) as wall:
+        await until(lambda: len(failures) == 1, 30)
+        assert publisher.subscriptions == 0
+        await first(publisher, wall)
+        assert len(failures) == 2
+    assert "could not be checked and is not let in" in caplog.text
+
+
+async def test_where_nobody_checks_nobody_is_let_in(keys: Keys) -> None:
+    with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.XPUB) as xpub:
+        gate = open_gate(context, PublishConfig(**PORTS, **keys.settings))
+        assert gate is not None
+        gate.protect(xpub)
+        port = xpub.bind_to_random_port("tcp://127.0.0.1")
+        gate._socket.close()
+        async with subscribe(f"tcp://127.0.0.1:{port}", **keys.of("wall")):
+            assert not await asyncio.to_thread(xpub.poll, 1000)
+
+
+@pytest.mark.parametrize(
+    ("field", "spoil", "says"),
+    [
+        ("curve_secret_key_file", lambda keys: (keys.folder / "server.key_secret").unlink(), "No such file"),
+        ("curve_secret_key_file", lambda keys: (keys.folder / "server.key_secret").chmod(0o644), "chmod 600"),
+        (
+            "curve_secret_key_file",
+            lambda keys: (keys.folder / "server.key").replace(keys.folder / "server.key_secret"),
+            "is no secret ZeroMQ certificate",
+        ),
+        ("curve_allowed_keys", lambda keys: (keys.folder / "allowed").replace(keys.folder / "gone"), "No such file"),
+        ("curve_allowed_keys", lambda keys: (keys.folder / "allowed" / "b.key").write_text("?"), "b.key is no ZeroMQ"),
+    ],
+)
+async def test_a_key_that_cant_be_used_is_a_clear_fault_at_the_start(
+    keys: Keys, field: str, spoil: Callable[[Keys], object], says: str
+) -> None:
+    secret = keys.server.secret
+    spoil(keys)
+    before = descriptors()
+    with pytest.raises(ConfigError, match=rf"publish\.{field}: .*{says}") as caught:
+        async with publishing(keys):
+            pytest.fail("it started")
+    assert secret not in str(caught.value)
+    assert descriptors() == before
+
+
+def test_half_a_setting_is_a_fault() -> None:
+    with pytest.raises(ValueError, match="go together"):
+        PublishConfig(curve_secret_key_file=Path("key"))
+
+
+# -- where it listens -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("field", ["endpoint", "replay"])
+async def test_off_loopback_the_sockets_need_keys_or_an_express_wish(
+    keys: Keys, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_to_all = {field: "tcp://0.0.0.0:0"}
+    with pytest.raises(EndpointError, match=rf"publish\.{field}: .*partstream keys new.*curve_secret_key_file"):
+        async with publishing(None, **open_to_all):
+            pytest.fail("it started")
+    async with publishing(keys, **open_to_all):
+        assert "unencrypted" not in caplog.text
+    async with publishing(None, allow_plaintext=True, **open_to_all):
+        assert f"publish.{field}: whoever can reach tcp://0.0.0.0:" in caplog.text
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://localhost:0", "tcp://lo:0", "tcp://[::1]:0", "ipc://{folder}/results"])
+async def test_what_only_this_machine_reaches_needs_no_keys(tmp_path: Path, endpoint: str) -> None:
+    async with (
+        publishing(None, endpoint=endpoint.format(folder=tmp_path)) as publisher,
+        subscribe(publisher.endpoint) as results,
+    ):
+        await first(publisher, results)
+
+
+# -- life -----------------------------------------------------------------------------------------------------------
+async def test_publishers_in_one_process_have_lists_of_their_own(keys: Keys, tmp_path: Path) -> None:
+    make_keys(tmp_path / "others", ["other"])
+    others = Keys(tmp_path / "others")
+    async with publishing(keys) as one, publishing(others) as two:
+        for publisher, wanted, theirs in ((one, keys, "wall"), (two, others, "other")):
+            async with subscribe(publisher.endpoint, **wanted.of(theirs)) as results:
+                await first(publisher, results)
+        stranger = {"server_key": others.server.public, "key_file": keys.secret_file("wall")}
+        async with subscribe(two.endpoint, **stranger):
+            await until(lambda: two.refused > 0, 30)
+    assert one.refused == 0
+
+
+@pytest.mark.usefixtures("quick")
+async def test_stopping_is_quick_and_complete_while_clients_are_refused_again_and_again(keys: Keys) -> None:
+    files: list[int] = []
+    for _ in range(5):
+        async with AsyncExitStack() as stack:
+            publisher = await stack.enter_async_context(publishing(keys))
+            for _ in range(4):
+                await stack.enter_async_context(subscribe(publisher.endpoint, **keys.of("stranger")))
+            await stack.enter_async_context(connected(publisher.endpoint, zmq.SUB, None))
+            await until(lambda: publisher.refused >= 4, 30)  # noqa: B023
+            began = time.monotonic()
+            await publisher.stop()
+            assert time.monotonic() - began < 2
+        assert not {"curve gate", "replay"} & {thread.name for thread in threading.enumerate()}
+        files.append(descriptors())
+    await until(lambda: descriptors() <= files[0], 30)
+
+
+async def test_the_engine_counts_refusals_and_shows_no_secret(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    config = configured({"id": "a", "source": PATTERN}, publish={**PORTS, **keys.settings})
+    async with running(config) as (engine, client), running(config) as (another, _):
+        async with (
+            subscribe(engine.publisher.endpoint, **keys.of("stranger")),
+            subscribe(engine.publisher.endpoint, camera="a", **keys.of("wall")) as wall,
+            subscribe(another.publisher.endpoint, camera="a", **keys.of("wall")) as second,
+        ):
+            assert {frame.run for frame in await take(wall, 20)} == {engine.run}
+            assert {frame.run for frame in await take(second, 20)} == {another.run}
+            await until(lambda: engine.publisher.refused > 0, 30)
+            page = engine.metrics.render().decode()
+            assert float(re.search(r"^partstream_curve_refused_total (\S+)$", page, re.MULTILINE)[1]) > 0  # pyright: ignore[reportOptionalSubscript]
+            shown = await client.get("/api/v1/config")
+        assert shown["publish"]["curve_secret_key_file"] == str(keys.folder / "server.key_secret")
+        everything = json.dumps(shown) + page + caplog.text + repr(engine.publisher.__dict__)
+        for secret_file in keys.folder.rglob("*.key_secret"):
+            assert read_pair(secret_file).secret not in everything
+        assert read_pair(keys.secret_file("stranger")).public in caplog.text
+
+
+# -- as users meet it -----------------------------------------------------------------------------------------------
+async def first_line(publisher: Publisher, *command: str, **environment: str) -> bytes:
+    """What a program prints first while results are published."""
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with goes_on(publisher), asyncio.timeout(60):
+            return await process.stdout.readline()
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_the_subscribe_command_takes_keys_from_options_and_from_the_environment(keys: Keys) -> None:
+    server, own = str(keys.folder / "server.key"), str(keys.secret_file("wall"))
+    async with publishing(keys) as publisher:
+        command = [sys.executable, "run_stream.py", "subscribe", publisher.endpoint, "--raw"]
+        lines = await asyncio.gather(
+            first_line(publisher, *command, "--server-key", keys.server.public, "--key-file", own),
+            first_line(publisher, *command, PARTSTREAM_SERVER_KEY=server, PARTSTREAM_KEY_FILE=own),
+        )
+    assert [json.loads(line)["camera"] for line in lines] == ["lobby", "lobby"]
+
+
+async def test_the_pages_program_for_pyzmq_alone_reads_results(keys: Keys) -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    program = next(
+        block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "import json, zmq" in block
+    )
+    async with publishing(keys) as publisher:
+        for named, real in (
+            ("tcp://engine.example:5555", publisher.endpoint),
+            ("server.key", str(keys.folder / "server.key")),
+            ("wall.key_secret", str(keys.secret_file("wall"))),
+        ):
+            assert f'"{named}"' in program
+            program = program.replace(f'"{named}"', repr(real))
+        line = await first_line(publisher, sys.executable, "-u", "-c", program)
+    assert line.startswith(b"results/v1/lobby/ {")
