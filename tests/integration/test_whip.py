@@ -183,6 +183,30 @@ async def test_a_loss_costs_pictures_until_a_keyframe_and_the_camera_goes_on() -
         assert 'reason="corrupt"' not in metrics
 
 
+async def test_lost_packets_are_sent_again_and_cost_no_picture() -> None:
+    track = PaintedTrack((640, 360))
+    async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam", track):
+        await live(engine)
+        (session,) = engine._peers._sessions
+        (receiver,) = session._peer.getReceivers()
+        handle, taken, lost = receiver._handle_rtp_packet, [0], [0]
+
+        async def lossy(packet: Any, arrival_time_ms: int) -> None:
+            """Every 7th packet is lost before anybody has seen it; what is sent again arrives."""
+            taken[0] += 1
+            if taken[0] % 7 == 0 and packet.payload_type == 97:
+                lost[0] += 1
+            else:
+                await handle(packet, arrival_time_ms=arrival_time_ms)
+
+        receiver._handle_rtp_packet = lossy  # pyright: ignore[reportAttributeAccessIssue]
+        await until(lambda: lost[0] >= 10, 15)
+        before = engine._cameras["cam"].ring.decoded
+        await until(lambda: engine._cameras["cam"].ring.decoded >= before + 10)
+        _, metrics, _ = await client.ask("GET", "/metrics")
+        assert "partstream_units_discarded_total{" not in metrics
+
+
 async def test_only_who_may_change_cameras_publishes_and_wrong_requests_are_told_apart() -> None:
     cameras = [CAMERA, {"id": "film", "source": "pattern:"}]
     async with running(configured(*cameras, http=OFF_LOOPBACK), READ) as (engine, client):
