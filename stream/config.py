@@ -410,6 +410,9 @@ class WebRtcConfig(Section):
     start_bitrate_kbps: int = Field(
         3000, ge=0, le=100_000, description="The bitrate that Chromium is told to begin with. 0: its own, 300."
     )
+    max_bitrate_kbps: int = Field(
+        8000, ge=0, le=100_000, description="What publishers are told never to send more than. 0: nothing."
+    )
 
 
 class Config(Section):

@@ -9,7 +9,7 @@ from stream.sources.webrtc.descriptions import (
     OfferError,
     checked_offer,
     codecs,
-    with_bitrate_hints,
+    with_bitrates,
 )
 
 SESSION = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=group:BUNDLE 0", "a=ice-ufrag:abcd", "a=ice-pwd:geheim"]
@@ -71,13 +71,17 @@ def test_what_is_wrong_with_an_offer_is_named_without_quoting_it(offer: bytes, s
     assert "geheim" not in str(raised.value)
 
 
-def test_chromium_is_told_its_bitrates_for_every_coding_but_retransmission() -> None:
-    answer = text(*SESSION, *VIDEO, "a=rtpmap:98 H264/90000", "a=fmtp:98 profile-level-id=42e01f").decode()
-    lines = with_bitrate_hints(answer, 1500, 3000).split("\r\n")
+def test_senders_are_told_their_bitrates_for_every_coding_but_retransmission() -> None:
+    coded = ["c=IN IP4 10.0.0.1", *VIDEO[1:], "a=rtpmap:98 H264/90000", "a=fmtp:98 profile-level-id=42e01f"]
+    answer = text(*SESSION, AUDIO[0], "c=IN IP4 10.0.0.1", *AUDIO[1:], VIDEO[0], *coded).decode()
+    lines = with_bitrates(answer, 1500, 3000, 8000).split("\r\n")
     hints = "x-google-min-bitrate=1500;x-google-start-bitrate=3000"
     assert lines[lines.index("a=rtpmap:96 VP8/90000") + 1] == f"a=fmtp:96 {hints}"
     assert f"a=fmtp:98 profile-level-id=42e01f;{hints}" in lines
     assert "a=fmtp:97 apt=96" in lines
-    assert with_bitrate_hints(answer, 0, 0) == answer
-    assert "x-google-min" not in with_bitrate_hints(answer, 0, 3000)
+    video = lines.index(VIDEO[0])
+    assert lines[video + 1 : video + 3] == ["c=IN IP4 10.0.0.1", "b=AS:8000"]
+    assert lines.count("b=AS:8000") == 1
+    assert with_bitrates(answer, 0, 0, 0) == answer
+    assert "x-google-min" not in with_bitrates(answer, 0, 3000, 0)
     assert codecs(lines) == {96: "VP8", 97: "rtx", 98: "H264"}

@@ -16,6 +16,7 @@ MOST_SECTIONS = 8
 DECODED = ("VP8", "H264")
 
 _LINE = re.compile(r"[a-z]=.*")
+_FMTP = re.compile(r"a=fmtp:(\d{1,3}) ")
 _RTPMAP = re.compile(r"a=rtpmap:(\d{1,3}) ([\w-]+)/\d+")
 _DIRECTION = re.compile(r"a=(sendrecv|sendonly|recvonly|inactive)")
 
@@ -76,26 +77,29 @@ def codecs(lines: list[str]) -> dict[int, str]:
     return {int(match[1]): match[2] for line in lines if (match := _RTPMAP.match(line))}
 
 
-def with_bitrate_hints(answer: str, min_kbps: int, start_kbps: int) -> str:
-    """The answer, telling Chromium at what bitrate to begin and where never to go below. 0 leaves a hint out.
+def with_bitrates(answer: str, min_kbps: int, start_kbps: int, max_kbps: int) -> str:
+    """The answer, telling the sender's bitrates: the most for everybody, the others for Chromium. 0 leaves one out.
 
-    Our feedback (REMB) only slowly tells that there is room. Without the hints Chromium begins at 300 kbit/s and makes
-    its picture smaller to fit.
+    Our feedback (REMB) only slowly tells that there is room. Chromium begins at 300 kbit/s and makes its picture
+    smaller to fit. Where the offer has sound too it needs the limit besides to begin at full size: with the hints alone
+    9 of 9 tries at 720p began at 640x360 or 960x540, with the limit 1 of 5.
     """
+    lines = answer.split("\r\n")
     hints = [f"x-google-min-bitrate={min_kbps}"] * (min_kbps > 0)
     hints += [f"x-google-start-bitrate={start_kbps}"] * (start_kbps > 0)
-    lines = answer.split("\r\n")
-    if not hints:
-        return answer
     decoded = {number for number, name in codecs(lines).items() if name.upper() in DECODED}
-    given = {int(match[1]) for line in lines if (match := re.match(r"a=fmtp:(\d{1,3}) ", line))}
-    hinted: list[str] = []
+    given = {int(match[1]) for line in lines if (match := _FMTP.match(line))}
+    told: list[str] = []
+    in_video = False
     for line in lines:
-        fmtp = re.match(r"a=fmtp:(\d{1,3}) ", line)
-        mapped = _RTPMAP.match(line)
-        if fmtp and int(fmtp[1]) in decoded:
+        fmtp, mapped = _FMTP.match(line), _RTPMAP.match(line)
+        if hints and fmtp and int(fmtp[1]) in decoded:
             line = ";".join([line, *hints])
-        hinted.append(line)
-        if mapped and int(mapped[1]) in decoded - given:
-            hinted.append(f"a=fmtp:{mapped[1]} {';'.join(hints)}")
-    return "\r\n".join(hinted)
+        told.append(line)
+        if hints and mapped and int(mapped[1]) in decoded - given:
+            told.append(f"a=fmtp:{mapped[1]} {';'.join(hints)}")
+        if line.startswith("m="):
+            in_video = line.startswith("m=video ")
+        if in_video and max_kbps and line.startswith("c="):
+            told.append(f"b=AS:{max_kbps}")
+    return "\r\n".join(told)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from stream.config import CameraConfig
 from stream.sources.transport import StoppedError
-from stream.sources.webrtc.descriptions import with_bitrate_hints
+from stream.sources.webrtc.descriptions import with_bitrates
 from stream.sources.webrtc.handover import EndReason
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.session import Session
@@ -82,8 +82,9 @@ class Publishers:
             self._changed.notify_all()
         if before is not None:
             before.session.end("replaced")
-        hints = self._peers.config
-        return publication.key, with_bitrate_hints(answer, hints.min_bitrate_kbps, hints.start_bitrate_kbps)
+        told = self._peers.config
+        bitrates = told.min_bitrate_kbps, told.start_bitrate_kbps, told.max_bitrate_kbps
+        return publication.key, with_bitrates(answer, *bitrates)
 
     def claim(self, camera: str, stopped: Callable[[], bool]) -> Session:
         """The session of the camera's next publisher, once there is one. Raises `StoppedError` when told to stop."""
