@@ -1,7 +1,7 @@
 """Who may connect to the engine's ZeroMQ sockets: CURVE, and an answer from here (ZAP, RFC 27) for every client.
 
-Owns the ZAP socket and a thread that answers on it, from `start()` until the context is terminated, whose end `join()`
-waits for. libzmq asks over `inproc://zeromq.zap.01`, which is one for each context: so the engine's sockets need a
+Owns the ZAP socket and a thread that answers on it, from `start()` until the context is
+terminated. libzmq asks over `inproc://zeromq.zap.01`, which is one for each context: so the engine's sockets need a
 context of their own. Without an answer, nobody is let in.
 """
 
@@ -71,16 +71,14 @@ class CurveGate:
         """Begin to answer."""
         self._thread.start()
 
-    def join(self) -> None:
-        """Wait for the thread, which ends with the context."""
-        self._thread.join()
-
     def _serve(self) -> None:
         try:
             while True:
                 request = self._socket.recv_multipart()
                 try:
                     self._answer(request)
+                except zmq.ContextTerminated:
+                    raise
                 except Exception:
                     # Unanswered, the client isn't let in.
                     logger.exception("a ZeroMQ client could not be checked and is not let in")

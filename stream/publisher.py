@@ -43,6 +43,8 @@ Tap = Callable[[str, Message], None]
 
 LINGER_MS = 400
 """How long `stop()` lets the sockets deliver what they hold; a subscriber that hangs can't hold the engine longer."""
+TERMINATE_WITHIN_S = 1.2
+"""What is delivered takes `LINGER_MS`. Whoever checks clients' keys may hang longer, on a disk that doesn't answer."""
 SUBSCRIPTION_BYTES = 1024
 """A peer that sends a larger frame than this is no subscriber: ZeroMQ disconnects it."""
 BITE = 64
@@ -142,9 +144,10 @@ class Publisher:
             self._socket.close(linger=LINGER_MS)
             self._socket = None
         await asyncio.to_thread(self._replay.stop)
-        await asyncio.to_thread(context.term)
-        if self._gate is not None:
-            self._gate.join()  # at once: the context has waited for its socket
+        if not await asyncio.to_thread(_terminated, context):
+            logger.warning(
+                "stopped without waiting longer for ZeroMQ; is the folder of publish.curve_allowed_keys slow?"
+            )
 
     def publish(self, message: AnyMessage) -> AnyMessage:
         """Number, encode and send one message, which is the publisher's from now on; returns it as it was sent.
@@ -308,6 +311,14 @@ class Publisher:
 def _send(socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:
     socket.send(topic, _WITH_MORE)
     socket.send(body, _AT_ONCE)
+
+
+def _terminated(context: zmq.Context[zmq.Socket[bytes]]) -> bool:
+    """End the context, which waits for its sockets; false if that takes longer than `TERMINATE_WITHIN_S`."""
+    ending = threading.Thread(target=context.term, name="end of ZeroMQ", daemon=True)
+    ending.start()
+    ending.join(TERMINATE_WITHIN_S)
+    return not ending.is_alive()
 
 
 def _readable(socket: zmq.Socket[bytes]) -> bool:

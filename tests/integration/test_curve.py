@@ -405,9 +405,33 @@ async def test_stopping_is_quick_and_complete_while_clients_are_refused_again_an
             began = time.monotonic()
             await publisher.stop()
             assert time.monotonic() - began < 2
-        assert not {"curve gate", "replay"} & {thread.name for thread in threading.enumerate()}
+        await until(lambda: not {"curve gate", "replay"} & {thread.name for thread in threading.enumerate()}, 30)
         files.append(descriptors())
     await until(lambda: descriptors() <= files[0], 30)
+
+
+async def test_stopping_waits_for_no_disk_that_hangs_while_a_key_is_checked(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, goes_on = threading.Event(), threading.Event()
+
+    def hang(allowed: allow_list.AllowList, key: str, now: float) -> bool:
+        asked.set()
+        goes_on.wait(60)
+        return True
+
+    monkeypatch.setattr(allow_list.AllowList, "lists", hang)
+    try:
+        async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")):
+            await until(asked.is_set, 30)
+            began = time.monotonic()
+            await publisher.stop()
+            assert time.monotonic() - began < 5
+    finally:
+        goes_on.set()
+    assert "stopped without waiting longer for ZeroMQ" in caplog.text
+    await until(lambda: "curve gate" not in {thread.name for thread in threading.enumerate()}, 30)
+    assert "could not be checked" not in caplog.text
 
 
 async def test_the_engine_counts_refusals_and_shows_no_secret(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:

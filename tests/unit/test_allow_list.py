@@ -1,0 +1,81 @@
+"""The list of clients: read again when it changed, not more often than need be, and never trusted half."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stream import allow_list
+from stream.allow_list import LOOK_AGAIN_S, AllowList
+from stream.curve_keys import KeyFileError, KeyPair
+
+WALL, NAS = KeyPair.new(), KeyPair.new()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "wall.key").write_text(WALL.public_certificate())
+    (tmp_path / "README").write_text("what is no *.key isn't looked at")
+    return tmp_path
+
+
+def listed(allowed: AllowList, now: float) -> tuple[bool, bool]:
+    return allowed.lists(WALL.public, now), allowed.lists(NAS.public, now)
+
+
+def test_a_change_counts_from_the_next_look_on_and_looks_are_a_second_apart(folder: Path) -> None:
+    allowed = AllowList(folder, 0.0)
+    assert listed(allowed, LOOK_AGAIN_S) == (True, False)
+    (folder / "nas.key").write_text(NAS.public_certificate())
+    (folder / "wall.key").unlink()
+    assert listed(allowed, 2 * LOOK_AGAIN_S - 0.01) == (True, False)
+    assert listed(allowed, 2 * LOOK_AGAIN_S) == (False, True)
+
+
+def test_what_did_not_change_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = AllowList(folder, 0.0)
+    monkeypatch.setattr(allow_list, "read_public_keys", lambda path: pytest.fail("read again"))
+    assert listed(allowed, 5.0) == (True, False)
+
+
+def test_another_file_of_the_same_size_and_time_is_a_change(folder: Path) -> None:
+    allowed = AllowList(folder, 0.0)
+    about = (folder / "wall.key").stat()
+    beside = folder / "beside"
+    beside.write_text(NAS.public_certificate())
+    os.utime(beside, ns=(about.st_atime_ns, about.st_mtime_ns))
+    beside.replace(folder / "wall.key")
+    assert listed(allowed, 5.0) == (False, True)
+
+
+def test_a_file_that_is_spoilt_lists_nobody_and_the_others_hold(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "nas.key").write_text(NAS.public_certificate())
+    allowed = AllowList(folder, 0.0)
+    (folder / "nas.key").write_text(NAS.public_certificate()[:-5])
+    assert listed(allowed, 5.0) == (True, False)
+    assert "nas.key is no ZeroMQ certificate" in caplog.text
+    (folder / "wall.key").unlink()
+    (folder / "nas.key").unlink()
+    (folder / "README").unlink()
+    folder.rmdir()
+    assert listed(allowed, 10.0) == (False, False)
+
+
+def test_what_cant_be_read_at_first_is_a_fault_and_an_empty_folder_is_none(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="No such file"):
+        AllowList(tmp_path / "absent", 0.0)
+    (folder / "bad.key").write_text("")
+    with pytest.raises(KeyFileError, match=r"bad\.key is no ZeroMQ certificate"):
+        AllowList(folder, 0.0)
+    (tmp_path / "empty").mkdir()
+    assert listed(AllowList(tmp_path / "empty", 0.0), 0.0) == (False, False)
+
+
+def test_a_folder_with_too_many_files_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allow_list, "MAX_FILES", 3)
+    for number in range(3):
+        (folder / f"{number}.key").write_text(NAS.public_certificate())
+    with pytest.raises(KeyFileError, match="more than 3 files"):
+        AllowList(folder, 0.0)
