@@ -38,8 +38,10 @@ from stream.feed import Feed
 from stream.http.api import ControlApi
 from stream.http.app import HttpServer
 from stream.http.event_stream import EventStreams
+from stream.http.picture_streams import PictureStreams
 from stream.http.whip import WhipApi
 from stream.inference import InferenceThread
+from stream.live_pictures import LivePictures
 from stream.model import load_model
 from stream.publisher import Publisher
 from stream.results_file import ResultsFile
@@ -95,6 +97,8 @@ class Engine:
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
+        self._live_pictures = LivePictures()
+        self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
         self._http = self._make_http_server() if config.http.bind is not None else None
         self._processed = 0
         self._feeds: WeakSet[Feed[results.Message]] = WeakSet()
@@ -167,6 +171,8 @@ class Engine:
             for camera in list(self._cameras.values())  # one may be removed meanwhile
         ]
         self._event_streams.close()
+        self._picture_streams.close()
+        await asyncio.to_thread(self._live_pictures.close)
         if self._http is not None:
             await self._http.stop()
         await peers_end
@@ -276,9 +282,13 @@ class Engine:
             metrics=self.metrics.exposition,
             ready=self._ready,
             alive=self.health.alive,
-            routes=[*api.routes(), *WhipApi(self.cameras, self._publishers).routes()],
+            routes=[
+                *api.routes(),
+                *self._picture_streams.routes(),
+                *WhipApi(self.cameras, self._publishers).routes(),
+            ],
         )
-        derive_http_metrics(self.metrics, server, self._event_streams)
+        derive_http_metrics(self.metrics, server, self._event_streams, self._live_pictures)
         return server
 
     def _last_json(self, kind: Literal["results", "status"], camera: str) -> bytes | None:
@@ -363,6 +373,7 @@ class Engine:
         self.publisher.publish(frame_message(meta, analysis, self._model_ref))
         age_s = (time.monotonic_ns() - meta.arrival_ns) / 1e9
         self._processed += 1
+        self._live_pictures.offer(lease)
         camera.ring.release(lease, "processed")
         camera.tracks = analysis.tracks
         camera.ages.observe(age_s)

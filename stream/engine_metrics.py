@@ -9,6 +9,7 @@ from stream.camera import Camera
 from stream.http.app import HttpServer
 from stream.http.event_stream import EventStreams
 from stream.http.problems import TITLES
+from stream.live_pictures import LivePictures
 from stream.publisher import Publisher
 from stream.sources.webrtc.peers import Peers
 from telemetry.catalogue import DROP_REASONS, ICE_STATES, TOPIC_KINDS
@@ -46,11 +47,15 @@ def derive_metrics(
     derive("curve_refused_total", lambda: [((), publisher.refused)])
 
 
-def derive_http_metrics(metrics: PrometheusObserver, server: HttpServer, events: EventStreams) -> None:
+def derive_http_metrics(
+    metrics: PrometheusObserver, server: HttpServer, events: EventStreams, pictures: LivePictures
+) -> None:
     """Have the page read what these have counted."""
     metrics.derive("http_refused_total", lambda: [((code,), server.refused.get(code, 0)) for code in TITLES])
     metrics.derive("http_streams", lambda: [((), server.streams)])
     metrics.derive("http_events_skipped_total", lambda: [((), events.skipped)])
+    metrics.derive("live_pictures_total", lambda: [((), pictures.encoded)])
+    metrics.derive("live_pictures_skipped_total", lambda: [((), pictures.skipped)])
 
 
 def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers) -> None:

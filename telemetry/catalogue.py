@@ -155,6 +155,13 @@ METRICS: tuple[MetricSpec, ...] = (
         "Messages that clients of event streams were too slow for.",
         derived=True,
     ),
+    MetricSpec("live_pictures_total", "counter", "Pictures encoded for those who watch.", derived=True),
+    MetricSpec(
+        "live_pictures_skipped_total",
+        "counter",
+        "Pictures that gave way to a newer one of their camera before they were encoded.",
+        derived=True,
+    ),
 )
 """Every metric of the engine, in the order of the page; docs/metrics.md is made from this table."""
 

@@ -2,14 +2,13 @@
 
 The publishing thread only notes a message and rings, once for however many: all else happens in the event loop. A
 message is encoded once for all clients. Each client has a bounded queue that forgets its oldest messages; what it
-missed it is told. One that takes nothing for `STALLED_S` is cut. Nobody who reads here can hold up the engine.
+missed it is told. One that takes nothing for long is cut. Nobody who reads here can hold up the engine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
@@ -20,6 +19,7 @@ from aiohttp import web
 from stream.config import CAMERA_ID
 from stream.http.connections import STREAM_LIFE_S
 from stream.http.problems import Problem
+from stream.http.slow_clients import bound_buffers, cut, has_gone, write
 from stream.publisher import Tap
 from stream.results import Event, Frame, Message, Stats, Status
 
@@ -41,13 +41,8 @@ has its messages 20 times a second."""
 HEARTBEAT_S = 15.0
 """A comment after this long without a message, so that proxies keep the connection and the dead are found."""
 
-STALLED_S = 10.0
 LOOK_S = 1.0
 """How soon it is seen that a client has gone, or that the server stops."""
-
-WRITE_BUFFER = 64 * 1024
-"""Bytes that wait in this process, and as many in the system, for a client who doesn't read. Left to itself the system
-lets it be megabytes: seconds of results that nobody wants when they come."""
 
 RETRY = b"retry: 2000\n\n"
 
@@ -128,14 +123,13 @@ class EventStreams:
             raise Problem(503, "not-now", "the engine is stopping")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         await response.prepare(request)
-        _bound_buffers(request)
+        bound_buffers(request)
         self._enter(client)
         try:
-            await self._write(response, RETRY + self._last_messages(client, cameras))
+            await write(response, RETRY + self._last_messages(client, cameras))
             await self._feed(request, response, client)
         except (TimeoutError, ConnectionError):
-            if request.transport is not None:
-                request.transport.abort()
+            cut(request)
         finally:
             self._leave(client)
         return response
@@ -147,19 +141,15 @@ class EventStreams:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await client.news.wait()
-            if request.transport is None or request.transport.is_closing():
+            if has_gone(request):
                 return
             chunk = client.take()
             if not chunk and loop.time() - wrote >= HEARTBEAT_S:
                 chunk = b": still here\n\n"
             if chunk:
-                await self._write(response, chunk)
+                await write(response, chunk)
                 wrote = loop.time()
                 await asyncio.sleep(max(EVERY_S, len(self._clients) / WRITES_PER_SECOND))
-
-    async def _write(self, response: web.StreamResponse, chunk: bytes) -> None:
-        async with asyncio.timeout(STALLED_S):
-            await response.write(chunk)
 
     def _last_messages(self, client: _Client, cameras: list[str]) -> bytes:
         """What a client who comes late would otherwise wait for: each camera's state and last result."""
@@ -212,15 +202,6 @@ class EventStreams:
                 chunk = _event(kind, msgspec.json.encode(message))
                 for client in wanting:
                     self.skipped += client.put(chunk)
-
-
-def _bound_buffers(request: web.Request) -> None:
-    if request.transport is None:
-        return
-    request.transport.set_write_buffer_limits(high=WRITE_BUFFER)
-    connection = request.transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WRITE_BUFFER)
 
 
 def _event(name: str, body: bytes) -> bytes:

@@ -19,13 +19,14 @@ LIMITED, FULL = int(ColorRange.MPEG), int(ColorRange.JPEG)
 
 _MATRICES: dict[int, Matrix] = {1: "bt709", 4: "fcc", 7: "smpte240m", 9: "bt2020"}
 """libav's numbers. All others are taken for BT.601, as swscale does: also pictures that don't say."""
-_COLORSPACES: dict[Matrix, Colorspace] = {
+COLORSPACES: dict[Matrix, Colorspace] = {
     "bt601": Colorspace.ITU601,
     "bt709": Colorspace.ITU709,
     "fcc": Colorspace.FCC,
     "smpte240m": Colorspace.SMPTE240M,
     "bt2020": Colorspace.BT2020,
 }
+"""What swscale calls them."""
 _PLANAR = ("yuv420p", "yuvj420p")
 
 
@@ -43,6 +44,19 @@ def quarter_turns(frame: av.VideoFrame) -> int:
 def shown_size(frame: av.VideoFrame) -> tuple[int, int]:
     """Width and height of a picture as it is shown."""
     return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
+
+
+def plane_bounds(size: tuple[int, int]) -> tuple[tuple[int, int, int, int], ...]:
+    """Begin, end, width and height of Y, U and V in a slot of planes, for pictures of `size` (width, height)."""
+    width, height = size
+    luma = width * height
+    chroma_width, chroma_height = (width + 1) // 2, (height + 1) // 2
+    chroma = chroma_width * chroma_height
+    return (
+        (0, luma, width, height),
+        (luma, luma + chroma, chroma_width, chroma_height),
+        (luma + chroma, luma + 2 * chroma, chroma_width, chroma_height),
+    )
 
 
 class PictureWriter(Protocol):
@@ -64,15 +78,7 @@ class PlanesWriter:
     def __init__(self, format: SlotFormat) -> None:
         self._size = format.size
         self._colours = format.colours
-        width, height = format.size
-        luma = width * height
-        chroma_width, chroma_height = (width + 1) // 2, (height + 1) // 2
-        chroma = chroma_width * chroma_height
-        self._planes = (
-            (0, luma, width, height),
-            (luma, luma + chroma, chroma_width, chroma_height),
-            (luma + chroma, luma + 2 * chroma, chroma_width, chroma_height),
-        )
+        self._planes = plane_bounds(format.size)
         self._reformatter = VideoReformatter()
 
     def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
@@ -89,14 +95,14 @@ class PlanesWriter:
                 width,
                 height,
                 "yuv420p",
-                dst_colorspace=_COLORSPACES[self._colours.matrix],
+                dst_colorspace=COLORSPACES[self._colours.matrix],
                 interpolation=Interpolation.AREA,
                 dst_color_range=FULL if self._colours.full_range else LIMITED,
                 threads=1,
             )
         for plane, (begin, end, plane_width, plane_height) in zip(frame.planes, self._planes, strict=True):
             if turns:
-                picture[begin:end].reshape(plane_height, plane_width)[:] = np.rot90(_visible(plane), turns)
+                picture[begin:end].reshape(plane_height, plane_width)[:] = np.rot90(visible(plane), turns)
                 continue
             stride = plane.line_size
             pixels = _pixels(plane, stride * plane_height)
@@ -138,14 +144,14 @@ class RgbWriter:
         plane = scaled.planes[0]
         if turns:
             across, down = self._content
-            picture[:down, :across] = np.rot90(_visible(plane, 3), turns)
+            picture[:down, :across] = np.rot90(visible(plane, 3), turns)
             return
         rows = _pixels(plane, plane.line_size * height).reshape(height, plane.line_size)
         picture[:height, :width].reshape(height, width * 3)[:] = rows[:, : width * 3]
 
 
-def _visible(plane: VideoPlane, channels: int = 1) -> np.ndarray:
-    """A plane without its padding: uint8 [height, width] or [height, width, channels]."""
+def visible(plane: VideoPlane, channels: int = 1) -> np.ndarray:
+    """A plane's memory without its padding: uint8 [height, width] or [height, width, channels]."""
     rows = _pixels(plane, plane.line_size * plane.height).reshape(plane.height, plane.line_size)
     pixels = rows[:, : plane.width * channels]
     return pixels if channels == 1 else pixels.reshape(plane.height, plane.width, channels)

@@ -14,7 +14,7 @@ import pytest
 from controlled_engine import PATTERN, Client, configured, descriptors, running, until
 
 from stream import results
-from stream.http import event_stream
+from stream.http import event_stream, slow_clients
 from telemetry.observer import Observer
 
 EVENTS = "/api/v1/events"
@@ -168,7 +168,7 @@ class Ages(Observer):
 async def test_fifty_clients_that_do_not_read_cost_no_camera_a_frame_and_are_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(event_stream, "STALLED_S", 3.0)
+    monkeypatch.setattr(slow_clients, "STALLED_S", 3.0)
     config = configured(*({"id": name, "source": "pattern:64x64@100"} for name in "abcd"))
     ages = Ages()
     async with running(config, observers=[ages]) as (engine, client):

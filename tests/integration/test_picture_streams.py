@@ -1,0 +1,209 @@
+"""Live pictures of a real engine over HTTP: which frame they show, and that nobody who watches holds up anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+import numpy as np
+import pytest
+from controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client, configured, descriptors, running, until
+from PIL import Image
+
+from benchmarks import barcode
+from stream import results
+from stream.http import slow_clients
+from telemetry.observer import Observer
+
+SOURCE = "pattern:320x180@50"
+OF_A = "/api/v1/cameras/a/pictures"
+SEVERAL = "/api/v1/pictures"
+
+
+async def parts_of(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[Mapping[str, str], bytes]]:
+    """Headers and body of each part."""
+    assert answer.content_type == "multipart/x-mixed-replace"
+    assert await answer.content.readline() == b"--partstream-picture\r\n"
+    while True:
+        headers: dict[str, str] = {}
+        while line := (await answer.content.readline()).strip():
+            name, _, value = line.decode().partition(": ")
+            headers[name] = value
+        jpeg = await answer.content.readexactly(int(headers["Content-Length"]))
+        assert await answer.content.readexactly(24) == b"\r\n--partstream-picture\r\n"
+        yield headers, jpeg
+
+
+def number_in(jpeg: bytes) -> int:
+    """Which picture of the test pattern it is, by its pixels."""
+    return barcode.read(np.ascontiguousarray(np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"))))
+
+
+async def silent(client: Client, path: str) -> socket.socket:
+    """A client that asks and never reads."""
+    host, port = client.address.removeprefix("http://").rsplit(":", 1)
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    opened.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(opened, (host, int(port)))
+    await loop.sock_sendall(opened, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return opened
+
+
+async def test_each_part_is_the_picture_of_the_frame_that_it_names_and_that_has_a_result() -> None:
+    async with running(configured({"id": "a", "source": SOURCE})) as (engine, client):
+        published: dict[int, results.Frame] = {}
+
+        def note(topic: str, message: results.Message) -> None:
+            if isinstance(message, results.Frame):
+                published[message.frame] = message
+
+        engine.publisher.on_message(note)
+        async with client.session.get(f"{client.address}{OF_A}?width=320&max_fps=60") as answer:
+            seen: list[int] = []
+            async for headers, jpeg in parts_of(answer):
+                frame = int(headers["X-Frame"])
+                assert number_in(jpeg) == frame
+                assert Image.open(io.BytesIO(jpeg)).size == (320, 180)
+                result = published[frame]
+                assert (headers["Content-Type"], headers["X-Camera"]) == ("image/jpeg", "a")
+                assert (int(headers["X-Epoch"]), int(headers["X-Capture-Us"])) == (result.epoch, result.capture_us)
+                seen.append(frame)
+                if len(seen) == 10:
+                    break
+        assert seen == sorted(set(seen))
+
+
+async def test_one_answer_has_several_cameras_also_one_that_comes_later_and_in_the_width_asked_for() -> None:
+    async with running(configured({"id": "a", "source": SOURCE}, {"id": "b", "source": SOURCE})) as (_, client):
+        query = "camera=a&camera=b&camera=later&width=160"
+        async with client.session.get(f"{client.address}{SEVERAL}?{query}") as answer:
+            seen: set[str] = set()
+            async for headers, jpeg in parts_of(answer):
+                assert Image.open(io.BytesIO(jpeg)).width == 160
+                seen.add(headers["X-Camera"])
+                if seen == {"a", "b"}:
+                    seen.add("asked")
+                    await client.ask("PUT", "/api/v1/cameras/later", json={"source": SOURCE})
+                if "later" in seen:
+                    break
+
+
+async def test_pictures_come_no_faster_than_asked_for_and_with_nobody_who_watches_none_is_made() -> None:
+    async with running(configured({"id": "a", "source": SOURCE})) as (engine, client):
+        await until(lambda: engine.cameras.running["a"].ring.processed > 20)
+        assert engine._live_pictures.encoded == 0
+        async with client.session.get(f"{client.address}{OF_A}?max_fps=10") as answer:
+            began, count = 0.0, 0
+            async for _ in parts_of(answer):
+                began = began or time.monotonic()
+                count += 1
+                if count == 11:
+                    break
+            assert time.monotonic() - began > 0.85
+        await until(lambda: not engine._live_pictures._watched)
+        made, processed = engine._live_pictures.encoded, engine.cameras.running["a"].ring.processed
+        await until(lambda: engine.cameras.running["a"].ring.processed > processed + 20)
+        assert engine._live_pictures.encoded <= made + 1, "at most the one that was in hand"
+        page = await client.get("/metrics")
+        assert f"partstream_live_pictures_total {engine._live_pictures.encoded}.0" in page
+
+
+async def test_what_cannot_be_is_a_problem_and_a_token_is_needed_elsewhere() -> None:
+    async with running(configured({"id": "a", "source": SOURCE}, http=OFF_LOOPBACK)) as (_, client):
+        for path, status, code in (
+            (OF_A, 401, "unauthorised"),
+            (f"{SEVERAL}?camera=a", 401, "unauthorised"),
+        ):
+            assert (await client.ask("GET", path, headers={"Host": "engine.example"}))[0] == status, code
+        reads = {"Authorization": f"Bearer {READ}", "Host": "engine.example"}
+        for path, status, field in (
+            ("/api/v1/cameras/nobody/pictures", 404, None),
+            (f"{OF_A}?width=0", 422, "width"),
+            (f"{OF_A}?width=1.5", 422, "width"),
+            (f"{OF_A}?width=nan", 422, "width"),
+            (f"{OF_A}?width=99999", 422, "width"),
+            (f"{OF_A}?max_fps=-1", 422, "max_fps"),
+            (f"{OF_A}?max_fps=inf", 422, "max_fps"),
+            (f"{OF_A}?camera=b", 422, "query"),
+            (SEVERAL, 422, "camera"),
+            (f"{SEVERAL}?camera=../etc", 422, "camera"),
+            (f"{SEVERAL}?" + "&".join(f"camera=c{number}" for number in range(257)), 422, "camera"),
+        ):
+            answered, problem, _ = await client.ask("GET", path, headers=reads)
+            assert answered == status, path
+            assert field is None or problem["errors"][0]["field"] == field, path
+        assert CONTROL not in str(problem)
+
+
+async def test_streams_have_their_limit_end_with_their_camera_and_leave_nothing_behind() -> None:
+    async with running(configured({"id": "a", "source": SOURCE}, http={"max_streams": 2})) as (engine, client):
+        for _ in range(2):
+            await client.get("/api/v1/status")
+        tasks, files = len(asyncio.all_tasks()), descriptors()
+        async with client.session.get(client.address + OF_A) as one, client.session.get(client.address + OF_A) as two:
+            await one.content.readline()
+            status, problem, _ = await client.ask("GET", OF_A)
+            assert (status, problem["type"].rpartition(":")[2]) == (503, "too-many-streams")
+            await client.ask("DELETE", "/api/v1/cameras/a")
+            await asyncio.wait_for(asyncio.gather(one.content.read(), two.content.read()), 10)
+        await until(lambda: (engine._http.streams, len(engine._live_pictures._watched)) == (0, 0))  # type: ignore[union-attr]
+        await until(lambda: len(asyncio.all_tasks()) <= tasks + 1 and descriptors() <= files + 1)
+
+
+async def test_streams_end_when_the_engine_stops_and_do_not_hold_it_up() -> None:
+    async with (
+        running(configured({"id": "a", "source": SOURCE})) as (engine, client),
+        client.session.get(client.address + OF_A) as answer,
+    ):
+        await answer.content.readline()
+        reading = asyncio.create_task(answer.content.read())
+        began = time.monotonic()
+        await engine.stop()
+        assert time.monotonic() - began < 1.9
+        await asyncio.wait_for(reading, 5)
+        assert engine._live_pictures._thread is not None and not engine._live_pictures._thread.is_alive()
+
+
+class Ages(Observer):
+    """Frames' ages when they were published, seconds."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
+        self.seen.append(age_seconds)
+
+    async def median(self, frames: int) -> float:
+        """Of the next ones."""
+        self.seen = []
+        await until(lambda: len(self.seen) >= frames, 30)
+        return sorted(self.seen)[len(self.seen) // 2]
+
+
+async def test_clients_that_do_not_read_cost_no_picture_and_no_camera_its_time_and_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slow_clients, "STALLED_S", 2.0)
+    ages = Ages()
+    cameras = [{"id": name, "source": "pattern:640x360@25"} for name in "ab"]
+    async with running(configured(*cameras), observers=[ages]) as (engine, client):
+        quiet = await ages.median(50)
+        opened = [await silent(client, f"{SEVERAL}?camera=a&camera=b&width=640&max_fps=60") for _ in range(30)]
+        await until(lambda: len(engine._live_pictures._watched.get("b", ())) == 30)
+        crowded = await ages.median(150)
+        print(f"median age of a frame: {quiet * 1e3:.2f} ms alone, {crowded * 1e3:.2f} ms with 30 silent clients")
+        assert crowded < quiet * 5 + 0.02, "the machine is shared: this only says that nobody waits for them"
+        await until(lambda: engine._http.streams == 0, 30)  # type: ignore[union-attr]
+        processed = sum(camera.processed for camera in engine.stats().cameras)
+        print(f"{engine._live_pictures.encoded} pictures encoded of {processed} frames")
+        assert engine._live_pictures.encoded < processed / 3, "no more than fill the buffers between them"
+        for camera in engine.stats().cameras:
+            assert camera.dropped == {} or sum(camera.dropped.values()) < camera.processed / 4
+        for one in opened:
+            one.close()

@@ -1,0 +1,177 @@
+"""Live pictures: made only for who waits, newest first, and nothing of it holds up the thread that offers."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stream import live_pictures
+from stream.live_jpeg import JpegMaker, SlotCopy
+from stream.live_pictures import LivePicture, LivePictures
+
+FORMAT = SlotFormat("rgb24", (64, 48), (64, 48))
+IN_TIME_S = 10.0
+
+
+def lease(frame: int, camera: str = "door", format: SlotFormat = FORMAT) -> Lease:
+    meta = FrameMeta(camera, 3, frame, frame * 40_000, 1_000_000 + frame, "arrival", 0, 0, (64, 48), format)
+    return Lease(meta, np.full(format.shape, frame % 256, np.uint8), 0, 0)
+
+
+class SlowMaker(JpegMaker):
+    """Encodes only as often as it is allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Semaphore(0)
+        self.may = threading.Semaphore(0)
+
+    def make(self, copy: SlotCopy, width: int) -> bytes:
+        self.begun.release()
+        assert self.may.acquire(timeout=IN_TIME_S)
+        return b"jpeg of %d at %d" % (np.frombuffer(copy.frame.planes[0], np.uint8)[0], width)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def pictures() -> Iterator[LivePictures]:
+    made = LivePictures()
+    yield made
+    made.close()
+
+
+def slow_down(pictures: LivePictures) -> SlowMaker:
+    pictures._maker = maker = SlowMaker()
+    return maker
+
+
+def test_with_nobody_who_watches_nothing_is_copied_and_no_thread_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_pictures, "SlotCopy", None)  # calling it would fail
+    pictures = LivePictures()
+    for frame in range(10):
+        pictures.offer(lease(frame))
+    assert (pictures.encoded, pictures.skipped, pictures._thread) == (0, 0, None)
+    pictures.close()
+
+
+def test_a_picture_tells_the_frame_that_it_shows_and_the_next_comes_only_when_asked_for(pictures: LivePictures) -> None:
+    got: queue.Queue[LivePicture] = queue.Queue()
+    watch = pictures.watch("door", 640, 1000, got.put)
+    pictures.offer(lease(7, "other"))
+    pictures.offer(lease(8))
+    picture = got.get(timeout=IN_TIME_S)
+    assert (picture.camera, picture.epoch, picture.frame, picture.capture_us) == ("door", 3, 8, 1_000_008)
+    assert picture.jpeg.startswith(b"\xff\xd8") and picture.jpeg.endswith(b"\xff\xd9")
+    for frame in range(9, 30):
+        pictures.offer(lease(frame))
+    assert pictures.encoded == 1 and not pictures._pending, "nobody waits for them"
+    time.sleep(0.002)
+    watch.again()
+    pictures.offer(lease(30))
+    assert got.get(timeout=IN_TIME_S).frame == 30, "the one after asking, not one from before"
+
+
+def test_no_more_pictures_a_second_are_made_than_asked_for(pictures: LivePictures) -> None:
+    got: queue.Queue[LivePicture] = queue.Queue()
+    watch = pictures.watch("door", 640, 5, lambda picture: (got.put(picture), watch.again())[0])
+    began = time.monotonic()
+    frame = 0
+    while got.qsize() < 4:
+        pictures.offer(lease(frame := frame + 1))
+        time.sleep(0.002)
+        assert time.monotonic() - began < IN_TIME_S
+    assert time.monotonic() - began >= 0.58
+
+
+def test_while_one_is_encoded_the_newest_waits_and_older_ones_give_way(pictures: LivePictures) -> None:
+    maker = slow_down(pictures)
+    got: queue.Queue[LivePicture] = queue.Queue()
+    watches = [pictures.watch("door", 640, 1000, got.put) for _ in range(4)]
+    for watch in watches[1:]:
+        watch.takes_turn(0)
+    pictures.offer(lease(1))
+    assert maker.begun.acquire(timeout=IN_TIME_S)  # the first is in hand
+    for number, watch in enumerate(watches[1:], 2):
+        watch.again()
+        began = time.monotonic()
+        pictures.offer(lease(number))
+        assert time.monotonic() - began < 1.0
+    maker.may.release(2)
+    assert [got.get(timeout=IN_TIME_S).frame for _ in range(4)] == [1, 4, 4, 4]
+    assert (pictures.encoded, pictures.skipped) == (2, 2)
+    assert sum(map(len, pictures._spare.values())) <= live_pictures.COPIES
+
+
+def test_those_who_want_the_same_width_share_a_picture_and_others_have_their_own(pictures: LivePictures) -> None:
+    maker = slow_down(pictures)
+    maker.may.release(10)
+    got: queue.Queue[bytes] = queue.Queue()
+    for width in (150, 160, 320):
+        pictures.watch("door", width, 1000, lambda picture: got.put(picture.jpeg))
+    pictures.offer(lease(5))
+    jpegs = [got.get(timeout=IN_TIME_S) for _ in range(3)]
+    assert sorted(jpegs) == [b"jpeg of 5 at 160", b"jpeg of 5 at 160", b"jpeg of 5 at 320"]
+    assert pictures.encoded == 2
+
+
+def test_cameras_take_turns(pictures: LivePictures) -> None:
+    maker = slow_down(pictures)
+    got: queue.Queue[str] = queue.Queue()
+    watches = {name: pictures.watch(name, 160, 1000, lambda picture: got.put(picture.camera)) for name in "abc"}
+    pictures.offer(lease(0, "a"))
+    assert maker.begun.acquire(timeout=IN_TIME_S)
+    for name in "bca":
+        watches[name].again()
+        time.sleep(0.002)
+        pictures.offer(lease(1, name))
+    maker.may.release(4)
+    assert [got.get(timeout=IN_TIME_S) for _ in range(4)] == ["a", "b", "c", "a"]
+
+
+def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_comes(
+    pictures: LivePictures, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    got: queue.Queue[LivePicture] = queue.Queue()
+    pictures.watch("door", 640, 1000, got.put)
+    made: Any = pictures._maker.make
+    faults = iter([ValueError("odd"), None])
+
+    def make(copy: SlotCopy, width: int) -> bytes:
+        if fault := next(faults):
+            raise fault
+        return made(copy, width)
+
+    monkeypatch.setattr(pictures._maker, "make", make)
+    broken = lease(1)
+    pictures.offer(Lease(broken.meta, np.zeros(7, np.uint8), 0, 0))  # fails in the thread that offers
+    frame = 1
+    deadline = time.monotonic() + IN_TIME_S
+    while got.empty() and time.monotonic() < deadline:
+        pictures.offer(lease(frame := frame + 1))
+        time.sleep(0.005)
+    assert got.get(timeout=1).frame > 2
+    assert caplog.text.count("no live picture could be made") == 2
+
+
+def test_who_watches_no_more_gets_nothing_and_the_copies_go_with_the_last_one(pictures: LivePictures) -> None:
+    got: queue.Queue[int] = queue.Queue()
+    first, second = (pictures.watch("door", 640, 1000, lambda picture: got.put(picture.frame)) for _ in range(2))
+    pictures.unwatch(first)
+    pictures.offer(lease(1))
+    assert got.get(timeout=IN_TIME_S) == 1
+    pictures.unwatch(second)
+    pictures.unwatch(second)
+    second.again()
+    pictures.offer(lease(2))
+    assert pictures._watched == {}
+    assert pictures.encoded == 1
+    deadline = time.monotonic() + IN_TIME_S
+    while pictures._spare and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert pictures._spare == {}
