@@ -1,5 +1,5 @@
-"""The engine's HTTP server: health for whoever restarts it, readiness for whoever uses it, metrics for Prometheus, and
-whatever routes it is handed.
+"""The engine's HTTP server: health for whoever restarts it, readiness for whoever uses it, metrics for Prometheus, the
+live page, and whatever routes it is handed.
 
 An `HttpServer` owns one listening socket and one rendering thread, from `start` to `stop`. It runs in the engine's
 event loop and takes no time there: the metrics page is rendered in its own thread, one at a time. Who may do what is
@@ -22,6 +22,7 @@ from stream.http.access import Access
 from stream.http.bind_address import BindAddress, resolve
 from stream.http.connections import BACKLOG, CONNECTION_LIFE_S, Connections
 from stream.http.gate import Gate
+from stream.http.page_files import page_routes
 from stream.http.rate_limit import RateLimiter
 from stream.http.routes import Answer, Route
 from stream.http.session_api import SessionApi
@@ -38,25 +39,9 @@ Exposition = Callable[[str], tuple[bytes, str]]
 Verdict = Callable[[], tuple[bool, list[str]]]
 """Whether all is well, and the reasons if not. Called in the event loop; must return at once."""
 
-_INDEX = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>partstream</title>
-<style>body { font: 16px/1.6 system-ui, sans-serif; margin: 3rem auto; max-width: 40rem; padding: 0 1rem }</style>
-<h1>partstream</h1>
-<ul>
-<li><a href="/healthz">/healthz</a>: is the process worth keeping?
-<li><a href="/readyz">/readyz</a>: can results be expected, and if not, why not?
-<li><a href="/metrics">/metrics</a>: Prometheus metrics
-<li><a href="/api/v1/status">/api/v1/status</a>: the engine and its cameras
-<li><a href="/api/v1/openapi.json">/api/v1/openapi.json</a>: all that the API can do
-</ul>
-</html>
-"""
-
 
 class HttpServer:
-    """Serves `/healthz`, `/readyz`, `/metrics`, an index of them, sessions, the `routes`, and a document of all.
+    """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, the `routes`, and a document of all.
 
     Raises `ConfigError` at once if `config` would open it to other hosts without a token, names TLS files that can't
     be used, or switches the server off (`bind` null: then there is no server to make).
@@ -162,11 +147,8 @@ class HttpServer:
     # -- answers ------------------------------------------------------------------------------------------------
     def _own_routes(self) -> list[Route]:
         health = (Answer(200, "Yes.", _VERDICT),)
-        text, page = "text/plain", "text/html"
         return [
-            Route(
-                "GET", "/", "open", self._index, "What is here.", (Answer(200, "A page.", None, page),), limited=False
-            ),
+            *page_routes(),
             Route("GET", "/healthz", "open", self._health, "Is it worth keeping?", health, limited=False),
             Route("GET", "/readyz", "open", self._readiness, "Can results be expected?", health, limited=False),
             Route(
@@ -175,7 +157,7 @@ class HttpServer:
                 "read",
                 self._metrics_page,
                 "Prometheus metrics.",
-                (Answer(200, "The metrics.", None, text),),
+                (Answer(200, "The metrics.", None, "text/plain"),),
                 limited=False,
             ),
             Route(
@@ -187,9 +169,6 @@ class HttpServer:
                 (Answer(200, "OpenAPI 3.1.", {"title": "OpenApi", "type": "object"}),),
             ),
         ]
-
-    async def _index(self, request: web.Request) -> web.Response:
-        return web.Response(text=_INDEX, content_type="text/html", charset="utf-8")
 
     async def _health(self, request: web.Request) -> web.Response:
         return _verdict("alive", self._alive())

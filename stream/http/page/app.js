@@ -1,0 +1,302 @@
+// The live page: brings together what the engine says, what is in view, and what the reader does.
+
+import { Problem, ask } from "./api.js"
+import { Camera } from "./cameras.js"
+import { CameraForm } from "./camera_form.js"
+import { Detail } from "./detail.js"
+import { EventsList } from "./events_list.js"
+import { MessageFeed } from "./message_feed.js"
+import { PictureFeed } from "./picture_feed.js"
+import { Session } from "./session.js"
+import { themeButton } from "./theme.js"
+import { Wall } from "./wall.js"
+import { duration, dropWords, percent, plural, words } from "./words.js"
+
+const UPDATE_MS = 300
+const LIST_EVERY_MS = 30000
+const WALL_FPS = 12.5
+const LARGE_FPS = 25
+const ACTIONS_KEPT = 60
+const RELIST_MS = 200
+
+const field = (id) => document.getElementById(id)
+
+class App {
+  constructor() {
+    this.cameras = new Map()
+    this.actions = new Set()
+    this.filter = ""
+    this.opened = null
+    this.mayChange = false
+    this.connected = false
+    this.retryAt = 0
+    this.stats = null
+    this.pictureTrouble = ""
+    this.listing = 0
+
+    const drawn = (camera, bitmap, epoch, frame) => this.events.drawn(camera, bitmap, epoch, frame)
+    this.session = new Session({ signedIn: (role) => this.#signedIn(role) })
+    this.messages = new MessageFeed({
+      message: (kind, message) => this.#take(kind, message),
+      connection: (connected, retryInMs) => this.#connection(connected, retryInMs),
+      refused: () => this.session.askForToken(),
+    })
+    this.pictures = new PictureFeed({
+      picture: (picture) => this.#screens(picture.camera).forEach((screen) => screen.take(picture)),
+      trouble: (text) => (this.pictureTrouble = text),
+    })
+    this.wall = new Wall(field("wall"), () => ({ filter: this.filter, chosen: null, states: 1 }), {
+      open: (id) => this.open(id),
+      viewChanged: () => this.#choosePictures(),
+      drawn,
+    })
+    this.detail = new Detail(
+      {
+        detail: field("detail"),
+        peoplePanel: field("people-panel"),
+        people: field("people"),
+        whyPanel: field("why-panel"),
+        why: field("why"),
+      },
+      () => this.filter,
+      { close: () => this.open(null), change: (id) => this.form.open(this.cameras.get(id)), drawn },
+    )
+    this.events = new EventsList(field("events"), field("no-events"), {
+      open: (id) => this.cameras.has(id) && this.open(id),
+    })
+    this.form = new CameraForm({
+      changed: () => this.list(),
+      removed: (id) => this.list().then(() => this.opened === id && this.open(null)),
+    })
+    this.#listen()
+  }
+
+  async begin() {
+    try {
+      await this.session.begin()
+    } catch (error) {
+      this.#connection(false, 2000)
+      setTimeout(() => this.begin(), 2000)
+    }
+  }
+
+  #listen() {
+    themeButton(field("theme"))
+    field("add").addEventListener("click", () => this.form.open())
+    field("help-open").addEventListener("click", () => field("help-dialog").showModal())
+    field("help-close").addEventListener("click", () => field("help-dialog").close())
+    field("filter").addEventListener("input", (event) => this.#filterBy(event.target.value))
+    document.addEventListener("keydown", (event) => this.#key(event))
+    document.addEventListener("visibilitychange", () => this.#visibility())
+    document.querySelector(".brand").addEventListener("click", (event) => {
+      event.preventDefault()
+      this.open(null)
+    })
+    addEventListener("popstate", () => this.#openFromAddress())
+    addEventListener("resize", () => this.#choosePictures())
+    setInterval(() => this.#update(), UPDATE_MS)
+    setInterval(() => this.connected && !document.hidden && this.list(), LIST_EVERY_MS)
+  }
+
+  async #signedIn(role) {
+    this.mayChange = role === "control"
+    field("add").hidden = !this.mayChange
+    await this.list()
+    this.messages.connect(!document.hidden)
+    this.pictures.again()
+    this.#openFromAddress()
+    if (!this.opened) document.querySelector(".tile")?.focus({ focusVisible: false, preventScroll: true })
+  }
+
+  /** Read which cameras there are, with their settings. */
+  async list() {
+    try {
+      const { cameras } = await ask("GET", "/api/v1/cameras")
+      const before = this.cameras
+      this.cameras = new Map(cameras.map((view) => [view.id, before.get(view.id) ?? new Camera(view)]))
+      for (const view of cameras) this.cameras.get(view.id).take(view)
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) this.session.askForToken()
+      return
+    }
+    this.wall.arrange(this.cameras)
+    if (this.opened && !this.cameras.has(this.opened)) this.open(null)
+    this.#update()
+    this.#choosePictures()
+  }
+
+  // -- what the engine says ---------------------------------------------------------------------------------------
+  #take(kind, message) {
+    if (kind === "stats") {
+      this.stats = message
+      for (const one of message.cameras) this.cameras.get(one.camera)?.addStats(one, message.at_us)
+      if (message.cameras.some((one) => !this.cameras.has(one.camera))) this.#listSoon()
+      return
+    }
+    const camera = this.cameras.get(message.camera)
+    if (!camera || message.state === "removed") return this.#listSoon()
+    if (!camera.isNew(kind, message)) return
+    if (kind === "results") {
+      camera.addResult(message)
+      for (const person of message.people) if (person.action) this.#knowAction(words(person.action.label))
+      for (const screen of this.#screens(camera.id)) screen.match()
+    } else if (kind === "events") {
+      this.events.add(message)
+    } else {
+      camera.addStatus(message)
+      this.#update()
+    }
+  }
+
+  #listSoon() {
+    this.listing ||= setTimeout(() => {
+      this.listing = 0
+      this.list()
+    }, RELIST_MS)
+  }
+
+  #knowAction(label) {
+    if (this.actions.has(label) || this.actions.size >= ACTIONS_KEPT) return
+    this.actions.add(label)
+    const option = document.createElement("option")
+    option.value = label
+    field("actions").append(option)
+  }
+
+  #connection(connected, retryInMs = 0) {
+    if (connected && !this.connected) this.list() // what changed meanwhile
+    this.connected = connected
+    this.retryAt = performance.now() + retryInMs
+    this.#updateHealth()
+  }
+
+  // -- what is in view --------------------------------------------------------------------------------------------
+  #screens(id) {
+    const screen = this.opened ? this.opened === id && this.detail.screen : this.wall.tiles.get(id)?.screen
+    return screen ? [screen] : []
+  }
+
+  /** Ask for the pictures of what is to be seen, and of nothing else. */
+  #choosePictures() {
+    const ids = document.hidden ? [] : this.opened ? [this.opened] : [...this.wall.inView]
+    const screen = ids.length ? this.#screens(ids[0])[0] : null
+    const width = (screen?.element.clientWidth || 320) * Math.min(2, devicePixelRatio || 1)
+    const most = this.opened ? 1280 : 640
+    this.pictures.show(ids, Math.min(most, Math.ceil(width / 160) * 160), this.opened ? LARGE_FPS : WALL_FPS)
+  }
+
+  #visibility() {
+    if (this.connected) this.messages.connect(!document.hidden)
+    this.#choosePictures()
+  }
+
+  /** Look at one camera closely, or with null at all of them. */
+  open(id, remember = true) {
+    const from = this.opened
+    if (id === from) return
+    this.opened = id
+    field("wall").hidden = Boolean(id)
+    if (id) this.detail.open(this.cameras.get(id), this.mayChange)
+    else this.detail.close()
+    if (!id) this.wall.focus(from)
+    if (remember) history.pushState(null, "", id ? `#${id}` : location.pathname)
+    if (id) scrollTo(0, 0)
+    this.#update()
+    this.#choosePictures()
+  }
+
+  #openFromAddress() {
+    const id = decodeURIComponent(location.hash.slice(1))
+    this.open(this.cameras.has(id) ? id : null, false)
+  }
+
+  // -- what the reader does ---------------------------------------------------------------------------------------
+  #filterBy(text) {
+    this.filter = text.trim().toLowerCase()
+    this.wall.redraw()
+    this.detail.screen?.redraw()
+    this.#update()
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return
+    const typing = event.target.matches("input, select, textarea")
+    if (event.key === "Escape") {
+      if (this.filter) this.#filterBy((field("filter").value = ""))
+      else if (typing) event.target.blur()
+      else this.open(null)
+      if (typing) document.querySelector(".tile")?.focus()
+    } else if (typing) return
+    else if (event.key === "/") field("filter").focus()
+    else if (event.key === "?") field("help-dialog").showModal()
+    else if (event.key.startsWith("Arrow") && document.activeElement === document.body && !this.opened)
+      document.querySelector(".tile")?.focus()
+    else return
+    event.preventDefault()
+  }
+
+  // -- what is shown ----------------------------------------------------------------------------------------------
+  #update() {
+    if (document.hidden) return
+    this.wall.update()
+    this.detail.update()
+    this.events.choose(this.filter, this.opened)
+    field("empty").hidden = this.cameras.size > 0 || !this.connected || Boolean(this.opened)
+    this.#updateHealth()
+  }
+
+  #updateHealth() {
+    const [level, text, notice] = this.#health()
+    field("health").dataset.level = level
+    setText(field("health-text"), text)
+    field("notice").hidden = !notice
+    field("notice").dataset.level = level
+    setText(field("notice"), notice)
+  }
+
+  /** [level, a few words, more where something is to be done]. */
+  #health() {
+    const cameras = [...this.cameras.values()]
+    if (!this.connected) {
+      const seconds = Math.ceil((this.retryAt - performance.now()) / 1000)
+      if (!this.retryAt) return ["wait", "Connecting", ""]
+      return [
+        "bad",
+        "Not connected",
+        `The connection to the engine is lost. ${seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again."}`,
+      ]
+    }
+    if (this.stats && !this.stats.ready)
+      return ["bad", "Not ready", `The engine doesn't analyse as it should: ${this.stats.ready_reason}`]
+    const busy = cameras.filter((camera) => camera.overloaded)
+    if (busy.length) {
+      const which = [...busy.slice(0, 3).map(overload), ...(busy.length > 3 ? ["and others"] : [])].join("; ")
+      return ["warn", "Overloaded", `The engine is overloaded: ${which}. Results are fewer than pictures.`]
+    }
+    const down = cameras.filter(
+      (camera) =>
+        !camera.live &&
+        camera.status.reason !== "disabled" &&
+        (camera.status.reason || camera.status.state !== "connecting"),
+    )
+    if (this.pictureTrouble) return ["warn", "No pictures", this.pictureTrouble]
+    if (down.length) return ["bad", `${down.length} of ${plural(cameras.length, "camera")} down`, ""]
+    if (this.stats && !this.stats.model.trained && this.stats.model.profile !== "free")
+      return ["warn", "Untrained model", "The model isn't trained: what it says means nothing."]
+    return ["good", cameras.length ? `${plural(cameras.length, "camera")} live` : "Ready", ""]
+  }
+}
+
+function overload(camera) {
+  const { share, reason } = camera.drops
+  if (camera.tooOld) return `${camera.id} is ${duration(camera.ageMs)} late`
+  return `${camera.id} drops ${percent(share)} of its pictures (${dropWords(reason)})`
+}
+
+/** Only where it differs: a live region would be read out again. */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text
+}
+
+const app = new App()
+app.begin()

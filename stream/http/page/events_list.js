@@ -1,0 +1,92 @@
+// What people began, changed and ended, newest first, each with what was to be seen then.
+
+import { child } from "./screen.js"
+import { clockTime, duration, words } from "./words.js"
+
+const KEPT = 60
+const SHOT_WITHIN_MS = 1500 // the picture comes about when the event does, or isn't asked for
+const THUMB = { width: 128, height: 96 }
+
+export class EventsList {
+  /** `on.open(camera, track)` when one is chosen. */
+  constructor(list, nothing, on) {
+    this.list = list
+    this.nothing = nothing
+    this.on = on
+    this.events = []
+    this.filter = ""
+    this.camera = null
+  }
+
+  add(event) {
+    const row = document.createElement("li")
+    const button = child(row, "button", "event")
+    button.type = "button"
+    button.addEventListener("click", () => this.on.open(event.camera, event.track))
+    const thumb = child(button, "canvas", "thumb")
+    Object.assign(thumb, THUMB)
+    thumb.setAttribute("aria-hidden", "true")
+    const text = child(button, "span")
+    child(text, "div", "what", whatHappened(event))
+    const where = child(text, "div", "where")
+    child(where, "span", "", `${event.camera} · #${event.track}`)
+    child(where, "span", "", clockTime(event.capture_us))
+    this.events.unshift({ event, row, thumb, cameAt: performance.now(), shot: false })
+    for (const old of this.events.splice(KEPT)) old.row.remove()
+    this.list.prepend(row)
+    this.#show(this.events[0])
+    this.#count()
+  }
+
+  /** Show only those with this text in their action, and of this camera if one is given. */
+  choose(filter, camera) {
+    if (filter === this.filter && camera === this.camera) return
+    this.filter = filter
+    this.camera = camera
+    for (const one of this.events) this.#show(one)
+    this.#count()
+  }
+
+  #show({ event, row }) {
+    const fits =
+      !this.filter || words(event.label).includes(this.filter) || words(event.previous ?? "").includes(this.filter)
+    row.hidden = !fits || (this.camera !== null && event.camera !== this.camera)
+  }
+
+  #count() {
+    this.nothing.hidden = this.events.some(({ row }) => !row.hidden)
+  }
+
+  /** A picture was drawn: it is the thumbnail of events that happened just then. */
+  drawn(camera, bitmap, epoch, frame) {
+    const now = performance.now()
+    for (const one of this.events) {
+      if (now - one.cameAt > SHOT_WITHIN_MS) break
+      if (one.shot || one.event.camera !== camera.id || one.event.epoch !== epoch || frame < one.event.frame) continue
+      one.shot = true
+      shoot(one.thumb, bitmap, one.event.box, camera.latest?.size ?? [bitmap.width, bitmap.height])
+    }
+  }
+}
+
+function whatHappened(event) {
+  if (event.kind === "changed") return `${words(event.previous)} → ${words(event.label)}`
+  if (event.kind === "ended")
+    return `ended ${words(event.label)} after ${duration((event.capture_us - event.since_us) / 1000)}`
+  return words(event.label)
+}
+
+/** The person with some of what is around, or the whole picture where no box is told. */
+function shoot(thumb, bitmap, box, size) {
+  const [x1, y1, x2, y2] = box ?? [0, 0, ...size]
+  const scale = bitmap.width / size[0]
+  const aspect = thumb.width / thumb.height
+  const tall = Math.max((y2 - y1) * 1.25, ((x2 - x1) * 1.25) / aspect) * scale
+  const height = Math.min(tall, bitmap.height, bitmap.width / aspect)
+  const width = height * aspect
+  const left = Math.max(0, Math.min(((x1 + x2) / 2) * scale - width / 2, bitmap.width - width))
+  const top = Math.max(0, Math.min(((y1 + y2) / 2) * scale - height / 2, bitmap.height - height))
+  const context = thumb.getContext("2d", { alpha: false })
+  context.imageSmoothingQuality = "high"
+  context.drawImage(bitmap, left, top, width, height, 0, 0, thumb.width, thumb.height)
+}

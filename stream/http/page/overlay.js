@@ -1,0 +1,174 @@
+// Draws a result over its picture. Pure but for the canvas; sizes are in the canvas's pixels.
+
+import { relevanceColour, trackColour } from "./colours.js"
+import { percent, words } from "./words.js"
+
+const INK = "#10131ad9"
+const PAPER = "#eceff3"
+const LEAST_RELEVANCE = 0.12 // parts that tell less are not drawn: they'd hide those that do
+const STATE_HEIGHT = 70 // people smaller than this (CSS pixels) have no room for states
+
+/** Whether a person does what is asked for; everybody does when nothing is. */
+export const matches = (person, filter) => !filter || (person.action?.label ?? "").replaceAll("_", " ").includes(filter)
+
+/**
+ * `place`: where the picture lies on the canvas, {x, y, width, height}; `look`: {scale (canvas pixels a CSS pixel),
+ * filter, chosen (a track or null), states (how many parts say their state)}. Gives the people's boxes as drawn,
+ * [{track, box: [x1, y1, x2, y2]}].
+ */
+export function drawPeople(canvas, result, place, look) {
+  const across = place.width / result.size[0]
+  const down = place.height / result.size[1]
+  const onCanvas = ([x1, y1, x2, y2]) => [
+    place.x + x1 * across,
+    place.y + y1 * down,
+    place.x + x2 * across,
+    place.y + y2 * down,
+  ]
+  const people = result.people.map((person) => ({ person, box: onCanvas(person.box) }))
+  const [shown, faint] = [
+    people.filter((one) => matches(one.person, look.filter)),
+    people.filter((one) => !matches(one.person, look.filter)),
+  ]
+  for (const { person, box } of faint) strokeBox(canvas, box, trackColour(person.track, 0.4), look.scale)
+  for (const { person, box } of shown) drawParts(canvas, person, box, onCanvas, look)
+  for (const { person, box } of shown) {
+    const wide = person.track === look.chosen ? 2.5 : 1.75
+    strokeBox(canvas, box, "#0009", (wide + 1.5) * look.scale)
+    strokeBox(canvas, box, trackColour(person.track), wide * look.scale, person.detected === false)
+  }
+  const plates = new Plates(place)
+  for (const { person, box } of shown) drawAction(canvas, plates, person, box, look)
+  for (const { person, box } of shown) drawStates(canvas, plates, person, box, onCanvas, look)
+  return people.map(({ person, box }) => ({ track: person.track, box }))
+}
+
+function drawParts(canvas, person, [, top, , bottom], onCanvas, look) {
+  const finer = Math.min(1, Math.max(0.45, (bottom - top) / (140 * look.scale))) // small people aren't to be hidden
+  const parts = person.parts
+    .filter((part) => part.relevance >= LEAST_RELEVANCE)
+    .sort((a, b) => a.relevance - b.relevance)
+  for (const part of parts) {
+    const box = onCanvas(part.box)
+    canvas.fillStyle = relevanceColour(part.relevance, (0.04 + 0.12 * part.relevance) * finer)
+    canvas.fillRect(box[0], box[1], box[2] - box[0], box[3] - box[1])
+    strokeBox(
+      canvas,
+      box,
+      relevanceColour(part.relevance, 0.5 + 0.5 * part.relevance),
+      (0.9 + 1.1 * part.relevance) * finer * look.scale,
+    )
+  }
+}
+
+function drawAction(canvas, plates, person, box, look) {
+  const size = 12.5 * look.scale
+  const action = person.action
+  const text = action ? words(action.label) : "…"
+  const sure = action ? percent(action.score) : ""
+  canvas.font = `650 ${size}px system-ui, sans-serif`
+  const textWidth = canvas.measureText(text).width
+  canvas.font = `400 ${size}px system-ui, sans-serif`
+  const sureWidth = sure ? canvas.measureText(sure).width + size * 0.45 : 0
+  const pad = size * 0.5
+  const [width, height] = [textWidth + sureWidth + 2 * pad + 3 * look.scale, size * 1.6]
+  const at = plates.find(
+    width,
+    height,
+    [
+      [box[0], box[1] - height - 2 * look.scale],
+      [box[0], box[3] + 2 * look.scale],
+      [box[0], box[1] + 2 * look.scale],
+      [box[2] - width, box[1] - height - 2 * look.scale],
+    ],
+    true,
+  )
+  plate(canvas, at, width, height, 4 * look.scale)
+  canvas.fillStyle = trackColour(person.track)
+  canvas.fillRect(at[0], at[1] + 3 * look.scale, 3 * look.scale, height - 6 * look.scale)
+  canvas.textBaseline = "middle"
+  const [left, middle] = [at[0] + pad + 3 * look.scale, at[1] + height / 2 + 0.5 * look.scale]
+  canvas.fillStyle = "#b4bdc9"
+  canvas.fillText(sure, left + textWidth + size * 0.45, middle)
+  canvas.font = `650 ${size}px system-ui, sans-serif`
+  canvas.fillStyle = PAPER
+  canvas.fillText(text, left, middle)
+}
+
+function drawStates(canvas, plates, person, box, onCanvas, look) {
+  if (box[3] - box[1] < STATE_HEIGHT * look.scale) return
+  const telling = person.parts
+    .filter((part) => part.relevance >= LEAST_RELEVANCE && part.states.length && part.states[0][0] !== "none")
+    .sort((a, b) => b.relevance - a.relevance)
+    .slice(0, look.states)
+  const size = 11 * look.scale
+  canvas.font = `500 ${size}px system-ui, sans-serif`
+  canvas.textBaseline = "middle"
+  for (const part of telling) {
+    const text = words(part.states[0][0])
+    const [width, height] = [canvas.measureText(text).width + size, size * 1.5]
+    const [x1, y1, x2, y2] = onCanvas(part.box)
+    const middle = (y1 + y2 - height) / 2
+    const gap = 3 * look.scale
+    const at = plates.find(
+      width,
+      height,
+      [
+        [x2 + gap, middle],
+        [x1 - width - gap, middle],
+        [x1, y2 + gap],
+        [x1, y1 - height - gap],
+      ],
+      false,
+    )
+    if (!at) continue
+    plate(canvas, at, width, height, 4 * look.scale)
+    canvas.strokeStyle = relevanceColour(part.relevance)
+    canvas.lineWidth = look.scale
+    canvas.stroke()
+    canvas.fillStyle = PAPER
+    canvas.fillText(text, at[0] + size / 2, at[1] + height / 2 + 0.5 * look.scale)
+  }
+}
+
+function strokeBox(canvas, [x1, y1, x2, y2], colour, width, dashed = false) {
+  canvas.strokeStyle = colour
+  canvas.lineWidth = width
+  canvas.setLineDash(dashed ? [4 * width, 3 * width] : [])
+  canvas.beginPath()
+  canvas.roundRect(x1, y1, x2 - x1, y2 - y1, Math.min(4 * width, (x2 - x1) / 4))
+  canvas.stroke()
+  canvas.setLineDash([])
+}
+
+function plate(canvas, [x, y], width, height, radius) {
+  canvas.beginPath()
+  canvas.roundRect(x, y, width, height, radius)
+  canvas.fillStyle = INK
+  canvas.fill()
+}
+
+/** Where labels lie, so that none hides another. */
+class Plates {
+  constructor(place) {
+    this.place = place
+    this.taken = []
+  }
+
+  /** The first of the places that is free and on the picture; one that `must` be shown is moved onto it. */
+  find(width, height, places, must) {
+    const { place } = this
+    const inside = ([x, y]) =>
+      x >= place.x && y >= place.y && x + width <= place.x + place.width && y + height <= place.y + place.height
+    const moved = ([x, y]) => [
+      Math.max(place.x, Math.min(x, place.x + place.width - width)),
+      Math.max(place.y, Math.min(y, place.y + place.height - height)),
+    ]
+    const free = ([x, y]) =>
+      !this.taken.some((other) => x < other[2] && x + width > other[0] && y < other[3] && y + height > other[1])
+    const candidates = must ? places.map(moved) : places.filter(inside)
+    const at = candidates.find(free) ?? (must ? candidates[0] : null)
+    if (at) this.taken.push([at[0], at[1], at[0] + width, at[1] + height])
+    return at
+  }
+}

@@ -1,0 +1,161 @@
+// All cameras side by side. Which of them are in view decides of which pictures are asked for.
+
+import { Screen, child } from "./screen.js"
+import { matches } from "./overlay.js"
+import { dropWords, duration, percent, plural, shortReason, stateWord, trouble, words } from "./words.js"
+import { MUCH_DROPPED } from "./cameras.js"
+
+export class Wall {
+  /** `on.open(id)` when one is chosen, `on.viewChanged()`, `on.drawn(…)`; `look()` as for a `Screen`. */
+  constructor(element, look, on) {
+    this.element = element
+    this.look = look
+    this.on = on
+    this.tiles = new Map()
+    this.inView = new Set()
+    this.views = new IntersectionObserver((entries) => this.#looked(entries), { rootMargin: "60px" })
+    element.addEventListener("keydown", (event) => this.#key(event))
+  }
+
+  /** Have a tile for each of these cameras, in this order. */
+  arrange(cameras) {
+    for (const [id, tile] of this.tiles) {
+      if (cameras.get(id) === tile.camera) continue
+      this.views.unobserve(tile.element)
+      this.inView.delete(id)
+      tile.close()
+      this.tiles.delete(id)
+    }
+    for (const camera of cameras.values()) {
+      if (this.tiles.has(camera.id)) continue
+      const tile = new Tile(camera, this.look, this.on)
+      this.tiles.set(camera.id, tile)
+      this.element.append(tile.element)
+      this.views.observe(tile.element)
+    }
+  }
+
+  update() {
+    for (const tile of this.tiles.values()) tile.update(this.look().filter)
+  }
+
+  redraw() {
+    for (const tile of this.tiles.values()) tile.screen.redraw()
+  }
+
+  focus(id) {
+    this.tiles.get(id)?.element.focus()
+  }
+
+  #looked(entries) {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) this.inView.add(target.dataset.camera)
+      else this.inView.delete(target.dataset.camera)
+    }
+    this.on.viewChanged()
+  }
+
+  #key(event) {
+    const tile = event.target.closest?.(".tile")
+    if (!tile || event.ctrlKey || event.metaKey || event.altKey) return
+    if (event.key === "Enter" || event.key === " ") this.on.open(tile.dataset.camera)
+    else if (event.key.startsWith("Arrow")) this.#neighbour(tile, event.key.slice(5))?.focus()
+    else return
+    event.preventDefault()
+  }
+
+  /** The tile beside this one, by where they are to be seen. */
+  #neighbour(tile, direction) {
+    const tiles = [...this.element.children]
+    const at = tiles.indexOf(tile)
+    if (direction === "Left" || direction === "Right") return tiles[at + (direction === "Left" ? -1 : 1)]
+    const [down, here] = [direction === "Down", tile.getBoundingClientRect()]
+    const inColumn = tiles.filter((other) => {
+      const box = other.getBoundingClientRect()
+      return Math.abs(box.left - here.left) < 2 && (down ? box.top > here.top + 2 : box.top < here.top - 2)
+    })
+    return down ? inColumn[0] : inColumn.at(-1)
+  }
+}
+
+class Tile {
+  constructor(camera, look, on) {
+    this.camera = camera
+    this.element = document.createElement("article")
+    this.element.className = "tile"
+    this.element.tabIndex = 0
+    this.element.setAttribute("role", "button")
+    this.element.dataset.camera = camera.id
+    this.element.addEventListener("click", () => on.open(camera.id))
+    this.screen = new Screen(camera, look, on.drawn)
+    this.element.append(this.screen.element)
+    const caption = child(this.element, "div", "caption")
+    this.state = child(caption, "span", "state")
+    child(this.state, "span", "dot")
+    child(caption, "span", "name", camera.id)
+    this.doing = child(caption, "span", "doing")
+    this.figures = new Figures(caption)
+    this.update("")
+  }
+
+  update(filter) {
+    const { camera } = this
+    this.screen.update()
+    this.figures.update(camera)
+    this.state.dataset.level = level(camera)
+    const people = camera.people.filter((person) => matches(person, filter))
+    const doing = [
+      ...new Set(people.map((person) => person.action && words(person.action.label)).filter(Boolean)),
+    ].join(", ")
+    this.doing.textContent = doing || shortReason(camera.status)
+    this.element.dataset.match = filter && !people.length ? "no" : "yes"
+    const state = camera.live
+      ? camera.people.length
+        ? plural(camera.people.length, "person", "people")
+        : "nobody"
+      : trouble(camera.status)?.join(". ")
+    this.element.setAttribute(
+      "aria-label",
+      `Camera ${camera.id}: ${stateWord(camera.status.state)}, ${state}${doing ? `: ${doing}` : ""}`,
+    )
+  }
+
+  close() {
+    this.screen.close()
+    this.element.remove()
+  }
+}
+
+/** Rate, age and drops of a camera, in one line. */
+export class Figures {
+  constructor(parent) {
+    this.element = child(parent, "span", "figures")
+    this.rate = child(this.element, "span")
+    this.age = child(this.element, "span")
+    this.drops = child(this.element, "span")
+  }
+
+  update(camera) {
+    const { share, reason } = camera.drops
+    const known = camera.live && camera.samples.length > 0
+    this.rate.textContent = known ? `${camera.fps.toFixed(1)} fps` : ""
+    this.rate.title = "Results a second"
+    this.age.textContent = known && camera.ageMs !== null ? duration(camera.ageMs) : ""
+    this.age.title = "From a picture's capture until its result was published"
+    this.age.classList.toggle("over", camera.tooOld)
+    this.drops.textContent = known && share >= 0.005 ? `${percent(share)} dropped` : ""
+    this.drops.title = reason ? `Mostly because ${dropWords(reason)}` : ""
+    this.drops.classList.toggle("over", share > MUCH_DROPPED)
+  }
+}
+
+export const level = (camera) =>
+  !camera.live
+    ? camera.status.reason === "disabled"
+      ? "off"
+      : camera.status.state === "connecting" && !camera.status.reason
+        ? "wait"
+        : "bad"
+    : camera.overloaded
+      ? "warn"
+      : "good"
