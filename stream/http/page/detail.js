@@ -59,7 +59,7 @@ export class Detail {
     const timeline = child(detail, "section", "timeline")
     timeline.setAttribute("aria-label", "What people did in the last minutes")
     child(child(timeline, "div", "timeline-head"), "h2", "", "What people did")
-    this.lanes = child(timeline, "div")
+    this.lanes = child(timeline, "div", "lanes")
     const axis = child(timeline, "div", "axis")
     this.oldest = child(axis, "span")
     child(axis, "span", "", "now")

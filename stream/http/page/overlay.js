@@ -12,9 +12,9 @@ const STATE_HEIGHT = 70 // people smaller than this (CSS pixels) have no room fo
 export const matches = (person, filter) => !filter || (person.action?.label ?? "").replaceAll("_", " ").includes(filter)
 
 /**
- * `place`: where the picture lies on the canvas, {x, y, width, height}; `look`: {scale (canvas pixels a CSS pixel),
- * filter, chosen (a track or null), states (how many parts say their state)}. Gives the people's boxes as drawn,
- * [{track, box: [x1, y1, x2, y2]}].
+ * `place`: where the picture lies on the canvas, {x, y, width, height}. `look`: {scale (canvas pixels a CSS pixel),
+ * filter, chosen (a track or null), states (how many parts of the chosen one say their state)}. Gives the people's
+ * boxes as drawn, [{track, box: [x1, y1, x2, y2]}].
  */
 export function drawPeople(canvas, result, place, look) {
   const across = place.width / result.size[0]
@@ -100,7 +100,7 @@ function drawStates(canvas, plates, person, box, onCanvas, look) {
   const telling = person.parts
     .filter((part) => part.relevance >= LEAST_RELEVANCE && part.states.length && part.states[0][0] !== "none")
     .sort((a, b) => b.relevance - a.relevance)
-    .slice(0, look.states)
+    .slice(0, look.chosen === person.track ? look.states : 1)
   const size = 11 * look.scale
   canvas.font = `500 ${size}px system-ui, sans-serif`
   canvas.textBaseline = "middle"
