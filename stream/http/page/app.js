@@ -280,7 +280,7 @@ class App {
         (camera.status.reason || camera.status.state !== "connecting"),
     )
     if (this.pictureTrouble) return ["warn", "No pictures", this.pictureTrouble]
-    if (down.length) return ["bad", `${down.length} of ${plural(cameras.length, "camera")} down`, ""]
+    if (down.length) return ["bad", `${down.length} of ${cameras.length} down`, ""]
     if (this.stats && !this.stats.model.trained && this.stats.model.profile !== "free")
       return ["warn", "Untrained model", "The model isn't trained: what it says means nothing."]
     return ["good", cameras.length ? `${plural(cameras.length, "camera")} live` : "Ready", ""]

@@ -2,6 +2,7 @@
 
 const RESULTS_KEPT = 96 // a camera: 4 s at 25 fps, more than a picture ever waits
 const STATS_KEPT = 12 // samples over which rates are taken
+const RATE_SAMPLES = 6
 const TRACKS_KEPT = 48
 const SPANS_KEPT = 160 // a track
 const TIMELINE_US = 180e6
@@ -54,7 +55,7 @@ export class Camera {
   }
 
   addStats(stats, atUs) {
-    this.samples.push({ atUs, decoded: stats.decoded, dropped: stats.dropped, fps: stats.fps_out })
+    this.samples.push({ atUs, decoded: stats.decoded, processed: stats.processed, dropped: stats.dropped })
     if (this.samples.length > STATS_KEPT) this.samples.shift()
     if (this.status.state !== stats.state && stats.state !== "ended")
       this.status = { ...this.status, state: stats.state }
@@ -113,8 +114,11 @@ export class Camera {
     return this.live ? [...this.sights.values()].map(({ person }) => person).sort((a, b) => a.track - b.track) : []
   }
 
+  /** Results a second, over the last few samples; null before there are two. */
   get fps() {
-    return this.samples.at(-1)?.fps ?? 0
+    const last = this.samples.at(-1)
+    const first = this.samples.at(-RATE_SAMPLES) ?? this.samples[0]
+    return last && last.atUs > first.atUs ? ((last.processed - first.processed) * 1e6) / (last.atUs - first.atUs) : null
   }
 
   /** Share of the frames that were dropped lately, not on purpose; and for which reason most of them. */

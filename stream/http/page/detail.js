@@ -173,8 +173,8 @@ export class Detail {
         row.element.setAttribute("aria-pressed", String(person.track === this.#track()))
         row.doing.textContent = person.action ? words(person.action.label) : "seen a moment ago"
         if (!person.action) return (row.since.textContent = "")
-        const lasts = duration((this.camera.latest.capture_us - person.action.since_us) / 1000)
-        row.since.textContent = `${percent(person.action.score)} · ${lasts}`
+        const ms = (this.camera.latest.capture_us - person.action.since_us) / 1000
+        row.since.textContent = `${percent(person.action.score)} · ${ms < 500 ? "just now" : duration(ms)}`
       },
     )
   }

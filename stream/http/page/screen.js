@@ -23,6 +23,7 @@ export class Screen {
     this.headline = child(this.message, "strong")
     this.text = child(this.message, "span")
     this.element.prepend(this.canvas)
+    this.closed = false
     this.waiting = []
     this.shown = null
     this.next = null
@@ -36,6 +37,7 @@ export class Screen {
   async take({ epoch, frame, bytes }) {
     const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" })).catch(() => null)
     if (!bitmap) return
+    if (this.closed) return bitmap.close() // meanwhile
     this.waiting.push({ epoch, frame, bitmap, until: performance.now() + WAIT_MS })
     this.waiting.sort((a, b) => a.epoch - b.epoch || a.frame - b.frame) // decoding may overtake
     while (this.waiting.length > MOST_WAITING) this.waiting.shift().bitmap.close()
@@ -75,6 +77,7 @@ export class Screen {
   }
 
   close() {
+    this.closed = true
     this.sizes.disconnect()
     cancelAnimationFrame(this.request)
     for (const one of [...this.waiting, this.next, this.shown]) one?.bitmap.close()

@@ -138,7 +138,7 @@ export class Figures {
   update(camera) {
     const { share, reason } = camera.drops
     const known = camera.live && camera.samples.length > 0
-    this.rate.textContent = known ? `${camera.fps.toFixed(1)} fps` : ""
+    this.rate.textContent = known && camera.fps !== null ? `${camera.fps.toFixed(1)} fps` : ""
     this.rate.title = "Results a second"
     this.age.textContent = known && camera.ageMs !== null ? duration(camera.ageMs) : ""
     this.age.title = "From a picture's capture until its result was published"
