@@ -6,7 +6,7 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,18 @@ import pytest
 from bar_model import BarModel
 from controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, until
 from small_clips import make_clip
-from support.chromium import Browser, Page
+from support.chromium import Browser, BrowserError, Page
 
 from benchmarks.rtsp_server import RtspServer
+from ring_buffers.frames import Lease
 from stages import weights
 from stages.free_model import FreeModel
-from stages.types import Model
+from stages.types import FrameAnalysis, Model
 from stream.config import Config
 from stream.demo import cut
 from stream.engine import Engine
+from stream.http.picture_streams import part
+from stream.live_pictures import LivePicture
 from stream.results import Frame, Message
 
 ARTEFACTS = Path(__file__).parent.parent / "artefacts"
@@ -52,6 +55,13 @@ BAR = """((canvas, place) => {
     if (0.299 * row[4 * x] + 0.587 * row[4 * x + 1] + 0.114 * row[4 * x + 2] > 226) bright.push(x)
   }
   return bright.length ? [bright[0], bright.at(-1) + 1] : null
+})"""
+
+READ_PARTS = """
+import("/page/picture_feed.js").then(({PartReader}) => {
+  const reader = new PartReader()
+  const pictures = CHUNKS.flatMap(chunk => [...reader.push(Uint8Array.from(chunk))])
+  return pictures.map(picture => ({...picture, bytes: [...picture.bytes]}))
 })"""
 
 THUMBNAIL = """[...document.querySelectorAll('#events li:not([hidden]) .thumb')].some(
@@ -128,6 +138,10 @@ async def test_one_camera_large_tells_who_does_what_since_when_and_why() -> None
         assert rows[2] == "walk15 %", "what else it might be"
         spans = "[...document.querySelectorAll('.lane .span')].map(span => span.title.split(',')[0])"
         await page.wait_for(f"new Set({spans}).size === 2")
+        await page.press("ArrowRight")
+        await page.wait_for(f"{text('#detail h1')} === 'door'")
+        await page.press("ArrowLeft")
+        await page.wait_for(f"{text('#detail h1')} === 'gate'")
         await page.wait_for("document.querySelectorAll('.event').length >= 2")
         await page.wait_for(f"{text('.event .what')} !== '' && {THUMBNAIL}")
         await page.press("Escape")
@@ -227,6 +241,39 @@ async def test_with_tokens_the_page_asks_for_one_and_shows_what_it_allows() -> N
         await page.write(CONTROL)
         await page.press("Enter")
         await page.wait_for(visible("#add"))
+
+
+class SlowModel(FreeModel):
+    """Sees nobody, and takes its time."""
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        time.sleep(0.3)
+        return super().process(frames)
+
+
+async def test_it_says_that_the_engine_is_overloaded_and_that_nobody_is_recognised() -> None:
+    config = configured({"id": "door", "source": "pattern:320x180@50", "ring_slots": 2})
+    async with shown(config, SlowModel()) as (_, page):
+        await page.wait_for(f"{text('#notice')}.includes('The engine is overloaded: door')")
+        assert await page.evaluate(f"{visible('#notice')} && {text('#health-text')} === 'Overloaded'")
+        await page.wait_for(f"/[0-9]+ % dropped/.test({text(tile('door', '.figures'))})")
+        await page.wait_for(
+            f"{visible(tile('door', '.chip'))} && {text(tile('door', '.chip'))} === 'Nobody recognised'"
+        )
+        assert page.errors == []
+
+
+async def test_pictures_are_read_however_their_answer_is_cut_up_and_an_endless_one_is_given_up() -> None:
+    async with shown(configured(), FreeModel()) as (_, page):
+        parts = [LivePicture("door", 2, frame, 5, b"\xff\xd8\r\n\r\n" + bytes([frame]) * 40) for frame in range(3)]
+        body = b"--partstream-picture\r\n" + b"".join(map(part, parts))
+        for cut_at in (1, 7, 64, len(body)):
+            chunks = [list(body[begin : begin + cut_at]) for begin in range(0, len(body), cut_at)]
+            read = await page.evaluate(READ_PARTS.replace("CHUNKS", json.dumps(chunks)))
+            assert [(one["camera"], one["epoch"], one["frame"]) for one in read] == [("door", 2, n) for n in range(3)]
+            assert [bytes(one["bytes"]) for one in read] == [picture.jpeg for picture in parts]
+        with pytest.raises(BrowserError, match="without an end"):
+            await page.evaluate(READ_PARTS.replace("CHUNKS", "Array(9).fill(new Uint8Array(1 << 20))"))
 
 
 async def test_a_lost_engine_is_said_and_found_again() -> None:

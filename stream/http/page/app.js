@@ -18,6 +18,8 @@ const WALL_FPS = 12.5
 const LARGE_FPS = 25
 const ACTIONS_KEPT = 60
 const RELIST_MS = 200
+const RETRY_MS = 2000
+const NOTICE_MS = 4000 // figures in it change all the time: nobody can read that, or wants it read out
 
 const field = (id) => document.getElementById(id)
 
@@ -29,16 +31,17 @@ class App {
     this.opened = null
     this.mayChange = false
     this.connected = false
-    this.retryAt = 0
+    this.lost = false
     this.stats = null
     this.pictureTrouble = ""
+    this.noticedAt = 0
     this.listing = 0
 
     const drawn = (camera, bitmap, epoch, frame) => this.events.drawn(camera, bitmap, epoch, frame)
     this.session = new Session({ signedIn: (role) => this.#signedIn(role) })
     this.messages = new MessageFeed({
       message: (kind, message) => this.#take(kind, message),
-      connection: (connected, retryInMs) => this.#connection(connected, retryInMs),
+      connection: (connected) => this.#connection(connected),
       refused: () => this.session.askForToken(),
     })
     this.pictures = new PictureFeed({
@@ -74,9 +77,9 @@ class App {
   async begin() {
     try {
       await this.session.begin()
-    } catch (error) {
-      this.#connection(false, 2000)
-      setTimeout(() => this.begin(), 2000)
+    } catch {
+      this.#connection(false)
+      setTimeout(() => this.begin(), RETRY_MS)
     }
   }
 
@@ -163,10 +166,10 @@ class App {
     field("actions").append(option)
   }
 
-  #connection(connected, retryInMs = 0) {
+  #connection(connected) {
     if (connected && !this.connected) this.list() // what changed meanwhile
     this.connected = connected
-    this.retryAt = performance.now() + retryInMs
+    this.lost = !connected
     this.#updateHealth()
   }
 
@@ -205,8 +208,13 @@ class App {
     this.#choosePictures()
   }
 
+  #openNeighbour(step) {
+    const ids = [...this.cameras.keys()]
+    this.open(ids[(ids.indexOf(this.opened) + step + ids.length) % ids.length])
+  }
+
   #openFromAddress() {
-    const id = decodeURIComponent(location.hash.slice(1))
+    const id = location.hash.slice(1)
     this.open(this.cameras.has(id) ? id : null, false)
   }
 
@@ -229,6 +237,8 @@ class App {
     } else if (typing) return
     else if (event.key === "/") field("filter").focus()
     else if (event.key === "?") field("help-dialog").showModal()
+    else if (event.key === "ArrowLeft" && this.opened) this.#openNeighbour(-1)
+    else if (event.key === "ArrowRight" && this.opened) this.#openNeighbour(1)
     else if (event.key.startsWith("Arrow") && document.activeElement === document.body && !this.opened)
       document.querySelector(".tile")?.focus()
     else return
@@ -247,6 +257,10 @@ class App {
 
   #updateHealth() {
     const [level, text, notice] = this.#health()
+    const now = performance.now()
+    const same = field("health-text").textContent === text && Boolean(notice) !== field("notice").hidden
+    if (same && now - this.noticedAt < NOTICE_MS) return
+    this.noticedAt = now
     field("health").dataset.level = level
     setText(field("health-text"), text)
     field("notice").hidden = !notice
@@ -257,14 +271,9 @@ class App {
   /** [level, a few words, more where something is to be done]. */
   #health() {
     const cameras = [...this.cameras.values()]
+    if (!this.connected && !this.lost) return ["wait", "Connecting", ""]
     if (!this.connected) {
-      const seconds = Math.ceil((this.retryAt - performance.now()) / 1000)
-      if (!this.retryAt) return ["wait", "Connecting", ""]
-      return [
-        "bad",
-        "Not connected",
-        `The connection to the engine is lost. ${seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again."}`,
-      ]
+      return ["bad", "Not connected", "The connection to the engine is lost. It is tried again every few seconds."]
     }
     if (this.stats && !this.stats.ready)
       return ["bad", "Not ready", `The engine doesn't analyse as it should: ${this.stats.ready_reason}`]

@@ -7,7 +7,7 @@ const ALL = [...STATES, "results"]
 const SILENT_AFTER_MS = 6000 // stats come at an interval: without any for this, and three of them, nobody is there
 
 export class MessageFeed {
-  /** `on.message(kind, data)`, `on.connection(connected, retryInMs)`, `on.refused()` when a token is needed. */
+  /** `on.message(kind, data)`, `on.connection(connected)`, `on.refused()` when a token is needed. */
   constructor(on) {
     this.on = on
     this.backoff = new Backoff()
@@ -64,11 +64,10 @@ export class MessageFeed {
     if (this.source && silentMs > Math.max(SILENT_AFTER_MS, 3 * this.statsEveryMs)) this.#lost()
   }
 
-  async #lost() {
+  #lost() {
     this.close()
-    const wait = this.backoff.next()
-    this.on.connection(false, wait)
-    this.timer = setTimeout(() => this.#tryAgain(), wait)
+    this.on.connection(false)
+    this.timer = setTimeout(() => this.#tryAgain(), this.backoff.next())
   }
 
   /** EventSource doesn't say why it failed: a request that isn't a stream does. */

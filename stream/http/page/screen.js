@@ -18,6 +18,7 @@ export class Screen {
     this.element.className = "screen"
     this.canvas = document.createElement("canvas")
     this.canvas.setAttribute("role", "img")
+    this.canvas.setAttribute("aria-label", `Live picture of camera ${camera.id}`)
     this.chip = child(this.element, "span", "chip")
     this.message = child(this.element, "div", "message")
     this.headline = child(this.message, "strong")
