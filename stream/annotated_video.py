@@ -13,7 +13,6 @@ from typing import cast
 
 import av
 import numpy as np
-from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
@@ -21,20 +20,11 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from stream.config import ConfigError
-
-TICKS = 60_000
-"""Of the MP4's clock, a second: exact for 25, 30 and 29.97 pictures a second; MPEG-4 allows 65,535 at most."""
+from stream.video_encoding import TICKS, NoEncoderError, add_encoded_stream
 
 FALLBACK_RATE = Fraction(25)
 BT709 = 1
 """What libav calls the colours that HD video has; said in the file, so that players needn't guess."""
-
-ENCODERS: dict[str, dict[str, str]] = {
-    "libx264": {"preset": "veryfast", "crf": "20", "bf": "0"},
-    "mpeg4": {"b": "8000000"},
-}
-"""Tried in this order; a libav without GPL parts has only the second. Both to look good rather than to be small, and
-without B-frames, with which an MP4 of pictures at uneven times would state too short a duration."""
 
 
 class AnnotationError(ConfigError):
@@ -101,23 +91,15 @@ class VideoWriter:
 
     def __init__(self, path: Path, size: tuple[int, int], rate: Fraction) -> None:
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        stream = self._add_stream(rate)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.time_base = Fraction(1, TICKS)
+        try:
+            stream = add_encoded_stream(self._container, rate, size)
+        except NoEncoderError as error:
+            raise AnnotationError(str(error)) from None
         stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = BT709
         self._stream = stream
         self._lasts = 0
         self.end_s = 0.0
         """When the last picture written is over, in seconds."""
-
-    def _add_stream(self, rate: Fraction) -> VideoStream:
-        for encoder, options in ENCODERS.items():
-            try:
-                return cast(VideoStream, self._container.add_stream(encoder, rate=rate, options=dict(options)))
-            except UnknownCodecError:
-                continue
-        raise AnnotationError(f"this libav has none of the encoders {', '.join(ENCODERS)}: install PyAV's own wheel")
 
     def __enter__(self) -> VideoWriter:
         return self

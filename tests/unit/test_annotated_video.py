@@ -15,7 +15,7 @@ from drawn_results import a_frame, a_person
 from film_models import make_film
 from rich.console import Console
 
-from stream import annotated_video
+from stream import video_encoding
 from stream.annotate import Written, annotate, annotate_file
 from stream.annotated_video import AnnotationError
 from stream.picture_colours import relevance_colour
@@ -169,10 +169,8 @@ def test_damaged_pictures_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_without_libx264_it_writes_mpeg4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(annotated_video.ENCODERS) == ["libx264", "mpeg4"]
-    monkeypatch.setattr(
-        annotated_video, "ENCODERS", {"no_such_encoder": {}, "mpeg4": annotated_video.ENCODERS["mpeg4"]}
-    )
+    assert list(video_encoding.ENCODERS) == ["libx264", "mpeg4"]
+    monkeypatch.setattr(video_encoding, "ENCODERS", {"no_such_encoder": {}, "mpeg4": video_encoding.ENCODERS["mpeg4"]})
     video = make_video(tmp_path / "in.mp4", 10)
     annotate([(video, [a_frame(number) for number in range(10)])], tmp_path / "out.mp4")
     pictures, _, duration, codec, pixels = pictures_of(tmp_path / "out.mp4")
@@ -181,7 +179,7 @@ def test_without_libx264_it_writes_mpeg4(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_without_any_encoder_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotated_video, "ENCODERS", {"no_such_encoder": {}})
+    monkeypatch.setattr(video_encoding, "ENCODERS", {"no_such_encoder": {}})
     with pytest.raises(AnnotationError, match="none of the encoders no_such_encoder: install"):
         annotate([(make_video(tmp_path / "in.mp4", 3), [])], tmp_path / "out.mp4")
 
