@@ -21,6 +21,7 @@ from stream.config import CameraConfig
 from stream.events import Transition
 from stream.inference import InferenceThread
 from stream.publisher import Publisher
+from stream.recording.recorder import Recorder
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from stream.sources.ways import WebRtcWays, make_transport
@@ -75,6 +76,7 @@ class CameraRegistry:
         in_loop: Callable[..., None],
         on_change: Callable[[], None],
         webrtc: WebRtcWays,
+        recorder: Recorder | None = None,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
         """The settings of every camera, also of those that are not enabled."""
@@ -91,6 +93,7 @@ class CameraRegistry:
         self._in_loop = in_loop
         self._on_change = on_change
         self._webrtc = webrtc
+        self._recorder = recorder
         self._resting: dict[str, CameraStatus] = {}
         self._model: Model | None = None
         self._inference: InferenceThread[Any] | None = None
@@ -158,6 +161,8 @@ class CameraRegistry:
             self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed())
             self._publisher.forget(camera_id)
             self._observer.camera_removed(camera_id)
+            if self._recorder is not None:
+                self._recorder.camera_removed(camera_id)
             self._on_change()
 
     def _begin(self, config: CameraConfig) -> None:
@@ -187,6 +192,7 @@ class CameraRegistry:
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
             open_transport=partial(make_transport, webrtc=self._webrtc),
+            packets=self._recorder.camera_starts(config) if self._recorder is not None else None,
         )
         camera = Camera(config, ring, reader, reader.status)
         self.running[config.id] = camera

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import ByteSize, TypeAdapter
+
 from stream.config import Config
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
@@ -29,6 +31,8 @@ http:
   tls_key: /etc/partstream/key.pem
 state_file: /var/lib/partstream/cameras.json # what is changed at run time holds after a restart
 """
+
+_BYTES_PATTERN: str = TypeAdapter(ByteSize).json_schema()["anyOf"][0]["pattern"]
 
 _LIMITS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}"}
 
@@ -96,7 +100,13 @@ def _values(field: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]
     if "enum" in field:
         yield from (f"`{value}`" for value in field["enum"])
         return
+    if field.get("pattern") == _BYTES_PATTERN:
+        yield "text such as `500MB`"
+        return
     kind = "section" if "$ref" in field else str(field.get("type", "any"))
+    if kind == "object":
+        yield "{name: " + " ".join(_values(field["additionalProperties"], definitions)) + ", …}"
+        return
     if kind == "array":
         inner = [" ".join(_values(item, definitions)) for item in field.get("prefixItems", [field.get("items", {})])]
         yield "[" + ", ".join(inner) + ("]" if "prefixItems" in field else ", …]")

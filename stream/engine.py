@@ -33,10 +33,16 @@ from stream.camera_registry import CameraRegistry
 from stream.camera_state_file import CameraStateFile
 from stream.config import CameraConfig, Config
 from stream.control import Control
-from stream.engine_metrics import derive_http_metrics, derive_metrics, derive_webrtc_metrics
+from stream.engine_metrics import (
+    derive_http_metrics,
+    derive_metrics,
+    derive_recording_metrics,
+    derive_webrtc_metrics,
+)
 from stream.feed import Feed
 from stream.http.api import ControlApi
 from stream.http.app import HttpServer
+from stream.http.clips_api import ClipsApi
 from stream.http.event_stream import EventStreams
 from stream.http.picture_streams import PictureStreams
 from stream.http.whip import WhipApi
@@ -44,6 +50,7 @@ from stream.inference import InferenceThread
 from stream.live_pictures import LivePictures
 from stream.model import load_model
 from stream.publisher import Publisher
+from stream.recording.recorder import Recorder
 from stream.results_file import ResultsFile
 from stream.sources.ways import WebRtcWays
 from stream.sources.webrtc.peers import Peers
@@ -83,6 +90,9 @@ class Engine:
         self.publisher = Publisher(config.publish, self.run, self.observer)
         self._peers = Peers(config.webrtc, self.observer)
         self._publishers = Publishers(self._peers)
+        clips = config.recording.directory
+        self.recorder = Recorder(config.recording, clips, self.run) if clips is not None else None
+        """Writes clips of events; None if nothing is recorded."""
         self.cameras = CameraRegistry(
             self._batcher,
             self.publisher,
@@ -90,10 +100,13 @@ class Engine:
             self._in_loop,
             self._look_whether_finished,
             WebRtcWays(self._peers, self._publishers),
+            self.recorder,
         )
         self._cameras = self.cameras.running
         derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
         derive_webrtc_metrics(self.metrics, self._peers)
+        if self.recorder is not None:
+            derive_recording_metrics(self.metrics, self.recorder)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
@@ -138,6 +151,9 @@ class Engine:
         await self.publisher.start()
         if self._results_file is not None:
             self.publisher.on_message(self._results_file.write)
+        if self.recorder is not None:
+            self.recorder.start()
+            self.publisher.on_message(self.recorder.take)
         logger.info("results at %s, replay at %s", self.publisher.endpoint, self.publisher.replay_endpoint)
         if self._http is not None:
             await self._http.start()
@@ -170,6 +186,10 @@ class Engine:
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # one may be removed meanwhile
         ]
+        if self.recorder is not None and not await asyncio.to_thread(
+            self.recorder.stop, max(0.1, deadline - time.monotonic())
+        ):
+            logger.warning("stopped without waiting longer for clips under way: they are lost")
         self._event_streams.close()
         self._picture_streams.close()
         await asyncio.to_thread(self._live_pictures.close)
@@ -285,6 +305,7 @@ class Engine:
             routes=[
                 *api.routes(),
                 *self._picture_streams.routes(),
+                *ClipsApi(self.recorder.library if self.recorder is not None else None).routes(),
                 *WhipApi(self.cameras, self._publishers).routes(),
             ],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from stream.batcher import Batcher
 from stream.camera import Camera
@@ -11,8 +11,10 @@ from stream.http.event_stream import EventStreams
 from stream.http.problems import TITLES
 from stream.live_pictures import LivePictures
 from stream.publisher import Publisher
+from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
+from stream.recording.recorder import Recorder
 from stream.sources.webrtc.peers import Peers
-from telemetry.catalogue import DROP_REASONS, ICE_STATES, TOPIC_KINDS
+from telemetry.catalogue import DROP_REASONS, ICE_STATES, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
 
 
@@ -66,3 +68,26 @@ def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers) -> None:
         return [((state,), counts.get(state, 0)) for state in ICE_STATES]
 
     metrics.derive("webrtc_sessions", sessions)
+
+
+def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) -> None:
+    """Have the page read what recording has counted. Its series go with a camera."""
+
+    def of_cameras(value: Callable[[CameraRecording], int]) -> Callable[[], Iterable[Series]]:
+        return lambda: [((name,), value(camera)) for name, camera in recorder.cameras.items()]
+
+    def failed() -> Iterable[Series]:
+        for name, camera in recorder.cameras.items():
+            for reason in FAIL_REASONS:
+                yield (name, reason), camera.counts.failed[reason]
+
+    library = recorder.library
+    derive = metrics.derive
+    derive("recording_state", lambda: [((state,), state == library.state) for state in RECORDING_STATES])
+    derive("clips_written_total", of_cameras(lambda camera: camera.counts.written))
+    derive("clips_failed_total", failed)
+    derive("clips_kept", lambda: [((), len(library))])
+    derive("clips_bytes", lambda: [((), library.bytes_kept)])
+    derive("clip_packets_held", of_cameras(lambda camera: len(camera.packets)))
+    derive("clip_packet_bytes", of_cameras(lambda camera: camera.packets.bytes_held))
+    derive("clip_packets_overflowed_total", of_cameras(lambda camera: camera.packets.overflows))

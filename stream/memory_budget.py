@@ -42,13 +42,15 @@ def check(config: Config, available: int | None) -> None:
         return
     planes = _hold_planes(config.model)
     rings = sum(ring_bytes(camera, planes) for camera in config.cameras)
-    wanted = rings + config.publish.history_bytes + MODEL_AND_LIBRARIES
+    packets = config.recording.packet_bytes * len(config.cameras) if config.recording.directory is not None else 0
+    wanted = rings + config.publish.history_bytes + packets + MODEL_AND_LIBRARIES
     if wanted <= available * SHARE:
         return
+    recorded = f", {packets >> 20} for recording.packet_bytes" if packets else ""
     raise ConfigError(
         f"{len(config.cameras)} cameras need about {wanted >> 20} MiB ({rings >> 20} for rings, "
-        f"{config.publish.history_bytes >> 20} for publish.history_bytes) and {available >> 20} MiB are available: "
-        "lower cameras[].ring_slots or publish.history_bytes, or run fewer cameras here"
+        f"{config.publish.history_bytes >> 20} for publish.history_bytes{recorded}) and {available >> 20} MiB are "
+        "available: lower cameras[].ring_slots or publish.history_bytes, or run fewer cameras here"
     )
 
 

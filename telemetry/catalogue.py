@@ -20,6 +20,7 @@ CLOCKS = ("rtcp", "arrival", "media")
 DROP_REASONS = ("overwritten", "all_leased", "stale", "rate_limited", "epoch_ended", "stage_error", "shutdown")
 ICE_STATES = ("new", "checking", "completed", "failed", "closed")
 TOPIC_KINDS = ("results", "events", "status")
+RECORDING_STATES = ("ready", "low_disk", "unwritable")
 REPLAY_STATUSES = ("ok", "too_old", "unknown_run", "bad_request")
 
 MAX_CODES = 64
@@ -160,6 +161,29 @@ METRICS: tuple[MetricSpec, ...] = (
         "live_pictures_skipped_total",
         "counter",
         "Pictures that gave way to a newer one of their camera before they were encoded.",
+        derived=True,
+    ),
+    # -- clips; without recording they have no series
+    MetricSpec(
+        "recording_state", "gauge", "1 for how recording to disk is, 0 for the others.", ("state",), derived=True
+    ),
+    MetricSpec("clips_written_total", "counter", "Clips of events that were kept.", ("camera",), derived=True),
+    MetricSpec(
+        "clips_failed_total",
+        "counter",
+        "Events whose clip could not be written, by reason.",
+        ("camera", "reason"),
+        derived=True,
+    ),
+    MetricSpec("clips_kept", "gauge", "Clips in the directory.", derived=True),
+    MetricSpec("clips_bytes", "gauge", "Bytes of the clips in the directory.", derived=True),
+    MetricSpec("clip_packets_held", "gauge", "Encoded pictures held in memory for clips.", ("camera",), derived=True),
+    MetricSpec("clip_packet_bytes", "gauge", "Bytes of the encoded pictures held.", ("camera",), derived=True),
+    MetricSpec(
+        "clip_packets_overflowed_total",
+        "counter",
+        "Groups of pictures too long or too large to be held: see recording.packet_bytes and packet_seconds.",
+        ("camera",),
         derived=True,
     ),
 )

@@ -19,9 +19,10 @@ LABELS: dict[str, str] = {
     + " · ".join(catalogue.DROP_REASONS)
     + ". Discarded units: corrupt · incomplete · awaiting_keyframe · overrun"
     + ". Fallbacks: nvdec_not_built · nvdec_no_device · nvdec_codec. HTTP: the end of the problem's `type` "
-    "(control-api.md)",
+    "(control-api.md). Clips: recording.md",
     "stage": "a stage of the pipeline",
-    "state": "of a camera: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free",
+    "state": "of a camera: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free; "
+    "of recording: " + " · ".join(catalogue.RECORDING_STATES),
     "status": " · ".join(catalogue.REPLAY_STATUSES),
     "topic_kind": " · ".join((*catalogue.TOPIC_KINDS, "stats")),
     "weights": "`sha256:…` of the checkpoint",

@@ -15,7 +15,7 @@ from stream.http.routes import Route, Schema
 
 PATH = "/api/v1/openapi.json"
 
-_IN_PATH: dict[str, dict[str, Any]] = {
+_IN_PATHS: dict[str, dict[str, Any]] = {
     "camera": {
         "description": "The camera's id.",
         "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
@@ -24,7 +24,9 @@ _IN_PATH: dict[str, dict[str, Any]] = {
         "description": "The session's key, as `Location` gave it.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
     },
+    "clip": {"description": "The clip's name.", "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,160}$"}},
 }
+"""What stands in braces in routes' paths."""
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -70,14 +72,12 @@ def _operation(route: Route, schemas: dict[str, Any], problem: dict[str, Any]) -
         "x-needs": route.needs,
     }
     parameters = [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            **_IN_PATH[name],
-        }
-        for name in names
-    ] + [{"name": one.name, "in": "query", "description": one.description, "schema": one.schema} for one in route.query]
+        *({"name": name, "in": "path", "required": True, **_IN_PATHS[name]} for name in names),
+        *(
+            {"name": one.name, "in": "query", "description": one.description, "schema": one.schema}
+            for one in route.query
+        ),
+    ]
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:

@@ -16,6 +16,7 @@ TITLES = {
     "foreign-origin": "The request comes from another origin's page",
     "not-found": "There is nothing at this address",
     "no-such-camera": "There is no such camera",
+    "no-such-clip": "There is no such clip",
     "no-result-yet": "The camera has given no result yet",
     "method-not-allowed": "This address doesn't take this method",
     "no-room": "Another camera doesn't fit",

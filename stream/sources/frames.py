@@ -16,6 +16,7 @@ from ring_buffers.frames import Clock, FrameMeta, SlotFormat
 from stream.clock import CameraClock, Discontinuity, Stamp
 from stream.sources.decoder import Decoded
 from stream.sources.pictures import PictureWriter, frame_colours, picture_writer, shown_size
+from stream.sources.transport import UnitTimes
 
 SAME_ASPECT_PERCENT = 2
 """A change of size that alters width/height by no more than this is the same picture, scaled."""
@@ -62,7 +63,9 @@ class FrameWriter:
         max_fps: float | None = None,
         first_epoch: int = 1,
         stopping: Callable[[], bool] = lambda: False,
+        on_stamp: Callable[[UnitTimes, int, Stamp], None] | None = None,
     ) -> None:
+        """`on_stamp(times, epoch, stamp)` is told when each picture is shown, also of those that aren't kept."""
         self._camera = camera
         self._ring = ring
         self._slot_format = slot_format
@@ -70,6 +73,7 @@ class FrameWriter:
         self._detector_size = detector_size
         self._rate = RateLimit(max_fps)
         self._stopping = stopping
+        self._on_stamp = on_stamp
         self._next_epoch = first_epoch
         self._new_epoch_wanted = True
         self._format: SlotFormat | None = None
@@ -106,6 +110,8 @@ class FrameWriter:
             self._begin_epoch(frame, size)
             stamp = self._clock.stamp(pts_us, times.arrival_ns, times.arrival_utc_us, times.sender_utc_us)
             assert isinstance(stamp, Stamp)  # the first frame of an epoch is never a jump
+        if self._on_stamp is not None:
+            self._on_stamp(times, self.epoch, stamp)
         if self._rate.keeps(stamp.media_us):
             self._commit(frame, stamp, times.arrival_ns)
         else:

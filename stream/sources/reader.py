@@ -22,6 +22,7 @@ from av.video.codeccontext import VideoCodecContext
 from ring_buffers.frame_ring import FrameRing
 from stream.clock import CameraClock
 from stream.config import CameraConfig, SourceAddress
+from stream.recording.packets import CodecParameters, PacketRing
 from stream.results import CameraState
 from stream.sources import nvdec
 from stream.sources.backoff import Backoff
@@ -45,7 +46,8 @@ WELL_AFTER_S = 5.0
 class CameraReader:
     """Reads one camera. `on_status` is called from its thread at every change of state, epoch or clock.
 
-    `first_epoch` continues the count of a camera that was there before in the same run.
+    `first_epoch` continues the count of a camera that was there before in the same run. `packets` keeps the encoded
+    pictures too, for whoever wants them as they came.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class CameraReader:
         on_status: StatusSink,
         *,
         first_epoch: int = 1,
+        packets: PacketRing | None = None,
         open_transport: OpenTransport = make_transport,
     ) -> None:
         self.status = CameraStatus.initial(config, first_epoch - 1)
@@ -68,6 +71,7 @@ class CameraReader:
         self._observer = observer
         self._on_status = on_status
         self._open_transport = open_transport
+        self._packets = packets
         self._stopping = threading.Event()
         self._backoff = Backoff(config.reconnect_initial_s, config.reconnect_max_s)
         self._live_since_s: float | None = None
@@ -88,6 +92,7 @@ class CameraReader:
             max_fps=config.max_fps,
             first_epoch=first_epoch,
             stopping=self._stopping.is_set,
+            on_stamp=packets.shown if packets is not None else None,
         )
         self._thread = threading.Thread(target=self._run, name=f"camera-{config.id}", daemon=True)
 
@@ -142,6 +147,8 @@ class CameraReader:
         except Exception:
             return self._internal(traceback.format_exc())
         finally:
+            if self._packets is not None:
+                self._packets.disconnected()
             if transport is not None:
                 transport.close()
         return None
@@ -154,6 +161,9 @@ class CameraReader:
         self._look_at_decoding(codec)
         decoder = Decoder(codec, partial(self._discarded, transport))
         self._frames.begin_connection()
+        packets = self._packets
+        if packets is not None:
+            packets.begin(CodecParameters.of(codec))
         last_ns = 0
         while not self._stopping.is_set():
             try:
@@ -163,6 +173,8 @@ class CameraReader:
                 if self._is_file and self._live_since_s is None:
                     raise transport.faults.no_video() from None
                 raise
+            if packets is not None and unit is not None:
+                packets.add(unit)
             pictures = decoder.decode(unit) if unit is not None else []
             if pictures and unit is not None:
                 self._write(pictures)
@@ -226,8 +238,10 @@ class CameraReader:
         self._observer.unit_discarded(self._config.id, reason)
 
     def _end(self, reason: str | None, message: str) -> None:
-        # First the ring: whoever hears of the end must find it finished.
+        # First the rings: whoever hears of the end must find them finished.
         self._ring.finish()
+        if self._packets is not None:
+            self._packets.close()
         self._say("ended", reason, message)
 
     def _say(self, state: CameraState, reason: str | None, message: str) -> None:

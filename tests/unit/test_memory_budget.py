@@ -23,6 +23,14 @@ def test_too_many_slots_are_refused_with_the_fields_to_change() -> None:
         check(with_cameras(8, ring_slots=256), 2 << 30)
 
 
+def test_packets_held_for_clips_count_where_clips_are_made() -> None:
+    config = with_cameras(8)
+    check(config, 2 << 30)
+    recording = config.recording.model_copy(update={"directory": Path("clips"), "packet_bytes": 200 << 20})
+    with pytest.raises(ConfigError, match=r"1600 for recording\.packet_bytes"):
+        check(config.model_copy(update={"recording": recording}), 2 << 30)
+
+
 def test_nothing_is_refused_where_the_system_does_not_tell() -> None:
     check(with_cameras(8, ring_slots=256), None)
 

@@ -1,0 +1,188 @@
+"""CameraRecording: one camera's packets, results and planned windows, and the clip that is being made of them.
+
+Fed from the camera's thread (packets) and from where results are published; `advance` is the writer's. Lives from one
+start of its camera to the end of its last clip. All that it holds is bounded: results are kept as long as packets.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from av.error import FFmpegError
+
+from stream.recording.clip_file import ClipError
+from stream.recording.clips import ClipEvent, EndReason
+from stream.recording.library import ClipLibrary, reason_of
+from stream.recording.open_clip import ClipLostError, OpenClip
+from stream.recording.packets import PacketRing
+from stream.recording.planning import ClipPlanner, ClipRules, Window
+from stream.results import Event, Frame
+
+logger = logging.getLogger(__name__)
+
+RESULTS_HELD = 4096
+"""Results at most, however many a second there are."""
+
+WHY_LOST = {
+    "no_key_frame": "no key frame was held: see recording.packet_bytes and packet_seconds",
+    "behind": "its first pictures had left memory before the disk took them",
+}
+"""Of `ClipLostError`."""
+
+FAIL_REASONS = ("low_disk", "disk_full", "unwritable", "no_key_frame", "behind", "codec", "internal")
+
+
+@dataclass(slots=True)
+class ClipCounts:
+    """What became of a camera's events, since the engine started."""
+
+    written: int = 0
+    """Clips that were kept."""
+    failed: Counter[str] = field(default_factory=Counter[str])
+    """Clips that came to nothing, by reason."""
+
+
+class CameraRecording:
+    """`run` names the engine's run in what is said of clips; `counts` outlives a start of the camera."""
+
+    def __init__(
+        self,
+        camera: str,
+        run: str,
+        rules: ClipRules,
+        packets: PacketRing,
+        library: ClipLibrary,
+        counts: ClipCounts,
+    ) -> None:
+        self.camera = camera
+        self.packets = packets
+        self.counts = counts
+        self._run = run
+        self._library = library
+        self._planner = ClipPlanner(rules)
+        self._results: deque[tuple[int, Frame]] = deque(maxlen=RESULTS_HELD)
+        """With the monotonic ns at which they came."""
+        self._lock = threading.Lock()
+        self._clip: OpenClip | None = None
+        self._refused_told = 0
+
+    # -- where results are published ----------------------------------------------------------------------------
+    def take_frame(self, frame: Frame) -> None:
+        """A result was published."""
+        oldest_ns = self.packets.oldest_arrival_ns
+        with self._lock:
+            self._results.append((time.monotonic_ns(), frame))
+            while oldest_ns is not None and self._results and self._results[0][0] < oldest_ns:
+                self._results.popleft()
+
+    def take_event(self, event: Event) -> bool:
+        """An event was published, after the result of its frame; whether `advance` has something to do."""
+        with self._lock:
+            if not self._results:
+                return False
+            return self._planner.take(event, self._results[-1][1].media_time_us)
+
+    # -- the writer's thread ------------------------------------------------------------------------------------
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being written, nor waits to be."""
+        return not self._planner.windows
+
+    def advance(self, *, stopping: bool = False) -> None:
+        """Write what there is to write. Never raises; a clip that can't be is counted, logged and given up.
+
+        `stopping`: what isn't here now doesn't come any more.
+        """
+        self._tell_refused()
+        while True:
+            with self._lock:
+                window = self._planner.windows[0] if self._planner.windows else None
+            if window is None:
+                return
+            try:
+                if not self._advance(window, stopping):
+                    return
+                self.counts.written += 1
+            except ClipLostError as error:
+                self._lose(str(error), window, WHY_LOST[str(error)])
+            except OSError as error:
+                self._library.failed(error)
+                self._lose(reason_of(error), window, error.strerror or str(error))
+            except (ClipError, FFmpegError) as error:
+                # libav's errors of files are OSErrors too; what is left is data that it can't make sense of.
+                self._lose("codec", window, str(error))
+            except Exception:
+                logger.exception("camera %s: a fault in partstream while writing a clip", self.camera)
+                self._lose("internal", window, "a fault in partstream")
+            with self._lock:
+                self._planner.done(window)
+
+    def _advance(self, window: Window, stopping: bool) -> bool:
+        """Whether the window's clip is finished."""
+        clip = self._clip or self._begin(window, stopping)
+        if clip is None:
+            return False
+        clip.take_units(self.packets, self._end_of(window), stopping)
+        with self._lock:
+            results = [frame for _, frame in self._results]
+        clip.take_results(results, at_once=stopping)
+        if not self._library.grown(clip.name, clip.bytes_written):
+            clip.end("budget")
+        if not self._library.look():
+            clip.end("low_disk")
+        if not clip.complete(stopping):
+            return False
+        with self._lock:  # its events are the publishing thread's
+            events = _told(window)
+        self._library.keep(clip.finish(self._run, events))
+        logger.info("camera %s: clip %s (%s)", self.camera, clip.name, clip.ended)
+        self._clip = None
+        return True
+
+    def _end_of(self, window: Window) -> tuple[int, EndReason]:
+        with self._lock:
+            return window.end_us, "longest" if window.cut_short else "complete"
+
+    def _begin(self, window: Window, stopping: bool) -> OpenClip | None:
+        """Open the clip, once its first picture is here."""
+        packets = self.packets
+        first = packets.start_for(window.epoch, window.begin_us)
+        if first is None:
+            if stopping or not packets.connected or packets.epoch > window.epoch:
+                raise ClipLostError("no_key_frame")
+            return None
+        if first.media_us > window.end_us:
+            raise ClipLostError("no_key_frame")
+        cause = window.events[0]
+        name = self._library.begin(cause.capture_us, self.camera, cause.action)
+        self._clip = OpenClip(self.camera, name, self._library, first, packets.reorder)
+        with self._lock:
+            window.began(first.media_us)
+        return self._clip
+
+    def _lose(self, reason: str, window: Window, why: str) -> None:
+        self.counts.failed[reason] += 1
+        action = window.events[0].action
+        about = {"camera": self.camera, "reason": reason}
+        logger.warning("camera %s: no clip of %r (%s): %s", self.camera, action, reason, why, extra=about)
+        if self._clip is not None:
+            self._clip.abandon()
+            self._clip = None
+
+    def _tell_refused(self) -> None:
+        refused = self._planner.refused - self._refused_told
+        if refused:
+            self._refused_told += refused
+            self.counts.failed["behind"] += refused
+            logger.warning("camera %s: %d events have no clip: writing is behind", self.camera, refused)
+
+
+def _told(window: Window) -> list[ClipEvent]:
+    return [
+        ClipEvent(event.track, event.action, round(event.score, 4), event.capture_us, event.media_us, event.end_us)
+        for event in window.events
+    ]

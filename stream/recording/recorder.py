@@ -1,0 +1,134 @@
+"""Recorder: clips of the seconds around chosen events, of every camera that is recorded.
+
+Owns one writer thread, from `start` to `stop`, and the library of clips. What the engine does for it is to keep packets
+in a ring and to hand over messages that it publishes anyway; a disk that is slow, full or gone delays the writer alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from stream.camera import ring_policy
+from stream.config import LATE_S, CameraConfig, RecordingConfig
+from stream.doorbell import Doorbell
+from stream.recording.camera_recording import CameraRecording, ClipCounts
+from stream.recording.library import ClipLibrary
+from stream.recording.packets import PacketRing
+from stream.recording.planning import ClipRules
+from stream.results import Event, Frame, Message
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.2
+"""How often the writer looks for more while there is a clip to write."""
+
+LOOK_S = 30.0
+"""How often it looks at the disk while there is none."""
+
+
+class Recorder:
+    """Its methods may be called from any thread. `directory` is where the clips go."""
+
+    def __init__(self, config: RecordingConfig, directory: Path, run: str) -> None:
+        self.library = ClipLibrary(directory, int(config.budget), int(config.least_free))
+        self._config = config
+        self._run = run
+        self._rules = ClipRules(
+            config.actions,
+            round(config.seconds_before * 1e6),
+            round(config.seconds_after * 1e6),
+            round(config.max_clip_s * 1e6),
+        )
+        # Replaced, never changed: other threads may be going through them.
+        self._cameras: Mapping[str, CameraRecording] = {}
+        self._leaving: tuple[CameraRecording, ...] = ()
+        self._counts: dict[str, ClipCounts] = {}
+        self._changing = threading.Lock()
+        self._bell = Doorbell()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._write, name="clips", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look after the directory and to write."""
+        self._thread.start()
+
+    def stop(self, within_s: float) -> bool:
+        """Finish the clips under way with what there is; false if that takes longer: then they are lost."""
+        self._stopping = True
+        self._bell.ring()
+        if self._thread.ident is not None:
+            self._thread.join(within_s)
+        return not self._thread.is_alive()
+
+    # -- cameras ------------------------------------------------------------------------------------------------
+    def camera_starts(self, camera: CameraConfig) -> PacketRing | None:
+        """Where the reader of this camera, which starts now, is to put its packets; None if it isn't recorded."""
+        config = self._config
+        if config.cameras and camera.id not in config.cameras:
+            return None
+        if ring_policy(camera) == "every":
+            logger.info("camera %s: no clips are made of what is read faster than it happened", camera.id)
+            return None
+        packets = PacketRing(config.seconds_before + LATE_S, config.packet_seconds, int(config.packet_bytes))
+        with self._changing:
+            self._leave(camera.id)
+            counts = self._counts.setdefault(camera.id, ClipCounts())
+            recording = CameraRecording(camera.id, self._run, self._rules, packets, self.library, counts)
+            self._cameras = {**self._cameras, camera.id: recording}
+        return packets
+
+    def camera_removed(self, camera_id: str) -> None:
+        """A clip under way is finished, then nothing of the camera is known here."""
+        with self._changing:
+            self._leave(camera_id)
+            self._cameras = {name: one for name, one in self._cameras.items() if name != camera_id}
+            self._counts.pop(camera_id, None)
+        self._bell.ring()
+
+    def _leave(self, camera_id: str) -> None:
+        leaving = self._cameras.get(camera_id)
+        if leaving is None:
+            return
+        leaving.packets.close()
+        self._leaving = (*self._leaving, leaving)
+
+    # -- what is published --------------------------------------------------------------------------------------
+    def take(self, topic: str, message: Message) -> None:
+        """A message was published; called in the publishing thread, in order."""
+        if isinstance(message, Frame):
+            recording = self._cameras.get(message.camera)
+            if recording is not None:
+                recording.take_frame(message)
+        elif isinstance(message, Event):
+            recording = self._cameras.get(message.camera)
+            if recording is not None and recording.take_event(message):
+                self._bell.ring()
+
+    # -- how it is ----------------------------------------------------------------------------------------------
+    @property
+    def cameras(self) -> Mapping[str, CameraRecording]:
+        """The cameras that are recorded."""
+        return self._cameras
+
+    # -- the writer's thread ------------------------------------------------------------------------------------
+    def _write(self) -> None:
+        self.library.open()
+        while not self._stopping:
+            rang = self._bell.wait(LOOK_S if self._idle else TICK_S)
+            if not rang and self._idle:
+                self.library.look()
+            self._advance()
+        self._advance(stopping=True)
+
+    @property
+    def _idle(self) -> bool:
+        return not self._leaving and all(one.idle for one in self._cameras.values())
+
+    def _advance(self, *, stopping: bool = False) -> None:
+        for recording in (*self._leaving, *self._cameras.values()):
+            recording.advance(stopping=stopping)
+        with self._changing:
+            self._leaving = tuple(one for one in self._leaving if not one.idle)

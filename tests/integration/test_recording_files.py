@@ -1,0 +1,116 @@
+"""Clip files of every coding: the same pictures at the same times, whatever the source's container and order."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from recording_engine import pictures
+from small_clips import REORDERED_H264, make_clip
+
+from stream.clock import Stamp
+from stream.recording.clip_file import ClipError, ClipFile
+from stream.recording.packets import CodecParameters, HeldUnit, PacketRing
+from stream.sources.decoder import Decoded, Decoder
+from stream.sources.transport import AccessUnit, UnitTimes
+
+X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=20:bframes=3"}
+OFFSET_US = 7
+"""Media time isn't the stream's own."""
+
+
+def played(source: Path) -> tuple[PacketRing, list[int]]:
+    """All of a file in a ring, and the media times of its pictures."""
+    ring = PacketRing(1000, 2000, 1 << 30)
+    times_us: list[int] = []
+
+    def show(shown: list[Decoded]) -> None:
+        for picture in shown:
+            assert picture.pts_us is not None
+            times_us.append(picture.pts_us + OFFSET_US)
+            ring.shown(picture.times, 1, Stamp(times_us[-1], 1_000_000 + times_us[-1], "media"))
+
+    with av.open(str(source)) as container:
+        stream = container.streams.video[0]
+        ring.begin(CodecParameters.of(stream.codec_context))
+        decoder = Decoder(stream.codec_context, lambda reason: None)
+        for packet in container.demux(stream):
+            if packet.size:
+                ticks = packet.pts if packet.pts is not None else packet.dts
+                pts_us = round((ticks or 0) * packet.time_base * 1_000_000)
+                unit = AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), 0))
+                ring.add(unit)
+                show(decoder.decode(unit))
+        show(decoder.flush())
+    ring.close()
+    return ring, times_us
+
+
+def write(path: Path, units: list[HeldUnit], reorder: int) -> ClipFile:
+    clip = ClipFile(path, units[0], reorder)
+    for unit in units:
+        assert clip.fits(unit)
+        clip.write(unit)
+    clip.close()
+    return clip
+
+
+@pytest.mark.parametrize(
+    ("name", "coding", "settings"),
+    [
+        ("plain.mp4", "h264", {}),
+        ("reordered.mp4", "h264", {"options": REORDERED_H264}),
+        ("reordered.ts", "h264", {"options": REORDERED_H264}),
+        ("reordered.mkv", "hevc", {"codec": "libx265", "options": X265}),
+        ("reordered_hevc.ts", "hevc", {"codec": "libx265", "options": X265}),
+        ("pictures.mkv", "mjpeg", {"codec": "mjpeg", "pixels": "yuvj420p"}),
+        ("old.avi", "mpeg4", {"codec": "mpeg4", "options": {"g": "10"}}),
+    ],
+)
+def test_what_mp4_takes_is_kept_as_it_is(tmp_path: Path, name: str, coding: str, settings: dict[str, Any]) -> None:
+    source = make_clip(tmp_path / name, frames=60, **settings)
+    ring, times_us = played(source)
+    first = ring.start_for(1, 1_000_000)
+    assert first is not None
+    clip = write(tmp_path / "out.mp4", ring.settled_from(first.serial), ring.reorder)
+    shown = pictures(tmp_path / "out.mp4")
+    assert (clip.coding, clip.reencoded, clip.frames) == (coding, False, len(shown))
+    expected = [at_us for at_us in times_us if at_us >= first.media_us]
+    assert [at_us for at_us, _ in shown] == [at_us - first.media_us for at_us in expected]
+    assert [digest for _, digest in shown] == [digest for _, digest in pictures(source)][-len(expected) :]
+
+
+def test_what_mp4_players_do_not_know_is_encoded_anew(tmp_path: Path) -> None:
+    codec = {"codec": "libvpx", "options": {"g": "10", "deadline": "realtime"}}
+    ring, times_us = played(make_clip(tmp_path / "web.webm", frames=40, **codec))
+    clip = write(tmp_path / "out.mp4", ring.settled_from(0), ring.reorder)
+    shown = pictures(tmp_path / "out.mp4")
+    assert (clip.coding, clip.reencoded, clip.frames) == ("h264", True, 40)
+    assert [at_us for at_us, _ in shown] == pytest.approx([at_us - times_us[0] for at_us in times_us], abs=20)
+
+
+def test_a_change_of_size_does_not_fit_into_the_same_file(tmp_path: Path) -> None:
+    large, _ = played(make_clip(tmp_path / "large.ts", frames=30))
+    small, _ = played(make_clip(tmp_path / "small.ts", frames=30, size=(160, 90)))
+    units = large.settled_from(0)
+    clip = ClipFile(tmp_path / "out.mp4", units[0], 0)
+    clip.write(units[0])
+    other = small.settled_from(0)[0]
+    other.codec = units[0].codec  # as a camera that changes its size in mid-stream: only its parameter sets tell
+    assert clip.fits(units[25]) and units[25].is_key
+    assert not clip.fits(other)
+    clip.abandon()
+
+
+def test_a_stream_that_makes_no_sense_is_an_error_that_says_so(tmp_path: Path) -> None:
+    ring, _ = played(make_clip(tmp_path / "clip.mp4", frames=5))
+    (first, *_) = ring.settled_from(0)
+    first.codec = CodecParameters("h264", b"\x01cut off", (320, 180), "yuv420p")
+    with pytest.raises(ClipError, match="cut off"):
+        ClipFile(tmp_path / "out.mp4", first, 0)
+    first.codec = CodecParameters("no_such_coding", b"", (320, 180), None)
+    with pytest.raises(ClipError, match="no_such_coding can't be put into MP4"):
+        ClipFile(tmp_path / "out.mp4", first, 0)

@@ -1,0 +1,56 @@
+"""Encoded pictures for a PacketRing, as a camera's thread would put them in, without a decoder."""
+
+from __future__ import annotations
+
+import itertools
+
+import av
+
+from stream.clock import Stamp
+from stream.recording.packets import CodecParameters, PacketRing
+from stream.sources.transport import AccessUnit, UnitTimes
+
+INTERVAL_US = 40_000
+CODEC = CodecParameters("h264", b"", (64, 48), "yuv420p")
+
+
+class Stream:
+    """Puts units into a ring, one every 40 ms. `delay`: units after which each is shown, in the same order."""
+
+    def __init__(self, ring: PacketRing, delay: int = 0) -> None:
+        self.ring = ring
+        self.delay = delay
+        self.epoch = 1
+        self.number = 0
+        self.epoch_from = 0
+        self._awaiting: list[tuple[UnitTimes, int]] = []
+        ring.begin(CODEC)
+
+    def put(self, *, key: bool = False, size: int = 100, shown: bool = True) -> AccessUnit:
+        """The next unit."""
+        packet = av.Packet(bytes(size))
+        packet.is_keyframe = key
+        at_us = self.number * INTERVAL_US
+        times = UnitTimes(at_us, at_us * 1000, at_us)
+        self.ring.add(unit := AccessUnit(packet, times))
+        if shown:
+            self._awaiting.append((times, at_us))
+        self.number += 1
+        while len(self._awaiting) > self.delay:
+            self.show()
+        return unit
+
+    def show(self) -> None:
+        """The unit that has waited longest is decoded."""
+        times, at_us = self._awaiting.pop(0)
+        self.ring.shown(times, self.epoch, Stamp(at_us - self.epoch_from, 1_000_000 + at_us, "arrival"))
+
+    def play(self, count: int, group: int = 10, size: int = 100) -> None:
+        """So many units, every `group`-th a key frame."""
+        for number in itertools.islice(itertools.count(), count):
+            self.put(key=number % group == 0, size=size)
+
+    def next_epoch(self) -> None:
+        """Media time begins at 0 again."""
+        self.epoch += 1
+        self.epoch_from = self.number * INTERVAL_US

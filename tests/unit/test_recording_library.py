@@ -1,0 +1,166 @@
+"""The directory of clips: names, budget, leftovers, and a disk that is full or can't be written."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.recording.clips import NAME, Clip, clip_name
+from stream.recording.library import ENDINGS, ClipLibrary, NoRoomError, reason_of
+
+AT_US = 1_795_641_282_795_956
+DiskUsage = namedtuple("DiskUsage", "total used free")
+
+
+def a_clip(name: str, camera: str = "door") -> Clip:
+    return Clip(
+        name=name,
+        run="0" * 32,
+        camera=camera,
+        epoch=1,
+        events=[],
+        start_us=AT_US,
+        end_us=AT_US,
+        start_media_time_us=0,
+        end_media_time_us=0,
+        codec="h264",
+        reencoded=False,
+        frames=1,
+        results=0,
+        ended="complete",
+        video_bytes=0,
+        written_us=AT_US,
+    )
+
+
+def library(folder: Path, budget: int = 1 << 30, least_free: int = 0) -> ClipLibrary:
+    made = ClipLibrary(folder, budget, least_free)
+    made.open()
+    return made
+
+
+def write(to: ClipLibrary, second: int, size: int = 1000) -> str:
+    name = to.begin(AT_US + second * 1_000_000, "door", "fall")
+    to.part(name, ".mp4").write_bytes(bytes(size))
+    to.part(name, ".jsonl").write_bytes(b"")
+    to.keep(a_clip(name))
+    return name
+
+
+def on_disk(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def test_a_name_tells_when_where_and_what() -> None:
+    assert clip_name(AT_US, "front_door-2", "fall") == "20261125T211442795Z_front_door-2_fall"
+    assert clip_name(AT_US, "cam", "open (a door)/..", 3) == "20261125T211442795Z_cam_open-a-door-3"
+
+
+@given(st.text(max_size=80), st.integers(0, 4_000_000_000_000_000), st.integers(1, 99))
+def test_no_action_s_name_leads_out_of_the_directory(action: str, capture_us: int, number: int) -> None:
+    name = clip_name(capture_us, "cam0", action, number)
+    assert NAME.fullmatch(name)
+    assert Path(name).name == name and "." not in name
+
+
+def test_a_clip_is_there_once_it_is_whole_and_after_a_restart(tmp_path: Path) -> None:
+    first = library(tmp_path / "new" / "clips")
+    name = first.begin(AT_US, "door", "fall")
+    assert first.clips() == []
+    first.part(name, ".mp4").write_bytes(bytes(500))
+    first.part(name, ".jsonl").write_bytes(b"{}\n")
+    first.keep(a_clip(name))
+    again = library(first.directory)
+    for one in (first, again):
+        assert [clip.name for clip in one.clips()] == [name]
+        assert one.clip(name) == a_clip(name)
+        assert one.bytes_kept == on_disk(first.directory)
+    assert again.begin(AT_US, "door", "fall") == name + "-2"
+
+
+def test_the_oldest_clips_go_first_and_the_budget_holds_at_every_moment(tmp_path: Path) -> None:
+    clips = library(tmp_path, budget=5000)
+    names = [write(clips, second) for second in range(8)]
+    assert [clip.name for clip in clips.clips()] == [names[7], names[6], names[5]]
+    assert clips.bytes_kept == on_disk(tmp_path) <= 5000
+    assert clips.grown("being-written", 4000)
+    assert [clip.name for clip in clips.clips()] == []
+    assert not clips.grown("being-written", 5001)
+    assert on_disk(tmp_path) == 0
+
+
+def test_what_is_there_at_the_start_counts(tmp_path: Path) -> None:
+    for second in range(4):
+        write(library(tmp_path), second)
+    assert len(library(tmp_path, budget=on_disk(tmp_path) // 2)) == 2
+
+
+def test_other_files_are_neither_counted_nor_removed(tmp_path: Path) -> None:
+    others = ["holiday.mp4", "notes.json.part", "20261125T211442795Z_door_fall.txt", "x20261125T211442795Z_a_b.mp4"]
+    for name in others:
+        (tmp_path / name).write_bytes(bytes(9000))
+    (tmp_path / "20261125T211442795Z_door_walk.mp4").symlink_to(tmp_path / "holiday.mp4")
+    clips = library(tmp_path, budget=2000)
+    assert (len(clips), clips.bytes_kept) == (0, 0)
+    write(clips, 1)
+    write(clips, 2)
+    assert len(clips) == 1
+    assert all((tmp_path / name).stat().st_size == 9000 for name in others)
+
+
+def test_what_a_crash_left_is_removed_and_halves_of_clips_count_until_their_turn_comes(tmp_path: Path) -> None:
+    name = clip_name(AT_US, "door", "fall")
+    for ending in ENDINGS:
+        (tmp_path / f"{name}{ending}.part").write_bytes(b"x")
+    half = clip_name(AT_US - 1_000_000, "door", "fall")
+    (tmp_path / f"{half}.mp4").write_bytes(bytes(700))
+    (tmp_path / f"{half}.json").write_text('{"schema": "partstream.clip/1", "name": ')
+    clips = library(tmp_path, budget=2000)
+    assert not list(tmp_path.glob("*.part"))
+    assert clips.clips() == [] and clips.clip(half) is None
+    assert clips.bytes_kept > 700
+    write(clips, 1)
+    assert not (tmp_path / f"{half}.mp4").exists()
+
+
+def test_with_too_little_free_no_clip_is_begun_and_it_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    free = 100
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(10_000, 0, free))
+    clips = library(tmp_path, least_free=5000)
+    assert clips.state == "low_disk"
+    for _ in range(3):
+        with pytest.raises(NoRoomError) as error:
+            clips.begin(AT_US, "door", "fall")
+        assert reason_of(error.value) == "low_disk"
+    assert caplog.text.count("recording.least_free") == 1
+    free = 6000
+    assert clips.look()
+    assert clips.state == "ready"
+
+
+def test_a_directory_that_cannot_be_written_is_told_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "clips").write_text("a file stands where the directory should be")
+    clips = library(tmp_path / "clips")
+    assert clips.state == "unwritable"
+    assert "can't be written" in caplog.text
+    with pytest.raises(OSError) as error:
+        clips.begin(AT_US, "door", "fall")
+    assert reason_of(error.value) == "unwritable"
+    (tmp_path / "clips").unlink()
+    write(clips, 1)
+    assert clips.state == "ready"
+
+
+def test_a_full_disk_has_a_reason_of_its_own() -> None:
+    assert reason_of(OSError(errno.ENOSPC, "No space left on device")) == "disk_full"
+    assert reason_of(OSError(errno.EROFS, "Read-only file system")) == "unwritable"
