@@ -52,7 +52,8 @@ class CurveGate:
         self.refused = 0
         self._pair = pair
         self._allowed = allowed
-        self._complaints = RepeatLimiter(limit=5, per_s=10.0)
+        self._same_key = RepeatLimiter(limit=1, per_s=60.0)
+        self._any_key = RepeatLimiter(limit=5, per_s=10.0)
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind("inproc://zeromq.zap.01")
@@ -99,12 +100,8 @@ class CurveGate:
 
     def _refuse(self, key: str, address: str) -> None:
         self.refused += 1
-        say, held_back = self._complaints.admit("refused", time.monotonic())
-        if say:
-            more = f" ({held_back} more weren't logged)" if held_back else ""
+        now = time.monotonic()
+        if self._same_key.admit(key, now)[0] and self._any_key.admit("refused", now)[0]:
             logger.warning(
-                "a ZeroMQ client at %s was refused: its key %s isn't in publish.curve_allowed_keys%s",
-                address,
-                key,
-                more,
+                "a ZeroMQ client at %s was refused: its key %s isn't in publish.curve_allowed_keys", address, key
             )

@@ -25,13 +25,13 @@ def new_command(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where they go.")] = Path("keys"),
     client: Annotated[
         list[str] | None,
-        typer.Option("--client", metavar="NAME", help="A client; may be repeated. Default: client."),
+        typer.Option("--client", metavar="NAME", help="A client; may be repeated. The first: client."),
     ] = None,
 ) -> None:
     """Make a key pair for each client, and the engine's own where DIR has none. No file is ever overwritten."""
+    names = client or ([] if any((folder / "allowed").glob("*.key")) else ["client"])
     with _errors():
-        public = make_keys(folder, client or ["client"])
-    names = client or ["client"]
+        public = make_keys(folder, names)
     typer.echo(f"The engine's public key: {public}\n")
     typer.echo(
         "In the engine's configuration:\n\n"
@@ -39,7 +39,7 @@ def new_command(
         f"  curve_secret_key_file: {(folder / 'server.key_secret').absolute()}\n"
         f"  curve_allowed_keys: {(folder / 'allowed').absolute()}\n\n"
         "Hand each client, over a channel that nobody else reads, its own secret file and server.key; then delete the\n"
-        "secret file here:\n"
+        "secret file here.\n"
     )
     for name in names:
         typer.echo(
@@ -61,17 +61,19 @@ def make_keys(folder: Path, clients: Sequence[str]) -> str:
     """Write `server.key_secret`, `server.key`, and for each client `clients/NAME.key_secret` and `allowed/NAME.key`.
 
     A server's pair that is there already is kept. Returns the server's public key. Raises `KeyFileError`, before
-    anything is written, if a client has a file already or its name can't be one.
+    anything is written, if a client has a file already or its name can't be one, or if there is nothing to make.
     """
     from stream.curve_keys import KeyFileError, KeyPair, read_pair
 
+    secret_file, public_file = folder / "server.key_secret", folder / "server.key"
+    if not clients and secret_file.exists():
+        raise KeyFileError(f"{folder} has the engine's keys and clients' already: name a further one, --client NAME")
     for name in clients:
         if not CLIENT_NAME.fullmatch(name):
             raise KeyFileError(f"client {name!r} can't be the name of a file: use letters, digits, `_`, `.` and `-`")
         for path in _client_files(folder, name):
             if path.exists():
                 raise KeyFileError(f"{path} is there already and isn't overwritten: choose another name, or remove it")
-    secret_file, public_file = folder / "server.key_secret", folder / "server.key"
     try:
         for place in (folder, folder / "clients", folder / "allowed"):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)

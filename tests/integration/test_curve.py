@@ -393,7 +393,9 @@ async def test_publishers_in_one_process_have_lists_of_their_own(keys: Keys, tmp
 
 
 @pytest.mark.usefixtures("quick")
-async def test_stopping_is_quick_and_complete_while_clients_are_refused_again_and_again(keys: Keys) -> None:
+async def test_stopping_is_quick_and_complete_while_clients_are_refused_again_and_again(
+    keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
     files: list[int] = []
     for _ in range(5):
         async with AsyncExitStack() as stack:
@@ -405,6 +407,7 @@ async def test_stopping_is_quick_and_complete_while_clients_are_refused_again_an
             began = time.monotonic()
             await publisher.stop()
             assert time.monotonic() - began < 2
+        assert caplog.text.count("was refused: its key") == len(files) + 1  # one key, once a minute
         await until(lambda: not {"curve gate", "replay"} & {thread.name for thread in threading.enumerate()}, 30)
         files.append(descriptors())
     await until(lambda: descriptors() <= files[0], 30)

@@ -82,6 +82,20 @@ def test_new_never_overwrites_and_adds_clients_to_a_server_that_is_there(tmp_pat
     assert {name: after[name] for name in before} == before
 
 
+def test_new_without_a_name_makes_what_is_missing_and_says_if_nothing_is(tmp_path: Path) -> None:
+    assert keys("new", tmp_path)[0] == 0
+    before = every_file(tmp_path)
+    assert set(before) == {"server.key_secret", "server.key", "clients/client.key_secret", "allowed/client.key"}
+    code, said = keys("new", tmp_path)
+    assert (code, "name a further one" in said.replace("\n", " "), every_file(tmp_path)) == (2, True, before)
+    for name in ("server.key_secret", "server.key"):
+        (tmp_path / name).unlink()
+    assert keys("new", tmp_path)[0] == 0
+    after = every_file(tmp_path)
+    assert [name for name in before if before[name] != after[name]] == ["server.key_secret", "server.key"]
+    assert set(after) == set(before)
+
+
 def test_a_servers_public_file_that_is_missing_is_made_again_from_the_secret_one(tmp_path: Path) -> None:
     keys("new", tmp_path)
     whole = (tmp_path / "server.key").read_bytes()
