@@ -7,6 +7,7 @@ Knows nothing of events, names or budgets. Errors are `OSError`s, as of any file
 from __future__ import annotations
 
 import heapq
+import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,8 @@ from av.video.stream import VideoStream
 from stream.recording.byte_stream import CODECS_WITH_UNITS, ByteStream, MalformedError, parameter_sets
 from stream.recording.packets import CodecParameters, HeldUnit
 from stream.video_encoding import TICKS, NoEncoderError, add_encoded_stream
+
+logger = logging.getLogger(__name__)
 
 KEPT_AS_THEY_ARE = (*CODECS_WITH_UNITS, "mpeg4", "mjpeg")
 MICROS = Fraction(1, 1_000_000)
@@ -108,11 +111,12 @@ class ClipFile:
 
     def abandon(self) -> None:
         """Close it without caring for what is in it; never raises."""
-        self._file.close()  # first: libav then doesn't try to write the rest
-        try:
-            self._container.close()
-        except (OSError, ValueError):
-            return
+        # First the file, so that libav doesn't try to write the rest. On a full disk closing fails too, and closes.
+        for close in (self._file.close, self._container.close):
+            try:
+                close()
+            except (OSError, ValueError) as error:
+                logger.debug("a clip given up: %s", error)
 
 
 class _Kept:

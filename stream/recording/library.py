@@ -166,6 +166,10 @@ class ClipLibrary:
             f"{self.directory} can't be written: {why}; clips are lost until it can",
         )
 
+    def closed_by_fault(self) -> None:
+        """Whoever writes can't go on."""
+        self._say("unwritable", "a fault in partstream, which the log has: no clips are written until a restart")
+
     def _say(self, state: State, message: str) -> None:
         if state != self.state:
             if state == "ready":

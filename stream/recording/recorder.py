@@ -115,13 +115,18 @@ class Recorder:
 
     # -- the writer's thread ------------------------------------------------------------------------------------
     def _write(self) -> None:
-        self.library.open()
-        while not self._stopping:
-            rang = self._bell.wait(LOOK_S if self._idle else TICK_S)
-            if not rang and self._idle:
-                self.library.look()
-            self._advance()
-        self._advance(stopping=True)
+        try:
+            self.library.open()
+            while not self._stopping:
+                rang = self._bell.wait(LOOK_S if self._idle else TICK_S)
+                if not rang and self._idle:
+                    self.library.look()
+                self._advance()
+            self._advance(stopping=True)
+        except BaseException:
+            # Nobody else is touched by it; but it must not be silent.
+            logger.critical("a fault in partstream: recording can't go on", exc_info=True)
+            self.library.closed_by_fault()
 
     @property
     def _idle(self) -> bool:

@@ -152,11 +152,37 @@ async def test_the_budget_holds_while_clips_are_written(tmp_path: Path) -> None:
     assert engine.recorder.library.bytes_kept <= budget
 
 
-class FullDisk(io.BytesIO):
-    """A file on a disk that takes nothing more."""
+class FullDisk(io.RawIOBase):
+    """A file on a disk that takes 20,000 bytes and nothing more."""
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self.at = offset + (0, self.at, self.at)[whence]
+        return self.at
 
     def write(self, data: Any, /) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        room = 20_000 - self.at
+        if room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.at += min(room, len(data))
+        return min(room, len(data))
+
+
+class FailsToClose(io.BufferedWriter):
+    """What is still held back can't be written when it is closed, either."""
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
 
 
 async def test_a_full_disk_costs_the_clip_and_nothing_else(
@@ -168,12 +194,12 @@ async def test_a_full_disk_costs_the_clip_and_nothing_else(
     def open_path(path: Path, mode: str = "r", **options: Any) -> Any:
         if full and path.name.endswith(".mp4.part"):
             open_file(path, mode, **options).close()
-            return FullDisk()
+            return FailsToClose(FullDisk())
         return open_file(path, mode, **options)
 
     monkeypatch.setattr(Path, "open", open_path)
-    camera = {"id": "cam", "source": "pattern:128x96@25"}
-    config = recording(tmp_path, camera, seconds_before=0.2, seconds_after=0.1)
+    camera = {"id": "cam", "source": "pattern:640x360@25"}
+    config = recording(tmp_path, camera, seconds_before=0.2, seconds_after=0.3)
     async with recorded(config, lambda at_s: "fall" if at_s % 1 < 0.4 else "stand") as engine:
         await engine.until(lambda: engine.failed("cam").get("disk_full", 0) >= 2)
         assert engine.recorder.library.state == "low_disk"
