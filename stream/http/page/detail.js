@@ -25,7 +25,7 @@ export class Detail {
     this.filter = filter
     this.on = on
     this.camera = null
-    this.chosen = null
+    this.chosen = this.usual = null
     this.screen = null
     for (const list of [places.detail, places.people]) {
       list.addEventListener("click", (event) => {
@@ -50,7 +50,7 @@ export class Detail {
     this.figures = new Figures(head)
     this.source = child(head, "p", "quiet source")
     if (mayChange) {
-      const change = child(head, "button", "", "Change")
+      const change = child(head, "button", "change", "Change")
       change.type = "button"
       change.addEventListener("click", () => this.on.change(camera.id))
     }
@@ -70,7 +70,7 @@ export class Detail {
 
   close() {
     this.screen?.close()
-    this.screen = this.camera = this.chosen = null
+    this.screen = this.camera = this.chosen = this.usual = null
     this.places.detail.replaceChildren()
     this.#show(false)
   }
@@ -79,15 +79,16 @@ export class Detail {
     for (const name of ["detail", "peoplePanel", "whyPanel"]) this.places[name].hidden = !shown
   }
 
-  /** The person in question: the one chosen while in sight, else the one whose action is surest. */
+  /** The person in question: the one chosen while in sight, else who was the surest of those when it had to be told. */
   #track() {
     const people = this.camera.people
-    if (people.some((person) => person.track === this.chosen)) return this.chosen
-    const surest = people.reduce(
-      (best, one) => ((one.action?.score ?? -1) > (best?.action?.score ?? -1) ? one : best),
-      null,
-    )
-    return surest?.track ?? people[0]?.track ?? null
+    const inSight = (track) => people.some((person) => person.track === track)
+    if (inSight(this.chosen)) return this.chosen
+    if (!inSight(this.usual)) {
+      const byScore = [...people].sort((a, b) => (b.action?.score ?? -1) - (a.action?.score ?? -1))
+      this.usual = byScore[0]?.track ?? null
+    }
+    return this.usual
   }
 
   #choose(track) {

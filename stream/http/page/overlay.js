@@ -6,6 +6,7 @@ import { percent, words } from "./words.js"
 const INK = "#10131ad9"
 const PAPER = "#eceff3"
 const LEAST_RELEVANCE = 0.12 // parts that tell less are not drawn: they'd hide those that do
+const NARROW = 420 // CSS pixels of a picture in which labels must be short
 const STATE_HEIGHT = 70 // people smaller than this (CSS pixels) have no room for states
 
 /** Whether a person does what is asked for; everybody does when nothing is. */
@@ -37,7 +38,10 @@ export function drawPeople(canvas, result, place, look) {
     strokeBox(canvas, box, "#0009", (wide + 1.5) * look.scale)
     strokeBox(canvas, box, trackColour(person.track), wide * look.scale, person.detected === false)
   }
-  const plates = new Plates(place)
+  const plates = new Plates(
+    place,
+    people.map(({ box }) => box),
+  )
   for (const { person, box } of shown) drawAction(canvas, plates, person, box, look)
   for (const { person, box } of shown) drawStates(canvas, plates, person, box, onCanvas, look)
   return people.map(({ person, box }) => ({ track: person.track, box }))
@@ -62,10 +66,11 @@ function drawParts(canvas, person, [, top, , bottom], onCanvas, look) {
 }
 
 function drawAction(canvas, plates, person, box, look) {
-  const size = 12.5 * look.scale
+  const narrow = plates.place.width < NARROW * look.scale
+  const size = (narrow ? 11 : 12.5) * look.scale
   const action = person.action
   const text = action ? words(action.label) : "…"
-  const sure = action ? percent(action.score) : ""
+  const sure = action && !narrow ? percent(action.score) : ""
   canvas.font = `650 ${size}px system-ui, sans-serif`
   const textWidth = canvas.measureText(text).width
   canvas.font = `400 ${size}px system-ui, sans-serif`
@@ -80,6 +85,9 @@ function drawAction(canvas, plates, person, box, look) {
       [box[0], box[3] + 2 * look.scale],
       [box[0], box[1] + 2 * look.scale],
       [box[2] - width, box[1] - height - 2 * look.scale],
+      [box[2] - width, box[3] + 2 * look.scale],
+      [box[0], box[1] - 2 * height - 4 * look.scale],
+      [box[0], box[3] + height + 4 * look.scale],
     ],
     true,
   )
@@ -148,10 +156,11 @@ function plate(canvas, [x, y], width, height, radius) {
   canvas.fill()
 }
 
-/** Where labels lie, so that none hides another. */
+/** Where labels lie, so that none hides another, nor a person if that can be. */
 class Plates {
-  constructor(place) {
+  constructor(place, people) {
     this.place = place
+    this.people = people
     this.taken = []
   }
 
@@ -164,10 +173,11 @@ class Plates {
       Math.max(place.x, Math.min(x, place.x + place.width - width)),
       Math.max(place.y, Math.min(y, place.y + place.height - height)),
     ]
-    const free = ([x, y]) =>
-      !this.taken.some((other) => x < other[2] && x + width > other[0] && y < other[3] && y + height > other[1])
+    const clear = ([x, y], others) =>
+      !others.some((other) => x < other[2] && x + width > other[0] && y < other[3] && y + height > other[1])
     const candidates = must ? places.map(moved) : places.filter(inside)
-    const at = candidates.find(free) ?? (must ? candidates[0] : null)
+    const free = candidates.filter((at) => clear(at, this.taken))
+    const at = (must && free.find((at) => clear(at, this.people))) || free[0] || (must ? candidates[0] : null)
     if (at) this.taken.push([at[0], at[1], at[0] + width, at[1] + height])
     return at
   }

@@ -123,7 +123,8 @@ export class Screen {
     context.drawImage(bitmap, place.x, place.y, width, height)
     const boxes = result ? drawPeople(context, result, place, { ...this.look(), scale: this.#scale() }) : []
     /** What is to be seen, for whoever looks from outside. */
-    canvas.drawn = { epoch, frame, place, boxes, withResult: Boolean(result), at: performance.now() }
+    const captureUs = result?.capture_us ?? null
+    canvas.drawn = { epoch, frame, captureUs, place, boxes, withResult: Boolean(result), at: performance.now() }
     if (fresh) {
       this.onDrawn(this.camera, bitmap, epoch, frame)
       if (!this.message.hidden) this.update()
