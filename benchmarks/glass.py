@@ -1,11 +1,11 @@
 """Glass to result and glass to page: `python -m benchmarks.glass [--ways rtsp whip] [--frames 400] [--json FILE]`.
 
 Each picture carries a number (`benchmarks.barcode`), and it is known when it was painted: over WHIP a page paints a
-canvas, which Chromium encodes and publishes; over RTSP a server sends a clip that was encoded before, so that it is the
-instant of sending, with no encoder's time in it. The engine's model, which costs nothing else, reads the number off
-the decoded picture. A subscriber notes when the result is here, and the live page, in a Chromium of its own, when it has
-drawn the picture with that result. All clocks are this machine's. Needs Chromium, GStreamer's RTSP server and the
-source tree.
+canvas, which Chromium encodes and publishes; over RTSP a server sends a clip that was encoded before, so that it is
+the instant of sending, with no encoder's time in it. The engine's model, which costs nothing else, reads the number
+off the decoded picture. A subscriber notes when the result is here, and the live page, in a Chromium of its own, when
+it has drawn the picture with that result. All clocks are this machine's. Needs Chromium, GStreamer's RTSP server and
+the source tree.
 """
 
 from __future__ import annotations
