@@ -136,22 +136,27 @@ class _Kept:
         self._early: list[int] = []
         self._written = 0
         self._last_dts = -reorder - 1
-        self._last_pts = -USUAL_INTERVAL_US
+        self._latest_us = 0
+        self._interval_us = USUAL_INTERVAL_US
 
     def write(self, data: bytes, at_us: int, is_key: bool) -> None:
         heapq.heappush(self._early, at_us)
         dts = self._written - self._reorder
         if self._written >= self._reorder:
             dts = heapq.heappop(self._early)
+            if dts > self._last_dts >= 0:
+                self._interval_us = dts - self._last_dts
         # Two pictures may have the same media time, where a camera's clock jittered.
         dts = max(dts, self._last_dts + 1)
         packet = av.Packet(data)
         packet.stream = self._stream
         packet.time_base = MICROS
         packet.dts, packet.pts = dts, max(at_us, dts)
-        packet.duration = max(1, abs(at_us - self._last_pts))
+        # Only the last one's counts, the others' follow from the next one's time: the file ends when all are shown.
+        self._latest_us = max(self._latest_us, at_us)
+        packet.duration = self._latest_us + self._interval_us - dts
         packet.is_keyframe = is_key
-        self._last_dts, self._last_pts = dts, at_us
+        self._last_dts = dts
         self._written += 1
         self._container.mux(packet)
 

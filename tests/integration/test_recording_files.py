@@ -80,6 +80,8 @@ def test_what_mp4_takes_is_kept_as_it_is(tmp_path: Path, name: str, coding: str,
     assert (clip.coding, clip.reencoded, clip.frames) == (coding, False, len(shown))
     expected = [at_us for at_us in times_us if at_us >= first.media_us]
     assert [at_us for at_us, _ in shown] == [at_us - first.media_us for at_us in expected]
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.duration == pytest.approx(shown[-1][0] + 40_000, abs=1_000)
     assert [digest for _, digest in shown] == [digest for _, digest in pictures(source)][-len(expected) :]
 
 
