@@ -186,10 +186,8 @@ class Engine:
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # one may be removed meanwhile
         ]
-        if self.recorder is not None and not await asyncio.to_thread(
-            self.recorder.stop, max(0.1, deadline - time.monotonic())
-        ):
-            logger.warning("stopped without waiting longer for clips under way: they are lost")
+        if self.recorder is not None:
+            await asyncio.to_thread(self.recorder.stop, max(0.1, deadline - time.monotonic()))
         self._event_streams.close()
         self._picture_streams.close()
         await asyncio.to_thread(self._live_pictures.close)

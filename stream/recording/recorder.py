@@ -55,13 +55,14 @@ class Recorder:
         """Begin to look after the directory and to write."""
         self._thread.start()
 
-    def stop(self, within_s: float) -> bool:
-        """Finish the clips under way with what there is; false if that takes longer: then they are lost."""
+    def stop(self, within_s: float) -> None:
+        """Finish the clips under way with what there is. If that takes longer they are lost, which is said."""
         self._stopping = True
         self._bell.ring()
         if self._thread.ident is not None:
             self._thread.join(within_s)
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            logger.warning("stopped without waiting longer for clips under way: they are lost")
 
     # -- cameras ------------------------------------------------------------------------------------------------
     def camera_starts(self, camera: CameraConfig) -> PacketRing | None:
