@@ -338,7 +338,10 @@ class HttpConfig(Section):
     )
     max_cameras: int = Field(64, ge=1, le=1024, description="Cameras; over HTTP none is added beyond.")
     max_streams: int = Field(
-        64, ge=0, le=1024, description="Answers that go on (event streams) at once; a further one is refused."
+        64,
+        ge=0,
+        le=1024,
+        description="Answers that go on (events, pictures) at once; a live page has two. A further one is refused.",
     )
     requests_per_second: float = Field(
         50.0,

@@ -139,7 +139,7 @@ def _run(sources: Mapping[str, str], clips: Mapping[str, Path], recorded: Path, 
 
 async def _watch(settings: Config, longest_s: float, console: Console) -> None:
     async with Engine(settings) as engine:
-        console.print(f"Results at {engine.publisher.endpoint}, metrics at {engine.http_address}/metrics")
+        console.print(f"Results at {engine.publisher.endpoint}, the live page at {engine.http_address}")
         messages = subscribe(engine.publisher.endpoint, kinds=KINDS, replay=engine.publisher.replay_endpoint)
         table = asyncio.create_task(show_table(messages, console))
         with suppress(TimeoutError):

@@ -125,7 +125,7 @@ class HttpServer:
         port = server.sockets[0].getsockname()[1]
         scheme = "https" if self._tls is not None else "http"
         self.address = f"{scheme}://{BindAddress(self._bind.host, port, self._bind.loopback)}"
-        logger.info("metrics, health and API at %s", self.address)
+        logger.info("live page, metrics, health and API at %s", self.address)
         if self._tls is None and not self._bind.loopback:
             logger.warning("http.bind: tokens cross the network unencrypted: set http.tls_certificate and http.tls_key")
 
