@@ -321,7 +321,8 @@ def _load_config(path: Path | None, overrides: dict[str, Any], sources: list[str
 
 def parse_source(text: str, index: int) -> dict[str, Any]:
     """`id=SOURCE`, or a bare source, which is named cam0, cam1 … by its place."""
-    from stream.config import CAMERA_ID, SourceAddress
+    from stream.settings.section import CAMERA_ID
+    from stream.settings.source_address import SourceAddress
 
     name, equals, source = text.partition("=")
     if equals and CAMERA_ID.fullmatch(name) and source:

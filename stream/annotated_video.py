@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
-from stream.config import ConfigError
+from stream.settings.section import ConfigError
 from stream.video_encoding import TICKS, NoEncoderError, add_encoded_stream
 
 FALLBACK_RATE = Fraction(25)

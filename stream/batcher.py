@@ -26,8 +26,8 @@ from stream.batch_planning import (
     leave_at,
     share,
 )
-from stream.config import BatchConfig
 from stream.doorbell import Doorbell
+from stream.settings.engine import BatchConfig
 from telemetry.catalogue import BATCH_BUCKETS, SECONDS_BUCKETS
 from telemetry.tally import Histogram
 

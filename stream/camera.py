@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, Policy
 from stream import results
-from stream.config import CameraConfig
 from stream.events import ActionEvents, Transition
+from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from telemetry.catalogue import SECONDS_BUCKETS

@@ -17,11 +17,11 @@ from ring_buffers.frame_ring import FrameRing
 from stages.types import Model
 from stream.batcher import Batcher
 from stream.camera import Camera, ring_policy
-from stream.config import CameraConfig
 from stream.events import Transition
 from stream.inference import InferenceThread
 from stream.publisher import Publisher
 from stream.recording.recorder import Recorder
+from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from stream.sources.ways import WebRtcWays, make_transport

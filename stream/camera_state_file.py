@@ -16,7 +16,8 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from stream import private_file
-from stream.config import CameraConfig, ConfigError, Section
+from stream.settings.engine import CameraConfig
+from stream.settings.section import ConfigError, Section
 
 
 class _Kept(Section):

@@ -17,7 +17,10 @@ from pydantic import ValidationError
 from stream import memory_budget
 from stream.camera_registry import CameraRegistry, differences
 from stream.camera_state_file import CameraStateFile
-from stream.config import CAMERA_ID, CameraConfig, Config, SourceAddress
+from stream.config import Config
+from stream.settings.engine import CameraConfig
+from stream.settings.section import CAMERA_ID
+from stream.settings.source_address import SourceAddress
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ import zmq
 from zmq.utils import z85
 
 from stream.allow_list import AllowList
-from stream.config import ConfigError, PublishConfig
 from stream.curve_keys import KeyFileError, KeyPair, read_pair
+from stream.settings.engine import PublishConfig
+from stream.settings.section import ConfigError
 from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)

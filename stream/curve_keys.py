@@ -17,7 +17,7 @@ from typing import Any
 import zmq
 from zmq.utils import z85
 
-from stream.config import ConfigError
+from stream.settings.section import ConfigError
 
 LARGEST_FILE = 1 << 20
 """Bytes: a list of some ten thousand keys."""

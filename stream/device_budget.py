@@ -10,7 +10,8 @@ from typing import Protocol, runtime_checkable
 
 from stages.halving import Halving, TooLargeError
 from stages.types import DeviceMemory
-from stream.config import Config, ConfigError
+from stream.config import Config
+from stream.settings.section import ConfigError
 from telemetry.observer import Observer
 
 USUAL_SOURCE = (1920, 1080)

@@ -7,7 +7,7 @@ import logging
 
 import zmq
 
-from stream.config import ConfigError
+from stream.settings.section import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from stream.assemble import frame_message
 from stream.batcher import Batcher
 from stream.camera_registry import CameraRegistry
 from stream.camera_state_file import CameraStateFile
-from stream.config import CameraConfig, Config
+from stream.config import Config
 from stream.control import Control
 from stream.engine_metrics import (
     derive_http_metrics,
@@ -52,6 +52,7 @@ from stream.model import load_model
 from stream.publisher import Publisher
 from stream.recording.recorder import Recorder
 from stream.results_file import ResultsFile
+from stream.settings.engine import CameraConfig
 from stream.sources.ways import WebRtcWays
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers

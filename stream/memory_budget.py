@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stream.config import CameraConfig, Config, ConfigError, ModelConfig
+from stream.config import Config
+from stream.settings.engine import CameraConfig, ModelConfig
+from stream.settings.section import ConfigError
 
 USUAL_PICTURE = 1920 * 1080 * 3 // 2
 MODEL_AND_LIBRARIES = 700 << 20

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from stages.free_model import FreeModel
 from stages.types import Model
-from stream.config import Config, ConfigError
+from stream.config import Config
+from stream.settings.section import ConfigError
 from telemetry.observer import Observer
 
 

@@ -20,13 +20,13 @@ from typing import TypeVar
 import msgspec
 import zmq
 
-from stream.config import PublishConfig
 from stream.curve_gate import CurveGate, open_gate
 from stream.endpoints import bind, check_reach
 from stream.history import History
 from stream.last_value import LastValues
 from stream.replay import ReplayServer, open_router
 from stream.results import STATS_TOPIC, Event, Frame, Message, Stats, Status, topic
+from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import IO
 
 import msgspec
 
-from stream.config import ConfigError
 from stream.results import Frame, Message
+from stream.settings.section import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from stream.config import CAMERA_ID
 from stream.curve_keys import ClientKeys, client_keys
 from stream.gaps import Filling, Hole, Sequences
 from stream.replay_client import Page, ReplayClient, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
+from stream.settings.section import CAMERA_ID
 
 logger = logging.getLogger(__name__)
 

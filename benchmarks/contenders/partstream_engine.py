@@ -19,8 +19,10 @@ from benchmarks.contenders.recorder import Recorder, Spec
 from ring_buffers.frame_ring import Lease, SlotFormat
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
-from stream.config import CameraConfig, Config, HttpConfig, PublishConfig
+from stream.config import Config
 from stream.engine import Engine
+from stream.settings.engine import CameraConfig, PublishConfig
+from stream.settings.network import HttpConfig
 from telemetry.observer import Observer
 
 

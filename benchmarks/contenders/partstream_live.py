@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders.recorder import Spec, cpu_seconds
-from stream.config import CameraConfig, Config, HttpConfig, ModelConfig, PublishConfig
+from stream.config import Config
 from stream.engine import Engine
 from stream.results import CameraStats
+from stream.settings.engine import CameraConfig, ModelConfig, PublishConfig
+from stream.settings.network import HttpConfig
 from telemetry.observer import Observer
 
 POLL_S = 0.1

@@ -15,13 +15,14 @@ from pydantic import BaseModel
 
 from stream import control, results
 from stream.camera_registry import CameraRegistry
-from stream.config import CameraConfig, Config
+from stream.config import Config
 from stream.control import Control, no_such_camera
 from stream.http.bodies import json_object
 from stream.http.event_stream import KINDS, USUAL_KINDS, EventStreams, LastMessage
 from stream.http.problems import Problem
 from stream.http.routes import Answer, Parameter, Route
 from stream.http.views import CameraListView, CameraView, EngineView, camera_view, engine_view
+from stream.settings.engine import CameraConfig
 
 T = TypeVar("T")
 

@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp import web
 from pydantic import SecretStr
 
-from stream.config import ConfigError, HttpConfig
 from stream.http import openapi, tls
 from stream.http.access import Access
 from stream.http.bind_address import BindAddress, resolve
@@ -27,6 +26,8 @@ from stream.http.rate_limit import RateLimiter
 from stream.http.routes import Answer, Route
 from stream.http.session_api import SessionApi
 from stream.http.sessions import Sessions
+from stream.settings.network import HttpConfig
+from stream.settings.section import ConfigError
 
 logger = logging.getLogger(__name__)
 

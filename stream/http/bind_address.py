@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 
-from stream.config import ConfigError
+from stream.settings.section import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

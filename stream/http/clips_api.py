@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from stream.config import CAMERA_ID
 from stream.http.problems import Problem
 from stream.http.routes import Answer, Parameter, Route
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
+from stream.settings.section import CAMERA_ID
 
 PATH = "/api/v1/clips"
 

@@ -16,12 +16,12 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from stream.config import CAMERA_ID
 from stream.http.connections import STREAM_LIFE_S
 from stream.http.problems import Problem
 from stream.http.slow_clients import bound_buffers, cut, has_gone, write
 from stream.publisher import Tap
 from stream.results import Event, Frame, Message, Stats, Status
+from stream.settings.section import CAMERA_ID
 
 FRESH = 1024
 """Messages between the publishing thread and the loop; a loop that hangs longer loses the oldest."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from aiohttp import web
 
-from stream.config import CAMERA_ID
 from stream.control import no_such_camera
 from stream.http.connections import STREAM_LIFE_S
 from stream.http.problems import Problem
@@ -22,6 +21,7 @@ from stream.http.routes import Answer, Parameter, Route
 from stream.http.slow_clients import bound_buffers, cut, has_gone, write
 from stream.live_jpeg import WIDTHS
 from stream.live_pictures import LivePicture, LivePictures
+from stream.settings.section import CAMERA_ID
 
 ONE = "/api/v1/cameras/{camera}/pictures"
 SEVERAL = "/api/v1/pictures"

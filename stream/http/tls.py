@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from stream.config import ConfigError
+from stream.settings.section import ConfigError
 
 HANDSHAKE_WITHIN_S = 5.0
 

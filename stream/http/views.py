@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stream.camera_registry import CameraRegistry
-from stream.config import CameraConfig
 from stream.results import ModelRef, Stats
+from stream.settings.engine import CameraConfig
 
 State = Literal["connecting", "live", "stalled", "reconnecting", "ended", "removed"]
 

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stream.camera import ring_policy
-from stream.config import LATE_S, CameraConfig, RecordingConfig
 from stream.doorbell import Doorbell
 from stream.recording.camera_recording import CameraRecording, ClipCounts
 from stream.recording.library import ClipLibrary
 from stream.recording.packets import PacketRing
 from stream.recording.planning import ClipRules
 from stream.results import Event, Frame, Message
+from stream.settings.engine import CameraConfig
+from stream.settings.recording import LATE_S, RecordingConfig
 
 logger = logging.getLogger(__name__)
 

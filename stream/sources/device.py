@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import av.error
 from av.video.codeccontext import VideoCodecContext
 
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.errors import BadAddressError, BrokenError, NoSuchDeviceError, SourceError, UnreadableError
 from stream.sources.faults import Faults
 from stream.sources.libav import LibavTransport

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import av.error
 
-from stream.config import SourceAddress
+from stream.settings.source_address import SourceAddress
 from stream.sources.errors import (
     BrokenError,
     EndedError,

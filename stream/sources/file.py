@@ -8,7 +8,7 @@ import time
 import av.error
 from av.video.codeccontext import VideoCodecContext
 
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources import nvdec
 from stream.sources.errors import (
     NoSuchFileError,

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.errors import BadAddressError
 from stream.sources.faults import Faults
 from stream.sources.transport import AccessUnit, UnitTimes

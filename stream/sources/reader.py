@@ -21,9 +21,10 @@ from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frame_ring import FrameRing
 from stream.clock import CameraClock
-from stream.config import CameraConfig, SourceAddress
 from stream.recording.packets import CodecParameters, PacketRing
 from stream.results import CameraState
+from stream.settings.engine import CameraConfig
+from stream.settings.source_address import SourceAddress
 from stream.sources import nvdec
 from stream.sources.backoff import Backoff
 from stream.sources.decoder import Decoded, Decoder

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import av.error
 
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources import nvdec
 from stream.sources.errors import (
     BadAddressError,

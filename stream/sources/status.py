@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from ring_buffers.frames import Clock
 from stream import results
-from stream.config import CameraConfig
 from stream.results import CameraState
+from stream.settings.engine import CameraConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.device import device_transport
 from stream.sources.errors import BadAddressError
 from stream.sources.file import file_transport

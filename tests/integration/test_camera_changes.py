@@ -13,8 +13,8 @@ from test_engine import configured, frames_of, messages_until, pattern
 from stages.free_model import FreeModel
 from stream import results
 from stream.camera_registry import LastEpochs, differences
-from stream.config import CameraConfig
 from stream.engine import Engine
+from stream.settings.engine import CameraConfig
 
 
 def camera(name: str, **settings: Any) -> CameraConfig:

@@ -20,8 +20,8 @@ from yarl import URL
 from benchmarks.rtsp_server import RtspServer
 from stages.free_model import FreeModel
 from stream import control, results
-from stream.config import CAMERA_ID, ConfigError
 from stream.engine import Engine
+from stream.settings.section import CAMERA_ID, ConfigError
 
 CAMERAS = "/api/v1/cameras"
 

@@ -23,13 +23,14 @@ import zmq.asyncio
 from controlled_engine import PATTERN, configured, descriptors, running, until
 
 from stream import allow_list, curve_gate
-from stream.config import ConfigError, PublishConfig
 from stream.curve_gate import open_gate
 from stream.curve_keys import ClientKeys, KeyPair, read_pair
 from stream.endpoints import EndpointError
 from stream.keys_command import make_keys
 from stream.publisher import Publisher
 from stream.results import Frame
+from stream.settings.engine import PublishConfig
+from stream.settings.section import ConfigError
 from stream.subscriber import Subscription, subscribe
 from telemetry.observer import Observer
 

@@ -17,9 +17,12 @@ from ring_buffers.frames import DropReason, Lease, SlotFormat
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
-from stream.config import CameraConfig, Config, ConfigError, SourceAddress
+from stream.config import Config
 from stream.engine import Engine, EngineFailedError
 from stream.history import EPOCHS_NUMBERED
+from stream.settings.engine import CameraConfig
+from stream.settings.section import ConfigError
+from stream.settings.source_address import SourceAddress
 from stream.sources.status import CameraStatus
 from stream.subscriber import subscribe
 from telemetry.observer import Observer

@@ -28,10 +28,11 @@ from ring_buffers.frame_ring import Lease
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PartAnalysis, PersonAnalysis
 from stream import schema
-from stream.config import Config, PublishConfig
+from stream.config import Config
 from stream.engine import Engine
 from stream.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
+from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "clients" / "subscribe.mjs"

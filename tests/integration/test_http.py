@@ -14,11 +14,12 @@ import uvloop
 from aiohttp import web
 from pydantic import SecretStr
 
-from stream.config import ConfigError, HttpConfig
 from stream.http import connections
 from stream.http.app import HttpServer, Verdict
 from stream.http.bodies import read_body
 from stream.http.routes import Answer, Route
+from stream.settings.network import HttpConfig
+from stream.settings.section import ConfigError
 from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
 

@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from stages.free_model import FreeModel
-from stream.config import Config, ConfigError
+from stream.config import Config
 from stream.engine import Engine
 from stream.http import connections, tls
 from stream.http.page_files import page_routes
+from stream.settings.section import ConfigError
 
 CAMERAS = "/api/v1/cameras"
 SESSION = "/api/v1/session"

@@ -19,10 +19,11 @@ import zmq
 import zmq.asyncio
 
 from stream import replay
-from stream.config import ConfigError, PublishConfig
 from stream.endpoints import EndpointError
 from stream.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, Publisher
 from stream.results import Frame, Message, Stats, decode
+from stream.settings.engine import PublishConfig
+from stream.settings.section import ConfigError
 from telemetry.observer import Observer
 
 

@@ -19,9 +19,9 @@ import zmq
 import zmq.asyncio
 
 from stream import subscriber
-from stream.config import PublishConfig
 from stream.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
+from stream.settings.engine import PublishConfig
 from stream.subscriber import KINDS, Gap, Subscription, subscribe
 from telemetry.observer import Observer
 

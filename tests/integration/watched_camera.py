@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import barcode
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, SlotFormat
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from telemetry.observer import Observer

@@ -10,7 +10,8 @@ from typing import Any, cast
 import av
 import av.error
 
-from stream.config import CameraConfig, SourceAddress
+from stream.settings.engine import CameraConfig
+from stream.settings.source_address import SourceAddress
 from stream.sources.decoder import Decoded
 from stream.sources.errors import SourceError
 from stream.sources.faults import Faults

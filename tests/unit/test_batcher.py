@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ring_buffers.frame_ring import FrameMeta, FrameRing, Lease, SlotFormat
 from stream.batcher import Batcher
-from stream.config import BatchConfig
+from stream.settings.engine import BatchConfig
 
 SMALL = SlotFormat("planes", (4, 2), (4, 2))
 MS = 1_000_000

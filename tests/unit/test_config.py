@@ -8,7 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from run_stream import parse_source
-from stream.config import CameraConfig, Config, ConfigError, SourceAddress, load, redact
+from stream.config import Config, load
+from stream.settings.engine import CameraConfig
+from stream.settings.section import ConfigError
+from stream.settings.source_address import SourceAddress, redact
 
 
 def written(folder: Path, text: str) -> Path:

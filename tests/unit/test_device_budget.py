@@ -10,9 +10,10 @@ from stages.device_memory import bytes_of, device_memory
 from stages.free_model import FreeModel
 from stages.halving import Halving, TooLargeError
 from stages.types import DeviceMemory
-from stream.config import Config, ConfigError
+from stream.config import Config
 from stream.device_budget import rehearse
 from stream.model import load_model
+from stream.settings.section import ConfigError
 from telemetry.observer import Observer
 
 

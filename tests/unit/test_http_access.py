@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stream.config import ConfigError
 from stream.http.access import Access, Caller, Role, allows, names_loopback, same_origin
 from stream.http.bind_address import BindAddress, resolve
+from stream.settings.section import ConfigError
 
 
 @pytest.mark.parametrize(

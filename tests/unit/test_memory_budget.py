@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stream.config import Config, ConfigError
+from stream.config import Config
 from stream.memory_budget import available_bytes, check, ring_bytes
+from stream.settings.section import ConfigError
 
 
 def with_cameras(count: int, **camera: object) -> Config:

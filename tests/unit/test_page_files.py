@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from stream.config import HttpConfig
 from stream.http.app import HttpServer
 from stream.http.page_files import POLICY, TYPES, page_routes
+from stream.settings.network import HttpConfig
 from telemetry.metrics import PrometheusObserver
 
 ROOT = Path(__file__).parent.parent.parent

@@ -7,7 +7,8 @@ import threading
 import av.error
 import pytest
 
-from stream.config import CameraConfig, WebRtcConfig
+from stream.settings.engine import CameraConfig
+from stream.settings.network import WebRtcConfig
 from stream.sources import errors
 from stream.sources.device import DeviceFaults, DeviceTransport, parse_device, set_nonblocking
 from stream.sources.errors import BadAddressError, SourceError

@@ -12,7 +12,7 @@ from film_models import make_film
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Colours, FrameMeta, Policy, SlotFormat
 from stream.clock import CameraClock
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.decoder import Decoder
 from stream.sources.errors import EndedError
 from stream.sources.file import file_transport

@@ -14,7 +14,7 @@ from film_models import make_film
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import SlotFormat
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources import nvdec
 from stream.sources.file import file_transport
 from stream.sources.reader import CameraReader

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import barcode
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.decoder import Decoder
 from stream.sources.pattern import GLYPHS, TestPicture, pattern_transport
 from stream.sources.transport import AccessUnit

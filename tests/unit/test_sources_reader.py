@@ -12,7 +12,7 @@ from fake_source import FRAME_US, FakeConnections, FakeTransport, faults_of, uni
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, SlotFormat
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.errors import BadAddressError, NotAVideoError, RefusedError
 from stream.sources.reader import CameraReader, secrets_of
 from stream.sources.status import CameraStatus

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from aiortc import RTCIceServer
 
-from stream.config import WebRtcConfig
+from stream.settings.network import WebRtcConfig
 from stream.sources.webrtc.handover import EndReason
 from stream.sources.webrtc.session import Session
 from telemetry.observer import Observer

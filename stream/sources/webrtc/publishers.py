@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.transport import StoppedError
 from stream.sources.webrtc.descriptions import with_bitrates
 from stream.sources.webrtc.handover import EndReason

@@ -11,7 +11,7 @@ import aiohttp
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from stream.config import CameraConfig
+from stream.settings.engine import CameraConfig
 from stream.sources.errors import (
     BadAddressError,
     BrokenError,

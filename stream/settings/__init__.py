@@ -1,0 +1,1 @@
+"""What a user can set, by section. `stream.config` puts them together and reads them."""

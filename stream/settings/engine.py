@@ -1,0 +1,208 @@
+"""From cameras to published results: cameras, batches, windows, tracking, the model, publishing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from stream.settings.section import CAMERA_ID, Section
+from stream.settings.source_address import SourceAddress
+
+DetectorSide = Annotated[int, Field(ge=32, le=4096)]
+
+
+class CameraConfig(Section):
+    """One camera."""
+
+    id: str = Field(description="Name in topics, metrics and logs: [a-z0-9][a-z0-9_-]{0,62}.")
+    source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:.")
+    enabled: bool = Field(True, description="False: the camera stays listed and nothing is read from it.")
+    transport: Literal["tcp", "udp"] = Field(
+        "tcp", description="RTSP's lower transport. TCP loses nothing; UDP only where a camera speaks nothing else."
+    )
+    decoder: Literal["auto", "software", "nvdec"] = Field(
+        "software",
+        description="RTSP and files: `nvdec` decodes on an NVIDIA GPU and, where that can't be, in software, counted "
+        "and said in the camera's status; `auto` does so silently.",
+    )
+    pace: Literal["live", "fast", "loop"] = Field(
+        "live",
+        description="Files: `live` plays at the file's own times, `fast` hands out every frame as fast as it is taken, "
+        "`loop` is live and starts again at the end, in a new epoch.",
+    )
+    max_fps: float | None = Field(None, gt=0, le=1000, description="Frames above this rate are dropped (rate_limited).")
+    staleness_ms: int = Field(
+        500,
+        ge=1,
+        le=3_600_000,
+        description="A ready frame older than this is dropped rather than analysed: a live answer must be live.",
+    )
+    detector_size: tuple[DetectorSide, DetectorSide] | None = Field(
+        None,
+        description="Width, height of the picture that the detector sees; multiples of 32 are best. Null lets the "
+        "model choose. Small (256, 256) for near people, large (768, 576) for far ones.",
+    )
+    ring_slots: int = Field(
+        8, ge=2, le=256, description="Frames kept between decoding and inference: 8 is 0.3 s at 25 fps."
+    )
+    start_timeout_s: float = Field(
+        10.0, gt=0, le=3600, description="How long a source may take to give its first frame."
+    )
+    stall_timeout_s: float = Field(
+        3.0, gt=0, le=3600, description="Silence after which a live source counts as stalled."
+    )
+    reconnect_initial_s: float = Field(
+        0.25, gt=0, le=3600, description="First wait before connecting again; doubles each time."
+    )
+    reconnect_max_s: float = Field(
+        15.0, gt=0, le=86400, description="The longest wait: a camera back from repair is seen soon."
+    )
+
+    @field_validator("id")
+    @classmethod
+    def _valid_id(cls, value: str) -> str:
+        if not CAMERA_ID.fullmatch(value):
+            raise ValueError(f"camera id {value!r} must match [a-z0-9][a-z0-9_-]{{0,62}}")
+        return value
+
+
+class BatchConfig(Section):
+    """Which frames go into a batch, and when it leaves."""
+
+    max_frames: int = Field(
+        8, ge=1, le=256, description="Frames a batch: more amortise launches, at the cost of latency."
+    )
+    max_wait_ms: float = Field(
+        10.0, ge=0, description="The longest that a lone frame waits for company; the wait tunes itself below this."
+    )
+    max_batch_ms: float = Field(
+        150.0,
+        gt=0,
+        description="The longest that a batch should take, by what batches took lately: with a slower model they get "
+        "smaller, and older frames of live cameras give way to newer ones. A live answer must be live.",
+    )
+
+
+class WindowConfig(Section):
+    """The action model's sliding window (docs/method.md, section 9)."""
+
+    steps: int | None = Field(
+        None,
+        ge=2,
+        le=1024,
+        description="W, the window in steps; 64 is about 5 s at 12.5 steps a second. Unset: what the checkpoint was "
+        "trained with; another number is warned of.",
+    )
+    mode: Literal["staggered", "exact", "continuous"] = Field(
+        "staggered", description="`exact` recomputes over the window (the reference), `continuous` never forgets."
+    )
+    max_steps_per_second: float = Field(12.5, gt=0, description="The rate that the model was trained at.")
+
+
+class TrackingConfig(Section):
+    """Following people from frame to frame."""
+
+    lost_after_s: float = Field(2.0, gt=0, description="A track ends this long (media time) after its last detection.")
+    activation_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="A detection this good may begin a track. Unset: 0.25 of MoveNet, 0.5 of Cascade R-CNN, whose "
+        "scores are higher.",
+    )
+    high_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Detections this good are matched first. Unset: 0.2 of MoveNet, 0.5 of Cascade R-CNN.",
+    )
+    min_iou: float = Field(0.1, ge=0, le=1, description="The least overlap of a detection with a track's prediction.")
+    confirm_frames: int = Field(2, ge=1, description="Detections before a track is confirmed and published.")
+
+
+class ModelConfig(Section):
+    """What analyses the frames."""
+
+    profile: str = Field(
+        "edge",
+        description="edge, kinetics-tps, the path of a checkpoint, or `free`: a model that costs nothing, sees nobody, "
+        "and serves to measure all the rest.",
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    pictures: Literal["auto", "host", "device"] = Field(
+        "auto",
+        description="Where decoded pictures are scaled and become RGB. `host`: in each camera's thread; `device`: for "
+        "the whole batch by the model's device, from the decoder's planes; auto: device on CUDA, else host.",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="In which numbers detector and VGG-16 compute; all else is float32. auto is float32, without "
+        "TF32: on no GPU has another been proven to give the same answers. float16 needs CUDA.",
+    )
+    cuda_graphs: bool = Field(
+        False,
+        description="On CUDA: record the detector's work for each shape of batch and replay it. Off until it has been "
+        "seen at work on a GPU.",
+    )
+    threads: int = Field(0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
+    detect_every: int = Field(1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between.")
+    max_people: int = Field(32, ge=1, le=256, description="People kept in a frame, best first.")
+    state_slots: int = Field(256, ge=1, le=65536, description="Tracked people whose state is kept, over all cameras.")
+    person_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Detections below are ignored; a track begins at tracking.activation_score. Unset: what suits the "
+        "profile's detector, 0.1 so far.",
+    )
+    keypoint_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="A part whose joints, or where the detector finds parts whose box, scores below this is absent. "
+        "Unset: 0.2 of joints, 0.1 of boxes.",
+    )
+    object_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Objects below are neither published nor held, where the detector finds any. Unset: 0.3.",
+    )
+
+
+class PublishConfig(Section):
+    """ZeroMQ out (docs/wire.md), and to whom (docs/security.md)."""
+
+    endpoint: str = Field("tcp://127.0.0.1:5555", description="Where subscribers connect (XPUB). Port 0 picks one.")
+    replay: str = Field("tcp://127.0.0.1:5556", description="Where missed messages are asked for (ROUTER).")
+    encoding: Literal["json", "msgpack"] = Field(
+        "json", description="JSON is read by everything; MessagePack is smaller."
+    )
+    high_water_mark: int = Field(
+        256, ge=1, description="Messages queued for a slow subscriber before newer ones are dropped for it."
+    )
+    history_messages: int = Field(2000, ge=1, description="Messages a topic kept for replay: 80 s at 25 fps.")
+    history_bytes: int = Field(64 << 20, ge=1 << 10, description="Memory for all history; the oldest goes first.")
+    stats_interval_s: float = Field(1.0, gt=0, description="How often `stats/v1/` is published.")
+    curve_secret_key_file: Path | None = Field(
+        None,
+        description="The engine's secret key, of `partstream keys new` (docs/security.md): both sockets encrypt, and "
+        "take only clients of `curve_allowed_keys`.",
+    )
+    curve_allowed_keys: Path | None = Field(
+        None,
+        description="Clients' public keys: a directory of `*.key` files, or one file that holds several. Changes count "
+        "for new connections, without a restart.",
+    )
+    allow_plaintext: bool = Field(
+        False,
+        description="Let the sockets listen off loopback without CURVE: whoever reaches them reads all results.",
+    )
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> PublishConfig:
+        if (self.curve_secret_key_file is None) != (self.curve_allowed_keys is None):
+            raise ValueError("curve_secret_key_file and curve_allowed_keys go together: set both, or neither")
+        return self
