@@ -52,7 +52,7 @@ def page() -> str:
     lines = [
         "# Configuration",
         "",
-        "<!-- Written by `python -m stream.config_reference` from stream/config.py; a test keeps the two equal. -->",
+        "<!-- Written by `python -m stream.config_reference` from stream/settings; a test keeps the two equal. -->",
         "",
         "A YAML file, handed over as `--config FILE`. Every setting but a camera's `id` and `source` has a default, so",
         "a file holds only what differs. Unknown keys are errors. `partstream config check FILE` says what is wrong;",

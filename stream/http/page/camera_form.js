@@ -4,7 +4,7 @@ import { ask } from "./api.js"
 import { trimmedNumber } from "./words.js"
 
 const FIELDS = ["id", "source", "max_fps", "staleness_ms", "detector_size", "transport", "enabled"]
-const NEW_HINT = "rtsp://, rtsps:// or pattern:. A password in it is never shown again."
+const NEW_HINT = "rtsp://, rtsps://, pattern:, or whip to publish to it. A password in it is never shown again."
 const KNOWN_HINT = "Its password isn't shown; left as it is, the address stays."
 const field = (id) => document.getElementById(id)
 

@@ -20,6 +20,8 @@ const REASONS = {
   bad_address: "wrong address",
   internal: "could not be started",
   internal_error: "a fault in partstream",
+  no_publisher: "nobody publishes to it",
+  unconnected: "no connection to its peer",
   disabled: "switched off",
 }
 
@@ -43,9 +45,15 @@ const DROPS = {
 export function trouble(status) {
   if (status.state === "live") return null
   if (status.reason === "disabled") return ["Switched off", "This camera is not read."]
+  if (status.reason === "no_publisher") return ["Waiting for its publisher", sentence(status)]
+  const again = status.state === "connecting" && status.reason
+  return [STATES[again ? "reconnecting" : status.state], sentence(status)]
+}
+
+/** What the engine says of it, without the camera's name, which stands beside it. */
+function sentence(status) {
   const said = status.message.replace(/^camera \S+: /, "")
-  const more = said && said !== "connecting" ? said[0].toUpperCase() + said.slice(1) : ""
-  return [status.state === "connecting" && status.reason ? STATES.reconnecting : STATES[status.state], more]
+  return said && said !== "connecting" ? said[0].toUpperCase() + said.slice(1) : ""
 }
 
 /** Why a camera gives no pictures, in a few words; empty while all is well. */
