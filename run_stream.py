@@ -410,7 +410,7 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 def _errors() -> Generator[None]:
     """Turns the errors that a user can do something about into a sentence and an exit code."""
     from stages.weights import WeightsError
-    from stream.config import ConfigError
+    from stream.settings.section import ConfigError
 
     try:
         yield
