@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,13 +17,14 @@ from stream.results import Frame
 from telemetry.catalogue import METRICS
 
 
-async def busy_page() -> bytes:
+async def busy_page(clips: Path) -> bytes:
     """The page of a running engine, on which every metric has a series."""
     config = Config.model_validate(
         {
             "cameras": [{"id": name, "source": "pattern:64x64@50"} for name in ("lobby", "gate")],
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
             "http": {"bind": "127.0.0.1:0"},
+            "recording": {"directory": str(clips)},
         }
     )
     async with asyncio.timeout(20), Engine(config, model=FreeModel()) as engine:
@@ -45,11 +47,11 @@ async def busy_page() -> bytes:
         return observer.render()
 
 
-async def test_promtool_accepts_the_page_without_complaint() -> None:
+async def test_promtool_accepts_the_page_without_complaint(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.fail("promtool is missing: install the Debian package `prometheus` (apt-get install prometheus)")
-    page = await busy_page()
+    page = await busy_page(tmp_path)
     families = {family.name: family for family in text_string_to_metric_families(page.decode())}
     empty = [spec.name for spec in METRICS if not families[spec.full_name.removesuffix("_total")].samples]
     assert empty == [], "promtool would have nothing to check"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from benchmarks.street import recognise
+from benchmarks.street import Recognised, recognise
 from stages import weights
 from stream.config import Config
+from stream.demo import cut
+
+BEGINNING_S = 25.0
 
 
-@pytest.mark.timeout(600)
-async def test_on_a_real_street_people_are_found_and_most_of_them_walk_or_stand() -> None:
+async def people_of(film: Path) -> Recognised:
     config = Config.model_validate(
         {
-            "cameras": [{"id": "street", "source": str(weights.locate("vtest", "vtest.avi")), "pace": "fast"}],
+            "cameras": [{"id": "street", "source": str(film), "pace": "fast"}],
             "once": True,
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
             "http": {"bind": None},
@@ -23,7 +26,21 @@ async def test_on_a_real_street_people_are_found_and_most_of_them_walk_or_stand(
     )
     seen = await recognise(config)
     print(json.dumps(seen.to_dict(), indent=1))
-    assert seen.frames == seen.processed == seen.decoded == 795
+    assert seen.frames == seen.processed == seen.decoded
     assert seen.share_with_people >= 0.95
     assert seen.share_expected >= 0.80
     assert {"walk", "stand"} <= set(seen.seconds_by_label)
+    return seen
+
+
+@pytest.mark.timeout(300)
+async def test_on_a_real_street_people_are_found_and_most_of_them_walk_or_stand(tmp_path: Path) -> None:
+    film = tmp_path / "street.mp4"
+    cut(weights.locate("vtest", "vtest.avi"), film, BEGINNING_S)
+    assert 240 <= (await people_of(film)).frames <= 260
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_on_all_of_the_street_too() -> None:
+    assert (await people_of(weights.locate("vtest", "vtest.avi"))).frames == 795

@@ -75,7 +75,11 @@ def test_sure_answers_where_nobody_is_count_against_the_second_precision() -> No
     assert (found["0.95"].precision, found["0.95"].precision_all, found["0.95"].coverage) == (None, None, 0.0)
 
 
-@given(st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), min_size=1, max_size=50))
+# Scores within the bins: at an edge, the last bit of a softmax decides.
+SCORES = st.integers(2, 199).map(lambda step: (step + 0.37) / 200)
+
+
+@given(st.lists(st.tuples(SCORES, st.booleans()), min_size=1, max_size=50))
 def test_the_calibration_error_is_that_of_training(answers: list[tuple[float, bool]]) -> None:
     scores, right = zip(*answers)
     # A softmax whose greatest score is the one published, the rest spread so that none is greater.
