@@ -55,13 +55,16 @@ class ClipFile:
         self._file = path.open("wb")
         try:
             self._container = cast(OutputContainer, av.open(self._file, "w", format="mp4"))
-            self._track = _Reencoded(self._container, first.codec) if self.reencoded else self._kept(first.codec)
+            self._track = _Reencoded(self._container, first.codec) if self.reencoded else self._kept(first)
         except (NoEncoderError, FFmpegError, ValueError) as error:
             self._file.close()
             raise ClipError(f"{first.codec.name} can't be put into MP4: {error}") from None
 
-    def _kept(self, codec: CodecParameters) -> _Kept:
-        return _Kept(self._container, codec, self._reorder)
+    def _kept(self, first: HeldUnit) -> _Kept:
+        size = first.codec.size
+        if not all(size):  # what comes over WebRTC tells it in its key frames only
+            size = _decoded_size(first.codec.name, self._byte_stream.first_packet(bytes(first.unit.packet)))
+        return _Kept(self._container, first.codec.name, size, self._reorder)
 
     @property
     def coding(self) -> str:
@@ -127,11 +130,11 @@ class _Kept:
     (i - reorder)-th time of showing.
     """
 
-    def __init__(self, container: OutputContainer, codec: CodecParameters, reorder: int) -> None:
-        self.coding = codec.name
+    def __init__(self, container: OutputContainer, coding: str, size: tuple[int, int], reorder: int) -> None:
+        self.coding = coding
         self._container = container
-        width, height = codec.size
-        self._stream = container.add_mux_stream(codec.name, width=width, height=height, time_base=MICROS)
+        width, height = size
+        self._stream = container.add_mux_stream(coding, width=width, height=height, time_base=MICROS)
         self._reorder = reorder
         self._early: list[int] = []
         self._written = 0
@@ -172,8 +175,9 @@ class _Reencoded:
         self._container = container
         decoder = av.CodecContext.create(codec.name, "r")
         assert isinstance(decoder, VideoCodecContext)
-        decoder.width, decoder.height = codec.size
-        decoder.pix_fmt = codec.pixels
+        if codec.pixels is not None:  # otherwise the first picture tells
+            decoder.width, decoder.height = codec.size
+            decoder.pix_fmt = codec.pixels
         if codec.extradata:
             decoder.extradata = codec.extradata
         self._decoder = decoder
@@ -206,3 +210,11 @@ class _Reencoded:
             shown.pts, shown.time_base = ticks, Fraction(1, TICKS)
             self._last_ticks = ticks
             self._container.mux(self._stream.encode(shown))
+
+
+def _decoded_size(coding: str, key_frame: bytes) -> tuple[int, int]:
+    """Width and height of a picture that is encoded like this. Raises `FFmpegError` if it can't be decoded."""
+    decoder = av.CodecContext.create(coding, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.decode(av.Packet(key_frame))
+    return decoder.width, decoder.height

@@ -94,6 +94,29 @@ def test_what_mp4_players_do_not_know_is_encoded_anew(tmp_path: Path) -> None:
     assert [at_us for at_us, _ in shown] == pytest.approx([at_us - times_us[0] for at_us in times_us], abs=20)
 
 
+@pytest.mark.parametrize(
+    ("name", "coding", "settings"),
+    [
+        ("plain.ts", "h264", {}),
+        ("hevc.ts", "hevc", {"codec": "libx265", "options": X265}),
+        ("web.webm", "h264", {"codec": "libvpx", "options": {"g": "10", "deadline": "realtime"}}),
+    ],
+)
+def test_a_size_that_only_key_frames_tell_is_taken_from_them(
+    tmp_path: Path, name: str, coding: str, settings: dict[str, Any]
+) -> None:
+    ring, _ = played(make_clip(tmp_path / name, frames=30, **settings))
+    units = ring.settled_from(0)
+    untold = CodecParameters(units[0].codec.name, b"", (0, 0), None)
+    for unit in units:
+        unit.codec = untold
+    clip = write(tmp_path / "out.mp4", units, ring.reorder)
+    assert (clip.coding, clip.frames) == (coding, 30)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        shown = list(container.decode(video=0))
+    assert [(frame.width, frame.height) for frame in shown] == [(320, 180)] * 30
+
+
 def test_a_change_of_size_does_not_fit_into_the_same_file(tmp_path: Path) -> None:
     large, _ = played(make_clip(tmp_path / "large.ts", frames=30))
     small, _ = played(make_clip(tmp_path / "small.ts", frames=30, size=(160, 90)))

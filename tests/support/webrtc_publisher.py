@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import av
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from benchmarks import barcode
@@ -64,7 +64,10 @@ def peer_connection() -> RTCPeerConnection:
 class Publisher:
     """Publishes to one camera. `async with Publisher(address, "cam") as publisher: …`"""
 
-    def __init__(self, address: str, camera: str, track: PaintedTrack | None = None, **headers: str) -> None:
+    def __init__(
+        self, address: str, camera: str, track: PaintedTrack | None = None, *, codec: str | None = None, **headers: str
+    ) -> None:
+        """`codec`: VP8 or H264, the only one to be offered."""
         self.track = track or PaintedTrack()
         self.peer = peer_connection()
         self.status = 0
@@ -72,6 +75,7 @@ class Publisher:
         self.location = ""
         self._address = address
         self._camera = camera
+        self._codec = codec
         self._headers = {**SDP, **headers}
 
     async def __aenter__(self) -> Publisher:
@@ -86,6 +90,10 @@ class Publisher:
     async def publish(self) -> int:
         """Offer; the answer's status. With 201 the connection comes about by itself."""
         self.peer.addTrack(self.track)
+        if self._codec is not None:
+            (transceiver,) = self.peer.getTransceivers()
+            codecs = RTCRtpSender.getCapabilities("video").codecs
+            transceiver.setCodecPreferences([codec for codec in codecs if codec.name in (self._codec, "rtx")])
         offer = await offer_of(self.peer)
         async with (
             aiohttp.ClientSession() as session,

@@ -1,0 +1,27 @@
+"""Clips of cameras that are published to over WHIP, whose codings and sizes only their pictures tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+from recording_engine import between, recorded, recording
+from support.webrtc_publisher import Publisher
+
+
+@pytest.mark.parametrize(("codec", "reencoded"), [("H264", False), ("VP8", True)])
+async def test_what_is_published_makes_clips_like_any_camera(tmp_path: Path, codec: str, reencoded: bool) -> None:
+    config = recording(tmp_path, {"id": "cam", "source": "whip"})
+    async with (
+        recorded(config, between(1.0, 1.5)) as engine,
+        Publisher(engine.client.address, "cam", codec=codec),
+    ):
+        await engine.until(lambda: bool(len(engine.recorder.library) or engine.failed("cam")))
+        assert engine.failed("cam") == {}
+        clip = await engine.clip()
+    assert (clip.codec, clip.reencoded, clip.ended) == ("h264", reencoded, "complete")
+    with av.open(str(tmp_path / f"{clip.name}.mp4")) as container:
+        shown = list(container.decode(video=0))
+    assert len(shown) == clip.frames
+    assert {(frame.width, frame.height) for frame in shown} == {(320, 180)}
