@@ -160,9 +160,7 @@ class CameraRegistry:
             del self.configs[camera_id]
             self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed())
             self._publisher.forget(camera_id)
-            self._observer.camera_removed(camera_id)
-            if self._recorder is not None:
-                self._recorder.camera_removed(camera_id)
+            self._not_read(camera_id)
             self._on_change()
 
     def _begin(self, config: CameraConfig) -> None:
@@ -204,15 +202,21 @@ class CameraRegistry:
             self._batcher.remove(ring)
             ring.close()
             del self.running[config.id]
-            self._observer.camera_removed(config.id)
+            self._not_read(config.id)
             raise
 
     def _rest(self, config: CameraConfig) -> None:
         """A camera that isn't enabled: listed, and nothing is read from it."""
         status = self._not_running(config, "disabled", "not enabled; set `enabled` to true to start it")
         self._resting[config.id] = status
-        self._observer.camera_removed(config.id)
+        self._not_read(config.id)
         self.publish_status(status)
+
+    def _not_read(self, camera_id: str) -> None:
+        """Nothing comes of it any more: its series go, and what was held to be recorded."""
+        self._observer.camera_removed(camera_id)
+        if self._recorder is not None:
+            self._recorder.camera_removed(camera_id)
 
     def _adjust(self, camera: Camera, config: CameraConfig) -> None:
         camera.config = config

@@ -68,33 +68,39 @@ class Recorder:
     # -- cameras ------------------------------------------------------------------------------------------------
     def camera_starts(self, camera: CameraConfig) -> PacketRing | None:
         """Where the reader of this camera, which starts now, is to put its packets; None if it isn't recorded."""
+        packets = self._new_packets(camera)
+        with self._changing:
+            self._leave(camera.id)
+            if packets is not None:
+                counts = self._counts.setdefault(camera.id, ClipCounts())
+                recording = CameraRecording(camera.id, self._run, self._rules, packets, self.library, counts)
+                self._cameras = {**self._cameras, camera.id: recording}
+        self._bell.ring()
+        return packets
+
+    def _new_packets(self, camera: CameraConfig) -> PacketRing | None:
         config = self._config
         if config.cameras and camera.id not in config.cameras:
             return None
         if ring_policy(camera) == "every":
             logger.info("camera %s: no clips are made of what is read faster than it happened", camera.id)
             return None
-        packets = PacketRing(config.seconds_before + LATE_S, config.packet_seconds, int(config.packet_bytes))
-        with self._changing:
-            self._leave(camera.id)
-            counts = self._counts.setdefault(camera.id, ClipCounts())
-            recording = CameraRecording(camera.id, self._run, self._rules, packets, self.library, counts)
-            self._cameras = {**self._cameras, camera.id: recording}
-        return packets
+        return PacketRing(config.seconds_before + LATE_S, config.packet_seconds, int(config.packet_bytes))
 
     def camera_removed(self, camera_id: str) -> None:
-        """A clip under way is finished, then nothing of the camera is known here."""
+        """It isn't read any more. A clip under way is finished, then nothing of the camera is known here."""
         with self._changing:
             self._leave(camera_id)
-            self._cameras = {name: one for name, one in self._cameras.items() if name != camera_id}
             self._counts.pop(camera_id, None)
         self._bell.ring()
 
     def _leave(self, camera_id: str) -> None:
+        """Have the writer, who must be rung, let go of the camera as it was until now."""
         leaving = self._cameras.get(camera_id)
         if leaving is None:
             return
         leaving.packets.close()
+        self._cameras = {name: one for name, one in self._cameras.items() if name != camera_id}
         self._leaving = (*self._leaving, leaving)
 
     # -- what is published --------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from benchmarks.rtsp_server import RtspServer
 from stages import weights
 from stream.demo import cut
 from stream.recording.clips import NAME
+from stream.settings.engine import CameraConfig
+from stream.sources.reader import CameraReader
 
 SECONDS = 8.0
 
@@ -135,6 +137,37 @@ async def test_stopping_the_engine_or_removing_the_camera_keeps_the_clip_under_w
     for clip in clips:
         assert len(pictures(tmp_path / f"{clip.name}.mp4")) == clip.frames > 10
     assert not list(tmp_path.glob("*.part"))
+
+
+def no_thread_to_be_had(reader: CameraReader) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+async def test_nothing_is_held_of_a_camera_that_was_disabled_or_is_not_recorded_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cameras = [{"id": name, "source": "pattern:128x96@25"} for name in ("disabled", "faster", "changed")]
+    async with recorded(recording(tmp_path, *cameras), lambda at_s: "stand") as engine:
+        recorder = engine.recorder
+
+        async def change(camera: str, **settings: Any) -> None:
+            before = recorder.cameras[camera]
+            await engine.until(lambda: len(before.packets) > 0)
+            status, _, _ = await engine.client.ask("PATCH", f"/api/v1/cameras/{camera}", json=settings)
+            assert status == 200
+            # The writer looks by itself only every 30 s.
+            await engine.until(lambda: before not in (*recorder._leaving, *recorder.cameras.values()), 5)
+
+        await change("disabled", enabled=False)
+        await change("faster", pace="fast")
+        await change("changed", ring_slots=3)
+        monkeypatch.setattr(CameraReader, "start", no_thread_to_be_had)
+        with pytest.raises(RuntimeError, match="thread"):
+            engine.engine.add_camera(CameraConfig.model_validate({**cameras[0], "id": "unstarted"}))
+        assert set(recorder.cameras) == {"changed"}
+        page = engine.engine.metrics.render().decode()
+    assert 'partstream_clip_packet_bytes{camera="changed"}' in page
+    assert 'partstream_clip_packet_bytes{camera="disabled"}' not in page
 
 
 async def test_the_budget_holds_while_clips_are_written(tmp_path: Path) -> None:
