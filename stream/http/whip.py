@@ -78,10 +78,10 @@ class WhipApi:
         except PeersStoppedError:
             raise Problem(503, "not-now", "the engine stops", headers={"Retry-After": str(LATER_S)}) from None
         name = camera.config.id
-        if self.cameras.running.get(name) is not camera:  # it was changed or removed meanwhile
+        if camera.gone:  # it was changed or removed meanwhile, or is just now
             self.publishers.end(name, key)
             self._published_to(name)
-            raise Problem(503, "not-now", f"camera {name} was being changed: try again", headers={"Retry-After": "1"})
+            raise _changing(name)
         return web.Response(
             status=201, text=answer, content_type=SDP, headers={"Location": f"/whip/{name}/{key}", "Accept-Post": SDP}
         )
@@ -103,4 +103,10 @@ class WhipApi:
         camera = self.cameras.running.get(camera_id)
         if camera is None or camera.status.state == "ended":
             raise Problem(409, "not-published-to", f"camera {camera_id} isn't read: see its status")
+        if camera.gone:
+            raise _changing(camera_id)
         return camera
+
+
+def _changing(camera_id: str) -> Problem:
+    return Problem(503, "not-now", f"camera {camera_id} is being changed: try again", headers={"Retry-After": "1"})

@@ -156,6 +156,27 @@ async def test_a_camera_that_is_removed_disabled_or_stopped_ends_its_publisher_s
         await publisher.vanish()
 
 
+async def test_who_publishes_while_the_camera_is_being_removed_is_told_to_try_again() -> None:
+    forgetting, go_on = threading.Event(), threading.Event()
+
+    def forget(camera: str) -> None:
+        forgetting.set()
+        go_on.wait(10)
+
+    async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam") as before:
+        await live(engine)
+        assert engine._model is not None
+        engine._model.forget = forget  # the last moment before the camera is gone
+        removing = asyncio.create_task(client.ask("DELETE", "/api/v1/cameras/cam"))
+        await until(forgetting.is_set)
+        async with Publisher(client.address, "cam") as late:
+            assert (late.status, late.body["type"].rsplit(":", 1)[1]) == (503, "not-now")
+            go_on.set()
+            assert (await removing)[0] == 204
+            await until(lambda: before.peer.connectionState == "closed")
+            await until(lambda: not engine._peers.ice_states())
+
+
 async def test_a_loss_costs_pictures_until_a_keyframe_and_the_camera_goes_on() -> None:
     async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam") as publisher:
         await live(engine)
