@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -88,3 +89,11 @@ def same_origin(origin: str, host: str) -> bool:
     """
     scheme, colon, authority = origin.strip().lower().partition("://")
     return bool(colon) and scheme in ("http", "https") and authority != "" and authority == host.strip().lower()
+
+
+def embedded_elsewhere(headers: Mapping[str, str]) -> bool:
+    """Whether a browser says (Fetch Metadata) that another origin's page embeds this: an `<img>`, a video, a frame.
+
+    Such requests have no `Origin`. To follow a link to here is none of that page's business any more.
+    """
+    return headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and headers.get("Sec-Fetch-Dest") != "document"

@@ -12,7 +12,7 @@ from time import monotonic
 
 from aiohttp import web
 
-from stream.http.access import Access, Caller, allows, same_origin
+from stream.http.access import Access, Caller, allows, embedded_elsewhere, same_origin
 from stream.http.connections import Connections
 from stream.http.problems import Problem, from_http
 from stream.http.rate_limit import RateLimiter
@@ -126,7 +126,8 @@ class Gate:
     def _check_origin(self, request: web.Request, caller: Caller, host: str, *, changes: bool) -> None:
         """What a browser adds by itself, a cookie or being on this machine, must not serve another origin's page.
 
-        Browsers name the page's origin with every change. Other programs don't, and have no cookie.
+        Browsers name the page's origin with every change and whatever a script may read, and say of the rest whether
+        another site's page embeds it. Other programs do neither, and have no cookie.
         """
         if caller.by == "token":
             return
@@ -134,8 +135,10 @@ class Gate:
         if origin is None:
             if caller.by == "session" and changes:
                 raise Problem(403, "foreign-origin", "changes by cookie need an Origin header; or send the token")
-            return
-        if not same_origin(origin, host) and origin.lower() not in self._origins:
+            foreign = embedded_elsewhere(request.headers)
+        else:
+            foreign = not same_origin(origin, host) and origin.lower() not in self._origins
+        if foreign:
             raise Problem(
                 403, "foreign-origin", "pages of this origin may not do this: http.cors_origins lists who may"
             )

@@ -152,6 +152,22 @@ async def test_on_loopback_another_sites_page_cannot_use_that_the_operator_is_he
         assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=own))[0] == 201
 
 
+async def test_on_loopback_another_sites_page_cannot_embed_pictures_or_metrics() -> None:
+    async with running(configured({"id": "a", "source": PATTERN}, http={"max_streams": 1})) as (_, client):
+        for site in ("cross-site", "same-site"):  # the same site, at another port
+            for path, kind in (("/api/v1/cameras/a/pictures", "image"), ("/metrics", "script"), (CAMERAS, "iframe")):
+                told = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": kind}
+                async with client.session.get(client.address + path, headers=told) as answer:
+                    assert answer.status == 403, told
+                    assert (await answer.json())["type"] == "urn:partstream:problem:foreign-origin"
+        for told in (
+            {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "image"},
+            {"Sec-Fetch-Site": "none", "Sec-Fetch-Dest": "document"},
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"},
+        ):
+            assert (await client.ask("GET", CAMERAS, headers=told))[0] == 200, told
+
+
 async def test_pages_of_listed_origins_may_use_the_api_with_a_token() -> None:
     wall = "https://wall.example"
     async with running(configured(http={**OFF_LOOPBACK, "cors_origins": [wall]})) as (_, client):
