@@ -77,10 +77,13 @@ class SourceAddress(str):
 def redact(address: str) -> str:
     """The address without user name, password, query and fragment: cameras carry secrets in all of them.
 
-    Some write them into the path (`/user=admin_password=…`): of a path, all after a first `=` goes too.
+    Some write them into the path (`/user=admin_password=…`): of a path, all after a first `=` goes too. Where the
+    slashes were forgotten (`rtsp:user:password@…`) it can't be opened, and is shown where it can't.
     """
     if "://" not in address:
-        return address
+        head, _, rest = address.partition(":")
+        wrong = "@" in rest and "/" not in head and head.lower() not in ("device", "pattern")
+        return f"{head}:{rest.rpartition('@')[2]}" if wrong else address
     scheme, rest = address.split("://", 1)
     place, *secrets = re.split(r"[?#=]", rest.rpartition("@")[2] if "@" in rest else rest, maxsplit=1)
     return f"{scheme}://{place}{'?…' if secrets else ''}"

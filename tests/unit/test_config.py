@@ -89,8 +89,15 @@ def test_a_password_in_the_path_is_not_shown_either() -> None:
     assert redact("rtsp://10.0.0.7/user=admin_password=hunter2_channel=1") == "rtsp://10.0.0.7/user?…"
 
 
-def test_a_file_keeps_its_name() -> None:
-    assert redact("clips/a=b?.mp4") == "clips/a=b?.mp4"
+@pytest.mark.parametrize("typo", ["rtsp:u:hunter2@10.0.0.7/x", "rtsp:/u:hunter2@10.0.0.7/x", "u:hunter2@10.0.0.7/x"])
+def test_a_password_is_not_shown_of_an_address_without_its_slashes_either(typo: str) -> None:
+    assert "hunter2" not in redact(typo)
+    assert "10.0.0.7" in redact(typo)
+
+
+@pytest.mark.parametrize("address", ["clips/a=b?.mp4", "/x/a:b@c.mp4", "me@2x.mp4", "device:/dev/a@b", "pattern:@5"])
+def test_what_holds_no_secret_is_shown_as_it_is(address: str) -> None:
+    assert redact(address) == address
 
 
 def test_command_line_options_keep_the_secret_of_an_address_in_the_file(tmp_path: Path) -> None:
