@@ -91,7 +91,13 @@ class Control:
                 raise no_such_camera(camera_id)
             merged = before.model_dump(mode="json") | dict(changes)
             config = self._checked(
-                camera_id, {name: value for name, value in merged.items() if value is not None}, before
+                camera_id,
+                {
+                    name: value
+                    for name, value in merged.items()
+                    if value is not None or name not in CameraConfig.model_fields
+                },
+                before,
             )
             await self._set(config)
         return config
@@ -120,6 +126,8 @@ class Control:
             given["source"] = before.source.reveal()
         try:
             config = CameraConfig.model_validate_json(json.dumps(given), strict=True)
+        except RecursionError:
+            raise SettingsError([("settings", "nested too deep")]) from None
         except ValidationError as error:
             raise SettingsError(
                 [

@@ -136,6 +136,25 @@ async def test_a_body_that_cannot_be_read_is_a_problem(options: dict[str, Any], 
         assert (status, problem["type"].rpartition(":")[2]) == expected
 
 
+async def test_no_depth_of_nesting_is_a_fault_of_ours() -> None:
+    async with running(configured()) as (_, client):
+        for opened, value, closed in (("[", "", "]"), ('{"a":', "1", "}")):
+            answers: set[int] = set()
+            for depth in range(20, 2_700, 10):
+                body = f'{{"source": {opened * depth}{value}{closed * depth}}}'
+                headers = {"Content-Type": "application/json"}
+                answers.add((await client.ask("PUT", f"{CAMERAS}/a", data=body, headers=headers))[0])
+            assert answers == {422, 400}
+
+
+async def test_a_setting_that_is_not_there_can_not_be_taken_back_to_its_default() -> None:
+    async with running(configured({"id": "a", "source": PATTERN, "max_fps": 5})) as (_, client):
+        status, problem, _ = await client.ask("PATCH", f"{CAMERAS}/a", json={"max_fsp": None})
+        assert (status, problem["errors"][0]["field"]) == (422, "max_fsp")
+        status, changed, _ = await client.ask("PATCH", f"{CAMERAS}/a", json={"max_fps": None})
+        assert (status, changed["settings"]["max_fps"]) == (200, None)
+
+
 async def test_what_is_not_there_and_what_does_not_go_are_problems_too() -> None:
     async with running(configured()) as (_, client):
         for method, path, expected in (
