@@ -69,7 +69,7 @@ class Gate:
                 raise
             refusal = from_http(error)
         except ConnectionError:
-            raise  # the client has gone: nobody is there to be answered
+            return web.Response()  # the client has gone: nobody is there to be answered, and aiohttp sees that too
         except Exception:
             logger.exception("a fault in partstream while answering %s", request.method)
             refusal = Problem(500, "internal", "the log has the error: please report it")

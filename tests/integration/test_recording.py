@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,14 @@ from small_clips import REORDERED_H264, make_clip
 from benchmarks.rtsp_server import RtspServer
 from stages import weights
 from stream.demo import cut
+from stream.http.app import HttpServer
 from stream.recording.clips import NAME
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
 
 SECONDS = 8.0
+LARGE = 40_000_000
+"""Bytes of a file that no socket's buffers hold."""
 
 
 @pytest.fixture(scope="module")
@@ -321,3 +327,31 @@ async def test_clips_are_listed_and_read_over_http(tmp_path: Path) -> None:
         for query in ("limit=0", "limit=x", "limit=²", "camera=A", "before=..%2fx", "colour=red"):
             status, problem, _ = await client.ask("GET", f"/api/v1/clips?{query}")
             assert (status, problem["type"]) == (422, "urn:partstream:problem:invalid")
+
+
+async def test_a_download_is_a_stream_for_as_long_as_it_takes_and_its_client_may_go(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HttpServer.__init__, "__kwdefaults__", {"routes": (), "connection_life_s": 0.5})
+    config = recording(tmp_path, {"id": "cam", "source": "pattern:128x96@25"}, seconds_before=0.2, seconds_after=0.2)
+    async with recorded(config, between(0.3, 0.6)) as on:
+        clip = await on.clip()
+        video = tmp_path / f"{clip.name}.mp4"
+        os.truncate(video, LARGE)
+        server = on.engine._http
+        assert server is not None
+        address = f"{on.client.address}/api/v1/clips/{clip.name}"
+        async with on.client.session.get(address) as answer:
+            await asyncio.sleep(1.2)  # a short answer would have been cut by now
+            assert server.streams == 1
+            assert len(await answer.read()) == LARGE
+        await on.until(lambda: server.streams == 0)
+        async with on.client.session.get(address) as answer:
+            await answer.content.readexactly(1000)
+            answer.close()
+        await on.until(lambda: server.streams == 0)
+        unread = await on.client.session.get(address)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 2.5, "one who doesn't read holds up no stop"
+    unread.close()
+    assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
