@@ -5,6 +5,7 @@ Precedence: command line, then `PARTSTREAM_…` environment variables (`__` betw
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,11 +76,22 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> C
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(step) for step in fault['loc']) or 'configuration'}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)
-        )
-        raise ConfigError(f"{path or 'configuration'}: {faults}") from None
+        raise ConfigError(f"{path or 'configuration'}: {_faults(error)}") from None
+
+
+def with_cameras(config: Config, cameras: Sequence[CameraConfig], origin: str) -> Config:
+    """The configuration with these cameras instead. Raises `ConfigError` naming `origin` if they don't fit it."""
+    try:
+        return Config.model_validate(dict(config) | {"cameras": list(cameras)})
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_faults(error)}") from None
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(step) for step in fault['loc']) or 'configuration'}: {fault['msg']}"
+        for fault in error.errors(include_url=False, include_input=False)
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from stream.assemble import frame_message
 from stream.batcher import Batcher
 from stream.camera_registry import CameraRegistry
 from stream.camera_state_file import CameraStateFile
-from stream.config import Config
+from stream.config import Config, with_cameras
 from stream.control import Control
 from stream.engine_metrics import (
     derive_http_metrics,
@@ -145,7 +145,8 @@ class Engine:
             self._batcher.next_batch, self._work, interrupt=self._batcher.interrupt, on_death=self._inference_died
         )
         if self._state_file is not None:
-            self.config = self.config.model_copy(update={"cameras": self._state_file.load()})
+            origin = f"state_file: {self._state_file.path}"
+            self.config = with_cameras(self.config, self._state_file.load(), origin)
         memory_budget.check(self.config, memory_budget.available_bytes())
         if self.config.results is not None:
             self._results_file = ResultsFile(self.config.results)

@@ -239,6 +239,15 @@ async def test_a_damaged_state_file_is_named_before_anything_starts(tmp_path: Pa
     assert state.read_text() == content
 
 
+async def test_a_kept_camera_that_nobody_could_publish_to_is_refused_as_a_configured_one_is(tmp_path: Path) -> None:
+    state = tmp_path / "cameras.json"
+    async with running(configured(state_file=state)) as (_, client):
+        assert (await client.ask("PUT", f"{CAMERAS}/phone", json={"source": "whip"}))[0] == 201
+    with pytest.raises(ConfigError, match=r"state_file: .*cameras\.json.* camera phone: .*http\.bind"):
+        async with Engine(configured(state_file=state, http={"bind": None})):
+            pass
+
+
 async def test_a_change_that_cannot_be_kept_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
