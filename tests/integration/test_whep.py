@@ -71,6 +71,16 @@ async def test_redirects_are_followed_a_few_times_and_credentials_stay_where_the
         assert other.deleted == []
 
 
+@pytest.mark.parametrize("nowhere", ["[bad", "h:99999999", "a" * 300 + ".example", "..."])
+async def test_a_gateway_that_sends_us_to_no_address_is_at_fault_and_not_we(nowhere: str) -> None:
+    async with WhepServer() as server:
+        server.elsewhere = nowhere
+        async with running(configured(camera(server.source("/away")))) as (engine, _):
+            await until(lambda: engine.cameras.status("cam").reason is not None)
+            status = engine.cameras.status("cam")
+        assert (status.reason, "is no address" in status.message) == ("not_a_video", True)
+
+
 async def test_every_fault_of_a_gateway_is_told_apart() -> None:
     async with WhepServer("Bearer right") as server:
         expected = {

@@ -85,7 +85,10 @@ class Pull:
         try:
             offer = await session.offer()
             async with asyncio.timeout(ASK_WITHIN_S), _client() as client:
-                answer = await self._ask(client, offer)
+                try:
+                    answer = await self._ask(client, offer)
+                except ValueError:  # of urllib, yarl and the codec of hosts' names
+                    raise NegotiationError("it, or what it names in `Location`, is no address") from None
             await session.accept(answer)
         except BaseException:
             session.end("unconnected")
