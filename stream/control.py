@@ -151,8 +151,9 @@ class Control:
         most = self._config.http.max_cameras
         if before is None and len(self._cameras.configs) >= most:
             raise NoRoomError(f"there are {most} cameras, as many as http.max_cameras allows: remove one first")
-        if not memory_budget.has_room(config, before, self._config.model, memory_budget.available_bytes()):
-            raise NoRoomError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots")
+        if not memory_budget.has_room(config, before, self._config, memory_budget.available_bytes()):
+            recorded = " or recording.packet_bytes" if self._config.recording.directory is not None else ""
+            raise NoRoomError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots{recorded}")
 
     async def _set(self, config: CameraConfig) -> None:
         before = self._cameras.configs.get(config.id)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stream.config import Config
 from stream.settings.engine import CameraConfig, ModelConfig
+from stream.settings.recording import RecordingConfig
 from stream.settings.section import ConfigError
 
 USUAL_PICTURE = 1920 * 1080 * 3 // 2
@@ -38,13 +39,19 @@ def ring_bytes(camera: CameraConfig, planes: bool = False) -> int:
     return camera.ring_slots * USUAL_PICTURE
 
 
+def packet_bytes(camera: CameraConfig, recording: RecordingConfig) -> int:
+    """What may be held of a camera's encoded pictures, to be recorded."""
+    chosen = not recording.cameras or camera.id in recording.cameras
+    return int(recording.packet_bytes) if recording.directory is not None and chosen else 0
+
+
 def check(config: Config, available: int | None) -> None:
     """Raise `ConfigError` if rings, history and model can't fit; names the fields that would help."""
     if available is None:
         return
     planes = _hold_planes(config.model)
     rings = sum(ring_bytes(camera, planes) for camera in config.cameras)
-    packets = config.recording.packet_bytes * len(config.cameras) if config.recording.directory is not None else 0
+    packets = sum(packet_bytes(camera, config.recording) for camera in config.cameras)
     wanted = rings + config.publish.history_bytes + packets + MODEL_AND_LIBRARIES
     if wanted <= available * SHARE:
         return
@@ -56,10 +63,11 @@ def check(config: Config, available: int | None) -> None:
     )
 
 
-def has_room(camera: CameraConfig, before: CameraConfig | None, model: ModelConfig, available: int | None) -> bool:
-    """Whether the ring of a camera that comes, or changes from `before`, fits into what is available now."""
-    planes = _hold_planes(model)
-    more = ring_bytes(camera, planes) - (ring_bytes(before, planes) if before is not None else 0)
+def has_room(camera: CameraConfig, before: CameraConfig | None, config: Config, available: int | None) -> bool:
+    """Whether what is held of a camera that comes, or changes from `before`, fits into what is available now."""
+    planes = _hold_planes(config.model)
+    more = ring_bytes(camera, planes)
+    more += packet_bytes(camera, config.recording) if before is None else -ring_bytes(before, planes)
     return available is None or more <= available * SHARE
 
 

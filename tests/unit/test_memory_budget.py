@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stream.config import Config
-from stream.memory_budget import available_bytes, check, ring_bytes
+from stream.memory_budget import available_bytes, check, has_room, ring_bytes
 from stream.settings.section import ConfigError
 
 
@@ -30,6 +30,17 @@ def test_packets_held_for_clips_count_where_clips_are_made() -> None:
     recording = config.recording.model_copy(update={"directory": Path("clips"), "packet_bytes": 200 << 20})
     with pytest.raises(ConfigError, match=r"1600 for recording\.packet_bytes"):
         check(config.model_copy(update={"recording": recording}), 2 << 30)
+
+
+def test_packets_count_of_cameras_that_are_recorded_only() -> None:
+    config = with_cameras(8)
+    recording = {"directory": Path("clips"), "packet_bytes": 200 << 20, "cameras": ["c0"]}
+    config = config.model_copy(update={"recording": config.recording.model_copy(update=recording)})
+    check(config, 2 << 30)
+    recorded, other = config.cameras[:2]
+    assert has_room(other, None, config, 100 << 20)
+    assert not has_room(recorded, None, config, 100 << 20), "what is added at run time fits after a restart too"
+    assert has_room(recorded, recorded, config, 100 << 20), "it is held already"
 
 
 def test_nothing_is_refused_where_the_system_does_not_tell() -> None:
