@@ -92,7 +92,8 @@ SourcesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[SOURCE]...",
-        help="rtsp://…, a file, device:/dev/video0 or pattern:, as they are (named cam0, cam1 …) or as id=SOURCE.",
+        help="rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:, as they are (named cam0, cam1 …) "
+        "or as id=SOURCE.",
         show_default=False,
     ),
 ]
@@ -117,7 +118,8 @@ def run(
         str | None, typer.Option(help="ZeroMQ endpoint for replay.", show_default="tcp://127.0.0.1:5556")
     ] = None,
     http: Annotated[
-        str | None, typer.Option(help="host:port of /metrics, health; `off` for none.", show_default="127.0.0.1:9090")
+        str | None,
+        typer.Option(help="host:port of live page, API, metrics; `off` for none.", show_default="127.0.0.1:9090"),
     ] = None,
     encoding: Annotated[Encoding | None, typer.Option(help="Encoding of messages.", show_default="json")] = None,
     results: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write results as JSON lines.")] = None,

@@ -89,7 +89,7 @@ def with_cameras(config: Config, cameras: Sequence[CameraConfig], origin: str) -
 
 def _faults(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(str(step) for step in fault['loc']) or 'configuration'}: {fault['msg']}"
+        ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, "))))
         for fault in error.errors(include_url=False, include_input=False)
     )
 

@@ -55,6 +55,7 @@ def test_a_fault_names_the_file_and_the_field(tmp_path: Path, text: str, named: 
         load(path)
     assert str(path) in str(caught.value)
     assert named in str(caught.value)
+    assert "Value error" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
