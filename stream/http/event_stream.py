@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+import threading
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -82,6 +83,11 @@ class _Client:
         self.news.set()
         return gone
 
+    def miss(self, count: int) -> None:
+        """So many are lost before they could be queued."""
+        self.missed += count
+        self.news.set()
+
     def take(self) -> bytes:
         """All that waits, with what was missed before it."""
         self.news.clear()
@@ -104,7 +110,10 @@ class EventStreams:
         self._on_message = on_message
         self._last = last
         self._clients: set[_Client] = set()
-        self._fresh: deque[Message] = deque(maxlen=FRESH)
+        self._fresh: deque[Message] = deque()
+        self._lost: Counter[tuple[str, str]] = Counter()
+        """Messages that the loop was too slow for, by kind and camera, to be told to those who wanted them."""
+        self._lock = threading.Lock()  # guards the two above; held for no longer than they are looked at
         self._rung = False
         self._closed = False
         self._end_tap: Callable[[], None] | None = None
@@ -176,9 +185,11 @@ class EventStreams:
 
     def _note(self, topic: str, message: Message) -> None:
         """In the publishing thread."""
-        if len(self._fresh) == FRESH:
-            self.skipped += 1
-        self._fresh.append(message)
+        with self._lock:
+            if len(self._fresh) >= FRESH:
+                self.skipped += 1
+                self._lost[_about(self._fresh.popleft())] += 1
+            self._fresh.append(message)
         if self._rung or self._loop is None:
             return
         self._rung = True
@@ -193,15 +204,27 @@ class EventStreams:
 
     def _hand_out(self) -> None:
         self._rung = False  # first: what comes from here on rings anew
-        while self._fresh:
-            message = self._fresh.popleft()
-            kind = KINDS[type(message)]
-            camera = "" if isinstance(message, Stats) else message.camera
-            wanting = [client for client in self._clients if client.wants(kind, camera)]
+        with self._lock:
+            fresh, self._fresh = self._fresh, deque()
+            lost, self._lost = self._lost, Counter()
+        for about, count in lost.items():
+            for client in self._wanting(*about):
+                client.miss(count)
+        for message in fresh:
+            kind, camera = _about(message)
+            wanting = self._wanting(kind, camera)
             if wanting:
                 chunk = _event(kind, msgspec.json.encode(message))
                 for client in wanting:
                     self.skipped += client.put(chunk)
+
+    def _wanting(self, kind: str, camera: str) -> list[_Client]:
+        return [client for client in self._clients if client.wants(kind, camera)]
+
+
+def _about(message: Message) -> tuple[str, str]:
+    """Its kind and its camera; stats have none."""
+    return KINDS[type(message)], "" if isinstance(message, Stats) else message.camera
 
 
 def _event(name: str, body: bytes) -> bytes:
