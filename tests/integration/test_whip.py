@@ -180,7 +180,7 @@ async def test_who_publishes_while_the_camera_is_being_removed_is_told_to_try_ag
 async def test_a_loss_costs_pictures_until_a_keyframe_and_the_camera_goes_on() -> None:
     async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam") as publisher:
         await live(engine)
-        (session,) = engine._peers._sessions
+        (session,) = engine._peers._connections
         add, lost = session.add, [0]
 
         def lossy(packet: Any) -> tuple[bool, None]:
@@ -203,7 +203,7 @@ async def test_lost_packets_are_sent_again_and_cost_no_picture() -> None:
     track = PaintedTrack((640, 360))
     async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam", track):
         await live(engine)
-        (session,) = engine._peers._sessions
+        (session,) = engine._peers._connections
         (receiver,) = session._peer.getReceivers()
         handle, taken, lost = receiver._handle_rtp_packet, [0], [0]
 

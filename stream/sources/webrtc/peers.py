@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from aiortc import RTCIceServer
 
 from stream.settings.network import WebRtcConfig
+from stream.sources.webrtc.connection import Connection
 from stream.sources.webrtc.handover import EndReason
 from stream.sources.webrtc.session import Session
 from telemetry.observer import Observer
@@ -32,12 +33,13 @@ class PeersStoppedError(RuntimeError):
 
 
 class Peers:
-    """Makes sessions. `submit`, `stop` and `ice_states` may be called from any thread, the rest within its own."""
+    """Makes and keeps connections. `submit`, `stop` and `ice_states` may be called from any thread, the rest within
+    its own."""
 
     def __init__(self, config: WebRtcConfig, observer: Observer) -> None:
         self.config = config
         self._observer = observer
-        self._ice_servers = [
+        self.ice_servers = [
             RTCIceServer(
                 list(server.urls),
                 server.username or None,
@@ -49,7 +51,7 @@ class Peers:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopped = False
-        self._sessions: dict[Session, Callable[[Session], None]] = {}
+        self._connections: dict[Connection, Callable[[], None]] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
@@ -74,15 +76,26 @@ class Peers:
         on_closed: Callable[[Session], None] = lambda session: None,
     ) -> Session:
         """A new connection for this camera."""
-        if self._stopped:
-            raise PeersStoppedError("the engine stops")
 
         def discarded(reason: str) -> None:
             self._observer.unit_discarded(camera, reason)
 
-        session = Session(self._ice_servers, start_timeout_s, stall_timeout_s, discarded, self._closed)
-        self._sessions[session] = on_closed
+        session = Session(self.ice_servers, start_timeout_s, stall_timeout_s, discarded, self.forget)
+        self.keep(session, lambda: on_closed(session))
         return session
+
+    def keep(self, connection: Connection, on_closed: Callable[[], None]) -> None:
+        """Count it, and end it with the thread. It must call `forget` when it has closed."""
+        if self._stopped:
+            connection.end("stopped")
+            raise PeersStoppedError("the engine stops")
+        self._connections[connection] = on_closed
+
+    def forget(self, connection: Connection) -> None:
+        """It has closed."""
+        on_closed = self._connections.pop(connection, None)
+        if on_closed is not None:
+            on_closed()
 
     def say_goodbye(self, farewell: Coroutine[Any, Any, None]) -> None:
         """Do this after a connection's end; `stop` waits for it a moment."""
@@ -92,7 +105,7 @@ class Peers:
 
     def ice_states(self) -> Counter[str]:
         """How many connections are in each state."""
-        return Counter(session.ice_state for session in list(self._sessions))
+        return Counter(connection.ice_state for connection in list(self._connections))
 
     def stop(self) -> bool:
         """End every connection and the thread; whether that came about within a second. Blocks so long."""
@@ -105,11 +118,6 @@ class Peers:
         thread.join(STOP_WITHIN_S)
         return not thread.is_alive()
 
-    def _closed(self, session: Session) -> None:
-        on_closed = self._sessions.pop(session, None)
-        if on_closed is not None:
-            on_closed(session)
-
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         try:
@@ -119,7 +127,7 @@ class Peers:
             loop.close()
 
     async def _end_all(self, reason: EndReason) -> None:
-        for tasks in ([session.end(reason) for session in list(self._sessions)], self._farewells):
+        for tasks in ([connection.end(reason) for connection in list(self._connections)], self._farewells):
             if tasks:
                 await asyncio.wait(tasks, timeout=STOP_WITHIN_S / 3)
         others = asyncio.all_tasks() - {asyncio.current_task()}

@@ -14,21 +14,19 @@ from fractions import Fraction
 from typing import Any
 
 import av
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCIceServer, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 
 from stream.sources.transport import AccessUnit, UnitTimes
 from stream.sources.webrtc.assembler import EncodedUnit, UnitAssembler
-from stream.sources.webrtc.descriptions import OfferError, codecs
+from stream.sources.webrtc.connection import NEGOTIATE_WITHIN_S, Connection
+from stream.sources.webrtc.descriptions import codecs
 from stream.sources.webrtc.handover import EndReason, Handover
 from stream.sources.webrtc.rtp_clock import RtpClock
 
 logger = logging.getLogger(__name__)
 
-NEGOTIATE_WITHIN_S = 10.0
-"""Gathering our own addresses takes as long as a STUN or TURN server that doesn't answer, which aioice gives 5 s."""
-CLOSE_WITHIN_S = 2.0
 LOOK_EVERY_S = 0.2
 MICROSECOND = Fraction(1, 1_000_000)
 
@@ -37,7 +35,7 @@ class NegotiationError(Exception):
     """The descriptions don't lead to a connection; the message says why, without quoting them."""
 
 
-class Session:
+class Session(Connection):
     """One connection. `on_discard(reason)` is called for each unit that is lost, `on_closed` once, at the end."""
 
     def __init__(
@@ -46,48 +44,27 @@ class Session:
         start_timeout_s: float,
         stall_timeout_s: float,
         on_discard: Callable[[str], None],
-        on_closed: Callable[[Session], None],
+        on_closed: Callable[[Connection], None],
     ) -> None:
+        super().__init__(ice_servers, on_closed)
         self.handover = Handover()
-        # Without a list aiortc would ask Google's STUN server.
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
         self._start_timeout_s = start_timeout_s
         self._stall_timeout_s = stall_timeout_s
         self._on_discard = on_discard
-        self._on_closed = on_closed
-        self._loop = asyncio.get_running_loop()
         self._assembler: UnitAssembler | None = None
         self._clock = RtpClock()
         self._last_s: float | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._closing: asyncio.Task[None] | None = None
-        self._connected = False
-        self._peer.on("connectionstatechange", self._connection_changed)
         self._peer.on("track", self._track_came)
-
-    @property
-    def ice_state(self) -> str:
-        """`new`, `checking`, `completed`, `failed` or `closed`. May be read from any thread."""
-        return self._peer.iceConnectionState
 
     # -- negotiation --------------------------------------------------------------------------------------------
     async def answer(self, offer: str) -> str:
         """Take a publisher's offer; our answer, complete with our addresses. Raises `OfferError`."""
-        try:
-            async with asyncio.timeout(NEGOTIATE_WITHIN_S):
-                await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-                for transceiver in self._peer.getTransceivers():
-                    transceiver.direction = "recvonly" if transceiver.kind == "video" else "inactive"
-                await self._peer.setLocalDescription()
-        except TimeoutError:
-            raise OfferError(
-                f"no answer could be made within {NEGOTIATE_WITHIN_S:g} s: look at webrtc.ice_servers"
-            ) from None
-        except Exception as error:
-            # aiortc's parser raises whatever its code runs into.
-            logger.debug("an offer wasn't taken: %s", type(error).__name__)
-            raise OfferError("it can't be understood, or its parts contradict each other") from None
+        await self._answer(offer, self._receive_only)
         return self._begin()
+
+    def _receive_only(self) -> None:
+        for transceiver in self._peer.getTransceivers():
+            transceiver.direction = "recvonly" if transceiver.kind == "video" else "inactive"
 
     async def offer(self) -> str:
         """An offer to receive a gateway's video. Raises `NegotiationError`."""
@@ -160,41 +137,8 @@ class Session:
                 self._on_discard("overrun")
 
     # -- the end ------------------------------------------------------------------------------------------------
-    def close_soon(self, reason: EndReason) -> None:
-        """End it. From any thread; returns at once."""
+    def _stop_handing_over(self, reason: EndReason) -> None:
         self.handover.close(reason)
-        self._call_soon(lambda: self.end(reason))
-
-    def end(self, reason: EndReason) -> asyncio.Task[None]:
-        """End it; the task is done when all of it is gone. Again: the same."""
-        self.handover.close(reason)
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name="webrtc close")
-        return self._closing
-
-    async def _close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        try:
-            async with asyncio.timeout(CLOSE_WITHIN_S):
-                await self._peer.close()
-        except Exception as error:
-            logger.warning("a WebRTC connection didn't close well: %s", type(error).__name__)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._on_closed(self)
-
-    def _call_soon(self, function: Callable[[], object]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function)
-        except RuntimeError:
-            logger.debug("the WebRTC thread has ended already")
-
-    def _connection_changed(self) -> None:
-        state = self._peer.connectionState
-        if state == "connected":
-            self._connected = True
-        elif state in ("failed", "closed"):
-            self.end("lost" if self._connected else "unconnected")
 
     def _track_came(self, track: MediaStreamTrack) -> None:
         if track.kind == "video":

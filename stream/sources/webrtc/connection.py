@@ -1,0 +1,96 @@
+"""Connection: one peer connection, whichever way its video goes. Lives in the WebRTC thread, until its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+
+from stream.sources.webrtc.descriptions import OfferError
+from stream.sources.webrtc.handover import EndReason
+
+logger = logging.getLogger(__name__)
+
+NEGOTIATE_WITHIN_S = 10.0
+"""Gathering our own addresses takes as long as a STUN or TURN server that doesn't answer, which aioice gives 5 s."""
+CLOSE_WITHIN_S = 2.0
+
+
+class Connection:
+    """What both ways have in common. `on_closed` is called once, when all of it is gone."""
+
+    def __init__(self, ice_servers: Sequence[RTCIceServer], on_closed: Callable[[Connection], None]) -> None:
+        # Without a list aiortc would ask Google's STUN server.
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing: asyncio.Task[None] | None = None
+        self._connected = False
+        self._peer.on("connectionstatechange", self._connection_changed)
+
+    @property
+    def ice_state(self) -> str:
+        """`new`, `checking`, `completed`, `failed` or `closed`. May be read from any thread."""
+        return self._peer.iceConnectionState
+
+    async def _answer(self, offer: str, directions: Callable[[], None]) -> str:
+        """Take an offer; our answer, complete with our addresses. `directions` says which way each video goes, once
+        the offer is known. Raises `OfferError`."""
+        try:
+            async with asyncio.timeout(NEGOTIATE_WITHIN_S):
+                await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+                directions()
+                await self._peer.setLocalDescription()
+        except TimeoutError:
+            raise OfferError(
+                f"no answer could be made within {NEGOTIATE_WITHIN_S:g} s: look at webrtc.ice_servers"
+            ) from None
+        except Exception as error:
+            # aiortc's parser raises whatever its code runs into.
+            logger.debug("an offer wasn't taken: %s", type(error).__name__)
+            raise OfferError("it can't be understood, or its parts contradict each other") from None
+        return self._peer.localDescription.sdp
+
+    # -- the end ------------------------------------------------------------------------------------------------
+    def close_soon(self, reason: EndReason) -> None:
+        """End it. From any thread; returns at once."""
+        self._stop_handing_over(reason)
+        self._call_soon(lambda: self.end(reason))
+
+    def end(self, reason: EndReason) -> asyncio.Task[None]:
+        """End it; the task is done when all of it is gone. Again: the same."""
+        self._stop_handing_over(reason)
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="webrtc close")
+        return self._closing
+
+    def _stop_handing_over(self, reason: EndReason) -> None:
+        """Neither take nor give a picture any more. Any thread, any number of times."""
+        raise NotImplementedError
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self._peer.close()
+        except Exception as error:
+            logger.warning("a WebRTC connection didn't close well: %s", type(error).__name__)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._on_closed(self)
+
+    def _call_soon(self, function: Callable[[], object]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            logger.debug("the WebRTC thread has ended already")
+
+    def _connection_changed(self) -> None:
+        state = self._peer.connectionState
+        if state == "connected":
+            self._connected = True
+        elif state in ("failed", "closed"):
+            self.end("lost" if self._connected else "unconnected")
