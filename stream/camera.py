@@ -11,6 +11,7 @@ from stream.events import ActionEvents, Transition
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
+from stream.viewers.tap import PacketTap
 from telemetry.catalogue import SECONDS_BUCKETS
 from telemetry.tally import Histogram
 
@@ -26,6 +27,8 @@ class Camera:
     ring: FrameRing
     reader: CameraReader
     status: CameraStatus
+    tap: PacketTap
+    """Its encoded pictures, for who looks at it live."""
     gone: bool = False
     tracks: int = 0
     epoch: int = 0
@@ -42,6 +45,12 @@ class Camera:
     def staleness_ns(self) -> int:
         """How old a frame may be and still be analysed, monotonic ns."""
         return self.config.staleness_ms * 1_000_000
+
+    def video_refusal(self) -> str | None:
+        """Why its own pictures can't be sent to who looks, as the end of a sentence; None if they can."""
+        if ring_policy(self.config) == "every":
+            return "it is read faster than it happened"
+        return self.tap.refusal()
 
     def enter(self, meta: FrameMeta) -> list[Transition]:
         """A frame of `meta.epoch` is about to be published: what ended with the epoch before, if it is a new one."""

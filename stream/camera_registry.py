@@ -22,9 +22,11 @@ from stream.inference import InferenceThread
 from stream.publisher import Publisher
 from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
+from stream.sources.packet_sinks import PacketSinks
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from stream.sources.ways import WebRtcWays, make_transport
+from stream.viewers.tap import PacketTap
 from telemetry.observer import Observer
 
 JOIN_WITHIN_S = 1.6
@@ -182,6 +184,8 @@ class CameraRegistry:
             pinned=getattr(self._model, "pinned_pictures", False),
             on_finished=partial(self._in_loop, self._on_change),
         )
+        tap = PacketTap()
+        recorded = self._recorder.camera_starts(config) if self._recorder is not None else None
         reader = CameraReader(
             config,
             ring,
@@ -190,9 +194,9 @@ class CameraRegistry:
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
             open_transport=partial(make_transport, webrtc=self._webrtc),
-            packets=self._recorder.camera_starts(config) if self._recorder is not None else None,
+            packets=PacketSinks([tap, recorded]) if recorded is not None else tap,
         )
-        camera = Camera(config, ring, reader, reader.status)
+        camera = Camera(config, ring, reader, reader.status, tap)
         self.running[config.id] = camera
         self._observer.camera_added(config.id)
         self._batcher.add(ring, camera.staleness_ns)
@@ -228,6 +232,7 @@ class CameraRegistry:
         camera_id = camera.config.id
         camera.gone = True
         camera.reader.stop()
+        camera.tap.close()
         self._batcher.remove(camera.ring)
         camera.ring.close()
         await asyncio.to_thread(camera.reader.join, JOIN_WITHIN_S)

@@ -45,6 +45,7 @@ from stream.http.app import HttpServer
 from stream.http.clips_api import ClipsApi
 from stream.http.event_stream import EventStreams
 from stream.http.picture_streams import PictureStreams
+from stream.http.whep import WhepApi
 from stream.http.whip import WhipApi
 from stream.inference import InferenceThread
 from stream.live_pictures import LivePictures
@@ -56,6 +57,7 @@ from stream.settings.engine import CameraConfig
 from stream.sources.ways import WebRtcWays
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
+from stream.viewers.viewers import Viewers
 from telemetry.health import LET_GO, Health
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer
@@ -91,6 +93,7 @@ class Engine:
         self.publisher = Publisher(config.publish, self.run, self.observer)
         self._peers = Peers(config.webrtc, self.observer)
         self._publishers = Publishers(self._peers)
+        self._viewers = Viewers(self._peers)
         clips = config.recording.directory
         self.recorder = Recorder(config.recording, clips, self.run) if clips is not None else None
         """Writes clips of events; None if nothing is recorded."""
@@ -105,7 +108,7 @@ class Engine:
         )
         self._cameras = self.cameras.running
         derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
-        derive_webrtc_metrics(self.metrics, self._peers)
+        derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
         if self.recorder is not None:
             derive_recording_metrics(self.metrics, self.recorder)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
@@ -307,6 +310,7 @@ class Engine:
                 *self._picture_streams.routes(),
                 *ClipsApi(self.recorder.library if self.recorder is not None else None).routes(),
                 *WhipApi(self.cameras, self._publishers).routes(),
+                *WhepApi(self.cameras, self._viewers).routes(),
             ],
         )
         derive_http_metrics(self.metrics, server, self._event_streams, self._live_pictures)

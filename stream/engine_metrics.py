@@ -14,6 +14,7 @@ from stream.publisher import Publisher
 from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
 from stream.recording.recorder import Recorder
 from stream.sources.webrtc.peers import Peers
+from stream.viewers.viewers import Viewers
 from telemetry.catalogue import DROP_REASONS, ICE_STATES, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
 
@@ -60,7 +61,7 @@ def derive_http_metrics(
     metrics.derive("live_pictures_skipped_total", lambda: [((), pictures.skipped)])
 
 
-def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers) -> None:
+def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers, viewers: Viewers) -> None:
     """Have the page read what these have counted."""
 
     def sessions() -> Iterable[Series]:
@@ -68,6 +69,8 @@ def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers) -> None:
         return [((state,), counts.get(state, 0)) for state in ICE_STATES]
 
     metrics.derive("webrtc_sessions", sessions)
+    metrics.derive("video_viewers", lambda: [((), len(viewers))])
+    metrics.derive("video_units_skipped_total", lambda: [((), viewers.skipped)])
 
 
 def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) -> None:

@@ -82,8 +82,16 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "webrtc_sessions",
         "gauge",
-        "WebRTC connections that bring cameras in, by the state of their ICE.",
+        "WebRTC connections, of cameras and viewers, by the state of their ICE.",
         ("ice",),
+        derived=True,
+    ),
+    MetricSpec("video_viewers", "gauge", "Viewers that are sent a camera's own video.", (), derived=True),
+    MetricSpec(
+        "video_units_skipped_total",
+        "counter",
+        "Encoded pictures that weren't sent to a viewer since too many waited for him.",
+        (),
         derived=True,
     ),
     # -- batches and stages

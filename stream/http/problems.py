@@ -30,6 +30,8 @@ TITLES = {
     "bad-offer": "The offer can't be taken",
     "not-published-to": "Nobody can publish to this camera",
     "too-many-publishers": "Too many publishers are there",
+    "not-sendable": "The camera's pictures can't be sent as they are",
+    "too-many-viewers": "Too many viewers are there",
     "too-many-streams": "Too many streams are open",
     "bad-request": "The request can't be understood",
     "internal": "A fault in partstream",

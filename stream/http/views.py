@@ -43,6 +43,9 @@ class CameraView(View):
     id: str = Field(description="Its id.")
     settings: CameraConfig = Field(description="All its settings; the source without its secrets.")
     status: CameraStatusView
+    no_video: str | None = Field(
+        description="Why its own pictures can't be sent as video (WHEP), as the end of a sentence; null if they can."
+    )
 
 
 class CameraListView(View):
@@ -99,6 +102,7 @@ def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
             fps_out=stats.fps_out if stats else 0.0,
             tracks=stats.tracks if stats else 0,
         ),
+        no_video=camera.video_refusal() if camera is not None else "it isn't read",
     )
 
 

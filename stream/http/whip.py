@@ -13,16 +13,13 @@ from aiohttp import web
 from stream.camera import Camera
 from stream.camera_registry import CameraRegistry
 from stream.control import no_such_camera
-from stream.http.bodies import read_body
+from stream.http.offers import LATER, SDP, SESSION_DESCRIPTION, answered, options, read_offer, taking_offer
 from stream.http.problems import Problem
 from stream.http.routes import Answer, Route
-from stream.sources.webrtc.descriptions import MAX_BYTES, OfferError, checked_offer
-from stream.sources.webrtc.peers import PeersStoppedError
+from stream.sources.webrtc.descriptions import checked_offer
 from stream.sources.webrtc.publishers import Publishers, TooManyPublishersError
 
 PATH = "/whip/{camera}"
-SDP = "application/sdp"
-LATER_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +39,14 @@ class WhipApi:
                 self._publish,
                 "Publish to a camera whose source is `whip`. Whoever publishes to it already is replaced.",
                 (Answer(201, "The answer; DELETE what `Location` names to end.", None, SDP),),
-                body={"title": "SessionDescription", "type": "string"},
+                body=SESSION_DESCRIPTION,
                 body_type=SDP,
             ),
             Route(
                 "OPTIONS",
                 PATH,
                 "read",
-                self._options,
+                options,
                 "What may be sent.",
                 (Answer(204, "`Accept-Post` tells."),),
             ),
@@ -65,29 +62,18 @@ class WhipApi:
 
     async def _publish(self, request: web.Request) -> web.Response:
         camera = self._published_to(request.match_info["camera"])
-        if request.content_type != SDP:
-            raise Problem(415, "unsupported-body", f"send `Content-Type: {SDP}`", headers={"Accept-Post": SDP})
-        body = await read_body(request, MAX_BYTES)
+        body = await read_offer(request)
         try:
-            key, answer = await self.publishers.publish(camera.config, checked_offer(body))
-        except OfferError as error:
-            raise Problem(422, "bad-offer", f"the offer can't be taken: {error}") from None
+            with taking_offer():
+                key, answer = await self.publishers.publish(camera.config, checked_offer(body))
         except TooManyPublishersError as error:
-            headers = {"Retry-After": str(LATER_S)}
-            raise Problem(503, "too-many-publishers", f"{error}: try later", headers=headers) from None
-        except PeersStoppedError:
-            raise Problem(503, "not-now", "the engine stops", headers={"Retry-After": str(LATER_S)}) from None
+            raise Problem(503, "too-many-publishers", f"{error}: try later", headers=LATER) from None
         name = camera.config.id
         if camera.gone:  # it was changed or removed meanwhile, or is just now
             self.publishers.end(name, key)
             self._published_to(name)
             raise _changing(name)
-        return web.Response(
-            status=201, text=answer, content_type=SDP, headers={"Location": f"/whip/{name}/{key}", "Accept-Post": SDP}
-        )
-
-    async def _options(self, request: web.Request) -> web.Response:
-        return web.Response(status=204, headers={"Accept-Post": SDP, "Allow": "POST, OPTIONS"})
+        return answered(answer, f"/whip/{name}/{key}")
 
     async def _end(self, request: web.Request) -> web.Response:
         self.publishers.end(request.match_info["camera"], request.match_info["session"])

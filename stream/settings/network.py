@@ -96,10 +96,17 @@ class IceServer(Section):
 
 
 class WebRtcConfig(Section):
-    """Cameras over WebRTC (docs/webrtc.md)."""
+    """WebRTC: cameras that come in by it, and live video that goes out (docs/webrtc.md)."""
 
     max_publishers: int = Field(
         8, ge=0, le=256, description="Cameras that are published to (`source: whip`) at once; a further one is refused."
+    )
+    max_viewers: int = Field(
+        16,
+        ge=0,
+        le=256,
+        description="Viewers that are sent a camera's own video at once (WHEP, the live page); a further one is "
+        "refused, and the page shows JPEGs instead.",
     )
     ice_servers: list[IceServer] = Field(
         default_factory=list[IceServer],

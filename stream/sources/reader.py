@@ -21,7 +21,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frame_ring import FrameRing
 from stream.clock import CameraClock
-from stream.recording.packets import CodecParameters, PacketRing
+from stream.recording.packets import CodecParameters
 from stream.results import CameraState
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
@@ -31,6 +31,7 @@ from stream.sources.decoder import Decoded, Decoder
 from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.faults import Faults
 from stream.sources.frames import FrameWriter, SlotFormatOf
+from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus
 from stream.sources.transport import StoppedError, Transport
 from stream.sources.ways import OpenTransport, make_transport
@@ -47,7 +48,7 @@ WELL_AFTER_S = 5.0
 class CameraReader:
     """Reads one camera. `on_status` is called from its thread at every change of state, epoch or clock.
 
-    `first_epoch` continues the count of a camera that was there before in the same run. `packets` keeps the encoded
+    `first_epoch` continues the count of a camera that was there before in the same run. `packets` gets the encoded
     pictures too, for whoever wants them as they came.
     """
 
@@ -60,7 +61,7 @@ class CameraReader:
         on_status: StatusSink,
         *,
         first_epoch: int = 1,
-        packets: PacketRing | None = None,
+        packets: PacketSink | None = None,
         open_transport: OpenTransport = make_transport,
     ) -> None:
         self.status = CameraStatus.initial(config, first_epoch - 1)

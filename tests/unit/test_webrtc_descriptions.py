@@ -8,6 +8,7 @@ from stream.sources.webrtc.descriptions import (
     MOST_CANDIDATES,
     OfferError,
     checked_offer,
+    checked_viewers_offer,
     codecs,
     with_bitrates,
 )
@@ -69,6 +70,20 @@ def test_what_is_wrong_with_an_offer_is_named_without_quoting_it(offer: bytes, s
     with pytest.raises(OfferError, match=says) as raised:
         checked_offer(offer)
     assert "geheim" not in str(raised.value)
+
+
+def test_a_viewer_may_ask_for_a_data_channel_too_and_is_told_what_is_wrong() -> None:
+    video = [line.replace("sendonly", "recvonly") for line in VIDEO]
+    channel = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", *VIDEO[1:3], "a=mid:2"]
+    assert checked_viewers_offer(text(*SESSION, *video, *AUDIO, *channel), "VP8").endswith("a=mid:2\r\n")
+    for offer, codec, says in (
+        (text(*SESSION, *VIDEO), "VP8", "sendonly"),
+        (text(*SESSION, *video), "H264", "H264"),
+        (text(*SESSION, *video, *channel, *channel), "VP8", "one application"),
+        (text(*SESSION, *channel), "VP8", "no video"),
+    ):
+        with pytest.raises(OfferError, match=says):
+            checked_viewers_offer(offer, codec)
 
 
 def test_senders_are_told_their_bitrates_for_every_coding_but_retransmission() -> None:

@@ -1,4 +1,4 @@
-"""Session descriptions (SDP): what may be offered to us, and what is added to our answer. Pure.
+"""Session descriptions (SDP): what publishers and viewers may offer, and what is added to our answer. Pure.
 
 Never quoted in a message or a log: they carry the secrets that ICE checks with.
 """
@@ -26,7 +26,28 @@ class OfferError(ValueError):
 
 
 def checked_offer(body: bytes) -> str:
-    """The offer as text, if it offers us a video that can be decoded. Raises `OfferError`."""
+    """A publisher's offer as text, if it offers us a video that can be decoded. Raises `OfferError`."""
+    lines = _lines(body)
+    video, directions = _check_sections(lines, "audio")
+    if directions and directions[-1] not in ("sendonly", "sendrecv"):
+        raise OfferError(f"its video is {directions[-1]}; a publisher's is sendonly")
+    if not set(DECODED) & {name.upper() for name in codecs(video).values()}:
+        raise OfferError(f"its video is in none of the codings that are decoded here: {' and '.join(DECODED)}")
+    return _text(lines)
+
+
+def checked_viewers_offer(body: bytes, codec: str) -> str:
+    """The offer of one who wants to be sent a video in this coding (`VP8`, `H264`), as text. Raises `OfferError`."""
+    lines = _lines(body)
+    video, directions = _check_sections(lines, "audio", "application")
+    if directions and directions[-1] not in ("recvonly", "sendrecv"):
+        raise OfferError(f"its video is {directions[-1]}; who only looks says recvonly")
+    if codec not in {name.upper() for name in codecs(video).values()}:
+        raise OfferError(f"its video isn't offered in {codec}, which the camera sends")
+    return _text(lines)
+
+
+def _lines(body: bytes) -> list[str]:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -39,11 +60,18 @@ def checked_offer(body: bytes) -> str:
     for number, line in enumerate(lines, 1):
         if not _LINE.fullmatch(line) or not line.isprintable():
             raise OfferError(f"line {number} isn't of the form x=…")
-    _check_sections(lines)
+    return lines
+
+
+def _text(lines: list[str]) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def _check_sections(lines: list[str]) -> None:
+def _check_sections(lines: list[str], *others: str) -> tuple[list[str], list[str]]:
+    """The lines of its one video, and the directions that hold for it, the last one before all others.
+
+    Beside it there may be one section of each of `others`.
+    """
     starts = [number for number, line in enumerate(lines) if line.startswith("m=")]
     if len(starts) > MOST_SECTIONS:
         raise OfferError(f"it has more than {MOST_SECTIONS} media sections")
@@ -52,24 +80,20 @@ def _check_sections(lines: list[str]) -> None:
     kinds = [section[0][2:].split(" ", 1)[0] for section in sections]
     if kinds.count("video") != 1:
         raise OfferError(f"it has {kinds.count('video') or 'no'} video sections; exactly one (m=video) is taken")
-    if kinds.count("audio") > 1 or set(kinds) - {"audio", "video"}:
-        raise OfferError("only one video and, unused, one audio section are taken")
+    if set(kinds) - {"video", *others} or any(kinds.count(other) > 1 for other in others):
+        raise OfferError(f"only one video and, unused, one {' and one '.join(others)} section are taken")
     if sum(line.startswith("a=candidate:") for line in lines) > MOST_CANDIDATES:
         raise OfferError(f"it has more than {MOST_CANDIDATES} candidates")
     for kind, section in zip(kinds, sections, strict=True):
         for attribute in ("ice-ufrag", "ice-pwd", "fingerprint", "setup"):
             if not any(line.startswith(f"a={attribute}:") for line in session + section):
                 raise OfferError(f"its {kind} section has no a={attribute}")
-        if "a=rtcp-mux" not in section:
+        if kind != "application" and "a=rtcp-mux" not in section:
             raise OfferError(f"its {kind} section has no a=rtcp-mux")
         if not any(line.startswith("a=mid:") for line in section):
             raise OfferError(f"its {kind} section has no a=mid")
     video = sections[kinds.index("video")]
-    directions = [match[1] for line in session + video if (match := _DIRECTION.fullmatch(line))]
-    if directions and directions[-1] not in ("sendonly", "sendrecv"):
-        raise OfferError(f"its video is {directions[-1]}; a publisher's is sendonly")
-    if not set(DECODED) & {name.upper() for name in codecs(video).values()}:
-        raise OfferError(f"its video is in none of the codings that are decoded here: {' and '.join(DECODED)}")
+    return video, [match[1] for line in session + video if (match := _DIRECTION.fullmatch(line))]
 
 
 def codecs(lines: list[str]) -> dict[int, str]:

@@ -1,0 +1,233 @@
+"""Cameras' own video over WebRTC (WHEP), for viewers of ours: what they are sent, and that nobody minds a bad one."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aioice.ice
+import pytest
+from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running, until
+from small_clips import REORDERED_H264, make_clip
+from support.webrtc_publisher import Publisher
+from support.webrtc_viewer import Viewer
+
+from benchmarks.rtsp_server import RtspServer
+from stream.engine import Engine
+from stream.viewers import unit_queue
+
+SDP = "application/sdp"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
+    folder = tmp_path_factory.mktemp("clips")
+    files = {
+        "/plain": make_clip(folder / "plain.mp4", 500),
+        "/reordered": make_clip(folder / "reordered.mp4", 100, options=REORDERED_H264),
+        "/mjpeg": make_clip(folder / "mjpeg.mkv", 50, codec="mjpeg", pixels="yuvj420p"),
+    }
+    with RtspServer(files=files) as made:
+        yield made
+
+
+def yard(server: RtspServer, path: str = "/plain", **settings: Any) -> dict[str, Any]:
+    return {"id": "yard", "source": server.url(path), "reconnect_initial_s": 0.1, "reconnect_max_s": 0.3, **settings}
+
+
+async def live(engine: Engine, camera: str = "yard") -> None:
+    await until(lambda: engine.cameras.status(camera).state == "live", 15)
+
+
+def sent_without_loss(numbers: list[int]) -> None:
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+async def test_a_viewer_is_sent_each_picture_as_it_is_and_told_which_time_it_has(server: RtspServer) -> None:
+    async with running(configured(yard(server))) as (engine, client):
+        await live(engine)
+        tap = engine.cameras.running["yard"].tap
+        assert not tap.watched
+        assert (await client.get("/api/v1/cameras/yard"))["no_video"] is None
+        times: list[tuple[int, int]] = []
+        engine.publisher.on_message(
+            lambda topic, message: (
+                times.append((message.epoch, message.media_time_us))  # pyright: ignore
+                if topic.startswith("results")
+                else None
+            )
+        )
+        async with Viewer(client.address, "yard") as viewer:
+            assert viewer.status == 201
+            assert viewer.location.startswith("/whep/yard/")
+            assert "H264" in viewer.body and "VP8" not in viewer.body
+            await until(lambda: len(viewer.numbers) > 30, 15)
+            sent_without_loss(viewer.numbers[:30])
+            await until(lambda: len(viewer.origins) == 1)
+            (origin,) = viewer.origins
+            known = {(timestamp - origin["rtp"]) % 2**32 for timestamp in viewer.timestamps}
+            ticks = {(media_us - origin["media_us"]) * 9 / 100 for epoch, media_us in times if epoch == origin["epoch"]}
+            found = sum(any(abs(tick - one) < 2 for one in ticks) for tick in known)
+            assert found >= len(known) - 2, "each but the latest is the time of a result"
+            _, metrics, _ = await client.ask("GET", "/metrics")
+            assert "partstream_video_viewers 1.0" in metrics
+            assert 'partstream_webrtc_sessions{ice="completed"} 1.0' in metrics
+
+            assert (await client.ask("DELETE", "/whep/yard/another"))[0] == 204
+            assert len(engine._viewers) == 1
+            assert await viewer.leave() == 204
+            await until(lambda: viewer.peer.connectionState == "closed")
+        await until(lambda: len(engine._viewers) == 0 and not engine._peers.ice_states())
+        assert not tap.watched
+
+
+async def test_a_second_viewer_is_sent_the_same_and_a_camera_that_comes_back_goes_on_in_its_next_epoch(
+    tmp_path: Path,
+) -> None:
+    with RtspServer(files={"/plain": make_clip(tmp_path / "plain.mp4", 500)}) as own:
+        async with running(configured(yard(own))) as (engine, client):
+            await live(engine)
+            async with Viewer(client.address, "yard") as first, Viewer(client.address, "yard", channel=False) as second:
+                await until(lambda: len(first.numbers) > 5 and len(second.numbers) > 5, 15)
+                assert second.origins == []
+                own.kill()
+                own.restart()
+                await until(lambda: len(first.origins) == 2, 20)
+                epochs = [origin["epoch"] for origin in first.origins]
+                assert epochs == [1, 2]
+                before = len(second.numbers)
+                await until(lambda: len(second.numbers) > before + 5)
+                # Its removal ends what is sent of it.
+                assert (await client.ask("DELETE", "/api/v1/cameras/yard"))[0] == 204
+                await until(lambda: first.peer.connectionState == second.peer.connectionState == "closed")
+            assert len(engine._viewers) == 0
+
+
+async def test_a_published_camera_is_passed_on_in_vp8() -> None:
+    async with running(configured({"id": "phone", "source": "whip"})) as (engine, client):
+        refused = await client.get("/api/v1/cameras/phone")
+        assert "no pictures now" in refused["no_video"]
+        async with Publisher(client.address, "phone"):
+            await live(engine, "phone")
+            async with Viewer(client.address, "phone") as viewer:
+                assert "VP8" in viewer.body and "H264" not in viewer.body
+                # The first key frame has passed, and aiortc's encoder makes another only when it is asked for one.
+                next(iter(engine._publishers._current.values())).session.need_keyframe()
+                await until(lambda: len(viewer.numbers) > 10, 15)
+                sent_without_loss(viewer.numbers[:10])
+
+
+@pytest.mark.parametrize(("path", "why"), [("/reordered", "B-frames"), ("/mjpeg", "mjpeg")])
+async def test_what_cannot_be_passed_on_is_told_with_the_reason(server: RtspServer, path: str, why: str) -> None:
+    async with running(configured(yard(server, path))) as (engine, client):
+        await until(lambda: engine.cameras.running["yard"].ring.processed > 5, 15)
+        async with Viewer(client.address, "yard") as viewer:
+            assert viewer.status == 409
+            assert viewer.body["type"] == "urn:partstream:problem:not-sendable"
+            assert why in viewer.body["detail"]
+
+
+async def test_wrong_requests_are_told_apart_and_leave_nothing_behind(server: RtspServer) -> None:
+    pattern = {"id": "test-picture", "source": PATTERN}
+    off = {"id": "off", "source": "rtsp://127.0.0.1:9/x", "enabled": False}
+    async with running(configured(yard(server), pattern, off, webrtc={"max_viewers": 1}, http=OFF_LOOPBACK)) as (
+        engine,
+        client,
+    ):
+        await live(engine)
+        await live(engine, "test-picture")
+
+        async def refused(path: str, data: str, **headers: str) -> tuple[int, str]:
+            about = {"Content-Type": SDP, "Authorization": f"Bearer {READ}", **headers}
+            async with client.session.post(client.address + path, data=data, headers=about) as answer:
+                return answer.status, (await answer.json(content_type=None))["type"].rpartition(":")[2]
+
+        assert await refused("/whep/yard", "v=0", Authorization="Bearer wrong") == (401, "unauthorised")
+        assert await refused("/whep/dog", "v=0") == (404, "no-such-camera")
+        assert await refused("/whep/test-picture", "v=0") == (409, "not-sendable")
+        assert await refused("/whep/off", "v=0") == (409, "not-sendable")
+        assert await refused("/whep/yard", "v=0") == (422, "bad-offer")
+        assert await refused("/whep/yard", "{}", **{"Content-Type": "application/json"}) == (415, "unsupported-body")
+        assert await refused("/whep/yard", "v=0\r\n" + "a=x\r\n" * 20_000) == (413, "body-too-large")
+        read = {"Authorization": f"Bearer {READ}"}
+        async with Viewer(client.address, "yard", codec="VP8", **read) as viewer:
+            assert viewer.status == 422
+            assert "H264" in viewer.body["detail"]
+        assert len(engine._viewers) == 0
+        async with Viewer(client.address, "yard", **read) as viewer:
+            assert viewer.status == 201, "who may read may look"
+            async with Viewer(client.address, "yard", Authorization=f"Bearer {CONTROL}") as other:
+                assert other.status == 503
+                assert other.body["type"].endswith(":too-many-viewers")
+            await until(lambda: viewer.peer.connectionState == "connected")
+        await until(lambda: len(engine._viewers) == 0)
+        async with client.session.get(client.address + "/metrics", headers=read) as answer:
+            assert 'partstream_http_refused_total{code="not-sendable"} 2.0' in await answer.text()
+
+
+async def test_a_viewer_whose_pictures_go_nowhere_holds_up_nobody(
+    server: RtspServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_queue, "MOST_UNITS", 10)
+    async with running(configured(yard(server))) as (engine, client):
+        await live(engine)
+        async with Viewer(client.address, "yard") as good, Viewer(client.address, "yard") as bad:
+            await until(lambda: len(good.numbers) > 5 and len(bad.numbers) > 5, 15)
+            stuck = engine._viewers._sessions["yard", bad.location.rpartition("/")[2]]
+            assert stuck is not None
+
+            async def never(packet: bytes) -> None:
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(stuck._sender.transport, "_send_rtp", never)
+            before = len(good.numbers)
+            held = 0
+            while len(good.numbers) < before + 60:
+                held = max(held, len(stuck._queue._units))
+                await asyncio.sleep(0.01)
+            assert held <= 10
+            assert stuck.skipped > 20
+            sent_without_loss(good.numbers[before : before + 60])
+            _, metrics, _ = await client.ask("GET", "/metrics")
+            assert f"partstream_video_units_skipped_total {float(stuck.skipped)}" in metrics
+
+
+async def test_a_viewer_who_vanishes_is_noticed(server: RtspServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.2)
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
+    async with running(configured(yard(server))) as (engine, client):
+        await live(engine)
+        async with Viewer(client.address, "yard") as viewer:
+            await until(lambda: len(viewer.numbers) > 3, 15)
+            viewer.vanish()
+            await until(lambda: len(engine._viewers) == 0)
+            assert not engine.cameras.running["yard"].tap.watched
+
+
+async def test_thirty_sessions_leave_nothing_behind(server: RtspServer) -> None:
+    async with running(configured(yard(server))) as (engine, client):
+        await live(engine)
+
+        async def look() -> None:
+            async with Viewer(client.address, "yard") as viewer:
+                assert viewer.status == 201
+                await until(lambda: viewer.peer.connectionState == "connected")
+                await viewer.leave()
+
+        await look()
+        await until(lambda: not engine._peers.ice_states())
+        gc.collect()
+        before = descriptors(), len(asyncio.all_tasks())
+        for _ in range(5):
+            await asyncio.gather(*(look() for _ in range(6)))
+        await until(lambda: not engine._peers.ice_states() and len(engine._viewers) == 0)
+        gc.collect()
+        await until(lambda: descriptors() <= before[0] + 2)
+        await until(lambda: len(asyncio.all_tasks()) <= before[1])
+        loop = engine._peers._loop
+        assert loop is not None
+        await until(lambda: not asyncio.all_tasks(loop))
+        assert not engine.cameras.running["yard"].tap.watched

@@ -1,0 +1,90 @@
+"""UnitQueue: bounded whatever its viewer does, and nothing in it that couldn't be decoded."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from stream.viewers.tap import LiveUnit
+from stream.viewers.unit_queue import MOST_BYTES, MOST_UNITS, QueueOverError, UnitQueue
+
+
+def unit(number: int, *, key: bool = False, size: int = 10, codec: str = "h264") -> LiveUnit:
+    return LiveUnit(codec, bytes(size), key, 1, number, number)
+
+
+async def numbers(queue: UnitQueue, count: int) -> list[int]:
+    async with asyncio.timeout(5):
+        return [(await queue.get()).media_us for _ in range(count)]
+
+
+async def test_it_begins_with_a_key_frame_and_keeps_the_order() -> None:
+    queue = UnitQueue("h264")
+    for number in range(6):
+        queue.put(unit(number, key=number == 2))
+    assert await numbers(queue, 4) == [2, 3, 4, 5]
+    assert queue.skipped == 0, "what came before the first key frame isn't counted"
+
+
+async def test_after_a_gap_only_a_key_frame_follows() -> None:
+    queue = UnitQueue("h264")
+    queue.put(unit(0, key=True))
+    queue.gap()
+    queue.put(unit(1))
+    queue.put(unit(2, key=True))
+    assert await numbers(queue, 2) == [0, 2]
+
+
+@pytest.mark.parametrize(("size", "most"), [(10, MOST_UNITS), (MOST_BYTES // 4, 4)])
+async def test_a_viewer_for_whom_too_much_waits_goes_on_with_the_next_key_frame(size: int, most: int) -> None:
+    queue = UnitQueue("h264")
+    for number in range(most):
+        queue.put(unit(number, key=number == 0, size=size))
+    queue.put(unit(most, size=size))
+    queue.put(unit(most + 1, size=size))
+    assert queue.skipped == most + 2
+    queue.put(unit(most + 2, key=True, size=size))
+    queue.put(unit(most + 3, size=size))
+    assert await numbers(queue, 2) == [most + 2, most + 3]
+    assert queue.skipped == most + 2
+
+
+async def test_a_unit_larger_than_all_that_may_wait_is_not_sent_nor_what_needs_it() -> None:
+    queue = UnitQueue("h264")
+    queue.put(unit(0, key=True, size=MOST_BYTES + 1))
+    queue.put(unit(1))
+    queue.put(unit(2, key=True))
+    assert await numbers(queue, 1) == [2]
+
+
+async def test_another_codec_or_the_end_ends_it() -> None:
+    for end in (lambda queue: queue.put(unit(1, codec="vp8")), UnitQueue.over):
+        queue = UnitQueue("h264")
+        queue.put(unit(0, key=True))
+        end(queue)
+        queue.put(unit(2, key=True))
+        with pytest.raises(QueueOverError):
+            await queue.get()
+
+
+async def test_units_from_another_thread_wake_it_and_a_loop_that_is_busy_is_rung_once() -> None:
+    queue = UnitQueue("h264")
+    rung: list[object] = []
+    loop = asyncio.get_running_loop()
+    call = loop.call_soon_threadsafe
+    loop.call_soon_threadsafe = lambda *args, **about: (rung.append(args), call(*args, **about))[1]  # pyright: ignore
+    waiting = asyncio.create_task(numbers(queue, 5))
+    await asyncio.sleep(0)
+
+    def put() -> None:
+        for number in range(5):
+            queue.put(unit(number, key=number == 0))
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    thread.join()  # the loop is busy
+    assert len(rung) == 1
+    loop.call_soon_threadsafe = call
+    assert await waiting == [0, 1, 2, 3, 4]
