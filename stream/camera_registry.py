@@ -195,6 +195,7 @@ class CameraRegistry:
             first_epoch=self.epochs.of(config.id) + 1,
             open_transport=partial(make_transport, webrtc=self._webrtc),
             packets=PacketSinks([tap, recorded]) if recorded is not None else tap,
+            key_wish=tap.key_wish,
         )
         camera = Camera(config, ring, reader, reader.status, tap)
         self.running[config.id] = camera

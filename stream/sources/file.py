@@ -85,6 +85,9 @@ class FileTransport:
     def undecodable(self) -> None:
         """A file is as it is."""
 
+    def want_keyframe(self) -> None:
+        """A file is as it is."""
+
     def close(self) -> None:
         """Close the file."""
         self._reading.close()

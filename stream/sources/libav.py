@@ -141,6 +141,9 @@ class LibavTransport:
     def undecodable(self) -> None:
         """Cameras and files send keyframes when they do."""
 
+    def want_keyframe(self) -> None:
+        """Cameras and files send keyframes when they do."""
+
     def close(self) -> None:
         """Close the connection."""
         container, self._container = self._container, None

@@ -160,5 +160,8 @@ class PatternTransport:
     def undecodable(self) -> None:
         """Every picture is a keyframe."""
 
+    def want_keyframe(self) -> None:
+        """Every picture is a keyframe."""
+
     def close(self) -> None:
         """Nothing is held."""

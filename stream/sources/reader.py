@@ -49,7 +49,8 @@ class CameraReader:
     """Reads one camera. `on_status` is called from its thread at every change of state, epoch or clock.
 
     `first_epoch` continues the count of a camera that was there before in the same run. `packets` gets the encoded
-    pictures too, for whoever wants them as they came.
+    pictures too, for whoever wants them as they came; `key_wish(now)` (monotonic s) says whether the sender is to be
+    asked for a key frame.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class CameraReader:
         *,
         first_epoch: int = 1,
         packets: PacketSink | None = None,
+        key_wish: Callable[[float], bool] = lambda now_s: False,
         open_transport: OpenTransport = make_transport,
     ) -> None:
         self.status = CameraStatus.initial(config, first_epoch - 1)
@@ -74,6 +76,7 @@ class CameraReader:
         self._on_status = on_status
         self._open_transport = open_transport
         self._packets = packets
+        self._key_wish = key_wish
         self._stopping = threading.Event()
         self._backoff = Backoff(config.reconnect_initial_s, config.reconnect_max_s)
         self._live_since_s: float | None = None
@@ -177,6 +180,8 @@ class CameraReader:
                 raise
             if packets is not None and unit is not None:
                 packets.add(unit)
+            if self._key_wish(time.monotonic()):
+                transport.want_keyframe()
             pictures = decoder.decode(unit) if unit is not None else []
             if pictures and unit is not None:
                 self._write(pictures)

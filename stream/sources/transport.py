@@ -62,6 +62,10 @@ class Transport(Protocol):
         """The last unit couldn't be decoded: a sender that can be asked for a keyframe is asked for one."""
         ...
 
+    def want_keyframe(self) -> None:
+        """Somebody who looks can't begin without a keyframe: ask for one, and lose nothing meanwhile."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection. May be called at any time, more than once."""
         ...

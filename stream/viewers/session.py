@@ -60,7 +60,7 @@ class ViewerSession(Connection):
     ) -> None:
         super().__init__(ice_servers, on_closed)
         self._tap = tap
-        self._queue = UnitQueue(codec)
+        self._queue = UnitQueue(codec, tap.want_key)
         self._times = RtpTimes()
         self._channel: RTCDataChannel | None = None
         self._sent: LiveUnit | None = None
@@ -71,6 +71,8 @@ class ViewerSession(Connection):
         transceiver.setCodecPreferences([one for one in capabilities if one.name in (SDP_NAMES[codec], "rtx")])
         self._sender: Any = transceiver.sender
         assert hasattr(self._sender, "_RTCRtpSender__rtp_timestamp"), "another aiortc than the one that was looked into"
+        # Told of a viewer's PLI and FIR, which aiortc's encoder would answer.
+        self._sender._send_keyframe = tap.want_key
         self._peer.on("datachannel", self._channel_came)
 
     @property

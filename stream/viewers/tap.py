@@ -24,6 +24,9 @@ MOST_HELD_BACK = 4
 LONGEST_REORDER_US = 1_000_000
 """A time that goes back by more is a jump of the camera's clock, none of B-frames."""
 
+ASK_EVERY_S = 1.0
+"""Key frames are large: viewers that lose much mustn't make a publisher send nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveUnit:
@@ -54,7 +57,7 @@ class UnitSink(Protocol):
 
 
 class PacketTap:
-    """A `PacketSink`. `look`, `leave`, `refusal` and `close` may be called from any thread."""
+    """A `PacketSink`. What isn't said to be the camera's thread's may be called from any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,6 +68,8 @@ class PacketTap:
         self._last_pts_us: int | None = None
         self._reordered = False
         self._closed = False
+        self._key_wanted = False
+        self._key_asked_s = 0.0
 
     @property
     def watched(self) -> bool:
@@ -96,6 +101,7 @@ class PacketTap:
         with self._lock:
             if not self._closed:
                 self._sinks = (*self._sinks, sink)
+                self._key_wanted = True
                 return
         sink.over()
 
@@ -103,6 +109,10 @@ class PacketTap:
         """Give it nothing more."""
         with self._lock:
             self._sinks = tuple(other for other in self._sinks if other is not sink)
+
+    def want_key(self) -> None:
+        """Somebody can't go on without a key frame."""
+        self._key_wanted = True
 
     # -- the camera's thread ------------------------------------------------------------------------------------
     def begin(self, codec: CodecParameters) -> None:
@@ -147,6 +157,14 @@ class PacketTap:
         live = LiveUnit(codec.name, data, is_key, epoch, stamp.media_us, times.arrival_ns)
         for sink in self._sinks:
             sink.put(live)
+
+    def key_wish(self, now_s: float) -> bool:
+        """Whether the sender, if that can be done, is to be asked for a key frame: at most once a second."""
+        if not self._key_wanted or now_s - self._key_asked_s < ASK_EVERY_S:
+            return False
+        self._key_wanted = False
+        self._key_asked_s = now_s
+        return True
 
     def disconnected(self) -> None:
         """The connection is over. Who looks may wait for the next."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from stream.viewers.tap import LiveUnit
 
@@ -24,10 +25,12 @@ class QueueOverError(Exception):
 class UnitQueue:
     """A `UnitSink`. `get` belongs to the event loop in which it was made, the rest to any thread."""
 
-    def __init__(self, codec: str) -> None:
+    def __init__(self, codec: str, want_key: Callable[[], None]) -> None:
+        """`want_key` is called when it can't go on without a key frame."""
         self.skipped = 0
         """Units that were thrown away since too many waited, and those after them up to a key frame."""
         self._codec = codec
+        self._want_key = want_key
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._lock = threading.Lock()
@@ -55,6 +58,7 @@ class UnitQueue:
                 self._key_awaited = self._behind = True
                 if not unit.is_key or len(unit.data) > MOST_BYTES:
                     self.skipped += 1
+                    self._want_key()
                     return
             self._key_awaited = self._behind = False
             self._units.append(unit)

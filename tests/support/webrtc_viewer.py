@@ -28,6 +28,7 @@ class Viewer:
         """What the pictures show."""
         self.timestamps: list[int] = []
         """RTP's, of each picture that was sent."""
+        self.ssrc = 0
         self.origins: list[dict[str, int]] = []
         """What the engine told of them."""
         self._address = address
@@ -89,6 +90,7 @@ class Viewer:
         handle = receiver._handle_rtp_packet
 
         async def overhear(packet: Any, arrival_time_ms: int) -> None:
+            self.ssrc = packet.ssrc
             if packet.marker:
                 self.timestamps.append(packet.timestamp)
             await handle(packet, arrival_time_ms=arrival_time_ms)

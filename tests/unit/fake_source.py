@@ -99,6 +99,7 @@ class FakeTransport:
         self.faults = faults
         self.closed = False
         self.undecoded = 0
+        self.wished = 0
         self._script = iter(script)
 
     def open(self) -> Any:
@@ -109,6 +110,9 @@ class FakeTransport:
         if isinstance(item, Exception):
             raise item
         return item
+
+    def want_keyframe(self) -> None:
+        self.wished += 1
 
     def undecodable(self) -> None:
         self.undecoded += 1

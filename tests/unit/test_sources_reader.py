@@ -4,7 +4,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -42,7 +42,13 @@ class Watching(Observer):
 class Played:
     """A reader that ran over scripted connections until they were used up."""
 
-    def __init__(self, connections: FakeConnections, source: str = "rtsp://bob:geheim@host/x", **settings: Any) -> None:
+    def __init__(
+        self,
+        connections: FakeConnections,
+        source: str = "rtsp://bob:geheim@host/x",
+        key_wish: Callable[[float], bool] = lambda now_s: False,
+        **settings: Any,
+    ) -> None:
         settings = {"reconnect_initial_s": 0.001, "reconnect_max_s": 0.002, **settings}
         config = CameraConfig(id="cam", source=source, **settings)  # pyright: ignore
         self.said: list[CameraStatus] = []
@@ -55,6 +61,7 @@ class Played:
             lambda source, detector: SlotFormat("planes", source, source),
             self.observer,
             self.said.append,
+            key_wish=key_wish,
             open_transport=connections,
         )
         self.reader.start()
@@ -159,6 +166,14 @@ def test_a_sender_is_asked_for_a_keyframe_when_a_picture_can_not_be_decoded() ->
     played = Played(FakeConnections([*frames(1), unit(FRAME_US, now_us, undecodable=True), ended()]))
     assert played.connections.made[0].undecoded == 1
     assert played.observer.discarded == ["corrupt"]
+
+
+def test_a_sender_is_asked_for_a_keyframe_when_somebody_who_looks_wishes_for_one() -> None:
+    wishes = iter([False, True, False, False])
+    connections = FakeConnections([*frames(3), ended()])
+    Played(connections, key_wish=lambda now_s: next(wishes))
+    assert connections.made[0].wished == 1
+    assert connections.made[0].undecoded == 0
 
 
 def test_a_camera_tries_again_for_ever() -> None:

@@ -15,13 +15,17 @@ def unit(number: int, *, key: bool = False, size: int = 10, codec: str = "h264")
     return LiveUnit(codec, bytes(size), key, 1, number, number)
 
 
+def nobody() -> None:
+    """Doesn't mind."""
+
+
 async def numbers(queue: UnitQueue, count: int) -> list[int]:
     async with asyncio.timeout(5):
         return [(await queue.get()).media_us for _ in range(count)]
 
 
 async def test_it_begins_with_a_key_frame_and_keeps_the_order() -> None:
-    queue = UnitQueue("h264")
+    queue = UnitQueue("h264", nobody)
     for number in range(6):
         queue.put(unit(number, key=number == 2))
     assert await numbers(queue, 4) == [2, 3, 4, 5]
@@ -29,7 +33,7 @@ async def test_it_begins_with_a_key_frame_and_keeps_the_order() -> None:
 
 
 async def test_after_a_gap_only_a_key_frame_follows() -> None:
-    queue = UnitQueue("h264")
+    queue = UnitQueue("h264", nobody)
     queue.put(unit(0, key=True))
     queue.gap()
     queue.put(unit(1))
@@ -39,10 +43,13 @@ async def test_after_a_gap_only_a_key_frame_follows() -> None:
 
 @pytest.mark.parametrize(("size", "most"), [(10, MOST_UNITS), (MOST_BYTES // 4, 4)])
 async def test_a_viewer_for_whom_too_much_waits_goes_on_with_the_next_key_frame(size: int, most: int) -> None:
-    queue = UnitQueue("h264")
+    wanted: list[bool] = []
+    queue = UnitQueue("h264", lambda: wanted.append(True))
     for number in range(most):
         queue.put(unit(number, key=number == 0, size=size))
+    assert wanted == []
     queue.put(unit(most, size=size))
+    assert wanted == [True]
     queue.put(unit(most + 1, size=size))
     assert queue.skipped == most + 2
     queue.put(unit(most + 2, key=True, size=size))
@@ -52,7 +59,7 @@ async def test_a_viewer_for_whom_too_much_waits_goes_on_with_the_next_key_frame(
 
 
 async def test_a_unit_larger_than_all_that_may_wait_is_not_sent_nor_what_needs_it() -> None:
-    queue = UnitQueue("h264")
+    queue = UnitQueue("h264", nobody)
     queue.put(unit(0, key=True, size=MOST_BYTES + 1))
     queue.put(unit(1))
     queue.put(unit(2, key=True))
@@ -61,7 +68,7 @@ async def test_a_unit_larger_than_all_that_may_wait_is_not_sent_nor_what_needs_i
 
 async def test_another_codec_or_the_end_ends_it() -> None:
     for end in (lambda queue: queue.put(unit(1, codec="vp8")), UnitQueue.over):
-        queue = UnitQueue("h264")
+        queue = UnitQueue("h264", nobody)
         queue.put(unit(0, key=True))
         end(queue)
         queue.put(unit(2, key=True))
@@ -70,7 +77,7 @@ async def test_another_codec_or_the_end_ends_it() -> None:
 
 
 async def test_units_from_another_thread_wake_it_and_a_loop_that_is_busy_is_rung_once() -> None:
-    queue = UnitQueue("h264")
+    queue = UnitQueue("h264", nobody)
     rung: list[object] = []
     loop = asyncio.get_running_loop()
     call = loop.call_soon_threadsafe

@@ -154,6 +154,17 @@ def test_unreadable_parameter_sets_are_told() -> None:
     assert "parameter sets" in (tap.refusal() or "")
 
 
+def test_a_key_frame_is_wished_for_when_somebody_begins_to_look_or_wants_one_but_not_all_the_time() -> None:
+    tap = PacketTap()
+    assert not tap.key_wish(10.0)
+    tap.look(Looker())
+    assert tap.key_wish(10.0)
+    assert not tap.key_wish(10.1)
+    tap.want_key()
+    assert not tap.key_wish(10.2)
+    assert tap.key_wish(11.1)
+
+
 def test_several_sinks_are_told_the_same() -> None:
     taps = [PacketTap(), PacketTap()]
     both = PacketSinks(taps)

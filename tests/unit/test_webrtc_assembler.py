@@ -183,3 +183,18 @@ def test_keyframes_are_known_by_their_first_bytes() -> None:
     assert begins_anew("H264", start + b"\x06\x05" + start + b"\x65\x88")
     assert not begins_anew("H264", start + b"\x09\x10" + start + b"\x41\x9a")
     assert not begins_anew("H264", start)
+
+
+def test_a_keyframe_that_only_somebody_who_looks_wants_is_asked_for_and_costs_nothing() -> None:
+    assembling = Assembling()
+    assembling.add(*packets(2))
+    assert not assembling.assembler.asks(0)
+    assembling.assembler.want_keyframe()
+    assert assembling.assembler.asks(0)
+    assert not assembling.assembler.asks(1), "not again at once"
+    assembling.add(*packets(5)[6:])
+    assert assembling.discarded == []
+    assert assembling.assembler.asks(2 * ASK_AGAIN_NS), "it hasn't come yet"
+    assembling.add(*packets(6, key_every=5)[15:])
+    assert assembling.frames == [0, 1, 2, 3, 4, 5]
+    assert not assembling.assembler.asks(9 * ASK_AGAIN_NS)

@@ -57,6 +57,7 @@ class UnitAssembler:
         self._ssrc: int | None = None
         self._asked_ns: int | None = None
         self._keyframe_needed = True
+        self._keyframe_wanted = False
         self._begin()
 
     def _begin(self) -> None:
@@ -104,9 +105,13 @@ class UnitAssembler:
         """What came was lost after all: leave out everything until the next keyframe."""
         self._keyframe_needed = True
 
+    def want_keyframe(self) -> None:
+        """Ask for one, and leave out nothing."""
+        self._keyframe_wanted = True
+
     def asks(self, now_ns: int) -> bool:
         """Whether the sender is to be asked for a keyframe now."""
-        if not self._keyframe_needed:
+        if not self._keyframe_needed and not self._keyframe_wanted:
             self._asked_ns = None
             return False
         if self._asked_ns is not None and now_ns - self._asked_ns < ASK_AGAIN_NS:
@@ -168,6 +173,7 @@ class UnitAssembler:
             self._on_discard("awaiting_keyframe")
             return
         self._keyframe_needed = False
+        self._keyframe_wanted = self._keyframe_wanted and not is_keyframe
         units.append(EncodedUnit(data, self._timestamp, codec, is_keyframe))
 
 

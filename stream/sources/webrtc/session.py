@@ -121,6 +121,10 @@ class Session(Connection):
         """A unit couldn't be decoded. From any thread."""
         self._call_soon(lambda: self._assembler.need_keyframe() if self._assembler is not None else None)
 
+    def want_keyframe(self) -> None:
+        """Somebody waits for one; nothing was lost. From any thread."""
+        self._call_soon(lambda: self._assembler.want_keyframe() if self._assembler is not None else None)
+
     def _hand_over(self, unit: EncodedUnit, now_ns: int) -> None:
         self._last_s = now_ns / 1e9
         pts_us = self._clock.pts_us(unit.rtp_timestamp)

@@ -85,6 +85,11 @@ class WebRtcTransport:
         if self._session is not None:
             self._session.need_keyframe()
 
+    def want_keyframe(self) -> None:
+        """Ask for one."""
+        if self._session is not None:
+            self._session.want_keyframe()
+
     def close(self) -> None:
         """End the session."""
         session, self._session = self._session, None
