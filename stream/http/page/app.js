@@ -9,6 +9,7 @@ import { MessageFeed } from "./message_feed.js"
 import { PictureFeed } from "./picture_feed.js"
 import { Session } from "./session.js"
 import { themeButton } from "./theme.js"
+import { VideoFeed } from "./video_feed.js"
 import { Wall } from "./wall.js"
 import { duration, dropWords, percent, plural, words } from "./words.js"
 
@@ -16,6 +17,7 @@ const UPDATE_MS = 300
 const LIST_EVERY_MS = 30000
 const WALL_FPS = 12.5
 const LARGE_FPS = 25
+const MOST_VIDEO_AGE_MS = 600 // later results don't meet their picture: video isn't held for longer
 const ACTIONS_KEPT = 60
 const RELIST_MS = 200
 const RETRY_MS = 2000
@@ -47,6 +49,15 @@ class App {
     this.pictures = new PictureFeed({
       picture: (picture) => this.#screens(picture.camera).forEach((screen) => screen.take(picture)),
       trouble: (text) => (this.pictureTrouble = text),
+    })
+    this.video = new VideoFeed({
+      picture: (picture) => {
+        const [screen] = this.#screens(picture.camera)
+        if (screen) screen.takeVideo(picture)
+        else picture.bitmap.close()
+      },
+      changed: () => this.#choosePictures(),
+      widest: (camera) => this.#screens(camera)[0]?.canvas.width,
     })
     this.wall = new Wall(field("wall"), () => ({ filter: this.filter, chosen: null, states: 1 }), {
       open: (id) => this.open(id),
@@ -181,7 +192,10 @@ class App {
 
   /** Ask for the pictures of what is to be seen, and of nothing else. */
   #choosePictures() {
+    const large = this.cameras.get(document.hidden ? null : this.opened)
+    this.video.show(large?.live && large.ageMs < MOST_VIDEO_AGE_MS ? large.id : null)
     const ids = document.hidden ? [] : this.opened ? [this.opened] : [...this.wall.inView]
+    if (this.video.playing) ids.length = 0
     const screen = ids.length ? this.#screens(ids[0])[0] : null
     const width = (screen?.element.clientWidth || 320) * Math.min(2, devicePixelRatio || 1)
     const most = this.opened ? 1280 : 640

@@ -1,6 +1,7 @@
 // What is known of the cameras, from the engine's messages. Everything here is bounded, and old things go.
 
 const RESULTS_KEPT = 96 // a camera: 4 s at 25 fps, more than a picture ever waits
+const SAME_US = 100
 const STATS_KEPT = 12 // samples over which rates are taken
 const RATE_SAMPLES = 6
 const TRACKS_KEPT = 48
@@ -83,6 +84,13 @@ export class Camera {
 
   resultOf(epoch, frame) {
     return this.results.get(`${epoch}:${frame}`)
+  }
+
+  /** The result of the picture at this media time, as far as times can tell: RTP's are rounded. */
+  resultAt(epoch, mediaUs) {
+    for (const result of this.results.values()) {
+      if (result.epoch === epoch && Math.abs(result.media_time_us - mediaUs) < SAME_US) return result
+    }
   }
 
   #addToTimeline(person, us) {

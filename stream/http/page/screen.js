@@ -5,6 +5,8 @@ import { trouble } from "./words.js"
 
 const WAIT_MS = 250 // a picture waits this long for its result, then it is shown without one
 const MOST_WAITING = 4
+const VIDEO_WAIT_MS = 700 // video comes before its results
+const MOST_VIDEO_WAITING = 20
 const NOBODY_AFTER_MS = 3000
 const MOST_SCALE = 2
 
@@ -38,23 +40,35 @@ export class Screen {
   async take({ epoch, frame, bytes }) {
     const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" })).catch(() => null)
     if (!bitmap) return
-    if (this.closed) return bitmap.close() // meanwhile
-    this.waiting.push({ epoch, frame, bitmap, until: performance.now() + WAIT_MS })
-    this.waiting.sort((a, b) => a.epoch - b.epoch || a.frame - b.frame) // decoding may overtake
-    while (this.waiting.length > MOST_WAITING) this.waiting.shift().bitmap.close()
-    setTimeout(() => this.match(), WAIT_MS + 5)
+    const result = () => this.camera.resultOf(epoch, frame)
+    this.#await({ epoch, frame, at: frame, bitmap, result }, WAIT_MS, MOST_WAITING)
+  }
+
+  /** A picture of the camera's own video has come, which doesn't know its frame's number. */
+  takeVideo({ epoch, mediaUs, bitmap }) {
+    const result = () => this.camera.resultAt(epoch, mediaUs)
+    this.#await({ epoch, frame: null, at: mediaUs, bitmap, result }, VIDEO_WAIT_MS, MOST_VIDEO_WAITING)
+  }
+
+  #await(one, waitMs, most) {
+    if (this.closed) return one.bitmap.close() // meanwhile
+    this.waiting.push({ ...one, until: performance.now() + waitMs })
+    this.waiting.sort((a, b) => a.epoch - b.epoch || a.at - b.at) // decoding may overtake
+    while (this.waiting.length > most) this.waiting.shift().bitmap.close()
+    setTimeout(() => this.match(), waitMs + 5)
     this.match()
   }
 
   /** Show the newest picture whose result is there, or that has waited long enough. Called when results come, too. */
   match() {
     const now = performance.now()
-    const ready = this.waiting.findLastIndex((one) => this.camera.resultOf(one.epoch, one.frame) || one.until <= now)
+    const ready = this.waiting.findLastIndex((one) => one.result() || one.until <= now)
     if (ready < 0) return
     const [chosen, ...older] = this.waiting.splice(0, ready + 1).reverse()
     for (const one of older) one.bitmap.close()
     this.next?.bitmap.close()
-    this.next = { ...chosen, result: this.camera.resultOf(chosen.epoch, chosen.frame) ?? null }
+    const result = chosen.result() ?? null
+    this.next = { ...chosen, frame: result?.frame ?? chosen.frame, result }
     this.#drawSoon()
   }
 

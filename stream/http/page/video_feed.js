@@ -1,0 +1,208 @@
+// One camera's own video over WebRTC, picture by picture, each named by its epoch and media time.
+
+import { ask, problemOf } from "./api.js"
+
+const ANSWER_MS = 5000
+const GATHER_MS = 2000
+const FIRST_MS = 15000 // the first picture is a key frame, and cameras send one every few seconds
+const STALL_MS = 5000
+const LOOK_MS = 500
+const AGAIN_MS = 60000
+const FAILED_KEPT = 64
+const TICKS_PER_US = 0.09 // RTP counts in 1/90000 s
+const SAME_S = 0.001
+const ORIGINS_KEPT = 2
+
+export class VideoFeed {
+  /**
+   * `on.picture({camera, epoch, mediaUs, bitmap})`; `on.changed()` when `playing` has changed; `widest(camera)`, the
+   * most pixels across that are of use.
+   */
+  constructor(on) {
+    this.on = on
+    /** The camera whose pictures come this way now, or null. */
+    this.playing = null
+    this.camera = null
+    this.session = null
+    /** Whether this browser tells which picture is which. */
+    this.able = Boolean(
+      globalThis.RTCPeerConnection && globalThis.VideoFrame && HTMLVideoElement.prototype.requestVideoFrameCallback,
+    )
+    this.failed = new Map()
+    this.timer = 0
+  }
+
+  /** From now on this camera's pictures, or with null none. The same again changes nothing. */
+  show(camera) {
+    if (camera === this.camera) return
+    this.camera = camera
+    this.#end()
+    if (camera && this.able) this.#begin()
+  }
+
+  #begin() {
+    const wait = (this.failed.get(this.camera) ?? 0) - performance.now()
+    if (wait > 0) {
+      this.timer = setTimeout(() => this.#begin(), wait)
+      return
+    }
+    const camera = this.camera
+    const session = (this.session = new VideoSession({
+      picture: (picture) => {
+        if (this.session !== session) return picture.bitmap.close()
+        this.#play(camera)
+        this.on.picture({ camera, ...picture })
+      },
+      failed: (forGood) => this.session === session && this.#fail(forGood),
+      widest: () => this.on.widest(camera),
+    }))
+    session.begin(camera)
+  }
+
+  #fail(forGood) {
+    this.able = !forGood
+    this.failed.delete(this.camera)
+    this.failed.set(this.camera, performance.now() + AGAIN_MS)
+    if (this.failed.size > FAILED_KEPT) this.failed.delete(this.failed.keys().next().value)
+    this.#end()
+    if (this.able) this.#begin()
+  }
+
+  #end() {
+    clearTimeout(this.timer)
+    this.session?.close()
+    this.session = null
+    this.#play(null)
+  }
+
+  #play(camera) {
+    if (this.playing === camera) return
+    this.playing = camera
+    this.on.changed()
+  }
+}
+
+/** One connection, from `begin` to `close`. `on.failed(forGood)` is called at most once. */
+class VideoSession {
+  constructor(on) {
+    this.on = on
+    this.origins = []
+    this.closed = false
+    this.location = ""
+    this.grabbing = false
+    this.lastMs = performance.now()
+    this.patience = FIRST_MS
+    this.video = document.createElement("video")
+    this.video.muted = true
+    this.video.playsInline = true
+    this.peer = new RTCPeerConnection()
+    this.peer.addTransceiver("video", { direction: "recvonly" })
+    this.peer.addEventListener("track", ({ track }) => this.#receive(track))
+    this.peer.addEventListener("connectionstatechange", () => this.peer.connectionState === "failed" && this.#fail())
+    // The engine tells in it which RTP timestamp is which media time.
+    this.peer.createDataChannel("frames").addEventListener("message", ({ data }) => this.#learn(JSON.parse(data)))
+    this.timer = setInterval(() => performance.now() - this.lastMs > this.patience && this.#fail(), LOOK_MS)
+  }
+
+  async begin(camera) {
+    try {
+      const { no_video: refusal } = await ask("GET", `/api/v1/cameras/${camera}`)
+      if (refusal) return this.#fail()
+      await this.peer.setLocalDescription()
+      await this.#gathered()
+      const answer = await fetch(`/whep/${camera}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/sdp" },
+        body: this.peer.localDescription.sdp,
+        signal: AbortSignal.timeout(ANSWER_MS),
+      })
+      if (!answer.ok) throw await problemOf(answer)
+      this.location = answer.headers.get("Location") ?? ""
+      const sdp = await answer.text()
+      if (this.closed) return this.#leave()
+      await this.peer.setRemoteDescription({ type: "answer", sdp })
+    } catch {
+      this.#fail() // whatever it is: JPEGs are shown
+    }
+  }
+
+  close() {
+    if (this.closed) return
+    this.closed = true
+    clearInterval(this.timer)
+    this.peer.close()
+    this.video.srcObject = null
+    this.#leave()
+  }
+
+  #fail(forGood = false) {
+    if (this.closed) return
+    this.close()
+    this.on.failed(forGood)
+  }
+
+  #leave() {
+    if (this.location) fetch(this.location, { method: "DELETE", keepalive: true }).catch(() => {})
+    this.location = ""
+  }
+
+  #gathered() {
+    if (this.peer.iceGatheringState === "complete") return
+    return new Promise((done) => {
+      setTimeout(done, GATHER_MS)
+      this.peer.addEventListener("icegatheringstatechange", () => {
+        if (this.peer.iceGatheringState === "complete") done()
+      })
+    })
+  }
+
+  #learn(origin) {
+    this.origins.unshift(origin)
+    this.origins.length = Math.min(this.origins.length, ORIGINS_KEPT)
+  }
+
+  #receive(track) {
+    this.video.srcObject = new MediaStream([track])
+    this.video.play().catch(() => {})
+    const next = (now, about) => {
+      if (this.closed) return
+      this.video.requestVideoFrameCallback(next)
+      this.#grab(about)
+    }
+    this.video.requestVideoFrameCallback(next)
+  }
+
+  async #grab({ rtpTimestamp: rtp, mediaTime }) {
+    if (rtp === undefined) return this.#fail(true)
+    if (this.grabbing) return
+    // The newest origin that isn't after the picture; timestamps wrap at 32 bits.
+    const origin = this.origins.find((one) => ((rtp - one.rtp) | 0) >= 0)
+    if (!origin) return
+    this.grabbing = true
+    const bitmap = await this.#bitmap(mediaTime)
+    this.grabbing = false
+    if (!bitmap) return
+    if (this.closed) return bitmap.close()
+    this.lastMs = performance.now()
+    this.patience = STALL_MS
+    const mediaUs = origin.media_us + ((rtp - origin.rtp) | 0) / TICKS_PER_US
+    this.on.picture({ epoch: origin.epoch, mediaUs, bitmap })
+  }
+
+  /** The picture of this time (s) that the video shows, no larger than is of use; null if it shows the next already. */
+  async #bitmap(mediaTime) {
+    let shown = null
+    try {
+      shown = new VideoFrame(this.video)
+      if (Math.abs(shown.timestamp / 1e6 - mediaTime) > SAME_S) return null
+      const { displayWidth, displayHeight } = shown
+      const width = this.on.widest() || displayWidth
+      const height = Math.max(1, Math.round((displayHeight * width) / displayWidth))
+      return await createImageBitmap(shown, width < displayWidth ? { resizeWidth: width, resizeHeight: height } : {})
+    } catch {
+      return null
+    } finally {
+      shown?.close()
+    }
+  }
+}

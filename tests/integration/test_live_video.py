@@ -1,0 +1,110 @@
+"""The live page shows a camera's own video in a real browser: each picture with its own result, or JPEGs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from code_model import CodeModel
+from controlled_engine import PATTERN, configured, until
+from small_clips import make_clip
+from support.chromium import Page
+from test_live_page import shown, tile
+
+from benchmarks.rtsp_server import RtspServer
+
+FRAMES = 250
+SIZE = (640, 360)
+
+CODES = """
+new Promise(resolve => {
+  const canvas = document.querySelector("#detail canvas"), seen = new Map()
+  const look = () => {
+    const drawn = canvas.drawn
+    if (drawn?.withResult && drawn.boxes.length && !seen.has(drawn.frame)) {
+      const {place, frame, epoch, boxes} = drawn
+      const row = canvas.getContext("2d").getImageData(0, Math.round(place.y + place.height / 45), canvas.width, 1).data
+      let bits = ""
+      for (let block = 0; block < 20; block++) {
+        const x = Math.round(place.x + (block + 0.5) * place.width / 20)
+        bits += row[4 * x] > 127 ? "1" : "0"
+      }
+      const said = (boxes[0].box[0] - place.x) * WIDTH / place.width
+      seen.set(frame, {frame, epoch, bits, said})
+    }
+    seen.size < COUNT ? requestAnimationFrame(look) : resolve([...seen.values()])
+  }
+  look()
+})"""
+"""Collects, picture by picture, the number that is in it and the number that its result says."""
+
+
+def painted(bits: str) -> int:
+    """The number in a barcode's bits."""
+    assert bits[:2] == "10" and bits[18] != bits[19] and bits[2:18].count("1") % 2 == int(bits[18]), bits
+    return int(bits[2:18], 2)
+
+
+async def test_a_camera_s_own_video_is_shown_with_the_result_of_the_very_picture(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", FRAMES, SIZE)
+    with RtspServer(files={"/clip": clip}) as server:
+        camera = {"id": "yard", "source": server.url("/clip")}
+        async with shown(configured(camera), CodeModel()) as (engine, page):
+            await page.wait_for(f"document.querySelector({json.dumps(tile('yard', 'canvas'))})?.drawn?.withResult")
+            watched = engine._live_pictures._watched
+            assert "yard" in watched and len(engine._viewers) == 0, "many and small, they are JPEGs"
+            await page.click(tile("yard"))
+            await until(lambda: len(engine._viewers) == 1 and not watched, 20)
+            seen = await codes(page, 60)
+            assert len({one["bits"] for one in seen}) > 50, "it moves"
+            for one in seen:
+                assert abs(painted(one["bits"]) - one["said"]) < 0.5, one
+            frames = [one["frame"] for one in seen]
+            assert frames == sorted(frames)
+            print(f"{frames[-1] - frames[0] + 1} frames, {len(frames)} seen with their result")
+            await page.press("Escape")
+            await until(lambda: len(engine._viewers) == 0 and "yard" in watched)
+            await until(lambda: not engine._peers.ice_states())
+            assert not engine.cameras.running["yard"].tap.watched
+            assert page.errors == []
+
+
+HIDE = """
+Object.defineProperty(document, 'hidden', {value: true, configurable: true})
+document.dispatchEvent(new Event('visibilitychange'))"""
+SHOW = "delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))"
+
+
+async def test_video_that_breaks_off_or_cannot_be_had_gives_way_to_jpegs_and_a_hidden_tab_asks_for_none(
+    tmp_path: Path,
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", FRAMES, SIZE)
+    with RtspServer(files={"/clip": clip}) as server:
+        cameras = [{"id": "yard", "source": server.url("/clip")}, {"id": "test-picture", "source": PATTERN}]
+        async with shown(configured(*cameras), CodeModel()) as (engine, page):
+            watched = engine._live_pictures._watched
+            await page.wait_for(f"document.querySelector({json.dumps(tile('yard', 'canvas'))})?.drawn?.withResult")
+            await page.click(tile("yard"))
+            await until(lambda: len(engine._viewers) == 1 and not watched, 20)
+            await page.evaluate(HIDE)
+            await until(lambda: len(engine._viewers) == 0 and not watched)
+            await page.evaluate(SHOW)
+            await until(lambda: len(engine._viewers) == 1 and not watched, 20)
+
+            (name,) = engine._viewers._sessions
+            engine._viewers.end(*name)
+            await until(lambda: "yard" in watched, 15)
+            before = await page.evaluate("document.querySelector('#detail canvas').drawn.at")
+            await page.wait_for(f"document.querySelector('#detail canvas').drawn.at > {before} + 500")
+            assert len(engine._viewers) == 0, "it isn't tried again at once"
+
+            await page.press("ArrowRight")
+            await page.wait_for("document.querySelector('#detail h1').textContent === 'test-picture'")
+            await page.wait_for("document.querySelector('#detail canvas').drawn?.withResult")
+            assert list(watched) == ["test-picture"]
+            assert page.errors == [], "it is asked first whether there is video"
+
+
+async def codes(page: Page, count: int) -> list[dict[str, float | str]]:
+    script = CODES.replace("WIDTH", str(SIZE[0])).replace("COUNT", str(count))
+    return await page.evaluate(script, timeout_s=60)
