@@ -16,7 +16,7 @@ from stream.control import no_such_camera
 from stream.http.offers import LATER, SDP, SESSION_DESCRIPTION, answered, options, read_offer, taking_offer
 from stream.http.problems import Problem
 from stream.http.routes import Answer, Route
-from stream.viewers.viewers import TooManyViewersError, Viewers
+from stream.viewers.viewers import NotSendableError, TooManyViewersError, Viewers
 
 PATH = "/whep/{camera}"
 
@@ -60,6 +60,8 @@ class WhepApi:
         try:
             with taking_offer():
                 key, answer = await self.viewers.view(name, camera.tap, offer)
+        except NotSendableError as error:  # any more: it was a moment ago
+            raise _not_sendable(name, error) from None
         except TooManyViewersError as error:
             raise Problem(503, "too-many-viewers", f"{error}: try later", headers=LATER) from None
         return answered(answer, f"/whep/{name}/{key}")
@@ -75,5 +77,9 @@ class WhepApi:
         camera = self.cameras.running.get(name)
         refusal = camera.video_refusal() if camera is not None else "it isn't read"
         if camera is None or refusal is not None:
-            raise Problem(409, "not-sendable", f"camera {name} can't be sent as video: {refusal}")
+            raise _not_sendable(name, refusal)
         return camera
+
+
+def _not_sendable(name: str, why: object) -> Problem:
+    return Problem(409, "not-sendable", f"camera {name} can't be sent as video: {why}")

@@ -16,6 +16,10 @@ class TooManyViewersError(Exception):
     """As many are sent video as may be."""
 
 
+class NotSendableError(Exception):
+    """The camera's pictures can't be sent, or not any more."""
+
+
 class Viewers:
     """Every viewer's session, by the key that names it to him and is hard to guess. Any thread."""
 
@@ -38,9 +42,11 @@ class Viewers:
     async def view(self, camera: str, tap: PacketTap, offer: bytes) -> tuple[str, str]:
         """Take a viewer of this camera: the key of his session, and the answer to his offer.
 
-        Its pictures must be such as can be sent. Raises `OfferError`, `TooManyViewersError`, `PeersStoppedError`.
+        Raises `NotSendableError`, `OfferError`, `TooManyViewersError`, `PeersStoppedError`.
         """
         codec = tap.codec
+        if codec not in SDP_NAMES:
+            raise NotSendableError(tap.refusal() or "it gives no pictures now")
         text = checked_viewers_offer(offer, SDP_NAMES[codec])
         name = camera, secrets.token_urlsafe(24)
         with self._lock:

@@ -197,6 +197,9 @@ async def test_a_viewer_whose_pictures_go_nowhere_holds_up_nobody(
         await live(engine)
         async with Viewer(client.address, "yard") as good, Viewer(client.address, "yard") as bad:
             await until(lambda: len(good.numbers) > 5 and len(bad.numbers) > 5, 15)
+            ages = engine.cameras.running["yard"].ages
+            await until(lambda: ages.count > 30)
+            count, seconds = ages.count, ages.sum
             stuck = engine._viewers._sessions["yard", bad.location.rpartition("/")[2]]
             assert stuck is not None
 
@@ -211,6 +214,9 @@ async def test_a_viewer_whose_pictures_go_nowhere_holds_up_nobody(
                 await asyncio.sleep(0.01)
             assert held <= 10
             assert stuck.skipped > 20
+            mean_before, mean_since = seconds / count, (ages.sum - seconds) / (ages.count - count)
+            print(f"mean frame age {mean_before * 1e3:.1f} ms before, {mean_since * 1e3:.1f} ms since")
+            assert mean_since < 2 * mean_before + 0.02
             sent_without_loss(good.numbers[before : before + 60])
             _, metrics, _ = await client.ask("GET", "/metrics")
             assert f"partstream_video_units_skipped_total {float(stuck.skipped)}" in metrics
