@@ -128,7 +128,10 @@ class ClipLibrary:
             self.bytes_kept += size
         self._growing.pop(clip.name, None)
         self._say("ready", "")
-        self._make_room()
+        try:
+            self._make_room()
+        except OSError as error:
+            self.failed(error)  # this one is kept all the same
 
     def discard(self, name: str) -> None:
         """Remove what there is of a clip that came to nothing; never raises."""

@@ -95,6 +95,22 @@ def test_the_oldest_clips_go_first_and_the_budget_holds_at_every_moment(tmp_path
     assert on_disk(tmp_path) == 0
 
 
+def test_a_clip_is_kept_also_if_an_older_one_cannot_be_removed_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = library(tmp_path, budget=2500)
+    write(clips, 0)
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    name = write(clips, 1)
+    assert clips.state == "unwritable"
+    assert clips.clips()[0].name == name
+    assert clips.bytes_kept == on_disk(tmp_path)
+
+
 def test_what_is_there_at_the_start_counts(tmp_path: Path) -> None:
     for second in range(4):
         write(library(tmp_path), second)
