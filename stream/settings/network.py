@@ -41,7 +41,8 @@ class HttpConfig(Section):
         64,
         ge=0,
         le=1024,
-        description="Answers that go on (events, pictures) at once; a live page has two. A further one is refused.",
+        description="Answers that go on (events, pictures, clips) at once; a live page has two. A further one is "
+        "refused.",
     )
     requests_per_second: float = Field(
         50.0,
