@@ -16,11 +16,14 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import numpy as np
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from benchmarks import clip, machine, stats
 from benchmarks.cameras import Cameras
@@ -31,7 +34,7 @@ from telemetry.observer import Observer
 from tests.support.chromium import Browser
 
 CAMERAS = 4
-SECONDS = 5.0
+SECONDS = 4.0
 SETTLE_S = 1.5
 SILENT_CLIENTS = 50
 
@@ -130,13 +133,41 @@ def silent(path: str) -> Watchers:
     return watch
 
 
-def page(*, hidden: bool) -> Watchers:
-    """The live page in a real Chromium, in view or in a tab behind another."""
+@asynccontextmanager
+async def gone(address: str) -> AsyncIterator[None]:
+    """A viewer of each camera's own video (WHEP), who takes nothing any more once he is connected."""
+    async with AsyncExitStack() as stack, aiohttp.ClientSession() as session:
+        for index in range(CAMERAS):
+            peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+            stack.push_async_callback(peer.close)
+            connected = asyncio.Event()
+            peer.on("connectionstatechange", partial(_when_connected, peer, connected))
+            receiver = peer.addTransceiver("video", direction="recvonly").receiver
+            await peer.setLocalDescription()
+            where, headers = f"{address}/whep/cam{index}", {"Content-Type": "application/sdp"}
+            async with session.post(where, data=peer.localDescription.sdp, headers=headers) as answer:
+                assert answer.status == 201, await answer.text()
+                await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
+            async with asyncio.timeout(10):
+                await connected.wait()
+            ice: Any = receiver.transport.transport
+            for protocol in ice._connection._protocols:
+                protocol.transport.abort()
+        yield
+
+
+def _when_connected(peer: RTCPeerConnection, connected: asyncio.Event) -> None:
+    if peer.connectionState == "connected":
+        connected.set()
+
+
+def page(*, hidden: bool, camera: str = "") -> Watchers:
+    """The live page in a real Chromium, in view or in a tab behind another; of all cameras, or of one large."""
 
     @asynccontextmanager
     async def watch(address: str) -> AsyncIterator[None]:
         async with Browser() as browser:
-            opened = await browser.open(address + "/")
+            opened = await browser.open(f"{address}/#{camera}")
             await opened.wait_for("[...document.querySelectorAll('canvas')].some(canvas => canvas.width > 1)")
             if hidden:
                 await opened.send("Emulation.setFocusEmulationEnabled", enabled=False)
@@ -150,8 +181,10 @@ def page(*, hidden: bool) -> Watchers:
 KINDS: dict[str, Watchers] = {
     f"{SILENT_CLIENTS} event streams that nobody reads": silent("/api/v1/events?kind=results&kind=stats"),
     f"{SILENT_CLIENTS} picture streams that nobody reads": silent("/api/v1/pictures?camera=cam0&camera=cam1"),
+    f"{CAMERAS} WebRTC viewers who take nothing": gone,
     "the live page in a tab in the background": page(hidden=True),
     "the live page, four cameras in view": page(hidden=False),
+    "the live page, one camera's own video (WebRTC)": page(hidden=False, camera="cam0"),
 }
 
 
