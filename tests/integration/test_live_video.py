@@ -48,7 +48,7 @@ def painted(bits: str) -> int:
 async def test_a_camera_s_own_video_is_shown_with_the_result_of_the_very_picture(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", FRAMES, SIZE)
     with RtspServer(files={"/clip": clip}) as server:
-        camera = {"id": "yard", "source": server.url("/clip")}
+        camera = {"id": "yard", "source": server.url("/clip"), "reconnect_initial_s": 0.1, "reconnect_max_s": 0.3}
         async with shown(configured(camera), CodeModel()) as (engine, page):
             await page.wait_for(f"document.querySelector({json.dumps(tile('yard', 'canvas'))})?.drawn?.withResult")
             watched = engine._live_pictures._watched
@@ -62,6 +62,15 @@ async def test_a_camera_s_own_video_is_shown_with_the_result_of_the_very_picture
             frames = [one["frame"] for one in seen]
             assert frames == sorted(frames)
             print(f"{frames[-1] - frames[0] + 1} frames, {len(frames)} seen with their result")
+
+            server.kill()
+            await until(lambda: len(engine._viewers) == 0)
+            server.restart()
+            await until(lambda: len(engine._viewers) == 1 and not watched, 20)
+            for one in await codes(page, 5):
+                assert one["epoch"] == 2
+                assert abs(painted(one["bits"]) - one["said"]) < 0.5, one
+
             await page.press("Escape")
             await until(lambda: len(engine._viewers) == 0 and "yard" in watched)
             await until(lambda: not engine._peers.ice_states())

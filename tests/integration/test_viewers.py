@@ -241,7 +241,7 @@ async def test_thirty_sessions_leave_nothing_behind(server: RtspServer) -> None:
         async def look() -> None:
             async with Viewer(client.address, "yard") as viewer:
                 assert viewer.status == 201
-                await until(lambda: viewer.peer.connectionState == "connected")
+                await until(lambda: viewer.peer.connectionState == "connected", 20)
                 await viewer.leave()
 
         await look()
@@ -250,7 +250,7 @@ async def test_thirty_sessions_leave_nothing_behind(server: RtspServer) -> None:
         before = descriptors(), len(asyncio.all_tasks())
         for _ in range(5):
             await asyncio.gather(*(look() for _ in range(6)))
-        await until(lambda: not engine._peers.ice_states() and len(engine._viewers) == 0)
+        await until(lambda: not engine._peers.ice_states() and len(engine._viewers) == 0, 20)
         gc.collect()
         await until(lambda: descriptors() <= before[0] + 2)
         await until(lambda: len(asyncio.all_tasks()) <= before[1])

@@ -159,6 +159,7 @@ class App {
     } else {
       camera.addStatus(message)
       this.#update()
+      this.#choosePictures()
     }
   }
 
