@@ -96,7 +96,8 @@ class VideoSession {
     this.video.muted = true
     this.video.playsInline = true
     this.peer = new RTCPeerConnection()
-    this.peer.addTransceiver("video", { direction: "recvonly" })
+    const { receiver } = this.peer.addTransceiver("video", { direction: "recvonly" })
+    receiver.jitterBufferTarget = 0 // pictures are shown when their results come, which evens them out enough
     this.peer.addEventListener("track", ({ track }) => this.#receive(track))
     this.peer.addEventListener("connectionstatechange", () => this.peer.connectionState === "failed" && this.#fail())
     // The engine tells in it which RTP timestamp is which media time.
