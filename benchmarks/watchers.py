@@ -136,7 +136,8 @@ def silent(path: str) -> Watchers:
 @asynccontextmanager
 async def gone(address: str) -> AsyncIterator[None]:
     """A viewer of each camera's own video (WHEP), who takes nothing any more once he is connected."""
-    async with AsyncExitStack() as stack, aiohttp.ClientSession() as session:
+    # Left to themselves their sessions would go on for half a minute, into what is measured next.
+    async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
         for index in range(CAMERAS):
             peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             stack.push_async_callback(peer.close)
@@ -147,6 +148,7 @@ async def gone(address: str) -> AsyncIterator[None]:
             where, headers = f"{address}/whep/cam{index}", {"Content-Type": "application/sdp"}
             async with session.post(where, data=peer.localDescription.sdp, headers=headers) as answer:
                 assert answer.status == 201, await answer.text()
+                stack.push_async_callback(session.delete, address + answer.headers["Location"])
                 await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
             async with asyncio.timeout(10):
                 await connected.wait()
