@@ -133,29 +133,33 @@ def silent(path: str) -> Watchers:
     return watch
 
 
-@asynccontextmanager
-async def gone(address: str) -> AsyncIterator[None]:
-    """A viewer of each camera's own video (WHEP), who takes nothing any more once he is connected."""
-    # Left to themselves their sessions would go on for half a minute, into what is measured next.
-    async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
-        for index in range(CAMERAS):
-            peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-            stack.push_async_callback(peer.close)
-            connected = asyncio.Event()
-            peer.on("connectionstatechange", partial(_when_connected, peer, connected))
-            receiver = peer.addTransceiver("video", direction="recvonly").receiver
-            await peer.setLocalDescription()
-            where, headers = f"{address}/whep/cam{index}", {"Content-Type": "application/sdp"}
-            async with session.post(where, data=peer.localDescription.sdp, headers=headers) as answer:
-                assert answer.status == 201, await answer.text()
-                stack.push_async_callback(session.delete, address + answer.headers["Location"])
-                await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
-            async with asyncio.timeout(10):
-                await connected.wait()
-            ice: Any = receiver.transport.transport
-            for protocol in ice._connection._protocols:
-                protocol.transport.abort()
-        yield
+def gone(viewers: int) -> Watchers:
+    """So many viewers of cameras' own video (WHEP), who take nothing any more once they are connected."""
+
+    @asynccontextmanager
+    async def watch(address: str) -> AsyncIterator[None]:
+        # Left to themselves their sessions would go on for half a minute, into what is measured next.
+        async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
+            for index in range(viewers):
+                peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+                stack.push_async_callback(peer.close)
+                connected = asyncio.Event()
+                peer.on("connectionstatechange", partial(_when_connected, peer, connected))
+                receiver = peer.addTransceiver("video", direction="recvonly").receiver
+                await peer.setLocalDescription()
+                where, headers = f"{address}/whep/cam{index}", {"Content-Type": "application/sdp"}
+                async with session.post(where, data=peer.localDescription.sdp, headers=headers) as answer:
+                    assert answer.status == 201, await answer.text()
+                    stack.push_async_callback(session.delete, address + answer.headers["Location"])
+                    await peer.setRemoteDescription(RTCSessionDescription(await answer.text(), "answer"))
+                async with asyncio.timeout(10):
+                    await connected.wait()
+                ice: Any = receiver.transport.transport
+                for protocol in ice._connection._protocols:
+                    protocol.transport.abort()
+            yield
+
+    return watch
 
 
 def _when_connected(peer: RTCPeerConnection, connected: asyncio.Event) -> None:
@@ -183,7 +187,8 @@ def page(*, hidden: bool, camera: str = "") -> Watchers:
 KINDS: dict[str, Watchers] = {
     f"{SILENT_CLIENTS} event streams that nobody reads": silent("/api/v1/events?kind=results&kind=stats"),
     f"{SILENT_CLIENTS} picture streams that nobody reads": silent("/api/v1/pictures?camera=cam0&camera=cam1"),
-    f"{CAMERAS} WebRTC viewers who take nothing": gone,
+    "a WebRTC viewer who takes nothing": gone(1),
+    f"{CAMERAS} WebRTC viewers who take nothing": gone(CAMERAS),
     "the live page in a tab in the background": page(hidden=True),
     "the live page, four cameras in view": page(hidden=False),
     "the live page, one camera's own video (WebRTC)": page(hidden=False, camera="cam0"),
