@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import statistics
 import time
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from controlled_engine import PATTERN, Client, configured, descriptors, running, until
+from frame_ages import Ages
 
 from stream import results
 from stream.http import event_stream, slow_clients
-from telemetry.observer import Observer
 
 EVENTS = "/api/v1/events"
 
@@ -147,22 +146,6 @@ async def test_streams_end_when_the_engine_stops_and_do_not_hold_it_up() -> None
         await engine.stop()
         assert time.monotonic() - began < 1.5
         await asyncio.wait_for(reading, 5)
-
-
-class Ages(Observer):
-    """Frames' ages when they were published, seconds."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-
-    def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
-        self.seen.append(age_seconds)
-
-    async def p99(self, seconds: float) -> float:
-        """Of the frames of this time."""
-        self.seen = []
-        await asyncio.sleep(seconds)
-        return statistics.quantiles(self.seen, n=100)[98]
 
 
 async def test_fifty_clients_that_do_not_read_cost_no_camera_a_frame_and_are_cut(

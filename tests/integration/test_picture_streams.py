@@ -12,12 +12,12 @@ import aiohttp
 import numpy as np
 import pytest
 from controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client, configured, descriptors, running, until
+from frame_ages import Ages
 from PIL import Image
 
 from benchmarks import barcode
 from stream import results
 from stream.http import slow_clients
-from telemetry.observer import Observer
 
 SOURCE = "pattern:320x180@50"
 OF_A = "/api/v1/cameras/a/pictures"
@@ -168,22 +168,6 @@ async def test_streams_end_when_the_engine_stops_and_do_not_hold_it_up() -> None
         assert time.monotonic() - began < 1.9
         await asyncio.wait_for(reading, 5)
         assert engine._live_pictures._thread is not None and not engine._live_pictures._thread.is_alive()
-
-
-class Ages(Observer):
-    """Frames' ages when they were published, seconds."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-
-    def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
-        self.seen.append(age_seconds)
-
-    async def median(self, frames: int) -> float:
-        """Of the next ones."""
-        self.seen = []
-        await until(lambda: len(self.seen) >= frames, 30)
-        return sorted(self.seen)[len(self.seen) // 2]
 
 
 async def test_clients_that_do_not_read_cost_no_picture_and_no_camera_its_time_and_are_cut(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fractions
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -61,6 +62,18 @@ def peer_connection() -> RTCPeerConnection:
     return RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
 
+async def negotiate(peer: RTCPeerConnection, address: str, headers: Mapping[str, str]) -> tuple[int, Any, str]:
+    """Offer there and take the answer: its status, its body (a problem's as JSON), and its `Location`."""
+    offer = await offer_of(peer)
+    async with aiohttp.ClientSession() as session, session.post(address, data=offer, headers=headers) as answer:
+        taken = answer.status == 201
+        body = await answer.text() if taken else await answer.json(content_type=None)
+        location = answer.headers.get("Location", "")
+    if taken:
+        await peer.setRemoteDescription(RTCSessionDescription(body, "answer"))
+    return answer.status, body, location
+
+
 class Publisher:
     """Publishes to one camera. `async with Publisher(address, "cam") as publisher: …`"""
 
@@ -94,16 +107,8 @@ class Publisher:
             (transceiver,) = self.peer.getTransceivers()
             codecs = RTCRtpSender.getCapabilities("video").codecs
             transceiver.setCodecPreferences([codec for codec in codecs if codec.name in (self._codec, "rtx")])
-        offer = await offer_of(self.peer)
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(f"{self._address}/whip/{self._camera}", data=offer, headers=self._headers) as answer,
-        ):
-            self.status = answer.status
-            self.body = await answer.text() if answer.status == 201 else await answer.json(content_type=None)
-            self.location = answer.headers.get("Location", "")
-        if self.status == 201:
-            await self.peer.setRemoteDescription(RTCSessionDescription(self.body, "answer"))
+        where = f"{self._address}/whip/{self._camera}"
+        self.status, self.body, self.location = await negotiate(self.peer, where, self._headers)
         return self.status
 
     async def leave(self) -> int:

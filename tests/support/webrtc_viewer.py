@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any
 
 import aiohttp
-from aiortc import RTCDataChannel, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCDataChannel, RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from support.webrtc_publisher import SDP, offer_of, peer_connection
+from support.webrtc_publisher import SDP, negotiate, peer_connection
 
 from benchmarks import barcode
 
@@ -56,16 +56,8 @@ class Viewer:
 
     async def view(self) -> int:
         """Offer; the answer's status. With 201 the connection comes about by itself."""
-        offer = await offer_of(self.peer)
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(f"{self._address}/whep/{self._camera}", data=offer, headers=self._headers) as answer,
-        ):
-            self.status = answer.status
-            self.body = await answer.text() if answer.status == 201 else await answer.json(content_type=None)
-            self.location = answer.headers.get("Location", "")
-        if self.status == 201:
-            await self.peer.setRemoteDescription(RTCSessionDescription(self.body, "answer"))
+        where = f"{self._address}/whep/{self._camera}"
+        self.status, self.body, self.location = await negotiate(self.peer, where, self._headers)
         return self.status
 
     async def leave(self) -> int:
