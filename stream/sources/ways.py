@@ -11,7 +11,7 @@ from stream.sources.device import device_transport
 from stream.sources.errors import BadAddressError
 from stream.sources.file import file_transport
 from stream.sources.pattern import pattern_transport
-from stream.sources.rtsp import rtsp_transport
+from stream.sources.rtsp.demuxer import rtsp_transport
 from stream.sources.transport import Transport
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers

@@ -18,12 +18,12 @@ from aiortc import RTCIceServer, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 
+from stream.sources.rtp.clock import RtpClock
 from stream.sources.transport import AccessUnit, UnitTimes
 from stream.sources.webrtc.assembler import EncodedUnit, UnitAssembler
 from stream.sources.webrtc.connection import NEGOTIATE_WITHIN_S, Connection
 from stream.sources.webrtc.descriptions import codecs
 from stream.sources.webrtc.handover import EndReason, Handover
-from stream.sources.webrtc.rtp_clock import RtpClock
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""RTP, for whoever receives it: from packets to whole pictures. Knows no sockets."""

@@ -1,0 +1,1 @@
+"""RTSP cameras: at the wire, or through libav's demuxer."""
