@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,8 +20,26 @@ class CameraConfig(Section):
     id: str = Field(description="Name in topics, metrics and logs: [a-z0-9][a-z0-9_-]{0,62}.")
     source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:.")
     enabled: bool = Field(True, description="False: the camera stays listed and nothing is read from it.")
-    transport: Literal["tcp", "udp"] = Field(
-        "tcp", description="RTSP's lower transport. TCP loses nothing; UDP only where a camera speaks nothing else."
+    transport: Literal["auto", "wire", "libav"] = Field(
+        "auto",
+        description="RTSP: who reads it. `wire` reads the packets itself and has every picture one frame interval "
+        "sooner than `libav`, FFmpeg's demuxer; `auto` takes the wire, and libav for what the wire doesn't speak, "
+        "counted and said in the camera's status.",
+    )
+    lower_transport: Literal["tcp", "udp"] = Field(
+        "tcp",
+        description="RTSP: what carries the pictures. TCP loses nothing; UDP only where a camera speaks nothing else, "
+        "and TCP after all where nothing arrives over it.",
+    )
+    tls_certificates: Path | None = Field(
+        None,
+        description="rtsps: a PEM file with the certificates to trust (an authority's, or the camera's own) in place "
+        "of the system's.",
+    )
+    tls_fingerprint: str | None = Field(
+        None,
+        description="rtsps: SHA-256 of the camera's certificate in hex, for one that no authority has signed: then it "
+        "is this very certificate, whatever name it is for, or no connection.",
     )
     decoder: Literal["auto", "software", "nvdec"] = Field(
         "software",
@@ -59,6 +78,23 @@ class CameraConfig(Section):
     reconnect_max_s: float = Field(
         15.0, gt=0, le=86400, description="The longest wait: a camera back from repair is seen soon."
     )
+
+    @field_validator("transport", mode="before")
+    @classmethod
+    def _names_the_reader(cls, value: object) -> object:
+        if value in ("tcp", "udp"):
+            raise ValueError(f"says who reads the stream (auto, wire, libav); write lower_transport: {value}")
+        return value
+
+    @field_validator("tls_fingerprint")
+    @classmethod
+    def _valid_fingerprint(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        digits = value.replace(":", "").lower()
+        if not re.fullmatch(r"[0-9a-f]{64}", digits):
+            raise ValueError("must be a SHA-256 fingerprint: 64 hex digits, colons allowed")
+        return digits
 
     @field_validator("id")
     @classmethod

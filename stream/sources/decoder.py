@@ -46,8 +46,9 @@ class Decoder:
         packet = unit.packet
         if packet.is_corrupt:
             return self._discard("corrupt")
+        before = self._begin_anew() if unit.restart else []
         if self._keyframe_awaited:
-            if not packet.is_keyframe and self._keyframe_awaited < LONGEST_WAIT_UNITS:
+            if not packet.is_keyframe and not unit.restart and self._keyframe_awaited < LONGEST_WAIT_UNITS:
                 self._keyframe_awaited += 1
                 self._on_discard("awaiting_keyframe")
                 return []
@@ -57,8 +58,8 @@ class Decoder:
         try:
             frames = self._codec.decode(packet)
         except av.error.FFmpegError:
-            return self._discard("corrupt")
-        return [self._dated(frame) for frame in frames if self._intact(frame)]
+            return before + self._discard("corrupt")
+        return before + [self._dated(frame) for frame in frames if self._intact(frame)]
 
     def flush(self) -> list[Decoded]:
         """The pictures that were still held back for reordering, at the end of the stream."""
@@ -67,6 +68,14 @@ class Decoder:
         except av.error.FFmpegError:
             return []
         return [self._dated(frame) for frame in frames if self._intact(frame)]
+
+    def _begin_anew(self) -> list[Decoded]:
+        """Forget what was decoded; the pictures that were held back for reordering, which are whole."""
+        if self._last is None:
+            return []
+        pictures = self.flush() if not self._keyframe_awaited else []
+        self._codec.flush_buffers()
+        return pictures
 
     def _discard(self, reason: str) -> list[Decoded]:
         self._on_discard(reason)
@@ -77,6 +86,9 @@ class Decoder:
     def _intact(self, frame: av.VideoFrame) -> bool:
         if frame.is_corrupt:
             self._on_discard("incomplete")
+            return False
+        if isinstance(frame.opaque, UnitTimes) and not frame.opaque.shown:
+            self._on_discard("recovering")
             return False
         return True
 

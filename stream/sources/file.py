@@ -18,7 +18,7 @@ from stream.sources.errors import (
 )
 from stream.sources.faults import Faults
 from stream.sources.libav import LibavTransport
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, Fallback, UnitTimes
 
 ASSUMED_FPS = 25
 """For streams that tell neither times nor rate (bare H.264)."""
@@ -46,6 +46,8 @@ class FileTransport:
     def __init__(self, reading: LibavTransport, stopping: threading.Event, *, paced: bool) -> None:
         self._reading = reading
         self.faults = reading.faults
+        self.fallback: Fallback | None = None
+        self.awaiting_recovery = False
         self._stopping = stopping
         self._paced = paced
         self._start_ns: int | None = None

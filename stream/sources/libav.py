@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 
 from stream.sources.faults import Faults
 from stream.sources.opening import Opening, OpeningStoppedError, OpeningTimeoutError
-from stream.sources.transport import AccessUnit, StoppedError, UnitTimes
+from stream.sources.transport import AccessUnit, Fallback, StoppedError, UnitTimes
 
 LONGEST_SLICE_S = 1.5
 """A stop is noticed within this. Shorter slices could cut a picture of a camera slower than one a slice in two."""
@@ -61,6 +61,8 @@ class LibavTransport:
         self._camera = camera
         self.address = address
         self.faults = faults
+        self.fallback: Fallback | None = None
+        self.awaiting_recovery = False
         self._stopping = stopping
         self._options = options
         self._format = format

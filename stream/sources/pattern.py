@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 from stream.settings.engine import CameraConfig
 from stream.sources.errors import BadAddressError
 from stream.sources.faults import Faults
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, Fallback, UnitTimes
 
 DEFAULT_SIZE = (640, 360)
 DEFAULT_FPS = 25.0
@@ -124,6 +124,8 @@ class PatternTransport:
         self, faults: Faults, size: tuple[int, int], fps: float, stopping: threading.Event, *, paced: bool
     ) -> None:
         self.faults = faults
+        self.fallback: Fallback | None = None
+        self.awaiting_recovery = False
         self._size = size
         self._fps = fps
         self._stopping = stopping

@@ -33,7 +33,7 @@ from stream.sources.faults import Faults
 from stream.sources.frames import FrameWriter, SlotFormatOf
 from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus
-from stream.sources.transport import StoppedError, Transport
+from stream.sources.transport import Fallback, StoppedError, Transport
 from stream.sources.ways import OpenTransport, make_transport
 from telemetry.observer import Observer
 
@@ -83,7 +83,7 @@ class CameraReader:
         self._said: tuple[object, ...] = ()
         kind = config.source.kind
         self._is_file = kind == "file"
-        self._is_libav = kind in ("file", "rtsp")
+        self._wants_nvdec = config.decoder == "nvdec" and kind in ("file", "rtsp")
         self._well = "live"
         self._awaited = kind == "whip"
         self._can_stall = kind in ("rtsp", "device", "whip", "whep")
@@ -163,7 +163,7 @@ class CameraReader:
         codec = transport.open()
         if self._awaited:  # which took as long as it took
             began_ns = time.monotonic_ns()
-        self._look_at_decoding(codec)
+        self._look_at_fallbacks(transport.fallback, codec)
         decoder = Decoder(codec, partial(self._discarded, transport))
         self._frames.begin_connection()
         packets = self._packets
@@ -187,20 +187,22 @@ class CameraReader:
                 self._write(pictures)
                 last_ns = unit.times.arrival_ns
             if self._can_stall:
-                self._watch(transport.faults, time.monotonic_ns(), began_ns, last_ns)
+                now_ns = time.monotonic_ns()
+                if transport.awaiting_recovery and self._live_since_s is not None:
+                    last_ns = now_ns
+                self._watch(transport.faults, now_ns, began_ns, last_ns)
 
-    def _look_at_decoding(self, codec: VideoCodecContext) -> None:
-        """Tell where pictures that NVDEC was to decode are decoded in software."""
-        if self._config.decoder != "nvdec" or not self._is_libav:
-            return
-        reason = nvdec.fallback(self._config.decoder, codec.is_hwaccel)
-        before, self._well = self._well, "live"
-        if reason is None:
-            return
-        self._well = f"live, decoded in software: {nvdec.MEANINGS[reason]}"
-        self._observer.transport_fallback(self._config.id, reason)
-        if self._well != before:
-            logger.warning("camera %s: decoded in software: %s", self._config.id, nvdec.MEANINGS[reason])
+    def _look_at_fallbacks(self, way: Fallback | None, codec: VideoCodecContext) -> None:
+        """Tell where a camera is read or decoded in another way than was asked for."""
+        decoding = nvdec.fallback(self._config.decoder, codec.is_hwaccel) if self._wants_nvdec else None
+        fallbacks = [way] if way is not None else []
+        if decoding is not None:
+            fallbacks.append(Fallback(decoding, f"decoded in software: {nvdec.MEANINGS[decoding]}"))
+        before, self._well = self._well, "; ".join(["live", *(fallback.meaning for fallback in fallbacks)])
+        for fallback in fallbacks:
+            self._observer.transport_fallback(self._config.id, fallback.reason)
+        if fallbacks and self._well != before:
+            logger.warning("camera %s: %s", self._config.id, "; ".join(each.meaning for each in fallbacks))
 
     def _write(self, pictures: list[Decoded]) -> None:
         for picture in pictures:

@@ -18,7 +18,7 @@ from stream.sources.faults import Faults
 
 @dataclass(slots=True, eq=False)
 class UnitTimes:
-    """When one encoded picture is to be shown, when it arrived, and when it was captured."""
+    """When one encoded picture is to be shown, if at all, when it arrived, and when it was captured."""
 
     pts_us: int | None
     """Presentation time, µs from any origin; None if the stream didn't say."""
@@ -28,6 +28,8 @@ class UnitTimes:
     """The same instant by our wall clock."""
     sender_utc_us: int | None = None
     """Capture time by the sender's clock (RTCP sender reports), UTC µs."""
+    shown: bool = True
+    """False: it is decoded for the sake of those after it, and is itself not whole yet (after a loss)."""
 
 
 class AccessUnit(msgspec.Struct, frozen=True, eq=False):
@@ -39,6 +41,18 @@ class AccessUnit(msgspec.Struct, frozen=True, eq=False):
 
     packet: av.Packet
     times: UnitTimes
+    restart: bool = False
+    """Something before it was lost and decoding begins anew with it, keyframe or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A camera isn't read in the way that was asked for."""
+
+    reason: str
+    """A short code, for metrics."""
+    meaning: str
+    """What is done instead and why, for people."""
 
 
 class Transport(Protocol):
@@ -46,6 +60,12 @@ class Transport(Protocol):
 
     faults: Faults
     """The errors of this source, for what only its reader can see: that it stalls, that no picture comes."""
+
+    fallback: Fallback | None
+    """What it does instead of what was asked for, once open."""
+    awaiting_recovery: bool
+    """Pictures come, and none can be decoded until the next keyframe: that is no stall. `read` raises by itself when
+    it takes too long."""
 
     def open(self) -> VideoCodecContext:
         """Connect; the decoder that fits the stream. Returns early, raising `StoppedError`, when told to stop."""

@@ -21,7 +21,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdatachannel import RTCDataChannel
 
 from stream.sources.webrtc.connection import Connection
-from stream.sources.webrtc.handover import EndReason
+from stream.sources.webrtc.end_reason import EndReason
 from stream.viewers.rtp_times import RATE, RtpTimes
 from stream.viewers.tap import LiveUnit, PacketTap
 from stream.viewers.unit_queue import QueueOverError, UnitQueue

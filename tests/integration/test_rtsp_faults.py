@@ -108,11 +108,11 @@ def answering(serve: Callable[[socket.socket], None]) -> Iterator[str]:
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_a_port_that_accepts_and_says_nothing_is_silent(transport: str) -> None:
+@pytest.mark.parametrize("carried", ["tcp", "udp"])
+def test_a_port_that_accepts_and_says_nothing_is_silent(carried: str) -> None:
     with answering(lambda connection: None) as address:
         began = time.monotonic()
-        camera = failing(address, transport=transport, start_timeout_s=0.3)
+        camera = failing(address, lower_transport=carried, start_timeout_s=0.3)
         assert set(camera.reasons) == {"silent"}
         assert 0.3 <= camera.said_after_s[1] < 1.5
         assert time.monotonic() - began < 6

@@ -26,9 +26,9 @@ def server(clip: Path) -> Iterator[RtspServer]:
         yield running
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(server: RtspServer, transport: str) -> None:
-    with WatchedCamera(server.url("/clip"), transport=transport) as camera:
+@pytest.mark.parametrize("carried", ["tcp", "udp"])
+def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(server: RtspServer, carried: str) -> None:
+    with WatchedCamera(server.url("/clip"), lower_transport=carried) as camera:
         camera.wait_for(lambda: len(camera.frames) >= 10)
         server.kill()
         camera.wait_for(lambda: camera.state == "reconnecting")
@@ -46,9 +46,11 @@ def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(server: Rts
         assert "refused" in camera.reconnects
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_a_frozen_server_is_a_stall_and_live_again_once_it_thaws(server: RtspServer, transport: str) -> None:
-    with WatchedCamera(server.url("/clip"), transport=transport, stall_timeout_s=1.0, start_timeout_s=1.0) as camera:
+@pytest.mark.parametrize("carried", ["tcp", "udp"])
+def test_a_frozen_server_is_a_stall_and_live_again_once_it_thaws(server: RtspServer, carried: str) -> None:
+    with WatchedCamera(
+        server.url("/clip"), lower_transport=carried, stall_timeout_s=1.0, start_timeout_s=1.0
+    ) as camera:
         camera.wait_for(lambda: len(camera.frames) >= 10)
         last_ns = camera.frames[-1].meta.arrival_ns
         server.suspend()
@@ -73,9 +75,9 @@ def test_a_frozen_server_that_is_restarted_is_found_again(server: RtspServer) ->
         camera.wait_for(lambda: camera.live and len(camera.numbers(2)) >= 5)
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_a_silence_shorter_than_the_stall_timeout_loses_nothing(server: RtspServer, transport: str) -> None:
-    with WatchedCamera(server.url("/clip"), transport=transport, stall_timeout_s=4.0, slots=128) as camera:
+@pytest.mark.parametrize("carried", ["tcp", "udp"])
+def test_a_silence_shorter_than_the_stall_timeout_loses_nothing(server: RtspServer, carried: str) -> None:
+    with WatchedCamera(server.url("/clip"), lower_transport=carried, stall_timeout_s=4.0, slots=128) as camera:
         camera.wait_for(lambda: len(camera.frames) >= 10)
         server.suspend()
         time.sleep(2.0)  # longer than a read may take: libav is interrupted and goes on

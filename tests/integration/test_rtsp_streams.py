@@ -56,7 +56,7 @@ def test_the_first_picture_comes_soon_and_every_frame_after_it(server: RtspServe
 
 
 def test_udp_gives_the_same(server: RtspServer) -> None:
-    with WatchedCamera(server.url("/clip"), transport="udp") as camera:
+    with WatchedCamera(server.url("/clip"), lower_transport="udp") as camera:
         camera.wait_for(lambda: len(camera.frames) >= 30)
         numbers = camera.numbers(1)
         assert numbers == list(range(len(numbers)))

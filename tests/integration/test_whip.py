@@ -266,7 +266,7 @@ async def test_fifty_publishers_at_once_leave_nothing_behind() -> None:
         await waiting(engine)
         await until(lambda: descriptors() <= before[1] + 1 and len(asyncio.all_tasks()) <= before[2])
         assert set(threading.enumerate()) <= before[0]
-        loop = engine._peers._loop
+        loop = engine._peers._thread._loop
         assert loop is not None
         await until(lambda: len(asyncio.all_tasks(loop)) == 0)
 

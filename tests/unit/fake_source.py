@@ -15,7 +15,7 @@ from stream.settings.source_address import SourceAddress
 from stream.sources.decoder import Decoded
 from stream.sources.errors import SourceError
 from stream.sources.faults import Faults
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, Fallback, UnitTimes
 
 FRAME_US = 40_000
 
@@ -97,6 +97,8 @@ class FakeTransport:
 
     def __init__(self, faults: Faults, script: Iterable[AccessUnit | SourceError | Exception | None]) -> None:
         self.faults = faults
+        self.fallback: Fallback | None = None
+        self.awaiting_recovery = False
         self.closed = False
         self.undecoded = 0
         self.wished = 0

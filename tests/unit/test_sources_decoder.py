@@ -158,3 +158,38 @@ def test_flush_gives_all_that_was_held_back(bframes: int) -> None:
     decoder = Decoder(codec, Discards())
     before = sum(len(decoder.decode(one)) for one in units_of(packets))
     assert before + len(decoder.flush()) == 9
+
+
+def restarting(of: AccessUnit) -> AccessUnit:
+    return AccessUnit(of.packet, of.times, restart=True)
+
+
+def test_decoding_begins_anew_where_the_transport_says_so_keyframe_or_not() -> None:
+    decoder, codec, discards = fake_decoder()
+    assert len(decoder.decode(restarting(unit()))) == 1
+    assert codec.flushed == 0  # nothing was decoded before
+    assert decoder.decode(unit(undecodable=True)) == []
+    assert len(decoder.decode(restarting(unit(is_keyframe=False)))) == 1
+    assert codec.flushed == 2
+    assert discards == ["corrupt"]
+
+
+def test_a_unit_that_isn_t_shown_is_decoded_and_counted() -> None:
+    decoder, _, discards = fake_decoder()
+    hidden = unit()
+    hidden.times.shown = False
+    assert decoder.decode(hidden) == []
+    assert len(decoder.decode(unit())) == 1
+    assert discards == ["recovering"]
+
+
+def test_pictures_held_back_for_reordering_are_given_when_decoding_begins_anew() -> None:
+    codec, packets = encoded(frames=12, bframes=2)
+    units = units_of(packets)
+    decoder = Decoder(codec, Discards())
+    held_back = 8 - sum(len(decoder.decode(one)) for one in units[:8])
+    assert held_back > 0
+    again = units_of(encoded(frames=12, bframes=2)[1])
+    assert len(decoder.decode(restarting(again[0]))) == held_back
+    rest = [picture for one in again[1:] for picture in decoder.decode(one)] + decoder.flush()
+    assert len(rest) == 12

@@ -3,7 +3,7 @@
 import { ask } from "./api.js"
 import { trimmedNumber } from "./words.js"
 
-const FIELDS = ["id", "source", "max_fps", "staleness_ms", "detector_size", "transport", "enabled"]
+const FIELDS = ["id", "source", "max_fps", "staleness_ms", "detector_size", "lower_transport", "enabled"]
 const NEW_HINT = "rtsp://, rtsps://, pattern:, or whip to publish to it. A password in it is never shown again."
 const KNOWN_HINT = "Its password isn't shown; left as it is, the address stays."
 const field = (id) => document.getElementById(id)
@@ -50,7 +50,7 @@ export class CameraForm {
     elements.max_fps.value = settings.max_fps ?? ""
     elements.staleness_ms.value = settings.staleness_ms
     elements.detector_size.value = settings.detector_size?.join(" x ") ?? ""
-    elements.transport.value = settings.transport
+    elements.lower_transport.value = settings.lower_transport
     elements.enabled.checked = settings.enabled
   }
 
@@ -58,7 +58,11 @@ export class CameraForm {
   #settings() {
     const { elements } = this.form
     const text = (name) => elements[name].value.trim()
-    const settings = { source: text("source"), transport: text("transport"), enabled: elements.enabled.checked }
+    const settings = {
+      source: text("source"),
+      lower_transport: text("lower_transport"),
+      enabled: elements.enabled.checked,
+    }
     settings.max_fps = trimmedNumber(text("max_fps"))
     settings.staleness_ms = trimmedNumber(text("staleness_ms"))
     settings.detector_size = text("detector_size")

@@ -26,7 +26,7 @@ def rtsp_transport(config: CameraConfig, stopping: threading.Event) -> LibavTran
         faults,
         stopping,
         options={
-            "rtsp_transport": config.transport,
+            "rtsp_transport": config.lower_transport,
             "analyzeduration": "0",
             "probesize": "32",
             "flags": "low_delay",

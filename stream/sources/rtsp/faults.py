@@ -36,7 +36,7 @@ class RtspFaults(Faults):
 
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
-        self._udp = config.transport == "udp"
+        self._udp = config.lower_transport == "udp"
         try:
             parts = urlsplit(config.source.reveal())
             host, port = parts.hostname, parts.port
@@ -64,7 +64,7 @@ class RtspFaults(Faults):
             return ServerError(
                 self.camera,
                 f"the server answered the request for {self.address} with an error ({name_of_status(error)})",
-                "With transport: udp try tcp; else look at the camera's own log",
+                "With lower_transport: udp try tcp; else look at the camera's own log",
             )
         if after_s >= 0.9 * self.start_timeout_s or isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
             return self.not_open_in_time()
@@ -95,7 +95,7 @@ class RtspFaults(Faults):
         return StartTimeoutError(
             self.camera,
             f"{self.address} is open and no picture came over UDP within {self.start_timeout_s:g} s",
-            "Let UDP through the firewall, or use transport: tcp",
+            "Let UDP through the firewall, or use lower_transport: tcp",
         )
 
     def _unreachable(self) -> SourceError | None:

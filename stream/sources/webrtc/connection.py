@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
 from stream.sources.webrtc.descriptions import OfferError
-from stream.sources.webrtc.handover import EndReason
+from stream.sources.webrtc.end_reason import EndReason
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -16,16 +15,14 @@ from typing import Any, TypeVar
 from aiortc import RTCIceServer
 
 from stream.settings.network import WebRtcConfig
+from stream.sources.loop_thread import STOP_WITHIN_S, LoopStoppedError, LoopThread
 from stream.sources.webrtc.connection import Connection
-from stream.sources.webrtc.handover import EndReason
 from stream.sources.webrtc.session import Session
 from telemetry.observer import Observer
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-STOP_WITHIN_S = 1.0
 
 
 class PeersStoppedError(RuntimeError):
@@ -47,26 +44,16 @@ class Peers:
             )
             for server in config.ice_servers
         ]
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stopped = False
+        self._thread = LoopThread("webrtc", _new_loop, self._end_all)
         self._connections: dict[Connection, Callable[[], None]] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Do this in the thread. Raises `PeersStoppedError` after `stop`."""
-        with self._lock:
-            if self._stopped:
-                work.close()
-                raise PeersStoppedError("the engine stops")
-            if self._loop is None:
-                # Not uvloop's, which the engine may run in: aioice was tried with this one only.
-                self._loop = asyncio.SelectorEventLoop()
-                self._loop.set_exception_handler(_report)
-                self._thread = threading.Thread(target=self._run, args=(self._loop,), name="webrtc", daemon=True)
-                self._thread.start()
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return self._thread.submit(work)
+        except LoopStoppedError:
+            raise PeersStoppedError("the engine stops") from None
 
     def session(
         self,
@@ -86,7 +73,7 @@ class Peers:
 
     def keep(self, connection: Connection, on_closed: Callable[[], None]) -> None:
         """Count it, and end it with the thread. It must call `forget` when it has closed."""
-        if self._stopped:
+        if self._thread.stopped:
             connection.end("stopped")
             raise PeersStoppedError("the engine stops")
         self._connections[connection] = on_closed
@@ -109,32 +96,19 @@ class Peers:
 
     def stop(self) -> bool:
         """End every connection and the thread; whether that came about within a second. Blocks so long."""
-        with self._lock:
-            self._stopped = True
-            loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
-            return True
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(STOP_WITHIN_S)
-        return not thread.is_alive()
+        return self._thread.stop()
 
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_forever()
-            loop.run_until_complete(self._end_all("stopped"))
-        finally:
-            loop.close()
-
-    async def _end_all(self, reason: EndReason) -> None:
-        for tasks in ([connection.end(reason) for connection in list(self._connections)], self._farewells):
+    async def _end_all(self) -> None:
+        for tasks in ([connection.end("stopped") for connection in list(self._connections)], self._farewells):
             if tasks:
                 await asyncio.wait(tasks, timeout=STOP_WITHIN_S / 3)
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        if others:
-            await asyncio.wait(others, timeout=STOP_WITHIN_S / 6)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    # Not uvloop's, which the engine may run in: aioice was tried with this one only.
+    loop = asyncio.SelectorEventLoop()
+    loop.set_exception_handler(_report)
+    return loop
 
 
 def _report(loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:

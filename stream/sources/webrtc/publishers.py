@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from stream.settings.engine import CameraConfig
 from stream.sources.transport import StoppedError
 from stream.sources.webrtc.descriptions import with_bitrates
-from stream.sources.webrtc.handover import EndReason
+from stream.sources.webrtc.end_reason import EndReason
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.session import Session
 

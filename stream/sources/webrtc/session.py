@@ -18,12 +18,13 @@ from aiortc import RTCIceServer, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 
+from stream.sources.handover import Handover
 from stream.sources.rtp.clock import RtpClock
 from stream.sources.transport import AccessUnit, UnitTimes
 from stream.sources.webrtc.assembler import EncodedUnit, UnitAssembler
 from stream.sources.webrtc.connection import NEGOTIATE_WITHIN_S, Connection
 from stream.sources.webrtc.descriptions import codecs
-from stream.sources.webrtc.handover import EndReason, Handover
+from stream.sources.webrtc.end_reason import EndReason
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Session(Connection):
         on_closed: Callable[[Connection], None],
     ) -> None:
         super().__init__(ice_servers, on_closed)
-        self.handover = Handover()
+        self.handover = Handover[EndReason]()
         self._start_timeout_s = start_timeout_s
         self._stall_timeout_s = stall_timeout_s
         self._on_discard = on_discard

@@ -29,8 +29,9 @@ from stream.sources.errors import (
     UnreachableError,
 )
 from stream.sources.faults import Faults
-from stream.sources.transport import AccessUnit, StoppedError
-from stream.sources.webrtc.handover import HandoverClosedError
+from stream.sources.handover import HandoverClosedError
+from stream.sources.transport import AccessUnit, Fallback, StoppedError
+from stream.sources.webrtc.end_reason import EndReason
 from stream.sources.webrtc.peers import Peers, PeersStoppedError
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.session import NegotiationError, Session
@@ -48,6 +49,8 @@ class WebRtcTransport:
         self, faults: WebRtcFaults, stopping: threading.Event, connect: Callable[[threading.Event], Session]
     ) -> None:
         self.faults: Faults = faults
+        self.fallback: Fallback | None = None
+        self.awaiting_recovery = False
         self._faults = faults
         self._stopping = stopping
         self._connect = connect
@@ -101,7 +104,7 @@ class WebRtcTransport:
         try:
             return self._session.handover.get(WAIT_S)
         except HandoverClosedError as closed:
-            raise self._faults.closed(closed) from None
+            raise self._faults.closed(closed.reason) from None
 
 
 def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: Publishers) -> WebRtcTransport:
@@ -160,9 +163,9 @@ class WebRtcFaults(Faults):
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
 
-    def closed(self, error: HandoverClosedError) -> SourceError:
+    def closed(self, reason: EndReason) -> SourceError:
         """Why nothing more comes."""
-        match error.reason:
+        match reason:
             case "stalled":
                 return self.stalled()
             case "silent":

@@ -1,4 +1,4 @@
-"""Handover: encoded pictures from the WebRTC thread to a camera's thread. Bounded; the sender never waits.
+"""Handover: encoded pictures from the thread in which they arrive to their camera's. Bounded; the sender never waits.
 
 A camera's thread that can't keep up loses all that waits, since what follows a lost unit can't be decoded, and goes on
 with the newest keyframe.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Literal
+from typing import Generic, TypeVar
 
 from stream.sources.transport import AccessUnit
 
@@ -16,32 +16,30 @@ MOST_UNITS = 90
 """Three seconds at 30 frames a second: more is no live picture."""
 MOST_BYTES = 16 << 20
 
-EndReason = Literal["left", "replaced", "lost", "unconnected", "silent", "stalled", "stopped"]
-"""Why nothing more comes: the other end said goodbye, another took its place, its connection broke, none was made, no
-picture came in time, pictures stopped coming, or we ended it."""
+Reason = TypeVar("Reason")
 
 
-class HandoverClosedError(Exception):
+class HandoverClosedError(Exception, Generic[Reason]):
     """Nothing more will come."""
 
-    def __init__(self, reason: EndReason) -> None:
+    def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
-        self.reason: EndReason = reason
+        self.reason: Reason = reason
 
 
-class Handover:
-    """A queue of access units, each with its codec's name. Any thread."""
+class Handover(Generic[Reason]):
+    """A queue of access units, each with its codec's name; it ends for a reason. Any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._units: deque[tuple[str, AccessUnit]] = deque()
         self._bytes = 0
-        self._reason: EndReason | None = None
+        self._reason: Reason | None = None
 
     def put(self, codec: str, unit: AccessUnit) -> int:
         """Add a unit; how many were thrown away for it (all that waited, and the unit itself, if there are too many).
 
-        Then only a keyframe may follow.
+        Then only a unit that decoding can begin with may follow.
         """
         with self._changed:
             if self._reason is not None:
@@ -69,7 +67,7 @@ class Handover:
                 raise HandoverClosedError(self._reason)
             return None
 
-    def close(self, reason: EndReason) -> None:
+    def close(self, reason: Reason) -> None:
         """Nothing more comes. The first reason stays."""
         with self._changed:
             if self._reason is None:

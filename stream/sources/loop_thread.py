@@ -1,0 +1,82 @@
+"""LoopThread: an event loop in a thread of its own, in which the connections of many cameras live.
+
+Begins with the first thing to do and ends with `stop`. Packets and closing connections never hold up the engine's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+STOP_WITHIN_S = 1.0
+
+
+class LoopStoppedError(RuntimeError):
+    """Nothing is done any more."""
+
+
+class LoopThread:
+    """Any thread may use it. `at_end()` runs in it when it stops: it has half a second to end what lives there."""
+
+    def __init__(
+        self,
+        name: str,
+        new_loop: Callable[[], asyncio.AbstractEventLoop],
+        at_end: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._name = name
+        self._new_loop = new_loop
+        self._at_end = at_end
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Do this in the thread. Raises `LoopStoppedError` after `stop`."""
+        with self._lock:
+            if self._stopped:
+                work.close()
+                raise LoopStoppedError("the engine stops")
+            if self._loop is None:
+                self._loop = self._new_loop()
+                self._thread = threading.Thread(target=self._run, args=(self._loop,), name=self._name, daemon=True)
+                self._thread.start()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def stop(self) -> bool:
+        """End all that lives in it, and the thread; whether that came about within a second. Blocks so long."""
+        with self._lock:
+            self._stopped = True
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return True
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(STOP_WITHIN_S)
+        return not thread.is_alive()
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            loop.run_until_complete(self._end())
+        finally:
+            loop.close()
+
+    async def _end(self) -> None:
+        await self._at_end()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=STOP_WITHIN_S / 6)
