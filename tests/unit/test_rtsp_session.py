@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from stream.sources.rtsp.address import RtspAddress
+from stream.sources.rtsp.delivery import Datagrams, Interleaved, RtpInfo
+from stream.sources.rtsp.errors import (
+    AccessDeniedError,
+    LowerTransportError,
+    NoSuchPathError,
+    NotSpokenError,
+    NoVideoError,
+    ProtocolError,
+    SessionError,
+    StatusError,
+)
+from stream.sources.rtsp.framing import Framing
+from stream.sources.rtsp.messages import Headers, Message, Request, Response
+from stream.sources.rtsp.session import (
+    Closed,
+    Event,
+    Playing,
+    Prepared,
+    Redirected,
+    RtspSession,
+    Send,
+)
+
+URL = "rtsp://cam/live"
+DIGEST = ("WWW-Authenticate", 'Digest realm="IP Camera", nonce="n1", stale="FALSE"')
+BASIC = ("WWW-Authenticate", 'Basic realm="IP Camera"')
+SDP = b"v=0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n"
+TRANSPORT = ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1")
+
+
+def parse(data: bytes) -> Request:
+    messages: list[Message] = []
+    framing = Framing(lambda _, __: None, messages.append)
+    framing.buffer()[: len(data)] = data
+    framing.filled(len(data))
+    (request,) = messages
+    assert isinstance(request, Request)
+    return request
+
+
+class Talk:
+    """A session and the server's side of it: what was asked last is in `asked`."""
+
+    def __init__(self, address: str = URL, lower: Literal["tcp", "udp"] = "tcp") -> None:
+        self.session = RtspSession(
+            RtspAddress.parse(address),
+            lower,
+            client_ports=(5000, 5001) if lower == "udp" else None,
+            new_cnonce=lambda: "c",
+        )
+        self.asked = parse(self.session.begin())
+        self.events: list[Event] = []
+
+    def answer(
+        self, status: int, *headers: tuple[str, str], body: bytes = b"", sequence: str | None = "same"
+    ) -> list[Event]:
+        if sequence is not None:
+            number = self.asked.headers.get("CSeq") or "" if sequence == "same" else sequence
+            headers = (("CSeq", number), *headers)
+        return self.tell(Response(status, "", Headers(headers), body))
+
+    def tell(self, message: Message) -> list[Event]:
+        self.events = self.session.receive(message)
+        for event in self.events:
+            if isinstance(event, Send) and not event.data.startswith(b"RTSP/"):
+                self.asked = parse(event.data)
+        return [event for event in self.events if not isinstance(event, Send)]
+
+    def described(self, sdp: bytes = SDP, *headers: tuple[str, str]) -> Talk:
+        self.answer(200, ("Public", "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"))
+        self.answer(200, *headers, body=sdp)
+        return self
+
+    def playing(self, *session: tuple[str, str]) -> Talk:
+        self.described()
+        self.answer(200, TRANSPORT, *session or [("Session", "1234;timeout=60")])
+        self.answer(200)
+        return self
+
+    @property
+    def line(self) -> tuple[str, str]:
+        return self.asked.method, self.asked.url
+
+
+def test_a_session_asks_step_by_step_and_plays() -> None:
+    talk = Talk("rtsp://bob:geheim@cam/live")
+    assert talk.line == ("OPTIONS", URL)
+    assert talk.answer(200, ("Public", "DESCRIBE, GET_PARAMETER")) == []
+    assert talk.line == ("DESCRIBE", URL)
+    assert talk.asked.headers.get("Accept") == "application/sdp"
+    assert talk.answer(200, ("Content-Base", URL + "/"), body=SDP) == []
+    assert talk.line == ("SETUP", URL + "/trackID=1")
+    assert talk.asked.headers.get("Transport") == "RTP/AVP/TCP;unicast;interleaved=0-1"
+    (prepared,) = talk.answer(200, ("Transport", "RTP/AVP/TCP;unicast;interleaved=2-3;ssrc=1E240"), ("Session", "77"))
+    assert talk.session.description is not None
+    assert prepared == Prepared(talk.session.description, Interleaved(2, 3, 0x1E240))
+    assert talk.line == ("PLAY", URL + "/")
+    assert talk.asked.headers.get("Range") == "npt=0.000-"
+    assert talk.asked.headers.get("Session") == "77"
+    (playing,) = talk.answer(200, ("RTP-Info", f"url={URL}/trackID=1;seq=12;rtptime=345"))
+    assert playing == Playing(talk.session.description, Interleaved(2, 3, 0x1E240), RtpInfo(12, 345))
+    talk.asked = parse(talk.session.tear_down())
+    assert talk.line == ("TEARDOWN", URL + "/")
+    assert talk.answer(200) == [Closed("torn_down")]
+
+
+def test_over_udp_ports_are_exchanged() -> None:
+    talk = Talk(lower="udp").described()
+    assert talk.asked.headers.get("Transport") == "RTP/AVP;unicast;client_port=5000-5001"
+    answer = ("Transport", "RTP/AVP/UDP;unicast;client_port=5000-5001;server_port=8000-8001;source=10.0.0.7;ssrc=1")
+    (prepared,) = talk.answer(200, answer)
+    assert isinstance(prepared, Prepared)
+    assert prepared.delivery == Datagrams(8000, 8001, "10.0.0.7", 1)
+
+
+def test_a_session_over_udp_needs_its_ports() -> None:
+    with pytest.raises(ValueError, match="ports"):
+        RtspSession(RtspAddress.parse(URL), "udp")
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 405, 500, 501, 551])
+def test_an_odd_answer_to_options_stops_nothing(status: int) -> None:
+    talk = Talk()
+    talk.answer(status)
+    assert talk.asked.method == "DESCRIBE"
+
+
+@pytest.mark.parametrize("sequence", [None, "0", "999", "x", "9" * 5000, ""])
+def test_answers_without_a_number_or_with_a_wrong_one_are_taken_all_the_same(sequence: str | None) -> None:
+    talk = Talk()
+    talk.answer(200, sequence=sequence)
+    talk.answer(200, body=SDP, sequence=sequence)
+    talk.answer(200, TRANSPORT, sequence=sequence)
+    (playing,) = talk.answer(200, sequence=sequence)
+    assert isinstance(playing, Playing)
+
+
+def test_what_nobody_asked_for_and_what_is_preliminary_changes_nothing() -> None:
+    talk = Talk()
+    assert talk.answer(100) == []
+    assert talk.line == ("OPTIONS", URL)
+    talk.playing()
+    assert talk.answer(200, sequence="77") == []
+    assert talk.answer(500, sequence=None) == []
+    assert talk.events == []
+
+
+def test_credentials_are_shown_when_asked_for_and_from_then_on() -> None:
+    talk = Talk("rtsp://bob:geheim@cam/live")
+    assert talk.asked.headers.get("Authorization") is None
+    talk.answer(200)
+    talk.answer(401, DIGEST, BASIC)
+    assert talk.line == ("DESCRIBE", URL)
+    shown = talk.asked.headers.get("Authorization") or ""
+    assert shown.startswith('Digest username="bob", realm="IP Camera", nonce="n1", uri="rtsp://cam/live"')
+    assert talk.asked.headers.get("CSeq") == "3"
+    talk.answer(200, body=SDP)
+    assert 'uri="rtsp://cam/live/trackID=1"' in (talk.asked.headers.get("Authorization") or "")
+
+
+@pytest.mark.parametrize("address", [URL, "rtsp://bob:geheim@cam/live"])
+def test_wrong_or_missing_credentials_are_not_shown_again(address: str) -> None:
+    talk = Talk(address)
+    with pytest.raises(AccessDeniedError) as raised:
+        for _ in range(2):
+            talk.answer(401, DIGEST)
+            assert talk.asked.headers.get("Authorization")
+    assert "geheim" not in str(raised.value)
+
+
+def test_a_nonce_that_grew_too_old_is_exchanged_a_bounded_number_of_times() -> None:
+    talk = Talk("rtsp://bob:geheim@cam/live").playing()
+    talk.asked = parse(talk.session.keep_alive())
+    talk.answer(401, DIGEST)
+    assert talk.asked.method == "GET_PARAMETER"
+    assert talk.answer(200) == [] == talk.events
+    talk.asked = parse(talk.session.keep_alive())
+    talk.answer(401, ("WWW-Authenticate", 'Digest realm="IP Camera", nonce="n2"'))
+    assert 'nonce="n2"' in (talk.asked.headers.get("Authorization") or "")
+    for _ in range(10):
+        talk.answer(401, ("WWW-Authenticate", 'Digest realm="IP Camera", nonce="n3", stale=true'))
+    assert talk.events == []  # and the pictures go on
+    stuck = Talk("rtsp://bob:geheim@cam/live")
+    with pytest.raises(AccessDeniedError):
+        for _ in range(10):
+            stuck.answer(401, ("WWW-Authenticate", 'Digest realm="IP Camera", nonce="n3", stale=true'))
+
+
+def test_after_a_redirect_elsewhere_the_password_is_not_sent_in_the_clear() -> None:
+    address = RtspAddress.parse("rtsp://bob:geheim@cam/live").redirected("rtsp://elsewhere/live")
+    session = RtspSession(address, "tcp")
+    session.begin()
+    with pytest.raises(AccessDeniedError):
+        session.receive(Response(401, "", Headers([("CSeq", "1"), BASIC])))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 305, 307, 308])
+@pytest.mark.parametrize("step", [0, 1, 2, 3])
+def test_a_redirect_is_followed_from_any_step(status: int, step: int) -> None:
+    talk = Talk("rtsp://bob:geheim@cam/live")
+    answers = [(), (), (TRANSPORT,)]
+    for headers in answers[:step]:
+        talk.answer(200, *headers, body=SDP)
+    (redirected,) = talk.answer(status, ("Location", "rtsp://other:8554/x?y=1"))
+    assert isinstance(redirected, Redirected)
+    assert redirected.address.request_url == "rtsp://other:8554/x?y=1"
+    assert redirected.address.digest_only
+
+
+@pytest.mark.parametrize("location", [(), (("Location", "http://cam/"),), (("Location", "rtsp://"),)])
+def test_a_redirect_to_nowhere_is_an_error(location: tuple[tuple[str, str], ...]) -> None:
+    with pytest.raises(ProtocolError):
+        Talk().answer(302, *location)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(403, AccessDeniedError), (404, NoSuchPathError), (454, StatusError), (500, StatusError), (304, StatusError)],
+)
+def test_a_refusal_to_describe_says_what_it_is(status: int, error: type[SessionError]) -> None:
+    talk = Talk()
+    talk.answer(200)
+    with pytest.raises(error):
+        talk.answer(status)
+
+
+def test_refusals_to_set_up_and_to_play_say_what_they_are() -> None:
+    with pytest.raises(LowerTransportError):
+        Talk().described().answer(461)
+    with pytest.raises(StatusError) as raised:
+        Talk().described().answer(453)
+    assert (raised.value.method, raised.value.status) == ("SETUP", 453)
+    talk = Talk().described()
+    talk.answer(200, TRANSPORT)
+    with pytest.raises(StatusError) as raised:
+        talk.answer(455)
+    assert (raised.value.method, raised.value.status) == ("PLAY", 455)
+
+
+@pytest.mark.parametrize(
+    ("sdp", "error"),
+    [
+        (SDP.replace(b"H264", b"VP9"), NotSpokenError),
+        (SDP.replace(b"m=video", b"m=audio"), NoVideoError),
+        (b"", ProtocolError),
+    ],
+)
+def test_a_description_that_is_of_no_use_is_an_error(sdp: bytes, error: type[SessionError]) -> None:
+    with pytest.raises(error):
+        Talk().described(sdp)
+
+
+def test_where_the_server_joins_urls_as_the_standard_says_that_is_tried_too() -> None:
+    talk = Talk("rtsp://cam/live/main").described()
+    assert talk.line == ("SETUP", "rtsp://cam/live/main/trackID=1")
+    talk.answer(404)
+    assert talk.line == ("SETUP", "rtsp://cam/live/trackID=1")
+    with pytest.raises(NoSuchPathError):
+        talk.answer(404)
+
+
+@pytest.mark.parametrize("status", [404, 459, 460])
+def test_where_the_whole_can_not_be_played_the_one_stream_is(status: int) -> None:
+    talk = Talk().described()
+    talk.answer(200, TRANSPORT)
+    talk.answer(status)
+    assert talk.line == ("PLAY", URL + "/trackID=1")
+    (playing,) = talk.answer(200)
+    assert isinstance(playing, Playing)
+    assert parse(talk.session.keep_alive()).url == parse(talk.session.tear_down()).url == URL + "/trackID=1"
+
+
+@pytest.mark.parametrize(
+    ("session", "identifier", "after_s"),
+    [
+        ("1234;timeout=60", "1234", 30.0),
+        ("  1234 ; timeout = 10 ", "1234", 5.0),
+        ("1234;TIMEOUT=10;x=y", "1234", 5.0),
+        ("1234", "1234", 30.0),
+        ("1234;timeout=65535", "1234", 30.0),
+        ("1234;timeout=0", "1234", 30.0),
+        ("1234;timeout=-5", "1234", 30.0),
+        ("1234;timeout=x", "1234", 30.0),
+        ("1234;timeout=1", "1234", 0.5),
+        ("", None, 30.0),
+        (";timeout=10", None, 30.0),
+    ],
+)
+def test_the_session_is_kept_alive_well_before_it_ends(session: str, identifier: str | None, after_s: float) -> None:
+    talk = Talk().playing(("Session", session))
+    assert talk.session.keep_alive_after_s == after_s
+    alive = parse(talk.session.keep_alive())
+    assert (alive.method, alive.url, alive.headers.get("Session")) == ("GET_PARAMETER", URL, identifier)
+
+
+def test_keep_alives_are_options_where_nothing_else_is_offered() -> None:
+    talk = Talk()
+    talk.answer(200, ("Public", "DESCRIBE, SETUP, X_GET_PARAMETER"))
+    talk.answer(200, body=SDP)
+    talk.answer(200, TRANSPORT)
+    talk.answer(200)
+    assert parse(talk.session.keep_alive()).method == "OPTIONS"
+
+
+@pytest.mark.parametrize("status", [400, 405, 451, 454, 501])
+def test_where_get_parameter_fails_options_takes_its_place_at_once(status: int) -> None:
+    talk = Talk().playing()
+    talk.asked = parse(talk.session.keep_alive())
+    assert talk.answer(status) == []
+    assert talk.line == ("OPTIONS", URL)
+    assert talk.answer(status) == [] == talk.events
+    assert parse(talk.session.keep_alive()).method == "OPTIONS"
+
+
+def test_keep_alives_that_are_never_answered_are_not_kept_for_ever() -> None:
+    talk = Talk().playing()
+    for _ in range(1000):
+        talk.session.keep_alive()
+    assert len(talk.session._unanswered) <= 16
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "events"),
+    [
+        ("OPTIONS", b"200 OK", []),
+        ("GET_PARAMETER", b"200 OK", []),
+        ("SET_PARAMETER", b"200 OK", []),
+        ("ANNOUNCE", b"200 OK", []),
+        ("TEARDOWN", b"200 OK", [Closed("ended")]),
+        ("RECORD", b"501 Not Implemented", []),
+        ("X_UNKNOWN", b"501 Not Implemented", []),
+    ],
+)
+def test_requests_of_the_server_are_answered(method: str, status: bytes, events: list[Event]) -> None:
+    talk = Talk().playing()
+    assert talk.tell(Request(method, "*", Headers([("CSeq", "77")]), b"body")) == events
+    (reply,) = (event.data for event in talk.events if isinstance(event, Send))
+    assert reply.startswith(b"RTSP/1.0 " + status + b"\r\nCSeq: 77\r\nSession: 1234\r\n")
+    assert reply.endswith(b"\r\n\r\n")
+
+
+def test_a_server_can_redirect_in_mid_session() -> None:
+    talk = Talk().playing()
+    (redirected,) = talk.tell(Request("REDIRECT", URL, Headers([("CSeq", "1"), ("Location", "rtsp://other/x")])))
+    assert isinstance(redirected, Redirected)
+    assert redirected.address.request_url == "rtsp://other/x"
+
+
+def test_neither_sessions_nor_events_print_secrets() -> None:
+    talk = Talk("rtsp://bob:geheim@cam/token=versteckt")
+    talk.answer(401, BASIC)
+    assert not any(secret in repr((talk.session, talk.events)) for secret in ("geheim", "versteckt", "Authorization"))
