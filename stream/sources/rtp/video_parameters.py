@@ -1,0 +1,49 @@
+"""VideoParameters: what a stream's parameter sets say of its pictures. Owns nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+VideoCodec = Literal["h264", "h265"]
+
+
+class VideoParameters(msgspec.Struct, frozen=True, gc=False):
+    """Of one sequence parameter set."""
+
+    codec: VideoCodec
+    width: int
+    """As shown: cropped."""
+    height: int
+    pixel_format: str
+    """libav's name, such as `yuv420p`; of 8 bits and full range `yuvj420p`."""
+    reorder: int | None
+    """Pictures that a decoder must hold back to give them in order; None if the stream doesn't say."""
+    profile: int
+    """profile_idc, general_profile_idc."""
+    level: int
+    """level_idc, general_level_idc."""
+
+
+class PictureShape(msgspec.Struct, frozen=True, gc=False):
+    """How samples are laid out, for the name of the pixel format."""
+
+    chroma: int
+    """chroma_format_idc: 0 grey, 1 4:2:0, 2 4:2:2, 3 4:4:4."""
+    depth: int
+    """Bits a luma sample."""
+    full_range: bool
+    rgb: bool
+    """The three planes are green, blue and red."""
+
+
+def pixel_format(shape: PictureShape) -> str:
+    """libav's name."""
+    deep = "" if shape.depth == 8 else f"{shape.depth}le"
+    if shape.chroma == 0:
+        return f"gray{deep}"
+    if shape.chroma == 3 and shape.rgb:
+        return f"gbrp{deep}"
+    full = "j" if shape.full_range and not deep else ""
+    return f"yuv{full}{('420', '422', '444')[shape.chroma - 1]}p{deep}"

@@ -1,0 +1,106 @@
+"""The streams that the RTP tests receive, each encoded once, and what receiving one comes to."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from support.rtp_packetiser import PAYLOAD_TYPE, Codec, Coded, Decoding, encode
+
+from stream.sources.rtp.access_units import AccessUnits
+from stream.sources.rtp.units import EncodedUnit
+
+X264 = "x264-params"
+X265 = "x265-params"
+OPTIONS: dict[str, tuple[Codec, dict[str, str]]] = {
+    "h264 baseline": ("h264", {"profile": "baseline", X264: "keyint=10:slices=1"}),
+    "h264 slices": ("h264", {"preset": "veryfast", X264: "keyint=10:slices=3:bframes=0"}),
+    "h264 B pictures": ("h264", {"preset": "medium", X264: "keyint=12:bframes=3:b-pyramid=none:scenecut=0"}),
+    "h264 B pyramid": ("h264", {"preset": "medium", X264: "keyint=12:bframes=3:b-pyramid=normal:scenecut=0:aud=1"}),
+    "h264 open GOP": (
+        "h264",
+        {"preset": "medium", X264: "keyint=10:bframes=3:open-gop=1:b-adapt=0:scenecut=0:b-pyramid=none"},
+    ),
+    "h264 open GOP, B pyramid": (
+        "h264",
+        {"preset": "medium", X264: "keyint=10:bframes=3:open-gop=1:b-adapt=0:scenecut=0:b-pyramid=normal"},
+    ),
+    "h264 intra refresh": ("h264", {"preset": "veryfast", X264: "keyint=12:intra-refresh=1:bframes=0:slices=2"}),
+    "h265": ("h265", {X265: "keyint=10:bframes=0"}),
+    "h265 slices": ("h265", {X265: "keyint=10:bframes=0:slices=2"}),
+    "h265 B pictures": ("h265", {X265: "keyint=10:bframes=3:open-gop=0:b-adapt=0"}),
+    "h265 open GOP": ("h265", {"preset": "fast", X265: "keyint=10:bframes=4:open-gop=1:b-adapt=0"}),
+    "h265 intra refresh": ("h265", {"preset": "fast", X265: "keyint=12:intra-refresh=1:bframes=0"}),
+}
+NAMES = list(OPTIONS)
+COUNT = 40
+CHANGING = ("h264 sizes that change", "h265 sizes that change")
+
+
+@functools.cache
+def stream(name: str) -> tuple[Codec, list[Coded]]:
+    """Pictures in decoding order, parameter sets before every keyframe."""
+    if name in CHANGING:
+        codec: Codec = "h264" if name == CHANGING[0] else "h265"
+        coded: list[Coded] = []
+        for part, size in enumerate(((128, 96), (64, 80), (160, 96), (128, 96))):
+            options = {X264 if codec == "h264" else X265: "keyint=5:bframes=0"}
+            coded += encode(codec, 10, size, options, start=10 * part)
+        return codec, coded
+    codec, options = OPTIONS[name]
+    repeat = {X265: options.get(X265, "") + ":repeat-headers=1"} if codec == "h265" else {}
+    # 8 rows of macroblocks, or 3 of coding tree units: enough for several slices
+    return codec, encode(codec, COUNT, (128, 128 if codec == "h264" else 192), {**options, **repeat})
+
+
+@functools.cache
+def decoded(name: str) -> dict[int, bytes]:
+    """Every picture by its timestamp, as libav decodes the stream itself."""
+    codec, coded = stream(name)
+    decoding = Decoding(codec)
+    for number, picture in enumerate(coded):
+        if name in CHANGING and number % 10 == 0:
+            decoding.drain()
+        decoding.add(picture.data, picture.timestamp)
+    decoding.drain()
+    return decoding.pictures
+
+
+@dataclass
+class Receiving:
+    """Access units, a clock that goes on 0.1 ms a packet, and what came of it."""
+
+    codec: Codec
+    parameter_sets: tuple[bytes, ...] = ()
+    reorder: bool = False
+    now_ns: int = 0
+    units: list[EncodedUnit] = field(default_factory=list)
+    discarded: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.access_units = AccessUnits(
+            self.codec, PAYLOAD_TYPE, self.parameter_sets, self.discarded.append, reorder=self.reorder
+        )
+
+    def add(self, packets: Iterable[bytes]) -> list[EncodedUnit]:
+        for packet in packets:
+            self.now_ns += 100_000
+            self.units += self.access_units.add(memoryview(packet), self.now_ns)
+        return self.units
+
+    def wait(self, milliseconds: int) -> list[EncodedUnit]:
+        self.now_ns += milliseconds * 1_000_000
+        self.units += self.access_units.due(self.now_ns)
+        return self.units
+
+    @property
+    def pictures(self) -> dict[int, bytes]:
+        """What the units decode to and show, by timestamp, if the decoder does as it is told."""
+        decoding = Decoding(self.codec)
+        for unit in self.units:
+            if unit.restart:
+                decoding.drain()
+            decoding.add(unit.data, unit.rtp_timestamp, shown=unit.shown)
+        decoding.drain()
+        return decoding.pictures
