@@ -25,7 +25,7 @@ from stream.settings.engine import CameraConfig
 from stream.sources.packet_sinks import PacketSinks
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
-from stream.sources.ways import WebRtcWays, make_transport
+from stream.sources.ways import SharedWays, make_transport
 from stream.viewers.tap import PacketTap
 from telemetry.observer import Observer
 
@@ -77,7 +77,7 @@ class CameraRegistry:
         observer: Observer,
         in_loop: Callable[..., None],
         on_change: Callable[[], None],
-        webrtc: WebRtcWays,
+        ways: SharedWays,
         recorder: Recorder | None = None,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
@@ -94,7 +94,7 @@ class CameraRegistry:
         self._observer = observer
         self._in_loop = in_loop
         self._on_change = on_change
-        self._webrtc = webrtc
+        self._ways = ways
         self._recorder = recorder
         self._resting: dict[str, CameraStatus] = {}
         self._model: Model | None = None
@@ -193,7 +193,7 @@ class CameraRegistry:
             self._observer,
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
-            open_transport=partial(make_transport, webrtc=self._webrtc),
+            open_transport=partial(make_transport, shared=self._ways),
             packets=PacketSinks([tap, recorded]) if recorded is not None else tap,
             key_wish=tap.key_wish,
         )
@@ -237,7 +237,7 @@ class CameraRegistry:
         self._batcher.remove(camera.ring)
         camera.ring.close()
         await asyncio.to_thread(camera.reader.join, JOIN_WITHIN_S)
-        self._webrtc.publishers.end_camera(camera_id)
+        self._ways.publishers.end_camera(camera_id)
         assert self._model is not None and self._inference is not None
         await self._inference.run(self._model.forget, camera_id)
         # The inference thread is past the last batch that had frames of it.

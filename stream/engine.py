@@ -54,7 +54,8 @@ from stream.publisher import Publisher
 from stream.recording.recorder import Recorder
 from stream.results_file import ResultsFile
 from stream.settings.engine import CameraConfig
-from stream.sources.ways import WebRtcWays
+from stream.sources.rtsp.way import Wire
+from stream.sources.ways import SharedWays
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.viewers.viewers import Viewers
@@ -94,6 +95,7 @@ class Engine:
         self._peers = Peers(config.webrtc, self.observer)
         self._publishers = Publishers(self._peers)
         self._viewers = Viewers(self._peers)
+        self._wire = Wire()
         clips = config.recording.directory
         self.recorder = Recorder(config.recording, clips, self.run) if clips is not None else None
         """Writes clips of events; None if nothing is recorded."""
@@ -103,7 +105,7 @@ class Engine:
             self.observer,
             self._in_loop,
             self._look_whether_finished,
-            WebRtcWays(self._peers, self._publishers),
+            SharedWays(self._peers, self._publishers, self._wire),
             self.recorder,
         )
         self._cameras = self.cameras.running
@@ -191,6 +193,7 @@ class Engine:
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # one may be removed meanwhile
         ]
+        await asyncio.to_thread(self._wire.stop)  # after the cameras, which say goodbye through it
         if self.recorder is not None:
             await asyncio.to_thread(self.recorder.stop, max(0.1, deadline - time.monotonic()))
         self._event_streams.close()

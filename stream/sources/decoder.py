@@ -40,6 +40,8 @@ class Decoder:
         self._on_discard = on_discard
         self._keyframe_awaited = 0
         self._last: UnitTimes | None = None
+        self._strict = False
+        """The transport says where decoding may begin: after a broken picture nothing is shown before that."""
 
     def decode(self, unit: AccessUnit) -> list[Decoded]:
         """Pictures that this unit completes, in the order of presentation: none, one, or several."""
@@ -47,6 +49,7 @@ class Decoder:
         if packet.is_corrupt:
             return self._discard("corrupt")
         before = self._begin_anew() if unit.restart else []
+        self._strict = self._strict or unit.restart
         if self._keyframe_awaited:
             if not packet.is_keyframe and not unit.restart and self._keyframe_awaited < LONGEST_WAIT_UNITS:
                 self._keyframe_awaited += 1
@@ -85,6 +88,7 @@ class Decoder:
 
     def _intact(self, frame: av.VideoFrame) -> bool:
         if frame.is_corrupt:
+            self._keyframe_awaited = self._keyframe_awaited or int(self._strict)
             self._on_discard("incomplete")
             return False
         if isinstance(frame.opaque, UnitTimes) and not frame.opaque.shown:

@@ -39,6 +39,12 @@ class UnknownHostError(SourceError):
     reason = "unknown_host"
 
 
+class UntrustedError(SourceError):
+    """The server's certificate isn't trusted."""
+
+    reason = "untrusted"
+
+
 class NotFoundError(SourceError):
     """The server has no such path."""
 

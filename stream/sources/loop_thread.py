@@ -8,12 +8,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any, TypeVar
+
+from stream.sources.transport import StoppedError
 
 T = TypeVar("T")
 
 STOP_WITHIN_S = 1.0
+LOOK_AROUND_S = 0.05
+"""How soon a stop is noticed by who waits for work in the thread."""
 
 
 class LoopStoppedError(RuntimeError):
@@ -80,3 +85,20 @@ class LoopThread:
             task.cancel()
         if others:
             await asyncio.wait(others, timeout=STOP_WITHIN_S / 6)
+
+
+def outcome(work: Future[T], stopping: threading.Event, end_late: Callable[[T], None]) -> T:
+    """Wait for what was submitted: its result, or what it raised. `StoppedError` if told to stop meanwhile; what comes
+    of it after all is given to `end_late`."""
+    while not work.done():
+        if stopping.is_set():
+            work.add_done_callback(partial(_end, end_late))
+            work.cancel()
+            raise StoppedError
+        wait([work], timeout=LOOK_AROUND_S)
+    return work.result()
+
+
+def _end(end_late: Callable[[T], None], work: Future[T]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        end_late(work.result())

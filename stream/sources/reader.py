@@ -140,7 +140,7 @@ class CameraReader:
         self._live_since_s = None
         transport: Transport | None = None
         try:
-            transport = self._open_transport(self._config, self._stopping)
+            transport = self._open_transport(self._config, self._stopping, self._lost)
             awaited = transport.faults.awaited()
             if awaited is not None:
                 self._say("reconnecting" if self.ever_live else "connecting", awaited.reason, str(awaited))
@@ -243,7 +243,11 @@ class CameraReader:
         self._say("live", None, self._well)
 
     def _discarded(self, transport: Transport, reason: str) -> None:
-        transport.undecodable()
+        if reason not in ("awaiting_keyframe", "recovering"):  # it is known already
+            transport.undecodable()
+        self._lost(reason)
+
+    def _lost(self, reason: str) -> None:
         self._observer.unit_discarded(self._config.id, reason)
 
     def _end(self, reason: str | None, message: str) -> None:

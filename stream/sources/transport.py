@@ -58,14 +58,23 @@ class Fallback:
 class Transport(Protocol):
     """One connection to a source. `open` and `read` may raise `SourceError`."""
 
-    faults: Faults
-    """The errors of this source, for what only its reader can see: that it stalls, that no picture comes."""
+    @property
+    def faults(self) -> Faults:
+        """The errors of this source, for what only its reader can see: that it stalls, that no picture comes."""
+        ...
 
-    fallback: Fallback | None
-    """What it does instead of what was asked for, once open."""
-    awaiting_recovery: bool
-    """Pictures come, and none can be decoded until the next keyframe: that is no stall. `read` raises by itself when
-    it takes too long."""
+    @property
+    def fallback(self) -> Fallback | None:
+        """What it does instead of what was asked for, once open."""
+        ...
+
+    @property
+    def awaiting_recovery(self) -> bool:
+        """Pictures come, and none can be decoded until the next keyframe: that is no stall.
+
+        `read` raises by itself when it takes too long.
+        """
+        ...
 
     def open(self) -> VideoCodecContext:
         """Connect; the decoder that fits the stream. Returns early, raising `StoppedError`, when told to stop."""

@@ -11,29 +11,37 @@ from stream.sources.device import device_transport
 from stream.sources.errors import BadAddressError
 from stream.sources.file import file_transport
 from stream.sources.pattern import pattern_transport
-from stream.sources.rtsp.demuxer import rtsp_transport
+from stream.sources.rtsp.way import Wire, rtsp_transport
 from stream.sources.transport import Transport
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.transport import whep_transport, whip_transport
 
-OpenTransport = Callable[[CameraConfig, threading.Event], Transport]
+OnDiscard = Callable[[str], None]
+"""Told of each encoded picture that is lost before it can be decoded, and why. Any thread."""
+OpenTransport = Callable[[CameraConfig, threading.Event, OnDiscard], Transport]
 """Makes the transport of one connection; the event tells it to give up. May raise `BadAddressError`."""
 
 
 @dataclass(frozen=True, slots=True)
-class WebRtcWays:
-    """What cameras over WebRTC share."""
+class SharedWays:
+    """What the cameras of one engine share."""
 
     peers: Peers
     publishers: Publishers
+    wire: Wire
 
 
-def make_transport(config: CameraConfig, stopping: threading.Event, webrtc: WebRtcWays | None = None) -> Transport:
-    """A new connection, not yet opened, to where the camera's pictures come from."""
+def make_transport(
+    config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard, shared: SharedWays | None = None
+) -> Transport:
+    """A new connection, not yet opened, to where the camera's pictures come from.
+
+    Without anything shared, an RTSP camera has a thread of its own for its packets.
+    """
     match config.source.kind:
         case "rtsp":
-            return rtsp_transport(config, stopping)
+            return rtsp_transport(config, stopping, on_discard, shared.wire if shared is not None else None)
         case "device":
             return device_transport(config, stopping)
         case "pattern":
@@ -41,8 +49,8 @@ def make_transport(config: CameraConfig, stopping: threading.Event, webrtc: WebR
         case "file":
             return file_transport(config, stopping)
         case "whip" | "whep":
-            if webrtc is None:
+            if shared is None:
                 raise BadAddressError(config.id, "WebRTC needs a running engine", "Use another source here")
             if config.source.kind == "whip":
-                return whip_transport(config, stopping, webrtc.publishers)
-            return whep_transport(config, stopping, webrtc.peers)
+                return whip_transport(config, stopping, shared.publishers)
+            return whep_transport(config, stopping, shared.peers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -133,7 +133,9 @@ class FakeConnections:
         self._scripts = list(scripts)
         self.made: list[FakeTransport] = []
 
-    def __call__(self, config: CameraConfig, stopping: threading.Event) -> FakeTransport:
+    def __call__(
+        self, config: CameraConfig, stopping: threading.Event, on_discard: Callable[[str], None]
+    ) -> FakeTransport:
         faults = Faults(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
         if not self._scripts:
             stopping.set()

@@ -4,13 +4,13 @@ from typing import Literal
 
 import pytest
 
+from stream.sources.rtp.errors import NotSpokenError
 from stream.sources.rtsp.address import RtspAddress
 from stream.sources.rtsp.delivery import Datagrams, Interleaved, RtpInfo
 from stream.sources.rtsp.errors import (
     AccessDeniedError,
     LowerTransportError,
     NoSuchPathError,
-    NotSpokenError,
     NoVideoError,
     ProtocolError,
     SessionError,

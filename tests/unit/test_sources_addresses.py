@@ -16,7 +16,8 @@ from stream.sources.faults import Faults
 from stream.sources.file import FileTransport
 from stream.sources.libav import LibavTransport, slice_s
 from stream.sources.pattern import PatternTransport, parse_pattern
-from stream.sources.ways import WebRtcWays, make_transport
+from stream.sources.rtsp.way import RtspTransport, Wire
+from stream.sources.ways import SharedWays, make_transport
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.transport import WebRtcTransport
@@ -30,21 +31,26 @@ def config(source: str, **settings: object) -> CameraConfig:
 @pytest.mark.parametrize(
     ("source", "transport"),
     [
-        ("rtsp://host/path", LibavTransport),
-        ("rtsps://host:322/path", LibavTransport),
+        ("rtsp://host/path", RtspTransport),
+        ("rtsps://host:322/path", RtspTransport),
         ("clip.mp4", FileTransport),
         ("device:/dev/video0", DeviceTransport),
         ("pattern:", PatternTransport),
     ],
 )
 def test_the_address_tells_the_way_in(source: str, transport: type) -> None:
-    assert type(make_transport(config(source), threading.Event())) is transport
+    assert type(make_transport(config(source), threading.Event(), print)) is transport
+
+
+def test_libav_reads_an_rtsp_camera_where_it_is_asked_for() -> None:
+    made = make_transport(config("rtsp://host/path", transport="libav"), threading.Event(), print)
+    assert type(made) is LibavTransport
 
 
 @pytest.mark.parametrize("source", ["rtsp://", "rtsp:///path", "rtsp://host:99999/x", "rtsp://bob:geheim@:99/x"])
 def test_an_rtsp_address_that_can_not_be_one_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match=r"rtsp://\[user:password@\]host") as raised:
-        make_transport(config(source), threading.Event())
+        make_transport(config(source), threading.Event(), print)
     assert "geheim" not in str(raised.value)
     assert "cam" in str(raised.value)
 
@@ -68,17 +74,17 @@ def test_cameras_over_webrtc_are_known_by_their_scheme(source: str, kind: str, s
 
 def test_cameras_over_webrtc_need_an_address_that_can_be_one_and_an_engine() -> None:
     peers = Peers(WebRtcConfig(), Observer())  # pyright: ignore[reportCallIssue]
-    webrtc = WebRtcWays(peers, Publishers(peers))
+    ways = SharedWays(peers, Publishers(peers), Wire())
     for source, example in (
         ("whip:door", "source: whip"),
         ("whep+https:///path", r"whep\+http://\[user:password@\]host"),
     ):
         with pytest.raises(BadAddressError, match=example):
-            make_transport(config(source), threading.Event(), webrtc)
+            make_transport(config(source), threading.Event(), print, ways)
     with pytest.raises(BadAddressError, match="engine"):
-        make_transport(config("whip"), threading.Event())
-    assert type(make_transport(config("whip"), threading.Event(), webrtc)) is WebRtcTransport
-    assert type(make_transport(config("whep+http://host/path"), threading.Event(), webrtc)) is WebRtcTransport
+        make_transport(config("whip"), threading.Event(), print)
+    assert type(make_transport(config("whip"), threading.Event(), print, ways)) is WebRtcTransport
+    assert type(make_transport(config("whep+http://host/path"), threading.Event(), print, ways)) is WebRtcTransport
 
 
 def test_a_device_is_opened_with_what_its_address_asks_for() -> None:
@@ -102,7 +108,7 @@ def test_a_device_is_opened_with_what_its_address_asks_for() -> None:
 )
 def test_a_device_address_that_is_not_understood_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match="device:/dev/video0"):
-        make_transport(config(source), threading.Event())
+        make_transport(config(source), threading.Event(), print)
 
 
 def test_a_pattern_has_a_size_and_a_rate() -> None:
@@ -116,7 +122,7 @@ def test_a_pattern_has_a_size_and_a_rate() -> None:
 )
 def test_a_pattern_that_can_not_be_drawn_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match="pattern:640x360@25"):
-        make_transport(config(source), threading.Event())
+        make_transport(config(source), threading.Event(), print)
 
 
 def test_a_device_is_read_without_blocking_through_every_descriptor_of_it() -> None:

@@ -17,6 +17,7 @@ from stream.sources.errors import BadAddressError, NotAVideoError, RefusedError
 from stream.sources.reader import CameraReader, secrets_of
 from stream.sources.status import CameraStatus
 from stream.sources.transport import AccessUnit
+from stream.sources.ways import OnDiscard
 from stream.sources.webrtc.transport import PublisherFaults
 from telemetry.observer import Observer
 
@@ -123,8 +124,8 @@ def test_a_camera_that_never_opened_is_connecting_not_reconnecting_and_says_why(
 class Publishing(FakeConnections):
     """Publishers one after the other, each of whom was awaited."""
 
-    def __call__(self, config: CameraConfig, stopping: threading.Event) -> FakeTransport:
-        transport = super().__call__(config, stopping)
+    def __call__(self, config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> FakeTransport:
+        transport = super().__call__(config, stopping, on_discard)
         transport.faults = PublisherFaults(config)
         return transport
 
@@ -146,8 +147,8 @@ def test_a_camera_that_is_published_to_says_that_it_waits_and_is_ready_again_at_
 
 def test_how_long_a_publisher_was_awaited_does_not_count_against_his_first_picture() -> None:
     class Slow(Publishing):
-        def __call__(self, config: CameraConfig, stopping: threading.Event) -> FakeTransport:
-            transport = super().__call__(config, stopping)
+        def __call__(self, config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> FakeTransport:
+            transport = super().__call__(config, stopping, on_discard)
             opened = transport.open()
 
             def open_late() -> object:

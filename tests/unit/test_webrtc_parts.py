@@ -83,16 +83,38 @@ def test_the_sender_s_time_is_known_from_its_first_sane_report_on() -> None:
     clock = RtpClock()
     utc_s = 1_800_000_000
     ntp = (utc_s + NTP_TO_UNIX_S) << 32
-    clock.report(ntp, 5)  # before any picture: nothing to relate it to
     assert clock.pts_us(90_000) == 0
     clock.report(12 << 32, 90_000)  # a clock that was never set
     assert clock.sender_utc_us(0) is None
     clock.report(ntp + (1 << 31), 90_000)
     assert clock.sender_utc_us(0) == utc_s * 1_000_000 + 500_000
     clock.report(ntp + (3 << 31), 180_000 + 90)  # a second later by its clock, 1.001 s by its pictures
-    assert clock.sender_utc_us(1_000_000) == utc_s * 1_000_000 + 1_500_000
+    assert clock.sender_utc_us(1_000_000) == utc_s * 1_000_000 + 1_499_000
     clock.report(ntp + (9 << 32), 180_000)  # its clock was set
     assert clock.sender_utc_us(1_000_000) == utc_s * 1_000_000 + 9_000_000
+
+
+def test_a_report_before_the_first_picture_dates_it() -> None:
+    clock = RtpClock()
+    utc_s = 1_800_000_000
+    clock.report((utc_s + NTP_TO_UNIX_S) << 32, 0xFFFFFFFF - 89_999)  # a second before the timestamps wrap
+    assert clock.pts_us(90_000) == 0
+    assert clock.sender_utc_us(0) == (utc_s + 2) * 1_000_000
+
+
+@given(st.integers(-300, 300), st.integers(1, 30))
+def test_a_drifting_sender_s_time_is_right_within_a_millisecond_between_its_reports(ppm: int, hours: int) -> None:
+    clock = RtpClock()
+    utc_s = 1_800_000_000
+    rate = 90_000 * (1 + ppm / 1e6)
+    for second in range(0, hours * 3600, 300):
+        for later in (0, 2.9):  # it reports every three seconds or so
+            pts_us = clock.pts_us(round((second + later) * rate) & 0xFFFFFFFF)
+            if not later:
+                clock.report((utc_s + second + NTP_TO_UNIX_S) << 32, round(second * rate) & 0xFFFFFFFF)
+            told_us = clock.sender_utc_us(pts_us)
+            assert told_us is not None
+            assert abs(told_us - (utc_s + second + later) * 1_000_000) < 1_000
 
 
 @pytest.mark.parametrize(

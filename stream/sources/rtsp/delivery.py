@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from stream.sources.rtsp.errors import LowerTransportError, NotSpokenError
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.errors import LowerTransportError
 
 _PAIR = re.compile(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?")
 _SSRC = re.compile(r"\s*(?:0[xX])?([0-9A-Fa-f]{1,8})\s*")

@@ -37,14 +37,3 @@ class StatusError(SessionError):
         super().__init__(f"{method} was answered with status {status}")
         self.method = method
         self.status = status
-
-
-class NotSpokenError(SessionError):
-    """The stream is in order, and is something that isn't read here. `reason` is a short code, for metrics.
-
-    `codec`, `encrypted`, `interleaving`, `clock_rate`, `multicast`, `protocol`.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"not spoken here: {reason}")
-        self.reason = reason

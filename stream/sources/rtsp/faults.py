@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 import av.error
@@ -12,6 +13,7 @@ import av.error
 from stream.settings.engine import CameraConfig
 from stream.sources.errors import (
     BadAddressError,
+    BrokenError,
     EndedError,
     NotAVideoError,
     NotFoundError,
@@ -19,20 +21,56 @@ from stream.sources.errors import (
     ServerError,
     SilentError,
     SourceError,
+    StalledError,
     StartTimeoutError,
     UnauthorisedError,
     UnknownHostError,
     UnreachableError,
+    UntrustedError,
 )
 from stream.sources.faults import Faults
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.conversation import ConnectionClosedError
+from stream.sources.rtsp.errors import (
+    AccessDeniedError,
+    LowerTransportError,
+    NoSuchPathError,
+    NoVideoError,
+    SessionError,
+    StatusError,
+)
+from stream.sources.rtsp.trust import UntrustedCertificateError
 
 DEFAULT_PORT = 554
 PROBE_S = 1.0
 """How long a failed connection may be looked into."""
 
 
+MEANINGS = {
+    "codec": "the wire reads H.264 and H.265",
+    "encrypted": "its packets are encrypted",
+    "interleaving": "its packets are interleaved",
+    "packetisation": "its packets are of a kind that the wire doesn't read",
+    "clock_rate": "its clock isn't RTP's usual one for video",
+    "multicast": "it sends by multicast only",
+    "protocol": "its RTSP can't be followed",
+    "status": "it answers the wire's requests with an error",
+    "no_recovery_point": "its stream doesn't say where decoding may begin",
+}
+"""What the wire doesn't speak, by code."""
+
+
+class UnspokenError(BrokenError):
+    """The wire doesn't speak what the camera does; `code` says what, for metrics."""
+
+    def __init__(self, camera: str, what: str, remedy: str, code: str) -> None:
+        super().__init__(camera, what, remedy)
+        self.code = code
+
+
 class RtspFaults(Faults):
-    """Tells apart what libav reports alike, by looking at the host and port itself."""
+    """From what the wire and libav raise to what the user is told. What libav reports alike is told apart by looking at
+    the host and port."""
 
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
@@ -51,36 +89,73 @@ class RtspFaults(Faults):
     def opening(self, error: Exception, after_s: float) -> SourceError:
         """From the answer's status, else from what a bare connection to the same port shows."""
         if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
-            return UnauthorisedError(
-                self.camera,
-                f"{self.address} asks for a user name and password, or doesn't take the ones given",
-                "Write them into the address: rtsp://user:password@host/path (percent-encode special characters)",
-            )
+            return self._unauthorised()
         if isinstance(error, av.error.HTTPNotFoundError):
-            return NotFoundError(
-                self.camera, f"the server has no {self.address}", "Check the path; the camera's manual names it"
-            )
+            return self._not_found()
         if isinstance(error, av.error.HTTPError):
-            return ServerError(
-                self.camera,
-                f"the server answered the request for {self.address} with an error ({name_of_status(error)})",
-                "With lower_transport: udp try tcp; else look at the camera's own log",
-            )
+            return self._answered(name_of_status(error))
         if after_s >= 0.9 * self.start_timeout_s or isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
             return self.not_open_in_time()
-        return self._unreachable() or NotAVideoError(
+        return self._unreachable() or self._not_a_video()
+
+    def wire_opening(self, error: Exception, *, connected: bool) -> SourceError:
+        """What opening at the wire raised; raises `error` itself if nothing is known of its kind. `connected`: whether
+        the server took our connection before."""
+        match error:
+            case AccessDeniedError():
+                return self._unauthorised()
+            case NoSuchPathError():
+                return self._not_found()
+            case NoVideoError():
+                return self._not_a_video()
+            case LowerTransportError():
+                return self._answered("it doesn't send over TCP")
+            case ConnectionClosedError():
+                return self._answered("it closed the connection")
+            case TimeoutError():
+                return self._silent() if connected else self._cannot_be_connected_to()
+            case UntrustedCertificateError() | ssl.SSLCertVerificationError():
+                return UntrustedError(
+                    self.camera,
+                    f"the certificate of {self.address} isn't trusted",
+                    "Set tls_certificates to a file with the camera's certificate, or tls_fingerprint to its SHA-256",
+                )
+            case ssl.SSLError():
+                return self._answered("it doesn't speak TLS")
+            case OSError():
+                return self._connecting(error)
+        return self.while_playing(error)
+
+    def while_playing(self, error: Exception | None) -> SourceError:
+        """What ended a session at the wire: None if the server did."""
+        match error:
+            case None:
+                return self.ended()
+            case NotSpokenError():
+                return self._unspoken(error.reason)
+            case StatusError():
+                return self._unspoken("status", f"answers {error.method} with status {error.status}")
+            case SessionError():
+                return self._unspoken("protocol")
+            case OSError():
+                return self.ended()
+        raise error
+
+    def no_recovery(self, after_s: float) -> SourceError:
+        """Packets come, and decoding can't begin with any of them."""
+        return StalledError(
             self.camera,
-            f"what answers at {self.address} has no video, or isn't an RTSP server",
-            "Check the path, which may name a stream of sound only, and the port, often 554 or 8554",
+            f"stalled: no recovery point from {self.address} for {after_s:g} s",
+            "Shorten the camera's keyframe interval",
         )
+
+    def no_recovery_at_first(self) -> UnspokenError:
+        """The same, and there never was one."""
+        return self._unspoken("no_recovery_point", f"sent none within {self.start_timeout_s:g} s")
 
     def not_open_in_time(self) -> SourceError:
         """A port that can be connected to is silent; else the host or the network between is at fault."""
-        return self._unreachable() or SilentError(
-            self.camera,
-            f"{self.address} accepts connections and said nothing for {self.start_timeout_s:g} s",
-            "Restart the camera, or check that the port is its RTSP port",
-        )
+        return self._unreachable() or self._silent()
 
     def ended(self) -> SourceError:
         """A camera doesn't end: its server closed the connection, or died."""
@@ -103,23 +178,74 @@ class RtspFaults(Faults):
         try:
             with contextlib.closing(socket.create_connection((self._host, self._port), PROBE_S)):
                 return None
-        except ConnectionRefusedError:
-            return RefusedError(
-                self.camera, f"nothing listens at {self.address}", "Check host and port, and that the camera is on"
-            )
-        except (socket.gaierror, UnicodeError):
-            return UnknownHostError(
-                self.camera, f"the host of {self.address} has no known address", "Check its name, or use its IP address"
-            )
-        except TimeoutError:
-            return StartTimeoutError(
-                self.camera, f"{self.address} can't be connected to", "Check host and network, or raise start_timeout_s"
-            )
-        except OSError as error:
-            why = errno.errorcode.get(error.errno or 0, "no route")
-            return UnreachableError(
-                self.camera, f"the host of {self.address} can't be reached ({why})", "Check the network"
-            )
+        except (OSError, UnicodeError) as error:
+            return self._connecting(error)
+
+    def _connecting(self, error: Exception) -> SourceError:
+        """What connecting raised."""
+        match error:
+            case ConnectionRefusedError():
+                return RefusedError(
+                    self.camera, f"nothing listens at {self.address}", "Check host and port, and that the camera is on"
+                )
+            case socket.gaierror() | UnicodeError():
+                return UnknownHostError(
+                    self.camera,
+                    f"the host of {self.address} has no known address",
+                    "Check its name, or use its IP address",
+                )
+            case TimeoutError():
+                return self._cannot_be_connected_to()
+        why = errno.errorcode.get(getattr(error, "errno", 0) or 0, "no route")
+        return UnreachableError(
+            self.camera, f"the host of {self.address} can't be reached ({why})", "Check the network"
+        )
+
+    def _cannot_be_connected_to(self) -> SourceError:
+        return StartTimeoutError(
+            self.camera, f"{self.address} can't be connected to", "Check host and network, or raise start_timeout_s"
+        )
+
+    def _silent(self) -> SourceError:
+        return SilentError(
+            self.camera,
+            f"{self.address} accepts connections and said nothing for {self.start_timeout_s:g} s",
+            "Restart the camera, or check that the port is its RTSP port",
+        )
+
+    def _unauthorised(self) -> SourceError:
+        return UnauthorisedError(
+            self.camera,
+            f"{self.address} asks for a user name and password, or doesn't take the ones given",
+            "Write them into the address: rtsp://user:password@host/path (percent-encode special characters)",
+        )
+
+    def _not_found(self) -> SourceError:
+        return NotFoundError(
+            self.camera, f"the server has no {self.address}", "Check the path; the camera's manual names it"
+        )
+
+    def _not_a_video(self) -> SourceError:
+        return NotAVideoError(
+            self.camera,
+            f"what answers at {self.address} has no video, or isn't an RTSP server",
+            "Check the path, which may name a stream of sound only, and the port, often 554 or 8554",
+        )
+
+    def _answered(self, how: str) -> SourceError:
+        return ServerError(
+            self.camera,
+            f"the server answered the request for {self.address} with an error ({how})",
+            "With lower_transport: udp try tcp; else look at the camera's own log",
+        )
+
+    def _unspoken(self, code: str, why: str | None = None) -> UnspokenError:
+        return UnspokenError(
+            self.camera,
+            f"{self.address} can't be read at the wire: {why or MEANINGS.get(code, code)}",
+            "Set transport: auto, or libav",
+            code,
+        )
 
 
 def name_of_status(error: av.error.HTTPError) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stream.sources.rtsp.errors import NotSpokenError, NoVideoError, ProtocolError
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.errors import NoVideoError, ProtocolError
 
 RATE = 90_000
 """Ticks a second of the codecs read here."""

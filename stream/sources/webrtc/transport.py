@@ -30,6 +30,7 @@ from stream.sources.errors import (
 )
 from stream.sources.faults import Faults
 from stream.sources.handover import HandoverClosedError
+from stream.sources.loop_thread import outcome
 from stream.sources.transport import AccessUnit, Fallback, StoppedError
 from stream.sources.webrtc.end_reason import EndReason
 from stream.sources.webrtc.peers import Peers, PeersStoppedError
@@ -141,20 +142,12 @@ def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers
 
 def _outcome(beginning: Future[Session], stopping: threading.Event, faults: GatewayFaults) -> Session:
     """Wait for a connection to begin, unless told to stop; it takes some 30 s at most."""
-    while not beginning.done():
-        if stopping.wait(0.02):
-            beginning.add_done_callback(_end_late)
-            beginning.cancel()
-            raise StoppedError
     try:
-        return beginning.result()
+        return outcome(beginning, stopping, lambda session: session.close_soon("stopped"))
+    except StoppedError:
+        raise
     except Exception as error:
         raise faults.beginning(error) from None
-
-
-def _end_late(beginning: Future[Session]) -> None:
-    if not beginning.cancelled() and beginning.exception() is None:
-        beginning.result().close_soon("stopped")
 
 
 class WebRtcFaults(Faults):

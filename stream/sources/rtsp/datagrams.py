@@ -1,0 +1,131 @@
+"""Datagrams: the two UDP ports of one camera, for RTP and RTCP. Lives in the wire's thread, for one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+import socket
+import time
+from collections.abc import Callable
+
+RECEIVE_BUFFER = 2 << 20
+"""Bytes asked for, of which the kernel gives what it allows: a 4K keyframe comes in one burst."""
+MOST_AT_ONCE = 256
+"""Packets read of one camera before the others have their turn."""
+LARGEST = 1 << 16
+PORTS = range(20_000, 60_000, 2)
+TRIES = 64
+
+OnPacket = Callable[[memoryview, int], None]
+
+
+class NoPortsError(OSError):
+    """No pair of free ports was found."""
+
+
+class Datagrams:
+    """Binds its ports at once; raises `NoPortsError`. `on_rtp(packet, now_ns)` and `on_rtcp` get views that are valid
+    during the call only; what they raise goes to `on_error`."""
+
+    def __init__(
+        self, local_host: str, on_rtp: OnPacket, on_rtcp: OnPacket, on_error: Callable[[Exception], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._rtp, self._rtcp = _bind_pair(local_host)
+        self._on_error = on_error
+        self._buffer = memoryview(bytearray(LARGEST))
+        self._from: set[str] = set()
+        self.foreign_packets = 0
+        """From anybody but the server: left alone."""
+        for bound, on_packet in ((self._rtp, on_rtp), (self._rtcp, on_rtcp)):
+            self._loop.add_reader(bound.fileno(), self._readable, bound, on_packet)
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """RTP's and RTCP's."""
+        return self._rtp.getsockname()[1], self._rtcp.getsockname()[1]
+
+    def expect(self, hosts: set[str]) -> None:
+        """Take packets from these addresses only."""
+        self._from = {_plain(host) for host in hosts}
+
+    def send_rtp(self, data: bytes, host: str, port: int) -> None:
+        """To open a firewall's way back."""
+        _send(self._rtp, data, host, port)
+
+    def send_rtcp(self, data: bytes, host: str, port: int) -> None:
+        """A receiver report."""
+        _send(self._rtcp, data, host, port)
+
+    def close(self) -> None:
+        """Let go of the ports. May be called more than once."""
+        for bound in (self._rtp, self._rtcp):
+            if bound.fileno() >= 0:
+                self._loop.remove_reader(bound.fileno())
+                bound.close()
+
+    def _readable(self, bound: socket.socket, on_packet: OnPacket) -> None:
+        now_ns = time.monotonic_ns()
+        buffer = self._buffer
+        for _ in range(MOST_AT_ONCE):
+            if bound.fileno() < 0:  # closed by what a packet said
+                return
+            try:
+                size, sender = bound.recvfrom_into(buffer)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP answer to what we sent: not of interest
+                continue
+            if _plain(sender[0]) not in self._from:
+                self.foreign_packets += 1
+                continue
+            try:
+                on_packet(buffer[:size], now_ns)
+            except Exception as error:
+                self._on_error(error)
+                return
+
+
+def _bind_pair(local_host: str) -> tuple[socket.socket, socket.socket]:
+    """An even port and the one above it, as RTP has them."""
+    family = socket.AF_INET6 if ":" in local_host else socket.AF_INET
+    for _ in range(TRIES):
+        port = random.choice(PORTS)
+        rtp = _bound(family, local_host, port)
+        if rtp is None:
+            continue
+        rtcp = _bound(family, local_host, port + 1)
+        if rtcp is not None:
+            return rtp, rtcp
+        rtp.close()
+    raise NoPortsError("no pair of free UDP ports")
+
+
+def _bound(family: int, host: str, port: int) -> socket.socket | None:
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        return None
+    return bound
+
+
+def _send(bound: socket.socket, data: bytes, host: str, port: int) -> None:
+    try:
+        bound.sendto(data, (host, port))
+    except OSError:  # it is lost like any other datagram
+        return
+
+
+def _plain(host: str) -> str:
+    """An address without its zone; an IPv4 one that came over an IPv6 socket as IPv4."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)

@@ -1,0 +1,96 @@
+"""Receiver: one stream's RTP and RTCP packets in, its pictures handed over. Lives in the wire's thread, for as long as
+one connection plays."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from fractions import Fraction
+
+import av
+
+from stream.sources.errors import SourceError
+from stream.sources.handover import Handover
+from stream.sources.rtp.access_units import AccessUnits
+from stream.sources.rtp.clock import RtpClock
+from stream.sources.rtp.rtcp import RtcpReader, SenderReport
+from stream.sources.rtp.units import EncodedUnit
+from stream.sources.rtsp.sdp import VideoDescription
+from stream.sources.transport import AccessUnit, UnitTimes
+
+CNAME = "partstream"
+MICROSECOND = Fraction(1, 1_000_000)
+
+
+class Receiver:
+    """`on_discard(reason)` is called for each picture that is lost, `on_goodbye` when the sender says that it ends.
+
+    `packet` and `due` raise `NotSpokenError`.
+    """
+
+    def __init__(
+        self,
+        description: VideoDescription,
+        handover: Handover[SourceError],
+        on_discard: Callable[[str], None],
+        on_goodbye: Callable[[], None],
+        *,
+        reorder: bool,
+    ) -> None:
+        self.units = AccessUnits(
+            description.codec, description.payload_type, description.parameter_sets, on_discard, reorder=reorder
+        )
+        self.packets = 0
+        """How many have come, of whatever kind."""
+        self._codec = description.codec
+        self._clock = RtpClock()
+        self._reports = RtcpReader()
+        self._own_ssrc = random.getrandbits(32)
+        self._handover = handover
+        self._on_discard = on_discard
+        self._on_goodbye = on_goodbye
+
+    def packet(self, packet: memoryview, now_ns: int) -> None:
+        """One RTP packet, at this monotonic instant."""
+        self.packets += 1
+        units = self.units.add(packet, now_ns)
+        if units:
+            self._hand_over(units, now_ns)
+
+    def due(self, now_ns: int) -> None:
+        """Look for what has been missing for too long: now and then, while `units.waits`."""
+        units = self.units.due(now_ns)
+        if units:
+            self._hand_over(units, now_ns)
+
+    def report(self, packet: memoryview, now_ns: int) -> None:
+        """One compound RTCP packet."""
+        statistics = self.units.statistics
+        for said in self._reports.read(packet):
+            if self.packets and said.ssrc != statistics.ssrc:
+                continue  # of another stream
+            if isinstance(said, SenderReport):
+                self._clock.report(said.ntp_time, said.rtp_timestamp)
+                statistics.reported(said, now_ns)
+            elif self.packets:
+                self._on_goodbye()
+
+    def receiver_report(self, now_ns: int) -> bytes:
+        """What the sender is told of how its packets arrive."""
+        return self.units.statistics.receiver_report(self._own_ssrc, CNAME, now_ns)
+
+    def _hand_over(self, units: list[EncodedUnit], now_ns: int) -> None:
+        utc_us = time.time_ns() // 1000
+        for unit in units:
+            pts_us = self._clock.pts_us(unit.rtp_timestamp)
+            packet = av.Packet(unit.data)
+            packet.pts = packet.dts = pts_us
+            packet.time_base = MICROSECOND
+            packet.is_keyframe = unit.is_keyframe
+            times = UnitTimes(pts_us, now_ns, utc_us, self._clock.sender_utc_us(pts_us), unit.shown)
+            lost = self._handover.put(self._codec, AccessUnit(packet, times, unit.restart))
+            if lost:
+                self.units.need_recovery()
+                for _ in range(lost):
+                    self._on_discard("overrun")
