@@ -77,9 +77,10 @@ class RtspServer:
     """`with RtspServer(files={"/clip": Path("clip.mp4")}) as server: open(server.url("/clip"))`.
 
     `files`: path on the server → a video, or several (played one after the other: a change of size in mid-stream), over
-    and over with times that only grow. Every client starts at frame 0. `launch`: path → a GStreamer pipeline with a
-    payloader named `pay0`, shared by all clients. `users`: name → password; with any, every mount asks for one.
-    `port` 0 picks a free one, which `restart` keeps.
+    and over with times that only grow; what ends in `.units` is taken for what `write_units` writes. Every client
+    starts at frame 0. `launch`: path → a GStreamer pipeline with a payloader named `pay0`, shared by all clients.
+    `users`: name → password; with any, every mount asks for one, by Digest if `digest`, else by Basic. `port` 0 picks a
+    free one, which `restart` keeps.
     """
 
     def __init__(
@@ -88,12 +89,14 @@ class RtspServer:
         launch: Mapping[str, str] | None = None,
         users: Mapping[str, str] | None = None,
         port: int = 0,
+        digest: bool = False,
     ) -> None:
         self._files = {
             path: [video] if isinstance(video, Path) else list(video) for path, video in (files or {}).items()
         }
         self._launch = dict(launch or {})
         self._users = dict(users or {})
+        self._digest = digest
         self.port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -167,9 +170,11 @@ class RtspServer:
                     with contextlib.suppress(BrokenPipeError):
                         pipe.close()
 
-    def restart(self) -> None:
-        """Kill it, if it lives, and start it again on the same port."""
+    def restart(self, users: Mapping[str, str] | None = None) -> None:
+        """Kill it, if it lives, and start it again on the same port; `users` are other names and passwords."""
         self.kill()
+        if users is not None:
+            self._configuration["users"] = dict(users)
         self.start()
 
     def suspend(self) -> None:
@@ -186,12 +191,14 @@ class RtspServer:
         for path, videos in self._files.items():
             for video in videos:
                 if video not in taken_apart:
-                    units = folder / f"{len(taken_apart)}.units"
-                    write_units(video, units)
+                    units = video
+                    if video.suffix != ".units":
+                        units = folder / f"{len(taken_apart)}.units"
+                        write_units(video, units)
                     taken_apart[video] = str(units)
             mounts.append({"path": path, "kind": "units", "files": [taken_apart[video] for video in videos]})
         mounts += [{"path": path, "kind": "launch", "launch": text} for path, text in self._launch.items()]
-        return {"users": self._users, "mounts": mounts}
+        return {"users": self._users, "digest": self._digest, "mounts": mounts}
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:

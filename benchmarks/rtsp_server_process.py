@@ -3,11 +3,12 @@
 It lives until it is killed or its standard input closes, so that it never outlives who started it.
 
 Start it through `benchmarks.rtsp_server.RtspServer`, which writes the configuration that this script reads: one line of
-JSON on standard input, `{"port": 0, "users": {name: password}, "mounts": [{"path": "/clip", "kind": …, …}]}`. One line
-of JSON on standard output, `{"port": N}`, says that it listens. Kinds of mounts:
+JSON on standard input, `{"port": 0, "users": {name: password}, "digest": false, "mounts": [{"path": "/clip", "kind": …,
+…}]}`. One line of JSON on standard output, `{"port": N}`, says that it listens. Kinds of mounts:
 
 * `units`: encoded access units from files in the format of `benchmarks.rtsp_server.write_units`, played one file after
-  the other and from the start again, with times that only grow; every client has its own playback from frame 0.
+  the other and from the start again, with times that only grow; every client has its own playback from frame 0. A file
+  that names its `codec_data` has its parameter sets in the session's description only, not in the stream.
 * `launch`: a pipeline given as text (`pay0` is the payloader), shared by all clients or not.
 """
 
@@ -23,14 +24,20 @@ import gi  # pyright: ignore[reportMissingImports]
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # pyright: ignore[reportMissingImports] # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # pyright: ignore[reportMissingImports] # noqa: E402
 
 PARSE_AND_PAY = {
     "h264": ("video/x-h264,stream-format=byte-stream,alignment=au", "h264parse ! rtph264pay config-interval=-1"),
     "hevc": ("video/x-h265,stream-format=byte-stream,alignment=au", "h265parse ! rtph265pay config-interval=-1"),
     "mjpeg": ("image/jpeg", "jpegparse ! rtpjpegpay"),
 }
+PAY_OUT_OF_BAND = {
+    "h264": ("video/x-h264,stream-format=avc,alignment=au", "rtph264pay config-interval=0"),
+    "hevc": ("video/x-h265,stream-format=hvc1,alignment=au", "rtph265pay config-interval=0"),
+}
+"""As `PARSE_AND_PAY`, for units whose parameter sets are in the caps alone: no parser that would put them in."""
 UNIT_HEADER = struct.Struct("<qqI?")
 """Presentation and decoding time in ns, size in bytes, is a keyframe."""
 QUEUED_BYTES = 1 << 20
@@ -46,11 +53,12 @@ class Unit(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """The access units of one file and how long they last, ns."""
+    """The access units of one file and how long they last, ns. `codec_data`: hexadecimal; "" for Annex B."""
 
     codec: str
     duration: int
     units: list[Unit]
+    codec_data: str
 
 
 def read_units(path: Path) -> Clip:
@@ -63,9 +71,16 @@ def read_units(path: Path) -> Clip:
     while at < len(content):
         pts, dts, size, key = UNIT_HEADER.unpack_from(content, at)
         at += UNIT_HEADER.size
-        units.append(Unit(pts, dts, key, content[at : at + size]))
+        data = content[at : at + size]
+        units.append(Unit(pts, dts, key, length_prefixed(data) if "codec_data" in head else data))
         at += size
-    return Clip(head["codec"], head["duration_ns"], units)
+    return Clip(head["codec"], head["duration_ns"], units, head.get("codec_data", ""))
+
+
+def length_prefixed(annex_b: bytes) -> bytes:
+    """NAL units with their length before each (four bytes), as in MP4, instead of start codes."""
+    nals = [part.rstrip(b"\0") for part in annex_b.split(b"\0\0\1")]
+    return b"".join(struct.pack(">I", len(nal)) + nal for nal in nals if nal)
 
 
 class Feed:
@@ -100,6 +115,9 @@ class UnitsFactory(GstRtspServer.RTSPMediaFactory):
         super().__init__()
         self._clips = clips
         caps, parse_and_pay = PARSE_AND_PAY[clips[0].codec]
+        if clips[0].codec_data:
+            caps, parse_and_pay = PAY_OUT_OF_BAND[clips[0].codec]
+            caps += f",codec_data=(buffer){clips[0].codec_data}"
         self.set_launch(
             f"( appsrc name=units format=time max-bytes={QUEUED_BYTES} caps={caps} ! {parse_and_pay} name=pay0 pt=96 )"
         )
@@ -121,13 +139,17 @@ def make_factory(mount: dict[str, Any]) -> Any:
     return factory
 
 
-def protect(server: Any, users: dict[str, str]) -> None:
-    """Ask for one of these names and passwords (HTTP Basic) on every mount."""
+def protect(server: Any, users: dict[str, str], digest: bool) -> None:
+    """Ask for one of these names and passwords on every mount, by Digest or by Basic."""
     auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
+    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST if digest else GstRtsp.RTSPAuthMethod.BASIC)
     for user, password in users.items():
-        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+        if digest:
+            auth.add_digest(user, password, token)
+        else:
+            auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
     server.set_auth(auth)
 
 
@@ -147,7 +169,7 @@ def main() -> None:
     server.set_address("127.0.0.1")
     server.set_service(str(configuration["port"]))
     if configuration["users"]:
-        protect(server, configuration["users"])
+        protect(server, configuration["users"], configuration["digest"])
     for mount in configuration["mounts"]:
         factory = make_factory(mount)
         if configuration["users"]:

@@ -9,8 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import av
+import av.error
 import pytest
 from small_clips import make_clip
+from support.stream_corpus import corpus_stream, nal_type, nal_units
 
 from benchmarks import rtsp_server
 from benchmarks.rtsp_server import RtspServer, RtspServerError
@@ -95,3 +98,43 @@ def test_a_clip_in_another_coding_is_refused(tmp_path: Path) -> None:
 def test_it_must_be_entered_before_it_is_started(clip: Path) -> None:
     with pytest.raises(RtspServerError, match="context manager"):
         RtspServer(files={"/clip": clip}).start()
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("h264_main", {7, 8}), ("h264_out_of_band", set()), ("hevc_out_of_band", set())]
+)
+def test_units_are_played_as_they_are_with_parameter_sets_where_they_belong(
+    tmp_path: Path, name: str, kinds: set[int]
+) -> None:
+    stream = corpus_stream(name)
+    with RtspServer(files={"/units": stream.write_units(tmp_path / "stream.units")}) as server:
+        played = packets(server.url("/units"), 5)
+    sets = {nal_type(stream.codec, nal) for nal in stream.parameter_sets}
+    came = [nal for packet in played for nal in nal_units(packet)]
+    assert {nal_type(stream.codec, nal) for nal in came} & sets == kinds
+    slices = [nal for nal in came if nal_type(stream.codec, nal) in (1, 5, 20)]
+    assert slices == [nal_units(unit.data)[-1] for unit in stream.units[:5]]
+
+
+def test_it_asks_for_a_password_by_digest_and_takes_another_after_a_restart(clip: Path) -> None:
+    with RtspServer(files={"/clip": clip}, users={"bob": "first"}, digest=True) as server:
+        assert challenge(server.port).startswith(b"Digest ")
+        assert len(packets(server.url("/clip", "bob", "first"), 2)) == 2
+        server.restart(users={"bob": "second"})
+        with pytest.raises(av.error.HTTPUnauthorizedError):
+            packets(server.url("/clip", "bob", "first"), 1)
+        assert len(packets(server.url("/clip", "bob", "second"), 2)) == 2
+
+
+def packets(address: str, count: int) -> list[bytes]:
+    options = {"rtsp_transport": "tcp", "analyzeduration": "0", "probesize": "32"}
+    with av.open(address, options=options, timeout=10) as container:
+        return [bytes(packet) for packet, _ in zip(container.demux(video=0), range(count))]
+
+
+def challenge(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(f"DESCRIBE rtsp://127.0.0.1:{port}/clip RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+        answer = connection.recv(4096)
+    (line,) = [line for line in answer.split(b"\r\n") if line.lower().startswith(b"www-authenticate:")]
+    return line.partition(b":")[2].strip()
