@@ -1,0 +1,39 @@
+"""PyPI's aio-rtsp-toolkit as an RTSP server: TCP only (461 to UDP), every client has its own playback from the start.
+
+It ends sessions of clients that say nothing for `session_timeout_s` (15 at least) and sends sender reports. Reordered
+pictures get wrong times from it: streams without B-frames only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from support.rtsp_servers.server_process import ServerProcess
+from support.stream_corpus import CorpusStream
+
+_PROGRAM = """
+import asyncio, sys
+from aio_rtsp_toolkit import server
+asyncio.run(server.serve(sys.argv[1], "127.0.0.1", int(sys.argv[2]), session_timeout=int(sys.argv[3])))
+"""
+
+
+class AioRtspServer(ServerProcess):
+    """Plays each of `streams` under its name, over and over."""
+
+    def __init__(self, *streams: CorpusStream, session_timeout_s: int = 60) -> None:
+        super().__init__()
+        self._streams = streams
+        self._session_timeout_s = session_timeout_s
+
+    def prepare(self, folder: Path) -> None:
+        for stream in self._streams:
+            stream.write_container(folder / f"{stream.name}.mp4")
+
+    def command(self, folder: Path) -> Sequence[str]:
+        return [sys.executable, "-c", _PROGRAM, str(folder), str(self.port), str(self._session_timeout_s)]
+
+    def url(self, name: str | None = None) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/{name or self._streams[0].name}.mp4?play_count=0"

@@ -1,0 +1,131 @@
+"""A foreign RTSP server in a process of its own, which ends with the thread that started it, whatever becomes of it.
+
+GStreamer's, which the benchmarks use too, is `benchmarks.rtsp_server.RtspServer` and is driven the same way.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks.rtsp_server import RtspServerError
+
+START_TIMEOUT_S = 20.0
+POLL_S = 0.02
+
+
+class ServerProcess(abc.ABC):
+    """`with SomeServer(…) as server: open(server.url())`. `folder`: gone with the server; others may read it.
+
+    `port` is free when the server is first started, and kept by `restart`. `not_as_root`: it runs as nobody then.
+    """
+
+    not_as_root = False
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    @abc.abstractmethod
+    def command(self, folder: Path) -> Sequence[str]:
+        """What is run; it must listen on `port` of 127.0.0.1."""
+
+    def prepare(self, folder: Path) -> None:  # noqa: B027 - most have nothing to prepare
+        """Put into `folder` what the server plays."""
+
+    @abc.abstractmethod
+    def url(self) -> str:
+        """The address of what it plays, without credentials."""
+
+    def __enter__(self) -> Self:
+        self._temporary = tempfile.TemporaryDirectory(prefix="foreign-rtsp-server-")
+        try:
+            folder = Path(self._temporary.name)
+            folder.chmod(0o755)  # a server may run as another user
+            self.prepare(folder)
+            self.port = free_port()
+            self.start()
+        except BaseException:
+            self._temporary.cleanup()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def start(self) -> None:
+        """Start the process and wait until it listens. Raises `RtspServerError` with what it said if it doesn't."""
+        assert self._temporary is not None, "use the server as a context manager"
+        folder = Path(self._temporary.name)
+        command = self.command(folder)
+        if shutil.which(command[0]) is None:
+            raise RtspServerError(f"{command[0]} is missing: deploy/system-packages.sh test")
+        as_nobody = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+        identity = as_nobody if self.not_as_root and os.geteuid() == 0 else []
+        said = folder / "said"
+        with said.open("wb") as output:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *identity, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "HOME": str(folder)},
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not listens(self.port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RtspServerError(f"{command[0]} doesn't listen: {said.read_text(errors='replace')[-2000:]}")
+            time.sleep(POLL_S)
+
+    def kill(self) -> None:
+        """End the process at once (SIGKILL), as when a camera loses its power."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def restart(self) -> None:
+        """Kill it, if it lives, and start it again on the same port."""
+        self.kill()
+        self.start()
+
+    def suspend(self) -> None:
+        """SIGSTOP: connections stay open and nothing comes through them, as with a frozen camera."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT after `suspend`."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1):
+            return True
+    except OSError:
+        return False

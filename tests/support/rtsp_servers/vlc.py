@@ -1,0 +1,48 @@
+"""VLC as an RTSP server: UDP only (it answers 461 to TCP), one playback for all clients, which join it in the middle.
+
+It writes `Cseq`, control addresses that are absolute, and `sprop-parameter-sets` with an empty one at the end. It
+refuses to run as root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from support.rtsp_servers.server_process import ServerProcess
+from support.stream_corpus import CorpusStream
+
+TURNS = 40
+
+
+class VlcServer(ServerProcess):
+    """Plays `stream` `TURNS` times, then over again. `login`: user and password (Basic).
+
+    `session_timeout_s`: how long a client may say nothing before its session is ended.
+    """
+
+    not_as_root = True
+
+    def __init__(
+        self, stream: CorpusStream, login: tuple[str, str] | None = None, session_timeout_s: int | None = None
+    ) -> None:
+        super().__init__()
+        self._stream = stream
+        self._login = login
+        self._session_timeout_s = session_timeout_s
+
+    def prepare(self, folder: Path) -> None:
+        self._stream.write_container(folder / "stream.mkv", TURNS)
+
+    def command(self, folder: Path) -> Sequence[str]:
+        options = ["--intf", "dummy", "--no-dbus", "--no-audio", "--loop", "--sout-keep", "--rtsp-host=127.0.0.1"]
+        if self._login is not None:
+            options += [f"--sout-rtsp-user={self._login[0]}", f"--sout-rtsp-pwd={self._login[1]}"]
+        if self._session_timeout_s is not None:
+            options.append(f"--rtsp-timeout={self._session_timeout_s}")
+        sout = f"#rtp{{sdp=rtsp://127.0.0.1:{self.port}/vlc}}"
+        return ["vlc", *options, str(folder / "stream.mkv"), "--sout", sout]
+
+    def url(self, user: str | None = None, password: str | None = None) -> str:
+        login = f"{user}:{password}@" if user is not None else ""
+        return f"rtsp://{login}127.0.0.1:{self.port}/vlc"
