@@ -1,0 +1,185 @@
+"""The tests' own RTSP server and RTP packets are understood by libav's demuxer, and misbehave only where told to."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import av.error
+import pytest
+from support.own_authority import OwnAuthority
+from support.rtp_packets import HEADER, Markers, Packetiser
+from support.scripted_rtsp import ScriptedRtspServer, description_of
+from support.stream_corpus import CorpusStream, corpus_stream, digest_of
+
+MAIN = corpus_stream("h264_main")
+
+
+def server_of(stream: CorpusStream, packetiser: Packetiser | None = None) -> ScriptedRtspServer:
+    return ScriptedRtspServer((packetiser or Packetiser()).packets(stream), description_of(stream))
+
+
+@pytest.mark.parametrize(
+    "name", ["h264_slices", "h264_b_pyramid", "h264_out_of_band", "hevc_slices", "hevc_out_of_band"]
+)
+@pytest.mark.parametrize("aggregate", [False, True])
+def test_libav_finds_every_picture_in_the_packets(name: str, aggregate: bool) -> None:
+    stream = corpus_stream(name)
+    with server_of(stream, Packetiser(aggregate=aggregate, size=300)) as server:
+        assert played(server.url(), 8) == [picture.digest for picture in stream.shown[:8]]
+
+
+def test_they_come_over_udp_too() -> None:
+    with server_of(MAIN) as server:
+        assert played(server.url(), 8, "udp") == [picture.digest for picture in MAIN.shown[:8]]
+
+
+@pytest.mark.parametrize(
+    ("markers", "expected"), [("last", 50), ("none", 0), ("all", None), ("each_nal", 205), ("parameter_sets", 55)]
+)
+def test_markers_are_where_they_are_told_to_be(markers: Markers, expected: int | None) -> None:
+    packets = Packetiser(markers=markers).packets(corpus_stream("h264_slices"))
+    marked = sum(packet.data[1] >> 7 for packet in packets)
+    assert marked == (len(packets) if expected is None else expected)
+
+
+def test_sequence_numbers_and_timestamps_wrap() -> None:
+    headers = [HEADER.unpack_from(packet.data) for packet in Packetiser().packets(MAIN, turns=2)]
+    sequences = [header[2] for header in headers]
+    assert {(after - before) % 65536 for before, after in pairwise(sequences)} == {1}
+    assert min(sequences) == 0
+    assert len({header[3] for header in headers}) == 100
+    assert min(header[3] for header in headers) < 3600
+
+
+# -- passwords, redirects, TLS --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["basic", "md5"])
+def test_the_right_password_opens_it_and_a_wrong_one_does_not(scheme: str) -> None:
+    with server_of(MAIN) as server:
+        server.login, server.scheme = ("bob", "geheim"), scheme  # pyright: ignore[reportAttributeAccessIssue]
+        assert len(played(server.url("bob", "geheim"), 2)) == 2
+        with pytest.raises(av.error.HTTPUnauthorizedError):
+            played(server.url("bob", "falsch"), 1)
+        server.login = ("bob", "other")
+        assert len(played(server.url("bob", "other"), 2)) == 2
+
+
+def test_a_nonce_can_go_stale() -> None:
+    with server_of(MAIN) as server, Talk(server) as say:
+        server.login = ("bob", "geheim")
+        first = say("DESCRIBE", "/cam")
+        server.renew_nonce()
+        second = say("DESCRIBE", "/cam", 'Authorization: Digest username="bob", nonce="old"')
+        assert 'realm="scripted"' in first and "stale" not in first
+        assert "stale=true" in second
+        nonces = re.findall(r'nonce="(\w+)"', first + second)
+        assert len(set(nonces)) == 2
+
+
+def test_a_redirect_leads_to_the_other_server() -> None:
+    with server_of(MAIN) as here, server_of(MAIN) as there:
+        here.redirect = there.url()
+        assert len(played(here.url(), 2)) == 2
+        assert here.methods().count("DESCRIBE") == 1
+        assert "PLAY" in there.methods()
+
+
+def test_tls_is_proved_by_the_authority_of_the_tests(tmp_path: Path) -> None:
+    authority = OwnAuthority(tmp_path)
+    server = ScriptedRtspServer(Packetiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
+    with server, socket.create_connection(("127.0.0.1", server.port), 2) as plain:
+        trusting = ssl.create_default_context(cafile=str(authority.ca))
+        with trusting.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+            connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+            assert connection.recv(1000).startswith(b"RTSP/1.0 200 OK")
+        assert len(played(server.url(), 2)) == 2  # libav asks for no proof by itself
+
+
+# -- misbehaviour ----------------------------------------------------------------------------------------------------
+
+
+def test_a_lower_transport_that_it_does_not_speak_is_refused() -> None:
+    with server_of(MAIN) as server:
+        server.lower = frozenset({"tcp"})
+        with pytest.raises(av.error.OSError, match="Protocol not supported"):
+            played(server.url(), 1, "udp")
+        assert len(played(server.url(), 2)) == 2
+
+
+def test_it_can_be_silent_over_udp_alone() -> None:
+    with server_of(MAIN) as server:
+        server.silent = "udp"
+        assert len(played(server.url(), 2)) == 2
+        with pytest.raises((av.error.FFmpegError, IndexError)):
+            played(server.url(), 1, "udp", timeout_s=0.5)
+        assert server.methods().count("PLAY") == 2
+
+
+def test_a_client_that_says_nothing_is_left_and_one_that_does_is_not() -> None:
+    with server_of(MAIN) as server:
+        server.session_timeout_s = 0.3
+        server.silent = True
+        with Talk(server) as say:
+            say("SETUP", "/cam", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
+            say("PLAY", "/cam")
+            for _ in range(4):
+                assert "200 OK" in say("GET_PARAMETER", "/cam", pause_s=0.15)
+            assert say("", "", pause_s=0.6) == ""
+
+
+def test_it_can_say_anything_and_hang_up() -> None:
+    with server_of(MAIN) as server, socket.create_connection(("127.0.0.1", server.port), 2) as connection:
+        connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+        assert connection.recv(1000).startswith(b"RTSP/1.0 200 OK")
+        server.say(b"garbage")
+        assert connection.recv(1000) == b"garbage"
+        assert server.connections == 1
+        server.hang_up()
+        assert connection.recv(1000) == b""
+
+
+def test_a_keep_alive_that_it_does_not_know_is_neither_offered_nor_answered() -> None:
+    with server_of(MAIN) as server, Talk(server) as say:
+        assert "GET_PARAMETER" in say("OPTIONS", "*")
+        server.keep_alive = 405
+        assert "GET_PARAMETER" not in say("OPTIONS", "*")
+        assert say("GET_PARAMETER", "/cam").startswith("RTSP/1.0 405")
+
+
+# -- how they are asked ----------------------------------------------------------------------------------------------
+
+
+class Talk:
+    """A plain connection: `say(method, path, header)` gives the answer's text. Without a method it listens only."""
+
+    def __init__(self, server: ScriptedRtspServer) -> None:
+        self._connection = socket.create_connection(("127.0.0.1", server.port), 2)
+        self._sequence = 0
+
+    def __enter__(self) -> Talk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def __call__(self, method: str, path: str, header: str = "", pause_s: float = 0.0) -> str:
+        time.sleep(pause_s)
+        self._sequence += 1
+        lines = [f"{method} {path} RTSP/1.0", f"CSeq: {self._sequence}", *([header] if header else [])]
+        if method:
+            self._connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return self._connection.recv(4000).decode()
+
+
+def played(address: str, count: int, lower: str = "tcp", timeout_s: float = 5.0) -> list[int]:
+    """The digests of so many decoded pictures."""
+    options = {"rtsp_transport": lower, "analyzeduration": "0", "probesize": "32", "flags": "low_delay"}
+    with av.open(address, options=options, timeout=timeout_s) as container:
+        return [digest_of(frame) for frame, _ in zip(container.decode(video=0), range(count))]
