@@ -112,11 +112,20 @@ def test_parameter_sets_change_in_the_middle(name: str) -> None:
         ("h264_cropped", (178, 98), "yuv420p"),
         ("hevc_cropped", (178, 98), "yuv420p"),
         ("h264_4k", (3840, 2160), "yuv420p"),
+        ("h264_full_range", (160, 120), "yuvj420p"),
         ("hevc_10_bit", (160, 120), "yuv420p10le"),
     ],
 )
 def test_sizes_and_pixels(name: str, size: tuple[int, int], pixels: str) -> None:
     assert {(picture.size, picture.pixels) for picture in corpus_stream(name).shown} == {(size, pixels)}
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "kind"), [("h264_delimiters", 0, 9), ("hevc_delimiters", 0, 35), ("h264_filler", -1, 12)]
+)
+def test_every_picture_has_what_is_not_of_it_before_or_after(name: str, at: int, kind: int) -> None:
+    stream = corpus_stream(name)
+    assert {nal_type(stream.codec, nal_units(unit.data)[at]) for unit in stream.units} == {kind}
 
 
 def test_a_variable_rate_has_uneven_steps() -> None:

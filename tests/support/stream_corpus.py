@@ -13,7 +13,7 @@ import itertools
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -54,7 +54,7 @@ class Recipe:
     """How a stream is made. `steps`: ticks between pictures, over and over.
 
     `recovers_after`: pictures from where parameter sets come again until all are whole, said in SEI messages that x265
-    doesn't write.
+    doesn't write. `filler`: bytes of filler data after each H.264 picture, as from senders of a constant rate.
     """
 
     codec: Codec
@@ -62,6 +62,7 @@ class Recipe:
     steps: tuple[int, ...] = (RTP_CLOCK // 25,)
     in_band: bool = True
     recovers_after: int | None = None
+    filler: int = 0
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,9 @@ def corpus_stream(name: str) -> CorpusStream:
     sets = tuple(nal for nal in nal_units(units[0].data) if nal_type(recipe.codec, nal) in kinds)
     if recipe.recovers_after is not None:
         units = [_with_recovery_point(unit, recipe.recovers_after) for unit in units]
+    if recipe.filler:
+        filler = annex_b([b"\x0c" + b"\xff" * recipe.filler + b"\x80"])
+        units = [replace(unit, data=unit.data + filler) for unit in units]
     if not recipe.in_band:
         units = [_without(recipe.codec, unit, kinds) for unit in units]
     return CorpusStream(name, recipe.codec, tuple(units), sets, recipe.in_band, at)
@@ -280,7 +284,7 @@ def _painter(size: tuple[int, int]) -> Callable[[int], np.ndarray]:
 
 def _without(codec: Codec, unit: CodedPicture, kinds: frozenset[int]) -> CodedPicture:
     kept = [nal for nal in nal_units(unit.data) if nal_type(codec, nal) not in kinds]
-    return CodedPicture(unit.pts, unit.dts, unit.is_keyframe, annex_b(kept))
+    return replace(unit, data=annex_b(kept))
 
 
 def _with_recovery_point(unit: CodedPicture, recovery_poc_cnt: int) -> CodedPicture:
@@ -292,7 +296,7 @@ def _with_recovery_point(unit: CodedPicture, recovery_poc_cnt: int) -> CodedPict
     bits = "0" * (code.bit_length() - 1) + f"{code:b}" + "10" + "1"
     payload = int(bits.ljust((len(bits) + 7) // 8 * 8, "0"), 2).to_bytes((len(bits) + 7) // 8, "big")
     sei = bytes([39 << 1, 1, RECOVERY_POINT, len(payload)]) + payload + b"\x80"
-    return CodedPicture(unit.pts, unit.dts, unit.is_keyframe, annex_b([*before, sei, last]))
+    return replace(unit, data=annex_b([*before, sei, last]))
 
 
 def _packet(unit: CodedPicture) -> av.Packet:
@@ -337,6 +341,11 @@ _RECIPES: dict[str, Recipe] = {
     "h264_variable_rate": Recipe(
         "h264", (Section("keyint=25:bframes=0:vfr-input=1"),), steps=(3600, 1800, 5400, 3000, 7200)
     ),
+    "h264_short_gop": _h264("keyint=10:bframes=0"),
+    "h264_delimiters": _h264("keyint=25:bframes=0:aud=1"),
+    "h264_filler": Recipe("h264", (Section("keyint=25:bframes=0"),), filler=1500),
+    "h264_interlaced": _h264("keyint=25:bframes=0:interlaced=1"),
+    "h264_full_range": _h264("keyint=25:bframes=0", pixels="yuvj420p"),
     "h264_4k": _h264("keyint=2:bframes=0:no-deblock=1", size=(3840, 2160), pictures=4),
     "hevc_main": _hevc("keyint=25:bframes=0"),
     "hevc_b_frames": _hevc("keyint=25:bframes=3:b-adapt=0:b-pyramid=1:open-gop=0"),
@@ -355,6 +364,7 @@ _RECIPES: dict[str, Recipe] = {
         ),
         recovers_after=19,
     ),
+    "hevc_delimiters": _hevc("keyint=10:bframes=0:aud=1"),
     "hevc_10_bit": _hevc("keyint=25:bframes=0", pixels="yuv420p10le"),
     "hevc_cropped": _hevc("keyint=25:bframes=0", size=(178, 98)),
     "hevc_out_of_band": Recipe("hevc", (Section("keyint=25:bframes=0"),), in_band=False),
