@@ -236,7 +236,7 @@ def evaluate(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def bench(context: typer.Context) -> None:
-    """Measure against a bare loop and against peers: `bench engine`, `bench model`, `bench end-to-end` (`--help`)."""
+    """Measure against a bare loop and against peers: `bench engine`, `bench ingest`, `bench model` … (`--help`)."""
     from benchmarks.__main__ import main as benchmark
 
     raise typer.Exit(benchmark(context.args))

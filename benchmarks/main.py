@@ -6,18 +6,20 @@ Exit codes: 0 measured (whether the goals are met or not), 1 nothing could be me
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from benchmarks import end_to_end, machine, model_bench, paper_bench, peers
+from benchmarks import end_to_end, engine_bench, ingest_bench, machine, model_bench, paper_bench, peers
 from benchmarks.cameras import CameraServerError
-from benchmarks.engine_bench import Measured, Plan, measure
+from benchmarks.ingest_report import print_ingest
 from benchmarks.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
 from benchmarks.report import print_engine, print_live, print_model, write_json
+from benchmarks.rounds import Goal, Load, Measured, Plan, measure
 from benchmarks.run_once import REPOSITORY, RunFailedError
 from stages.profiles import PAPER
 from stages.weights import WeightsError
@@ -82,30 +84,43 @@ def engine(
     runs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
     seconds: Annotated[float, typer.Option(min=1, help="Time measured in each run.")] = 8.0,
     contender: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(peers.ALL)}.")] = None,
+    transport: Annotated[str, typer.Option(help=f"Of partstream's cameras: {', '.join(peers.TRANSPORTS)}.")] = "auto",
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
     """Cameras over RTSP through the whole engine with a model that costs nothing: CPU, losses, latency."""
     console, progress = consoles()
-    unknown = set(contender or []) - set(peers.ALL)
-    if unknown:
-        raise typer.BadParameter(f"unknown contender {sorted(unknown)}; there are: {', '.join(peers.ALL)}")
-    warm_up_s = 2.0
-    if quick:
-        runs, seconds, warm_up_s = QUICK["runs"], QUICK["seconds"], QUICK["warm_up_s"]
-    plan = Plan(tuple(cameras or (1, 4, 8)), int(runs), seconds, warm_up_s, tuple(contender or peers.ALL))
+    if transport not in peers.TRANSPORTS:
+        raise typer.BadParameter(f"unknown transport {transport!r}; there are: {', '.join(peers.TRANSPORTS)}")
+    loads = tuple(Load(count) for count in cameras or (1, 4, 8))
+    plan = Plan(loads, _contenders(contender, peers.ALL), runs, seconds, transport=transport)
+    plan = _shortened(plan) if quick else plan
     where = machine.describe()
     file = json or RESULTS / f"engine{'-quick' if quick else ''}.json"
-
-    def save(measured: Measured) -> None:
-        write_json(file, _headed("engine", where, measured.as_json()))
-
-    progress.print(f"about {plan.duration_s / 60:.0f} min")
-    measured = measure(plan, progress.print, save)
+    measured = _in_rounds("engine", plan, where, file, engine_bench.goals, progress)
     print_engine(measured, where, console)
     console.print(f"written to {file}")
-    if not any(run for runs in measured.runs.values() for run in runs):
-        raise typer.Exit(1)
+
+
+@app.command(epilog="Example:  bench ingest --cameras 4 --runs 9 --json ingest.json")
+def ingest(
+    cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4 8.", show_default="1 4 8")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
+    seconds: Annotated[float, typer.Option(min=1, help="Time measured in each run.")] = 5.0,
+    contender: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(peers.INGEST)}.")] = None,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """From the camera to the decoded picture, at the wire and through libav: latency, CPU, losses, time to open."""
+    console, progress = consoles()
+    loads = ingest_bench.loads(cameras or (1, 4, 8))
+    plan = Plan(loads, _contenders(contender, peers.INGEST), runs, seconds)
+    plan = _shortened(plan) if quick else plan
+    where = machine.describe()
+    file = json or RESULTS / f"ingest{'-quick' if quick else ''}.json"
+    measured = _in_rounds("ingest", plan, where, file, ingest_bench.goals, progress)
+    print_ingest(measured, where, console)
+    console.print(f"written to {file}")
 
 
 @app.command(epilog="Example:  bench model --threads 1 --batch 1 8")
@@ -204,6 +219,37 @@ def live(
     write_json(file, _headed("end-to-end", where, measured.as_json()))
     print_live(measured, where, console)
     console.print(f"written to {file}")
+
+
+def _contenders(chosen: list[str] | None, there_are: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = set(chosen or []) - set(there_are)
+    if unknown:
+        raise typer.BadParameter(f"unknown contender {sorted(unknown)}; there are: {', '.join(there_are)}")
+    return tuple(chosen or there_are)
+
+
+def _shortened(plan: Plan) -> Plan:
+    return replace(plan, **QUICK)
+
+
+def _in_rounds(
+    kind: str,
+    plan: Plan,
+    where: dict[str, Any],
+    file: Path,
+    goals: Callable[[Measured], list[Goal]],
+    progress: Console,
+) -> Measured:
+    """Run the plan, writing the file after every round. Raises `RunFailedError` if nothing could be measured."""
+
+    def save(measured: Measured) -> None:
+        write_json(file, _headed(kind, where, measured.as_json(goals(measured))))
+
+    progress.print(f"about {plan.duration_s / 60:.0f} min")
+    measured = measure(plan, progress.print, save)
+    if not any(run for runs in measured.runs.values() for run in runs):
+        raise RunFailedError("nothing could be measured")
+    return measured
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import stats
-from benchmarks.engine_bench import Goal
 from benchmarks.paper_bench import AGE_LIMIT_MS, KEPT_IOU, NO_CUDA, OURS, PLAIN, PaperMeasured
 from benchmarks.report import NOISY, print_goals, print_machine
+from benchmarks.rounds import Goal
 from benchmarks.same_answers import LEAST_IOU, LEAST_SCORE
 
 CPU_GOAL, CPU_CAMERAS = 1.3, 4

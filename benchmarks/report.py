@@ -12,8 +12,9 @@ from rich.table import Table
 
 from benchmarks import peers, stats
 from benchmarks.end_to_end import LiveMeasured
-from benchmarks.engine_bench import Goal, Measured, goals
+from benchmarks.engine_bench import goals
 from benchmarks.model_bench import ModelMeasured, StageFigures
+from benchmarks.rounds import Goal, Load, Measured
 from benchmarks.run_once import Figures
 
 NOISY = 0.10
@@ -23,13 +24,18 @@ COLOURS = {"met": "green", "missed": "red", "not resolved": "yellow"}
 
 def print_engine(measured: Measured, machine: dict[str, Any], console: Console) -> None:
     """The engine benchmark's tables."""
-    for cameras in measured.plan.cameras:
-        console.print(_engine_table(measured, cameras))
+    for load in measured.plan.loads:
+        console.print(_engine_table(measured, load))
+    print_rest(measured, goals(measured), machine, console)
+
+
+def print_rest(measured: Measured, found: list[Goal], machine: dict[str, Any], console: Console) -> None:
+    """What couldn't be measured, the goals, the machine, and whether it was busy."""
     for name, why in measured.unavailable.items():
         console.print(f"[yellow]{name}: not measured: {why}[/]")
     for failure in measured.failures:
         console.print(f"[red]failed: {failure}[/]")
-    print_goals(goals(measured), console)
+    print_goals(found, console)
     print_machine(machine, console)
     shares = [run.other_cpu_share for runs in measured.runs.values() for run in runs if run is not None]
     if shares and stats.median(shares) > NOISY:
@@ -39,10 +45,10 @@ def print_engine(measured: Measured, machine: dict[str, Any], console: Console) 
         )
 
 
-def _engine_table(measured: Measured, cameras: int) -> Table:
+def _engine_table(measured: Measured, load: Load) -> Table:
     plan = measured.plan
     table = Table(
-        title=f"{cameras} camera{'s' if cameras > 1 else ''}, 720p25 H.264 over RTSP/TCP; "
+        title=f"{load}, 720p25 H.264 over RTSP/TCP; "
         f"median of {plan.runs} alternating runs of {plan.seconds:g} s [95 % interval]"
     )
     table.add_column("", no_wrap=True)
@@ -50,7 +56,7 @@ def _engine_table(measured: Measured, cameras: int) -> Table:
     for heading in (*headings, "ready to handed\nover ms p50 / p99", "at a subscriber\nms p50 / p99", "MiB"):
         table.add_column(heading, justify="right")
     for name in plan.contenders:
-        runs = [run for run in measured.runs.get((name, cameras), []) if run is not None]
+        runs = measured.of(name, load)
         if not runs:
             continue
         floor = peers.FLOORS.get(name, peers.BARE)
@@ -60,8 +66,8 @@ def _engine_table(measured: Measured, cameras: int) -> Table:
         table.add_row(
             name,
             str(stats.estimate([run.cpu_ms_per_frame for run in runs])),
-            _ratio(measured, (name, cameras), (floor, cameras)),
-            _ratio(measured, (peers.OURS, cameras), (name, cameras)) if name in peers.PEERS else "",
+            cpu_ratio(measured, (name, load), (floor, load)),
+            cpu_ratio(measured, (peers.OURS, load), (name, load)) if name in peers.PEERS else "",
             f"{lost} of {sent}",
             str(stats.estimate([run.latency_ms_p50 for run in runs])),
             str(stats.estimate([run.latency_ms_p99 for run in runs])),
@@ -81,7 +87,8 @@ def _at_subscriber(runs: list[Figures]) -> str:
     return f"{p50:.1f} / {p99:.1f}" + (f", missed {missed}" if missed else "")
 
 
-def _ratio(measured: Measured, ours: tuple[str, int], theirs: tuple[str, int]) -> str:
+def cpu_ratio(measured: Measured, ours: tuple[str, Load], theirs: tuple[str, Load]) -> str:
+    """CPU a frame, ours to theirs, by pairs; empty where there are none."""
     values = measured.paired(ours, theirs, "cpu_ms_per_frame") if ours != theirs else []
     return str(stats.estimate(values)) if values else ""
 

@@ -70,6 +70,8 @@ class Figures:
     """Cameras that the contender opened anew within the measured time."""
     latency_ms_p50: float
     latency_ms_p99: float
+    open_s: float
+    """From the first request until every camera had given its first picture."""
     peak_rss_mib: float
     server_cpu_ms_per_frame: float
     other_cpu_share: float
@@ -82,11 +84,13 @@ class Figures:
     subscriber: AtSubscriber | None = None
 
 
-def run_once(contender: Contender, clip: Clip, cameras: int, seconds: float, warm_up_s: float) -> Figures:
+def run_once(
+    contender: Contender, clip: Clip, cameras: int, seconds: float, warm_up_s: float, *, staggered: bool = True
+) -> Figures:
     """Serve `cameras` fresh cameras, run the contender against them and measure it for `seconds`."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="partstream-bench-"))
-        served = stack.enter_context(Cameras(clip, cameras))
+        served = stack.enter_context(Cameras(clip, cameras, staggered=staggered))
         out, spec_file = Path(folder, "notes.npz"), Path(folder, "spec.json")
         options = dict(contender.options)
         tap = None
@@ -195,6 +199,7 @@ def figures(name: str, notes: dict[str, np.ndarray], sent: Sent, clip: Recipe, s
         restarts=restarts,
         latency_ms_p50=_percentile(together, 50),
         latency_ms_p99=_percentile(together, 99),
+        open_s=_open_s(notes, len(sent.times_ns)),
         peak_rss_mib=float(notes["peak_rss_kib"]) / 1024,
         server_cpu_ms_per_frame=server_cpu_s / max(sum(len(times) for times in sent.times_ns), 1) * 1e3,
         other_cpu_share=0.0,
@@ -245,6 +250,11 @@ def _own_latency_ms(notes: dict[str, np.ndarray], begin: int, end: int) -> np.nd
     if stamps is None:
         return None
     return stamps[(stamps[:, 0] >= begin) & (stamps[:, 0] < end), 1] / 1e6
+
+
+def _open_s(notes: dict[str, np.ndarray], cameras: int) -> float:
+    last_ns = max(notes[f"camera_{camera}"][0, 1] for camera in range(cameras))
+    return float(last_ns - notes["began_ns"]) / 1e9
 
 
 def _percentile(values: np.ndarray, percent: float) -> float:

@@ -77,7 +77,7 @@ async def run(spec: Spec) -> None:
     size = spec.options["size"]
     model = BarcodeModel(tuple(size) if size else None, published.waiting)
     config = Config(
-        cameras=[_camera(name, url) for name, url in zip(names, spec.urls, strict=True)],
+        cameras=[_camera(name, url, spec.options["camera"]) for name, url in zip(names, spec.urls, strict=True)],
         publish=PublishConfig(endpoint=spec.options["endpoint"], replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
         http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
     )
@@ -92,8 +92,8 @@ async def run(spec: Spec) -> None:
         await asyncio.to_thread(recorder.measure, spec, finish)
 
 
-def _camera(name: str, url: str) -> CameraConfig:
-    values: dict[str, Any] = {"id": name, "source": url}
+def _camera(name: str, url: str, settings: dict[str, Any]) -> CameraConfig:
+    values: dict[str, Any] = {"id": name, "source": url, **settings}
     return CameraConfig(**values)
 
 

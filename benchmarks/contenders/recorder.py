@@ -49,11 +49,15 @@ class NeverStartedError(RuntimeError):
 
 
 class Recorder:
-    """Collects a process's notes. `frame` may be called from any thread, for one camera from one thread at a time."""
+    """Collects a process's notes. `frame` may be called from any thread, for one camera from one thread at a time.
+
+    Make it when everything is imported and no camera is asked for yet: the time to open them counts from there.
+    """
 
     def __init__(self, cameras: int) -> None:
         self._frames: list[list[tuple[int, int]]] = [[] for _ in range(cameras)]
         self.extra: dict[str, np.ndarray] = {}
+        self._began_ns = time.monotonic_ns()
 
     def frame(self, camera: int, number: int) -> None:
         """The contender has frame `number` (by its barcode) of the camera in hand now."""
@@ -81,6 +85,7 @@ class Recorder:
         finish()
         notes: dict[str, Any] = {
             "window_ns": np.array([begin_ns, end_ns]),
+            "began_ns": np.array(self._began_ns),
             "cpu_s": np.array([begin_cpu, end_cpu]),
             "peak_rss_kib": np.array(_peak_rss_kib()),
             **{f"extra_{name}": values for name, values in self.extra.items()},

@@ -49,13 +49,16 @@ def test_the_server_ends_with_its_block(clip) -> None:
     assert not process.exists()
 
 
-@pytest.mark.parametrize("name", [peers.BARE, peers.BARE_RGB, peers.OURS, peers.OURS_RGB, peers.OPENCV_ONE])
+@pytest.mark.parametrize(
+    "name", [peers.BARE, peers.BARE_RGB, peers.OURS, peers.OURS_RGB, peers.LIBAV, peers.OPENCV_ONE]
+)
 def test_a_contender_delivers_every_frame_of_two_small_cameras(clip, name: str) -> None:
     found = run_once(peers.contender(name), clip, cameras=2, seconds=1.5, warm_up_s=0.5)
     assert found.frames_sent in range(70, 81)
     assert (found.frames_lost, found.duplicates, found.unreadable, found.restarts) == (0, 0, 0, 0)
     assert 0 < found.cpu_ms_per_frame < 100
     assert 0 < found.latency_ms_p50 <= found.latency_ms_p99
+    assert 0 < found.open_s < 20
     if name in peers.FLOORS:
         assert found.own_latency_ms_p50 is not None and 0 < found.own_latency_ms_p50 < found.latency_ms_p50
         assert found.subscriber is not None and found.subscriber.missed == 0

@@ -11,6 +11,7 @@ from benchmarks.run_once import Figures, figures, unwrapped
 CLIP = Recipe(width=64, height=48, fps=25, frames=10)
 FRAME_NS = 40_000_000
 MS = 1_000_000
+BEGAN_NS = -500 * MS
 
 
 def sent(frames: int, cameras: int = 1) -> Sent:
@@ -19,6 +20,7 @@ def sent(frames: int, cameras: int = 1) -> Sent:
 
 def notes(*cameras: list[tuple[int, int]], window: tuple[int, int], cpu_s: float = 0.1) -> dict[str, np.ndarray]:
     made = {
+        "began_ns": np.array(BEGAN_NS),
         "window_ns": np.array(window),
         "cpu_s": np.array([1.0, 1.0 + cpu_s]),
         "peak_rss_kib": np.array(2048),
@@ -65,6 +67,12 @@ def test_cpu_is_divided_by_the_frames_delivered_in_the_measured_time() -> None:
         0,
     )
     assert found.latency_ms_p50 == pytest.approx(5.0)
+
+
+def test_cameras_are_open_when_the_last_one_has_given_its_first_picture() -> None:
+    rows = delivered(range(100), 5)
+    found = of(notes(rows, rows[20:], window=(30 * FRAME_NS, 60 * FRAME_NS)), sent(100, cameras=2))
+    assert found.open_s == pytest.approx(0.5 + 20 * 0.040 + 0.005)
 
 
 def test_a_frame_that_never_came_is_lost_and_one_that_came_after_the_measured_time_is_not() -> None:

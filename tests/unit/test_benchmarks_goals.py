@@ -5,9 +5,10 @@ from dataclasses import replace
 import torch
 
 from benchmarks import peers
-from benchmarks.engine_bench import Measured, Plan, goals, order
+from benchmarks.engine_bench import goals
 from benchmarks.main import main, spread
 from benchmarks.multiply_adds import counter, multiply_adds
+from benchmarks.rounds import Load, Measured, Plan, order
 from benchmarks.run_once import Figures
 
 A_RUN = Figures(
@@ -22,6 +23,7 @@ A_RUN = Figures(
     restarts=0,
     latency_ms_p50=40.0,
     latency_ms_p99=50.0,
+    open_s=0.5,
     peak_rss_mib=100.0,
     server_cpu_ms_per_frame=0.5,
     other_cpu_share=0.0,
@@ -29,12 +31,13 @@ A_RUN = Figures(
 
 
 def measured(ours_cpu: float, lost: int = 0, runs: int = 9) -> Measured:
-    plan = Plan(cameras=(4,), runs=runs, contenders=(peers.OURS, peers.BARE, peers.OPENCV))
+    plan = Plan((Load(4),), (peers.OURS, peers.BARE, peers.OPENCV), runs)
     ours = replace(A_RUN, contender=peers.OURS, cpu_ms_per_frame=ours_cpu, own_latency_ms_p99=1.0)
-    rows: dict[tuple[str, int], list[Figures | None]] = {
-        (peers.OURS, 4): [replace(ours, frames_lost=lost), *[ours] * (runs - 1)],
-        (peers.BARE, 4): [replace(A_RUN, contender=peers.BARE)] * runs,
-        (peers.OPENCV, 4): [replace(A_RUN, contender=peers.OPENCV, cpu_ms_per_frame=3.4, latency_ms_p50=80.0)] * runs,
+    opencv = replace(A_RUN, contender=peers.OPENCV, cpu_ms_per_frame=3.4, latency_ms_p50=80.0)
+    rows: dict[tuple[str, Load], list[Figures | None]] = {
+        (peers.OURS, Load(4)): [replace(ours, frames_lost=lost), *[ours] * (runs - 1)],
+        (peers.BARE, Load(4)): [replace(A_RUN, contender=peers.BARE)] * runs,
+        (peers.OPENCV, Load(4)): [opencv] * runs,
     }
     return Measured(plan, rows)
 
@@ -68,8 +71,8 @@ def test_a_peer_is_beaten_column_by_column() -> None:
 
 def test_a_round_in_which_either_failed_is_left_out_of_the_pairs() -> None:
     of = measured(3.2)
-    of.runs[peers.BARE, 4][3] = None
-    assert len(of.paired((peers.OURS, 4), (peers.BARE, 4), "cpu_ms_per_frame")) == 8
+    of.runs[peers.BARE, Load(4)][3] = None
+    assert len(of.paired((peers.OURS, Load(4)), (peers.BARE, Load(4)), "cpu_ms_per_frame")) == 8
 
 
 def test_every_other_round_runs_backwards() -> None:
@@ -85,6 +88,8 @@ def test_numbers_after_a_repeatable_option_all_belong_to_it() -> None:
 def test_a_wrong_command_or_contender_is_wrong_usage() -> None:
     assert main(["nothing"]) == 2
     assert main(["engine", "--contender", "nobody"]) == 2
+    assert main(["engine", "--transport", "carrier pigeon"]) == 2
+    assert main(["ingest", "--contender", "nobody"]) == 2
     assert main(["model", "--size", "large"]) == 2
 
 

@@ -1,0 +1,135 @@
+"""What is concluded from ingest runs: sent to decoded, at the wire and through libav."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from benchmarks import peers
+from benchmarks.ingest_bench import JUDGED, goals, loads
+from benchmarks.ingest_report import print_ingest
+from benchmarks.main import TABLE_WIDTH
+from benchmarks.rounds import Load, Measured, Plan
+from benchmarks.run_once import Figures
+
+EIGHT = Load(8, staggered=False)
+A_RUN = Figures(
+    contender="",
+    cameras=4,
+    cpu_ms_per_frame=3.0,
+    frames_sent=500,
+    frames_delivered=500,
+    frames_lost=0,
+    duplicates=0,
+    unreadable=0,
+    restarts=0,
+    latency_ms_p50=6.0,
+    latency_ms_p99=20.0,
+    open_s=0.8,
+    peak_rss_mib=100.0,
+    server_cpu_ms_per_frame=0.5,
+    other_cpu_share=0.0,
+)
+LIBAV_RUN = replace(A_RUN, contender=peers.LIBAV, latency_ms_p50=47.0, latency_ms_p99=63.0)
+P50 = "partstream wire: sent to decoded, p50 at most 10 ms, 4 cameras at once"
+P99 = "partstream wire: sent to decoded, p99 at most 30 ms, 4 cameras at once"
+LOST = "partstream wire: no frame lost, 4 cameras at once"
+OPEN = "partstream wire: every camera's first picture within 2.5 s, 8 cameras at once"
+ENGINE = "whole engine, wire: CPU a frame at most 1.08 x bare loop, 4 cameras at once"
+MACHINE = {
+    "processor": "a processor",
+    "cores": 2,
+    "memory_gib": 8,
+    "system": "Linux",
+    "python": "3.11",
+    "packages": {"av": "18.1"},
+    "load_average_1min": 0.1,
+}
+
+
+def measured(wire: list[Figures | None], engine_cpu: float = 3.1, load: Load = JUDGED) -> Measured:
+    plan = Plan((load,), peers.INGEST, len(wire))
+    runs: dict[tuple[str, Load], list[Figures | None]] = {
+        (name, load): [replace(A_RUN, contender=name)] * len(wire) for name in peers.INGEST
+    }
+    runs[peers.WIRE, load] = wire
+    runs[peers.LIBAV, load] = [LIBAV_RUN] * len(wire)
+    runs[peers.ENGINE_WIRE, load] = [replace(A_RUN, cpu_ms_per_frame=engine_cpu)] * len(wire)
+    return Measured(plan, runs)
+
+
+def outcomes(of: Measured) -> dict[str, str]:
+    return {goal.text: goal.outcome for goal in goals(of)}
+
+
+def test_several_cameras_are_read_at_once_and_staggered_and_one_camera_in_one_way() -> None:
+    assert loads([1, 4]) == (Load(1), Load(4, staggered=False), Load(4, staggered=True))
+
+
+def test_a_contender_of_ours_reads_its_cameras_over_the_transport_asked_for() -> None:
+    assert peers.contender(peers.OURS, "libav").options["camera"] == {"transport": "libav"}
+    assert peers.contender(peers.LIBAV, "auto").options["camera"] == {"transport": "libav"}
+
+
+def test_the_command_measures_the_load_that_is_judged() -> None:
+    assert JUDGED in loads([1, 4, 8])
+
+
+def test_latency_within_its_limits_is_met_and_above_them_missed() -> None:
+    assert outcomes(measured([A_RUN] * 9)) == {P50: "met", P99: "met", LOST: "met", ENGINE: "met"}
+    late = outcomes(measured([replace(A_RUN, latency_ms_p50=11.0, latency_ms_p99=31.0)] * 9))
+    assert (late[P50], late[P99]) == ("missed", "missed")
+
+
+def test_latency_whose_interval_lies_on_both_sides_of_the_limit_is_not_resolved() -> None:
+    runs: list[Figures | None] = [replace(A_RUN, latency_ms_p99=p99) for p99 in (20, 20, 21, 22, 23, 24, 25, 31, 32)]
+    assert outcomes(measured(runs))[P99] == "not resolved"
+
+
+def test_with_too_few_runs_no_latency_is_met() -> None:
+    assert outcomes(measured([A_RUN] * 5))[P50] == "not resolved"
+
+
+def test_what_libav_shows_in_the_same_rounds_stands_beside() -> None:
+    said = {goal.text: goal.measured for goal in goals(measured([A_RUN] * 9))}
+    assert said[P50] == "6.00 [6.00, 6.00]; partstream libav 47.0 [47.0, 47.0]"
+
+
+@pytest.mark.parametrize("failed", [1, 2])
+def test_a_run_that_failed_counts_as_late_and_as_a_loss(failed: int) -> None:
+    found = outcomes(measured([*[None] * failed, *[A_RUN] * (9 - failed)]))
+    assert found[LOST] == "missed"
+    assert found[P50] == ("met" if failed == 1 else "not resolved")
+
+
+def test_eight_cameras_are_to_be_open_within_two_and_a_half_seconds() -> None:
+    assert outcomes(measured([replace(A_RUN, open_s=2.4)] * 9, load=EIGHT))[OPEN] == "met"
+    assert outcomes(measured([replace(A_RUN, open_s=2.6)] * 9, load=EIGHT))[OPEN] == "missed"
+
+
+def test_the_whole_engine_is_held_against_the_bare_loop_of_the_same_round() -> None:
+    assert outcomes(measured([A_RUN] * 9, engine_cpu=3.3))[ENGINE] == "missed"
+
+
+def test_what_could_not_be_measured_meets_nothing() -> None:
+    without = measured([A_RUN] * 9)
+    for name in (peers.WIRE, peers.ENGINE_WIRE):
+        del without.runs[name, JUDGED]
+    found = goals(without)
+    assert {goal.outcome for goal in found} == {"not resolved"}
+    assert all(goal.measured.startswith("not measured") for goal in found)
+
+
+def test_every_contender_has_its_row_and_failed_runs_are_said() -> None:
+    of = measured([None, *[A_RUN] * 8])
+    page = io.StringIO()
+    print_ingest(of, MACHINE, Console(file=page, width=TABLE_WIDTH))
+    table = [re.split(r"\s{2,}", line.strip()) for line in page.getvalue().splitlines()]
+    rows = {cells[2]: cells for cells in table if cells[0] == "4"}
+    assert set(rows) == set(peers.INGEST)
+    assert rows[peers.LIBAV][:4] == ["4", "at once", peers.LIBAV, "47.0 [47.0, 47.0]"]
+    assert "1 runs failed" in " ".join(page.getvalue().split())
