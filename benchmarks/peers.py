@@ -8,16 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from benchmarks.clip import cache_folder
 from benchmarks.run_once import Contender
-from stream.settings.engine import CameraConfig
-from stream.sources.libav import LibavTransport
-from stream.sources.ways import make_transport
 
 STREAMVISION = "streamvision==0.1.4"
 MODEL_SIZE = (640, 360)
@@ -49,14 +44,14 @@ def contender(name: str, transport: str = "auto") -> Contender:
     planes = {"pixels": "planes", "size": None}
     rgb24 = {"pixels": "rgb24", "size": list(MODEL_SIZE)}
     if name in (OURS, OURS_RGB):
-        options = {**(planes if name == OURS else rgb24), "camera": camera_settings(transport)}
+        options = {**(planes if name == OURS else rgb24), "camera": {"transport": transport}}
         return Contender(name, "partstream_engine", options=options, publishes=True)
     if name == ENGINE_WIRE:
-        options = {**planes, "camera": camera_settings("wire")}
+        options = {**planes, "camera": {"transport": "wire"}}
         return Contender(name, "partstream_engine", options=options, publishes=True)
     if name in (WIRE, LIBAV):
-        settings = camera_settings("wire" if name == WIRE else "libav")
-        return Contender(name, "partstream_reader", options={"camera": settings})
+        transport = "wire" if name == WIRE else "libav"
+        return Contender(name, "partstream_reader", options={"camera": {"transport": transport}})
     if name in (BARE, BARE_RGB):
         return Contender(name, "bare_loop", options=planes if name == BARE else rgb24)
     if name in (OPENCV, OPENCV_ONE):
@@ -67,15 +62,6 @@ def contender(name: str, transport: str = "auto") -> Contender:
         python = environment_of(STREAMVISION)
         return Contender(name, "streamvision_pipeline", python, {"video_processing_mode": "auto"})
     raise PeerUnavailableError(f"no contender is called {name!r}; there are: {', '.join(dict.fromkeys(ALL + INGEST))}")
-
-
-def camera_settings(transport: str) -> dict[str, Any]:
-    """What a camera's configuration says so that it is read over `transport` (`TRANSPORTS`)."""
-    settings = {"transport": transport}
-    camera = CameraConfig.model_validate({"id": "cam", "source": "rtsp://127.0.0.1/", **settings})
-    if transport == "wire" and isinstance(make_transport(camera, threading.Event()), LibavTransport):
-        raise PeerUnavailableError("cameras aren't read at the wire yet")
-    return settings
 
 
 def environment_of(requirement: str) -> Path:
