@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -177,6 +178,13 @@ def test_what_was_passed_over_is_counted() -> None:
 
 def test_garbage_without_an_end_is_an_error() -> None:
     assert cut(OK, *[bytes(1000)] * 100)[1:] == ["neither packets nor messages come any more"]
+
+
+@pytest.mark.parametrize("piece", [b" ", b"\t\n ", b"\n ", b"\r", b":", b"a:\r\n", b"\n\r", b"a"])
+def test_the_time_that_a_head_takes_grows_with_its_length_only(piece: bytes) -> None:
+    began_s = time.process_time()
+    cut(b"RTSP/1.0 200 OK\r\nA:" + piece * (MAX_HEAD_BYTES // len(piece) - 50) + b"\r\n\r\n")
+    assert time.process_time() - began_s < 1.0  # some ms; what is tried again at every byte takes 10 s
 
 
 def test_views_are_of_the_buffer_and_not_copies() -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 _SENT_AS_IT_IS = "!#$%&'()*+,/:;=?@[]~|{}^`\\\"<>"
+_NAME = re.compile(r"[A-Za-z0-9._~-]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -39,17 +40,19 @@ class RtspAddress:
         except ValueError:
             raise ValueError("not an RTSP address") from None
         scheme = parts.scheme.lower()
-        if scheme not in DEFAULT_PORTS or not host or port == 0 or " " in host:
+        if scheme not in DEFAULT_PORTS or not host or port == 0:
             raise ValueError("not an RTSP address")
         login, at, _ = parts.netloc.rpartition("@")
-        user, _, password = login.partition(":")
+        user, _, password = (unquote(text) for text in login.partition(":"))
+        if not user.isprintable():
+            raise ValueError("a user name has printable characters only")
         return cls(
             scheme,
-            host,
+            _host(host),
             port or DEFAULT_PORTS[scheme],
             _target(parts.path, parts.query),
-            unquote(user) if at else None,
-            unquote(password) if at else None,
+            user if at else None,
+            password if at else None,
         )
 
     @property
@@ -86,6 +89,19 @@ class RtspAddress:
 def sendable(url: str) -> str:
     """A URL as it may stand in a request: ASCII, no spaces, no control characters; what is encoded stays so."""
     return quote(url, safe=_SENT_AS_IT_IS)
+
+
+def _host(host: str) -> str:
+    """As it is looked up. Raises ValueError if it can't be one."""
+    if ":" in host:
+        return host.replace("%25", "%")
+    try:
+        looked_up = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        looked_up = ""
+    if not _NAME.fullmatch(looked_up):
+        raise ValueError("not an RTSP address")
+    return looked_up
 
 
 def _target(path: str, query: str) -> str:

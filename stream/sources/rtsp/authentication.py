@@ -8,6 +8,11 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
+
+MOST_CHALLENGES = 16
+LONGEST_CHALLENGE = 4096
+"""Characters of one line of `WWW-Authenticate`; what is beyond isn't looked at."""
 
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 _STRENGTH = ("MD5", "SHA-512-256", "SHA-256")
@@ -34,9 +39,9 @@ class Challenge:
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
     """The challenges of every `WWW-Authenticate` line, several on one line too. Never raises."""
     challenges: list[Challenge] = []
-    for value in values:
+    for value in islice(values, MOST_CHALLENGES):
         current: Challenge | None = None
-        for part in _PART.finditer(value):
+        for part in _PART.finditer(value[:LONGEST_CHALLENGE]):
             if part["scheme"]:
                 current = Challenge(part["scheme"].lower())
                 challenges.append(current)
@@ -156,7 +161,7 @@ def _strength(challenge: Challenge) -> int:
 
 def _as_bytes_of_utf_8(text: str) -> str:
     """The UTF-8 of a text, each byte as one character: what messages are written in."""
-    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text.encode().decode("latin-1")
 
 
 def _escaped(value: str) -> str:

@@ -18,7 +18,7 @@ _ABSOLUTE = re.compile(r"rtsps?://", re.IGNORECASE)
 def base_of(request_url: str, headers: Headers) -> str:
     """What controls are relative to: the description's `Content-Base`, `Content-Location`, or the URL asked for."""
     for name in ("Content-Base", "Content-Location"):
-        value = (headers.get(name) or "").strip().strip('"')
+        value = headers.url(name) or ""
         if value.startswith("/"):
             return _root(request_url) + sendable(value)
         if _ABSOLUTE.match(value) and (clean := _without_credentials(value)):

@@ -9,6 +9,7 @@ from stream.sources.rtp.errors import NotSpokenError
 from stream.sources.rtsp.errors import LowerTransportError
 
 _PAIR = re.compile(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?")
+_HOST = re.compile(r"[0-9A-Za-z.:_-]{1,255}")
 _SSRC = re.compile(r"\s*(?:0[xX])?([0-9A-Fa-f]{1,8})\s*")
 _ENTRIES = re.compile(r",(?=\s*url\s*=)", re.IGNORECASE)
 _URL = re.compile(r"\s*url\s*=\s*\"?([^;,\"\s]*)", re.IGNORECASE)
@@ -69,10 +70,12 @@ def parse_datagrams(transport: str | None) -> Datagrams:
         raise LowerTransportError("the server doesn't send over UDP")
     rtp, rtcp = _pair(options.get("server_port"), 65535) or (None, None)
     source = options.get("source", "").strip('"[] ')
+    if source in ("0.0.0.0", "::") or not _HOST.fullmatch(source):
+        source = None
     return Datagrams(
         rtp or None,
         (rtp + 1 if rtp and rtp < 65535 and rtcp is None else rtcp) or None,
-        source if source and re.fullmatch(r"[0-9A-Za-z.:_-]{1,255}", source) else None,
+        source,
         _ssrc(options.get("ssrc")),
     )
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 from stream.sources.rtsp.errors import ProtocolError
 
-_LINES = re.compile(r"\r\n|\n|\r")
+LONGEST_URL = 2048
+"""Of what a server wants us to ask for."""
+
+_FOLD = re.compile(r"\n[ \t]+")
 _STATUS_LINE = re.compile(r"RTSP/\d+\.\d+\s+(\d{3})(?!\d)\s*(.*)", re.IGNORECASE)
 _REQUEST_LINE = re.compile(r"([A-Za-z_]+)\s+(\S+)\s+RTSP/\d+\.\d+\s*", re.IGNORECASE)
 
@@ -31,6 +34,11 @@ class Headers:
     def all(self, name: str) -> list[str]:
         """Every value of that name."""
         return list(self._values(name))
+
+    def url(self, name: str) -> str | None:
+        """The first value of that name: a URL, in UTF-8 and perhaps in quotes. None if it is empty or too long."""
+        value = (self.get(name) or "").strip('" ')
+        return value.encode("latin-1").decode("utf-8", "replace") if 0 < len(value) <= LONGEST_URL else None
 
     def _values(self, name: str) -> Iterator[str]:
         wanted = name.lower()
@@ -78,22 +86,21 @@ def parse_head(head: bytes) -> Message:
 
     Lines may end in CR LF, LF or CR and may be folded; those that are no headers are passed over.
     """
-    start, *rest = _LINES.split(head.decode("latin-1"))
+    start, _, rest = head.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").partition("\n")
+    if status := _STATUS_LINE.fullmatch(start):
+        return Response(int(status[1]), status[2].strip(), _headers(rest))
+    if request := _REQUEST_LINE.fullmatch(start):
+        return Request(request[1].upper(), request[2], _headers(rest))
+    raise ProtocolError("a line that is neither an answer nor a request")
+
+
+def _headers(text: str) -> Headers:
     lines: list[tuple[str, str]] = []
-    for line in rest:
-        if line[:1] in (" ", "\t"):
-            if lines:
-                name, value = lines[-1]
-                lines[-1] = (name, f"{value} {line.strip()}".strip())
-            continue
+    for line in _FOLD.sub(" ", text).split("\n"):
         name, colon, value = line.partition(":")
         if colon and name.strip():
             lines.append((name.strip(), value.strip()))
-    if status := _STATUS_LINE.fullmatch(start):
-        return Response(int(status[1]), status[2].strip(), Headers(lines))
-    if request := _REQUEST_LINE.fullmatch(start):
-        return Request(request[1].upper(), request[2], Headers(lines))
-    raise ProtocolError("a line that is neither an answer nor a request")
+    return Headers(lines)
 
 
 def encode_request(method: str, url: str, headers: Iterable[tuple[str, str]]) -> bytes:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from stream.sources.rtp.errors import NotSpokenError
 from stream.sources.rtsp.errors import NoVideoError, ProtocolError
+from stream.sources.rtsp.messages import LONGEST_URL
 
 RATE = 90_000
 """Ticks a second of the codecs read here."""
@@ -106,7 +107,7 @@ def _sections(text: str) -> list[_Section]:
 
 def _attribute(section: _Section, name: str, value: str) -> None:
     match name:
-        case "control" if section.control is None and value:
+        case "control" if section.control is None and 0 < len(value) <= LONGEST_URL:
             section.control = value
         case "rtpmap" if found := _RTPMAP.fullmatch(value):
             rate = int(found[3]) if found[3] and len(found[3]) < 10 else None
@@ -169,7 +170,7 @@ def _number(text: str | None) -> int:
 def _parameter_sets(codec: Literal["h264", "h265"], asked: Mapping[str, str]) -> tuple[bytes, ...]:
     found: list[bytes] = []
     for name in _SPROP_H264 if codec == "h264" else _SPROP_H265:
-        for text in asked.get(name, "").split(","):
+        for text in asked.get(name, "").split(",", MAX_PARAMETER_SETS)[:MAX_PARAMETER_SETS]:
             # Some write several into one, or begin it, with start codes.
             found += [unit for unit in _START_CODE.split(_decoded(text)) if _is_parameter_set(codec, unit)]
     return tuple(dict.fromkeys(found))[:MAX_PARAMETER_SETS]

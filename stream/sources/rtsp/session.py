@@ -48,7 +48,7 @@ LONGEST_ECHO = 64
 """Of what a server wants to hear again."""
 REDIRECTS = (301, 302, 303, 305, 307, 308)
 
-_SESSION = re.compile(r"([^;\s]+).*", re.DOTALL)
+_SESSION = re.compile(r"([^;\s]{1,1024})(?![^;\s]).*", re.DOTALL)
 _TIMEOUT = re.compile(r";\s*timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 
 
@@ -234,7 +234,7 @@ class RtspSession:
         return []
 
     def _elsewhere(self, headers: Headers) -> RtspAddress:
-        location = headers.get("Location")
+        location = headers.url("Location")
         try:
             if location:
                 return self._address.redirected(location)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.delivery import (
+    Datagrams,
+    Interleaved,
+    RtpInfo,
+    parse_datagrams,
+    parse_interleaved,
+    parse_rtp_info,
+)
+from stream.sources.rtsp.errors import LowerTransportError, SessionError
+
+MEDIA = "rtsp://cam/live/trackID=1"
+
+
+@pytest.mark.parametrize(
+    ("transport", "delivery"),
+    [
+        ('RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=3E93715E;mode="PLAY"', Interleaved(0, 1, 0x3E93715E)),
+        ("RTP/AVP/TCP;unicast;interleaved=2-3", Interleaved(2, 3)),
+        ("RTP/AVP/TCP; Unicast; Interleaved = 4 - 5 ; SSRC= 0xab", Interleaved(4, 5, 0xAB)),
+        ("RTP/AVP/TCP;unicast;interleaved=6", Interleaved(6, 7)),
+        ("RTP/AVP;unicast;interleaved=0-1", Interleaved(0, 1)),
+        ("RTP/AVP/UDP;unicast;interleaved=0-1;server_port=0-0", Interleaved(0, 1)),
+        ("RTP/AVP/TCP;unicast;interleaved=300-301", Interleaved(0, 1)),
+        ("RTP/AVP/TCP;unicast;interleaved=-", Interleaved(0, 1)),
+        ("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=not", Interleaved(0, 1)),
+        ("RTP/AVP/TCP;unicast;ssrc=123456789", Interleaved(0, 1)),
+        ("RTP/AVP/TCP;unicast;interleaved=8-9,RTP/AVP;unicast", Interleaved(8, 9)),
+        ("", Interleaved(0, 1)),
+        (None, Interleaved(0, 1)),
+    ],
+)
+def test_channels_are_as_answered_or_else_as_asked_for(transport: str | None, delivery: Interleaved) -> None:
+    assert parse_interleaved(transport, (0, 1)) == delivery
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [
+        "RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001",
+        "RTP/AVP/UDP;unicast",
+        "RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=1",
+    ],
+)
+def test_datagrams_in_place_of_channels_are_refused(transport: str) -> None:
+    with pytest.raises(LowerTransportError):
+        parse_interleaved(transport, (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("transport", "delivery"),
+    [
+        (
+            "RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001;source=10.0.0.7;ssrc=1",
+            Datagrams(6000, 6001, "10.0.0.7", 1),
+        ),
+        ("RTP/AVP/UDP;unicast;server_port=6000;source=cam-1.local", Datagrams(6000, 6001, "cam-1.local")),
+        ("RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6004", Datagrams(6000, 6004)),
+        ("RTP/AVP;unicast;server_port=65535", Datagrams(65535, None)),
+        ("RTP/AVP;unicast;server_port=0-0;source=0.0.0.0", Datagrams(None, None)),
+        ("RTP/AVP;unicast;server_port=70000-70001;source=a b", Datagrams(None, None)),
+        ("RTP/AVP;unicast;source=[fe80::1]", Datagrams(None, None, "fe80::1")),
+        ("RTP/AVP;unicast", Datagrams(None, None)),
+        (None, Datagrams(None, None)),
+    ],
+)
+def test_ports_of_the_server_are_as_answered_or_unknown(transport: str | None, delivery: Datagrams) -> None:
+    assert parse_datagrams(transport) == delivery
+
+
+def test_multicast_and_channels_in_place_of_datagrams_are_refused() -> None:
+    with pytest.raises(NotSpokenError) as raised:
+        parse_datagrams("RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=1")
+    assert raised.value.reason == "multicast"
+    for transport in ("RTP/AVP/TCP;unicast;interleaved=0-1", "RTP/AVP/TCP;unicast", "RTP/AVP;interleaved=0-1"):
+        with pytest.raises(LowerTransportError):
+            parse_datagrams(transport)
+
+
+@pytest.mark.parametrize(
+    ("value", "info"),
+    [
+        (f"url={MEDIA};seq=12;rtptime=345", RtpInfo(12, 345)),
+        (f"url={MEDIA};rtptime=345;seq=12", RtpInfo(12, 345)),
+        (f"url=rtsp://cam/live/trackID=2;seq=1;rtptime=2,url={MEDIA};seq=12;rtptime=345", RtpInfo(12, 345)),
+        ("url=rtsp://cam/live/trackID=2;seq=1;rtptime=2, url=trackID=1;seq=12;rtptime=345", RtpInfo(12, 345)),
+        (f'URL="{MEDIA}" ; SEQ = 12 ; RTPTIME = 345', RtpInfo(12, 345)),
+        ("url=rtsp://10.1.1.1/elsewhere;seq=12;rtptime=345", RtpInfo(12, 345)),
+        ("url=a;seq=1;rtptime=2,url=b;seq=3;rtptime=4", None),
+        (f"url={MEDIA};seq=12", RtpInfo(12, None)),
+        (f"url={MEDIA};rtptime=345", RtpInfo(None, 345)),
+        (f"url={MEDIA};seq=70000;rtptime=4294967296", None),
+        (f"url={MEDIA};seq=123456;rtptime=12345678901", None),
+        (f"url={MEDIA};seq=-1;rtptime=-1", None),
+        (f"url={MEDIA}", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_first_packet_is_as_announced_where_that_can_be(value: str | None, info: RtpInfo | None) -> None:
+    assert parse_rtp_info(value, MEDIA) == info
+
+
+@given(st.text() | st.text(alphabet="RTP/AVP;,=unicast0123456789-source"))
+def test_any_answer_is_read_or_refused(text: str) -> None:
+    for value in (text, "RTP/AVP;" + text, "url=" + text):
+        parse_rtp_info(value, MEDIA)
+        for parse in (lambda value: parse_interleaved(value, (0, 1)), parse_datagrams):
+            with contextlib.suppress(SessionError, NotSpokenError):
+                parse(value)
