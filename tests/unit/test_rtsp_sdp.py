@@ -3,13 +3,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtsp.errors import NoVideoError, ProtocolError, SessionError
-from stream.sources.rtsp.sdp import describe_video
-from tests.unit.camera_descriptions import (
+from camera_descriptions import (
     AXIS,
     DAHUA,
     HIKVISION,
@@ -23,6 +17,12 @@ from tests.unit.camera_descriptions import (
     UNIVIEW,
     VPS_265,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.errors import NoVideoError, ProtocolError, SessionError
+from stream.sources.rtsp.sdp import describe_video
 
 
 @pytest.mark.parametrize(

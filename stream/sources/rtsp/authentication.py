@@ -51,6 +51,11 @@ def parse_challenges(values: Iterable[str]) -> list[Challenge]:
     return challenges
 
 
+def random_cnonce() -> str:
+    """The client's share of a digest's randomness."""
+    return secrets.token_hex(8)
+
+
 class Credentials:
     """A user's name and password, and what the server last asked them to be shown with.
 
@@ -63,7 +68,7 @@ class Credentials:
         password: str,
         *,
         digest_only: bool = False,
-        new_cnonce: Callable[[], str] = lambda: secrets.token_hex(8),
+        new_cnonce: Callable[[], str] = random_cnonce,
     ) -> None:
         self._user = _as_bytes_of_utf_8(user)
         self._password = _as_bytes_of_utf_8(password)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stream.sources.rtsp.address import RtspAddress
-from stream.sources.rtsp.authentication import Credentials
+from stream.sources.rtsp.authentication import Credentials, random_cnonce
 from stream.sources.rtsp.control import base_of, control_urls
 from stream.sources.rtsp.delivery import (
     Delivery,
@@ -109,7 +109,8 @@ class _Asked:
 class RtspSession:
     """One connection's conversation. `client_ports`: RTP and RTCP, needed over UDP.
 
-    `receive` raises `SessionError`s; after one, and after `Redirected` or `Closed`, the connection is to be closed.
+    `receive` raises `SessionError` and `NotSpokenError`; after one, and after `Redirected` or `Closed`, the connection
+    is to be closed.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class RtspSession:
         lower: Literal["tcp", "udp"],
         *,
         client_ports: tuple[int, int] | None = None,
-        new_cnonce: Callable[[], str] | None = None,
+        new_cnonce: Callable[[], str] = random_cnonce,
     ) -> None:
         if lower == "udp" and client_ports is None:
             raise ValueError("a session over UDP needs the ports that it receives on")
@@ -130,9 +131,8 @@ class RtspSession:
         self._client_ports = client_ports if lower == "udp" else None
         self._credentials: Credentials | None = None
         if address.user is not None:
-            options = {} if new_cnonce is None else {"new_cnonce": new_cnonce}
             self._credentials = Credentials(
-                address.user, address.password or "", digest_only=address.digest_only, **options
+                address.user, address.password or "", digest_only=address.digest_only, new_cnonce=new_cnonce
             )
         self._accepted = False
         """The server has taken these credentials before."""
@@ -159,7 +159,7 @@ class RtspSession:
         return self._ask(_Asked("TEARDOWN", self._aggregate_url))
 
     def receive(self, message: Message) -> list[Event]:
-        """What follows from an answer, or from a request of the server. Raises `SessionError`."""
+        """What follows from an answer, or from a request of the server. Raises `SessionError`, `NotSpokenError`."""
         if isinstance(message, Request):
             return self._requested(message)
         if message.status < 200:
