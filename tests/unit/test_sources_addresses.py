@@ -47,7 +47,10 @@ def test_libav_reads_an_rtsp_camera_where_it_is_asked_for() -> None:
     assert type(made) is LibavTransport
 
 
-@pytest.mark.parametrize("source", ["rtsp://", "rtsp:///path", "rtsp://host:99999/x", "rtsp://bob:geheim@:99/x"])
+@pytest.mark.parametrize(
+    "source",
+    ["rtsp://", "rtsp:///path", "rtsp://host:99999/x", "rtsp://host:0/x", "rtsp://ho st/x", "rtsp://bob:geheim@:99/x"],
+)
 def test_an_rtsp_address_that_can_not_be_one_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match=r"rtsp://\[user:password@\]host") as raised:
         make_transport(config(source), threading.Event(), print)

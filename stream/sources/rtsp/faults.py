@@ -6,7 +6,6 @@ import contextlib
 import errno
 import socket
 import ssl
-from urllib.parse import urlsplit
 
 import av.error
 
@@ -30,6 +29,7 @@ from stream.sources.errors import (
 )
 from stream.sources.faults import Faults
 from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.address import RtspAddress
 from stream.sources.rtsp.conversation import ConnectionClosedError
 from stream.sources.rtsp.errors import (
     AccessDeniedError,
@@ -41,7 +41,6 @@ from stream.sources.rtsp.errors import (
 )
 from stream.sources.rtsp.trust import UntrustedCertificateError
 
-DEFAULT_PORT = 554
 PROBE_S = 1.0
 """How long a failed connection may be looked into."""
 
@@ -76,15 +75,12 @@ class RtspFaults(Faults):
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
         self._udp = config.lower_transport == "udp"
         try:
-            parts = urlsplit(config.source.reveal())
-            host, port = parts.hostname, parts.port
+            address = RtspAddress.parse(config.source.reveal())
         except ValueError:
-            host, port = None, None
-        if not host:
             raise BadAddressError(
                 config.id, f"{config.source} isn't an RTSP address", "Write rtsp://[user:password@]host[:port]/path"
-            )
-        self._host, self._port = host, port or DEFAULT_PORT
+            ) from None
+        self._host, self._port = address.host, address.port
 
     def opening(self, error: Exception, after_s: float) -> SourceError:
         """From the answer's status, else from what a bare connection to the same port shows."""
