@@ -27,6 +27,7 @@ MEDIA = "rtsp://cam/live/trackID=1"
         ("RTP/AVP/TCP;unicast;interleaved=2-3", Interleaved(2, 3)),
         ("RTP/AVP/TCP; Unicast; Interleaved = 4 - 5 ; SSRC= 0xab", Interleaved(4, 5, 0xAB)),
         ("RTP/AVP/TCP;unicast;interleaved=6", Interleaved(6, 7)),
+        ("RTP/AVP/TCP;unicast;interleaved=255", Interleaved(255, 255)),
         ("RTP/AVP;unicast;interleaved=0-1", Interleaved(0, 1)),
         ("RTP/AVP/UDP;unicast;interleaved=0-1;server_port=0-0", Interleaved(0, 1)),
         ("RTP/AVP/TCP;unicast;interleaved=300-301", Interleaved(0, 1)),
@@ -109,10 +110,15 @@ def test_the_first_packet_is_as_announced_where_that_can_be(value: str | None, i
     assert parse_rtp_info(value, MEDIA) == info
 
 
-@given(st.text() | st.text(alphabet="RTP/AVP;,=unicast0123456789-source"))
-def test_any_answer_is_read_or_refused(text: str) -> None:
-    for value in (text, "RTP/AVP;" + text, "url=" + text):
-        parse_rtp_info(value, MEDIA)
-        for parse in (lambda value: parse_interleaved(value, (0, 1)), parse_datagrams):
-            with contextlib.suppress(SessionError, NotSpokenError):
-                parse(value)
+@given(st.text() | st.text(alphabet="RTP/AVP;,=unicast0123456789-source"), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_what_is_read_of_any_answer_can_be_used(text: str, first: int, second: int) -> None:
+    for end in (text, f"interleaved={first}{text}", f"server_port={first}-{second};{text}", f"ssrc={first};{text}"):
+        value = "RTP/AVP;" + end
+        parse_rtp_info("url=" + end, MEDIA)
+        with contextlib.suppress(SessionError, NotSpokenError):
+            channels = parse_interleaved(value, (0, 1))
+            bytes((channels.rtp_channel, channels.rtcp_channel))
+        with contextlib.suppress(SessionError, NotSpokenError):
+            ports = parse_datagrams(value)
+            assert all(port is None or 0 < port < 1 << 16 for port in (ports.rtp_port, ports.rtcp_port))
+            assert ports.ssrc is None or 0 <= ports.ssrc < 1 << 32

@@ -58,7 +58,7 @@ def parse_interleaved(transport: str | None, asked: tuple[int, int]) -> Interlea
     if channels is None and ("UDP" in profile or "server_port" in options or "multicast" in options):
         raise LowerTransportError("the server doesn't send over TCP")
     rtp, rtcp = channels or asked
-    return Interleaved(rtp, rtp + 1 if rtcp is None else rtcp, _ssrc(options.get("ssrc")))
+    return Interleaved(rtp, min(rtp + 1, 255) if rtcp is None else rtcp, _ssrc(options.get("ssrc")))
 
 
 def parse_datagrams(transport: str | None) -> Datagrams:
