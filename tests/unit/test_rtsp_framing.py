@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.sources.rtsp.errors import ProtocolError
@@ -236,6 +236,7 @@ PIECES = st.one_of(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(PIECES).map(b"".join), st.data())
 def test_the_same_bytes_give_the_same_events_however_they_are_split(data: bytes, draw: st.DataObject) -> None:
     data = OK + data
@@ -246,6 +247,7 @@ def test_the_same_bytes_give_the_same_events_however_they_are_split(data: bytes,
     assert cut(*(data[at : at + 1] for at in range(len(data)))) == whole
 
 
+@settings(max_examples=40)
 @given(st.lists(st.binary(max_size=2000)))
 def test_any_bytes_are_cut_or_refused(parts: list[bytes]) -> None:
     cut(*parts)

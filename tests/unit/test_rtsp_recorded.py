@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.sources.rtp.errors import NotSpokenError
@@ -120,6 +120,7 @@ def test_single_bytes_of_a_session_may_be_wrong() -> None:
             assert bounded(replay(damaged), damaged)
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(RECORDED)), st.sampled_from(["tcp", "udp"]), st.data())
 def test_sessions_with_any_damage_end_with_an_error_or_go_on(
     name: str, lower: Literal["tcp", "udp"], draw: st.DataObject

@@ -4,7 +4,7 @@ import contextlib
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.sources.rtp.errors import NotSpokenError
@@ -391,6 +391,7 @@ MESSAGES = st.builds(Response, STATUSES, st.just(""), HEADERS, st.sampled_from([
 )
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(["tcp", "udp"]), st.lists(MESSAGES, max_size=30))
 def test_whatever_a_server_says_is_followed_or_refused_with_a_bounded_answer(
     lower: Literal["tcp", "udp"], messages: list[Message]
