@@ -28,7 +28,8 @@ OPTIONS: dict[str, tuple[Codec, dict[str, str]]] = {
     ),
     "h264 intra refresh": ("h264", {"preset": "veryfast", X264: "keyint=12:intra-refresh=1:bframes=0:slices=2"}),
     "h265": ("h265", {X265: "keyint=10:bframes=0"}),
-    "h265 slices": ("h265", {X265: "keyint=10:bframes=0:slices=2"}),
+    # x265 crashes now and then with slices and no pool
+    "h265 slices": ("h265", {X265: "keyint=10:bframes=0:slices=2:pools=1"}),
     "h265 B pictures": ("h265", {X265: "keyint=10:bframes=3:open-gop=0:b-adapt=0"}),
     "h265 open GOP": ("h265", {"preset": "fast", X265: "keyint=10:bframes=4:open-gop=1:b-adapt=0"}),
     "h265 intra refresh": ("h265", {"preset": "fast", X265: "keyint=12:intra-refresh=1:bframes=0"}),
