@@ -142,10 +142,9 @@ class Decoding:
 
 
 def plane_bytes(plane: VideoPlane) -> bytes:
-    """Its samples, without what pads its lines."""
+    """The samples of a picture of 8 bits, without what pads its lines."""
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    bytes_each = 2 if plane.line_size >= 2 * plane.width and plane.line_size > 2 * plane.width - 1 else 1
-    return rows[: plane.height, : plane.width * bytes_each].tobytes()
+    return rows[: plane.height, : plane.width].tobytes()
 
 
 @dataclass

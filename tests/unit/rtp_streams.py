@@ -24,7 +24,7 @@ OPTIONS: dict[str, tuple[Codec, dict[str, str]]] = {
     ),
     "h264 open GOP, B pyramid": (
         "h264",
-        {"preset": "medium", X264: "keyint=10:bframes=3:open-gop=1:b-adapt=0:scenecut=0:b-pyramid=normal"},
+        {"preset": "medium", X264: "keyint=12:bframes=3:open-gop=1:b-adapt=0:scenecut=0:b-pyramid=normal"},
     ),
     "h264 intra refresh": ("h264", {"preset": "veryfast", X264: "keyint=12:intra-refresh=1:bframes=0:slices=2"}),
     "h265": ("h265", {X265: "keyint=10:bframes=0"}),

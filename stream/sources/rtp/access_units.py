@@ -14,7 +14,7 @@ from stream.sources.rtp.nal_buffer import BEGUN, BROKEN, NalKind
 from stream.sources.rtp.parameter_sets import ParameterSets
 from stream.sources.rtp.pictures import pictures_of
 from stream.sources.rtp.recovery import Verdict
-from stream.sources.rtp.reorder import MOST_PACKETS, ReorderBuffer
+from stream.sources.rtp.reorder import ReorderBuffer
 from stream.sources.rtp.rtcp import ReceptionStatistics
 from stream.sources.rtp.units import EncodedUnit
 from stream.sources.rtp.video_parameters import VideoCodec, VideoParameters
@@ -23,8 +23,8 @@ MOST_BYTES = 8 << 20
 """The largest picture; a stream without an end to its pictures doesn't grow beyond."""
 MOST_NALS = 8192
 """A picture of that size in slices that fill a packet each has 6000."""
-FARTHEST_BACK = MOST_PACKETS
-"""A packet at most so far behind comes late or twice; from one farther off the sender counts anew."""
+FARTHEST_BACK, FARTHEST_AHEAD = 1024, 3000
+"""A packet within so many is late, sent twice, or comes behind a gap; from one farther off the sender counts anew."""
 
 _NONE: list[EncodedUnit] = []
 
@@ -140,7 +140,7 @@ class AccessUnits:
         if ssrc == self._ssrc and behind <= FARTHEST_BACK:
             self.statistics.received(sequence, timestamp, self._now_ns)
             return _NONE
-        if ssrc == self._ssrc and ahead < (MOST_PACKETS if self._reorders else 0x8000):
+        if ssrc == self._ssrc and ahead < (FARTHEST_AHEAD if self._reorders else 0x8000):
             self.statistics.received(sequence, timestamp, self._now_ns)
             if not self._reorders:
                 return self._take_behind_gap(packet, sequence, _NONE)
@@ -330,11 +330,12 @@ class AccessUnits:
         assert self._first_slice is not None
         first_slice, recovery = self._first_slice, self._recovery
         sets = [nal for index in range(count) if (nal := self._keep_parameter_set(index)) is not None]
+        all_sets = self._pictures.has_all_sets(count)
         is_keyframe = self._pictures.is_keyframe(first_slice)
         if is_keyframe and not sets and not self._behind_gap:
             self._sets_come_seldom = True
         awaited = recovery.awaiting
-        if awaited and self._behind_gap and not sets and self._sets_come and not self._sets_come_seldom:
+        if awaited and self._behind_gap and self._sets_come and not (all_sets or self._sets_come_seldom):
             # Its parameter sets may be among what is missing, and may be others than before.
             self._discard("awaiting_keyframe")
             return None
@@ -345,7 +346,7 @@ class AccessUnits:
         data = bytes(memoryview(self._buffer.data)[: self._buffer.start_code(count)])
         if awaited:
             self.awaiting_since_ns = None
-            data = self._sets.without(sets) + data
+            data = self._sets.beside(sets) + data
         if awaited or is_keyframe:
             self.parameters = self._sets.video(self._buffer.nal(first_slice, 48)) or self.parameters
         return EncodedUnit(data, self._timestamp, is_keyframe, awaited, verdict is Verdict.SHOWN)

@@ -109,6 +109,6 @@ class H265Depacketiser(NalBuffer):
         if len(self.data) < start + 2 or self.layer(index):
             return NalKind.AFTER
         kind = _KINDS[syntax.type_of(self.data[start])]
-        if kind == NalKind.SLICE and self.data[start + 2] & _FIRST_SLICE_SEGMENT:
+        if kind == NalKind.SLICE and len(self.data) > start + 2 and self.data[start + 2] & _FIRST_SLICE_SEGMENT:
             return NalKind.FIRST_SLICE
         return kind

@@ -10,6 +10,11 @@ from stream.sources.rtp.video_parameters import VideoCodec
 START_CODE = b"\0\0\0\1"
 _SHORT_START_CODE = START_CODE[1:]
 
+SHORTEST = 2
+"""Bytes of a NAL unit that is looked for within another: H.265's header."""
+MOST_TOGETHER = 64
+"""NAL units looked for within one."""
+
 CONTINUED, BEGUN, BROKEN = range(3)
 """What a payload was: more of the same NAL unit, the beginning of one or more, or not what may come there."""
 
@@ -80,14 +85,14 @@ class NalBuffer:
     def _find_more(self) -> None:
         """Some cameras send several NAL units, with start codes, as if they were one."""
         start = self.nals[-1]
-        if self.data.find(_SHORT_START_CODE, start) < 0:
+        if self.data.find(_SHORT_START_CODE, start + SHORTEST) < 0:
             return
-        rest = bytes(self.data[start:])
+        header, rest = self.data[start : start + SHORTEST], bytes(self.data[start + SHORTEST :])
+        pieces = [piece.rstrip(b"\0") for piece in rest.split(_SHORT_START_CODE, MOST_TOGETHER)]
         del self.data[start:]
-        pieces = [piece.rstrip(b"\0") for piece in rest.split(_SHORT_START_CODE)]
-        self.data += pieces[0]
+        self.data += header + pieces[0]
         for piece in pieces[1:]:
-            if piece:
+            if len(piece) >= SHORTEST:
                 self.data += START_CODE
                 self.nals.append(len(self.data))
                 self.data += piece

@@ -64,9 +64,9 @@ class ParameterSets:
             self._pictures[number] = picture
         self._raw[kind, number] = nal
 
-    def without(self, present: Collection[bytes]) -> bytes:
-        """As `annex_b`, without those that are `present` elsewhere."""
-        return b"".join(START_CODE + self._raw[key] for key in sorted(self._raw) if self._raw[key] not in present)
+    def beside(self, present: Collection[bytes]) -> bytes:
+        """What a picture that brings `present` needs before it: nothing if there are no others, else all."""
+        return b"" if self._known.issubset(present) else self.annex_b
 
     def video(self, slice_nal: bytes | None = None) -> VideoParameters | None:
         """Of the sets that this slice refers to; without one, of the first. None if there are none that can be read."""

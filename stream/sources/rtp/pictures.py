@@ -46,6 +46,10 @@ class Pictures(Protocol):
         """Whether this NAL unit is a VPS, SPS or PPS."""
         ...
 
+    def has_all_sets(self, count: int) -> bool:
+        """Whether SPS and PPS are among the first `count` NAL units: none between them and the slices is lost then."""
+        ...
+
     def judge(self, slice_index: int, count: int, timestamp: int) -> Verdict:
         """Of the picture in the first `count` NAL units, whose first slice is at `slice_index`."""
         ...
@@ -67,6 +71,11 @@ class H264Pictures:
         """See `Pictures`."""
         return self._type(index) in (h264_syntax.SEQUENCE, h264_syntax.PICTURE)
 
+    def has_all_sets(self, count: int) -> bool:
+        """See `Pictures`."""
+        kinds = {self._type(index) for index in range(count)}
+        return h264_syntax.SEQUENCE in kinds and h264_syntax.PICTURE in kinds
+
     def _type(self, index: int) -> int:
         return h264_syntax.type_of(self.buffer.data[self.buffer.nals[index]])
 
@@ -77,8 +86,8 @@ class H264Pictures:
         """See `Pictures`. Of two fields with one timestamp the other may be referred to."""
         if self._is_reference(slice_index):
             return False
-        found = self._sets.of(self._head(slice_index))
-        return found is not None and isinstance(found[1], h264_syntax.SequenceParameters) and found[1].frames_only
+        found = self._header(slice_index)
+        return found is not None and not found[0].field
 
     def is_second_field(self, first_index: int, second_index: int) -> bool:
         """See `Pictures`."""
@@ -106,6 +115,7 @@ class H264Pictures:
             return Verdict.SHOWN
         found = self._header(slice_index)
         if found is None:
+            self.recovery.lose()
             return Verdict.LEFT_OUT
         header, sequence = found
         frames = None
@@ -142,6 +152,11 @@ class H265Pictures:
         kind = self._type(index)
         return h265_syntax.VIDEO <= kind <= h265_syntax.PICTURE and self.buffer.layer(index) == 0
 
+    def has_all_sets(self, count: int) -> bool:
+        """See `Pictures`."""
+        kinds = {self._type(index) for index in range(count) if self.buffer.layer(index) == 0}
+        return h265_syntax.SEQUENCE in kinds and h265_syntax.PICTURE in kinds
+
     def _type(self, index: int) -> int:
         return h265_syntax.type_of(self.buffer.data[self.buffer.nals[index]])
 
@@ -153,8 +168,8 @@ class H265Pictures:
         kind = self._type(slice_index)
         if kind > h265_syntax.LAST_PAIRED or kind % 2:
             return False
-        found = self._sets.of(self._head(slice_index))
-        if found is None or not isinstance(found[1], h265_syntax.SequenceParameters):
+        found = self._header(slice_index)
+        if found is None:
             return False
         return self._temporal_layer(slice_index) >= found[1].layers - 1
 
@@ -165,19 +180,28 @@ class H265Pictures:
     def _head(self, index: int) -> bytes:
         return self.buffer.nal(index, h265_syntax.HEADER_READ)
 
-    def judge(self, slice_index: int, count: int, timestamp: int) -> Verdict:
-        """See `Pictures`. Output order is in the pictures themselves: no timestamp is needed."""
-        head = self._head(slice_index)
+    def _header(self, index: int) -> tuple[h265_syntax.SliceHeader, h265_syntax.SequenceParameters] | None:
+        head = self._head(index)
         found = self._sets.of(head)
         if found is None:
-            return Verdict.LEFT_OUT
+            return None
         picture, sequence = found
         assert isinstance(picture, h265_syntax.PictureParameters)
         assert isinstance(sequence, h265_syntax.SequenceParameters)
         try:
-            header = h265_syntax.slice_header(head, picture, sequence)
+            return h265_syntax.slice_header(head, picture, sequence), sequence
         except MalformedError:
+            return None
+
+    def judge(self, slice_index: int, count: int, timestamp: int) -> Verdict:
+        """See `Pictures`. Output order is in the pictures themselves: no timestamp is needed."""
+        if self.recovery.settled:
+            return self.recovery.follow(self._type(slice_index))
+        found = self._header(slice_index)
+        if found is None:
+            self.recovery.lose()
             return Verdict.LEFT_OUT
+        header, sequence = found
         order = None
         if self.recovery.awaiting:
             for index in range(count):

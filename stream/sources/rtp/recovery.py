@@ -129,7 +129,7 @@ class H265Recovery:
         self._order = 0
         """POC of the latest picture that others' POC are counted from."""
         self._shown_from: int | None = None
-        """The first POC that is right; None if all are."""
+        """The first POC that is right."""
         self._behind = 0
 
     def lose(self) -> None:
@@ -139,30 +139,32 @@ class H265Recovery:
 
     def judge(self, picture: H265Picture) -> Verdict:
         """The next picture in decoding order."""
-        if h265_syntax.FIRST_ENTRY <= picture.kind <= h265_syntax.LAST_ENTRY:
-            return self._enter(picture)
-        if self.awaiting:
+        if self.settled or _is_entry(picture.kind):
+            if self.awaiting or self.settled or _is_clean(picture.kind):
+                return self.follow(picture.kind)
+            self._skipping = False
+        elif self.awaiting:
             if picture.recovery_order is None:
                 return Verdict.LEFT_OUT
             self.awaiting = self._skipping = False
             self._order = picture.order_lsb
             self._shown_from = self._order + picture.recovery_order
             self._behind = 0
-        if self._skipping and picture.kind in (h265_syntax.RASL_N, h265_syntax.RASL_R):
-            return Verdict.LEFT_OUT
-        return Verdict.SHOWN if self.settled else self._by_output_order(picture)
+        return self._by_output_order(picture)
 
-    def _enter(self, picture: H265Picture) -> Verdict:
-        broken_link = picture.kind <= h265_syntax.LAST_BROKEN_LINK
-        clean = picture.kind in (h265_syntax.IDR_W_RADL, h265_syntax.IDR_N_LP)
-        if self.awaiting or broken_link or clean:
+    def follow(self, kind: int) -> Verdict:
+        """The same, of a picture of which only its type is known, where that is enough.
+
+        It is once `settled`, and of a picture that decoding begins anew with.
+        """
+        if _is_entry(kind):
             # All that follows and isn't skipped can be decoded.
-            self._skipping = not clean
+            self._skipping = self.awaiting or kind <= h265_syntax.LAST_BROKEN_LINK
             self.awaiting = False
             self.settled = True
-            return Verdict.SHOWN
-        self._skipping = False
-        return Verdict.SHOWN if self.settled else self._by_output_order(picture)
+        elif self._skipping and kind in (h265_syntax.RASL_N, h265_syntax.RASL_R):
+            return Verdict.LEFT_OUT
+        return Verdict.SHOWN
 
     def _by_output_order(self, picture: H265Picture) -> Verdict:
         modulus = 1 << picture.order_bits
@@ -172,8 +174,20 @@ class H265Recovery:
         if picture.temporal_layer == 0 and not layers_own and not leading:
             self._order = order
         assert self._shown_from is not None
+        if _is_entry(picture.kind):
+            # What follows it in output order is right, whatever was before.
+            self._shown_from = min(self._shown_from, order)
         if order < self._shown_from:
             return Verdict.HIDDEN
         self._behind += 1
         self.settled = self._behind > LONGEST_REORDER
         return Verdict.SHOWN
+
+
+def _is_entry(kind: int) -> bool:
+    return h265_syntax.FIRST_ENTRY <= kind <= h265_syntax.LAST_ENTRY
+
+
+def _is_clean(kind: int) -> bool:
+    """Of an IRAP picture: IDR or BLA, behind which nothing refers to what was before."""
+    return kind <= h265_syntax.IDR_N_LP

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 GIVE_UP_NS = 50_000_000
 """A packet that was overtaken comes within milliseconds; one that isn't there by then is lost."""
-MOST_PACKETS = 1024
-"""Kept behind a gap, about 1.5 MB: more than a camera of 100 Mbit/s sends in that time."""
+MOST_PACKETS, MOST_BYTES = 1024, 4 << 20
+"""Kept behind a gap: more than a camera of 100 Mbit/s sends in that time."""
 
 
 class ReorderBuffer:
@@ -13,6 +13,7 @@ class ReorderBuffer:
 
     def __init__(self) -> None:
         self._held: dict[int, tuple[bytes, int]] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._held)
@@ -21,11 +22,15 @@ class ReorderBuffer:
         """Keep one that can't be taken yet; the second of two with the same number is left out."""
         if sequence not in self._held:
             self._held[sequence] = (bytes(packet), now_ns)
+            self._bytes += len(packet)
 
     def pop(self, sequence: int) -> bytes | None:
         """The packet of this number, if it is here."""
         held = self._held.pop(sequence, None)
-        return None if held is None else held[0]
+        if held is None:
+            return None
+        self._bytes -= len(held[0])
+        return held[0]
 
     def overdue(self, now_ns: int) -> bool:
         """Whether what is missing before the held ones is to be given up: for its time, or because they are too many.
@@ -35,12 +40,8 @@ class ReorderBuffer:
         if not self._held:
             return False
         _, since_ns = next(iter(self._held.values()))
-        return now_ns - since_ns > GIVE_UP_NS or len(self._held) >= MOST_PACKETS
+        return now_ns - since_ns > GIVE_UP_NS or len(self._held) > MOST_PACKETS or self._bytes > MOST_BYTES
 
     def first_from(self, expected: int) -> int:
         """The number of the held packet that comes soonest from `expected` on."""
         return min(self._held, key=lambda sequence: (sequence - expected) & 0xFFFF)
-
-    def clear(self) -> None:
-        """Let go of all."""
-        self._held.clear()
