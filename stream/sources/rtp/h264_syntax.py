@@ -109,7 +109,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
     if reorder is None and in_decoding_order:
         reorder = 0
     shape = PictureShape(chroma, depth, full_range, rgb)
-    video = VideoParameters("h264", width, height, pixel_format(shape), reorder, profile, level)
+    video = VideoParameters("h264", width, height, pixel_format("h264", shape), reorder, profile, level)
     return number, SequenceParameters(video, separate_planes, frame_number_bits, gaps_allowed, frames_only)
 
 

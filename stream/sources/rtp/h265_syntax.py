@@ -89,7 +89,13 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
     full_range, rgb = _colours(bits, order_bits)
     shape = PictureShape(chroma, depth, full_range, rgb)
     video = VideoParameters(
-        "h265", width, height, pixel_format(shape), reorder if reorder <= MOST_REORDERED else None, profile, level
+        "h265",
+        width,
+        height,
+        pixel_format("h265", shape),
+        reorder if reorder <= MOST_REORDERED else None,
+        profile,
+        level,
     )
     return number, SequenceParameters(video, separate_planes, order_bits, sub_layers + 1)
 

@@ -46,7 +46,7 @@ class ParameterSets:
             return
         try:
             self._add(nal)
-        except (MalformedError, IndexError):
+        except (MalformedError, LookupError):
             return
         self._known = frozenset(self._raw.values())
         self.annex_b = b"".join(START_CODE + self._raw[key] for key in sorted(self._raw))

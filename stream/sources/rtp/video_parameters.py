@@ -38,12 +38,15 @@ class PictureShape(msgspec.Struct, frozen=True, gc=False):
     """The three planes are green, blue and red."""
 
 
-def pixel_format(shape: PictureShape) -> str:
-    """libav's name."""
+def pixel_format(codec: VideoCodec, shape: PictureShape) -> str:
+    """The name of the format that libav decodes to."""
     deep = "" if shape.depth == 8 else f"{shape.depth}le"
-    if shape.chroma == 0:
-        return f"gray{deep}"
-    if shape.chroma == 3 and shape.rgb:
+    chroma = shape.chroma
+    if chroma == 0:
+        if codec == "h265":
+            return f"gray{deep}"
+        chroma = 1  # its H.264 decoder fills in what has no colour
+    if chroma == 3 and shape.rgb:
         return f"gbrp{deep}"
-    full = "j" if shape.full_range and not deep else ""
-    return f"yuv{full}{('420', '422', '444')[shape.chroma - 1]}p{deep}"
+    full = "j" if shape.full_range and not deep and (codec == "h264" or chroma == 1) else ""
+    return f"yuv{full}{('420', '422', '444')[chroma - 1]}p{deep}"
