@@ -6,7 +6,8 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from support.rtp_packetiser import PAYLOAD_TYPE, Codec, Coded, Decoding, encode
+from support.bit_writer import BitWriter
+from support.rtp_packetiser import PAYLOAD_TYPE, Codec, Coded, Decoding, annex_b, encode
 
 from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtp.units import EncodedUnit
@@ -34,8 +35,11 @@ OPTIONS: dict[str, tuple[Codec, dict[str, str]]] = {
     "h265 open GOP": ("h265", {"preset": "fast", X265: "keyint=10:bframes=4:open-gop=1:b-adapt=0"}),
     "h265 intra refresh": ("h265", {"preset": "fast", X265: "keyint=12:intra-refresh=1:bframes=0"}),
 }
-NAMES = list(OPTIONS)
 COUNT = 40
+POINT = "h265 recovery point"
+"""x265 refreshes without saying so: the message is put in where its pictures are right from the 13th on."""
+POINT_AT, POINT_COUNT = 12, 13
+NAMES = [*OPTIONS, POINT]
 CHANGING = ("h264 sizes that change", "h265 sizes that change")
 
 
@@ -49,6 +53,13 @@ def stream(name: str) -> tuple[Codec, list[Coded]]:
             options = {X264 if codec == "h264" else X265: "keyint=5:bframes=0"}
             coded += encode(codec, 10, size, options, start=10 * part)
         return codec, coded
+    if name == POINT:
+        codec, coded = stream("h265 intra refresh")
+        at = coded[POINT_AT]
+        message = BitWriter().signed(POINT_COUNT).flags(True, False).nal(b"")
+        point = b"\x4e\x01\x06" + bytes([len(message)]) + message + b"\x80"
+        with_point = Coded(annex_b([*at.nals[:-1], point, at.nals[-1]]), at.timestamp, at.keyframe)
+        return codec, [*coded[:POINT_AT], with_point, *coded[POINT_AT + 1 :]]
     codec, options = OPTIONS[name]
     repeat = {X265: options.get(X265, "") + ":repeat-headers=1"} if codec == "h265" else {}
     # 8 rows of macroblocks, or 3 of coding tree units: enough for several slices

@@ -237,10 +237,8 @@ def bits_left_at_reference_sets(nal: bytes) -> int:
 def test_frame_numbers_count_reference_frames_since_the_last_idr_picture(name: str) -> None:
     codec, coded = stream(name)
     number = 0
+    _, sequence = h264_syntax.sequence_parameters(coded[0].nals[coded[0].nals[0][0] & 0x1F == 9])  # behind a delimiter
     for picture in coded:
-        sets = [nal for nal in picture.nals if type_of(codec, nal) == h264_syntax.SEQUENCE]
-        if sets:
-            _, sequence = h264_syntax.sequence_parameters(sets[0])
         if picture.keyframe and any(type_of(codec, nal) == h264_syntax.INTRA for nal in picture.nals):
             number = 0
         headers = {h264_syntax.slice_header(nal, sequence).frame_number for nal in picture.nals if is_slice(codec, nal)}

@@ -32,6 +32,8 @@ class SequenceParameters(msgspec.Struct, frozen=True, gc=False):
     """Of one SPS."""
 
     video: VideoParameters
+    video_set: int
+    """Of its VPS."""
     separate_planes: bool
     order_bits: int
     """Of slice_pic_order_cnt_lsb."""
@@ -64,7 +66,7 @@ def type_of(first: int) -> int:
 def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
     """An SPS and its number. Raises `MalformedError`."""
     bits = BitReader(nal[2:])
-    bits.skip(4)
+    video_set = bits.bits(4)
     sub_layers = bits.bits(3)
     bits.skip(1)
     profile, level = _profile_and_level(bits, sub_layers)
@@ -97,7 +99,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
         profile,
         level,
     )
-    return number, SequenceParameters(video, separate_planes, order_bits, sub_layers + 1)
+    return number, SequenceParameters(video, video_set, separate_planes, order_bits, sub_layers + 1)
 
 
 def _profile_and_level(bits: BitReader, sub_layers: int) -> tuple[int, int]:

@@ -76,10 +76,13 @@ class ParameterSets:
         return None if found is None else found[1].video
 
     def of(self, slice_nal: bytes) -> tuple[_Picture, _Sequence] | None:
-        """The PPS and SPS that this slice refers to; None if one isn't known."""
+        """The PPS and SPS that this slice refers to; None if one isn't known, or their VPS isn't."""
         syntax = h264_syntax if self._codec == "h264" else h265_syntax
         try:
             picture = self._pictures[syntax.picture_parameters_of(slice_nal)]
-            return picture, self._sequences[picture.sequence]
+            sequence = self._sequences[picture.sequence]
         except (MalformedError, LookupError):
             return None
+        if isinstance(sequence, h265_syntax.SequenceParameters) and (_VIDEO, sequence.video_set) not in self._raw:
+            return None
+        return picture, sequence
