@@ -96,7 +96,7 @@ def test_out_of_band_parameter_sets_are_nowhere_in_the_stream(name: str) -> None
     assert {nal_type(stream.codec, nal) for nal in stream.parameter_sets} == PARAMETER_SETS[stream.codec]
 
 
-@pytest.mark.parametrize("name", ["h264_size_change", "h264_same_size_change"])
+@pytest.mark.parametrize("name", ["h264_size_change", "h264_same_size_change", "h264_quiet_change"])
 def test_parameter_sets_change_in_the_middle(name: str) -> None:
     stream = corpus_stream(name)
     later = [nal for nal in nal_units(stream.units[25].data) if nal_type("h264", nal) in PARAMETER_SETS["h264"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,15 @@ from telemetry.observer import Observer
 
 @dataclass(frozen=True)
 class Taken:
-    """One frame out of the ring, and the number that its pixels show (`barcode.UNREADABLE` if none)."""
+    """One frame out of the ring, and the number that its pixels show (`barcode.UNREADABLE` if none).
+
+    `digest`: CRC-32 of its planes. `taken_ns`: monotonic instant when it was taken out.
+    """
 
     meta: FrameMeta
     number: int
+    digest: int
+    taken_ns: int
 
 
 class WatchedCamera(Observer):
@@ -40,6 +46,7 @@ class WatchedCamera(Observer):
         self.frames: list[Taken] = []
         self.reconnects: list[str] = []
         self.discarded: list[str] = []
+        self.fallbacks: list[str] = []
         self._filled = threading.Event()
         policy = "every" if self.config.pace == "fast" else "latest"
         self.ring = FrameRing(camera, slots, policy, on_ready=self._filled.set)
@@ -123,6 +130,9 @@ class WatchedCamera(Observer):
     def unit_discarded(self, camera: str, reason: str) -> None:
         self.discarded.append(reason)
 
+    def transport_fallback(self, camera: str, reason: str) -> None:
+        self.fallbacks.append(reason)
+
     def _take_status(self, status: CameraStatus) -> None:
         self.said_after_s.append(time.monotonic() - self._began)
         self.said.append(status)
@@ -132,7 +142,9 @@ class WatchedCamera(Observer):
             self._filled.wait(0.5)
             self._filled.clear()
             while lease := self.ring.lease():
+                taken_ns = time.monotonic_ns()
                 width, height = lease.meta.format.size
                 luma: np.ndarray = lease.picture[: width * height].reshape(height, width)
-                self.frames.append(Taken(lease.meta, barcode.read(luma)))
+                digest = zlib.crc32(lease.picture.tobytes())
+                self.frames.append(Taken(lease.meta, barcode.read(luma), digest, taken_ns))
                 self.ring.release(lease, "processed")

@@ -336,6 +336,14 @@ _RECIPES: dict[str, Recipe] = {
             Section("keyint=25:bframes=0:ref=3", pictures=25, profile="high"),
         ),
     ),
+    # By the parameter sets before, what follows would decode without an error, and be wrong.
+    "h264_quiet_change": Recipe(
+        "h264",
+        (
+            Section("keyint=25:bframes=0:ref=1", pictures=25, profile="main"),
+            Section("keyint=25:bframes=0:ref=3:chroma-qp-offset=10", pictures=25, profile="main"),
+        ),
+    ),
     "h264_out_of_band": Recipe("h264", (Section("keyint=25:bframes=0"),), in_band=False),
     "h264_cropped": _h264("keyint=25:bframes=0", size=(178, 98)),
     "h264_variable_rate": Recipe(
