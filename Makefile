@@ -3,6 +3,8 @@ SHELL := bash
 VENV ?= .venv
 PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3,$(if $(shell $(v) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo ok),$(v))))
 BIN := $(VENV)/bin
+# Tests that run side by side. Much of their time is waiting, so one more than the two cores that they are meant for.
+WORKERS ?= 3
 READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench soak train docs clean
@@ -10,7 +12,7 @@ READY := $(VENV)/.ready
 
 help:
 	@echo "make demo    see actions recognised on real footage that arrives over RTSP"
-	@echo "make test    lint, then every test (about 10 minutes)"
+	@echo "make test    lint, then every test (about 10 minutes on two cores)"
 	@echo "make lint    ruff, pyright, import-linter"
 	@echo "make bench   measure against a bare loop and against peers"
 	@echo "make soak    the long runs: memory over an hour's worth of frames"
@@ -31,7 +33,7 @@ demo: $(READY)
 test: $(READY) lint
 	@deploy/system-packages.sh test
 	@$(BIN)/python run_stream.py weights fetch
-	@$(BIN)/python -m pytest -m "not soak"
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	@$(BIN)/ruff check .

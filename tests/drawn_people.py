@@ -7,7 +7,10 @@ really finds people, parts and a ball, in seconds and without any file.
 from __future__ import annotations
 
 import functools
+import os
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +18,12 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
+from torch import nn
 
 from stages.checkpoint import Checkpoint
+from stages.detection import detector_file
 from stages.detection.detector_file import StoredDetector
 from stages.detection.detector_model import DetectorDescription, build, narrow_detector
 from stages.network import ActionNetwork, NetworkConfig
@@ -91,21 +97,29 @@ def description() -> DetectorDescription:
 
 
 @functools.cache
-def trained_detector(steps: int = 80) -> StoredDetector:
-    """Learned once a process."""
-    torch.manual_seed(0)
-    described = description()
-    model = build(described, initialise=True).train()
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))
-        total, _ = losses(model, [somewhere(3 * step + row) for row in range(3)], torch.device("cpu"))
-        optimiser.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimiser.step()
-    return StoredDetector(described, dict(model.eval().state_dict()), "drawn people")
+def trained_detector() -> StoredDetector:
+    """Learned once a run of tests: processes that test side by side have it from one another through a file."""
+    path = Path(os.environ.get("TESTS_MADE_ONCE") or tempfile.mkdtemp()) / "drawn-people.safetensors"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            detector_file.save(_learned(), description(), path)
+    return replace(detector_file.read(path), where="drawn people")
+
+
+def _learned(steps: int = 80) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build(description(), initialise=True).train()
+        optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
+        for step in range(steps):
+            for group in optimiser.param_groups:
+                group["lr"] = 2e-3 * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))
+            total, _ = losses(model, [somewhere(3 * step + row) for row in range(3)], torch.device("cpu"))
+            optimiser.zero_grad()
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+            optimiser.step()
+    return model.eval()
 
 
 def drawn_checkpoint(seed: int = 0) -> Checkpoint:
