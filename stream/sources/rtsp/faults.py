@@ -54,7 +54,7 @@ MEANINGS = {
     "multicast": "it sends by multicast only",
     "protocol": "its RTSP can't be followed",
     "status": "it answers the wire's requests with an error",
-    "no_recovery_point": "its stream doesn't say where decoding may begin",
+    "no_recovery_point": "nothing in its stream says where decoding may begin",
 }
 """What the wire doesn't speak, by code."""
 
@@ -147,7 +147,7 @@ class RtspFaults(Faults):
 
     def no_recovery_at_first(self) -> UnspokenError:
         """The same, and there never was one."""
-        return self._unspoken("no_recovery_point", f"sent none within {self.start_timeout_s:g} s")
+        return self._unspoken("no_recovery_point")
 
     def not_open_in_time(self) -> SourceError:
         """A port that can be connected to is silent; else the host or the network between is at fault."""
@@ -238,7 +238,7 @@ class RtspFaults(Faults):
     def _unspoken(self, code: str, why: str | None = None) -> UnspokenError:
         return UnspokenError(
             self.camera,
-            f"{self.address} can't be read at the wire: {why or MEANINGS.get(code, code)}",
+            f"{self.address} can't be read at the wire: {why or MEANINGS[code]}",
             "Set transport: auto, or libav",
             code,
         )

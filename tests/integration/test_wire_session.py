@@ -1,0 +1,327 @@
+"""RTSP at the wire against a server that does what it is told: detours, passwords, certificates, keep-alives, markers,
+and the way back to libav."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_clips import make_clip
+from support.own_authority import OwnAuthority
+from support.rtp_packets import Markers, Packetiser, TimedPacket
+from support.scripted_rtsp import ScriptedRtspServer, description_of
+from support.stream_corpus import CorpusStream, corpus_stream, nal_type
+from watched_camera import WatchedCamera
+
+from benchmarks.rtsp_server import RtspServer
+from stream.settings.engine import CameraConfig
+from stream.sources.transport import StoppedError
+from stream.sources.ways import make_transport
+
+MAIN, SLICES = corpus_stream("h264_main"), corpus_stream("h264_slices")
+
+
+def server_of(stream: CorpusStream, packetiser: Packetiser | None = None, turns: int = 1) -> ScriptedRtspServer:
+    return ScriptedRtspServer((packetiser or Packetiser()).packets(stream, turns), description_of(stream))
+
+
+def plays(server: ScriptedRtspServer, source: str | None = None, pictures: int = 5, **settings: Any) -> WatchedCamera:
+    """A camera that gave as many right pictures, stopped."""
+    with WatchedCamera(source or server.url(), **{"transport": "wire", "slots": 64, **settings}) as camera:
+        camera.wait_for(lambda: len(camera.frames) >= pictures)
+    shown = {picture.digest for picture in MAIN.shown} | {picture.digest for picture in SLICES.shown}
+    assert {taken.digest for taken in camera.frames} <= shown
+    assert camera.discarded == []
+    return camera
+
+
+def refused(source: str, attempts: int = 2, **settings: Any) -> WatchedCamera:
+    """A camera that failed so many times and is stopped."""
+    with WatchedCamera(source, **{"transport": "wire", **settings}) as camera:
+        camera.wait_for(lambda: len(camera.reconnects) >= attempts)
+    assert not camera.reader.ever_live
+    assert "geheim" not in str(camera.said)
+    return camera
+
+
+# -- detours ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_redirect_is_followed() -> None:
+    with server_of(MAIN) as here, server_of(MAIN) as there:
+        here.redirect = there.url()
+        plays(here)
+        assert "PLAY" in there.methods() and "PLAY" not in here.methods()
+
+
+def test_servers_that_send_us_in_a_circle_are_given_up() -> None:
+    with server_of(MAIN) as here, server_of(MAIN) as there:
+        here.redirect, there.redirect = there.url(), here.url()
+        assert "can't be followed" in refused(here.url(), attempts=1).said[1].message
+        assert here.methods().count("DESCRIBE") + there.methods().count("DESCRIBE") <= 12
+
+
+def test_where_udp_is_refused_tcp_carries_it_and_the_status_says_so() -> None:
+    with server_of(MAIN) as server:
+        server.lower = frozenset({"tcp"})
+        camera = plays(server, lower_transport="udp")
+        assert camera.fallbacks == ["udp_refused"]
+        assert "live; carried by TCP: the server refuses UDP" in [status.message for status in camera.said]
+
+
+def test_where_nothing_arrives_over_udp_tcp_carries_it_and_the_status_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.sources.rtsp.wire_session.UDP_SILENCE_S", 0.4)
+    with server_of(MAIN) as server:
+        server.silent = "udp"
+        camera = plays(server, lower_transport="udp")
+        assert camera.fallbacks == ["udp_silent"]
+        assert server.methods().count("TEARDOWN") >= 1
+
+
+def test_what_strangers_send_to_a_cameras_udp_port_is_left_alone() -> None:
+    with server_of(MAIN) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        with WatchedCamera(server.url(), transport="wire", lower_transport="udp", slots=64) as camera:
+            camera.wait_for(lambda: camera.live)
+            asked = next(request for request in server.requests if request.method == "SETUP").headers["transport"]
+            port = int(asked.partition("client_port=")[2].partition("-")[0])
+            for packet in server.packets[40:]:
+                stranger.sendto(packet.data, ("127.0.0.1", port))
+            camera.wait_for(lambda: len(camera.frames) >= 20)
+        assert [taken.number for taken in camera.frames[:20]] == list(range(20))
+        assert camera.discarded == []
+
+
+# -- passwords and sessions ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["basic", "md5", "sha256"])
+def test_the_right_password_opens_it_and_a_wrong_one_is_unauthorised(scheme: Any) -> None:
+    with server_of(MAIN) as server:
+        server.login, server.scheme = ("bob", "geheim"), scheme
+        plays(server, server.url("bob", "geheim"), 2)
+        assert set(refused(server.url("bob", "geheimer")).reasons) == {"unauthorised"}
+
+
+def test_a_session_is_kept_alive_through_a_stale_nonce_and_a_refused_get_parameter() -> None:
+    with server_of(MAIN, turns=2) as server:
+        server.login, server.session_timeout_s, server.keep_alive = ("bob", "geheim"), 1, 405
+        with WatchedCamera(server.url("bob", "geheim"), transport="wire", slots=64) as camera:
+            camera.wait_for(lambda: len(camera.frames) >= 10)
+            server.renew_nonce()
+            camera.wait_for(lambda: len(camera.frames) >= 60)  # 2.4 s: without a keep-alive it would have ended
+            assert camera.epochs == [1]
+        assert server.methods()[-1] == "TEARDOWN"
+
+
+def test_a_password_changed_while_it_plays_is_told_at_the_next_connection() -> None:
+    with server_of(MAIN) as server:
+        server.login = ("bob", "geheim")
+        with WatchedCamera(server.url("bob", "geheim"), transport="wire", slots=64) as camera:
+            camera.wait_for(lambda: len(camera.frames) >= 2)
+            server.login = ("bob", "anders")
+            server.hang_up()
+            camera.wait_for(lambda: "unauthorised" in camera.reasons)
+            server.login = ("bob", "geheim")
+            camera.wait_for(lambda: camera.epochs == [1, 2])
+
+
+# -- certificates ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> OwnAuthority:
+    return OwnAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def secured(authority: OwnAuthority) -> ScriptedRtspServer:
+    return ScriptedRtspServer(Packetiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
+
+
+def test_rtsps_plays_with_the_authority_or_the_fingerprint_that_was_given(
+    secured: ScriptedRtspServer, authority: OwnAuthority
+) -> None:
+    with secured as server:
+        plays(server, tls_certificates=authority.ca)
+        certificate = ssl.get_server_certificate(("127.0.0.1", server.port))
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest().upper()
+        colons = ":".join(digest[at : at + 2] for at in range(0, 64, 2))
+        plays(server, tls_fingerprint=colons)
+
+
+@pytest.mark.parametrize("transport", ["auto", "wire", "libav"])
+def test_a_certificate_that_nobody_vouches_for_is_refused(secured: ScriptedRtspServer, transport: str) -> None:
+    with secured as server:
+        camera = refused(server.url(), transport=transport)
+        assert camera.fallbacks == []
+        assert "PLAY" not in server.methods()
+        if transport != "libav":
+            assert set(camera.reasons) == {"untrusted"}
+            assert "tls_fingerprint" in camera.said[1].message
+
+
+def test_another_certificate_than_the_one_expected_is_refused_before_anything_is_said(
+    secured: ScriptedRtspServer,
+) -> None:
+    with secured as server:
+        assert set(refused(server.url(), transport="auto", tls_fingerprint="0" * 64).reasons) == {"untrusted"}
+        assert server.methods() == []
+
+
+# -- markers and points of recovery ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("markers", ["last", "none", "all", "each_nal", "parameter_sets"])
+def test_wherever_a_camera_puts_its_markers_only_whole_pictures_come_in_order(markers: Markers) -> None:
+    with server_of(SLICES, Packetiser(markers=markers, size=400)) as server:
+        camera = plays(server, pictures=20)
+        assert [taken.number for taken in camera.frames[:20]] == list(range(20))
+
+
+def without_keyframes(packets: Sequence[TimedPacket]) -> list[TimedPacket]:
+    """From the second picture to the last before the next keyframe, again and again."""
+    timestamps = list(dict.fromkeys(packet.data[4:8] for packet in packets))
+    keys = {packet.data[4:8] for packet in packets if nal_type("h264", packet.data[12:]) in (5, 7, 24)}
+    keys |= {p.data[4:8] for p in packets if p.data[12] & 31 == 28 and p.data[13] & 31 == 5}
+    return [packet for packet in packets if packet.data[4:8] not in keys and packet.data[4:8] != timestamps[0]]
+
+
+def test_where_no_recovery_point_ever_comes_libav_reads_it_and_the_reason_is_told() -> None:
+    stream = corpus_stream("h264_main")
+    server = ScriptedRtspServer(without_keyframes(Packetiser().packets(stream, 4)), description_of(stream))
+    with server:
+        told = refused(server.url(), attempts=1, start_timeout_s=0.5)
+        assert "where decoding may begin" in told.said[1].message
+        assert "awaiting_keyframe" in told.discarded
+        with WatchedCamera(server.url(), transport="auto", start_timeout_s=0.5) as camera:
+            camera.wait_for(lambda: bool(camera.reconnects))
+
+
+def test_a_stream_that_loses_its_point_of_recovery_for_too_long_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.sources.rtsp.wire.NO_RECOVERY_AFTER_S", 0.5)
+    packets = Packetiser().packets(MAIN)
+    gap = without_keyframes(packets)[4:]
+    last = int.from_bytes(gap[-1].data[4:8], "big")
+    rest = [packet for packet in packets if packet in gap and int.from_bytes(packet.data[4:8], "big") <= last]
+    begin = [packet for packet in packets if packet.at < 5 * 3600]
+    again = [
+        TimedPacket(begin[-1].at + 3600 * (1 + number), renumbered(packet.data, number))
+        for number, packet in enumerate(rest * 3)
+    ]
+    with ScriptedRtspServer(begin + again, description_of(MAIN)) as server:
+        with WatchedCamera(server.url(), transport="wire", stall_timeout_s=0.2) as camera:
+            camera.wait_for(lambda: "stalled" in camera.reasons)
+        message = next(status.message for status in camera.said if status.reason == "stalled")
+        assert "no recovery point" in message and "keyframe interval" in message
+
+
+def renumbered(packet: bytes, number: int) -> bytes:
+    """With a hole before it, and its own picture."""
+    return (
+        packet[:2]
+        + ((1000 + number * 3) & 0xFFFF).to_bytes(2, "big")
+        + ((number + 100) * 3600).to_bytes(4, "big")
+        + packet[8:]
+    )
+
+
+# -- the way back to libav -------------------------------------------------------------------------------------------
+
+
+def test_what_the_wire_does_not_speak_is_read_by_libav_and_remembered(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.avi", frames=50, codec="mjpeg", pixels="yuvj420p")
+    with RtspServer(files={"/clip": clip}) as server:
+        with WatchedCamera(server.url("/clip")) as camera:
+            camera.wait_for(lambda: len(camera.frames) >= 5)
+            assert camera.fallbacks == ["codec"]
+            assert camera.said[-1].message.startswith("live; read by libav, one picture later: the wire reads H.264")
+        told = refused(server.url("/clip"), attempts=1)
+        assert "Set transport: auto" in told.said[1].message
+
+
+# -- whatever comes --------------------------------------------------------------------------------------------------
+
+
+def mutated(packets: Sequence[TimedPacket], seed: int) -> list[TimedPacket]:
+    chance = random.Random(seed)
+    made: list[TimedPacket] = []
+    for packet in packets:
+        data = bytearray(packet.data)
+        match chance.randrange(8):
+            case 0:
+                data = data[: chance.randrange(len(data))]
+            case 1:
+                for _ in range(chance.randrange(1, 8)):
+                    data[chance.randrange(len(data))] = chance.randrange(256)
+            case 2:
+                data = bytearray(chance.randbytes(chance.randrange(1, 200)))
+            case _:
+                pass
+        made.append(TimedPacket(packet.at // 8, bytes(data) or b"\x80"))
+    return made
+
+
+@pytest.mark.parametrize("name", ["h264_slices", "hevc_slices"])
+@pytest.mark.parametrize("carried", ["tcp", "udp"])
+def test_damaged_packets_cost_pictures_and_never_the_camera(name: str, carried: str) -> None:
+    stream = corpus_stream(name)
+    packets = Packetiser(size=200).packets(stream)
+    server = ScriptedRtspServer(mutated(packets, 1), description_of(stream))
+    with server, WatchedCamera(server.url(), transport="auto", lower_transport=carried, slots=64) as camera:
+        for seed in range(2, 6):
+            camera.wait_for(lambda seed=seed: server.methods().count("PLAY") >= seed - 1, 20)
+            server.packets = mutated(packets, seed)
+            server.hang_up()
+    assert not {"internal_error"} & set(camera.reasons)
+
+
+@pytest.mark.parametrize("moment", ["DESCRIBE", "PLAY"])
+def test_garbage_in_the_conversation_is_a_typed_error_and_the_camera_comes_back(moment: str) -> None:
+    chance = random.Random(7)
+    with server_of(MAIN) as server:
+        with WatchedCamera(server.url(), transport="auto", slots=64) as camera:
+            for _ in range(4):
+                seen = server.methods().count(moment)
+                camera.wait_for(lambda seen=seen: server.methods().count(moment) > seen or camera.live)
+                server.say(b"\x00" + chance.randbytes(200_000))
+                server.hang_up()
+            camera.wait_for(lambda: camera.live)
+        assert not {"internal_error"} & set(camera.reasons)
+
+
+def test_no_connection_leaves_a_thread_or_a_descriptor_behind() -> None:
+    def open_descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    with server_of(MAIN) as server:
+        plays(server, pictures=2)
+        before = set(threading.enumerate()), open_descriptors()
+        for carried in ("tcp", "udp") * 4:
+            plays(server, pictures=2, lower_transport=carried)
+        deadline = time.monotonic() + 5
+        while open_descriptors() > before[1] or not set(threading.enumerate()) <= before[0]:
+            assert time.monotonic() < deadline, (open_descriptors(), before, threading.enumerate())
+            time.sleep(0.05)
+
+
+def test_a_camera_is_stopped_at_once_whatever_it_waits_for() -> None:
+    stopping = threading.Event()
+    with server_of(MAIN) as server:
+        server.silent = True
+        config = CameraConfig(id="cam", source=server.url(), transport="wire")  # pyright: ignore[reportArgumentType]
+        transport = make_transport(config, stopping, lambda reason: None)
+        threading.Timer(0.3, stopping.set).start()
+        began = time.monotonic()
+        with pytest.raises(StoppedError):
+            transport.open()
+        transport.close()
+        assert time.monotonic() - began < 1.0
