@@ -19,6 +19,7 @@ TICKS = 3600
 """Of 90 kHz between pictures, at 25 a second."""
 PAYLOAD_TYPE = 96
 Codec = Literal["h264", "h265"]
+Markers = Literal["right", "none", "every", "slices", "sets"]
 
 
 @dataclass
@@ -156,7 +157,7 @@ class Packetiser:
     """The largest payload."""
     aggregate: bool = False
     """Small NAL units go together into STAP-A or AP."""
-    markers: Literal["right", "none", "every", "slices", "sets"] = "right"
+    markers: Markers = "right"
     """`sets`: parameter sets' packets too."""
     sequence: int = 0
     ssrc: int = 0x1234

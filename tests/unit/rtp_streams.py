@@ -15,8 +15,8 @@ from stream.sources.rtp.units import EncodedUnit
 X264 = "x264-params"
 X265 = "x265-params"
 OPTIONS: dict[str, tuple[Codec, dict[str, str]]] = {
-    "h264 baseline": ("h264", {"profile": "baseline", X264: "keyint=10:slices=1"}),
-    "h264 slices": ("h264", {"preset": "veryfast", X264: "keyint=10:slices=3:bframes=0"}),
+    "h264 baseline": ("h264", {"profile": "baseline", X264: "keyint=10:scenecut=0:slices=1"}),
+    "h264 slices": ("h264", {"preset": "veryfast", X264: "keyint=10:scenecut=0:slices=3:bframes=0"}),
     "h264 B pictures": ("h264", {"preset": "medium", X264: "keyint=12:bframes=3:b-pyramid=none:scenecut=0"}),
     "h264 B pyramid": ("h264", {"preset": "medium", X264: "keyint=12:bframes=3:b-pyramid=normal:scenecut=0:aud=1"}),
     "h264 open GOP": (
@@ -28,11 +28,11 @@ OPTIONS: dict[str, tuple[Codec, dict[str, str]]] = {
         {"preset": "medium", X264: "keyint=12:bframes=3:open-gop=1:b-adapt=0:scenecut=0:b-pyramid=normal"},
     ),
     "h264 intra refresh": ("h264", {"preset": "veryfast", X264: "keyint=12:intra-refresh=1:bframes=0:slices=2"}),
-    "h265": ("h265", {X265: "keyint=10:bframes=0"}),
+    "h265": ("h265", {X265: "keyint=10:scenecut=0:bframes=0"}),
     # x265 crashes now and then with slices and no pool
-    "h265 slices": ("h265", {X265: "keyint=10:bframes=0:slices=2:pools=1"}),
-    "h265 B pictures": ("h265", {X265: "keyint=10:bframes=3:open-gop=0:b-adapt=0"}),
-    "h265 open GOP": ("h265", {"preset": "fast", X265: "keyint=10:bframes=4:open-gop=1:b-adapt=0"}),
+    "h265 slices": ("h265", {X265: "keyint=10:scenecut=0:bframes=0:slices=2:pools=1"}),
+    "h265 B pictures": ("h265", {X265: "keyint=10:scenecut=0:bframes=3:open-gop=0:b-adapt=0"}),
+    "h265 open GOP": ("h265", {"preset": "fast", X265: "keyint=10:scenecut=0:bframes=4:open-gop=1:b-adapt=0"}),
     "h265 intra refresh": ("h265", {"preset": "fast", X265: "keyint=12:intra-refresh=1:bframes=0"}),
 }
 COUNT = 40

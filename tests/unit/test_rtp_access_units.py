@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 from rtp_streams import CHANGING, COUNT, NAMES, Receiving, decoded, stream
-from support.rtp_packetiser import TICKS, Codec, Packetiser, annex_b
+from support.bit_writer import BitWriter
+from support.rtp_packetiser import PAYLOAD_TYPE, TICKS, Codec, Coded, Markers, Packetiser, annex_b, type_of
+
+from stream.sources.rtp import access_units
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.header import payload_range
 
 ALL = [*NAMES, *CHANGING]
 
@@ -45,7 +48,7 @@ def test_they_decode_to_the_same_pictures(name: str) -> None:
 
 @pytest.mark.parametrize("markers", ["none", "every", "slices", "sets"])
 @pytest.mark.parametrize("name", ["h264 slices", "h264 B pyramid", "h265 slices", "h265 open GOP"])
-def test_markers_that_are_wrong_break_nothing(name: str, markers: Literal["none", "every", "slices", "sets"]) -> None:
+def test_markers_that_are_wrong_break_nothing(name: str, markers: Markers) -> None:
     codec, coded = stream(name)
     receiving = received(name, Packetiser(codec, markers=markers))
     assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
@@ -62,3 +65,341 @@ def test_a_picture_is_given_with_its_marked_packet_once_markers_have_proved_righ
         given.append(len(receiving.units))
     assert given == [0, *range(2, len(coded) + 1)]
     assert receiving.access_units.closes_on == "marker"
+
+
+def two_slices(number: int, codec: Codec = "h264") -> list[bytes]:
+    """Of an IDR or IRAP picture, too short to be decoded."""
+    first, second = (
+        (b"\x65\x88\x84", b"\x65\x44\x84") if codec == "h264" else (b"\x26\x01\xa0\x77", b"\x26\x01\x60\x77")
+    )
+    return [first + bytes([number + 1]) * 150, second + bytes([number + 1]) * 150]
+
+
+def sets_of(codec: Codec) -> list[bytes]:
+    """A real stream's, for pictures that are made up."""
+    _, coded = stream("h264 slices" if codec == "h264" else "h265 slices")
+    return [nal for nal in coded[0].nals if type_of(codec, nal) in ((7, 8) if codec == "h264" else (32, 33, 34))]
+
+
+def begun(codec: Codec = "h264") -> tuple[Receiving, Packetiser]:
+    """Two keyframes in, at timestamps 0 and 1, and markers have proved right."""
+    receiving, packetiser = Receiving(codec, tuple(sets_of(codec))), Packetiser(codec, mtu=100)
+    for number in range(2):
+        receiving.add(packetiser.picture(two_slices(number, codec), number))
+    assert receiving.access_units.closes_on == "marker" and len(receiving.units) == 2
+    return receiving, packetiser
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_slices_behind_a_marker_show_that_markers_are_wrong_and_what_was_given_of_the_picture_broken(
+    codec: Codec,
+) -> None:
+    receiving, packetiser = begun(codec)
+    packetiser.markers = "slices"
+    receiving.add(packetiser.picture(two_slices(2, codec), 2))
+    assert [unit.data for unit in receiving.units[2:]] == [annex_b(two_slices(2, codec)[:1])]
+    assert receiving.access_units.closes_on == "timestamp"
+    receiving.add(packetiser.picture(two_slices(3, codec), 3))
+    receiving.add(packetiser.picture(two_slices(4, codec), 4))
+    assert receiving.discarded == ["incomplete"]
+    (unit,) = receiving.units[3:]
+    assert unit.restart and unit.data == annex_b([*sets_of(codec), *two_slices(3, codec)])
+    receiving.add(packetiser.picture(two_slices(5, codec), 5))
+    assert receiving.units[4].data == annex_b(two_slices(4, codec))
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_a_marker_in_the_middle_of_a_fragmented_slice_closes_nothing(codec: Codec) -> None:
+    receiving, packetiser = begun(codec)
+    packetiser.markers = "every"
+    receiving.add(packetiser.picture(two_slices(2, codec), 2))
+    receiving.add(packetiser.picture(two_slices(3, codec), 3))
+    assert [unit.data for unit in receiving.units[2:]] == [annex_b(two_slices(2, codec))]
+    assert receiving.access_units.closes_on == "timestamp"
+
+
+@pytest.mark.parametrize("markers", ["right", "none"])
+def test_two_pictures_with_one_timestamp_are_two_units(markers: Markers) -> None:
+    receiving, packetiser = begun()
+    packetiser.markers = markers
+    delimiter = b"\x09\x10"
+    for number in range(2, 4):
+        receiving.add(packetiser.picture([delimiter, *two_slices(number)], 2))
+    receiving.add(packetiser.picture(two_slices(4), 3))
+    assert [unit.data for unit in receiving.units[2:4]] == [annex_b([delimiter, *two_slices(n)]) for n in range(2, 4)]
+
+
+def test_fields_of_one_frame_are_one_unit_if_no_marker_parts_them_and_two_if_one_does() -> None:
+    sequence = (
+        BitWriter().fixed(77, 8).fixed(0, 8).fixed(31, 8).unsigned(0, 0, 0, 0, 1).flags(0).unsigned(9, 5).flags(0, 0, 1)
+    )
+    sets = [sequence.flags(0, 0).nal(b"\x67"), BitWriter().unsigned(0, 0).flags(0, 0).nal(b"\x68")]
+
+    def field(parity: int, number: int) -> bytes:
+        header = BitWriter().unsigned(0, 7, 0).fixed(number, 4).flags(1, parity).unsigned(3)
+        return header.nal(b"\x65") + b"\x99" * 150
+
+    receiving, packetiser = Receiving("h264", tuple(sets)), Packetiser("h264", mtu=100, markers="none")
+    receiving.add(packetiser.picture([field(0, 0), field(1, 0)], 0))
+    receiving.add(packetiser.picture([field(0, 1), field(0, 1)], 1))
+    packetiser.markers = "slices"
+    receiving.add(packetiser.picture([field(0, 2), field(1, 2)], 2))
+    receiving.add(packetiser.picture([field(0, 3), field(1, 3)], 3))
+    assert [unit.data for unit in receiving.units] == [
+        annex_b([*sets, field(0, 0), field(1, 0)]),
+        annex_b([field(0, 1)]),
+        annex_b([field(0, 1)]),
+        annex_b([field(0, 2), field(1, 2)]),
+        annex_b([field(0, 3)]),
+        annex_b([field(1, 3)]),
+    ]
+    assert receiving.access_units.parameters is not None and receiving.access_units.parameters.height == 192
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_what_trails_behind_the_marker_is_no_unit_and_what_precedes_the_next_picture_goes_with_it(
+    codec: Codec,
+) -> None:
+    receiving, packetiser = begun(codec)
+    filler, delimiter = (b"\x0c\xff\x80", b"\x09\x10") if codec == "h264" else (b"\x4c\x01\xff\x80", b"\x46\x01\x50")
+    receiving.add(packetiser.picture([*two_slices(2, codec)], 2))
+    receiving.add(packetiser.picture([filler], 2))
+    receiving.add(packetiser.picture(two_slices(3, codec), 3))
+    receiving.add(packetiser.picture([delimiter], 3))
+    receiving.add(packetiser.picture(two_slices(4, codec), 4))
+    assert [unit.data for unit in receiving.units[2:]] == [
+        annex_b(nals) for nals in (two_slices(2, codec), two_slices(3, codec), [delimiter, *two_slices(4, codec)])
+    ]
+
+
+def test_parameter_sets_with_a_timestamp_and_marker_of_their_own_go_with_the_next_picture() -> None:
+    receiving, packetiser = Receiving("h264"), Packetiser("h264", mtu=100)
+    for number in range(3):
+        receiving.add(packetiser.picture(sets_of("h264"), 10 * number))
+        receiving.add(packetiser.picture(two_slices(number), 10 * number + 5))
+    assert [unit.data for unit in receiving.units] == [annex_b([*sets_of("h264"), *two_slices(n)]) for n in range(3)]
+    assert [unit.rtp_timestamp for unit in receiving.units] == [5, 15, 25]
+
+
+def test_several_units_sent_with_start_codes_as_one_are_told_apart() -> None:
+    receiving, packetiser = Receiving("h264"), Packetiser("h264", mtu=100)
+    sequence, picture = sets_of("h264")
+    joined = sequence + b"\0\0\0\1" + picture + b"\0\0\1" + two_slices(0)[0]
+    receiving.add(packetiser.picture([joined], 0))
+    receiving.add(packetiser.picture([sequence + b"\0\0\1" + picture], 1))
+    receiving.add(packetiser.picture(two_slices(1), 1))
+    receiving.add(packetiser.picture(two_slices(2), 2))
+    assert [unit.data for unit in receiving.units[:2]] == [
+        annex_b([sequence, picture, two_slices(0)[0]]),
+        annex_b([sequence, picture, *two_slices(1)]),
+    ]
+
+
+def test_parameters_and_their_sets_are_the_descriptions_until_the_stream_brings_its_own() -> None:
+    codec, coded = stream(CHANGING[0])
+    described = [nal for nal in coded[10].nals if type_of(codec, nal) in (7, 8)]
+    receiving = Receiving(codec, tuple(described))
+    access_units = receiving.access_units
+    assert access_units.parameters is not None and access_units.parameters.width == 64
+    assert access_units.parameter_sets == annex_b(described)
+    receiving.add(Packetiser(codec).packets(coded[:9]))
+    assert access_units.parameters.width == 128
+    assert access_units.parameter_sets == annex_b(nal for nal in coded[0].nals if type_of(codec, nal) in (7, 8))
+
+
+def test_a_keyframe_without_parameter_sets_is_not_given_before_they_come() -> None:
+    receiving, packetiser = Receiving("h264"), Packetiser("h264", mtu=100)
+    for number in range(3):
+        receiving.add(packetiser.picture(two_slices(number), number))
+    assert not receiving.units and set(receiving.discarded) == {"awaiting_keyframe"}
+
+
+def test_how_long_pictures_have_come_in_vain_is_told() -> None:
+    codec, coded = stream("h264 slices")
+    receiving = Receiving(codec)
+    assert receiving.access_units.awaiting_since_ns is None
+    packetiser = Packetiser(codec)
+    receiving.add(packetiser.packets(coded[5:7]))
+    since = receiving.access_units.awaiting_since_ns
+    assert since is not None
+    receiving.add(packetiser.packets(coded[7:10]))
+    assert receiving.access_units.awaiting_since_ns == since
+    receiving.add(packetiser.packets(coded[10:12]))
+    assert receiving.access_units.awaiting_since_ns is None
+    receiving.access_units.need_recovery()
+    receiving.add(packetiser.packets(coded[12:14]))
+    assert receiving.access_units.awaiting_since_ns is not None
+
+
+def test_told_that_the_decoder_failed_it_gives_nothing_until_it_can_begin_anew() -> None:
+    codec, coded = stream("h264 slices")
+    receiving, packetiser = Receiving(codec), Packetiser(codec)
+    receiving.add(packetiser.packets(coded[:5]))
+    receiving.access_units.need_recovery()
+    receiving.add(packetiser.packets(coded[5:]))
+    numbers = [unit.rtp_timestamp // TICKS for unit in receiving.units]
+    assert numbers == [0, 1, 2, 3, 4, *range(10, COUNT)]
+    assert [unit.rtp_timestamp // TICKS for unit in receiving.units if unit.restart] == [0, 10]
+    assert receiving.discarded == ["awaiting_keyframe"] * 5
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_a_picture_beyond_all_bounds_is_dropped_and_does_not_grow(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_units, "MOST_BYTES", 5000)
+    monkeypatch.setattr(access_units, "MOST_NALS", 50)
+    receiving, packetiser = begun(codec)
+    first, second = two_slices(2, codec)
+    packetiser.markers = "none"
+    for slices in ([first + bytes([1]) * 10_000], [first, *([second] * 100)], [first, *([second[:5]] * 100)]):
+        packets = packetiser.picture(slices, packetiser.sequence + 1000)
+        for packet in packets:
+            receiving.add([packet])
+            assert len(receiving.access_units._buffer.data) <= 5000
+    receiving.add(packetiser.picture(two_slices(3, codec), 7))
+    assert receiving.discarded == ["incomplete"] * 3
+    assert len(receiving.units) == 2
+
+
+@pytest.mark.parametrize(
+    ("codec", "payload"),
+    [("h264", bytes([kind]) + b"\0\0\0") for kind in (25, 26, 27, 29)] + [("h265", b"\x64\x01\0\0")],
+)
+def test_a_packetisation_that_is_not_done_here_is_said_not_to_be_spoken(codec: Codec, payload: bytes) -> None:
+    receiving, packetiser = begun(codec)
+    with pytest.raises(NotSpokenError) as raised:
+        receiving.add([packetiser.packet(payload, 3, marked=True)])
+    assert raised.value.reason == "packetisation"
+
+
+H264_BROKEN = [
+    b"\x7c\x05abc",  # a fragment without a beginning
+    b"\x7c\x85",  # and without content
+    b"\x7c\x98abc",  # of an aggregate
+    b"\x7c\x45abc",  # an end
+    b"\x18",  # an empty aggregate
+    b"\x18\0",
+    b"\x18\0\5ab",
+    b"\x18\0\0",
+    b"\x18\0\3\x18\0\0",  # an aggregate within one
+    b"\xe5abc",  # the forbidden bit
+    b"\x18\0\3\xe5ab",
+    b"\x00abc",  # no type
+    b"\x1eabc",
+    b"\x65",  # a slice of nothing
+]
+H265_BROKEN = [
+    b"\x62\x01\x13abc",
+    b"\x62\x01\x93",
+    b"\x62\x01\xb0abc",
+    b"\x62\x01\x53abc",
+    b"\x60\x01",
+    b"\x60",
+    b"\x60\x01\0",
+    b"\x60\x01\0\5ab",
+    b"\x60\x01\0\0",
+    b"\x60\x01\0\4\x60\x01\0\0",
+    b"\xa6\x01abc",
+    b"\x60\x01\0\4\xa6\x01ab",
+    b"\x7e\x01abc",
+    b"\x26",
+    b"\x26\x01",
+]
+
+
+@pytest.mark.parametrize(
+    ("codec", "payload"),
+    [("h264", payload) for payload in H264_BROKEN] + [("h265", payload) for payload in H265_BROKEN],
+)
+def test_a_malformed_payload_breaks_its_picture_and_what_refers_to_it(codec: Codec, payload: bytes) -> None:
+    receiving, packetiser = begun(codec)
+    receiving.add([packetiser.packet(payload, 2, marked=False)])
+    receiving.add(packetiser.picture(two_slices(2, codec), 2))
+    receiving.add(packetiser.picture(two_slices(3, codec), 3))
+    assert receiving.discarded == ["incomplete"]
+    assert [unit.restart for unit in receiving.units] == [True, False, True]
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_a_fragmented_slice_that_is_not_ended_breaks_its_picture(codec: Codec) -> None:
+    for follow in (True, False):
+        receiving, packetiser = begun(codec)
+        first, second = two_slices(2, codec)
+        unended = packetiser.picture([first], 2)[:-1]
+        packetiser.sequence -= 1
+        receiving.add(unended)
+        if follow:
+            receiving.add(packetiser.picture([second], 2))
+        receiving.add(packetiser.picture(two_slices(3, codec), 3))
+        assert receiving.discarded == ["incomplete"]
+        assert [unit.restart for unit in receiving.units] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("flags", "header"),
+    [
+        (0x82, b"sourcemore"[:8]),
+        (0x90, b"\xab\xac\0\2extended"),
+        (0x90, b"\xab\xac\0\0"),
+        (0x91, b"from\xab\xac\0\1more"),
+    ],
+)
+def test_contributing_sources_and_extensions_are_passed_over(flags: int, header: bytes) -> None:
+    codec, coded = stream("h264 slices")
+    receiving = Receiving(codec)
+    receiving.add(Packetiser(codec, flags=flags, header=header).packets(coded))
+    assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
+
+
+def test_padding_is_left_out_and_packets_of_nothing_else_count_as_received() -> None:
+    codec, coded = stream("h264 slices")
+    receiving, packetiser = Receiving(codec), Packetiser(codec)
+    for picture in coded:
+        for packet in packetiser.packets([picture]):
+            receiving.add([bytes([packet[0] | 0x20]) + packet[1:] + b"\0\0\3"])
+        packetiser.flags = 0xA0
+        receiving.add([packetiser.packet(bytes(7) + b"\x08", picture.timestamp, marked=False)])
+        packetiser.flags = 0x80
+        receiving.add([packetiser.packet(b"", picture.timestamp, marked=False)])
+    assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
+    assert receiving.access_units.statistics.lost == 0
+
+
+def test_other_payload_types_versions_and_stubs_are_ignored() -> None:
+    codec, coded = stream("h264 slices")
+    receiving, packetiser = Receiving(codec), Packetiser(codec)
+    other = Packetiser(codec, payload_type=PAYLOAD_TYPE + 1, ssrc=9)
+    for picture in coded:
+        receiving.add(other.packets([picture]))
+        receiving.add([b"", b"\x80", bytes(12), b"\x80\xc8\0\6" + bytes(24)])
+        receiving.add(packetiser.packets([picture]))
+    assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
+
+
+def test_a_header_that_says_more_than_the_packet_holds_leaves_no_payload() -> None:
+    for packet in (
+        b"\x8f" + bytes(20),
+        b"\x90" + bytes(12),
+        b"\x90" + bytes(13) + b"\xff\xff" + bytes(9),
+        b"\xa0" + bytes(11) + b"abc\xff",
+        b"\xa0" + bytes(11) + b"abc\0",
+        b"\xa0" + bytes(11),
+    ):
+        start, end = payload_range(memoryview(packet))
+        assert start == end
+
+
+def test_a_stream_of_one_picture_repeated_costs_no_list_for_most_packets() -> None:
+    receiving, packetiser = begun()
+    packets = packetiser.picture(two_slices(2), 2)
+    results = [receiving.access_units.add(memoryview(packet), 0) for packet in packets]
+    assert all(result is results[0] for result in results[:-1])
+    assert len(results[-1]) == 1
+
+
+def test_of_a_keyframe_only_its_own_slices_make_one() -> None:
+    coded = Coded(annex_b([*sets_of("h264"), b"\x41\x9a\1"]), 0, False)
+    receiving, packetiser = begun()
+    receiving.add(packetiser.packets([coded]))
+    assert [unit.is_keyframe for unit in receiving.units] == [True, True, False]

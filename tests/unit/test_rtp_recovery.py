@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtp_streams import CHANGING, COUNT, NAMES, POINT, POINT_AT, POINT_COUNT, Receiving, decoded, stream
-from support.rtp_packetiser import TICKS, Codec, Packetiser
+from support.rtp_packetiser import TICKS, Codec, Markers, Packetiser
 
 from stream.sources.rtp.h265_syntax import IDR_N_LP, RADL_N, RASL_N, RASL_R
 from stream.sources.rtp.recovery import (
@@ -25,12 +25,19 @@ runs = st.lists(
 
 
 @settings(max_examples=80)
-@given(st.sampled_from(ALL), st.sampled_from((60, 200, 1400)), st.booleans(), st.booleans(), runs)
+@given(
+    st.sampled_from(ALL),
+    st.sampled_from((60, 200, 1400)),
+    st.booleans(),
+    st.sampled_from(("right", "right", "none", "every", "slices", "sets")),
+    st.booleans(),
+    runs,
+)
 def test_whatever_packets_are_lost_no_picture_is_shown_that_differs_from_the_lossless_one(
-    name: str, mtu: int, aggregate: bool, reorder: bool, lost: list[tuple[float, int]]
+    name: str, mtu: int, aggregate: bool, markers: Markers, reorder: bool, lost: list[tuple[float, int]]
 ) -> None:
     codec, coded = stream(name)
-    packets = Packetiser(codec, mtu, aggregate).packets(coded)
+    packets = Packetiser(codec, mtu, aggregate, markers).packets(coded)
     gone = {index for at, count in lost for index in range(int(at * len(packets)), int(at * len(packets)) + count)}
     receiving = Receiving(codec, reorder=reorder)
     for index, packet in enumerate(packets):

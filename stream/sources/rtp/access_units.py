@@ -312,6 +312,10 @@ class AccessUnits:
                 self._markers_right = True
             count = len(self._buffer.nals) if self._next_begins is None else self._next_begins
             units = self._close(count, units)
+        elif self._buffer.nals and all(
+            self._buffer.kind(index) == NalKind.AFTER for index in range(len(self._buffer.nals))
+        ):
+            self._forget_picture()  # what trailed behind a picture that is given already
         self._timestamp = timestamp
         self._closed = False
         self._marked = self._unmarked_seen = False
