@@ -50,13 +50,8 @@ def export(
     config = checkpoint.network.config
     heads = heads_graph(checkpoint)
     graphs: dict[PartName, Graph] = {"heads": heads, "step": step_graph(checkpoint)}
-    real: dict[PartName, list[Sample]] = {}
     if detector is not None:
         graphs["detector"] = detector_graph(detector, config.visual_strides if pools_maps(config) else ())
-        if film is not None:
-            people = real_people(film, detector, checkpoint, [port.name for port in heads.inputs])
-            steps = real_steps(people, heads.module, checkpoint, film)  # pyright: ignore[reportArgumentType]
-            real = {"detector": real_pictures(film), "heads": people, "step": steps}
     chosen: list[PartName] = [part for part in PART_NAMES if part in parts]
     missing = [part for part in chosen if part not in graphs]
     if missing:
@@ -64,6 +59,11 @@ def export(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as unfinished:
+            real: dict[PartName, list[Sample]] = {}
+            if detector is not None and film is not None:
+                people = real_people(film, detector, checkpoint, [port.name for port in heads.inputs])
+                steps = real_steps(people, heads.module, checkpoint, film)  # pyright: ignore[reportArgumentType]
+                real = {"detector": real_pictures(film), "heads": people, "step": steps}
             made: list[ExportedPart] = []
             for part in chosen:
                 progress(part)

@@ -12,10 +12,11 @@ from stages import weights
 from stream.config import Config
 from stream.demo import cut
 
-BEGINNING_S = 25.0
+BEGINNING_S = 12.0
+"""Nearly all who are seen in it walk or stand, and that is asked of it; of all the street, four fifths."""
 
 
-async def people_of(film: Path) -> Recognised:
+async def people_of(film: Path, expected: float) -> Recognised:
     config = Config.model_validate(
         {
             "cameras": [{"id": "street", "source": str(film), "pace": "fast"}],
@@ -28,7 +29,7 @@ async def people_of(film: Path) -> Recognised:
     print(json.dumps(seen.to_dict(), indent=1))
     assert seen.frames == seen.processed == seen.decoded
     assert seen.share_with_people >= 0.95
-    assert seen.share_expected >= 0.80
+    assert seen.share_expected >= expected
     assert {"walk", "stand"} <= set(seen.seconds_by_label)
     return seen
 
@@ -37,10 +38,10 @@ async def people_of(film: Path) -> Recognised:
 async def test_on_a_real_street_people_are_found_and_most_of_them_walk_or_stand(tmp_path: Path) -> None:
     film = tmp_path / "street.mp4"
     cut(weights.locate("vtest", "vtest.avi"), film, BEGINNING_S)
-    assert 240 <= (await people_of(film)).frames <= 260
+    assert 115 <= (await people_of(film, 0.9)).frames <= 125
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 async def test_on_all_of_the_street_too() -> None:
-    assert (await people_of(weights.locate("vtest", "vtest.avi"))).frames == 795
+    assert (await people_of(weights.locate("vtest", "vtest.avi"), 0.8)).frames == 795
