@@ -30,6 +30,7 @@ WIRE, LIBAV, ENGINE_WIRE = "partstream wire", "partstream libav", "whole engine,
 INGEST = (WIRE, LIBAV, BARE, *PEERS, ENGINE_WIRE)
 """Who is measured from the camera to the decoded picture; the whole engine beside it, to its result."""
 TRANSPORTS = ("auto", "wire", "libav")
+"""What a camera's `transport` may be."""
 
 
 class PeerUnavailableError(RuntimeError):
@@ -43,15 +44,11 @@ def contender(name: str, transport: str = "auto") -> Contender:
     """
     planes = {"pixels": "planes", "size": None}
     rgb24 = {"pixels": "rgb24", "size": list(MODEL_SIZE)}
-    if name in (OURS, OURS_RGB):
-        options = {**(planes if name == OURS else rgb24), "camera": {"transport": transport}}
-        return Contender(name, "partstream_engine", options=options, publishes=True)
-    if name == ENGINE_WIRE:
-        options = {**planes, "camera": {"transport": "wire"}}
+    if name in (OURS, OURS_RGB, ENGINE_WIRE):
+        options = {**(rgb24 if name == OURS_RGB else planes), "transport": "wire" if name == ENGINE_WIRE else transport}
         return Contender(name, "partstream_engine", options=options, publishes=True)
     if name in (WIRE, LIBAV):
-        transport = "wire" if name == WIRE else "libav"
-        return Contender(name, "partstream_reader", options={"camera": {"transport": transport}})
+        return Contender(name, "partstream_reader", options={"transport": "wire" if name == WIRE else "libav"})
     if name in (BARE, BARE_RGB):
         return Contender(name, "bare_loop", options=planes if name == BARE else rgb24)
     if name in (OPENCV, OPENCV_ONE):

@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -77,7 +76,7 @@ async def run(spec: Spec) -> None:
     size = spec.options["size"]
     model = BarcodeModel(tuple(size) if size else None, published.waiting)
     config = Config(
-        cameras=[_camera(name, url, spec.options["camera"]) for name, url in zip(names, spec.urls, strict=True)],
+        cameras=[_camera(name, url, spec.options["transport"]) for name, url in zip(names, spec.urls, strict=True)],
         publish=PublishConfig(endpoint=spec.options["endpoint"], replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
         http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
     )
@@ -92,9 +91,8 @@ async def run(spec: Spec) -> None:
         await asyncio.to_thread(recorder.measure, spec, finish)
 
 
-def _camera(name: str, url: str, settings: dict[str, Any]) -> CameraConfig:
-    values: dict[str, Any] = {"id": name, "source": url, **settings}
-    return CameraConfig(**values)
+def _camera(name: str, url: str, transport: str) -> CameraConfig:
+    return CameraConfig.model_validate({"id": name, "source": url, "transport": transport})
 
 
 def main() -> None:

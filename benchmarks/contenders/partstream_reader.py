@@ -1,30 +1,36 @@
 """partstream's way in: the cameras' own readers, from the transport through the decoder into the ring, and no engine.
 
-A frame counts when the ring has it: written into its slot, which is the bare loop's copy, and committed. It is taken
-out again in the camera's own thread, where the bare loop reads its barcode too, so that no hand-over to another thread
-is in the latency of either.
+At the wire the packets of all cameras arrive in one thread, as in an engine. A frame counts when the ring has it:
+written into its slot, which is the bare loop's copy, and committed. It is taken out again in the camera's own thread,
+where the bare loop reads its barcode too, so that handing it to whoever looks at it is in the latency of neither.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 
 from benchmarks import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
 from ring_buffers.frame_ring import FrameRing, SlotFormat
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
+from stream.sources.rtsp.way import Wire, rtsp_transport
+from stream.sources.transport import Transport
+from stream.sources.ways import OnDiscard, OpenTransport
 from telemetry.observer import Observer
 
 
 class Camera:
     """One camera's reader and its ring, which is never full."""
 
-    def __init__(self, index: int, config: CameraConfig, recorder: Recorder) -> None:
+    def __init__(self, index: int, config: CameraConfig, recorder: Recorder, open_transport: OpenTransport) -> None:
         self._index = index
         self._recorder = recorder
         self._ring = FrameRing(config.id, slots=config.ring_slots, on_ready=self._take)
-        self.reader = CameraReader(config, self._ring, _planes, Observer(), lambda status: None)
+        self.reader = CameraReader(
+            config, self._ring, _planes, Observer(), lambda status: None, open_transport=open_transport
+        )
 
     def _take(self) -> None:
         while (lease := self._ring.lease()) is not None:
@@ -41,10 +47,18 @@ def _planes(source_size: tuple[int, int], _detector_size: tuple[int, int] | None
 def main() -> None:
     """Run as the spec says and leave the process at once when measured."""
     spec = Spec.from_argv()
-    settings = spec.options["camera"]
-    configs = [CameraConfig(**{"id": f"cam{index}", "source": url, **settings}) for index, url in enumerate(spec.urls)]
+    settings = {"transport": spec.options["transport"]}
+    configs = [
+        CameraConfig.model_validate({"id": f"cam{index}", "source": url, **settings})
+        for index, url in enumerate(spec.urls)
+    ]
+    wire = Wire()
+
+    def open_transport(config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> Transport:
+        return rtsp_transport(config, stopping, on_discard, wire)
+
     recorder = Recorder(len(spec.urls))
-    cameras = [Camera(index, config, recorder) for index, config in enumerate(configs)]
+    cameras = [Camera(index, config, recorder, open_transport) for index, config in enumerate(configs)]
     for camera in cameras:
         camera.reader.start()
     recorder.measure(spec)

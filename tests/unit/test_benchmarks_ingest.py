@@ -71,8 +71,9 @@ def test_several_cameras_are_read_at_once_and_staggered_and_one_camera_in_one_wa
 
 
 def test_a_contender_of_ours_reads_its_cameras_over_the_transport_asked_for() -> None:
-    assert peers.contender(peers.OURS, "libav").options["camera"] == {"transport": "libav"}
-    assert peers.contender(peers.LIBAV, "auto").options["camera"] == {"transport": "libav"}
+    assert peers.contender(peers.OURS, "libav").options["transport"] == "libav"
+    assert peers.contender(peers.LIBAV, "auto").options["transport"] == "libav"
+    assert peers.contender(peers.ENGINE_WIRE, "auto").options["transport"] == "wire"
 
 
 def test_the_command_measures_the_load_that_is_judged() -> None:
