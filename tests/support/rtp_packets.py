@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Packetiser:
     first_sequence: int = 65_500
     first_timestamp: int = 0xFFFF_0000
 
-    def packets(self, stream: CorpusStream, turns: int = 1) -> list[TimedPacket]:
+    @functools.cache  # noqa: B019 - a few packetisers, as long as the tests run
+    def packets(self, stream: CorpusStream, turns: int = 1) -> tuple[TimedPacket, ...]:
         """The whole stream, `turns` times over; sequence numbers and timestamps wrap soon, as they may."""
         made: list[TimedPacket] = []
         starts = min(unit.dts for unit in stream.units)
@@ -50,7 +52,7 @@ class Packetiser:
                     kind = PAYLOAD_TYPE | (0x80 if marker else 0)
                     header = HEADER.pack(0x80, kind, sequence, timestamp, self.ssrc)
                     made.append(TimedPacket(unit.dts - starts + shift, header + payload))
-        return made
+        return tuple(made)
 
     def _payloads(self, codec: Codec, unit: CodedPicture) -> Iterator[tuple[bytes, bool]]:
         """One picture's payloads, each with its marker."""
