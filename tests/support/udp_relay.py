@@ -13,6 +13,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -40,7 +41,9 @@ class UdpRelay:
     """`with UdpRelay(server.port, Faults(drop=0.01)) as relay: open(relay.url(server.url("/clip")))`.
 
     `faults` may be changed at any time. What it did is counted in `relayed`, `swapped`, `delayed`, `doubled`, and told
-    packet for packet in `dropped`: sequence number and RTP timestamp.
+    packet for packet in `dropped`: sequence number and RTP timestamp. `sent_ns`: RTP timestamp → monotonic instant at
+    which the latest packet of that picture went on. `first_timestamp`: of the very first packet, dropped or not.
+    `reports`: what the client sent by RTCP, each with how many packets fewer than were sent had gone on by then.
     """
 
     def __init__(self, server_port: int, faults: Faults | None = None, seed: int = 1) -> None:
@@ -48,6 +51,9 @@ class UdpRelay:
         self.port = 0
         self.relayed = self.swapped = self.delayed = self.doubled = 0
         self.dropped: list[tuple[int, int]] = []
+        self.sent_ns: dict[int, int] = {}
+        self.reports: list[tuple[bytes, int]] = []
+        self.first_timestamp: int | None = None
         self._server_port = server_port
         self._random = random.Random(seed)
         self._conversations: set[asyncio.Task[None]] = set()
@@ -110,11 +116,14 @@ class UdpRelay:
         """Do to one RTP packet what is due. `held`: the packet of this stream that waits to be sent after the next."""
         drop, swap, delay, double = (self._random.random() for _ in range(4))
         faults = self.faults
+        _, sequence, timestamp = _RTP_START.unpack_from(packet)
+        if self.first_timestamp is None:
+            self.first_timestamp = timestamp
         if drop < faults.drop:
-            _, sequence, timestamp = _RTP_START.unpack_from(packet)
             self.dropped.append((sequence, timestamp))
             return
         self.relayed += 1
+        self.sent_ns[timestamp] = time.monotonic_ns()
         if swap < faults.swap and not held:
             self.swapped += 1
             held.append(packet)
@@ -163,10 +172,17 @@ class _Media:
                 self._receive(inner[0], lambda packet, send=to_client: self._relay.media_packet(packet, send, held))
             else:
                 self._receive(inner[1], to_client)
-            self._receive(outer[kind], to_server)
+            self._receive(outer[kind], to_server if kind == 0 else self._noting(to_server))
         message = _with_ports(message, b"server_port", outer)
         client_ports = b"client_port=%d-%d" % self._client_ports
         return re.sub(rb"client_port=\d+-\d+", client_ports, message)
+
+    def _noting(self, send: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        def note_and_send(packet: bytes) -> None:
+            self._relay.reports.append((packet, len(self._relay.dropped) - self._relay.doubled))
+            send(packet)
+
+        return note_and_send
 
     def close(self) -> None:
         for pair in self._pairs:
