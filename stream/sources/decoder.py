@@ -51,7 +51,8 @@ class Decoder:
         before = self._begin_anew() if unit.restart else []
         self._strict = self._strict or unit.restart
         if self._keyframe_awaited:
-            if not packet.is_keyframe and not unit.restart and self._keyframe_awaited < LONGEST_WAIT_UNITS:
+            begins = unit.restart if self._strict else packet.is_keyframe
+            if not begins and self._keyframe_awaited < LONGEST_WAIT_UNITS:
                 self._keyframe_awaited += 1
                 self._on_discard("awaiting_keyframe")
                 return []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import av
 import pytest
 from rtp_streams import CHANGING, COUNT, NAMES, Receiving, decoded, stream
 from support.bit_writer import BitWriter
@@ -35,6 +38,16 @@ def test_units_out_are_the_units_in_whatever_the_packetisation(name: str, mtu: i
     assert all(unit.shown for unit in receiving.units)
     assert not receiving.discarded
     assert receiving.access_units.statistics.lost == 0
+
+
+@pytest.mark.parametrize("name", ["h264 slices", "h264 open GOP", "h264 intra refresh", "h265 open GOP"])
+def test_keyframes_are_those_of_libav_recovery_points_of_h264_too(name: str) -> None:
+    codec, coded = stream(name)
+    file = io.BytesIO(b"".join(picture.data for picture in coded))
+    with av.open(file, format="h264" if codec == "h264" else "hevc") as container:
+        by_libav = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+    assert sum(by_libav) > 1
+    assert [unit.is_keyframe for unit in received(name, Packetiser(codec)).units] == by_libav
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -193,3 +193,12 @@ def test_pictures_held_back_for_reordering_are_given_when_decoding_begins_anew()
     assert len(decoder.decode(restarting(again[0]))) == held_back
     rest = [picture for one in again[1:] for picture in decoder.decode(one)] + decoder.flush()
     assert len(rest) == 12
+
+
+def test_where_the_transport_says_where_decoding_begins_a_keyframe_alone_does_not_do_after_a_broken_picture() -> None:
+    decoder, _, discards = fake_decoder()
+    assert len(decoder.decode(restarting(unit()))) == 1
+    assert decoder.decode(unit(half_decoded=True)) == []
+    assert decoder.decode(unit()) == []  # it may be a recovery point, right only some pictures later
+    assert len(decoder.decode(restarting(unit()))) == 1
+    assert discards == ["incomplete", "awaiting_keyframe"]

@@ -353,6 +353,7 @@ class AccessUnits:
             data = self._sets.beside(sets) + data
         if awaited or is_keyframe:
             self.parameters = self._sets.video(self._buffer.nal(first_slice, 48)) or self.parameters
+        is_keyframe = is_keyframe or self._pictures.is_recovery_point(count)
         return EncodedUnit(data, self._timestamp, is_keyframe, awaited, verdict is Verdict.SHOWN)
 
     def _discard(self, reason: str) -> None:

@@ -34,6 +34,10 @@ class Pictures(Protocol):
         """Whether this slice is of an IDR or IRAP picture."""
         ...
 
+    def is_recovery_point(self, count: int) -> bool:
+        """Whether the first `count` NAL units say that decoding may begin with them, keyframe or not."""
+        ...
+
     def is_disposable(self, slice_index: int) -> bool:
         """Whether it is known that no other picture refers to the one of this slice, nor shares its timestamp."""
         ...
@@ -66,6 +70,10 @@ class H264Pictures:
     def is_keyframe(self, slice_index: int) -> bool:
         """See `Pictures`."""
         return self._type(slice_index) == h264_syntax.INTRA
+
+    def is_recovery_point(self, count: int) -> bool:
+        """See `Pictures`."""
+        return self._recovery_frames(count) is not None
 
     def is_parameter_set(self, index: int) -> bool:
         """See `Pictures`."""
@@ -118,10 +126,6 @@ class H264Pictures:
             self.recovery.lose()
             return Verdict.LEFT_OUT
         header, sequence = found
-        frames = None
-        for index in range(count):
-            if frames is None and self._type(index) == h264_syntax.SUPPLEMENT:
-                frames = h264_syntax.recovery_frame_count(self.buffer.nal(index))
         return self.recovery.judge(
             H264Picture(
                 timestamp,
@@ -130,9 +134,18 @@ class H264Pictures:
                 header.frame_number,
                 sequence.frame_number_bits,
                 sequence.gaps_allowed,
-                frames,
+                self._recovery_frames(count),
             )
         )
+
+    def _recovery_frames(self, count: int) -> int | None:
+        """Of the recovery point SEI among the first `count` NAL units."""
+        for index in range(count):
+            if self._type(index) == h264_syntax.SUPPLEMENT:
+                frames = h264_syntax.recovery_frame_count(self.buffer.nal(index))
+                if frames is not None:
+                    return frames
+        return None
 
 
 class H265Pictures:
@@ -146,6 +159,10 @@ class H265Pictures:
     def is_keyframe(self, slice_index: int) -> bool:
         """See `Pictures`."""
         return h265_syntax.FIRST_ENTRY <= self._type(slice_index) <= h265_syntax.LAST_ENTRY
+
+    def is_recovery_point(self, count: int) -> bool:
+        """See `Pictures`. libav doesn't take them for a beginning."""
+        return False
 
     def is_parameter_set(self, index: int) -> bool:
         """See `Pictures`."""

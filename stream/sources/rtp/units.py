@@ -13,7 +13,8 @@ class EncodedUnit(msgspec.Struct, frozen=True, gc=False):
     rtp_timestamp: int
     """90 kHz, modulo 2^32."""
     is_keyframe: bool
-    """IDR, or IRAP."""
+    """IDR, IRAP, or what an H.264 sender calls a recovery point, as with libav's packets: players and files can
+    begin there, if not always with a whole picture."""
     restart: bool
     """Decoding begins anew: flush the decoder before it. All the parameter sets it needs are in `data`."""
     shown: bool
