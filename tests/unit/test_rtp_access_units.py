@@ -142,16 +142,20 @@ def test_two_pictures_with_one_timestamp_are_two_units(markers: Markers) -> None
     assert [unit.data for unit in receiving.units[2:4]] == [annex_b([delimiter, *two_slices(n)]) for n in range(2, 4)]
 
 
+def interlaced_sets() -> list[bytes]:
+    """SPS and PPS of 160 × 192 pixels, of frames or fields."""
+    sequence = BitWriter().fixed(77, 8).fixed(0, 8).fixed(31, 8).unsigned(0, 0, 0, 0, 1).flags(0).unsigned(9, 5)
+    return [sequence.flags(0, 0, 1, 0, 0).nal(b"\x67"), BitWriter().unsigned(0, 0).flags(0, 0).nal(b"\x68")]
+
+
+def field(parity: int | None, number: int, header: bytes = b"\x65") -> bytes:
+    """The one slice of a field, or of a frame."""
+    bits = BitWriter().unsigned(0, 7, 0).fixed(number, 4).flags(*((1, parity) if parity is not None else (0,)))
+    return bits.unsigned(3).nal(header) + b"\x99" * 150
+
+
 def test_fields_of_one_frame_are_one_unit_if_no_marker_parts_them_and_two_if_one_does() -> None:
-    sequence = (
-        BitWriter().fixed(77, 8).fixed(0, 8).fixed(31, 8).unsigned(0, 0, 0, 0, 1).flags(0).unsigned(9, 5).flags(0, 0, 1)
-    )
-    sets = [sequence.flags(0, 0).nal(b"\x67"), BitWriter().unsigned(0, 0).flags(0, 0).nal(b"\x68")]
-
-    def field(parity: int, number: int) -> bytes:
-        header = BitWriter().unsigned(0, 7, 0).fixed(number, 4).flags(1, parity).unsigned(3)
-        return header.nal(b"\x65") + b"\x99" * 150
-
+    sets = interlaced_sets()
     receiving, packetiser = Receiving("h264", tuple(sets)), Packetiser("h264", mtu=100, markers="none")
     receiving.add(packetiser.picture([field(0, 0), field(1, 0)], 0))
     receiving.add(packetiser.picture([field(0, 1), field(0, 1)], 1))
@@ -167,6 +171,21 @@ def test_fields_of_one_frame_are_one_unit_if_no_marker_parts_them_and_two_if_one
         annex_b([field(1, 3)]),
     ]
     assert receiving.access_units.parameters is not None and receiving.access_units.parameters.height == 192
+
+
+@pytest.mark.parametrize("parity", [None, 0])
+def test_a_loss_in_a_field_that_no_other_refers_to_may_be_of_the_other_field_of_its_frame(parity: int | None) -> None:
+    receiving, packetiser = Receiving("h264", tuple(interlaced_sets())), Packetiser("h264", mtu=100)
+    receiving.add(packetiser.picture([field(None, 0)], 0))
+    packets = packetiser.picture([field(parity, 1, b"\x01")], 1)
+    receiving.add(packets[:1])
+    packetiser.sequence += 1
+    receiving.add([packetiser.packet(packets[-1][12:], 1, marked=True)])
+    receiving.add(packetiser.picture([field(None, 1, b"\x41")], 2))
+    receiving.add(packetiser.picture([field(None, 2, b"\x41")], 3))
+    assert receiving.discarded[0] == "incomplete"
+    # Behind a frame decoding goes on.
+    assert [unit.rtp_timestamp for unit in receiving.units] == ([0, 2, 3] if parity is None else [0])
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])

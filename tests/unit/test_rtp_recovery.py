@@ -24,7 +24,7 @@ runs = st.lists(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(
     st.sampled_from(ALL),
     st.sampled_from((60, 200, 1400)),
@@ -214,6 +214,14 @@ def test_order_counts_are_followed_across_their_wrap_from_pictures_of_the_lowest
     assert min(shown) == 30
     assert not set(range(30, 40)).difference(shown)
     assert recovery.settled
+
+
+def test_order_counts_are_told_from_the_last_picture_that_is_of_the_base_layer_and_no_leading_one() -> None:
+    for other in (h265(7, layer=1), h265(7, 0), h265(7, RADL_N)):
+        recovery = H265Recovery()
+        recovery.judge(h265(0, count=6))
+        assert recovery.judge(other) is Verdict.SHOWN
+        assert recovery.judge(h265(-4)) is Verdict.HIDDEN  # from 7 on it would be 12
 
 
 def test_within_a_recovery_what_follows_a_random_access_picture_is_right() -> None:
