@@ -263,6 +263,16 @@ def test_how_long_pictures_have_come_in_vain_is_told() -> None:
     assert receiving.access_units.awaiting_since_ns is not None
 
 
+def test_pictures_that_are_decoded_and_hidden_come_in_vain_too() -> None:
+    codec, coded = stream("h264 intra refresh")
+    receiving, packetiser = Receiving(codec), Packetiser(codec)
+    receiving.add(packetiser.packets(coded[12:17]))
+    assert receiving.units and not any(unit.shown for unit in receiving.units)
+    assert receiving.access_units.awaiting_since_ns is not None
+    receiving.add(packetiser.packets(coded[17:24]))
+    assert receiving.units[-1].shown and receiving.access_units.awaiting_since_ns is None
+
+
 def test_told_that_the_decoder_failed_it_gives_nothing_until_it_can_begin_anew() -> None:
     codec, coded = stream("h264 slices")
     receiving, packetiser = Receiving(codec), Packetiser(codec)

@@ -128,6 +128,18 @@ def test_a_sender_that_begins_anew_costs_no_picture_of_its_new_stream(reorder: b
     assert receiving.access_units.statistics.ssrc == ssrc
 
 
+def test_another_sender_in_the_middle_of_a_picture_is_another_though_its_timestamp_is_the_same() -> None:
+    codec, coded = stream(NAME)
+    disposable = next(index for index, picture in enumerate(coded) if picture.nals[-1][0] & 0x60 == 0)
+    receiving = Receiving(codec)
+    before, after = Packetiser(codec, mtu=20), Packetiser(codec, ssrc=9)
+    receiving.add(before.packets(coded[: disposable + 1])[:-1])
+    receiving.add(after.picture(coded[0].nals, coded[disposable].timestamp))
+    receiving.add(after.packets(coded[disposable + 1 :]))
+    assert [unit.restart for unit in receiving.units].count(True) == 2
+    assert receiving.discarded == ["incomplete"]
+
+
 def test_one_packet_astray_among_those_that_may_overtake_each_other_changes_nothing() -> None:
     receiving = Receiving("h264", reorder=True)
     for index, packet in enumerate(sent()):

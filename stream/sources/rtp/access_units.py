@@ -58,7 +58,7 @@ class AccessUnits:
         self.parameters: VideoParameters | None = self._sets.video()
         """Of the SPS in use; before the first keyframe, of the description's first."""
         self.awaiting_since_ns: int | None = None
-        """Pictures come since, and none can be decoded."""
+        """Pictures come since, and none can be shown: decoding can't begin, or what is decoded isn't right yet."""
         self._now_ns = 0
         self._ssrc: int | None = None
         self._expected = 0
@@ -167,7 +167,7 @@ class AccessUnits:
         _, _, _, timestamp, _ = FIXED_HEADER.unpack_from(packet)
         self.statistics.received(sequence, timestamp, self._now_ns)
         self._ssrc = ssrc
-        return self._take_behind_gap(packet, sequence, units)
+        return self._take_behind_gap(packet, sequence, units, anew=True)
 
     def _take_held(self, units: list[EncodedUnit]) -> list[EncodedUnit]:
         """Take those that have waited for the one before, up to the next gap."""
@@ -183,15 +183,17 @@ class AccessUnits:
         assert held is not None
         return self._take_held(self._take_behind_gap(memoryview(held), sequence, units))
 
-    def _take_behind_gap(self, packet: memoryview, sequence: int, units: list[EncodedUnit]) -> list[EncodedUnit]:
+    def _take_behind_gap(
+        self, packet: memoryview, sequence: int, units: list[EncodedUnit], *, anew: bool = False
+    ) -> list[EncodedUnit]:
         first, second, _, timestamp, _ = FIXED_HEADER.unpack_from(packet)
         self._expected = (sequence + 1) & 0xFFFF
-        self._lose(timestamp)
+        self._lose(timestamp, anew)
         return units + self._take(packet, first, second, timestamp)
 
-    def _lose(self, timestamp: int) -> None:
-        """Packets are missing before one of this timestamp."""
-        same = timestamp == self._timestamp
+    def _lose(self, timestamp: int, anew: bool) -> None:
+        """Packets are missing before one of this timestamp, or it is of a sender that begins anew."""
+        same = timestamp == self._timestamp and not anew
         if same and self._broken:
             return
         if same and self._first_slice is not None and self._pictures.is_disposable(self._first_slice):
@@ -348,8 +350,11 @@ class AccessUnits:
             self._discard("awaiting_keyframe" if recovery.awaiting else "leading")
             return None
         data = bytes(memoryview(self._buffer.data)[: self._buffer.start_code(count)])
-        if awaited:
+        if verdict is Verdict.SHOWN:
             self.awaiting_since_ns = None
+        elif self.awaiting_since_ns is None:
+            self.awaiting_since_ns = self._now_ns
+        if awaited:
             data = self._sets.beside(sets) + data
         if awaited or is_keyframe:
             self.parameters = self._sets.video(self._buffer.nal(first_slice, 48)) or self.parameters
