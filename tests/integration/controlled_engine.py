@@ -65,7 +65,7 @@ async def running(
         yield engine, Client(session, engine.http_address.replace("0.0.0.0", "127.0.0.1"))
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.02)

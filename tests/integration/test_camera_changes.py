@@ -21,7 +21,7 @@ def camera(name: str, **settings: Any) -> CameraConfig:
     return CameraConfig.model_validate(pattern(name, **settings))
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.02)

@@ -66,13 +66,13 @@ async def connected(
         context.destroy(linger=0)
 
 
-async def until(condition: Any, seconds: float = 5.0) -> None:
+async def until(condition: Any, seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
 
 
-async def receive(socket: zmq.asyncio.Socket, seconds: float = 5.0) -> tuple[bytes, Message]:
+async def receive(socket: zmq.asyncio.Socket, seconds: float = 30.0) -> tuple[bytes, Message]:
     async with asyncio.timeout(seconds):
         name, body = await socket.recv_multipart()
     return name, decode(body)

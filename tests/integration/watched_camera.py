@@ -83,7 +83,7 @@ class WatchedCamera(Observer):
         assert ended, f"the camera's thread still runs {took:.2f} s after stop()"
         return took
 
-    def wait_for(self, what: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    def wait_for(self, what: Callable[[], bool], timeout_s: float = 30.0) -> None:
         """Until `what` holds; fails, showing what the camera said, if it doesn't in time."""
         deadline = time.monotonic() + timeout_s
         while not what():
