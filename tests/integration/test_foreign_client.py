@@ -23,6 +23,7 @@ import msgspec
 import pytest
 import wire_messages as wire
 import zmq
+from filelock import FileLock
 
 from ring_buffers.frame_ring import Lease
 from stages.free_model import FreeModel
@@ -56,14 +57,15 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The documentation's client, beside the packages that it imports."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "partstream" / "node-client"
     installed = cache / "-".join(f"{name.replace('/', '_')}@{version}" for name, version in PACKAGES.items())
-    if not (installed / "complete").exists():
-        installed.mkdir(parents=True, exist_ok=True)
-        (installed / "package.json").write_text(json.dumps({"private": True, "dependencies": PACKAGES}))
-        command = [program("npm"), "install", "--no-audit", "--no-fund", "--loglevel", "error"]
-        done = subprocess.run(command, cwd=installed, capture_output=True, text=True, timeout=110)
-        if done.returncode != 0:
-            pytest.fail(f"the npm packages {PACKAGES} can't be installed:\n{done.stderr[-2000:]}")
-        (installed / "complete").touch()
+    installed.mkdir(parents=True, exist_ok=True)
+    with FileLock(installed / "lock"):
+        if not (installed / "complete").exists():
+            (installed / "package.json").write_text(json.dumps({"private": True, "dependencies": PACKAGES}))
+            command = [program("npm"), "install", "--no-audit", "--no-fund", "--loglevel", "error"]
+            done = subprocess.run(command, cwd=installed, capture_output=True, text=True, timeout=280)
+            if done.returncode != 0:
+                pytest.fail(f"the npm packages {PACKAGES} can't be installed:\n{done.stderr[-2000:]}")
+            (installed / "complete").touch()
     folder = tmp_path_factory.mktemp("client")
     (folder / "node_modules").symlink_to(installed / "node_modules")
     shutil.copy(EXAMPLE, folder)

@@ -24,8 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 ACTION = "walk"
 PORTS = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]
 
-pytestmark = pytest.mark.timeout(300)
-
 
 class Shown(NamedTuple):
     """A profile, a film of so many people whom it knows, and the things in it that it finds."""

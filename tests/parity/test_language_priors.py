@@ -62,7 +62,6 @@ def check(vocabulary: Vocabulary, where: Path, hidden: int) -> None:
         assert np.abs(row - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-@pytest.mark.timeout(300)  # each of some forty words through the model alone: 15 s of an idle core
 def test_minilms_table_is_what_minilm_says_of_each_word() -> None:
     check(packaged("edge"), weights.locate("minilm"), 384)
 

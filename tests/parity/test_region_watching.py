@@ -20,7 +20,6 @@ from training.folder.watching import Watcher, WatchSettings
 from training.region_features import FeatureSource
 from training.video_runner import analyse_video
 
-pytestmark = pytest.mark.timeout(300)
 FRAMES = 14
 
 

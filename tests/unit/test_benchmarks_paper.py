@@ -204,7 +204,6 @@ def test_rates_go_up_until_frames_are_too_old_or_too_many_are_dropped(monkeypatc
         assert steps == sorted(set(steps)) and steps
 
 
-@pytest.mark.timeout(300)
 def test_the_command_measures_a_checkpoint_and_writes_what_it_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,8 +30,6 @@ from stages.weights import WeightsError
 from training.generated.truth import Truth
 from training.generated_scoring.runs import Conditions, check_models, load_bench
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:

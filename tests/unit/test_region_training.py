@@ -93,7 +93,6 @@ def on_films(films: Path, detector: Path, **model: Any) -> TrainingConfig:
     )
 
 
-@pytest.mark.timeout(300)
 def test_a_run_sees_with_the_detector_and_its_checkpoint_runs_without_any_other_file(
     films: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
