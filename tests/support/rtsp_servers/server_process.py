@@ -69,7 +69,7 @@ class ServerProcess(abc.ABC):
             self._temporary.cleanup()
 
     def start(self) -> None:
-        """Start the process and wait until it listens. Raises `RtspServerError` with what it said if it doesn't."""
+        """Start the process and wait until it serves. Raises `RtspServerError` with what it said if it doesn't."""
         assert self._temporary is not None, "use the server as a context manager"
         folder = Path(self._temporary.name)
         command = self.command(folder)
@@ -87,11 +87,15 @@ class ServerProcess(abc.ABC):
                 env={**os.environ, "HOME": str(folder)},
             )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not listens(self.port):
+        while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RtspServerError(f"{command[0]} doesn't listen: {said.read_text(errors='replace')[-2000:]}")
+                raise RtspServerError(f"{command[0]} doesn't serve: {said.read_text(errors='replace')[-2000:]}")
             time.sleep(POLL_S)
+
+    def is_ready(self) -> bool:
+        """Whether a client would be served now."""
+        return listens(self.port)
 
     def kill(self) -> None:
         """End the process at once (SIGKILL), as when a camera loses its power."""

@@ -6,6 +6,7 @@ refuses to run as root.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,16 @@ class VlcServer(ServerProcess):
             options.append(f"--rtsp-timeout={self._session_timeout_s}")
         sout = f"#rtp{{sdp=rtsp://127.0.0.1:{self.port}/vlc}}"
         return ["vlc", *options, str(folder / "stream.mkv"), "--sout", sout]
+
+    def is_ready(self) -> bool:
+        """It listens before it knows what it plays, and answers with errors until then."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                connection.sendall(f"DESCRIBE {self.url()} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+                answer = connection.recv(4096)
+        except OSError:
+            return False
+        return b"m=video" in answer or answer.startswith(b"RTSP/1.0 401")
 
     def url(self, user: str | None = None, password: str | None = None) -> str:
         login = f"{user}:{password}@" if user is not None else ""
