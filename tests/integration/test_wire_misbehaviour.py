@@ -1,0 +1,205 @@
+"""Cameras read at the wire from a server that does what real ones do seldom: it is borne, or said in plain words."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.own_authority import OwnAuthority
+from support.rtp_packets import Markers, Packetiser
+from support.scripted_rtsp import ScriptedRtspServer, description_of
+from support.stream_corpus import CorpusStream, corpus_stream
+from watched_camera import WatchedCamera
+
+STREAM = corpus_stream("h264_short_gop")
+
+
+def server_of(
+    stream: CorpusStream = STREAM, markers: Markers = "last", tls: ssl.SSLContext | None = None
+) -> ScriptedRtspServer:
+    packets = Packetiser(size=500, markers=markers).packets(stream, turns=6)
+    return ScriptedRtspServer(packets, description_of(stream), tls=tls)
+
+
+def watch(address: str, **settings: object) -> WatchedCamera:
+    return WatchedCamera(address, slots=32, **{"transport": "wire", **settings})
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedRtspServer]:
+    with server_of() as running:
+        yield running
+
+
+# -- keeping a session ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lower", ["tcp", "udp"])
+def test_a_session_of_one_second_is_kept_alive_whatever_the_server_knows(
+    server: ScriptedRtspServer, lower: str
+) -> None:
+    server.session_timeout_s = 1.0
+    with watch(server.url(), lower_transport=lower) as camera:
+        camera.wait_for(lambda: server.methods().count("GET_PARAMETER") >= 2)
+        server.keep_alive = 405
+        options = server.methods().count("OPTIONS")
+        camera.wait_for(lambda: server.methods().count("OPTIONS") >= options + 2)
+        assert camera.reconnects == []
+        assert_whole(camera)
+    deadline = time.monotonic() + 2
+    while server.methods()[-1] != "TEARDOWN":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("scheme", ["md5", "sha256"])
+def test_a_nonce_that_grows_old_costs_nothing(server: ScriptedRtspServer, scheme: str) -> None:
+    server.session_timeout_s = 1.0
+    server.login, server.scheme = ("bob", "geheim"), scheme  # pyright: ignore[reportAttributeAccessIssue]
+    with watch(server.url("bob", "geheim")) as camera:
+        camera.wait_for(lambda: camera.live)
+        for _ in range(2):
+            server.renew_nonce()
+            asked = len(server.requests)
+            camera.wait_for(lambda asked=asked: len(server.requests) >= asked + 2)
+        time.sleep(0.3)
+        assert server.connections == 1
+        assert camera.reconnects == []
+        assert_whole(camera)
+
+
+def test_a_password_that_changes_in_mid_session_ends_it_at_the_servers_word_only(server: ScriptedRtspServer) -> None:
+    server.session_timeout_s = 1.0
+    server.login = ("bob", "geheim")
+    with watch(server.url("bob", "geheim")) as camera:
+        camera.wait_for(lambda: camera.live)
+        server.login = ("bob", "anders")
+        camera.wait_for(lambda: server.methods().count("GET_PARAMETER") >= 1)
+        seen = len(camera.frames)
+        camera.wait_for(lambda: len(camera.frames) >= seen + 5)  # pictures come all the same
+        server.hang_up()
+        camera.wait_for(lambda: camera.reconnects.count("unauthorised") >= 2)
+        server.login = ("bob", "geheim")
+        camera.wait_for(lambda: camera.live and camera.said[-1].epoch >= 2)
+
+
+# -- ways to it -----------------------------------------------------------------------------------------------------
+
+
+def test_udp_that_is_refused_or_swallowed_is_replaced_by_tcp(server: ScriptedRtspServer) -> None:
+    with server_of() as swallowing:
+        server.lower = frozenset({"tcp"})
+        swallowing.silent = "udp"
+        with (
+            watch(server.url(), lower_transport="udp") as refused,
+            watch(swallowing.url(), lower_transport="udp", start_timeout_s=8) as silent,
+        ):
+            refused.wait_for(lambda: len(refused.frames) >= 5)
+            assert refused.fallbacks == ["udp_refused"]
+            silent.wait_for(lambda: len(silent.frames) >= 5)
+            assert silent.fallbacks == ["udp_silent"]
+            assert "nothing arrived over UDP" in silent.said[-1].message
+            assert_whole(refused)
+            assert_whole(silent)
+
+
+def test_a_redirect_is_followed_and_a_circle_is_not(server: ScriptedRtspServer) -> None:
+    with server_of() as there:
+        server.redirect = there.url()
+        with watch(server.url()) as camera:
+            camera.wait_for(lambda: len(camera.frames) >= 3)
+            assert "PLAY" in there.methods()
+        there.redirect = server.url()
+        with watch(server.url()) as camera:
+            camera.wait_for(lambda: len(camera.reconnects) >= 1)
+            assert not camera.frames
+
+
+@pytest.mark.parametrize("trust", ["certificates", "fingerprint"])
+def test_rtsps_is_read_if_its_certificate_is_trusted(tmp_path: Path, trust: str) -> None:
+    authority = OwnAuthority(tmp_path)
+    with server_of(tls=authority.server_context()) as server:
+        fingerprint = hashlib.sha256(
+            ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", server.port)))
+        ).hexdigest()
+        good = {"tls_certificates": authority.ca} if trust == "certificates" else {"tls_fingerprint": fingerprint}
+        with watch(server.url(), **good) as camera:
+            camera.wait_for(lambda: len(camera.frames) >= 5)
+            assert_whole(camera)
+        bad = {} if trust == "certificates" else {"tls_fingerprint": "ab" * 32}
+        asked = len(server.requests)
+        with watch(server.url(), **bad) as camera:
+            camera.wait_for(lambda: len(camera.reconnects) >= 2)
+            assert set(camera.reasons) == {"untrusted"}
+        assert len(server.requests) == asked  # nothing was said to it
+
+
+# -- what comes in between ------------------------------------------------------------------------------------------
+
+
+def test_a_servers_own_requests_are_answered_and_change_nothing(server: ScriptedRtspServer) -> None:
+    with watch(server.url()) as camera:
+        camera.wait_for(lambda: camera.live)
+        for method in ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "NONSENSE"):
+            server.say(f"{method} * RTSP/1.0\r\nCSeq: 7\r\n\r\n".encode())
+        seen = len(camera.frames)
+        camera.wait_for(lambda: len(camera.frames) >= seen + 10)
+        assert camera.reconnects == []
+        assert_whole(camera)
+
+
+def test_garbage_ends_the_connection_and_the_next_one_is_good(server: ScriptedRtspServer) -> None:
+    with watch(server.url()) as camera:
+        camera.wait_for(lambda: camera.live)
+        server.say(bytes(range(256)) * 1024)
+        camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2)
+        seen = len(camera.frames)
+        camera.wait_for(lambda: len(camera.frames) >= seen + 5)
+        assert_whole(camera)
+
+
+def test_a_camera_that_falls_silent_is_a_stall(server: ScriptedRtspServer) -> None:
+    with watch(server.url(), stall_timeout_s=0.5) as camera:
+        camera.wait_for(lambda: len(camera.frames) >= 3)
+        server.silent = True
+        camera.wait_for(lambda: camera.state == "stalled")
+        server.silent = False
+        camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2)
+
+
+@pytest.mark.parametrize("markers", ["none", "all", "each_nal", "parameter_sets"])
+def test_markers_missing_or_wrong_show_no_broken_picture(markers: Markers) -> None:
+    stream = corpus_stream("h264_slices")
+    with server_of(stream, markers) as server, watch(server.url()) as camera:
+        camera.wait_for(lambda: len(camera.frames) >= 25)
+        assert_whole(camera, stream)
+        numbers = camera.numbers(1)
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_no_password_is_shown_whatever_goes_wrong(server: ScriptedRtspServer, caplog: pytest.LogCaptureFixture) -> None:
+    server.login = ("bob", "geheim")
+    with caplog.at_level(logging.DEBUG), watch(server.url("bob", "Hasenfuss")) as camera:
+        camera.wait_for(lambda: "unauthorised" in camera.reconnects)
+        server.login = None
+        server.redirect = "rtsp://bob:Hasenfuss@127.0.0.1:1/x"
+        camera.wait_for(lambda: "refused" in camera.reconnects)
+        server.redirect = None
+        camera.wait_for(lambda: camera.live)
+        server.say(bytes(range(256)) * 1024)
+        camera.wait_for(lambda: camera.said[-1].epoch == 2)
+    shown = caplog.text + repr(camera.said)
+    assert "camera cam" in shown
+    for secret in ("Hasenfuss", "bob"):
+        assert secret not in shown
+
+
+def assert_whole(camera: WatchedCamera, stream: CorpusStream = STREAM) -> None:
+    """Every picture is what libav makes of the stream itself."""
+    assert camera.frames
+    assert [taken.number for taken in camera.frames if taken.digest != stream.shown[taken.number].digest] == []
