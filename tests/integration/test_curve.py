@@ -22,11 +22,11 @@ import zmq
 import zmq.asyncio
 from controlled_engine import PATTERN, configured, descriptors, running, until
 
+from commands.keys import make_keys
 from stream import allow_list, curve_gate
 from stream.curve_gate import open_gate
 from stream.curve_keys import ClientKeys, KeyPair, read_pair
 from stream.endpoints import EndpointError
-from stream.keys_command import make_keys
 from stream.publisher import Publisher
 from stream.results import Frame
 from stream.settings.engine import PublishConfig

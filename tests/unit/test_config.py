@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from run_stream import parse_source
+from commands.configuration import parse_source
 from stream.config import Config, load
 from stream.settings.engine import CameraConfig
 from stream.settings.section import ConfigError

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.ending import errors
+
 if TYPE_CHECKING:
     from stream.curve_keys import KeyPair
-
-EXIT_USAGE = 2
 
 keys_app = typer.Typer(help="ZeroMQ CURVE keys: who may read results, encrypted.", no_args_is_help=True)
 
@@ -30,7 +29,7 @@ def new_command(
 ) -> None:
     """Make a key pair for each client, and the engine's own where DIR has none. No file is ever overwritten."""
     names = client or ([] if any((folder / "allowed").glob("*.key")) else ["client"])
-    with _errors():
+    with errors():
         public = make_keys(folder, names)
     typer.echo(f"The engine's public key: {public}\n")
     typer.echo(
@@ -53,7 +52,7 @@ def show_command(file: Annotated[Path, typer.Argument(help="A certificate, *.key
     """Print the public key of a file."""
     from stream.curve_keys import read_public
 
-    with _errors():
+    with errors():
         typer.echo(read_public(file))
 
 
@@ -109,18 +108,3 @@ def _create(path: Path, text: str) -> None:
         private_file.create(path, text)
     except FileExistsError:
         raise KeyFileError(f"{path} is there already and isn't overwritten") from None
-
-
-@contextmanager
-def _errors() -> Generator[None]:
-    """What a user can do something about is a sentence on stderr and an exit code."""
-    from rich.console import Console
-    from rich.markup import escape
-
-    from stream.curve_keys import KeyFileError
-
-    try:
-        yield
-    except KeyFileError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]partstream:[/] {escape(str(error))}")
-        raise typer.Exit(EXIT_USAGE) from None

@@ -1,0 +1,45 @@
+"""Runs a command's coroutine until it is done, or Ctrl-C or SIGTERM stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from commands.ending import EXIT_FAILED
+
+
+def until_signal(work: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine that returns an exit code; Ctrl-C and SIGTERM cancel it, which stops everything in order."""
+    received: list[int] = []
+
+    async def cancellable() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stop(number: int) -> None:
+            received.append(number)
+            if len(received) > 1:
+                os._exit(128 + number)  # asked twice: at once
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
+        return await work
+
+    with asyncio.Runner(loop_factory=_event_loop()) as runner:
+        try:
+            return runner.run(cancellable())
+        except asyncio.CancelledError:
+            return 128 + received[0] if received else EXIT_FAILED
+
+
+def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it exists: it halves what waking the loop for a frame costs."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
