@@ -12,6 +12,7 @@ from stages.halving import Halving, TooLargeError
 from stages.types import DeviceMemory
 from stream.config import Config
 from stream.settings.section import ConfigError
+from telemetry.catalogue import MEMORY_KINDS
 from telemetry.observer import Observer
 
 USUAL_SOURCE = (1920, 1080)
@@ -54,7 +55,7 @@ def rehearse(model: object, config: Config, at_once: Halving, observer: Observer
 
         at_once.run(config.batch.max_frames, attempt)
     after = model.device_memory() or memory
-    for kind in ("weights", "states", "peak", "free", "total"):
+    for kind in MEMORY_KINDS:
         observer.device_memory(kind, getattr(after, kind))
 
 

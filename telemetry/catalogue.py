@@ -20,6 +20,7 @@ CLOCKS = ("rtcp", "arrival", "media")
 DROP_REASONS = ("overwritten", "all_leased", "stale", "rate_limited", "epoch_ended", "stage_error", "shutdown")
 ICE_STATES = ("new", "checking", "completed", "failed", "closed")
 TOPIC_KINDS = ("results", "events", "status")
+MEMORY_KINDS = ("weights", "states", "peak", "free", "total")
 RECORDING_STATES = ("ready", "low_disk", "unwritable")
 REPLAY_STATUSES = ("ok", "too_old", "unknown_run", "bad_request")
 

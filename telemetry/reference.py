@@ -13,7 +13,7 @@ LABELS: dict[str, str] = {
     "camera": "the camera's configured id; empty for the engine's own `stats` topic",
     "clock": " · ".join(catalogue.CLOCKS),
     "ice": " · ".join(catalogue.ICE_STATES),
-    "kind": "weights · states (of tracked people) · peak (the most used at once) · free · total",
+    "kind": " · ".join(catalogue.MEMORY_KINDS) + ": states are those of tracked people, peak the most used at once",
     "profile": "the model's profile",
     "reason": "a short code. Drops: "
     + " · ".join(catalogue.DROP_REASONS)

@@ -1,0 +1,76 @@
+"""Prometheus' own tool on the rules: they are what the code says, and every alert fires when it must and only then."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from telemetry import rule_file
+from telemetry.alerts import ALERTS
+from telemetry.catalogue import METRICS
+from telemetry.promql import OUTSIDE
+
+ROOT = Path(__file__).parents[2]
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+UNIT_TESTS = PROMETHEUS / "tests" / "partstream_test.yml"
+NAMES = sorted(alert.name for alert in ALERTS)
+
+
+def promtool(*arguments: str | Path) -> str:
+    """What it says; fails with that if it isn't content."""
+    tool = shutil.which("promtool")
+    if tool is None:
+        pytest.fail("promtool is missing: install the Debian package `prometheus` (apt-get install prometheus)")
+    done = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def unit_tests() -> list[dict[str, Any]]:
+    return yaml.safe_load(UNIT_TESTS.read_text(encoding="utf-8"))["tests"]
+
+
+def test_the_rule_file_is_what_the_code_says() -> None:
+    assert rule_file.FILE.read_text(encoding="utf-8") == rule_file.text(), "run `python -m telemetry.rule_file`"
+
+
+def test_promtool_accepts_the_rules_and_the_scrape_configuration() -> None:
+    assert f"SUCCESS: {len(rule_file.RECORDING_RULES) + len(ALERTS)} rules found" in promtool(
+        "check", "rules", rule_file.FILE
+    )
+    promtool("check", "config", "--syntax-only", PROMETHEUS / "prometheus.yml")
+
+
+def test_every_alert_fires_and_stays_silent_as_promtools_unit_tests_say() -> None:
+    promtool("test", "rules", UNIT_TESTS)
+
+
+def test_every_alert_is_tried_firing_and_silent() -> None:
+    tried = [trial for test in unit_tests() for trial in test["alert_rule_test"]]
+    assert sorted({trial["alertname"] for trial in tried if trial["exp_alerts"]}) == NAMES
+    assert sorted({trial["alertname"] for trial in tried if not trial["exp_alerts"]}) == NAMES
+
+
+def test_the_unit_tests_feed_metrics_that_exist() -> None:
+    known = {spec.full_name + part for spec in METRICS for part in ("", "_bucket", "_sum", "_count")} | OUTSIDE
+    fed = {re.split(r"[{ ]", given["series"])[0] for test in unit_tests() for given in test["input_series"]}
+    assert fed <= known, fed - known
+
+
+def test_every_alert_links_to_its_section_of_the_runbook() -> None:
+    sections = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(sections) == NAMES
+    for rule in rule_file.rules("https://docs.example/runbook/")["groups"][1]["rules"]:
+        assert rule["annotations"]["runbook_url"] == f"https://docs.example/runbook/#{rule['alert'].lower()}"
+
+
+def test_the_scrape_configuration_names_the_job_that_the_rules_look_for() -> None:
+    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
+    assert [scraped["job_name"] for scraped in config["scrape_configs"]] == ["partstream"]
+    assert [str(PROMETHEUS / name) for name in config["rule_files"]] == [str(rule_file.FILE)]

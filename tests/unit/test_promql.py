@@ -1,0 +1,52 @@
+"""Queries name what the catalogue has, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from telemetry.catalogue import DROP_REASONS
+from telemetry.promql import mean, quantile, series
+from telemetry.recording_rules import UNWANTED_DROPS, WANTED_DROPS, recorded
+
+
+def test_a_selector_has_the_full_name_and_its_labels() -> None:
+    assert series("frames_decoded_total") == "partstream_frames_decoded_total"
+    assert series("camera_state", state="live", camera="$camera") == (
+        'partstream_camera_state{state="live", camera=~"$camera"}'
+    )
+    assert series("camera_state", state=("live", "ended")) == 'partstream_camera_state{state=~"live|ended"}'
+    assert series("up", job="partstream") == 'up{job="partstream"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "labels"),
+    [
+        ("no_such_metric", "", {}),
+        ("camera_state", "", {"reason": "stalled"}),
+        ("camera_state", "", {"state": "gone"}),
+        ("camera_state", "", {"state": ("live", "gone")}),
+        ("frame_age_seconds", "", {}),
+        ("frames_decoded_total", "bucket", {}),
+        ("process_resident_memory_bytes", "", {"camera": "lobby"}),
+    ],
+)
+def test_what_the_catalogue_does_not_have_is_an_error(name: str, part: str, labels: dict[str, str]) -> None:
+    with pytest.raises(KeyError):
+        series(name, part, **labels)
+
+
+def test_a_quantile_sums_buckets_and_a_mean_is_silent_where_nothing_was_observed() -> None:
+    assert quantile(0.95, "frame_age_seconds", "5m", ("camera",)) == (
+        "histogram_quantile(0.95, sum by (camera, le) (rate(partstream_frame_age_seconds_bucket[5m])))"
+    )
+    assert mean("batch_frames", "1m", ("job",)).endswith("(sum by (job) (rate(partstream_batch_frames_count[1m])) > 0)")
+
+
+def test_every_reason_for_a_drop_is_either_wanted_or_not() -> None:
+    assert sorted((*WANTED_DROPS, *UNWANTED_DROPS)) == sorted(DROP_REASONS)
+
+
+def test_only_what_a_rule_records_can_be_asked_for() -> None:
+    assert recorded("instance_camera:partstream_frames_lost:ratio", camera="$camera").endswith('{camera=~"$camera"}')
+    with pytest.raises(KeyError):
+        recorded("instance_camera:partstream_frames_lost:share")
