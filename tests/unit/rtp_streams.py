@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from support.bit_writer import BitWriter
-from support.rtp_packetiser import PAYLOAD_TYPE, Codec, Coded, Decoding, annex_b, encode
+from support.rtp_packetiser import PAYLOAD_TYPE, Codec, Coded, Decoding, Packetiser, annex_b, encode, type_of
 
 from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtp.units import EncodedUnit
@@ -116,3 +116,26 @@ class Receiving:
             decoding.add(unit.data, unit.rtp_timestamp, shown=unit.shown)
         decoding.drain()
         return decoding.pictures
+
+
+def two_slices(number: int, codec: Codec = "h264") -> list[bytes]:
+    """Of an IDR or IRAP picture, too short to be decoded."""
+    first, second = (
+        (b"\x65\x88\x84", b"\x65\x44\x84") if codec == "h264" else (b"\x26\x01\xa0\x77", b"\x26\x01\x60\x77")
+    )
+    return [first + bytes([number + 1]) * 150, second + bytes([number + 1]) * 150]
+
+
+def sets_of(codec: Codec) -> list[bytes]:
+    """A real stream's, for pictures that are made up."""
+    _, coded = stream("h264 slices" if codec == "h264" else "h265 slices")
+    return [nal for nal in coded[0].nals if type_of(codec, nal) in ((7, 8) if codec == "h264" else (32, 33, 34))]
+
+
+def begun(codec: Codec = "h264") -> tuple[Receiving, Packetiser]:
+    """Two keyframes in, at timestamps 0 and 1, and markers have proved right."""
+    receiving, packetiser = Receiving(codec, tuple(sets_of(codec))), Packetiser(codec, mtu=100)
+    for number in range(2):
+        receiving.add(packetiser.picture(two_slices(number, codec), number))
+    assert receiving.access_units.closes_on == "marker" and len(receiving.units) == 2
+    return receiving, packetiser

@@ -6,13 +6,11 @@ import io
 
 import av
 import pytest
-from rtp_streams import CHANGING, COUNT, NAMES, Receiving, decoded, stream
+from rtp_streams import CHANGING, COUNT, NAMES, Receiving, begun, decoded, sets_of, stream, two_slices
 from support.bit_writer import BitWriter
-from support.rtp_packetiser import PAYLOAD_TYPE, TICKS, Codec, Coded, Markers, Packetiser, annex_b, type_of
+from support.rtp_packetiser import TICKS, Codec, Coded, Markers, Packetiser, annex_b, type_of
 
 from stream.sources.rtp import access_units
-from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtp.header import payload_range
 
 ALL = [*NAMES, *CHANGING]
 
@@ -78,29 +76,6 @@ def test_a_picture_is_given_with_its_marked_packet_once_markers_have_proved_righ
         given.append(len(receiving.units))
     assert given == [0, *range(2, len(coded) + 1)]
     assert receiving.access_units.closes_on == "marker"
-
-
-def two_slices(number: int, codec: Codec = "h264") -> list[bytes]:
-    """Of an IDR or IRAP picture, too short to be decoded."""
-    first, second = (
-        (b"\x65\x88\x84", b"\x65\x44\x84") if codec == "h264" else (b"\x26\x01\xa0\x77", b"\x26\x01\x60\x77")
-    )
-    return [first + bytes([number + 1]) * 150, second + bytes([number + 1]) * 150]
-
-
-def sets_of(codec: Codec) -> list[bytes]:
-    """A real stream's, for pictures that are made up."""
-    _, coded = stream("h264 slices" if codec == "h264" else "h265 slices")
-    return [nal for nal in coded[0].nals if type_of(codec, nal) in ((7, 8) if codec == "h264" else (32, 33, 34))]
-
-
-def begun(codec: Codec = "h264") -> tuple[Receiving, Packetiser]:
-    """Two keyframes in, at timestamps 0 and 1, and markers have proved right."""
-    receiving, packetiser = Receiving(codec, tuple(sets_of(codec))), Packetiser(codec, mtu=100)
-    for number in range(2):
-        receiving.add(packetiser.picture(two_slices(number, codec), number))
-    assert receiving.access_units.closes_on == "marker" and len(receiving.units) == 2
-    return receiving, packetiser
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
@@ -213,20 +188,6 @@ def test_parameter_sets_with_a_timestamp_and_marker_of_their_own_go_with_the_nex
     assert [unit.rtp_timestamp for unit in receiving.units] == [5, 15, 25]
 
 
-def test_several_units_sent_with_start_codes_as_one_are_told_apart() -> None:
-    receiving, packetiser = Receiving("h264"), Packetiser("h264", mtu=100)
-    sequence, picture = sets_of("h264")
-    joined = sequence + b"\0\0\0\1" + picture + b"\0\0\1" + two_slices(0)[0]
-    receiving.add(packetiser.picture([joined], 0))
-    receiving.add(packetiser.picture([sequence + b"\0\0\1" + picture], 1))
-    receiving.add(packetiser.picture(two_slices(1), 1))
-    receiving.add(packetiser.picture(two_slices(2), 2))
-    assert [unit.data for unit in receiving.units[:2]] == [
-        annex_b([sequence, picture, two_slices(0)[0]]),
-        annex_b([sequence, picture, *two_slices(1)]),
-    ]
-
-
 def test_parameters_and_their_sets_are_the_descriptions_until_the_stream_brings_its_own() -> None:
     codec, coded = stream(CHANGING[0])
     described = [nal for nal in coded[10].nals if type_of(codec, nal) in (7, 8)]
@@ -302,134 +263,6 @@ def test_a_picture_beyond_all_bounds_is_dropped_and_does_not_grow(
     receiving.add(packetiser.picture(two_slices(3, codec), 7))
     assert receiving.discarded == ["incomplete"] * 3
     assert len(receiving.units) == 2
-
-
-@pytest.mark.parametrize(
-    ("codec", "payload"),
-    [("h264", bytes([kind]) + b"\0\0\0") for kind in (25, 26, 27, 29)] + [("h265", b"\x64\x01\0\0")],
-)
-def test_a_packetisation_that_is_not_done_here_is_said_not_to_be_spoken(codec: Codec, payload: bytes) -> None:
-    receiving, packetiser = begun(codec)
-    with pytest.raises(NotSpokenError) as raised:
-        receiving.add([packetiser.packet(payload, 3, marked=True)])
-    assert raised.value.reason == "packetisation"
-
-
-H264_BROKEN = [
-    b"\x7c\x05abc",  # a fragment without a beginning
-    b"\x7c\x85",  # and without content
-    b"\x7c\x98abc",  # of an aggregate
-    b"\x7c\x45abc",  # an end
-    b"\x18",  # an empty aggregate
-    b"\x18\0",
-    b"\x18\0\5ab",
-    b"\x18\0\0",
-    b"\x18\0\3\x18\0\0",  # an aggregate within one
-    b"\xe5abc",  # the forbidden bit
-    b"\x18\0\3\xe5ab",
-    b"\x00abc",  # no type
-    b"\x1eabc",
-    b"\x65",  # a slice of nothing
-]
-H265_BROKEN = [
-    b"\x62\x01\x13abc",
-    b"\x62\x01\x93",
-    b"\x62\x01\xb0abc",
-    b"\x62\x01\x53abc",
-    b"\x60\x01",
-    b"\x60",
-    b"\x60\x01\0",
-    b"\x60\x01\0\5ab",
-    b"\x60\x01\0\0",
-    b"\x60\x01\0\4\x60\x01\0\0",
-    b"\xa6\x01abc",
-    b"\x60\x01\0\4\xa6\x01ab",
-    b"\x7e\x01abc",
-    b"\x26",
-    b"\x26\x01",
-]
-
-
-@pytest.mark.parametrize(
-    ("codec", "payload"),
-    [("h264", payload) for payload in H264_BROKEN] + [("h265", payload) for payload in H265_BROKEN],
-)
-def test_a_malformed_payload_breaks_its_picture_and_what_refers_to_it(codec: Codec, payload: bytes) -> None:
-    receiving, packetiser = begun(codec)
-    receiving.add([packetiser.packet(payload, 2, marked=False)])
-    receiving.add(packetiser.picture(two_slices(2, codec), 2))
-    receiving.add(packetiser.picture(two_slices(3, codec), 3))
-    assert receiving.discarded == ["incomplete"]
-    assert [unit.restart for unit in receiving.units] == [True, False, True]
-
-
-@pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_a_fragmented_slice_that_is_not_ended_breaks_its_picture(codec: Codec) -> None:
-    for follow in (True, False):
-        receiving, packetiser = begun(codec)
-        first, second = two_slices(2, codec)
-        unended = packetiser.picture([first], 2)[:-1]
-        packetiser.sequence -= 1
-        receiving.add(unended)
-        if follow:
-            receiving.add(packetiser.picture([second], 2))
-        receiving.add(packetiser.picture(two_slices(3, codec), 3))
-        assert receiving.discarded == ["incomplete"]
-        assert [unit.restart for unit in receiving.units] == [True, False, True]
-
-
-@pytest.mark.parametrize(
-    ("flags", "header"),
-    [
-        (0x82, b"sourcemore"[:8]),
-        (0x90, b"\xab\xac\0\2extended"),
-        (0x90, b"\xab\xac\0\0"),
-        (0x91, b"from\xab\xac\0\1more"),
-    ],
-)
-def test_contributing_sources_and_extensions_are_passed_over(flags: int, header: bytes) -> None:
-    codec, coded = stream("h264 slices")
-    receiving = Receiving(codec)
-    receiving.add(Packetiser(codec, flags=flags, header=header).packets(coded))
-    assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
-
-
-def test_padding_is_left_out_and_packets_of_nothing_else_count_as_received() -> None:
-    codec, coded = stream("h264 slices")
-    receiving, packetiser = Receiving(codec), Packetiser(codec)
-    for picture in coded:
-        for packet in packetiser.packets([picture]):
-            receiving.add([bytes([packet[0] | 0x20]) + packet[1:] + b"\0\0\3"])
-        packetiser.flags = 0xA0
-        receiving.add([packetiser.packet(bytes(7) + b"\x08", picture.timestamp, marked=False)])
-        packetiser.flags = 0x80
-        receiving.add([packetiser.packet(b"", picture.timestamp, marked=False)])
-    assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
-    assert receiving.access_units.statistics.lost == 0
-
-
-def test_other_payload_types_versions_and_stubs_are_ignored() -> None:
-    codec, coded = stream("h264 slices")
-    receiving, packetiser = Receiving(codec), Packetiser(codec)
-    other = Packetiser(codec, payload_type=PAYLOAD_TYPE + 1, ssrc=9)
-    for picture in coded:
-        receiving.add(other.packets([picture]))
-        receiving.add([b"", b"\x80", bytes(12), b"\x80\xc8\0\6" + bytes(24)])
-        receiving.add(packetiser.packets([picture]))
-    assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
-
-
-def test_a_header_that_says_more_than_the_packet_holds_leaves_no_payload() -> None:
-    for packet in (
-        b"\x8f" + bytes(20),
-        b"\x90" + bytes(12),
-        b"\x90" + bytes(13) + b"\xff\xff" + bytes(9),
-        b"\xa0" + bytes(11) + b"abc\xff",
-        b"\xa0" + bytes(11) + b"abc\0",
-        b"\xa0" + bytes(11),
-    ):
-        start, end = payload_range(memoryview(packet))
-        assert start == end
 
 
 def test_a_stream_of_one_picture_repeated_costs_no_list_for_most_packets() -> None:
