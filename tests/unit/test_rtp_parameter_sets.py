@@ -66,7 +66,7 @@ H265: list[tuple[tuple[int, int], str, dict[str, str]]] = [
 def test_size_pixel_format_and_reordering_are_what_libav_says(
     codec: Codec, size: tuple[int, int], pixel_format: str, options: dict[str, str]
 ) -> None:
-    count = 2 if size[0] > 1000 else 12
+    count = 1 if size[0] > 1000 else 12
     coded = encode(codec, count, size, options, pixel_format)
     nals = coded[0].nals
     video = ParameterSets(codec, [nal for nal in nals if not is_slice(codec, nal)]).video(
@@ -80,7 +80,7 @@ def test_size_pixel_format_and_reordering_are_what_libav_says(
         given.append(len(decoding.pictures))
     context = decoding.context
     assert (video.width, video.height, video.pixel_format) == (context.width, context.height, context.pix_fmt)
-    if count > 2:
+    if count > 1:
         assert video.reorder == given.count(0)
     decoding.drain()
 

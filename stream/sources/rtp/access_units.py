@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from stream.sources.rtp.bits import SLICE_HEADER_BYTES
 from stream.sources.rtp.header import FIXED_HEADER, HEADER_BYTES, MARKER, PLAIN, VERSION, VERSION_MASK, payload_range
 from stream.sources.rtp.nal_buffer import BEGUN, BROKEN, NalKind
 from stream.sources.rtp.parameter_sets import ParameterSets
@@ -357,7 +358,7 @@ class AccessUnits:
         if awaited:
             data = self._sets.beside(sets) + data
         if awaited or is_keyframe:
-            self.parameters = self._sets.video(self._buffer.nal(first_slice, 48)) or self.parameters
+            self.parameters = self._sets.video(self._buffer.nal(first_slice, SLICE_HEADER_BYTES)) or self.parameters
         is_keyframe = is_keyframe or self._pictures.is_recovery_point(count)
         return EncodedUnit(data, self._timestamp, is_keyframe, awaited, verdict is Verdict.SHOWN)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SLICE_HEADER_BYTES = 48
+"""Of a slice: what is read of its header is within them."""
 MOST_ZEROS = 31
 """Before a code's first one, in a code of at most 32 bits."""
 

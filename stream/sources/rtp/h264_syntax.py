@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import msgspec
 
-from stream.sources.rtp.bits import BitReader, MalformedError
-from stream.sources.rtp.video_parameters import PictureShape, VideoParameters, pixel_format
+from stream.sources.rtp.bits import SLICE_HEADER_BYTES, BitReader, MalformedError
+from stream.sources.rtp.supplement import RECOVERY_POINT, message
+from stream.sources.rtp.video_parameters import MOST_REORDERED, PictureShape, VideoParameters, pixel_format
 
 SLICE, PARTITION_A, INTRA, SUPPLEMENT, SEQUENCE, PICTURE = 1, 2, 5, 6, 7, 8
 """NAL unit types: a slice, one's first partition, a slice of an IDR picture, SEI, SPS, PPS."""
 REFERENCE = 0x60
 """nal_ref_idc, in the NAL unit's header: 0 if no other picture refers to this one."""
-MOST_REORDERED = 16
-HEADER_READ = 48
-"""Bytes looked at of a slice: what is read of its header is within them."""
 
 _BASELINE, _EXTENDED_ASPECT = 66, 255
 _WITH_CHROMA_FORMAT = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
 _INTRA_ALWAYS = 44
 _INTRA_BY_CONSTRAINT_3 = frozenset((86, 100, 110, 122, 244))
 _RGB = 0
-_RECOVERY_POINT = 6
 
 
 class SequenceParameters(msgspec.Struct, frozen=True, gc=False):
@@ -179,7 +176,7 @@ def picture_parameters(nal: bytes) -> tuple[int, PictureParameters]:
 
 def picture_parameters_of(nal: bytes) -> int:
     """The number of the PPS that a slice refers to. Raises `MalformedError`."""
-    bits = BitReader(nal[1:HEADER_READ])
+    bits = BitReader(nal[1:SLICE_HEADER_BYTES])
     bits.unsigned()
     bits.unsigned()
     return bits.at_most(255)
@@ -187,7 +184,7 @@ def picture_parameters_of(nal: bytes) -> int:
 
 def slice_header(nal: bytes, sequence: SequenceParameters) -> SliceHeader:
     """Of a slice whose SPS this is. Raises `MalformedError`."""
-    bits = BitReader(nal[1:HEADER_READ])
+    bits = BitReader(nal[1:SLICE_HEADER_BYTES])
     bits.unsigned()
     bits.unsigned()
     number = bits.at_most(255)
@@ -202,32 +199,10 @@ def slice_header(nal: bytes, sequence: SequenceParameters) -> SliceHeader:
 
 def recovery_frame_count(nal: bytes) -> int | None:
     """What a recovery point SEI in this SEI NAL unit says; None if there is none."""
-    payload = supplement(nal[1:], _RECOVERY_POINT)
+    payload = message(nal[1:], RECOVERY_POINT)
     if payload is None:
         return None
     try:
         return BitReader(payload).at_most(65535)
     except MalformedError:
         return None
-
-
-def supplement(messages: bytes, wanted: int) -> bytes | None:
-    """The first SEI message of this type, with emulation prevention taken out; both codecs write them alike."""
-    raw = messages.replace(b"\0\0\3", b"\0\0")
-    at = 0
-    while at + 2 < len(raw):  # the last byte is the NAL unit's own end
-        kind, at = _extended(raw, at)
-        size, at = _extended(raw, at)
-        if kind == wanted:
-            return raw[at : at + size]
-        at += size
-    return None
-
-
-def _extended(raw: bytes, at: int) -> tuple[int, int]:
-    """A number written as any count of 255 and a last byte, and where it ends."""
-    value = 0
-    while at < len(raw) and raw[at] == 0xFF:
-        value += 255
-        at += 1
-    return (value + raw[at], at + 1) if at < len(raw) else (value, at)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from stream.sources.rtp.bits import BitReader, MalformedError
-from stream.sources.rtp.h264_syntax import MOST_REORDERED, supplement
-from stream.sources.rtp.video_parameters import PictureShape, VideoParameters, pixel_format
+from stream.sources.rtp.bits import SLICE_HEADER_BYTES, BitReader, MalformedError
+from stream.sources.rtp.supplement import RECOVERY_POINT, message
+from stream.sources.rtp.video_parameters import MOST_REORDERED, PictureShape, VideoParameters, pixel_format
 
 VIDEO, SEQUENCE, PICTURE, SUPPLEMENT = 32, 33, 34, 39
 """NAL unit types: VPS, SPS, PPS, prefix SEI."""
@@ -20,12 +20,9 @@ LAST_BROKEN_LINK = 18
 """16 to 18: BLA."""
 LAST_PAIRED = 15
 """Types up to this: the even ones aren't referred to by pictures of their own temporal layer."""
-HEADER_READ = 48
-"""Bytes looked at of a slice: what is read of its header is within them."""
 
 _EXTENDED_ASPECT = 255
 _RGB = 0
-_RECOVERY_POINT = 6
 
 
 class SequenceParameters(msgspec.Struct, frozen=True, gc=False):
@@ -203,7 +200,7 @@ def picture_parameters_of(nal: bytes) -> int:
 
 
 def _begin_slice(nal: bytes) -> tuple[BitReader, int]:
-    bits = BitReader(nal[2:HEADER_READ])
+    bits = BitReader(nal[2:SLICE_HEADER_BYTES])
     bits.skip(1)
     if FIRST_ENTRY <= type_of(nal[0]) <= LAST_ENTRY:
         bits.skip(1)
@@ -223,7 +220,7 @@ def slice_header(nal: bytes, picture: PictureParameters, sequence: SequenceParam
 
 def recovery_order_count(nal: bytes) -> int | None:
     """What a recovery point SEI in this SEI NAL unit says; None if there is none."""
-    payload = supplement(nal[2:], _RECOVERY_POINT)
+    payload = message(nal[2:], RECOVERY_POINT)
     if payload is None:
         return None
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from stream.sources.rtp import h264_syntax, h265_syntax
-from stream.sources.rtp.bits import MalformedError
+from stream.sources.rtp.bits import SLICE_HEADER_BYTES, MalformedError
 from stream.sources.rtp.h264 import H264Depacketiser
 from stream.sources.rtp.h265 import H265Depacketiser
 from stream.sources.rtp.nal_buffer import NalBuffer
@@ -105,7 +105,7 @@ class H264Pictures:
         return {first[0].field, second[0].field} == {1, 2} and first[0].frame_number == second[0].frame_number
 
     def _head(self, index: int) -> bytes:
-        return self.buffer.nal(index, h264_syntax.HEADER_READ)
+        return self.buffer.nal(index, SLICE_HEADER_BYTES)
 
     def _header(self, index: int) -> tuple[h264_syntax.SliceHeader, h264_syntax.SequenceParameters] | None:
         head = self._head(index)
@@ -195,7 +195,7 @@ class H265Pictures:
         return False
 
     def _head(self, index: int) -> bytes:
-        return self.buffer.nal(index, h265_syntax.HEADER_READ)
+        return self.buffer.nal(index, SLICE_HEADER_BYTES)
 
     def _header(self, index: int) -> tuple[h265_syntax.SliceHeader, h265_syntax.SequenceParameters] | None:
         head = self._head(index)

@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 VideoCodec = Literal["h264", "h265"]
+MOST_REORDERED = 16
+"""Pictures that a decoder holds; a stream that asks for more is wrong."""
 
 
 class VideoParameters(msgspec.Struct, frozen=True, gc=False):
