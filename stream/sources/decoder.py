@@ -48,8 +48,8 @@ class Decoder:
         packet = unit.packet
         if packet.is_corrupt:
             return self._discard("corrupt")
-        before = self._begin_anew() if unit.restart else []
         self._strict = self._strict or unit.restart
+        before = self.interrupt() if unit.restart else []
         if self._keyframe_awaited:
             begins = unit.restart if self._strict else packet.is_keyframe
             if not begins and self._keyframe_awaited < LONGEST_WAIT_UNITS:
@@ -57,6 +57,8 @@ class Decoder:
                 self._on_discard("awaiting_keyframe")
                 return []
             self._keyframe_awaited = 0
+        if not unit.times.shown:
+            self._on_discard("recovering")
         # libav keeps the object with the packet, through any reordering, and gives it back with the picture.
         packet.opaque = self._last = unit.times
         try:
@@ -73,12 +75,15 @@ class Decoder:
             return []
         return [self._dated(frame) for frame in frames if self._intact(frame)]
 
-    def _begin_anew(self) -> list[Decoded]:
-        """Forget what was decoded; the pictures that were held back for reordering, which are whole."""
+    def interrupt(self) -> list[Decoded]:
+        """What comes next begins anew: the pictures that were held back for reordering, which are whole. Again:
+        none."""
         if self._last is None:
             return []
         pictures = self.flush() if not self._keyframe_awaited else []
         self._codec.flush_buffers()
+        self._last = None
+        self._keyframe_awaited = 1
         return pictures
 
     def _discard(self, reason: str) -> list[Decoded]:
@@ -92,10 +97,7 @@ class Decoder:
             self._keyframe_awaited = self._keyframe_awaited or int(self._strict)
             self._on_discard("incomplete")
             return False
-        if isinstance(frame.opaque, UnitTimes) and not frame.opaque.shown:
-            self._on_discard("recovering")
-            return False
-        return True
+        return not isinstance(frame.opaque, UnitTimes) or frame.opaque.shown
 
     def _dated(self, frame: av.VideoFrame) -> Decoded:
         times = frame.opaque

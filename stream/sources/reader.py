@@ -182,15 +182,16 @@ class CameraReader:
                 packets.add(unit)
             if self._key_wish(time.monotonic()):
                 transport.want_keyframe()
-            pictures = decoder.decode(unit) if unit is not None else []
-            if pictures and unit is not None:
+            if unit is not None:
+                pictures = decoder.decode(unit)
                 self._write(pictures)
-                last_ns = unit.times.arrival_ns
+                if pictures or not unit.times.shown:
+                    last_ns = unit.times.arrival_ns
+            elif transport.awaiting_recovery:
+                self._write(decoder.interrupt())
+                last_ns = time.monotonic_ns()
             if self._can_stall:
-                now_ns = time.monotonic_ns()
-                if transport.awaiting_recovery and self._live_since_s is not None:
-                    last_ns = now_ns
-                self._watch(transport.faults, now_ns, began_ns, last_ns)
+                self._watch(transport.faults, time.monotonic_ns(), began_ns, last_ns)
 
     def _look_at_fallbacks(self, way: Fallback | None, codec: VideoCodecContext) -> None:
         """Tell where a camera is read or decoded in another way than was asked for."""

@@ -70,7 +70,7 @@ class Transport(Protocol):
 
     @property
     def awaiting_recovery(self) -> bool:
-        """Pictures come, and none can be decoded until the next keyframe: that is no stall.
+        """Something was lost, and none that comes can be decoded until one that restarts: that is no stall.
 
         `read` raises by itself when it takes too long.
         """

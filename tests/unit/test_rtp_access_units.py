@@ -42,7 +42,7 @@ def test_units_out_are_the_units_in_whatever_the_packetisation(name: str, mtu: i
 def test_keyframes_are_those_of_libav_recovery_points_of_h264_too(name: str) -> None:
     codec, coded = stream(name)
     file = io.BytesIO(b"".join(picture.data for picture in coded))
-    with av.open(file, format="h264" if codec == "h264" else "hevc") as container:
+    with av.open(file, "r", format="h264" if codec == "h264" else "hevc") as container:
         by_libav = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
     assert sum(by_libav) > 1
     assert [unit.is_keyframe for unit in received(name, Packetiser(codec)).units] == by_libav

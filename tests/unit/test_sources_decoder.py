@@ -202,3 +202,19 @@ def test_where_the_transport_says_where_decoding_begins_a_keyframe_alone_does_no
     assert decoder.decode(unit()) == []  # it may be a recovery point, right only some pictures later
     assert len(decoder.decode(restarting(unit()))) == 1
     assert discards == ["incomplete", "awaiting_keyframe"]
+
+
+def test_what_is_held_back_can_be_had_as_soon_as_something_is_known_to_be_lost() -> None:
+    codec, packets = encoded(frames=12, bframes=2)
+    units = units_of(packets)
+    discards = Discards()
+    decoder = Decoder(codec, discards)
+    given = len(decoder.decode(restarting(units[0]))) + sum(len(decoder.decode(one)) for one in units[1:8])
+    assert given < 8
+    assert given + len(decoder.interrupt()) == 8
+    assert decoder.interrupt() == []
+    assert decoder.decode(units[8]) == []  # it was on its way already, and refers to what is forgotten
+    assert discards == ["awaiting_keyframe"]
+    again = units_of(encoded(frames=12, bframes=2)[1])
+    rest = decoder.decode(restarting(again[0])) + [one for unit in again[1:] for one in decoder.decode(unit)]
+    assert len(rest + decoder.flush()) == 12

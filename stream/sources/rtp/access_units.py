@@ -104,6 +104,11 @@ class AccessUnits:
         """Packets are held back for one that is missing: call `due`."""
         return len(self._held) > 0
 
+    @property
+    def awaiting(self) -> bool:
+        """Nothing is given until decoding can begin anew."""
+        return self._recovery.awaiting
+
     def need_recovery(self) -> None:
         """The decoder failed, or lacks a unit: nothing more until decoding can begin anew."""
         self._recovery.lose()

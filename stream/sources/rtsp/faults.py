@@ -129,8 +129,10 @@ class RtspFaults(Faults):
                 return self.ended()
             case NotSpokenError():
                 return self._unspoken(error.reason)
+            case StatusError() if error.status >= 500:  # it may be starting, or have too many clients
+                return self._answered(f"status {error.status} to {error.method}")
             case StatusError():
-                return self._unspoken("status", f"answers {error.method} with status {error.status}")
+                return self._unspoken("status", f"it answers {error.method} with status {error.status}")
             case SessionError():
                 return self._unspoken("protocol")
             case OSError():

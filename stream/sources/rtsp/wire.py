@@ -88,14 +88,11 @@ class WireTransport:
             unit, self._first = self._first, None
             return unit
         unit = self._get()
-        if unit is not None:
-            self.awaiting_recovery = False
-            return unit
-        waiting_s = self._waiting_s()
-        self.awaiting_recovery = waiting_s is not None
-        if waiting_s is not None and waiting_s >= NO_RECOVERY_AFTER_S:
+        units = self._units
+        self.awaiting_recovery = unit is None and units.awaiting
+        if units.awaiting_since_ns is not None and (self._waiting_s() or 0.0) >= NO_RECOVERY_AFTER_S:
             raise self._faults.no_recovery(NO_RECOVERY_AFTER_S)
-        return None
+        return unit
 
     def undecodable(self) -> None:
         """Leave out what comes until the next point of recovery."""
