@@ -26,9 +26,14 @@ def server(clip: Path) -> Iterator[RtspServer]:
         yield running
 
 
-@pytest.mark.parametrize("carried", ["tcp", "udp"])
-def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(server: RtspServer, carried: str) -> None:
-    with WatchedCamera(server.url("/clip"), lower_transport=carried) as camera:
+WAYS = [("wire", "tcp"), ("wire", "udp"), ("libav", "tcp")]
+
+
+@pytest.mark.parametrize(("way", "carried"), WAYS)
+def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(
+    server: RtspServer, way: str, carried: str
+) -> None:
+    with WatchedCamera(server.url("/clip"), transport=way, lower_transport=carried) as camera:
         camera.wait_for(lambda: len(camera.frames) >= 10)
         server.kill()
         camera.wait_for(lambda: camera.state == "reconnecting")
@@ -46,10 +51,10 @@ def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(server: Rts
         assert "refused" in camera.reconnects
 
 
-@pytest.mark.parametrize("carried", ["tcp", "udp"])
-def test_a_frozen_server_is_a_stall_and_live_again_once_it_thaws(server: RtspServer, carried: str) -> None:
+@pytest.mark.parametrize(("way", "carried"), WAYS)
+def test_a_frozen_server_is_a_stall_and_live_again_once_it_thaws(server: RtspServer, way: str, carried: str) -> None:
     with WatchedCamera(
-        server.url("/clip"), lower_transport=carried, stall_timeout_s=1.0, start_timeout_s=1.0
+        server.url("/clip"), transport=way, lower_transport=carried, stall_timeout_s=1.0, start_timeout_s=1.0
     ) as camera:
         camera.wait_for(lambda: len(camera.frames) >= 10)
         last_ns = camera.frames[-1].meta.arrival_ns
