@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ACTION = "walk"
 PORTS = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]
 
+pytestmark = pytest.mark.timeout(900)  # a detector is learned, a film rendered, and an engine started for each
+
 
 class Shown(NamedTuple):
     """A profile, a film of so many people whom it knows, and the things in it that it finds."""
@@ -68,7 +70,7 @@ def engine(shown: Shown) -> Iterator[Engine]:
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(90)
             finally:
                 process.kill()
 
@@ -85,7 +87,7 @@ def _endpoint(process: subprocess.Popen[str]) -> str:
 
 async def test_a_camera_gives_people_with_actions_parts_and_the_things_about_them(engine: Engine, shown: Shown) -> None:
     seen: list[Frame] = []
-    async with asyncio.timeout(120), subscribe(engine.endpoint, camera="hall") as results:
+    async with asyncio.timeout(250), subscribe(engine.endpoint, camera="hall") as results:
         async for frame in results:
             seen.append(frame)
             if sum(len(one.people) == shown.people for one in seen) >= 12:

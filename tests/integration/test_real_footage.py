@@ -34,6 +34,7 @@ async def people_of(film: Path, expected: float) -> Recognised:
     return seen
 
 
+@pytest.mark.timeout(900)  # half a minute of one core
 async def test_on_a_real_street_people_are_found_and_most_of_them_walk_or_stand(tmp_path: Path) -> None:
     film = tmp_path / "street.mp4"
     cut(weights.locate("vtest", "vtest.avi"), film, BEGINNING_S)

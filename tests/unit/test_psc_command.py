@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -114,7 +115,7 @@ def test_bad_files_end_with_a_sentence_and_no_traceback(
 
 def test_a_folder_that_is_not_there_is_a_mistake_of_the_command_line(folders: Path) -> None:
     done = CliRunner().invoke(app, ["evaluate", "--gt", str(folders / "gt"), "--pred", str(folders / "nowhere")])
-    assert done.exit_code == 2 and "nowhere" in done.output.replace("\n", "")
+    assert done.exit_code == 2 and "nowhere" in re.sub(r"[\s│]+", "", done.output)
 
 
 def test_a_report_that_cannot_be_written_says_so(folders: Path) -> None:
