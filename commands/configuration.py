@@ -27,20 +27,27 @@ ConfigOption = Annotated[
 
 
 def load_config(path: Path | None, overrides: dict[str, Any], sources: list[str], pace: str | None) -> Config:
-    """The configuration with these sources as further cameras; ends the command, code 2, if it is wrong."""
-    from stream.config import ConfigError, load
+    """As `configuration`; ends the command, code 2, if it is wrong."""
+    from stream.config import ConfigError
 
     try:
-        settings = load(path, overrides)
-        if not sources and pace is None:
-            return settings
-        cameras = [camera.model_dump() | {"source": camera.source} for camera in settings.cameras]
-        cameras += [parse_source(text, len(cameras) + index) for index, text in enumerate(sources)]
-        if pace is not None:
-            cameras = [camera | {"pace": pace} for camera in cameras]
-        return load(path, overrides | {"cameras": cameras})
+        return configuration(path, overrides, sources, pace)
     except ConfigError as error:
         fail(str(error), EXIT_USAGE)
+
+
+def configuration(path: Path | None, overrides: dict[str, Any], sources: list[str], pace: str | None) -> Config:
+    """The configuration with these sources as further cameras, all at one pace if it is given. Raises `ConfigError`."""
+    from stream.config import load
+
+    settings = load(path, overrides)
+    if not sources and pace is None:
+        return settings
+    cameras = [camera.model_dump() | {"source": camera.source} for camera in settings.cameras]
+    cameras += [parse_source(text, len(cameras) + index) for index, text in enumerate(sources)]
+    if pace is not None:
+        cameras = [camera | {"pace": pace} for camera in cameras]
+    return load(path, overrides | {"cameras": cameras})
 
 
 def parse_source(text: str, index: int) -> dict[str, Any]:

@@ -19,6 +19,8 @@ class SourceError(Exception):
     def __init__(self, camera: str, what: str, remedy: str) -> None:
         super().__init__(f"camera {camera}: {what}. {remedy}")
         self.camera = camera
+        self.what = what
+        self.remedy = remedy
 
 
 class RefusedError(SourceError):

@@ -35,6 +35,8 @@ class FakePacket:
 class FakeCodec:
     """One picture for each packet, in the size that the packet says; raises what libav would for undecodable ones."""
 
+    name = "h264"
+
     def __init__(self) -> None:
         self.flags = 0
         self.flushed = 0
