@@ -1,0 +1,59 @@
+"""`top` over a running engine: it shows it, finds it again after a restart, and says why it can't."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+
+import pytest
+from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running, until
+from rich.console import Console
+
+from stream.top.engine_client import EngineClient, NoAnswerError, Refusal
+from stream.top.watching import show_once, watch
+
+
+async def test_it_shows_a_running_engine_and_finds_it_again_after_a_restart() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    config = configured({"id": "door", "source": PATTERN}, http={"bind": f"127.0.0.1:{port}"})
+    out = io.StringIO()
+    console = Console(file=out, width=120, height=40, force_terminal=True, color_system=None)
+    watching = asyncio.create_task(watch(EngineClient(f"127.0.0.1:{port}"), 0.05, console))
+    try:
+        await until(lambda: "no engine answers" in out.getvalue())
+        async with running(config) as (engine, _):
+            await until(lambda: engine.run[:8] in out.getvalue() and "live" in out.getvalue())
+        seen = len(out.getvalue())
+        await until(lambda: "As it was" in out.getvalue()[seen:])
+        async with running(config) as (engine, _):
+            await until(lambda: engine.run[:8] in out.getvalue()[seen:])
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    assert "\x1b[?1049l" in out.getvalue()[seen:]  # the terminal shows again what it showed before
+
+
+async def test_it_needs_the_read_token_off_loopback_and_says_so() -> None:
+    async with running(configured({"id": "door", "source": PATTERN}, http=OFF_LOOPBACK)) as (engine, client):
+        # A request that names the loopback in its Host is let in by its token only, for the server listens elsewhere.
+        out = io.StringIO()
+        with pytest.raises(Refusal, match="--token") as refused:
+            await show_once(EngineClient(client.address, "wrong-token"), 0.05, Console(file=out))
+        assert "wrong-token" not in str(refused.value)
+        for token in (READ, CONTROL):
+            await show_once(EngineClient(client.address, token), 0.05, Console(file=out, width=120))
+        assert out.getvalue().count(f"run {engine.run[:8]}") == 2
+
+
+async def test_a_server_that_is_no_engine_is_not_shown() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(NoAnswerError, match="no partstream engine"):
+            await show_once(EngineClient(address), 0.05, Console(file=io.StringIO()))
