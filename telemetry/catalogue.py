@@ -100,7 +100,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "batch_wait_seconds",
         "histogram",
-        "How long a batch's first frame waited for company.",
+        "How long a batch's oldest frame had been ready: it waited for company, or for the batch before.",
         (),
         SECONDS_BUCKETS,
         derived=True,

@@ -227,6 +227,7 @@ class PrometheusObserver(Observer):
     # -- batches and stages -------------------------------------------------------------------------------------
     def stage_done(self, stage: str, seconds: float) -> None:
         cast(Histogram, self._stage_seconds.get(stage)).observe(seconds)
+        self._stage_errors.get(stage)  # from 0 on, so that the first error is an increase
 
     def stage_failed(self, stage: str) -> None:
         cast(Counter, self._stage_errors.get(stage)).inc()

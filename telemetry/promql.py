@@ -15,17 +15,16 @@ CAMERA = ("job", "instance", "camera")
 ENGINE = ("job", "instance")
 """The labels that tell an engine; Prometheus puts them on whatever it scrapes."""
 
-OUTSIDE = frozenset(
-    {
-        "up",
-        "process_resident_memory_bytes",
-        "process_cpu_seconds_total",
-        "process_start_time_seconds",
-        "process_open_fds",
-        "process_max_fds",
-    }
-)
-"""Series that aren't the catalogue's: Prometheus' own about a scrape, prometheus-client's about the process."""
+OUTSIDE: dict[str, tuple[str, ...]] = {
+    "up": (),
+    "ALERTS": ("alertname", "alertstate", "severity", "camera"),
+    "process_resident_memory_bytes": (),
+    "process_cpu_seconds_total": (),
+    "process_start_time_seconds": (),
+    "process_open_fds": (),
+    "process_max_fds": (),
+}
+"""Series that aren't the catalogue's, with their labels: Prometheus' own, and prometheus-client's of the process."""
 
 _PARTS = {"counter": ("",), "gauge": ("",), "histogram": ("bucket", "sum", "count")}
 
@@ -47,11 +46,11 @@ def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
     """A selector: `series("frame_age_seconds", "bucket", camera="$camera")`, the name without its prefix.
 
     `part` is `bucket`, `sum` or `count` of a histogram. A label's value is matched exactly; a tuple means any of them;
-    what begins with `$` is a dashboard's variable, which may hold several. Raises KeyError, naming what the catalogue
-    doesn't know.
+    what begins with `$` is a dashboard's variable, which may hold several, what begins with `~` a regular expression.
+    Raises KeyError, naming what the catalogue doesn't know.
     """
     if name in OUTSIDE:
-        known, full_name = set(ENGINE), name
+        known, full_name = {*OUTSIDE[name], *ENGINE}, name
     else:
         spec = next((spec for spec in METRICS if spec.name == name), None)
         if spec is None:
@@ -65,20 +64,21 @@ def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
             raise KeyError(f"{name} has no label {label!r}")
         values = _VALUES.get((name, label))
         for one in (value,) if isinstance(value, str) else value:
-            if values is not None and not one.startswith("$") and one not in values:
+            if values is not None and one[:1] not in ("$", "~") and one not in values:
                 raise KeyError(f"{label} of {name} is never {one!r}")
     return full_name + matchers(labels)
 
 
 def matchers(labels: Mapping[str, str | tuple[str, ...]]) -> str:
     """The part of a selector in braces, nothing without labels; values are read as by `series`."""
-    written = [
-        f'{label}=~"{"|".join(value)}"'
-        if isinstance(value, tuple)
-        else f'{label}{"=~" if value.startswith("$") else "="}"{value}"'
-        for label, value in labels.items()
-    ]
-    return "{" + ", ".join(written) + "}" if written else ""
+    written = ", ".join(f"{label}{_matched(value)}" for label, value in labels.items())
+    return "{" + written + "}" if written else ""
+
+
+def _matched(value: str | tuple[str, ...]) -> str:
+    if isinstance(value, tuple):
+        return f'=~"{"|".join(value)}"'
+    return f'=~"{value.removeprefix("~")}"' if value[:1] in ("$", "~") else f'="{value}"'
 
 
 def rate(selector: str, window: str) -> str:
@@ -87,8 +87,16 @@ def rate(selector: str, window: str) -> str:
 
 
 def increase(selector: str, window: str) -> str:
-    """How much a counter grew within `window`. It sees nothing of a series' first value."""
+    """How much a counter grew within `window`. It sees nothing of a series' first value: see `happened`."""
     return f"increase({selector}[{window}])"
+
+
+def happened(selector: str, window: str) -> str:
+    """How much a counter grew within `window`, exactly, also where its series begins in it, as with a first fault.
+
+    For what is rare, and to be looked at: of a counter that started anew it misses what is below its last value.
+    """
+    return f"clamp_min({selector} - ({selector} offset {window} or {selector} * 0), 0)"
 
 
 def total(expression: str, by: Iterable[str]) -> str:

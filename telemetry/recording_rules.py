@@ -36,7 +36,11 @@ def frames_due(window: str) -> str:
 
 def _quantiles(level: str, by: tuple[str, ...]) -> list[RecordingRule]:
     return [
-        RecordingRule(f"{level}:partstream_frame_age_seconds:p{q}", quantile(q / 100, "frame_age_seconds", WINDOW, by))
+        RecordingRule(
+            f"{level}:partstream_frame_age_seconds:p{q}",
+            # What isn't a number, where there was no frame, is no value.
+            quantile(q / 100, "frame_age_seconds", WINDOW, by) + " >= 0",
+        )
         for q in (50, 95, 99)
     ]
 

@@ -74,6 +74,12 @@ def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObser
     assert "model_info{profile=edge,weights=sha256:old}" not in found
 
 
+def test_a_stages_errors_begin_at_zero_with_its_first_batch(observer: PrometheusObserver) -> None:
+    """An error whose series begins with it would be no increase to Prometheus."""
+    observer.stage_done("detection", 0.03)
+    assert series(observer)["stage_errors_total{stage=detection}"] == 0
+
+
 def test_the_observer_implements_every_call_that_the_engine_makes() -> None:
     calls = {name for name, value in vars(Observer).items() if callable(value) and not name.startswith("_")}
     assert calls - set(vars(PrometheusObserver)) == {"frame_published"}, "what happens to every frame is derived"

@@ -16,6 +16,7 @@ def test_a_selector_has_the_full_name_and_its_labels() -> None:
     )
     assert series("camera_state", state=("live", "ended")) == 'partstream_camera_state{state=~"live|ended"}'
     assert series("up", job="partstream") == 'up{job="partstream"}'
+    assert series("ALERTS", alertname="~Partstream.+") == 'ALERTS{alertname=~"Partstream.+"}'
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""A real Prometheus watches a running engine: every query gives data, and a killed camera wakes somebody.
+
+The rules' minutes are seconds here (`hurried`); promtool tries them with their own durations. What a healthy engine on
+a CPU doesn't do (errors of stages, memory of a GPU …) its observer is told by `make_rare_things_happen`.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from support.dashboard_queries import panel_queries
+from support.prometheus import PrometheusServer, hurried
+from support.rtsp_servers.aio_rtsp import AioRtspServer
+from support.scraped_engine import ScrapedEngine
+from support.stream_corpus import corpus_stream
+
+from stages import weights
+from stream.config import Config
+from telemetry import rule_file
+from telemetry.alerts import ALERTS
+from telemetry.recording_rules import RECORDING_RULES
+
+RATE_INTERVAL = "5s"
+SELECTOR = re.compile(r"(?:\b(?:partstream|process)_\w+|\binstance\w*:[\w:]+|\bup\b)(?:\{[^}]*\})?")
+"""The series that an expression asks for."""
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[AioRtspServer]:
+    """A real RTSP server, which can be killed."""
+    with AioRtspServer(corpus_stream("h264_main")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def running(camera: AioRtspServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScrapedEngine]:
+    """The edge profile on that camera, on footage with people, on a test picture, and on one that nobody reaches."""
+    footage = {"id": "yard", "source": str(weights.locate("sports2d", "demo.mp4")), "pace": "loop", "max_fps": 4}
+    config = {
+        "cameras": [
+            {"id": "door", "source": camera.url(), "max_fps": 4, "detector_size": [128, 128], "reconnect_max_s": 0.5},
+            {**footage, "detector_size": [256, 256]},
+            {"id": "gate", "source": "pattern:64x64@10", "max_fps": 4, "detector_size": [128, 128]},
+            {"id": "shed", "source": "rtsp://127.0.0.1:1/"},
+        ],
+        "model": {"profile": "edge", "device": "cpu", "threads": 1},
+        "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+        "http": {"bind": "127.0.0.1:0"},
+        "recording": {"directory": str(tmp_path_factory.mktemp("clips"))},
+    }
+    with ScrapedEngine(Config.model_validate(config)) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def prometheus(running: ScrapedEngine) -> Iterator[PrometheusServer]:
+    with PrometheusServer([running.address], hurried(rule_file.FILE.read_text(encoding="utf-8"))) as server:
+        yield server
+
+
+def make_rare_things_happen(running: ScrapedEngine) -> None:
+    """Once each: what the observer is told of faults and of a GPU, a refused request, a missed message asked for."""
+    observer = running.engine.observer
+    observer.stage_failed("detection")
+    observer.out_of_memory("detection")
+    observer.transport_fallback("door", "udp_silent")
+    observer.unit_discarded("door", "corrupt")
+    for kind in ("weights", "states", "peak", "free", "total"):
+        observer.device_memory(kind, 1 << 30)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"http://{running.address}/nowhere", timeout=5)
+
+
+def assert_data(prometheus: PrometheusServer, queries: dict[str, str]) -> None:
+    """Each has given data within some seconds; what hasn't is named with whom it belongs to."""
+    waiting = dict(queries)
+
+    def all_answered() -> bool:
+        for query in [query for query in waiting if prometheus.query(query)]:
+            del waiting[query]
+        return not waiting
+
+    try:
+        prometheus.wait_until(all_answered, 10)
+    except AssertionError:
+        pytest.fail("no data:\n" + "\n".join(f"{whose}: {query}" for query, whose in waiting.items()))
+
+
+def test_a_killed_camera_fires_its_alert_and_clears_it_when_it_is_back(
+    prometheus: PrometheusServer, camera: AioRtspServer
+) -> None:
+    def live() -> set[str]:
+        return {series["metric"]["camera"] for series in prometheus.query('partstream_camera_state{state="live"} == 1')}
+
+    def down() -> set[str]:
+        return {name for alert, name in prometheus.firing() if alert == "PartstreamCameraDown"}
+
+    prometheus.wait_until(lambda: live() == {"door", "yard", "gate"} and down() == {"shed"})
+    camera.kill()
+    prometheus.wait_until(lambda: down() == {"door", "shed"} and live() == {"yard", "gate"})
+    camera.start()
+    prometheus.wait_until(lambda: live() == {"door", "yard", "gate"} and down() == {"shed"})
+
+
+def test_every_query_of_every_panel_gives_data(prometheus: PrometheusServer, running: ScrapedEngine) -> None:
+    make_rare_things_happen(running)
+    queries = set(panel_queries("door", RATE_INTERVAL))
+    assert len(queries) > 90
+    assert_data(prometheus, {query.expression: f"{query.dashboard} › {query.panel}" for query in queries})
+
+
+def test_every_rule_is_computed_and_every_series_that_alerts_ask_for_is_there(prometheus: PrometheusServer) -> None:
+    groups = prometheus.ask("rules")["groups"]
+    health = {rule["name"]: (rule["health"], rule.get("lastError")) for group in groups for rule in group["rules"]}
+    assert health == dict.fromkeys((*(r.record for r in RECORDING_RULES), *(a.name for a in ALERTS)), ("ok", None))
+    asked_for = {found for alert in ALERTS for found in SELECTOR.findall(alert.expression)}
+    assert len(asked_for) > len(ALERTS)
+    assert_data(prometheus, {rule.record: rule.record for rule in RECORDING_RULES} | {name: name for name in asked_for})
