@@ -7,8 +7,10 @@ from stages.types import FrameAnalysis, PersonAnalysis
 from stream import results
 
 
-def frame_message(meta: FrameMeta, analysis: FrameAnalysis, model: results.ModelRef) -> results.Frame:
-    """The result of one frame; the publisher fills in run, number and time.
+def frame_message(
+    meta: FrameMeta, analysis: FrameAnalysis, model: results.ModelRef, trace_id: str | None = None
+) -> results.Frame:
+    """The result of one frame, with its trace if it has one; the publisher fills in run, number and time.
 
     Scores are rounded to 4 digits and boxes to a tenth of a pixel: more is noise.
     """
@@ -29,6 +31,7 @@ def frame_message(meta: FrameMeta, analysis: FrameAnalysis, model: results.Model
             results.DetectedObject(found.label, rounded_box(found.box), round(found.score, 4), found.detected)
             for found in analysis.objects
         ],
+        trace_id=trace_id,
     )
 
 

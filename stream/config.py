@@ -17,6 +17,7 @@ from stream.settings.engine import BatchConfig, CameraConfig, ModelConfig, Publi
 from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.section import ConfigError, Section
+from stream.settings.tracing import TracingConfig
 
 
 class Config(Section):
@@ -31,6 +32,7 @@ class Config(Section):
     http: HttpConfig = Field(default_factory=HttpConfig)  # pyright: ignore[reportArgumentType]
     webrtc: WebRtcConfig = Field(default_factory=WebRtcConfig)  # pyright: ignore[reportArgumentType]
     recording: RecordingConfig = Field(default_factory=RecordingConfig)  # pyright: ignore[reportArgumentType]
+    tracing: TracingConfig = Field(default_factory=TracingConfig)  # pyright: ignore[reportArgumentType]
     once: bool = Field(False, description="Stop when every source has ended (files) instead of waiting for more.")
     results: Annotated[Path | None, Field(description="Also write every result as a JSON line.")] = None
     state_file: Annotated[

@@ -58,6 +58,7 @@ from stream.sources.rtsp.way import Wire
 from stream.sources.ways import SharedWays
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
+from stream.tracing import tracing
 from stream.viewers.viewers import Viewers
 from telemetry.health import LET_GO, Health
 from telemetry.metrics import PrometheusObserver
@@ -85,7 +86,9 @@ class Engine:
         self.run = secrets.token_hex(16)
         self.health = Health(time.monotonic())
         self.metrics = PrometheusObserver()
-        self.observer = Guarded(self.metrics, *observers)
+        self._tracing = tracing(config.tracing, self.run, self.metrics)
+        self._traces = self._tracing.frames if self._tracing is not None else None
+        self.observer = Guarded(self.metrics, *observers, *filter(None, [self._traces]))
         self._model = model
         self._model_ref = results.ModelRef(config.model.profile, "", False)
         self._batcher = Batcher(config.batch)
@@ -155,6 +158,8 @@ class Engine:
         memory_budget.check(self.config, memory_budget.available_bytes())
         if self.config.results is not None:
             self._results_file = ResultsFile(self.config.results)
+        if self._tracing is not None:
+            self._tracing.start()
         await self.publisher.start()
         if self._results_file is not None:
             self.publisher.on_message(self._results_file.write)
@@ -177,12 +182,15 @@ class Engine:
         deadline = time.monotonic() + STOP_WITHIN_S
         self.health.stopping()
         self.cameras.stop_reading()
-        peers_end = asyncio.create_task(asyncio.to_thread(self._peers.stop))
+        ending: list[asyncio.Task[object]] = [asyncio.create_task(asyncio.to_thread(self._peers.stop))]
         self._batcher.close()
         # It finishes the batch in hand.
         within_s = max(0.1, deadline - time.monotonic() - 0.6)
         worked = self._inference is None or await asyncio.to_thread(self._inference.stop, within_s)
         self._abandoned = not worked
+        if self._tracing is not None:
+            within_s = max(0.1, deadline - time.monotonic() - 0.4)
+            ending.append(asyncio.create_task(asyncio.to_thread(self._tracing.stop, within_s)))
         if self._stats_task is not None:
             self._stats_task.cancel()
             await asyncio.gather(self._stats_task, return_exceptions=True)
@@ -201,7 +209,7 @@ class Engine:
         await asyncio.to_thread(self._live_pictures.close)
         if self._http is not None:
             await self._http.stop()
-        await peers_end
+        await asyncio.gather(*ending)
         await self.publisher.stop()
         for feed in self._feeds:
             feed.close()
@@ -359,12 +367,17 @@ class Engine:
 
     def _work(self, batch: list[Lease]) -> None:
         """The engine, read aloud: run the model over a batch, publish every frame, give the slots back."""
+        if self._traces is not None:
+            self._traces.choose([lease.meta for lease in batch])
         self._at_once.run(len(batch), lambda start, stop: self._work_on(batch[start:stop]))
 
     def _work_on(self, batch: list[Lease]) -> None:
         """Raises `TooLargeError` where half of it may fit; every other fault loses these frames and no others."""
         assert self._model is not None
+        traces = self._traces
         started_ns = time.monotonic_ns()
+        if traces is not None:
+            traces.begin([lease.meta for lease in batch], started_ns)
         try:
             analyses = self._model.process(batch)
         except TooLargeError as error:
@@ -374,15 +387,22 @@ class Engine:
         except Exception as error:
             self._lose(batch, error)
         else:
+            if traces is not None:
+                traces.analysed(time.monotonic_ns())
             for lease, analysis in zip(batch, analyses, strict=True):
                 self._publish_frame(lease, analysis)
-        self._batcher.batch_done((time.monotonic_ns() - started_ns) / 1e9, len(batch))
+        ended_ns = time.monotonic_ns()
+        if traces is not None:
+            traces.end(ended_ns)
+        self._batcher.batch_done((ended_ns - started_ns) / 1e9, len(batch))
 
     def _lose(self, batch: Sequence[Lease], error: Exception) -> None:
         stage = getattr(error, "stage", "pipeline")
         cameras = ", ".join(sorted({lease.meta.camera for lease in batch}))
         logger.error("stage %s failed, %d frames of %s are lost", stage, len(batch), cameras, exc_info=error)
         self.observer.stage_failed(stage)
+        if self._traces is not None:
+            self._traces.failed(stage, error)
         self.health.stage_failed(stage, self._processed, time.monotonic())
         for lease in batch:
             camera = self._cameras.get(lease.meta.camera)
@@ -398,8 +418,12 @@ class Engine:
             camera.ring.release(lease, "shutdown")
             return
         self.cameras.publish_transitions(camera.enter(meta))
-        self.publisher.publish(frame_message(meta, analysis, self._model_ref))
-        age_s = (time.monotonic_ns() - meta.arrival_ns) / 1e9
+        trace_id = None if self._traces is None else self._traces.trace_id(meta)
+        self.publisher.publish(frame_message(meta, analysis, self._model_ref, trace_id))
+        handed_ns = time.monotonic_ns()
+        if self._traces is not None:
+            self._traces.published(meta, handed_ns, len(analysis.people))
+        age_s = (handed_ns - meta.arrival_ns) / 1e9
         self._processed += 1
         self._live_pictures.offer(lease)
         camera.ring.release(lease, "processed")

@@ -17,6 +17,7 @@ from stream.sources.webrtc.peers import Peers
 from stream.viewers.viewers import Viewers
 from telemetry.catalogue import DROP_REASONS, ICE_STATES, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
+from telemetry.span_export import SpanExport
 
 
 def derive_metrics(
@@ -71,6 +72,12 @@ def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers, viewers: Vi
     metrics.derive("webrtc_sessions", sessions)
     metrics.derive("video_viewers", lambda: [((), len(viewers))])
     metrics.derive("video_units_skipped_total", lambda: [((), viewers.skipped)])
+
+
+def derive_tracing_metrics(metrics: PrometheusObserver, export: SpanExport) -> None:
+    """Have the page read what became of spans."""
+    metrics.derive("trace_spans_exported_total", lambda: [((), export.exported)])
+    metrics.derive("trace_spans_lost_total", lambda: [((reason,), count) for reason, count in export.lost.items()])
 
 
 def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) -> None:

@@ -118,7 +118,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     model: ModelRef
     people: Annotated[list[Person], about("The people detected in this frame.")]
     objects: Annotated[list[DetectedObject], about("Other objects; always empty where a profile doesn't look for any.")]
-    trace_id: Annotated[str | None, about("Names the frame's trace, where tracing is on.")] = None
+    trace_id: Annotated[
+        str | None,
+        about("The frame's trace, 32 hexadecimal digits. Absent: it isn't traced.", pattern="^[0-9a-f]{32}$"),
+    ] = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=EVENT_SCHEMA):

@@ -172,6 +172,15 @@ METRICS: tuple[MetricSpec, ...] = (
         "Pictures that gave way to a newer one of their camera before they were encoded.",
         derived=True,
     ),
+    # -- traces; without tracing they have no series
+    MetricSpec("trace_spans_exported_total", "counter", "Spans that the collector took.", derived=True),
+    MetricSpec(
+        "trace_spans_lost_total",
+        "counter",
+        "Spans that the collector never got, by reason.",
+        ("reason",),
+        derived=True,
+    ),
     # -- clips; without recording they have no series
     MetricSpec(
         "recording_state", "gauge", "1 for how recording to disk is, 0 for the others.", ("state",), derived=True

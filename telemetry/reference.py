@@ -6,6 +6,7 @@ from pathlib import Path
 
 from telemetry import catalogue
 from telemetry.catalogue import METRICS, MetricSpec
+from telemetry.span_export import LOST_REASONS
 
 PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
 
@@ -19,7 +20,7 @@ LABELS: dict[str, str] = {
     + " · ".join(catalogue.DROP_REASONS)
     + ". Discarded units: corrupt · incomplete · awaiting_keyframe · overrun"
     + ". Fallbacks: nvdec_not_built · nvdec_no_device · nvdec_codec. HTTP: the end of the problem's `type` "
-    "(control-api.md). Clips: recording.md",
+    "(control-api.md). Clips: recording.md. Spans: " + " · ".join(LOST_REASONS),
     "stage": "a stage of the pipeline",
     "state": "of a camera: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free; "
     "of recording: " + " · ".join(catalogue.RECORDING_STATES),

@@ -25,6 +25,7 @@ async def busy_page(clips: Path) -> bytes:
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
             "http": {"bind": "127.0.0.1:0"},
             "recording": {"directory": str(clips)},
+            "tracing": {"sample_ratio": 1e-12},
         }
     )
     async with asyncio.timeout(20), Engine(config, model=FreeModel()) as engine:

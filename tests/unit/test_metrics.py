@@ -82,7 +82,9 @@ def test_a_stages_errors_begin_at_zero_with_its_first_batch(observer: Prometheus
 
 def test_the_observer_implements_every_call_that_the_engine_makes() -> None:
     calls = {name for name, value in vars(Observer).items() if callable(value) and not name.startswith("_")}
-    assert calls - set(vars(PrometheusObserver)) == {"frame_published"}, "what happens to every frame is derived"
+    assert calls - set(vars(PrometheusObserver)) == {"frame_published", "stage_ran"}, (
+        "frames are derived, and instants traced"
+    )
 
 
 def test_a_derived_metric_is_read_each_time_the_page_is_asked_for(observer: PrometheusObserver) -> None:

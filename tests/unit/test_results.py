@@ -81,7 +81,7 @@ STATS = {
 }
 MESSAGES: list[Message] = [
     frame(),
-    frame(people=[WAVING, NEW], objects=[DetectedObject("cup", BOX, 0.7)], trace_id="4bf92f3577b34da6"),
+    frame(people=[WAVING, NEW], objects=[DetectedObject("cup", BOX, 0.7)], trace_id="4bf92f3577b34da6a3ce929d0e0e4736"),
     Event(kind="started", label="wave", previous=None, **EVENT),
     Event(kind="changed", label="wave", previous="stand", box=BOX, **EVENT),
     Status(state="connecting", reason=None, message="connecting", clock=None, size=None, **STATUS),

@@ -1,0 +1,213 @@
+"""Traces of a running engine, as a collector receives them; and an engine whose collector is slow, angry or gone."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Sequence
+from statistics import median
+from typing import Any
+
+import pytest
+
+from ring_buffers.frames import Lease
+from stages.free_model import FreeModel
+from stages.stage_timer import StageTimer
+from stages.types import FrameAnalysis
+from stream import results
+from stream.engine import Engine
+from stream.settings.section import ConfigError
+from telemetry import span_export
+from telemetry.observer import Observer
+from tests.integration.controlled_engine import configured
+from tests.integration.trace_collector import Collector, Received
+
+
+class Staged(FreeModel):
+    """Has two stages, which take their time, and in which it may fail."""
+
+    def __init__(self, fails_on: int | None = None) -> None:
+        super().__init__()
+        self.observer = Observer()
+        self.fails_on = fails_on
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        import torch
+
+        timer = StageTimer(self.observer, torch.device("cpu"))
+        with timer.stage("detection"):
+            time.sleep(0.004)
+            if any(lease.meta.frame == self.fails_on for lease in frames):
+                raise ValueError("rtsp://admin:hunter2@10.0.0.7/ can't be seen")
+        with timer.stage("tracking"):
+            time.sleep(0.001)
+        timer.finish()
+        return super().process(frames)
+
+
+@pytest.fixture
+async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Collector]:
+    """A collector that the environment names, and that is sent to at once."""
+    collector = Collector()
+    await collector.start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+    monkeypatch.setattr(span_export, "EXPORT_EVERY_S", 0.1)
+    yield collector
+    await collector.stop()
+
+
+async def watched(ratio: float, *cameras: str, frames: int = 20, model: Staged | None = None) -> tuple[Any, ...]:
+    """So many results of an engine, its metrics page at the end, and how long it took to stop."""
+    model = model or Staged()
+    patient = {"source": "pattern:128x96@50", "staleness_ms": 60_000, "ring_slots": 64}
+    listed = [{"id": name, **patient} for name in cameras or ("yard",)]
+    engine = Engine(configured(*listed, tracing={"sample_ratio": ratio}), model=model)
+    model.observer = engine.observer
+    seen: list[results.Frame] = []
+    async with engine:
+        async for message in engine.results():
+            if isinstance(message, results.Frame):
+                seen.append(message)
+                if len(seen) == frames:
+                    break
+        begun = time.monotonic()
+        await engine.stop()
+    return seen, engine.metrics.render().decode(), time.monotonic() - begun
+
+
+def value(page: str, series: str) -> float:
+    return float(next(line for line in page.splitlines() if line.startswith(f"partstream_{series} ")).split()[-1])
+
+
+def assert_whole(collector: Collector, frame: Received) -> None:
+    """Its children follow on one another from arrival to publish, with the stages within `analyse`."""
+    parts = collector.children(frame)
+    assert [part.name for part in parts] == ["decode", "wait", "analyse", "publish"]
+    edges = [frame.began_ns, *(part.ended_ns for part in parts)]
+    assert [part.began_ns for part in parts] == edges[:-1] and edges[-1] == frame.ended_ns
+    stages = collector.children(parts[2])
+    assert [stage.name for stage in stages] == ["detection", "tracking"]
+    edges = [parts[2].began_ns, *(edge for stage in stages for edge in (stage.began_ns, stage.ended_ns))]
+    assert [*edges, parts[2].ended_ns] == sorted([*edges, parts[2].ended_ns])
+    assert sum(stage.ended_ns - stage.began_ns for stage in stages) >= 5_000_000
+    ((batch_trace, batch_span),) = parts[2].links
+    (batch,) = [span for span in collector.named("batch") if (span.trace, span.span) == (batch_trace, batch_span)]
+    assert (frame.trace, frame.span) in batch.links
+    assert batch.began_ns == parts[2].began_ns and batch.ended_ns >= frame.ended_ns
+
+
+async def test_every_traced_frame_can_be_followed_from_arrival_to_its_result(collector: Collector) -> None:
+    seen, page, _ = await watched(1.0, "yard", "door", frames=40)
+    frames = {span.trace: span for span in collector.named("frame")}
+    assert len(frames) >= 40 and len({message.trace_id for message in seen}) == 40
+    for message in seen:
+        frame = frames[message.trace_id]
+        assert frame.attributes == {
+            "partstream.camera": message.camera,
+            "partstream.epoch": message.epoch,
+            "partstream.frame": message.frame,
+            "partstream.people": 0,
+        }
+        # The trace ends right after the instant that the result itself tells.
+        assert 0 <= frame.ended_ns // 1000 - message.published_us < 50_000
+        assert_whole(collector, frame)
+    # And each link of a batch leads to a frame that came.
+    links = [link for batch in collector.named("batch") for link in batch.links]
+    assert sorted(links) == sorted((frame.trace, frame.span) for frame in frames.values())
+    assert value(page, "trace_spans_exported_total") == len(collector.spans)
+    assert {f"{message.run}" for message in seen} == {str(own["service.instance.id"]) for own in collector.resources}
+    assert collector.resources[0]["service.name"] == "partstream"
+
+
+async def test_a_share_of_frames_is_traced_and_the_others_cost_no_span(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "north-gate")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=k3y")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+    seen, _, _ = await watched(0.3, frames=40)
+    traced = {message.trace_id for message in seen} - {None}
+    assert 0 < len(traced) < 40
+    assert traced <= {span.trace for span in collector.named("frame")}
+    assert len(collector.named("frame")) <= len(traced) + 3, "those published while it stopped"
+    assert collector.resources[0]["service.name"] == "north-gate"
+    assert collector.headers[0]["x-api-key"] == "k3y" and collector.headers[0]["Content-Encoding"] == "gzip"
+
+
+async def test_the_trace_of_a_lost_batch_says_where_it_failed_and_holds_no_secret(collector: Collector) -> None:
+    await watched(1.0, frames=10, model=Staged(fails_on=3))
+    (lost,) = [span for span in collector.named("frame") if span.error]
+    assert lost.error == "stage detection failed: ValueError"
+    assert lost.attributes["partstream.frame"] == 3 and lost.attributes["partstream.dropped"] == "stage_error"
+    assert [part.name for part in collector.children(lost)] == ["decode", "wait", "analyse"]
+    assert "hunter2" not in repr(collector.spans)
+
+
+def assert_as_ever(seen: Sequence[results.Frame]) -> None:
+    """No frame is missing, and none had to wait."""
+    numbers = [message.frame for message in seen]
+    assert numbers == list(range(numbers[0], numbers[0] + len(seen))), "a frame was dropped"
+    assert [message.seq for message in seen] == list(range(len(seen)))
+    assert all(message.trace_id for message in seen)
+    assert median(message.published_us - message.capture_us for message in seen) < 150_000
+
+
+async def assert_unharmed(caplog: pytest.LogCaptureFixture, reason: str) -> str:
+    """The engine with this collector publishes as ever, stops in time, and says once what is wrong."""
+    with caplog.at_level("INFO"):
+        seen, page, stopping_s = await watched(1.0, frames=60)
+    assert_as_ever(seen)
+    assert stopping_s < 2.5
+    said = [record.getMessage() for record in caplog.records if "traces can't be sent" in record.getMessage()]
+    assert len(said) == 1 and reason in said[0]
+    assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
+    return page
+
+
+async def test_a_collector_that_is_gone_costs_no_frame(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}/?key=hunter2")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
+        page = await assert_unharmed(caplog, "refused")
+    lost = [value(page, f'trace_spans_lost_total{{reason="{reason}"}}') for reason in ("refused", "shutdown")]
+    assert lost[0] > 0 and sum(lost) >= 59 * 7
+    assert value(page, "trace_spans_exported_total") == 0
+    assert "hunter2" not in caplog.text
+
+
+async def test_a_collector_that_refuses_costs_no_frame(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    collector.status = 401
+    page = await assert_unharmed(caplog, "401")
+    assert value(page, 'trace_spans_lost_total{reason="refused"}') > 100
+
+
+async def test_a_slow_collector_costs_no_frame_and_bounded_memory(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector.delay_s = 0.6
+    monkeypatch.setattr(span_export, "QUEUED_SPANS", 60)
+    seen, page, stopping_s = await watched(1.0, frames=60)
+    assert_as_ever(seen)
+    assert stopping_s < 2.5
+    assert value(page, 'trace_spans_lost_total{reason="queue_full"}') > 0
+
+
+async def test_without_tracing_nothing_of_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # to import it is an error
+    seen, page, _ = await watched(0.0, frames=5)
+    assert {message.trace_id for message in seen} == {None}
+    assert not [line for line in page.splitlines() if line.startswith("partstream_trace_")]
+
+
+async def test_tracing_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(ConfigError, match=r"tracing\.sample_ratio: .*pip install 'partstream\[tracing\]'"):
+        await watched(0.5)
