@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import end_to_end, engine_bench, ingest_bench, machine, model_bench, paper_bench, peers
+from benchmarks import end_to_end, engine_bench, ingest_bench, machine, model_bench, paper_bench, peers, telemetry_bench
 from benchmarks.cameras import CameraServerError
 from benchmarks.ingest_report import print_ingest
 from benchmarks.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
@@ -120,6 +120,27 @@ def ingest(
     file = json or RESULTS / f"ingest{'-quick' if quick else ''}.json"
     measured = _in_rounds("ingest", plan, where, file, ingest_bench.goals, progress)
     print_ingest(measured, where, console)
+    console.print(f"written to {file}")
+
+
+@app.command(epilog="Example:  bench telemetry --cameras 4 --runs 9 --seconds 10")
+def telemetry(
+    cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4.", show_default="4")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
+    seconds: Annotated[
+        float, typer.Option(min=5, help="Time measured in each run; best a multiple of 5, between two scrapes.")
+    ] = 10.0,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """What metrics and traces cost: the whole engine with neither, with metrics, with both."""
+    console, progress = consoles()
+    plan = Plan(tuple(Load(count) for count in cameras or (4,)), peers.TELEMETRY, runs, seconds)
+    plan = replace(plan, **{**QUICK, "seconds": 5.0}) if quick else plan
+    where = machine.describe()
+    file = json or RESULTS / f"telemetry{'-quick' if quick else ''}.json"
+    measured = _in_rounds("telemetry", plan, where, file, telemetry_bench.goals, progress)
+    telemetry_bench.print_telemetry(measured, where, console)
     console.print(f"written to {file}")
 
 

@@ -29,6 +29,10 @@ ALL = (OURS, BARE, OURS_RGB, BARE_RGB, *PEERS)
 WIRE, LIBAV, ENGINE_WIRE = "partstream wire", "partstream libav", "whole engine, wire"
 INGEST = (WIRE, LIBAV, BARE, *PEERS, ENGINE_WIRE)
 """Who is measured from the camera to the decoded picture; the whole engine beside it, to its result."""
+SILENT, WITH_METRICS, WITH_TRACES = "no telemetry", "metrics", "metrics, 1 % traced"
+TELEMETRY = (SILENT, WITH_METRICS, WITH_TRACES)
+"""The whole engine, telling about itself more or less."""
+TRACED_SHARE = 0.01
 TRANSPORTS = ("auto", "wire", "libav")
 """What a camera's `transport` may be."""
 
@@ -47,6 +51,14 @@ def contender(name: str, transport: str = "auto") -> Contender:
     if name in (OURS, OURS_RGB, ENGINE_WIRE):
         options = {**(rgb24 if name == OURS_RGB else planes), "transport": "wire" if name == ENGINE_WIRE else transport}
         return Contender(name, "partstream_engine", options=options, publishes=True)
+    if name in TELEMETRY:
+        options = {
+            **planes,
+            "camera": {"transport": transport},
+            "metrics": name != SILENT,
+            "sample_ratio": TRACED_SHARE if name == WITH_TRACES else 0.0,
+        }
+        return Contender(name, "partstream_telemetry", options=options, publishes=True)
     if name in (WIRE, LIBAV):
         return Contender(name, "partstream_reader", options={"transport": "wire" if name == WIRE else "libav"})
     if name in (BARE, BARE_RGB):
@@ -58,7 +70,9 @@ def contender(name: str, transport: str = "auto") -> Contender:
     if name == STREAMVISION_NAME:
         python = environment_of(STREAMVISION)
         return Contender(name, "streamvision_pipeline", python, {"video_processing_mode": "auto"})
-    raise PeerUnavailableError(f"no contender is called {name!r}; there are: {', '.join(dict.fromkeys(ALL + INGEST))}")
+    raise PeerUnavailableError(
+        f"no contender is called {name!r}; there are: {', '.join(dict.fromkeys(ALL + INGEST + TELEMETRY))}"
+    )
 
 
 def environment_of(requirement: str) -> Path:

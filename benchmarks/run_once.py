@@ -23,6 +23,7 @@ from benchmarks.clip import Clip, Recipe
 from benchmarks.contenders.recorder import Spec
 from benchmarks.machine import busy_seconds
 from benchmarks.tap import Tap, free_endpoint
+from benchmarks.telemetry_readers import Scraper, TraceSink
 
 START_LIMIT_S = 90.0
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -97,10 +98,19 @@ def run_once(
         if contender.publishes:
             options["endpoint"] = free_endpoint()
             tap = stack.enter_context(Tap(options["endpoint"]))
+        scraper = sink = None
+        if options.get("metrics"):
+            options["http"] = free_endpoint().removeprefix("tcp://")
+            scraper = stack.enter_context(Scraper(options["http"]))
+        if options.get("sample_ratio"):
+            sink = stack.enter_context(TraceSink())
+            options["collector"] = sink.endpoint
         Spec(served.urls, seconds, warm_up_s, out, options=options).write(spec_file)
         before = _Usage.now(served)
         run_process(contender, spec_file, folder, START_LIMIT_S + warm_up_s + seconds)
         after = _Usage.now(served)
+        if (scraper is not None and not scraper.pages) or (sink is not None and not sink.requests):
+            raise RunFailedError(f"{contender.name}: its metrics or traces never came")
         with np.load(out) as loaded:
             notes = dict(loaded)
         sent = served.sent()

@@ -22,6 +22,7 @@ from stream.config import Config
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig
+from stream.settings.tracing import TracingConfig
 from telemetry.observer import Observer
 
 
@@ -30,6 +31,8 @@ class BarcodeModel(FreeModel):
 
     def __init__(self, size: tuple[int, int] | None, waiting: dict[str, deque[tuple[int, int, int]]]) -> None:
         super().__init__()
+        self.observer = Observer()
+        """The engine's, for models that tell it something."""
         self._size = size
         self._waiting = waiting
 
@@ -68,19 +71,22 @@ class PublishedFrames(Observer):
         self.own_latency_ns.append((handed_ns, handed_ns - ready_ns))
 
 
-async def run(spec: Spec) -> None:
+async def run(spec: Spec, model_class: type[BarcodeModel] = BarcodeModel) -> None:
     """Run the engine until measured."""
     recorder = Recorder(len(spec.urls))
     names = [f"cam{index}" for index in range(len(spec.urls))]
     published = PublishedFrames(names, recorder)
     size = spec.options["size"]
-    model = BarcodeModel(tuple(size) if size else None, published.waiting)
+    model = model_class(tuple(size) if size else None, published.waiting)
     config = Config(
         cameras=[_camera(name, url, spec.options["transport"]) for name, url in zip(names, spec.urls, strict=True)],
         publish=PublishConfig(endpoint=spec.options["endpoint"], replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
-        http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
+        http=HttpConfig(bind=spec.options.get("http", "127.0.0.1:0")),  # pyright: ignore[reportCallIssue]
+        tracing=TracingConfig(sample_ratio=spec.options.get("sample_ratio", 0.0)),
     )
-    async with Engine(config, model=model, observers=[published]) as engine:
+    engine = Engine(config, model=model, observers=[published])
+    model.observer = engine.observer
+    async with engine:
 
         def finish() -> None:
             stamps = np.array(published.own_latency_ns, np.int64).reshape(-1, 2)
@@ -95,13 +101,13 @@ def _camera(name: str, url: str, transport: str) -> CameraConfig:
     return CameraConfig.model_validate({"id": name, "source": url, "transport": transport})
 
 
-def main() -> None:
+def main(model_class: type[BarcodeModel] = BarcodeModel) -> None:
     """Run as the spec says."""
     import uvloop
 
     spec = Spec.from_argv()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(spec))
+        runner.run(run(spec, model_class))
     os._exit(0)
 
 

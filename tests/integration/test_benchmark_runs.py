@@ -1,6 +1,9 @@
 """The benchmark's cameras and contenders, for real and briefly: every frame sent is accounted for."""
 
+import re
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -9,7 +12,12 @@ import pytest
 from benchmarks import barcode, peers
 from benchmarks.cameras import Cameras
 from benchmarks.clip import Recipe, prepared
+from benchmarks.contenders.partstream_telemetry import without_metrics
 from benchmarks.run_once import Contender, RunFailedError, run_once
+from stages.free_model import FreeModel
+from stream.engine import Engine
+from stream.results import Frame
+from tests.integration.controlled_engine import configured
 
 SMALL = Recipe(width=320, height=180, frames=50, bits_per_second=300_000)
 
@@ -62,6 +70,34 @@ def test_a_contender_delivers_every_frame_of_two_small_cameras(clip, name: str) 
         assert found.subscriber is not None and found.subscriber.missed == 0
         assert found.subscriber.published == found.frames_delivered
         assert found.dropped == 0
+
+
+def test_an_engine_that_is_scraped_and_traced_delivers_every_frame_too(clip) -> None:
+    contender = peers.contender(peers.WITH_TRACES)
+    every_frame = replace(contender, options={**contender.options, "sample_ratio": 1.0})
+    found = run_once(every_frame, clip, cameras=1, seconds=1.5, warm_up_s=0.5)  # fails if no page or no span came
+    assert (found.frames_lost, found.dropped) == (0, 0) and found.frames_delivered > 30
+
+
+async def test_without_metrics_an_engine_takes_nothing_down() -> None:
+    config = configured({"id": "yard", "source": "pattern:64x64@100"})
+    pages: list[str] = []
+    for silent in (True, False):
+        with without_metrics() if silent else nullcontext():
+            async with Engine(config, model=FreeModel()) as engine:
+                async for message in engine.results():
+                    if isinstance(message, Frame) and message.seq == 4:
+                        break
+                engine.observer.stage_done("detection", 0.01)
+            pages.append(engine.metrics.render().decode())
+    for line in (
+        'partstream_stage_seconds_count{stage="detection"} 1.0',
+        'partstream_camera_state{camera="yard",state="live"} 1.0',
+    ):
+        assert [line in page for page in pages] == [False, True]
+    counts = [re.search(r"frame_age_seconds_count\{.*\} (.*)", page) for page in pages]
+    assert [float(count[1]) >= 5 for count in counts if count is not None] == [False, True]
+    assert float(counts[0][1]) == 0  # type: ignore[index]
 
 
 def test_a_contender_that_fails_says_why(clip) -> None:

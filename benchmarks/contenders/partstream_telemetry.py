@@ -1,0 +1,78 @@
+"""partstream telling about itself: not at all, by metrics, or by metrics and traces. What that costs is measured.
+
+The engine of `partstream_engine`, with a model that times its stages and counts people as the real pipeline does, since
+that is told too. There is no switch for metrics, which are part of the engine: to see what they cost, they are left
+out here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+import torch
+
+from benchmarks.contenders import partstream_engine
+from benchmarks.contenders.partstream_engine import BarcodeModel
+from benchmarks.contenders.recorder import Spec
+from ring_buffers.frame_ring import Lease
+from stages.stage_timer import StageTimer
+from stages.types import FrameAnalysis
+from stream import engine
+from telemetry import tally
+from telemetry.observer import Guarded, Observer
+
+STAGES = ("tracking", "geometry", "part_relevance", "part_states", "language_priors", "part_graph", "action_lstm")
+"""Of profile `edge`, after `detection`."""
+CPU = torch.device("cpu")
+
+
+class StagedModel(BarcodeModel):
+    """Tells an observer of stages and people, as often as the pipeline of profile `edge`; the stages do nothing."""
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        """Reads the barcodes in the first stage."""
+        timer = StageTimer(self.observer, CPU)
+        with timer.stage("detection"):
+            analyses = super().process(frames)
+        for name in STAGES:
+            with timer.stage(name):
+                pass
+        timer.finish()
+        for lease in frames:
+            self.observer.people_seen(lease.meta.camera, 0, 0)
+        return analyses
+
+
+@contextmanager
+def without_metrics() -> Generator[None]:
+    """Engines made in this block don't tell their metrics anything, and what the page is read from counts nothing.
+
+    But for the frames' own accounts: decoded, processed, dropped belong to the rings and go into `stats` too.
+    """
+
+    def guarded(metrics: Observer, *others: Observer) -> Guarded:
+        return Guarded(*others)
+
+    with (
+        mock.patch.object(engine, "Guarded", guarded),
+        mock.patch.object(tally.Histogram, "observe", lambda self, value: None),
+    ):
+        yield
+
+
+def main() -> None:
+    """Run as the spec says: `metrics` on or off, traces where there is a `collector` and a `sample_ratio`."""
+    options = Spec.from_argv().options
+    with ExitStack() as stack:
+        if not options["metrics"]:
+            stack.enter_context(without_metrics())
+        if options["sample_ratio"]:
+            os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = options["collector"]
+        partstream_engine.main(StagedModel)
+
+
+if __name__ == "__main__":
+    main()
