@@ -374,7 +374,11 @@ def test_stage_times_and_people_are_told_to_the_observer() -> None:
     class Told(Observer):
         def __init__(self) -> None:
             self.stages: set[str] = set()
+            self.ran: list[tuple[int, int]] = []
             self.people: list[tuple[str, int, int]] = []
+
+        def stage_ran(self, stage: str, began_ns: int, ended_ns: int) -> None:
+            self.ran.append((began_ns, ended_ns))
 
         def stage_done(self, stage: str, seconds: float) -> None:
             assert seconds >= 0
@@ -386,6 +390,8 @@ def test_stage_times_and_people_are_told_to_the_observer() -> None:
     told = Told()
     pipeline, _ = scripted_pipeline(moving_people(3, 2), observer=told)
     run(pipeline, [[scripted_lease(n)] for n in range(3)])
+    edges = [edge for times in told.ran for edge in times]
+    assert edges == sorted(edges), "stages follow on one another"
     assert told.people == [("hall", 0, 0), ("hall", 2, 2), ("hall", 2, 2)]
     assert told.stages == {
         "detection",
