@@ -24,10 +24,8 @@ import msgspec
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
-from stages.halving import Halving, TooLargeError
-from stages.types import FrameAnalysis, Model
+from stages.types import Model
 from stream import device_budget, memory_budget, results
-from stream.assemble import frame_message
 from stream.batcher import Batcher
 from stream.camera_registry import CameraRegistry
 from stream.camera_state_file import CameraStateFile
@@ -40,6 +38,7 @@ from stream.engine_metrics import (
     derive_webrtc_metrics,
 )
 from stream.feed import Feed
+from stream.frame_work import FrameWork
 from stream.http.api import ControlApi
 from stream.http.app import HttpServer
 from stream.http.clips_api import ClipsApi
@@ -87,12 +86,10 @@ class Engine:
         self.health = Health(time.monotonic())
         self.metrics = PrometheusObserver()
         self._tracing = tracing(config.tracing, self.run, self.metrics)
-        self._traces = self._tracing.frames if self._tracing is not None else None
-        self.observer = Guarded(self.metrics, *observers, *filter(None, [self._traces]))
+        traces = self._tracing.frames if self._tracing is not None else None
+        self.observer = Guarded(self.metrics, *observers, *filter(None, [traces]))
         self._model = model
-        self._model_ref = results.ModelRef(config.model.profile, "", False)
         self._batcher = Batcher(config.batch)
-        self._at_once = Halving("detection", "frames", self.observer)
         self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
         self._peers = Peers(config.webrtc, self.observer)
@@ -121,8 +118,17 @@ class Engine:
         self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
         self._live_pictures = LivePictures()
         self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
+        self._work = FrameWork(
+            self._batcher,
+            self.cameras,
+            self.publisher,
+            self._live_pictures,
+            self.observer,
+            self.health,
+            traces,
+            results.ModelRef(config.model.profile, "", False),
+        )
         self._http = self._make_http_server() if config.http.bind is not None else None
-        self._processed = 0
         self._feeds: WeakSet[Feed[results.Message]] = WeakSet()
         self._results_file: ResultsFile | None = None
         self._stats_task: asyncio.Task[None] | None = None
@@ -130,7 +136,6 @@ class Engine:
         self._started_ns = self._counted_ns = time.monotonic_ns()
         self._failure: BaseException | None = None
         self._stopped = False
-        self._abandoned = False  # the inference thread hung while the engine stopped; what it still does is in vain
 
     # -- life ---------------------------------------------------------------------------------------------------
     async def __aenter__(self) -> Engine:
@@ -150,7 +155,7 @@ class Engine:
         """Open what is published to, load and warm up the model, then start every configured camera."""
         self._loop = asyncio.get_running_loop()
         self._inference = InferenceThread(
-            self._batcher.next_batch, self._work, interrupt=self._batcher.interrupt, on_death=self._inference_died
+            self._batcher.next_batch, self._work.run, interrupt=self._batcher.interrupt, on_death=self._inference_died
         )
         if self._state_file is not None:
             origin = f"state_file: {self._state_file.path}"
@@ -187,7 +192,7 @@ class Engine:
         # It finishes the batch in hand.
         within_s = max(0.1, deadline - time.monotonic() - 0.6)
         worked = self._inference is None or await asyncio.to_thread(self._inference.stop, within_s)
-        self._abandoned = not worked
+        self._work.abandoned = not worked
         if self._tracing is not None:
             within_s = max(0.1, deadline - time.monotonic() - 0.4)
             ending.append(asyncio.create_task(asyncio.to_thread(self._tracing.stop, within_s)))
@@ -294,7 +299,7 @@ class Engine:
             uptime_s=round((now_ns - self._started_ns) / 1e9, 3),
             ready=ready,
             ready_reason="; ".join(reasons),
-            model=self._model_ref,
+            model=self._work.model_ref,
             cameras=[camera.stats() for camera in cameras],
             state_slots_used=getattr(self._model, "state_slots_used", 0),
             state_slots=getattr(self._model, "state_slots", 0),
@@ -352,89 +357,19 @@ class Engine:
         """
         await self.cameras.remove(camera_id)
 
-    # -- the work, in the inference thread ----------------------------------------------------------------------
+    # -- the model ----------------------------------------------------------------------------------------------
     async def _load_model(self, inference: InferenceThread[list[Lease]]) -> Model:
         if self._model is None:
             self._model = await inference.run(load_model, self.config, self.observer)
         info = self._model.info
-        self._model_ref = results.ModelRef(info.profile, info.weights, info.trained)
+        self._work.model_ref = results.ModelRef(info.profile, info.weights, info.trained)
         self.observer.model_loaded(info.profile, info.weights)
         self.health.weights(True, "", time.monotonic())
         await inference.run(self._model.warm_up)
-        await inference.run(device_budget.rehearse, self._model, self.config, self._at_once, self.observer)
+        await inference.run(device_budget.rehearse, self._model, self.config, self._work.at_once, self.observer)
         self.health.device(True, "", time.monotonic())
+        self._work.model = self._model
         return self._model
-
-    def _work(self, batch: list[Lease]) -> None:
-        """The engine, read aloud: run the model over a batch, publish every frame, give the slots back."""
-        if self._traces is not None:
-            self._traces.choose([lease.meta for lease in batch])
-        self._at_once.run(len(batch), lambda start, stop: self._work_on(batch[start:stop]))
-
-    def _work_on(self, batch: list[Lease]) -> None:
-        """Raises `TooLargeError` where half of it may fit; every other fault loses these frames and no others."""
-        assert self._model is not None
-        traces = self._traces
-        started_ns = time.monotonic_ns()
-        if traces is not None:
-            traces.begin([lease.meta for lease in batch], started_ns)
-        try:
-            analyses = self._model.process(batch)
-        except TooLargeError as error:
-            if len(batch) > 1:
-                raise
-            self._lose(batch, error.__cause__ if isinstance(error.__cause__, Exception) else error)
-        except Exception as error:
-            self._lose(batch, error)
-        else:
-            if traces is not None:
-                traces.analysed(time.monotonic_ns())
-            for lease, analysis in zip(batch, analyses, strict=True):
-                self._publish_frame(lease, analysis)
-        ended_ns = time.monotonic_ns()
-        if traces is not None:
-            traces.end(ended_ns)
-        self._batcher.batch_done((ended_ns - started_ns) / 1e9, len(batch))
-
-    def _lose(self, batch: Sequence[Lease], error: Exception) -> None:
-        stage = getattr(error, "stage", "pipeline")
-        cameras = ", ".join(sorted({lease.meta.camera for lease in batch}))
-        logger.error("stage %s failed, %d frames of %s are lost", stage, len(batch), cameras, exc_info=error)
-        self.observer.stage_failed(stage)
-        if self._traces is not None:
-            self._traces.failed(stage, error)
-        self.health.stage_failed(stage, self._processed, time.monotonic())
-        for lease in batch:
-            camera = self._cameras.get(lease.meta.camera)
-            if camera is not None:
-                camera.ring.release(lease, "stage_error")
-
-    def _publish_frame(self, lease: Lease, analysis: FrameAnalysis) -> None:
-        meta = lease.meta
-        camera = self._cameras.get(meta.camera)
-        if camera is None:
-            return
-        if camera.gone or self._abandoned:  # removed, or stopped, while the model had the frame
-            camera.ring.release(lease, "shutdown")
-            return
-        self.cameras.publish_transitions(camera.enter(meta))
-        trace_id = None if self._traces is None else self._traces.trace_id(meta)
-        self.publisher.publish(frame_message(meta, analysis, self._model_ref, trace_id))
-        handed_ns = time.monotonic_ns()
-        if self._traces is not None:
-            self._traces.published(meta, handed_ns, len(analysis.people))
-        age_s = (handed_ns - meta.arrival_ns) / 1e9
-        self._processed += 1
-        self._live_pictures.offer(lease)
-        camera.ring.release(lease, "processed")
-        camera.tracks = analysis.tracks
-        camera.ages.observe(age_s)
-        capture_age_s = None
-        if meta.clock == "rtcp":
-            capture_age_s = (time.time_ns() // 1000 - meta.capture_us) / 1e6
-            camera.capture_ages.observe(capture_age_s)
-        self.observer.frame_published(meta.camera, age_s, capture_age_s)
-        self.cameras.publish_transitions(camera.events.update(meta, analysis))
 
     # -- status and stats ---------------------------------------------------------------------------------------
     def _look_whether_finished(self) -> None:
@@ -453,7 +388,7 @@ class Engine:
 
     def _ready(self) -> tuple[bool, list[str]]:
         now = time.monotonic()
-        self.health.looked(sum(_awaited(camera.ring) for camera in self._cameras.values()), self._processed, now)
+        self.health.looked(sum(_awaited(camera.ring) for camera in self._cameras.values()), self._work.processed, now)
         return self.health.ready(now)
 
 
