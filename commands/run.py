@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +17,9 @@ from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
     from stream.config import Config
+    from stream.engine import Engine
+
+logger = logging.getLogger(__name__)
 
 EPILOG = (
     "Examples:  partstream run rtsp://user:password@10.0.0.7/stream   ·   partstream run door=rtsp://… yard=rtsp://…"
@@ -100,6 +105,7 @@ async def _serve(settings: Config, table: bool) -> int:
     from stream.engine import Engine, EngineFailedError
 
     async with Engine(settings) as engine:
+        _profile_on_signal(engine)
         watching = None
         if table:
             from stream.watch import show_table
@@ -118,5 +124,21 @@ async def _serve(settings: Config, table: bool) -> int:
 
 
 # -- shared by the commands -------------------------------------------------------------------------------------
+def _profile_on_signal(engine: Engine) -> None:
+    """SIGUSR2 records for a few seconds where the time goes; the log says where the file is."""
+    from stream.profiling import ProfilingError
+
+    def begin() -> None:
+        try:
+            recording = engine.profiling.begin()
+        except ProfilingError as error:
+            logger.warning("profiling: %s", error)
+        else:
+            logger.info("profiling for %g s: %s", recording.seconds, recording.name)
+
+    if hasattr(signal, "SIGUSR2"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, begin)
+
+
 def _given(**values: object) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

@@ -43,6 +43,14 @@ class Config(Section):
         ),
     ] = None
 
+    profiling_directory: Annotated[
+        Path | None,
+        Field(
+            description="Where recordings of `POST /api/v1/profiling` and SIGUSR2 go, the newest 8. Unset: a new "
+            "temporary directory."
+        ),
+    ] = None
+
     @model_validator(mode="after")
     def _camera_ids_are_unique(self) -> Config:
         seen: set[str] = set()

@@ -44,11 +44,13 @@ from stream.http.app import HttpServer
 from stream.http.clips_api import ClipsApi
 from stream.http.event_stream import EventStreams
 from stream.http.picture_streams import PictureStreams
+from stream.http.profiling_api import ProfilingApi
 from stream.http.whep import WhepApi
 from stream.http.whip import WhipApi
 from stream.inference import InferenceThread
 from stream.live_pictures import LivePictures
 from stream.model import load_model
+from stream.profiling import Profiling
 from stream.publisher import Publisher
 from stream.recording.recorder import Recorder
 from stream.results_file import ResultsFile
@@ -128,6 +130,10 @@ class Engine:
             traces,
             results.ModelRef(config.model.profile, "", False),
         )
+        self.profiling = Profiling(
+            config.profiling_directory, self._between_batches, lambda: self._batcher.frames.count
+        )
+        """Records on demand what the inference thread spends its time on."""
         self._http = self._make_http_server() if config.http.bind is not None else None
         self._feeds: WeakSet[Feed[results.Message]] = WeakSet()
         self._results_file: ResultsFile | None = None
@@ -186,6 +192,7 @@ class Engine:
         self._stopped = True
         deadline = time.monotonic() + STOP_WITHIN_S
         self.health.stopping()
+        await self.profiling.stop()
         self.cameras.stop_reading()
         ending: list[asyncio.Task[object]] = [asyncio.create_task(asyncio.to_thread(self._peers.stop))]
         self._batcher.close()
@@ -324,6 +331,7 @@ class Engine:
             routes=[
                 *api.routes(),
                 *self._picture_streams.routes(),
+                *ProfilingApi(self.profiling).routes(),
                 *ClipsApi(self.recorder.library if self.recorder is not None else None).routes(),
                 *WhipApi(self.cameras, self._publishers).routes(),
                 *WhepApi(self.cameras, self._viewers).routes(),
@@ -370,6 +378,11 @@ class Engine:
         self.health.device(True, "", time.monotonic())
         self._work.model = self._model
         return self._model
+
+    async def _between_batches(self, function: Callable[[], None]) -> None:
+        if self._inference is None:
+            raise RuntimeError("the inference thread isn't there yet")
+        await self._inference.run(function)
 
     # -- status and stats ---------------------------------------------------------------------------------------
     def _look_whether_finished(self) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 
+from stream.http.file_answer import FileAnswer
 from stream.http.problems import Problem
 from stream.http.routes import Answer, Parameter, Route
 from stream.recording.clips import NAME, Clip, ClipList
@@ -89,12 +89,12 @@ class ClipsApi:
     async def _video(self, request: web.Request) -> web.StreamResponse:
         # A browser shows a video by itself as a page of its own, which has to be let load it.
         policy = {"Content-Security-Policy": "default-src 'none'; media-src 'self'"}
-        response = _File(self._file(request, VIDEO), headers={"Content-Type": "video/mp4", **policy})
+        response = FileAnswer(self._file(request, VIDEO), headers={"Content-Type": "video/mp4", **policy})
         await response.prepare(request)
         return response
 
     async def _results(self, request: web.Request) -> web.StreamResponse:
-        response = _File(self._file(request, RESULTS), headers={"Content-Type": "application/x-ndjson"})
+        response = FileAnswer(self._file(request, RESULTS), headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         return response
 
@@ -104,14 +104,6 @@ class ClipsApi:
         if self._library is None or self._library.clip(name) is None:
             raise Problem(404, "no-such-clip", f"there is no such clip, or it had to make room: see GET {PATH}")
         return self._library.directory / (name + ending)
-
-
-class _File(web.FileResponse):
-    """A file that its handler sends, with `prepare`: what a handler only returns is sent later, when it counts as no
-    stream any more, and is cut like any short answer."""
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        return None if self.prepared else await super().prepare(request)
 
 
 def _matches(clip: Clip, camera: str | None, action: str | None) -> bool:

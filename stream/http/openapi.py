@@ -24,6 +24,10 @@ _IN_PATHS: dict[str, dict[str, Any]] = {
         "description": "The session's key, as `Location` gave it.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
     },
+    "recording": {
+        "description": "The recording's name.",
+        "schema": {"type": "string", "pattern": "^profiling-[0-9TZ-]{16,24}$"},
+    },
     "clip": {"description": "The clip's name.", "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,160}$"}},
 }
 """What stands in braces in routes' paths."""

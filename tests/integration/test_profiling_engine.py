@@ -1,0 +1,88 @@
+"""Profiling a running engine: over HTTP with the control token, and by SIGUSR2; the engine goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, Client, configured, running, until
+
+ROOT = Path(__file__).resolve().parents[2]
+PATH = "/api/v1/profiling"
+
+
+async def done(client: Client) -> Any:
+    async with asyncio.timeout(30):
+        while (newest := (await client.get(PATH))["recordings"][0])["state"] in ("recording", "writing"):
+            await asyncio.sleep(0.05)
+    return newest
+
+
+async def test_who_may_control_the_engine_records_it_and_takes_the_file_while_it_goes_on(tmp_path: Path) -> None:
+    config = configured({"id": "door", "source": PATTERN}, http=OFF_LOOPBACK, profiling_directory=tmp_path)
+    async with running(config, CONTROL) as (engine, client):
+        await until(lambda: engine.ever_live)
+        status, begun, headers = await client.ask("POST", PATH, json={"seconds": 0.5})
+        assert (status, begun["state"]) == (202, "recording")
+        status, problem, _ = await client.ask("POST", PATH, json={"seconds": 0.5})
+        assert (status, problem["type"]) == (409, "urn:partstream:problem:profiling-already")
+        assert (await client.ask("GET", headers["Location"]))[0] == 404
+        newest = await done(client)
+        assert newest["state"] == "done", newest
+        assert newest["batches"] > 5
+        async with client.session.get(client.address + headers["Location"]) as answer:
+            assert answer.content_type == "application/gzip"
+            trace = json.loads(gzip.decompress(await answer.read()))
+        assert trace["traceEvents"]
+        assert (await client.get("/readyz"))["ready"] is True
+        for wrong in ({"seconds": 0}, {"seconds": 31}, {"seconds": "x"}, {"minutes": 1}):
+            assert (await client.ask("POST", PATH, json=wrong))[0] == 422
+        reads = {"Authorization": f"Bearer {READ}"}
+        assert (await client.ask("POST", PATH, json={}, headers=reads))[0] == 403
+        assert (await client.ask("GET", PATH, headers=reads))[0] == 403
+
+
+def test_sigusr2_records_and_a_stop_meanwhile_is_as_fast_as_ever(tmp_path: Path) -> None:
+    ports = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "off"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_stream.py"), "run", PATTERN, "--profile", "free", *ports],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PARTSTREAM_PROFILING_DIRECTORY": str(tmp_path)},
+    )
+    try:
+        line_with(process, "live")
+        process.send_signal(signal.SIGUSR2)
+        written = line_with(process, r"profiled .* batches: (\S+)")[1]  # a hundred batches are through in two seconds
+        assert Path(written).parent == tmp_path
+        assert json.loads(gzip.decompress(Path(written).read_bytes()))["traceEvents"]
+        process.send_signal(signal.SIGUSR2)
+        line_with(process, "profiling for 5 s")
+        time.sleep(0.5)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 143
+        assert time.monotonic() - began < 2.5
+        assert [file.name for file in tmp_path.iterdir()] == [Path(written).name]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def line_with(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    assert process.stderr is not None
+    read: list[str] = []
+    for line in process.stderr:
+        read.append(line)
+        if match := re.search(pattern, line):
+            return match
+    raise AssertionError(f"{pattern!r} was never logged:\n{''.join(read)}")

@@ -1,0 +1,169 @@
+"""Recordings of where time goes: one at a time, bounded in time, batches, size and number, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages.profiler import Profiler as TorchProfiler
+from stages.stage_timer import StageTimer
+from stream import profiling
+from stream.profiling import AlreadyProfilingError, Profiling, ProfilingError, Recording
+from telemetry.observer import Observer
+
+
+class FakeProfiler:
+    """Writes so many bytes; notes what is asked of it."""
+
+    def __init__(self, size: int = 10, error: Exception | None = None) -> None:
+        self.calls: list[str] = []
+        self._size = size
+        self._error = error
+
+    def prepare(self) -> None:
+        self.calls.append("prepare")
+
+    def begin(self) -> None:
+        self.calls.append("begin")
+
+    def end(self) -> None:
+        self.calls.append("end")
+
+    def write(self, path: Path) -> None:
+        path.write_bytes(bytes(self._size))
+        if self._error is not None:
+            raise self._error
+
+
+async def here(function: Callable[[], None]) -> None:
+    function()
+
+
+def recorder(folder: Path | None, profiler: FakeProfiler, batches: Callable[[], int] = lambda: 0) -> Profiling:
+    return Profiling(folder, here, batches, lambda: profiler)
+
+
+async def finished(profiling: Profiling) -> Recording:
+    async with asyncio.timeout(5):
+        while profiling.recordings[0].state in ("recording", "writing"):
+            await asyncio.sleep(0.005)
+    return profiling.recordings[0]
+
+
+async def test_a_recording_lasts_as_long_as_asked_and_its_file_is_kept(tmp_path: Path) -> None:
+    profiler = FakeProfiler()
+    recording = recorder(tmp_path / "new", profiler)
+    began = recording.begin(0.1)
+    assert (began.state, profiling.NAME.fullmatch(began.name) is not None) == ("recording", True)
+    assert recording.file(began.name) is None
+    done = await finished(recording)
+    assert (done.state, done.bytes) == ("done", 10)
+    assert 0.1 <= done.seconds < 1
+    assert profiler.calls == ["prepare", "begin", "end"]
+    file = recording.file(done.name)
+    assert file == Path(done.message) == tmp_path / "new" / f"{done.name}.json.gz"
+    assert [one.name for one in (tmp_path / "new").iterdir()] == [file.name]
+
+
+async def test_many_batches_end_it_sooner(tmp_path: Path) -> None:
+    counted = iter(range(0, 100_000, 60))
+    recording = recorder(tmp_path, FakeProfiler(), lambda: next(counted))
+    recording.begin(30)
+    done = await finished(recording)
+    assert done.seconds < 1
+    assert done.batches >= profiling.MOST_BATCHES
+
+
+async def test_there_is_one_recording_at_a_time(tmp_path: Path) -> None:
+    recording = recorder(tmp_path, FakeProfiler())
+    recording.begin(0.05)
+    with pytest.raises(AlreadyProfilingError):
+        recording.begin(0.05)
+    await finished(recording)
+    recording.begin(0.05)
+    await finished(recording)
+    first, second = recording.recordings
+    assert first.name != second.name
+
+
+async def test_a_file_that_became_too_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiling, "LARGEST_BYTES", 100)
+    recording = recorder(tmp_path, FakeProfiler(size=101))
+    recording.begin(0.01)
+    failed = await finished(recording)
+    assert (failed.state, "fewer seconds" in failed.message) == ("failed", True)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_disk_that_fills_up_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    recording = recorder(tmp_path, FakeProfiler(error=OSError(28, "No space left on device")))
+    recording.begin(0.01)
+    failed = await finished(recording)
+    assert (failed.state, failed.message) == ("failed", "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_without_room_or_a_folder_none_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ProfilingError, match="can't be used"):
+        recorder(tmp_path / "file" / "x", FakeProfiler()).begin()
+    monkeypatch.setattr(profiling, "LEAST_FREE_BYTES", 1 << 62)
+    with pytest.raises(ProfilingError, match="make room"):
+        recorder(tmp_path, FakeProfiler()).begin()
+
+
+async def test_only_the_newest_files_stay_and_none_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiling, "KEPT", 2)
+    for old in ("profiling-20200101T000000Z", "profiling-20200101T000000Z-2", ".profiling-20200101T000000Z", "mine"):
+        (tmp_path / f"{old}.json.gz").touch()
+    recording = recorder(tmp_path, FakeProfiler())
+    recording.begin(0.01)
+    done = await finished(recording)
+    kept = ["mine", done.name, "profiling-20200101T000000Z-2"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(f"{name}.json.gz" for name in kept)
+
+
+async def test_an_engine_that_stops_ends_the_recording_in_the_models_thread(tmp_path: Path) -> None:
+    profiler = FakeProfiler()
+    recording = recorder(tmp_path, profiler)
+    recording.begin(20)
+    while "begin" not in profiler.calls:
+        await asyncio.sleep(0.005)
+    began = time.monotonic()
+    await recording.stop()
+    assert time.monotonic() - began < 0.3
+    assert profiler.calls[-1] == "end"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_fault_of_the_profiler_is_its_own(tmp_path: Path) -> None:
+    class Broken(FakeProfiler):
+        def begin(self) -> None:
+            raise RuntimeError("kineto says /secret/path")
+
+    recording = recorder(tmp_path, Broken())
+    recording.begin(0.01)
+    failed = await finished(recording)
+    assert failed.state == "failed"
+    assert "RuntimeError" in failed.message
+    assert "secret" not in failed.message
+
+
+def test_torchs_profiler_records_operators_and_the_stages_by_name(tmp_path: Path) -> None:
+    profiler = TorchProfiler()
+    profiler.prepare()
+    profiler.begin()
+    with StageTimer(Observer(), torch.device("cpu")).stage("detection"):
+        torch.ones(4, 4) @ torch.ones(4, 4)
+    profiler.end()
+    profiler.write(tmp_path / "trace.json.gz")
+    with gzip.open(tmp_path / "trace.json.gz") as file:
+        names = {event.get("name") for event in json.load(file)["traceEvents"]}
+    assert {"detection", "aten::matmul"} <= names
