@@ -15,7 +15,7 @@ help:
 	@echo "make test    lint, then every test (about 10 minutes on two cores)"
 	@echo "make lint    ruff, pyright, import-linter"
 	@echo "make bench   measure against a bare loop and against peers"
-	@echo "make soak    the long runs: memory over an hour's worth of frames"
+	@echo "make soak    the long runs: memory over an hour's worth of frames, pictures of the dashboards"
 	@echo "make train   train the default checkpoint anew"
 
 $(READY): pyproject.toml

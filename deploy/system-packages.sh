@@ -7,8 +7,8 @@ set -euo pipefail
 demo=(gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav libgstrtspserver-1.0-0 gir1.2-gst-rtsp-server-1.0
   gir1.2-gst-plugins-base-1.0 python3-gi opencv-doc)
-# promtool, which checks what /metrics says; the browser that publishes a camera and looks at pages; VLC, which is an
-# RTSP server too.
+# Prometheus, which scrapes an engine, and its promtool, which checks /metrics and the rules; the browser that publishes
+# a camera and looks at pages; VLC, which is an RTSP server too.
 test=("${demo[@]}" prometheus chromium vlc-bin vlc-plugin-base)
 
 case "${1:-}" in

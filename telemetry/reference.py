@@ -48,6 +48,8 @@ def page() -> str:
         "    static_configs: [{ targets: ['engine.example:9090'] }]",
         "```",
         "",
+        "Recording rules, alerts and dashboards made from this table: [operations.md](operations.md).",
+        "",
         "Label values come from configured camera ids and from the engine's own short codes: their number is bounded.",
         "Removing a camera removes its series. At every quiescent point, for each camera:",
         "decoded = processed + Σ dropped + ready in the ring + in the batch under way.",

@@ -110,7 +110,7 @@ def _cameras() -> list[AnyPanel]:
                 "`/api/v1/status` says why each is away and what to do; so does the runbook.",
                 "PartstreamCameraDown",
             ),
-            Query(f"{series('camera_state', state=_AWAY, **HERE)} == 1"),
+            Query(f"{total(series('camera_state', state=_AWAY, **HERE), ('instance', 'camera', 'state'))} == 1"),
             {"instance": "Engine", "camera": "Camera", "state": "State"},
         ),
         lines(

@@ -82,6 +82,14 @@ def test_the_runbook_points_to_panels_that_there_are() -> None:
     assert pointed - shown == set()
 
 
+def test_the_operations_guide_names_dashboards_and_panels_that_there_are() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert set(re.findall(r"\| (partstream: [\w ]+) \|", text)) == {board["title"] for board in dashboards()}
+    named = set(re.findall(r"(?<!\*)\*([^*|]+)\*(?!\*)", text)) - {"pipeline", "fleet"}
+    assert len(named) > 4
+    assert named <= {panel["title"] for _, panel in panels()}
+
+
 def test_grafana_is_told_where_the_dashboards_lie() -> None:
     provisioning = ROOT / "deploy" / "grafana" / "provisioning"
     (provider,) = yaml.safe_load((provisioning / "dashboards" / "partstream.yml").read_text())["providers"]
