@@ -102,6 +102,22 @@ def test_a_report_before_the_first_picture_dates_it() -> None:
     assert clock.sender_utc_us(0) == (utc_s + 2) * 1_000_000
 
 
+def test_what_was_reported_before_timestamps_jumped_dates_no_picture_behind() -> None:
+    clock = RtpClock()
+    ntp, second = (1_800_000_000 + NTP_TO_UNIX_S) << 32, 1_000_000_000
+    clock.report(ntp, 0)
+    assert clock.sender_utc_us(clock.pts_us(0, 0)) == 1_800_000_000 * 1_000_000
+    assert clock.sender_utc_us(clock.pts_us(10 * 90_000, 10 * second)) is not None  # a gap, as long as it took
+    assert clock.sender_utc_us(clock.pts_us(10**9, 11 * second)) is None  # the encoder began anew
+    clock.report(ntp + (12 << 32), 10**9 + 90_000)
+    pts_us = clock.pts_us(10**9 + 90_000, 12 * second)
+    assert clock.sender_utc_us(pts_us) == 1_800_000_012 * 1_000_000
+    clock.report(ntp + (13 << 32), 5000)  # and again: this time it reports before its first picture
+    assert clock.sender_utc_us(clock.pts_us(5000, 13 * second)) == 1_800_000_013 * 1_000_000
+    clock.forget_reports()
+    assert clock.sender_utc_us(clock.pts_us(8600, 13 * second)) is None
+
+
 @given(st.integers(-300, 300), st.integers(1, 30))
 def test_a_drifting_sender_s_time_is_right_within_a_millisecond_between_its_reports(ppm: int, hours: int) -> None:
     clock = RtpClock()

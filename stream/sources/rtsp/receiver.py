@@ -45,6 +45,8 @@ class Receiver:
         """How many have come, of whatever kind."""
         self._codec = description.codec
         self._clock = RtpClock()
+        self._ssrc: int | None = None
+        """Whose reports the clock goes by."""
         self._reports = RtcpReader()
         self._own_ssrc = random.getrandbits(32)
         self._handover = handover
@@ -71,6 +73,7 @@ class Receiver:
             if self.packets and said.ssrc != statistics.ssrc:
                 continue  # of another stream
             if isinstance(said, SenderReport):
+                self._look_at_sender()
                 self._clock.report(said.ntp_time, said.rtp_timestamp)
                 statistics.reported(said, now_ns)
             elif self.packets:
@@ -80,10 +83,18 @@ class Receiver:
         """What the sender is told of how its packets arrive."""
         return self.units.statistics.receiver_report(self._own_ssrc, CNAME, now_ns)
 
+    def _look_at_sender(self) -> None:
+        statistics = self.units.statistics
+        if statistics.packets and self._ssrc != statistics.ssrc:
+            if self._ssrc is not None:
+                self._clock.forget_reports()
+            self._ssrc = statistics.ssrc
+
     def _hand_over(self, units: list[EncodedUnit], now_ns: int) -> None:
+        self._look_at_sender()
         utc_us = time.time_ns() // 1000
-        for unit in units:
-            pts_us = self._clock.pts_us(unit.rtp_timestamp)
+        for number, unit in enumerate(units, 1):
+            pts_us = self._clock.pts_us(unit.rtp_timestamp, now_ns)
             packet = av.Packet(unit.data)
             packet.pts = packet.dts = pts_us
             packet.time_base = MICROSECOND
@@ -92,5 +103,6 @@ class Receiver:
             lost = self._handover.put(self._codec, AccessUnit(packet, times, unit.restart))
             if lost:
                 self.units.need_recovery()
-                for _ in range(lost):
+                for _ in range(lost + len(units) - number):
                     self._on_discard("overrun")
+                return  # the others may refer to it

@@ -128,7 +128,7 @@ class Session(Connection):
 
     def _hand_over(self, unit: EncodedUnit, now_ns: int) -> None:
         self._last_s = now_ns / 1e9
-        pts_us = self._clock.pts_us(unit.rtp_timestamp)
+        pts_us = self._clock.pts_us(unit.rtp_timestamp, now_ns)
         packet = av.Packet(unit.data)
         packet.pts = packet.dts = pts_us
         packet.time_base = MICROSECOND
