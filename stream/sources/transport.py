@@ -70,7 +70,7 @@ class Transport(Protocol):
 
     @property
     def awaiting_recovery(self) -> bool:
-        """Something was lost, and none that comes can be decoded until one that restarts: that is no stall.
+        """Something was lost, and what comes can't be decoded until one that restarts: no stall, if anything comes.
 
         `read` raises by itself when it takes too long.
         """

@@ -172,6 +172,17 @@ def test_a_camera_that_falls_silent_is_a_stall(server: ScriptedRtspServer) -> No
         camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2)
 
 
+def test_a_camera_that_loses_packets_and_falls_silent_then_is_a_stall() -> None:
+    packets = Packetiser(size=500).packets(STREAM)
+    begins = [at for at, packet in enumerate(packets) if at and packet.data[4:8] != packets[at - 1].data[4:8]]
+    lossy = [*packets[: begins[6]], packets[begins[7]]]  # a picture is missing, and the next has only begun
+    with (
+        ScriptedRtspServer(lossy, description_of(STREAM)) as server,
+        watch(server.url(), stall_timeout_s=0.5) as camera,
+    ):
+        camera.wait_for(lambda: camera.state == "stalled", 5)
+
+
 @pytest.mark.parametrize("markers", ["none", "all", "each_nal", "parameter_sets"])
 def test_markers_missing_or_wrong_show_no_broken_picture(markers: Markers) -> None:
     stream = corpus_stream("h264_slices")

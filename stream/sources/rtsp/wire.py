@@ -56,7 +56,7 @@ class WireTransport:
             self._address, config.lower_transport, self._trust, on_discard, faults.while_playing
         )
         self._first: AccessUnit | None = None
-        self._closed = False
+        self._packets_before = 0
 
     def open(self) -> VideoCodecContext:
         """Returns with the first picture that can be decoded. Raises `NotSpokenError` too."""
@@ -89,7 +89,7 @@ class WireTransport:
             return unit
         unit = self._get()
         units = self._units
-        self.awaiting_recovery = unit is None and units.awaiting
+        self.awaiting_recovery = unit is None and units.awaiting and self._anything_came()
         if units.awaiting_since_ns is not None and (self._waiting_s() or 0.0) >= NO_RECOVERY_AFTER_S:
             raise self._faults.no_recovery(NO_RECOVERY_AFTER_S)
         return unit
@@ -117,6 +117,13 @@ class WireTransport:
         receiver = self._session.receiver
         assert receiver is not None
         return receiver.units
+
+    def _anything_came(self) -> bool:
+        """Since this was asked last: silence is a stall, whatever was lost before it."""
+        receiver = self._session.receiver
+        assert receiver is not None
+        before, self._packets_before = self._packets_before, receiver.packets
+        return receiver.packets != before
 
     def _waiting_s(self) -> float | None:
         """For how long pictures have come that can't be decoded."""
