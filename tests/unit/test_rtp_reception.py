@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtp_streams import NAMES, Receiving, decoded, stream
-from support.rtp_packetiser import PAYLOAD_TYPE, Packetiser, annex_b
+from support.rtp_packetiser import PAYLOAD_TYPE, Codec, Packetiser, annex_b
 
 from stream.sources.rtp import reorder
-from stream.sources.rtp.access_units import AccessUnits
+from stream.sources.rtp.access_units import MOST_PICTURES_BEGUN, AccessUnits
 from stream.sources.rtp.errors import NotSpokenError
 from stream.sources.rtp.reorder import GIVE_UP_NS, MOST_PACKETS, ReorderBuffer
 
@@ -200,3 +201,36 @@ def test_whatever_comes_there_is_an_error_of_ours_or_none_and_no_more_is_held_th
         assert len(access_units._buffer.data) <= total + 5 * len(access_units._buffer.nals)
         assert len(access_units._held) <= GIVE_UP_MS + 2
     assert set(discarded) <= {"incomplete", "awaiting_keyframe", "leading"}
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+@pytest.mark.parametrize("count", [100, 20_000])
+def test_a_packet_of_nothing_but_pictures_that_begin_costs_no_more_than_a_few(codec: Codec, count: int) -> None:
+    head, begins = (b"\x18", b"\0\2\x65\x88") if codec == "h264" else (b"\x60\x01", b"\0\3\x28\x01\xaf")
+    receiving = Receiving(codec)
+    header = Packetiser(codec).packets(stream("h264 baseline")[1][:1])[0][:12]
+    began_s = time.thread_time()
+    receiving.add([header + head + begins * min(count, 60_000 // len(begins))])
+    assert time.thread_time() - began_s < 0.5  # it took 7 s for 16,000
+    assert len(receiving.discarded) <= MOST_PICTURES_BEGUN
+
+
+def test_many_gaps_are_given_up_one_after_another_without_looking_through_all_that_is_held() -> None:
+    access_units = AccessUnits("h264", PAYLOAD_TYPE, (), lambda reason: None, reorder=True)
+    packets = sent()
+    access_units.add(memoryview(packets[0]), 0)
+    began_s = time.thread_time()
+    for step in range(8000):
+        packet = bytearray(packets[1])
+        packet[2:4] = (0xFFC3 + 2 * step & 0xFFFF).to_bytes(2, "big")
+        access_units.add(memoryview(packet), 0)
+    assert time.thread_time() - began_s < 0.6  # it took 1.7 s
+    assert len(access_units._held) <= MOST_PACKETS
+
+
+@given(st.sets(st.integers(0, 3000), min_size=1, max_size=200), st.integers(0, 0xFFFF))
+def test_the_packet_that_comes_next_is_found_among_few_and_many(ahead: set[int], expected: int) -> None:
+    held = ReorderBuffer()
+    for step in ahead:
+        held.hold((expected + step) & 0xFFFF, memoryview(b"x"), 0)
+    assert held.first_from(expected) == (expected + min(ahead)) & 0xFFFF

@@ -24,6 +24,8 @@ MOST_BYTES = 8 << 20
 """The largest picture; a stream without an end to its pictures doesn't grow beyond."""
 MOST_NALS = 8192
 """A picture of that size in slices that fill a packet each has 6000."""
+MOST_PICTURES_BEGUN = 16
+"""In one packet, whose pictures have one timestamp: two are seen in interlaced video."""
 FARTHEST_BACK, FARTHEST_AHEAD = 1024, 3000
 """A packet within so many is late, sent twice, or comes behind a gap; from one farther off the sender counts anew."""
 
@@ -262,10 +264,15 @@ class AccessUnits:
     def _look_at_begun(self, units: list[EncodedUnit]) -> list[EncodedUnit]:
         """NAL units began: which picture are they of?"""
         buffer = self._buffer
+        begun = 0
         while self._looked_at < len(buffer.nals):
             index = self._looked_at
             kind = buffer.kind(index)
             if kind == NalKind.FIRST_SLICE:
+                begun += 1
+                if begun > MOST_PICTURES_BEGUN:
+                    self._break()
+                    return units
                 if self._first_slice is None:
                     self._first_slice = index
                 elif not self._pictures.is_second_field(self._first_slice, index):

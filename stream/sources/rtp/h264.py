@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from stream.sources.rtp import h264_syntax as syntax
 from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtp.nal_buffer import BEGUN, BROKEN, CONTINUED, START_CODE, NalBuffer, NalKind
+from stream.sources.rtp.nal_buffer import (
+    BEGUN,
+    BROKEN,
+    CONTINUED,
+    MOST_AGGREGATED,
+    START_CODE,
+    NalBuffer,
+    NalKind,
+)
 
 _STAP_A, _FU_A = 24, 28
 _NOT_SPOKEN = frozenset((25, 26, 27, 29))
@@ -86,8 +94,9 @@ class H264Depacketiser(NalBuffer):
     def _add_several(self, packet: memoryview, at: int, end: int) -> int:
         if at == end:
             return BROKEN
+        most = len(self.nals) + MOST_AGGREGATED
         while at < end:
-            if at + 2 > end:
+            if at + 2 > end or len(self.nals) >= most:
                 return BROKEN
             size = packet[at] << 8 | packet[at + 1]
             at += 2

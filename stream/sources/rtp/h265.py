@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from stream.sources.rtp import h265_syntax as syntax
 from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtp.nal_buffer import BEGUN, BROKEN, CONTINUED, START_CODE, NalBuffer, NalKind
+from stream.sources.rtp.nal_buffer import (
+    BEGUN,
+    BROKEN,
+    CONTINUED,
+    MOST_AGGREGATED,
+    START_CODE,
+    NalBuffer,
+    NalKind,
+)
 
 _AP, _FU, _PACI = 48, 49, 50
 _TYPE, _FORBIDDEN, _HEADER_REST = 0x7E, 0x80, 0x81
@@ -85,8 +93,9 @@ class H265Depacketiser(NalBuffer):
     def _add_several(self, packet: memoryview, at: int, end: int) -> int:
         if at >= end:
             return BROKEN
+        most = len(self.nals) + MOST_AGGREGATED
         while at < end:
-            if at + 2 > end:
+            if at + 2 > end or len(self.nals) >= most:
                 return BROKEN
             size = packet[at] << 8 | packet[at + 1]
             at += 2

@@ -15,6 +15,9 @@ SHORTEST = 2
 MOST_TOGETHER = 64
 """NAL units looked for within one."""
 
+MOST_AGGREGATED = 1024
+"""NAL units sent in one packet: each costs time, however small, and 64 KiB hold 20,000."""
+
 CONTINUED, BEGUN, BROKEN = range(3)
 """What a payload was: more of the same NAL unit, the beginning of one or more, or not what may come there."""
 

@@ -7,6 +7,9 @@ GIVE_UP_NS = 50_000_000
 MOST_PACKETS, MOST_BYTES = 1024, 4 << 20
 """Kept behind a gap: more than a camera of 100 Mbit/s sends in that time."""
 
+FEW = 64
+"""Among so many packets the one that comes next is looked for; among more the next number that is there."""
+
 
 class ReorderBuffer:
     """Holds copies, by sequence number. Packets in order never get here."""
@@ -43,5 +46,12 @@ class ReorderBuffer:
         return now_ns - since_ns > GIVE_UP_NS or len(self._held) > MOST_PACKETS or self._bytes > MOST_BYTES
 
     def first_from(self, expected: int) -> int:
-        """The number of the held packet that comes soonest from `expected` on."""
+        """The number of the held packet that comes soonest from `expected` on; there must be one.
+
+        Over many gaps each number is tried once: looking through all that are held for every gap took 0.3 ms a packet.
+        """
+        if len(self._held) > FEW:
+            while expected not in self._held:
+                expected = (expected + 1) & 0xFFFF
+            return expected
         return min(self._held, key=lambda sequence: (sequence - expected) & 0xFFFF)
