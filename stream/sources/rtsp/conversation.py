@@ -133,9 +133,9 @@ class Conversation(asyncio.BufferedProtocol):
 
     @property
     def hosts(self) -> tuple[str, str]:
-        """Our own address of this connection, and the server's."""
+        """Our own address of this connection, and the server's; of IPv6 with the zone, if it has one."""
         assert self._transport is not None
-        return self._transport.get_extra_info("sockname")[0], self._transport.get_extra_info("peername")[0]
+        return _host(self._transport.get_extra_info("sockname")), _host(self._transport.get_extra_info("peername"))
 
     def _send(self, data: bytes) -> None:
         transport = self._transport
@@ -155,6 +155,11 @@ class Conversation(asyncio.BufferedProtocol):
         else:
             self.outcome.set_exception(error or ConnectionClosedError("the server closed the connection"))
             self.outcome.exception()  # nobody may be waiting any more
+
+
+def _host(name: tuple[Any, ...]) -> str:
+    zone = name[3] if len(name) == 4 else 0
+    return f"{name[0]}%{zone}" if zone else name[0]
 
 
 class ConnectionClosedError(Exception):

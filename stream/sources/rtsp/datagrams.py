@@ -107,7 +107,7 @@ def _bound(family: int, host: str, port: int) -> socket.socket | None:
     try:
         bound.setblocking(False)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        bound.bind((host, port))
+        bound.bind(_name(host, port))
     except OSError:
         bound.close()
         return None
@@ -116,9 +116,15 @@ def _bound(family: int, host: str, port: int) -> socket.socket | None:
 
 def _send(bound: socket.socket, data: bytes, host: str, port: int) -> None:
     try:
-        bound.sendto(data, (host, port))
+        bound.sendto(data, _name(host, port))
     except OSError:  # it is lost like any other datagram
         return
+
+
+def _name(host: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """A socket's name; the zone of an IPv6 address of one link has a place of its own in it."""
+    plain, _, zone = host.partition("%")
+    return (plain, port, 0, int(zone)) if zone else (host, port)
 
 
 def _plain(host: str) -> str:

@@ -12,9 +12,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+Address = tuple[int, tuple[Any, ...]]
+"""Family and a socket's name of it: of IPv6 with the zone, without which an address of one link leads nowhere."""
 
 EACH_ADDRESS_S = 2.0
 """How long an address that isn't a host's last may take, before the next is tried: many names have an IPv6 address that
@@ -27,12 +30,13 @@ async def dial(host: str, port: int, protocol: Callable[[], P], tls: ssl.SSLCont
     addresses = await _addresses(host, port)
     for number, address in enumerate(addresses):
         last = number == len(addresses) - 1
-        connecting = loop.create_connection(
-            protocol, address, port, ssl=tls, server_hostname=host if tls is not None else None
-        )
         try:
             async with asyncio.timeout(None if last else EACH_ADDRESS_S):
-                return (await connecting)[1]
+                connected = await _connected(address)
+                server_hostname = host if tls is not None else None
+                return (
+                    await loop.create_connection(protocol, sock=connected, ssl=tls, server_hostname=server_hostname)
+                )[1]
         except ssl.SSLError:
             raise
         except (OSError, TimeoutError):
@@ -41,12 +45,24 @@ async def dial(host: str, port: int, protocol: Callable[[], P], tls: ssl.SSLCont
     raise socket.gaierror(socket.EAI_NONAME, "no address")
 
 
-async def _addresses(host: str, port: int) -> list[str]:
+async def _connected(address: Address) -> socket.socket:
+    family, where = address
+    connecting = socket.socket(family, socket.SOCK_STREAM)
+    connecting.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(connecting, where)
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
+
+
+async def _addresses(host: str, port: int) -> list[Address]:
     """In the order of preference, each once."""
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[str]] = loop.create_future()
+    found: asyncio.Future[list[Address]] = loop.create_future()
 
-    def tell(addresses: list[str], error: OSError | None) -> None:
+    def tell(addresses: list[Address], error: OSError | None) -> None:
         if found.done():
             return
         if error is not None:
@@ -55,11 +71,11 @@ async def _addresses(host: str, port: int) -> list[str]:
             found.set_result(addresses)
 
     def look_up() -> None:
-        addresses: list[str] = []
+        addresses: list[Address] = []
         error: OSError | None = None
         try:
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+            addresses = list(dict.fromkeys((family, where) for family, _, _, _, where in infos))
         except UnicodeError:
             error = socket.gaierror(socket.EAI_NONAME, "not a name")
         except OSError as raised:
