@@ -15,12 +15,13 @@ import pytest
 from small_clips import make_clip
 from support.own_authority import OwnAuthority
 from support.rtp_packets import Packetiser, TimedPacket
-from support.scripted_rtsp import ScriptedRtspServer, description_of
+from support.scripted_rtsp import ScriptedRtspServer, _Connection, description_of
 from support.stream_corpus import CorpusStream, corpus_stream, nal_type
 from watched_camera import WatchedCamera
 
 from benchmarks.rtsp_server import RtspServer
 from stream.settings.engine import CameraConfig
+from stream.sources.rtsp.receiver import Receiver
 from stream.sources.transport import StoppedError
 from stream.sources.ways import make_transport
 
@@ -65,6 +66,24 @@ def test_what_strangers_send_to_a_cameras_udp_port_is_left_alone() -> None:
             camera.wait_for(lambda: len(camera.frames) >= 20)
         assert [taken.number for taken in camera.frames[:20]] == list(range(20))
         assert camera.discarded == []
+
+
+def test_a_server_that_ends_the_session_in_the_same_breath_as_it_begins_it_costs_no_wait_for_udp(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with server_of(MAIN) as server:
+        server.silent = True
+        hangs_up = b"RTSP/1.0 200 OK\r\nCSeq: 4\r\n\r\nTEARDOWN * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+        answer = _Connection._answer
+        monkeypatch.setattr(
+            _Connection,
+            "_answer",
+            lambda this, request: this.writer.write(hangs_up) if request.method == "PLAY" else answer(this, request),
+        )
+        with WatchedCamera(server.url(), transport="wire", lower_transport="udp") as camera:
+            camera.wait_for(lambda: len(camera.reconnects) >= 2, 4)
+        assert set(camera.reasons) == {"ended"}
+        assert camera.fallbacks == []
 
 
 # -- passwords --------------------------------------------------------------------------------------------------------
@@ -200,6 +219,23 @@ def test_damaged_packets_cost_pictures_and_never_the_camera(name: str, carried: 
             server.packets = mutated(packets, seed)
             server.hang_up()
     assert not {"internal_error"} & set(camera.reasons)
+
+
+def test_a_fault_of_ours_while_it_plays_is_told_as_one_and_the_camera_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    take = Receiver.packet
+
+    def fail(receiver: Receiver, packet: memoryview, now_ns: int) -> None:
+        take(receiver, packet, now_ns)
+        if receiver.packets == 60 and "LookupError" not in caplog.text:
+            raise LookupError("a fault of ours")
+
+    monkeypatch.setattr(Receiver, "packet", fail)
+    with server_of(MAIN) as server, WatchedCamera(server.url(), transport="wire", stall_timeout_s=20) as camera:
+        camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2, 10)
+    assert camera.reasons[0] == "internal_error"
+    assert "in fail" in caplog.text
 
 
 @pytest.mark.parametrize("moment", ["DESCRIBE", "PLAY"])

@@ -9,7 +9,6 @@ import pytest
 from support.rtp_packets import PAYLOAD_TYPE, Packetiser
 from support.stream_corpus import corpus_stream
 
-from stream.sources.errors import SourceError
 from stream.sources.handover import Handover
 from stream.sources.rtp.clock import NTP_TO_UNIX_S
 from stream.sources.rtsp.receiver import Receiver
@@ -25,7 +24,7 @@ class Received:
     """A receiver and all that came of it."""
 
     def __init__(self) -> None:
-        self.handover = Handover[SourceError]()
+        self.handover = Handover[Exception]()
         self.discarded: list[str] = []
         description = VideoDescription("h264", PAYLOAD_TYPE, parameter_sets=tuple(STREAM.parameter_sets))
         self.receiver = Receiver(description, self.handover, self.discarded.append, lambda: None, reorder=True)

@@ -10,7 +10,6 @@ from fractions import Fraction
 
 import av
 
-from stream.sources.errors import SourceError
 from stream.sources.handover import Handover
 from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtp.clock import RtpClock
@@ -32,7 +31,7 @@ class Receiver:
     def __init__(
         self,
         description: VideoDescription,
-        handover: Handover[SourceError],
+        handover: Handover[Exception],
         on_discard: Callable[[str], None],
         on_goodbye: Callable[[], None],
         *,

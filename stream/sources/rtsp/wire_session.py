@@ -55,7 +55,7 @@ class WireSession:
         on_discard: Callable[[str], None],
         closing: Callable[[Exception | None], SourceError],
     ) -> None:
-        self.handover = Handover[SourceError]()
+        self.handover = Handover[Exception]()
         self.fallback: Fallback | None = None
         """Set where TCP carries what was asked for over UDP."""
         self.connected = False
@@ -136,7 +136,7 @@ class WireSession:
     async def _anything_arrives(self) -> bool:
         receiver = self.receiver
         assert receiver is not None and self._loop is not None
-        if receiver.packets:
+        if receiver.packets or self._conversation is None:  # which may have ended as soon as it played
             return True
         self._arrived = self._loop.create_future()
         try:
@@ -174,7 +174,11 @@ class WireSession:
 
     def ended(self, error: Exception | None) -> None:
         """It played, and nothing more comes."""
-        self.handover.close(self._closing(error))
+        try:
+            reason: Exception = self._closing(error)
+        except Exception as unknown:
+            reason = unknown  # a fault of ours: the camera's thread tells it
+        self.handover.close(reason)
         self._leave()
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
@@ -201,7 +205,10 @@ class WireSession:
 
     # -- what is done now and then ------------------------------------------------------------------------------
     def _later(self, after_s: float, what: Callable[[], None]) -> None:
+        """While there is a connection."""
         assert self._loop is not None
+        if self._conversation is None:
+            return
         self._timers[what] = self._loop.call_later(after_s, self._now, what)
 
     def _now(self, what: Callable[[], None]) -> None:
