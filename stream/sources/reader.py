@@ -161,7 +161,7 @@ class CameraReader:
     def _read(self, transport: Transport) -> None:
         began_ns = time.monotonic_ns()
         codec = transport.open()
-        if self._awaited:  # which took as long as it took
+        if self._awaited or transport.fallback is not None:  # which took as long as it took
             began_ns = time.monotonic_ns()
         self._look_at_fallbacks(transport.fallback, codec)
         decoder = Decoder(codec, partial(self._discarded, transport))

@@ -21,7 +21,9 @@ from watched_camera import WatchedCamera
 
 from benchmarks.rtsp_server import RtspServer
 from stream.settings.engine import CameraConfig
+from stream.sources.rtsp.faults import UnspokenError
 from stream.sources.rtsp.receiver import Receiver
+from stream.sources.rtsp.way import Wire, rtsp_transport
 from stream.sources.transport import StoppedError
 from stream.sources.ways import make_transport
 
@@ -185,6 +187,46 @@ def test_what_the_wire_does_not_speak_is_read_by_libav_and_remembered(tmp_path: 
         assert "Set transport: auto" in told.said[1].message
 
 
+def test_what_the_wire_does_not_speak_in_mid_stream_is_read_by_libav_from_the_next_connection_on() -> None:
+    packets = list(Packetiser(size=500).packets(MAIN, 2))
+    at = next(number for number, packet in enumerate(packets) if packet.at > 8 * 3600)
+    stap_b = packets[at].data[:12] + b"\x19" + packets[at].data[13:]
+    packets[at] = TimedPacket(packets[at].at, stap_b)
+    wire, stopping = Wire(), threading.Event()
+    with ScriptedRtspServer(packets, description_of(MAIN)) as server:
+        config = WatchedCamera(server.url(), transport="auto").config
+        first, second = (rtsp_transport(config, stopping, lambda reason: None, wire) for _ in range(2))
+        first.open()
+        with pytest.raises(UnspokenError, match="If it goes on, set transport: libav"):
+            while True:
+                first.read()
+        first.close()
+        second.open()
+        assert second.fallback is not None and second.fallback.reason == "packetisation"
+        second.close()
+    assert wire.stop()
+
+
+def test_libav_has_its_own_time_where_it_is_asked_after_the_wire() -> None:
+    stream = corpus_stream("h264_open_gop")
+    kept = [  # pictures of slices of their own only, which nothing says to be points of recovery
+        packet
+        for packet in Packetiser().packets(stream, 2)
+        if not {nal_type("h264", packet.data[12:]), packet.data[13] & 31 if packet.data[12] & 31 == 28 else 0} & {5, 6}
+    ]
+    packets = [
+        TimedPacket(packet.at - kept[0].at, packet.data[:2] + number.to_bytes(2, "big") + packet.data[4:])
+        for number, packet in enumerate(kept)
+    ]
+    with (
+        ScriptedRtspServer(packets, description_of(stream)) as server,
+        WatchedCamera(server.url(), transport="auto", start_timeout_s=1.5, slots=64) as camera,
+    ):
+        camera.wait_for(lambda: camera.live, 10)
+        assert camera.fallbacks == ["no_recovery_point"]
+        assert camera.reconnects == []
+
+
 # -- whatever comes --------------------------------------------------------------------------------------------------
 
 
@@ -271,7 +313,7 @@ def test_a_camera_is_stopped_at_once_whatever_it_waits_for() -> None:
     stopping = threading.Event()
     with server_of(MAIN) as server:
         server.silent = True
-        config = CameraConfig(id="cam", source=server.url(), transport="wire")  # pyright: ignore[reportArgumentType]
+        config = CameraConfig(id="cam", source=server.url(), transport="wire")  # pyright: ignore[reportArgumentType, reportCallIssue]
         transport = make_transport(config, stopping, lambda reason: None)
         threading.Timer(0.3, stopping.set).start()
         began = time.monotonic()

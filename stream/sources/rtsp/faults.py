@@ -74,6 +74,11 @@ class RtspFaults(Faults):
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
         self._udp = config.lower_transport == "udp"
+        self._unspoken_remedy = "Set transport: auto, or libav"
+        if config.tls_fingerprint is not None:
+            self._unspoken_remedy = "libav may read it: set transport: libav, and tls_certificates for tls_fingerprint"
+        elif config.transport == "auto":
+            self._unspoken_remedy = "If it goes on, set transport: libav"
         try:
             address = RtspAddress.parse(config.source.reveal())
         except ValueError:
@@ -241,7 +246,7 @@ class RtspFaults(Faults):
         return UnspokenError(
             self.camera,
             f"{self.address} can't be read at the wire: {why or MEANINGS[code]}",
-            "Set transport: auto, or libav",
+            self._unspoken_remedy,
             code,
         )
 

@@ -132,8 +132,13 @@ class RtspTransport:
             return self._open_with_libav(error.code)
 
     def read(self) -> AccessUnit | None:
-        """The next unit."""
-        return self._way.read()
+        """The next unit. What the wire turns out not to speak libav reads from the next connection on."""
+        try:
+            return self._way.read()
+        except UnspokenError as error:
+            if self._may_fall_back:
+                self._wire.leave_to_libav(self._config.source.reveal(), error.code)
+            raise
 
     def undecodable(self) -> None:
         """The last unit couldn't be decoded."""
