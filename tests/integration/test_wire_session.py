@@ -123,6 +123,40 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secured: ScriptedRtspS
             assert "tls_fingerprint" in camera.said[1].message
 
 
+@pytest.mark.parametrize(("written", "why"), [(None, "No such file"), ("", "no certificate in PEM")])
+def test_a_file_of_certificates_that_is_of_no_use_is_named_and_not_the_server(
+    secured: ScriptedRtspServer, tmp_path: Path, written: str | None, why: str
+) -> None:
+    if written is not None:
+        (tmp_path / "ca.pem").write_text(written)
+    with secured as server:
+        camera = refused(server.url(), attempts=1, transport="auto", tls_certificates=tmp_path / "ca.pem")
+    assert set(camera.reasons) == {"untrusted"}
+    assert "tls_certificates" in camera.said[1].message and why in camera.said[1].message
+
+
+# -- silence ------------------------------------------------------------------------------------------------------
+
+
+def test_who_connects_and_says_nothing_is_told_from_who_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        camera = refused(f"rtsps://127.0.0.1:{mute.getsockname()[1]}/x", attempts=1, start_timeout_s=0.3)
+        assert camera.reasons[0] == "silent" and "said nothing" in camera.said[1].message
+    answer = _Connection._answer
+    monkeypatch.setattr(_Connection, "_answer", lambda this, asked: asked.method == "SETUP" or answer(this, asked))
+    with server_of(MAIN) as server:
+        camera = refused(server.url(), attempts=1, start_timeout_s=0.3)
+        assert camera.reasons[0] == "silent" and "not all that it is asked" in camera.said[1].message
+
+
+def test_udp_that_does_not_come_leaves_time_for_tcp_however_short_the_start_may_take() -> None:
+    with server_of(MAIN) as server:
+        server.silent = "udp"
+        with WatchedCamera(server.url(), transport="wire", lower_transport="udp", start_timeout_s=2) as camera:
+            camera.wait_for(lambda: camera.live, 5)
+        assert camera.fallbacks == ["udp_silent"] and camera.reconnects == []
+
+
 # -- points of recovery --------------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ async def test_an_address_of_one_link_is_connected_to_in_its_zone(monkeypatch: p
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
     with pytest.raises(ConnectionRefusedError):
-        await dial("fe80::1%lo", 554, asyncio.Protocol, None)
+        await dial("fe80::1%lo", 554, asyncio.Protocol, None, lambda: None)
     assert connected == [("fe80::1", 554, 0, socket.if_nametoindex("lo"))]
 
 

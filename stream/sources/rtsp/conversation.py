@@ -43,6 +43,8 @@ class Conversation(asyncio.BufferedProtocol):
 
     def __init__(self, listener: Listener) -> None:
         self.outcome: asyncio.Future[Playing | Redirected] = asyncio.get_running_loop().create_future()
+        self.heard = False
+        """Whether the server said anything."""
         self._session: RtspSession | None = None
         self._listener = listener
         self._framing = Framing(self._packet, self._message)
@@ -81,6 +83,7 @@ class Conversation(asyncio.BufferedProtocol):
     def _message(self, message: Message) -> None:
         if self._session is None:
             raise ProtocolError("it speaks before it is asked")
+        self.heard = True
         for event in self._session.receive(message):
             match event:
                 case Send(data):

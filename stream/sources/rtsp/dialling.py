@@ -24,8 +24,11 @@ EACH_ADDRESS_S = 2.0
 leads nowhere."""
 
 
-async def dial(host: str, port: int, protocol: Callable[[], P], tls: ssl.SSLContext | None) -> P:
-    """The protocol of a connection that is made. Raises OSError (`socket.gaierror`, `ssl.SSLError` too)."""
+async def dial(
+    host: str, port: int, protocol: Callable[[], P], tls: ssl.SSLContext | None, reached: Callable[[], None]
+) -> P:
+    """The protocol of a connection that is made; `reached` is called before its TLS. Raises OSError (`socket.gaierror`,
+    `ssl.SSLError` too)."""
     loop = asyncio.get_running_loop()
     addresses = await _addresses(host, port)
     for number, address in enumerate(addresses):
@@ -33,6 +36,7 @@ async def dial(host: str, port: int, protocol: Callable[[], P], tls: ssl.SSLCont
         try:
             async with asyncio.timeout(None if last else EACH_ADDRESS_S):
                 connected = await _connected(address)
+                reached()
                 server_hostname = host if tls is not None else None
                 return (
                     await loop.create_connection(protocol, sock=connected, ssl=tls, server_hostname=server_hostname)

@@ -39,7 +39,7 @@ from stream.sources.rtsp.errors import (
     SessionError,
     StatusError,
 )
-from stream.sources.rtsp.trust import UntrustedCertificateError
+from stream.sources.rtsp.trust import UntrustedCertificateError, UnusableCertificatesError
 
 PROBE_S = 1.0
 """How long a failed connection may be looked into."""
@@ -99,9 +99,9 @@ class RtspFaults(Faults):
             return self.not_open_in_time()
         return self._unreachable() or self._not_a_video()
 
-    def wire_opening(self, error: Exception, *, connected: bool) -> SourceError:
+    def wire_opening(self, error: Exception, *, connected: bool, answered: bool) -> SourceError:
         """What opening at the wire raised; raises `error` itself if nothing is known of its kind. `connected`: whether
-        the server took our connection before."""
+        the server took our connection before; `answered`: whether it said anything."""
         match error:
             case AccessDeniedError():
                 return self._unauthorised()
@@ -114,7 +114,15 @@ class RtspFaults(Faults):
             case ConnectionClosedError():
                 return self._answered("it closed the connection")
             case TimeoutError():
+                if answered:
+                    return self._falls_silent()
                 return self._silent() if connected else self._cannot_be_connected_to()
+            case UnusableCertificatesError():
+                return UntrustedError(
+                    self.camera,
+                    f"the file of tls_certificates is of no use ({error})",
+                    "Give a file of certificates in PEM that may be read",
+                )
             case UntrustedCertificateError() | ssl.SSLCertVerificationError():
                 return UntrustedError(
                     self.camera,
@@ -214,6 +222,13 @@ class RtspFaults(Faults):
             self.camera,
             f"{self.address} accepts connections and said nothing for {self.start_timeout_s:g} s",
             "Restart the camera, or check that the port is its RTSP port",
+        )
+
+    def _falls_silent(self) -> SourceError:
+        return SilentError(
+            self.camera,
+            f"{self.address} answers, and not all that it is asked within {self.start_timeout_s:g} s",
+            "Restart the camera, or raise start_timeout_s",
         )
 
     def _unauthorised(self) -> SourceError:

@@ -13,6 +13,10 @@ class UntrustedCertificateError(Exception):
     """The server's certificate isn't the one whose fingerprint was given."""
 
 
+class UnusableCertificatesError(Exception):
+    """The file of certificates to trust can't be read, or holds none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """One camera's: the system's authorities unless something else is given."""
@@ -23,8 +27,13 @@ class Trust:
     """SHA-256 of the server's certificate, hex in lower case: then nothing else counts."""
 
     def context(self) -> ssl.SSLContext:
-        """For one connection. Raises OSError if the file can't be read, `ssl.SSLError` if it holds no certificate."""
-        context = ssl.create_default_context(cafile=self.certificates)
+        """For one connection. Raises `UnusableCertificatesError`."""
+        try:
+            context = ssl.create_default_context(cafile=self.certificates)
+        except ssl.SSLError:
+            raise UnusableCertificatesError("it holds no certificate in PEM") from None
+        except OSError as error:
+            raise UnusableCertificatesError(error.strerror or "it can't be read") from None
         if self.fingerprint is not None:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -71,7 +71,7 @@ class WireTransport:
         except (StoppedError, SourceError):
             raise
         except Exception as error:
-            raise self._faults.wire_opening(error, connected=session.connected) from None
+            raise self._faults.wire_opening(error, connected=session.connected, answered=session.answered) from None
         self.fallback = session.fallback
         while not self._stopping.is_set():
             unit = self._get()

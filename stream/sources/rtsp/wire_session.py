@@ -60,6 +60,8 @@ class WireSession:
         """Set where TCP carries what was asked for over UDP."""
         self.connected = False
         """Whether a server took our connection."""
+        self.answered = False
+        """Whether it said anything; known once it has failed to open."""
         self.receiver: Receiver | None = None
         self._address = address
         self._lower: LowerTransport = lower
@@ -78,25 +80,25 @@ class WireSession:
     # -- opening ------------------------------------------------------------------------------------------------
     async def open(self, within_s: float, tls: ssl.SSLContext | None) -> WireSession:
         """Connect, and have it play; itself. Raises TimeoutError, OSError (`ssl.SSLError` too), `SessionError`,
-        `NotSpokenError`, `UntrustedCertificateError`, `ConnectionClosedError`."""
+        `NotSpokenError`, `UntrustedCertificateError`, `UnusableCertificatesError`, `ConnectionClosedError`."""
         self._loop = asyncio.get_running_loop()
         self._tls = tls
         try:
             async with asyncio.timeout(within_s):
-                await self._open()
+                await self._open(min(UDP_SILENCE_S, within_s / 3))
         except BaseException:
             self._leave()
             raise
         return self
 
-    async def _open(self) -> None:
+    async def _open(self, udp_silence_s: float) -> None:
         if self._lower == "udp":
             try:
                 await self._play("udp")
             except LowerTransportError:
                 self.fallback = REFUSED
             else:
-                if await self._anything_arrives():
+                if await self._anything_arrives(udp_silence_s):
                     return
                 self.fallback = SILENT
             self._leave()
@@ -118,9 +120,8 @@ class WireSession:
         tls = None
         if address.scheme == "rtsps":
             tls = self._tls or self._trust.context()
-        conversation = await dial(address.host, address.port, lambda: Conversation(self), tls)
+        conversation = await dial(address.host, address.port, lambda: Conversation(self), tls, self._reached)
         self._conversation = conversation
-        self.connected = True
         if tls is not None:
             self._trust.check(conversation.tls)
         ports = None
@@ -133,14 +134,17 @@ class WireSession:
         self._keep_alive_s = session.keep_alive_after_s
         return outcome
 
-    async def _anything_arrives(self) -> bool:
+    def _reached(self) -> None:
+        self.connected = True
+
+    async def _anything_arrives(self, within_s: float) -> bool:
         receiver = self.receiver
         assert receiver is not None and self._loop is not None
         if receiver.packets or self._conversation is None:  # which may have ended as soon as it played
             return True
         self._arrived = self._loop.create_future()
         try:
-            async with asyncio.timeout(UDP_SILENCE_S):
+            async with asyncio.timeout(within_s):
                 await self._arrived
         except TimeoutError:
             return False
@@ -272,6 +276,7 @@ class WireSession:
         conversation, self._conversation = self._conversation, None
         datagrams, self._datagrams = self._datagrams, None
         if conversation is not None:
+            self.answered = conversation.heard
             conversation.close()
         if datagrams is not None:
             datagrams.close()
