@@ -6,6 +6,7 @@ Lives with one subscription. Messages come in order from ZeroMQ, some missing, t
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 TOPICS_FOLLOWED = 4096
@@ -14,6 +15,16 @@ EPOCHS_FOLLOWED = 8
 """Epochs of a topic remembered. A late message of an epoch older than these counts as seen."""
 EPOCHS_SKIPPED = 64
 """Whole epochs between two messages that are looked for; older ones aren't."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a topic was read: of (topic, run, epoch), `next_seq` is the first number that wasn't seen."""
+
+    topic: str
+    run: str
+    epoch: int
+    next_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +76,21 @@ class Filling:
 
 
 class Sequences:
-    """Follows the numbering of every topic, and says what is new, what is a duplicate and what is missing."""
+    """Follows the numbering of every topic, and says what is new, what is a duplicate and what is missing.
 
-    def __init__(self) -> None:
+    With `resumed`, where an earlier reader stopped, it goes on from there and wants all of what came after: a new run
+    is expected from its first message on, and so is a topic that wasn't there yet. With no positions in it, the first
+    message of a topic is the beginning, as ever.
+    """
+
+    def __init__(self, resumed: Iterable[Position] | None = None) -> None:
         self._topics: OrderedDict[str, tuple[str, dict[int, int]]] = OrderedDict()  # run, epoch → next seq
+        self._whole_runs = resumed is not None
+        for position in resumed or ():
+            run, due = self._topics.setdefault(position.topic, (position.run, {}))
+            if run == position.run:
+                due[position.epoch] = position.next_seq
+        self._whole_topics = bool(self._topics)
 
     def __len__(self) -> int:
         """Topics followed."""
@@ -77,7 +99,8 @@ class Sequences:
     def seen(self, topic: str, run: str, epoch: int, seq: int) -> list[Hole] | None:
         """Take note of a message. None: a duplicate, to be discarded. Else the holes before it, in order.
 
-        The first message of a topic, or of a new `run` of the engine, starts anew and has no hole before it.
+        The first message of a topic, or of a new `run` of the engine, starts anew and has no hole before it, unless an
+        earlier reader's work is resumed.
         """
         followed = self._topics.get(topic)
         if followed is None or followed[0] != run:
@@ -85,7 +108,8 @@ class Sequences:
             self._topics.move_to_end(topic)
             if len(self._topics) > TOPICS_FOLLOWED:
                 self._topics.popitem(last=False)
-            return []
+            from_zero = self._whole_topics if followed is None else self._whole_runs
+            return _skipped(topic, run, 0, epoch, seq) if from_zero else []
         self._topics.move_to_end(topic)
         due = followed[1]
         if epoch in due:
@@ -97,11 +121,7 @@ class Sequences:
         newest = max(due)
         if epoch < newest:
             return None  # the epoch was over before this subscription began, or its messages were looked for already
-        holes = [Hole(topic, run, newest, due[newest], None)]
-        skipped = range(max(newest + 1, epoch - EPOCHS_SKIPPED), epoch)
-        holes += [Hole(topic, run, between, 0, None) for between in skipped]
-        if seq > 0:
-            holes.append(Hole(topic, run, epoch, 0, seq))
+        holes = [Hole(topic, run, newest, due[newest], None), *_skipped(topic, run, newest + 1, epoch, seq)]
         due[epoch] = seq + 1
         while len(due) > EPOCHS_FOLLOWED:
             del due[min(due)]
@@ -112,3 +132,11 @@ class Sequences:
         run, due = self._topics.get(hole.topic, ("", {}))
         if run == hole.run:
             due[hole.epoch] = max(due.get(hole.epoch, 0), seq + 1)
+
+
+def _skipped(topic: str, run: str, first_epoch: int, epoch: int, seq: int) -> list[Hole]:
+    """What may have come from the beginning of `first_epoch` up to, without, (epoch, seq)."""
+    holes = [
+        Hole(topic, run, between, 0, None) for between in range(max(first_epoch, epoch - EPOCHS_SKIPPED), epoch)
+    ]
+    return [*holes, Hole(topic, run, epoch, 0, seq)] if seq > 0 else holes

@@ -23,7 +23,7 @@ import zmq
 import zmq.asyncio
 
 from stream.curve_keys import ClientKeys, client_keys
-from stream.gaps import Filling, Hole, Sequences
+from stream.gaps import Filling, Hole, Position, Sequences
 from stream.replay_client import Page, ReplayClient, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
 from stream.settings.section import CAMERA_ID
@@ -92,6 +92,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
+    resume: Iterable[Position] | None = None,
 ) -> Subscription[Frame]: ...
 @overload
 def subscribe(
@@ -107,6 +108,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
+    resume: Iterable[Position] | None = None,
 ) -> Subscription[Message]: ...
 def subscribe(
     endpoint: str,
@@ -121,6 +123,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
+    resume: Iterable[Position] | None = None,
 ) -> Subscription[Message]:
     """Results of an engine, as they come: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
 
@@ -134,6 +137,8 @@ def subscribe(
     - `replay_timeout_s`: how long the replay server may be silent before live results go on without it.
     - `server_key`, `key_file`: where the engine takes only clients with listed keys (docs/security.md), its public
       key, or a file that holds it, and the file of your own secret key.
+    - `resume`: where an earlier subscription stopped. What came since is asked for as after any gap; so is, from now
+      on, the beginning of a new run of the engine. An empty one: only the latter.
 
     Raises ValueError where a camera id, a kind, a key or the endpoint isn't one.
     """
@@ -151,7 +156,10 @@ def subscribe(
         prefixes = [topic(kind, name) for kind in kinds if kind != "stats" for name in sorted(wanted)]
         prefixes += [STATS_TOPIC] if "stats" in kinds else []
     keys = client_keys(server_key, key_file)
-    return Subscription(endpoint, prefixes, replay, on_gap, high_water_mark, receive_buffer, replay_timeout_s, keys)
+    sequences = Sequences(resume)
+    return Subscription(
+        endpoint, prefixes, replay, on_gap, high_water_mark, receive_buffer, replay_timeout_s, keys, sequences
+    )
 
 
 class Subscription(Generic[AnyMessage]):
@@ -171,6 +179,7 @@ class Subscription(Generic[AnyMessage]):
         receive_buffer: int | None,
         replay_timeout_s: float,
         keys: ClientKeys | None,
+        sequences: Sequences,
     ) -> None:
         self.counts = Counts()
         self._endpoint = endpoint
@@ -181,7 +190,7 @@ class Subscription(Generic[AnyMessage]):
         self._receive_buffer = receive_buffer
         self._replay_timeout_s = replay_timeout_s
         self._keys = keys
-        self._sequences = Sequences()
+        self._sequences = sequences
         self._run = ""
         self._context: zmq.asyncio.Context | None = None
         self._socket: zmq.asyncio.Socket | None = None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import gaps
-from stream.gaps import Filling, Hole, Sequences
+from stream.gaps import Filling, Hole, Position, Sequences
 
 TOPIC = "results/v1/lobby/"
 
@@ -42,6 +42,29 @@ def test_a_new_run_starts_anew_though_its_numbers_are_lower() -> None:
     follow.seen(TOPIC, "first", 5, 100)
     assert follow.seen(TOPIC, "second", 1, 3) == []
     assert follow.seen(TOPIC, "second", 1, 4) == []
+
+
+def test_what_came_since_an_earlier_reader_stopped_is_a_hole_and_what_it_had_a_duplicate() -> None:
+    follow = Sequences([Position(TOPIC, "run", 2, 10), Position(TOPIC, "run", 3, 4)])
+    assert follow.seen(TOPIC, "run", 3, 3) is None
+    assert follow.seen(TOPIC, "run", 3, 6) == [Hole(TOPIC, "run", 3, 4, 6)]
+    assert follow.seen(TOPIC, "run", 2, 10) == []
+
+
+def test_an_earlier_readers_work_goes_on_with_the_beginning_of_new_runs_and_new_topics() -> None:
+    follow = Sequences([Position(TOPIC, "first", 3, 4)])
+    assert follow.seen(TOPIC, "second", 2, 5) == [
+        Hole(TOPIC, "second", 0, 0, None),
+        Hole(TOPIC, "second", 1, 0, None),
+        Hole(TOPIC, "second", 2, 0, 5),
+    ]
+    assert follow.seen("results/v1/added/", "second", 0, 2) == [Hole("results/v1/added/", "second", 0, 0, 2)]
+
+
+def test_a_first_reader_that_wants_whole_runs_begins_where_it_comes_and_misses_nothing_of_the_next_run() -> None:
+    follow = Sequences([])
+    assert follow.seen(TOPIC, "first", 0, 1000) == []
+    assert follow.seen(TOPIC, "second", 0, 1) == [Hole(TOPIC, "second", 0, 0, 1)]
 
 
 def test_topics_are_followed_each_by_itself() -> None:
