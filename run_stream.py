@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from commands import annotate, bench, demo, doctor, evaluate, run, subscribe, top
+from commands import annotate, bench, bridge, demo, doctor, evaluate, run, subscribe, top
 from commands.config import config_app
 from commands.keys import keys_app
 from commands.weights import weights_app
@@ -31,6 +31,7 @@ app.command("demo")(demo.demo_command)
 app.command("subscribe", epilog=subscribe.EPILOG)(subscribe.subscribe_command)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor_command)
 app.command("top", epilog=top.EPILOG)(top.top_command)
+app.command("bridge", epilog=bridge.EPILOG)(bridge.bridge_command)
 app.command("annotate")(annotate.annotate_command)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate_command)
 app.command("bench", context_settings=bench.ALL_ARGUMENTS, add_help_option=False)(bench.bench_command)

@@ -136,7 +136,5 @@ class Sequences:
 
 def _skipped(topic: str, run: str, first_epoch: int, epoch: int, seq: int) -> list[Hole]:
     """What may have come from the beginning of `first_epoch` up to, without, (epoch, seq)."""
-    holes = [
-        Hole(topic, run, between, 0, None) for between in range(max(first_epoch, epoch - EPOCHS_SKIPPED), epoch)
-    ]
+    holes = [Hole(topic, run, between, 0, None) for between in range(max(first_epoch, epoch - EPOCHS_SKIPPED), epoch)]
     return [*holes, Hole(topic, run, epoch, 0, seq)] if seq > 0 else holes

@@ -1,0 +1,257 @@
+"""The tables of an archive, and the rows that a message becomes. Pure: knows no files, sockets or clocks.
+
+Times are timestamps in microseconds, UTC, without a zone, in columns named `*_utc`; boxes are x1, y1, x2, y2 in pixels
+of the frame's size. Columns are only ever added, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import pyarrow as pa
+
+from stream.results import Event, Frame, Message, Person, Status
+from stream.subscriber import Gap
+
+Table = Literal["people", "frames", "events", "status", "gaps"]
+Row = tuple[object, ...]
+
+_TIME = pa.timestamp("us")
+_WHERE = [("run", pa.string()), ("camera", pa.string()), ("epoch", pa.int64()), ("seq", pa.int64())]
+_BOX = [(side, pa.float32()) for side in ("x1", "y1", "x2", "y2")]
+_LABELLED = pa.struct([("label", pa.string()), ("score", pa.float32())])
+_PART = pa.struct(
+    [
+        ("part", pa.string()),
+        ("relevance", pa.float32()),
+        ("score", pa.float32()),
+        ("states", pa.list_(_LABELLED)),
+    ]
+)
+
+SCHEMAS: dict[Table, pa.Schema] = {
+    "people": pa.schema(
+        [
+            ("capture_utc", _TIME),
+            *_WHERE,
+            ("frame", pa.int64()),
+            ("track", pa.int64()),
+            ("score", pa.float32()),
+            ("detected", pa.bool_()),
+            *_BOX,
+            ("action", pa.string()),
+            ("action_score", pa.float32()),
+            ("since_utc", _TIME),
+            ("actions", pa.list_(_LABELLED)),
+            ("parts", pa.list_(_PART)),
+        ]
+    ),
+    "frames": pa.schema(
+        [
+            ("capture_utc", _TIME),
+            *_WHERE,
+            ("frame", pa.int64()),
+            ("published_utc", _TIME),
+            ("clock", pa.string()),
+            ("media_time_us", pa.int64()),
+            ("width", pa.int64()),
+            ("height", pa.int64()),
+            ("people", pa.int64()),
+            ("objects", pa.list_(_LABELLED)),
+            ("profile", pa.string()),
+            ("weights", pa.string()),
+            ("trained", pa.bool_()),
+            ("trace_id", pa.string()),
+        ]
+    ),
+    "events": pa.schema(
+        [
+            ("capture_utc", _TIME),
+            *_WHERE,
+            ("frame", pa.int64()),
+            ("track", pa.int64()),
+            ("kind", pa.string()),
+            ("label", pa.string()),
+            ("previous", pa.string()),
+            ("score", pa.float32()),
+            ("since_utc", _TIME),
+            *_BOX,
+        ]
+    ),
+    "status": pa.schema(
+        [
+            ("at_utc", _TIME),
+            *_WHERE,
+            ("state", pa.string()),
+            ("reason", pa.string()),
+            ("message", pa.string()),
+            ("clock", pa.string()),
+            ("width", pa.int64()),
+            ("height", pa.int64()),
+            ("source", pa.string()),
+        ]
+    ),
+    "gaps": pa.schema(
+        [
+            ("noticed_utc", _TIME),
+            ("run", pa.string()),
+            ("camera", pa.string()),
+            ("epoch", pa.int64()),
+            ("kind", pa.string()),
+            ("first_seq", pa.int64()),
+            ("missed", pa.int64()),
+            ("replayed", pa.int64()),
+            ("lost", pa.int64()),
+        ]
+    ),
+}
+"""The first column of each is the time by which its rows are filed."""
+
+YEAR_10000_US = 253_402_300_800_000_000
+MOST = 2**63
+"""What a number must be below to fit into a column."""
+
+
+class UnusableError(ValueError):
+    """The message has a number that no table can hold: its sender is none of partstream's engines, or is broken."""
+
+
+def rows_of(message: Message, parts: int) -> Iterator[tuple[Table, Row]]:
+    """The rows of a message, each with its table; of each person at most so many `parts`, the most relevant first.
+
+    Raises `UnusableError` before the first row where a number is out of range.
+    """
+    match message:
+        case Frame():
+            _check([message.capture_us, message.published_us], [message.seq, message.epoch, message.frame])
+            _check([], [message.media_time_us, *message.size])
+            people = [_person(message, person, parts) for person in message.people]
+            yield "frames", _frame(message)
+            for row in people:
+                yield "people", row
+        case Event():
+            times = [message.capture_us, message.since_us]
+            _check(times, [message.seq, message.epoch, message.frame, message.track])
+            yield "events", _event(message)
+        case Status():
+            _check([message.at_us], [message.seq, message.epoch, *(message.size or ())])
+            yield "status", _status(message)
+        case _:
+            return
+
+
+def gap_row(gap: Gap, noticed_us: int) -> Row:
+    """The row of the table `gaps`. `camera` is the topic's."""
+    kind, _, rest = gap.topic.partition("/")
+    camera = rest.removeprefix("v1/").rstrip("/")
+    lost = gap.missed - gap.replayed
+    return noticed_us, gap.run, camera, gap.epoch, kind, gap.first_seq, gap.missed, gap.replayed, lost
+
+
+def batch(table: Table, rows: Sequence[Row]) -> pa.RecordBatch:
+    """The rows as columns, about a tenth of their size as objects."""
+    schema = SCHEMAS[table]
+    columns = zip(*rows) if rows else [[] for _ in schema]
+    return pa.record_batch(
+        [pa.array(list(column), field.type) for column, field in zip(columns, schema)], schema=schema
+    )
+
+
+def _frame(frame: Frame) -> Row:
+    return (
+        frame.capture_us,
+        frame.run,
+        frame.camera,
+        frame.epoch,
+        frame.seq,
+        frame.frame,
+        frame.published_us,
+        frame.clock,
+        frame.media_time_us,
+        *frame.size,
+        len(frame.people),
+        [{"label": found.label, "score": found.score} for found in frame.objects],
+        frame.model.profile,
+        frame.model.weights,
+        frame.model.trained,
+        frame.trace_id,
+    )
+
+
+def _person(frame: Frame, person: Person, parts: int) -> Row:
+    action = person.action
+    _check([action.since_us] if action is not None else [], [person.track])
+    telling = sorted(person.parts, key=lambda part: -part.relevance)[:parts]
+    return (
+        frame.capture_us,
+        frame.run,
+        frame.camera,
+        frame.epoch,
+        frame.seq,
+        frame.frame,
+        person.track,
+        person.score,
+        person.detected,
+        *person.box,
+        action.label if action is not None else None,
+        action.score if action is not None else None,
+        action.since_us if action is not None else None,
+        _labelled(action.top) if action is not None else [],
+        [
+            {
+                "part": part.part,
+                "relevance": part.relevance,
+                "score": part.score,
+                "states": _labelled(part.states),
+            }
+            for part in telling
+        ],
+    )
+
+
+def _event(event: Event) -> Row:
+    return (
+        event.capture_us,
+        event.run,
+        event.camera,
+        event.epoch,
+        event.seq,
+        event.frame,
+        event.track,
+        event.kind,
+        event.label,
+        event.previous,
+        event.score,
+        event.since_us,
+        *(event.box or (None, None, None, None)),
+    )
+
+
+def _status(status: Status) -> Row:
+    return (
+        status.at_us,
+        status.run,
+        status.camera,
+        status.epoch,
+        status.seq,
+        status.state,
+        status.reason,
+        status.message,
+        status.clock,
+        *(status.size or (None, None)),
+        status.source,
+    )
+
+
+def _labelled(labelled: Sequence[tuple[str, float]]) -> list[dict[str, object]]:
+    return [{"label": label, "score": score} for label, score in labelled]
+
+
+def _check(times_us: Sequence[int], numbers: Sequence[int]) -> None:
+    for value in times_us:
+        if not 0 <= value < YEAR_10000_US:
+            raise UnusableError(f"{value} µs since 1970 is no time of this era")
+    for value in numbers:
+        if not -MOST <= value < MOST:
+            raise UnusableError(f"{value} has more than 64 bits")

@@ -1,0 +1,273 @@
+"""The bridge against a real publisher over TCP: all that was published is in the archive once, or said to be lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import wire_messages as wire
+from bridged import ask, bridging, numbers, publishing, until
+
+from commands.keys import make_keys
+from stream.bridge import bridge as bridges
+from stream.bridge.archive import Archive
+from stream.curve_keys import read_pair
+
+ROOT = Path(__file__).resolve().parents[2]
+GAPS = "SELECT camera, kind, epoch, first_seq, missed, replayed, lost FROM {gaps} ORDER BY noticed_utc"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last look for messages on their way is short, failed writes are tried again soon, and no disk waited for."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(bridges, "LAST_READ_S", 0.05)
+    monkeypatch.setattr(bridges, "WRITE_AGAIN_S", 0.05)
+
+
+async def test_all_that_is_published_is_in_the_archive(tmp_path: Path) -> None:
+    async with publishing() as publisher:
+        async with bridging(publisher, tmp_path) as bridge:
+            for number in range(100):
+                publisher.publish(wire.frame("lobby", number=number, people=number % 3))
+                publisher.publish(wire.frame("door", number=number, people=0))
+            publisher.publish(wire.event())
+            publisher.publish(wire.status())
+            publisher.publish(wire.stats())
+            await until(lambda: bridge.counts.messages == 202)
+        assert (bridge.counts.people, bridge.counts.gaps, bridge.counts.failed_writes) == (99, 0, 0)
+    assert numbers(tmp_path, "lobby") == numbers(tmp_path, "door") == list(range(100))
+    assert ask(tmp_path, "SELECT count(*), count(DISTINCT (seq, track)), min(track), max(track) FROM {people}") == [
+        (99, 99, 1, 2)
+    ]
+    assert ask(tmp_path, "SELECT sum(people) FROM {frames}") == [(99,)]
+    assert ask(tmp_path, "SELECT (SELECT count(*) FROM {events}), (SELECT count(*) FROM {status})") == [(1, 1)]
+
+
+async def test_stopping_writes_what_was_read_and_what_was_on_its_way(tmp_path: Path) -> None:
+    async with publishing() as publisher:
+        async with bridging(publisher, tmp_path, every_s=3600) as bridge:
+            for number in range(500):
+                publisher.publish(wire.frame(number=number))
+            assert bridge.counts.messages == 0
+        assert bridge.counts.messages == 500
+    assert numbers(tmp_path) == list(range(500))
+
+
+async def test_a_further_run_asks_for_what_was_published_meanwhile_and_has_nothing_twice(tmp_path: Path) -> None:
+    async with publishing() as publisher:
+        async with bridging(publisher, tmp_path):
+            for number in range(50):
+                publisher.publish(wire.frame(epoch=1, number=number))
+        for number in range(50, 70):
+            publisher.publish(wire.frame(epoch=1, number=number))
+        for number in range(30):
+            publisher.publish(wire.frame(epoch=2, number=number))
+        publisher.publish(wire.frame("added"))
+        publisher.publish(wire.frame("added"))
+        async with bridging(publisher, tmp_path) as bridge:
+            await until(lambda: bridge.counts.messages == 52)
+            publisher.publish(wire.frame(epoch=2, number=30))
+            await until(lambda: bridge.counts.messages == 53)
+        async with bridging(publisher, tmp_path) as again:
+            publisher.publish(wire.event())
+            await until(lambda: again.counts.messages == 1)
+    assert ask(
+        tmp_path, "SELECT epoch, count(*), count(DISTINCT seq) FROM {frames} WHERE camera = 'lobby' GROUP BY 1"
+    ) == [
+        (1, 70, 70),
+        (2, 31, 31),
+    ]
+    assert numbers(tmp_path, "added") == [0, 1], "of a camera that came meanwhile all is asked for"
+    assert ask(tmp_path, "SELECT sum(lost), sum(replayed) FROM {gaps}") == [(0, 50)]
+
+
+async def test_what_the_engine_no_longer_holds_is_a_gap_of_exactly_its_size(tmp_path: Path) -> None:
+    async with publishing(history_messages=20) as publisher:
+        async with bridging(publisher, tmp_path):
+            publisher.publish(wire.frame(number=0))
+        for number in range(1, 101):
+            publisher.publish(wire.frame(number=number))
+        async with bridging(publisher, tmp_path) as bridge:
+            await until(lambda: bridge.counts.messages == 20)
+        assert (bridge.counts.gaps, bridge.counts.lost) == (1, 80)
+    assert numbers(tmp_path) == [0, *range(81, 101)]
+    assert ask(tmp_path, GAPS) == [("lobby", "results", 1, 1, 99, 19, 80)]
+
+
+async def test_a_new_run_of_the_engine_is_there_from_its_first_message_on(tmp_path: Path) -> None:
+    async with publishing("a" * 32) as first, bridging(first, tmp_path) as bridge:
+        first.publish(wire.frame(epoch=3))
+        await until(lambda: bridge.counts.messages == 1)
+        await first.stop()
+        async with publishing("b" * 32, endpoint=first.endpoint, replay=first.replay_endpoint) as second:
+            for number in range(5):
+                second.publish(wire.frame(epoch=1, number=number))
+            for number in range(5):
+                second.publish(wire.frame(epoch=2, number=number))
+            await until(lambda: bridge.counts.messages == 11)
+    assert ask(tmp_path, "SELECT run[1], epoch, list(seq ORDER BY seq) FROM {frames} GROUP BY 1, 2 ORDER BY 1, 2") == [
+        ("a", 3, [0]),
+        ("b", 1, [0, 1, 2, 3, 4]),
+        ("b", 2, [0, 1, 2, 3, 4]),
+    ]
+
+
+async def test_a_full_disk_is_said_once_and_counted_and_nothing_is_lost_that_fits_anywhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory takes some, ZeroMQ's queues some more, and the engine's history the rest."""
+    total = 4000
+    caplog.set_level("INFO", "stream.bridge.bridge")
+    write, full = Archive.write, True
+
+    def full_at_first(*arguments: Any) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(*arguments)
+
+    monkeypatch.setattr(Archive, "write", full_at_first)
+    small = {"high_water_mark": 10, "receive_buffer": 4096}
+    async with (
+        publishing(high_water_mark=10, history_messages=total) as publisher,
+        bridging(publisher, tmp_path, most_held=300_000, queue=small) as bridge,
+    ):
+        for number in range(total):
+            publisher.publish(wire.frame(number=number, people=2))
+        await until(lambda: bridge.counts.failed_writes > 3)
+        assert bridge.trouble.startswith("the disk is full: make room")
+        assert bridge.counts.messages == 0
+        assert bridge._held.messages < 1000, "the rest waits elsewhere"  # pyright: ignore[reportPrivateUsage]
+        full = False
+        last = publisher.publish(wire.frame(number=total))
+        await until(lambda: bridge.counts.messages == last.seq + 1)
+        assert bridge.trouble == ""
+    assert numbers(tmp_path) == list(range(total + 1))
+    assert ask(tmp_path, "SELECT sum(lost), sum(replayed) > 1000 FROM {gaps}") == [(0, True)]
+    assert sum("the disk is full" in record.message for record in caplog.records) == 1
+    assert sum("written again" in record.message for record in caplog.records) == 1
+
+
+async def test_messages_that_cannot_be_written_at_the_end_are_counted_and_asked_for_again(tmp_path: Path) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with publishing() as publisher:
+        with pytest.MonkeyPatch.context() as patch:
+            async with bridging(publisher, tmp_path) as bridge:
+                publisher.publish(wire.frame(number=0))
+                await until(lambda: bridge.counts.messages == 1)
+                patch.setattr(Archive, "write", full)
+                for number in range(1, 8):
+                    publisher.publish(wire.frame(number=number))
+                await until(lambda: bridge.counts.failed_writes > 0)
+            assert bridge.counts.unwritten == 7
+        async with bridging(publisher, tmp_path) as bridge:
+            await until(lambda: bridge.counts.messages == 7)
+    assert numbers(tmp_path) == list(range(8))
+
+
+async def test_memory_is_bounded_however_seldom_files_are_written(tmp_path: Path) -> None:
+    async with publishing() as publisher, bridging(publisher, tmp_path, every_s=3600, most_held=300_000) as bridge:
+        for number in range(400):
+            publisher.publish(wire.frame(number=number))
+        await until(lambda: bridge.counts.messages >= 200)
+
+
+async def test_numbers_that_fit_no_column_are_left_out_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with publishing() as publisher, bridging(publisher, tmp_path) as bridge:
+        for number in range(6):
+            sent = wire.frame(number=number)
+            publisher.publish(msgspec.structs.replace(sent, capture_us=10**18) if number % 2 else sent)
+        await until(lambda: bridge.counts.messages == 3)
+        assert bridge.counts.unusable == 3
+    assert numbers(tmp_path) == [0, 2, 4]
+    assert sum("left out" in record.message for record in caplog.records) == 1
+
+
+async def test_with_curve_a_listed_bridge_gets_all_and_what_it_missed(tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", ["archive"])
+    settings = {
+        "curve_secret_key_file": str(tmp_path / "keys" / "server.key_secret"),
+        "curve_allowed_keys": str(tmp_path / "keys" / "allowed"),
+    }
+    keys = {
+        "server_key": read_pair(tmp_path / "keys" / "server.key_secret").public,
+        "key_file": tmp_path / "keys" / "clients" / "archive.key_secret",
+    }
+    async with publishing(**settings) as publisher:
+        async with bridging(publisher, tmp_path / "archive", keys=keys):
+            publisher.publish(wire.frame())
+        for _ in range(9):
+            publisher.publish(wire.frame())
+        async with bridging(publisher, tmp_path / "archive", keys=keys) as bridge:
+            await until(lambda: bridge.counts.messages == 9)
+    assert numbers(tmp_path / "archive") == list(range(10))
+
+
+def started(endpoint: str, replay: str, folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "run_stream.py", "bridge", str(folder), endpoint, "--replay", replay, "--every", "0.2"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path) -> None:
+    """What is published while it runs, and while it doesn't, is there once."""
+    async with publishing() as publisher:
+        number = 0
+        for how, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+            process = started(publisher.endpoint, publisher.replay_endpoint, tmp_path)
+            try:
+                await until(lambda: publisher.subscriptions == 3)
+                before = len(numbers(tmp_path))
+                for _ in range(40):
+                    publisher.publish(wire.frame(number=number))
+                    number += 1
+                await until(lambda before=before: len(numbers(tmp_path)) > before)
+                process.send_signal(how)
+                _, said = process.communicate(timeout=30)
+                assert process.returncode == code, said
+            finally:
+                process.kill()
+                process.wait()
+            for _ in range(10):
+                publisher.publish(wire.frame(number=number))
+                number += 1
+            await until(lambda: publisher.subscriptions == 0)
+        assert "messages written" in said
+        async with bridging(publisher, tmp_path) as bridge:
+            await until(lambda: bridge.counts.messages >= 10)
+    assert numbers(tmp_path) == list(range(number))
+    assert ask(tmp_path, "SELECT coalesce(sum(lost), 0) FROM {gaps}") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--keep", "much"], "--keep much isn't a size such as 500MB or 20GB"),
+        (["--camera", "Not An Id"], "isn't a camera id"),
+        (["--key-file", "absent.key"], "key"),
+    ],
+)
+def test_a_mistake_on_the_command_line_ends_with_code_2_and_says_what_to_do(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    from typer.testing import CliRunner
+
+    from run_stream import app
+
+    done = CliRunner().invoke(app, ["bridge", str(tmp_path / "archive"), *arguments])
+    assert done.exit_code == 2
+    assert words in done.stderr

@@ -1,0 +1,310 @@
+"""The archive's files: whole, complete and there once, whenever the power goes; within what may be kept."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import wire_messages as wire
+from bridged import ask, numbers
+
+from stream.bridge.archive import Archive, NoRoomError
+from stream.bridge.bridge import Held, Positions
+from stream.bridge.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
+from stream.gaps import EPOCHS_FOLLOWED, Position
+from stream.results import Frame, Message, Status
+from stream.settings.section import ConfigError
+from stream.subscriber import Gap
+
+HOUR_US = 3_600_000_000
+TOPIC = "results/v1/lobby/"
+
+
+def numbered(seqs: Sequence[int], apart_us: int = 40_000) -> list[Message]:
+    """Results with one person each, this far apart in time."""
+    start = wire.frame().capture_us
+    return [
+        msgspec.structs.replace(wire.frame(), run=wire.RUN, seq=seq, capture_us=start + seq * apart_us) for seq in seqs
+    ]
+
+
+def write(archive: Archive, messages: Sequence[Message], next_seq: int) -> None:
+    held = Held()
+    for message in messages:
+        for table, row in rows_of(message, 3):
+            held.add(table, row)
+    archive.write(held.all(), [Position(TOPIC, wire.RUN, 1, next_seq)])
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here needs what was written to be on a real disk."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+class PowerCutError(BaseException):
+    """Nothing is written any more, and nothing tidied up."""
+
+
+@contextmanager
+def power_cut_at(step: int) -> Iterator[list[str]]:
+    """From the step-th call that changes the disk on, none is done. Yields the calls that were done."""
+    done: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+
+        def cut(owner: Any, name: str) -> None:
+            original = getattr(owner, name)
+
+            def call(*arguments: Any, **options: Any) -> Any:
+                if len(done) + 1 >= step:
+                    raise PowerCutError
+                done.append(name)
+                return original(*arguments, **options)
+
+            patch.setattr(owner, name, call)
+
+        for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "mkdir"), (Path, "open")):
+            cut(owner, name)
+        yield done
+
+
+def test_whenever_the_power_goes_each_row_is_there_once_in_the_end(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "before")
+    write(archive, numbered(range(10)), 10)
+    archive.close()
+    went_through = False
+    step = 0
+    while not went_through:
+        step += 1
+        folder = tmp_path / str(step)
+        shutil.copytree(tmp_path / "before", folder)
+        archive = Archive(folder)
+        with power_cut_at(step) as done:
+            try:
+                write(archive, numbered(range(10, 20), HOUR_US // 8), 20)
+                went_through = True
+            except PowerCutError:
+                pass
+        archive.close()
+        again = Archive(folder)
+        (position,) = again.positions
+        assert position in (Position(TOPIC, wire.RUN, 1, 10), Position(TOPIC, wire.RUN, 1, 20))
+        assert (position.next_seq == 20) == (done.count("replace") > 0)
+        write(again, numbered(range(position.next_seq, 25)), 25)
+        again.close()
+        both = ask(folder, "SELECT list(seq ORDER BY seq), (SELECT list(seq ORDER BY seq) FROM {people}) FROM {frames}")
+        assert both == [(list(range(25)), list(range(25)))], f"after {done}"
+        assert not list(folder.rglob("*.part"))
+    assert step > 20, "each of the files, and bridge.json, is made, made sure of and named"
+
+
+@pytest.mark.parametrize("step", range(1, 12))
+def test_a_disk_that_takes_no_more_leaves_what_was_there_and_can_be_tried_again(tmp_path: Path, step: int) -> None:
+    archive = Archive(tmp_path)
+    write(archive, numbered(range(10)), 10)
+    before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    original, calls = os.fsync, 0
+
+    def full(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls >= step:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        try:
+            write(archive, numbered(range(10, 20)), 20)
+            failed = False
+        except OSError:
+            failed = True
+    assert failed == (archive.positions[0].next_seq == 10)
+    if failed:
+        assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+        write(archive, numbered(range(10, 20)), 20)
+    write(archive, numbered(range(20, 22)), 22)
+    assert numbers(tmp_path) == list(range(22))
+    archive.close()
+
+
+def test_a_reader_sees_whole_files_only_while_others_are_written(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    writes, a_write = 40, 50
+    writing = threading.Thread(
+        target=lambda: [
+            write(archive, numbered(range(k * a_write, (k + 1) * a_write)), (k + 1) * a_write) for k in range(writes)
+        ]
+    )
+    writing.start()
+    seen = [0]
+    while writing.is_alive() or seen[-1] < writes * a_write:
+        ((count, distinct),) = ask(tmp_path, "SELECT count(*), count(DISTINCT seq) FROM {people}")
+        assert count == distinct
+        assert count % a_write == 0
+        seen.append(count)
+    writing.join()
+    archive.close()
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2, "it was to be read while it was written"
+
+
+def test_rows_are_filed_by_their_own_hour_or_day(tmp_path: Path) -> None:
+    for partition, folders in (("hour", ["hour=14", "hour=15", "hour=16"]), ("day", ["day=2026-09-21"])):
+        folder = tmp_path / partition
+        archive = Archive(folder, partition=partition)  # pyright: ignore[reportArgumentType]
+        write(archive, numbered(range(4), HOUR_US * 3 // 5), 4)
+        archive.close()
+        filed = {path.parent.name for path in (folder / "people" / "day=2026-09-21").rglob("*.parquet")}
+        assert filed == set(folders)
+        assert ask(folder, "SELECT DISTINCT day::VARCHAR FROM {people}") == [("2026-09-21",)]
+
+
+def test_what_was_written_first_goes_beyond_the_bytes_that_are_kept(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, keep_bytes=40_000)
+    stranger = tmp_path / "people" / "notes.parquet.txt"
+    stranger.write_text("somebody's own")
+    for k in range(30):
+        write(archive, numbered(range(k * 10, k * 10 + 10)), k * 10 + 10)
+        assert archive.bytes_kept <= 40_000
+    kept = sum(path.stat().st_size for path in tmp_path.rglob("*.parquet"))
+    assert kept == archive.bytes_kept
+    assert archive.removed > 10
+    left = numbers(tmp_path)
+    assert left == list(range(left[0], 300))
+    assert stranger.exists()
+    for table in SCHEMAS:
+        ask(tmp_path, f"SELECT * FROM {{{table}}}")
+    archive.close()
+
+
+def test_what_was_written_too_many_days_ago_goes_also_at_the_start(tmp_path: Path) -> None:
+    now = 1_790_000_000.0
+    archive = Archive(tmp_path, keep_days=2, now=lambda: now)
+    for k in range(5):
+        write(archive, numbered(range(k * 10, k * 10 + 10)), k * 10 + 10)
+        now += 86_400
+    assert numbers(tmp_path) == list(range(20, 50))
+    archive.close()
+    now += 86_400
+    Archive(tmp_path, keep_days=2, now=lambda: now).close()
+    assert numbers(tmp_path) == list(range(40, 50)), "a table's last file stays"
+
+
+def test_a_clock_that_is_set_back_overwrites_nothing(tmp_path: Path) -> None:
+    now = 1_790_000_000.0
+    archive = Archive(tmp_path, now=lambda: now)
+    write(archive, numbered(range(10)), 10)
+    write(archive, numbered(range(10, 20)), 20)
+    now -= 3600
+    write(archive, numbered(range(20, 30)), 30)
+    archive.close()
+    assert numbers(tmp_path) == list(range(30))
+
+
+def test_bytes_that_are_to_stay_free_are_left(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, least_free=1 << 60)
+    with pytest.raises(NoRoomError, match="are to stay free"):
+        write(archive, numbered(range(10)), 10)
+    archive.close()
+    assert numbers(tmp_path) == []
+
+
+def test_one_folder_has_one_bridge(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    with pytest.raises(ConfigError, match="another bridge"):
+        Archive(tmp_path)
+    archive.close()
+    Archive(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    "state", [b"", b"{", b"\xff", b'{"positions":[],"files":["../../etc/passwd"]}', b'{"positions":[1],"files":[]}']
+)
+def test_a_spoilt_state_is_said_and_nothing_is_touched(tmp_path: Path, state: bytes) -> None:
+    (tmp_path / "bridge.json").write_bytes(state)
+    with pytest.raises(ConfigError, match=r"bridge\.json"):
+        Archive(tmp_path)
+    assert (tmp_path / "bridge.json").read_bytes() == state
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="can't be used: Not a directory"):
+        Archive(tmp_path / "file" / "archive")
+
+
+def test_every_field_of_every_message_is_in_a_row(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    event = msgspec.structs.replace(wire.event(), run=wire.RUN, seq=4)
+    status = msgspec.structs.replace(wire.status(), run=wire.RUN, seq=5)
+    gap = Gap(TOPIC, wire.RUN, 1, 7, 5, 3)
+    write(archive, [*numbered([3]), event, status], 4)
+    archive.write({"gaps": [batch("gaps", [gap_row(gap, 1_790_000_000_000_000)])]}, [])
+    archive.close()
+    ((row,),) = ask(tmp_path, "SELECT to_json(people) FROM {people} AS people")
+    person = msgspec.json.decode(row)
+    assert person["parts"][0]["part"] == "right_hand"
+    assert [state["label"] for state in person["parts"][0]["states"]] == ["wave", "raise"]
+    assert (person["track"], person["action"], person["x2"], person["y1"]) == (1, "wave", 590.0, 118.5)
+    assert person["since_utc"] == "2026-09-21 14:13:18.4"
+    assert ask(tmp_path, "SELECT camera, people, objects[1].label, profile FROM {frames}") == [
+        ("lobby", 1, "cup", "edge")
+    ]
+    assert ask(tmp_path, "SELECT seq, kind, label, previous, x1 FROM {events}") == [
+        (4, "changed", "wave", "stand", 412)
+    ]
+    assert ask(tmp_path, "SELECT seq, state, width, source FROM {status}") == [
+        (5, "live", 1280, "rtsp://camera.example/stream")
+    ]
+    assert ask(tmp_path, "SELECT camera, kind, first_seq, missed, replayed, lost FROM {gaps}") == [
+        ("lobby", "results", 7, 5, 3, 2)
+    ]
+
+
+def test_a_person_keeps_the_parts_that_tell_most() -> None:
+    ((_, row),) = [found for found in rows_of(numbered([0])[0], 1) if found[0] == "people"]
+    (parts,) = row[-1:]
+    assert [part["part"] for part in parts] == ["right_hand"]  # pyright: ignore
+
+
+def test_what_has_no_action_box_or_size_yet_has_nulls() -> None:
+    person = msgspec.structs.replace(wire.person(1), action=None)
+    frame = msgspec.structs.replace(wire.frame(), people=[person])
+    event = msgspec.structs.replace(wire.event(), box=None)
+    status = msgspec.structs.replace(wire.status(), size=None, clock=None)
+    for message in (frame, event, status):
+        for table, row in rows_of(message, 3):
+            assert batch(table, [row]).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        msgspec.structs.replace(wire.frame(), capture_us=10**19),
+        msgspec.structs.replace(wire.frame(), capture_us=-1),
+        msgspec.structs.replace(wire.frame(), media_time_us=-(2**70)),
+        msgspec.structs.replace(wire.frame(), people=[msgspec.structs.replace(wire.person(1), track=2**64)]),
+        msgspec.structs.replace(wire.event(), since_us=10**18),
+        msgspec.structs.replace(wire.status(), size=(1, 2**63)),
+    ],
+)
+def test_numbers_that_fit_no_column_are_refused_before_the_first_row(message: Frame | Status) -> None:
+    with pytest.raises(UnusableError):
+        next(iter(rows_of(message, 3)))
+
+
+def test_positions_remember_the_latest_epochs_of_the_latest_run() -> None:
+    positions = Positions([Position(TOPIC, "old", 7, 100)])
+    for epoch in range(1, EPOCHS_FOLLOWED + 3):
+        positions.reached(TOPIC, "new", epoch, epoch * 10)
+    positions.reached(TOPIC, "new", EPOCHS_FOLLOWED, 5)
+    assert positions.all() == [Position(TOPIC, "new", epoch, epoch * 10) for epoch in range(3, EPOCHS_FOLLOWED + 3)]
