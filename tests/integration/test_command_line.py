@@ -71,7 +71,19 @@ def line_with(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
 
 def test_help_names_every_command_and_the_exit_codes() -> None:
     shown = command("--help").stdout
-    for name in ("run", "demo", "subscribe", "weights", "train", "bench", "config", "annotate", "evaluate"):
+    for name in (
+        "run",
+        "demo",
+        "subscribe",
+        "doctor",
+        "top",
+        "weights",
+        "train",
+        "bench",
+        "config",
+        "annotate",
+        "evaluate",
+    ):
         assert re.search(rf"\b{name}\b", shown)
     assert "4 no source ever opened" in shown
 

@@ -260,6 +260,24 @@ def test_no_finding_shows_a_secret_of_the_configuration(monkeypatch: pytest.Monk
     assert "t0ken-123" not in said
 
 
+def test_every_check_is_described_in_the_documentation(tmp_path: Path) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "doctor-and-top.md").read_text()
+    config = Config.model_validate(
+        {
+            "cameras": [{"id": "door", "source": "pattern:64x64"}],
+            "http": {"bind": None},
+            "model": {"profile": "free"},
+            "results": tmp_path / "results.jsonl",
+            "state_file": tmp_path / "cameras.json",
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+        }
+    )
+    found = [finding.check for finding in examine(config, Wanted())]
+    assert {"versions", "camera door", "folder of state_file", "self-test"} <= {*found}
+    for check in found:
+        assert f"`{check.replace('door', 'ID')}`" in documented
+
+
 def test_without_a_model_the_self_test_is_not_run_and_that_is_said(tmp_path: Path) -> None:
     config = Config.model_validate(
         {
