@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +54,7 @@ def doctor_command(
     An engine may run meanwhile; cameras that serve one client only will refuse the doctor then (--no-cameras).
     """
     from stream.config import ConfigError
+    from stream.doctor.bounded import left_behind
     from stream.doctor.finding import fault
     from telemetry import logs
 
@@ -77,7 +80,11 @@ def doctor_command(
         console.print(
             f"\n{_count(faults, 'fault')}, {_count(warnings, 'warning')}, {len(told)} findings.", highlight=False
         )
-    raise typer.Exit(EXIT_FAILED if faults else 0)
+    code = EXIT_FAILED if faults else 0
+    if left_behind():
+        sys.stdout.flush()
+        os._exit(code)  # Python would wait for what hangs
+    raise typer.Exit(code)
 
 
 def _tell(finding: Finding, console: Console | None) -> Finding:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
+from typing import TypeVar
 
 from stream.doctor.finding import Finding, fault
+
+T = TypeVar("T")
+
+THREADS = "doctor:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,7 @@ class RunningCheck:
         self._deadline = monotonic() + check.limit_s
         self._findings: list[Finding] = []
         self._done = threading.Event()
-        threading.Thread(target=self._look, name=f"doctor {check.name}", daemon=True).start()
+        threading.Thread(target=self._look, name=f"{THREADS} {check.name}", daemon=True).start()
 
     def findings(self) -> list[Finding]:
         """What it found. Waits for it, but not beyond its limit: then that is the finding."""
@@ -52,6 +58,25 @@ class RunningCheck:
                 fault(self._check.name, f"this check failed itself: {place}", "A fault in partstream: please report it")
             ]
         self._done.set()
+
+
+def within(limit_s: float, function: Callable[[], T], otherwise: T) -> T:
+    """The function's value; `otherwise` if it has none in time, or raises."""
+    values: list[T] = []
+
+    def call() -> None:
+        with suppress(Exception):
+            values.append(function())
+
+    thread = threading.Thread(target=call, name=f"{THREADS} something", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    return values[0] if values else otherwise
+
+
+def left_behind() -> bool:
+    """Whether a check still hangs: such a process must be ended without waiting for its threads."""
+    return any(thread.name.startswith(THREADS) for thread in threading.enumerate())
 
 
 def run(check: Check) -> list[Finding]:

@@ -13,7 +13,7 @@ from stream import memory_budget
 from stream.camera_state_file import CameraStateFile
 from stream.config import Config, with_cameras
 from stream.doctor import cameras, clock, disk, installation, model_files, ports, self_test
-from stream.doctor.bounded import Check, RunningCheck, run
+from stream.doctor.bounded import Check, RunningCheck, run, within
 from stream.doctor.finding import Finding, fault, ok, warning
 from stream.settings.section import ConfigError
 from stream.sources.reader import secrets_of
@@ -39,7 +39,8 @@ class Wanted:
 
 def examine(config: Config, wanted: Wanted) -> Iterator[Finding]:
     """Every finding as it comes, bounded in time, none with a secret of this configuration in it."""
-    config, state = _with_kept_cameras(config)
+    hangs = fault("configuration", f"state_file: {config.state_file} can't be read in time", "Look at its disk")
+    config, state = within(QUICK_S, partial(_with_kept_cameras, config), (config, hangs))
     secrets = _secrets(config)
     for findings in _rounds(config, state, wanted):
         for finding in findings:
@@ -72,7 +73,7 @@ def _rounds(config: Config, state: Finding, wanted: Wanted) -> Iterator[Sequence
 
 
 def _ports(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
-    engine = ports.engine_at(config.http)
+    engine = within(QUICK_S, partial(ports.engine_at, config.http), None)
     publish = config.publish
     yield "publish.endpoint", partial(ports.zeromq, "publish.endpoint", publish.endpoint, publish, engine)
     yield "publish.replay", partial(ports.zeromq, "publish.replay", publish.replay, publish, engine)

@@ -44,7 +44,8 @@ async def test_the_document_names_every_route_and_answers_are_as_it_says() -> No
 
 async def test_what_the_document_allows_and_what_it_does_not_makes_no_fault(tmp_path: Path) -> None:
     """Schemathesis reads the document and asks for all of it but the streams, which go on."""
-    async with running(configured({"id": "a", "source": PATTERN})) as (_, client):
+    config = configured({"id": "a", "source": PATTERN}, profiling_directory=tmp_path / "profiling")
+    async with running(config) as (_, client):
         checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
         as_text = "import schemathesis as s; s.serializer.alias('application/sdp', 'text/plain')"
         command = [sys.executable, "-c", f"{as_text}; from schemathesis.cli import schemathesis; schemathesis()", "run"]

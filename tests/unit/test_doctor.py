@@ -16,7 +16,7 @@ import zmq
 
 from stages import weights
 from stream.config import Config
-from stream.doctor import bounded, disk, installation, model_files, ports
+from stream.doctor import bounded, disk, examination, installation, model_files, ports
 from stream.doctor.bounded import Check
 from stream.doctor.examination import Wanted, examine
 from stream.doctor.finding import Finding, ok
@@ -229,6 +229,7 @@ def test_a_check_that_hangs_is_left_behind_when_its_time_is_over() -> None:
     found = bounded.run(Check("slow", 0.05, lambda: time.sleep(1) or ok("slow", "")))
     assert time.monotonic() - began < 0.5
     assert [(one.check, one.level) for one in found] == [("slow", "fault")]
+    assert bounded.left_behind()
     assert "0.05 s" in found[0].seen
 
 
@@ -290,6 +291,15 @@ def test_without_a_model_the_self_test_is_not_run_and_that_is_said(tmp_path: Pat
     assert found["weights"].level == "fault"
     assert found["self-test"].level == "warning"
     assert found["self-test"].seen.startswith("not run")
+
+
+def test_a_state_file_that_cant_be_read_in_time_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(state := tmp_path / "cameras.json")  # who reads it waits for ever
+    monkeypatch.setattr(examination, "QUICK_S", 0.05)
+    config = Config.model_validate({"state_file": state})
+    found = next(finding for finding in examine(config, Wanted()) if finding.check == "configuration")
+    assert (found.level, "in time" in found.seen) == ("fault", True)
+    state.open("wb").close()  # lets the one that waits go
 
 
 def test_a_damaged_state_file_is_a_fault(tmp_path: Path) -> None:

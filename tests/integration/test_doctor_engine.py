@@ -1,0 +1,89 @@
+"""The doctor and the engine: its self-test is the real one with the configured model, and one that runs is known."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from controlled_engine import configured, running
+from small_clips import make_clip
+
+from ring_buffers.frames import Lease
+from stages.free_model import FreeModel
+from stages.types import FrameAnalysis, ModelInfo
+from stages.weights import WeightsError
+from stream import engine
+from stream.config import Config
+from stream.doctor import ports, self_test
+from stream.settings.network import HttpConfig
+
+FREE = Config.model_validate({"model": {"profile": "free"}})
+
+
+class Failing(FreeModel):
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        raise RuntimeError("no convolution today")
+
+
+class Blind(FreeModel):
+    """Claims to be trained, and sees nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = ModelInfo("edge", "", True)
+
+
+@pytest.fixture
+def footage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = make_clip(tmp_path / "street.mp4", frames=50)
+    monkeypatch.setattr(self_test, "_footage", lambda: clip)
+
+
+def test_an_engine_that_works_is_well_and_its_rate_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_test, "_footage", lambda: None)
+    found = self_test.run(FREE, 0.2)
+    assert found.level == "ok"
+    assert "frames analysed" in found.seen
+    assert "test picture" in found.seen
+
+
+@pytest.mark.usefixtures("footage")
+def test_a_stage_that_fails_is_a_fault_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "load_model", lambda config, observer: Failing())
+    monkeypatch.setattr(self_test, "FIRST_RESULT_WITHIN_S", 0.3)
+    found = self_test.run(FREE, 0.1)
+    assert found.level == "fault"
+    assert "stages failed: pipeline" in found.seen
+
+
+@pytest.mark.usefixtures("footage")
+def test_a_model_that_sees_nobody_in_footage_of_people_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "load_model", lambda config, observer: Blind())
+    found = self_test.run(FREE, 0.2)
+    assert found.level == "fault"
+    assert "nobody was seen" in found.seen
+
+
+def test_a_model_that_cant_be_loaded_is_a_fault_with_its_own_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(config: object, observer: object) -> FreeModel:
+        raise WeightsError("movenet is not in the cache.\nRun `partstream weights fetch`")
+
+    monkeypatch.setattr(engine, "load_model", load)
+    found = self_test.run(FREE, 0.1)
+    assert (found.level, found.remedy) == ("fault", "Run `partstream weights fetch`")
+    assert "not in the cache" in found.seen
+
+
+async def test_an_engine_that_runs_here_is_known_and_its_ports_are_no_fault() -> None:
+    async with running(configured()) as (here, client):
+        bind = client.address.removeprefix("http://")
+        found = await asyncio.to_thread(ports.engine_at, HttpConfig(bind=bind))
+        assert found is not None
+        assert found.pid == os.getpid()
+        publish = here.config.publish
+        zeromq = await asyncio.to_thread(ports.zeromq, "publish.endpoint", here.publisher.endpoint, publish, found)
+        http = await asyncio.to_thread(ports.http_server, HttpConfig(bind=bind), found)
+    assert [zeromq.level, http.level] == ["warning", "warning"]
