@@ -51,7 +51,7 @@ async def test_who_may_control_the_engine_records_it_and_takes_the_file_while_it
         assert (await client.ask("GET", PATH, headers=reads))[0] == 403
 
 
-def test_sigusr2_records_and_a_stop_meanwhile_is_as_fast_as_ever(tmp_path: Path) -> None:
+def test_sigusr2_records_and_a_stop_meanwhile_waits_for_nothing(tmp_path: Path) -> None:
     ports = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "off"]
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "run_stream.py"), "run", PATTERN, "--profile", "free", *ports],
@@ -68,10 +68,10 @@ def test_sigusr2_records_and_a_stop_meanwhile_is_as_fast_as_ever(tmp_path: Path)
         process.send_signal(signal.SIGUSR2)
         line_with(process, "profiling for 5 s")
         time.sleep(0.5)
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
-        assert time.monotonic() - began < 2.5
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 143
+        assert "without waiting longer" not in said
         assert [file.name for file in tmp_path.iterdir()] == [Path(written).name]
     finally:
         process.kill()

