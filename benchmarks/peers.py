@@ -54,7 +54,7 @@ def contender(name: str, transport: str = "auto") -> Contender:
     if name in TELEMETRY:
         options = {
             **planes,
-            "camera": {"transport": transport},
+            "transport": transport,
             "metrics": name != SILENT,
             "sample_ratio": TRACED_SHARE if name == WITH_TRACES else 0.0,
         }

@@ -60,7 +60,7 @@ def test_the_server_ends_with_its_block(clip) -> None:
 @pytest.mark.parametrize("name", [peers.BARE, peers.BARE_RGB, peers.OURS, peers.OURS_RGB, peers.WIRE, peers.OPENCV_ONE])
 def test_a_contender_delivers_every_frame_of_two_small_cameras(clip, name: str) -> None:
     found = run_once(peers.contender(name), clip, cameras=2, seconds=1.5, warm_up_s=0.5)
-    assert found.frames_sent in range(70, 81)
+    assert found.frames_sent in range(70, 90)
     assert (found.frames_lost, found.duplicates, found.unreadable, found.restarts) == (0, 0, 0, 0)
     assert 0 < found.cpu_ms_per_frame < 100
     assert 0 < found.latency_ms_p50 <= found.latency_ms_p99

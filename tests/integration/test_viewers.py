@@ -254,7 +254,7 @@ async def test_thirty_sessions_leave_nothing_behind(server: RtspServer) -> None:
         gc.collect()
         await until(lambda: descriptors() <= before[0] + 2)
         await until(lambda: len(asyncio.all_tasks()) <= before[1])
-        loop = engine._peers._loop
+        loop = engine._peers._thread._loop
         assert loop is not None
         await until(lambda: not asyncio.all_tasks(loop))
         assert not engine.cameras.running["yard"].tap.watched

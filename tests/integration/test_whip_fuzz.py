@@ -62,7 +62,7 @@ async def test_mutated_offers_are_answered_or_refused_and_never_a_fault_of_ours(
         assert seen == {201, 422}
         await until(lambda: sum(engine._peers.ice_states().values()) == 1, 20)
         await until(lambda: descriptors() <= before + 1)
-        loop = engine._peers._loop
+        loop = engine._peers._thread._loop
         assert loop is not None
         await until(lambda: len(asyncio.all_tasks(loop)) < 20)
         assert (engine.cameras.status("other").state, engine.cameras.status("other").epoch) == ("live", 1)

@@ -131,6 +131,10 @@ def test_rtsps_is_read_if_its_certificate_is_trusted(tmp_path: Path, trust: str)
         with watch(server.url(), **good) as camera:
             camera.wait_for(lambda: len(camera.frames) >= 5)
             assert_whole(camera)
+        deadline = time.monotonic() + 5
+        while server.methods()[-1] != "TEARDOWN":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         bad = {} if trust == "certificates" else {"tls_fingerprint": "ab" * 32}
         asked = len(server.requests)
         with watch(server.url(), **bad) as camera:

@@ -6,6 +6,7 @@ const REASONS = {
   unknown_host: "unknown host",
   not_found: "no such stream",
   unauthorised: "wrong name or password",
+  untrusted: "its certificate is not trusted",
   server_error: "its server has an error",
   silent: "it says nothing",
   timeout: "no picture in time",
