@@ -60,13 +60,17 @@ class LoopThread:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def stop(self) -> bool:
-        """End all that lives in it, and the thread; whether that came about within a second. Blocks so long."""
+        """End all that lives in it, and the thread; whether that came about within a second. Blocks so long.
+
+        Once more: whether it has ended meanwhile.
+        """
         with self._lock:
-            self._stopped = True
+            before, self._stopped = self._stopped, True
             loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return True
-        loop.call_soon_threadsafe(loop.stop)
+        if not before:
+            loop.call_soon_threadsafe(loop.stop)
         thread.join(STOP_WITHIN_S)
         return not thread.is_alive()
 

@@ -157,6 +157,14 @@ def test_a_servers_own_requests_are_answered_and_change_nothing(server: Scripted
         assert_whole(camera)
 
 
+def test_a_server_that_talks_without_end_is_left(server: ScriptedRtspServer) -> None:
+    with watch(server.url()) as camera:
+        camera.wait_for(lambda: camera.live)
+        server.say(b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n" * 20_000)
+        camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2)
+        assert camera.reasons[0] == "broken"
+
+
 def test_garbage_ends_the_connection_and_the_next_one_is_good(server: ScriptedRtspServer) -> None:
     with watch(server.url()) as camera:
         camera.wait_for(lambda: camera.live)

@@ -173,6 +173,11 @@ def test_what_is_no_description_is_refused(sdp: bytes) -> None:
         describe_video(sdp)
 
 
+def test_a_payload_type_that_can_not_be_one_is_passed_over() -> None:
+    with pytest.raises(NotSpokenError):
+        describe_video(b"v=0\r\nm=video 0 RTP/AVP %(n)b\r\na=rtpmap:%(n)b H264/90000\r\n" % {b"n": b"1" * 5000})
+
+
 EXAMPLES = st.sampled_from([HIKVISION, DAHUA, AXIS, REOLINK, UNIFI, MEDIAMTX, UNIVIEW])
 
 

@@ -20,6 +20,7 @@ MAX_FRAMES_A_SECOND = 1000.0
 MAX_PARAMETER_SETS = 64
 
 _CODECS: dict[str, Literal["h264", "h265"]] = {"h264": "h264", "h265": "h265", "hevc": "h265"}
+_PAYLOAD_TYPE = re.compile(r"[0-9]{1,3}")
 _NAMELESS = {"26": "JPEG", "31": "H261", "32": "MPV", "33": "MP2T", "34": "H263"}
 """Payload types whose codec needs no `rtpmap`."""
 _MEDIA = re.compile(r"(\S+)\s+\S+\s+(\S+)((?:\s+\S+)*)\s*")
@@ -141,7 +142,7 @@ def _video(section: _Section, session_control: str | None) -> VideoDescription:
     for payload_type in section.payload_types:
         name, rate = section.codecs.get(payload_type, (_NAMELESS.get(payload_type, ""), None))
         codec = _CODECS.get(name.lower())
-        if codec is None or not payload_type.isdecimal() or int(payload_type) > 127:
+        if codec is None or not _PAYLOAD_TYPE.fullmatch(payload_type) or int(payload_type) > 127:
             continue
         if rate != RATE:
             raise NotSpokenError("clock_rate")
