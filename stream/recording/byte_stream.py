@@ -49,7 +49,10 @@ class ByteStream:
 
 
 def parameter_sets(codec: str, data: bytes) -> list[bytes]:
-    """The sequence parameter sets that a byte-stream access unit carries: what its size and profile follow from."""
+    """The sequence parameter sets that a byte-stream access unit carries: what its size and profile follow from.
+
+    Each once: where decoding begins anew all sets stand in front, also those that the unit has itself.
+    """
     found: list[bytes] = []
     for unit in data.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01")[1:]:
         if not unit:
@@ -57,7 +60,7 @@ def parameter_sets(codec: str, data: bytes) -> list[bytes]:
         kind = unit[0] & 0x1F if codec == "h264" else (unit[0] >> 1) & 0x3F
         if kind == (H264_SPS if codec == "h264" else HEVC_SPS):
             found.append(unit.rstrip(b"\x00"))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _units(data: bytes, length_size: int) -> list[bytes]:

@@ -53,6 +53,9 @@ class HeldUnit:
     media_us: int = 0
     capture_us: int = 0
     shown: bool = False
+    hidden: bool = False
+    """It was decoded for the sake of those after it and is itself not whole, behind a loss: its times are what they
+    would be."""
     lost: bool = False
     """It will never be shown: the decoder couldn't use it, or its connection ended."""
 
@@ -77,6 +80,8 @@ class PacketRing:
         self._keys: deque[HeldUnit] = deque()
         self._awaiting: deque[HeldUnit] = deque()
         """Not yet shown, in decoding order."""
+        self._hidden: deque[HeldUnit] = deque()
+        """Not to be shown, in decoding order; their times follow from the next one that is."""
         self._codec: CodecParameters | None = None
         self._broken = True
         """Whether a key frame must come before anything is kept."""
@@ -130,8 +135,8 @@ class PacketRing:
             self.bytes_held += unit.packet.size
             if held.is_key:
                 self._keys.append(held)
-            self._awaiting.append(held)
-            while self._next_serial - self._awaiting[0].serial > LONGEST_REORDER + 1:
+            (self._awaiting if unit.times.shown else self._hidden).append(held)
+            while self._awaiting and self._next_serial - self._awaiting[0].serial > LONGEST_REORDER + 1:
                 self._awaiting.popleft().lost = True
             self._trim(unit.times.arrival_ns)
 
@@ -145,7 +150,19 @@ class PacketRing:
                     self.epoch = epoch
                     self.reorder = max(self.reorder, self._next_serial - 1 - held.serial)
                     self._awaiting.remove(held)
+                    self._date_hidden(held)
                     return
+
+    def _date_hidden(self, shown: HeldUnit) -> None:
+        at_us = shown.unit.times.pts_us
+        while self._hidden and self._hidden[0].serial < shown.serial:
+            held = self._hidden.popleft()
+            its_us = held.unit.times.pts_us
+            before_us = -1 if at_us is None or its_us is None else at_us - its_us
+            held.hidden = 0 <= before_us <= shown.media_us
+            held.lost = not held.hidden  # of the epoch before
+            held.epoch = shown.epoch
+            held.media_us, held.capture_us = shown.media_us - before_us, shown.capture_us - before_us
 
     def close(self) -> None:
         """No more units will come. What is held stays readable."""
@@ -155,9 +172,10 @@ class PacketRing:
             self.closed = True
 
     def _lose_awaiting(self) -> None:
-        for held in self._awaiting:
-            held.lost = True
-        self._awaiting.clear()
+        for waiting in (self._awaiting, self._hidden):
+            for held in waiting:
+                held.lost = True
+            waiting.clear()
 
     def _trim(self, now_ns: int) -> None:
         while len(self._keys) > 1 and self._may_drop_first(now_ns):
@@ -182,12 +200,13 @@ class PacketRing:
     def _drop_until(self, serial: int) -> None:
         while self._units and self._units[0].serial < serial:
             dropped = self._units.popleft()
-            dropped.lost = not dropped.shown
+            dropped.lost = not (dropped.shown or dropped.hidden)
             self.bytes_held -= dropped.unit.packet.size
         while self._keys and self._keys[0].serial < serial:
             self._keys.popleft()
-        while self._awaiting and self._awaiting[0].serial < serial:
-            self._awaiting.popleft()
+        for waiting in (self._awaiting, self._hidden):
+            while waiting and waiting[0].serial < serial:
+                waiting.popleft()
 
     # -- any thread ---------------------------------------------------------------------------------------------
     def start_for(self, epoch: int, media_us: int) -> HeldUnit | None:
@@ -206,7 +225,7 @@ class PacketRing:
         """
         with self._lock:
             newer = list(takewhile(lambda held: held.serial >= serial, reversed(self._units)))
-        return [held for held in _known(reversed(newer)) if held.shown]
+        return [held for held in _known(reversed(newer)) if held.shown or held.hidden]
 
     @property
     def oldest_serial(self) -> int:
@@ -222,4 +241,4 @@ class PacketRing:
 
 
 def _known(units: Iterable[HeldUnit]) -> Iterator[HeldUnit]:
-    return takewhile(lambda held: held.shown or held.lost, units)
+    return takewhile(lambda held: held.shown or held.hidden or held.lost, units)
