@@ -143,6 +143,18 @@ def test_rtsps_is_read_if_its_certificate_is_trusted(tmp_path: Path, trust: str)
         assert len(server.requests) == asked  # nothing was said to it
 
 
+def test_a_certificate_that_is_asked_for_is_asked_for_behind_a_redirect_too(
+    tmp_path: Path, server: ScriptedRtspServer
+) -> None:
+    with server_of(tls=OwnAuthority(tmp_path).server_context()) as secured:
+        secured.redirect = server.url()
+        certificate = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", secured.port)))
+        with watch(secured.url(), tls_fingerprint=hashlib.sha256(certificate).hexdigest()) as camera:
+            camera.wait_for(lambda: len(camera.reconnects) >= 1, 5)
+        assert set(camera.reasons) == {"untrusted"}
+    assert server.requests == []
+
+
 # -- what comes in between ------------------------------------------------------------------------------------------
 
 

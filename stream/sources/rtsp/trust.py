@@ -39,6 +39,11 @@ class Trust:
             context.verify_mode = ssl.CERT_NONE
         return context
 
+    def check_plain(self) -> None:
+        """A redirect leads to a connection without TLS. Raises `UntrustedCertificateError`."""
+        if self.fingerprint is not None:
+            raise UntrustedCertificateError("no certificate, and one is expected")
+
     def check(self, connection: ssl.SSLObject) -> None:
         """Once connected, before anything is said. Raises `UntrustedCertificateError`."""
         if self.fingerprint is None:

@@ -120,6 +120,8 @@ class WireSession:
         tls = None
         if address.scheme == "rtsps":
             tls = self._tls or self._trust.context()
+        elif self._address.scheme == "rtsps":
+            self._trust.check_plain()
         conversation = await dial(address.host, address.port, lambda: Conversation(self), tls, self._reached)
         self._conversation = conversation
         if tls is not None:
