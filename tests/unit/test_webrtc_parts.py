@@ -112,10 +112,22 @@ def test_what_was_reported_before_timestamps_jumped_dates_no_picture_behind() ->
     clock.report(ntp + (12 << 32), 10**9 + 90_000)
     pts_us = clock.pts_us(10**9 + 90_000, 12 * second)
     assert clock.sender_utc_us(pts_us) == 1_800_000_012 * 1_000_000
-    clock.report(ntp + (13 << 32), 5000)  # and again: this time it reports before its first picture
-    assert clock.sender_utc_us(clock.pts_us(5000, 13 * second)) == 1_800_000_013 * 1_000_000
+    back = 10**9 - 60 * 90_000  # and again: this time it reports before its first picture
+    clock.report(ntp + (13 << 32), back)
+    assert clock.sender_utc_us(clock.pts_us(back, 13 * second)) == 1_800_000_013 * 1_000_000
     clock.forget_reports()
-    assert clock.sender_utc_us(clock.pts_us(8600, 13 * second)) is None
+    assert clock.sender_utc_us(clock.pts_us(back + 3600, 13 * second)) is None
+
+
+def test_a_report_of_timestamps_that_are_not_the_pictures_dates_none() -> None:
+    clock = RtpClock()
+    ntp = (1_800_000_000 + NTP_TO_UNIX_S) << 32
+    clock.report(ntp, 0)
+    assert clock.sender_utc_us(clock.pts_us(10**9)) is None
+    clock.report(ntp, 0)
+    assert clock.sender_utc_us(clock.pts_us(10**9 + 3600)) is None
+    clock.report(ntp, 10**9)
+    assert clock.sender_utc_us(clock.pts_us(10**9)) == 1_800_000_000 * 1_000_000
 
 
 @given(st.integers(-300, 300), st.integers(1, 30))

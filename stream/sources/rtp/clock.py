@@ -13,6 +13,8 @@ from stream.sources.libav import EARLIEST_SANE_UTC_US
 RATE = 90_000
 """Ticks a second of every video codec."""
 NTP_TO_UNIX_S = 2_208_988_800
+FARTHEST_REPORT = 600 * RATE
+"""Ticks from the latest picture: a report is of now. Some senders write timestamps that aren't their pictures'."""
 
 
 class RtpClock:
@@ -66,7 +68,10 @@ class RtpClock:
 
     def _relate(self, utc_us: int, timestamp: int) -> None:
         assert self._last is not None
-        self._reported_ticks = self._ticks + _difference(timestamp, self._last)
+        away = _difference(timestamp, self._last)
+        if abs(away) > FARTHEST_REPORT:
+            return
+        self._reported_ticks = self._ticks + away
         self._sender_offset_us = utc_us - _us(self._reported_ticks)
 
     def sender_utc_us(self, pts_us: int) -> int | None:
