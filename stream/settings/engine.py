@@ -39,7 +39,7 @@ class CameraConfig(Section):
     tls_fingerprint: str | None = Field(
         None,
         description="rtsps: SHA-256 of the camera's certificate in hex, for one that no authority has signed: then it "
-        "is this very certificate, whatever name it is for, or no connection.",
+        "is this very certificate, whatever name it is for, or no connection. Not with `transport: libav`.",
     )
     decoder: Literal["auto", "software", "nvdec"] = Field(
         "software",
@@ -95,6 +95,12 @@ class CameraConfig(Section):
         if not re.fullmatch(r"[0-9a-f]{64}", digits):
             raise ValueError("must be a SHA-256 fingerprint: 64 hex digits, colons allowed")
         return digits
+
+    @model_validator(mode="after")
+    def _fingerprint_is_looked_at(self) -> CameraConfig:
+        if self.transport == "libav" and self.tls_fingerprint is not None:
+            raise ValueError("libav doesn't look at tls_fingerprint: give tls_certificates, or transport: auto or wire")
+        return self
 
     @field_validator("id")
     @classmethod

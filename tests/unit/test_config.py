@@ -152,3 +152,10 @@ def test_servers_that_help_webrtc_are_checked_and_their_credentials_hidden() -> 
 def test_a_camera_that_is_published_to_needs_the_http_server() -> None:
     with pytest.raises(ValidationError, match=r"camera door: nobody can publish to it while http\.bind is null"):
         Config.model_validate({"cameras": [{"id": "door", "source": "whip"}], "http": {"bind": None}})
+
+
+def test_a_fingerprint_that_nobody_would_look_at_is_refused() -> None:
+    camera = {"id": "door", "source": "rtsps://h/x", "tls_fingerprint": "ab" * 32}
+    assert CameraConfig.model_validate(camera).tls_fingerprint == "ab" * 32
+    with pytest.raises(ValidationError, match="libav doesn't look at tls_fingerprint"):
+        CameraConfig.model_validate({**camera, "transport": "libav"})

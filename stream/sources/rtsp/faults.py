@@ -39,7 +39,7 @@ from stream.sources.rtsp.errors import (
     SessionError,
     StatusError,
 )
-from stream.sources.rtsp.trust import UntrustedCertificateError, UnusableCertificatesError
+from stream.sources.rtsp.trust import Trust, UntrustedCertificateError, UnusableCertificatesError
 
 PROBE_S = 1.0
 """How long a failed connection may be looked into."""
@@ -86,6 +86,7 @@ class RtspFaults(Faults):
                 config.id, f"{config.source} isn't an RTSP address", "Write rtsp://[user:password@]host[:port]/path"
             ) from None
         self._host, self._port = address.host, address.port
+        self._trust = Trust(config.tls_certificates, config.tls_fingerprint) if address.scheme == "rtsps" else None
 
     def opening(self, error: Exception, after_s: float) -> SourceError:
         """From the answer's status, else from what a bare connection to the same port shows."""
@@ -97,7 +98,7 @@ class RtspFaults(Faults):
             return self._answered(name_of_status(error))
         if after_s >= 0.9 * self.start_timeout_s or isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
             return self.not_open_in_time()
-        return self._unreachable() or self._not_a_video()
+        return self._unreachable() or self._untrusted() or self._not_a_video()
 
     def wire_opening(self, error: Exception, *, connected: bool, answered: bool) -> SourceError:
         """What opening at the wire raised; raises `error` itself if nothing is known of its kind. `connected`: whether
@@ -118,17 +119,9 @@ class RtspFaults(Faults):
                     return self._falls_silent()
                 return self._silent() if connected else self._cannot_be_connected_to()
             case UnusableCertificatesError():
-                return UntrustedError(
-                    self.camera,
-                    f"the file of tls_certificates is of no use ({error})",
-                    "Give a file of certificates in PEM that may be read",
-                )
+                return self._unusable_certificates(error)
             case UntrustedCertificateError() | ssl.SSLCertVerificationError():
-                return UntrustedError(
-                    self.camera,
-                    f"the certificate of {self.address} isn't trusted",
-                    "Set tls_certificates to a file with the camera's certificate, or tls_fingerprint to its SHA-256",
-                )
+                return self._untrusted_certificate()
             case ssl.SSLError():
                 return self._answered("it doesn't speak TLS")
             case OSError():
@@ -191,6 +184,40 @@ class RtspFaults(Faults):
                 return None
         except (OSError, UnicodeError) as error:
             return self._connecting(error)
+
+    def _untrusted(self) -> SourceError | None:
+        """Why a bare TLS connection fails; None if it doesn't, or there is to be none."""
+        if self._trust is None:
+            return None
+        try:
+            context = self._trust.context()
+            with (
+                socket.create_connection((self._host, self._port), PROBE_S) as plain,
+                context.wrap_socket(plain, server_hostname=self._host),
+            ):
+                return None
+        except UnusableCertificatesError as error:
+            return self._unusable_certificates(error)
+        except ssl.SSLCertVerificationError:
+            return self._untrusted_certificate()
+        except ssl.SSLError:
+            return self._answered("it doesn't speak TLS")
+        except (OSError, UnicodeError):
+            return None
+
+    def _untrusted_certificate(self) -> SourceError:
+        return UntrustedError(
+            self.camera,
+            f"the certificate of {self.address} isn't trusted",
+            "Set tls_certificates to a file with the camera's certificate, or tls_fingerprint to its SHA-256",
+        )
+
+    def _unusable_certificates(self, error: Exception) -> SourceError:
+        return UntrustedError(
+            self.camera,
+            f"the file of tls_certificates is of no use ({error})",
+            "Give a file of certificates in PEM that may be read",
+        )
 
     def _connecting(self, error: Exception) -> SourceError:
         """What connecting raised."""
