@@ -15,7 +15,7 @@ import pytest
 from small_clips import make_clip
 from support.own_authority import OwnAuthority
 from support.rtp_packets import Packetiser, TimedPacket
-from support.scripted_rtsp import ScriptedRtspServer, _Connection, description_of
+from support.scripted_rtsp import Request, ScriptedRtspServer, _Connection, description_of
 from support.stream_corpus import CorpusStream, corpus_stream, nal_type
 from watched_camera import WatchedCamera
 
@@ -258,6 +258,27 @@ def test_libav_has_its_own_time_where_it_is_asked_after_the_wire() -> None:
         camera.wait_for(lambda: camera.live, 10)
         assert camera.fallbacks == ["no_recovery_point"]
         assert camera.reconnects == []
+
+
+def test_packets_that_are_not_spoken_and_come_before_play_is_answered_are_left_to_libav_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packets = Packetiser().packets(MAIN)
+    answer = _Connection._answer
+
+    def early(this: _Connection, asked: Request) -> None:
+        if asked.method == "PLAY" and this._sockets is not None:
+            for packet in packets[:3]:
+                this._send_packet(packet.data[:12] + b"\x19" + packet.data[13:])
+            this._server._loop.call_later(0.3, answer, this, asked)
+        else:
+            answer(this, asked)
+
+    monkeypatch.setattr(_Connection, "_answer", early)
+    with server_of(MAIN) as server:
+        told = refused(server.url(), attempts=1, lower_transport="udp")
+    assert set(told.reasons) == {"broken"}
+    assert "packets are of a kind" in told.said[1].message
 
 
 # -- whatever comes --------------------------------------------------------------------------------------------------

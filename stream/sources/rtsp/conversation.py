@@ -124,6 +124,13 @@ class Conversation(asyncio.BufferedProtocol):
         """Send an interleaved packet."""
         self._send(b"$" + bytes((channel,)) + len(packet).to_bytes(2, "big") + packet)
 
+    def fail(self, error: Exception | None) -> bool:
+        """End it for this error (None: the server ended it) before its outcome is known; False if that is known."""
+        if self.outcome.done():
+            return False
+        self._end(error)
+        return True
+
     def close(self) -> None:
         """Say goodbye and hang up: what is still to be sent is sent, for as long as the loop runs."""
         self._over = True

@@ -179,7 +179,9 @@ class WireSession:
             self._rtcp(packet, now_ns)
 
     def ended(self, error: Exception | None) -> None:
-        """It played, and nothing more comes."""
+        """It played, and nothing more comes. Packets over UDP may end it earlier."""
+        if self._conversation is not None and self._conversation.fail(error):
+            return
         try:
             reason: Exception = self._closing(error)
         except Exception as unknown:
