@@ -17,6 +17,7 @@ help:
 	@echo "make bench   measure against a bare loop and against peers"
 	@echo "make soak    the long runs: memory over an hour's worth of frames, pictures of the dashboards"
 	@echo "make train   train the default checkpoint anew"
+	@echo "make docs    the documentation as a site, in build/site"
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "partstream needs Python 3.11 or newer, and none was found" >&2; exit 1; }
@@ -57,6 +58,10 @@ soak: $(READY)
 
 train: $(READY)
 	@$(BIN)/python run_stream.py train --profile edge
+
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 clean:
 	rm -rf build dist demo_out *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
