@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench soak train docs clean
+.PHONY: demo test lint bench soak train docs dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make soak    the long runs: memory over an hour's worth of frames, pictures of the dashboards"
 	@echo "make train   train the default checkpoint anew"
 	@echo "make docs    the documentation as a site, in build/site"
+	@echo "make dist    wheel and source distribution, in dist/"
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "partstream needs Python 3.11 or newer, and none was found" >&2; exit 1; }
@@ -62,6 +63,11 @@ train: $(READY)
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/site/index.html"
+
+dist: $(READY)
+	@rm -rf dist build
+	@$(BIN)/python -m build
+	@$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf build dist demo_out *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,72 @@
+"""The wheel: made once, by the build backend itself, of a copy of the tree."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("benchmarks", "commands", "ring_buffers", "stages", "stream", "telemetry", "training")
+BESIDE = ("LICENSE", "README.md", "pyproject.toml", "run_stream.py")
+BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
+STAND_IN_BYTES = 100_000
+"""Checkpoints are replaced by their first bytes: packing 20 MB takes longer than all the rest."""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=_copy)
+    for name in BESIDE:
+        shutil.copy(ROOT / name, tree)
+    built = subprocess.run(
+        [sys.executable, "-c", BUILD, str(out)], cwd=tree, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    (file,) = out.glob("*.whl")
+    return zipfile.ZipFile(file)
+
+
+def test_every_file_of_the_packages_is_in_it_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    """Page files, checkpoints, vocabularies and `py.typed` too: whatever kind of file is added needs its pattern."""
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for name in PACKAGES
+        for path in (ROOT / name).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    packed = {name for name in wheel.namelist() if not name.startswith("partstream-")}
+    assert packed == wanted | {"run_stream.py"}
+    assert {"stages/checkpoints/edge.safetensors", "stream/http/page/index.html"} <= packed
+
+
+def test_it_has_no_secrets_and_no_tests(wheel: zipfile.ZipFile) -> None:
+    paths = [PurePosixPath(name) for name in wheel.namelist()]
+    assert not [path for path in paths if path.suffix in (".env", ".pem", ".key", ".key_secret", ".token")]
+    assert not [path for path in paths if path.parts[0] == "tests" or path.name == "conftest.py"]
+
+
+def test_it_brings_the_command_and_its_licence_and_asks_for_no_tools_of_ours(wheel: zipfile.ZipFile) -> None:
+    (folder,) = {name.split("/")[0] for name in wheel.namelist() if name.startswith("partstream-")}
+    entry_points = wheel.read(f"{folder}/entry_points.txt").decode()
+    assert "partstream = run_stream:main" in entry_points
+    assert wheel.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    metadata: Message = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
+    needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+    assert any(line.startswith("torch") for line in needed)
+    assert not [line for line in needed if line.startswith(("pytest", "ruff", "onnx", "opencv", "transformers"))]
+
+
+def _copy(source: str, target: str) -> str:
+    """As `shutil.copy`, but of large files only the beginning."""
+    with Path(source).open("rb") as file:
+        Path(target).write_bytes(file.read(STAND_IN_BYTES))
+    return target
