@@ -3,6 +3,7 @@ thread; its packets arrive in the wire's, which all cameras share."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -143,7 +144,8 @@ class WireTransport:
         assert isinstance(codec, VideoCodecContext)
         codec.extradata = units.parameter_sets
         codec.width, codec.height = parameters.width, parameters.height
-        codec.pix_fmt = parameters.pixel_format
+        with contextlib.suppress(ValueError):  # a depth that libav has no name for: then its own decoder says so
+            codec.pix_fmt = parameters.pixel_format
         if parameters.reorder == 0:
             codec.flags |= Flags.low_delay
         return codec
