@@ -4,7 +4,8 @@ It lives until it is killed or its standard input closes, so that it never outli
 
 Start it through `benchmarks.rtsp_server.RtspServer`, which writes the configuration that this script reads: one line of
 JSON on standard input, `{"port": 0, "users": {name: password}, "digest": false, "mounts": [{"path": "/clip", "kind": …,
-…}]}`. One line of JSON on standard output, `{"port": N}`, says that it listens. Kinds of mounts:
+…}]}`; it listens on loopback unless `"address"` says otherwise. One line of JSON on standard output, `{"port": N}`,
+says that it listens. Kinds of mounts:
 
 * `units`: encoded access units from files in the format of `benchmarks.rtsp_server.write_units`, played one file after
   the other and from the start again, with times that only grow; every client has its own playback from frame 0. A file
@@ -166,7 +167,7 @@ def main() -> None:
     configuration = json.loads(sys.stdin.readline())
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(configuration.get("address", "127.0.0.1"))
     server.set_service(str(configuration["port"]))
     if configuration["users"]:
         protect(server, configuration["users"], configuration["digest"])
