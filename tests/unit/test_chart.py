@@ -75,7 +75,7 @@ def test_what_the_chart_says_gives_way_to_what_the_configuration_says(tmp_path: 
     assert (config.publish.endpoint, config.publish.replay) == ("tcp://0.0.0.0:5555", "tcp://*:7")
 
 
-def test_kubernetes_own_variables_do_not_look_like_settings() -> None:
+def test_kubernetes_own_variables_are_kept_out_of_where_settings_come_from() -> None:
     assert pod(LEAST)["enableServiceLinks"] is False
 
 
