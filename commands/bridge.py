@@ -47,7 +47,7 @@ def bridge_command(
         ),
     ] = None,
     camera: Annotated[list[str] | None, typer.Option("--camera", help="Only this camera; may be repeated.")] = None,
-    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How often files are written.")] = 300.0,
+    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How often files are written.")] = 60.0,
     partition: Annotated[PartitionBy, typer.Option(help="A folder a table and hour, or day.")] = PartitionBy.hour,
     parts: Annotated[int, typer.Option(min=0, help="Parts kept of each person, the most relevant.")] = 3,
     keep: Annotated[str, typer.Option(metavar="SIZE", help="Bytes kept; the oldest files go.")] = "20GB",

@@ -185,9 +185,9 @@ class Archive:
     def _new_name(self) -> str:
         """After every other, also where the clock was set back."""
         written = datetime.fromtimestamp(self._now(), UTC)
-        newest = max((_written(name) for name in self._files), default=None)
-        if newest is not None and written <= newest:
-            written = newest + timedelta(microseconds=1)
+        if self._files:
+            newest = _written(max(self._files, key=_own_name))
+            written = max(written, newest + timedelta(microseconds=1))
         return f"{written:{_NAME_FORMAT}}Z.parquet"
 
     def _filed(self, table: Table, batches: Sequence[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
@@ -243,8 +243,9 @@ class Archive:
     # -- making room --------------------------------------------------------------------------------------------
     def _retain(self) -> None:
         kept = self.bytes_kept
-        last = {name.partition("/")[0]: name for name in sorted(self._files, key=_written)}
-        for name in sorted(self._files, key=_written):
+        oldest_first = sorted(self._files, key=_own_name)
+        last = {name.partition("/")[0]: name for name in oldest_first}
+        for name in oldest_first:
             age_s = self._now() - _written(name).timestamp()
             too_old = self._keep_days is not None and age_s > self._keep_days * 86_400
             if not too_old and kept <= self._keep_bytes:
@@ -260,9 +261,14 @@ class Archive:
                     emptied.rmdir()
 
 
-def _written(name: str) -> datetime:
+def _own_name(path: str) -> str:
+    """A file's name without its folders: in the order of these, files were written."""
+    return path.rpartition("/")[2]
+
+
+def _written(path: str) -> datetime:
     """When a file was written, as its name says."""
-    return datetime.strptime(name.rpartition("/")[2][:-9], _NAME_FORMAT).replace(tzinfo=UTC)
+    return datetime.strptime(_own_name(path).removesuffix("Z.parquet"), _NAME_FORMAT).replace(tzinfo=UTC)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -21,7 +21,7 @@ from stream.bridge.archive import Archive, NoRoomError
 from stream.bridge.tables import MOST, Row, Table, UnusableError, batch, gap_row, rows_of
 from stream.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Position
 from stream.results import Event, Frame, Message, Stats, topic
-from stream.subscriber import Gap, Subscription
+from stream.subscriber import Counts, Gap, Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class BridgeCounts:
 class Bridge:
     """Fills `archive`: every `every_s` seconds, or sooner when `most_held` bytes of rows wait."""
 
-    def __init__(self, archive: Archive, *, every_s: float = 300.0, parts: int = 3, most_held: int = 64 << 20) -> None:
+    def __init__(self, archive: Archive, *, every_s: float = 60.0, parts: int = 3, most_held: int = 64 << 20) -> None:
         self.counts = BridgeCounts()
         self.trouble = ""
         """Why nothing can be written at present; empty when it can."""
@@ -133,6 +133,7 @@ class Bridge:
         self._most_held = most_held
         self._positions = Positions(archive.positions)
         self._held = Held()
+        self._said_silent = False
 
     async def run(self, messages: Subscription[Message]) -> None:
         """Read until the subscription is closed or this is cancelled; either way all that was read is written.
@@ -143,6 +144,7 @@ class Bridge:
             async with messages:
                 try:
                     while await self._read(messages, self._every_s if not self.trouble else WRITE_AGAIN_S):
+                        self._say_if_silent(messages.counts)
                         await self._write_or_wait()
                 except asyncio.CancelledError:
                     await self._read(messages, LAST_READ_S)
@@ -191,6 +193,11 @@ class Bridge:
                 return False
         except TimeoutError:
             return True
+
+    def _say_if_silent(self, counts: Counts) -> None:
+        if not counts.received and not counts.duplicates and not self._said_silent:
+            self._said_silent = True
+            logger.warning("nothing has come yet: is the engine up, is the address right, and are these its cameras?")
 
     async def _write_or_wait(self) -> None:
         """Write. Where that fails, and no more may be held, wait until it succeeds."""

@@ -194,6 +194,14 @@ async def test_numbers_that_fit_no_column_are_left_out_and_counted(
     assert sum("left out" in record.message for record in caplog.records) == 1
 
 
+async def test_an_engine_that_says_nothing_is_mentioned_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with publishing() as publisher, bridging(publisher, tmp_path, every_s=0.02) as bridge:
+        await until(lambda: "nothing has come yet" in caplog.text)
+        publisher.publish(wire.frame())
+        await until(lambda: bridge.counts.messages == 1)
+    assert caplog.text.count("nothing has come yet") == 1
+
+
 async def test_with_curve_a_listed_bridge_gets_all_and_what_it_missed(tmp_path: Path) -> None:
     make_keys(tmp_path / "keys", ["archive"])
     settings = {

@@ -98,7 +98,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
         for part, relevance in (("right_hand", 0.93), ("head", 0.12))
     ],
     "Minutes that each camera wasn't live": [("yard", "reconnecting", "silent", 2.0)],
-    "Many small files": [(60 + 2 * 65,)],
+    "be put together": [(60 + 2 * 65,)],
 }
 
 
