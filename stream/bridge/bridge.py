@@ -135,6 +135,11 @@ class Bridge:
         self._held = Held()
         self._said_silent = False
 
+    @property
+    def waiting(self) -> int:
+        """Messages that were read and aren't written yet."""
+        return self._held.messages
+
     async def run(self, messages: Subscription[Message]) -> None:
         """Read until the subscription is closed or this is cancelled; either way all that was read is written.
 
@@ -151,7 +156,7 @@ class Bridge:
                     raise
         finally:
             if not await self._written():
-                self.counts.unwritten = self._held.messages
+                self.counts.unwritten = self.waiting
 
     def gap(self, gap: Gap) -> None:
         """A gap, after all was done to fill it: the subscription's `on_gap`."""
@@ -241,7 +246,7 @@ class Bridge:
                 "then in the engine, and what is lost there is counted as a gap",
                 self._archive.folder,
                 why_not(error),
-                self._held.messages,
+                self.waiting,
             )
         self.trouble = why_not(error)
 
