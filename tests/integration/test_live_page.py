@@ -81,6 +81,7 @@ async def shown(
 
 async def drawn(page: Page, selector: str, count: int) -> list[dict[str, Any]]:
     """What is drawn in the next pictures that have a result."""
+    await page.wait_for(f"!!document.querySelector({json.dumps(selector)})")
     script = WATCH.replace("SELECTOR", json.dumps(selector)).replace("BAR", BAR).replace("COUNT", str(count))
     return await page.evaluate(script, timeout_s=60)
 
