@@ -110,7 +110,7 @@ async def test_video_that_breaks_off_or_cannot_be_had_gives_way_to_jpegs_and_a_h
             await page.press("ArrowRight")
             await page.wait_for("document.querySelector('#detail h1').textContent === 'test-picture'")
             await page.wait_for("document.querySelector('#detail canvas').drawn?.withResult")
-            assert list(watched) == ["test-picture"]
+            await until(lambda: list(watched) == ["test-picture"])
             assert page.errors == [], "it is asked first whether there is video"
 
 
