@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import av
 from av.codec.context import Flags
-from av.codec.hwaccel import HWAccel
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
@@ -60,7 +59,7 @@ class WireTransport:
         self._packets_before = 0
 
     def open(self) -> VideoCodecContext:
-        """Returns with the first picture that can be decoded. Raises `NotSpokenError` too."""
+        """Returns with the first picture that can be decoded. Raises `UnspokenError` for what libav may read."""
         began_s = time.monotonic()
         session = self._session
         try:
@@ -140,7 +139,7 @@ class WireTransport:
         units = self._units
         parameters = units.parameters
         assert parameters is not None  # no unit is given before
-        codec = av.CodecContext.create(LIBAV_NAMES[parameters.codec], "r", self._hardware())
+        codec = av.CodecContext.create(LIBAV_NAMES[parameters.codec], "r", self._hwaccel)
         assert isinstance(codec, VideoCodecContext)
         codec.extradata = units.parameter_sets
         codec.width, codec.height = parameters.width, parameters.height
@@ -149,6 +148,3 @@ class WireTransport:
         if parameters.reorder == 0:
             codec.flags |= Flags.low_delay
         return codec
-
-    def _hardware(self) -> HWAccel | None:
-        return self._hwaccel
