@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import typer
 
-from commands import annotate, bench, bridge, demo, doctor, evaluate, run, subscribe, top
+from commands import annotate, archive, bench, run, subscribe
 from commands.config import config_app
+from commands.demo.command import demo_command
+from commands.doctor import command as doctor
 from commands.keys import keys_app
+from commands.models import evaluate, export, predict
+from commands.models.data import data_app
+from commands.models.footage import footage_app
+from commands.models.generated import generated_app
+from commands.models.train import train_app
+from commands.top import command as top
 from commands.weights import weights_app
-from training import export_command, predict_command
-from training.data_command import data_app
-from training.footage_command import footage_app
-from training.generated_command import generated_app
-from training.train_command import train_app
 
 app = typer.Typer(
     name="partstream",
@@ -27,16 +30,16 @@ app = typer.Typer(
     "130 and 143 stopped by Ctrl-C and SIGTERM.",
 )
 app.command("run", epilog=run.EPILOG)(run.run_command)
-app.command("demo")(demo.demo_command)
+app.command("demo")(demo_command)
 app.command("subscribe", epilog=subscribe.EPILOG)(subscribe.subscribe_command)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor_command)
 app.command("top", epilog=top.EPILOG)(top.top_command)
-app.command("bridge", epilog=bridge.EPILOG)(bridge.bridge_command)
+app.command("bridge", epilog=archive.EPILOG)(archive.bridge_command)
 app.command("annotate")(annotate.annotate_command)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate_command)
 app.command("bench", context_settings=bench.ALL_ARGUMENTS, add_help_option=False)(bench.bench_command)
-app.command("predict", epilog=predict_command.EPILOG)(predict_command.predict_command)
-app.command("export", epilog=export_command.EPILOG)(export_command.export_command)
+app.command("predict", epilog=predict.EPILOG)(predict.predict_command)
+app.command("export", epilog=export.EPILOG)(export.export_command)
 app.add_typer(weights_app, name="weights")
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")

@@ -108,7 +108,7 @@ async def _serve(settings: Config, table: bool) -> int:
         _profile_on_signal(engine)
         watching = None
         if table:
-            from stream.watch import show_table
+            from commands.console.watch import show_table
 
             watching = asyncio.create_task(show_table(engine.results(), console))
         try:

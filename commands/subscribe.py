@@ -28,8 +28,8 @@ def subscribe_command(
     ] = None,
 ) -> None:
     """Watch what an engine publishes: a live table, or the messages themselves."""
+    from commands.console.watch import watch
     from stream.subscriber import KINDS, subscribe
-    from stream.watch import watch
 
     try:
         messages = subscribe(

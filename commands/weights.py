@@ -15,7 +15,7 @@ weights_app = typer.Typer(help="Third-party weights, data and footage in your ca
 @weights_app.command("list")
 def weights_list() -> None:
     """What partstream can fetch, its licence, and whether it is here."""
-    from stream import asset_console
+    from commands.console import asset_console
 
     asset_console.show_list(console)
 
@@ -25,7 +25,7 @@ def weights_fetch(
     names: Annotated[list[str] | None, typer.Argument(help="Assets; by default all but the optional ones.")] = None,
 ) -> None:
     """Fetch assets by name, version and SHA-256 into the cache; what is there already is left alone."""
-    from stream import asset_console
+    from commands.console import asset_console
 
     with errors():
         asset_console.fetch(names, console)
@@ -37,7 +37,7 @@ def weights_add(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="Its file, or the folder that holds its files.")],
 ) -> None:
     """Put files that are on this machine already into the cache, checked against their SHA-256."""
-    from stream import asset_console
+    from commands.console import asset_console
 
     with errors():
         asset_console.add(name, source, console)
@@ -48,7 +48,7 @@ def weights_verify(
     names: Annotated[list[str] | None, typer.Argument(help="Assets; all that are here by default.")] = None,
 ) -> None:
     """Check the files in the cache against their SHA-256."""
-    from stream import asset_console
+    from commands.console import asset_console
 
     with errors():
         if not asset_console.verify(names, console):

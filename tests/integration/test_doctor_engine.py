@@ -11,13 +11,13 @@ import pytest
 from controlled_engine import configured, running
 from small_clips import make_clip
 
+from commands.doctor import ports, self_test
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis, ModelInfo
 from stages.weights import WeightsError
 from stream import engine
 from stream.config import Config
-from stream.doctor import ports, self_test
 from stream.settings.network import HttpConfig
 
 FREE = Config.model_validate({"model": {"profile": "free"}})

@@ -28,18 +28,19 @@ from filelock import FileLock
 from ring_buffers.frame_ring import Lease
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PartAnalysis, PersonAnalysis
-from stream import schema
 from stream.config import Config
 from stream.engine import Engine
 from stream.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer
+from tools.docs import wire_schemas
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "clients" / "subscribe.mjs"
 PACKAGES = {"zeromq": "6.8.0", "@msgpack/msgpack": "3.1.3"}
 VALIDATORS = {
-    schema.tag(kind): jsonschema.Draft202012Validator(schema.schema(kind)) for kind in (Frame, Event, Status, Stats)
+    wire_schemas.tag(kind): jsonschema.Draft202012Validator(wire_schemas.schema(kind))
+    for kind in (Frame, Event, Status, Stats)
 }
 
 

@@ -18,12 +18,12 @@ from small_clips import make_clip
 from support.chromium import Browser, BrowserError, Page
 
 from benchmarks.rtsp_server import RtspServer
+from commands.demo.show import cut
 from ring_buffers.frames import Lease
 from stages import weights
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis, Model
 from stream.config import Config
-from stream.demo import cut
 from stream.engine import Engine
 from stream.http.picture_streams import part
 from stream.live_pictures import LivePicture

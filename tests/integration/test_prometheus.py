@@ -20,9 +20,9 @@ from support.stream_corpus import corpus_stream
 
 from stages import weights
 from stream.config import Config
-from telemetry import rule_file
-from telemetry.alerts import ALERTS
-from telemetry.recording_rules import RECORDING_RULES
+from tools.monitoring import rule_file
+from tools.monitoring.alerts import ALERTS
+from tools.monitoring.recording_rules import RECORDING_RULES
 
 RATE_INTERVAL = "5s"
 SELECTOR = re.compile(r"(?:\b(?:partstream|process)_\w+|\binstance\w*:[\w:]+|\bup\b)(?:\{[^}]*\})?")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from telemetry import rule_file
-from telemetry.alerts import ALERTS
 from telemetry.catalogue import METRICS
-from telemetry.promql import OUTSIDE
+from tools.monitoring import rule_file
+from tools.monitoring.alerts import ALERTS
+from tools.monitoring.promql import OUTSIDE
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -37,7 +37,7 @@ def unit_tests() -> list[dict[str, Any]]:
 
 
 def test_the_rule_file_is_what_the_code_says() -> None:
-    assert rule_file.FILE.read_text(encoding="utf-8") == rule_file.text(), "run `python -m telemetry.rule_file`"
+    assert rule_file.FILE.read_text(encoding="utf-8") == rule_file.text(), "run `python -m tools.monitoring.rule_file`"
 
 
 def test_promtool_accepts_the_rules_and_the_scrape_configuration() -> None:

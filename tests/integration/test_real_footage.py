@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.street import Recognised, recognise
+from commands.demo.show import cut
 from stages import weights
 from stream.config import Config
-from stream.demo import cut
 
 BEGINNING_S = 12.0
 """Nearly all who are seen in it walk or stand, and that is asked of it; of all the street, four fifths."""

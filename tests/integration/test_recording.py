@@ -20,8 +20,8 @@ from recording_engine import between, lines, pictures, recorded, recording
 from small_clips import REORDERED_H264, make_clip
 
 from benchmarks.rtsp_server import RtspServer
+from commands.demo.show import cut
 from stages import weights
-from stream.demo import cut
 from stream.http.app import HttpServer
 from stream.recording.clips import NAME
 from stream.settings.engine import CameraConfig

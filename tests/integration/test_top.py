@@ -10,8 +10,8 @@ import pytest
 from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running, until
 from rich.console import Console
 
-from stream.top.engine_client import EngineClient, NoAnswerError, Refusal
-from stream.top.watching import show_once, watch
+from commands.top.engine_client import EngineClient, NoAnswerError, Refusal
+from commands.top.watching import show_once, watch
 
 
 async def test_it_shows_a_running_engine_and_finds_it_again_after_a_restart() -> None:

@@ -10,9 +10,9 @@ import pytest
 from benchmarks import machine
 from benchmarks.rtsp_server import RtspServer
 from benchmarks.street import recognise
+from commands.demo.show import cut
 from stages import weights
 from stream.config import Config
-from stream.demo import cut
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stream import config_reference
 from stream.config import Config, load
+from tools.docs import config_reference
 
 
 def test_the_page_is_current() -> None:
     assert config_reference.PAGE.read_text(encoding="utf-8") == config_reference.page(), (
-        "docs/configuration.md is not what stream/config.py says: run `python -m stream.config_reference`"
+        "docs/configuration.md is not what stream/config.py says: run `python -m tools.docs.config_reference`"
     )
 
 

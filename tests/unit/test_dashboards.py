@@ -10,9 +10,9 @@ import pytest
 import yaml
 from support.dashboard_queries import FOLDER, dashboards
 
-from telemetry.alerts import ALERTS
-from telemetry.dashboards import files
-from telemetry.dashboards.panels import Advice
+from tools.monitoring.alerts import ALERTS
+from tools.monitoring.dashboards import files
+from tools.monitoring.dashboards.panels import Advice
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 24
@@ -30,7 +30,7 @@ def panels() -> list[tuple[str, dict[str, Any]]]:
 
 def test_the_files_are_what_the_code_says() -> None:
     written = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
-    assert written == files.texts(), "run `python -m telemetry.dashboards.files`"
+    assert written == files.texts(), "run `python -m tools.monitoring.dashboards.files`"
 
 
 def test_every_panel_says_what_is_good_and_what_to_do_otherwise() -> None:

@@ -14,13 +14,13 @@ import pytest
 import torch
 import zmq
 
+from commands.doctor import bounded, disk, examination, installation, model_files, ports
+from commands.doctor.bounded import Check
+from commands.doctor.examination import Wanted, examine
+from commands.doctor.finding import Finding, ok
+from commands.doctor.port_owner import Owner, owner_of
 from stages import weights
 from stream.config import Config
-from stream.doctor import bounded, disk, examination, installation, model_files, ports
-from stream.doctor.bounded import Check
-from stream.doctor.examination import Wanted, examine
-from stream.doctor.finding import Finding, ok
-from stream.doctor.port_owner import Owner, owner_of
 from stream.settings.engine import CameraConfig, ModelConfig, PublishConfig
 from stream.settings.network import HttpConfig
 from stream.settings.recording import RecordingConfig

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fake_source import FakeTransport, faults_of, unit
 
-from stream.doctor.cameras import CameraSeen, look_at
+from commands.doctor.cameras import CameraSeen, look_at
 from stream.settings.engine import CameraConfig
 from stream.sources.errors import EndedError, SourceError
 from stream.sources.transport import AccessUnit, Fallback

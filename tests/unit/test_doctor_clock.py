@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from stream.doctor import clock
-from stream.doctor.clock import camera_clocks, judge, own_clock
-from stream.doctor.time_reference import NTP_EPOCH_S, NoTimeError, Reading, read_time
+from commands.doctor import clock
+from commands.doctor.clock import camera_clocks, judge, own_clock
+from commands.doctor.time_reference import NTP_EPOCH_S, NoTimeError, Reading, read_time
 
 
 @contextmanager

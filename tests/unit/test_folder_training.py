@@ -16,6 +16,7 @@ from kinetics_tps_examples import put_dataset
 from training_examples import TINY, motion_clips, stand_in_priors, stand_in_table, tiny
 from typer.testing import CliRunner
 
+from commands.models.train import train_app
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import load
@@ -33,7 +34,6 @@ from training.run_config import TrainingConfig, TrainingConfigError
 from training.selection import by_videos
 from training.tensors import Tensors, joined
 from training.train import Outcome, train
-from training.train_command import train_app
 
 __all__ = ["stand_in"]
 VISUAL: dict[str, Any] = {"model": {"visual": "all", "visual_bins": 2, "visual_hidden": 4}}

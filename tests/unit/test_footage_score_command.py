@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from commands.models.footage import show
 from ring_buffers.frames import Lease, SlotFormat
 from run_stream import app
 from stages.types import ActionAnalysis, FrameAnalysis, ModelInfo, PersonAnalysis
-from training.footage_command import show
 from training.footage_labels import LabelError
 from training.footage_runs import FootageError, answer_film, packaged_labels, score_clip
 from training.footage_scoring import Extra, Judged

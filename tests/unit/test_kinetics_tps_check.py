@@ -14,7 +14,7 @@ import kinetics_tps_examples as examples
 import pytest
 from typer.testing import CliRunner, Result
 
-from training.data_command import data_app
+from commands.models.data import data_app
 from training.kinetics_tps import AnnotatedFrame, DatasetError, FaultCode, check_dataset, video_file, write_annotations
 from training.kinetics_tps.faults import MEANING
 

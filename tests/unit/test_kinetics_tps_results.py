@@ -10,8 +10,8 @@ import kinetics_tps_examples as examples
 import pytest
 from typer.testing import CliRunner, Result
 
+from commands.models.data import data_app
 from stages.vocabulary import PARTS, Vocabulary
-from training.data_command import data_app
 from training.kinetics_tps import AnnotatedFrame, Dataset, DatasetError, Lists, Seen, Video, write_ground_truth
 from training.psc import evaluate
 from training.submission import parse_prediction, read_ground_truth

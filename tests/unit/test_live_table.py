@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from stream.live_table import EVENTS_SHOWN, PEOPLE_SHOWN, LiveTable, duration, reasons
+from commands.console.live_table import EVENTS_SHOWN, PEOPLE_SHOWN, LiveTable, duration, reasons
 from stream.results import (
     Action,
     CameraStats,

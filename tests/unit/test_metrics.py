@@ -10,11 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ring_buffers.frame_ring import Clock, DropReason
 from stream.results import CameraState
-from telemetry import catalogue, metrics, reference
+from telemetry import catalogue, metrics
 from telemetry.catalogue import METRICS, SECONDS_BUCKETS
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Observer
 from telemetry.tally import Histogram
+from tools.docs import metrics_reference
 
 
 def series(observer: PrometheusObserver) -> dict[str, float]:
@@ -240,6 +241,6 @@ def test_names_are_unique_and_counters_end_in_total() -> None:
 
 
 def test_the_reference_page_is_current() -> None:
-    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), (
-        "docs/metrics.md is not what telemetry/catalogue.py says: run `python -m telemetry.reference`"
+    assert metrics_reference.PAGE.read_text(encoding="utf-8") == metrics_reference.page(), (
+        "docs/metrics.md is not what telemetry/catalogue.py says: run `python -m tools.docs.metrics_reference`"
     )

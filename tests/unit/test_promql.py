@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from telemetry.catalogue import DROP_REASONS
-from telemetry.promql import mean, quantile, series
-from telemetry.recording_rules import UNWANTED_DROPS, WANTED_DROPS, recorded
+from tools.monitoring.promql import mean, quantile, series
+from tools.monitoring.recording_rules import UNWANTED_DROPS, WANTED_DROPS, recorded
 
 
 def test_a_selector_has_the_full_name_and_its_labels() -> None:

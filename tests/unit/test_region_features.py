@@ -15,12 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from training_examples import motion_clips, stand_in_table, tiny
 
+from commands.models.train_console import needed, train_profile
 from stages.checkpoint import CheckpointError, load, save
 from stages.network import VisualInput
 from stages.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.vgg_weights import save_features
 from stages.weights import WeightsError
-from training.command import needed, train_profile
 from training.folder.clips import open_folder
 from training.folder.features import features_folder
 from training.folder.opening import watch_settings, watched_folder

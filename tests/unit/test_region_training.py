@@ -12,13 +12,13 @@ import torch
 from drawn_people import CLASSES, SIZE, trained_detector, walking, write_film
 from training_examples import stand_in_table, tiny
 
+from commands.models.train_console import needed
 from ring_buffers.frames import FrameMeta, Lease
 from stages.checkpoint import load
 from stages.detection import detector_file
 from stages.profiles import load_model
 from stages.vocabulary import PARTS
 from stages.weights import WeightsError
-from training.command import needed
 from training.folder.features import features_folder
 from training.folder.opening import watch_settings, watched_folder
 from training.folder.pictures import clip_features

@@ -10,7 +10,6 @@ import jsonschema
 import msgspec
 import pytest
 
-from stream import schema
 from stream.results import (
     STATS_TOPIC,
     Action,
@@ -27,6 +26,7 @@ from stream.results import (
     decode,
     topic,
 )
+from tools.docs import wire_schemas
 
 DOCS = Path(__file__).parents[2] / "docs"
 RUN = "0123456789abcdef" * 2
@@ -105,7 +105,7 @@ def test_every_message_is_read_as_it_was_written_whatever_the_encoding(message: 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_every_message_is_valid_under_its_json_schema(message: Message) -> None:
     body = json.loads(msgspec.json.encode(message))
-    jsonschema.validate(body, schema.schema(type(message)), cls=jsonschema.Draft202012Validator)
+    jsonschema.validate(body, wire_schemas.schema(type(message)), cls=jsonschema.Draft202012Validator)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
@@ -114,10 +114,10 @@ def test_the_json_schema_notices_a_missing_and_a_wrong_field(message: Message) -
     for field in set(body) - {"box", "trace_id", "epoch"}:
         less = {name: value for name, value in body.items() if name != field}
         with pytest.raises(jsonschema.ValidationError, match=f"'{field}' is a required property"):
-            jsonschema.validate(less, schema.schema(type(message)))
+            jsonschema.validate(less, wire_schemas.schema(type(message)))
     for wrong in ({"seq": -1}, {"seq": "0"}, {"schema": "partstream.frame/2"}, {"run": None}):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({**body, **wrong}, schema.schema(type(message)))
+            jsonschema.validate({**body, **wrong}, wire_schemas.schema(type(message)))
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
@@ -125,13 +125,13 @@ def test_fields_added_later_are_ignored_by_reader_and_schema(message: Message) -
     body = {**json.loads(msgspec.json.encode(message)), "added_later": {"x": [1]}}
     assert decode(json.dumps(body).encode()) == message
     assert decode(msgspec.msgpack.encode(body)) == message
-    jsonschema.validate(body, schema.schema(type(message)))
+    jsonschema.validate(body, wire_schemas.schema(type(message)))
 
 
 def test_every_message_names_its_schema_run_and_number() -> None:
     for message in MESSAGES:
         body = json.loads(msgspec.json.encode(message))
-        assert body["schema"] == schema.tag(type(message))
+        assert body["schema"] == wire_schemas.tag(type(message))
         assert {"run", "seq", "epoch"} <= set(body)
         assert ("camera" in body) == (not isinstance(message, Stats))
 
@@ -162,11 +162,11 @@ def test_topics_end_in_a_slash_so_that_no_camera_is_a_prefix_of_another() -> Non
 
 def test_the_published_json_schemas_are_current() -> None:
     published = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "schema").iterdir()}
-    assert published == schema.texts(), "run `python -m stream.schema`"
+    assert published == wire_schemas.texts(), "run `python -m tools.docs.wire_schemas`"
 
 
 def test_the_json_schemas_are_valid_and_describe_every_field(tmp_path: Path) -> None:
-    for path in schema.write(tmp_path):
+    for path in wire_schemas.write(tmp_path):
         read = json.loads(path.read_text(encoding="utf-8"))
         jsonschema.Draft202012Validator.check_schema(read)
         for name, definition in [("the message", read), *read["$defs"].items()]:
@@ -187,5 +187,5 @@ def test_the_page_on_the_wire_names_every_field_and_topic() -> None:
 def test_the_example_on_that_page_is_a_valid_message() -> None:
     page = (DOCS / "wire.md").read_text(encoding="utf-8")
     example = page.split("### A result")[1].split("```json")[1].split("```")[0]
-    jsonschema.validate(json.loads(example), schema.schema(Frame))
+    jsonschema.validate(json.loads(example), wire_schemas.schema(Frame))
     assert isinstance(decode(example.strip().encode()), Frame)

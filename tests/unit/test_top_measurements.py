@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from stream.top.measurements import Histogram, parse
+from commands.top.measurements import Histogram, parse
 from telemetry.metrics import PrometheusObserver
 
 PAGE = """\

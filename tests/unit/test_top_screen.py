@@ -8,9 +8,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from stream.top.engine_client import Camera, CameraStatus, EngineClient, EngineStatus, Look, Model
-from stream.top.measurements import Measurements, parse
-from stream.top.screen import Screen
+from commands.top.engine_client import Camera, CameraStatus, EngineClient, EngineStatus, Look, Model
+from commands.top.measurements import Measurements, parse
+from commands.top.screen import Screen
 
 ADDRESS = "http://127.0.0.1:9090"
 

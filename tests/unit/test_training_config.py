@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from commands.models.train import train_app
 from training.run_config import TrainingConfig, TrainingConfigError, commented, load
-from training.train_command import train_app
 
 EDGE = Path(__file__).parents[2] / "training" / "configs" / "edge.yaml"
 

@@ -17,8 +17,8 @@ import torch
 from rich.console import Console
 from training_examples import EVERYTHING, motion_clips, stand_in_table, started, tiny
 
+from commands.models.train_console import stopped_by_signals, train_profile
 from stages.checkpoint import load
-from training.command import stopped_by_signals, train_profile
 from training.evaluate import area_under_curve, average_precision, evaluate
 from training.learned import Learned
 from training.loop import DivergedError, Run, TrainingError

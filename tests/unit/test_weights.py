@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from commands.console import asset_console
 from stages import package_download, weight_catalogue, weights
 from stages.package_download import DownloadError
 from stages.weight_catalogue import CATALOGUE, Asset, AssetFile
 from stages.weights import WeightsError
-from stream import asset_console
 
 CONTENT = {"model.json": b'{"layers": 3}', "model.bin": bytes(range(256)) * 40}
 

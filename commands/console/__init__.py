@@ -1,0 +1,1 @@
+"""Live tables and progress in a terminal."""

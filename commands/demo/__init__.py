@@ -1,0 +1,1 @@
+"""The demo: real footage through a real RTSP server."""

@@ -1,0 +1,43 @@
+"""`run_stream.py demo`: real footage over a real RTSP server, shown and summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.ending import console, errors
+
+if TYPE_CHECKING:
+    from commands.demo.show import Server
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")] = Path("demo_out"),
+    seconds: Annotated[float, typer.Option(min=3, help="Seconds of footage a camera.")] = 30.0,
+) -> None:
+    """See it work: real footage over a real RTSP server, a live table, then an annotated video and a summary."""
+    from commands.demo import show as demonstration
+    from telemetry import logs
+
+    logs.configure(json=False, level="warning")
+    with errors():
+        raise typer.Exit(demonstration.show(out, seconds, console, _rtsp_server))
+
+
+@contextmanager
+def _rtsp_server(files: Mapping[str, Path]) -> Generator[Server]:
+    from benchmarks.rtsp_server import RtspServer, RtspServerError
+    from commands.demo.show import NoServerError
+
+    server = RtspServer(files=files)
+    try:
+        server.__enter__()
+    except RtspServerError as error:
+        raise NoServerError(str(error)) from None
+    with ExitStack() as stack:
+        stack.push(server)
+        yield server

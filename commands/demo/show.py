@@ -1,0 +1,202 @@
+"""The demonstration: real footage over a real RTSP server, through the engine, to subscribers, a video, a summary.
+
+Owns nothing that outlives `show`. What is shown in the live table comes in over ZeroMQ, as any subscriber would get it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+from av.video.stream import VideoStream
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from commands.console import asset_console
+from commands.console.watch import show_table
+from stages import weights
+from stream import results
+from stream.annotate import annotate
+from stream.config import Config
+from stream.engine import Engine
+from stream.subscriber import KINDS, subscribe
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One camera of the demonstration and the footage that plays the camera."""
+
+    camera: str
+    asset: str
+    file: str
+    shows: str
+    detector_size: tuple[int, int]
+
+
+SCENES = (
+    Scene("street", "vtest", "vtest.avi", "pedestrians walking and standing, seen from above", (512, 384)),
+    Scene("yard", "sports2d", "demo.mp4", "a man jumps down and crouches, a woman walks past", (384, 256)),
+)
+
+
+class NoServerError(RuntimeError):
+    """No RTSP server can be had here; the message says why."""
+
+
+class Server(Protocol):
+    """What serves the footage."""
+
+    def url(self, path: str) -> str:
+        """The address of a mount."""
+        ...
+
+
+Serve = Callable[[Mapping[str, Path]], AbstractContextManager[Server]]
+"""Serves files as cameras, each client from its first frame on. Raises `NoServerError`."""
+
+
+def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
+    """Run the demonstration and write `annotated.mp4` and `results.jsonl` into `out`; the exit code."""
+    out.mkdir(parents=True, exist_ok=True)
+    asset_console.fetch(["movenet-multipose", *(scene.asset for scene in SCENES)], console)
+    clips = {scene.camera: out / f"{scene.camera}.mp4" for scene in SCENES}
+    for scene in SCENES:
+        cut(weights.locate(scene.asset, scene.file), clips[scene.camera], seconds)
+    recorded = out / "results.jsonl"
+    for scene in SCENES:
+        console.print(f"[bold]{scene.camera}[/]: {scene.shows}")
+    started = time.monotonic()
+    try:
+        with serve({f"/{camera}": clip for camera, clip in clips.items()}) as server:
+            console.print("Footage plays over RTSP: " + ", ".join(server.url(f"/{camera}") for camera in clips))
+            _run({camera: server.url(f"/{camera}") for camera in clips}, clips, recorded, console)
+    except NoServerError as error:
+        console.print(f"[yellow]No RTSP server here ({error}); the footage is read from its files.[/]")
+        _run({camera: str(clip) for camera, clip in clips.items()}, clips, recorded, console)
+    frames = read_results(recorded)
+    _summarise(frames, time.monotonic() - started, console)
+    _draw(frames, clips, out / "annotated.mp4", console)
+    console.print(f"\nLook at [bold]{out / 'annotated.mp4'}[/]; every result is in [bold]{recorded}[/].")
+    return 0 if any(frame.people for frame in frames) else 1
+
+
+def cut(footage: Path, to: Path, seconds: float) -> None:
+    """Encode the first seconds of a video as H.264 without B-frames, as a camera would send it."""
+    with av.open(str(footage)) as source, av.open(str(to), "w") as target:
+        pictures = source.streams.video[0]
+        rate = Fraction(pictures.average_rate or 25)
+        encoded = target.add_stream("libx264", rate=rate)
+        assert isinstance(encoded, VideoStream)
+        encoded.width, encoded.height = pictures.width // 2 * 2, pictures.height // 2 * 2
+        encoded.pix_fmt = "yuv420p"
+        encoded.options = {"preset": "veryfast", "tune": "zerolatency", "crf": "20", "bf": "0"}
+        encoded.codec_context.gop_size = round(float(rate))
+        for number, picture in enumerate(source.decode(pictures)):
+            if number >= seconds * float(rate):
+                break
+            picture = picture.reformat(width=encoded.width, height=encoded.height, format="yuv420p")
+            picture.pts, picture.time_base = number, 1 / rate
+            target.mux(encoded.encode(picture))
+        target.mux(encoded.encode(None))
+
+
+def read_results(recorded: Path) -> list[results.Frame]:
+    """The results of a run, from what `--results` wrote."""
+    with recorded.open("rb") as lines:
+        return [frame for line in lines if isinstance(frame := results.decode(line), results.Frame)]
+
+
+def _run(sources: Mapping[str, str], clips: Mapping[str, Path], recorded: Path, console: Console) -> None:
+    settings = Config.model_validate(
+        {
+            "cameras": [
+                {
+                    "id": scene.camera,
+                    "source": sources[scene.camera],
+                    "detector_size": scene.detector_size,
+                    # A small machine shows fewer frames rather than old ones.
+                    "staleness_ms": 400,
+                }
+                for scene in SCENES
+            ],
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+            "http": {"bind": "127.0.0.1:0"},
+            "results": recorded,
+        }
+    )
+    longest = max(_duration(clip) for clip in clips.values())
+    asyncio.run(_watch(settings, longest, console))
+
+
+async def _watch(settings: Config, longest_s: float, console: Console) -> None:
+    async with Engine(settings) as engine:
+        console.print(f"Results at {engine.publisher.endpoint}, the live page at {engine.http_address}")
+        messages = subscribe(engine.publisher.endpoint, kinds=KINDS, replay=engine.publisher.replay_endpoint)
+        table = asyncio.create_task(show_table(messages, console))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(engine.wait(), longest_s + 1.0)
+        table.cancel()
+        await asyncio.gather(table, return_exceptions=True)
+        console.print()
+        console.print(_counts(engine.stats()))
+
+
+def _counts(stats: results.Stats) -> Table:
+    table = Table(title="Frames", title_justify="left", box=None, pad_edge=False)
+    for heading in ("camera", "decoded", "analysed", "dropped, by reason"):
+        table.add_column(heading)
+    for camera in stats.cameras:
+        dropped = ", ".join(f"{count} {reason}" for reason, count in camera.dropped.items()) or "none"
+        table.add_row(camera.camera, str(camera.decoded), str(camera.processed), dropped)
+    return table
+
+
+def _summarise(frames: Iterable[results.Frame], seconds: float, console: Console) -> None:
+    table = Table(title="\nRecognised", title_justify="left", box=None, pad_edge=False)
+    for heading in ("camera", "people", "actions (person-frames)", "latency p50", "p99"):
+        table.add_column(heading)
+    by_camera: dict[str, list[results.Frame]] = {}
+    for frame in frames:
+        by_camera.setdefault(frame.camera, []).append(frame)
+    for camera, own in by_camera.items():
+        first_epoch = [frame for frame in own if frame.epoch == own[0].epoch]
+        actions = Counter(
+            person.action.label for frame in first_epoch for person in frame.people if person.action is not None
+        )
+        tracks = {person.track for frame in first_epoch for person in frame.people}
+        late = sorted((frame.published_us - frame.capture_us) / 1000 for frame in own)
+        table.add_row(
+            camera,
+            str(len(tracks)),
+            ", ".join(f"{label} {count}" for label, count in actions.most_common(6)) or "none",
+            f"{statistics.median(late):.0f} ms",
+            f"{late[int(0.99 * (len(late) - 1))]:.0f} ms",
+        )
+    console.print(table)
+    console.print("Latency is from capture to publication, on the camera's clock; it includes what the model costs.")
+
+
+def _draw(frames: list[results.Frame], clips: Mapping[str, Path], to: Path, console: Console) -> None:
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("Drawing")
+
+        def advance(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        shown = [(clip, [frame for frame in frames if frame.camera == camera]) for camera, clip in clips.items()]
+        annotate(shown, to, advance)
+
+
+def _duration(clip: Path) -> float:
+    with av.open(str(clip)) as container:
+        return (container.duration or 0) / 1e6

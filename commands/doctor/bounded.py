@@ -1,0 +1,93 @@
+"""A check that can't hold the doctor up: it runs in a thread of its own and is left behind when its time is over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import TypeVar
+
+from commands.doctor.finding import Finding, fault
+
+T = TypeVar("T")
+
+THREADS = "doctor:"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`look` gives the findings of what `name` says, within `limit_s` seconds."""
+
+    name: str
+    limit_s: float
+    look: Callable[[], Finding | Sequence[Finding]]
+
+
+class RunningCheck:
+    """A check under way, since it was made."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._deadline = monotonic() + check.limit_s
+        self._findings: list[Finding] = []
+        self._done = threading.Event()
+        threading.Thread(target=self._look, name=f"{THREADS} {check.name}", daemon=True).start()
+
+    def findings(self) -> list[Finding]:
+        """What it found. Waits for it, but not beyond its limit: then that is the finding."""
+        if self._done.wait(max(0.0, self._deadline - monotonic())):
+            return self._findings
+        return [
+            fault(
+                self._check.name,
+                f"no answer within {self._check.limit_s:g} s",
+                "Something here hangs: a slow disk, network or device. Look at it, and ask again",
+            )
+        ]
+
+    def _look(self) -> None:
+        try:
+            found = self._check.look()
+            self._findings = [found] if isinstance(found, Finding) else list(found)
+        except Exception as error:
+            # Its message may quote anything; the kind of error tells enough to report.
+            place = f"{type(error).__name__} in {_innermost(error)}"
+            self._findings = [
+                fault(self._check.name, f"this check failed itself: {place}", "A fault in partstream: please report it")
+            ]
+        self._done.set()
+
+
+def within(limit_s: float, function: Callable[[], T], otherwise: T) -> T:
+    """The function's value; `otherwise` if it has none in time, or raises."""
+    values: list[T] = []
+
+    def call() -> None:
+        with suppress(Exception):
+            values.append(function())
+
+    thread = threading.Thread(target=call, name=f"{THREADS} something", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    return values[0] if values else otherwise
+
+
+def left_behind() -> bool:
+    """Whether a check still hangs: such a process must be ended without waiting for its threads."""
+    return any(thread.name.startswith(THREADS) for thread in threading.enumerate())
+
+
+def run(check: Check) -> list[Finding]:
+    """The findings of one check."""
+    return RunningCheck(check).findings()
+
+
+def _innermost(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "an unknown place"
+    return f"{trace.tb_frame.f_globals.get('__name__', '?')}, line {trace.tb_lineno}"

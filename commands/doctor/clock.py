@@ -1,0 +1,88 @@
+"""Whether this machine's clock, and the cameras', are right: by them pictures of different cameras are compared."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+
+from commands.doctor.finding import Finding, fault, ok, warning
+from commands.doctor.time_reference import NoTimeError, Reading, kernel_keeps_time, read_time
+
+CHECK, KEEPING = "clock", "timekeeping"
+WORTH_KNOWING_S, WRONG_S = 0.5, 2.0
+"""People look at answers, and alerts compare ages, by the second."""
+LATEST_PICTURE_S = 1.0
+"""From being taken to arriving, a picture may take this long: so much is no difference of clocks."""
+KEEP_TIME = "Run chrony or systemd-timesyncd, with an NTP server that this machine reaches (often the cameras' own)"
+
+
+def own_clock(reference: str | None) -> list[Finding]:
+    """What the system says of its clock, and what the reference says, if one is given."""
+    findings: list[Finding] = []
+    if reference is not None:
+        try:
+            findings.append(judge(read_time(reference)))
+        except NoTimeError as error:
+            findings.append(warning(CHECK, str(error), "Name a server that answers: http(s)://HOST or ntp://HOST"))
+    kept = kernel_keeps_time()
+    if kept is False:
+        findings.append(warning(KEEPING, "nothing keeps this machine's clock right, says its kernel", KEEP_TIME))
+    elif kept is None:
+        findings.append(ok(KEEPING, "the system doesn't say whether something keeps its clock right"))
+    else:
+        findings.append(ok(KEEPING, "something keeps this machine's clock right, says its kernel"))
+    return findings
+
+
+def judge(reading: Reading) -> Finding:
+    """What a reading of another clock says of ours. Both offsets count less what the reading may be wrong by."""
+    off_s = max(0.0, abs(reading.ahead_s) - reading.uncertain_s)
+    seen = (
+        f"this machine's clock is {abs(reading.ahead_s):.1f} s {'behind' if reading.ahead_s > 0 else 'ahead of'} "
+        f"{reading.source} (± {reading.uncertain_s:.1f} s)"
+    )
+    if off_s >= WRONG_S:
+        return fault(CHECK, seen, f"Set it. {KEEP_TIME}")
+    if off_s >= WORTH_KNOWING_S:
+        return warning(CHECK, seen, f"Set it. {KEEP_TIME}")
+    return ok(CHECK, f"as {reading.source} (± {max(abs(reading.ahead_s), reading.uncertain_s):.1f} s)")
+
+
+def camera_clocks(behind_s: Mapping[str, float]) -> list[Finding]:
+    """What the cameras' clocks say, by how far each was behind ours when a picture arrived.
+
+    Where most are off alike, ours is likely the one that is wrong.
+    """
+    if not behind_s:
+        return []
+    off = {camera: _beyond_the_way(seconds) for camera, seconds in behind_s.items()}
+    middle = statistics.median(off.values())
+    wrong_alike = [camera for camera, seconds in off.items() if abs(seconds - middle) < WORTH_KNOWING_S]
+    if abs(middle) >= WORTH_KNOWING_S and len(off) > 1 and len(wrong_alike) * 2 > len(off):
+        seen = f"the clocks of {len(wrong_alike)} of {len(off)} cameras are alike, {_words(middle)} this machine's"
+        return [_by_size(CHECK, middle, seen, f"This machine's is likely the one that is wrong. {KEEP_TIME}")]
+    findings = [
+        _by_size(
+            f"clock of camera {camera}",
+            seconds,
+            f"{_words(seconds)} this machine's",
+            "Set the camera's time, best by NTP from the same server as this machine",
+        )
+        for camera, seconds in off.items()
+        if abs(seconds) >= WORTH_KNOWING_S
+    ]
+    alike = len(off) - len(findings)
+    return [*findings, *([ok("cameras' clocks", f"{alike} as this machine's")] if alike else [])]
+
+
+def _beyond_the_way(behind_s: float) -> float:
+    """What can't be the time that pictures take to here."""
+    return behind_s if behind_s < 0 else max(0.0, behind_s - LATEST_PICTURE_S)
+
+
+def _by_size(check: str, off_s: float, seen: str, remedy: str) -> Finding:
+    return (fault if abs(off_s) >= WRONG_S else warning)(check, seen, remedy)
+
+
+def _words(behind_s: float) -> str:
+    return f"{abs(behind_s):.1f} s {'behind' if behind_s > 0 else 'ahead of'}"

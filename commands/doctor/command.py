@@ -1,0 +1,111 @@
+"""`run_stream.py doctor`: looks at everything that an engine needs here, and says what to do about what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from commands.configuration import ConfigOption, SourcesArgument, configuration
+from commands.ending import EXIT_FAILED, console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from commands.doctor.finding import Finding, Level
+
+EPILOG = (
+    "Examples:  partstream doctor --config partstream.yaml   ·   partstream doctor door=rtsp://… --time-from ntp://10.0.0.1"
+    "   ·   exit codes: 0 no fault, 1 a fault"
+)
+MARKS: dict[Level, tuple[str, str]] = {
+    "ok": ("ok", "green"),
+    "warning": ("warning", "yellow"),
+    "fault": ("FAULT", "bold red"),
+}
+MARK_COLUMNS = 9
+
+
+def doctor_command(
+    sources: SourcesArgument = None,
+    config: ConfigOption = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="edge, kinetics-tps or a checkpoint.", show_default="edge")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N.", show_default="auto")] = None,
+    time_from: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Compare the clock with this server's: ntp://HOST or http(s)://HOST."),
+    ] = None,
+    cameras: Annotated[bool, typer.Option("--cameras/--no-cameras", help="Open each camera for a moment.")] = True,
+    self_test: Annotated[
+        bool, typer.Option("--self-test/--no-self-test", help="Run the model for two seconds.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Look at versions, device, weights, ports, disks, clocks and cameras, run a self-test, and say what to do.
+
+    An engine may run meanwhile; cameras that serve one client only will refuse the doctor then (--no-cameras).
+    """
+    from commands.doctor.bounded import left_behind
+    from commands.doctor.finding import fault
+    from stream.config import ConfigError
+    from telemetry import logs
+
+    logs.configure(json=False, level="error")  # whatever is worth saying is a finding
+    asked: dict[str, Any] = {"profile": profile, "device": device}
+    overrides = {"model": {name: value for name, value in asked.items() if value is not None}}
+    try:
+        settings = configuration(config, overrides, sources or [], None)
+    except ConfigError as error:
+        found: Iterable[Finding] = [
+            fault("configuration", str(error), "Correct it: `partstream config schema` says what it may hold")
+        ]
+    else:
+        from commands.doctor.examination import Wanted, examine
+
+        found = examine(settings, Wanted(time_from, cameras, self_test))
+    told = [_tell(finding, None if as_json else console) for finding in found]
+    faults = sum(finding.level == "fault" for finding in told)
+    if as_json:
+        typer.echo(json.dumps({"ok": faults == 0, "findings": [_as_json(finding) for finding in told]}, indent=1))
+    else:
+        warnings = sum(finding.level == "warning" for finding in told)
+        console.print(
+            f"\n{_count(faults, 'fault')}, {_count(warnings, 'warning')}, {len(told)} findings.", highlight=False
+        )
+    code = EXIT_FAILED if faults else 0
+    if left_behind():
+        sys.stdout.flush()
+        os._exit(code)  # Python would wait for what hangs
+    raise typer.Exit(code)
+
+
+def _tell(finding: Finding, console: Console | None) -> Finding:
+    """Print a finding as soon as it is there: some take seconds."""
+    if console is not None:
+        mark, colour = MARKS[finding.level]
+        said = Text(finding.check, "bold")
+        said.append(f"  {finding.seen}", "dim" if finding.level == "ok" else "not bold")
+        if finding.remedy:
+            said.append(f"\n→ {finding.remedy}", "not bold")
+        line = Table.grid()
+        line.add_column(width=MARK_COLUMNS)
+        line.add_column(overflow="fold")
+        line.add_row(Text(mark, colour), said)
+        console.print(line)
+    return finding
+
+
+def _as_json(finding: Finding) -> dict[str, str | None]:
+    return {"check": finding.check, "level": finding.level, "seen": finding.seen, "remedy": finding.remedy or None}
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number or 'no'} {name}{'' if number == 1 else 's'}"

@@ -1,0 +1,151 @@
+"""The doctor's round: every check of one configuration, in the order in which they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from commands.doctor import cameras, clock, disk, installation, model_files, ports, self_test
+from commands.doctor.bounded import Check, RunningCheck, run, within
+from commands.doctor.finding import Finding, fault, ok, warning
+from stream import memory_budget
+from stream.camera_state_file import CameraStateFile
+from stream.config import Config, with_cameras
+from stream.settings.section import ConfigError
+from stream.sources.reader import secrets_of
+from stream.sources.rtsp.way import Wire
+from stream.sources.ways import OpenTransport, SharedWays, make_transport
+from stream.sources.webrtc.peers import Peers
+from stream.sources.webrtc.publishers import Publishers
+from telemetry.observer import Observer
+
+QUICK_S, MODEL_S = 10.0, 90.0
+"""What looks at this machine only; and what reads weights, after importing torch."""
+SHORTEST_SECRET = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to leave out, and what to compare this machine's clock with."""
+
+    time_from: str | None = None
+    open_cameras: bool = True
+    self_test: bool = True
+
+
+def examine(config: Config, wanted: Wanted) -> Iterator[Finding]:
+    """Every finding as it comes, bounded in time, none with a secret of this configuration in it."""
+    hangs = fault("configuration", f"state_file: {config.state_file} can't be read in time", "Look at its disk")
+    config, state = within(QUICK_S, partial(_with_kept_cameras, config), (config, hangs))
+    secrets = _secrets(config)
+    for findings in _rounds(config, state, wanted):
+        for finding in findings:
+            yield finding.without(secrets)
+
+
+def _rounds(config: Config, state: Finding, wanted: Wanted) -> Iterator[Sequence[Finding]]:
+    yield run(Check("versions", QUICK_S, installation.versions))
+    yield run(Check("decoders", QUICK_S, partial(installation.decoders, config.cameras)))
+    device = run(Check("device", MODEL_S, partial(model_files.device, config.model)))
+    yield device
+    weights = run(Check("weights", MODEL_S, partial(model_files.model_weights, config.model)))
+    yield weights
+    yield [state]
+    yield run(Check("memory", QUICK_S, partial(_memory, config)))
+    yield run(Check("publish keys", QUICK_S, partial(ports.encryption, config.publish)))
+    for name, look in _ports(config):
+        yield run(Check(name, QUICK_S, look))
+    for name, look in _folders(config):
+        yield run(Check(name, QUICK_S, look))
+    yield run(Check("clock", QUICK_S, partial(clock.own_clock, wanted.time_from)))
+    if wanted.open_cameras:
+        yield from _cameras(config)
+    if not wanted.self_test:
+        return
+    if any(finding.level == "fault" for finding in (*device, *weights)):
+        yield [warning(self_test.CHECK, "not run: the model can't be loaded", "First do what is said of it above")]
+    else:
+        yield run(Check(self_test.CHECK, self_test.LIMIT_S, partial(self_test.run, config)))
+
+
+def _ports(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
+    engine = within(QUICK_S, partial(ports.engine_at, config.http), None)
+    publish = config.publish
+    yield "publish.endpoint", partial(ports.zeromq, "publish.endpoint", publish.endpoint, publish, engine)
+    yield "publish.replay", partial(ports.zeromq, "publish.replay", publish.replay, publish, engine)
+    yield "http.bind", partial(ports.http_server, config.http, engine)
+
+
+def _folders(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
+    yield "recording.directory", partial(disk.recording, config.recording)
+    yield "weights cache", disk.cache
+    for field, file in (("results", config.results), ("state_file", config.state_file)):
+        if isinstance(file, Path):
+            yield f"folder of {field}", partial(disk.folder, f"folder of {field}", file.parent)
+
+
+def _cameras(config: Config) -> Iterator[Sequence[Finding]]:
+    """All at once, as the engine opens them; then what their clocks say."""
+    peers = Peers(config.webrtc, Observer())
+    shared = SharedWays(peers, Publishers(peers), Wire())
+    behind_s: dict[str, float] = {}
+
+    def look(camera: int) -> Finding:
+        one = config.cameras[camera]
+        open_transport: OpenTransport = partial(make_transport, shared=shared)
+        seen = cameras.look_at(one, open_transport)
+        if seen.clock_behind_s is not None:
+            behind_s[one.id] = seen.clock_behind_s
+        return seen.finding
+
+    try:
+        looks = [
+            RunningCheck(Check(f"camera {camera.id}", cameras.LIMIT_S, partial(look, number)))
+            for number, camera in enumerate(config.cameras)
+        ]
+        for running in looks:
+            yield running.findings()
+        yield clock.camera_clocks(dict(behind_s))
+    finally:
+        shared.wire.stop()
+        peers.stop()
+
+
+def _with_kept_cameras(config: Config) -> tuple[Config, Finding]:
+    """The cameras with which an engine would begin: what was changed at run time is in the state file."""
+    if config.state_file is None:
+        return config, ok("configuration", f"right; {len(config.cameras)} cameras")
+    try:
+        kept = CameraStateFile(config.state_file, config.cameras).load()
+        config = with_cameras(config, kept, f"state_file: {config.state_file}")
+    except ConfigError as error:
+        return config, fault("configuration", str(error), "Correct the state file, or delete it")
+    return config, ok("configuration", f"right; {len(config.cameras)} cameras, with what {config.state_file} keeps")
+
+
+def _memory(config: Config) -> Finding:
+    available = memory_budget.available_bytes()
+    try:
+        memory_budget.check(config, available)
+    except ConfigError as error:
+        seen, _, remedy = str(error).rpartition(": ")
+        return fault("memory", seen, remedy[:1].upper() + remedy[1:])
+    if available is None:
+        return ok("memory", "this system doesn't say how much is available")
+    return ok("memory", f"{available >> 20} MiB are available, which is enough for this configuration")
+
+
+def _secrets(config: Config) -> list[str]:
+    """Whatever of this configuration must not be shown, the longest first.
+
+    What is very short is left out: taken out of every word that has it, it would be plain to see.
+    """
+    found = [secret for camera in config.cameras for secret, _ in secrets_of(camera.source)]
+    tokens = [config.http.read_token, config.http.control_token]
+    tokens += [server.credential for server in config.webrtc.ice_servers]
+    found += [token.get_secret_value() for token in tokens if isinstance(token, SecretStr)]
+    return sorted((secret for secret in set(found) if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)

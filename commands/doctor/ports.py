@@ -1,0 +1,132 @@
+"""Whether the engine's sockets can listen where they are to: they are bound, as the engine binds them, and let go."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import re
+import ssl
+from time import monotonic
+
+import zmq
+
+from commands.doctor.finding import Finding, fault, ok, warning
+from commands.doctor.port_owner import Owner, owner_of
+from stream import endpoints
+from stream.allow_list import AllowList
+from stream.curve_keys import KeyFileError, read_pair
+from stream.endpoints import EndpointError
+from stream.http.app import HttpServer
+from stream.settings.engine import PublishConfig
+from stream.settings.network import HttpConfig
+from stream.settings.section import ConfigError
+
+ASK_WITHIN_S = 2.0
+ADVICE = re.compile(r"(?::|;) (?=(?:make|set|use|choose|lower) )")
+"""Where in a message what is wrong ends, and what to do begins."""
+ANOTHER_PORT = "End that program, or choose another port (0: any that is free)"
+
+
+def engine_at(config: HttpConfig) -> Owner | None:
+    """The process of a partstream engine that answers where this configuration's would; None if none does."""
+    if config.bind is None:
+        return None
+    host, _, port = config.bind.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    connection: http.client.HTTPConnection
+    if config.tls_certificate is not None:
+        # Whether something listens there is asked, not who: nothing is sent to it.
+        unverified = ssl.create_default_context()
+        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, int(port), timeout=ASK_WITHIN_S, context=unverified)
+    else:
+        connection = http.client.HTTPConnection(host, int(port), timeout=ASK_WITHIN_S)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        if answer.getheader("Server") != "partstream":
+            return None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return owner_of(int(port)) or Owner(0, "an engine")
+
+
+def zeromq(field: str, endpoint: str, config: PublishConfig, engine: Owner | None = None) -> Finding:
+    """Whether `publish.endpoint` or `publish.replay` can be bound, and may be, from where it could be read.
+
+    `engine`: the one that runs here with this configuration, if any: then its ports are taken as they should be.
+    """
+    context = zmq.Context()
+    try:
+        with context.socket(zmq.XPUB) as socket:
+            address = endpoints.bind(socket, endpoint, field)
+    except EndpointError as error:
+        return _not_bound(field, endpoint, str(error), engine)
+    finally:
+        context.term()
+    try:
+        if config.curve_secret_key_file is None:
+            endpoints.check_reach(address, field, allow_plaintext=config.allow_plaintext)
+    except EndpointError as error:
+        return fault(field, *_split(field, str(error)))
+    return ok(field, f"{endpoint} is free")
+
+
+def encryption(config: PublishConfig) -> Finding:
+    """Whether the keys of CURVE, where it is configured, can be used."""
+    if config.curve_secret_key_file is None:
+        return ok("publish keys", "no CURVE is configured")
+    assert config.curve_allowed_keys is not None
+    try:
+        read_pair(config.curve_secret_key_file)
+        AllowList(config.curve_allowed_keys, monotonic())
+    except KeyFileError as error:
+        return fault(
+            "publish keys", str(error), "`partstream keys new` makes keys; docs/security.md says who gets which"
+        )
+    return ok("publish keys", "CURVE: the engine's key and its clients' can be read")
+
+
+def http_server(config: HttpConfig, engine: Owner | None = None) -> Finding:
+    """Whether the HTTP server can start: address, tokens, certificate; it is started and stopped."""
+    if config.bind is None:
+        return ok("http.bind", "the HTTP server is switched off")
+
+    async def start_and_stop() -> None:
+        server = HttpServer(config, metrics=lambda accept: (b"", ""), ready=_well, alive=_well)
+        try:
+            await server.start()
+        finally:
+            await server.stop()
+
+    try:
+        asyncio.run(start_and_stop())
+    except ConfigError as error:
+        return _not_bound("http.bind", config.bind, str(error), engine)
+    return ok("http.bind", f"{config.bind} is free")
+
+
+def _not_bound(field: str, address: str, message: str, engine: Owner | None) -> Finding:
+    """Why a socket couldn't be bound: by whom the port is taken, if it is."""
+    if "in use" not in message:
+        return fault(field, *_split(field, message))
+    owner = owner_of(int(address.rpartition(":")[2]))
+    if engine is not None and (owner is None or owner.pid == engine.pid):
+        return warning(
+            field, f"{address} is taken by the engine that runs here, {engine}", "Only one engine can have it at a time"
+        )
+    taken_by = str(owner) if owner is not None else "a program of another user"
+    return fault(field, f"{address} is taken by {taken_by}", ANOTHER_PORT)
+
+
+def _split(field: str, message: str) -> tuple[str, str]:
+    """What a `ConfigError` says was wrong with a field, and what it says to do."""
+    seen, *remedy = ADVICE.split(message.removeprefix(f"{field}: "), maxsplit=1)
+    return seen, remedy[0][:1].upper() + remedy[0][1:] if remedy else "Correct this setting"
+
+
+def _well() -> tuple[bool, list[str]]:
+    return True, []

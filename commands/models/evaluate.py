@@ -1,0 +1,40 @@
+"""`run_stream.py evaluate`: scores a prediction as the benchmark does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from commands.ending import complaints, console, fail
+
+EPILOG = "Example:  partstream evaluate --gt truth/ --pred submission/ --html report.html"
+
+
+def evaluate_command(
+    gt: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, metavar="DIR", help="gt_vid_result.json and gt_part_result.json."),
+    ],
+    pred: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, metavar="DIR", help="pred_vid_result.json, pred_part_result.json."),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a report with plots.")] = None,
+    observed: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Answers over time, for the report: see docs/evaluation.md.")
+    ] = None,
+) -> None:
+    """Score a prediction as the Kinetics-TPS benchmark does: part states, classes, and the area over both."""
+    from commands.models.evaluation import ReportError, evaluate_submission
+    from training.submission_errors import SubmissionError
+
+    try:
+        evaluate_submission(
+            gt, pred, console=console, complaints=complaints, as_one_object=as_json, html=html, observed=observed
+        )
+    except (SubmissionError, ReportError) as error:
+        fail(escape(str(error)))

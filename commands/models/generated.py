@@ -1,0 +1,248 @@
+"""`run_stream.py generated`: scores checkpoints on generated test videos, of which everything is known."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.models.frozen_set import FREEZE_EPILOG, FROZEN_EPILOG, freeze_command, frozen_command
+from commands.models.generated_errors import EXIT_USAGE, fail, readable_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from stages.types import ModelInfo
+    from training.generated.manifest import Manifest
+    from training.generated_scoring.benchmark import BenchmarkScore
+    from training.generated_scoring.runs import Conditions, Scored
+    from training.submission import GroundTruth
+
+# Heavy imports (torch, av) happen inside the commands, so that help and mistakes answer at once.
+
+EXIT_FAULTS = 1
+
+generated_app = typer.Typer(
+    help="Generated test videos, of which everything is known: score and compare checkpoints.", no_args_is_help=True
+)
+generated_app.command("frozen", epilog=FROZEN_EPILOG)(frozen_command)
+generated_app.command("freeze", epilog=FREEZE_EPILOG)(freeze_command)
+
+
+class Window(StrEnum):
+    """How the action LSTM's memory is kept, as in the configuration."""
+
+    staggered = "staggered"
+    continuous = "continuous"
+    exact = "exact"
+
+
+SetArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="What `generated frozen` or `data generate --split test` made.")
+]
+OwnOption = Annotated[bool, typer.Option("--own-set", help="Score a set that isn't the frozen one.")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.", show_default="one for each core")]
+WindowOption = Annotated[Window, typer.Option(help="How the memory of a person is kept.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda:N.")]
+CORES = os.cpu_count() or 1
+EPILOG = "Exit codes: 0 done, 1 some videos have faults (each is named), 2 usage, 3 weights, 130 stopped."
+
+
+@generated_app.command("score", epilog=EPILOG)
+def score_command(
+    folder: SetArgument,
+    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
+    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write one JSON object.")] = None,
+    drop: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", min=0, max=0.99, help="Also score with that share of the frames missing."),
+    ] = None,
+    true_keypoints: Annotated[
+        bool, typer.Option("--true-keypoints", help="Feed the true boxes and keypoints instead of the detector's.")
+    ] = False,
+    keypoint_noise: Annotated[
+        float, typer.Option(metavar="PERCENT", min=0, help="Disturb true keypoints, in % of the box's longer side.")
+    ] = 0.0,
+    window: WindowOption = Window.staggered,
+    every: Annotated[int, typer.Option(min=1, help="Show frames 1, 1 + N, 1 + 2 N … only.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which frames --drop takes away.")] = 0,
+    own_set: OwnOption = False,
+    workers: WorkersOption = CORES,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Run every test video through a whole model, and say what is right of people, parts, frames and videos."""
+    if keypoint_noise and not true_keypoints:
+        raise typer.BadParameter("disturbs true keypoints: give --true-keypoints too", param_hint="--keypoint-noise")
+    from rich.console import Console
+
+    console, complaints = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
+    with readable_errors(complaints):
+        from training.generated_scoring.figures import as_json, set_figures
+        from training.generated_scoring.runs import Conditions
+        from training.generated_scoring.tables import show
+        from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
+
+        conditions = Conditions(window.value, true_keypoints, keypoint_noise, every, drop, seed, device)
+        manifest, name, truth = _open(folder, own_set)
+        infos, scored = _score(folder, manifest, [profile], conditions, workers, complaints)
+        own = [one[0] for one in scored]
+        # The frames that the benchmark scores must have been shown.
+        benchmark = None if OFFICIAL_EVERY % every else _benchmark(truth, own)
+        figures = set_figures([one.video for one in own], benchmark, drop)
+        console.print(
+            f"{profile} ({infos[0].weights[:19]}…) on {name or 'a set of your own'}, {len(own)} videos", markup=False
+        )
+        show(figures, console)
+        if out is not None:
+            _write(out, {**_head(manifest, name, conditions), **_model(profile, infos[0]), **as_json(figures)})
+        if any(one.video.fault for one in own):
+            raise typer.Exit(EXIT_FAULTS)
+
+
+@generated_app.command(
+    "ablate",
+    epilog=f"{EPILOG}  Example:  partstream generated ablate DIR full=full.safetensors blind=blind.safetensors",
+)
+def ablate_command(
+    folder: SetArgument,
+    checkpoints: Annotated[
+        list[str], typer.Argument(metavar="NAME=PATH...", help="Checkpoints; the first one is the baseline.")
+    ],
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which to compare with.", show_default="the first")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write one JSON object.")] = None,
+    window: WindowOption = Window.staggered,
+    true_keypoints: Annotated[
+        bool, typer.Option("--true-keypoints", help="Feed the true boxes and keypoints instead of the detector's.")
+    ] = False,
+    own_set: OwnOption = False,
+    workers: WorkersOption = CORES,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Score several checkpoints on the same videos, and print a Markdown table of how they differ.
+
+    Differences to the baseline come with 95 % intervals of a bootstrap over videos; bold ones don't hold 0.
+    """
+    named = _named(checkpoints)
+    reference = baseline or next(iter(named))
+    if reference not in named:
+        raise typer.BadParameter(f"{reference!r} is none of {', '.join(named)}", param_hint="--baseline")
+    from rich.console import Console
+
+    console, complaints = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
+    with readable_errors(complaints):
+        import msgspec
+
+        from training.generated_scoring.comparison import compare, markdown, outcome
+        from training.generated_scoring.figures import step_ms
+        from training.generated_scoring.runs import Conditions
+
+        conditions = Conditions(window.value, true_keypoints, device=device)
+        manifest, set_name, truth = _open(folder, own_set)
+        infos, scored = _score(folder, manifest, list(named.values()), conditions, workers, complaints)
+        outcomes: dict[str, Any] = {}
+        times: dict[str, float | None] = {}
+        for at, name in enumerate(named):
+            own = [one[at] for one in scored]
+            benchmark = _benchmark(truth, own)
+            videos = [one.video for one in own]
+            times[name] = step_ms(videos)
+            outcomes[name] = [
+                outcome(one.judgement.judged, one.name, one.answer == one.action, benchmark.psc.get(one.name, 0.0))
+                for one in videos
+            ]
+        compared = compare(outcomes, reference, times)
+        console.print(markdown(compared), markup=False, soft_wrap=True)
+        if out is not None:
+            models = {name: _model(path, info) for (name, path), info in zip(named.items(), infos)}
+            rows = [{**models[one.name], **msgspec.to_builtins(one)} for one in compared]
+            _write(out, {**_head(manifest, set_name, conditions), "baseline": reference, "checkpoints": rows})
+        if any(one.video.fault for row in scored for one in row):
+            raise typer.Exit(EXIT_FAULTS)
+
+
+def _named(checkpoints: Sequence[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for text in checkpoints:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise typer.BadParameter(f"{text!r} is not NAME=PATH, for example full=runs/full.safetensors")
+        if name in named:
+            raise typer.BadParameter(f"{name!r} comes twice; give each checkpoint a name of its own")
+        named[name] = path
+    return named
+
+
+def _open(folder: Path, own_set: bool) -> tuple[Manifest, str | None, GroundTruth]:
+    """The manifest, the name of the frozen set that it is of (None for one's own), and the metric's ground truth."""
+    from training.generated_scoring.benchmark import read_benchmark
+    from training.generated_scoring.frozen_set import CURRENT, differences, frozen_sets, read_frozen_set, require
+    from training.generated_scoring.known_videos import read_test_set
+
+    manifest = read_test_set(folder)
+    if not own_set:
+        require(manifest, read_frozen_set(CURRENT), folder)
+        return manifest, CURRENT, read_benchmark(folder)
+    known = CURRENT in frozen_sets() and not differences(manifest, read_frozen_set(CURRENT))
+    return manifest, CURRENT if known else None, read_benchmark(folder)
+
+
+def _score(
+    folder: Path,
+    manifest: Manifest,
+    profiles: list[str],
+    conditions: Conditions,
+    workers: int,
+    complaints: Console,
+) -> tuple[list[ModelInfo], list[list[Scored]]]:
+    """Which models, and for each video, in the manifest's order, what came of it under each. Faults are named."""
+    from training.generated_scoring.known_videos import known_videos
+    from training.generated_scoring.runs import check_models
+    from training.generated_scoring.workers import score_videos
+    from training.kinetics_tps.faults import printable
+    from training.progress_bar import progress_bar
+
+    videos = known_videos(folder, manifest)
+    try:
+        infos = check_models(profiles, conditions)
+    except ValueError as error:
+        fail(str(error), EXIT_USAGE, complaints)
+    found: dict[int, list[Scored]] = {}
+    with progress_bar("scoring videos") as progress:
+        for index, scored in score_videos(videos, profiles, conditions, min(workers, len(videos))):
+            found[index] = scored
+            if progress is not None:
+                progress(len(found), len(videos))
+            if (fault := scored[0].video.fault) is not None:
+                complaints.print(f"fault: {printable(f'{videos[index].path}: {fault}')}", markup=False)
+    return infos, [found[index] for index in range(len(videos))]
+
+
+def _benchmark(truth: GroundTruth, scored: Sequence[Scored]) -> BenchmarkScore:
+    from training.generated_scoring.benchmark import benchmark_score
+
+    answers = {one.video.name: one.video.answer for one in scored}
+    return benchmark_score(truth, answers, {one.video.name: one.reported for one in scored})
+
+
+def _head(manifest: Manifest, name: str | None, conditions: Conditions) -> dict[str, Any]:
+    import msgspec
+
+    known = {"name": name, "seed": manifest.seed, "code": manifest.code, "videos": len(manifest.videos)}
+    return {"set": known, "conditions": msgspec.to_builtins(conditions)}
+
+
+def _model(profile: str, info: ModelInfo) -> dict[str, Any]:
+    return {"profile": profile, "weights": info.weights, "trained": info.trained}
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    from training.kinetics_tps.write import write_whole
+
+    write_whole(path, json.dumps(content).encode() + b"\n")

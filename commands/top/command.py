@@ -1,0 +1,45 @@
+"""`run_stream.py top`: a running engine in a terminal: cameras, ages, drops, stages, memory."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from commands.ending import EXIT_USAGE, console, fail
+from commands.until_signal import until_signal
+
+EPILOG = "Example:  partstream top   ·   partstream top https://10.0.0.5:9090 --token … --once"
+
+
+def top_command(
+    engine: Annotated[
+        str, typer.Argument(metavar="[URL]", help="Where the engine's HTTP server is.")
+    ] = "http://127.0.0.1:9090",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN", envvar="PARTSTREAM_HTTP__READ_TOKEN", help="The engine's read token, off loopback."
+        ),
+    ] = None,
+    interval: Annotated[float, typer.Option(min=0.2, max=60, metavar="SECONDS", help="Between two looks.")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Look for one interval, print it, and end.")] = False,
+) -> None:
+    """Watch a running engine: cameras with rates, ages and drops by reason, stages, memory. Ctrl-C ends it."""
+    from commands.top.engine_client import EngineClient, NoAnswerError
+    from commands.top.watching import show_once, watch
+
+    try:
+        client = EngineClient(engine, token)
+    except ValueError as error:
+        fail(escape(str(error)), EXIT_USAGE)
+
+    async def look() -> int:
+        await (show_once if once else watch)(client, interval, console)
+        return 0
+
+    try:
+        raise typer.Exit(until_signal(look()))
+    except NoAnswerError as error:
+        fail(escape(str(error)))

@@ -1,0 +1,140 @@
+"""EngineClient: looks at a running engine over HTTP, as its API and metrics page tell. Owns nothing but its session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from time import monotonic
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from commands.top.measurements import Measurements, parse
+
+ANSWER_WITHIN_S = 5.0
+
+
+class NoAnswerError(Exception):
+    """The engine couldn't be looked at now; the message says why and what to do, without a secret."""
+
+
+class Refusal(NoAnswerError):  # noqa: N818  what the engine said
+    """The engine is there and wants a token, or another one: asking again doesn't help."""
+
+
+class CameraStatus(msgspec.Struct, frozen=True):
+    """What the API tells of a camera, as far as it is shown. Newer engines may tell more."""
+
+    state: str
+    reason: str | None
+    message: str
+    epoch: int
+    decoded: int
+    processed: int
+    dropped: dict[str, int]
+    fps_in: float
+    fps_out: float
+    tracks: int
+
+
+class Camera(msgspec.Struct, frozen=True):
+    """A camera's id and how it is."""
+
+    id: str
+    status: CameraStatus
+
+
+class Model(msgspec.Struct, frozen=True):
+    """The model that answers."""
+
+    profile: str
+    trained: bool
+
+
+class EngineStatus(msgspec.Struct, frozen=True):
+    """What the API tells of an engine, as far as it is shown."""
+
+    run: str
+    uptime_s: float
+    ready: bool
+    ready_reason: str
+    model: Model
+    state_slots_used: int
+    state_slots: int
+    subscriptions: int
+    streams: int
+    cameras: list[Camera]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An engine at one moment; `at_s` is ours, monotonic seconds."""
+
+    at_s: float
+    status: EngineStatus
+    measured: Measurements
+
+
+_status = msgspec.json.Decoder(EngineStatus)
+
+
+class EngineClient:
+    """Asks the engine at `address`, `http(s)://HOST:PORT`. Raises `ValueError` if that can't be one."""
+
+    def __init__(self, address: str, token: str | None = None) -> None:
+        try:
+            parts = urlsplit(address if "://" in address else f"http://{address}")
+            place = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
+        except ValueError:
+            raise ValueError("the engine's address must be http://HOST:PORT") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("the engine's address must be http://HOST:PORT, without user, password or query")
+        if ":" in parts.hostname:
+            place = f"[{parts.hostname}]" + (f":{parts.port}" if parts.port else "")
+        self.address = f"{parts.scheme}://{place}"
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> EngineClient:
+        self._session = aiohttp.ClientSession(
+            headers=self._headers, timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def look(self) -> Look:
+        """The engine now. Raises `NoAnswerError`, or `Refusal` if it wants a token."""
+        try:
+            status, page = await asyncio.gather(self._get("/api/v1/status"), self._get("/metrics"))
+            return Look(monotonic(), _status.decode(status), parse(page.decode()))
+        except TimeoutError:
+            raise NoAnswerError(f"{self.address} doesn't answer") from None
+        except aiohttp.ClientConnectorCertificateError:
+            raise NoAnswerError(
+                f"the certificate of {self.address} isn't trusted (SSL_CERT_FILE names others)"
+            ) from None
+        except aiohttp.ClientConnectorError as error:
+            number = error.os_error.errno
+            why = os.strerror(number).lower() if number is not None and number > 0 else "unknown host"
+            raise NoAnswerError(f"no engine answers at {self.address} ({why})") from None
+        except (aiohttp.ClientError, OSError):
+            raise NoAnswerError(f"the connection to {self.address} broke") from None
+        except (msgspec.DecodeError, ValueError):
+            raise NoAnswerError(f"what answers at {self.address} is no partstream engine of this version") from None
+
+    async def _get(self, path: str) -> bytes:
+        assert self._session is not None
+        async with self._session.get(self.address + path, allow_redirects=False) as answer:
+            if answer.status in (401, 403):
+                raise Refusal(f"{self.address} wants a token: --token, or PARTSTREAM_HTTP__READ_TOKEN")
+            if answer.status != 200:
+                raise NoAnswerError(f"{self.address} answers {answer.status} to {path}")
+            return await answer.read()

@@ -1,0 +1,66 @@
+"""What every dashboard has in common: its variables, the marks of alerts, and the way to the other ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders.dashboard import (
+    AnnotationQuery,
+    Dashboard,
+    DashboardLink,
+    DatasourceVariable,
+    QueryVariable,
+    Row,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DashboardLinkType,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from tools.monitoring.dashboards.panels import PROMETHEUS, AnyPanel
+from tools.monitoring.promql import series
+
+TAG = "partstream"
+REFRESH = "15s"
+"""As often as Prometheus scrapes: more shows nothing newer."""
+
+Section = tuple[str, Sequence[AnyPanel]]
+"""A row's heading, and its panels from left to right; 24 columns make a line."""
+
+
+def board(
+    uid: str, title: str, description: str, sections: Sequence[Section], *, one_camera: bool = False
+) -> Dashboard:
+    """A dashboard over the engines chosen by `$instance`; with `one_camera` over the camera of theirs in `$camera`."""
+    made = Dashboard(title).uid(uid).description(description).tags([TAG]).timezone("browser").readonly()
+    made.time("now-1h", "now").refresh(REFRESH).tooltip(DashboardCursorSync.CROSSHAIR)
+    made.with_variable(DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
+    instances = f"label_values({series('ready')}, instance)"
+    made.with_variable(_choice("instance", "Engine", instances).multi(True).include_all(True).all_value(".+"))
+    if one_camera:
+        cameras = f"label_values({series('frames_decoded_total', instance='$instance')}, camera)"
+        made.with_variable(_choice("camera", "Camera", cameras))
+    made.annotation(_alerts(one_camera))
+    others = DashboardLink("partstream").type(DashboardLinkType.DASHBOARDS).tags([TAG])
+    made.link(others.as_dropdown(False).include_vars(True).keep_time(True))
+    for heading, panels in sections:
+        made.with_row(Row(heading))
+        for panel in panels:
+            made.with_panel(panel)
+    return made
+
+
+def _choice(name: str, label: str, query: str) -> QueryVariable:
+    variable = QueryVariable(name).label(label).datasource(PROMETHEUS).query(query)
+    if name == "instance":
+        variable.current(VariableOption(selected=True, text="All", value="$__all"))
+    return variable.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.NATURAL_ASC)
+
+
+def _alerts(one_camera: bool) -> AnnotationQuery:
+    here = {"instance": "$instance"} | ({"camera": "~$camera|"} if one_camera else {})
+    firing = series("ALERTS", alertname="~Partstream.+", alertstate="firing", **here)
+    return AnnotationQuery().name("Alerts").datasource(PROMETHEUS).expr(firing).enable(True).icon_color("red")
