@@ -13,9 +13,9 @@ import av
 import numpy as np
 
 from ring_buffers.frame_ring import FrameMeta, Lease
+from ring_buffers.slot_writers import picture_writer
 from stages import weights
 from stages.types import Model
-from stream.sources.pictures import picture_writer
 
 STEP_US = 80_000
 """12.5 frames a second, the most that the action model steps at."""

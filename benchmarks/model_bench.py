@@ -17,7 +17,7 @@ from benchmarks.footage import Footage, street
 from benchmarks.multiply_adds import counter, gemm_rate, multiply_adds
 from stages.types import Model
 from stream.config import Config
-from stream.model import load_model
+from stream.inference.model_loading import load_model
 from stream.settings.engine import ModelConfig
 from telemetry.observer import Observer
 

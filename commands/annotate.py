@@ -17,7 +17,7 @@ def annotate_command(
     camera: Annotated[str | None, typer.Option(help="Which camera's results, if they are of several.")] = None,
 ) -> None:
     """Draw results on their video: people, parts coloured by relevance, states, the action and its reasons."""
-    from stream.annotate import annotate_file
+    from stream.annotation.annotate import annotate_file
 
     with errors():
         annotate_file(video, results, out, console, camera=camera)

@@ -14,8 +14,8 @@ from commands.ending import EXIT_FAILED, EXIT_USAGE, complaints, errors, fail
 from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
-    from stream.bridge.archive import Archive
-    from stream.bridge.bridge import Bridge
+    from stream.archive.archive import Archive
+    from stream.archive.archiver import Bridge
     from stream.results import Message
     from stream.subscriber import Subscription
 
@@ -64,8 +64,8 @@ def bridge_command(
     """Keep what an engine publishes as Parquet files (DuckDB, pandas, Spark read them). Goes on where it stopped."""
     keep_bytes, free_bytes = _size("--keep", keep), _size("--least-free", least_free)
     try:
-        from stream.bridge.archive import Archive
-        from stream.bridge.bridge import Bridge
+        from stream.archive.archive import Archive
+        from stream.archive.archiver import Bridge
     except ModuleNotFoundError as error:
         fail(f"{error.name} is missing: pip install 'partstream\\[bridge]'", EXIT_USAGE)
     from stream.subscriber import subscribe

@@ -12,7 +12,7 @@ import typer
 from commands.ending import errors
 
 if TYPE_CHECKING:
-    from stream.curve_keys import KeyPair
+    from stream.messaging.curve.keys import KeyPair
 
 keys_app = typer.Typer(help="ZeroMQ CURVE keys: who may read results, encrypted.", no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def new_command(
 @keys_app.command("show")
 def show_command(file: Annotated[Path, typer.Argument(help="A certificate, *.key or *.key_secret.")]) -> None:
     """Print the public key of a file."""
-    from stream.curve_keys import read_public
+    from stream.messaging.curve.keys import read_public
 
     with errors():
         typer.echo(read_public(file))
@@ -62,7 +62,7 @@ def make_keys(folder: Path, clients: Sequence[str]) -> str:
     A server's pair that is there already is kept. Returns the server's public key. Raises `KeyFileError`, before
     anything is written, if a client has a file already or its name can't be one, or if there is nothing to make.
     """
-    from stream.curve_keys import KeyFileError, KeyPair, read_pair
+    from stream.messaging.curve.keys import KeyFileError, KeyPair, read_pair
 
     secret_file, public_file = folder / "server.key_secret", folder / "server.key"
     if not clients and secret_file.exists():
@@ -101,8 +101,8 @@ def _write_pair(pair: KeyPair, secret_file: Path, public_file: Path) -> None:
 
 
 def _create(path: Path, text: str) -> None:
-    from stream import private_file
-    from stream.curve_keys import KeyFileError
+    from stream.messaging.curve.keys import KeyFileError
+    from stream.settings import private_file
 
     try:
         private_file.create(path, text)

@@ -126,7 +126,7 @@ async def _serve(settings: Config, table: bool) -> int:
 # -- shared by the commands -------------------------------------------------------------------------------------
 def _profile_on_signal(engine: Engine) -> None:
     """SIGUSR2 records for a few seconds where the time goes; the log says where the file is."""
-    from stream.profiling import ProfilingError
+    from stream.inference.profiling import ProfilingError
 
     def begin() -> None:
         try:

@@ -1,6 +1,6 @@
 """Plane pictures: from the decoder's YUV 4:2:0 planes to the RGB pictures that a detector sees, where the planes lie.
 
-What swscale does in a camera's thread for pictures that the CPU analyses (`stream.sources.pictures.RgbWriter`), for a
+What swscale does in a camera's thread for pictures that the CPU analyses (`ring_buffers.slot_writers.RgbWriter`), for a
 whole batch on any device. The detector's weights were proven on such pictures, so these are to be the same: planes are
 averaged over the area that each pixel covers (bilinear where they are made larger), colours kept at half the width. On
 real footage no number differs by more than 6 of 255; these are brighter by 1 to 3, since swscale rounds down on its way

@@ -25,42 +25,43 @@ import msgspec
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
 from stages.types import Model
-from stream import device_budget, memory_budget, results
-from stream.batcher import Batcher
-from stream.camera_registry import CameraRegistry
-from stream.camera_state_file import CameraStateFile
+from stream import results
+from stream.cameras.control import Control
+from stream.cameras.registry import CameraRegistry
+from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
-from stream.control import Control
 from stream.engine_metrics import (
     derive_http_metrics,
     derive_metrics,
     derive_recording_metrics,
     derive_webrtc_metrics,
 )
-from stream.feed import Feed
-from stream.frame_work import FrameWork
-from stream.http.api import ControlApi
-from stream.http.app import HttpServer
-from stream.http.clips_api import ClipsApi
-from stream.http.event_stream import EventStreams
-from stream.http.picture_streams import PictureStreams
-from stream.http.profiling_api import ProfilingApi
-from stream.http.whep import WhepApi
-from stream.http.whip import WhipApi
-from stream.inference import InferenceThread
-from stream.live_pictures import LivePictures
-from stream.model import load_model
-from stream.profiling import Profiling
-from stream.publisher import Publisher
+from stream.http.endpoints.api import ControlApi
+from stream.http.endpoints.clips_api import ClipsApi
+from stream.http.endpoints.event_stream import EventStreams
+from stream.http.endpoints.picture_streams import PictureStreams
+from stream.http.endpoints.profiling_api import ProfilingApi
+from stream.http.endpoints.whep import WhepApi
+from stream.http.endpoints.whip import WhipApi
+from stream.http.server.app import HttpServer
+from stream.inference import device_budget, memory_budget
+from stream.inference.batch_worker import FrameWork
+from stream.inference.batcher import Batcher
+from stream.inference.feed import Feed
+from stream.inference.inference_thread import InferenceThread
+from stream.inference.model_loading import load_model
+from stream.inference.profiling import Profiling
+from stream.live.live_pictures import LivePictures
+from stream.live.viewers import Viewers
+from stream.messaging.publisher import Publisher
+from stream.messaging.results_file import ResultsFile
 from stream.recording.recorder import Recorder
-from stream.results_file import ResultsFile
 from stream.settings.engine import CameraConfig
-from stream.sources.rtsp.way import Wire
-from stream.sources.ways import SharedWays
+from stream.sources.open_transport import SharedWays
+from stream.sources.rtsp.fallback import Wire
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.tracing import tracing
-from stream.viewers.viewers import Viewers
 from telemetry.health import LET_GO, Health
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer

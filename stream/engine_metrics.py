@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from stream.batcher import Batcher
-from stream.camera import Camera
-from stream.http.app import HttpServer
-from stream.http.event_stream import EventStreams
-from stream.http.problems import TITLES
-from stream.live_pictures import LivePictures
-from stream.publisher import Publisher
+from stream.cameras.camera import Camera
+from stream.http.endpoints.event_stream import EventStreams
+from stream.http.server.app import HttpServer
+from stream.http.server.problems import TITLES
+from stream.inference.batcher import Batcher
+from stream.live.live_pictures import LivePictures
+from stream.live.viewers import Viewers
+from stream.messaging.publisher import Publisher
 from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
 from stream.recording.recorder import Recorder
 from stream.sources.webrtc.peers import Peers
-from stream.viewers.viewers import Viewers
 from telemetry.catalogue import DROP_REASONS, ICE_STATES, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
-from telemetry.span_export import SpanExport
+from telemetry.tracing.span_export import SpanExport
 
 
 def derive_metrics(

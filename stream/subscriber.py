@@ -22,9 +22,9 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from stream.curve_keys import ClientKeys, client_keys
-from stream.gaps import Filling, Hole, Position, Sequences
-from stream.replay_client import Page, ReplayClient, ReplayUnavailableError
+from stream.messaging.curve.keys import ClientKeys, client_keys
+from stream.messaging.gaps import Filling, Hole, Position, Sequences
+from stream.messaging.replay_client import Page, ReplayClient, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
 from stream.settings.section import CAMERA_ID
 

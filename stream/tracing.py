@@ -8,9 +8,9 @@ from __future__ import annotations
 from stream.engine_metrics import derive_tracing_metrics
 from stream.settings.section import ConfigError
 from stream.settings.tracing import TracingConfig
-from telemetry.frame_traces import FrameTraces
 from telemetry.metrics import PrometheusObserver
-from telemetry.span_export import SpanExport, TracingUnavailableError
+from telemetry.tracing.frame_traces import FrameTraces
+from telemetry.tracing.span_export import SpanExport, TracingUnavailableError
 
 
 class Tracing:

@@ -50,7 +50,7 @@ _COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logg
 
 
 class Lines(logging.Formatter):
-    """`12:34:56.789 WARNING stream.camera: no picture for 3 s  camera=lobby`, local time; tracebacks below."""
+    """`12:34:56.789 WARNING stream.cameras.camera: no picture for 3 s  camera=lobby`, local time; tracebacks below."""
 
     def __init__(self, *, colour: bool = False) -> None:
         super().__init__()

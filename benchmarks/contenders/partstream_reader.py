@@ -14,10 +14,10 @@ from benchmarks import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
 from ring_buffers.frame_ring import FrameRing, SlotFormat
 from stream.settings.engine import CameraConfig
+from stream.sources.open_transport import OnDiscard, OpenTransport
 from stream.sources.reader import CameraReader
-from stream.sources.rtsp.way import Wire, rtsp_transport
+from stream.sources.rtsp.fallback import Wire, rtsp_transport
 from stream.sources.transport import Transport
-from stream.sources.ways import OnDiscard, OpenTransport
 from telemetry.observer import Observer
 
 

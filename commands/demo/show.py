@@ -26,7 +26,7 @@ from commands.console import asset_console
 from commands.console.watch import show_table
 from stages import weights
 from stream import results
-from stream.annotate import annotate
+from stream.annotation.annotate import annotate
 from stream.config import Config
 from stream.engine import Engine
 from stream.subscriber import KINDS, subscribe

@@ -8,10 +8,10 @@ from time import monotonic
 
 from commands.doctor.finding import Finding, fault, ok, warning
 from stream.settings.engine import CameraConfig
-from stream.sources.decoder import Decoded, Decoder
+from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.errors import SourceError
+from stream.sources.open_transport import OpenTransport, make_transport
 from stream.sources.transport import StoppedError, Transport, UnitTimes
-from stream.sources.ways import OpenTransport, make_transport
 
 PICTURE_WITHIN_S = 8.0
 """Longer than from one keyframe to the next of nearly every camera."""

@@ -12,13 +12,13 @@ from pydantic import SecretStr
 from commands.doctor import cameras, clock, disk, installation, model_files, ports, self_test
 from commands.doctor.bounded import Check, RunningCheck, run, within
 from commands.doctor.finding import Finding, fault, ok, warning
-from stream import memory_budget
-from stream.camera_state_file import CameraStateFile
+from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
+from stream.inference import memory_budget
 from stream.settings.section import ConfigError
+from stream.sources.open_transport import OpenTransport, SharedWays, make_transport
 from stream.sources.reader import secrets_of
-from stream.sources.rtsp.way import Wire
-from stream.sources.ways import OpenTransport, SharedWays, make_transport
+from stream.sources.rtsp.fallback import Wire
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from telemetry.observer import Observer

@@ -12,7 +12,7 @@ from av.codec import Codec
 
 from commands.doctor.finding import Finding, fault, ok, warning
 from stream.settings.engine import CameraConfig
-from stream.sources import nvdec
+from stream.sources.decoding import nvdec
 
 PACKAGES = ("partstream", "torch", "torchvision", "av", "pyzmq", "aiohttp", "aiortc")
 NEEDED_CODECS = ("h264", "hevc", "mjpeg")

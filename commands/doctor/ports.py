@@ -12,11 +12,11 @@ import zmq
 
 from commands.doctor.finding import Finding, fault, ok, warning
 from commands.doctor.port_owner import Owner, owner_of
-from stream import endpoints
-from stream.allow_list import AllowList
-from stream.curve_keys import KeyFileError, read_pair
-from stream.endpoints import EndpointError
-from stream.http.app import HttpServer
+from stream.http.server.app import HttpServer
+from stream.messaging import endpoints
+from stream.messaging.curve.allow_list import AllowList
+from stream.messaging.curve.keys import KeyFileError, read_pair
+from stream.messaging.endpoints import EndpointError
 from stream.settings.engine import PublishConfig
 from stream.settings.network import HttpConfig
 from stream.settings.section import ConfigError

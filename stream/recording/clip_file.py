@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from stream.recording.byte_stream import CODECS_WITH_UNITS, ByteStream, MalformedError, parameter_sets
 from stream.recording.packets import CodecParameters, HeldUnit
-from stream.video_encoding import TICKS, NoEncoderError, add_encoded_stream
+from stream.recording.video_encoding import TICKS, NoEncoderError, add_encoded_stream
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from av.video.codeccontext import VideoCodecContext
 
-from stream.clock import Stamp
+from stream.sources.decoding.clock import Stamp
 from stream.sources.transport import AccessUnit, UnitTimes
 
 LONGEST_REORDER = 16

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from stream.camera import ring_policy
-from stream.doorbell import Doorbell
+from ring_buffers.doorbell import Doorbell
+from stream.cameras.camera import ring_policy
 from stream.recording.camera_recording import CameraRecording, ClipCounts
 from stream.recording.library import ClipLibrary
 from stream.recording.packets import PacketRing

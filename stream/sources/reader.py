@@ -20,21 +20,21 @@ from urllib.parse import unquote
 from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frame_ring import FrameRing
-from stream.clock import CameraClock
 from stream.recording.packets import CodecParameters
 from stream.results import CameraState
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
-from stream.sources import nvdec
 from stream.sources.backoff import Backoff
-from stream.sources.decoder import Decoded, Decoder
+from stream.sources.decoding import nvdec
+from stream.sources.decoding.clock import CameraClock
+from stream.sources.decoding.decoder import Decoded, Decoder
+from stream.sources.decoding.frame_writer import FrameWriter, SlotFormatOf
 from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.faults import Faults
-from stream.sources.frames import FrameWriter, SlotFormatOf
+from stream.sources.open_transport import OpenTransport, make_transport
 from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus
 from stream.sources.transport import Fallback, StoppedError, Transport
-from stream.sources.ways import OpenTransport, make_transport
 from telemetry.observer import Observer
 
 StatusSink = Callable[[CameraStatus], None]

@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 import wire_messages as wire
 
-from stream.bridge.archive import Archive
-from stream.bridge.bridge import Bridge
-from stream.publisher import Publisher
+from stream.archive.archive import Archive
+from stream.archive.archiver import Bridge
+from stream.messaging.publisher import Publisher
 from stream.settings.engine import PublishConfig
 from stream.subscriber import subscribe
 from telemetry.observer import Observer

@@ -16,9 +16,9 @@ import wire_messages as wire
 from bridged import ask, bridging, numbers, publishing, until
 
 from commands.keys import make_keys
-from stream.bridge import bridge as bridges
-from stream.bridge.archive import Archive
-from stream.curve_keys import read_pair
+from stream.archive import archiver as bridges
+from stream.archive.archive import Archive
+from stream.messaging.curve.keys import read_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 GAPS = "SELECT camera, kind, epoch, first_seq, missed, replayed, lost FROM {gaps} ORDER BY noticed_utc"
@@ -130,7 +130,7 @@ async def test_a_full_disk_is_said_once_and_counted_and_nothing_is_lost_that_fit
 ) -> None:
     """Memory takes some, ZeroMQ's queues some more, and the engine's history the rest."""
     total = 4000
-    caplog.set_level("INFO", "stream.bridge.bridge")
+    caplog.set_level("INFO", "stream.archive.archiver")
     write, full = Archive.write, True
 
     def full_at_first(*arguments: Any) -> None:

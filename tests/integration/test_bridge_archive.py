@@ -16,10 +16,10 @@ import pytest
 import wire_messages as wire
 from bridged import ask, numbers
 
-from stream.bridge.archive import Archive, NoRoomError
-from stream.bridge.bridge import Held, Positions
-from stream.bridge.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
-from stream.gaps import EPOCHS_FOLLOWED, Position
+from stream.archive.archive import Archive, NoRoomError
+from stream.archive.archiver import Held, Positions
+from stream.archive.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
+from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
 from stream.results import Frame, Message, Status
 from stream.settings.section import ConfigError
 from stream.subscriber import Gap

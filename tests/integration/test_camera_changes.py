@@ -12,7 +12,7 @@ from test_engine import configured, frames_of, messages_until, pattern
 
 from stages.free_model import FreeModel
 from stream import results
-from stream.camera_registry import LastEpochs, differences
+from stream.cameras.registry import LastEpochs, differences
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig
 

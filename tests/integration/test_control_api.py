@@ -19,7 +19,8 @@ from yarl import URL
 
 from benchmarks.rtsp_server import RtspServer
 from stages.free_model import FreeModel
-from stream import control, results
+from stream import results
+from stream.cameras import control
 from stream.engine import Engine
 from stream.settings.section import CAMERA_ID, ConfigError
 
@@ -256,7 +257,7 @@ async def test_a_change_that_cannot_be_kept_is_not_made(tmp_path: Path, monkeypa
     async with running(configured(state_file=state)) as (engine, client):
         assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}))[0] == 201
         before = state.read_text()
-        monkeypatch.setattr("stream.camera_state_file.os.fsync", full)
+        monkeypatch.setattr("stream.cameras.state_file.os.fsync", full)
         status, problem, _ = await client.ask("PUT", f"{CAMERAS}/b", json={"source": PATTERN})
         assert (status, problem["type"], "No space left" in problem["detail"]) == (
             507,

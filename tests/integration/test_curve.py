@@ -23,11 +23,11 @@ import zmq.asyncio
 from controlled_engine import PATTERN, configured, descriptors, running, until
 
 from commands.keys import make_keys
-from stream import allow_list, curve_gate
-from stream.curve_gate import open_gate
-from stream.curve_keys import ClientKeys, KeyPair, read_pair
-from stream.endpoints import EndpointError
-from stream.publisher import Publisher
+from stream.messaging.curve import allow_list, gate
+from stream.messaging.curve.gate import open_gate
+from stream.messaging.curve.keys import ClientKeys, KeyPair, read_pair
+from stream.messaging.endpoints import EndpointError
+from stream.messaging.publisher import Publisher
 from stream.results import Frame
 from stream.settings.engine import PublishConfig
 from stream.settings.section import ConfigError
@@ -83,7 +83,7 @@ def keys(tmp_path: Path) -> Keys:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that were refused try again soon, and changes of the list are seen at once."""
-    monkeypatch.setattr(curve_gate, "HANDSHAKE_WITHIN_MS", 500)
+    monkeypatch.setattr(gate, "HANDSHAKE_WITHIN_MS", 500)
     monkeypatch.setattr(allow_list, "LOOK_AGAIN_S", 0.0)
 
 

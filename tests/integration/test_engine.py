@@ -19,7 +19,7 @@ from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
 from stream.config import Config
 from stream.engine import Engine, EngineFailedError
-from stream.history import EPOCHS_NUMBERED
+from stream.messaging.history import EPOCHS_NUMBERED
 from stream.settings.engine import CameraConfig
 from stream.settings.section import ConfigError
 from stream.settings.source_address import SourceAddress

@@ -14,7 +14,8 @@ from controlled_engine import PATTERN, Client, configured, descriptors, running,
 from frame_ages import Ages
 
 from stream import results
-from stream.http import event_stream, slow_clients
+from stream.http.endpoints import event_stream
+from stream.http.server import slow_clients
 
 EVENTS = "/api/v1/events"
 

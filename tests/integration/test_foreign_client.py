@@ -30,7 +30,7 @@ from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PartAnalysis, PersonAnalysis
 from stream.config import Config
 from stream.engine import Engine
-from stream.publisher import Publisher
+from stream.messaging.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer

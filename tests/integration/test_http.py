@@ -14,10 +14,10 @@ import uvloop
 from aiohttp import web
 from pydantic import SecretStr
 
-from stream.http import connections
-from stream.http.app import HttpServer, Verdict
-from stream.http.bodies import read_body
-from stream.http.routes import Answer, Route
+from stream.http.server import connections
+from stream.http.server.app import HttpServer, Verdict
+from stream.http.server.bodies import read_body
+from stream.http.server.routes import Answer, Route
 from stream.settings.network import HttpConfig
 from stream.settings.section import ConfigError
 from telemetry.health import Health

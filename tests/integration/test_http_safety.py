@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 from stages.free_model import FreeModel
 from stream.config import Config
 from stream.engine import Engine
-from stream.http import connections, tls
-from stream.http.page_files import page_routes
+from stream.http.endpoints.page_files import page_routes
+from stream.http.server import connections, tls
 from stream.settings.section import ConfigError
 
 CAMERAS = "/api/v1/cameras"

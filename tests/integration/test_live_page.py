@@ -25,8 +25,8 @@ from stages.free_model import FreeModel
 from stages.types import FrameAnalysis, Model
 from stream.config import Config
 from stream.engine import Engine
-from stream.http.picture_streams import part
-from stream.live_pictures import LivePicture
+from stream.http.endpoints.picture_streams import part
+from stream.live.live_pictures import LivePicture
 from stream.results import Frame, Message
 
 ARTEFACTS = Path(__file__).parent.parent / "artefacts"

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 from controlled_engine import PATTERN, configured, running, until
 
-from stream.http import openapi
+from stream.http.server import openapi
 
 ANSWERED = {
     "/api/v1/status": "EngineView",

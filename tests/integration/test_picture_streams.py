@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmarks import barcode
 from stream import results
-from stream.http import slow_clients
+from stream.http.server import slow_clients
 
 SOURCE = "pattern:320x180@50"
 OF_A = "/api/v1/cameras/a/pictures"

@@ -18,9 +18,9 @@ import wire_messages as wire
 import zmq
 import zmq.asyncio
 
-from stream import replay
-from stream.endpoints import EndpointError
-from stream.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, Publisher
+from stream.messaging import replay
+from stream.messaging.endpoints import EndpointError
+from stream.messaging.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, Publisher
 from stream.results import Frame, Message, Stats, decode
 from stream.settings.engine import PublishConfig
 from stream.settings.section import ConfigError

@@ -11,10 +11,10 @@ import pytest
 from recording_engine import pictures
 from small_clips import REORDERED_H264, make_clip
 
-from stream.clock import Stamp
 from stream.recording.clip_file import ClipError, ClipFile
 from stream.recording.packets import CodecParameters, HeldUnit, PacketRing
-from stream.sources.decoder import Decoded, Decoder
+from stream.sources.decoding.clock import Stamp
+from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.transport import AccessUnit, UnitTimes
 
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=20:bframes=3"}

@@ -9,12 +9,12 @@ from recording_engine import pictures
 from small_clips import make_clip
 from test_recording_files import played
 
-from stream.clock import Stamp
 from stream.recording.camera_recording import CameraRecording, ClipCounts
 from stream.recording.library import ClipLibrary
 from stream.recording.packets import HeldUnit, PacketRing
 from stream.recording.planning import ClipRules
 from stream.results import Event, Frame, ModelRef
+from stream.sources.decoding.clock import Stamp
 from stream.sources.transport import AccessUnit, UnitTimes
 
 RULES = ClipRules({"fall": 0.5}, before_us=400_000, after_us=400_000, longest_us=60_000_000)

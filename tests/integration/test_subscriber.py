@@ -19,7 +19,7 @@ import zmq
 import zmq.asyncio
 
 from stream import subscriber
-from stream.publisher import Publisher
+from stream.messaging.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from stream.subscriber import KINDS, Gap, Subscription, subscribe

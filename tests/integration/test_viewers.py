@@ -17,8 +17,8 @@ from support.webrtc_viewer import Viewer
 
 from benchmarks.rtsp_server import RtspServer
 from stream.engine import Engine
-from stream.viewers import unit_queue
-from stream.viewers.tap import LiveUnit
+from stream.live import unit_queue
+from stream.live.tap import LiveUnit
 
 SDP = "application/sdp"
 

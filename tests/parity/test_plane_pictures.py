@@ -9,6 +9,7 @@ import torch
 from av.video.reformatter import ColorRange, Colorspace
 
 from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, SlotFormat
+from ring_buffers.slot_writers import frame_colours, picture_writer
 from stages import weights
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet import MoveNet, slot_format
@@ -17,7 +18,6 @@ from stages.pipeline import Pipeline, PipelineSettings
 from stages.plane_pictures import area_weights, bilinear_weights, device_pictures
 from stages.profiles import load_checkpoint
 from stages.types import FrameAnalysis
-from stream.sources.pictures import frame_colours, picture_writer
 
 CPU = torch.device("cpu")
 NEAR = 8

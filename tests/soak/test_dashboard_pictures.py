@@ -20,7 +20,7 @@ from support.stream_corpus import corpus_stream
 
 from stages import weights
 from stream.config import Config
-from stream.replay_client import ReplayClient
+from stream.messaging.replay_client import ReplayClient
 from tools.monitoring import rule_file
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]

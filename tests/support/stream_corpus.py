@@ -25,7 +25,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from benchmarks import barcode
 from benchmarks.rtsp_server import UNIT_HEADER
-from stream.sources.pictures import visible
+from ring_buffers.slot_writers import visible
 
 Codec = Literal["h264", "hevc"]
 

@@ -10,9 +10,9 @@ from av.video.codeccontext import VideoCodecContext
 from support.rtp_packets import PAYLOAD_TYPE, TimedPacket
 from support.stream_corpus import RTP_CLOCK, CorpusStream, annex_b, digest_of
 
-from stream.sources.decoder import Decoded, Decoder
+from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.rtp.access_units import AccessUnits
-from stream.sources.rtp.units import EncodedUnit
+from stream.sources.rtp.encoded_unit import EncodedUnit
 from stream.sources.transport import AccessUnit, UnitTimes
 
 NS_A_TICK = 1_000_000_000 / RTP_CLOCK

@@ -6,8 +6,8 @@ import itertools
 
 import av
 
-from stream.clock import Stamp
 from stream.recording.packets import CodecParameters, PacketRing
+from stream.sources.decoding.clock import Stamp
 from stream.sources.transport import AccessUnit, UnitTimes
 
 INTERVAL_US = 40_000

@@ -10,7 +10,7 @@ from support.bit_writer import BitWriter
 from support.rtp_packetiser import PAYLOAD_TYPE, Codec, Coded, Decoding, Packetiser, annex_b, encode, type_of
 
 from stream.sources.rtp.access_units import AccessUnits
-from stream.sources.rtp.units import EncodedUnit
+from stream.sources.rtp.encoded_unit import EncodedUnit
 
 X264 = "x264-params"
 X265 = "x265-params"

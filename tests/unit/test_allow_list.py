@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stream import allow_list
-from stream.allow_list import LOOK_AGAIN_S, AllowList
-from stream.curve_keys import KeyFileError, KeyPair
+from stream.messaging.curve import allow_list
+from stream.messaging.curve.allow_list import LOOK_AGAIN_S, AllowList
+from stream.messaging.curve.keys import KeyFileError, KeyPair
 
 WALL, NAS = KeyPair.new(), KeyPair.new()
 

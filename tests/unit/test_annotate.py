@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from drawn_results import a_frame
 
-from stream.annotate import GONE_S, LatestResult, drawing_size, fitted, read_frames, strength
-from stream.annotated_video import AnnotationError
+from stream.annotation.annotate import GONE_S, LatestResult, drawing_size, fitted, read_frames, strength
+from stream.annotation.annotated_video import AnnotationError
 from stream.results import Frame
 
 

@@ -15,10 +15,10 @@ from drawn_results import a_frame, a_person
 from film_models import make_film
 from rich.console import Console
 
-from stream import video_encoding
-from stream.annotate import Written, annotate, annotate_file
-from stream.annotated_video import AnnotationError
-from stream.picture_colours import relevance_colour
+from stream.annotation.annotate import Written, annotate, annotate_file
+from stream.annotation.annotated_video import AnnotationError
+from stream.annotation.picture_colours import relevance_colour
+from stream.recording import video_encoding
 
 GREY = 90
 

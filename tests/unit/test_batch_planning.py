@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ring_buffers.frame_ring import FrameMeta, SlotFormat
-from stream.batch_planning import (
+from stream.inference.batch_planning import (
     LEAST_GAIN_NS,
     BatchCost,
     CostEstimate,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ring_buffers.frame_ring import FrameMeta, FrameRing, Lease, SlotFormat
-from stream.batcher import Batcher
+from stream.inference.batcher import Batcher
 from stream.settings.engine import BatchConfig
 
 SMALL = SlotFormat("planes", (4, 2), (4, 2))

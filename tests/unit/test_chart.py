@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stream.config import Config, load
-from stream.curve_keys import KeyPair
+from stream.messaging.curve.keys import KeyPair
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "partstream"
 LEAST: dict[str, Any] = {"tokens": {"existingSecret": "tokens"}}

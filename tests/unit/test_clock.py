@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.clock import BACKWARD_LIMIT_US, FORWARD_LIMIT_US, CameraClock, Discontinuity, Stamp
+from stream.sources.decoding.clock import BACKWARD_LIMIT_US, FORWARD_LIMIT_US, CameraClock, Discontinuity, Stamp
 
 UTC = 1_790_000_000_000_000
 

@@ -12,8 +12,16 @@ import zmq.auth
 from typer.testing import CliRunner
 
 from run_stream import app
-from stream import private_file
-from stream.curve_keys import KeyFileError, KeyPair, client_keys, is_key, read_pair, read_public, read_public_keys
+from stream.messaging.curve.keys import (
+    KeyFileError,
+    KeyPair,
+    client_keys,
+    is_key,
+    read_pair,
+    read_public,
+    read_public_keys,
+)
+from stream.settings import private_file
 
 PAIR, OTHER = KeyPair.new(), KeyPair.new()
 

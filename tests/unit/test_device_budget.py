@@ -11,8 +11,8 @@ from stages.free_model import FreeModel
 from stages.halving import Halving, TooLargeError
 from stages.types import DeviceMemory
 from stream.config import Config
-from stream.device_budget import rehearse
-from stream.model import load_model
+from stream.inference.device_budget import rehearse
+from stream.inference.model_loading import load_model
 from stream.settings.section import ConfigError
 from telemetry.observer import Observer
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
-from stream.assemble import frame_message
-from stream.events import ActionEvents
+from stream.cameras.events import ActionEvents
+from stream.messaging.assemble import frame_message
 from stream.results import ModelRef
 
 BOX = (1.0, 2.0, 3.0, 4.0)

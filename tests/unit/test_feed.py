@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 
-from stream.feed import Feed
+from stream.inference.feed import Feed
 
 
 async def test_messages_come_out_in_order_and_iteration_ends_after_close() -> None:

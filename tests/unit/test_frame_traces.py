@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
-from telemetry.frame_traces import FrameTraces, TracedBatch
-from telemetry.spans import Span, span_count, spans_of
+from telemetry.tracing.frame_traces import FrameTraces, TracedBatch
+from telemetry.tracing.spans import Span, span_count, spans_of
 
 
 @dataclass(frozen=True)
@@ -148,5 +148,8 @@ def test_a_frame_that_is_let_go_after_the_model_had_it_says_so() -> None:
 
 
 def test_opentelemetry_is_not_loaded_before_it_is_wanted() -> None:
-    look = "import sys, telemetry.span_export; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
+    look = (
+        "import sys, telemetry.tracing.span_export; "
+        "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
+    )
     subprocess.run([sys.executable, "-c", look], check=True, timeout=60)

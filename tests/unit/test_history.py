@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream import history
-from stream.history import BYTES_A_MESSAGE, History, StaleEpochError
+from stream.messaging import history
+from stream.messaging.history import BYTES_A_MESSAGE, History, StaleEpochError
 
 TOPIC = "results/v1/lobby/"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stream.http.access import Access, Caller, Role, allows, names_loopback, same_origin
-from stream.http.bind_address import BindAddress, resolve
+from stream.http.server.access import Access, Caller, Role, allows, names_loopback, same_origin
+from stream.http.server.bind_address import BindAddress, resolve
 from stream.settings.section import ConfigError
 
 

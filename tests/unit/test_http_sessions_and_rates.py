@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stream.http.rate_limit import RateLimiter
-from stream.http.sessions import Sessions
+from stream.http.server.rate_limit import RateLimiter
+from stream.http.server.sessions import Sessions
 
 
 def test_a_session_gives_its_role_until_its_time_is_over() -> None:

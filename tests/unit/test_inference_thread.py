@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from stream.doorbell import Doorbell
-from stream.inference import InferenceThread
+from ring_buffers.doorbell import Doorbell
+from stream.inference.inference_thread import InferenceThread
 
 
 class Worked:
@@ -143,7 +143,7 @@ def while_exiting():  # registered first, so it runs last
     time.sleep(0.1)
     assert len(rung) > before, "nobody rang any more"
 atexit.register(while_exiting)
-from stream.doorbell import Doorbell
+from ring_buffers.doorbell import Doorbell
 bell = Doorbell()
 def ring():
     while True:

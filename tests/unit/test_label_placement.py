@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.label_placement import Placement, Rect, around, grown, overlap
+from stream.annotation.label_placement import Placement, Rect, around, grown, overlap
 
 BOUNDS = (0.0, 0.0, 1000.0, 800.0)
 

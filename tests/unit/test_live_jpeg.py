@@ -11,8 +11,8 @@ from PIL import Image
 
 from benchmarks import barcode
 from ring_buffers.frames import Colours, SlotFormat
-from stream.live_jpeg import WIDTHS, JpegMaker, SlotCopy, rounded_width
-from stream.sources.pictures import frame_colours, picture_writer
+from ring_buffers.slot_writers import frame_colours, picture_writer
+from stream.live.live_jpeg import WIDTHS, JpegMaker, SlotCopy, rounded_width
 
 
 def gradient(width: int, height: int) -> np.ndarray:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stream import live_pictures
-from stream.live_jpeg import JpegMaker, SlotCopy
-from stream.live_pictures import LivePicture, LivePictures
+from stream.live import live_pictures
+from stream.live.live_jpeg import JpegMaker, SlotCopy
+from stream.live.live_pictures import LivePicture, LivePictures
 
 FORMAT = SlotFormat("rgb24", (64, 48), (64, 48))
 IN_TIME_S = 10.0

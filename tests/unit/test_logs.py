@@ -44,23 +44,25 @@ def configured() -> Iterator[Configure]:
 
 def test_a_line_for_people_has_time_level_logger_message_and_fields(configured: Configure) -> None:
     output, stream = configured()
-    logging.getLogger("stream.camera").warning("no picture for %d s", 3, extra={"camera": "lobby", "why": "gone away"})
+    logging.getLogger("stream.cameras.camera").warning(
+        "no picture for %d s", 3, extra={"camera": "lobby", "why": "gone away"}
+    )
     output.close()
     time_of_day, rest = stream.getvalue().split(" ", 1)
-    assert rest == 'WARNING stream.camera: no picture for 3 s  camera=lobby  why="gone away"\n'
+    assert rest == 'WARNING stream.cameras.camera: no picture for 3 s  camera=lobby  why="gone away"\n'
     assert len(time_of_day) == len("12:34:56.789")
 
 
 def test_a_json_line_has_the_same_as_fields(configured: Configure) -> None:
     output, stream = configured(json=True)
     fields = {"camera": "lobby", "frames": 3, "share": 0.5, "level": "x", "odd": float("nan"), "size": (640, 480)}
-    logging.getLogger("stream.camera").error("line one\nline two", extra=fields)
+    logging.getLogger("stream.cameras.camera").error("line one\nline two", extra=fields)
     output.close()
     line = json.loads(stream.getvalue())
     assert line.pop("time").endswith("Z")
     assert line == {
         "level": "error",
-        "logger": "stream.camera",
+        "logger": "stream.cameras.camera",
         "message": "line one\nline two",
         "camera": "lobby",
         "frames": 3,
@@ -74,7 +76,7 @@ def test_a_json_line_has_the_same_as_fields(configured: Configure) -> None:
 @pytest.mark.parametrize("as_json", [False, True])
 def test_credentials_show_neither_in_messages_nor_fields_nor_tracebacks(configured: Configure, as_json: bool) -> None:
     output, stream = configured(json=as_json)
-    log = logging.getLogger("stream.camera")
+    log = logging.getLogger("stream.cameras.camera")
     log.warning("can't open %s", "rtsp://admin:hunter2@cam/live")
     log.warning("opening", extra={"url": "rtsp://admin:hunter2@cam/live", "read_token": "hunter2"})
     log.warning("opening", extra={"headers": {"Authorization": "Bearer hunter2", "password": "hunter2"}})
@@ -83,14 +85,14 @@ def test_credentials_show_neither_in_messages_nor_fields_nor_tracebacks(configur
     except ConnectionRefusedError:
         log.exception("failed")
     wrong = "rtsp://admin:hunter2@cam/live"
-    output.handle(logging.LogRecord("stream.camera", logging.WARNING, "", 0, "wrong %d format", (wrong,), None))
+    output.handle(logging.LogRecord("stream.cameras.camera", logging.WARNING, "", 0, "wrong %d format", (wrong,), None))
     output.close()
     text = stream.getvalue()
     assert "hunter2" not in text
     assert "ConnectionRefusedError" in text
     assert text.count("cam/live") >= 4
     if as_json:
-        assert [json.loads(line)["logger"] for line in text.splitlines()] == ["stream.camera"] * 5
+        assert [json.loads(line)["logger"] for line in text.splitlines()] == ["stream.cameras.camera"] * 5
 
 
 def test_text_from_outside_cannot_steer_the_terminal_or_forge_a_line(configured: Configure) -> None:

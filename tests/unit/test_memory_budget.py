@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stream.config import Config
-from stream.memory_budget import available_bytes, check, has_room, ring_bytes
+from stream.inference.memory_budget import available_bytes, check, has_room, ring_bytes
 from stream.settings.section import ConfigError
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from drawn_results import a_frame, a_person
 
-from stream.overlay import MOST_REASONS, OverlayPainter, reasons
-from stream.picture_colours import relevance_colour, track_colour
+from stream.annotation.overlay import MOST_REASONS, OverlayPainter, reasons
+from stream.annotation.picture_colours import relevance_colour, track_colour
+from stream.annotation.status_strip import StatusStrip
 from stream.results import Part
-from stream.status_strip import StatusStrip
 
 
 def luminance(colour: tuple[int, int, int]) -> float:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from stream.http.app import HttpServer
-from stream.http.page_files import POLICY, TYPES, page_routes
+from stream.http.endpoints.page_files import POLICY, TYPES, page_routes
+from stream.http.server.app import HttpServer
 from stream.settings.network import HttpConfig
 from stream.sources import errors
 from telemetry.metrics import PrometheusObserver

@@ -14,8 +14,8 @@ import torch
 
 from stages.profiler import Profiler as TorchProfiler
 from stages.stage_timer import StageTimer
-from stream import profiling
-from stream.profiling import AlreadyProfilingError, Profiling, ProfilingError, Recording
+from stream.inference import profiling
+from stream.inference.profiling import AlreadyProfilingError, Profiling, ProfilingError, Recording
 from telemetry.observer import Observer
 
 

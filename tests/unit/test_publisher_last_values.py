@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.last_value import RESEND_INTERVAL_S, LastValues
+from stream.messaging.last_value import RESEND_INTERVAL_S, LastValues
 
 
 def two_cameras() -> LastValues:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream import history as history_module
-from stream.history import History
-from stream.replay import MAX_LIMIT, Answer, End, Request, read_request
+from stream.messaging import history as history_module
+from stream.messaging.history import History
+from stream.messaging.replay import MAX_LIMIT, Answer, End, Request, read_request
 
 TOPIC = "results/v1/lobby/"
 RUN = "a" * 32

@@ -7,10 +7,10 @@ import pytest
 from rtp_streams import Receiving, decoded, stream
 from support.rtp_packetiser import Decoding, Packetiser, decoder, type_of
 
-from stream.clock import Stamp
 from stream.recording.byte_stream import ByteStream, parameter_sets
 from stream.recording.packets import CodecParameters, PacketRing
-from stream.sources.decoder import Decoder
+from stream.sources.decoding.clock import Stamp
+from stream.sources.decoding.decoder import Decoder
 from stream.sources.transport import AccessUnit, UnitTimes
 
 REFRESHED = "h264 intra refresh"

@@ -11,9 +11,9 @@ from rtp_streams import X264, X265, stream
 from support.bit_writer import BitWriter, bits_of
 from support.rtp_packetiser import TICKS, Codec, Decoding, annex_b, encode, is_slice, split_nals, type_of
 
-from stream.sources.rtp import h264_syntax, h265_syntax
-from stream.sources.rtp.bits import BitReader, MalformedError
-from stream.sources.rtp.parameter_sets import ParameterSets
+from stream.sources.rtp.codecs import h264_syntax, h265_syntax
+from stream.sources.rtp.codecs.bits import BitReader, MalformedError
+from stream.sources.rtp.codecs.parameter_sets import ParameterSets
 
 H264: list[tuple[tuple[int, int], str, dict[str, str]]] = [
     ((128, 96), "yuv420p", {"profile": "baseline"}),

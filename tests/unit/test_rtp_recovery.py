@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rtp_streams import CHANGING, COUNT, NAMES, POINT, POINT_AT, POINT_COUNT, Receiving, decoded, stream
 from support.rtp_packetiser import TICKS, Codec, Markers, Packetiser
 
-from stream.sources.rtp.h265_syntax import IDR_N_LP, RADL_N, RASL_N, RASL_R
+from stream.sources.rtp.codecs.h265_syntax import IDR_N_LP, RADL_N, RASL_N, RASL_R
 from stream.sources.rtp.recovery import (
     LONGEST_REORDER,
     H264Picture,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.rtsp.address import RtspAddress
+from stream.sources.rtsp.protocol.address import RtspAddress
 
 parse = RtspAddress.parse
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.rtsp.authentication import Credentials, parse_challenges
+from stream.sources.rtsp.protocol.authentication import Credentials, parse_challenges
 
 RFC_2617 = (
     'Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", '

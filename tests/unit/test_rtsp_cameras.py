@@ -7,10 +7,10 @@ from typing import NamedTuple
 import pytest
 from camera_descriptions import AXIS, DAHUA, HIKVISION, MEDIAMTX, REOLINK, UNIFI, UNIVIEW
 
-from stream.sources.rtsp.address import RtspAddress
-from stream.sources.rtsp.delivery import Interleaved, RtpInfo
-from stream.sources.rtsp.framing import Framing
-from stream.sources.rtsp.session import Event, Playing, RtspSession, Send
+from stream.sources.rtsp.protocol.address import RtspAddress
+from stream.sources.rtsp.protocol.framing import Framing
+from stream.sources.rtsp.protocol.session import Event, Playing, RtspSession, Send
+from stream.sources.rtsp.protocol.transport_header import Interleaved, RtpInfo
 
 Exchange = tuple[str, bytes]
 """The line that is asked, as far as its version, and what is answered; `%SDP%` is the description and its length."""

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.rtsp.control import base_of, control_urls
-from stream.sources.rtsp.messages import Headers
+from stream.sources.rtsp.protocol.control_urls import base_of, control_urls
+from stream.sources.rtsp.protocol.messages import Headers
 
 REQUEST = "rtsp://10.0.0.7:8554/live?token=1"
 HIKVISION = "rtsp://192.168.1.64:554/Streaming/Channels/101/"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtsp.delivery import (
+from stream.sources.rtsp.protocol.errors import LowerTransportError, SessionError
+from stream.sources.rtsp.protocol.transport_header import (
     Datagrams,
     Interleaved,
     RtpInfo,
@@ -15,7 +16,6 @@ from stream.sources.rtsp.delivery import (
     parse_interleaved,
     parse_rtp_info,
 )
-from stream.sources.rtsp.errors import LowerTransportError, SessionError
 
 MEDIA = "rtsp://cam/live/trackID=1"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from stream.sources.rtsp.datagrams import Datagrams
 from stream.sources.rtsp.dialling import dial
+from stream.sources.rtsp.udp_sockets import Datagrams
 
 
 async def test_an_address_of_one_link_is_connected_to_in_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:

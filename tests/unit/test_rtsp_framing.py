@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.sources.rtsp.errors import ProtocolError
-from stream.sources.rtsp.framing import (
+from stream.sources.rtsp.protocol.errors import ProtocolError
+from stream.sources.rtsp.protocol.framing import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
     MAX_LINE_BYTES,
@@ -16,7 +16,7 @@ from stream.sources.rtsp.framing import (
     MIN_FREE_BYTES,
     Framing,
 )
-from stream.sources.rtsp.messages import Message, Request, Response
+from stream.sources.rtsp.protocol.messages import Message, Request, Response
 
 OK = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"
 RTP = bytes([0x80, 0x60]) + bytes(10)

@@ -10,9 +10,9 @@ from support.rtp_packets import PAYLOAD_TYPE, Packetiser
 from support.stream_corpus import corpus_stream
 
 from stream.sources.handover import Handover
-from stream.sources.rtp.clock import NTP_TO_UNIX_S
+from stream.sources.rtp.rtp_clock import NTP_TO_UNIX_S
+from stream.sources.rtsp.protocol.sdp import VideoDescription
 from stream.sources.rtsp.receiver import Receiver
-from stream.sources.rtsp.sdp import VideoDescription
 from stream.sources.transport import AccessUnit
 
 STREAM = corpus_stream("h264_main")

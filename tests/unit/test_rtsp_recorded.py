@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtsp.address import RtspAddress
-from stream.sources.rtsp.errors import SessionError
-from stream.sources.rtsp.framing import Framing
-from stream.sources.rtsp.messages import Message
-from stream.sources.rtsp.session import Closed, Event, Playing, Prepared, Redirected, RtspSession, Send
+from stream.sources.rtsp.protocol.address import RtspAddress
+from stream.sources.rtsp.protocol.errors import SessionError
+from stream.sources.rtsp.protocol.framing import Framing
+from stream.sources.rtsp.protocol.messages import Message
+from stream.sources.rtsp.protocol.session import Closed, Event, Playing, Prepared, Redirected, RtspSession, Send
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "rtsp"
 RECORDED = {path.stem: path.read_bytes() for path in sorted(FIXTURES.glob("*.bin"))}

@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtsp.errors import NoVideoError, ProtocolError, SessionError
-from stream.sources.rtsp.sdp import describe_video
+from stream.sources.rtsp.protocol.errors import NoVideoError, ProtocolError, SessionError
+from stream.sources.rtsp.protocol.sdp import describe_video
 
 
 @pytest.mark.parametrize(

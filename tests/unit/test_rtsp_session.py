@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtsp.address import RtspAddress
-from stream.sources.rtsp.delivery import Datagrams, Interleaved, RtpInfo
-from stream.sources.rtsp.errors import (
+from stream.sources.rtsp.protocol.address import RtspAddress
+from stream.sources.rtsp.protocol.errors import (
     AccessDeniedError,
     LowerTransportError,
     NoSuchPathError,
@@ -19,9 +18,9 @@ from stream.sources.rtsp.errors import (
     SessionError,
     StatusError,
 )
-from stream.sources.rtsp.framing import Framing
-from stream.sources.rtsp.messages import Headers, Message, Request, Response
-from stream.sources.rtsp.session import (
+from stream.sources.rtsp.protocol.framing import Framing
+from stream.sources.rtsp.protocol.messages import Headers, Message, Request, Response
+from stream.sources.rtsp.protocol.session import (
     MOST_UNANSWERED,
     Closed,
     Event,
@@ -31,6 +30,7 @@ from stream.sources.rtsp.session import (
     RtspSession,
     Send,
 )
+from stream.sources.rtsp.protocol.transport_header import Datagrams, Interleaved, RtpInfo
 
 URL = "rtsp://cam/live"
 DIGEST = ("WWW-Authenticate", 'Digest realm="IP Camera", nonce="n1", stale="FALSE"')

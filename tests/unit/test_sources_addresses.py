@@ -10,14 +10,14 @@ import pytest
 from stream.settings.engine import CameraConfig
 from stream.settings.network import WebRtcConfig
 from stream.sources import errors
-from stream.sources.device import DeviceFaults, DeviceTransport, parse_device, set_nonblocking
+from stream.sources.demuxed.device import DeviceFaults, DeviceTransport, parse_device, set_nonblocking
+from stream.sources.demuxed.ffmpeg import LibavTransport, slice_s
+from stream.sources.demuxed.file import FileTransport
 from stream.sources.errors import BadAddressError, SourceError
 from stream.sources.faults import Faults
-from stream.sources.file import FileTransport
-from stream.sources.libav import LibavTransport, slice_s
+from stream.sources.open_transport import SharedWays, make_transport
 from stream.sources.pattern import PatternTransport, parse_pattern
-from stream.sources.rtsp.way import RtspTransport, Wire
-from stream.sources.ways import SharedWays, make_transport
+from stream.sources.rtsp.fallback import RtspTransport, Wire
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.transport import WebRtcTransport

@@ -12,7 +12,7 @@ import pytest
 from av.video.codeccontext import VideoCodecContext
 from fake_source import FakeCodec, unit
 
-from stream.sources.decoder import LONGEST_WAIT_UNITS, Decoder
+from stream.sources.decoding.decoder import LONGEST_WAIT_UNITS, Decoder
 from stream.sources.transport import AccessUnit, UnitTimes
 
 

@@ -11,12 +11,12 @@ from film_models import make_film
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Colours, FrameMeta, Policy, SlotFormat
-from stream.clock import CameraClock
 from stream.settings.engine import CameraConfig
-from stream.sources.decoder import Decoder
+from stream.sources.decoding.clock import CameraClock
+from stream.sources.decoding.decoder import Decoder
+from stream.sources.decoding.frame_writer import FrameWriter, RateLimit
+from stream.sources.demuxed.file import file_transport
 from stream.sources.errors import EndedError
-from stream.sources.file import file_transport
-from stream.sources.frames import FrameWriter, RateLimit
 
 
 def planes(source: tuple[int, int], detector: tuple[int, int] | None) -> SlotFormat:

@@ -15,8 +15,8 @@ from film_models import make_film
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
-from stream.sources import nvdec
-from stream.sources.file import file_transport
+from stream.sources.decoding import nvdec
+from stream.sources.demuxed.file import file_transport
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from telemetry.observer import Observer

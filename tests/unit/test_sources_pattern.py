@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import barcode
 from stream.settings.engine import CameraConfig
-from stream.sources.decoder import Decoder
+from stream.sources.decoding.decoder import Decoder
 from stream.sources.pattern import GLYPHS, TestPicture, pattern_transport
 from stream.sources.transport import AccessUnit
 

@@ -8,9 +8,9 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from film_models import make_film
 
+from ring_buffers import slot_writers
 from ring_buffers.frames import Colours, SlotFormat
-from stream.sources import pictures
-from stream.sources.pictures import frame_colours, picture_writer, quarter_turns, shown_size
+from ring_buffers.slot_writers import frame_colours, picture_writer, quarter_turns, shown_size
 
 
 def noise(width: int, height: int, format: str = "yuv420p") -> av.VideoFrame:
@@ -188,7 +188,7 @@ def test_a_picture_that_is_not_turned_is_shown_as_it_is(tmp_path: Path) -> None:
 def test_every_pixel_of_a_turned_picture_comes_to_its_place(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = noise(66, 48)
     width, height = (48, 66) if turns % 2 else (66, 48)
-    monkeypatch.setattr(pictures, "quarter_turns", lambda frame: turns)
+    monkeypatch.setattr(slot_writers, "quarter_turns", lambda frame: turns)
     format = SlotFormat("planes", (width, height), (width, height))
     picture = np.zeros(format.shape, np.uint8)
     picture_writer(format).write(frame, picture)

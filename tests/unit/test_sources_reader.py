@@ -14,10 +14,10 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.settings.engine import CameraConfig
 from stream.sources.errors import BadAddressError, NotAVideoError, RefusedError
+from stream.sources.open_transport import OnDiscard
 from stream.sources.reader import CameraReader, secrets_of
 from stream.sources.status import CameraStatus
 from stream.sources.transport import AccessUnit
-from stream.sources.ways import OnDiscard
 from stream.sources.webrtc.transport import PublisherFaults
 from telemetry.observer import Observer
 

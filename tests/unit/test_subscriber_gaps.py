@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream import gaps
-from stream.gaps import Filling, Hole, Position, Sequences
+from stream.messaging import gaps
+from stream.messaging.gaps import Filling, Hole, Position, Sequences
 
 TOPIC = "results/v1/lobby/"
 

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from stream.viewers.tap import LiveUnit
-from stream.viewers.unit_queue import MOST_BYTES, MOST_UNITS, QueueOverError, UnitQueue
+from stream.live.tap import LiveUnit
+from stream.live.unit_queue import MOST_BYTES, MOST_UNITS, QueueOverError, UnitQueue
 
 
 def unit(number: int, *, key: bool = False, size: int = 10, codec: str = "h264") -> LiveUnit:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stream.sources import handover
 from stream.sources.handover import Handover, HandoverClosedError
-from stream.sources.rtp.clock import NTP_TO_UNIX_S, RtpClock
+from stream.sources.rtp.rtp_clock import NTP_TO_UNIX_S, RtpClock
 from stream.sources.transport import AccessUnit, UnitTimes
 from stream.sources.webrtc.whep import gateway
 

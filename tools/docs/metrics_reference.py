@@ -6,7 +6,7 @@ from pathlib import Path
 
 from telemetry import catalogue
 from telemetry.catalogue import METRICS, MetricSpec
-from telemetry.span_export import LOST_REASONS
+from telemetry.tracing.span_export import LOST_REASONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 

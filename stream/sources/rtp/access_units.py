@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from stream.sources.rtp.bits import SLICE_HEADER_BYTES
+from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES
+from stream.sources.rtp.codecs.parameter_sets import ParameterSets
+from stream.sources.rtp.codecs.video_parameters import VideoCodec, VideoParameters
+from stream.sources.rtp.encoded_unit import EncodedUnit
 from stream.sources.rtp.header import FIXED_HEADER, HEADER_BYTES, MARKER, PLAIN, VERSION, VERSION_MASK, payload_range
 from stream.sources.rtp.nal_buffer import BEGUN, BROKEN, NalKind
-from stream.sources.rtp.parameter_sets import ParameterSets
-from stream.sources.rtp.pictures import pictures_of
+from stream.sources.rtp.picture_headers import pictures_of
 from stream.sources.rtp.recovery import Verdict
 from stream.sources.rtp.reorder import ReorderBuffer
 from stream.sources.rtp.rtcp import ReceptionStatistics
-from stream.sources.rtp.units import EncodedUnit
-from stream.sources.rtp.video_parameters import VideoCodec, VideoParameters
 
 MOST_BYTES = 8 << 20
 """The largest picture; a stream without an end to its pictures doesn't grow beyond."""

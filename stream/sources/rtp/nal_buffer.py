@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from stream.sources.rtp.video_parameters import VideoCodec
+from stream.sources.rtp.codecs.video_parameters import VideoCodec
 
 START_CODE = b"\0\0\0\1"
 _SHORT_START_CODE = START_CODE[1:]

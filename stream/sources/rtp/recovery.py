@@ -11,7 +11,7 @@ from enum import Enum
 
 import msgspec
 
-from stream.sources.rtp import h265_syntax
+from stream.sources.rtp.codecs import h265_syntax
 
 LONGEST_REORDER = 16
 """No picture is shown after more than so many that are decoded behind it (the decoded picture buffer's size)."""

@@ -29,9 +29,9 @@ from stream.sources.errors import (
 )
 from stream.sources.faults import Faults
 from stream.sources.rtp.errors import NotSpokenError
-from stream.sources.rtsp.address import RtspAddress
-from stream.sources.rtsp.conversation import ConnectionClosedError
-from stream.sources.rtsp.errors import (
+from stream.sources.rtsp.connection import ConnectionClosedError
+from stream.sources.rtsp.protocol.address import RtspAddress
+from stream.sources.rtsp.protocol.errors import (
     AccessDeniedError,
     LowerTransportError,
     NoSuchPathError,

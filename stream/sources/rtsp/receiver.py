@@ -12,10 +12,10 @@ import av
 
 from stream.sources.handover import Handover
 from stream.sources.rtp.access_units import AccessUnits
-from stream.sources.rtp.clock import RtpClock
+from stream.sources.rtp.encoded_unit import EncodedUnit
 from stream.sources.rtp.rtcp import RtcpReader, SenderReport
-from stream.sources.rtp.units import EncodedUnit
-from stream.sources.rtsp.sdp import VideoDescription
+from stream.sources.rtp.rtp_clock import RtpClock
+from stream.sources.rtsp.protocol.sdp import VideoDescription
 from stream.sources.transport import AccessUnit, UnitTimes
 
 CNAME = "partstream"

@@ -19,7 +19,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 
 from stream.sources.handover import Handover
-from stream.sources.rtp.clock import RtpClock
+from stream.sources.rtp.rtp_clock import RtpClock
 from stream.sources.transport import AccessUnit, UnitTimes
 from stream.sources.webrtc.assembler import EncodedUnit, UnitAssembler
 from stream.sources.webrtc.connection import NEGOTIATE_WITHIN_S, Connection

@@ -1,0 +1,286 @@
+"""Draws one result as a transparent layer: people, their parts by relevance, states, actions and the reasons for them.
+
+An `OverlayPainter` belongs to one video and lives while it is written. It remembers where each person's label was, so
+that labels stay put from picture to picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from PIL import Image, ImageDraw, ImageFont
+
+from stream.annotation.label_placement import Placement, Rect, around, grown
+from stream.annotation.picture_colours import INK, PAPER, Colour, relevance_colour, track_colour
+from stream.results import DetectedObject, Frame, Part, Person
+
+MOST_REASONS = 3
+"""Parts named as reasons, and parts whose states are written beside them: more can't be read in a moving picture."""
+
+LEAST_RELEVANCE = 0.15
+"""A part below this is no reason, whatever its states."""
+
+FARTHEST_TAG = 5
+"""How many of its own heights a tag may be from its person where it's crowded; a line leads to the person then."""
+
+STEADY_RESULTS = 8
+"""A label that lost reasons for want of room gets them back no sooner."""
+
+UNREMARKABLE = "none"
+HEAD = "head"
+PLATE_ALPHA = 200
+TALL_ENOUGH = 170
+"""Pixels of a person's height from which the parts are far enough apart to be labelled each."""
+
+
+@lru_cache(maxsize=32)
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Pillow's own font at a size in pixels."""
+    made = ImageFont.load_default(size)
+    if not isinstance(made, ImageFont.FreeTypeFont):
+        raise RuntimeError("this Pillow was built without FreeType and can't draw readable text: install its wheel")
+    return made
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: int) -> float:
+    """The width of a line of text in pixels."""
+    return font(size).getlength(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A part whose state speaks for the action."""
+
+    part: str
+    state: str
+    score: float
+    relevance: float
+
+    @property
+    def text(self) -> str:
+        """For example `right_hand: wave 0.91`."""
+        return f"{self.part}: {self.state} {self.score:.2f}"
+
+
+def reasons(parts: Sequence[Part]) -> list[Reason]:
+    """The most relevant parts with a state other than `none`, the most relevant first."""
+    telling: list[Reason] = []
+    for part in sorted(parts, key=lambda part: part.relevance, reverse=True):
+        state = next(((name, score) for name, score in part.states if name != UNREMARKABLE), None)
+        if state is not None and part.relevance >= LEAST_RELEVANCE:
+            telling.append(Reason(part.part, state[0], state[1], part.relevance))
+    return telling[:MOST_REASONS]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A person's label: a coloured tag and, under it, lines of reasons. All sizes in pixels."""
+
+    title: str
+    score: str
+    lines: tuple[Reason, ...]
+    title_size: int
+    line_size: int
+
+    @property
+    def pad(self) -> int:
+        """Space around text."""
+        return max(3, round(self.line_size * 0.4))
+
+    @property
+    def tag_height(self) -> int:
+        """Of the coloured tag."""
+        return round(self.title_size * 1.5)
+
+    @property
+    def line_height(self) -> int:
+        """Of one reason."""
+        return round(self.line_size * 1.4)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the whole block."""
+        tag = text_width(self.title, self.title_size) + text_width(self.score, self.line_size) + 3.5 * self.pad
+        swatch = self.line_size * 0.7 + self.pad
+        rows = [
+            text_width(self._row(index), self.line_size) + swatch + 2 * self.pad for index in range(len(self.lines))
+        ]
+        height = self.tag_height + len(self.lines) * self.line_height + (self.pad if self.lines else 0)
+        return max([tag, *rows]), height
+
+    def _row(self, index: int) -> str:
+        return f"because {self.lines[index].text}" if index == 0 else self.lines[index].text
+
+    def draw(self, draw: ImageDraw.ImageDraw, at: Rect, colour: Colour) -> None:
+        """Draw with the upper left corner of `at` as its own."""
+        x, y = round(at[0]), round(at[1])
+        width, height = self.size
+        right, bottom = round(x + width), round(y + height)
+        radius = self.pad
+        if self.lines:
+            draw.rounded_rectangle((x, y, right, bottom), radius, (*INK, PLATE_ALPHA))
+        draw.rounded_rectangle((x, y, right, y + self.tag_height), radius, (*colour, 240))
+        middle = y + self.tag_height / 2
+        draw.text((x + self.pad * 1.2, middle), self.title, (*INK, 255), font(self.title_size), anchor="lm")
+        score_at = x + self.pad * 2.3 + text_width(self.title, self.title_size)
+        draw.text((score_at, middle + 1), self.score, (*INK, 215), font(self.line_size), anchor="lm")
+        dot = self.line_size * 0.7
+        for index, reason in enumerate(self.lines):
+            middle = y + self.tag_height + self.pad / 2 + (index + 0.5) * self.line_height
+            left = x + self.pad
+            draw.rectangle(
+                (left, middle - dot / 2, left + dot, middle + dot / 2), (*relevance_colour(reason.relevance), 255)
+            )
+            draw.text(
+                (left + dot + self.pad, middle), self._row(index), (*PAPER, 255), font(self.line_size), anchor="lm"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How a person's label was shown: how many reasons, at which place, unchanged for how many results."""
+
+    reasons: int
+    place: int
+    unchanged: int
+
+
+class OverlayPainter:
+    """Draws results for pictures of `size` (width, height), text sized to match."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+        self.scale = min(2.0, max(0.85, size[0] / 1152))
+        self._shown: dict[int, _Shown] = {}
+        """By track, how its label was shown in the last result."""
+
+    def paint(self, frame: Frame) -> Image.Image:
+        """A layer of `size`, RGBA, transparent where nothing is drawn."""
+        layer = Image.new("RGBA", self.size, (0, 0, 0, 0))
+        draw = ImageDraw.Draw(layer)
+        across, down = self.size[0] / max(1, frame.size[0]), self.size[1] / max(1, frame.size[1])
+
+        def on_layer(box: Sequence[float]) -> Rect:
+            return box[0] * across, box[1] * down, box[2] * across, box[3] * down
+
+        people = [(person, on_layer(person.box)) for person in frame.people]
+        for found in frame.objects:
+            self._object(draw, found, on_layer(found.box))
+        for person, box in people:
+            thick = min(1.6, max(0.4, (box[3] - box[1]) / (200 * self.scale)))
+            for part in sorted(person.parts, key=lambda part: part.relevance):
+                self._part(draw, part, on_layer(part.box), thick)
+        for person, box in people:
+            self._person(draw, box, track_colour(person.track), person.detected)
+        bounds = (2.0, 2.0, self.size[0] - 2.0, self.size[1] - 2.0)
+        placement = Placement(bounds, [box for _, box in people])
+        before, self._shown = self._shown, {}
+        # Near people first: their labels get the best places and the most detail. Steps, so that two of like height
+        # don't change turns with every picture.
+        step = 30 * self.scale
+        nearest = sorted(people, key=lambda pair: (-round((pair[1][3] - pair[1][1]) / step), pair[0].track))
+        labels = [(person, box, *self._labelled(placement, person, box, before)) for person, box in nearest]
+        for person, box, _, at in labels:
+            self._leader(draw, box, at, track_colour(person.track))
+        for person, _, block, at in labels:
+            block.draw(draw, at, track_colour(person.track))
+        placement.avoid = [on_layer(part.box) for person in frame.people for part in person.parts if part.part == HEAD]
+        for person, box in people:
+            if box[3] - box[1] >= TALL_ENOUGH * self.scale:
+                boxes = {part.part: part.box for part in person.parts}
+                for reason in reasons(person.parts):
+                    self._state(draw, placement, reason, on_layer(boxes[reason.part]))
+        return layer
+
+    # -- boxes --------------------------------------------------------------------------------------------------
+    def _person(self, draw: ImageDraw.ImageDraw, box: Rect, colour: Colour, detected: bool) -> None:
+        """A faint outline and strong corners: where the person is, without covering the parts."""
+        x1, y1, x2, y2 = box
+        if x2 - x1 < 2 or y2 - y1 < 2:
+            return
+        strong = max(2, round(2.5 * self.scale))
+        draw.rectangle(box, outline=(*colour, 120), width=1)
+        arm = min(0.28 * min(x2 - x1, y2 - y1), 26 * self.scale)
+        alpha = 255 if detected else 140
+        for x, y, across, down in ((x1, y1, 1, 1), (x2, y1, -1, 1), (x1, y2, 1, -1), (x2, y2, -1, -1)):
+            horizontal = sorted((x, x + across * arm))
+            vertical = sorted((y, y + down * arm))
+            thick_y, thick_x = sorted((y, y + down * (strong - 1))), sorted((x, x + across * (strong - 1)))
+            draw.rectangle((horizontal[0], thick_y[0], horizontal[1], thick_y[1]), (*colour, alpha))
+            draw.rectangle((thick_x[0], vertical[0], thick_x[1], vertical[1]), (*colour, alpha))
+
+    def _part(self, draw: ImageDraw.ImageDraw, part: Part, box: Rect, thick: float) -> None:
+        """Thicker and fuller the more relevant it is, thinner on small people."""
+        if box[2] - box[0] < 1 or box[3] - box[1] < 1:
+            return
+        relevance = min(1.0, max(0.0, part.relevance))
+        colour = relevance_colour(relevance)
+        width = max(1, round((1 + 1.6 * relevance) * self.scale * thick))
+        fill = (*colour, round(50 * relevance)) if relevance >= 0.3 else None
+        draw.rectangle(box, fill, (*colour, round(120 + 135 * relevance)), width)
+
+    def _object(self, draw: ImageDraw.ImageDraw, found: DetectedObject, box: Rect) -> None:
+        if box[2] - box[0] < 1 or box[3] - box[1] < 1:
+            return
+        size = round(12 * self.scale)
+        draw.rectangle(box, outline=(*PAPER, 150), width=1)
+        draw.text(
+            (box[0] + 3, box[3] - 2),
+            found.label,
+            (*PAPER, 220),
+            font(size),
+            anchor="lb",
+            stroke_width=1,
+            stroke_fill=INK,
+        )
+
+    # -- labels -------------------------------------------------------------------------------------------------
+    def _labelled(
+        self, placement: Placement, person: Person, box: Rect, before: dict[int, _Shown]
+    ) -> tuple[Block, Rect]:
+        """The person's label and its place, with as many reasons as find room; the tag itself always shows."""
+        title_size, line_size = round(17 * self.scale), round(13.5 * self.scale)
+        title, score, told = "…", f"#{person.track}", ()
+        if person.action is not None:
+            title, score = person.action.label.replace("_", " "), f"{person.action.score:.2f}  #{person.track}"
+            told = tuple(reasons(person.parts))
+        last = before.get(person.track)
+        for count in range(len(told), -1, -1):
+            if last is not None and count > last.reasons and last.unchanged < STEADY_RESULTS:
+                continue
+            block = Block(title, score, told[:count], title_size, line_size)
+            places = around(box, block.size, 4 * self.scale, rings=FARTHEST_TAG if count == 0 else 1)
+            # More detail than in the last picture only where there is room to spare, so that it doesn't flicker.
+            margin = 2.0 if last is None or count <= last.reasons else 8.0
+            chosen = placement.find(places, box, used_before=last and last.place, margin=margin)
+            if chosen is not None or count == 0:
+                chosen = placement.least_bad(places, box) if chosen is None else chosen
+                same = last is not None and last.reasons == count
+                self._shown[person.track] = _Shown(count, chosen, last.unchanged + 1 if last and same else 0)
+                return block, placement.take(places[chosen])
+        raise AssertionError("a label without reasons always has a place")
+
+    def _leader(self, draw: ImageDraw.ImageDraw, box: Rect, label: Rect, colour: Colour) -> None:
+        """A line from a label to its person where they don't touch."""
+        near = grown(box, 8 * self.scale)
+        if label[2] >= near[0] and label[0] <= near[2] and label[3] >= near[1] and label[1] <= near[3]:
+            return
+        start = (min(max((box[0] + box[2]) / 2, label[0]), label[2]), label[3] if label[3] < box[1] else label[1])
+        draw.line((*start, (box[0] + box[2]) / 2, box[1] if label[3] < box[1] else box[3]), (*colour, 230), 2)
+
+    def _state(self, draw: ImageDraw.ImageDraw, placement: Placement, reason: Reason, box: Rect) -> None:
+        """The part's state beside its box, if there is room."""
+        size = round(12.5 * self.scale)
+        pad = max(2, round(size * 0.3))
+        text = reason.state.replace("_", " ")
+        places = around(box, (text_width(text, size) + 2 * pad, round(size * 1.35)), 2 * self.scale)[:12]
+        chosen = placement.find(places, box, margin=1.0)
+        if chosen is None:
+            return
+        x1, y1, x2, y2 = placement.take(places[chosen])
+        colour = relevance_colour(reason.relevance)
+        draw.rounded_rectangle((x1, y1, x2, y2), pad, (*INK, PLATE_ALPHA), (*colour, 255), 1)
+        draw.text(((x1 + x2) / 2, (y1 + y2) / 2), text, (*PAPER, 255), font(size), anchor="mm")

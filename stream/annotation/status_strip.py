@@ -1,0 +1,82 @@
+"""The strip under an annotated picture: camera, time and clock, model, how old the result is, and what colours mean."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cached_property
+
+from PIL import Image, ImageDraw
+
+from stream.annotation.overlay import font, text_width
+from stream.annotation.picture_colours import INK, MUTED, PAPER, WARNING, Colour, relevance_colour
+from stream.results import Frame
+
+CLOCKS = {"rtcp": "camera's clock", "arrival": "arrival time", "media": "media time"}
+OLD_ENOUGH_TO_TELL_S = 0.05
+
+
+class StatusStrip:
+    """Draws strips of one width; `height` is an even number of pixels, as video needs."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        scale = min(2.0, max(0.6, width / 1152))
+        self.height = round(18 * scale) * 2
+        self._size = round(14 * scale)
+        self._pad = round(12 * scale)
+
+    def draw(self, frame: Frame | None, picture_s: float, age_s: float | None) -> Image.Image:
+        """The strip for one picture, RGB. `age_s` is None where the picture has a result of its own."""
+        strip = self._empty.copy()
+        draw = ImageDraw.Draw(strip)
+        room = self.width - self._legend_width() - 2 * self._pad
+        at = float(self._pad)
+        for text, colour in self._texts(frame, picture_s, age_s):
+            width = text_width(text, self._size)
+            if at + width > room:
+                break
+            draw.text((at, self.height / 2), text, colour, font(self._size), anchor="lm")
+            at += width + 1.5 * self._pad
+        return strip
+
+    def _texts(self, frame: Frame | None, picture_s: float, age_s: float | None) -> list[tuple[str, Colour]]:
+        """From the most to the least important: what doesn't fit is left out from the end."""
+        at = f"{int(picture_s // 60)}:{picture_s % 60:04.1f}"
+        if frame is None:
+            return [(at, PAPER), ("no result yet", MUTED)]
+        texts = [(frame.camera, PAPER), (at, PAPER)]
+        if not frame.model.trained:
+            texts.append(("untrained model: its labels mean nothing", WARNING))
+        captured = datetime.fromtimestamp(frame.capture_us / 1e6, UTC)
+        texts.append(
+            (f"{captured:%Y-%m-%d %H:%M:%S}.{captured.microsecond // 100_000} UTC, {CLOCKS[frame.clock]}", MUTED)
+        )
+        if frame.model.trained:
+            texts.append((f"model {frame.model.profile}", MUTED))
+        if age_s is not None and age_s >= OLD_ENOUGH_TO_TELL_S:
+            texts.append((f"result {1000 * age_s:.0f} ms old", MUTED))
+        return texts
+
+    def _legend_width(self) -> float:
+        return (
+            text_width("part's relevance  0", self._size) + self._ramp_width() + text_width("1", self._size) + self._pad
+        )
+
+    def _ramp_width(self) -> int:
+        return 8 * self._size
+
+    @cached_property
+    def _empty(self) -> Image.Image:
+        """The strip with nothing but the legend."""
+        strip = Image.new("RGB", (self.width, self.height), INK)
+        draw = ImageDraw.Draw(strip)
+        middle, ramp = self.height / 2, self._ramp_width()
+        right = self.width - self._pad
+        draw.text((right, middle), "1", MUTED, font(self._size), anchor="rm")
+        start = right - text_width("1", self._size) - self._pad / 2 - ramp
+        thick = self._size * 0.35
+        for step in range(ramp):
+            x = start + step
+            draw.line((x, middle - thick, x, middle + thick), relevance_colour(round(step / (ramp - 1), 2)))
+        draw.text((start - self._pad / 2, middle), "part's relevance  0", MUTED, font(self._size), anchor="rm")
+        return strip

@@ -1,0 +1,1 @@
+"""Cameras of a running engine: their life cycle, control and events."""

@@ -1,0 +1,298 @@
+"""The cameras of one engine: begun, changed and ended while it runs, each without touching the others.
+
+Owns every camera's settings and, of those that run, its ring, reader and place in the batcher. Lives as long as its
+engine, in its event loop; readers say their states through `in_loop`. The last epoch of a camera outlives it: a number
+of an epoch is never used again in a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ring_buffers.frame_ring import FrameRing
+from stages.types import Model
+from stream.cameras.camera import Camera, ring_policy
+from stream.cameras.events import Transition
+from stream.inference.batcher import Batcher
+from stream.inference.inference_thread import InferenceThread
+from stream.live.tap import PacketTap
+from stream.messaging.publisher import Publisher
+from stream.recording.recorder import Recorder
+from stream.settings.engine import CameraConfig
+from stream.sources.open_transport import SharedWays, make_transport
+from stream.sources.packet_sinks import PacketSinks
+from stream.sources.reader import CameraReader
+from stream.sources.status import CameraStatus
+from telemetry.observer import Observer
+
+JOIN_WITHIN_S = 1.6
+"""How long an ended camera's thread is waited for; one that hangs in a library is left behind."""
+
+ADJUSTABLE = frozenset({"max_fps", "staleness_ms"})
+"""Settings that change while the camera goes on; any other one starts it anew, in a new epoch."""
+
+IDS_REMEMBERED = 4096
+"""Cameras whose last epoch is kept apart after they are gone."""
+
+
+class LastEpochs:
+    """The last epoch of each camera of the run, so that none is used again. Bounded.
+
+    Of cameras that were gone longest ago only the highest epoch is kept: a new id then begins above it instead of
+    with 1.
+    """
+
+    def __init__(self, remembered: int = IDS_REMEMBERED) -> None:
+        self._remembered = remembered
+        self._last: dict[str, int] = {}
+        self._floor = 0
+
+    def of(self, camera: str) -> int:
+        """The last epoch that this camera may have had; 0 before the first."""
+        return max(self._floor, self._last.get(camera, 0))
+
+    def ended(self, camera: str, epoch: int) -> None:
+        """The camera has ended in this epoch."""
+        self._last.pop(camera, None)
+        self._last[camera] = epoch
+        while len(self._last) > self._remembered:
+            self._floor = max(self._floor, self._last.pop(next(iter(self._last))))
+
+
+class CameraRegistry:
+    """Every camera by its id, in the order in which they came. Its methods run in the event loop.
+
+    `in_loop(function, *arguments)` calls a function there from any thread; `on_change` is called whenever a camera
+    has changed its state, or is gone.
+    """
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        publisher: Publisher,
+        observer: Observer,
+        in_loop: Callable[..., None],
+        on_change: Callable[[], None],
+        ways: SharedWays,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.configs: dict[str, CameraConfig] = {}
+        """The settings of every camera, also of those that are not enabled."""
+        self.running: dict[str, Camera] = {}
+        """The cameras that are read."""
+        self.epochs = LastEpochs()
+        self.ever_live = False
+        """Whether any source has ever given a picture."""
+        self.changed = False
+        """Whether a camera came, changed or went after `begin`."""
+        self._batcher = batcher
+        self._publisher = publisher
+        self._observer = observer
+        self._in_loop = in_loop
+        self._on_change = on_change
+        self._ways = ways
+        self._recorder = recorder
+        self._resting: dict[str, CameraStatus] = {}
+        self._model: Model | None = None
+        self._inference: InferenceThread[Any] | None = None
+        self._stopped = False
+        self._changing = asyncio.Lock()
+
+    def begin(self, model: Model, inference: InferenceThread[Any], cameras: Sequence[CameraConfig]) -> None:
+        """Start these cameras; they feed `model`, which runs in `inference`."""
+        self._model, self._inference = model, inference
+        for config in cameras:
+            self.add(config)
+        self.changed = False
+
+    def stop_reading(self) -> None:
+        """Tell every reader to end, and start none any more. Returns at once."""
+        self._stopped = True
+        for camera in self.running.values():
+            camera.reader.stop()
+
+    # -- cameras come, change and go ----------------------------------------------------------------------------
+    def add(self, config: CameraConfig) -> None:
+        """Start a camera. Raises ValueError if its id is in use, RuntimeError after `stop_reading`."""
+        if self._stopped:
+            raise RuntimeError(f"camera {config.id}: the engine has stopped")
+        if config.id in self.configs:
+            raise ValueError(f"camera {config.id}: there is one with this id already; remove it first")
+        self.changed = True
+        self._begin(config)
+        self.configs[config.id] = config
+
+    async def change(self, config: CameraConfig) -> None:
+        """Give the camera of this id these settings; what is the same already is left alone.
+
+        `ADJUSTABLE` ones hold from the next frame on; with any other the camera starts anew, in a new epoch. Raises
+        KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
+        """
+        async with self._changing:
+            different = differences(self.configs[config.id], config)
+            if not different:
+                return
+            self.changed = True
+            camera = self.running.get(config.id)
+            if camera is not None and different <= ADJUSTABLE:
+                self._adjust(camera, config)
+            else:
+                if camera is not None:
+                    await self._end(camera)
+                self._begin(config)
+            self.configs[config.id] = config
+            self._on_change()
+
+    async def remove(self, camera_id: str) -> None:
+        """Stop a camera and forget all about it. Touches no other camera.
+
+        Raises KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
+        """
+        async with self._changing:
+            status = self.status(camera_id)
+            self.changed = True
+            camera = self.running.get(camera_id)
+            if camera is not None:
+                await self._end(camera)
+            self._resting.pop(camera_id, None)
+            del self.configs[camera_id]
+            self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed())
+            self._publisher.forget(camera_id)
+            self._not_read(camera_id)
+            self._on_change()
+
+    def _begin(self, config: CameraConfig) -> None:
+        if self._stopped:
+            raise RuntimeError(f"camera {config.id}: the engine has stopped")
+        self._resting.pop(config.id, None)
+        if config.enabled:
+            self._start(config)
+        else:
+            self._rest(config)
+
+    def _start(self, config: CameraConfig) -> None:
+        assert self._model is not None
+        ring = FrameRing(
+            config.id,
+            slots=config.ring_slots,
+            policy=ring_policy(config),
+            on_ready=self._batcher.wake,
+            pinned=getattr(self._model, "pinned_pictures", False),
+            on_finished=partial(self._in_loop, self._on_change),
+        )
+        tap = PacketTap()
+        recorded = self._recorder.camera_starts(config) if self._recorder is not None else None
+        reader = CameraReader(
+            config,
+            ring,
+            self._model.slot_format,
+            self._observer,
+            partial(self._in_loop, self._take_status, ring),
+            first_epoch=self.epochs.of(config.id) + 1,
+            open_transport=partial(make_transport, shared=self._ways),
+            packets=PacketSinks([tap, recorded]) if recorded is not None else tap,
+            key_wish=tap.key_wish,
+        )
+        camera = Camera(config, ring, reader, reader.status, tap)
+        self.running[config.id] = camera
+        self._observer.camera_added(config.id)
+        self._batcher.add(ring, camera.staleness_ns)
+        try:
+            reader.start()
+        except RuntimeError:  # no thread to be had
+            self._batcher.remove(ring)
+            ring.close()
+            del self.running[config.id]
+            self._not_read(config.id)
+            raise
+
+    def _rest(self, config: CameraConfig) -> None:
+        """A camera that isn't enabled: listed, and nothing is read from it."""
+        status = self._not_running(config, "disabled", "not enabled; set `enabled` to true to start it")
+        self._resting[config.id] = status
+        self._not_read(config.id)
+        self.publish_status(status)
+
+    def _not_read(self, camera_id: str) -> None:
+        """Nothing comes of it any more: its series go, and what was held to be recorded."""
+        self._observer.camera_removed(camera_id)
+        if self._recorder is not None:
+            self._recorder.camera_removed(camera_id)
+
+    def _adjust(self, camera: Camera, config: CameraConfig) -> None:
+        camera.config = config
+        camera.reader.limit(config.max_fps)
+        self._batcher.set_staleness(camera.ring, camera.staleness_ns)
+
+    async def _end(self, camera: Camera) -> None:
+        """Take a camera out of everything: when this returns, no frame of it is under way any more."""
+        camera_id = camera.config.id
+        camera.gone = True
+        camera.reader.stop()
+        camera.tap.close()
+        self._batcher.remove(camera.ring)
+        camera.ring.close()
+        await asyncio.to_thread(camera.reader.join, JOIN_WITHIN_S)
+        self._ways.publishers.end_camera(camera_id)
+        assert self._model is not None and self._inference is not None
+        await self._inference.run(self._model.forget, camera_id)
+        # The inference thread is past the last batch that had frames of it.
+        del self.running[camera_id]
+        self.publish_transitions(camera.events.close())
+        self.epochs.ended(camera_id, camera.reader.status.epoch)  # a newer one may be on its way here
+        self._observer.people_seen(camera_id, 0, 0)
+
+    # -- how they are -------------------------------------------------------------------------------------------
+    def status(self, camera_id: str) -> CameraStatus:
+        """The camera's latest status. Raises KeyError if there is none of this id."""
+        config = self.configs[camera_id]
+        camera = self.running.get(camera_id)
+        if camera is not None:
+            return camera.status
+        resting = self._resting.get(camera_id)
+        return resting or self._not_running(config, "internal", "it could not be started; change or remove it")
+
+    def _not_running(self, config: CameraConfig, reason: str, message: str) -> CameraStatus:
+        initial = CameraStatus.initial(config, self.epochs.of(config.id))
+        return replace(initial, state="ended", reason=reason, message=f"camera {config.id}: {message}")
+
+    @property
+    def accepting(self) -> bool:
+        """Whether cameras can be started: after `begin`, and until `stop_reading`."""
+        return self._model is not None and not self._stopped
+
+    @property
+    def over(self) -> bool:
+        """Whether there are cameras, every source has ended for good, and its last frame is out."""
+        cameras = self.running.values()
+        return bool(cameras) and all(one.status.state == "ended" and one.ring.finished for one in cameras)
+
+    def publish_status(self, status: CameraStatus) -> None:
+        """Tell subscribers."""
+        self._publisher.publish(status.wire("", 0))
+
+    def publish_transitions(self, transitions: Sequence[Transition]) -> None:
+        """Tell subscribers which actions began, changed and ended."""
+        for change in transitions:
+            self._publisher.publish(change.message())
+
+    def _take_status(self, ring: FrameRing, status: CameraStatus) -> None:
+        camera = self.running.get(status.camera)
+        # A reader that took long to end may speak when another camera has its id.
+        if camera is None or camera.ring is not ring or camera.gone or self._stopped:
+            return
+        camera.status = status
+        self.ever_live = self.ever_live or status.state == "live"
+        self._observer.camera_state(status.camera, status.state)
+        self.publish_status(status)
+        self._on_change()
+
+
+def differences(one: CameraConfig, other: CameraConfig) -> set[str]:
+    """The settings in which two configurations of a camera differ; secrets in their addresses count."""
+    names = {name for name in CameraConfig.model_fields if getattr(one, name) != getattr(other, name)}
+    return names | ({"source"} if one.source.reveal() != other.source.reveal() else set())

@@ -1,0 +1,101 @@
+"""Profiling over HTTP: begin a recording, see how it is, take its file. For who may control the engine."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stream.http.server.bodies import json_object
+from stream.http.server.file_answer import FileAnswer
+from stream.http.server.problems import Problem
+from stream.http.server.routes import Answer, Route
+from stream.inference.profiling import (
+    LONGEST_S,
+    USUAL_S,
+    AlreadyProfilingError,
+    Profiling,
+    ProfilingError,
+    Recording,
+    RecordingList,
+)
+
+PATH = "/api/v1/profiling"
+TRACE = "application/gzip"
+
+
+class ProfilingRequest(BaseModel):
+    """What to record."""
+
+    model_config = ConfigDict(extra="forbid")
+    seconds: float = Field(
+        USUAL_S, gt=0, le=LONGEST_S, description="At most so long; it ends sooner after 100 batches."
+    )
+
+
+class ProfilingApi:
+    """Answers for one engine."""
+
+    def __init__(self, profiling: Profiling) -> None:
+        self._profiling = profiling
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
+            Route(
+                "POST",
+                PATH,
+                "control",
+                self._begin,
+                "Record where the model's thread spends its time, for a few seconds. One recording at a time.",
+                (Answer(202, "It has begun; `Location` will have its file.", Recording),),
+                body=ProfilingRequest,
+            ),
+            Route(
+                "GET",
+                PATH,
+                "control",
+                self._list,
+                "The recordings of this run, newest first.",
+                (Answer(200, "The recordings.", RecordingList),),
+            ),
+            Route(
+                "GET",
+                PATH + "/{recording}",
+                "control",
+                self._file,
+                "A recording's file, a Chrome trace for https://ui.perfetto.dev.",
+                (Answer(200, "The trace.", None, TRACE), Answer(206, "A range of it.", None, TRACE)),
+                long_lived=True,
+            ),
+        ]
+
+    async def _begin(self, request: web.Request) -> web.Response:
+        try:
+            wanted = ProfilingRequest.model_validate(await json_object(request))
+        except ValidationError as error:
+            faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_url=False)]
+            raise Problem(422, "invalid", "the request asks for what can't be", errors=faults) from None
+        try:
+            recording = self._profiling.begin(wanted.seconds)
+        except AlreadyProfilingError as error:
+            raise Problem(409, "profiling-already", str(error), headers={"Retry-After": "5"}) from None
+        except ProfilingError as error:
+            raise Problem(507, "not-profiled", str(error)) from None
+        return _json(recording, 202, {"Location": f"{PATH}/{recording.name}"})
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return _json(RecordingList(self._profiling.recordings))
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        file = self._profiling.file(request.match_info["recording"])
+        if file is None or not file.is_file():
+            raise Problem(404, "no-such-recording", f"there is no such recording, or not yet: see GET {PATH}")
+        name = f'attachment; filename="{file.name}"'
+        response = FileAnswer(file, headers={"Content-Type": TRACE, "Content-Disposition": name})
+        await response.prepare(request)
+        return response
+
+
+def _json(body: Recording | RecordingList, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)

@@ -1,0 +1,95 @@
+"""The token for a cookie: what the page uses, so that no token is kept in a browser."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from stream.http.server.access import Access
+from stream.http.server.bodies import json_object
+from stream.http.server.gate import CALLER
+from stream.http.server.problems import Problem
+from stream.http.server.rate_limit import RateLimiter
+from stream.http.server.routes import Answer, Route
+from stream.http.server.sessions import COOKIE, SESSION_LIFE_S, Sessions
+
+PATH = "/api/v1/session"
+
+GUESS_COST = 10
+
+
+class Login(BaseModel):
+    """What is exchanged for a cookie."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(min_length=1, max_length=1024, description="The read or the control token.")
+
+
+class SessionView(BaseModel):
+    """What the caller may do."""
+
+    role: Literal["read", "control"] = Field(description="`control` includes `read`.")
+    by: Literal["loopback", "token", "session"] = Field(description="By what: being on this machine, token, cookie.")
+
+
+class SessionApi:
+    """Begins and ends sessions."""
+
+    def __init__(self, access: Access, sessions: Sessions, limiter: RateLimiter, *, secure: bool) -> None:
+        """`secure`: the cookie is sent over TLS only."""
+        self._access = access
+        self._sessions = sessions
+        self._limiter = limiter
+        self._secure = secure
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        about = (Answer(200, "What the caller may do.", SessionView),)
+        return [
+            Route("GET", PATH, "read", self._show, "What the caller may do.", about),
+            Route("POST", PATH, "open", self._begin, "Exchange a token for a session cookie.", about, body=Login),
+            Route("DELETE", PATH, "open", self._end, "End the session.", (Answer(204, "There is no session now."),)),
+        ]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        caller = request[CALLER]
+        return web.json_response({"role": caller.role, "by": caller.by})
+
+    async def _begin(self, request: web.Request) -> web.Response:
+        body = await json_object(request)
+        token = body.get("token")
+        if set(body) != {"token"} or not isinstance(token, str) or not token:
+            raise Problem(
+                422, "invalid", "send the token alone", errors=[("token", "must be text, and nothing beside it")]
+            )
+        role = self._access.role_of(token)
+        if role is None:
+            self._limiter.punish(request.remote or "", monotonic(), GUESS_COST)
+            raise Problem(
+                401,
+                "unauthorised",
+                "the token is neither http.read_token nor http.control_token",
+                errors=[("token", "is not known here")],
+                headers={"WWW-Authenticate": 'Bearer realm="partstream"'},
+            )
+        response = web.json_response({"role": role, "by": "session"})
+        response.set_cookie(
+            COOKIE,
+            self._sessions.begin(role, monotonic()),
+            max_age=SESSION_LIFE_S,
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=self._secure,
+        )
+        return response
+
+    async def _end(self, request: web.Request) -> web.Response:
+        self._sessions.end(request.cookies.get(COOKIE, ""))
+        response = web.Response(status=204)
+        response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=self._secure)
+        return response

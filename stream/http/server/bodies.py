@@ -1,0 +1,49 @@
+"""Reading a request's body: bounded, and JSON only where it says so."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+from aiohttp import web
+
+from stream.http.server.problems import Problem
+
+MAX_JSON_BYTES = 16 * 1024
+"""A camera's settings take 1 KiB."""
+
+JSON_TYPES = ("application/json", "application/merge-patch+json")
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The whole body. Raises `Problem`: 413 above `limit` bytes, 415 if it is compressed."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem(415, "unsupported-body", "send the body as it is, without a Content-Encoding")
+    too_large = Problem(413, "body-too-large", f"send at most {limit} bytes")
+    if (request.content_length or 0) > limit:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)
+
+
+async def json_object(request: web.Request, limit: int = MAX_JSON_BYTES) -> dict[str, object]:
+    """The body, a JSON object. Raises `Problem`: 400 if it isn't one, 415 if it is called something else.
+
+    A web page of another origin can't send this content type without asking first, and isn't answered.
+    """
+    if request.content_type not in JSON_TYPES:
+        raise Problem(415, "unsupported-body", "send `Content-Type: application/json`")
+    body = await read_body(request, limit)
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, "not-json", f"the body isn't JSON: {error}") from None
+    except RecursionError:
+        raise Problem(400, "not-json", "the body is nested too deep") from None
+    if not isinstance(decoded, dict):
+        raise Problem(400, "not-json", "the body must be a JSON object")
+    return cast(dict[str, object], decoded)

@@ -1,0 +1,132 @@
+"""The OpenAPI 3.1 document, made from the routes and their models. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
+
+import msgspec
+from pydantic import BaseModel
+
+from stream.http.server.problems import CONTENT_TYPE, ProblemDetails
+from stream.http.server.routes import Route, Schema
+
+PATH = "/api/v1/openapi.json"
+
+_IN_PATHS: dict[str, dict[str, Any]] = {
+    "camera": {
+        "description": "The camera's id.",
+        "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
+    },
+    "session": {
+        "description": "The session's key, as `Location` gave it.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    },
+    "recording": {
+        "description": "The recording's name.",
+        "schema": {"type": "string", "pattern": "^profiling-[0-9TZ-]{16,24}$"},
+    },
+    "clip": {"description": "The clip's name.", "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,160}$"}},
+}
+"""What stands in braces in routes' paths."""
+
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def document(routes: Sequence[Route]) -> dict[str, Any]:
+    """All of `routes`; every answer's shape by name under `components`."""
+    schemas: dict[str, Any] = {}
+    problem = {
+        "description": "What went wrong, and what to do (RFC 9457).",
+        "content": {CONTENT_TYPE: {"schema": _schema(ProblemDetails, schemas)}},
+    }
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, problem)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "partstream",
+            "version": _version(),
+            "description": "Cameras, status and results of a running engine. Tokens and what may be done without one: "
+            "docs/control-api.md.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "The read or the control token."},
+                "session": {"type": "apiKey", "in": "cookie", "name": "partstream_session"},
+            },
+        },
+    }
+
+
+def _operation(route: Route, schemas: dict[str, Any], problem: dict[str, Any]) -> dict[str, Any]:
+    names = re.findall(r"{(\w+)}", route.path)
+    operation: dict[str, Any] = {
+        "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", route.path)]),
+        "summary": route.summary,
+        "responses": {str(answer.status): _response(answer, schemas) for answer in route.answers}
+        | {"default": problem},
+        "security": [] if route.needs == "open" else [{}, {"token": []}, {"session": []}],
+        "x-needs": route.needs,
+    }
+    parameters = [
+        *({"name": name, "in": "path", "required": True, **_IN_PATHS[name]} for name in names),
+        *(
+            {"name": one.name, "in": "query", "description": one.description, "schema": one.schema}
+            for one in route.query
+        ),
+    ]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        content = {route.body_type: {"schema": _schema(route.body, schemas)}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _response(answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": answer.description}
+    if answer.schema is not None:
+        response["content"] = {answer.content_type: {"schema": _schema(answer.schema, schemas)}}
+    elif answer.content_type != "application/json":
+        response["content"] = {answer.content_type: {"schema": {"type": "string"}}}
+    return response
+
+
+def _schema(schema: Schema, schemas: dict[str, Any]) -> dict[str, Any]:
+    """A reference to the schema, which is put under `schemas` with all that it refers to."""
+    if isinstance(schema, dict):
+        name, own = schema["title"], schema
+    elif issubclass(schema, BaseModel):
+        name = schema.__name__
+        own = _shown(schema.model_json_schema(ref_template=_REFERENCE, mode="serialization"))
+    else:
+        (reference,), definitions = msgspec.json.schema_components(
+            (schema,), ref_template="#/components/schemas/{name}"
+        )
+        schemas.update(definitions)
+        return reference
+    own = dict(own)
+    schemas.update(own.pop("$defs", {}))
+    schemas[name] = own
+    return {"$ref": _REFERENCE.format(model=name)}
+
+
+def _shown(schema: Any) -> Any:
+    """Secrets are in answers too, as asterisks: none is for writing only."""
+    if isinstance(schema, dict):
+        return {key: _shown(value) for key, value in cast(dict[str, Any], schema).items() if key != "writeOnly"}
+    return [_shown(item) for item in cast(list[Any], schema)] if isinstance(schema, list) else schema
+
+
+def _version() -> str:
+    try:
+        return version("partstream")
+    except PackageNotFoundError:
+        return "0"

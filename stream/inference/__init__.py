@@ -1,0 +1,1 @@
+"""Batches of frames through the model, in the inference thread."""

@@ -1,0 +1,129 @@
+"""FrameWork: a batch of frames through the model and out to who subscribes. Owned by the engine, and lives in its
+inference thread.
+
+A frame changes threads once, for each change costs more than the work around it: so it is published here as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from ring_buffers.frames import Lease
+from stages.halving import Halving, TooLargeError
+from stages.types import FrameAnalysis, Model
+from stream import results
+from stream.cameras.registry import CameraRegistry
+from stream.inference.batcher import Batcher
+from stream.live.live_pictures import LivePictures
+from stream.messaging.assemble import frame_message
+from stream.messaging.publisher import Publisher
+from telemetry.health import Health
+from telemetry.observer import Observer
+from telemetry.tracing.frame_traces import FrameTraces
+
+logger = logging.getLogger(__name__)
+
+
+class FrameWork:
+    """`run` is called with one batch after the other, once `model` is set."""
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        cameras: CameraRegistry,
+        publisher: Publisher,
+        live_pictures: LivePictures,
+        observer: Observer,
+        health: Health,
+        traces: FrameTraces | None,
+        model_ref: results.ModelRef,
+    ) -> None:
+        self.model: Model | None = None
+        self.model_ref = model_ref
+        """What results say of it."""
+        self.processed = 0
+        """Frames published so far."""
+        self.abandoned = False
+        """The thread hung while the engine stopped; what it still does is in vain."""
+        self.at_once = Halving("detection", "frames", observer)
+        self._batcher = batcher
+        self._registry = cameras
+        self._cameras = cameras.running
+        self._publisher = publisher
+        self._live_pictures = live_pictures
+        self._observer = observer
+        self._health = health
+        self._traces = traces
+
+    def run(self, batch: list[Lease]) -> None:
+        """The engine, read aloud: run the model over a batch, publish every frame, give the slots back."""
+        if self._traces is not None:
+            self._traces.choose([lease.meta for lease in batch])
+        self.at_once.run(len(batch), lambda start, stop: self._run(batch[start:stop]))
+
+    def _run(self, batch: list[Lease]) -> None:
+        """Raises `TooLargeError` where half of it may fit; every other fault loses these frames and no others."""
+        assert self.model is not None
+        traces = self._traces
+        started_ns = time.monotonic_ns()
+        if traces is not None:
+            traces.begin([lease.meta for lease in batch], started_ns)
+        try:
+            analyses = self.model.process(batch)
+        except TooLargeError as error:
+            if len(batch) > 1:
+                raise
+            self._lose(batch, error.__cause__ if isinstance(error.__cause__, Exception) else error)
+        except Exception as error:
+            self._lose(batch, error)
+        else:
+            if traces is not None:
+                traces.analysed(time.monotonic_ns())
+            for lease, analysis in zip(batch, analyses, strict=True):
+                self._publish(lease, analysis)
+        ended_ns = time.monotonic_ns()
+        if traces is not None:
+            traces.end(ended_ns)
+        self._batcher.batch_done((ended_ns - started_ns) / 1e9, len(batch))
+
+    def _lose(self, batch: Sequence[Lease], error: Exception) -> None:
+        stage = getattr(error, "stage", "pipeline")
+        cameras = ", ".join(sorted({lease.meta.camera for lease in batch}))
+        logger.error("stage %s failed, %d frames of %s are lost", stage, len(batch), cameras, exc_info=error)
+        self._observer.stage_failed(stage)
+        if self._traces is not None:
+            self._traces.failed(stage, error)
+        self._health.stage_failed(stage, self.processed, time.monotonic())
+        for lease in batch:
+            camera = self._cameras.get(lease.meta.camera)
+            if camera is not None:
+                camera.ring.release(lease, "stage_error")
+
+    def _publish(self, lease: Lease, analysis: FrameAnalysis) -> None:
+        meta = lease.meta
+        camera = self._cameras.get(meta.camera)
+        if camera is None:
+            return
+        if camera.gone or self.abandoned:  # removed, or stopped, while the model had the frame
+            camera.ring.release(lease, "shutdown")
+            return
+        self._registry.publish_transitions(camera.enter(meta))
+        trace_id = None if self._traces is None else self._traces.trace_id(meta)
+        self._publisher.publish(frame_message(meta, analysis, self.model_ref, trace_id))
+        handed_ns = time.monotonic_ns()
+        if self._traces is not None:
+            self._traces.published(meta, handed_ns, len(analysis.people))
+        age_s = (handed_ns - meta.arrival_ns) / 1e9
+        self.processed += 1
+        self._live_pictures.offer(lease)
+        camera.ring.release(lease, "processed")
+        camera.tracks = analysis.tracks
+        camera.ages.observe(age_s)
+        capture_age_s = None
+        if meta.clock == "rtcp":
+            capture_age_s = (time.time_ns() // 1000 - meta.capture_us) / 1e6
+            camera.capture_ages.observe(capture_age_s)
+        self._observer.frame_published(meta.camera, age_s, capture_age_s)
+        self._registry.publish_transitions(camera.events.update(meta, analysis))

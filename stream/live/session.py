@@ -1,0 +1,136 @@
+"""ViewerSession: one connection on which one viewer is sent one camera's video. Lives in the WebRTC thread.
+
+aiortc packs what its track gives as an encoded packet, and picks the RTP timestamp to begin with by itself; it is
+overheard (aiortc is pinned), for a viewer who opened a data channel is told which RTP timestamp is which media time:
+`{"epoch", "media_us", "rtp"}` as JSON, at the beginning, with each epoch and every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+from aiortc import RTCIceServer, RTCRtpSender
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtcdatachannel import RTCDataChannel
+
+from stream.live.rtp_times import RATE, RtpTimes
+from stream.live.tap import LiveUnit, PacketTap
+from stream.live.unit_queue import QueueOverError, UnitQueue
+from stream.sources.webrtc.connection import Connection
+from stream.sources.webrtc.end_reason import EndReason
+
+logger = logging.getLogger(__name__)
+
+CONNECT_WITHIN_S = 10.0
+SDP_NAMES = {"h264": "H264", "vp8": "VP8"}
+TELL_EVERY_S = 10.0
+"""RTP timestamps wrap after 13 hours: a difference is only clear to one who is told anew now and then."""
+
+
+class VideoTrack(MediaStreamTrack):
+    """What aiortc asks for the next picture."""
+
+    kind = "video"
+
+    def __init__(self, next_packet: Callable[[], Any]) -> None:
+        super().__init__()
+        self._next_packet = next_packet
+
+    async def recv(self) -> av.Packet:
+        """An encoded picture, its time in 1/90000 s."""
+        return await self._next_packet()
+
+
+class ViewerSession(Connection):
+    """Sends what `tap` gives, in this codec (libav's name), from `answer` until its end."""
+
+    def __init__(
+        self,
+        ice_servers: Sequence[RTCIceServer],
+        tap: PacketTap,
+        codec: str,
+        on_closed: Callable[[Connection], None],
+    ) -> None:
+        super().__init__(ice_servers, on_closed)
+        self._tap = tap
+        self._queue = UnitQueue(codec, tap.want_key)
+        self._times = RtpTimes()
+        self._channel: RTCDataChannel | None = None
+        self._sent: LiveUnit | None = None
+        self._told: tuple[int, float] = (0, 0.0)
+        """The epoch of which the viewer was told last, and when (monotonic s)."""
+        capabilities = RTCRtpSender.getCapabilities("video").codecs
+        transceiver = self._peer.addTransceiver(VideoTrack(self._next_packet), direction="sendonly")
+        transceiver.setCodecPreferences([one for one in capabilities if one.name in (SDP_NAMES[codec], "rtx")])
+        self._sender: Any = transceiver.sender
+        assert hasattr(self._sender, "_RTCRtpSender__rtp_timestamp"), "another aiortc than the one that was looked into"
+        # Told of a viewer's PLI and FIR, which aiortc's encoder would answer.
+        self._sender._send_keyframe = tap.want_key
+        self._peer.on("datachannel", self._channel_came)
+
+    @property
+    def skipped(self) -> int:
+        """Units that weren't sent since too many waited."""
+        return self._queue.skipped
+
+    async def answer(self, offer: str) -> str:
+        """Take the viewer's offer; our answer, complete with our addresses. Raises `OfferError`."""
+        answer = await self._answer(offer, self._send_only)
+        self._tap.look(self._queue)
+        self._tasks.append(asyncio.create_task(self._watch(), name="webrtc viewer"))
+        return answer
+
+    def _send_only(self) -> None:
+        for transceiver in self._peer.getTransceivers():
+            transceiver.direction = "sendonly" if transceiver.kind == "video" else "inactive"
+
+    async def _next_packet(self) -> av.Packet:
+        """aiortc asks again when it has sent all of the packet before."""
+        self._tell()
+        try:
+            unit = await self._queue.get()
+        except QueueOverError:
+            self.end("stopped")
+            raise MediaStreamError from None
+        packet = av.Packet(unit.data)
+        packet.pts = packet.dts = self._times.ticks(unit.epoch, unit.media_us, unit.arrival_ns)
+        packet.time_base = Fraction(1, RATE)
+        self._sent = unit
+        return packet
+
+    # -- which picture is which ---------------------------------------------------------------------------------
+    def _channel_came(self, channel: RTCDataChannel) -> None:
+        if self._channel is not None:
+            self.end("left")  # nobody needs two
+            return
+        self._channel = channel
+
+    def _tell(self) -> None:
+        sent, channel = self._sent, self._channel
+        if sent is None or channel is None or channel.readyState != "open":
+            return
+        epoch, at_s = self._told
+        now_s = time.monotonic()
+        if epoch == sent.epoch and now_s - at_s < TELL_EVERY_S:
+            return
+        self._told = sent.epoch, now_s
+        rtp = self._sender._RTCRtpSender__rtp_timestamp
+        channel.send(json.dumps({"epoch": sent.epoch, "media_us": sent.media_us, "rtp": rtp}))
+
+    # -- the end ------------------------------------------------------------------------------------------------
+    def _stop_handing_over(self, reason: EndReason) -> None:
+        self._tap.leave(self._queue)
+        self._queue.over()
+
+    async def _watch(self) -> None:
+        """End it if no connection comes about: an offer alone mustn't hold anything for long."""
+        await asyncio.sleep(CONNECT_WITHIN_S)
+        if not self._connected:
+            self.end("unconnected")

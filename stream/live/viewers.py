@@ -1,0 +1,87 @@
+"""Viewers: who is sent which camera's video, at most `webrtc.max_viewers` in all. Owned by the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+
+from stream.live.session import SDP_NAMES, ViewerSession
+from stream.live.tap import PacketTap
+from stream.sources.webrtc.descriptions import checked_viewers_offer
+from stream.sources.webrtc.peers import Peers
+
+
+class TooManyViewersError(Exception):
+    """As many are sent video as may be."""
+
+
+class NotSendableError(Exception):
+    """The camera's pictures can't be sent, or not any more."""
+
+
+class Viewers:
+    """Every viewer's session, by the key that names it to him and is hard to guess. Any thread."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._lock = threading.Lock()
+        self._sessions: dict[tuple[str, str], ViewerSession | None] = {}
+        """None while a session is about to be made."""
+        self._skipped = 0
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def skipped(self) -> int:
+        """Pictures that weren't sent to one for whom too many waited, since the beginning."""
+        with self._lock:
+            return self._skipped + sum(one.skipped for one in self._sessions.values() if one is not None)
+
+    async def view(self, camera: str, tap: PacketTap, offer: bytes) -> tuple[str, str]:
+        """Take a viewer of this camera: the key of his session, and the answer to his offer.
+
+        Raises `NotSendableError`, `OfferError`, `TooManyViewersError`, `PeersStoppedError`.
+        """
+        codec = tap.codec
+        if codec not in SDP_NAMES:
+            raise NotSendableError(tap.refusal() or "it gives no pictures now")
+        text = checked_viewers_offer(offer, SDP_NAMES[codec])
+        name = camera, secrets.token_urlsafe(24)
+        with self._lock:
+            most = self._peers.config.max_viewers
+            if len(self._sessions) >= most:
+                raise TooManyViewersError(f"{most} are sent video, as many as webrtc.max_viewers")
+            self._sessions[name] = None
+        try:
+            return name[1], await asyncio.wrap_future(self._peers.submit(self._negotiate(name, tap, codec, text)))
+        except BaseException:
+            if self._sessions.get(name) is None:  # else it counts until it is closed
+                self._forget(name)
+            raise
+
+    def end(self, camera: str, key: str) -> None:
+        """End this session, if there is one."""
+        with self._lock:
+            session = self._sessions.get((camera, key))
+        if session is not None:
+            session.close_soon("left")
+
+    async def _negotiate(self, name: tuple[str, str], tap: PacketTap, codec: str, offer: str) -> str:
+        """In the WebRTC thread."""
+        session = ViewerSession(self._peers.ice_servers, tap, codec, self._peers.forget)
+        with self._lock:
+            self._sessions[name] = session
+        self._peers.keep(session, lambda: self._forget(name))
+        try:
+            return await session.answer(offer)
+        except BaseException:
+            session.end("unconnected")
+            raise
+
+    def _forget(self, name: tuple[str, str]) -> None:
+        with self._lock:
+            session = self._sessions.pop(name, None)
+            if session is not None:
+                self._skipped += session.skipped

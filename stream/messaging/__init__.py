@@ -1,0 +1,1 @@
+"""Results over ZeroMQ: publishing, replay and reading."""

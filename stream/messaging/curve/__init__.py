@@ -1,0 +1,1 @@
+"""CURVE encryption and the list of allowed clients."""

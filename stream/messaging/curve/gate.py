@@ -1,0 +1,108 @@
+"""Who may connect to the engine's ZeroMQ sockets: CURVE, and an answer from here (ZAP, RFC 27) for every client.
+
+Owns the ZAP socket and a thread that answers on it, from `start()` until the context is
+terminated. libzmq asks over `inproc://zeromq.zap.01`, which is one for each context: so the engine's sockets need a
+context of their own. Without an answer, nobody is let in.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import zmq
+from zmq.utils import z85
+
+from stream.messaging.curve.allow_list import AllowList
+from stream.messaging.curve.keys import KeyFileError, KeyPair, read_pair
+from stream.settings.engine import PublishConfig
+from stream.settings.section import ConfigError
+from telemetry.repeat_limiter import RepeatLimiter
+
+logger = logging.getLogger(__name__)
+
+DOMAIN = b"partstream"
+HANDSHAKE_WITHIN_MS = 5000
+"""libzmq cuts off a client that isn't in after this long. One that was refused stays silent until then and tries again:
+so it gets in soon after its key is listed, and can't try more often."""
+TRY_AGAIN_LATER = b"300"
+"""RFC 27's temporary refusal. After a 400 libzmq's client never tries again, also when its key is listed later."""
+
+
+def open_gate(context: zmq.Context[zmq.Socket[bytes]], config: PublishConfig) -> CurveGate | None:
+    """The gate that the configuration asks for, or None. Raises `ConfigError` naming the field that is at fault."""
+    if config.curve_secret_key_file is None or config.curve_allowed_keys is None:
+        return None
+    try:
+        pair = read_pair(config.curve_secret_key_file)
+    except KeyFileError as error:
+        raise ConfigError(f"publish.curve_secret_key_file: {error}") from None
+    try:
+        allowed = AllowList(config.curve_allowed_keys, time.monotonic())
+    except KeyFileError as error:
+        raise ConfigError(f"publish.curve_allowed_keys: {error}") from None
+    logger.info("results go, encrypted, to the %d clients listed in %s", len(allowed), config.curve_allowed_keys)
+    return CurveGate(context, pair, allowed)
+
+
+class CurveGate:
+    """Lets clients in whose keys are listed, to the sockets that it was told to `protect`; counts those it refuses."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], pair: KeyPair, allowed: AllowList) -> None:
+        self.refused = 0
+        self._pair = pair
+        self._allowed = allowed
+        self._same_key = RepeatLimiter(limit=1, per_s=60.0)
+        self._any_key = RepeatLimiter(limit=5, per_s=10.0)
+        self._socket = context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.bind("inproc://zeromq.zap.01")
+        self._thread = threading.Thread(target=self._serve, name="curve gate", daemon=True)
+
+    def protect(self, socket: zmq.Socket[bytes]) -> None:
+        """Have this socket, yet to be bound, take encrypted connections of listed clients only."""
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, self._pair.secret.encode())
+        socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+        # Otherwise libzmq lets in whoever knows the server's key as long as nobody answers here.
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_WITHIN_MS)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def _serve(self) -> None:
+        try:
+            while True:
+                request = self._socket.recv_multipart()
+                try:
+                    self._answer(request)
+                except zmq.ContextTerminated:
+                    raise
+                except Exception:
+                    # Unanswered, the client isn't let in.
+                    logger.exception("a ZeroMQ client could not be checked and is not let in")
+        except zmq.ContextTerminated:
+            pass
+        finally:
+            self._socket.close()
+
+    def _answer(self, request: list[bytes]) -> None:
+        identity, empty, version, request_id, domain, address, _routing, mechanism, *credentials = request
+        key = z85.encode(credentials[0]).decode() if mechanism == b"CURVE" and domain == DOMAIN else ""
+        if self._allowed.lists(key, time.monotonic()):
+            status, text = b"200", b"OK"
+        else:
+            status, text = TRY_AGAIN_LATER, b"not listed"
+            self._refuse(key, address.decode("ascii", "replace"))
+        self._socket.send_multipart([identity, empty, version, request_id, status, text, b"", b""], zmq.NOBLOCK)
+
+    def _refuse(self, key: str, address: str) -> None:
+        self.refused += 1
+        now = time.monotonic()
+        if self._same_key.admit(key, now)[0] and self._any_key.admit("refused", now)[0]:
+            logger.warning(
+                "a ZeroMQ client at %s was refused: its key %s isn't in publish.curve_allowed_keys", address, key
+            )

@@ -1,0 +1,97 @@
+"""Asks an engine's replay server for messages that were missed.
+
+Owns one DEALER socket, opened at the first request and renewed after one that failed, so that a late answer to it can't
+be taken for the answer to another. Ends with `close()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from stream.messaging.curve.keys import ClientKeys
+from stream.messaging.replay import UNREADABLE, End, Request
+
+WINDOW = 1000
+"""Messages queued for us at most; the server waits for us beyond."""
+
+
+class ReplayUnavailableError(Exception):
+    """The replay server didn't answer, or not as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer: the bodies, in order, and how it ended."""
+
+    bodies: list[bytes]
+    end: End
+
+
+class ReplayClient:
+    """Sends one request at a time to `endpoint`; gives up when nothing comes for `timeout_s`."""
+
+    def __init__(self, context: zmq.asyncio.Context, endpoint: str, timeout_s: float, keys: ClientKeys | None) -> None:
+        self._context = context
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._keys = keys
+        self._socket: zmq.asyncio.Socket | None = None
+        self._requests = 0
+
+    async def fetch(self, topic: str, run: str, epoch: int, from_seq: int, limit: int) -> Page:
+        """The messages of (run, topic, epoch) from `from_seq` on that are still held, at most `limit`.
+
+        Raises `ReplayUnavailableError` when the server is silent for `timeout_s`, or what answers isn't one.
+        """
+        self._requests += 1
+        request = Request(str(self._requests), topic, run, epoch, from_seq, limit)
+        complete = False
+        try:
+            socket = self._socket or self._open()
+            async with asyncio.timeout(self._timeout_s) as silence:
+                await socket.send(msgspec.json.encode(request))
+                page = await self._receive(socket, str(request.id).encode(), silence)
+            complete = True
+            return page
+        except TimeoutError:
+            raise ReplayUnavailableError(f"{self._endpoint} said nothing for {self._timeout_s:g} s") from None
+        except (zmq.ZMQError, ValueError, IndexError, *UNREADABLE) as error:
+            raise ReplayUnavailableError(f"{self._endpoint} gave no answer to a replay request: {error}") from None
+        finally:
+            if not complete:
+                self.close()
+
+    def close(self) -> None:
+        """Close the socket; a further `fetch` opens another."""
+        if self._socket is not None:
+            self._socket.close(linger=0)
+            self._socket = None
+
+    def _open(self) -> zmq.asyncio.Socket:
+        socket = self._context.socket(zmq.DEALER)
+        self._socket = socket
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, WINDOW)
+        if self._keys is not None:
+            self._keys.protect(socket)
+        if "[" in self._endpoint:
+            socket.setsockopt(zmq.IPV6, 1)
+        socket.connect(self._endpoint)
+        return socket
+
+    async def _receive(self, socket: zmq.asyncio.Socket, name: bytes, silence: asyncio.Timeout) -> Page:
+        bodies: list[bytes] = []
+        clock = asyncio.get_running_loop().time
+        while True:
+            answer, kind, *rest = await socket.recv_multipart()
+            silence.reschedule(clock() + self._timeout_s)
+            if answer != name:
+                continue
+            if kind == b"end":
+                return Page(bodies, msgspec.json.decode(rest[0], type=End))
+            bodies.append(rest[1])

@@ -1,0 +1,171 @@
+"""FrameWriter: decoded pictures into the ring, with their time, number and epoch. One a camera, for all its life.
+
+Owns the camera's clock and the count of its epochs. Knows nothing of transports, threads or states.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import av
+
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import Clock, FrameMeta, SlotFormat
+from ring_buffers.slot_writers import PictureWriter, frame_colours, picture_writer, shown_size
+from stream.sources.decoding.clock import CameraClock, Discontinuity, Stamp
+from stream.sources.decoding.decoder import Decoded
+from stream.sources.transport import UnitTimes
+
+SAME_ASPECT_PERCENT = 2
+"""A change of size that alters width/height by no more than this is the same picture, scaled."""
+RATE_SLACK_US = 1_000
+"""Times are rounded to 1/90000 s by senders: a frame this little early is on time."""
+WAIT_FOR_SLOT_S = 0.2
+
+SlotFormatOf = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
+
+
+class RateLimit:
+    """Which frames to keep so that no more than `max_fps` remain, by media time."""
+
+    def __init__(self, max_fps: float | None) -> None:
+        self._interval_us = 1_000_000 / max_fps if max_fps else 0.0
+        self._due_us = 0.0
+
+    def restart(self) -> None:
+        """Media time begins at 0 again."""
+        self._due_us = 0.0
+
+    def keeps(self, media_us: int) -> bool:
+        """Whether the frame at this media time is kept; times come in order."""
+        if not self._interval_us:
+            return True
+        if media_us + RATE_SLACK_US < self._due_us:
+            return False
+        late_us = media_us - self._due_us
+        self._due_us = (self._due_us if late_us < self._interval_us else media_us) + self._interval_us
+        return True
+
+
+class FrameWriter:
+    """Writes one camera's pictures into its ring. `stopping` is asked while the ring is full under policy `every`."""
+
+    def __init__(
+        self,
+        camera: str,
+        ring: FrameRing,
+        slot_format: SlotFormatOf,
+        clock: CameraClock,
+        *,
+        detector_size: tuple[int, int] | None = None,
+        max_fps: float | None = None,
+        first_epoch: int = 1,
+        stopping: Callable[[], bool] = lambda: False,
+        on_stamp: Callable[[UnitTimes, int, Stamp], None] | None = None,
+    ) -> None:
+        """`on_stamp(times, epoch, stamp)` is told when each picture is shown, also of those that aren't kept."""
+        self._camera = camera
+        self._ring = ring
+        self._slot_format = slot_format
+        self._clock = clock
+        self._detector_size = detector_size
+        self._rate = RateLimit(max_fps)
+        self._stopping = stopping
+        self._on_stamp = on_stamp
+        self._next_epoch = first_epoch
+        self._new_epoch_wanted = True
+        self._format: SlotFormat | None = None
+        self._writer: PictureWriter | None = None
+        self._decoded_size = (0, 0)
+        self.epoch = first_epoch - 1
+        """The current epoch; before the first picture the last one of the camera that was there before, or 0."""
+        self.size: tuple[int, int] | None = None
+        """(width, height) of its first picture."""
+        self.clock: Clock | None = None
+        """Where the last picture's capture time came from."""
+
+    def begin_connection(self) -> None:
+        """What comes now is another connection's: its first picture begins a new epoch."""
+        self._new_epoch_wanted = True
+
+    def limit(self, max_fps: float | None) -> None:
+        """Keep so many frames a second from now on. From any thread."""
+        self._rate = RateLimit(max_fps)
+
+    def write(self, picture: Decoded) -> bool:
+        """Put one picture into the ring, or count why not; whether it began an epoch or showed another clock."""
+        frame, times, pts_us = picture.frame, picture.times, picture.pts_us
+        size = shown_size(frame)
+        if size != self._decoded_size:
+            self._decoded_size = size
+            self._new_epoch_wanted = self._new_epoch_wanted or not _same_aspect(size, self.size)
+        changed = self._new_epoch_wanted
+        if changed:
+            self._begin_epoch(frame, size)
+        stamp = self._clock.stamp(pts_us, times.arrival_ns, times.arrival_utc_us, times.sender_utc_us)
+        if isinstance(stamp, Discontinuity):
+            changed = True
+            self._begin_epoch(frame, size)
+            stamp = self._clock.stamp(pts_us, times.arrival_ns, times.arrival_utc_us, times.sender_utc_us)
+            assert isinstance(stamp, Stamp)  # the first frame of an epoch is never a jump
+        if self._on_stamp is not None:
+            self._on_stamp(times, self.epoch, stamp)
+        if self._rate.keeps(stamp.media_us):
+            self._commit(frame, stamp, times.arrival_ns)
+        else:
+            self._ring.drop_decoded("rate_limited")
+        changed = changed or stamp.clock != self.clock
+        self.clock = stamp.clock
+        return changed
+
+    def _begin_epoch(self, frame: av.VideoFrame, size: tuple[int, int]) -> None:
+        self._new_epoch_wanted = False
+        self.epoch = self._next_epoch
+        self._next_epoch += 1
+        self.size = size
+        self._format = self._slot_format(size, self._detector_size)
+        if self._format.pixels == "planes":
+            self._format = replace(self._format, colours=frame_colours(frame))
+        self._writer = picture_writer(self._format)
+        self._clock.begin_epoch()
+        self._rate.restart()
+        self._ring.begin_epoch(self.epoch, self._format)
+
+    def _commit(self, frame: av.VideoFrame, stamp: Stamp, arrival_ns: int) -> None:
+        ring = self._ring
+        number = ring.frames_in_epoch
+        slot = ring.acquire(WAIT_FOR_SLOT_S)
+        while slot is None:
+            if ring.policy == "latest" or ring.closed or self._stopping():
+                return  # the ring has counted it, or nobody wants it any more
+            slot = ring.acquire(WAIT_FOR_SLOT_S)
+        assert self._writer is not None and self._format is not None and self.size is not None
+        try:
+            self._writer.write(frame, slot.picture)
+        except BaseException:
+            ring.abandon(slot)
+            raise
+        ring.commit(
+            slot,
+            FrameMeta(
+                camera=self._camera,
+                epoch=self.epoch,
+                frame=number,
+                media_us=stamp.media_us,
+                capture_us=stamp.capture_us,
+                clock=stamp.clock,
+                arrival_ns=arrival_ns,
+                ready_ns=time.monotonic_ns(),
+                size=self.size,
+                format=self._format,
+            ),
+        )
+
+
+def _same_aspect(size: tuple[int, int], first: tuple[int, int] | None) -> bool:
+    if first is None:
+        return False
+    now, then = size[0] * first[1], size[1] * first[0]
+    return 100 * abs(now - then) <= SAME_ASPECT_PERCENT * then

@@ -1,0 +1,1 @@
+"""Sources read through FFmpeg's demuxers: files, devices and RTSP fallback."""

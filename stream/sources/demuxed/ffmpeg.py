@@ -1,0 +1,193 @@
+"""LibavTransport: access units out of anything that FFmpeg's demuxers open. Lives for one connection.
+
+libav's reads block. A read is given a slice of time; one that runs out of it leaves the connection as it was, and the
+next read goes on from there without loss (measured over TCP and UDP with a server stopped for 2 s). The first slice
+to run out after data makes libav's parser give the picture that it held back, the following ones raise; that is why
+libav's own timeouts seem to take twice their value.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import av
+import av.error
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
+from stream.sources.faults import Faults
+from stream.sources.transport import AccessUnit, Fallback, StoppedError, UnitTimes
+
+LONGEST_SLICE_S = 1.5
+"""A stop is noticed within this. Shorter slices could cut a picture of a camera slower than one a slice in two."""
+NOTHING_YET_S = 0.005
+"""How long to leave a device alone that has no picture ready."""
+EARLIEST_SANE_UTC_US = 1_420_070_400_000_000
+"""2015: senders whose clock was never set report times before it."""
+AGREEMENT_US = 5_000
+"""Less than a frame interval, more than what a new report corrects (some µs)."""
+_PRODUCER_TIME = struct.Struct("<q")
+
+
+def slice_s(stall_timeout_s: float) -> float:
+    """How long one read may take: a whole number of them is the stall timeout."""
+    return stall_timeout_s / math.ceil(stall_timeout_s / LONGEST_SLICE_S)
+
+
+class LibavTransport:
+    """One container. `faults` turns libav's errors into the camera's own, which carry no secret."""
+
+    def __init__(
+        self,
+        camera: str,
+        address: str,
+        faults: Faults,
+        stopping: threading.Event,
+        *,
+        options: Mapping[str, str],
+        start_timeout_s: float,
+        stall_timeout_s: float,
+        format: str | None = None,
+        hwaccel: HWAccel | None = None,
+    ) -> None:
+        self._camera = camera
+        self.address = address
+        self.faults = faults
+        self.fallback: Fallback | None = None
+        self.awaiting_recovery = False
+        self._stopping = stopping
+        self._options = options
+        self._format = format
+        self._hwaccel = hwaccel
+        self._start_timeout_s = start_timeout_s
+        self._slice_s = slice_s(stall_timeout_s)
+        self._container: InputContainer | None = None
+        self._stream: VideoStream
+        self._packets: Iterator[av.Packet] | None = None
+        self._us_per_tick = 0.0
+        self._expected_us: int | None = None
+        self._sender_offset_us: int | None = None
+
+    def open(self) -> VideoCodecContext:
+        """Connect within the start timeout."""
+        opening = Opening(
+            f"open-{self._camera}",
+            self.address,
+            self._options,
+            self._format,
+            self._start_timeout_s,
+            self._slice_s,
+            self._hwaccel,
+        )
+        began = time.monotonic()
+        try:
+            self._container = opening.wait(self._start_timeout_s, self._stopping)
+        except OpeningStoppedError:
+            raise StoppedError from None
+        except OpeningTimeoutError:
+            raise self.faults.not_open_in_time() from None
+        except Exception as error:
+            raise self.faults.opening(error, time.monotonic() - began) from None
+        stream = _moving_pictures(self._container)
+        if stream is None:
+            raise self.faults.no_video()
+        if stream.codec_context is None:
+            raise self.faults.unknown_codec()
+        self._stream = stream
+        self._us_per_tick = float((stream.time_base or 0) * 1_000_000)
+        return stream.codec_context
+
+    @property
+    def average_rate(self) -> float | None:
+        """Frames a second as the stream tells it, once open."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(rate) if rate else None
+
+    def read(self) -> AccessUnit | None:
+        """The next unit; None after a slice without any."""
+        assert self._container is not None
+        packets = self._packets or self._container.demux(self._stream)
+        self._packets = packets
+        began_ns = time.monotonic_ns()
+        try:
+            packet = next(packets)
+        except StopIteration:
+            raise self.faults.ended() from None
+        except (av.error.ExitError, av.error.TimeoutError):
+            self._packets = None
+            return None
+        except av.error.BlockingIOError:
+            self._packets = None
+            self._stopping.wait(NOTHING_YET_S)
+            return None
+        except Exception as error:
+            raise self.faults.reading(error) from None
+        arrival_ns = time.monotonic_ns()
+        if packet.size == 0:  # libav's way of saying that the decoder is to be flushed: the stream is over
+            raise self.faults.ended()
+        utc_us = time.time_ns() // 1000
+        if arrival_ns - began_ns >= self._slice_s * 1e9:  # the picture that the parser held back: it was here before
+            utc_us -= (arrival_ns - began_ns) // 1000
+            arrival_ns = began_ns
+        pts_us = self._pts_us(packet)
+        return AccessUnit(packet, UnitTimes(pts_us, arrival_ns, utc_us, self._sender_utc_us(packet, pts_us)))
+
+    def undecodable(self) -> None:
+        """Cameras and files send keyframes when they do."""
+
+    def want_keyframe(self) -> None:
+        """Cameras and files send keyframes when they do."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        container, self._container = self._container, None
+        self._packets = None
+        if container is not None:
+            container.close()
+
+    def _pts_us(self, packet: av.Packet) -> int | None:
+        """Presentation time; after a slice ran out the parser forgets it once: then where the unit before ended."""
+        pts = packet.pts
+        us = self._expected_us if pts is None else round(pts * self._us_per_tick)
+        self._expected_us = (
+            None if us is None or not packet.duration else us + round(packet.duration * self._us_per_tick)
+        )
+        return us
+
+    def _sender_utc_us(self, packet: av.Packet, pts_us: int | None) -> int | None:
+        """Capture time by the sender's clock, once two packets running agree on how far it is from the stream's.
+
+        libav attaches the first one after a sender report to the packet before the one that it is of.
+        """
+        utc_us = _producer_time_us(packet)
+        offset_us = None if utc_us is None or pts_us is None else utc_us - pts_us
+        before_us, self._sender_offset_us = self._sender_offset_us, offset_us
+        if offset_us is None or before_us is None or abs(offset_us - before_us) > AGREEMENT_US:
+            return None
+        return utc_us
+
+
+def _moving_pictures(container: InputContainer) -> VideoStream | None:
+    """The first stream of video. The cover of a song is none, and neither is a text file, which libav would play."""
+    if container.format.name == "tty":
+        return None
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def _producer_time_us(packet: av.Packet) -> int | None:
+    """What libav attaches to every packet once it had an RTCP sender report."""
+    if not packet.has_sidedata("prft"):
+        return None
+    (utc_us,) = _PRODUCER_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
+    return utc_us if utc_us >= EARLIEST_SANE_UTC_US else None

@@ -1,0 +1,123 @@
+"""Video files: read as a camera would send them, or as fast as they are taken. Lives for one reading of the file."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import av.error
+from av.video.codeccontext import VideoCodecContext
+
+from stream.settings.engine import CameraConfig
+from stream.sources.decoding import nvdec
+from stream.sources.demuxed.ffmpeg import LibavTransport
+from stream.sources.errors import (
+    NoSuchFileError,
+    NotAVideoError,
+    SourceError,
+    UnreadableError,
+)
+from stream.sources.faults import Faults
+from stream.sources.transport import AccessUnit, Fallback, UnitTimes
+
+ASSUMED_FPS = 25
+"""For streams that tell neither times nor rate (bare H.264)."""
+
+
+def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTransport:
+    """One reading of a file, at its own pace unless `pace` is `fast`."""
+    faults = FileFaults(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
+    reading = LibavTransport(
+        config.id,
+        config.source.reveal(),
+        faults,
+        stopping,
+        options={},
+        start_timeout_s=config.start_timeout_s,
+        stall_timeout_s=config.stall_timeout_s,
+        hwaccel=nvdec.hardware(config.decoder),
+    )
+    return FileTransport(reading, stopping, paced=config.pace != "fast")
+
+
+class FileTransport:
+    """Holds every unit back until its time has come (`paced`), as if it were sent by a camera."""
+
+    def __init__(self, reading: LibavTransport, stopping: threading.Event, *, paced: bool) -> None:
+        self._reading = reading
+        self.faults = reading.faults
+        self.fallback: Fallback | None = None
+        self.awaiting_recovery = False
+        self._stopping = stopping
+        self._paced = paced
+        self._start_ns: int | None = None
+        self._first_us = 0.0
+        self._due_us = 0.0
+        self._units = 0
+
+    def open(self) -> VideoCodecContext:
+        """Open the file."""
+        codec = self._reading.open()
+        rate = self._reading.average_rate
+        self._interval_us = 1_000_000 / (rate or ASSUMED_FPS)
+        return codec
+
+    def read(self) -> AccessUnit | None:
+        """The next unit, at its time. The end comes one frame interval after the last unit."""
+        try:
+            unit = self._reading.read()
+        except SourceError:
+            self._wait_until(self._due_us + self._interval_us)
+            raise
+        if unit is None:
+            return None
+        packet = unit.packet
+        pts_us = unit.times.pts_us
+        if pts_us is None and packet.dts is None:
+            pts_us = round(self._units * self._interval_us)
+        self._units += 1
+        # In decoding order, which is the order that cameras send in.
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        self._due_us = float(pts_us or 0) if ticks is None else float(ticks * packet.time_base * 1_000_000)
+        self._wait_until(self._due_us)
+        if self._stopping.is_set():
+            return None
+        return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), time.time_ns() // 1000))
+
+    def undecodable(self) -> None:
+        """A file is as it is."""
+
+    def want_keyframe(self) -> None:
+        """A file is as it is."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reading.close()
+
+    def _wait_until(self, due_us: float) -> None:
+        if not self._paced:
+            return
+        now_ns = time.monotonic_ns()
+        if self._start_ns is None:
+            self._start_ns, self._first_us = now_ns, due_us
+        wait_s = (self._start_ns + (due_us - self._first_us) * 1000 - now_ns) / 1e9
+        if wait_s > 0:
+            self._stopping.wait(wait_s)
+
+
+class FileFaults(Faults):
+    """A file that isn't there, or isn't a video, stays so: these errors end the camera."""
+
+    def opening(self, error: Exception, after_s: float) -> SourceError:
+        """From the error that the operating system or the demuxer gave."""
+        if isinstance(error, (av.error.FileNotFoundError, av.error.NotADirectoryError)):
+            return NoSuchFileError(self.camera, f"there is no file {self.address}", "Check the path")
+        if isinstance(error, (av.error.PermissionError, av.error.IsADirectoryError)):
+            return UnreadableError(
+                self.camera, f"{self.address} can't be read ({error.strerror})", "Give the path of a file you may read"
+            )
+        if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
+            return NotAVideoError(
+                self.camera, f"{self.address} isn't a video, or is cut off", "Give a video file, such as MP4 or MKV"
+            )
+        return self.reading(error)

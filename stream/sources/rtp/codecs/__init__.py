@@ -1,0 +1,1 @@
+"""H.264 and H.265 in RTP: depacketisers and the syntax that access units depend on."""

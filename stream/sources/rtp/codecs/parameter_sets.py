@@ -1,0 +1,88 @@
+"""ParameterSets: the VPS, SPS and PPS of one stream, the latest of each number, and what they say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from stream.sources.rtp.codecs import h264_syntax, h265_syntax
+from stream.sources.rtp.codecs.bits import MalformedError
+from stream.sources.rtp.codecs.video_parameters import VideoCodec, VideoParameters
+
+START_CODE = b"\0\0\0\1"
+MOST_BYTES = 4096
+"""The largest parameter set that is kept; with every list written out they stay below 2 KiB."""
+
+__all__ = ["START_CODE", "ParameterSets", "VideoCodec", "VideoParameters"]
+
+_Sequence = h264_syntax.SequenceParameters | h265_syntax.SequenceParameters
+_Picture = h264_syntax.PictureParameters | h265_syntax.PictureParameters
+_VIDEO, _SEQUENCE, _PICTURE = range(3)
+"""The order in which decoders must get them."""
+_KINDS: dict[str, dict[int, int]] = {
+    "h264": {h264_syntax.SEQUENCE: _SEQUENCE, h264_syntax.PICTURE: _PICTURE},
+    "h265": {h265_syntax.VIDEO: _VIDEO, h265_syntax.SEQUENCE: _SEQUENCE, h265_syntax.PICTURE: _PICTURE},
+}
+
+
+class ParameterSets:
+    """`out_of_band`: NAL units from the session's description. Ones that can't be read are left out."""
+
+    def __init__(self, codec: VideoCodec, out_of_band: Iterable[bytes] = ()) -> None:
+        self._codec: VideoCodec = codec
+        self._kinds = _KINDS[codec]
+        self._raw: dict[tuple[int, int], bytes] = {}
+        self._known: frozenset[bytes] = frozenset()
+        self._sequences: dict[int, _Sequence] = {}
+        self._pictures: dict[int, _Picture] = {}
+        self.annex_b = b""
+        """All of them, with start codes, in the order in which decoders must get them."""
+        for nal in out_of_band:
+            if nal := nal.removeprefix(START_CODE).removeprefix(START_CODE[1:]).rstrip(b"\0"):
+                self.add(nal)
+
+    def add(self, nal: bytes) -> None:
+        """One that the stream brings: the same as before nearly always."""
+        if nal in self._known or len(nal) > MOST_BYTES:
+            return
+        try:
+            self._add(nal)
+        except (MalformedError, LookupError):
+            return
+        self._known = frozenset(self._raw.values())
+        self.annex_b = b"".join(START_CODE + self._raw[key] for key in sorted(self._raw))
+
+    def _add(self, nal: bytes) -> None:
+        syntax = h264_syntax if self._codec == "h264" else h265_syntax
+        kind = self._kinds[syntax.type_of(nal[0])]
+        if kind == _VIDEO:
+            number = nal[2] >> 4
+        elif kind == _SEQUENCE:
+            number, sequence = syntax.sequence_parameters(nal)
+            self._sequences[number] = sequence
+        else:
+            number, picture = syntax.picture_parameters(nal)
+            self._pictures[number] = picture
+        self._raw[kind, number] = nal
+
+    def beside(self, present: Collection[bytes]) -> bytes:
+        """What a picture that brings `present` needs before it: nothing if there are no others, else all."""
+        return b"" if self._known.issubset(present) else self.annex_b
+
+    def video(self, slice_nal: bytes | None = None) -> VideoParameters | None:
+        """Of the sets that this slice refers to; without one, of the first. None if there are none that can be read."""
+        if slice_nal is None:
+            return next((sequence.video for sequence in self._sequences.values()), None)
+        found = self.of(slice_nal)
+        return None if found is None else found[1].video
+
+    def of(self, slice_nal: bytes) -> tuple[_Picture, _Sequence] | None:
+        """The PPS and SPS that this slice refers to; None if one isn't known, or their VPS isn't."""
+        syntax = h264_syntax if self._codec == "h264" else h265_syntax
+        try:
+            picture = self._pictures[syntax.picture_parameters_of(slice_nal)]
+            sequence = self._sequences[picture.sequence]
+        except (MalformedError, LookupError):
+            return None
+        if isinstance(sequence, h265_syntax.SequenceParameters) and (_VIDEO, sequence.video_set) not in self._raw:
+            return None
+        return picture, sequence

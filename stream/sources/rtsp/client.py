@@ -1,0 +1,286 @@
+"""WireSession: one camera's RTSP session, from its opening to its end. Lives in the wire's thread.
+
+It follows redirects, turns to TCP where nothing arrives over UDP, keeps the session alive, reports what is received,
+and hands over the pictures. What goes wrong is raised while it opens; later it closes the handover.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from stream.sources.errors import SourceError
+from stream.sources.handover import Handover
+from stream.sources.rtsp.connection import Conversation
+from stream.sources.rtsp.dialling import dial
+from stream.sources.rtsp.protocol.address import RtspAddress
+from stream.sources.rtsp.protocol.errors import LowerTransportError, ProtocolError
+from stream.sources.rtsp.protocol.session import Playing, Prepared, Redirected, RtspSession
+from stream.sources.rtsp.protocol.transport_header import Datagrams as OverUdp
+from stream.sources.rtsp.protocol.transport_header import Interleaved
+from stream.sources.rtsp.receiver import Receiver
+from stream.sources.rtsp.trust import Trust
+from stream.sources.rtsp.udp_sockets import Datagrams
+from stream.sources.transport import Fallback
+
+MOST_REDIRECTS = 5
+UDP_SILENCE_S = 3.0
+"""A server that sends over UDP has begun within a round trip: after this long a firewall keeps it out."""
+REPORT_EVERY_S = 5.0
+"""The interval that RFC 3550 gives for a session of two."""
+LOOK_EVERY_S = 0.01
+"""How often missing packets are looked for while some are."""
+HOLE = b"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+"""An RTP packet of nothing: sent to where packets come from, it opens a firewall for them."""
+
+LowerTransport = Literal["tcp", "udp"]
+
+REFUSED = Fallback("udp_refused", "carried by TCP: the server refuses UDP")
+SILENT = Fallback("udp_silent", "carried by TCP: nothing arrived over UDP")
+
+
+class WireSession:
+    """`on_discard(reason)` is called for each lost picture; `closing(error)` turns what ended it into the camera's own
+    error (None: the server ended it)."""
+
+    def __init__(
+        self,
+        address: RtspAddress,
+        lower: LowerTransport,
+        trust: Trust,
+        on_discard: Callable[[str], None],
+        closing: Callable[[Exception | None], SourceError],
+    ) -> None:
+        self.handover = Handover[Exception]()
+        self.fallback: Fallback | None = None
+        """Set where TCP carries what was asked for over UDP."""
+        self.connected = False
+        """Whether a server took our connection."""
+        self.answered = False
+        """Whether it said anything; known once it has failed to open."""
+        self.receiver: Receiver | None = None
+        self._address = address
+        self._lower: LowerTransport = lower
+        self._trust = trust
+        self._on_discard = on_discard
+        self._closing = closing
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._conversation: Conversation | None = None
+        self._datagrams: Datagrams | None = None
+        self._delivery: Interleaved | OverUdp | None = None
+        self._keep_alive_s = 30.0
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        self._arrived: asyncio.Future[None] | None = None
+
+    # -- opening ------------------------------------------------------------------------------------------------
+    async def open(self, within_s: float, tls: ssl.SSLContext | None) -> WireSession:
+        """Connect, and have it play; itself. Raises TimeoutError, OSError (`ssl.SSLError` too), `SessionError`,
+        `NotSpokenError`, `UntrustedCertificateError`, `UnusableCertificatesError`, `ConnectionClosedError`."""
+        self._loop = asyncio.get_running_loop()
+        self._tls = tls
+        try:
+            async with asyncio.timeout(within_s):
+                await self._open(min(UDP_SILENCE_S, within_s / 3))
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    async def _open(self, udp_silence_s: float) -> None:
+        if self._lower == "udp":
+            try:
+                await self._play("udp")
+            except LowerTransportError:
+                self.fallback = REFUSED
+            else:
+                if await self._anything_arrives(udp_silence_s):
+                    return
+                self.fallback = SILENT
+            self._leave()
+        await self._play("tcp")
+
+    async def _play(self, lower: LowerTransport) -> None:
+        address = self._address
+        for _ in range(MOST_REDIRECTS + 1):
+            outcome = await self._ask(address, lower)
+            if isinstance(outcome, Playing):
+                self._later(self._keep_alive_s, self._keep_alive)
+                self._later(REPORT_EVERY_S, self._report)
+                return
+            self._leave()
+            address = outcome.address
+        raise ProtocolError("it redirects in a circle, or too often")
+
+    async def _ask(self, address: RtspAddress, lower: LowerTransport) -> Playing | Redirected:
+        tls = None
+        if address.scheme == "rtsps":
+            tls = self._tls or self._trust.context()
+        elif self._address.scheme == "rtsps":
+            self._trust.check_plain()
+        conversation = await dial(address.host, address.port, lambda: Conversation(self), tls, self._reached)
+        self._conversation = conversation
+        if tls is not None:
+            self._trust.check(conversation.tls)
+        ports = None
+        if lower == "udp":
+            self._datagrams = Datagrams(conversation.hosts[0], self._rtp, self._rtcp, self.ended)
+            ports = self._datagrams.ports
+        session = RtspSession(address, lower, client_ports=ports)
+        conversation.begin(session)
+        outcome = await conversation.outcome
+        self._keep_alive_s = session.keep_alive_after_s
+        return outcome
+
+    def _reached(self) -> None:
+        self.connected = True
+
+    async def _anything_arrives(self, within_s: float) -> bool:
+        receiver = self.receiver
+        assert receiver is not None and self._loop is not None
+        if receiver.packets or self._conversation is None:  # which may have ended as soon as it played
+            return True
+        self._arrived = self._loop.create_future()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._arrived
+        except TimeoutError:
+            return False
+        finally:
+            self._arrived = None
+        return True
+
+    # -- what the conversation tells ----------------------------------------------------------------------------
+    def prepared(self, prepared: Prepared) -> None:
+        """Packets may come from now on."""
+        delivery = self._delivery = prepared.delivery
+        udp = isinstance(delivery, OverUdp)
+        self.receiver = Receiver(prepared.description, self.handover, self._on_discard, self._goodbye, reorder=udp)
+        if not udp or self._datagrams is None or self._conversation is None:
+            return
+        server = self._conversation.hosts[1]
+        self._datagrams.expect({server, delivery.source or server})
+        if delivery.rtp_port is not None:
+            self._datagrams.send_rtp(HOLE, server, delivery.rtp_port)
+        self._send_report(time.monotonic_ns())
+
+    def packet(self, channel: int, packet: memoryview, now_ns: int) -> None:
+        """One came over the connection itself."""
+        delivery = self._delivery
+        if not isinstance(delivery, Interleaved):
+            return
+        if channel == delivery.rtp_channel:
+            self._rtp(packet, now_ns)
+        elif channel == delivery.rtcp_channel:
+            self._rtcp(packet, now_ns)
+
+    def ended(self, error: Exception | None) -> None:
+        """It played, and nothing more comes. Packets over UDP may end it earlier."""
+        if self._conversation is not None and self._conversation.fail(error):
+            return
+        try:
+            reason: Exception = self._closing(error)
+        except Exception as unknown:
+            reason = unknown  # a fault of ours: the camera's thread tells it
+        self.handover.close(reason)
+        self._leave()
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+
+    def _goodbye(self) -> None:
+        """The sender says that it ends. Not at once: its packets are still being looked at."""
+        assert self._loop is not None
+        self._loop.call_soon(self.ended, None)
+
+    # -- what comes over UDP ------------------------------------------------------------------------------------
+    def _rtp(self, packet: memoryview, now_ns: int) -> None:
+        receiver = self.receiver
+        if receiver is None:
+            return
+        receiver.packet(packet, now_ns)
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+        if receiver.units.waits and self._look not in self._timers:
+            self._later(LOOK_EVERY_S, self._look)
+
+    def _rtcp(self, packet: memoryview, now_ns: int) -> None:
+        if self.receiver is not None:
+            self.receiver.report(packet, now_ns)
+
+    # -- what is done now and then ------------------------------------------------------------------------------
+    def _later(self, after_s: float, what: Callable[[], None]) -> None:
+        """While there is a connection."""
+        assert self._loop is not None
+        if self._conversation is None:
+            return
+        self._timers[what] = self._loop.call_later(after_s, self._now, what)
+
+    def _now(self, what: Callable[[], None]) -> None:
+        self._timers.pop(what, None)
+        try:
+            what()
+        except Exception as error:
+            self.ended(error)
+
+    def _look(self) -> None:
+        receiver = self.receiver
+        if receiver is None:
+            return
+        receiver.due(time.monotonic_ns())
+        if receiver.units.waits:
+            self._later(LOOK_EVERY_S, self._look)
+
+    def _keep_alive(self) -> None:
+        if self._conversation is not None:
+            self._conversation.keep_alive()
+            self._later(self._keep_alive_s, self._keep_alive)
+
+    def _report(self) -> None:
+        self._send_report(time.monotonic_ns())
+        self._later(REPORT_EVERY_S, self._report)
+
+    def _send_report(self, now_ns: int) -> None:
+        conversation, delivery, receiver = self._conversation, self._delivery, self.receiver
+        if conversation is None or receiver is None or delivery is None:
+            return
+        report = receiver.receiver_report(now_ns)
+        if isinstance(delivery, Interleaved):
+            conversation.send_packet(delivery.rtcp_channel, report)
+        elif self._datagrams is not None and delivery.rtcp_port is not None:
+            self._datagrams.send_rtcp(report, conversation.hosts[1], delivery.rtcp_port)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """End it. In the wire's thread."""
+        self._leave()
+
+    def close_soon(self) -> None:
+        """End it. From any thread; returns at once."""
+        if self._loop is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and all that lived in it
+            self._loop.call_soon_threadsafe(self.close)
+
+    def need_recovery(self) -> None:
+        """What was handed over couldn't be decoded. From any thread."""
+        receiver = self.receiver
+        if self._loop is not None and receiver is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(receiver.units.need_recovery)
+
+    def _leave(self) -> None:
+        """Let go of the connection, perhaps for another one."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        conversation, self._conversation = self._conversation, None
+        datagrams, self._datagrams = self._datagrams, None
+        if conversation is not None:
+            self.answered = conversation.heard
+            conversation.close()
+        if datagrams is not None:
+            datagrams.close()

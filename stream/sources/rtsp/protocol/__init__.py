@@ -1,0 +1,1 @@
+"""The RTSP protocol without sockets: bytes and messages in, bytes and events out."""

@@ -1,0 +1,184 @@
+"""Framing: the bytes of one RTSP connection over TCP, cut into interleaved packets and messages.
+
+The hot path of a camera over TCP: bytes are received into one buffer that never grows, and a packet is a view of it.
+What is cut depends on the bytes alone, never on how they were split on their way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from struct import Struct
+
+from stream.sources.rtsp.protocol.errors import ProtocolError
+from stream.sources.rtsp.protocol.messages import Headers, Message, parse_head
+
+MAX_HEAD_BYTES = 64 << 10
+MAX_BODY_BYTES = 256 << 10
+MAX_LINE_BYTES = 4 << 10
+"""The first line of a message: a request of the server has a URL in it."""
+MIN_FREE_BYTES = 64 << 10
+"""Always free to be received into; also as much as one interleaved packet can have."""
+MAX_SKIPPED_BYTES = 64 << 10
+"""How far to look for the next packet or answer where a server's lengths were wrong."""
+
+_DOLLAR = 0x24
+_FRAME = Struct(">xBH")
+_FRAME_BYTES = _FRAME.size
+_SPACE = 0x20
+_SLASH = 0x2F
+_LONGEST_WORD = 16
+"""`GET_PARAMETER`, `SET_PARAMETER` and what else may be invented."""
+_WORD = re.compile(rb"[A-Za-z_]+")
+_STRAY = re.compile(rb"[\r\n]*")
+_LENGTH = re.compile(r"[0-9]{1,9}")
+_HEAD_END = re.compile(rb"\n\r?\n")
+_RESUMES = re.compile(rb"RTSP/[12]\.[0-9] |\$[\x00-\x1f](?:[\x01-\xff].|\x00[\x08-\xff])[\x80-\xbf]", re.DOTALL)
+"""An answer, or a packet of RTP's version 2 that is no shorter than a report."""
+_RESUMES_BYTES = 9
+
+
+class Framing:
+    """One connection, from its first byte to its last.
+
+    `on_packet(channel, payload)`: the view is valid during the call only. `on_message`: answers and the server's own
+    requests. Both are called by `filled`, in the order of the bytes; what they raise passes through it.
+    """
+
+    def __init__(self, on_packet: Callable[[int, memoryview], None], on_message: Callable[[Message], None]) -> None:
+        self._on_packet = on_packet
+        self._on_message = on_message
+        self._data = bytearray(MAX_HEAD_BYTES + MAX_BODY_BYTES + MIN_FREE_BYTES)
+        self._view = memoryview(self._data)
+        self._end = 0
+        """What has been received and not been cut yet begins at 0 and ends here."""
+        self._searched = 0
+        """So many bytes of the head being received are known to be without its end."""
+        self._head: Message | None = None
+        """The message whose body is being received."""
+        self._body_bytes = 0
+        self._speaks_rtsp = False
+        self._lost = False
+        """Where a packet or message had to begin there was none: looking for the next."""
+        self._skipped = 0
+        self.skipped_bytes = 0
+        """Bytes that were neither packet nor message, in all."""
+
+    def buffer(self) -> memoryview:
+        """Where to receive into, at least `MIN_FREE_BYTES` long. Then say how much it was: `filled`."""
+        return self._view[self._end :]
+
+    def filled(self, count: int) -> None:
+        """So many bytes were received into `buffer()`. Raises `ProtocolError`: what comes isn't RTSP."""
+        end = self._end + count
+        data, view, on_packet, frame = self._data, self._view, self._on_packet, _FRAME.unpack_from
+        between = self._head is None and not self._lost
+        at = 0
+        try:
+            while at < end:
+                if between and data[at] == _DOLLAR:
+                    payload = at + _FRAME_BYTES
+                    if payload > end:
+                        break
+                    channel, size = frame(data, at)
+                    after = payload + size
+                    if after > end:
+                        break
+                    at = after
+                    on_packet(channel, view[payload:after])
+                    continue
+                at, message, waits = self._seek(at, end) if self._lost else self._message(at, end)
+                if message is not None:
+                    self._on_message(message)
+                if waits:
+                    break
+                between = self._head is None and not self._lost
+        finally:
+            self._end = end - at
+            if at and at < end:
+                view[: end - at] = view[at:end]
+
+    def _message(self, at: int, end: int) -> tuple[int, Message | None, bool]:
+        """Where to go on, the message that ends there if one does, and whether more bytes are needed first."""
+        if self._head is not None:
+            after = at + self._body_bytes
+            if after > end:
+                return at, None, True
+            whole = replace(self._head, body=bytes(self._view[at:after]))
+            self._head = None
+            return after, whole, False
+        if not self._searched:
+            at = _STRAY.match(self._data, at, end).end()  # pyright: ignore[reportOptionalMemberAccess] (matches nothing)
+            if at == end or self._data[at] == _DOLLAR:
+                return at, None, False
+            begins = self._begins(at, end)
+            if not begins:
+                return (at, None, True) if begins is None else self._lose(at)
+        head_end = _HEAD_END.search(self._data, at + max(0, self._searched - 2), min(end, at + MAX_HEAD_BYTES))
+        if head_end is None:
+            if end - at >= MAX_HEAD_BYTES:
+                raise ProtocolError("the head of a message is too long")
+            self._searched = end - at
+            return at, None, True
+        self._searched = 0
+        head = parse_head(bytes(self._view[at : head_end.start()]))
+        self._speaks_rtsp = True
+        self._body_bytes = _content_length(head.headers)
+        if not self._body_bytes:
+            return head_end.end(), head, False
+        self._head = head
+        return head_end.end(), None, False
+
+    def _begins(self, at: int, end: int) -> bool | None:
+        """Whether a message begins here; None if its first line isn't there yet."""
+        data = self._data
+        word = _WORD.match(data, at, min(end, at + _LONGEST_WORD + 1))
+        after = word.end() if word is not None else at
+        if after == at or after - at > _LONGEST_WORD:
+            return False
+        if after == end:
+            return None
+        if data[after] == _SLASH:
+            if bytes(data[at:after]).upper() == b"HTTP" and not self._speaks_rtsp:
+                raise ProtocolError("it speaks HTTP")
+            if bytes(data[at:after]).upper() != b"RTSP":
+                return False
+        elif data[after] != _SPACE:
+            return False
+        line_end = data.find(b"\n", at, min(end, at + MAX_LINE_BYTES))
+        if line_end < 0:
+            return None if end - at < MAX_LINE_BYTES else False
+        try:
+            parse_head(bytes(self._view[at:line_end]))
+        except ProtocolError:
+            return False
+        return True
+
+    def _lose(self, at: int) -> tuple[int, Message | None, bool]:
+        if not self._speaks_rtsp:
+            raise ProtocolError("it doesn't speak RTSP")
+        self._lost = True
+        self._skipped = 1
+        self.skipped_bytes += 1
+        return at + 1, None, False
+
+    def _seek(self, at: int, end: int) -> tuple[int, Message | None, bool]:
+        """Go on to where an answer or a packet seems to begin."""
+        found = _RESUMES.search(self._data, at, end)
+        to = found.start() if found is not None else max(at, end - _RESUMES_BYTES + 1)
+        self._skipped += to - at
+        self.skipped_bytes += to - at
+        if self._skipped > MAX_SKIPPED_BYTES:
+            raise ProtocolError("neither packets nor messages come any more")
+        self._lost = found is None
+        return to, None, self._lost
+
+
+def _content_length(headers: Headers) -> int:
+    text = headers.get("Content-Length") or "0"
+    if not _LENGTH.fullmatch(text):
+        raise ProtocolError("the length of a body is no number")
+    if int(text) > MAX_BODY_BYTES:
+        raise ProtocolError("a body is too long")
+    return int(text)

@@ -1,0 +1,192 @@
+"""The video in a session description (SDP, RFC 8866; H.264 in RFC 6184, H.265 in RFC 7798), as cameras write it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.protocol.errors import NoVideoError, ProtocolError
+from stream.sources.rtsp.protocol.messages import LONGEST_URL
+
+RATE = 90_000
+"""Ticks a second of the codecs read here."""
+MAX_FRAMES_A_SECOND = 1000.0
+MAX_PARAMETER_SETS = 64
+
+_CODECS: dict[str, Literal["h264", "h265"]] = {"h264": "h264", "h265": "h265", "hevc": "h265"}
+_PAYLOAD_TYPE = re.compile(r"[0-9]{1,3}")
+_NAMELESS = {"26": "JPEG", "31": "H261", "32": "MPV", "33": "MP2T", "34": "H263"}
+"""Payload types whose codec needs no `rtpmap`."""
+_MEDIA = re.compile(r"(\S+)\s+\S+\s+(\S+)((?:\s+\S+)*)\s*")
+_RTPMAP = re.compile(r"(\d+)\s+([^/\s]+)\s*(?:/\s*(\d+))?.*")
+_FMTP = re.compile(r"(\d+)\s+(.*)")
+_START_CODE = re.compile(rb"\x00\x00\x00?\x01")
+_BLANK = re.compile(rb"\s")
+_SPROP_H264 = ("sprop-parameter-sets",)
+_SPROP_H265 = ("sprop-vps", "sprop-sps", "sprop-pps")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoDescription:
+    """One stream of video, and how to ask for it."""
+
+    codec: Literal["h264", "h265"]
+    payload_type: int
+    clock_rate: int = RATE
+    """Ticks a second."""
+    control: str | None = None
+    """Of the stream, as written; None if it has none."""
+    session_control: str | None = None
+    """Of all streams together, as written."""
+    format: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The `fmtp` line; names in lower case."""
+    parameter_sets: tuple[bytes, ...] = field(default=(), repr=False)
+    """NAL units without start codes, in the order in which a decoder wants them. What can't be decoded is left out."""
+    packetization_mode: int = 0
+    """H.264's: 0 single NAL units, 1 with fragments too. Cameras say 0, or nothing, and send fragments all the same."""
+    framerate: float | None = None
+    """Frames a second, if it is told and can be one."""
+
+
+@dataclass(slots=True)
+class _Section:
+    """One `m=` line and the attributes below it; `media` is empty for what stands above the first."""
+
+    media: str = ""
+    protocol: str = ""
+    payload_types: tuple[str, ...] = ()
+    control: str | None = None
+    codecs: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    """Payload type → codec and clock rate."""
+    formats: dict[str, dict[str, str]] = field(default_factory=dict)
+    framerate: float | None = None
+
+
+def describe_video(sdp: bytes) -> VideoDescription:
+    """The first stream of video that is read here.
+
+    Raises `NoVideoError`; `NotSpokenError` if there is video and none of it is read here (the reason is the first
+    one's); `ProtocolError` if it isn't a session description at all.
+    """
+    session, *sections = _sections(sdp.decode("utf-8", "replace"))
+    not_spoken: NotSpokenError | None = None
+    for section in sections:
+        if section.media != "video":
+            continue
+        try:
+            return _video(section, session.control)
+        except NotSpokenError as error:
+            not_spoken = not_spoken or error
+    raise not_spoken or NoVideoError("the description has no video")
+
+
+def _sections(text: str) -> list[_Section]:
+    sections = [_Section()]
+    seen = False
+    for line in re.split(r"[\r\n\0]+", text):
+        kind, equals, value = line.strip().partition("=")
+        if not equals or len(kind) != 1:
+            continue
+        seen = True
+        if kind == "m" and (media := _MEDIA.fullmatch(value)):
+            sections.append(_Section(media[1].lower(), media[2].upper(), tuple(media[3].split())))
+        elif kind == "m":
+            sections.append(_Section())
+        elif kind == "a":
+            name, _, rest = value.partition(":")
+            _attribute(sections[-1], name.strip().lower(), rest.strip())
+    if not seen:
+        raise ProtocolError("the description is no session description")
+    return sections
+
+
+def _attribute(section: _Section, name: str, value: str) -> None:
+    match name:
+        case "control" if section.control is None and 0 < len(value) <= LONGEST_URL:
+            section.control = value
+        case "rtpmap" if found := _RTPMAP.fullmatch(value):
+            rate = int(found[3]) if found[3] and len(found[3]) < 10 else None
+            section.codecs.setdefault(found[1], (found[2], rate))
+        case "fmtp" if found := _FMTP.fullmatch(value):
+            section.formats.setdefault(found[1], {}).update(_parameters(found[2]))
+        case "framerate" | "x-framerate":
+            section.framerate = section.framerate or _framerate(value)
+
+
+def _parameters(text: str) -> Iterator[tuple[str, str]]:
+    for part in text.split(";"):
+        name, _, value = part.partition("=")
+        if name.strip():
+            yield name.strip().lower(), value.strip().strip('"')
+
+
+def _framerate(text: str) -> float | None:
+    try:
+        rate = float(text)
+    except ValueError:
+        return None
+    return rate if math.isfinite(rate) and 0 < rate <= MAX_FRAMES_A_SECOND else None
+
+
+def _video(section: _Section, session_control: str | None) -> VideoDescription:
+    if "SAVP" in section.protocol:
+        raise NotSpokenError("encrypted")
+    if not section.protocol.startswith("RTP/AVP"):
+        raise NotSpokenError("protocol")
+    for payload_type in section.payload_types:
+        name, rate = section.codecs.get(payload_type, (_NAMELESS.get(payload_type, ""), None))
+        codec = _CODECS.get(name.lower())
+        if codec is None or not _PAYLOAD_TYPE.fullmatch(payload_type) or int(payload_type) > 127:
+            continue
+        if rate != RATE:
+            raise NotSpokenError("clock_rate")
+        asked = section.formats.get(payload_type, {})
+        mode = _number(asked.get("packetization-mode"))
+        if mode > 1 or _number(asked.get("sprop-max-don-diff")) > 0:
+            raise NotSpokenError("interleaving")
+        return VideoDescription(
+            codec,
+            int(payload_type),
+            rate,
+            section.control,
+            session_control,
+            asked,
+            _parameter_sets(codec, asked),
+            mode,
+            section.framerate,
+        )
+    raise NotSpokenError("codec")
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else 0
+
+
+def _parameter_sets(codec: Literal["h264", "h265"], asked: Mapping[str, str]) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    for name in _SPROP_H264 if codec == "h264" else _SPROP_H265:
+        for text in asked.get(name, "").split(",", MAX_PARAMETER_SETS)[:MAX_PARAMETER_SETS]:
+            # Some write several into one, or begin it, with start codes.
+            found += [unit for unit in _START_CODE.split(_decoded(text)) if _is_parameter_set(codec, unit)]
+    return tuple(dict.fromkeys(found))[:MAX_PARAMETER_SETS]
+
+
+def _decoded(text: str) -> bytes:
+    """What is in Base64, with or without its padding; nothing if it can't be."""
+    raw = _BLANK.sub(b"", text.encode()).rstrip(b"=")
+    try:
+        return base64.b64decode(raw + b"=" * (-len(raw) % 4), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _is_parameter_set(codec: Literal["h264", "h265"], unit: bytes) -> bool:
+    if codec == "h264":
+        return len(unit) > 1 and unit[0] & 0x80 == 0 and unit[0] & 0x1F in (7, 8, 13, 15)
+    return len(unit) > 2 and unit[0] & 0x80 == 0 and unit[0] >> 1 in (32, 33, 34)

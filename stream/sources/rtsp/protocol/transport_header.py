@@ -1,0 +1,118 @@
+"""How the packets come: what a server answers in `Transport` and `RTP-Info`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.protocol.errors import LowerTransportError
+
+_PAIR = re.compile(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?")
+_HOST = re.compile(r"[0-9A-Za-z.:_-]{1,255}")
+_SSRC = re.compile(r"\s*(?:0[xX])?([0-9A-Fa-f]{1,8})\s*")
+_ENTRIES = re.compile(r",(?=\s*url\s*=)", re.IGNORECASE)
+_URL = re.compile(r"\s*url\s*=\s*\"?([^;,\"\s]*)", re.IGNORECASE)
+_SEQUENCE = re.compile(r";\s*seq\s*=\s*(\d{1,5})(?!\d)", re.IGNORECASE)
+_TIMESTAMP = re.compile(r";\s*rtptime\s*=\s*(\d{1,10})(?!\d)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Interleaved:
+    """Over the connection itself, in these channels."""
+
+    rtp_channel: int
+    rtcp_channel: int
+    ssrc: int | None = None
+    """As announced: some servers send another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datagrams:
+    """Over UDP, from these ports of the server."""
+
+    rtp_port: int | None
+    """None if the server doesn't say; then any port of it."""
+    rtcp_port: int | None
+    source: str | None = None
+    """The address that they come from, as announced; None if it isn't, or can't be one: the server's own then."""
+    ssrc: int | None = None
+    """As announced: some servers send another one."""
+
+
+Delivery = Interleaved | Datagrams
+
+
+@dataclass(frozen=True, slots=True)
+class RtpInfo:
+    """With what the first packet begins, as announced; servers often leave it out or get it wrong."""
+
+    sequence: int | None
+    timestamp: int | None
+
+
+def parse_interleaved(transport: str | None, asked: tuple[int, int]) -> Interleaved:
+    """From the `Transport` of an answer; what it doesn't say is as asked for. Raises `LowerTransportError`."""
+    profile, options = _options(transport)
+    channels = _pair(options.get("interleaved"), 255)
+    if channels is None and ("UDP" in profile or "server_port" in options or "multicast" in options):
+        raise LowerTransportError("the server doesn't send over TCP")
+    rtp, rtcp = channels or asked
+    return Interleaved(rtp, min(rtp + 1, 255) if rtcp is None else rtcp, _ssrc(options.get("ssrc")))
+
+
+def parse_datagrams(transport: str | None) -> Datagrams:
+    """From the `Transport` of an answer. Raises `LowerTransportError`, and `NotSpokenError` if it is multicast."""
+    profile, options = _options(transport)
+    if "multicast" in options:
+        raise NotSpokenError("multicast")
+    if "TCP" in profile or "interleaved" in options:
+        raise LowerTransportError("the server doesn't send over UDP")
+    rtp, rtcp = _pair(options.get("server_port"), 65535) or (None, None)
+    source = options.get("source", "").strip('"[] ')
+    if source in ("0.0.0.0", "::") or not _HOST.fullmatch(source):
+        source = None
+    return Datagrams(
+        rtp or None,
+        (rtp + 1 if rtp and rtp < 65535 and rtcp is None else rtcp) or None,
+        source,
+        _ssrc(options.get("ssrc")),
+    )
+
+
+def parse_rtp_info(value: str | None, media_url: str) -> RtpInfo | None:
+    """What `RTP-Info` says of this stream; None if it isn't clear that it says anything."""
+    entries = _ENTRIES.split(value or "")
+    ours = [entry for entry in entries if (url := _URL.match(entry)) and _names(url[1], media_url)]
+    entry = ours[0] if ours else entries[0] if len(entries) == 1 else ""
+    sequence, timestamp = _SEQUENCE.search(entry), _TIMESTAMP.search(entry)
+    info = RtpInfo(
+        int(sequence[1]) if sequence and int(sequence[1]) < 1 << 16 else None,
+        int(timestamp[1]) if timestamp and int(timestamp[1]) < 1 << 32 else None,
+    )
+    return info if (info.sequence, info.timestamp) != (None, None) else None
+
+
+def _options(transport: str | None) -> tuple[str, dict[str, str]]:
+    """The profile of the first transport offered, in upper case, and what follows it, names in lower case."""
+    profile, *parts = (transport or "").split(",")[0].split(";")
+    pairs = (part.partition("=") for part in parts)
+    return profile.strip().upper(), {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _pair(text: str | None, most: int) -> tuple[int, int | None] | None:
+    found = _PAIR.fullmatch(text or "")
+    if found is None or int(found[1]) > most:
+        return None
+    second = int(found[2]) if found[2] else None
+    return int(found[1]), second if second is not None and second <= most else None
+
+
+def _ssrc(text: str | None) -> int | None:
+    found = _SSRC.fullmatch(text or "")
+    return int(found[1], 16) if found else None
+
+
+def _names(said: str, media_url: str) -> bool:
+    """Whether it is the same URL, or its end: some name the track only."""
+    return bool(said) and (said == media_url or media_url.endswith("/" + said.rpartition("/")[2]))
