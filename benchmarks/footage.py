@@ -14,7 +14,7 @@ import numpy as np
 
 from ring_buffers.frame_ring import FrameMeta, Lease
 from ring_buffers.slot_writers import picture_writer
-from stages import weights
+from stages.third_party import weights
 from stages.types import Model
 
 STEP_US = 80_000

@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.rendered_people import DETECTION_SCORE, FOUND, VISIBLE, around, overlap, similarity
-from stages.detection.keypoint_decoding import COCO_SIGMAS
-from stages.detection.movenet import MoveNet, slot_format
+from stages.detection.movenet.keypoint_decoding import COCO_SIGMAS
+from stages.detection.movenet.movenet import MoveNet, slot_format
 from training.generated.manifest import GeneratedVideo, Manifest, ManifestError, read_manifest
 from training.generated.truth import TruePerson, TruthError, read_truth, truth_file
 from training.kinetics_tps import video_file

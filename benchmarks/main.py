@@ -22,7 +22,7 @@ from benchmarks.report import print_engine, print_live, print_model, write_json
 from benchmarks.rounds import Goal, Load, Measured, Plan, measure
 from benchmarks.run_once import REPOSITORY, RunFailedError
 from stages.profiles import PAPER
-from stages.weights import WeightsError
+from stages.third_party.weights import WeightsError
 
 REPEATABLE = ("--cameras", "--batch", "--threads", "--proposals")
 TABLE_WIDTH = 170

@@ -20,15 +20,15 @@ from benchmarks.plain_paper import PlainFrame, PlainPaper
 from benchmarks.same_answers import ActingPerson, Boxes, Said
 from ring_buffers.frames import Lease, SlotFormat
 from stages.checkpoint import Checkpoint
-from stages.detection.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.finder import BatchFound, Finder, FoundInFrame
 from stages.detection.region_classes import PERSON
 from stages.detection.region_finder import PeopleWithRegions
+from stages.people.scene import SceneSettings
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.profiles import load_finder
-from stages.scene import SceneSettings
+from stages.third_party.weights import WeightsError
 from stages.types import FrameAnalysis
-from stages.weights import WeightsError
 from telemetry.observer import Observer
 
 

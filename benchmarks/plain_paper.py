@@ -22,14 +22,14 @@ from benchmarks.plain_regions import Box, Region, assign, held
 from ring_buffers.state_bank import MAX_STEP_US
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
-from stages.detection.cascade_rcnn import MOST_OBJECTS
-from stages.detection.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.cascade_rcnn import MOST_OBJECTS
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.region_classes import PERSON
-from stages.network import ActionNetwork, VisualInput
-from stages.picture_scaling import STRIDE, normalised, scaled, scaled_size
-from stages.scene import SceneSettings
-from stages.tracking import CameraTracker
-from stages.vgg_features import VggFeatures
+from stages.heads.network import ActionNetwork, VisualInput
+from stages.people.scene import SceneSettings
+from stages.people.tracking import CameraTracker
+from stages.region_features.picture_scaling import STRIDE, normalised, scaled, scaled_size
+from stages.region_features.vgg_features import VggFeatures
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Whose part is whose and who holds what, as plain loops over lists: what one writes who has one picture at a time.
 
-Pure, owns nothing. The rules are those of `stages.part_assignment` and `stages.held_objects`.
+Pure, owns nothing. The rules are those of `stages.detection.part_assignment` and `stages.people.held_objects`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from scipy.optimize import linear_sum_assignment
 
-from stages.held_objects import HAND_REACH
-from stages.part_assignment import LEAST_CONTAINED
+from stages.detection.part_assignment import LEAST_CONTAINED
+from stages.people.held_objects import HAND_REACH
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2."""

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from benchmarks import machine
-from stages import weights
-from stages.detection.keypoint_decoding import COCO_SIGMAS
-from stages.detection.movenet import KEYPOINTS, MoveNet
+from stages.detection.movenet.keypoint_decoding import COCO_SIGMAS
+from stages.detection.movenet.movenet import KEYPOINTS, MoveNet
+from stages.third_party import weights
 from training.activities import MotionLibrary
 from training.movement import ACTIONS, Rng
 from training.rendering.backdrop import backdrop
@@ -49,7 +49,7 @@ VISIBLE = 0.6
 FOUND = 0.5
 """Least keypoint similarity or IoU of who is found."""
 DETECTION_SCORE = 0.15
-"""A little more than what keeps a track alive in the engine (`stages.scene`)."""
+"""A little more than what keeps a track alive in the engine (`stages.people.scene`)."""
 SIZES = ((320, 256), (256, 256), (384, 224), (288, 384))
 SIZE_BINS = (0, 50, 70, 100, 150, 1000)
 CLIP_S = 3.0

@@ -24,7 +24,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 @contextmanager
 def errors() -> Generator[None]:
     """Turns the errors that a user can do something about into a sentence and an exit code."""
-    from stages.weights import WeightsError
+    from stages.third_party.weights import WeightsError
     from stream.settings.section import ConfigError
 
     try:

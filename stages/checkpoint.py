@@ -21,17 +21,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.detection.detector_file import StoredDetector
-from stages.detection.detector_model import DetectorDescription, DetectorError
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, DetectorError
 from stages.detection.region_classes import RegionClasses
-from stages.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
-from stages.network import ActionNetwork, NetworkConfig
-from stages.prior_table import table_sha256
-from stages.smoothing import SmoothingConfig
-from stages.vgg_features import VggConfig, VggFeatures
-from stages.vgg_weights import features_of
+from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.keypoint_features.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
+from stages.language.prior_table import table_sha256
+from stages.people.smoothing import SmoothingConfig
+from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.region_features.vgg_weights import features_of
+from stages.third_party.weights import WeightsError
 from stages.vocabulary import Vocabulary, VocabularyError
-from stages.weights import WeightsError
 
 FORMAT = "partstream.checkpoint/1"
 _FEATURES = "features."

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 
 from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
-from stages.action_states import ActionStates, WaveStep, WindowMode
 from stages.checkpoint import Checkpoint
 from stages.detection.finder import Finder, PictureGroup
 from stages.detection.slot_pictures import planes_for
-from stages.device_memory import device_memory
-from stages.halving import Halving, TooLargeError
-from stages.network import VisualInput
-from stages.people import Reading, SeenPerson
-from stages.plane_pictures import device_pictures
-from stages.scene import BatchSteps, FramePeople, Scenes, SceneSettings
-from stages.stage_timer import StageTimer
+from stages.device.device_memory import device_memory
+from stages.device.halving import Halving, TooLargeError
+from stages.device.plane_pictures import device_pictures
+from stages.device.stage_timer import StageTimer
+from stages.heads.action_states import ActionStates, WaveStep, WindowMode
+from stages.heads.network import VisualInput
+from stages.people.people import Reading, SeenPerson
+from stages.people.scene import BatchSteps, FramePeople, Scenes, SceneSettings
 from stages.step_readers import step_reader
 from stages.step_scores import StepScores, joined, person_inputs, score_steps
 from stages.types import Box, DeviceMemory, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis

@@ -17,19 +17,19 @@ from typing import Any, Literal, Protocol
 import torch
 
 from stages import checkpoint as checkpoints
-from stages.action_states import WindowMode
 from stages.checkpoint import Checkpoint, CheckpointError
 from stages.detection.batched import Detector
-from stages.detection.detector_file import StoredDetector
-from stages.detection.detector_model import DetectorError
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.detector_model import DetectorError
+from stages.detection.cuda_graphs import GraphedDetector, GraphedRegionDetector
 from stages.detection.finder import Finder
 from stages.detection.keypoint_finder import KeypointFinder
-from stages.detection.movenet import MoveNet, slot_format
+from stages.detection.movenet.movenet import MoveNet, slot_format
+from stages.device.precision import Precision, full_float32, seeing_precision
+from stages.heads.action_states import WindowMode
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.precision import Precision, full_float32, seeing_precision
-from stages.shape_graphs import GraphedDetector, GraphedRegionDetector
+from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
-from stages.weights import WeightsError
 from telemetry.observer import Observer
 
 EDGE = "edge"
@@ -196,7 +196,7 @@ def region_finder(
     """A detector of people, objects and those parts, ready to run; one without parts has MoveNet find them.
     `graphed`: replayed, as only a CUDA device can. Raises `WeightsError`, also where mmdet or MoveNet isn't there."""
     # Here, since it imports torchvision.
-    from stages.detection.cascade_rcnn import CascadeRCNN
+    from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
     from stages.detection.paired_finder import PairedFinder
     from stages.detection.region_finder import RegionFinder
 

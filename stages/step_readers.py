@@ -14,12 +14,12 @@ import torch
 from ring_buffers.frames import FrameMeta
 from stages.checkpoint import Checkpoint
 from stages.detection.finder import PictureGroup
-from stages.network import VisualInput
-from stages.roi_features import RoiConfig
-from stages.scene import BatchSteps
-from stages.step_features import SlotPictures, StepBoxes, step_features
-from stages.step_regions import step_regions
-from stages.vgg_features import PictureRegions, VggFeatures
+from stages.heads.network import VisualInput
+from stages.people.scene import BatchSteps
+from stages.region_features.roi_features import RoiConfig
+from stages.region_features.step_features import SlotPictures, StepBoxes, step_features
+from stages.region_features.step_regions import step_regions
+from stages.region_features.vgg_features import PictureRegions, VggFeatures
 
 
 class StepReader(Protocol):
@@ -38,7 +38,8 @@ class StepReader(Protocol):
 
 
 class MapReader:
-    """Parts, hands' surroundings and the whole picture, pooled from the detector's maps: `stages.step_regions`."""
+    """Parts, hands' surroundings and the whole picture, pooled from the detector's maps:
+    `stages.region_features.step_regions`."""
 
     needs_keypoints = True
 
@@ -54,7 +55,7 @@ class MapReader:
 
 
 class VggReader:
-    """Parts, and each person's object or the whole picture, through VGG-16: `stages.step_features`."""
+    """Parts, and each person's object or the whole picture, through VGG-16: `stages.region_features.step_features`."""
 
     needs_keypoints = False
 

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.action_states import ActionStates
-from stages.geometry import window_features
-from stages.network import ActionNetwork, VisualInput
-from stages.scene import BatchSteps
-from stages.stage_timer import StageTimer
-from stages.transfer import bucket, to_device, to_host
+from stages.device.stage_timer import StageTimer
+from stages.device.transfer import bucket, to_device, to_host
+from stages.heads.action_states import ActionStates
+from stages.heads.network import ActionNetwork, VisualInput
+from stages.keypoint_features.geometry import window_features
+from stages.people.scene import BatchSteps
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -113,8 +113,8 @@ class Model(Protocol):
         """Analyse a batch: any mix of cameras and sizes, in order within a camera. One answer a frame, same order.
 
         A frame whose `meta.epoch` differs from the camera's last one starts the camera's tracks and states anew.
-        Raises `stages.halving.TooLargeError` if the frames don't fit into the device's memory together and nothing has
-        been done yet: the engine then hands them in by halves.
+        Raises `stages.device.halving.TooLargeError` if the frames don't fit into the device's memory together and
+        nothing has been done yet: the engine then hands them in by halves.
         """
         ...
 

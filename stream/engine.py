@@ -79,7 +79,7 @@ class EngineFailedError(RuntimeError):
 class Engine:
     """Cameras in, results out. `model` and `observer` can be handed in; by default the configured profile is loaded.
 
-    Start raises `ConfigError`, or `stages.weights.WeightsError` with what to do; afterwards one
+    Start raises `ConfigError`, or `stages.third_party.weights.WeightsError` with what to do; afterwards one
     camera's or batch's fault is its own: it is counted, logged, shown in status, and the engine goes on.
     """
 

@@ -8,9 +8,9 @@ import torch
 from drawn_people import trained_detector
 
 from stages.checkpoint import Checkpoint, save
-from stages.network import ActionNetwork, NetworkConfig
-from stages.step_features import object_regions_of
-from stages.vgg_features import VggConfig, VggFeatures
+from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.region_features.step_features import object_regions_of
+from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.vocabulary import PARTS, packaged
 
 FEATURES = VggConfig(channels=2, hidden=24, short_side=64)

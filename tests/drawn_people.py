@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from stages.checkpoint import Checkpoint
-from stages.detection import detector_file
-from stages.detection.detector_file import StoredDetector
-from stages.detection.detector_model import DetectorDescription, build, narrow_detector
-from stages.network import ActionNetwork, NetworkConfig
-from stages.step_features import object_regions_of
-from stages.vgg_features import VggConfig, VggFeatures
+from stages.detection.cascade_rcnn import detector_file
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector
+from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.region_features.step_features import object_regions_of
+from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.vocabulary import PARTS, packaged
 from training.detector.pictures import LabelledPicture
 from training.detector.train import losses

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.network import ActionNetwork, SequenceReading
+from stages.heads.network import ActionNetwork, SequenceReading
 from stages.vocabulary import Vocabulary
 from training.calibration import calibration_figures, fit_temperature
 from training.dataset import MAX_STEPS, Batch, Generator

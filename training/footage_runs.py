@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from stages import weights
+from stages.third_party import weights
 from stages.types import Model, PersonAnalysis
 from training.footage_labels import ClipLabels, Half, LabelError, read_labels
 from training.footage_scoring import WITHIN_S, PredictedFrame, Prediction, judge

@@ -11,8 +11,8 @@ import dataclasses
 import torch
 from torch import nn
 
-from stages.network import ActionNetwork, SequenceReading, VisualInput
-from stages.vgg_features import VggFeatures
+from stages.heads.network import ActionNetwork, SequenceReading, VisualInput
+from stages.region_features.vgg_features import VggFeatures
 from training.step_pictures import read_regions
 from training.tensors import Tensors
 

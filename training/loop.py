@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from stages.checkpoint import Checkpoint
-from stages.network import ActionNetwork, NetworkConfig, SequenceReading
+from stages.heads.network import ActionNetwork, NetworkConfig, SequenceReading
 from stages.profiles import load_checkpoint
-from stages.roi_features import RoiConfig
-from stages.step_features import object_regions_of
-from stages.step_regions import REGION_OF_PART
-from stages.vgg_features import VggFeatures
+from stages.region_features.roi_features import RoiConfig
+from stages.region_features.step_features import object_regions_of
+from stages.region_features.step_regions import REGION_OF_PART
+from stages.region_features.vgg_features import VggFeatures
 from stages.vocabulary import Vocabulary
 from training.averaging import WeightAverage
 from training.batches import Batches

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stages.network import SequenceReading
+from stages.heads.network import SequenceReading
 from training.run_config import ActionsConfig, StatesConfig, TrainingConfig
 from training.tensors import Tensors
 

@@ -26,7 +26,7 @@ class VggRegionsConfig(Section):
         "vgg16",
         min_length=1,
         description="vgg16 (`run_stream.py weights fetch vgg16`), or a file: torchvision's VGG-16, a Faster R-CNN over "
-        "one, or what `stages.vgg_weights` wrote; null: random ones that follow from the seed.",
+        "one, or what `stages.region_features.vgg_weights` wrote; null: random ones that follow from the seed.",
     )
     channels: int = Field(
         64, ge=1, le=64, description="Of the first layers of random ones; the last have 8 times that."

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from stages.action_lstm import ActionLSTM
-from stages.network import ActionNetwork
+from stages.heads.action_lstm import ActionLSTM
+from stages.heads.network import ActionNetwork
 
 
 def check_prevalence(prevalence: Mapping[str, float], actions: Sequence[str]) -> None:

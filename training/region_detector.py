@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 
 from ring_buffers.frames import SlotFormat
-from stages.detection import detector_file
-from stages.detection.detector_file import StoredDetector
-from stages.detection.detector_model import DetectorDescription, DetectorError, picture_format
+from stages.detection.cascade_rcnn import detector_file
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, DetectorError, picture_format
 from stages.detection.finder import Finder
 from stages.profiles import region_finder
+from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
-from stages.weights import WeightsError
 from training.model_config import MOVENET
 from training.region_features import weights_file
 from training.run_config import TrainingConfig

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from stages import weights
-from stages.vgg_features import VggConfig, VggFeatures
-from stages.vgg_weights import load_features
-from stages.weights import WeightsError
+from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.region_features.vgg_weights import load_features
+from stages.third_party import weights
+from stages.third_party.weights import WeightsError
 from training.run_config import TrainingConfig
 
 

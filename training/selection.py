@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from stages.network import ActionNetwork
+from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
 from training.dataset import Generator
 from training.folder.clips import Clip

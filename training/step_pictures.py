@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ring_buffers.frames import FrameMeta
-from stages.network import VisualInput
-from stages.picture_scaling import Crop
-from stages.step_features import OBJECT_REGIONS, SlotPictures, StepBoxes, step_features
-from stages.transfer import to_device
-from stages.vgg_features import VggFeatures
+from stages.device.transfer import to_device
+from stages.heads.network import VisualInput
+from stages.region_features.picture_scaling import Crop
+from stages.region_features.step_features import OBJECT_REGIONS, SlotPictures, StepBoxes, step_features
+from stages.region_features.vgg_features import VggFeatures
 
 PICTURES_AT_ONCE = 8
 """In one `StepPictures` at most. What a VGG-16 keeps of a picture of 224 x 224 until the gradient has gone through it

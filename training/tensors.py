@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.geometry import sequence_features
-from stages.network import ActionNetwork, VisualInput
-from stages.part_boxes import part_boxes
+from stages.detection.part_boxes import part_boxes
+from stages.heads.network import ActionNetwork, VisualInput
+from stages.keypoint_features.geometry import sequence_features
 from training.dataset import Batch
 from training.step_pictures import StepPictures
 

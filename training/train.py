@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stages import weights
 from stages.checkpoint import Checkpoint, CheckpointError, save
-from stages.prior_table import PriorTable, prior_table
+from stages.language.prior_table import PriorTable, prior_table
+from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.batches import generates
 from training.folder.clips import Folder

@@ -20,7 +20,7 @@ from av.codec.context import ThreadType
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stages.halving import Halving
+from stages.device.halving import Halving
 from stages.types import FrameAnalysis, Model
 from telemetry.observer import Observer
 from training.kinetics_tps.videos import OPEN_OPTIONS

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stages.network import ActionNetwork
-from stages.vgg_features import VggFeatures
+from stages.heads.network import ActionNetwork
+from stages.region_features.vgg_features import VggFeatures
 
 _VISUAL_NORMALISATION = ("visual_mean", "visual_scale")
 _ACTION_ROWS = frozenset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from stages.checkpoint import Checkpoint
-from stages.network import ActionNetwork
+from stages.heads.network import ActionNetwork
 from training.warm_start import begin_from
 
 

@@ -18,7 +18,7 @@ from benchmarks.contenders import partstream_engine
 from benchmarks.contenders.partstream_engine import BarcodeModel
 from benchmarks.contenders.recorder import Spec
 from ring_buffers.frame_ring import Lease
-from stages.stage_timer import StageTimer
+from stages.device.stage_timer import StageTimer
 from stages.types import FrameAnalysis
 from stream import engine
 from telemetry import tally

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stages import weights
+from stages.third_party import weights
 
 
 def show_list(console: Console) -> None:

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from commands.console import asset_console
 from commands.console.watch import show_table
-from stages import weights
+from stages.third_party import weights
 from stream import results
 from stream.annotation.annotate import annotate
 from stream.config import Config

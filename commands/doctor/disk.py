@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from commands.doctor.finding import Finding, fault, ok, warning
-from stages import weights
+from stages.third_party import weights
 from stream.settings.recording import RecordingConfig
 
 PROBE_BYTES = 1 << 20

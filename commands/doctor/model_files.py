@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from commands.doctor.finding import Finding, fault, ok, warning
-from stages import weights
-from stages.weights import WeightsError
+from stages.third_party import weights
+from stages.third_party.weights import WeightsError
 from stream.settings.engine import ModelConfig
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -18,7 +18,7 @@ def device(model: ModelConfig, driver: Path = NVIDIA_DRIVER) -> Finding:
     """Whether the device is there, and whether one is that nobody uses."""
     import torch
 
-    from stages.precision import seeing_precision
+    from stages.device.precision import seeing_precision
     from stages.profiles import choose_device
 
     built_for = f"torch {torch.__version__}, " + (f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA")

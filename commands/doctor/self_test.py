@@ -9,8 +9,8 @@ from pathlib import Path
 from time import monotonic
 
 from commands.doctor.finding import Finding, fault, ok, warning
-from stages import weights
-from stages.weights import WeightsError
+from stages.third_party import weights
+from stages.third_party.weights import WeightsError
 from stream.config import Config
 from stream.engine import Engine, EngineFailedError
 from stream.results import Frame

@@ -50,7 +50,7 @@ def generate_command(
     """Draw videos of people with their whole truth, in the Kinetics-TPS layout. Ctrl-C leaves what is whole."""
     from rich.console import Console
 
-    from stages.weights import WeightsError
+    from stages.third_party.weights import WeightsError
     from training.kinetics_tps import DatasetError
     from training.progress_bar import progress_bar
     from training.stopping import stopped_by_signals

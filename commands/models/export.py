@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from stages.checkpoint import Checkpoint
-    from stages.detection.movenet import MoveNet
+    from stages.detection.movenet.movenet import MoveNet
     from stages.export.exporting import ExportedPart
     from stages.export.graph import PartName
     from stages.export.real_inputs import Film
@@ -112,8 +112,8 @@ def _detector(checkpoint: Checkpoint, *, needed: bool) -> MoveNet | None:
     """The detector, which also makes the other parts' real inputs; None where those are all it is for and it isn't
     here. Raises `WeightsError` where it is needed.
     """
-    from stages.detection.movenet import MoveNet
-    from stages.weights import WeightsError
+    from stages.detection.movenet.movenet import MoveNet
+    from stages.third_party.weights import WeightsError
 
     if _has_another_detector(checkpoint):
         return None
@@ -130,10 +130,10 @@ def _film() -> Film | None:
     import av
     import numpy as np
 
-    from stages import weights
-    from stages.detection.movenet import slot_format
+    from stages.detection.movenet.movenet import slot_format
     from stages.export.real_inputs import Film
-    from stages.weights import WeightsError
+    from stages.third_party import weights
+    from stages.third_party.weights import WeightsError
 
     try:
         path = weights.locate(*_FILM)
@@ -184,7 +184,7 @@ def _show(made: Sequence[ExportedPart], console: Console) -> None:
 def _errors(complaints: Console) -> Generator[None]:
     """What the user can do something about is a sentence on stderr and an exit code."""
     from stages.export.graph import ExportError
-    from stages.weights import WeightsError
+    from stages.third_party.weights import WeightsError
 
     try:
         yield

@@ -200,7 +200,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _draw(folder: Path, clips: Sequence[ClipLabels], scores: Sequence[ClipScore]) -> None:
-    from stages import weights
+    from stages.third_party import weights
     from training.footage_pictures import save_sheet
 
     for labels in clips:
@@ -229,7 +229,7 @@ def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:
 @contextmanager
 def _errors() -> Generator[None]:
     """What the user can do something about is a sentence on stderr and an exit code."""
-    from stages.weights import WeightsError
+    from stages.third_party.weights import WeightsError
     from training.footage_labels import LabelError
     from training.footage_runs import FootageError
 

@@ -17,7 +17,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 @contextmanager
 def readable_errors(complaints: Console) -> Generator[None]:
     """Around a command: errors that the user can do something about, and Ctrl-C."""
-    from stages.weights import WeightsError
+    from stages.third_party.weights import WeightsError
     from training.generated.manifest import ManifestError
     from training.generated.truth import TruthError
     from training.generated_scoring.frozen_set import FrozenSetError

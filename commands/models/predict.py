@@ -134,7 +134,7 @@ def _progress(total: int, console: Console) -> Generator[Callable[[int, str], No
 @contextmanager
 def _errors(complaints: Console) -> Generator[None]:
     """What the user can do something about is a sentence on stderr and an exit code."""
-    from stages.weights import WeightsError
+    from stages.third_party.weights import WeightsError
     from training.answer_folder import AnswerError
     from training.kinetics_tps import DatasetError
 

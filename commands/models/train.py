@@ -114,8 +114,8 @@ def _load(path: Path | None, **options: Any) -> TrainingConfig:
 @contextmanager
 def _errors() -> Generator[None]:
     """Turns the errors that a user can do something about into a sentence and an exit code."""
-    from stages.language_models import LanguageModelError
-    from stages.weights import WeightsError
+    from stages.language.language_models import LanguageModelError
+    from stages.third_party.weights import WeightsError
     from training.folder.sightings import SightingsFileError
     from training.kinetics_tps import DatasetError
     from training.loop import DivergedError, TrainingError

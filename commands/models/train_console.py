@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stages import weights
+from stages.third_party import weights
 from training.batches import generates
 from training.folder.clips import Folder
 from training.folder.features import DETECTOR

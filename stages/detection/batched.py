@@ -17,7 +17,7 @@ from torch import Tensor
 from ring_buffers.frame_ring import Lease
 from stages.detection.finder import PictureGroup
 from stages.detection.slot_pictures import pictures_by_shape
-from stages.transfer import to_host
+from stages.device.transfer import to_host
 
 DETECTION_WIDTH = 56
 """Box (4), score, then x, y, score of 17 keypoints."""
@@ -33,7 +33,7 @@ class FoundPeople(Protocol):
 
 
 class Detector(Protocol):
-    """Finds people and their keypoints; `stages.detection.movenet.MoveNet` is one."""
+    """Finds people and their keypoints; `stages.detection.movenet.movenet.MoveNet` is one."""
 
     def __call__(self, pictures: Tensor) -> tuple[dict[int, Tensor], Any]:
         """uint8 [B, H, W, 3] RGB on the device → feature maps by stride, and heads for `decode`."""

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stages.part_boxes import PartBoxes
+from stages.detection.part_boxes import PartBoxes
 
 if TYPE_CHECKING:
-    from stages.scene import SceneSettings
+    from stages.people.scene import SceneSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,10 +13,10 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection.batched import Detector, detect
 from stages.detection.finder import NO_OBJECTS, BatchFound, FoundObjects, epoch_scale
-from stages.part_boxes import PartBoxes, part_boxes
-from stages.scene import SceneSettings
-from stages.skeleton import KEYPOINTS
-from stages.transfer import to_host
+from stages.detection.part_boxes import PartBoxes, part_boxes
+from stages.device.transfer import to_host
+from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.people.scene import SceneSettings
 
 Formats = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 """(source size, detector size or None) → the picture that a detector wants."""

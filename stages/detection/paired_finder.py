@@ -20,13 +20,13 @@ from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection.batched import Detector
 from stages.detection.finder import BatchFound, FoundInFrame, PictureGroup
 from stages.detection.keypoint_finder import PeopleWithKeypoints
+from stages.detection.part_boxes import KEYPOINT_SCORE
 from stages.detection.region_batches import RegionDetector, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.region_finder import REGION_SCENE, PeopleWithRegions
-from stages.part_boxes import KEYPOINT_SCORE
-from stages.scene import SceneSettings
-from stages.skeleton import KEYPOINTS
-from stages.transfer import to_host
+from stages.device.transfer import to_host
+from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.people.scene import SceneSettings
 
 LEAST_IOU = 0.4
 """Of the two boxes of one person. The keypoints' go beyond the outermost joints by 5 to 8 % of the stature, so that two

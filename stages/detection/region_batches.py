@@ -19,7 +19,7 @@ from ring_buffers.frames import Lease, SlotFormat
 from stages.detection.finder import PictureGroup
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.slot_pictures import pictures_by_shape
-from stages.transfer import to_device, to_host
+from stages.device.transfer import to_device, to_host
 
 
 class FoundRegions(Protocol):
@@ -37,7 +37,7 @@ class FoundRegions(Protocol):
 
 
 class RegionDetector(Protocol):
-    """Finds people, parts and objects; `stages.detection.cascade_rcnn.CascadeRCNN` is one."""
+    """Finds people, parts and objects; `stages.detection.cascade_rcnn.cascade_rcnn.CascadeRCNN` is one."""
 
     classes: RegionClasses
 

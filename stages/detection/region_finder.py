@@ -12,13 +12,13 @@ from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection.finder import BatchFound, FoundObjects, epoch_scale
+from stages.detection.part_assignment import assign_parts
+from stages.detection.part_boxes import PartBoxes
 from stages.detection.region_batches import RegionDetector, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
-from stages.part_assignment import assign_parts
-from stages.part_boxes import PartBoxes
-from stages.scene import SceneSettings
-from stages.tracking import TrackingSettings
-from stages.transfer import to_host
+from stages.device.transfer import to_host
+from stages.people.scene import SceneSettings
+from stages.people.tracking import TrackingSettings
 
 REGION_SCENE = SceneSettings(keypoint_score=0.1, tracking=TrackingSettings(activation_score=0.5, high_score=0.5))
 """Cascade R-CNN is surer of people than MoveNet is: half and more is a person, a tenth may be one half hidden, which is

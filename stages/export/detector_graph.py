@@ -1,7 +1,7 @@
 """The detector as a graph: pictures in, all six heads' maps out, and the feature maps that regions are pooled from.
 
-The engine computes four of the heads at single positions only (stages/detection/movenet.py); a map a head is what every
-runtime can do, and it takes 4 to 7 % longer (ONNX Runtime, one thread, 576x768).
+The engine computes four of the heads at single positions only (stages/detection/movenet/movenet.py); a map a head is
+what every runtime can do, and it takes 4 to 7 % longer (ONNX Runtime, one thread, 576x768).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stages import weights
-from stages.detection import keypoint_decoding as decoding
-from stages.detection.movenet import FEATURE_CHANNELS, KEYPOINTS, SIZE_MULTIPLE, MoveNet
-from stages.detection.movenet_network import STRIDE, Convolution, InvertedResidual, Network
+from stages.detection.movenet import keypoint_decoding as decoding
+from stages.detection.movenet.movenet import FEATURE_CHANNELS, KEYPOINTS, SIZE_MULTIPLE, MoveNet
+from stages.detection.movenet.movenet_network import STRIDE, Convolution, InvertedResidual, Network
 from stages.export.graph import Graph, Port, Sample
+from stages.third_party import weights
 
 _CELL = f"cells of {STRIDE} input pixels"
 _HEADS = (

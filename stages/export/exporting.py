@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from stages.checkpoint import Checkpoint, file_sha256
-from stages.detection.movenet import MoveNet
+from stages.detection.movenet.movenet import MoveNet
 from stages.export import onnx_file, parity
 from stages.export.detector_graph import detector_graph
 from stages.export.graph import FORMAT, PART_NAMES, ExportError, Graph, PartName, Sample

@@ -12,23 +12,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stages.action_lstm import MAX_STEP_SECONDS, ActionLSTM
 from stages.checkpoint import Checkpoint
 from stages.export.graph import PEOPLE, Graph, Port, Sample
-from stages.geometry import CONTEXT_LAYOUT, GEOMETRY_VERSION, PART_LAYOUT
-from stages.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.heads.action_lstm import MAX_STEP_SECONDS, ActionLSTM
+from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.keypoint_features.geometry import CONTEXT_LAYOUT, GEOMETRY_VERSION, PART_LAYOUT
 from stages.pipeline import _USUAL_WINDOW
-from stages.roi_features import RoiConfig
+from stages.region_features.roi_features import RoiConfig
 from stages.vocabulary import Vocabulary
 
 _GEOMETRY = (
-    "parts and context: stages.geometry.window_features of a person's steps of the last two seconds (keypoints, boxes, "
+    "parts and context: stages.keypoint_features.geometry.window_features of a person's steps of the last two"
+    " seconds (keypoints, boxes, "
     "times); `features` says what lies where. It and part_boxes need numpy alone. Their means and spreads are applied "
     "in the graph."
 )
-_PRESENT = "present: stages.part_boxes.part_boxes of the keypoints, or the parts that a detector of parts found."
+_PRESENT = (
+    "present: stages.detection.part_boxes.part_boxes of the keypoints, or the parts that a detector of parts found."
+)
 _POOLED = (
-    "part_regions and object_regions: stages.roi_features.person_features of the detector's maps (RoIAlign, aligned) "
+    "part_regions and object_regions: stages.region_features.roi_features.person_features of the detector's "
+    "maps (RoIAlign, aligned) "
     "over the part boxes, around the left and the right hand, and over the whole picture. Means and spreads are "
     "applied in the graph."
 )
@@ -43,7 +47,9 @@ _WINDOW = (
     "other half-way between, and the older one's scores count (ring_buffers/window.py). A step is made at most every "
     "80 ms.",
 )
-_SMOOTHED = "Events use smoothed scores, part states hysteresis (stages/smoothing.py): `smoothing` has the constants."
+_SMOOTHED = (
+    "Events use smoothed scores, part states hysteresis (stages/people/smoothing.py): `smoothing` has the constants."
+)
 
 
 class HeadsModule(nn.Module):

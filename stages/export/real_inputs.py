@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.action_lstm import ActionLSTM
 from stages.checkpoint import Checkpoint
-from stages.detection.movenet import KEYPOINTS, MoveNet
+from stages.detection.movenet.movenet import KEYPOINTS, MoveNet
+from stages.detection.part_boxes import hand_regions, part_boxes
 from stages.export.graph import Sample
 from stages.export.network_graphs import HeadsModule, LSTMStepModule, pools_maps
-from stages.geometry import sequence_features
-from stages.part_boxes import hand_regions, part_boxes
-from stages.roi_features import Regions, RoiConfig, person_features
+from stages.heads.action_lstm import ActionLSTM
+from stages.keypoint_features.geometry import sequence_features
+from stages.region_features.roi_features import Regions, RoiConfig, person_features
 
 _PERSON_SCORE = 0.1
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from ring_buffers.frames import Lease
-from stages.halving import Halving, TooLargeError
+from stages.device.halving import Halving, TooLargeError
 from stages.types import FrameAnalysis, Model
 from stream import results
 from stream.cameras.registry import CameraRegistry

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from stages.halving import Halving, TooLargeError
+from stages.device.halving import Halving, TooLargeError
 from stages.types import DeviceMemory
 from stream.config import Config
 from stream.settings.section import ConfigError

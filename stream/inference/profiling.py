@@ -66,7 +66,7 @@ class RecordingList(msgspec.Struct, frozen=True):
 
 
 class Profiler(Protocol):
-    """As `stages.profiler.Profiler`."""
+    """As `stages.device.profiler.Profiler`."""
 
     def prepare(self) -> None: ...
     def begin(self) -> None: ...
@@ -80,7 +80,7 @@ InModelThread = Callable[[Callable[[], None]], Awaitable[None]]
 
 def torch_profiler() -> Profiler:
     """torch's own. Imports torch: not for the event loop."""
-    from stages.profiler import Profiler
+    from stages.device.profiler import Profiler
 
     return Profiler()
 

@@ -14,8 +14,8 @@ from small_clips import make_clip
 from commands.doctor import ports, self_test
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
+from stages.third_party.weights import WeightsError
 from stages.types import FrameAnalysis, ModelInfo
-from stages.weights import WeightsError
 from stream import engine
 from stream.config import Config
 from stream.settings.network import HttpConfig

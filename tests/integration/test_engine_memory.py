@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from ring_buffers.frames import Lease
+from stages.device.halving import TooLargeError
 from stages.free_model import FreeModel
-from stages.halving import TooLargeError
 from stages.types import FrameAnalysis
 from stream.config import Config
 from stream.engine import Engine

@@ -20,16 +20,17 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from run_stream import app
-from stages import checkpoint, weights
+from stages import checkpoint
 from stages.checkpoint import Checkpoint
-from stages.detection.movenet import MoveNet
+from stages.detection.movenet.movenet import MoveNet
+from stages.detection.part_boxes import part_boxes
 from stages.export.detector_graph import detector_graph
-from stages.geometry import sequence_features
-from stages.network import ActionNetwork, NetworkConfig
-from stages.part_boxes import part_boxes
+from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.keypoint_features.geometry import sequence_features
 from stages.profiles import load_checkpoint
-from stages.roi_features import RoiConfig
-from stages.step_regions import REGION_OF_PART
+from stages.region_features.roi_features import RoiConfig
+from stages.region_features.step_regions import REGION_OF_PART
+from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.tensors import unseen_regions
 

@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from run_stream import app
-from stages import weights
 from stages.profiles import load_model
+from stages.third_party import weights
 from stream.config import Config
 from stream.engine import Engine
 from stream.results import Frame

@@ -17,15 +17,15 @@ import torch
 from typer.testing import CliRunner
 
 from run_stream import app
-from stages import weights
 from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_finder import KeypointFinder
-from stages.detection.movenet import MoveNet, slot_format
-from stages.network import ActionNetwork, NetworkConfig
+from stages.detection.movenet.movenet import MoveNet, slot_format
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.profiles import load_checkpoint
-from stages.roi_features import RoiConfig
-from stages.step_regions import REGION_OF_PART
+from stages.region_features.roi_features import RoiConfig
+from stages.region_features.step_regions import REGION_OF_PART
+from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.generated.manifest import GeneratedVideo, Manifest, write_manifest
 from training.generated.truth import TrueFrame, TruePerson, Truth, truth_file, write_truth

@@ -20,8 +20,8 @@ from support.chromium import Browser, BrowserError, Page
 from benchmarks.rtsp_server import RtspServer
 from commands.demo.show import cut
 from ring_buffers.frames import Lease
-from stages import weights
 from stages.free_model import FreeModel
+from stages.third_party import weights
 from stages.types import FrameAnalysis, Model
 from stream.config import Config
 from stream.engine import Engine

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from run_stream import app
-from stages import weights
+from stages.third_party import weights
 from stages.vocabulary import PARTS, packaged
 from training.kinetics_tps import (
     AnnotatedFrame,

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.street import Recognised, recognise
 from commands.demo.show import cut
-from stages import weights
+from stages.third_party import weights
 from stream.config import Config
 
 BEGINNING_S = 12.0

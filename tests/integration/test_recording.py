@@ -21,7 +21,7 @@ from small_clips import REORDERED_H264, make_clip
 
 from benchmarks.rtsp_server import RtspServer
 from commands.demo.show import cut
-from stages import weights
+from stages.third_party import weights
 from stream.http.server.app import HttpServer
 from stream.recording.clips import NAME
 from stream.settings.engine import CameraConfig

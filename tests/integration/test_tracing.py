@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ring_buffers.frames import Lease
+from stages.device.stage_timer import StageTimer
 from stages.free_model import FreeModel
-from stages.stage_timer import StageTimer
 from stages.types import FrameAnalysis
 from stream import results
 from stream.engine import Engine

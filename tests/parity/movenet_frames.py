@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from stages import weights
+from stages.third_party import weights
 
 
 @dataclass(frozen=True)

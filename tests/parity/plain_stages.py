@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.network import ActionNetwork, VisualInput
+from stages.heads.network import ActionNetwork, VisualInput
 
 F64 = NDArray[np.float64]
 

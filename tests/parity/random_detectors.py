@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.detection.detector_model import (
+from stages.detection.cascade_rcnn.detector_model import (
     DetectorDescription,
     build,
     for_classes,

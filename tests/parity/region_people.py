@@ -12,14 +12,14 @@ from torch import Tensor
 
 from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
-from stages.detection.cascade_rcnn import FoundRegions
+from stages.detection.cascade_rcnn.cascade_rcnn import FoundRegions
+from stages.detection.part_boxes import part_boxes
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.region_finder import RegionFinder
-from stages.network import ActionNetwork, NetworkConfig
-from stages.part_boxes import part_boxes
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.step_features import object_regions_of
-from stages.vgg_features import VggConfig, VggFeatures
+from stages.region_features.step_features import object_regions_of
+from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.vocabulary import PARTS, packaged
 
 CLASSES = RegionClasses.of(("ball", *PARTS, "person", "bat"), PARTS)

@@ -17,8 +17,8 @@ from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
 from stages.detection.batched import Detector
 from stages.detection.keypoint_finder import KeypointFinder
-from stages.detection.movenet import FEATURE_CHANNELS
-from stages.network import ActionNetwork, NetworkConfig
+from stages.detection.movenet.movenet import FEATURE_CHANNELS
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged

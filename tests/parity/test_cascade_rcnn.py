@@ -22,8 +22,8 @@ from random_detectors import (
 )
 from torch import Tensor, nn
 
-from stages.detection.cascade_rcnn import MOST_OBJECTS, CascadeRCNN
-from stages.detection.detector_model import DetectorDescription, DetectorError, build
+from stages.detection.cascade_rcnn.cascade_rcnn import MOST_OBJECTS, CascadeRCNN
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, DetectorError, build
 from stages.vocabulary import PARTS
 
 

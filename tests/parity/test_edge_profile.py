@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ring_buffers.frame_ring import FrameMeta, Lease
-from stages import weights
 from stages.pipeline import Pipeline
 from stages.profiles import choose_device, load_model, load_profile
+from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
 from stream.config import load

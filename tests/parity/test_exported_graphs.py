@@ -16,16 +16,16 @@ from scripted_people import STEP_US, SeeingDetector, Spot, moving_people, run, s
 
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
+from stages.detection.part_boxes import hand_regions, part_boxes
 from stages.export.exporting import export
 from stages.export.graph import ExportError
-from stages.geometry import sequence_features
-from stages.network import ActionNetwork, NetworkConfig, VisualInput
-from stages.part_boxes import hand_regions, part_boxes
+from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.profiles import load_checkpoint
-from stages.roi_features import Regions, RoiConfig, person_features
-from stages.step_features import object_regions_of
-from stages.step_regions import REGION_OF_PART
+from stages.region_features.roi_features import Regions, RoiConfig, person_features
+from stages.region_features.step_features import object_regions_of
+from stages.region_features.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
 
 pytestmark = pytest.mark.timeout(600)  # tracing takes seconds, and minutes on a machine that is busy with others

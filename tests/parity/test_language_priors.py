@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
-from stages import prior_table as tables
-from stages import weights
-from stages.language_models import LanguageModel, LanguageModelError, find_language_model, word_vectors
-from stages.prior_table import build_priors, prior_table, table_sha256
+from stages.language import prior_table as tables
+from stages.language.language_models import LanguageModel, LanguageModelError, find_language_model, word_vectors
+from stages.language.prior_table import build_priors, prior_table, table_sha256
+from stages.third_party import weights
 from stages.vocabulary import State, Vocabulary, packaged
 
 

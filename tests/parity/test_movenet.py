@@ -11,9 +11,9 @@ import pytest
 import torch
 from movenet_frames import CASES, Case, decoded, picture, rgb
 
-from stages.detection import keypoint_decoding as decoding
-from stages.detection.movenet import MoveNet
-from stages.detection.movenet_network import SeparableHead, neighbourhoods
+from stages.detection.movenet import keypoint_decoding as decoding
+from stages.detection.movenet.movenet import MoveNet
+from stages.detection.movenet.movenet_network import SeparableHead, neighbourhoods
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "fixtures" / "movenet_reference.json").read_text())["results"]
 BY_NAME = {case.name: case for case in CASES}
@@ -155,9 +155,9 @@ def test_a_head_at_single_positions_equals_its_map(net: MoveNet) -> None:
 def test_the_network_in_narrow_bands_equals_the_whole(
     case: Case, net: MoveNet, pictures: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.detection.movenet_network._BAND_BYTES", 1 << 40)
+    monkeypatch.setattr("stages.detection.movenet.movenet_network._BAND_BYTES", 1 << 40)
     whole, _ = net(pictures[case.name][None])
-    monkeypatch.setattr("stages.detection.movenet_network._BAND_BYTES", 700_000)
+    monkeypatch.setattr("stages.detection.movenet.movenet_network._BAND_BYTES", 700_000)
     in_bands, _ = net(pictures[case.name][None])
     for stride, one in whole.items():
         assert (in_bands[stride] - one).abs().max() <= 1e-5 * one.abs().max()

@@ -24,7 +24,7 @@ from scripted_people import (
 
 from ring_buffers.frames import Lease
 from stages import pipeline as pipelines
-from stages.halving import Halving, TooLargeError
+from stages.device.halving import Halving, TooLargeError
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.types import FrameAnalysis
 from telemetry.observer import Observer

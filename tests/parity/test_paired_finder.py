@@ -17,15 +17,15 @@ from region_people import SCALE, THINGS, ScriptedRegions, paper_checkpoint, regi
 from scripted_people import PICTURE, ScriptedDetector, Spot, assert_same, moving_people, run
 
 from ring_buffers.frames import FrameMeta, Lease
-from stages.detection.cascade_rcnn import FoundRegions
-from stages.detection.detector_file import StoredDetector
-from stages.detection.detector_model import for_classes
+from stages.detection.cascade_rcnn.cascade_rcnn import FoundRegions
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.detector_model import for_classes
 from stages.detection.paired_finder import LEAST_IOU, PairedFinder, same_people
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.profiles import region_finder
+from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
-from stages.weights import WeightsError
 
 CLASSES = RegionClasses.of(("ball", "person", "bat"), PARTS)
 FRAMES, PEOPLE = 14, 3

@@ -12,8 +12,8 @@ import torch
 from plain_stages import agree, plain_actions, plain_reading
 
 from stages.checkpoint import Checkpoint, load, save
-from stages.network import ActionNetwork, NetworkConfig, VisualInput
-from stages.step_features import object_regions_of
+from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.region_features.step_features import object_regions_of
 from stages.vocabulary import Vocabulary, packaged
 
 PEOPLE, STEPS = 3, 5

@@ -10,13 +10,13 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, SlotFormat
 from ring_buffers.slot_writers import frame_colours, picture_writer
-from stages import weights
 from stages.detection.keypoint_finder import KeypointFinder
-from stages.detection.movenet import MoveNet, slot_format
+from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.detection.slot_pictures import pictures_by_shape, planes_for, stacked
+from stages.device.plane_pictures import area_weights, bilinear_weights, device_pictures
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.plane_pictures import area_weights, bilinear_weights, device_pictures
 from stages.profiles import load_checkpoint
+from stages.third_party import weights
 from stages.types import FrameAnalysis
 
 CPU = torch.device("cpu")

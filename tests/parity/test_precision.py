@@ -11,12 +11,12 @@ from drawn_people import drawn_checkpoint, somewhere, trained_detector
 from movenet_frames import CASES, Case, picture
 
 from stages.checkpoint import save
-from stages.detection.cascade_rcnn import CascadeRCNN
-from stages.detection.movenet import MoveNet
-from stages.precision import full_float32, seeing_precision
+from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
+from stages.detection.movenet.movenet import MoveNet
+from stages.device.precision import full_float32, seeing_precision
 from stages.profiles import load_profile
+from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.step_readers import VggReader
-from stages.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stream.config import Config
 
 SURE = 0.25

@@ -27,15 +27,15 @@ from stages import pipeline as live
 from stages import step_scores
 from stages.detection import region_batches
 from stages.detection.finder import FoundObjects
+from stages.detection.part_boxes import PartBoxes
 from stages.detection.region_classes import RegionClasses
 from stages.detection.region_finder import RegionFinder
-from stages.held_objects import HAND_REACH, held_objects
-from stages.network import VisualInput
-from stages.part_boxes import PartBoxes
+from stages.heads.network import VisualInput
+from stages.people.held_objects import HAND_REACH, held_objects
+from stages.people.scene import SceneSettings
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.scene import SceneSettings
+from stages.region_features.vgg_features import PictureRegions
 from stages.types import FrameAnalysis
-from stages.vgg_features import PictureRegions
 from stages.vocabulary import PARTS
 
 FRAMES, PEOPLE, WINDOW = 26, 3, 12

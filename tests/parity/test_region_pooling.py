@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from stages.detection.region_pooling import Pooling, Pyramid, gradient_of_map, pool
+from stages.detection.cascade_rcnn.region_pooling import Pooling, Pyramid, gradient_of_map, pool
 
 POOLING = Pooling((4, 8, 16), (7, 7), 0, True, 14.0)
 

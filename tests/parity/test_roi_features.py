@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from stages.roi_features import Regions, RoiConfig, person_features, roi_features
+from stages.region_features.roi_features import Regions, RoiConfig, person_features, roi_features
 
 CHANNELS = {4: 3, 8: 2, 16: 4}
 

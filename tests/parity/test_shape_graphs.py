@@ -20,10 +20,10 @@ from scripted_people import (
 )
 from torch import Tensor
 
-from stages.detection.cascade_rcnn import CascadeRCNN
-from stages.detection.movenet import MoveNet
+from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
+from stages.detection.cuda_graphs import Function, GraphedDetector, GraphedRegionDetector, ShapeGraphs
+from stages.detection.movenet.movenet import MoveNet
 from stages.pipeline import PipelineSettings
-from stages.shape_graphs import Function, GraphedDetector, GraphedRegionDetector, ShapeGraphs
 
 FRAMES = 24
 

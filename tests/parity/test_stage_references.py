@@ -10,8 +10,8 @@ from scripted_people import random_checkpoint
 
 from ring_buffers.state_bank import TrackKey
 from ring_buffers.window import StaggeredWindow
-from stages.action_states import ActionStates, WaveStep
-from stages.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.heads.action_states import ActionStates, WaveStep
+from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.vocabulary import packaged
 
 PEOPLE = 5

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ring_buffers.frame_ring import FrameMeta, SlotFormat
-from stages.step_features import SlotPictures, StepBoxes, object_regions_of, step_features
-from stages.vgg_features import PictureRegions, VggConfig, VggFeatures
+from stages.region_features.step_features import SlotPictures, StepBoxes, object_regions_of, step_features
+from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 
 CPU = torch.device("cpu")
 SIZES = [(640, 360), (640, 480), (640, 360), (320, 320)]

@@ -23,11 +23,11 @@ from scripted_people import (
 )
 
 from ring_buffers.window import StaggeredWindow
-from stages.geometry import sequence_features
-from stages.part_boxes import part_boxes
+from stages.detection.part_boxes import part_boxes
+from stages.keypoint_features.geometry import sequence_features
+from stages.people.scene import SceneSettings
+from stages.people.tracking import TrackingSettings
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.scene import SceneSettings
-from stages.tracking import TrackingSettings
 from telemetry.observer import Observer
 
 FRAMES = 46

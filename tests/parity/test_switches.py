@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 from scripted_people import STEP_US, SeeingDetector, Spot, moving_people, run, scripted_finder, scripted_lease
 
 from stages.checkpoint import Checkpoint, load, save
-from stages.geometry import sequence_features
-from stages.network import ActionNetwork, NetworkConfig, SequenceReading, VisualInput
-from stages.part_boxes import hand_regions, part_boxes
+from stages.detection.part_boxes import hand_regions, part_boxes
+from stages.heads.network import ActionNetwork, NetworkConfig, SequenceReading, VisualInput
+from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.roi_features import Regions, RoiConfig, person_features
-from stages.step_regions import REGION_OF_PART
+from stages.region_features.roi_features import Regions, RoiConfig, person_features
+from stages.region_features.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
 
 PEOPLE, STEPS = 3, 4

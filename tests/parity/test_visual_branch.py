@@ -17,12 +17,12 @@ from scripted_people import (
 )
 
 from stages.checkpoint import Checkpoint
-from stages.geometry import sequence_features
-from stages.network import ActionNetwork, NetworkConfig
-from stages.part_boxes import hand_regions, part_boxes
+from stages.detection.part_boxes import hand_regions, part_boxes
+from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.roi_features import Regions, RoiConfig, person_features
-from stages.step_regions import REGION_OF_PART
+from stages.region_features.roi_features import Regions, RoiConfig, person_features
+from stages.region_features.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
 
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from stages import pipeline as live
-from stages import weights
 from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_finder import KeypointFinder
-from stages.detection.movenet import MoveNet, slot_format
-from stages.network import ActionNetwork, NetworkConfig
+from stages.detection.movenet.movenet import MoveNet, slot_format
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.roi_features import RoiConfig
-from stages.step_regions import REGION_OF_PART
+from stages.region_features.roi_features import RoiConfig
+from stages.region_features.step_regions import REGION_OF_PART
+from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
 from training.folder.clips import Clip

@@ -18,7 +18,7 @@ from support.rtsp_servers.aio_rtsp import AioRtspServer
 from support.scraped_engine import ScrapedEngine
 from support.stream_corpus import corpus_stream
 
-from stages import weights
+from stages.third_party import weights
 from stream.config import Config
 from stream.messaging.replay_client import ReplayClient
 from tools.monitoring import rule_file

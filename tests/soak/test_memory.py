@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks import clip, machine
 from benchmarks.memory import MemoryRun, long_file, measure
-from stages import weights
 from stages.free_model import FreeModel
+from stages.third_party import weights
 from stream.config import Config
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]

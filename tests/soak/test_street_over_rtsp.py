@@ -11,7 +11,7 @@ from benchmarks import machine
 from benchmarks.rtsp_server import RtspServer
 from benchmarks.street import recognise
 from commands.demo.show import cut
-from stages import weights
+from stages.third_party import weights
 from stream.config import Config
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]

@@ -14,8 +14,8 @@ from kinetics_tps_examples import FACTS, FRAMES, HEIGHT, LISTS, WIDTH, person, p
 
 from ring_buffers.frames import SlotFormat
 from stages.detection.keypoint_finder import KeypointFinder
-from stages.detection.movenet import FEATURE_CHANNELS
-from stages.part_boxes import part_boxes
+from stages.detection.movenet.movenet import FEATURE_CHANNELS
+from stages.detection.part_boxes import part_boxes
 from stages.vocabulary import PARTS
 from training.folder import clips, features
 from training.folder.watching import Watcher, WatchSettings

@@ -17,8 +17,8 @@ from benchmarks.plain_paper import PlainPaper
 from benchmarks.plain_regions import Region, assign, held
 from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.finder import FoundObjects
-from stages.held_objects import held_objects
-from stages.part_assignment import assign_parts
+from stages.detection.part_assignment import assign_parts
+from stages.people.held_objects import held_objects
 from stages.pipeline import Pipeline
 from stages.profiles import load_finder
 from stages.vocabulary import PARTS

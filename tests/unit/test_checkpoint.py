@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 
 from stages import profiles
 from stages.checkpoint import Checkpoint, CheckpointError, load, save
-from stages.network import ActionNetwork, NetworkConfig
+from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.people.smoothing import SmoothingConfig
 from stages.profiles import load_checkpoint
-from stages.smoothing import SmoothingConfig
+from stages.third_party.weights import WeightsError
 from stages.vocabulary import packaged
-from stages.weights import WeightsError
 
 SMALL = NetworkConfig(
     relevance_hidden=8, state_hidden=8, prior_hidden=8, graph_hidden=8, action_width=8, action_hidden=8

@@ -22,11 +22,11 @@ from ring_buffers.frames import FrameMeta, Lease
 from run_stream import app
 from stages import profiles
 from stages.checkpoint import CheckpointError, load, save
-from stages.detection import mmcv_ops
-from stages.network import ActionNetwork, NetworkConfig
+from stages.detection.cascade_rcnn import mmcv_ops
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline
 from stages.profiles import load_finder, load_model
-from stages.weights import WeightsError
+from stages.third_party.weights import WeightsError
 from training.generated.truth import Truth
 from training.generated_scoring.runs import Conditions, check_models, load_bench
 

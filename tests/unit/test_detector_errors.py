@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import weights
+from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
 from training.activities import MotionLibrary
 from training.cameras import View, look

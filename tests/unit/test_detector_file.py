@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from stages.detection import detector_file
-from stages.detection.detector_model import (
+from stages.detection.cascade_rcnn import detector_file
+from stages.detection.cascade_rcnn.detector_model import (
     COCO_CONFIG,
     DetectorDescription,
     DetectorError,

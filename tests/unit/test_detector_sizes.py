@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.detection.movenet import slot_format
+from stages.detection.movenet.movenet import slot_format
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 import torch
 from kinetics_tps_examples import FACTS, FRAMES, HEIGHT, LISTS, WIDTH, person, put_dataset
 
-from stages.detection.cascade_rcnn import CascadeRCNN
-from stages.detection.detector_file import load
-from stages.detection.detector_model import DetectorDescription, build, narrow_detector
+from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
+from stages.detection.cascade_rcnn.detector_file import load
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector
 from stages.vocabulary import PARTS
 from training.detector.augmentation import centre_view, cropped, mirrored, random_view, swapped_sides
 from training.detector.average_precision import iou

@@ -19,7 +19,7 @@ from commands.doctor.bounded import Check
 from commands.doctor.examination import Wanted, examine
 from commands.doctor.finding import Finding, ok
 from commands.doctor.port_owner import Owner, owner_of
-from stages import weights
+from stages.third_party import weights
 from stream.config import Config
 from stream.settings.engine import CameraConfig, ModelConfig, PublishConfig
 from stream.settings.network import HttpConfig

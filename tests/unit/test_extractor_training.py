@@ -12,9 +12,9 @@ import torch
 from kinetics_tps_examples import FACTS, person, put_dataset
 from torch import nn
 
-from stages.skeleton import KEYPOINTS
-from stages.vgg_features import VggConfig, VggFeatures
-from stages.vgg_weights import load_features
+from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.region_features.vgg_weights import load_features
 from training.extractor.batch_norm import folded, with_batch_norm
 from training.extractor.examples import KINDS, UNKNOWN, Example, centre_view, random_view, read_examples
 from training.extractor.run import run_training

@@ -13,7 +13,7 @@ from film_models import damage, make_film
 from folder_examples import BOX, STEPS, StandIn, annotated, put_folder, stand_in
 from kinetics_tps_examples import FRAMES, put_clip, put_dataset
 
-from stages.roi_features import RoiConfig
+from stages.region_features.roi_features import RoiConfig
 from training.folder import features, watching
 from training.folder.clips import Folder, open_folder
 from training.folder.features import features_file, features_folder

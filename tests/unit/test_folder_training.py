@@ -21,7 +21,7 @@ from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import load
 from stages.detection.keypoint_finder import KeypointFinder
-from stages.network import ActionNetwork
+from stages.heads.network import ActionNetwork
 from stages.pipeline import Pipeline
 from training.batches import folder_rows
 from training.folder.clips import Clip

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import training
-from stages.weight_catalogue import CATALOGUE
+from stages.third_party.weight_catalogue import CATALOGUE
 from training.footage_labels import read_labels
 from training.footage_scoring import agreement
 

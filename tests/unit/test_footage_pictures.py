@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from run_stream import app
-from stages import weights
+from stages.third_party import weights
 from training.footage_labels import BoxAt, ClipLabels, Person, Span, instants
 from training.footage_pictures import MOST, TALL, Tile, cut_tiles, lay_out, save_sheet, wrong
 from training.footage_runs import FootageError, packaged_labels

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stages.geometry import (
+from stages.keypoint_features.geometry import (
     CONTEXT_FEATURES,
     CONTEXT_LAYOUT,
     LIMIT,
@@ -17,10 +17,10 @@ from stages.geometry import (
     sequence_features,
     window_features,
 )
-from stages.part_geometry import part_features
-from stages.people import Step, StepHistory
-from stages.skeleton import CHAINS, skeleton_points, step_stature
-from stages.step_window import HISTORY_STEPS, SPANS, StepWindow, step_ages
+from stages.keypoint_features.part_geometry import part_features
+from stages.keypoint_features.skeleton import CHAINS, skeleton_points, step_stature
+from stages.keypoint_features.step_window import HISTORY_STEPS, SPANS, StepWindow, step_ages
+from stages.people.people import Step, StepHistory
 from stages.vocabulary import PARTS
 
 STEP_US = 80_000

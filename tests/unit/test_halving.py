@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stages.halving import Halving, TooLargeError
+from stages.device.halving import Halving, TooLargeError
 from telemetry.observer import Observer
 
 

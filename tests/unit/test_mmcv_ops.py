@@ -13,7 +13,7 @@ import torch
 import torchvision.ops
 from torch import Tensor
 
-from stages.detection import mmcv_ops
+from stages.detection.cascade_rcnn import mmcv_ops
 
 mmcv_ops.provide()
 

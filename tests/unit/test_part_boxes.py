@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.part_boxes import hand_regions, part_boxes
+from stages.detection.part_boxes import hand_regions, part_boxes
 from stages.vocabulary import PARTS
 
 SIZE = (400, 400)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stages.network import ActionNetwork, NetworkConfig
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.vocabulary import packaged
 from training.prevalence import expect
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.profiler import Profiler as TorchProfiler
-from stages.stage_timer import StageTimer
+from stages.device.profiler import Profiler as TorchProfiler
+from stages.device.stage_timer import StageTimer
 from stream.inference import profiling
 from stream.inference.profiling import AlreadyProfilingError, Profiling, ProfilingError, Recording
 from telemetry.observer import Observer

@@ -17,10 +17,10 @@ from torchvision.models import get_weight
 from typer.testing import CliRunner
 
 import run_stream
-from stages import published_weights, weights
-from stages.package_download import DownloadError
-from stages.weight_catalogue import CASCADE_RCNN, CATALOGUE, KEYPOINT_RCNN, VGG16, AssetFile
-from stages.weights import WeightsError
+from stages.third_party import published_weights, weights
+from stages.third_party.package_download import DownloadError
+from stages.third_party.weight_catalogue import CASCADE_RCNN, CATALOGUE, KEYPOINT_RCNN, VGG16, AssetFile
+from stages.third_party.weights import WeightsError
 
 CONTENT = bytes(range(256)) * 500
 HASH = hashlib.sha256(CONTENT).hexdigest()

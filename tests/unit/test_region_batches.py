@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection import region_batches
-from stages.detection.cascade_rcnn import FoundRegions
+from stages.detection.cascade_rcnn.cascade_rcnn import FoundRegions
 from stages.detection.region_batches import detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
 

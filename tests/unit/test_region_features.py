@@ -17,10 +17,10 @@ from training_examples import motion_clips, stand_in_table, tiny
 
 from commands.models.train_console import needed, train_profile
 from stages.checkpoint import CheckpointError, load, save
-from stages.network import VisualInput
-from stages.vgg_features import PictureRegions, VggConfig, VggFeatures
-from stages.vgg_weights import save_features
-from stages.weights import WeightsError
+from stages.heads.network import VisualInput
+from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
+from stages.region_features.vgg_weights import save_features
+from stages.third_party.weights import WeightsError
 from training.folder.clips import open_folder
 from training.folder.features import features_folder
 from training.folder.opening import watch_settings, watched_folder

@@ -15,10 +15,10 @@ from training_examples import stand_in_table, tiny
 from commands.models.train_console import needed
 from ring_buffers.frames import FrameMeta, Lease
 from stages.checkpoint import load
-from stages.detection import detector_file
+from stages.detection.cascade_rcnn import detector_file
 from stages.profiles import load_model
+from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
-from stages.weights import WeightsError
 from training.folder.features import features_folder
 from training.folder.opening import watch_settings, watched_folder
 from training.folder.pictures import clip_features

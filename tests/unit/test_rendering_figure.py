@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rendered_scenes import anybody, build, front_camera, plain_person, scene, standing_poses
 
-from stages import weights
+from stages.third_party import weights
 from training.activities import MotionLibrary
 from training.movement import ACTIONS
 from training.rendering.body_model import BONE_INDEX, BodyError, load_body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.smoothing import ActionSmoother, SmoothingConfig, StateHysteresis
+from stages.people.smoothing import ActionSmoother, SmoothingConfig, StateHysteresis
 
 ACTIONS = ("stand", "walk", "jump")
 STEP_US = 80_000

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from stages.stage_timer import StageTimer
+from stages.device.stage_timer import StageTimer
 from telemetry.observer import Observer
 
 

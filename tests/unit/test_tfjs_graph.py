@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.detection.movenet_network import Network, Weights
-from stages.detection.tfjs_graph import GraphError, read_weights
+from stages.detection.movenet.movenet_network import Network, Weights
+from stages.detection.movenet.tfjs_graph import GraphError, read_weights
 
 HALVES = np.array([[0.5, -1.25], [3.0, 1024.0]], np.float16)
 FLOATS = np.array([1.1, 2.2], np.float32)

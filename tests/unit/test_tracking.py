@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from stages.tracking import CameraTracker, TrackingSettings
+from stages.people.tracking import CameraTracker, TrackingSettings
 
 BOX = np.array([100, 100, 160, 260], np.float32)
 NONE = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages import weights
+from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.activities import STYLES, MotionLibrary, sources, unseen_motion
 from training.activities.contact import FLOOR, GRAVITY, between_shoulders, chest_rotation, wrist

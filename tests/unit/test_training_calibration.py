@@ -10,7 +10,7 @@ import torch
 from scipy.special import softmax
 
 from stages import checkpoint
-from stages.action_lstm import ActionLSTM
+from stages.heads.action_lstm import ActionLSTM
 from training.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
 
 EDGE = Path(checkpoint.__file__).parent / "checkpoints" / "edge.safetensors"

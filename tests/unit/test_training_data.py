@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import weights
-from stages.part_boxes import part_boxes
-from stages.skeleton import skeleton_points, step_stature
+from stages.detection.part_boxes import part_boxes
+from stages.keypoint_features.skeleton import skeleton_points, step_stature
+from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
 from training.cameras import look
 from training.dataset import Generator, draw_times

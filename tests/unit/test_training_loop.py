@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from training_examples import motion_clips, stand_in_priors, started, tiny
 
-from stages.network import ActionNetwork
+from stages.heads.network import ActionNetwork
 from stages.vocabulary import packaged
 from training.dataset import Generator
 from training.loop import DivergedError, Run, TrainingError, network_sizes, schedule

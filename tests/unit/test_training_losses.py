@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from training_examples import motion_clips
 
-from stages.network import SequenceReading
+from stages.heads.network import SequenceReading
 from stages.vocabulary import packaged
 from training.dataset import Generator
 from training.losses import Rarity, action_weights, losses, measure_rarity, positive_weights, state_loss

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages import weights
+from stages.third_party import weights
 from training.activities import MotionLibrary
 from training.motion import (
     ANKLES,

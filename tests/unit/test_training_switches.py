@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from stages.network import ActionNetwork, VisualInput
+from stages.heads.network import ActionNetwork, VisualInput
 from stages.vocabulary import packaged
 from training.loop import network_sizes
 from training.run_config import ModelConfig

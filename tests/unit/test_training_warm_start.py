@@ -10,7 +10,7 @@ import torch
 from training_examples import stand_in_priors, started, tiny
 
 from stages.checkpoint import Checkpoint, save
-from stages.network import ActionNetwork, VisualInput
+from stages.heads.network import ActionNetwork, VisualInput
 from stages.vocabulary import Vocabulary, packaged
 from training.loop import Run, TrainingError, network_sizes
 from training.run_config import TrainingConfig

@@ -17,11 +17,11 @@ from training_examples import stand_in_table, tiny
 
 from ring_buffers.frames import Lease
 from stages.checkpoint import load
-from stages.network import VisualInput
-from stages.picture_scaling import Crop
+from stages.heads.network import VisualInput
+from stages.region_features.picture_scaling import Crop
+from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
+from stages.region_features.vgg_weights import save_features
 from stages.types import FrameAnalysis
-from stages.vgg_features import PictureRegions, VggConfig, VggFeatures
-from stages.vgg_weights import save_features
 from training.folder import features
 from training.folder.ahead import Ahead
 from training.folder.clips import Clip, Folder

@@ -13,9 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from stages.vgg_features import VggConfig, VggFeatures
-from stages.vgg_weights import LAYOUTS, Layout, features_of, load_features, save_features
-from stages.weights import WeightsError
+from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.region_features.vgg_weights import LAYOUTS, Layout, features_of, load_features, save_features
+from stages.third_party.weights import WeightsError
 
 TINY = VggConfig(channels=2, hidden=12, bins=3)
 each_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=[layout.title for layout in LAYOUTS])

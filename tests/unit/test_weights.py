@@ -19,10 +19,10 @@ import pytest
 from rich.console import Console
 
 from commands.console import asset_console
-from stages import package_download, weight_catalogue, weights
-from stages.package_download import DownloadError
-from stages.weight_catalogue import CATALOGUE, Asset, AssetFile
-from stages.weights import WeightsError
+from stages.third_party import package_download, weight_catalogue, weights
+from stages.third_party.package_download import DownloadError
+from stages.third_party.weight_catalogue import CATALOGUE, Asset, AssetFile
+from stages.third_party.weights import WeightsError
 
 CONTENT = {"model.json": b'{"layers": 3}', "model.bin": bytes(range(256)) * 40}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from stages import weights
-from stages.prior_table import PriorTable
+from stages.language.prior_table import PriorTable
+from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
 from training.loop import Run
 from training.run_config import TrainingConfig, load

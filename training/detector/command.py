@@ -42,7 +42,7 @@ def train_detector_command(
     ] = 0.1,
 ) -> None:
     """Train Cascade R-CNN on the people, parts and objects of annotated videos."""
-    from stages.detection.detector_model import DetectorError
+    from stages.detection.cascade_rcnn.detector_model import DetectorError
     from training.detector.run import run_training
     from training.detector.train import DetectorTraining, DetectorTrainingError
     from training.kinetics_tps import DatasetError

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from stages.detection import detector_file
-from stages.detection.cascade_rcnn import CascadeRCNN
-from stages.detection.detector_model import DetectorError, build, narrow_detector, paper_detector
+from stages.detection.cascade_rcnn import detector_file
+from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
+from stages.detection.cascade_rcnn.detector_model import DetectorError, build, narrow_detector, paper_detector
 from stages.profiles import choose_device
 from training.detector.pictures import classes_of
 from training.detector.train import DetectorTraining, evaluate_detector, train_detector

@@ -1,6 +1,7 @@
 """Training a detector: batches of annotated frames, mmdet's losses, and the average precision on held-out videos.
 
-Owns the model while it is trained; the file that it writes loads as any detector (`stages.detection.detector_file`).
+Owns the model while it is trained; the file that it writes loads as any detector
+(`stages.detection.cascade_rcnn.detector_file`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.detection.cascade_rcnn import CascadeRCNN
-from stages.detection.detector_model import DetectorDescription
+from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription
 from training.detector.augmentation import centre_view, random_view, swapped_sides
 from training.detector.average_precision import average_precision
 from training.detector.pictures import LabelledPicture, read_pictures

@@ -38,7 +38,7 @@ def train_extractor_command(
     ] = 0.1,
 ) -> None:
     """Train the VGG-16 that regions are read with on annotated boxes; model.vgg.weights then names the file."""
-    from stages.weights import WeightsError
+    from stages.third_party.weights import WeightsError
     from training.extractor.run import run_training
     from training.extractor.train import ExtractorTraining
     from training.kinetics_tps import DatasetError

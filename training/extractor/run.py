@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from stages.profiles import choose_device
-from stages.vgg_features import VggConfig, VggFeatures
-from stages.vgg_weights import load_features, save_features
+from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.region_features.vgg_weights import load_features, save_features
 from training.extractor.train import ExtractorTraining, evaluate_extractor, train_extractor
 from training.folder.clips import roles_of
 from training.kinetics_tps import Dataset, Seen

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stages.vgg_features import PictureRegions, VggFeatures
+from stages.region_features.vgg_features import PictureRegions, VggFeatures
 from training.extractor.batch_norm import folded, with_batch_norm
 from training.extractor.examples import KINDS, UNKNOWN, Example, centre_view, random_view, read_examples
 from training.generated.truth import TruthError

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ring_buffers.frames import SlotFormat
-from stages import weights
+from stages.third_party import weights
 from training.folder.sightings import key_of, write_sightings
 from training.folder.watching import Watcher, WatchSettings
 from training.video_runner import VideoReadError
@@ -234,7 +234,7 @@ def make_watcher(settings: WatchSettings) -> Watcher:
     if settings.detector is not None:
         return Watcher(settings.detector.make(), settings)
     from stages.detection.keypoint_finder import KeypointFinder
-    from stages.detection.movenet import MoveNet, slot_format
+    from stages.detection.movenet.movenet import MoveNet, slot_format
 
     return Watcher(KeypointFinder(MoveNet.load(), slot_format), settings)
 
@@ -243,7 +243,7 @@ def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat
     """The picture of a video of (width, height) that `make_watcher`'s detector is shown."""
     if settings.detector is not None:
         return settings.detector.slot_format(size, settings.detector_size)
-    from stages.detection.movenet import slot_format
+    from stages.detection.movenet.movenet import slot_format
 
     return slot_format(size, settings.detector_size)
 

@@ -1,8 +1,8 @@
 """What a network says of videos that it didn't learn from, as it would say it live, and how right that is.
 
 Steps are answered as the running model's staggered window answers them. The benchmark's score is computed on people and
-parts as the pipeline publishes them: `stages.people` reads the scores, `training.predicted_answers` writes them down.
-Owns nothing.
+parts as the pipeline publishes them: `stages.people.people` reads the scores, `training.predicted_answers` writes them
+down. Owns nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from ring_buffers.state_bank import TrackKey
-from stages.network import ActionNetwork
-from stages.people import Person, Reading
-from stages.smoothing import SmoothingConfig
+from stages.heads.network import ActionNetwork
+from stages.people.people import Person, Reading
+from stages.people.smoothing import SmoothingConfig
+from stages.region_features.vgg_features import VggFeatures
 from stages.types import Box, FrameAnalysis, PartAnalysis, PersonAnalysis
-from stages.vgg_features import VggFeatures
 from training import psc
 from training.calibration import calibration_figures, fit_temperature
 from training.evaluate import area_under_curve, state_figures

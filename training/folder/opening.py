@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from stages.roi_features import RoiConfig
+from stages.region_features.roi_features import RoiConfig
 from stages.vocabulary import packaged
 from training.folder.clips import Folder, open_folder
 from training.folder.features import Progress

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.picture_scaling import Crop, moved_boxes, scaled_size
+from stages.region_features.picture_scaling import Crop, moved_boxes, scaled_size
 from training.folder.clips import Clip
 from training.folder.pictures import LostVideoError, step_pictures
 from training.folder.source import Cut, FolderSource, sequences

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from ring_buffers.frames import Lease, SlotFormat
-from stages.picture_scaling import Crop
-from stages.step_features import StepBoxes
-from stages.vgg_features import VggFeatures
+from stages.region_features.picture_scaling import Crop
+from stages.region_features.step_features import StepBoxes
+from stages.region_features.vgg_features import VggFeatures
 from training.folder.clips import Clip
 from training.folder.sightings import RoiVectors
 from training.step_pictures import PICTURES_AT_ONCE, StepPictures, read_regions

@@ -76,7 +76,8 @@ class Sightings:
 @dataclass(frozen=True, slots=True, eq=False)
 class RoiVectors:
     """RoI features of the s sightings with a step, in their order: `parts` float16 [s, parts, F] ([s, 0, F] where the
-    network reads objects alone) and `objects` float16 [s, regions, F], as `stages.network.VisualInput` has them."""
+    network reads objects alone) and `objects` float16 [s, regions, F], as `stages.heads.network.VisualInput` has
+    them."""
 
     parts: Tensor
     objects: Tensor

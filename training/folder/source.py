@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.geometry import sequence_features
-from stages.network import VisualInput
-from stages.step_window import HISTORY_STEPS
+from stages.heads.network import VisualInput
+from stages.keypoint_features.geometry import sequence_features
+from stages.keypoint_features.step_window import HISTORY_STEPS
 from training.folder.clips import Clip
 from training.folder.sightings import RoiVectors, read_roi
 from training.tensors import Tensors

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection.finder import Finder
-from stages.network import VisualInput
-from stages.people import SeenPerson
-from stages.roi_features import RoiConfig
-from stages.scene import BatchSteps, FramePeople, Scenes, SceneSettings
-from stages.skeleton import KEYPOINTS
-from stages.smoothing import SmoothingConfig
+from stages.heads.network import VisualInput
+from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.people.people import SeenPerson
+from stages.people.scene import BatchSteps, FramePeople, Scenes, SceneSettings
+from stages.people.smoothing import SmoothingConfig
+from stages.region_features.roi_features import RoiConfig
 from stages.step_readers import MapReader, StepReader, VggReader
 from stages.types import FrameAnalysis, ModelInfo
 from stages.vocabulary import PARTS, packaged

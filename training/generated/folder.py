@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from stages import weights
+from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.activities import unseen_motion
 from training.generated.code import code_hash
@@ -94,8 +94,8 @@ class Plan:
 
 class GeneratedFolder:
     """The folder `root` of a data set that follows `plan`. With `resume` it may hold some of it already. Raises
-    `GenerateError` if it holds anything else, `stages.weights.WeightsError` where body or motions aren't in the
-    cache."""
+    `GenerateError` if it holds anything else, `stages.third_party.weights.WeightsError` where body or motions aren't in
+    the cache."""
 
     def __init__(self, root: Path, plan: Plan, *, resume: bool = False) -> None:
         self.root, self.plan = root, plan
@@ -110,7 +110,7 @@ class GeneratedFolder:
     ) -> Manifest:
         """Make what is missing, until `stopped`: then videos under way are finished and no other is begun. Returns the
         manifest of all that is there. Raises `GenerateError`, `training.kinetics_tps.DatasetError`,
-        `stages.weights.WeightsError`; what was whole by then is listed."""
+        `stages.third_party.weights.WeightsError`; what was whole by then is listed."""
         self._sweep()
         missing = [order for order in self._orders if self._note(order.name) is None]
         done = len(self._orders) - len(missing)

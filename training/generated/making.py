@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import weights
+from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
 from training.activities import MotionLibrary
 from training.generated.annotation import annotated
@@ -67,7 +67,8 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Maker:
-    """Makes videos one by one. Raises `stages.weights.WeightsError` where body or motions aren't in the cache."""
+    """Makes videos one by one. Raises `stages.third_party.weights.WeightsError` where body or motions aren't in the
+    cache."""
 
     def __init__(self) -> None:
         self._library = MotionLibrary(weights.locate(MOTIONS))

@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 
 from ring_buffers.frames import FrameMeta
-from stages import weights
 from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_finder import KeypointFinder
-from stages.detection.movenet import MoveNet, slot_format
+from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.pipeline import PipelineSettings
 from stages.profiles import choose_device, load_checkpoint, load_finder
+from stages.third_party import weights
 from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
 from stages.vocabulary import STILL
 from training.footage_scoring import Judged

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ring_buffers.frames import Lease
 from stages.checkpoint import Checkpoint
 from stages.detection.finder import Finder
+from stages.people.scene import FramePeople
 from stages.pipeline import Pipeline, PipelineSettings
-from stages.scene import FramePeople
 from stages.step_scores import StepScores
 from stages.types import FrameAnalysis, Model
 from telemetry.observer import Observer

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import weights
+from stages.third_party import weights
 
 Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int32]

@@ -1,0 +1,1 @@
+"""Cascade R-CNN: mmdet's networks and the arithmetic between them."""

@@ -1,0 +1,125 @@
+"""The compiled operators that mmdet's detectors need, from torchvision: a stand-in for `mmcv._ext`.
+
+`mmcv-lite` comes as a wheel and lacks that extension; full mmcv has it, and must be compiled for half an hour where no
+wheel fits. A two-stage detector calls three of its operators, and torchvision has all three. `provide` puts the
+stand-in in place for the life of the process and steps aside where the compiled extension is there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+EXTENSION = "mmcv._ext"
+_AVERAGE = 1
+"""mmcv's number of the average among RoIAlign's ways to pool; torchvision knows no other."""
+
+
+def provide() -> None:
+    """Make `import mmdet` possible, with the compiled extension or without it; call it before every such import.
+
+    Raises `ImportError` saying what to install where the extra `mmdet` is missing.
+    """
+    if EXTENSION in sys.modules:
+        return
+    for package in ("mmengine", "mmcv", "mmdet"):
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(f"Cascade R-CNN needs {package}: pip install 'partstream[mmdet]'", name=package)
+    if importlib.util.find_spec(EXTENSION) is None:
+        # Here, so that a checkpoint without such a detector is read without waiting for it: 1.4 s.
+        importlib.import_module("torchvision.ops")
+        sys.modules[EXTENSION] = TorchvisionOps()
+
+
+class TorchvisionOps(ModuleType):
+    """The stand-in, with mmcv's signatures. An operator that torchvision doesn't have fails when it is called, not when
+    it is imported: mmcv names them all on import.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(EXTENSION, __doc__)
+        self.__spec__ = importlib.machinery.ModuleSpec(EXTENSION, None)
+
+    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def missing(*_: object, **__: object) -> NoReturn:
+            raise NotImplementedError(
+                f"mmcv's operator {name} isn't in torchvision: for a detector that needs it, install full mmcv "
+                "(pip uninstall mmcv-lite; pip install mmcv==2.1.0, which may compile for half an hour)"
+            )
+
+        return missing
+
+    @staticmethod
+    def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
+        """Rows that stay, best first, int64. bboxes `[n, 4]`, scores `[n]`; a side is x2 − x1 + `offset`."""
+        from torchvision.ops import nms as torchvision_nms
+
+        if offset:
+            bboxes = bboxes + bboxes.new_tensor([0, 0, offset, offset])
+        return torchvision_nms(bboxes, scores, iou_threshold)
+
+    @staticmethod
+    def roi_align_forward(
+        input: Tensor,
+        rois: Tensor,
+        output: Tensor,
+        argmax_y: Tensor,
+        argmax_x: Tensor,
+        aligned_height: int,
+        aligned_width: int,
+        spatial_scale: float,
+        sampling_ratio: int,
+        pool_mode: int,
+        aligned: bool,
+    ) -> None:
+        """Fill `output` `[n, c, h, w]` from `input` `[B, c, H, W]` at `rois` `[n, 5]` (picture, x1, y1, x2, y2)."""
+        from torchvision.ops import roi_align
+
+        _only_average(pool_mode)
+        size = (aligned_height, aligned_width)
+        output.copy_(roi_align(input, rois.to(input.dtype), size, spatial_scale, sampling_ratio, aligned))
+
+    @staticmethod
+    def roi_align_backward(
+        grad_output: Tensor,
+        rois: Tensor,
+        argmax_y: Tensor,
+        argmax_x: Tensor,
+        grad_input: Tensor,
+        aligned_height: int,
+        aligned_width: int,
+        spatial_scale: float,
+        sampling_ratio: int,
+        pool_mode: int,
+        aligned: bool,
+    ) -> None:
+        """Fill `grad_input` `[B, c, H, W]` from `grad_output` `[n, c, h, w]`."""
+        _only_average(pool_mode)
+        if grad_output.device.type == "cpu" and aligned and sampling_ratio == 0:
+            # Here, since it imports torchvision.
+            from stages.detection.cascade_rcnn.region_pooling import gradient_of_map
+
+            grad_input.copy_(gradient_of_map(grad_output, rois, grad_input.shape, spatial_scale))
+            return
+        backward = torch.ops.torchvision._roi_align_backward
+        rois = rois.to(grad_output.dtype)
+        size = (aligned_height, aligned_width)
+        grad_input.copy_(backward(grad_output, rois, spatial_scale, *size, *grad_input.shape, sampling_ratio, aligned))
+
+
+def _only_average(pool_mode: int) -> None:
+    if pool_mode != _AVERAGE:
+        raise NotImplementedError(
+            "torchvision's RoIAlign pools the average only: set the detector's roi_layer.pool_mode to 'avg'"
+        )

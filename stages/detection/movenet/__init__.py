@@ -1,0 +1,1 @@
+"""MoveNet MultiPose: the network, its weights and its decoding."""

@@ -1,0 +1,319 @@
+"""MoveNet MultiPose's network in torch: MobileNetV2 (width 1.5), a feature pyramid and CenterNet heads.
+
+Owns the weights, as the modules' parameters. The layers are those of the published TensorFlow.js graph, whose batch
+norm is folded already; names follow the graph's. Only the two heads that are needed at every position are computed
+there; the other four answer at single positions (`SeparableHead.at`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stages.detection.movenet.tfjs_graph import GraphError
+
+Activation = Literal["none", "relu", "relu6"]
+
+STRIDE = 4
+"""Pixels of the input for one position of the heads' maps."""
+FEATURE_CHANNELS: dict[int, int] = {4: 24, 8: 48, 16: 96, 32: 64}
+"""Channels of the map that regions are pooled from, at each stride. At 8 and 16 it is what the backbone gives into the
+pyramid, for the pyramid keeps what shows joints and forgets much of what people hold: on drawn scenes with and without
+an object in a hand, told apart by a linear readout, 63 to 76 % of pairs were from the pyramid's and 74 to 81 % from
+these."""
+
+_PREFIX = "StatefulPartitionedCall/"
+_EXTRACTOR = _PREFIX + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
+# Blocks 1 to 16 of MobileNetV2: (input channels, output channels, stride); block 0 has no expansion.
+_BLOCKS = (
+    (24, 40, 2),
+    (40, 40, 1),
+    (40, 48, 2),
+    (48, 48, 1),
+    (48, 48, 1),
+    (48, 96, 2),
+    (96, 96, 1),
+    (96, 96, 1),
+    (96, 96, 1),
+    (96, 144, 1),
+    (144, 144, 1),
+    (144, 144, 1),
+    (144, 240, 2),
+    (240, 240, 1),
+    (240, 240, 1),
+    (240, 480, 1),
+)
+_EXPANSION = 6
+_SKIPS = {4: 2, 8: 5, 16: 9}
+"""The backbone block whose output enters the pyramid at each stride."""
+_BAND_BYTES = 4 << 20
+"""On the CPU the wide middle of a block is computed in bands of rows of about this size. They stay in the processor's
+cache, and the allocator needn't ask the kernel for fresh pages: whole, that took 20 to 25 % of a 768x576 picture's
+time, and more in a thread of its own (13,000 to 31,000 page faults a picture; next to none with bands of 4 MiB)."""
+
+
+class Weights:
+    """The graph's constants, taken out by layer; a layer that is missing or has another shape is an error."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = tensors
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        tensor = self._tensors.get(name)
+        if tensor is None:
+            raise GraphError(f"the graph has no {name}: it isn't MoveNet MultiPose")
+        if tuple(tensor.shape) != shape:
+            raise GraphError(f"{name} has shape {tuple(tensor.shape)} instead of {shape}: it isn't MoveNet MultiPose")
+        return tensor
+
+
+class Convolution(nn.Module):
+    """A convolution with TensorFlow's SAME padding, bias and activation: `[B, in, H, W] → [B, out, H/s, W/s]`.
+
+    With stride 2 TensorFlow pads only below and on the right, torch on all sides. Its 3x3 kernel therefore becomes a
+    4x4 one whose first row and column are zero, which with a padding of 1 is the same and saves copying the input.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Activation = "none",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.shifted = stride == 2
+        size = kernel + 1 if self.shifted else kernel
+        self.kernel, self.stride, self.groups, self.activation = kernel, stride, groups, activation
+        self.padding = kernel // 2
+        self.weight = nn.Parameter(torch.zeros(channels_out, channels_in // groups, size, size), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(channels_out), requires_grad=False) if bias else None
+
+    def fill(self, weights: Weights, weight: str, bias: str | None) -> None:
+        """Take kernel and bias from the graph, by their full names."""
+        depthwise = self.groups > 1
+        channels_out, channels_in = self.weight.shape[:2]
+        size = (self.kernel, self.kernel)
+        if depthwise:
+            kernel = weights.take(weight, (*size, channels_out, 1)).permute(2, 3, 0, 1)
+        else:
+            kernel = weights.take(weight, (*size, channels_in, channels_out)).permute(3, 2, 0, 1)
+        if self.shifted:
+            kernel = F.pad(kernel, (1, 0, 1, 0))
+        self.weight.copy_(kernel)
+        if self.bias is not None and bias is not None:
+            self.bias.copy_(weights.take(bias, (channels_out,)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, 1, self.groups)
+        if self.activation == "relu6":
+            return F.hardtanh_(y, 0.0, 6.0)
+        return F.relu_(y) if self.activation == "relu" else y
+
+
+def bands(x: Tensor, height: int, row_bytes: int) -> list[tuple[int, int]]:
+    """Ranges of the `height` output rows, each with about `_BAND_BYTES` in between; one range on a GPU."""
+    rows = height if x.is_cuda else max(1, _BAND_BYTES // row_bytes)
+    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
+class Stem(nn.Module):
+    """The first convolution and MobileNetV2's block 0: `[B, 3, H, W] → [B, 24, H/2, W/2]`."""
+
+    WIDTH = 48
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Convolution(3, self.WIDTH, 3, 2, activation="relu6")
+        self.depthwise = Convolution(self.WIDTH, self.WIDTH, 3, groups=self.WIDTH, activation="relu6")
+        self.project = Convolution(self.WIDTH, _BLOCKS[0][0])
+
+    def fill(self, weights: Weights) -> None:
+        model = _EXTRACTOR + "model/"
+        self.first.fill(weights, f"{model}Conv1/Conv2D_weights", f"{model}Conv1/Conv2D_bn_offset")
+        name = f"{model}expanded_conv_depthwise/depthwise"
+        self.depthwise.fill(weights, f"{name}_weights", f"{name}_bn_offset")
+        name = f"{model}expanded_conv_project/Conv2D"
+        self.project.fill(weights, f"{name}_weights", f"{name}_bn_offset")
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, _, height, width = x.shape
+        height //= 2
+        parts: list[Tensor] = []
+        for top, bottom in bands(x, height, 4 * batch * self.WIDTH * (width // 2)):
+            low, high = max(top - 1, 0), min(bottom + 1, height)
+            wide = self.depthwise(self.first(x[:, :, 2 * low : 2 * high + 1]))
+            parts.append(self.project(wide[:, :, top - low : bottom - low]))
+        return _joined(parts)
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block: expand, depthwise, project, and add the input where the shapes agree."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        wide = channels_in * _EXPANSION
+        self.expand = Convolution(channels_in, wide, activation="relu6")
+        self.depthwise = Convolution(wide, wide, 3, stride, groups=wide, activation="relu6")
+        self.project = Convolution(wide, channels_out)
+        self.residual = stride == 1 and channels_in == channels_out
+
+    def fill(self, weights: Weights, index: int) -> None:
+        name = f"{_EXTRACTOR}model/block_{index}_"
+        self.expand.fill(weights, f"{name}expand/Conv2D_weights", f"{name}expand/Conv2D_bn_offset")
+        self.depthwise.fill(weights, f"{name}depthwise/depthwise_weights", f"{name}depthwise/depthwise_bn_offset")
+        self.project.fill(weights, f"{name}project/Conv2D_weights", f"{name}project/Conv2D_bn_offset")
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, _, height, width = x.shape
+        stride = self.depthwise.stride
+        row_bytes = 4 * batch * self.expand.weight.shape[0] * width * stride
+        y = _joined([self._rows(x, top, bottom) for top, bottom in bands(x, height // stride, row_bytes)])
+        return y.add_(x) if self.residual else y
+
+    def _rows(self, x: Tensor, top: int, bottom: int) -> Tensor:
+        """Some output rows, from the input rows that they need (those beyond the picture are padding)."""
+        if self.depthwise.stride == 2:
+            return self.project(self.depthwise(self.expand(x[:, :, 2 * top : 2 * bottom + 1])))
+        low, high = max(top - 1, 0), min(bottom + 1, x.shape[2])
+        wide = self.depthwise(self.expand(x[:, :, low:high]))
+        return self.project(wide[:, :, top - low : bottom - low])
+
+
+class Separable(nn.Module):
+    """A depthwise 3x3 and a pointwise convolution with ReLU, as the pyramid and the heads use it."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.depthwise = Convolution(channels_in, channels_in, 3, groups=channels_in, bias=False)
+        self.pointwise = Convolution(channels_in, channels_out, activation="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise(self.depthwise(x))
+
+
+class SeparableHead(nn.Module):
+    """One CenterNet head: separable convolution to 96 channels, then 1x1 to its outputs."""
+
+    WIDTH = 96
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.hidden = Separable(FEATURE_CHANNELS[STRIDE], self.WIDTH)
+        self.output = Convolution(self.WIDTH, outputs)
+
+    def fill(self, weights: Weights, head: str, separable: int) -> None:
+        name = f"{_PREFIX}{head}_0/"
+        layer = f"{name}separable_conv2d_{separable}/"
+        self.hidden.depthwise.fill(weights, f"{layer}separable_conv2d/ReadVariableOp", None)
+        self.hidden.pointwise.fill(
+            weights, f"{layer}separable_conv2d/ReadVariableOp_1", f"{layer}BiasAdd/ReadVariableOp"
+        )
+        last = f"{name}conv2d_{separable + 1}/"
+        self.output.fill(weights, f"{last}Conv2D/ReadVariableOp", f"{last}BiasAdd/ReadVariableOp")
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The head's map: `[B, 24, h, w] → [B, outputs, h, w]`."""
+        return self.output(self.hidden(features))
+
+    def at(self, neighbourhoods: Tensor) -> Tensor:
+        """The head at single positions, from their 3x3 neighbourhoods: `[..., 9, 24] → [..., outputs]`.
+
+        The same numbers as the map has there; at a few hundred positions it costs a hundredth of the map.
+        """
+        kernel = self.hidden.depthwise.weight.flatten(1).T  # [9, 24]
+        pointwise, output = self.hidden.pointwise, self.output
+        mixed = F.linear((neighbourhoods * kernel).sum(-2), pointwise.weight.flatten(1), pointwise.bias)
+        return F.linear(F.relu_(mixed), output.weight.flatten(1), output.bias)
+
+
+def neighbourhoods(features: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """The 3x3 surroundings of positions of a map, zero beyond its edges.
+
+    features `[B, C, h, w]`; y, x `[B, N]` int64, within the map. Returns `[B, N, 9, C]`, rows first.
+    """
+    batch, channels, height, width = features.shape
+    steps = torch.arange(-1, 2, device=features.device)
+    rows, columns = y[..., None] + steps, x[..., None] + steps  # [B, N, 3]
+    inside = ((rows >= 0) & (rows < height))[..., :, None] & ((columns >= 0) & (columns < width))[..., None, :]
+    flat = rows.clamp(0, height - 1)[..., :, None] * width + columns.clamp(0, width - 1)[..., None, :]
+    picture = torch.arange(batch, device=features.device)[:, None, None, None] * (height * width)
+    values = features.permute(0, 2, 3, 1).reshape(batch * height * width, channels)
+    taken = values[(flat + picture).flatten()].unflatten(0, flat.shape)  # [B, N, 3, 3, C]
+    return (taken * inside[..., None]).flatten(2, 3)
+
+
+class Network(nn.Module):
+    """Backbone, pyramid and heads. Heights and widths are multiples of 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Stem()
+        self.blocks = nn.ModuleList(InvertedResidual(*block) for block in _BLOCKS)
+        self.last = Convolution(_BLOCKS[-1][1], 1280, activation="relu6")
+        self.lateral = nn.ModuleDict(
+            {
+                "32": Convolution(1280, 64),
+                "16": Convolution(96, 64),
+                "8": Convolution(48, 32),
+                "4": Convolution(40, 24),
+            }
+        )
+        self.merge = nn.ModuleDict({"16": Separable(64, 32), "8": Separable(32, 24), "4": Separable(24, 24)})
+        self.centre = SeparableHead(1)
+        self.box_scale = SeparableHead(2)
+        self.box_offset = SeparableHead(2)
+        self.keypoint_heatmap = SeparableHead(17)
+        self.keypoint_regression = SeparableHead(34)
+        self.keypoint_offset = SeparableHead(34)
+
+    def fill(self, weights: Weights) -> None:
+        """Take all weights from the published graph. Raises `GraphError`."""
+        self.stem.fill(weights)
+        for index, block in enumerate(self.blocks, start=1):
+            block.fill(weights, index)  # pyright: ignore[reportCallIssue]
+        name = f"{_EXTRACTOR}model/Conv_1/Conv2D"
+        self.last.fill(weights, f"{name}_weights", f"{name}_bn_offset")
+        for key, name in (("32", "conv2d"), ("16", "conv2d_1"), ("8", "conv2d_2"), ("4", "conv2d_3")):
+            name = f"{_EXTRACTOR}{name}/"
+            self.lateral[key].fill(weights, f"{name}Conv2D/ReadVariableOp", f"{name}BiasAdd/ReadVariableOp")  # pyright: ignore[reportCallIssue]
+        for key, name in (("16", "separable_conv2d"), ("8", "separable_conv2d_1"), ("4", "separable_conv2d_2")):
+            name = f"{_EXTRACTOR}{name}/separable_conv2d"
+            merge: Separable = self.merge[key]  # pyright: ignore[reportAssignmentType]
+            merge.depthwise.fill(weights, f"{name}/ReadVariableOp", None)
+            merge.pointwise.fill(weights, f"{name}_weights", f"{name}_bn_offset")
+        self.centre.fill(weights, "center", 3)
+        self.box_scale.fill(weights, "box_scale", 4)
+        self.box_offset.fill(weights, "box_offset", 5)
+        self.keypoint_heatmap.fill(weights, "kpt_heatmap", 6)
+        self.keypoint_regression.fill(weights, "kpt_regress", 7)
+        self.keypoint_offset.fill(weights, "kpt_offset", 8)
+
+    def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """Maps by stride, from `[B, 3, H, W]` in [-1, 1]: 4: `[B, 24, H/4, W/4]`, which the heads read, 8: 48 channels,
+        16: 96, 32: 64."""
+        x = self.stem(x)
+        skips: dict[int, Tensor] = {}
+        for index, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if index in _SKIPS.values():
+                skips[index] = x
+        top = self.lateral["32"](self.last(x))
+        maps = {32: top}
+        for stride, index in reversed(_SKIPS.items()):
+            up = F.interpolate(top, scale_factor=2, mode="bilinear", align_corners=False)
+            top = self.merge[str(stride)](up.add_(self.lateral[str(stride)](skips[index])))
+            maps[stride] = skips[index]
+        maps[STRIDE] = top
+        return maps

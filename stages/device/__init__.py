@@ -1,0 +1,1 @@
+"""The compute device: transfers, precision, memory and timing."""

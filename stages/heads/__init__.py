@@ -1,0 +1,1 @@
+"""The learned stages after features: relevance, part states, part graph and action LSTM (METHOD.md)."""

@@ -1,0 +1,1 @@
+"""Features computed from keypoints: geometry of parts, people and their surroundings."""

@@ -1,0 +1,1 @@
+"""Language models and the table of priors over part states."""

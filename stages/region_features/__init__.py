@@ -1,0 +1,1 @@
+"""Features of image regions: RoIAlign over feature maps, and VGG-16."""

@@ -1,0 +1,1 @@
+"""Third-party weights: catalogue, download and verification."""
