@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from benchmarks.rendered_people import DETECTION_SCORE, FOUND, VISIBLE, around, overlap, similarity
 from stages.detection.movenet.keypoint_decoding import COCO_SIGMAS
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from training.generated.manifest import GeneratedVideo, Manifest, ManifestError, read_manifest
-from training.generated.truth import TruePerson, TruthError, read_truth, truth_file
 from training.kinetics_tps import video_file
+from training.synthetic.videos.manifest import GeneratedVideo, Manifest, ManifestError, read_manifest
+from training.synthetic.videos.truth import TruePerson, TruthError, read_truth, truth_file
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

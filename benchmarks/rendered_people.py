@@ -1,4 +1,5 @@
-"""Whether MoveNet sees the people that `training.rendering` draws: the condition for learning from such pictures.
+"""Whether MoveNet sees the people that `training.synthetic.rendering` draws: the condition for learning from such
+pictures.
 
 `python -m benchmarks.rendered_people --frames 600`: draws frames over all activities, builds, cameras and places, runs
 the detector on them, prints person recall and keypoint error, and writes them to a JSON file. A person counts if at
@@ -27,19 +28,19 @@ from benchmarks import machine
 from stages.detection.movenet.keypoint_decoding import COCO_SIGMAS
 from stages.detection.movenet.movenet import KEYPOINTS, MoveNet
 from stages.third_party import weights
-from training.activities import MotionLibrary
-from training.movement import ACTIONS, Rng
-from training.rendering.backdrop import backdrop
-from training.rendering.body_model import BodyModel, load_body
-from training.rendering.camera import Camera
-from training.rendering.effects import develop, draw_effects, meter
-from training.rendering.figure import Figure, draw_figure
-from training.rendering.objects import HELD
-from training.rendering.posing import Hands
-from training.rendering.scene import Posed, Scene, posed_person, posed_thing, render
-from training.rendering.staging import contacts, draw_stage, moved, place_people
-from training.scenes import draw_scene
-from training.skeleton import draw_builds, joints
+from training.synthetic.activities import MotionLibrary
+from training.synthetic.motion.movement import ACTIONS, Rng
+from training.synthetic.motion.scenes import draw_scene
+from training.synthetic.motion.skeleton import draw_builds, joints
+from training.synthetic.rendering.backdrop import backdrop
+from training.synthetic.rendering.bodies.body_model import BodyModel, load_body
+from training.synthetic.rendering.bodies.figure import Figure, draw_figure
+from training.synthetic.rendering.bodies.posing import Hands
+from training.synthetic.rendering.camera import Camera
+from training.synthetic.rendering.effects import develop, draw_effects, meter
+from training.synthetic.rendering.objects import HELD
+from training.synthetic.rendering.scene import Posed, Scene, posed_person, posed_thing, render
+from training.synthetic.rendering.staging import contacts, draw_stage, moved, place_people
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

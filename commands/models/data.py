@@ -14,7 +14,7 @@ import typer
 
 from commands.models.data_generate import EPILOG as GENERATE_EPILOG
 from commands.models.data_generate import generate_command
-from training.progress_bar import progress_bar
+from training.console.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console

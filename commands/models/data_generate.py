@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from training.generated.manifest import Manifest
+    from training.synthetic.videos.manifest import Manifest
 
 # Heavy imports (av, numba, numpy) happen inside the command, so that help and mistakes answer at once.
 
@@ -51,17 +51,17 @@ def generate_command(
     from rich.console import Console
 
     from stages.third_party.weights import WeightsError
+    from training.console.progress_bar import progress_bar
+    from training.console.stopping import stopped_by_signals
     from training.kinetics_tps import DatasetError
-    from training.progress_bar import progress_bar
-    from training.stopping import stopped_by_signals
 
     if videos is not None and per_action is not None:
         _fail("give --videos or --per-action, not both", EXIT_USAGE)
     try:
-        from training.generated.folder import GeneratedFolder, GenerateError, Plan
-        from training.generated.manifest import ManifestError
-        from training.generated.sheet import save_sheet
-        from training.movement import ACTIONS
+        from training.synthetic.motion.movement import ACTIONS
+        from training.synthetic.videos.folder import GeneratedFolder, GenerateError, Plan
+        from training.synthetic.videos.manifest import ManifestError
+        from training.synthetic.videos.sheet import save_sheet
     except ImportError as error:
         _fail(str(error), EXIT_FAILED)
     console = Console(highlight=False, soft_wrap=True)

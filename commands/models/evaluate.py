@@ -30,7 +30,7 @@ def evaluate_command(
 ) -> None:
     """Score a prediction as the Kinetics-TPS benchmark does: part states, classes, and the area over both."""
     from commands.models.evaluation import ReportError, evaluate_submission
-    from training.submission_errors import SubmissionError
+    from training.benchmark.submission_errors import SubmissionError
 
     try:
         evaluate_submission(

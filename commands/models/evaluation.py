@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from training.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
-from training.observed_answers import read_answers, recognise
-from training.psc import evaluate
-from training.submission import read_ground_truth, read_prediction
+from training.benchmark.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
+from training.benchmark.observed_answers import read_answers, recognise
+from training.benchmark.psc import evaluate
+from training.benchmark.submission import read_ground_truth, read_prediction
 
 
 class ReportError(RuntimeError):
@@ -55,7 +55,7 @@ def evaluate_submission(
 def _write(summary: Summary, path: Path, *, truth: str, prediction: str) -> None:
     try:
         # matplotlib is loaded only for a report: it takes longer than the whole evaluation of a small set.
-        from training.evaluation_report import write_report
+        from training.benchmark.evaluation_report import write_report
 
         write_report(summary, path, truth=truth, prediction=prediction)
     except ImportError as error:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from stages.pipeline import Pipeline
-    from training.footage_labels import ClipLabels, Half
-    from training.footage_scoring import ClassSeconds
-    from training.footage_summary import ClipScore
+    from training.footage.labels import ClipLabels, Half
+    from training.footage.scoring import ClassSeconds
+    from training.footage.summary import ClipScore
 
 # Heavy imports (torch, av) happen inside the command, so that help and mistakes answer at once.
 
@@ -62,7 +62,7 @@ def score_command(
     """Run every frame of the labelled clips through the model, and say what is right in person-seconds."""
     from rich.console import Console
 
-    from training.footage_runs import packaged_labels, score_clip
+    from training.footage.runs import packaged_labels, score_clip
 
     size = parse_detector_size(detector_size)
     halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
@@ -93,8 +93,8 @@ def score_command(
 
 def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
     """Print what is right by label, by clip and by score."""
-    from training.footage_scoring import by_class
-    from training.footage_summary import by_threshold, taken_for, total
+    from training.footage.scoring import by_class
+    from training.footage.summary import by_threshold, taken_for, total
 
     judged = [one for score in scores for one in score.judged]
     answers = taken_for(judged)
@@ -174,7 +174,7 @@ def _write(
     smoothed: bool,
     groups: dict[tuple[Half, str], list[ClipScore]],
 ) -> None:
-    from training.footage_summary import as_json
+    from training.footage.summary import as_json
 
     content = {
         "profile": pipeline.info.profile,
@@ -201,7 +201,7 @@ def _make_folder(path: Path) -> None:
 
 def _draw(folder: Path, clips: Sequence[ClipLabels], scores: Sequence[ClipScore]) -> None:
     from stages.third_party import weights
-    from training.footage_pictures import save_sheet
+    from training.footage.pictures import save_sheet
 
     for labels in clips:
         about = (labels.clip, labels.labeller)
@@ -230,8 +230,8 @@ def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:
 def _errors() -> Generator[None]:
     """What the user can do something about is a sentence on stderr and an exit code."""
     from stages.third_party.weights import WeightsError
-    from training.footage_labels import LabelError
-    from training.footage_runs import FootageError
+    from training.footage.labels import LabelError
+    from training.footage.runs import FootageError
 
     try:
         yield

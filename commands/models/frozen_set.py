@@ -31,14 +31,14 @@ def frozen_command(
 
     complaints = Console(stderr=True, highlight=False, soft_wrap=True)
     with readable_errors(complaints):
-        from training.generated_scoring.frozen_set import CURRENT, read_frozen_set
-        from training.progress_bar import progress_bar
-        from training.stopping import stopped_by_signals
+        from training.console.progress_bar import progress_bar
+        from training.console.stopping import stopped_by_signals
+        from training.synthetic.scoring.frozen_set import CURRENT, read_frozen_set
 
         frozen = read_frozen_set(CURRENT)
         try:
-            from training.generated.folder import GeneratedFolder, GenerateError
-            from training.generated_scoring.frozen_plan import plan_of
+            from training.synthetic.scoring.frozen_plan import plan_of
+            from training.synthetic.videos.folder import GeneratedFolder, GenerateError
         except ImportError as error:  # the extra that drawing needs; it says which
             fail(str(error), EXIT_FAILED, complaints)
         try:
@@ -71,8 +71,8 @@ def freeze_command(
     from rich.console import Console
 
     with readable_errors(Console(stderr=True, highlight=False, soft_wrap=True)):
-        from training.generated_scoring.frozen_set import freeze, write_frozen_set
-        from training.generated_scoring.known_videos import read_test_set
+        from training.synthetic.scoring.frozen_set import freeze, write_frozen_set
+        from training.synthetic.scoring.known_videos import read_test_set
 
         path = write_frozen_set(freeze(read_test_set(folder), version))
     Console(highlight=False, soft_wrap=True).print(f"wrote {path}", markup=False)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from stages.types import ModelInfo
-    from training.generated.manifest import Manifest
-    from training.generated_scoring.benchmark import BenchmarkScore
-    from training.generated_scoring.runs import Conditions, Scored
-    from training.submission import GroundTruth
+    from training.benchmark.submission import GroundTruth
+    from training.synthetic.scoring.figures.benchmark import BenchmarkScore
+    from training.synthetic.scoring.runs import Conditions, Scored
+    from training.synthetic.videos.manifest import Manifest
 
 # Heavy imports (torch, av) happen inside the commands, so that help and mistakes answer at once.
 
@@ -82,10 +82,10 @@ def score_command(
 
     console, complaints = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
     with readable_errors(complaints):
-        from training.generated_scoring.figures import as_json, set_figures
-        from training.generated_scoring.runs import Conditions
-        from training.generated_scoring.tables import show
         from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
+        from training.synthetic.scoring.figures.figures import as_json, set_figures
+        from training.synthetic.scoring.figures.tables import show
+        from training.synthetic.scoring.runs import Conditions
 
         conditions = Conditions(window.value, true_keypoints, keypoint_noise, every, drop, seed, device)
         manifest, name, truth = _open(folder, own_set)
@@ -139,9 +139,9 @@ def ablate_command(
     with readable_errors(complaints):
         import msgspec
 
-        from training.generated_scoring.comparison import compare, markdown, outcome
-        from training.generated_scoring.figures import step_ms
-        from training.generated_scoring.runs import Conditions
+        from training.synthetic.scoring.figures.comparison import compare, markdown, outcome
+        from training.synthetic.scoring.figures.figures import step_ms
+        from training.synthetic.scoring.runs import Conditions
 
         conditions = Conditions(window.value, true_keypoints, device=device)
         manifest, set_name, truth = _open(folder, own_set)
@@ -181,9 +181,9 @@ def _named(checkpoints: Sequence[str]) -> dict[str, str]:
 
 def _open(folder: Path, own_set: bool) -> tuple[Manifest, str | None, GroundTruth]:
     """The manifest, the name of the frozen set that it is of (None for one's own), and the metric's ground truth."""
-    from training.generated_scoring.benchmark import read_benchmark
-    from training.generated_scoring.frozen_set import CURRENT, differences, frozen_sets, read_frozen_set, require
-    from training.generated_scoring.known_videos import read_test_set
+    from training.synthetic.scoring.figures.benchmark import read_benchmark
+    from training.synthetic.scoring.frozen_set import CURRENT, differences, frozen_sets, read_frozen_set, require
+    from training.synthetic.scoring.known_videos import read_test_set
 
     manifest = read_test_set(folder)
     if not own_set:
@@ -202,11 +202,11 @@ def _score(
     complaints: Console,
 ) -> tuple[list[ModelInfo], list[list[Scored]]]:
     """Which models, and for each video, in the manifest's order, what came of it under each. Faults are named."""
-    from training.generated_scoring.known_videos import known_videos
-    from training.generated_scoring.runs import check_models
-    from training.generated_scoring.workers import score_videos
+    from training.console.progress_bar import progress_bar
     from training.kinetics_tps.faults import printable
-    from training.progress_bar import progress_bar
+    from training.synthetic.scoring.known_videos import known_videos
+    from training.synthetic.scoring.runs import check_models
+    from training.synthetic.scoring.workers import score_videos
 
     videos = known_videos(folder, manifest)
     try:
@@ -225,7 +225,7 @@ def _score(
 
 
 def _benchmark(truth: GroundTruth, scored: Sequence[Scored]) -> BenchmarkScore:
-    from training.generated_scoring.benchmark import benchmark_score
+    from training.synthetic.scoring.figures.benchmark import benchmark_score
 
     answers = {one.video.name: one.video.answer for one in scored}
     return benchmark_score(truth, answers, {one.video.name: one.reported for one in scored})

@@ -18,12 +18,12 @@ EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 def readable_errors(complaints: Console) -> Generator[None]:
     """Around a command: errors that the user can do something about, and Ctrl-C."""
     from stages.third_party.weights import WeightsError
-    from training.generated.manifest import ManifestError
-    from training.generated.truth import TruthError
-    from training.generated_scoring.frozen_set import FrozenSetError
-    from training.generated_scoring.workers import ScoringError
+    from training.benchmark.submission_errors import SubmissionError
     from training.kinetics_tps import DatasetError
-    from training.submission_errors import SubmissionError
+    from training.synthetic.scoring.frozen_set import FrozenSetError
+    from training.synthetic.scoring.workers import ScoringError
+    from training.synthetic.videos.manifest import ManifestError
+    from training.synthetic.videos.truth import TruthError
 
     try:
         yield

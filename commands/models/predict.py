@@ -14,8 +14,8 @@ from commands.models.footage import parse_detector_size
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from training.answer_folder import AnswerFolder, MadeWith
-    from training.predict import FoundVideos
+    from training.benchmark.answer_folder import AnswerFolder, MadeWith
+    from training.benchmark.predict import FoundVideos
 
 # Heavy imports (torch, av) happen inside the command, so that help and mistakes answer at once.
 
@@ -48,8 +48,8 @@ def predict_command(
     complaints = Console(stderr=True, highlight=False, soft_wrap=True)
     with _errors(complaints):
         from stages.profiles import load_checkpoint
-        from training.answer_folder import AnswerFolder, MadeWith
-        from training.predict import videos_of_data_set, videos_of_folder
+        from training.benchmark.answer_folder import AnswerFolder, MadeWith
+        from training.benchmark.predict import videos_of_data_set, videos_of_folder
 
         if data is not None:
             found = videos_of_data_set(data)
@@ -87,7 +87,7 @@ def _answer(
 ) -> int:
     """Answer what isn't yet; returns how many videos have a fault, each of which is named."""
     from stages.profiles import load_model
-    from training.predict import answer_unseen, answer_video
+    from training.benchmark.predict import answer_unseen, answer_video
 
     for sentence in found.nameless:
         complaints.print(f"[red]left out:[/] {_plain(sentence)}")
@@ -135,7 +135,7 @@ def _progress(total: int, console: Console) -> Generator[Callable[[int, str], No
 def _errors(complaints: Console) -> Generator[None]:
     """What the user can do something about is a sentence on stderr and an exit code."""
     from stages.third_party.weights import WeightsError
-    from training.answer_folder import AnswerError
+    from training.benchmark.answer_folder import AnswerError
     from training.kinetics_tps import DatasetError
 
     try:

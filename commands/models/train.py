@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from training.run_config import TrainingConfig
+    from training.settings.run_config import TrainingConfig
 
 EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -97,13 +97,13 @@ def config_command(
     ] = None,
 ) -> None:
     """Print the configuration of a training run with what each setting means; without a file, the defaults."""
-    from training.run_config import commented
+    from training.settings.run_config import commented
 
     sys.stdout.write(commented(_load(config)))
 
 
 def _load(path: Path | None, **options: Any) -> TrainingConfig:
-    from training.run_config import TrainingConfigError, load
+    from training.settings.run_config import TrainingConfigError, load
 
     try:
         return load(path, {name: value for name, value in options.items() if value is not None})
@@ -116,10 +116,10 @@ def _errors() -> Generator[None]:
     """Turns the errors that a user can do something about into a sentence and an exit code."""
     from stages.language.language_models import LanguageModelError
     from stages.third_party.weights import WeightsError
-    from training.folder.sightings import SightingsFileError
+    from training.annotated_videos.sightings import SightingsFileError
     from training.kinetics_tps import DatasetError
-    from training.loop import DivergedError, TrainingError
-    from training.motion import MotionFormatError
+    from training.run.loop import DivergedError, TrainingError
+    from training.synthetic.motion.motion import MotionFormatError
 
     try:
         yield

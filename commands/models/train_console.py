@@ -12,16 +12,16 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from stages.third_party import weights
-from training.batches import generates
-from training.folder.clips import Folder
-from training.folder.features import DETECTOR
-from training.folder.opening import watched_folder
-from training.loop import TrainingError, choose_device
-from training.model_config import MOVENET
-from training.provenance import training_command
-from training.run_config import TrainingConfig
-from training.stopping import stopped_by_signals
-from training.train import Outcome, train
+from training.annotated_videos.clips import Folder
+from training.annotated_videos.features import DETECTOR
+from training.annotated_videos.opening import watched_folder
+from training.console.stopping import stopped_by_signals
+from training.run.batches import generates
+from training.run.loop import TrainingError, choose_device
+from training.run.provenance import training_command
+from training.run.train import Outcome, train
+from training.settings.model_config import MOVENET
+from training.settings.run_config import TrainingConfig
 
 GENERATED = ("edge",)
 """Profiles whose vocabulary ships: motion is generated for it. Others learn from a folder's own labels."""

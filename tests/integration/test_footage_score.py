@@ -19,10 +19,10 @@ from stages.third_party import weights
 from stream.config import Config
 from stream.engine import Engine
 from stream.results import Frame
-from training.footage_labels import UNSURE, ClipLabels, instants
-from training.footage_pictures import TALL, save_sheet
-from training.footage_runs import answer_film, packaged_labels
-from training.footage_scoring import Judged, PredictedFrame, Prediction
+from training.footage.labels import UNSURE, ClipLabels, instants
+from training.footage.pictures import TALL, save_sheet
+from training.footage.runs import answer_film, packaged_labels
+from training.footage.scoring import Judged, PredictedFrame, Prediction
 
 FRAMES = 16
 
@@ -90,7 +90,7 @@ def test_a_user_scores_one_clip_and_keeps_every_instant(tmp_path: Path, monkeypa
         drawn.append((labels, judged))
         return save_sheet(folder, film, labels, judged)
 
-    monkeypatch.setattr("training.footage_pictures.save_sheet", draw)
+    monkeypatch.setattr("training.footage.pictures.save_sheet", draw)
     out = tmp_path / "score.json"
     arguments = ["footage", "score", "--clip", "talking-test", "--detector-size", "128x128", "--json", str(out)]
     arguments += ["--pictures", str(tmp_path / "new" / "sheets")]

@@ -27,15 +27,15 @@ from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.third_party import weights
 from stages.vocabulary import packaged
-from training.generated.manifest import GeneratedVideo, Manifest, write_manifest
-from training.generated.truth import TrueFrame, TruePerson, Truth, truth_file, write_truth
-from training.generated_scoring.detectors import RememberingDetector
-from training.generated_scoring.known_videos import known_videos
-from training.generated_scoring.runs import Conditions, load_bench
-from training.generated_scoring.watched_pipeline import WatchedPipeline
+from training.benchmark.submission import GROUND_TRUTH_FILES
+from training.benchmark.video_runner import analyse_video
 from training.kinetics_tps.names import frame_file, video_file
-from training.submission import GROUND_TRUTH_FILES
-from training.video_runner import analyse_video
+from training.synthetic.scoring.detectors import RememberingDetector
+from training.synthetic.scoring.known_videos import known_videos
+from training.synthetic.scoring.runs import Conditions, load_bench
+from training.synthetic.scoring.watched_pipeline import WatchedPipeline
+from training.synthetic.videos.manifest import GeneratedVideo, Manifest, write_manifest
+from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth, truth_file, write_truth
 
 FRAMES, SIZE = 14, (256, 192)
 UPRIGHT = (

@@ -15,10 +15,10 @@ from ring_buffers.frames import FrameMeta, Lease
 from stages import pipeline as live
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.profiles import load_finder
-from training.folder.sightings import read_roi, write_sightings
-from training.folder.watching import Watcher, WatchSettings
-from training.region_features import FeatureSource
-from training.video_runner import analyse_video
+from training.annotated_videos.regions.region_features import FeatureSource
+from training.annotated_videos.sightings import read_roi, write_sightings
+from training.annotated_videos.watching import Watcher, WatchSettings
+from training.benchmark.video_runner import analyse_video
 
 FRAMES = 14
 

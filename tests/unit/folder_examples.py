@@ -17,8 +17,8 @@ from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet.movenet import FEATURE_CHANNELS
 from stages.detection.part_boxes import part_boxes
 from stages.vocabulary import PARTS
-from training.folder import clips, features
-from training.folder.watching import Watcher, WatchSettings
+from training.annotated_videos import clips, features
+from training.annotated_videos.watching import Watcher, WatchSettings
 from training.kinetics_tps import AnnotatedFrame, Video, video_file
 
 SIZE = (WIDTH, HEIGHT)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.generated.manifest import GeneratedVideo, Manifest, write_manifest
-from training.generated.truth import Keypoint, TrueFrame, TruePerson, Truth, truth_file, write_truth
+from training.synthetic.videos.manifest import GeneratedVideo, Manifest, write_manifest
+from training.synthetic.videos.truth import Keypoint, TrueFrame, TruePerson, Truth, truth_file, write_truth
 
 
 def true_person(

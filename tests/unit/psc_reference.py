@@ -1,6 +1,6 @@
 """Part State Correctness once more, plainly and slowly, from the method's description: what the fast one must equal.
 
-Works on the JSON itself, one box at a time, and shares no code with `training.psc`.
+Works on the JSON itself, one box at a time, and shares no code with `training.benchmark.psc`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small scenes for the tests of `training.rendering`: one person in plain clothes, a box, a plain room."""
+"""Small scenes for the tests of `training.synthetic.rendering`: one person in plain clothes, a box, a plain room."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import functools
 
 import numpy as np
 
-from training.motion import POSITION, Array
-from training.movement import upright
-from training.rendering.body_model import load_body
-from training.rendering.body_shape import Phenotype, shaped
-from training.rendering.camera import Camera, look_at
-from training.rendering.clothing import ShapedBody
-from training.rendering.figure import Figure, draw_figure, dressed
-from training.rendering.heads import HeadStyle
-from training.rendering.light import Light
-from training.rendering.materials import Material, pack
-from training.rendering.mesh import joined
-from training.rendering.objects import Thing
-from training.rendering.outfits import plain_outfit
-from training.rendering.scene import Posed, Scene, posed_person
-from training.rendering.shapes import ball, cuboid
-from training.rendering.surroundings import SMOOTH, Plane, Surroundings, pack_planes
-from training.skeleton import Builds, draw_builds
+from training.synthetic.motion.motion import POSITION, Array
+from training.synthetic.motion.movement import upright
+from training.synthetic.motion.skeleton import Builds, draw_builds
+from training.synthetic.rendering.bodies.body_model import load_body
+from training.synthetic.rendering.bodies.body_shape import Phenotype, shaped
+from training.synthetic.rendering.bodies.clothing import ShapedBody
+from training.synthetic.rendering.bodies.figure import Figure, draw_figure, dressed
+from training.synthetic.rendering.bodies.heads import HeadStyle
+from training.synthetic.rendering.bodies.outfits import plain_outfit
+from training.synthetic.rendering.camera import Camera, look_at
+from training.synthetic.rendering.light import Light
+from training.synthetic.rendering.materials import Material, pack
+from training.synthetic.rendering.mesh import joined
+from training.synthetic.rendering.objects import Thing
+from training.synthetic.rendering.scene import Posed, Scene, posed_person
+from training.synthetic.rendering.shapes import ball, cuboid
+from training.synthetic.rendering.surroundings import SMOOTH, Plane, Surroundings, pack_planes
 
 SIZE = (96, 96)
 OVERHEAD = Light(np.array([0.0, 1.0, 0.0]), np.ones(3), 0.5 * np.ones(3), 0.3 * np.ones(3), 0.01)

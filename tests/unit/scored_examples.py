@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import Lease
 from stages.types import ActionAnalysis, Box, FrameAnalysis, PartAnalysis, PersonAnalysis
-from training.generated.manifest import GeneratedVideo, Manifest, write_manifest
-from training.generated.truth import TrueFrame, TruePerson, Truth, truth_file, write_truth
-from training.generated_scoring.answers import AnsweredFrame, AnsweredPerson, Effort, Pair, VideoAnswers
+from training.benchmark.submission import GROUND_TRUTH_FILES
 from training.kinetics_tps.names import frame_file, video_file
 from training.kinetics_tps.write import write_whole
-from training.submission import GROUND_TRUTH_FILES
+from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, Pair, VideoAnswers
+from training.synthetic.videos.manifest import GeneratedVideo, Manifest, write_manifest
+from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth, truth_file, write_truth
 
 ACTIONS = ("walk", "wave", "other")
 PAIRS: tuple[Pair, ...] = (("head", "none"), ("left_arm", "none"), ("left_arm", "raise"), ("left_arm", "wave"))

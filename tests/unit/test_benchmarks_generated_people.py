@@ -6,7 +6,7 @@ import numpy as np
 from generated_examples import true_person
 
 from benchmarks.generated_people import agreement, partners
-from training.generated.truth import TruePerson
+from training.synthetic.videos.truth import TruePerson
 
 
 def detection(person: TruePerson, shift: float = 0.0) -> np.ndarray:

@@ -27,8 +27,8 @@ from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline
 from stages.profiles import load_finder, load_model
 from stages.third_party.weights import WeightsError
-from training.generated.truth import Truth
-from training.generated_scoring.runs import Conditions, check_models, load_bench
+from training.synthetic.scoring.runs import Conditions, check_models, load_bench
+from training.synthetic.videos.truth import Truth
 
 
 @pytest.fixture(scope="module")

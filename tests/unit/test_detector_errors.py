@@ -9,14 +9,14 @@ import pytest
 
 from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
-from training.activities import MotionLibrary
-from training.cameras import View, look
-from training.dataset import Generator, draw_times, reported_times
-from training.detector_errors import draw_unreadable, mistake_neighbours, readable
-from training.keypoint_noise import Detections, detect
-from training.motion import POSITION
-from training.movement import upright
-from training.skeleton import draw_builds, joints
+from training.synthetic.activities import MotionLibrary
+from training.synthetic.motion.motion import POSITION
+from training.synthetic.motion.movement import upright
+from training.synthetic.motion.skeleton import draw_builds, joints
+from training.synthetic.sequences.cameras import View, look
+from training.synthetic.sequences.detector_errors import draw_unreadable, mistake_neighbours, readable
+from training.synthetic.sequences.generator import Generator, draw_times, reported_times
+from training.synthetic.sequences.keypoint_noise import Detections, detect
 
 COUNT, STEPS = 240, 40
 TIMES = np.arange(STEPS)[None].repeat(COUNT, 0) * 0.1

@@ -16,13 +16,13 @@ from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.cascade_rcnn.detector_file import load
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector
 from stages.vocabulary import PARTS
+from training.benchmark.video_runner import VideoReadError
 from training.detector.augmentation import centre_view, cropped, mirrored, random_view, swapped_sides
 from training.detector.average_precision import iou
 from training.detector.pictures import LabelledPicture, classes_of, read_pictures
 from training.detector.run import run_training
 from training.detector.train import DetectorTraining, DetectorTrainingError, losses, train_detector
 from training.kinetics_tps import AnnotatedFrame, AnnotatedObject, Lists, Video, video_file
-from training.video_runner import VideoReadError
 
 CPU = torch.device("cpu")
 CLASSES = ("person", *PARTS, "ball")

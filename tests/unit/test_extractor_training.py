@@ -19,8 +19,8 @@ from training.extractor.batch_norm import folded, with_batch_norm
 from training.extractor.examples import KINDS, UNKNOWN, Example, centre_view, random_view, read_examples
 from training.extractor.run import run_training
 from training.extractor.train import BoxReader, ExtractorTraining, losses, train_extractor
-from training.generated.truth import Keypoint, TrueFrame, TruePerson, Truth, truth_file, write_truth
 from training.kinetics_tps import AnnotatedFrame, DatasetError, Video, video_file
+from training.synthetic.videos.truth import Keypoint, TrueFrame, TruePerson, Truth, truth_file, write_truth
 
 VERBS, ACTIONS = ("hold", "none"), ("lunge", "wave")
 SMALL = VggConfig(channels=2, hidden=16, short_side=64, dropout=0.0)

@@ -14,13 +14,13 @@ from folder_examples import BOX, STEPS, StandIn, annotated, put_folder, stand_in
 from kinetics_tps_examples import FRAMES, put_clip, put_dataset
 
 from stages.region_features.roi_features import RoiConfig
-from training.folder import features, watching
-from training.folder.clips import Folder, open_folder
-from training.folder.features import features_file, features_folder
-from training.folder.sightings import SightingsFileError, key_of, read_roi, read_sightings
-from training.folder.watching import WatchSettings
-from training.generated.truth import truth_file
+from training.annotated_videos import features, watching
+from training.annotated_videos.clips import Folder, open_folder
+from training.annotated_videos.features import features_file, features_folder
+from training.annotated_videos.sightings import SightingsFileError, key_of, read_roi, read_sightings
+from training.annotated_videos.watching import WatchSettings
 from training.kinetics_tps import DatasetError, video_file
+from training.synthetic.videos.truth import truth_file
 
 __all__ = ["stand_in"]
 POOLING = RoiConfig(bins=2)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from kinetics_tps_examples import LISTS
 
 from stages.vocabulary import PARTS, STILL, packaged
-from training.folder.clips import roles_of
-from training.folder.labels import Unknown, label_steps
-from training.folder.people import KnownFrames, KnownPerson, from_annotations, from_truth
-from training.folder.sightings import Sightings
-from training.folder.vocabulary import OwnLabels
-from training.generated.truth import TrueFrame, TruePerson, Truth
+from training.annotated_videos.clips import roles_of
+from training.annotated_videos.labels import Unknown, label_steps
+from training.annotated_videos.people import KnownFrames, KnownPerson, from_annotations, from_truth
+from training.annotated_videos.sightings import Sightings
+from training.annotated_videos.vocabulary import OwnLabels
+from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
 
 WORDS = packaged("edge")
 LEFT, RIGHT = (10.0, 10.0, 30.0, 60.0), (60.0, 10.0, 80.0, 60.0)

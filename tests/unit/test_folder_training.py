@@ -23,17 +23,17 @@ from stages.checkpoint import load
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.heads.network import ActionNetwork
 from stages.pipeline import Pipeline
-from training.batches import folder_rows
-from training.folder.clips import Clip
-from training.folder.opening import watched_folder
-from training.folder.source import FolderSource, sequences, whole_tracks
+from training.annotated_videos.clips import Clip
+from training.annotated_videos.opening import watched_folder
+from training.annotated_videos.source import FolderSource, sequences, whole_tracks
+from training.annotated_videos.tensors import Tensors, joined
 from training.kinetics_tps import video_file
-from training.learned import Learned
-from training.loop import Run, TrainingError
-from training.run_config import TrainingConfig, TrainingConfigError
-from training.selection import by_videos
-from training.tensors import Tensors, joined
-from training.train import Outcome, train
+from training.run.batches import folder_rows
+from training.run.learned import Learned
+from training.run.loop import Run, TrainingError
+from training.run.train import Outcome, train
+from training.run.validation.selection import by_videos
+from training.settings.run_config import TrainingConfig, TrainingConfigError
 
 __all__ = ["stand_in"]
 VISUAL: dict[str, Any] = {"model": {"visual": "all", "visual_bins": 2, "visual_hidden": 4}}

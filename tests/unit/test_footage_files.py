@@ -8,8 +8,8 @@ import pytest
 
 import training
 from stages.third_party.weight_catalogue import CATALOGUE
-from training.footage_labels import read_labels
-from training.footage_scoring import agreement
+from training.footage.labels import read_labels
+from training.footage.scoring import agreement
 
 FOLDER = Path(training.__file__).parent / "footage"
 CLIPS = sorted({path.name.split(".")[0] for path in FOLDER.glob("*.json")})

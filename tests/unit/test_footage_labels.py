@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from training.footage_labels import LabelError, instants, parse_labels, read_labels, times
+from training.footage.labels import LabelError, instants, parse_labels, read_labels, times
 
 
 def clip(**changes: Any) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from run_stream import app
 from stages.third_party import weights
-from training.footage_labels import BoxAt, ClipLabels, Person, Span, instants
-from training.footage_pictures import MOST, TALL, Tile, cut_tiles, lay_out, save_sheet, wrong
-from training.footage_runs import FootageError, packaged_labels
-from training.footage_scoring import Judged
+from training.footage.labels import BoxAt, ClipLabels, Person, Span, instants
+from training.footage.pictures import MOST, TALL, Tile, cut_tiles, lay_out, save_sheet, wrong
+from training.footage.runs import FootageError, packaged_labels
+from training.footage.scoring import Judged
 
 
 def judged(
@@ -91,7 +91,7 @@ def test_a_sheet_holds_each_wrong_instant_once_and_no_right_one(
         laid.append((title, tiles))
         return lay_out(title, tiles)
 
-    monkeypatch.setattr("training.footage_pictures.lay_out", keep)
+    monkeypatch.setattr("training.footage.pictures.lay_out", keep)
     path = save_sheet(tmp_path, *street, [RIGHT, MISSED, SURE])
     [(title, tiles)] = laid
     assert title == "vtest, development, labeller a: 2 of 3 person-seconds are wrong; 2 of 2 pictured"

@@ -21,10 +21,10 @@ from commands.models.footage import show
 from ring_buffers.frames import Lease, SlotFormat
 from run_stream import app
 from stages.types import ActionAnalysis, FrameAnalysis, ModelInfo, PersonAnalysis
-from training.footage_labels import LabelError
-from training.footage_runs import FootageError, answer_film, packaged_labels, score_clip
-from training.footage_scoring import Extra, Judged
-from training.footage_summary import MISSED, UNANSWERED, ClipScore, as_json, taken_for, total
+from training.footage.labels import LabelError
+from training.footage.runs import FootageError, answer_film, packaged_labels, score_clip
+from training.footage.scoring import Extra, Judged
+from training.footage.summary import MISSED, UNANSWERED, ClipScore, as_json, taken_for, total
 
 
 class Counting:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.footage_labels import Box, ClipLabels, LabelError, parse_labels
-from training.footage_scoring import (
+from training.footage.labels import Box, ClipLabels, LabelError, parse_labels
+from training.footage.scoring import (
     PredictedFrame,
     Prediction,
     Selective,

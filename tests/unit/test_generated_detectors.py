@@ -12,8 +12,7 @@ from scored_examples import PLACES, true_person
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, SlotFormat
-from training.generated.truth import TrueFrame, Truth
-from training.generated_scoring.detectors import (
+from training.synthetic.scoring.detectors import (
     HIDDEN_SCORE,
     OUTSIDE_SCORE,
     SEEN_SCORE,
@@ -21,6 +20,7 @@ from training.generated_scoring.detectors import (
     TrueKeypoints,
     true_joints,
 )
+from training.synthetic.videos.truth import TrueFrame, Truth
 
 FORMAT = SlotFormat("rgb24", (320, 256), (320, 240))
 """Of a picture of 160 x 120: everything is twice as large for the detector."""

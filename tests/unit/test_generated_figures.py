@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scored_examples import FPS, answers_of, truth_of
 
-from training.calibration import expected_calibration_error
-from training.generated_scoring.answers import Effort
-from training.generated_scoring.benchmark import BenchmarkScore
-from training.generated_scoring.comparison import VideoOutcome, compare, markdown, outcome
-from training.generated_scoring.figures import ScoredVideo, as_json, calibration_error, set_figures
-from training.generated_scoring.judging import judge_video
+from training.run.validation.calibration import expected_calibration_error
+from training.synthetic.scoring.answers import Effort
+from training.synthetic.scoring.figures.benchmark import BenchmarkScore
+from training.synthetic.scoring.figures.comparison import VideoOutcome, compare, markdown, outcome
+from training.synthetic.scoring.figures.figures import ScoredVideo, as_json, calibration_error, set_figures
+from training.synthetic.scoring.judging import judge_video
 
 
 def scored(name: str, action: str, true: str, said: str, *, unseen: bool = False, dropped: str | None = None,

@@ -11,12 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from run_stream import app
-from training.generated.code import code_hash
-from training.generated.folder import GeneratedFolder, Plan
-from training.generated.manifest import GeneratedVideo, Manifest, write_manifest
-from training.generated_scoring import frozen_set
-from training.generated_scoring.frozen_plan import plan_of
-from training.generated_scoring.frozen_set import (
+from training.synthetic.scoring import frozen_set
+from training.synthetic.scoring.frozen_plan import plan_of
+from training.synthetic.scoring.frozen_set import (
     CURRENT,
     FrozenSet,
     FrozenSetError,
@@ -27,6 +24,9 @@ from training.generated_scoring.frozen_set import (
     require,
     write_frozen_set,
 )
+from training.synthetic.videos.code import code_hash
+from training.synthetic.videos.folder import GeneratedFolder, Plan
+from training.synthetic.videos.manifest import GeneratedVideo, Manifest, write_manifest
 
 PLAN = Plan("test", 4, 7, ("walk", "run"))
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scored_examples import FPS, PAIRS, PLACES, answers_of, true_person, truth_of
 
-from training.generated.truth import TrueFrame, Truth
-from training.generated_scoring.answers import AnsweredFrame, AnsweredPerson, VideoAnswers
-from training.generated_scoring.detector_figures import detector_figures
-from training.generated_scoring.figures import accuracy
-from training.generated_scoring.judging import detector_rows, judge_video, state_rows
-from training.generated_scoring.part_figures import by_kind, part_figures
-from training.generated_scoring.settling import SettlingFigures, figures, settled
+from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, VideoAnswers
+from training.synthetic.scoring.figures.detector_figures import detector_figures
+from training.synthetic.scoring.figures.figures import accuracy
+from training.synthetic.scoring.figures.part_figures import by_kind, part_figures
+from training.synthetic.scoring.figures.settling import SettlingFigures, figures, settled
+from training.synthetic.scoring.judging import detector_rows, judge_video, state_rows
+from training.synthetic.videos.truth import TrueFrame, Truth
 
 
 # -- who counts --------------------------------------------------------------------------------------------------

@@ -7,18 +7,18 @@ import pytest
 from rendered_scenes import block, front_camera, person, plain_person, scene, standing_poses, unmoved
 
 from stages.vocabulary import packaged
-from training.generated.cast import Actor, bent, seats
-from training.generated.film import Shot
-from training.generated.hands import MAKERS, OBJECTS, draw_hands, use_props
-from training.generated.observation import Meaning, meaning, observe
-from training.generated.truth import TruePerson
-from training.motion import POSITION, ROOT, WRISTS, axis_rotation, quaternion_multiply
-from training.movement import ACTION_INDEX, TAG_INDEX, Prop, tags_of, upright
-from training.rendering.posing import Hands
-from training.rendering.scene import Posed, Scene, posed_person, posed_thing, render
-from training.scenes import Scene as Acted
-from training.scenes import resting_scene
-from training.skeleton import HIPS, KEYPOINTS, NOSE, joints
+from training.synthetic.motion.motion import POSITION, ROOT, WRISTS, axis_rotation, quaternion_multiply
+from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, Prop, tags_of, upright
+from training.synthetic.motion.scenes import Scene as Acted
+from training.synthetic.motion.scenes import resting_scene
+from training.synthetic.motion.skeleton import HIPS, KEYPOINTS, NOSE, joints
+from training.synthetic.rendering.bodies.posing import Hands
+from training.synthetic.rendering.scene import Posed, Scene, posed_person, posed_thing, render
+from training.synthetic.videos.cast import Actor, bent, seats
+from training.synthetic.videos.film import Shot
+from training.synthetic.videos.hands import MAKERS, OBJECTS, draw_hands, use_props
+from training.synthetic.videos.observation import Meaning, meaning, observe
+from training.synthetic.videos.truth import TruePerson
 
 VOCABULARY = packaged("edge")
 SEEN = {name: index for index, name in enumerate(KEYPOINTS)}

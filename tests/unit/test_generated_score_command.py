@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 from ring_buffers.frames import Lease
 from run_stream import app
 from stages.types import FrameAnalysis, ModelInfo
-from training.generated.truth import Truth, truth_file, write_truth
-from training.generated_scoring import frozen_set, runs, workers
-from training.generated_scoring.runs import Bench, Conditions, remaining
 from training.kinetics_tps.names import video_file
+from training.synthetic.scoring import frozen_set, runs, workers
+from training.synthetic.scoring.runs import Bench, Conditions, remaining
+from training.synthetic.videos.truth import Truth, truth_file, write_truth
 
 Say = Callable[[Lease], FrameAnalysis]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from generated_examples import true_person, write_example_manifest, write_true_video
 
-from training.generated.manifest import MANIFEST, ManifestError, read_manifest
-from training.generated.truth import TruthError, read_truth, truth_file
+from training.synthetic.videos.manifest import MANIFEST, ManifestError, read_manifest
+from training.synthetic.videos.truth import TruthError, read_truth, truth_file
 
 
 def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -10,18 +10,18 @@ import av
 import numpy as np
 import pytest
 
-from training.generated import folder
-from training.generated.annotation import VERB_ORDER, verb_of
-from training.generated.code import SOURCES, code_hash
-from training.generated.folder import GROUND_TRUTH, GeneratedFolder, GenerateError, Plan
-from training.generated.manifest import Manifest, read_manifest
-from training.generated.settings import Settings
-from training.generated.sheet import save_sheet
-from training.generated.truth import LEAST_VISIBLE, Truth, read_truth, truth_file
-from training.generated.video_file import _REPEATABLE, write_video
+from training.benchmark.submission import read_ground_truth
 from training.kinetics_tps import Dataset, check_dataset, video_file
-from training.skeleton import KEYPOINTS
-from training.submission import read_ground_truth
+from training.synthetic.motion.skeleton import KEYPOINTS
+from training.synthetic.videos import folder
+from training.synthetic.videos.annotation import VERB_ORDER, verb_of
+from training.synthetic.videos.code import SOURCES, code_hash
+from training.synthetic.videos.folder import GROUND_TRUTH, GeneratedFolder, GenerateError, Plan
+from training.synthetic.videos.manifest import Manifest, read_manifest
+from training.synthetic.videos.settings import Settings
+from training.synthetic.videos.sheet import save_sheet
+from training.synthetic.videos.truth import LEAST_VISIBLE, Truth, read_truth, truth_file
+from training.synthetic.videos.video_file import _REPEATABLE, write_video
 
 SMALL = Settings(people=(0.0, 1.0), sizes=((128, 112),), stature=(50.0, 80.0), seconds=(2.0, 2.5), clutter=0.0)
 PLAN = Plan("train", 2, 11, ("wave", "walk"), SMALL, frames=4)
@@ -182,7 +182,7 @@ def test_the_same_pictures_give_the_same_file_whatever_instructions_the_encoder_
     walkers: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_video(tmp_path / "fast.mp4", walkers, (448, 256), 12.0, 20)
-    monkeypatch.setattr("training.generated.video_file._REPEATABLE", f"{_REPEATABLE}:asm=0")
+    monkeypatch.setattr("training.synthetic.videos.video_file._REPEATABLE", f"{_REPEATABLE}:asm=0")
     write_video(tmp_path / "plain.mp4", walkers, (448, 256), 12.0, 20)
     assert (tmp_path / "fast.mp4").read_bytes() == (tmp_path / "plain.mp4").read_bytes()
 

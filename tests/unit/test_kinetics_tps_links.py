@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.person_links import box_iou, link_people
+from training.benchmark.person_links import box_iou, link_people
 
 Boxes = NDArray[np.float64]
 SIZE = 40

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 
 from commands.models.data import data_app
 from stages.vocabulary import PARTS, Vocabulary
+from training.benchmark.psc import evaluate
+from training.benchmark.submission import parse_prediction, read_ground_truth
 from training.kinetics_tps import AnnotatedFrame, Dataset, DatasetError, Lists, Seen, Video, write_ground_truth
-from training.psc import evaluate
-from training.submission import parse_prediction, read_ground_truth
 
 
 def result(folder: Path, kind: str) -> dict[str, object]:

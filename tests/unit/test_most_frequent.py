@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from kinetics_tps_examples import put_example
 
+from training.benchmark.most_frequent import PARTS, VIDEOS, most_frequent
 from training.kinetics_tps import Dataset
-from training.most_frequent import PARTS, VIDEOS, most_frequent
 
 
 def test_it_is_the_class_of_most_videos_and_each_parts_most_frequent_state(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_prediction_keeps_its_boxes_and_says_the_most_frequent(tmp_path: Path)
     humans = [{"number": 1, "box": [0, 0, 9, 9], "parts": {"left_hand": part, "hip": {**part, "name": "hip"}}}]
     (pred / VIDEOS).write_text(json.dumps({"t1": "hop", "t2": "lunge"}))
     (pred / PARTS).write_text(json.dumps({"t1": {"img_00001.json": {"humans": humans}}, "t2": {}}))
-    command = [sys.executable, "-m", "training.most_frequent", "--data", str(root), "--pred", str(pred)]
+    command = [sys.executable, "-m", "training.benchmark.most_frequent", "--data", str(root), "--pred", str(pred)]
     subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)
     assert json.loads((out / VIDEOS).read_text()) == {"t1": "lunge", "t2": "lunge"}
     answered = json.loads((out / PARTS).read_text())["t1"]["img_00001.json"]["humans"][0]["parts"]

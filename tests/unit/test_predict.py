@@ -16,10 +16,10 @@ from ring_buffers.frames import Lease
 from run_stream import app
 from stages import profiles
 from stages.types import ActionAnalysis, FrameAnalysis, PartAnalysis, PersonAnalysis
-from training.answer_folder import AnswerError, AnswerFolder, MadeWith, VideoAnswer
+from training.benchmark.answer_folder import AnswerError, AnswerFolder, MadeWith, VideoAnswer
+from training.benchmark.predict import answer_unseen, answer_video, videos_of_data_set, videos_of_folder
+from training.benchmark.predicted_answers import PredictedFrame
 from training.kinetics_tps import DatasetError
-from training.predict import answer_unseen, answer_video, videos_of_data_set, videos_of_folder
-from training.predicted_answers import PredictedFrame
 
 ACTIONS = ("run", "walk", "other")
 MADE = MadeWith("sha256:" + "a" * 64, 5, None)

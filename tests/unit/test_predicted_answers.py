@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.types import ActionAnalysis, Box, FrameAnalysis, PartAnalysis, PersonAnalysis
-from training.predicted_answers import ClassVote, predicted_frame, stand_in, whole_box
+from training.benchmark.predicted_answers import ClassVote, predicted_frame, stand_in, whole_box
 
 ACTIONS = ("jump", "run", "walk", "other")
 

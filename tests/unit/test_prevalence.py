@@ -7,7 +7,7 @@ import torch
 
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.vocabulary import packaged
-from training.prevalence import expect
+from training.run.validation.prevalence import expect
 
 
 def scores(network: ActionNetwork) -> torch.Tensor:

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psc_pairs import Pair, as_json
 
-from training.psc import Correctness, accuracy_at, area, assign, evaluate, inclusive_iou
-from training.submission import parse_ground_truth, parse_prediction
+from training.benchmark.psc import Correctness, accuracy_at, area, assign, evaluate, inclusive_iou
+from training.benchmark.submission import parse_ground_truth, parse_prediction
 
 CASES = Path(__file__).parents[1] / "data" / "psc_cases.json.gz"
 FRAME = "img_00001.json"

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psc_pairs import as_json
 
-from training.psc import evaluate
-from training.submission import (
+from training.benchmark.psc import evaluate
+from training.benchmark.submission import (
     GroundTruth,
     Prediction,
     parse_ground_truth,
@@ -23,7 +23,7 @@ from training.submission import (
     read_ground_truth,
     read_prediction,
 )
-from training.submission_errors import (
+from training.benchmark.submission_errors import (
     MissingVideosError,
     Place,
     SubmissionError,

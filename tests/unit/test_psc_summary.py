@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 from psc_pairs import Pair, as_json
 
-from training.evaluation_summary import PartTally, Summary, summarise
-from training.evaluation_summary import as_json as summary_as_json
-from training.observed_answers import SHARES, read_answers, recognise
-from training.psc import evaluate
-from training.submission import GroundTruth, parse_ground_truth, parse_prediction
-from training.submission_errors import MissingVideosError, SubmissionError, UnreadableFileError, WrongValueError
+from training.benchmark.evaluation_summary import PartTally, Summary, summarise
+from training.benchmark.evaluation_summary import as_json as summary_as_json
+from training.benchmark.observed_answers import SHARES, read_answers, recognise
+from training.benchmark.psc import evaluate
+from training.benchmark.submission import GroundTruth, parse_ground_truth, parse_prediction
+from training.benchmark.submission_errors import (
+    MissingVideosError,
+    SubmissionError,
+    UnreadableFileError,
+    WrongValueError,
+)
 
 BOX = [0, 0, 99, 99]
 AWAY = [300, 300, 399, 399]

@@ -21,16 +21,16 @@ from stages.heads.network import VisualInput
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.region_features.vgg_weights import save_features
 from stages.third_party.weights import WeightsError
-from training.folder.clips import open_folder
-from training.folder.features import features_folder
-from training.folder.opening import watch_settings, watched_folder
-from training.folder.sightings import read_roi
-from training.folder.watching import WatchSettings
-from training.loop import TrainingError
-from training.region_features import FeatureSource, feature_source
-from training.run_config import TrainingConfig, TrainingConfigError
-from training.run_config import load as load_config
-from training.train import train
+from training.annotated_videos.clips import open_folder
+from training.annotated_videos.features import features_folder
+from training.annotated_videos.opening import watch_settings, watched_folder
+from training.annotated_videos.regions.region_features import FeatureSource, feature_source
+from training.annotated_videos.sightings import read_roi
+from training.annotated_videos.watching import WatchSettings
+from training.run.loop import TrainingError
+from training.run.train import train
+from training.settings.run_config import TrainingConfig, TrainingConfigError
+from training.settings.run_config import load as load_config
 
 __all__ = ["stand_in"]
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"

@@ -19,11 +19,13 @@ from stages.detection.cascade_rcnn import detector_file
 from stages.profiles import load_model
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
-from training.folder.features import features_folder
-from training.folder.opening import watch_settings, watched_folder
-from training.folder.pictures import clip_features
-from training.folder.sightings import read_roi
-from training.folder.watching import WatchSettings
+from training.annotated_videos.features import features_folder
+from training.annotated_videos.opening import watch_settings, watched_folder
+from training.annotated_videos.regions.pictures import clip_features
+from training.annotated_videos.regions.region_detector import DetectorSource, detector_source
+from training.annotated_videos.regions.region_features import feature_source
+from training.annotated_videos.sightings import read_roi
+from training.annotated_videos.watching import WatchSettings
 from training.kinetics_tps import (
     AnnotatedFrame,
     AnnotatedPart,
@@ -36,11 +38,9 @@ from training.kinetics_tps import (
     write_frame_list,
     write_lists,
 )
-from training.region_detector import DetectorSource, detector_source
-from training.region_features import feature_source
-from training.run_config import TrainingConfig, TrainingConfigError
-from training.run_config import load as load_config
-from training.train import train
+from training.run.train import train
+from training.settings.run_config import TrainingConfig, TrainingConfigError
+from training.settings.run_config import load as load_config
 
 CONFIG = Path(__file__).parents[2] / "training" / "configs" / "kinetics-tps-tiny.yaml"
 FRAMES = 16

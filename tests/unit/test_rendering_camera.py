@@ -1,4 +1,4 @@
-"""Where the renderer draws points is where `training.cameras` says they are."""
+"""Where the renderer draws points is where `training.synthetic.sequences.cameras` says they are."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rendered_scenes import build, marker, scene
 
-from training.cameras import look
-from training.motion import Array
-from training.movement import upright
-from training.rendering.camera import Camera, fitted, look_at
-from training.rendering.scene import posed_thing, render
-from training.rendering.staging import draw_stage
-from training.skeleton import draw_builds, joints
+from training.synthetic.motion.motion import Array
+from training.synthetic.motion.movement import upright
+from training.synthetic.motion.skeleton import draw_builds, joints
+from training.synthetic.rendering.camera import Camera, fitted, look_at
+from training.synthetic.rendering.scene import posed_thing, render
+from training.synthetic.rendering.staging import draw_stage
+from training.synthetic.sequences.cameras import look
 
 
 def viewed(seed: int, count: int = 4, *, held_out: bool | None = None):
-    """People standing with spread arms, as `training.cameras` sees them: joints [N, 17, 3] and points [N, 17, 2]."""
+    """People standing with spread arms, as `training.synthetic.sequences.cameras` sees them: joints [N, 17, 3] and
+    points [N, 17, 2]."""
     rng = np.random.default_rng(seed)
     times = np.zeros((count, 1))
     builds = draw_builds(rng, count)

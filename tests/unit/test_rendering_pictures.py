@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from rendered_scenes import OVERHEAD, block, front_camera, person, plain_person, scene, standing_poses
 
-from training.motion import POSITION, ROOT
-from training.rendering.effects import Effects, develop, draw_effects, meter
-from training.rendering.mesh import Mesh
-from training.rendering.objects import (
+from training.synthetic.motion.motion import POSITION, ROOT
+from training.synthetic.motion.skeleton import joints
+from training.synthetic.rendering.effects import Effects, develop, draw_effects, meter
+from training.synthetic.rendering.mesh import Mesh
+from training.synthetic.rendering.objects import (
     CARRIED,
     HELD,
     STANDING,
@@ -20,9 +21,8 @@ from training.rendering.objects import (
     skipping_rope,
     standing,
 )
-from training.rendering.scene import Scene, posed_thing, render
-from training.rendering.staging import FIXED, contacts, draw_stage, moved, place_people
-from training.skeleton import joints
+from training.synthetic.rendering.scene import Scene, posed_thing, render
+from training.synthetic.rendering.staging import FIXED, contacts, draw_stage, moved, place_people
 
 MAKERS = {**HELD, **CARRIED, **STANDING, "bag": make_bag, "backpack": make_backpack}
 

@@ -18,9 +18,9 @@ from rendered_scenes import (
 )
 
 from stages.vocabulary import PARTS
-from training.rendering.backdrop import backdrop
-from training.rendering.body_regions import PART_NAMES
-from training.rendering.scene import Rendering, Scene, posed_person, posed_thing, render
+from training.synthetic.rendering.backdrop import backdrop
+from training.synthetic.rendering.bodies.body_regions import PART_NAMES
+from training.synthetic.rendering.scene import Rendering, Scene, posed_person, posed_thing, render
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,15 @@ import pytest
 
 from stages.third_party import weights
 from stages.vocabulary import packaged
-from training.activities import STYLES, MotionLibrary, sources, unseen_motion
-from training.activities.contact import FLOOR, GRAVITY, between_shoulders, chest_rotation, wrist
-from training.activities.juggling import FALL
-from training.labels import part_states, relevance
-from training.motion import rotate
-from training.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, UNSURE, Movement
-from training.procedural import GESTURES
-from training.scenes import Scene, draw_scene
-from training.skeleton import Builds, joints
+from training.synthetic.activities import STYLES, MotionLibrary, sources, unseen_motion
+from training.synthetic.activities.contact import FLOOR, GRAVITY, between_shoulders, chest_rotation, wrist
+from training.synthetic.activities.juggling import FALL
+from training.synthetic.motion.motion import rotate
+from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, UNSURE, Movement
+from training.synthetic.motion.procedural import GESTURES
+from training.synthetic.motion.scenes import Scene, draw_scene
+from training.synthetic.motion.skeleton import Builds, joints
+from training.synthetic.sequences.labels import part_states, relevance
 
 ONE = np.array([1.7])
 BUILD = Builds(

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from stages import checkpoint
 from stages.heads.action_lstm import ActionLSTM
-from training.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
+from training.run.validation.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
 
 EDGE = Path(checkpoint.__file__).parent / "checkpoints" / "edge.safetensors"
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from commands.models.train import train_app
-from training.run_config import TrainingConfig, TrainingConfigError, commented, load
+from training.settings.run_config import TrainingConfig, TrainingConfigError, commented, load
 
 EDGE = Path(__file__).parents[2] / "training" / "configs" / "edge.yaml"
 

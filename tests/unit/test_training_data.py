@@ -11,13 +11,13 @@ from stages.detection.part_boxes import part_boxes
 from stages.keypoint_features.skeleton import skeleton_points, step_stature
 from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
-from training.cameras import look
-from training.dataset import Generator, draw_times
-from training.keypoint_noise import detect
-from training.labels import part_states, relevance
-from training.movement import ACTION_INDEX, TAG_INDEX, set_arm, tags_of, upright
-from training.scenes import UNSURE, draw_scene, resting_scene
-from training.skeleton import draw_builds, joints
+from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, set_arm, tags_of, upright
+from training.synthetic.motion.scenes import UNSURE, draw_scene, resting_scene
+from training.synthetic.motion.skeleton import draw_builds, joints
+from training.synthetic.sequences.cameras import look
+from training.synthetic.sequences.generator import Generator, draw_times
+from training.synthetic.sequences.keypoint_noise import detect
+from training.synthetic.sequences.labels import part_states, relevance
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_scene_ends_with_the_action_that_was_asked_for(motions: Path, vocabula
 
 
 def test_changes_of_action_have_no_target_while_they_last(motions: Path) -> None:
-    from training.activities import MotionLibrary
+    from training.synthetic.activities import MotionLibrary
 
     library, rng = MotionLibrary(motions), np.random.default_rng(7)
     times = np.arange(64) * 0.1

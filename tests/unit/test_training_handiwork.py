@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.activities import boxing, loads, more_throws, picking_up, siteswaps
-from training.activities.contact import ARM, GRAVITY, between_shoulders, chest_rotation, wrist
-from training.activities.juggling import FALL
-from training.motion import Array, rotate
-from training.movement import ACTION_INDEX, TAG_INDEX, Movement, Style
+from training.synthetic.activities import boxing, loads, more_throws, picking_up, siteswaps
+from training.synthetic.activities.contact import ARM, GRAVITY, between_shoulders, chest_rotation, wrist
+from training.synthetic.activities.juggling import FALL
+from training.synthetic.motion.motion import Array, rotate
+from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, Movement, Style
 
 TIMES = np.linspace(0.0, 6.0, 301)
 STEP = float(TIMES[1])

@@ -14,11 +14,11 @@ from training_examples import motion_clips, stand_in_priors, started, tiny
 
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import packaged
-from training.dataset import Generator
-from training.loop import DivergedError, Run, TrainingError, network_sizes, schedule
-from training.run_config import TrainingConfig
-from training.run_state import read_state, write_state
-from training.tensors import Tensors, to_tensors
+from training.annotated_videos.tensors import Tensors, to_tensors
+from training.run.loop import DivergedError, Run, TrainingError, network_sizes, schedule
+from training.run.run_state import read_state, write_state
+from training.settings.run_config import TrainingConfig
+from training.synthetic.sequences.generator import Generator
 
 
 @pytest.fixture(autouse=True)

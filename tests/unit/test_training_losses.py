@@ -12,10 +12,10 @@ from training_examples import motion_clips
 
 from stages.heads.network import SequenceReading
 from stages.vocabulary import packaged
-from training.dataset import Generator
-from training.losses import Rarity, action_weights, losses, measure_rarity, positive_weights, state_loss
-from training.run_config import load
-from training.tensors import Tensors, to_tensors
+from training.annotated_videos.tensors import Tensors, to_tensors
+from training.run.losses import Rarity, action_weights, losses, measure_rarity, positive_weights, state_loss
+from training.settings.run_config import load
+from training.synthetic.sequences.generator import Generator
 
 VOCABULARY = packaged("edge")
 MASK = torch.from_numpy(VOCABULARY.mask())

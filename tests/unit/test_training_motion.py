@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stages.third_party import weights
-from training.activities import MotionLibrary
-from training.motion import (
+from training.synthetic.activities import MotionLibrary
+from training.synthetic.motion.motion import (
     ANKLES,
     ROOT,
     WIDTH,
@@ -23,9 +23,18 @@ from training.motion import (
     read_motions,
     rotate,
 )
-from training.movement import ACTIONS, ARM_POSITIONS, TAG_INDEX, Movement, mirrored, set_arm, tags_of, upright
-from training.procedural import GESTURES
-from training.skeleton import Builds, draw_builds, joints
+from training.synthetic.motion.movement import (
+    ACTIONS,
+    ARM_POSITIONS,
+    TAG_INDEX,
+    Movement,
+    mirrored,
+    set_arm,
+    tags_of,
+    upright,
+)
+from training.synthetic.motion.procedural import GESTURES
+from training.synthetic.motion.skeleton import Builds, draw_builds, joints
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.movement import ACTION_INDEX, UNSURE
-from training.pace import STANDS, WALKS, pace, told_apart
+from training.synthetic.motion.movement import ACTION_INDEX, UNSURE
+from training.synthetic.motion.pace import STANDS, WALKS, pace, told_apart
 
 STAND, WALK, RUN = (ACTION_INDEX[name] for name in ("stand", "walk", "run"))
 

@@ -19,16 +19,16 @@ from training_examples import EVERYTHING, motion_clips, stand_in_table, started,
 
 from commands.models.train_console import stopped_by_signals, train_profile
 from stages.checkpoint import load
-from training.evaluate import area_under_curve, average_precision, evaluate
-from training.learned import Learned
-from training.loop import DivergedError, Run, TrainingError
-from training.provenance import told_config
-from training.run_config import TrainingConfig
-from training.run_config import load as load_config
-from training.run_state import read_state, write_state
-from training.selection import Selection, by_generated_sequences
-from training.train import Outcome, train
-from training.train_log import COLUMNS
+from training.run.learned import Learned
+from training.run.loop import DivergedError, Run, TrainingError
+from training.run.provenance import told_config
+from training.run.run_state import read_state, write_state
+from training.run.train import Outcome, train
+from training.run.train_log import COLUMNS
+from training.run.validation.evaluate import area_under_curve, average_precision, evaluate
+from training.run.validation.selection import Selection, by_generated_sequences
+from training.settings.run_config import TrainingConfig
+from training.settings.run_config import load as load_config
 
 
 @pytest.fixture(autouse=True)
@@ -230,7 +230,7 @@ def test_a_loss_that_is_not_finite_names_what_is_left_and_leaves_the_last_good_s
 
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = iter((0.3, 0.5, 0.4, 0.45))
-    monkeypatch.setattr("training.selection.macro_accuracy", lambda network, data: next(accuracies))
+    monkeypatch.setattr("training.run.validation.selection.macro_accuracy", lambda network, data: next(accuracies))
 
 
 def test_the_best_weights_are_kept_and_a_run_that_gets_no_better_ends(

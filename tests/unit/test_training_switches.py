@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.vocabulary import packaged
-from training.loop import network_sizes
-from training.run_config import ModelConfig
+from training.run.loop import network_sizes
+from training.settings.run_config import ModelConfig
 
 ABSENT: dict[str, tuple[dict[str, Any], str]] = {
     "blind": ({}, "embed_"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.activities import STYLES, footfalls
-from training.motion import WIDTH
-from training.movement import ACTION_INDEX, TAG_INDEX, UNSURE, Movement, Style
-from training.skeleton import Builds, joints
+from training.synthetic.activities import STYLES, footfalls
+from training.synthetic.motion.motion import WIDTH
+from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, UNSURE, Movement, Style
+from training.synthetic.motion.skeleton import Builds, joints
 
 ONE = np.array([1.7])
 BUILD = Builds(

@@ -12,11 +12,11 @@ from training_examples import stand_in_priors, started, tiny
 from stages.checkpoint import Checkpoint, save
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.vocabulary import Vocabulary, packaged
-from training.loop import Run, TrainingError, network_sizes
-from training.run_config import TrainingConfig
-from training.tensors import unseen_regions
-from training.warm_start import begin_from
-from training.without_regions import from_keypoints_alone
+from training.annotated_videos.tensors import unseen_regions
+from training.run.loop import Run, TrainingError, network_sizes
+from training.run.validation.without_regions import from_keypoints_alone
+from training.run.warm_start import begin_from
+from training.settings.run_config import TrainingConfig
 
 PEOPLE, STEPS = 3, 5
 SEEING = tiny(data={"folder": "videos"}, model={"visual": "objects"})

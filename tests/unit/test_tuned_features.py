@@ -22,24 +22,24 @@ from stages.region_features.picture_scaling import Crop
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.region_features.vgg_weights import save_features
 from stages.types import FrameAnalysis
-from training.folder import features
-from training.folder.ahead import Ahead
-from training.folder.clips import Clip, Folder
-from training.folder.features import features_folder
-from training.folder.opening import watch_settings, watched_folder
-from training.folder.picture_source import LEAST_VISIBLE, PictureSource, visible_parts
-from training.folder.pictures import LostVideoError, clip_features, step_pictures
-from training.folder.source import FolderSource
-from training.folder.watching import WatchSettings
+from training.annotated_videos import features
+from training.annotated_videos.ahead import Ahead
+from training.annotated_videos.clips import Clip, Folder
+from training.annotated_videos.features import features_folder
+from training.annotated_videos.opening import watch_settings, watched_folder
+from training.annotated_videos.regions.picture_source import LEAST_VISIBLE, PictureSource, visible_parts
+from training.annotated_videos.regions.pictures import LostVideoError, clip_features, step_pictures
+from training.annotated_videos.regions.region_features import feature_source
+from training.annotated_videos.regions.step_pictures import PICTURES_AT_ONCE, read_regions
+from training.annotated_videos.source import FolderSource
+from training.annotated_videos.tensors import Tensors, joined
+from training.annotated_videos.watching import WatchSettings
+from training.benchmark.video_runner import analyse_video
 from training.kinetics_tps import DatasetError, video_file
-from training.loop import Run, TrainingError, tuned_extractor
-from training.region_features import feature_source
-from training.run_config import TrainingConfig, TrainingConfigError
-from training.run_config import load as load_config
-from training.step_pictures import PICTURES_AT_ONCE, read_regions
-from training.tensors import Tensors, joined
-from training.train import Outcome, train
-from training.video_runner import analyse_video
+from training.run.loop import Run, TrainingError, tuned_extractor
+from training.run.train import Outcome, train
+from training.settings.run_config import TrainingConfig, TrainingConfigError
+from training.settings.run_config import load as load_config
 
 __all__ = ["stand_in"]
 CPU = torch.device("cpu")
@@ -121,7 +121,9 @@ def test_gradients_are_those_of_all_pictures_held_at_once(tmp_path: Path, stand_
 
     again = gradients(read_regions(batch.pictures, extractor, batch.real.numel(), 10, CPU))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.step_pictures.checkpoint", lambda look, pixels, **options: look(pixels))
+        patch.setattr(
+            "training.annotated_videos.regions.step_pictures.checkpoint", lambda look, pixels, **options: look(pixels)
+        )
         held = gradients(read_regions(batch.pictures, extractor, batch.real.numel(), 10, CPU))
     assert all(torch.equal(one, other) for one, other in zip(again, held, strict=True))
 
@@ -403,7 +405,7 @@ def test_held_out_videos_are_read_with_the_weights_as_they_are(tmp_path: Path, s
             return clip_features(clip, extractor, device)
 
         first = feature_source(config).make().fc7.weight  # pyright: ignore[reportOptionalMemberAccess]
-        patch.setattr("training.folder.held_out.clip_features", recorded)
+        patch.setattr("training.annotated_videos.held_out.clip_features", recorded)
         outcome = trained(config, tmp_path / "model.safetensors", videos)
     assert asked and not any(asked)
     assert outcome.checkpoint.metrics["held_out_videos"]["videos"] == 1

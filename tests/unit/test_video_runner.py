@@ -11,8 +11,8 @@ from kinetics_tps_examples import FRAMES, HEIGHT, WIDTH, put_clip
 
 from ring_buffers.frames import Lease, SlotFormat
 from stages.types import FrameAnalysis
+from training.benchmark.video_runner import VideoReadError, analyse_video, read_frames
 from training.kinetics_tps.videos import probe
-from training.video_runner import VideoReadError, analyse_video, read_frames
 
 
 def pictures(path: Path) -> list[np.ndarray]:

@@ -10,8 +10,8 @@ import torch
 from stages.language.prior_table import PriorTable
 from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
-from training.loop import Run
-from training.run_config import TrainingConfig, load
+from training.run.loop import Run
+from training.settings.run_config import TrainingConfig, load
 
 TINY: dict[str, Any] = {
     "steps": 8,

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ring_buffers.frames import Lease, SlotFormat
 from stages.detection.region_classes import PERSON
 from stages.vocabulary import PARTS
+from training.benchmark.video_runner import read_frames
 from training.kinetics_tps import AnnotatedFrame, Lists, Video
 from training.kinetics_tps.annotations import Box
-from training.video_runner import read_frames
 
 NOTHING = "none"
 """What the list of objects calls none."""
@@ -42,7 +42,7 @@ def read_pictures(
 ) -> Iterator[LabelledPicture]:
     """The annotated frames of these indices, in order, their shorter side scaled to `short_side`.
 
-    Raises `training.video_runner.VideoReadError` where the video can't be read on.
+    Raises `training.benchmark.video_runner.VideoReadError` where the video can't be read on.
     """
     numbers = {name: row for row, name in enumerate(classes)}
     for lease, frame, scale in scaled_frames(video, indices, short_side):

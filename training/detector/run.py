@@ -12,9 +12,9 @@ from stages.detection.cascade_rcnn import detector_file
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.cascade_rcnn.detector_model import DetectorError, build, narrow_detector, paper_detector
 from stages.profiles import choose_device
+from training.annotated_videos.clips import roles_of
 from training.detector.pictures import classes_of
 from training.detector.train import DetectorTraining, evaluate_detector, train_detector
-from training.folder.clips import roles_of
 from training.kinetics_tps import Dataset
 
 

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription
+from training.benchmark.video_runner import VideoReadError
 from training.detector.augmentation import centre_view, random_view, swapped_sides
 from training.detector.average_precision import average_precision
 from training.detector.pictures import LabelledPicture, read_pictures
 from training.kinetics_tps import Video
-from training.video_runner import VideoReadError
 
 logger = logging.getLogger(__name__)
 _RISE = 0.05

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from stages.detection.region_classes import PERSON
 from stages.vocabulary import PARTS
+from training.annotated_videos.people import KnownPerson, read_known
+from training.benchmark.person_links import box_iou
 from training.detector.augmentation import cropped, mirrored, swapped_sides
 from training.detector.pictures import LabelledPicture, scaled_frames
-from training.folder.people import KnownPerson, read_known
 from training.kinetics_tps import AnnotatedFrame, Video
 from training.kinetics_tps.vocabulary import OUTSIDE
-from training.person_links import box_iou
 
 KINDS = (PERSON, *PARTS)
 UNKNOWN = -1
@@ -45,8 +45,8 @@ def read_examples(
 ) -> Iterator[Example]:
     """The annotated frames of these indices, in order, their shorter side scaled to `short_side`.
 
-    Raises `training.video_runner.VideoReadError` where the video can't be read on, and
-    `training.generated.truth.TruthError` for truth that isn't any.
+    Raises `training.benchmark.video_runner.VideoReadError` where the video can't be read on, and
+    `training.synthetic.videos.truth.TruthError` for truth that isn't any.
     """
     _, known = read_known(root, video)
     for lease, frame, scale in scaled_frames(video, indices, short_side):

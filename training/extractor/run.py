@@ -10,11 +10,11 @@ import torch
 from stages.profiles import choose_device
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import load_features, save_features
+from training.annotated_videos.clips import roles_of
+from training.annotated_videos.regions.region_features import weights_file
 from training.extractor.train import ExtractorTraining, evaluate_extractor, train_extractor
-from training.folder.clips import roles_of
 from training.kinetics_tps import Dataset, Seen
 from training.kinetics_tps.vocabulary import OUTSIDE
-from training.region_features import weights_file
 
 
 def run_training(

@@ -21,12 +21,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.region_features.vgg_features import PictureRegions, VggFeatures
+from training.benchmark.video_runner import VideoReadError
 from training.extractor.batch_norm import folded, with_batch_norm
 from training.extractor.examples import KINDS, UNKNOWN, Example, centre_view, random_view, read_examples
-from training.generated.truth import TruthError
 from training.kinetics_tps import DatasetError, Video
-from training.learned import tune
-from training.video_runner import VideoReadError
+from training.run.learned import tune
+from training.synthetic.videos.truth import TruthError
 
 logger = logging.getLogger(__name__)
 _RISE = 0.05

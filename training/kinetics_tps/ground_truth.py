@@ -1,6 +1,6 @@
 """Annotations as the benchmark's metric takes them: `gt_vid_result.json` and `gt_part_result.json`.
 
-{video: class}, and {video: {"img_00001.json": {"humans": […]}}}; `training.psc` reads and scores them.
+{video: class}, and {video: {"img_00001.json": {"humans": […]}}}; `training.benchmark.psc` reads and scores them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+from training.benchmark.submission import GROUND_TRUTH_FILES
 from training.kinetics_tps.annotations import AnnotatedFrame, FrameJson
 from training.kinetics_tps.dataset import DatasetError, Video
 from training.kinetics_tps.names import frame_file
 from training.kinetics_tps.write import write_whole
-from training.submission import GROUND_TRUTH_FILES
 
 OFFICIAL_EVERY = 5
 """The benchmark scores frames 1, 6, 11, …"""

@@ -1,0 +1,1 @@
+"""Pictures and regions of annotated videos, for features that are tuned."""

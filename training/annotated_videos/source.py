@@ -1,0 +1,214 @@
+"""Draws training sequences out of watched videos: windows of people's steps, with steps missing as under load.
+
+A `FolderSource` owns its random state, and lives as long as the training run that made it. Its state can be saved and
+restored, so that a resumed run sees the very batches that an unbroken one sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stages.heads.network import VisualInput
+from stages.keypoint_features.geometry import sequence_features
+from stages.keypoint_features.step_window import HISTORY_STEPS
+from training.annotated_videos.clips import Clip
+from training.annotated_videos.sightings import RoiVectors, read_roi
+from training.annotated_videos.tensors import Tensors
+
+Integers = NDArray[np.int64]
+Regions = Callable[[Clip, int, int], RoiVectors]
+"""RoI features of the steps of a clip, from the first number to before the second."""
+
+
+class _Track(NamedTuple):
+    """One person of one clip: their steps' numbers in it."""
+
+    clip: Clip
+    first: int
+    stop: int
+
+
+class Cut(NamedTuple):
+    """A sequence: steps of a track, by their numbers in the clip, ascending; the first `lead` are for looking back."""
+
+    clip: Clip
+    steps: Integers
+    lead: int
+
+    @property
+    def answered(self) -> Integers:
+        """The numbers of those after the lead."""
+        return self.steps[self.lead :]
+
+
+class FolderSource:
+    """Makes batches of sequences of the clips' people. Every sequence ends with a step of which something is known."""
+
+    def __init__(self, clips: Sequence[Clip], seed: int, *, balanced: bool = False, unseen_share: float = 0.0) -> None:
+        """`balanced`: as many sequences end with each action; else with each step as often as with any other.
+        `unseen_share`: of sequences whose RoI features are withheld, so that the network never depends on them."""
+        self.rng = np.random.default_rng(seed)
+        self._unseen_share = unseen_share
+        self._tracks = [_Track(clip, *track) for clip in clips for track in clip.tracks()]
+        ends: list[tuple[int, int, int]] = []
+        for number, track in enumerate(self._tracks):
+            labels, steps = track.clip.labels, slice(track.first, track.stop)
+            told = (labels.action[steps] >= 0) | labels.states_known[steps].any(1)
+            ends += [
+                (number, step + track.first, int(labels.action[step + track.first]))
+                for step in np.flatnonzero(told).tolist()
+            ]
+        self._ends = np.array(ends, np.int64).reshape(-1, 3)
+        of_action = {action: np.flatnonzero(self._ends[:, 2] == action) for action in np.unique(self._ends[:, 2])}
+        of_action.pop(-1, None)
+        self._of_action = list(of_action.values()) if balanced else []
+
+    def __len__(self) -> int:
+        """Steps that a sequence may end with; a source without any can't be drawn from."""
+        return len(self._ends)
+
+    def has_other_than(self, names: Container[str]) -> bool:
+        """Whether sequences may end in any clip but those of these names."""
+        ends = np.concatenate(self._of_action) if self._of_action else np.arange(len(self._ends))
+        return any(self._tracks[number].clip.name not in names for number in np.unique(self._ends[ends, 0]))
+
+    def state(self) -> dict[str, Any]:
+        """The random state, for the state of the run."""
+        return dict(self.rng.bit_generator.state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a saved random state."""
+        self.rng.bit_generator.state = state
+
+    def batch(self, count: int, window: int) -> Tensors:
+        """`count` sequences of 1 to `window` steps, on the CPU."""
+        return sequences([self.draw(window) for _ in range(count)], window, self.rng, self._unseen_share)
+
+    def draw(self, window: int) -> Cut:
+        """A sequence of 1 to `window` steps."""
+        rng = self.rng
+        if self._of_action:
+            mine = self._of_action[rng.integers(len(self._of_action))]
+            end = mine[rng.integers(len(mine))]
+        else:
+            end = rng.integers(len(self._ends))
+        number, last, _ = self._ends[end]
+        track = self._tracks[number]
+        # Six in ten are as long as they can be, as generated sequences are.
+        length = window if rng.random() < 0.6 else int(rng.integers(1, window + 1))
+        steps = _walk_back(rng, int(last) - track.first, length + HISTORY_STEPS - 1) + track.first
+        return Cut(track.clip, steps, max(0, len(steps) - length))
+
+
+def whole_tracks(clip: Clip, window: int) -> list[tuple[Cut, slice]]:
+    """Each track of a clip in pieces as the running model's staggered window sees them: with each piece, which of its
+    steps (after the lead) are answered from it."""
+    half = window // 2
+    pieces: list[tuple[Cut, slice]] = []
+    for first, stop in clip.tracks():
+        count = stop - first
+        # As in `ring_buffers.window`: two states start anew alternately, and the older one answers.
+        start, answered, begins_period = 0, 0, True
+        while answered < count:
+            end = min(start + window, count)
+            lead = min(start, HISTORY_STEPS - 1)
+            cut = Cut(clip, np.arange(first + start - lead, first + end, dtype=np.int64), lead)
+            pieces.append((cut, slice(answered - start, end - start)))
+            start += half if begins_period else window - half
+            answered, begins_period = end, not begins_period
+    return pieces
+
+
+def sequences(
+    cuts: Sequence[Cut],
+    window: int,
+    rng: np.random.Generator | None = None,
+    unseen_share: float = 0.0,
+    regions: Regions | None = None,
+) -> Tensors:
+    """Features and targets of sequences, padded at the end to `window` steps. Geometry looks back into the lead, as it
+    does live; the network doesn't. `regions`: what gives RoI features, by default the clips' files if they have any."""
+    count, longest = len(cuts), max(len(cut.steps) for cut in cuts)
+    keypoints = np.zeros((count, longest, 17, 3), np.float32)
+    boxes = np.zeros((count, longest, 4), np.float32)
+    times = np.zeros((count, longest), np.int64)
+    # Which steps of each row are its sequence's; padding repeats the last.
+    place = np.zeros((count, window), np.int64)
+    lengths = np.array([len(cut.steps) - cut.lead for cut in cuts], np.int64)
+    for row, cut in enumerate(cuts):
+        seen, size = cut.clip.seen, len(cut.steps)
+        rows = cut.clip.rows[cut.steps]
+        if seen.has_keypoints:
+            keypoints[row, :size] = seen.keypoints[cut.steps]
+        boxes[row, :size], times[row, :size] = seen.box[rows], seen.time_us[rows]
+        times[row, size:] = times[row, size - 1]
+        place[row] = np.minimum(np.arange(window) + cut.lead, size - 1)
+    geometry = sequence_features(keypoints, boxes, times)  # of nobody's joints: read by no network then
+    each = np.arange(count)[:, None]
+    own = times[each, place]
+    real = np.arange(window) < lengths[:, None]
+    seconds = np.diff(own, axis=1, prepend=own[:, :1]) * 1e-6
+    taken = [cut.steps[place[row]] for row, cut in enumerate(cuts)]
+
+    def gathered(name: str) -> NDArray:
+        return np.stack([getattr(cut.clip.labels, name)[steps] for cut, steps in zip(cuts, taken, strict=True)])
+
+    present = np.stack([cut.clip.present[steps] for cut, steps in zip(cuts, taken, strict=True)])
+    return Tensors(
+        parts=torch.from_numpy(geometry.parts[each, place]),
+        context=torch.from_numpy(geometry.context[each, place]),
+        present=torch.from_numpy(present & real[..., None]),
+        dt=torch.from_numpy(np.clip(seconds, 0, 2).astype(np.float32)),
+        action=torch.from_numpy(np.where(real, gathered("action"), -1)),
+        states=torch.from_numpy(gathered("states")),
+        states_known=torch.from_numpy(gathered("states_known") & real[..., None]),
+        relevance=torch.from_numpy(gathered("relevance")),
+        relevance_known=torch.from_numpy(gathered("relevance_known") & real[..., None]),
+        real=torch.from_numpy(real),
+        last=torch.from_numpy(lengths - 1),
+        visual=_visual(cuts, taken, real, rng, unseen_share, regions),
+    )
+
+
+def _visual(
+    cuts: Sequence[Cut],
+    taken: Sequence[Integers],
+    real: NDArray[np.bool_],
+    rng: np.random.Generator | None,
+    unseen_share: float,
+    regions: Regions | None,
+) -> VisualInput | None:
+    if regions is None:
+        if any(cut.clip.features is None for cut in cuts):
+            return None
+        regions = _kept
+    shown = np.ones(len(cuts), bool) if rng is None else rng.random(len(cuts)) >= unseen_share
+    parts: list[torch.Tensor] = []
+    objects: list[torch.Tensor] = []
+    for cut, steps in zip(cuts, taken, strict=True):
+        first = int(steps[0])
+        found = regions(cut.clip, first, int(steps[-1]) + 1)
+        rows = torch.from_numpy(steps - first)
+        parts.append(found.parts[rows].float())
+        objects.append(found.objects[rows].float())
+    return VisualInput(torch.cat(parts), torch.cat(objects), torch.from_numpy((real & shown[:, None]).ravel()))
+
+
+def _kept(clip: Clip, first: int, stop: int) -> RoiVectors:
+    assert clip.features is not None
+    return read_roi(clip.features, first, stop)
+
+
+def _walk_back(rng: np.random.Generator, last: int, most: int) -> Integers:
+    """Up to `most` of the steps 0 to `last`, ascending, the last one among them: in three of ten at half the rate, in
+    half with steps missing at random or in bursts, as `training.synthetic.sequences.generator.draw_times` has them."""
+    gaps = np.full(most - 1, 2 if rng.random() < 0.3 else 1)
+    share = rng.uniform(0.0, 0.5) if rng.random() < 0.5 else 0.0
+    gaps *= 1 + (rng.random(most - 1) < share) * rng.geometric(0.6, most - 1)
+    steps = last - np.concatenate([[0], np.cumsum(gaps)])
+    return steps[steps >= 0][::-1].astype(np.int64)

@@ -1,0 +1,126 @@
+"""A batch as the network takes it, wherever it comes from. Pure: the features come from the code that computes them
+live."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.detection.part_boxes import part_boxes
+from stages.heads.network import ActionNetwork, VisualInput
+from stages.keypoint_features.geometry import sequence_features
+from training.annotated_videos.regions.step_pictures import StepPictures
+from training.synthetic.sequences.generator import Batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensors:
+    """What the network reads of N sequences of up to T steps, and its targets.
+
+    Read: `parts` float32 [N, T, parts, F], `context` float32 [N, T, C], `present` bool [N, T, parts], `dt` float32
+    [N, T] in seconds, and of N · T rows `visual`, None where no RoI features take part. Targets: `action` int64 [N, T]
+    (−1: none), `states` bool [N, T, parts, states] with `states_known` bool [N, T, parts], `relevance` bool
+    [N, T, parts] with `relevance_known` bool [N, T, parts]. `real` bool [N, T]: not padding; `last` int64 [N]: the last
+    real step. `pictures`: instead of `visual` where features are tuned, what to make them from.
+    """
+
+    parts: Tensor
+    context: Tensor
+    present: Tensor
+    dt: Tensor
+    action: Tensor
+    states: Tensor
+    states_known: Tensor
+    relevance: Tensor
+    relevance_known: Tensor
+    real: Tensor
+    last: Tensor
+    visual: VisualInput | None = None
+    pictures: tuple[StepPictures, ...] | None = None
+
+    def to(self, device: torch.device) -> Tensors:
+        """The same on a device; pictures stay on the host until they are read."""
+        if device.type == "cpu":
+            return self
+        moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self._tensors().items()}
+        visual = self.visual
+        if visual is not None:
+            known = None if visual.known is None else visual.known.to(device)
+            visual = VisualInput(visual.parts.to(device), visual.objects.to(device), known)
+        return dataclasses.replace(Tensors(**moved), visual=visual, pictures=self.pictures)
+
+    def _tensors(self) -> dict[str, Any]:
+        apart = ("visual", "pictures")
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in apart}
+
+
+def joined(first: Tensors, second: Tensors) -> Tensors:
+    """Two batches of as many steps as one, row after row. Where one alone has RoI features, or pictures to make them
+    from, the other's rows have some that aren't known."""
+    ones, others = first._tensors(), second._tensors()
+    together: dict[str, Any] = {name: torch.cat([tensor, others[name]]) for name, tensor in ones.items()}
+    rows, more = first.real.numel(), second.real.numel()
+    if first.pictures is not None or second.pictures is not None:
+        moved = (dataclasses.replace(one, rows=one.rows + rows) for one in second.pictures or ())
+        return Tensors(**together, pictures=(*(first.pictures or ()), *moved))
+    if first.visual is None and second.visual is None:
+        return Tensors(**together)
+    pair = (_regions(first.visual, second.visual, rows), _regions(second.visual, first.visual, more))
+    parts, objects, known = (torch.cat(tensors) for tensors in zip(*pair, strict=True))
+    return dataclasses.replace(Tensors(**together), visual=VisualInput(parts, objects, known))
+
+
+def unseen_regions(network: ActionNetwork, rows: int) -> VisualInput | None:
+    """RoI features of people who were never in a picture, as a network that reads some takes them; else None."""
+    config = network.config
+    if not config.visual:
+        return None
+    nothing = torch.zeros(1, 1, 1, device=network.part_mean.device)
+    parts = len(network.vocabulary.parts) if network.reads_parts else 0
+    return VisualInput(
+        nothing.expand(rows, parts, config.visual_features),
+        nothing.expand(rows, max(config.object_regions) + 1, config.visual_features),
+        torch.zeros(rows, dtype=torch.bool, device=nothing.device),
+    )
+
+
+def _regions(mine: VisualInput | None, like: VisualInput | None, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`parts`, `objects` and `known` of that many rows."""
+    if mine is not None:
+        known = mine.known
+        return (
+            mine.parts,
+            mine.objects,
+            torch.ones(rows, dtype=torch.bool, device=mine.objects.device) if known is None else known,
+        )
+    assert like is not None
+    parts, objects = (tensor.new_zeros(rows, *tensor.shape[1:]) for tensor in (like.parts, like.objects))
+    return parts, objects, torch.zeros(rows, dtype=torch.bool, device=objects.device)
+
+
+def to_tensors(batch: Batch) -> Tensors:
+    """Features and targets of a generated batch, on the CPU. It has no pictures, and so no RoI features."""
+    geometry = sequence_features(batch.keypoints, batch.boxes, batch.times_us)
+    # The picture's edge is no matter here: joints outside it have scores that leave their part out.
+    present = part_boxes(batch.keypoints, batch.boxes, (1e6, 1e6)).present
+    steps = batch.action.shape[1]
+    real = np.arange(steps) < batch.lengths[:, None]
+    seconds = np.diff(batch.times_us, axis=1, prepend=batch.times_us[:, :1]) * 1e-6
+    return Tensors(
+        parts=torch.from_numpy(geometry.parts),
+        context=torch.from_numpy(geometry.context),
+        present=torch.from_numpy(present & real[..., None]),
+        dt=torch.from_numpy(np.clip(seconds, 0, 2).astype(np.float32)),
+        action=torch.from_numpy(batch.action),
+        states=torch.from_numpy(batch.states),
+        states_known=torch.from_numpy(real)[..., None].expand(present.shape),
+        relevance=torch.from_numpy(batch.relevance),
+        relevance_known=torch.from_numpy(batch.relevance_known)[..., None].expand(present.shape),
+        real=torch.from_numpy(real),
+        last=torch.from_numpy(batch.lengths - 1),
+    )

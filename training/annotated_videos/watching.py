@@ -1,0 +1,190 @@
+"""A video through the detector, the tracker and the RoI pooling: all that runs live before the learned stages.
+
+A `Watcher` takes the learned stages' place in `training.benchmark.video_runner`, and runs what `stages.pipeline` runs
+before them by the same functions, so that training reads what a running model reads (tests/parity/test_watching.py). It
+owns the scene of the video at hand and what was seen in it so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stages.detection.finder import Finder
+from stages.heads.network import VisualInput
+from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.people.people import SeenPerson
+from stages.people.scene import BatchSteps, FramePeople, Scenes, SceneSettings
+from stages.people.smoothing import SmoothingConfig
+from stages.region_features.roi_features import RoiConfig
+from stages.step_readers import MapReader, StepReader, VggReader
+from stages.types import FrameAnalysis, ModelInfo
+from stages.vocabulary import PARTS, packaged
+from training.annotated_videos.regions.region_detector import DetectorSource
+from training.annotated_videos.regions.region_features import FeatureSource
+from training.annotated_videos.sightings import RoiVectors, Sightings
+from training.benchmark.video_runner import VideoReadError, analyse_video
+
+MOST_ROI_BYTES = 1 << 30
+"""RoI features of a video that are held in memory at most, until all of its tracks are known; putting them in order
+takes twice as much again. At the longest features (34 kB a person-step) that is 40 minutes of one person."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How videos are watched; the defaults are those of a camera. `scene`: None for what suits the detector. `roi`:
+    which regions are pooled and how, None for no RoI features; `vgg`: what they are read with instead of the detector's
+    maps; `detector`: what sees them instead of MoveNet."""
+
+    detector_size: tuple[int, int] | None = None
+    max_people: int = 32
+    scene: SceneSettings | None = None
+    roi: RoiConfig | None = None
+    vgg: FeatureSource | None = None
+    detector: DetectorSource | None = None
+
+
+class Watcher:
+    """Implements `stages.types.Model` as far as videos need it; its answers are empty, what it saw is in `taken`."""
+
+    info = ModelInfo("watcher", "", False)
+
+    def __init__(
+        self, finder: Finder, settings: WatchSettings | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        """The finder's detector lies on `device` already."""
+        self.settings = settings or WatchSettings()
+        self._finder = finder
+        self._reader = _reader(self.settings, device)
+        # People carry a vocabulary for their readings; nobody reads anything here.
+        self._scenes = Scenes(self.settings.scene or finder.usual_scene, packaged("edge"), SmoothingConfig())
+        self._seen = _Seen()
+
+    def watch(self, path: Path) -> tuple[Sightings, RoiVectors | None]:
+        """Everybody who is seen in a video. The first picture is shown once before, so that people are known from the
+        first frame on. Raises `training.benchmark.video_runner.VideoReadError` also where only the end can't be read,
+        and where the RoI features take more than `MOST_ROI_BYTES`."""
+        self._seen = _Seen()
+        for frame in analyse_video(self, path, self.settings.detector_size, rehearse=True):
+            if self._seen.roi_bytes > MOST_ROI_BYTES:
+                raise VideoReadError(
+                    f"{path}: its RoI features took {MOST_ROI_BYTES / 2**20:.0f} MiB after "
+                    f"{frame.meta.media_us / 1e6:.0f} s; cut it into shorter videos, or train with fewer regions or "
+                    "bins (model.visual, model.visual_bins)"
+                )
+        return self._seen.taken()
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """The picture that the detector wants. Pure."""
+        return self._finder.slot_format(source_size, detector_size)
+
+    def warm_up(self) -> None:
+        """Nothing is slower at first that matters here."""
+
+    @torch.inference_mode()
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        """Look at a batch, in order; the answers are empty."""
+        metas = [lease.meta for lease in frames]
+        found = self._finder.find(frames, self._scenes.turns(metas), self.settings.max_people)
+        work, steps = self._scenes.observe(metas, found.frames, [])
+        try:
+            visual = None
+            if len(steps) and self._reader is not None:
+                visual = self._reader.read(steps, metas, found.groups)
+            for person in steps.people:
+                steps.commit(person.key)
+        finally:
+            steps.abandon()
+        self._seen.add(work, steps, visual)
+        return [FrameAnalysis() for _ in frames]
+
+    def forget(self, camera: str) -> None:
+        """The video is over: its tracks end."""
+        self._scenes.forget(camera)
+
+
+def _reader(settings: WatchSettings, device: torch.device | str) -> StepReader | None:
+    if settings.vgg is not None:
+        return VggReader(settings.vgg.make(device), device)
+    return None if settings.roi is None else MapReader(settings.roi, device)
+
+
+class _Seen:
+    """Collects what is seen in a video, in the order of frames."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[FrameMeta, SeenPerson]] = []
+        self._keypoints: list[NDArray[np.float32] | None] = []
+        """Of the rows with a step, in their order; so are objects and numbers."""
+        self._things: list[NDArray[np.float32] | None] = []
+        self._numbers: list[int] = []
+        self._pooled: list[VisualInput] = []
+        self.roi_bytes = 0
+        self._steps = 0
+
+    def add(self, work: Sequence[FramePeople], steps: BatchSteps, visual: VisualInput | None) -> None:
+        """Keep everybody seen in a batch but for the rehearsal, frame -1."""
+        for frame in work:
+            for seen in frame.seen:
+                if frame.meta.frame < 0 or seen.tracked.detection < 0:
+                    continue
+                self._rows.append((frame.meta, seen))
+                if seen.step is not None:
+                    self._keypoints.append(steps.steps[seen.step].keypoints)
+                    self._things.append(steps.objects[seen.step])
+                    self._numbers.append(self._steps + seen.step)
+        self._steps += len(steps)
+        if visual is not None:
+            kept = [tensor[: len(steps)].to("cpu", torch.float16) for tensor in (visual.parts, visual.objects)]
+            self._pooled.append(VisualInput(*kept))
+            self.roi_bytes += sum(tensor.nbytes for tensor in kept)
+
+    def taken(self) -> tuple[Sightings, RoiVectors | None]:
+        """All of it, track by track."""
+        people = [seen for _, seen in self._rows]
+        track = np.array([seen.tracked.track for seen in people], np.int32)
+        order = np.argsort(track, kind="stable")
+        step = np.array([seen.step is not None for seen in people], bool)
+        # Which of the steps, in the order of frames, each sighting's is.
+        of_step = (np.cumsum(step) - 1)[order][step[order]]
+
+        def sorted_rows(rows: Sequence[object], kind: type, *shape: int) -> NDArray:
+            return np.array(rows, kind).reshape(-1, *shape)[order]
+
+        parts = len(PARTS)
+        seen = Sightings(
+            track=track[order],
+            frame=sorted_rows([meta.frame for meta, _ in self._rows], np.int32),
+            time_us=sorted_rows([meta.media_us for meta, _ in self._rows], np.int64),
+            box=sorted_rows([seen.tracked.box for seen in people], np.float32, 4),
+            score=sorted_rows([seen.tracked.score for seen in people], np.float32),
+            part_boxes=sorted_rows([seen.boxes for seen in people], np.float32, parts, 4),
+            part_scores=sorted_rows([seen.scores for seen in people], np.float32, parts),
+            present=sorted_rows([seen.present for seen in people], np.bool_, parts),
+            step=step[order],
+            keypoints=_joints(self._keypoints)[of_step],
+            thing=_boxes(self._things)[of_step],
+        )
+        if not self._pooled:
+            return seen, None
+        rows = torch.from_numpy(np.array(self._numbers, np.int64)[of_step])
+        pooled = (torch.cat(tensors)[rows] for tensors in zip(*(one[:2] for one in self._pooled), strict=True))
+        return seen, RoiVectors(*pooled)
+
+
+def _boxes(things: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """[s, 4], zeros for none."""
+    nothing = np.zeros(4, np.float32)
+    return np.array([nothing if box is None else box for box in things], np.float32).reshape(-1, 4)
+
+
+def _joints(steps: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """[s, 17, 3], or [s, 0, 3] where the detector finds no joints."""
+    known = [joints for joints in steps if joints is not None]
+    return np.array(known, np.float32).reshape(-1, KEYPOINTS, 3) if known else np.zeros((len(steps), 0, 3), np.float32)

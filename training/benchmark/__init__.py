@@ -1,0 +1,1 @@
+"""The Kinetics-TPS benchmark: predictions, submissions, the metric and its reports."""

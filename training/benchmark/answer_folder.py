@@ -1,0 +1,131 @@
+"""The folder that `predict` writes: one file a video while it goes on, and at the end the benchmark's two files.
+
+    OUT/videos/<video>.json       a `VideoAnswer`, there whole or not at all
+    OUT/pred_vid_result.json      } written anew from the videos' files at the end of each run
+    OUT/pred_part_result.json     }
+    OUT/online.json               } the answers over time, for `evaluate --observed`
+
+Owns nothing but the path. A run that was stopped is taken up where it was: a video that has a file is answered, unless
+it had a fault, which may have been mended since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from training.benchmark.observed_answers import Answer
+from training.benchmark.predicted_answers import PredictedFrame
+from training.benchmark.submission import PREDICTION_FILES
+from training.kinetics_tps.dataset import DatasetError
+from training.kinetics_tps.write import write_whole
+
+ONLINE_FILE = "online.json"
+_VIDEOS = "videos"
+
+
+class AnswerError(RuntimeError):
+    """The folder can't be used or written; the message says what to do."""
+
+
+class MadeWith(msgspec.Struct, frozen=True):
+    """What decides the answers: those of different kinds can't stand in one file."""
+
+    weights: str
+    """`sha256:…` of the checkpoint."""
+    every: int
+    detector_size: tuple[int, int] | None
+
+
+class VideoAnswer(msgspec.Struct, frozen=True):
+    """All that is said of one video."""
+
+    action: str
+    frames: dict[str, PredictedFrame]
+    """By the frame's file name, `img_00001.json`."""
+    online: list[Answer]
+    """[seconds, class so far, score] of every frame."""
+    fault: str | None
+    """Why not all of the video was looked at, or None."""
+    made_with: MadeWith
+
+
+class _Whole(msgspec.Struct):
+    """A `VideoAnswer` whose larger fields are copied as they are."""
+
+    action: str
+    frames: msgspec.Raw
+    online: msgspec.Raw
+
+
+class _Head(msgspec.Struct):
+    fault: str | None
+    made_with: MadeWith
+
+
+class AnswerFolder:
+    """`predict --out`. Every method raises `AnswerError`."""
+
+    def __init__(self, path: Path, made_with: MadeWith) -> None:
+        self.path = path
+        self._made_with = made_with
+
+    def answered(self, names: Sequence[str]) -> set[str]:
+        """Those that need no further look. Raises for answers that another model or other options gave."""
+        found: set[str] = set()
+        for name in names:
+            head = self._head(name)
+            if head is None:
+                continue
+            if head.made_with != self._made_with:
+                raise AnswerError(
+                    f"{self.path}: holds answers of {_words(head.made_with)}, and these would be of "
+                    f"{_words(self._made_with)}; use another folder, or --force to answer anew"
+                )
+            if head.fault is None:
+                found.add(name)
+        return found
+
+    def keep(self, name: str, answer: VideoAnswer) -> None:
+        """Write one video's answer."""
+        self._write(self._file(name), msgspec.json.encode(answer))
+
+    def assemble(self, names: Sequence[str]) -> None:
+        """Write the benchmark's files and the answers over time for these videos, all of which have an answer."""
+        actions: dict[str, str] = {}
+        frames: dict[str, msgspec.Raw] = {}
+        online: dict[str, msgspec.Raw] = {}
+        for name in names:
+            file = self._file(name)
+            try:
+                answer = msgspec.json.decode(file.read_bytes(), type=_Whole)
+            except (OSError, msgspec.MsgspecError) as error:
+                raise AnswerError(f"{file}: can't be read back ({error}); run predict again") from None
+            # Copies: a Raw would keep its whole file in memory.
+            actions[name], frames[name], online[name] = answer.action, answer.frames.copy(), answer.online.copy()
+        video_file, part_file = PREDICTION_FILES
+        for file, content in ((video_file, actions), (part_file, frames), (ONLINE_FILE, online)):
+            self._write(self.path / file, msgspec.json.encode(content))
+
+    def _head(self, name: str) -> _Head | None:
+        """None also for a file that can't be read: it is answered anew."""
+        try:
+            return msgspec.json.decode(self._file(name).read_bytes(), type=_Head)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def _file(self, name: str) -> Path:
+        return self.path / _VIDEOS / f"{name}.json"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            write_whole(path, content)
+        except DatasetError as error:
+            raise AnswerError(str(error)) from None
+
+
+def _words(made: MadeWith) -> str:
+    size = "the model's own size" if made.detector_size is None else "{}x{}".format(*made.detector_size)
+    return f"weights {made.weights[:19]}…, every {made.every} frames, pictures of {size}"

@@ -1,0 +1,184 @@
+"""Part State Correctness and its area: the Kinetics-TPS benchmark's metric, to the official evaluator's last bit.
+
+METHOD of the benchmark in plain words: docs/evaluation.md. Everything is computed on columns, but each sum is taken
+in the official order and each number in the official precision: people's boxes and their IoU in float32, parts in
+float64. Pure; owns nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from training.benchmark.submission import GroundTruth, Prediction
+from training.benchmark.submission_columns import Flags, Floats, Integers
+
+PERSON_IOU = 0.5
+"""A predicted person is the true one above it, strictly."""
+PART_IOU = 0.3
+"""A predicted part is the true one from here on, inclusive."""
+THRESHOLD_STEPS = 10_000
+"""The area's thresholds on PSC are 1/10000 … 9999/10000."""
+
+Pixels = NDArray[np.floating[Any]]
+"""float32 for people, float64 for parts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correctness:
+    """The metric of V videos, and what became of each of the ground truth's N people and M parts."""
+
+    psc: Floats
+    """[V]: Part State Correctness, 0 to 1."""
+    right: Flags
+    """[V]: the video's class is right."""
+    area: float
+    """The score, 0 to 0.9999."""
+    frame_counted: Flags
+    """[F]."""
+    person_match: Integers
+    """[N]: the predicted person, -1 without one."""
+    part_located: Flags
+    """[M]: some proposal of the matched person's part lies over the true box."""
+    part_right: Flags
+    """[M]: … and has its verb."""
+    part_score: Floats
+    """[M]: 1 / number of proposed verbs where `part_right`, else 0."""
+
+
+def evaluate(truth: GroundTruth, prediction: Prediction) -> Correctness:
+    """PSC of each video and the area over all of them."""
+    true, guess = truth.people, prediction.people
+    frames, videos = len(truth.frame_names), len(truth.videos)
+    match = match_people(truth, prediction)
+    located, right, score = _score_parts(truth, prediction, match)
+    # bincount adds one by one, in order, which keeps the official evaluator's rounding: parts to people to frames to
+    # videos. reduceat and sum add in pairs.
+    person_score = np.bincount(true.part_person, weights=score, minlength=len(true.person_frame))
+    frame_score = np.bincount(true.person_frame, weights=person_score, minlength=frames)
+    frame_parts = np.bincount(true.person_frame[true.part_person], minlength=frames)
+    people = np.bincount(true.person_frame, minlength=frames)
+    counted = (people > 0) & ~(guess.present & (frame_parts == 0))
+    frame_mean = frame_score / np.maximum(frame_parts, 1)
+    total = np.bincount(truth.frame_video, weights=np.where(counted, frame_mean, 0.0), minlength=videos)
+    number = np.bincount(truth.frame_video[counted], minlength=videos)
+    psc = np.where(number > 0, total / np.maximum(number, 1), 1.0)
+    right_class = np.array([a == b for a, b in zip(truth.actions, prediction.actions)], dtype=bool)
+    return Correctness(
+        psc=psc,
+        right=right_class,
+        area=area(psc, right_class),
+        frame_counted=counted,
+        person_match=match,
+        part_located=located,
+        part_right=right,
+        part_score=score,
+    )
+
+
+def accuracy_at(psc: Floats, right: Flags, thresholds: Floats) -> Floats:
+    """Share of the [V] videos whose class is right and whose PSC is at least the threshold, for each of them."""
+    ordered = np.sort(psc[right])
+    return (len(ordered) - np.searchsorted(ordered, thresholds, side="left")) / len(psc)
+
+
+def area(psc: Floats, right: Flags) -> float:
+    """Area under accuracy against PSC threshold, added up from the lowest threshold to the highest."""
+    thresholds = np.arange(1, THRESHOLD_STEPS) / THRESHOLD_STEPS
+    # cumsum adds one by one, as the official evaluator does; sum would add in pairs.
+    return float(np.cumsum((1.0 / THRESHOLD_STEPS) * accuracy_at(psc, right, thresholds))[-1])
+
+
+def inclusive_iou(a: Pixels, b: Pixels) -> Pixels:
+    """IoU of boxes [..., 4] that include their last row and column; -1 where they don't overlap. Keeps the dtype."""
+    width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0]) + 1
+    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1]) + 1
+    shared = width * height
+    apart = (width <= 0) | (height <= 0)
+    union = _extent(a) + _extent(b) - shared
+    return np.where(apart, -1, shared / np.where(apart, 1, union)).astype(a.dtype, copy=False)
+
+
+def _extent(box: Pixels) -> Pixels:
+    return (box[..., 2] - box[..., 0] + 1) * (box[..., 3] - box[..., 1] + 1)
+
+
+def match_people(truth: GroundTruth, prediction: Prediction) -> Integers:
+    """The predicted person of each of the N true ones, -1 without: in each frame the best one-to-one assignment, of
+    which the pairs above PERSON_IOU count."""
+    true, guess = truth.people, prediction.people
+    frames = len(truth.frame_names)
+    match = np.full(len(true.person_frame), -1, dtype=np.int64)
+    rows, columns = (np.bincount(people.person_frame, minlength=frames) for people in (true, guess))
+    first_row, first_column = np.cumsum(rows) - rows, np.cumsum(columns) - columns
+    true_box, guess_box = true.person_box.astype(np.float32), guess.person_box.astype(np.float32)
+    both = np.flatnonzero((rows > 0) & (columns > 0))
+    # Frames of one shape at a time: their IoU matrices [K, n, m] are one array.
+    shapes, shape = np.unique(np.stack([rows[both], columns[both]], axis=1), axis=0, return_inverse=True)
+    for number, (n, m) in enumerate(shapes.tolist()):
+        group = both[shape.ravel() == number]
+        row = first_row[group, None] + np.arange(n)
+        column = first_column[group, None] + np.arange(m)
+        iou = inclusive_iou(true_box[row][:, :, None], guess_box[column][:, None, :])
+        for index in np.flatnonzero((iou > PERSON_IOU).any(axis=(1, 2))).tolist():
+            taken, by = assign(iou[index])
+            sure = iou[index][taken, by] > PERSON_IOU
+            match[row[index][taken[sure]]] = column[index][by[sure]]
+    return match
+
+
+def assign(iou: NDArray[np.float32]) -> tuple[Integers, Integers]:
+    """Rows and columns of the assignment with the greatest total IoU, dummies left out. `iou`: [n, m].
+
+    Dummies of IoU 0 make the matrix square, so that nobody is paired with somebody apart (IoU -1) where there is a
+    choice. Between equals the solver decides by the costs' order and last bits: a square matrix stays float32, a
+    padded one is float64.
+    """
+    n, m = iou.shape
+    if n != m:
+        square = np.zeros((max(n, m), max(n, m)))
+        square[:n, :m] = iou
+    else:
+        square = iou
+    rows, columns = linear_sum_assignment(1 - square)
+    real = (rows < n) & (columns < m)
+    return rows[real], columns[real]
+
+
+def _score_parts(truth: GroundTruth, prediction: Prediction, match: Integers) -> tuple[Flags, Flags, Floats]:
+    """(located, right, score) of each of the M true parts."""
+    true, guess = truth.people, prediction.people
+    located = np.zeros(len(true.part_name), dtype=bool)
+    right = np.zeros(len(true.part_name), dtype=bool)
+    score = np.zeros(len(true.part_name))
+    if not len(true.part_name) or not len(guess.part_name):
+        return located, right, score
+    person = match[true.part_person]
+    # A person has a part once, so (person, part) names it.
+    names = len(truth.part_names)
+    known = guess.part_person * names + guess.part_name
+    order = np.argsort(known)
+    wanted = person * names + true.part_name
+    slot = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
+    candidate = order[slot]
+    part = np.flatnonzero((person >= 0) & (known[candidate] == wanted))
+    candidate = candidate[part]
+    # Every proposal of those parts: P' rows of (true part, proposal).
+    proposals = np.bincount(guess.proposal_part, minlength=len(guess.part_name))
+    first = np.cumsum(proposals) - proposals
+    many = proposals[candidate]
+    owner = np.repeat(part, many)
+    step = np.arange(len(owner)) - np.repeat(np.cumsum(many) - many, many)
+    proposal = np.repeat(first[candidate], many) + step
+    # A ground truth's part has exactly one proposal, its own row.
+    over = inclusive_iou(true.proposal_box[owner], guess.proposal_box[proposal]) >= PART_IOU
+    same = true.proposal_verb[owner] == guess.proposal_verb[proposal]
+    located[owner[over]] = True
+    right[owner[over & same]] = True
+    verbs = guess.part_verbs[candidate]
+    score[part] = np.where(right[part], 1.0 / np.maximum(verbs, 1), 0.0)
+    return located, right, score

@@ -1,0 +1,1 @@
+"""Progress and stopping of long runs in a terminal."""

@@ -1,0 +1,1 @@
+"""Real footage with labels: files, runs and scoring."""

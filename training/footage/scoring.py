@@ -1,0 +1,247 @@
+"""What predictions are worth on labelled real footage, and how far two labellers agree.
+
+Time is counted in person-seconds: each labelled instant of a person stands for the clip's `every` seconds. Somebody
+who wasn't found, who got no answer, or who was answered `other` while doing something counts as wrong. Pure functions
+over `training.footage.labels`; no model is known here, predictions come in as plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from training.footage.labels import OTHER, UNSURE, Box, ClipLabels, Half, LabelError, Labelled, instants, times
+
+MIN_IOU = 0.3
+"""Two boxes this alike may be the same person; boxes drawn by hand are not tight."""
+WITHIN_S = 0.25
+"""An instant is answered by the predicted frame nearest to it, no farther away than this."""
+
+
+class Prediction(NamedTuple):
+    """One predicted person in one frame; `label` None where the model hasn't answered, `score` in [0, 1]."""
+
+    box: Box
+    label: str | None
+    score: float
+
+
+class PredictedFrame(NamedTuple):
+    """What was predicted in one frame, at `time` seconds of media time. Frames without people belong in the list."""
+
+    time: float
+    people: tuple[Prediction, ...]
+
+
+class Extra(NamedTuple):
+    """One predicted person whom nobody labelled, at one labelled instant, and what was answered."""
+
+    clip: str
+    time: float
+    seconds: float
+    answer: str | None
+    score: float
+
+
+class Judged(NamedTuple):
+    """One labelled instant of one person and its answer: None if the person was missed or nothing was answered."""
+
+    clip: str
+    person: int
+    time: float
+    seconds: float
+    truth: str
+    answer: str | None
+    score: float
+    missed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSeconds:
+    """Person-seconds of one label: in all, right, of people that were missed, and answered `other` or nothing."""
+
+    total: float
+    right: float
+    missed: float
+    unanswered: float
+
+    @property
+    def share(self) -> float:
+        return self.right / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Selective:
+    """What is right among the answers that are sure enough, and how much of all person-seconds they are."""
+
+    precision: float | None
+    """Of labelled people. None where nothing is answered."""
+    coverage: float
+    precision_all: float | None
+    """Of everybody whom something is said of: an answer in a box that matches nobody's label is a wrong one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two labellers of one clip. `compared` instants of people were labelled by both, and by neither as unsure."""
+
+    compared: int
+    percent: float
+    kappa: float | None
+    """Cohen's; None where both gave one and the same label throughout, or nothing was compared."""
+    unsure: int
+    """Labelled by both, by at least one of them as unsure."""
+    only_first: int
+    only_second: int
+    """Somebody whom the other one didn't see."""
+    differing: tuple[tuple[Labelled, Labelled], ...]
+
+
+def judge(
+    labels: ClipLabels,
+    predictions: Iterable[PredictedFrame],
+    half: Half,
+    *,
+    min_iou: float = MIN_IOU,
+    within_s: float = WITHIN_S,
+) -> tuple[list[Judged], list[Extra]]:
+    """Answer every labelled instant of one half by the predictions; also the predicted people whom nobody labelled.
+
+    At an instant the frame nearest to it counts (missing: everybody was missed). People are matched one-to-one by the
+    greatest sum of IoU, pairs below `min_iou` apart. Those labelled unsure are matched and then left out.
+    """
+    frames = sorted(predictions, key=lambda frame: frame.time)
+    frame_times = np.array([frame.time for frame in frames])
+    labelled = dict(_by_time(instants(labels, half)))
+    judged: list[Judged] = []
+    extras: list[Extra] = []
+    for time in times(labels, half):
+        people = labelled.get(time, [])
+        nearest = int(np.abs(frame_times - time).argmin()) if frames else -1
+        near = nearest >= 0 and abs(frames[nearest].time - time) <= within_s
+        shown = frames[nearest].people if near else ()
+        pairs = dict(match([one.box for one in people], [one.box for one in shown], min_iou))
+        taken = set(pairs.values())
+        extras += [
+            Extra(labels.clip, time, labels.every, one.label, one.score)
+            for column, one in enumerate(shown)
+            if column not in taken
+        ]
+        for row, one in enumerate(people):
+            if one.label == UNSURE:
+                continue
+            got = shown[pairs[row]] if row in pairs else None
+            answer, score = (got.label, got.score) if got else (None, 0.0)
+            judged.append(
+                Judged(labels.clip, one.person, time, labels.every, one.label, answer, score, missed=got is None)
+            )
+    return judged, extras
+
+
+def by_class(judged: Iterable[Judged]) -> dict[str, ClassSeconds]:
+    """Person-seconds right of each true label, by name. Missed people, no answer and `other` are not right, unless
+    `other` is the label."""
+    found: dict[str, list[Judged]] = {}
+    for one in judged:
+        found.setdefault(one.truth, []).append(one)
+    return {
+        truth: ClassSeconds(
+            total=sum(one.seconds for one in ones),
+            right=sum(one.seconds for one in ones if one.answer == truth),
+            missed=sum(one.seconds for one in ones if one.missed),
+            unanswered=sum(one.seconds for one in ones if not one.missed and one.answer in (None, OTHER)),
+        )
+        for truth, ones in sorted(found.items())
+    }
+
+
+def selective(judged: Sequence[Judged], threshold: float, extras: Sequence[Extra] = ()) -> Selective:
+    """Precision and coverage of the answers that score at least `threshold`. `other` is not an answer; an action said
+    of somebody labelled `other`, or of one of the `extras`, is a wrong one."""
+
+    def counts(one: Judged | Extra) -> bool:
+        return one.answer not in (None, OTHER) and one.score >= threshold
+
+    answered = [one for one in judged if counts(one)]
+    total = sum(one.seconds for one in judged)
+    said = sum(one.seconds for one in answered)
+    beside = sum(one.seconds for one in extras if counts(one))
+    right = sum(one.seconds for one in answered if one.answer == one.truth)
+    return Selective(
+        precision=right / said if said else None,
+        coverage=said / total if total else 0.0,
+        precision_all=right / (said + beside) if said + beside else None,
+    )
+
+
+def agreement(
+    first: ClipLabels, second: ClipLabels, half: Half | None = None, *, min_iou: float = MIN_IOU
+) -> Agreement:
+    """How far two labellers of one clip agree. People are matched by their boxes at each instant, not by their ids.
+
+    Raises `LabelError` if the two are not about the same footage and instants.
+    """
+    if (first.sha256, first.every) != (second.sha256, second.every):
+        raise LabelError(f"{first.clip} ({first.labeller}) and {second.clip} ({second.labeller}) label other footage")
+    theirs = dict(_by_time(instants(second, half)))
+    pairs: list[tuple[Labelled, Labelled]] = []
+    only_first = 0
+    for time, ours in _by_time(instants(first, half)):
+        others = theirs.get(time, [])
+        matched = match([one.box for one in ours], [one.box for one in others], min_iou)
+        pairs += [(ours[row], others[column]) for row, column in matched]
+        only_first += len(ours) - len(matched)
+    sure = [pair for pair in pairs if UNSURE not in (pair[0].label, pair[1].label)]
+    same = sum(a.label == b.label for a, b in sure)
+    return Agreement(
+        compared=len(sure),
+        percent=100 * same / len(sure) if sure else 0.0,
+        kappa=cohens_kappa([(a.label, b.label) for a, b in sure]),
+        unsure=len(pairs) - len(sure),
+        only_first=only_first,
+        only_second=sum(len(people) for people in theirs.values()) - len(pairs),
+        differing=tuple(pair for pair in sure if pair[0].label != pair[1].label),
+    )
+
+
+def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Agreement beyond chance of paired labels, at most 1; None where chance alone agrees always, or without pairs."""
+    if not pairs:
+        return None
+    count = len(pairs)
+    observed = sum(a == b for a, b in pairs) / count
+    first, second = [a for a, _ in pairs], [b for _, b in pairs]
+    chance = sum(first.count(label) * second.count(label) for label in set(first)) / count**2
+    return None if chance >= 1 else (observed - chance) / (1 - chance)
+
+
+def match(first: Sequence[Box], second: Sequence[Box], min_iou: float = MIN_IOU) -> list[tuple[int, int]]:
+    """Pairs of rows (first, second), one-to-one, of the greatest sum of IoU; none below `min_iou`."""
+    if not first or not second:
+        return []
+    overlap = iou(np.array(first, np.float64), np.array(second, np.float64))
+    # What can't be a pair weighs nothing, so that it never takes a box from a pair that counts.
+    rows, columns = linear_sum_assignment(np.where(overlap >= min_iou, overlap, 0.0), maximize=True)
+    found = zip(rows.tolist(), columns.tolist())
+    return [(row, column) for row, column in found if overlap[row, column] >= min_iou]
+
+
+def iou(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of boxes [n, 4] and [m, 4] → [n, m]."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    inner = np.clip(high - low, 0, None).prod(-1)
+    area_first, area_second = ((boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (first, second))
+    return inner / np.maximum(area_first[:, None] + area_second[None] - inner, 1e-9)
+
+
+def _by_time(people: Iterable[Labelled]) -> list[tuple[float, list[Labelled]]]:
+    found: dict[float, list[Labelled]] = {}
+    for one in people:
+        found.setdefault(one.time, []).append(one)
+    return list(found.items())

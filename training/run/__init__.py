@@ -1,0 +1,1 @@
+"""One training run: batches, losses, the loop and its checkpoints."""

@@ -1,0 +1,100 @@
+"""The loss: part states, relevance, and the action of each frame, of every step and of the last (docs/training.md).
+
+Pure functions; what they depend on is the run's configuration and how rare states and actions are in its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stages.heads.network import SequenceReading
+from training.annotated_videos.tensors import Tensors
+from training.settings.run_config import ActionsConfig, StatesConfig, TrainingConfig
+
+TERMS = ("total", "states", "relevance", "frame", "every_step", "last_step")
+"""The names under which losses are reported and logged: the weighted sum, then its terms, unweighted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rarity:
+    """How much rare things count. `states` float32 [parts, states]: factor of a positive; `actions` float32 [actions]:
+    factor of a sequence's step with that target, None where all count alike."""
+
+    states: Tensor
+    actions: Tensor | None = None
+
+
+def measure_rarity(batches: Sequence[Tensors], actions: int, config: TrainingConfig) -> Rarity:
+    """Rarity of part states, and of `actions` actions, in the batches."""
+    known = torch.cat([batch.states_known.flatten(0, 1) for batch in batches])
+    there = torch.cat([batch.states.flatten(0, 1) for batch in batches]) & known[..., None]
+    share = there.sum(0) / known.sum(0)[:, None].clamp(min=1)
+    counts = torch.bincount(torch.cat([batch.action[batch.action >= 0] for batch in batches]), minlength=actions)
+    return Rarity(positive_weights(share, config.states), action_weights(counts, config.actions))
+
+
+def positive_weights(share: Tensor, config: StatesConfig) -> Tensor:
+    """`share` [parts, states] of steps at which the state is there → weight of its positives, by the root of rarity."""
+    if config.loss != "weighted":
+        return torch.ones_like(share)
+    least, greatest = config.positive_limits
+    return ((1 - share) / share.clamp(min=1e-3)).sqrt().clamp(least, greatest)
+
+
+def action_weights(counts: Tensor, config: ActionsConfig) -> Tensor | None:
+    """`counts` int64 [actions] → weights in inverse proportion, 1 for an action as frequent as the average, limited."""
+    if config.balance != "weights":
+        return None
+    average = counts.sum() / len(counts)
+    return (average / counts.clamp(min=1)).clamp(1 / config.greatest_weight, config.greatest_weight).float()
+
+
+def losses(
+    read: SequenceReading, target: Tensors, mask: Tensor, rarity: Rarity, config: TrainingConfig
+) -> dict[str, Tensor]:
+    """Scalars by the names in `TERMS`. `mask` bool [parts, states]: which states a part has."""
+    actions = config.actions
+    some = (target.present & target.states_known)[..., None] & mask
+    state = state_loss(read.state_logits, target.states.float(), rarity.states, config.states)
+    state = (state * some).sum() / some.sum().clamp(min=1)
+    known = target.present & target.relevance_known
+    relevance = F.binary_cross_entropy_with_logits(read.relevance_logits, target.relevance.float(), reduction="none")
+    relevance = (relevance * known).sum() / known.sum().clamp(min=1)
+
+    def action(logits: Tensor, truth: Tensor) -> Tensor:
+        if not bool((truth >= 0).any()):
+            return logits.sum() * 0.0
+        return F.cross_entropy(
+            logits, truth, weight=rarity.actions, ignore_index=-1, label_smoothing=actions.label_smoothing
+        )
+
+    frame = action(read.frame_logits.flatten(0, 1), target.action.flatten())
+    every = action(read.action_logits.flatten(0, 1), target.action.flatten())
+    rows = torch.arange(len(target.last), device=target.last.device)
+    last = action(read.action_logits[rows, target.last], target.action[rows, target.last])
+    total = (
+        config.states.weight * state
+        + config.relevance.weight * relevance
+        + actions.frame_weight * frame
+        + actions.every_step_weight * every
+        + actions.last_step_weight * last
+    )
+    return dict(zip(TERMS, (total, state, relevance, frame, every, last), strict=True))
+
+
+def state_loss(logits: Tensor, truth: Tensor, positive: Tensor, config: StatesConfig) -> Tensor:
+    """Binary cross-entropy of each entry of [N, T, parts, states], weighted or focal as the configuration says.
+
+    Focal: alpha_t · (1 − p_t)^gamma · cross-entropy, p_t being the probability given to what is true (Lin et al. 2017).
+    """
+    if config.loss != "focal":
+        return F.binary_cross_entropy_with_logits(logits, truth, pos_weight=positive, reduction="none")
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    missed = torch.sigmoid(torch.where(truth > 0.5, -logits, logits))
+    share = torch.where(truth > 0.5, config.focal_alpha, 1 - config.focal_alpha)
+    return share * missed.clamp(min=1e-8).pow(config.focal_gamma) * entropy

@@ -1,0 +1,252 @@
+"""Trains relevance, part states, part graph and action LSTM on generated motion, a folder of annotated videos, or both.
+
+`train` owns the run for as long as it lasts. It leaves a checkpoint, and beside it `NAME.log.csv` and
+`NAME.resume.pt`, from which a run that was cut off goes on to the very numbers an unbroken run gives.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from stages.checkpoint import Checkpoint, CheckpointError, save
+from stages.language.prior_table import PriorTable, prior_table
+from stages.third_party import weights
+from stages.vocabulary import packaged
+from training.annotated_videos.clips import Folder
+from training.annotated_videos.regions.region_detector import detector_source
+from training.annotated_videos.regions.region_features import feature_source
+from training.run.batches import generates
+from training.run.learned import Learned
+from training.run.loop import DivergedError, Run, StepReport, TrainingError
+from training.run.provenance import provenance, told_config
+from training.run.run_state import read_state, write_state
+from training.run.train_log import TrainLog
+from training.run.validation.held_out import HeldOut
+from training.run.validation.prevalence import check_prevalence, expect
+from training.run.validation.selection import Selection
+from training.settings.run_config import TrainingConfig
+
+RECENT = 50
+"""Steps over which reported losses are averaged."""
+Report = Callable[[int, int, dict[str, float]], None]
+"""Called as (step, steps, running losses) while training."""
+Ending = Literal["done", "minutes", "patience", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a run came to. `ending`: all steps done, out of time, no better for too long, or asked to stop."""
+
+    checkpoint: Checkpoint
+    ending: Ending
+    step: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run remembers beside the training itself; goes on over a resumption."""
+
+    seconds: float = 0.0
+    losses: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    saved_step: int | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """For the state file."""
+        return {"seconds": self.seconds, "losses": list(self.losses)}
+
+    def restore(self, content: Mapping[str, Any], step: int) -> None:
+        """From the state file of that step."""
+        self.seconds, self.saved_step = content["seconds"], step
+        self.losses.extend(content["losses"])
+
+
+def train(
+    config: TrainingConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    minutes: float | None = None,
+    motions: Path | None = None,
+    priors: PriorTable | None = None,
+    videos: Folder | None = None,
+    command: str = "",
+    report: Report | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train, calibrate and evaluate on held-out data, and write the checkpoint to `out`.
+
+    `resume` goes on from `<out>.resume.pt` if there is one. `minutes` cuts the run off before `steps` are done, and
+    `stop`, asked before each step, does so at once, without an evaluation: both leave the resume file and a checkpoint
+    of what there is. `motions` is the folder of motion clips, by default the cache's (`weights.locate`); `priors` the
+    language table, by default that of the model that the configuration names. `videos`: what `watched_folder` gave for
+    this configuration, if it has a folder.
+    Raises TrainingError (DivergedError where a loss is not finite any more), CheckpointError, WeightsError,
+    MotionFormatError, LanguageModelError, and DatasetError where no video can be read any more.
+    """
+    if (videos is None) != (config.data.folder is None):
+        raise ValueError("the videos of data.folder are given where there is a folder, and only there")
+    vocabulary = packaged(config.profile) if videos is None else videos.vocabulary
+    try:
+        check_prevalence(config.actions.prevalence, vocabulary.actions)
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
+    folder = motions or (weights.locate("motion") if generates(config) else weights.folder("motion"))
+    table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
+    learned = () if videos is None else videos.clips["train"]
+    rows = table.rows_for(vocabulary)
+    run = Run(config, folder, rows, vocabulary, learned, None if videos is None else videos.fingerprint)
+    keeper = _Keeper(run, out, command, HeldOut(config, folder, videos), table)
+    keeper.begin(resume)
+    recent: deque[dict[str, float]] = deque(maxlen=RECENT)
+    started = saved = time.monotonic()
+    log_path, board = out.with_name(out.name + ".log.csv"), out.with_name(out.name + ".tensorboard")
+    with TrainLog(log_path, after=run.step, tensorboard=board if config.log.tensorboard else None) as log:
+        ending: Ending | None = keeper.ending(stop)
+        while ending is None:
+            before = time.monotonic()
+            step = keeper.advance()
+            taken = time.monotonic() - before
+            accuracy = keeper.judge()
+            recent.append(dict(step.losses))
+            keeper.progress.seconds += time.monotonic() - before
+            if step.step % config.log.every == 0 or accuracy is not None:
+                log.note(step, keeper.progress.seconds, config.data.batch / taken, accuracy)
+            if report is not None:
+                report(step.step, config.steps, {k: float(np.mean([r[k] for r in recent])) for k in recent[0]})
+            ending = keeper.ending(stop)
+            now = time.monotonic()
+            if ending is None and minutes is not None and now - started > 60.0 * minutes:
+                ending = "minutes"
+            if now - saved > config.log.save_seconds:
+                keeper.write_state()
+                saved = now
+    keeper.write_state()
+    return Outcome(keeper.finish(ending, stop), ending, run.step)
+
+
+class _Keeper:
+    """Keeps a run's files and its best weights."""
+
+    def __init__(self, run: Run, out: Path, command: str, held_out: HeldOut, priors: PriorTable) -> None:
+        self.run, self.out, self.command, self.held_out, self.priors = run, out, command, held_out, priors
+        self.features = feature_source(run.config)
+        self.detector = detector_source(run.config)
+        self.state_file = out.with_name(out.name + ".resume.pt")
+        self.progress = Progress()
+        self.selection: Selection | None = None
+        if run.config.evaluation.every:
+            judge = held_out.judge(run.network.vocabulary, run.device)
+            self.selection = Selection(judge, run.config.evaluation.patience)
+
+    def begin(self, resume: bool) -> None:
+        """From the beginning, or from the state file if there is one."""
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"{self.out.parent}: can't be made: {error.strerror}") from None
+        if not (resume and self.state_file.exists()):
+            self.run.normalise()
+            if self.run.config.start is not None:
+                self.run.start_from(self.run.config.start)
+            return
+        extra = read_state(self.run, self.state_file)
+        self.progress.restore(extra["progress"], self.run.step)
+        if self.selection is not None:
+            self.selection.restore(extra["selection"])
+
+    def advance(self) -> StepReport:
+        """A step; a DivergedError also says what is left."""
+        try:
+            step = self.run.advance()
+        except DivergedError as error:
+            kept = self.progress.saved_step
+            where = (
+                "no state was saved yet" if kept is None else f"the state of step {kept} is kept in {self.state_file}"
+            )
+            if self.selection is not None and self.selection.step:
+                where += f", the best checkpoint, of step {self.selection.step}, in {self.out}"
+            raise DivergedError(f"{error}; {where}") from None
+        self.progress.losses.append(step.losses["total"])
+        return step
+
+    def judge(self) -> float | None:
+        """Macro accuracy where an evaluation is due; better weights than any before are written at once."""
+        every, step = self.run.config.evaluation.every, self.run.step
+        if self.selection is None or (step % every and step != self.run.config.steps):
+            return None
+        accuracy = self.selection.judge(self.run.best_guess, step)
+        if self.selection.step == step and step != self.run.config.steps:
+            self._write(self.run.best_guess, {})
+        return accuracy
+
+    def ending(self, stop: Callable[[], bool]) -> Ending | None:
+        """Whether the run is over, and why."""
+        if self.run.step >= self.run.config.steps:
+            return "done"
+        if self.selection is not None and self.selection.exhausted:
+            return "patience"
+        return "interrupted" if stop() else None
+
+    def write_state(self) -> None:
+        """All that is needed to go on."""
+        selection = None if self.selection is None else self.selection.state()
+        write_state(self.run, self.state_file, {"progress": self.progress.plain(), "selection": selection})
+        self.progress.saved_step = self.run.step
+
+    def finish(self, ending: Ending, stop: Callable[[], bool]) -> Checkpoint:
+        """The best weights, calibrated and evaluated unless the run was asked to stop, as a checkpoint."""
+        # A copy: a resumed run goes on from the weights and the temperature of the training, not from the best ones.
+        learned = copy.deepcopy(self.run.best_guess).requires_grad_(False)
+        if self.selection is not None:
+            self.selection.load_best(learned)
+        figures: dict[str, Any] = {"ending": ending}
+        if ending != "interrupted" and not stop():
+            self.held_out.calibrate(learned)
+        expect(learned.network, self.run.config.actions.prevalence)
+        if ending != "interrupted" and not stop():
+            figures |= self.held_out.figures(learned)
+        return self._write(learned, figures)
+
+    def _write(self, learned: Learned, figures: dict[str, Any]) -> Checkpoint:
+        run = self.run
+        chosen: dict[str, Any] = {}
+        if self.selection is not None and self.selection.accuracy is not None:
+            chosen = {"selected_step": self.selection.step, "selection_accuracy": round(self.selection.accuracy, 4)}
+        lost = sorted({**run.batches.lost, **self.held_out.lost})
+        metrics: dict[str, Any] = {
+            "steps": run.step,
+            "sequences": run.step * run.config.data.batch,
+            "seconds": round(self.progress.seconds, 1),
+            "seed": run.config.seed,
+            "config": told_config(run.config),
+            "final_loss": round(float(np.mean(self.progress.losses)), 4) if self.progress.losses else None,
+            **self.held_out.data(),
+            **provenance(run.device),
+            **chosen,
+            **({"lost_videos": lost} if lost else {}),
+            **figures,
+        }
+        checkpoint = Checkpoint(
+            network=learned.eval().network,
+            profile=run.config.profile,
+            trained=run.step > 0,
+            language_model=self.priors.language_model,
+            language_model_sha256=self.priors.language_model_sha256,
+            features=learned.extractor or (None if self.features is None else self.features.make()),
+            detector=None if self.detector is None else self.detector.stored(),
+            metrics=metrics,
+            training_command=self.command,
+        )
+        try:
+            save(checkpoint, self.out)
+        except CheckpointError as error:
+            raise TrainingError(str(error)) from None
+        return checkpoint

@@ -1,0 +1,1 @@
+"""Evaluation of a network during training, on held-out data."""

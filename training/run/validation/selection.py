@@ -1,0 +1,120 @@
+"""Which weights of a run to keep: the best on held-out data, by one figure; and when to stop looking for better.
+
+A `Selection` owns the best weights so far. What it judges by is made once, and draws from a generator of its own:
+evaluating changes no number of the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from stages.heads.network import ActionNetwork
+from stages.vocabulary import Vocabulary
+from training.annotated_videos.clips import Clip
+from training.annotated_videos.held_out import answer_clips, benchmark_figures, step_accuracy
+from training.annotated_videos.tensors import Tensors, to_tensors, unseen_regions
+from training.run.learned import Learned
+from training.synthetic.motion.movement import ACTIONS
+from training.synthetic.sequences.generator import Generator
+
+Judge = Callable[[Learned], float]
+"""How good what was learned is on held-out data, from 0 to 1. Its mode is kept."""
+
+
+class Selection:
+    """The best weights so far, by evaluations every so many steps."""
+
+    def __init__(self, judge: Judge, patience: int) -> None:
+        """`patience`: evaluations without a better one after which it is `exhausted`; 0: never."""
+        self._judge = judge
+        self._patience = patience
+        self._since_best = 0
+        self.accuracy: float | None = None
+        """What the judge says of the best weights."""
+        self.step = 0
+        """Of the best weights."""
+        self._weights: dict[str, Tensor] = {}
+
+    def judge(self, learned: Learned, step: int) -> float:
+        """What the judge says; remembers the weights if they are the best so far."""
+        accuracy = self._judge(learned)
+        if self.accuracy is None or accuracy > self.accuracy:
+            self.accuracy, self.step, self._since_best = accuracy, step, 0
+            self._weights = {name: tensor.detach().cpu().clone() for name, tensor in learned.state_dict().items()}
+        else:
+            self._since_best += 1
+        return accuracy
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last `patience` evaluations were no better than the best before them."""
+        return 0 < self._patience <= self._since_best
+
+    def load_best(self, learned: Learned) -> None:
+        """Put the best weights into what was learned, if there was an evaluation."""
+        if self._weights:
+            learned.load_state_dict(self._weights)
+
+    def state(self) -> dict[str, Any]:
+        """For the file of a run that may be resumed."""
+        return {
+            "accuracy": self.accuracy,
+            "step": self.step,
+            "since_best": self._since_best,
+            "weights": self._weights,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.accuracy, self.step = state["accuracy"], state["step"]
+        self._since_best, self._weights = state["since_best"], state["weights"]
+
+
+def by_generated_sequences(
+    motions: Path, vocabulary: Vocabulary, sequences: int, window: int, seed: int, device: torch.device
+) -> Judge:
+    """By the macro accuracy at the last step of about so many held-out sequences, as many of each action."""
+    generator = Generator(motions, vocabulary, seed, held_out=True)
+    each = max(1, sequences // len(ACTIONS))
+    data = [to_tensors(generator.batch(each, window, action=action)).to(device) for action in ACTIONS]
+    return lambda learned: macro_accuracy(learned.network, data)
+
+
+def by_videos(clips: Sequence[Clip], window: int, figure: Literal["accuracy", "area"]) -> Judge:
+    """By held-out videos: the mean of the actions' shares of right steps, or the benchmark's area. 0 where the videos
+    don't show what is asked for."""
+
+    def judge(learned: Learned) -> float:
+        network = learned.network
+        answers = answer_clips(network, clips, window, learned.extractor)
+        if figure == "area":
+            return benchmark_figures(network, clips, answers)["area"] or 0.0
+        return step_accuracy(network, clips, answers)["macro_accuracy"] or 0.0
+
+    return judge
+
+
+@torch.no_grad()
+def macro_accuracy(network: ActionNetwork, data: list[Tensors]) -> float:
+    """Mean over actions of the share of sequences whose last step is answered right. The network's mode is kept."""
+    training = network.training
+    network.eval()
+    actions = len(network.vocabulary.actions)
+    right, count = torch.zeros(actions), torch.zeros(actions)
+    for target in data:
+        regions = unseen_regions(network, target.real.numel())
+        logits = network(target.parts, target.context, target.present, target.dt, regions).action_logits
+        rows = torch.arange(len(target.last), device=target.last.device)
+        truth = target.action[rows, target.last]
+        known = truth >= 0
+        hit = (logits[rows, target.last].argmax(-1) == truth)[known].float().cpu()
+        right.index_add_(0, truth[known].cpu(), hit)
+        count.index_add_(0, truth[known].cpu(), torch.ones_like(hit))
+    network.train(training)
+    seen = count > 0
+    return float((right[seen] / count[seen]).mean())

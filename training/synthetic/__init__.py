@@ -1,0 +1,1 @@
+"""Generated motion, drawn people, and data sets made of them."""

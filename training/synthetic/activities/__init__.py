@@ -1,0 +1,101 @@
+"""Base activities: what the whole body does. Each action has several styles, some of them kept for evaluation.
+
+`MotionLibrary` owns the motion-capture clips and the table of styles, and lives as long as the generator that made it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from training.synthetic.activities import (
+    boxing,
+    by_angles,
+    crawling,
+    dance_steps,
+    dancing,
+    down_low,
+    exercising,
+    falling,
+    floor,
+    gaits,
+    going_down,
+    idling,
+    juggling,
+    jumping,
+    kick_about,
+    kicking,
+    leaping_about,
+    lifting,
+    loads,
+    low,
+    lying,
+    more_throws,
+    near_misses,
+    on_all_fours,
+    others,
+    picking_up,
+    rising,
+    siteswaps,
+    standing,
+    striking,
+    strolling,
+    throwing,
+)
+from training.synthetic.motion.motion import MotionFormatError, read_motions
+from training.synthetic.motion.movement import CapturedStyle, Rng, Style
+from training.synthetic.motion.procedural import GESTURES
+
+STYLES: tuple[Style, ...] = (
+    *standing.STYLES, *gaits.STYLES, *jumping.STYLES, *striking.STYLES, *low.STYLES, *lying.STYLES, *crawling.STYLES,
+    *falling.STYLES, *rising.STYLES, *kicking.STYLES, *throwing.STYLES, *lifting.STYLES, *exercising.STYLES,
+    *dancing.STYLES, *juggling.STYLES, *floor.STYLES, *by_angles.STYLES, *others.STYLES,
+    *strolling.STYLES, *idling.STYLES, *leaping_about.STYLES,
+    *dance_steps.STYLES, *on_all_fours.STYLES, *kick_about.STYLES, *down_low.STYLES,
+    *near_misses.STYLES, *going_down.STYLES,
+    *more_throws.STYLES, *siteswaps.STYLES, *loads.STYLES, *picking_up.STYLES, *boxing.STYLES,
+)  # fmt: skip
+"""Those made by procedures."""
+CAPTURED: tuple[CapturedStyle, ...] = (
+    *gaits.CAPTURED, *jumping.CAPTURED, *striking.CAPTURED, *low.CAPTURED, *lying.CAPTURED, *crawling.CAPTURED,
+    *falling.CAPTURED, *rising.CAPTURED, *kicking.CAPTURED, *lifting.CAPTURED, *dancing.CAPTURED, *others.CAPTURED,
+)  # fmt: skip
+"""Those made from motion capture."""
+
+
+def sources(action: str, *, held_out: bool) -> set[str]:
+    """The independent sources of an action's motion, trained on or held out."""
+    found = {style.source or style.name for style in STYLES if (style.action, style.held_out) == (action, held_out)}
+    found |= {f"captured {one.clip}" for one in CAPTURED if (one.action, one.held_out) == (action, held_out)}
+    return found | {one.source or one.name for one in GESTURES if (one.action, one.held_out) == (action, held_out)}
+
+
+def unseen_motion(action: str) -> bool:
+    """Whether held-out data shows an action as training never has: at least three sources, one of them held out whole,
+    and none of the held-out styles from a source that is trained on."""
+    trained, kept = sources(action, held_out=False), sources(action, held_out=True)
+    return bool(kept) and len(trained | kept) >= 3 and not trained & kept
+
+
+class MotionLibrary:
+    """All styles of all base activities, with the clips of `folder` among them. Raises MotionFormatError."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clips = read_motions(folder)
+        missing = sorted({one.clip for one in CAPTURED} - set(self.clips))
+        if missing:
+            raise MotionFormatError(f"{folder}: lacks {', '.join(missing)}; fetch the `motion` asset again")
+        self.styles = [*STYLES, *(one.of(self.clips[one.clip]) for one in CAPTURED)]
+
+    def has(self, action: str, *, held_out: bool) -> bool:
+        """Whether there is a style of `action` among those trained on or those held out."""
+        return any((style.action, style.held_out) == (action, held_out) for style in self.styles)
+
+    def choose(self, rng: Rng, action: str, *, held_out: bool) -> Style:
+        """Draw a style of `action` by its share, from those trained on or from those held out."""
+        # Standing has no held-out style of its own: people, cameras and draws differ.
+        of_use = held_out and self.has(action, held_out=True)
+        styles = [style for style in self.styles if style.action == action and style.held_out == of_use]
+        shares = np.array([style.share for style in styles])
+        return styles[int(rng.choice(len(styles), p=shares / shares.sum()))]

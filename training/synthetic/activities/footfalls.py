@@ -1,0 +1,232 @@
+"""Feet that stay where they were put: a body's way, the places its feet are set down at, the pelvis over them.
+
+Pure functions; own nothing. Unlike a gait made from curves, which moves the feet under the body, a foot here is planted
+in the world until it is lifted, and the pelvis is as high as the legs that carry it reach. Lengths are leg lengths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.synthetic.activities.contact import GRAVITY, HIP
+from training.synthetic.motion.motion import CHEST, KNEES, ROOT, Array, axis_rotation, quaternion_multiply
+from training.synthetic.motion.movement import Rng, set_arm, stand_on, turn_chest, upright
+
+_GRID = 0.04
+_MARGIN = 6.0
+"""Seconds before and after the sequence: the slowest of steps, in which its first and last instants may lie."""
+_LEG = 0.994
+"""How far a leg that carries is stretched at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a body is: at `times` [G] the ground below it `points` [G, 3], its `heading` [G] (radians, to the left)."""
+
+    times: Array
+    points: Array
+    heading: Array
+
+    def at(self, times: Array) -> tuple[Array, Array]:
+        """Points [K, 3] and heading [K] at `times` [K]."""
+        points = np.stack([np.interp(times, self.times, self.points[:, axis]) for axis in range(3)], -1)
+        return points, np.interp(times, self.times, self.heading)
+
+
+def grid(times: Array) -> Array:
+    """The instants [G] at which the way of a sequence is known, from before its first to after its last."""
+    return np.arange(times[0] - _MARGIN, times[-1] + _MARGIN, _GRID)
+
+
+def go(at: Array, speed: Array | float, heading: Array | float, aside: Array | float = 0.0, climb: float = 0.0) -> Way:
+    """The way of who moves at `speed` forwards and `aside` to the right (leg lengths a second) at instants `at` [G],
+    facing `heading`; the ground rises by `climb` a leg length and is nowhere below zero."""
+    heading, speed = np.broadcast_to(heading, at.shape), np.broadcast_to(speed, at.shape)
+    x = np.cumsum(speed * np.cos(heading) + aside * np.sin(heading)) * _GRID
+    z = np.cumsum(aside * np.cos(heading) - speed * np.sin(heading)) * _GRID
+    y = climb * np.cumsum(np.hypot(speed, aside)) * _GRID
+    points = np.stack([x, y - y.min(), z], -1)
+    return Way(at, points - np.array([x[0], 0.0, z[0]]), heading)
+
+
+def foot_path(times: Array, lifted: Array, landed: Array, places: Array, lift: float) -> tuple[Array, Array]:
+    """One foot's way [T, 3] that lies at `places[k]` until `lifted[k]` and at `places[k + 1]` from `landed[k]` (both
+    [K], rising), and how far each instant is in its swing [T], 0 or 1 on the ground. Short steps are lifted less."""
+    index = np.clip(np.searchsorted(lifted, times, side="right") - 1, 0, len(lifted) - 1)
+    swing = np.clip((times - lifted[index]) / np.maximum(landed[index] - lifted[index], 1e-3), 0.0, 1.0)
+    start, end = places[index], places[index + 1]
+    out = start + (swing * swing * (3 - 2 * swing))[:, None] * (end - start)
+    far = np.minimum(np.linalg.norm(end - start, axis=-1) / 0.3, 1.0)
+    out[:, 1] += (lift * far + 0.5 * abs(end - start)[:, 1]) * np.sin(np.pi * swing)
+    return out, swing
+
+
+@dataclass(slots=True)
+class Gait:
+    """How somebody treads: `cadence` cycles a second, `duty` the share of a cycle that a foot is down, half the
+    distance between the feet `width`, foot `lift`, how far the heel comes up behind `heel`, `limp` (0 to 0.2) the share
+    of the cycle by which one step comes early. `reluctance`: steps shorter than this aren't taken."""
+
+    cadence: float
+    duty: float = 0.62
+    width: float = 0.09
+    lift: float = 0.08
+    heel: float = 0.12
+    limp: float = 0.0
+    reluctance: float = 0.0
+    unsteady: float = 0.015
+    sink: float = 0.0
+    stairs: float = 0.0
+    bounce: bool = False
+
+
+@dataclass(slots=True)
+class Tread:
+    """Limb poses [T, 39] whose feet are planted, how far the right foot is ahead of the left one [T], and each foot's
+    share in its swing [T, 2]."""
+
+    poses: Array
+    ahead: Array
+    swing: Array
+
+
+def tread(rng: Rng, times: Array, way: Way, gait: Gait) -> Tread:
+    """Walk, run or stand along `way`: each foot is set down where the body is in the middle of its stance."""
+    tempo = 1 + 0.06 * np.sin(way.times * rng.uniform(0.4, 1.5) + rng.uniform(0, 6.28))
+    clock = np.cumsum(gait.cadence * tempo) * _GRID + rng.random()
+    feet, swings = np.empty((len(times), 2, 3)), np.empty((len(times), 2))
+    for side, sign in ((0, -1.0), (1, 1.0)):
+        late = 0.5 * side - gait.limp * side
+        first = np.ceil(clock[0] - late)
+        # Two at least: who treads slowly may take no step in all that time.
+        numbers = np.arange(first, max(np.floor(clock[-1] - late), first + 2)) + late
+        middle, lifted = (
+            np.interp(numbers + gait.duty / 2, clock, way.times),
+            np.interp(numbers + gait.duty, clock, way.times),
+        )
+        landed = np.interp(numbers[1:], clock, way.times)
+        places, heading = way.at(middle)
+        across = sign * gait.width + rng.normal(0, gait.unsteady, len(numbers))
+        along = rng.normal(0, gait.unsteady, len(numbers))
+        places[:, 0] += across * np.sin(heading) + along * np.cos(heading)
+        places[:, 2] += across * np.cos(heading) - along * np.sin(heading)
+        if gait.stairs:
+            places[:, 1] = gait.stairs * np.round(places[:, 1] / gait.stairs)
+        if gait.reluctance:
+            stay_put(places, gait.reluctance)
+        feet[:, side], swings[:, side] = foot_path(times, lifted[:-1], landed, places, gait.lift)
+    points, heading = way.at(times)
+    poses = upright(times)
+    poses[:, 0:3] = points
+    lean = 0.035 * (np.sin(np.pi * swings[:, 0]) - np.sin(np.pi * swings[:, 1])) * min(gait.width / 0.09, 1.5)
+    poses[:, 0] += lean * np.sin(heading)
+    poses[:, 2] += lean * np.cos(heading)
+    ahead = plant(poses, feet, heading, swings, heel=gait.heel, sink=gait.sink)
+    if gait.bounce:
+        # No leg carries while both are in the air: the height is that of the middle of the steps.
+        span = 0.42 * gait.duty / gait.cadence * np.hypot(*np.ptp(way.points[:, [0, 2]], axis=0)) / np.ptp(way.times)
+        level = points[:, 1] + np.sqrt(max(_LEG**2 - span**2, 0.72)) - gait.sink
+        poses[:, 28] -= level - poses[:, 1]
+        poses[:, 31] -= level - poses[:, 1]
+        poses[:, 1] = level
+        # What one step after the other throws up comes down as things fall, and is caught by the next leg.
+        step = np.interp(times, way.times, clock) * 2 % 1.0
+        raise_body(poses, _flight(step, 0.5 / gait.cadence, min(2 * gait.duty, 0.95)))
+    return Tread(poses, ahead, swings)
+
+
+def stay_put(places: Array, reluctance: float) -> None:
+    """Let a foot stay where it is while it would be set down less than `reluctance` away, in place [K, 3]."""
+    for number in range(1, len(places)):
+        if np.linalg.norm(places[number] - places[number - 1]) < reluctance:
+            places[number] = places[number - 1]
+
+
+def _flight(step: Array, seconds: float, down: float) -> Array:
+    """How high the body is [T] over a step of `seconds` whose share `down` is spent on a foot."""
+    air = (1 - down) * seconds
+    speed = GRAVITY * air / 2
+    stance = np.clip(step / down, 0, 1)
+    fly = np.clip((step - down) / (1 - down), 0, 1)
+    return speed * down * seconds * (stance * stance - stance) + 0.5 * GRAVITY * air * air * fly * (1 - fly)
+
+
+def raise_body(poses: Array, height: Array) -> None:
+    """Move the whole body up, the feet as well where it flies (`height` [T] > 0), the pelvis alone where it sinks, in
+    place."""
+    sink = np.minimum(height, 0.0)
+    poses[:, 1] += height
+    for side in (0, 1):
+        poses[:, 28 + 3 * side] -= sink
+
+
+def plant(
+    poses: Array, feet: Array, heading: Array, swings: Array, *, heel: float = 0.0, sink: Array | float = 0.0,
+    turned: float = 0.14, roll: Array | float = 0.0,
+) -> Array:  # fmt: skip
+    """Stand a body on its feet [T, 2, 3], in place: the pelvis (its level place is given) heads to `heading` [T], as
+    high as the legs that carry reach less `sink`, and turns with the feet. Returns how far the right foot is ahead."""
+    forward = np.stack([np.cos(heading), -np.sin(heading)], -1)
+    right = np.stack([np.sin(heading), np.cos(heading)], -1)
+    way = feet[:, :, [0, 2]] - poses[:, None, [0, 2]]
+    ahead = (way * forward[:, None]).sum(-1)
+    behind = np.clip((-ahead - 0.15) / 0.35, 0, 1) ** 2
+    for side in (0, 1):  # the foot rolls over its toes behind the body
+        feet[:, side, 1] += heel * behind[:, side]
+        rolled = 1.2 * heel * behind[:, side : side + 1] * forward
+        feet[:, side, [0, 2]] += rolled
+        way[:, side] += rolled
+    reach = np.empty((len(poses), 2))
+    for side, sign in ((0, -1.0), (1, 1.0)):
+        out = way[:, side] - sign * HIP * right
+        reach[:, side] = feet[:, side, 1] + np.sqrt(np.maximum(_LEG**2 - (out * out).sum(-1), 0.2))
+    carries = (1 - 0.98 * np.sin(np.pi * swings)) * (1 - 0.7 * behind)
+    # High up a long climb the exponential is nothing any more: the height is taken from the lower foot there.
+    base = np.where(reach.min(1) > 5, reach.min(1), 0.0)
+    low = -np.log((carries * np.exp(-30 * (reach - base[:, None]))).sum(1) / carries.sum(1)) / 30
+    poses[:, 1] = low + base - sink
+    twist = turned * (ahead[:, 1] - ahead[:, 0])
+    poses[:, ROOT] = quaternion_multiply(
+        axis_rotation(1, heading + twist), axis_rotation(0, np.broadcast_to(roll, len(poses)))
+    )
+    poses[:, CHEST] = axis_rotation(1, -2.0 * twist)
+    poses[:, KNEES] = np.array([1.0, 0.0, -0.12, 1.0, 0.0, 0.12])
+    stand_on(poses, feet)
+    return ahead[:, 1] - ahead[:, 0]
+
+
+def bend_arm(
+    poses: Array, side: int, raised: Array | float, spread: Array | float, elbow: Array | float,
+    inward: Array | float = 0.0, weight: Array | float = 1.0,
+) -> None:  # fmt: skip
+    """Set one arm by its joints, in place (radians, [T] each): the upper arm `raised` forwards from hanging and
+    `spread` to its side, the `elbow` bent, the forearm turned `inward` before the body."""
+    count = len(poses)
+    raised, spread, elbow, inward = (np.broadcast_to(one, (count,)) for one in (raised, spread, elbow, inward))
+
+    def pointing(up: Array, side_by: Array) -> Array:
+        return np.stack([np.sin(up) * np.cos(side_by), -np.cos(up) * np.cos(side_by), np.sin(side_by)], -1)
+
+    upper = pointing(raised, spread)
+    fore = pointing(raised + elbow * np.cos(inward), spread - elbow * np.sin(inward))
+    reach = 0.55 * upper + 0.45 * fore
+    back = upper - 0.9 * reach + 0.02 * np.array([-1.0, 0.0, 0.5])
+    set_arm(poses, side, reach, 4 * back, weight)
+
+
+def swing_arms(
+    rng: Rng, tread_: Tread, size: float, elbow: float, *, sides: tuple[int, ...] = (0, 1), spread: float = 0.12
+) -> None:
+    """Arms that swing against the legs, in place: each with the foot of the other side."""
+    for side in sides:
+        sign = 1.0 if side == 0 else -1.0
+        raised = rng.normal(0.02, 0.06) - 0.4 * elbow * 0.5 + sign * size * tread_.ahead
+        bent = np.maximum(elbow + rng.normal(0, 0.08) + 0.5 * size * sign * tread_.ahead, 0.08)
+        bend_arm(tread_.poses, side, raised, spread + rng.normal(0, 0.04), bent, 0.25 * min(elbow, 1.2))
+
+
+def lean_forwards(poses: Array, pitch: Array | float, roll: Array | float = 0.0) -> None:
+    """Bend the chest forwards and to the right (radians), in place; what it was turned by stays."""
+    turn_chest(poses, pitch, 0.0, roll)

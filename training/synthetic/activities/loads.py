@@ -1,0 +1,193 @@
+"""Carrying in many more ways: hugged, on a shoulder, the head or a hip, under an arm, a bag in either hand, lugged, a
+tray.
+
+Each load puts arms and trunk as it makes people hold them, standing or walking; points are as in
+`training.synthetic.motion.reaching`. Owns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from training.synthetic.activities.gaits import curve_walk, slow_walk
+from training.synthetic.activities.standing import stance
+from training.synthetic.motion.motion import Array
+from training.synthetic.motion.movement import (
+    HAND_TAGS,
+    TAG_INDEX,
+    Maker,
+    Movement,
+    Prop,
+    Rng,
+    Style,
+    drift,
+    look_around,
+    turn_chest,
+    turn_head,
+)
+from training.synthetic.motion.reaching import reach, reach_across, wobble
+
+Load = Callable[[Rng, Movement, Array], tuple[int, ...]]
+"""(rng, movement, times [T]): loads the body in place, things and all; returns the sides that carry."""
+
+
+def _there(movement: Movement, name: str, place: Array, times: Array) -> None:
+    """A thing that rests on the body at `place`."""
+    path = np.broadcast_to(place, (len(times), 3)).copy()
+    movement.props.append(Prop(name, "free", np.ones_like(times), path))
+
+
+def _lean(rng: Rng, movement: Movement, times: Array, aside: float, back: float) -> None:
+    """Away from the weight; `aside` is to the right."""
+    sway = drift(rng, times, 0.03)
+    turn_chest(movement.poses, sway - back, drift(rng, times, 0.06), aside + sway)
+
+
+def _jolts(rng: Rng, times: Array) -> Array:
+    return wobble(rng, times, rng.uniform(0.005, 0.025), 0.4)
+
+
+def hugged(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
+    """A box of any width, a pile or a sack before the body, low or up to the chin, one hand under it or both at the
+    sides."""
+    middle = np.array([rng.uniform(0.32, 0.68), rng.uniform(-0.75, 0.05), rng.normal(0, 0.08)]) + _jolts(rng, times)
+    apart, askew = rng.uniform(0.06, 0.5), rng.normal(0, 0.14)
+    for side, sign in ((0, -1.0), (1, 1.0)):
+        offset = np.array([rng.normal(0, 0.06), sign * askew, sign * apart])
+        reach_across(movement, side, middle + offset, 1.0, rng.normal(0.0, 0.3))
+    _lean(rng, movement, times, rng.normal(0, 0.05), rng.uniform(-0.1, 0.3))
+    movement.props.append(Prop("box", "both", np.ones_like(times)))
+    return (0, 1)
+
+
+def on_one_shoulder(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
+    """A box or a sack on a shoulder, steadied by that side's hand, the other's, or both."""
+    hands = rng.integers(3)
+    jolt, ahead = _jolts(rng, times), rng.uniform(0.1, 0.4)
+    if hands != 1:
+        reach(
+            movement,
+            1,
+            np.array([ahead, rng.uniform(0.15, 0.5), rng.uniform(0.3, 0.65)]) + jolt,
+            1.0,
+            rng.normal(0, 0.3),
+        )
+    if hands != 0:
+        reach_across(movement, 0, np.array([ahead + 0.12, rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.35)]) + jolt)
+    _there(movement, "box", np.array([0.05, 0.35, 0.45]), times)
+    _lean(rng, movement, times, -rng.uniform(0.0, 0.2), rng.uniform(-0.15, 0.05))
+    turn_head(movement.poses, 0.05, rng.uniform(0.0, 0.4))
+    return ((1,), (0,), (0, 1))[int(hands)]
+
+
+def on_the_head(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
+    """A basket or a box on the head, one hand or both at it."""
+    sides = (0, 1) if rng.random() < 0.5 else (int(rng.integers(2)),)
+    wide = rng.uniform(0.1, 0.42)
+    for side in sides:
+        place = np.array([rng.uniform(0.0, 0.15), rng.uniform(0.62, 0.82), wide]) + _jolts(rng, times)
+        reach(movement, side, place, 1.0, rng.normal(0, 0.3))
+    _there(movement, "box", np.array([0.05, 0.85, 0.0]), times)
+    _lean(rng, movement, times, 0.0, rng.uniform(0.0, 0.08))
+    return sides
+
+
+def on_the_hip(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
+    """A child or a basket on a hip, an arm round it; the other hand helps or is free."""
+    jolt = _jolts(rng, times)
+    reach(
+        movement,
+        1,
+        np.array([rng.uniform(0.25, 0.45), rng.uniform(-0.6, -0.3), rng.uniform(0.25, 0.5)]) + jolt,
+        1.0,
+        0.4,
+    )
+    helps = rng.random() < 0.5
+    if helps:
+        reach_across(movement, 0, np.array([0.38, rng.uniform(-0.45, -0.1), rng.uniform(0.1, 0.35)]) + jolt)
+    _there(movement, "box", np.array([0.15, -0.4, 0.52]), times)
+    _lean(rng, movement, times, -rng.uniform(0.05, 0.25), rng.uniform(0.0, 0.12))
+    return (0, 1) if helps else (1,)
+
+
+def under_the_arm(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
+    """A box, a board or a bundle between arm and ribs."""
+    low = rng.uniform(-0.85, -0.4)
+    place = np.array([rng.uniform(0.05, 0.4), low, rng.uniform(0.42, 0.66)]) + _jolts(rng, times)
+    reach(movement, 1, place, 1.0, rng.normal(0.3, 0.2))
+    _there(movement, "box", np.array([0.05, 0.5 * low - 0.1, 0.52]), times)
+    _lean(rng, movement, times, -rng.uniform(0.0, 0.18), 0.0)
+    return (1,)
+
+
+def a_bag_in_each_hand(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
+    """Heavy bags: arms straight and still, held off the legs, the back rounded or braced."""
+    for side in (0, 1):
+        place = np.array([rng.uniform(-0.05, 0.2), -0.95, rng.uniform(0.4, 0.62)]) + _jolts(rng, times)
+        reach(movement, side, place)
+        movement.props.append(Prop("bag", "right" if side else "left", np.ones_like(times)))
+    _lean(rng, movement, times, rng.normal(0, 0.06), rng.uniform(-0.3, 0.12))
+    return (0, 1)
+
+
+def lugged(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
+    """Something too heavy, both hands at its handle beside or before a thigh, the trunk bent the other way."""
+    aside, jolt = rng.uniform(0.1, 0.6), _jolts(rng, times)
+    middle = np.array([rng.uniform(0.25, 0.45), rng.uniform(-0.85, -0.65), aside])
+    for side, sign in ((0, -1.0), (1, 1.0)):
+        reach_across(movement, side, middle + jolt + np.array([0.0, 0.0, 0.07 * sign]))
+    movement.props.append(Prop("bag", "both", np.ones_like(times)))
+    _lean(rng, movement, times, -rng.uniform(0.0, 0.3) * (aside > 0.25), rng.uniform(-0.35, 0.15))
+    return (0, 1)
+
+
+def as_a_tray(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
+    """On the flat hand beside the shoulder or above it, or on both before the chest."""
+    if rng.random() < 0.4:
+        middle = np.array([rng.uniform(0.4, 0.7), rng.uniform(-0.5, -0.1), 0.0]) + _jolts(rng, times)
+        for side in (0, 1):
+            reach(movement, side, middle + np.array([0.0, 0.0, rng.uniform(0.15, 0.4)]), 1.0, rng.normal(-0.1, 0.2))
+        movement.props.append(Prop("box", "both", np.ones_like(times)))
+        return (0, 1)
+    place = np.array([rng.uniform(0.1, 0.5), rng.uniform(-0.2, 0.4), rng.uniform(0.4, 0.75)]) + _jolts(rng, times)
+    reach(movement, 1, place, 1.0, rng.normal(-0.1, 0.25))
+    _there(movement, "box", np.asarray(place).mean(0) + np.array([0.0, 0.2, 0.0]), times)
+    _lean(rng, movement, times, rng.normal(0, 0.04), 0.0)
+    return (1,)
+
+
+def _base(rng: Rng, times: Array) -> Movement:
+    """Standing or walking, the hands empty."""
+    pick = rng.random()
+    if pick < 0.35:
+        movement = stance(rng, times, rng.uniform(0.08, 0.24), rng.uniform(0.3, 1.5))
+        look_around(rng, movement.poses, times)
+    else:
+        movement = (curve_walk if pick < 0.7 else slow_walk)(rng, times)
+    return movement
+
+
+def carries(*loads: Load) -> Maker:
+    """Any of `loads`, standing or walking. A hand that doesn't carry does what it did."""
+
+    def make(rng: Rng, times: Array) -> Movement:
+        movement = _base(rng, times)
+        movement.props = []
+        movement.tags[:, [TAG_INDEX["hold_l"], TAG_INDEX["hold_r"]]] = 0.0
+        for side in loads[int(rng.integers(len(loads)))](rng, movement, times):
+            movement.tags[:, [index for index in HAND_TAGS if index % 2 == side]] = 0.0
+            movement.tags[:, TAG_INDEX["carry_l"] + side] = 1.0
+        movement.action = "carry"
+        return movement
+
+    return make
+
+
+STYLES: tuple[Style, ...] = (
+    Style("carry", "hugged", carries(hugged), 1.3, source="loads"),
+    Style("carry", "on_one_side", carries(on_one_shoulder, on_the_hip, under_the_arm), 1.3, source="loads"),
+    Style("carry", "on_high", carries(on_the_head, as_a_tray), 0.9, source="loads"),
+    Style("carry", "from_the_hands", carries(a_bag_in_each_hand, lugged), 0.6, source="loads"),
+)

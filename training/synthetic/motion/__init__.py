@@ -1,0 +1,1 @@
+"""Procedural motion of gestures and the skeleton that it moves."""

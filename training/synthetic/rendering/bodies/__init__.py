@@ -1,0 +1,1 @@
+"""Bodies to draw: shape, pose, clothing and hair."""

@@ -1,0 +1,158 @@
+"""Detectors for scoring: one that remembers a video's pictures, and one that answers with the truth.
+
+Both are told beforehand which frames the next pictures are, since a detector sees pictures only. Each holds what it
+knows of one video at a time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ring_buffers.frames import FrameMeta
+from stages.detection.batched import DETECTION_WIDTH, Detector
+from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
+
+SEEN_SCORE, HIDDEN_SCORE, OUTSIDE_SCORE = 0.8, 0.25, 0.05
+"""Scores that true joints are given. MoveNet guesses joints that something hides: hidden wrists and ankles of generated
+people score .25 in the median, hidden hips more; outside the picture it finds nothing."""
+PERSON_SCORE = 0.8
+
+
+class _Packed(NamedTuple):
+    packed: Tensor
+
+
+class FrameDetector(Detector, Protocol):
+    """A detector that is told which frames it will see, and can be asked afterwards what it found in them."""
+
+    def expect(self, metas: Sequence[FrameMeta]) -> None:
+        """The next pictures are these frames, in this order; they are one video's."""
+        ...
+
+    def found(self, frame: int) -> NDArray[np.float32]:
+        """float32 [K, 56] in input pixels, of a frame that was seen."""
+        ...
+
+
+class RememberingDetector:
+    """Asks another detector once about each frame of a video, however many models look at it and however often.
+
+    `keep_maps`: also keep the feature maps (about a megabyte a frame), for models that read them.
+    """
+
+    def __init__(self, detector: Detector, max_people: int, *, keep_maps: bool) -> None:
+        self._detector = detector
+        self._max_people = max_people
+        self._keep_maps = keep_maps
+        self._video: str | None = None
+        self._memory: dict[int, tuple[dict[int, Tensor], Tensor]] = {}
+        self._expected: list[int] = []
+
+    def expect(self, metas: Sequence[FrameMeta]) -> None:
+        """The next pictures are these frames; a new video ends what is known of the one before."""
+        if metas[0].camera != self._video:
+            self._video = metas[0].camera
+            self._memory.clear()
+        self._expected = [meta.frame for meta in metas]
+
+    def found(self, frame: int) -> NDArray[np.float32]:
+        """float32 [K, 56] in input pixels."""
+        return self._memory[frame][1].cpu().numpy()
+
+    def __call__(self, pictures: Tensor) -> tuple[dict[int, Tensor], list[Tensor]]:
+        """uint8 [B, H, W, 3] → maps by stride ({} unless kept), and each picture's detections."""
+        for picture, frame in zip(pictures, self._expected, strict=True):
+            if frame not in self._memory:
+                maps, heads = self._detector(picture[None])
+                packed = self._detector.decode(heads, self._max_people).packed[0]
+                self._memory[frame] = (maps if self._keep_maps else {}, packed)
+        known = [self._memory[frame] for frame in self._expected]
+        maps = {stride: torch.cat([maps[stride] for maps, _ in known]) for stride in known[0][0]}
+        return maps, [packed for _, packed in known]
+
+    def decode(self, heads: Any, max_people: int) -> _Packed:
+        """`max_people` was settled before."""
+        return _Packed(torch.stack(heads))
+
+
+class TrueKeypoints:
+    """Finds exactly the people that are there, each joint where it is: what is wrong then is no fault of the detector.
+
+    `noise`: standard deviation of each joint's place, in percent of the person's box's longer side, the same for a
+    frame however often it is seen. `maps` gives feature maps, for models that read them.
+    """
+
+    def __init__(
+        self,
+        truth_of: Callable[[str], Truth],
+        max_people: int,
+        *,
+        noise: float = 0.0,
+        maps: FrameDetector | None = None,
+    ) -> None:
+        """`truth_of` gives the truth about a video by its camera's name."""
+        self._truth_of = truth_of
+        self._max_people = max_people
+        self._noise = noise / 100
+        self._maps = maps
+        self._video: str | None = None
+        self._truth = Truth(())
+        self._rows: dict[int, NDArray[np.float32]] = {}
+        self._expected: list[int] = []
+
+    def expect(self, metas: Sequence[FrameMeta]) -> None:
+        """The next pictures are these frames; those before the first one show what it shows."""
+        if metas[0].camera != self._video:
+            self._video = metas[0].camera
+            self._truth = self._truth_of(self._video)
+            self._rows.clear()
+        self._expected = [meta.frame for meta in metas]
+        for meta in metas:
+            if meta.frame not in self._rows:
+                self._rows[meta.frame] = self._detections(meta)
+        if self._maps is not None:
+            self._maps.expect(metas)
+
+    def found(self, frame: int) -> NDArray[np.float32]:
+        """float32 [K, 56] in input pixels."""
+        return self._rows[frame]
+
+    def __call__(self, pictures: Tensor) -> tuple[dict[int, Tensor], Tensor]:
+        """uint8 [B, H, W, 3] → maps by stride, and the people [B, K, 56] who are there."""
+        rows = torch.from_numpy(np.stack([self._rows[frame] for frame in self._expected])).to(pictures.device)
+        return ({} if self._maps is None else self._maps(pictures)[0]), rows
+
+    def decode(self, heads: Any, max_people: int) -> _Packed:
+        """`max_people` was settled before."""
+        return _Packed(heads)
+
+    def _detections(self, meta: FrameMeta) -> NDArray[np.float32]:
+        number = max(meta.frame, 0)
+        frame = self._truth.frames[number] if number < len(self._truth.frames) else TrueFrame(())
+        random = np.random.default_rng([zlib.crc32(meta.camera.encode()), number])
+        scale = (meta.format.content[0] / meta.size[0], meta.format.content[1] / meta.size[1])
+        rows = np.zeros((self._max_people, DETECTION_WIDTH), np.float32)
+        for row, person in zip(rows, frame.people):
+            x1, y1, x2, y2 = person.box
+            spread = self._noise * max(x2 - x1, y2 - y1)
+            joints = true_joints(person, meta.size)
+            joints[:, :2] += random.normal(0, 1, (len(joints), 2)) * spread
+            row[:4] = np.array(person.box) * np.tile(scale, 2)
+            row[4] = PERSON_SCORE
+            row[5:] = (joints * (*scale, 1)).ravel()
+        return rows
+
+
+def true_joints(person: TruePerson, size: tuple[int, int]) -> NDArray[np.float64]:
+    """[17, 3] in the video's pixels, with the scores that true joints are given."""
+    joints = np.array(person.keypoints, np.float64)
+    inside = ((joints[:, :2] >= 0) & (joints[:, :2] < size)).all(-1)
+    joints[:, 2] = np.where(joints[:, 2] > 0, SEEN_SCORE, np.where(inside, HIDDEN_SCORE, OUTSIDE_SCORE))
+    return joints

@@ -1,0 +1,51 @@
+"""The videos of a generated test set, and where they and their truth lie. Owns nothing; reads the manifest only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from training.kinetics_tps.names import video_file
+from training.synthetic.videos.manifest import MANIFEST, Manifest, ManifestError, read_manifest
+from training.synthetic.videos.truth import truth_file
+
+GROUND_TRUTH = "ground_truth"
+"""The folder of the metric's files in a generated test set."""
+
+
+class KnownVideo(NamedTuple):
+    """A test video: what the manifest says of it, and its files."""
+
+    name: str
+    action: str
+    unseen_motion: bool
+    fps: float
+    frames: int
+    path: Path
+    truth: Path
+
+
+def read_test_set(root: Path) -> Manifest:
+    """The manifest of a generated test set. Raises `ManifestError`, also for a training set or one without videos."""
+    manifest = read_manifest(root)
+    if manifest.split != "test":
+        raise ManifestError(f"{root / MANIFEST}: is a training set; give one made with `data generate --split test`")
+    if not manifest.videos:
+        raise ManifestError(f"{root / MANIFEST}: names no video, so that there is nothing to score")
+    return manifest
+
+
+def known_videos(root: Path, manifest: Manifest) -> list[KnownVideo]:
+    """Its videos, in the manifest's order. Whether the files are there shows when they are read."""
+    return [
+        KnownVideo(
+            video.name,
+            video.action,
+            video.unseen_motion,
+            video.fps,
+            video.frames,
+            video_file(root, "test", video.action, video.name),
+            truth_file(root, video.name),
+        )
+        for video in manifest.videos
+    ]

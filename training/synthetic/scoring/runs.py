@@ -1,0 +1,216 @@
+"""Runs a generated test video through one or several models, and judges what each said.
+
+A `Bench` owns its models and their one detector, in the thread that made it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ring_buffers.frames import FrameMeta
+from stages.checkpoint import Checkpoint
+from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.movenet.movenet import MoveNet, slot_format
+from stages.pipeline import PipelineSettings
+from stages.profiles import choose_device, load_checkpoint, load_finder
+from stages.third_party import weights
+from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
+from stages.vocabulary import STILL
+from training.benchmark.predicted_answers import ClassVote, PredictedFrame, predicted_frame, stand_in
+from training.benchmark.video_runner import VideoReadError, analyse_video
+from training.footage.scoring import Judged
+from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
+from training.kinetics_tps.names import frame_file
+from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, VideoAnswers
+from training.synthetic.scoring.detectors import FrameDetector, RememberingDetector, TrueKeypoints
+from training.synthetic.scoring.figures.figures import ScoredVideo
+from training.synthetic.scoring.judging import judge_video
+from training.synthetic.scoring.known_videos import KnownVideo
+from training.synthetic.scoring.watched_pipeline import WatchedModel, WatchedPipeline
+from training.synthetic.videos.truth import Truth, TruthError, read_truth
+
+DETECTOR = "movenet-multipose"
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """How the videos are shown to the models."""
+
+    window: Literal["staggered", "continuous", "exact"] = "staggered"
+    true_keypoints: bool = False
+    keypoint_noise: float = 0.0
+    """Of true keypoints: standard deviation in percent of the person's box's longer side."""
+    every: int = 1
+    """Frames 1, 1 + every, … are shown."""
+    drop: float | None = None
+    """A second pass with that share of the frames missing; None: no such pass."""
+    drop_seed: int = 0
+    device: str = "cpu"
+
+
+class Scored(NamedTuple):
+    """What came of one video under one model."""
+
+    video: ScoredVideo
+    reported: dict[str, PredictedFrame]
+    """What the benchmark's metric takes: frames by file name."""
+
+
+class Bench:
+    """Models that look at the same videos under the same conditions."""
+
+    def __init__(self, models: Sequence[WatchedModel], conditions: Conditions) -> None:
+        self._models = models
+        self._conditions = conditions
+
+    def score(self, video: KnownVideo) -> list[Scored]:
+        """One entry a model. Raises `TruthError`."""
+        truth = read_video_truth(video)
+        return [self._score(model, video, truth) for model in self._models]
+
+    def _score(self, model: WatchedModel, video: KnownVideo, truth: Truth) -> Scored:
+        conditions = self._conditions
+        shown = range(0, len(truth.frames), conditions.every)
+        answers = answer_known_video(model, video, shown)
+        dropped: list[Judged] | None = None
+        if conditions.drop is not None:
+            left = remaining(video.name, shown, conditions.drop, conditions.drop_seed)
+            dropped = judge_video(video.name, video.fps, truth, answer_known_video(model, video, left), left).judged
+        scored = ScoredVideo(
+            video.name,
+            video.action,
+            video.unseen_motion,
+            answers.action,
+            judge_video(video.name, video.fps, truth, answers, shown),
+            answers.pairs,
+            dropped,
+            answers.fault,
+            answers.effort,
+        )
+        return Scored(scored, answers.reported)
+
+
+def check_models(profiles: Sequence[str], conditions: Conditions) -> list[ModelInfo]:
+    """Which models a bench would have; raises what `load_bench` would."""
+    choose_device(conditions.device)
+    found = [load_checkpoint(profile) for profile in profiles]
+    _refuse_true_keypoints(found, conditions)
+    if _shared_detector_is_asked(found, conditions):
+        weights.locate(DETECTOR)
+    return [ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained) for checkpoint in found]
+
+
+def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callable[[str], Truth]) -> Bench:
+    """A bench of checkpoints, by profile or path. `truth_of` gives the truth about a video by its file's name.
+
+    Raises `WeightsError`, and `ValueError` for a device that isn't there, as `stages.profiles.load_model`, or for true
+    keypoints where a model reads none.
+    """
+    device = choose_device(conditions.device)
+    settings = PipelineSettings(window_mode=conditions.window)
+    checkpoints = [load_checkpoint(profile, device) for profile in profiles]
+    _refuse_true_keypoints(checkpoints, conditions)
+    detector: FrameDetector | None = None
+    if _shared_detector_is_asked(checkpoints, conditions):
+        visual = any(_reads_pictures(checkpoint) for checkpoint in checkpoints)
+        detector = RememberingDetector(MoveNet.load().to(device), settings.max_people, keep_maps=visual)
+    if conditions.true_keypoints:
+        detector = TrueKeypoints(truth_of, settings.max_people, noise=conditions.keypoint_noise, maps=detector)
+
+    def made(checkpoint: Checkpoint) -> WatchedPipeline:
+        if checkpoint.detector is not None:
+            return WatchedPipeline(load_finder(checkpoint, device), None, checkpoint, settings, device)
+        assert detector is not None
+        return WatchedPipeline(KeypointFinder(detector, slot_format, device), detector, checkpoint, settings, device)
+
+    return Bench([made(checkpoint) for checkpoint in checkpoints], conditions)
+
+
+def _reads_pictures(checkpoint: Checkpoint) -> bool:
+    """With the maps of the detector that all models share."""
+    return checkpoint.network.config.visual and checkpoint.detector is None
+
+
+def _shared_detector_is_asked(checkpoints: Sequence[Checkpoint], conditions: Conditions) -> bool:
+    if conditions.true_keypoints:
+        return any(_reads_pictures(checkpoint) for checkpoint in checkpoints)
+    return any(checkpoint.detector is None for checkpoint in checkpoints)
+
+
+def _refuse_true_keypoints(checkpoints: Sequence[Checkpoint], conditions: Conditions) -> None:
+    """Raises `ValueError` where a model that reads no keypoints is to be given true ones."""
+    for checkpoint in checkpoints:
+        if conditions.true_keypoints and checkpoint.detector is not None:
+            raise ValueError(
+                f"true keypoints were asked for, and the checkpoint of profile {checkpoint.profile} sees parts as "
+                "regions, without keypoints: score it without --true-keypoints"
+            )
+
+
+def read_video_truth(video: KnownVideo) -> Truth:
+    """The truth about a video. Raises `TruthError`, also where it isn't of as many frames as the manifest says."""
+    truth = read_truth(video.truth)
+    if len(truth.frames) != video.frames:
+        raise TruthError(
+            f"{video.truth}: is about {len(truth.frames)} frames, and the manifest says that {video.name} has "
+            f"{video.frames}; generate the set anew"
+        )
+    return truth
+
+
+def answer_known_video(model: WatchedModel, video: KnownVideo, shown: Collection[int]) -> VideoAnswers:
+    """Run those frames of a video, by number from 0, through a model.
+
+    As `training.benchmark.predict` does: the first picture is shown once before, since people are reported from their
+    second sighting on and the benchmark scores frame 1. A video that can't be read, or not to its end, has a `fault`.
+    """
+    frames: list[AnsweredFrame] = []
+    reported: dict[str, PredictedFrame] = {}
+    vote, fault, before = ClassVote(model.actions), None, model.effort
+    without = set(range(video.frames)) - set(shown)
+    try:
+        for meta, analysis in analyse_video(model, video.path, rehearse=True, without=without):
+            if meta.frame >= video.frames:
+                fault = f"has more than the {video.frames} frames that the manifest says"
+                break
+            vote.add(analysis)
+            frames.append(_frame(model, meta, analysis))
+            if meta.frame % OFFICIAL_EVERY == 0:
+                reported[frame_file(meta.frame + 1)] = predicted_frame(analysis, meta.size)
+    except VideoReadError as error:
+        fault = str(error).removeprefix(f"{video.path}: ")
+    if fault is None and len(frames) < len(shown):
+        fault = f"has fewer than the {video.frames} frames that the manifest says"
+    after = model.effort
+    effort = Effort(after.steps - before.steps, after.seconds - before.seconds)
+    action = vote.answer()[0] or stand_in(model.actions)
+    return VideoAnswers(frames, action, reported, model.pairs, fault, effort)
+
+
+def remaining(video: str, shown: Sequence[int], drop: float, seed: int) -> list[int]:
+    """The frames that are left of those shown when that share of them, drawn at random, is missing; at least one."""
+    random = np.random.default_rng([seed, zlib.crc32(video.encode())])
+    left = max(1, round(len(shown) * (1 - drop)))
+    return sorted(random.choice(np.array(shown), left, replace=False).tolist())
+
+
+def _frame(model: WatchedModel, meta: FrameMeta, analysis: FrameAnalysis) -> AnsweredFrame:
+    people = tuple(_person(model, meta.frame, person) for person in analysis.people)
+    found = model.detections(meta.frame)
+    if found is not None:
+        scale = np.array([meta.size[0] / meta.format.content[0], meta.size[1] / meta.format.content[1]], np.float32)
+        found = found * np.concatenate([np.tile(scale, 2), [1], np.tile([*scale, 1], 17)]).astype(np.float32)
+    return AnsweredFrame(meta.frame, people, found)
+
+
+def _person(model: WatchedModel, frame: int, person: PersonAnalysis) -> AnsweredPerson:
+    in_force = frozenset(
+        (part.part, label) for part in person.parts for label in ([label for label, _ in part.states] or [STILL])
+    )
+    action = person.action
+    label, score = (None, 0.0) if action is None else (action.label, action.score)
+    return AnsweredPerson(person.box, label, score, in_force, model.state_scores(frame, person.track))

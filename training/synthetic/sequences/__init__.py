@@ -1,0 +1,1 @@
+"""Keypoint sequences for training, with labels and simulated detector errors."""

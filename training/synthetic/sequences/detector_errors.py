@@ -1,0 +1,220 @@
+"""Where a keypoint detector errs as a whole: hidden joints guessed, sides and neighbours taken for each other, nothing
+to read at all.
+
+What each error looks like was seen on footage (docs/training.md): a hidden leg is drawn straight down, and not at a low
+score; a small person in profile is drawn as if seen from the front, and a moment later the right way round; arms jump
+to the person or the thing beside. Pure functions over a batch of N people and T steps; owns nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.synthetic.motion.movement import Rng
+from training.synthetic.sequences.cameras import View
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+LEFT, RIGHT = np.arange(1, 17, 2), np.arange(2, 17, 2)
+ARMS, LEGS = np.arange(7, 11), np.arange(13, 17)
+_MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
+_PARENT = np.array([0, 0, 0, 0, 0, 5, 6, 5, 6, 7, 8, 11, 12, 11, 12, 13, 14])
+_LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
+_TELLING = np.arange(7, 17)
+"""Elbows to ankles: without any of them there is a head, and nobody knows what the person does."""
+
+
+def slow(rng: Rng, gap: Array, seconds: float, channels: int) -> Array:
+    """A stationary process [N, T, channels] of unit variance that forgets within `seconds`, at irregular instants."""
+    count, steps = gap.shape
+    keep = np.exp(-gap / seconds)[..., None]
+    out = rng.standard_normal((count, steps, channels))
+    out[:, 1:] *= np.sqrt(1 - keep[:, 1:] ** 2)
+    for step in range(1, steps):
+        out[:, step] += keep[:, step] * out[:, step - 1]
+    return out
+
+
+def occlusion(rng: Rng, view: View, times: Array, hide_legs: Flags) -> Flags:
+    """Which joints something hides [N, T, 17]: what passes in front, what stands before, the person's own body."""
+    count, steps = times.shape
+    points, stature = view.points, view.stature
+    hidden = np.zeros((count, steps, 17), dtype=bool)
+    hidden[:, :, LEGS] |= hide_legs[:, None, None]
+    # Somebody or something passes in front: one side or the lower half for a while.
+    begin = times[:, 0] + rng.uniform(-1.0, 1.0, count) * (times[:, -1] - times[:, 0] + 0.1)
+    long = rng.uniform(0.3, 3.0, count)
+    during = (times >= begin[:, None]) & (times <= (begin + long)[:, None]) & (rng.random(count) < 0.15)[:, None]
+    kind = rng.integers(0, 4, count)
+    for which, joints in enumerate((LEFT, RIGHT, LEGS, ARMS)):
+        hidden[:, :, joints] |= (during & (kind == which)[:, None])[..., None]
+    # A counter, a car or a sign before the lower body, or a post that the person stands or walks behind.
+    before = rng.random(count)
+    hips = points[:, :, 11:13].mean(2)
+    edge = hips[..., 1] + rng.uniform(-0.15, 0.4, (count, 1)) * stature
+    hidden |= (before < 0.07)[:, None, None] & (points[..., 1] > edge[..., None])
+    post = hips[np.arange(count), rng.integers(steps, size=count), 0] + rng.normal(0, 0.15, count) * stature.mean(1)
+    near = abs(points[..., 0] - post[:, None, None]) < (rng.uniform(0.04, 0.25, (count, 1)) * stature)[..., None]
+    hidden |= ((before > 0.07) & (before < 0.13))[:, None, None] & near
+    # The body hides its own far arm and, from behind, what the hands do before the chest.
+    wrists, shoulders = points[:, :, 9:11], points[:, :, 5:7]
+    left = np.minimum(shoulders[..., 0], points[:, :, 11:13, 0]).min(-1)[..., None]
+    right = np.maximum(shoulders[..., 0], points[:, :, 11:13, 0]).max(-1)[..., None]
+    over = (wrists[..., 0] > left) & (wrists[..., 0] < right)
+    over &= wrists[..., 1] > shoulders[..., 1].min(-1)[..., None]
+    over &= wrists[..., 1] < points[:, :, 11:13, 1].max(-1)[..., None]
+    hidden[:, :, 9:11] |= over & (view.depth[:, :, 9:11] > view.depth[:, :, 5:7] + 0.05)
+    return hidden
+
+
+def guess_unseen(rng: Rng, found: Array, unseen: Flags, outside: Flags, view: View, gap: Array) -> Array:
+    """Joints that can't be seen are guessed: near where they should be, or at a neighbour, or at the picture's edge."""
+    count, steps = gap.shape
+    stature, edges = view.stature[..., None], view.picture[:, None, None]
+    guess = slow(rng, gap, 0.5, 34).reshape(count, steps, 17, 2) * (0.045 * stature)[..., None]
+    guess += rng.standard_normal(guess.shape) * (0.02 * stature)[..., None]
+    pull = rng.uniform(0, 0.6, (count, 1, 17, 1)) * (rng.random((count, 1, 17, 1)) < 0.5)
+    guessed = found + pull * (found[:, :, _PARENT] - found) + guess
+    guessed = np.where(outside[..., None], np.clip(guessed, edges[..., :2], edges[..., 2:]), guessed)
+    return np.where(unseen[..., None], guessed, found)
+
+
+PAIR_WIDTH = np.array(
+    [0.0, 0.02, 0.02, 0.03, 0.03, 0.1, 0.1, 0.12, 0.12, 0.12, 0.12, 0.055, 0.055, 0.05, 0.05, 0.04, 0.04]
+)
+"""How far each joint lies beside the body's middle, in statures."""
+
+
+def misjudge_turn(rng: Rng, found: Array, view: View, gap: Array) -> Array:
+    """Of somebody small the detector sees badly how far they are turned: it draws a profile as a front and the other
+    way round, changing its mind several times a second; of people seen straight from the front it is surer."""
+    small = np.clip((170 - view.stature) / 110, 0.12, 1.0)
+    level = np.exp(rng.normal(-0.2, 0.5, (len(gap), 1))) * small * (1 - 0.6 * abs(view.facing).clip(0, 1))
+    wrong = 0.5 * level * slow(rng, gap, 0.4, 1)[..., 0]
+    shift = wrong[..., None] * PAIR_WIDTH * view.stature[..., None]
+    out = found.copy()
+    out[:, :, LEFT, 0] += shift[..., LEFT]
+    out[:, :, RIGHT, 0] -= shift[..., RIGHT]
+    # And draws them upright: shoulders and hips that a steep view shows aslant come out more level.
+    pairs = ((1, 2), (3, 4), (5, 6), (11, 12))
+    even = (rng.uniform(0.2, 0.8, (len(gap), 1)) * small)[..., None]
+    for pair in pairs:
+        own = out[:, :, pair, 1]
+        out[:, :, pair, 1] = own + even * (own.mean(-1, keepdims=True) - own)
+    return out
+
+
+def swap_sides(rng: Rng, found: Array, score: Array, view: View, gap: Array) -> tuple[Array, Array]:
+    """Exchange left and right: ankles or whole legs in some frames, arms in few, everything now and then."""
+    count = len(gap)
+    close = np.abs(view.facing) < 0.6
+    rate = np.where(close, rng.uniform(0.01, 0.06, (count, 1)), rng.uniform(0.0, 0.025, (count, 1)))
+    runs = slow(rng, gap, 0.12, 3)
+    threshold = np.sqrt(2) * _inverse_error(1 - 2 * np.clip(rate, 1e-4, 0.5))
+    ankles, legs = runs[..., 0] > threshold, runs[..., 1] > threshold + 0.2
+    arms = runs[..., 2] > threshold + 0.5
+    doubtful = rng.random((count, 1)) < np.where(view.facing.mean(1, keepdims=True) < 0.4, 0.2, 0.05)
+    turned = doubtful & (slow(rng, gap, 0.5, 1)[..., 0] > rng.uniform(0.0, 1.6, (count, 1)))
+    swaps: tuple[tuple[Flags, tuple[int, ...]], ...] = ((ankles & ~legs, (15,)), (legs, (13, 15)), (arms, (7, 9)))
+    for which, pairs in swaps:
+        for first in pairs:
+            for array in (found, score):
+                chosen = which[..., None] if array.ndim > 3 else which
+                left, right = array[:, :, first].copy(), array[:, :, first + 1].copy()
+                array[:, :, first] = np.where(chosen, right, left)
+                array[:, :, first + 1] = np.where(chosen, left, right)
+    found = np.where(turned[..., None, None], found[:, :, _MIRROR], found)
+    score = np.where(turned[..., None], score[:, :, _MIRROR], score)
+    return found, score
+
+
+def mistake_neighbours(rng: Rng, found: Array, view: View, times: Array, gap: Array) -> Array:
+    """One in seven has somebody beside them or passing by, whose limbs are taken for theirs for moments: the more
+    often, the nearer the two are. The neighbour is another person of the batch."""
+    count = len(gap)
+    other = np.roll(np.arange(count), int(rng.integers(1, max(count, 2))))
+    hips = view.points[:, :, 11:13].mean(2)
+    relative = (view.points[other] - hips[other][:, :, None]) / view.stature[other][..., None, None]
+    passing = rng.normal(0, 0.35, (count, 1)) * (rng.random((count, 1)) < 0.5)
+    aside = rng.choice([-1.0, 1.0], (count, 1)) * rng.uniform(0.2, 0.8, (count, 1))
+    aside = aside + passing * (times - times.mean(1, keepdims=True))
+    place = (
+        hips
+        + np.stack([aside, np.broadcast_to(rng.normal(0, 0.1, (count, 1)), aside.shape)], -1) * view.stature[..., None]
+    )
+    beside = place[:, :, None] + relative * view.stature[..., None, None]
+    there = rng.random((count, 1)) < 0.14
+    runs = slow(rng, gap, 0.25, len(_LIMBS))
+    out = found.copy()
+    for number, limb in enumerate(_LIMBS):
+        taken = there & (runs[..., number] > 2.4 - 1.3 * np.exp(-((aside / 0.4) ** 2)))
+        for joint in limb:
+            out[:, :, joint] = np.where(taken[..., None], beside[:, :, joint], out[:, :, joint])
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Sequences of which nothing can be told: `garbled` bool [N], the joints are anywhere at low scores; `strip` bool
+    [N], a face so near that only it is found, in a flat box."""
+
+    garbled: Flags
+    strip: Flags
+
+
+def draw_unreadable(rng: Rng, count: int) -> Unreadable:
+    """Two in a hundred are garbled, and one or two are faces in close-up."""
+    kind = rng.random(count)
+    return Unreadable(kind < 0.02, (kind >= 0.02) & (kind < 0.035))
+
+
+def garble(rng: Rng, found: Array, score: Array, garbled: Flags, view: View, gap: Array) -> tuple[Array, Array]:
+    """Joints of garbled sequences: displaced by about an arm's thickness to an arm's length, and unsure."""
+    count, steps = gap.shape
+    size = (rng.uniform(0.05, 0.16, (count, 1)) * view.stature)[..., None, None]
+    away = size * (slow(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) + 0.5 * rng.standard_normal(found.shape))
+    which = garbled[:, None, None]
+    unsure = score * rng.uniform(0.25, 0.55, (count, 1, 1))
+    return np.where(which[..., None], found + away, found), np.where(which, unsure, score)
+
+
+_FACE = np.array([(0.0, 0.35), (0.22, -0.2), (-0.22, -0.2), (0.42, 0.15), (-0.42, 0.15)])
+"""Nose, eyes and ears in a close-up, from the box's middle in its width and height."""
+
+
+def face_strips(rng: Rng, score: Array, view: View, gap: Array) -> tuple[Array, Array, Array]:
+    """What is found of faces that fill the picture: keypoints [N, T, 17, 2], scores [N, T, 17], boxes [N, T, 4].
+
+    As on film: a box three to four times as wide as high over the eyes, a face at middling scores, and every other
+    joint somewhere in the box at none.
+    """
+    count, steps = gap.shape
+    high = np.exp(rng.uniform(np.log(25), np.log(160), (count, 1))) * (1 + 0.05 * slow(rng, gap, 1.0, 1)[..., 0])
+    size = np.stack([high * rng.uniform(2.6, 4.2, (count, 1)), high], -1)
+    middle = view.points[:, :, 0] + 0.08 * high[..., None] * slow(rng, gap, 1.0, 2)
+    places = rng.uniform(-0.5, 0.5, (count, 1, 17, 2)) * np.ones((1, steps, 1, 1))
+    places[:, :, :5] = _FACE + rng.normal(0, 0.06, (count, 1, 5, 2))
+    places = places + 0.02 * rng.standard_normal(places.shape) + 0.05 * slow(rng, gap, 0.5, 34).reshape(places.shape)
+    scores = rng.uniform(0.0, 0.06, score.shape)
+    face = rng.uniform(0.25, 0.6, (count, 1, 1)) + 0.08 * slow(rng, gap, 0.7, 5) + rng.normal(0, 0.05, (count, 1, 5))
+    scores[:, :, :5] = face.clip(0.02, 0.8)
+    boxes = np.concatenate([middle - size / 2, middle + size / 2], -1)
+    return middle[:, :, None] + places * size[:, :, None], scores, boxes
+
+
+def readable(unreadable: Unreadable, seen: Flags) -> Flags:
+    """At which steps [N, T] something can be told: neither garbled nor a face alone, and more in sight than a head
+    and shoulders. `seen` is bool [N, T, 17]."""
+    return ~(unreadable.garbled | unreadable.strip)[:, None] & np.any(seen[:, :, _TELLING], axis=-1)
+
+
+def _inverse_error(x: Array) -> Array:
+    """Inverse error function by Winitzki's formula; two digits are plenty for a rate."""
+    log = np.log(np.maximum(1 - x * x, 1e-12))
+    a = 0.147
+    first = 2 / (np.pi * a) + log / 2
+    return np.sign(x) * np.sqrt(np.sqrt(first**2 - log / a) - first)

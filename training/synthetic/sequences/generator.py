@@ -1,0 +1,163 @@
+"""Generated training data: batches of sequences, made as they are needed and never stored.
+
+A `Generator` owns its random state and the motion clips; it lives as long as the training run or evaluation that made
+it. Its state can be saved and restored, so that a resumed run sees the very batches that an unbroken one sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.vocabulary import Vocabulary
+from training.synthetic.activities import MotionLibrary
+from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS
+from training.synthetic.motion.pace import told_apart
+from training.synthetic.motion.scenes import UNSURE, Scene, draw_scene
+from training.synthetic.motion.skeleton import draw_builds, joints
+from training.synthetic.sequences.cameras import look
+from training.synthetic.sequences.keypoint_noise import Detections, detect
+from training.synthetic.sequences.labels import part_states, relevance
+
+Array = NDArray[np.float64]
+MAX_STEPS = 64
+"""The window: no sequence is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """N sequences of up to T steps, padded at the end.
+
+    `keypoints` float32 [N, T, 17, 3], `boxes` float32 [N, T, 4], `times_us` int64 [N, T], `lengths` int64 [N],
+    `action` int64 [N, T] in the vocabulary (−1: no target), `states` bool [N, T, parts, states], `relevance` bool
+    [N, T, parts] with `relevance_known` bool [N, T], `seen` bool [N, T, 17] (the joint was in sight), `stature` [N]
+    mean height in pixels, `from_behind` bool [N].
+    """
+
+    keypoints: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    times_us: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    action: NDArray[np.int64]
+    states: NDArray[np.bool_]
+    relevance: NDArray[np.bool_]
+    relevance_known: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+    stature: Array
+    from_behind: NDArray[np.bool_]
+
+
+class Generator:
+    """Makes batches. `held_out` takes motions, gestures, builds and cameras that training never sees."""
+
+    def __init__(self, motions: Path, vocabulary: Vocabulary, seed: int, *, held_out: bool = False) -> None:
+        missing = [name for name in ACTIONS if name not in vocabulary.actions]
+        if missing:
+            raise ValueError(f"vocabulary: the generator makes actions it lacks: {', '.join(missing)}")
+        self.library = MotionLibrary(motions)
+        self.vocabulary = vocabulary
+        self.held_out = held_out
+        self.rng = np.random.default_rng(seed)
+        self._action_of = np.array([vocabulary.action_index(name) for name in ACTIONS] + [-1])
+
+    def state(self) -> dict[str, Any]:
+        """The random state, for a checkpoint of the run."""
+        return dict(self.rng.bit_generator.state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a saved random state."""
+        self.rng.bit_generator.state = state
+
+    def batch(self, count: int, steps: int = MAX_STEPS, *, action: str | Sequence[str] | None = None) -> Batch:
+        """Make `count` sequences of 1 to `steps` steps; `action` fixes what all end with, or what each does."""
+        rng = self.rng
+        ends = [action] * count if action is None or isinstance(action, str) else list(action)
+        times = draw_times(rng, count, steps)
+        lengths = np.where(rng.random(count) < 0.6, steps, rng.integers(1, steps + 1, count))
+        scenes: list[Scene] = []
+        for row in range(count):
+            # Padded steps repeat the last instant, so that the sequence ends with what the scene ends with.
+            times[row, lengths[row] :] = times[row, lengths[row] - 1]
+            own = times[row, : lengths[row]]
+            scene = draw_scene(rng, self.library, own, held_out=self.held_out, action=ends[row])
+            scenes.append(_padded(scene, steps))
+        return self._see(scenes, times, lengths)
+
+    def balanced_batch(self, count: int, steps: int = MAX_STEPS) -> Batch:
+        """As `batch`, each action being as likely as any other to end a sequence."""
+        return self.batch(
+            count, steps, action=[ACTIONS[index] for index in self.rng.integers(len(ACTIONS), size=count)]
+        )
+
+    def _see(self, scenes: list[Scene], times: Array, lengths: NDArray[np.int64]) -> Batch:
+        rng, count = self.rng, len(scenes)
+        poses = np.stack([scene.poses for scene in scenes])
+        tags = np.stack([scene.tags for scene in scenes])
+        action = np.stack([scene.action for scene in scenes])
+        builds = draw_builds(rng, count, held_out=self.held_out)
+        points, facing = joints(poses, builds)
+        front = np.array([scene.faces_camera for scene in scenes])
+        view = look(rng, points, facing, builds.stature, times, front, held_out=self.held_out)
+        found: Detections = detect(rng, view, times, np.array([scene.hide_legs for scene in scenes]))
+        states = part_states(self.vocabulary, points, facing, tags, times, builds.stature)
+        defining, known = relevance(self.vocabulary, action, points, tags, times, builds.stature)
+        real = np.arange(times.shape[1]) < lengths[:, None]
+        action = told_apart(action, points[:, :, 11:13].mean(2), times, builds.stature)
+        # Where nothing can be told from what is found, the right answer is none of the actions.
+        action = np.where(found.readable | (action == UNSURE), action, ACTION_INDEX["other"])
+        return Batch(
+            keypoints=found.keypoints,
+            boxes=found.boxes,
+            times_us=np.round(reported_times(rng, times) * 1e6).astype(np.int64),
+            lengths=lengths,
+            action=np.where(real, self._action_of[action], -1),
+            states=states,
+            relevance=defining,
+            relevance_known=known & real & found.readable,
+            seen=found.seen,
+            stature=view.stature.mean(1),
+            from_behind=view.facing.mean(1) < -0.3,
+        )
+
+
+def draw_times(rng: np.random.Generator, count: int, steps: int) -> Array:
+    """Instants [count, steps] in seconds from 0: 1 to 30 frames a second, rates drawn mostly from 5 to 12.5 (the most
+    that a person is stepped at) and a fifth of them below, frames missing at random or in bursts, as they are under
+    load."""
+    rate = np.where(rng.random(count) < 0.8, rng.uniform(5.0, 12.5, count), rng.uniform(12.5, 30.0, count))
+    rate = np.where(rng.random(count) < 0.2, np.exp(rng.uniform(0.0, np.log(5.0), count)), rate)
+    gaps = np.repeat(1 / rate[:, None], steps, 1)
+    lossy = rng.random(count) < 0.5
+    share = rng.uniform(0.0, 0.5, count) * lossy
+    gaps *= 1 + (rng.random((count, steps)) < share[:, None]) * rng.geometric(0.6, (count, steps))
+    pause = (rng.random((count, steps)) < 0.004) * rng.uniform(0.3, 1.9, (count, steps))
+    jitter = 1 + rng.uniform(0, 0.25, (count, 1)) * rng.uniform(-1, 1, (count, steps))
+    gaps = np.minimum(gaps * jitter, 1.8) + pause
+    gaps[:, 0] = 0.0
+    return np.cumsum(np.minimum(gaps, 2.0), 1)
+
+
+def reported_times(rng: np.random.Generator, times: Array) -> Array:
+    """The instants [N, T] that a camera reports for pictures taken at `times`: of half of the cameras the true ones; of
+    the others, whose clock is the network's or counts frames, off by up to half an interval. Padding stays padding."""
+    before = np.diff(times, axis=1, prepend=times[:, :1])
+    after = np.diff(times, axis=1, append=times[:, -1:])
+    spread = rng.uniform(0.0, 0.3, (len(times), 1)) * (rng.random((len(times), 1)) < 0.5)
+    off = (spread * rng.standard_normal(times.shape)).clip(-0.45, 0.45) * np.minimum(before, after).clip(0, 0.3)
+    return times + off
+
+
+def _padded(scene: Scene, steps: int) -> Scene:
+    missing = steps - len(scene.poses)
+    if missing == 0:
+        return scene
+
+    def pad(array: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([array, np.repeat(array[-1:], missing, 0)])
+
+    return Scene(pad(scene.poses), pad(scene.tags), pad(scene.action), scene.hide_legs, scene.faces_camera)

@@ -1,0 +1,148 @@
+"""What a keypoint detector makes of a person: scores, jitter, slow displacements, blunders, and the box around it all.
+
+Modelled on what MoveNet MultiPose does on real footage (docs/training.md has the figures side by side): of people 80 px
+tall half the second difference of a shoulder is 1 to 2 % of stature, of a wrist 2 to 3; of people four times as tall
+0.4 to 0.7; it changes its mind about which shoulder is left nearly once a second. Pure functions over a batch; owns
+nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.synthetic.motion.movement import Rng
+from training.synthetic.sequences import detector_errors
+from training.synthetic.sequences.cameras import View
+from training.synthetic.sequences.detector_errors import LEFT, RIGHT, slow
+
+Array = NDArray[np.float64]
+
+#             nose  eyes      ears      shoulders elbows    wrists    hips      knees     ankles
+JITTER = np.array([0.5, 0.45, 0.45, 0.5, 0.5, 0.5, 0.5, 0.6, 0.6, 0.7, 0.7, 0.5, 0.5, 0.55, 0.6, 0.7, 0.7])
+"""White jitter of each keypoint, standard deviation on each axis in % of stature, of a person 120 px tall."""
+BIAS = np.array([0.7, 0.6, 0.6, 0.7, 0.7, 1.0, 1.0, 1.4, 1.4, 1.6, 1.6, 1.1, 1.1, 1.1, 1.1, 1.2, 1.2])
+"""Slowly changing displacement, the same way."""
+BIAS_SECONDS = 0.8
+SCORE_FRONT = np.array(
+    [0.67, 0.66, 0.66, 0.66, 0.66, 0.78, 0.78, 0.69, 0.69, 0.62, 0.62, 0.81, 0.81, 0.71, 0.71, 0.68, 0.68]
+)
+SCORE_BEHIND = np.array(
+    [0.54, 0.54, 0.54, 0.58, 0.58, 0.75, 0.75, 0.58, 0.58, 0.49, 0.49, 0.79, 0.79, 0.70, 0.70, 0.66, 0.66]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """`keypoints` float32 [N, T, 17, 3] (x, y in pixels, score), `boxes` float32 [N, T, 4], `seen` bool [N, T, 17]:
+    the joint is in the picture and nothing hides it; `readable` bool [N, T]: an action could be told from it."""
+
+    keypoints: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    readable: NDArray[np.bool_]
+
+
+def detect(rng: Rng, view: View, times: Array, hide_legs: NDArray[np.bool_]) -> Detections:
+    """Turn true projections into what the detector would say, N people over T steps at `times` [N, T] seconds."""
+    gap = np.diff(times, axis=1, prepend=times[:, :1])
+    hidden = detector_errors.occlusion(rng, view, times, hide_legs)
+    edges = view.picture[:, None, None]
+    outside: NDArray[np.bool_] = np.any((view.points < edges[..., :2]) | (view.points > edges[..., 2:]), axis=-1)
+    unseen = hidden | outside
+    unreadable = detector_errors.draw_unreadable(rng, len(times))
+
+    score = _scores(rng, view, gap, hidden, outside)
+    found = _jittered(rng, view, gap, score)
+    found = detector_errors.misjudge_turn(rng, found, view, gap)
+    found = detector_errors.guess_unseen(rng, found, unseen, outside, view, gap)
+    found = detector_errors.mistake_neighbours(rng, found, view, times, gap)
+    found, score = detector_errors.swap_sides(rng, found, score, view, gap)
+    found, score = detector_errors.garble(rng, found, score, unreadable.garbled, view, gap)
+    boxes = boxes_around(rng, np.concatenate([found, score[..., None]], -1), view, gap)
+    strip = unreadable.strip[:, None, None]
+    face, face_score, face_box = detector_errors.face_strips(rng, score, view, gap)
+    found = np.where(strip[..., None], face, found)
+    score = np.where(strip, face_score, score)
+    return Detections(
+        keypoints=np.concatenate([found, score[..., None]], -1).astype(np.float32),
+        boxes=np.where(strip, face_box, boxes).astype(np.float32),
+        seen=~unseen,
+        readable=detector_errors.readable(unreadable, ~unseen),
+    )
+
+
+def _scores(rng: Rng, view: View, gap: Array, hidden: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Array:
+    """Scores [N, T, 17]: by how much the person faces the camera, which side is turned away, who they are, and a slow
+    course. What is hidden scores less, though of small people not much less; what is out of the picture next to
+    nothing."""
+    count, steps = gap.shape
+    front = (0.5 + 0.5 * view.facing.clip(-1, 1))[..., None]
+    base = SCORE_BEHIND + (SCORE_FRONT - SCORE_BEHIND) * front
+    turned = np.zeros((count, steps, 17))
+    turned[..., LEFT] = np.maximum(view.side, 0)[..., None]
+    turned[..., RIGHT] = np.maximum(-view.side, 0)[..., None]
+    small = np.clip((160 - view.stature) / 100, 0, 1)[..., None]
+    murky = (rng.random((count, 1, 1)) < 0.15) * rng.uniform(0.04, 0.18, (count, 1, 1))
+    # Of somebody small the far arm is drawn on the near one, and scores like it.
+    # Below about 60 px scores fall fast: hips .62 at 60 px and .46 at 25 px on street footage.
+    tiny = np.clip((62 - view.stature) / 20, 0, 1)[..., None]
+    base = base * (1 - 0.35 * turned * (1 - 0.6 * small)) - 0.1 * small - 0.13 * tiny - murky
+    person = rng.normal(0, 0.06, (count, 1, 1)) + rng.normal(0, 0.03, (count, 1, 17))
+    score = base + person + 0.07 * slow(rng, gap, 0.6, 17) + rng.normal(0, 0.035, base.shape)
+    least = rng.uniform(0.0, 0.35, (count, 1, 1)) + 0.3 * small
+    guessed = score * np.clip(least + rng.uniform(0.0, 0.45, (count, 1, 17)), 0, 0.9)
+    score = np.where(hidden, guessed, score)
+    score = np.where(outside, rng.uniform(0.0, 0.2, score.shape), score)
+    return np.clip(score, 0.01, 0.95)
+
+
+def _jittered(rng: Rng, view: View, gap: Array, score: Array) -> Array:
+    """The joints [N, T, 17, 2] with their jitter: the surer a joint, the steadier; small people more; a quick joint,
+    being blurred, more; and now and then a limb's joint is taken for something else nearby, for a moment."""
+    count, steps = gap.shape
+    stature = view.stature[..., None]
+    # A detector's map has cells of a fixed size in pixels: jitter in statures grows as people shrink. On street footage
+    # shoulders of 20 to 30 px jitter by 4.2 % of stature, of 55 to 65 px by 2.5.
+    size = np.clip(120 / view.stature, 0.2, 5.0)[..., None]
+    unsure = np.clip(1.6 - 1.3 * score, 0.8, 1.6)
+    level = np.exp(rng.normal(-0.05, 0.45, (count, 1, 1)))
+    speed = np.zeros((count, steps, 17))
+    if steps > 1:
+        moved = np.linalg.norm(np.diff(view.points, axis=1), axis=-1) / np.maximum(gap[:, 1:, None], 0.02)
+        speed[:, 1:] = moved / stature[:, 1:]
+    scale = 0.01 * stature * size * level
+    white = rng.standard_normal((count, steps, 17, 2)) * (JITTER * scale * unsure * (1 + 0.3 * speed))[..., None]
+    burst = rng.random((count, steps, 17)) < 0.02
+    white *= np.where(burst, rng.uniform(2, 6, burst.shape), 1.0)[..., None]
+    slowly = slow(rng, gap, BIAS_SECONDS, 34).reshape(count, steps, 17, 2) * (BIAS * scale * unsure)[..., None]
+    common = rng.standard_normal((count, steps, 1, 2)) * (0.4 * scale)[..., None]
+    found = view.points + white + slowly + common
+    lost = slow(rng, gap, 0.25, 17) > np.array([3.0] * 7 + [2.0] * 4 + [2.6] * 4 + [2.2] * 2)
+    wander = slow(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) * (0.07 * stature)[..., None]
+    return np.where(lost[..., None], found + wander, found)
+
+
+BOX_MARGIN = np.array([0.052, 0.079, 0.052, 0.077])
+"""How far the detector's box goes beyond the keypoints (left, top, right, bottom), in statures."""
+
+
+def boxes_around(rng: Rng, keypoints: Array, view: View, gap: Array) -> NDArray[np.float32]:
+    """The detector's boxes float32 [N, T, 4]: around the keypoints with its own margins and wobble, in the picture."""
+    count, steps = gap.shape
+    trusted: NDArray[np.bool_] = np.greater(keypoints[..., 2], 0.12)
+    low = np.where(trusted[..., None], keypoints[..., :2], np.inf).min(2)
+    high = np.where(trusted[..., None], keypoints[..., :2], -np.inf).max(2)
+    nothing = ~np.any(trusted, axis=-1, keepdims=True)
+    low = np.where(nothing, keypoints[..., :2].min(2), low)
+    high = np.where(nothing, keypoints[..., :2].max(2), high)
+    stature = view.stature[..., None]
+    margin = BOX_MARGIN + 0.015 * slow(rng, gap, 1.0, 4) + 0.004 * rng.standard_normal((count, steps, 4))
+    boxes = np.concatenate([low - margin[..., :2] * stature, high + margin[..., 2:] * stature], -1)
+    edges = view.picture[:, None]
+    boxes[..., :2] = np.clip(boxes[..., :2], edges[..., :2], edges[..., 2:])
+    boxes[..., 2:] = np.clip(boxes[..., 2:], edges[..., :2], edges[..., 2:])
+    boxes[..., 2:] = np.maximum(boxes[..., 2:], boxes[..., :2] + 4.0)
+    return boxes.astype(np.float32)

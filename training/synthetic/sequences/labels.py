@@ -1,0 +1,209 @@
+"""True part states and relevance from the skeleton in space and from what the composition knows.
+
+Pure functions over a batch; owns nothing. What is measured (is the elbow bent, is the hand above the shoulder) comes
+from the joints before any camera or noise; what is meant (wave, clap, hold) comes from the tags.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.vocabulary import Vocabulary
+from training.synthetic.motion.movement import ACTIONS, TAG_INDEX
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+SIDES = ("left", "right")
+# The parts that define an action; what else defines it depends on which limb does it (`_BY_LIMB`).
+_DEFINING = {
+    "stand": ("hip", "left_leg", "right_leg", "left_foot", "right_foot"),
+    "walk": ("hip", "left_leg", "right_leg", "left_foot", "right_foot"),
+    "run": ("hip", "left_leg", "right_leg", "left_foot", "right_foot", "left_arm", "right_arm"),
+    "jump": ("hip", "left_leg", "right_leg", "left_foot", "right_foot"),
+    "crouch": ("hip", "left_leg", "right_leg"),
+    "sit": ("hip", "left_leg", "right_leg"),
+    "wave": (),
+    "clap": (),
+    "punch": (),
+    "kick": (),
+    "lie": ("hip", "left_leg", "right_leg"),
+    "crawl": ("hip", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg"),
+    "fall": ("head", "hip", "left_leg", "right_leg"),
+    "sit_down": ("hip", "left_leg", "right_leg"),
+    "stand_up": ("hip", "left_leg", "right_leg"),
+    "throw": (),
+    "pick_up": ("hip",),
+    "carry": (),
+    "push_up": ("hip", "left_arm", "right_arm", "left_hand", "right_hand"),
+    "squat": ("hip", "left_leg", "right_leg"),
+    "cartwheel": ("hip", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg"),
+    "juggle": ("left_arm", "right_arm", "left_hand", "right_hand"),
+}
+# Of these it is whatever moves.
+_WHATEVER_MOVES = frozenset({"dance", "other"})
+_BY_LIMB = {"wave": ("wave", ("arm", "hand")), "clap": ("applaud", ("arm", "hand"))}
+_BY_LIMB |= {"punch": ("strike", ("arm", "hand")), "kick": ("kick", ("leg", "foot"))}
+_BY_LIMB |= {"throw": ("throw", ("arm", "hand")), "pick_up": ("grab", ("arm", "hand"))}
+_BY_LIMB |= {"carry": ("carry", ("arm", "hand"))}
+
+
+def _angle(a: Array, b: Array, c: Array) -> Array:
+    """The angle at b in degrees, [...]."""
+    u, v = a - b, c - b
+    size = np.linalg.norm(u, axis=-1) * np.linalg.norm(v, axis=-1)
+    return np.degrees(np.arccos(np.clip((u * v).sum(-1) / np.maximum(size, 1e-9), -1, 1)))
+
+
+def _speed(points: Array, times: Array) -> Array:
+    """Metres a second [N, T] of points [N, T, 3], between the step before and the step after."""
+    if points.shape[1] < 2:
+        return np.zeros(points.shape[:2])
+    moved = np.linalg.norm(np.diff(points, axis=1), axis=-1) / np.maximum(np.diff(times, axis=1), 1e-3)
+    moved = np.concatenate([moved[:, :1], moved, moved[:, -1:]], 1)
+    return 0.5 * (moved[:, :-1] + moved[:, 1:])
+
+
+def part_states(
+    vocabulary: Vocabulary, joints: Array, facing: Array, tags: Array, times: Array, stature: Array
+) -> Flags:
+    """True states bool [N, T, parts, states] of people with `joints` [N, T, 17, 3] metres and `tags` [N, T, K].
+
+    `facing` [N, T, 3] is the chest's forward direction, `times` [N, T] seconds, `stature` [N] metres. A part without
+    any other state is `none`.
+    """
+    tall = stature[:, None]
+    on = {name: tags[..., index] > 0.5 for name, index in TAG_INDEX.items()}
+    labels: dict[tuple[str, str], Flags] = {}
+    neck = joints[:, :, 5:7].mean(2)
+    pelvis = joints[:, :, 11:13].mean(2)
+    trunk = neck - pelvis
+    lean = np.degrees(np.arccos(np.clip(trunk[..., 1] / np.maximum(np.linalg.norm(trunk, axis=-1), 1e-9), -1, 1)))
+
+    ankles = joints[:, :, 15:17]
+    # What the person is on: the lowest joint, where a standing ankle is.
+    others = joints[:, :, 5:15, 1].min(-1) + 0.015 * tall
+    ground = np.minimum(ankles[..., 1].min(-1), np.minimum(others, joints[:, :, 0, 1]))
+    level = (pelvis[..., 1] - ground) / tall
+    # Who lies raises an arm along the own trunk, not towards the sky.
+    flat = (lean > 55) & (level < 0.17)
+    up = np.where(
+        flat[..., None], trunk / np.maximum(np.linalg.norm(trunk, axis=-1, keepdims=True), 1e-9), [0.0, 1.0, 0.0]
+    )
+
+    ears = joints[:, :, 3:5].mean(2)
+    nose = joints[:, :, 0] - ears
+    across = joints[:, :, 6] - joints[:, :, 5]
+    across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
+    ahead = nose - (nose * across).sum(-1, keepdims=True) * across
+    yaw = np.degrees(np.arctan2(np.abs((nose * across).sum(-1)), np.linalg.norm(ahead, axis=-1)))
+    # A level head's nose is a little below its ears.
+    pitch = np.degrees(np.arcsin(np.clip((nose * up).sum(-1) / np.maximum(np.linalg.norm(nose, axis=-1), 1e-9), -1, 1)))
+    labels["head", "turn"] = (yaw > 35) & (lean < 60)
+    labels["head", "raise"] = pitch > 15
+    labels["head", "lower"] = pitch < -38
+
+    speed_of_foot = [_speed(ankles[:, :, side], times) / tall for side in (0, 1)]
+    for side, name in enumerate(SIDES):
+        short = "lr"[side]
+        shoulder, elbow, wrist = (joints[:, :, start + side] for start in (5, 7, 9))
+        hip, knee, ankle = (joints[:, :, start + side] for start in (11, 13, 15))
+        bend = _angle(shoulder, elbow, wrist)
+        drop = ((shoulder - wrist) * up).sum(-1)
+        reach = np.linalg.norm(wrist - shoulder, axis=-1)
+        raised = drop < -0.01 * tall
+        support = (wrist[..., 1] - ground) / tall < 0.06
+        doing = on[f"wave_{short}"] | on[f"applaud_{short}"] | on[f"strike_{short}"] | on[f"throw_{short}"]
+        arm = f"{name}_arm"
+        labels[arm, "bend"] = bend < 105
+        labels[arm, "unbend"] = (bend > 150) & (drop < 0.8 * reach)
+        labels[arm, "raise"] = ((elbow - shoulder) * up).sum(-1) > -0.03 * tall
+        labels[arm, "swing"] = on[f"swing_{short}"]
+        labels[arm, "push"] = on[f"push_{short}"]
+        for state in ("applaud", "wave", "strike", "throw", "carry"):
+            labels[arm, state] = on[f"{state}_{short}"]
+            labels[f"{name}_hand", state] = on[f"{state}_{short}"]
+        labels[arm, "support"] = labels[f"{name}_hand", "support"] = support & ~on["lie"] & ~on["stand"]
+        labels[f"{name}_hand", "raise"] = raised
+        labels[f"{name}_hand", "grab"] = on[f"grab_{short}"]
+        labels[f"{name}_hand", "hold"] = on[f"hold_{short}"] & ~doing
+
+        fold = _angle(hip, knee, ankle)
+        height = (ankle[..., 1] - ground) / tall
+        kick = on[f"kick_{short}"]
+        jump = on["jump"]
+        step = on["step"] & ~jump
+        upright = on["stand"] & (fold > 150) & (height < 0.06) & ~jump & ~kick
+        low = (hip[..., 1] - ankle[..., 1]) / np.maximum(np.linalg.norm(hip - ankle, axis=-1), 1e-9)
+        for part in (f"{name}_leg", f"{name}_foot"):
+            labels[part, "step"] = step
+            labels[part, "kick"] = kick
+            labels[part, "jump"] = jump
+            labels[part, "stand"] = upright & (speed_of_foot[side] < 0.35)
+            labels[part, "raise"] = (height > 0.1) & ~step & ~jump
+        kneels = ((knee[..., 1] - ground) / tall < 0.05) & (hip[..., 1] - knee[..., 1] > 0.08 * tall)
+        labels[f"{name}_leg", "kneel"] = kneels & ~on["lie"] & ~on["sit"]
+        labels[f"{name}_leg", "bend"] = (fold < 125) & ~step
+        labels[f"{name}_leg", "unbend"] = (fold > 150) & (low < 0.75) & ~step
+        labels[f"{name}_foot", "tiptoe"] = on["tiptoe"]
+        labels[f"{name}_foot", "stand"] &= ~on["tiptoe"]
+
+    heading = np.unwrap(np.arctan2(-facing[..., 2], facing[..., 0]), axis=1)
+    if heading.shape[1] > 1:
+        rate = np.abs(np.diff(heading, axis=1)) / np.maximum(np.diff(times, axis=1), 1e-3)
+        rate = np.concatenate([rate[:, :1], rate], 1)
+    else:
+        rate = np.zeros_like(heading)
+    labels["hip", "stand"] = on["stand"] & (lean < 40) & (level > 0.4) & ~on["jump"]
+    labels["hip", "step"] = on["step"] & ~on["jump"]
+    labels["hip", "sit"] = on["sit"]
+    labels["hip", "lie"] = on["lie"]
+    labels["hip", "crouch"] = on["crouch"]
+    labels["hip", "stoop"] = (lean > 45) & (lean < 140) & (level > 0.33) & ~on["sit"]
+    labels["hip", "jump"] = on["jump"]
+    labels["hip", "turn"] = (np.degrees(rate) > 60) & (lean < 60)
+
+    out = np.zeros((*joints.shape[:2], len(vocabulary.parts), len(vocabulary.states)), dtype=bool)
+    for (part, state), flags in labels.items():
+        if state in vocabulary.states_of[part]:
+            out[:, :, vocabulary.part_index(part), vocabulary.state_index(state)] = flags
+    out[..., vocabulary.state_index("none")] = ~out.any(-1)
+    return out
+
+
+def relevance(
+    vocabulary: Vocabulary, action: NDArray[np.int64], joints: Array, tags: Array, times: Array, stature: Array
+) -> tuple[Flags, Flags]:
+    """Which parts define the action: bool [N, T, parts], and bool [N, T] where that is known.
+
+    `action` [N, T] indexes `training.synthetic.motion.movement.ACTIONS`, −1 where it is unsure. Of `other` and `dance`
+    it is whatever moves: parts whose end goes faster than half a stature a second.
+    """
+    out = np.zeros((*action.shape, len(vocabulary.parts)), dtype=bool)
+    for index, name in enumerate(ACTIONS):
+        rows = action == index
+        if name in _WHATEVER_MOVES:
+            fast = _moving(vocabulary, joints, times, stature)
+            out |= rows[..., None] & fast
+            continue
+        for part in _DEFINING[name]:
+            out[..., vocabulary.part_index(part)] |= rows
+        if name in _BY_LIMB:
+            tag, limbs = _BY_LIMB[name]
+            for side, short in zip(SIDES, "lr", strict=True):
+                does = rows & (tags[..., TAG_INDEX[f"{tag}_{short}"]] > 0.5)
+                for limb in limbs:
+                    out[..., vocabulary.part_index(f"{side}_{limb}")] |= does
+    return out, (action >= 0) & out.any(-1)
+
+
+def _moving(vocabulary: Vocabulary, joints: Array, times: Array, stature: Array) -> Flags:
+    out = np.zeros((*joints.shape[:2], len(vocabulary.parts)), dtype=bool)
+    ends = {"head": joints[:, :, 0], "hip": joints[:, :, 11:13].mean(2)}
+    for side, name in enumerate(SIDES):
+        ends |= {f"{name}_arm": joints[:, :, 7 + side], f"{name}_hand": joints[:, :, 9 + side]}
+        ends |= {f"{name}_leg": joints[:, :, 13 + side], f"{name}_foot": joints[:, :, 15 + side]}
+    for part, points in ends.items():
+        out[..., vocabulary.part_index(part)] = _speed(points, times) / stature[:, None] > 0.5
+    return out

@@ -1,0 +1,252 @@
+"""Makes a whole data set of generated videos in a folder: by several processes, to be interrupted and gone on with.
+
+A `GeneratedFolder` owns nothing but its plan; the folder says itself how far it is. Videos appear in it whole, with a
+note each (`making`); lists and manifest are written at the beginning, for what is there, and at the end or when
+interrupted.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stages.third_party import weights
+from stages.vocabulary import packaged
+from training.kinetics_tps import (
+    Lists,
+    Video,
+    VideoFacts,
+    video_file,
+    write_frame_list,
+    write_ground_truth,
+    write_lists,
+)
+from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
+from training.kinetics_tps.names import ANNOTATIONS, VIDEOS, Split
+from training.synthetic.activities import unseen_motion
+from training.synthetic.motion.movement import ACTIONS
+from training.synthetic.videos.code import code_hash
+from training.synthetic.videos.hands import OBJECTS
+from training.synthetic.videos.making import ASSETS, NOTES, PROFILE, Made, Maker, Order, read_note
+from training.synthetic.videos.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from training.synthetic.videos.settings import Settings
+from training.synthetic.videos.truth import TRUTH, truth_file
+
+Progress = Callable[[int, int], None]
+"""Called with videos made and videos to make."""
+GROUND_TRUTH = "ground_truth"
+"""The folder of the metric's files in a test set."""
+_LOOK_S = 0.5
+"""How often a stop is looked for."""
+
+
+class GenerateError(ValueError):
+    """A data set can't be generated as it was asked for; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a data set is to hold: `videos` of them, whose main actions are `actions` in turn. `frames` only where a
+    video's length isn't to be drawn."""
+
+    split: Split
+    videos: int
+    seed: int
+    actions: tuple[str, ...] = ACTIONS
+    settings: Settings = field(default_factory=Settings)
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [action for action in self.actions if action not in ACTIONS]
+        if unknown:
+            raise GenerateError(f"unknown actions {', '.join(unknown)}; there are {', '.join(ACTIONS)}")
+        if not self.actions or len(set(self.actions)) < len(self.actions):
+            raise GenerateError("actions must be named, and each of them once")
+        if self.videos < 1:
+            raise GenerateError(f"{self.videos} videos: there must be at least one")
+        if not 0 <= self.seed < 2**63:
+            raise GenerateError(f"seed {self.seed}: must be a whole number from 0 to 2^63 − 1")
+
+    def orders(self, root: Path) -> list[Order]:
+        """The videos to make, in the order of their numbers. None of them depends on how many there are."""
+        unseen = unseen_actions() if self.split == "test" else frozenset[str]()
+        return [
+            Order(root, self.split, self.seed, number, action, action in unseen, self.settings, self.frames)
+            for number in range(self.videos)
+            for action in (self.actions[number % len(self.actions)],)
+        ]
+
+    def manifest(self, code: str, made: Sequence[Made]) -> Manifest:
+        """What a folder says that holds `made`, which code with the hash `code` made."""
+        settings = {"actions": list(self.actions), "frames": self.frames, **self.settings.to_json()}
+        # As JSON has them: tuples come back as lists, and two manifests must compare.
+        return Manifest(self.seed, code, self.split, _plain(settings), tuple(one.video for one in made))
+
+
+class GeneratedFolder:
+    """The folder `root` of a data set that follows `plan`. With `resume` it may hold some of it already. Raises
+    `GenerateError` if it holds anything else, `stages.third_party.weights.WeightsError` where body or motions aren't in
+    the cache."""
+
+    def __init__(self, root: Path, plan: Plan, *, resume: bool = False) -> None:
+        self.root, self.plan = root, plan
+        self._orders = plan.orders(root)
+        self._code = code_hash()
+        self._refuse_others(resume)
+        for name in ASSETS:
+            weights.locate(name)
+
+    def make(
+        self, workers: int = 1, progress: Progress | None = None, stopped: Callable[[], bool] = lambda: False
+    ) -> Manifest:
+        """Make what is missing, until `stopped`: then videos under way are finished and no other is begun. Returns the
+        manifest of all that is there. Raises `GenerateError`, `training.kinetics_tps.DatasetError`,
+        `stages.third_party.weights.WeightsError`; what was whole by then is listed."""
+        self._sweep()
+        missing = [order for order in self._orders if self._note(order.name) is None]
+        done = len(self._orders) - len(missing)
+        # From now on the folder says what it is going to hold.
+        self._list_videos()
+        try:
+            for _ in _made(missing, workers, stopped):
+                done += 1
+                if progress is not None:
+                    progress(done, len(self._orders))
+        finally:
+            manifest = self._list_videos()
+        return manifest
+
+    def _refuse_others(self, resume: bool) -> None:
+        try:
+            names = sorted(path.name for path in self.root.iterdir())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise GenerateError(f"{self.root}: can't be used: {error.strerror}") from None
+        if not names:
+            return
+        if MANIFEST not in names:
+            raise GenerateError(
+                f"{self.root}: holds something else already, such as {names[0]}; name a folder that is empty or new"
+            )
+        there, wanted = read_manifest(self.root), self.plan.manifest(self._code, ())
+        if not resume:
+            raise GenerateError(
+                f"{self.root}: holds {len(there.videos)} generated videos already; --resume goes on with them"
+            )
+        if there.code != wanted.code:
+            raise GenerateError(f"{self.root}: was made by another version of the code; generate into a new folder")
+        for name in ("split", "seed", "settings"):
+            if (was := getattr(there, name)) != (now := getattr(wanted, name)):
+                raise GenerateError(
+                    f"{self.root}: was generated with {name} {was}, and now it is {now}; "
+                    "go on with the same, or generate into a new folder"
+                )
+
+    def _note(self, name: str) -> Made | None:
+        """The note of a video, if its file and truth are there too."""
+        made = read_note(self.root, name)
+        if made is None:
+            return None
+        files = video_file(self.root, self.plan.split, made.video.action, name), truth_file(self.root, name)
+        return made if all(path.is_file() for path in files) else None
+
+    def _sweep(self) -> None:
+        """Remove what a process left half-written when it was killed."""
+        for top in (VIDEOS[self.plan.split], ANNOTATIONS, TRUTH, NOTES):
+            for path in (self.root / top).rglob(".*.part"):
+                path.unlink(missing_ok=True)
+        for order in self._orders:
+            if self._note(order.name) is None:
+                video_file(self.root, order.split, order.action, order.name).unlink(missing_ok=True)
+
+    def _list_videos(self) -> Manifest:
+        """Write lists and manifest for the videos that are whole, also those beyond the plan."""
+        made = sorted(
+            (note for path in (self.root / NOTES).glob("*.json") if (note := self._note(path.stem))),
+            key=lambda one: one.video.name,
+        )
+        vocabulary = packaged(PROFILE)
+        write_lists(
+            self.root,
+            Lists(vocabulary.parts, tuple(state.label for state in vocabulary.states), tuple(sorted(OBJECTS))),
+        )
+        write_frame_list(self.root, self.plan.split, {one.video.name: one.video.frames for one in made})
+        if self.plan.split == "test" and made:
+            write_ground_truth(self.root / GROUND_TRUTH, _scored_videos(self.root, made), every=OFFICIAL_EVERY)
+        manifest = self.plan.manifest(self._code, made)
+        write_manifest(self.root, manifest)
+        return manifest
+
+
+def unseen_actions() -> frozenset[str]:
+    """Actions that a test set shows done in ways that are never trained on."""
+    return frozenset(action for action in ACTIONS if unseen_motion(action))
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """A value as it comes back from JSON."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _scored_videos(root: Path, made: Sequence[Made]) -> Iterator[Video]:
+    for one in made:
+        facts = VideoFacts(one.video.frames, *one.video.size)
+        yield Video(one.video.name, one.video.action, root, facts, one.scored)
+
+
+_maker: Maker | None = None
+"""This process's own, made with its first video."""
+
+
+def _make(order: Order) -> Made:
+    global _maker
+    _maker = _maker or Maker()
+    return _maker.make(order)
+
+
+def _prepare_worker() -> None:
+    # Ctrl-C goes to every process of the terminal; what is under way is to be finished. Should the first process be
+    # killed, nobody is left to give these work, and they end by themselves.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _made(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) -> Iterator[Made]:
+    """Each video as it is made, in whatever order. Once `stopped`, those that aren't begun are given up."""
+    if workers <= 1 or len(orders) <= 1:
+        for order in orders:
+            if stopped():
+                return
+            yield _make(order)
+        return
+    # Processes of their own from the start: a fork would copy threads' locks.
+    context = multiprocessing.get_context("spawn")
+    workers = min(workers, len(orders))
+    pool = ProcessPoolExecutor(workers, context, _prepare_worker)
+    waiting = iter(orders)
+    running: set[Future[Made]] = set()
+    try:
+        while True:
+            # No more are handed over than are worked on, so that a stop waits for nothing else.
+            while len(running) < workers and not stopped() and (order := next(waiting, None)) is not None:
+                running.add(pool.submit(_make, order))
+            if not running:
+                return
+            done, running = wait(running, _LOOK_S, FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    except BrokenProcessPool:
+        raise GenerateError(
+            "a worker process ended suddenly, perhaps for want of memory; --resume with fewer --workers goes on"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)

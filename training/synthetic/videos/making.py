@@ -1,0 +1,136 @@
+"""Makes one video of a generated data set: pictures, annotations, truth, and a note that all of it is there.
+
+Everything that a video shows follows from the seed, the half, its number, its action and the settings, whoever makes
+it and in which order. A `Maker` owns the body and the motions, and lives as long as the process that makes videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.third_party import weights
+from stages.vocabulary import Vocabulary, packaged
+from training.kinetics_tps import AnnotatedFrame, Video, VideoFacts, video_file, write_annotations
+from training.kinetics_tps.ground_truth import OFFICIAL_EVERY, scored
+from training.kinetics_tps.names import Split
+from training.kinetics_tps.write import write_whole
+from training.synthetic.activities import MotionLibrary
+from training.synthetic.rendering.bodies.body_model import load_body
+from training.synthetic.videos.annotation import annotated
+from training.synthetic.videos.film import Film
+from training.synthetic.videos.manifest import GeneratedVideo
+from training.synthetic.videos.observation import meaning, observe
+from training.synthetic.videos.settings import Settings, draw_format
+from training.synthetic.videos.truth import TrueFrame, Truth, truth_file, write_truth
+from training.synthetic.videos.video_file import write_video
+
+PROFILE = "edge"
+"""Whose vocabulary the states' names are of."""
+MOTIONS = "motion"
+ASSETS = ("body", MOTIONS)
+"""What must be in the cache."""
+NOTES = ".made"
+"""The folder of notes: one for each video that is whole."""
+_SPLIT_NUMBER: dict[Split, int] = {"train": 0, "test": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One video to make in the data set `root`. `frames` only where their number isn't to be drawn."""
+
+    root: Path
+    split: Split
+    seed: int
+    number: int
+    action: str
+    unseen_motion: bool
+    settings: Settings
+    frames: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The video's name: it doesn't tell the action."""
+        return f"{self.split}-{self.seed}-{self.number:05d}"
+
+
+class Made(msgspec.Struct, frozen=True):
+    """The note of a video that is whole: what the manifest says of it, and of a test video what is scored."""
+
+    video: GeneratedVideo
+    scored: tuple[AnnotatedFrame, ...] = ()
+
+
+class Maker:
+    """Makes videos one by one. Raises `stages.third_party.weights.WeightsError` where body or motions aren't in the
+    cache."""
+
+    def __init__(self) -> None:
+        self._library = MotionLibrary(weights.locate(MOTIONS))
+        self._model = load_body()
+        self._vocabulary: Vocabulary = packaged(PROFILE)
+
+    def make(self, order: Order) -> Made:
+        """Make a video with everything that belongs to it; the note comes last."""
+        rng = np.random.default_rng([order.seed, _SPLIT_NUMBER[order.split], order.number])
+        form = draw_format(rng, order.settings, order.frames)
+        crf = int(rng.integers(order.settings.crf[0], order.settings.crf[1] + 1))
+        held_out = order.split == "test"
+        film = Film(rng, self._model, self._library, order.settings, form, order.action, held_out=held_out)
+        frames: list[AnnotatedFrame] = []
+        truth: list[TrueFrame] = []
+        path = video_file(order.root, order.split, order.action, order.name)
+        write_video(path, self._pictures(film, frames, truth), form.size, form.rate, crf)
+        facts = VideoFacts(len(frames), *form.size)
+        video = Video(order.name, order.action, path, facts, tuple(frames))
+        if order.split == "train":
+            write_annotations(order.root, video)
+        write_truth(truth_file(order.root, order.name), Truth(tuple(truth)))
+        made = Made(
+            GeneratedVideo(
+                name=order.name,
+                action=order.action,
+                unseen_motion=held_out and order.unseen_motion,
+                sources=tuple(tuple(actor.scene.sources) for actor in film.cast.actors),
+                people=len(film.cast.actors),
+                camera=film.camera_name,
+                above=film.looks_down,
+                size=form.size,
+                fps=form.rate,
+                frames=len(frames),
+            ),
+            tuple(scored(video, OFFICIAL_EVERY)) if order.split == "test" else (),
+        )
+        write_whole(note_file(order.root, order.name), msgspec.json.encode(made))
+        return made
+
+    def _pictures(
+        self, film: Film, frames: list[AnnotatedFrame], truth: list[TrueFrame]
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The film's pictures; what is true of each is appended as it passes."""
+        actors = film.cast.actors
+        meanings = [meaning(self._vocabulary, actor, film.form.instants) for actor in actors]
+        statures = [actor.stature for actor in actors]
+        for shot in film.shots():
+            people = observe(shot, meanings, statures, self._vocabulary)
+            frames.append(annotated(shot, people))
+            truth.append(TrueFrame(tuple(one.person for one in people)))
+            yield shot.picture
+
+
+def note_file(root: Path, name: str) -> Path:
+    """Where the note lies that a video is whole."""
+    return root / NOTES / f"{name}.json"
+
+
+def read_note(root: Path, name: str) -> Made | None:
+    """The note of a video, None if it isn't whole."""
+    try:
+        return msgspec.json.decode(note_file(root, name).read_bytes(), type=Made)
+    except (OSError, msgspec.DecodeError):
+        return None
