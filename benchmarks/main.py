@@ -14,10 +14,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks import end_to_end, engine_bench, ingest_bench, machine, model_bench, paper_bench, peers, telemetry_bench
-from benchmarks.cameras import CameraServerError
-from benchmarks.ingest_report import print_ingest
-from benchmarks.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
+from benchmarks import machine, peers
+from benchmarks.cameras.camera_client import CameraServerError
+from benchmarks.engine import end_to_end, engine_bench, ingest_bench, telemetry_bench
+from benchmarks.engine.ingest_report import print_ingest
+from benchmarks.model import model_bench
+from benchmarks.paper import paper_bench
+from benchmarks.paper.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
 from benchmarks.report import print_engine, print_live, print_model, write_json
 from benchmarks.rounds import Goal, Load, Measured, Plan, measure
 from benchmarks.run_once import REPOSITORY, RunFailedError

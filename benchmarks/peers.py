@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.clip import cache_folder
+from benchmarks.cameras.clip import cache_folder
 from benchmarks.run_once import Contender
 
 STREAMVISION = "streamvision==0.1.4"

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import peers, stats
-from benchmarks.end_to_end import LiveMeasured
-from benchmarks.engine_bench import goals
-from benchmarks.model_bench import ModelMeasured, StageFigures
+from benchmarks.engine.end_to_end import LiveMeasured
+from benchmarks.engine.engine_bench import goals
+from benchmarks.model.model_bench import ModelMeasured, StageFigures
 from benchmarks.rounds import Goal, Load, Measured
 from benchmarks.run_once import Figures
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmarks import peers, stats
-from benchmarks.clip import prepared
+from benchmarks.cameras.clip import prepared
 from benchmarks.peers import PeerUnavailableError
 from benchmarks.run_once import Contender, Figures, RunFailedError, run_once
 

@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.barcode import UNREADABLE
-from benchmarks.cameras import Cameras, Sent
-from benchmarks.clip import Clip, Recipe
+from benchmarks.cameras.barcode import UNREADABLE
+from benchmarks.cameras.camera_client import Cameras, Sent
+from benchmarks.cameras.clip import Clip, Recipe
 from benchmarks.contenders.recorder import Spec
+from benchmarks.engine.tap import Tap, free_endpoint
+from benchmarks.engine.telemetry_readers import Scraper, TraceSink
 from benchmarks.machine import busy_seconds
-from benchmarks.tap import Tap, free_endpoint
-from benchmarks.telemetry_readers import Scraper, TraceSink
 
 START_LIMIT_S = 90.0
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)

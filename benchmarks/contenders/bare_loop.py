@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
 
 LIBAV_OPTIONS = {

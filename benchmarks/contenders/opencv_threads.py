@@ -11,7 +11,7 @@ import threading
 
 import cv2
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
 from ring_buffers.frame_ring import Lease, SlotFormat
 from stages.free_model import FreeModel

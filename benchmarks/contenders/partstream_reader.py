@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
 from ring_buffers.frame_ring import FrameRing, SlotFormat
 from stream.settings.engine import CameraConfig

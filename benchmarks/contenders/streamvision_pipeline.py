@@ -12,7 +12,7 @@ from typing import Any
 from streamvision.camera.entities import VideoFrame  # pyright: ignore[reportMissingImports]
 from streamvision.stream.pipeline import InferencePipeline, SinkMode  # pyright: ignore[reportMissingImports]
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
 
 

@@ -30,7 +30,7 @@ def demo_command(
 
 @contextmanager
 def _rtsp_server(files: Mapping[str, Path]) -> Generator[Server]:
-    from benchmarks.rtsp_server import RtspServer, RtspServerError
+    from benchmarks.cameras.rtsp_server import RtspServer, RtspServerError
     from commands.demo.show import NoServerError
 
     server = RtspServer(files=files)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis, PersonAnalysis

@@ -1,4 +1,4 @@
-"""Short clips with the frame's number in each picture (`benchmarks.barcode`), made when a test needs them."""
+"""Short clips with the frame's number in each picture (`benchmarks.cameras.barcode`), made when a test needs them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 
 LIVE_H264 = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "keyint=25:scenecut=0"}
 REORDERED_H264 = {"preset": "ultrafast", "x264-params": "bframes=2:b-adapt=0:keyint=25:scenecut=0"}

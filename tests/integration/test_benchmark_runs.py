@@ -9,9 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks import barcode, peers
-from benchmarks.cameras import Cameras
-from benchmarks.clip import Recipe, prepared
+from benchmarks import peers
+from benchmarks.cameras import barcode
+from benchmarks.cameras.camera_client import Cameras
+from benchmarks.cameras.clip import Recipe, prepared
 from benchmarks.contenders.partstream_telemetry import without_metrics
 from benchmarks.run_once import Contender, RunFailedError, run_once
 from stages.free_model import FreeModel

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from small_clips import make_clip
 from yarl import URL
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 from stages.free_model import FreeModel
 from stream import results
 from stream.cameras import control

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from small_clips import make_clip
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "geheim"

@@ -17,7 +17,7 @@ from controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, until
 from small_clips import make_clip
 from support.chromium import Browser, BrowserError, Page
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 from commands.demo.show import cut
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel

@@ -11,7 +11,7 @@ from small_clips import make_clip
 from support.chromium import Page
 from test_live_page import shown, tile
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 FRAMES = 250
 SIZE = (640, 360)

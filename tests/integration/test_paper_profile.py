@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from drawn_people import drawn_checkpoint, write_film
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 from stages.checkpoint import save
 from stages.vocabulary import PARTS
 from stream.results import Frame

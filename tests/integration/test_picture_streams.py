@@ -15,7 +15,7 @@ from controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client, configured, d
 from frame_ages import Ages
 from PIL import Image
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from stream import results
 from stream.http.server import slow_clients
 

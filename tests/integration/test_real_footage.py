@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.street import Recognised, recognise
+from benchmarks.model.street import Recognised, recognise
 from commands.demo.show import cut
 from stages.third_party import weights
 from stream.config import Config

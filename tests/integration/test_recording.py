@@ -19,7 +19,7 @@ import pytest
 from recording_engine import between, lines, pictures, recorded, recording
 from small_clips import REORDERED_H264, make_clip
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 from commands.demo.show import cut
 from stages.third_party import weights
 from stream.http.server.app import HttpServer

@@ -16,7 +16,7 @@ import pytest
 from small_clips import make_clip
 from watched_camera import WatchedCamera
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 SOUND_ONLY = "( audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 )"
 UNKNOWN_CODING = (

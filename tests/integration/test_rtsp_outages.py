@@ -12,7 +12,7 @@ import pytest
 from small_clips import make_clip
 from watched_camera import WatchedCamera
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ import pytest
 from small_clips import make_clip
 from support.stream_corpus import corpus_stream, nal_type, nal_units
 
-from benchmarks import rtsp_server
-from benchmarks.rtsp_server import RtspServer, RtspServerError
+from benchmarks.cameras import rtsp_server
+from benchmarks.cameras.rtsp_server import RtspServer, RtspServerError
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_it_is_killed_even_while_it_is_suspended(clip: Path) -> None:
 
 def test_it_ends_with_the_process_that_started_it(clip: Path) -> None:
     starts_it = (
-        "import os, signal, sys; from pathlib import Path; from benchmarks.rtsp_server import RtspServer\n"
+        "import os, signal, sys; from pathlib import Path; from benchmarks.cameras.rtsp_server import RtspServer\n"
         "with RtspServer(files={'/clip': Path(sys.argv[1])}) as server:\n"
         "    print(server.port, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -11,7 +11,7 @@ import pytest
 from small_clips import REORDERED_H264, make_clip
 from watched_camera import WatchedCamera
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 SHARED_CAMERA = (
     "( videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=25/1 "

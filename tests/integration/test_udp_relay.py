@@ -11,7 +11,7 @@ from support.rtsp_servers.vlc import VlcServer
 from support.stream_corpus import corpus_stream, digest_of
 from support.udp_relay import Faults, UdpRelay
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 MAIN = corpus_stream("h264_main")
 

@@ -15,7 +15,7 @@ from small_clips import REORDERED_H264, make_clip
 from support.webrtc_publisher import Publisher
 from support.webrtc_viewer import Viewer
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 from stream.engine import Engine
 from stream.live import unit_queue
 from stream.live.tap import LiveUnit

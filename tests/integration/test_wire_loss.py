@@ -16,7 +16,7 @@ from support.stream_corpus import RTP_CLOCK, CorpusStream, corpus_stream
 from support.udp_relay import Faults, UdpRelay
 from watched_camera import WatchedCamera
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 BAD_S, GOOD_S = 3.5, 1.9
 """The network is bad, then good; together longer than a receiver report takes."""

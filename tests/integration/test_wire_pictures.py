@@ -9,7 +9,7 @@ import pytest
 from support.stream_corpus import RTP_CLOCK, corpus_stream, names
 from watched_camera import Taken, WatchedCamera
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 PLAYED = [name for name in names() if name != "h264_quiet_change"]
 """GStreamer goes on with the parameter sets before where the new ones are of the same profile and size."""

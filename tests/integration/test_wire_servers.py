@@ -18,7 +18,7 @@ from support.stream_corpus import CorpusStream, corpus_stream
 from support.udp_relay import bind_pair
 from watched_camera import WatchedCamera
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 
 MAIN = corpus_stream("h264_main")
 SLICES = corpus_stream("h264_slices")

@@ -19,7 +19,7 @@ from support.scripted_rtsp import Request, ScriptedRtspServer, _Connection, desc
 from support.stream_corpus import CorpusStream, corpus_stream, nal_type
 from watched_camera import WatchedCamera
 
-from benchmarks.rtsp_server import RtspServer
+from benchmarks.cameras.rtsp_server import RtspServer
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import make_transport
 from stream.sources.rtsp.fallback import Wire, rtsp_transport

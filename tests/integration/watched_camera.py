@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.settings.engine import CameraConfig

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import clip, machine
-from benchmarks.memory import MemoryRun, long_file, measure
+from benchmarks import machine
+from benchmarks.cameras import clip
+from benchmarks.engine.memory import MemoryRun, long_file, measure
 from stages.free_model import FreeModel
 from stages.third_party import weights
 from stream.config import Config

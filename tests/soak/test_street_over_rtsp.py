@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import machine
-from benchmarks.rtsp_server import RtspServer
-from benchmarks.street import recognise
+from benchmarks.cameras.rtsp_server import RtspServer
+from benchmarks.model.street import recognise
 from commands.demo.show import cut
 from stages.third_party import weights
 from stream.config import Config

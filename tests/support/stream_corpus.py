@@ -1,8 +1,8 @@
 """Real streams for the tests of RTP: what encoders write into cameras' streams, small, made when first asked for.
 
-Every picture shows its number (`benchmarks.barcode`) over blocks that move, so that no two pictures of a stream are
-alike and a picture that lost what it refers to shows it. Encoded by x264 and x265 within PyAV; a stream is made once a
-process.
+Every picture shows its number (`benchmarks.cameras.barcode`) over blocks that move, so that no two pictures of a stream
+are alike and a picture that lost what it refers to shows it. Encoded by x264 and x265 within PyAV; a stream is made
+once a process.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import numpy as np
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 
-from benchmarks import barcode
-from benchmarks.rtsp_server import UNIT_HEADER
+from benchmarks.cameras import barcode
+from benchmarks.cameras.rtsp_server import UNIT_HEADER
 from ring_buffers.slot_writers import visible
 
 Codec = Literal["h264", "hevc"]
@@ -120,7 +120,8 @@ class CorpusStream:
         )
 
     def write_units(self, to: Path) -> Path:
-        """As a file that `benchmarks.rtsp_server.RtspServer` plays as it is, and where its parameter sets go."""
+        """As a file that `benchmarks.cameras.rtsp_server.RtspServer` plays as it is, and where its parameter sets
+        go."""
 
         def ns(ticks: int) -> int:
             return ticks * 1_000_000_000 // RTP_CLOCK

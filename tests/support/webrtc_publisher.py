@@ -15,7 +15,7 @@ import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 
 SDP = {"Content-Type": "application/sdp"}
 

@@ -13,7 +13,7 @@ from aiortc import RTCDataChannel, RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from support.webrtc_publisher import SDP, negotiate, peer_connection
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 
 
 class Viewer:

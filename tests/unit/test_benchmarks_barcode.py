@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import barcode
-from benchmarks.clip import Recipe, prepared
+from benchmarks.cameras import barcode
+from benchmarks.cameras.clip import Recipe, prepared
 
 
 def blank(height: int = 720, width: int = 1280) -> np.ndarray:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.barcode import UNREADABLE
-from benchmarks.cameras import Sent
-from benchmarks.clip import Recipe
+from benchmarks.cameras.barcode import UNREADABLE
+from benchmarks.cameras.camera_client import Sent
+from benchmarks.cameras.clip import Recipe
 from benchmarks.run_once import Figures, figures, unwrapped
 
 CLIP = Recipe(width=64, height=48, fps=25, frames=10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from generated_examples import true_person
 
-from benchmarks.generated_people import agreement, partners
+from benchmarks.model.generated_people import agreement, partners
 from training.synthetic.videos.truth import TruePerson
 
 

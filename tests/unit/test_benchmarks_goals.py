@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks import peers, telemetry_bench
-from benchmarks.engine_bench import goals
+from benchmarks import peers
+from benchmarks.engine import telemetry_bench
+from benchmarks.engine.engine_bench import goals
 from benchmarks.main import main, spread
-from benchmarks.multiply_adds import counter, multiply_adds
+from benchmarks.model.multiply_adds import counter, multiply_adds
 from benchmarks.rounds import Load, Measured, Plan, order
 from benchmarks.run_once import Figures
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from benchmarks import peers
-from benchmarks.ingest_bench import JUDGED, goals, loads
-from benchmarks.ingest_report import print_ingest
+from benchmarks.engine.ingest_bench import JUDGED, goals, loads
+from benchmarks.engine.ingest_report import print_ingest
 from benchmarks.main import TABLE_WIDTH
 from benchmarks.rounds import Load, Measured, Plan
 from benchmarks.run_once import Figures

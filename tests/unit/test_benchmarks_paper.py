@@ -17,11 +17,11 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.main import main
-from benchmarks.paced_frames import Paced, most_sustained
-from benchmarks.paper_bench import OURS, PLAIN, Floor, PaperMeasured, PaperPlan, Run
-from benchmarks.paper_contenders import proposals_of, with_proposals
-from benchmarks.paper_report import goals, print_paper
-from benchmarks.same_answers import ActingPerson, Boxes, Comparison, Said, partnered
+from benchmarks.model.paced_frames import Paced, most_sustained
+from benchmarks.paper.paper_bench import OURS, PLAIN, Floor, PaperMeasured, PaperPlan, Run
+from benchmarks.paper.paper_contenders import proposals_of, with_proposals
+from benchmarks.paper.paper_report import goals, print_paper
+from benchmarks.paper.same_answers import ActingPerson, Boxes, Comparison, Said, partnered
 from stages.types import ModelInfo
 
 WHERE = machine.describe()
@@ -188,8 +188,8 @@ class Frames:
 
 def test_rates_go_up_until_frames_are_too_old_or_too_many_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("benchmarks.paced_frames.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("benchmarks.paced_frames.time.sleep", lambda s: clock.__setitem__(0, clock[0] + s + 1e-6))
+    monkeypatch.setattr("benchmarks.model.paced_frames.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("benchmarks.model.paced_frames.time.sleep", lambda s: clock.__setitem__(0, clock[0] + s + 1e-6))
     model = Sleeper(clock, 0.02)
     tried = most_sustained(model, Frames(), ["a", "b"], 4.0, 150.0, (5, 20, 40))  # type: ignore[arg-type]
     assert [paced.fps for paced in tried] == [5, 20, 40]

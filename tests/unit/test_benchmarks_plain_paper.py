@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.plain_paper import PlainPaper
-from benchmarks.plain_regions import Region, assign, held
+from benchmarks.paper.plain_paper import PlainPaper
+from benchmarks.paper.plain_regions import Region, assign, held
 from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.finder import FoundObjects
 from stages.detection.part_assignment import assign_parts

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from ring_buffers.frames import Colours, SlotFormat
 from ring_buffers.slot_writers import frame_colours, picture_writer
 from stream.live.live_jpeg import WIDTHS, JpegMaker, SlotCopy, rounded_width

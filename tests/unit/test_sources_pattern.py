@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoder
 from stream.sources.pattern import GLYPHS, TestPicture, pattern_transport

@@ -1,6 +1,6 @@
 """A foreign RTSP server in a process of its own, which ends with the thread that started it, whatever becomes of it.
 
-GStreamer's, which the benchmarks use too, is `benchmarks.rtsp_server.RtspServer` and is driven the same way.
+GStreamer's, which the benchmarks use too, is `benchmarks.cameras.rtsp_server.RtspServer` and is driven the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.rtsp_server import RtspServerError
+from benchmarks.cameras.rtsp_server import RtspServerError
 
 START_TIMEOUT_S = 20.0
 POLL_S = 0.02

@@ -20,7 +20,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from benchmarks import clip as clips
+from benchmarks.cameras import clip as clips
 from stages.types import Model
 from stream.config import Config
 from stream.engine import Engine

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from benchmarks import stats
-from benchmarks.footage import Footage, street
-from benchmarks.multiply_adds import counter, gemm_rate, multiply_adds
+from benchmarks.cameras.footage import Footage, street
+from benchmarks.model.multiply_adds import counter, gemm_rate, multiply_adds
 from stages.types import Model
 from stream.config import Config
 from stream.inference.model_loading import load_model

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.footage import Footage
+from benchmarks.cameras.footage import Footage
 from stages.types import Model
 
 RATES = (1, 2, 4, 6, 8, 10, 12.5, 15, 20, 25, 30, 40, 50, 60, 80, 100)

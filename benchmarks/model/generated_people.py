@@ -1,9 +1,10 @@
 """Whether MoveNet sees the people of a generated data set: the condition for learning from its videos.
 
-`python -m benchmarks.generated_people DIR --every 10`: runs the detector on every tenth frame of all videos at their
-own size, as the engine does, and prints person recall and keypoint error as JSON. A person counts if at least 60 % of
-them can be seen; they are found if a detection of a score that the engine takes agrees with them: IoU ≥ 0.5 with the
-box of what is seen of them, or what `benchmarks.rendered_people` asks of keypoints. Whoever is wider than high lies.
+`python -m benchmarks.model.generated_people DIR --every 10`: runs the detector on every tenth frame of all videos at
+their own size, as the engine does, and prints person recall and keypoint error as JSON. A person counts if at least 60
+% of them can be seen; they are found if a detection of a score that the engine takes agrees with them: IoU ≥ 0.5 with
+the box of what is seen of them, or what `benchmarks.model.rendered_people` asks of keypoints. Whoever is wider than
+high lies.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.rendered_people import DETECTION_SCORE, FOUND, VISIBLE, around, overlap, similarity
+from benchmarks.model.rendered_people import DETECTION_SCORE, FOUND, VISIBLE, around, overlap, similarity
 from stages.detection.movenet.keypoint_decoding import COCO_SIGMAS
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from training.kinetics_tps import video_file
@@ -118,7 +119,7 @@ def measure(root: Path, every: int) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.generated_people", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.model.generated_people", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--every", type=int, default=10)
     chosen = parser.parse_args(arguments)

@@ -21,7 +21,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from benchmarks import barcode
+from benchmarks.cameras import barcode
 
 SHARPNESS = 1.35
 """Amplitude falls with this power of the spatial frequency; gives keyframes of about ten times a P frame's size."""

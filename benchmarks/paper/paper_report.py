@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import stats
-from benchmarks.paper_bench import AGE_LIMIT_MS, KEPT_IOU, NO_CUDA, OURS, PLAIN, PaperMeasured
+from benchmarks.paper.paper_bench import AGE_LIMIT_MS, KEPT_IOU, NO_CUDA, OURS, PLAIN, PaperMeasured
+from benchmarks.paper.same_answers import LEAST_IOU, LEAST_SCORE
 from benchmarks.report import NOISY, print_goals, print_machine
 from benchmarks.rounds import Goal
-from benchmarks.same_answers import LEAST_IOU, LEAST_SCORE
 
 CPU_GOAL, CPU_CAMERAS = 1.3, 4
 CUDA_GOAL, CUDA_CAMERAS = 8.0, 16

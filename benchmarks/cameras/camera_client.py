@@ -15,8 +15,8 @@ from types import TracebackType
 
 import numpy as np
 
-from benchmarks.clip import Clip
-from benchmarks.rtsp_server import DEBIAN_PACKAGES, START_TIMEOUT_S, SYSTEM_PYTHON, RtspServerError
+from benchmarks.cameras.clip import Clip
+from benchmarks.cameras.rtsp_server import DEBIAN_PACKAGES, START_TIMEOUT_S, SYSTEM_PYTHON, RtspServerError
 
 SERVER = Path(__file__).with_name("camera_server.py")
 

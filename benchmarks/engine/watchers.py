@@ -1,4 +1,4 @@
-"""What those who watch cost the engine: `python -m benchmarks.watchers [--rounds 7] [--json FILE]`.
+"""What those who watch cost the engine: `python -m benchmarks.engine.watchers [--rounds 7] [--json FILE]`.
 
 The engine runs in a process of its own on four RTSP cameras with a model that costs nothing. Rounds alternate: nobody
 watches, then each kind of watcher in turn. A frame's age, from its arrival until its result was handed to ZeroMQ, is
@@ -25,8 +25,9 @@ import aiohttp
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from benchmarks import clip, machine, stats
-from benchmarks.cameras import Cameras
+from benchmarks import machine, stats
+from benchmarks.cameras import clip
+from benchmarks.cameras.camera_client import Cameras
 from stages.free_model import FreeModel
 from stream.config import Config
 from stream.engine import Engine
@@ -89,7 +90,7 @@ class EngineProcess:
     async def start(urls: list[str]) -> EngineProcess:
         """Returns once it listens."""
         pipe = asyncio.subprocess.PIPE
-        command = [sys.executable, "-m", "benchmarks.watchers", "--serve", *urls]
+        command = [sys.executable, "-m", "benchmarks.engine.watchers", "--serve", *urls]
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         assert process.stdout is not None
         async with asyncio.timeout(60):

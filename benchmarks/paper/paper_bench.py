@@ -15,13 +15,13 @@ from typing import Any
 import torch
 
 from benchmarks import machine, stats
-from benchmarks.footage import Footage, street
-from benchmarks.model_bench import StageTimes, count_by_stage
-from benchmarks.multiply_adds import gemm_rate, wait_for
-from benchmarks.paced_frames import Paced, most_sustained
-from benchmarks.paper_contenders import Contender, OurPipeline, PlainLoop, proposals_of, with_proposals
+from benchmarks.cameras.footage import Footage, street
+from benchmarks.model.model_bench import StageTimes, count_by_stage
+from benchmarks.model.multiply_adds import gemm_rate, wait_for
+from benchmarks.model.paced_frames import Paced, most_sustained
+from benchmarks.paper.paper_contenders import Contender, OurPipeline, PlainLoop, proposals_of, with_proposals
+from benchmarks.paper.same_answers import Comparison, Said
 from benchmarks.run_once import RunFailedError
-from benchmarks.same_answers import Comparison, Said
 from stages.profiles import PAPER, choose_device, load_checkpoint
 from stages.types import ModelInfo
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import peers, stats
-from benchmarks.ingest_bench import goals
+from benchmarks.engine.ingest_bench import goals
 from benchmarks.report import cpu_ratio, print_rest
 from benchmarks.rounds import Load, Measured
 

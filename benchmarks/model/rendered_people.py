@@ -1,10 +1,10 @@
 """Whether MoveNet sees the people that `training.synthetic.rendering` draws: the condition for learning from such
 pictures.
 
-`python -m benchmarks.rendered_people --frames 600`: draws frames over all activities, builds, cameras and places, runs
-the detector on them, prints person recall and keypoint error, and writes them to a JSON file. A person counts if at
-least 60 % of them can be seen; they are found if a detection's keypoints agree with theirs: object keypoint similarity
-≥ 0.5 (COCO's), or IoU ≥ 0.5 of the boxes around both.
+`python -m benchmarks.model.rendered_people --frames 600`: draws frames over all activities, builds, cameras and places,
+runs the detector on them, prints person recall and keypoint error, and writes them to a JSON file. A person counts if
+at least 60 % of them can be seen; they are found if a detection's keypoints agree with theirs: object keypoint
+similarity ≥ 0.5 (COCO's), or IoU ≥ 0.5 of the boxes around both.
 """
 
 from __future__ import annotations
@@ -350,10 +350,10 @@ def _save_sheet(pictures: Sequence[Pixels], path: Path, columns: int = 6, rows: 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rendered_people", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.model.rendered_people", description=__doc__)
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "rendered_people.json")
+    parser.add_argument("--json", type=Path, default=Path(__file__).parents[1] / "results" / "rendered_people.json")
     parser.add_argument("--sheet", type=Path, help="a PNG to look at")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -362,7 +362,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (weights.WeightsError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    where = {"commit": machine.commit(Path(__file__).parents[1]), "machine": machine.describe()}
+    where = {"commit": machine.commit(Path(__file__).parents[2]), "machine": machine.describe()}
     chosen.json.write_text(json.dumps({**measured, **where}, indent=1, sort_keys=True) + "\n", "utf-8")
     shown = ("recall", "counted", "keypoint_error_percent_of_stature", "frames_per_core_second")
     print(json.dumps({key: measured[key] for key in shown}))

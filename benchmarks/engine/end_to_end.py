@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import stats
-from benchmarks.cameras import Cameras
-from benchmarks.clip import from_footage
+from benchmarks.cameras.camera_client import Cameras
+from benchmarks.cameras.clip import from_footage
+from benchmarks.cameras.footage import street
 from benchmarks.contenders.recorder import Spec
-from benchmarks.footage import street
 from benchmarks.run_once import START_LIMIT_S, Contender, run_process
 
 SUSTAINED = 0.95

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.plain_regions import Box, Region, assign, held
+from benchmarks.paper.plain_regions import Box, Region, assign, held
 from ring_buffers.state_bank import MAX_STEP_US
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint

@@ -2,14 +2,14 @@
 
 It lives until it is killed or its standard input closes, so that it never outlives who started it.
 
-Start it through `benchmarks.rtsp_server.RtspServer`, which writes the configuration that this script reads: one line of
-JSON on standard input, `{"port": 0, "users": {name: password}, "digest": false, "mounts": [{"path": "/clip", "kind": …,
-…}]}`; it listens on loopback unless `"address"` says otherwise. One line of JSON on standard output, `{"port": N}`,
-says that it listens. Kinds of mounts:
+Start it through `benchmarks.cameras.rtsp_server.RtspServer`, which writes the configuration that this script reads: one
+line of JSON on standard input, `{"port": 0, "users": {name: password}, "digest": false, "mounts": [{"path": "/clip",
+"kind": …, …}]}`; it listens on loopback unless `"address"` says otherwise. One line of JSON on standard output,
+`{"port": N}`, says that it listens. Kinds of mounts:
 
-* `units`: encoded access units from files in the format of `benchmarks.rtsp_server.write_units`, played one file after
-  the other and from the start again, with times that only grow; every client has its own playback from frame 0. A file
-  that names its `codec_data` has its parameter sets in the session's description only, not in the stream.
+* `units`: encoded access units from files in the format of `benchmarks.cameras.rtsp_server.write_units`, played one
+file after the other and from the start again, with times that only grow; every client has its own playback from frame
+0. A file that names its `codec_data` has its parameter sets in the session's description only, not in the stream.
 * `launch`: a pipeline given as text (`pay0` is the payloader), shared by all clients or not.
 """
 
@@ -63,7 +63,8 @@ class Clip(NamedTuple):
 
 
 def read_units(path: Path) -> Clip:
-    """Read what `benchmarks.rtsp_server.write_units` wrote: a JSON line, then a header and the bytes of each unit."""
+    """Read what `benchmarks.cameras.rtsp_server.write_units` wrote: a JSON line, then a header and the bytes of each
+    unit."""
     content = path.read_bytes()
     end = content.index(b"\n")
     head = json.loads(content[:end])

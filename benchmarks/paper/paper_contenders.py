@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.footage import Footage
-from benchmarks.plain_paper import PlainFrame, PlainPaper
-from benchmarks.same_answers import ActingPerson, Boxes, Said
+from benchmarks.cameras.footage import Footage
+from benchmarks.paper.plain_paper import PlainFrame, PlainPaper
+from benchmarks.paper.same_answers import ActingPerson, Boxes, Said
 from ring_buffers.frames import Lease, SlotFormat
 from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.detector_file import StoredDetector

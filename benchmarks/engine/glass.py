@@ -1,11 +1,12 @@
-"""Glass to result and glass to page: `python -m benchmarks.glass [--ways rtsp whip] [--frames 400] [--json FILE]`.
+"""Glass to result and glass to page: `python -m benchmarks.engine.glass [--ways rtsp whip] [--frames 400] [--json
+FILE]`.
 
-Each picture carries a number (`benchmarks.barcode`), and it is known when it was painted: over WHIP a page paints a
-canvas, which Chromium encodes and publishes; over RTSP a server sends a clip that was encoded before, so that it is
-the instant of sending, with no encoder's time in it. The engine's model, which costs nothing else, reads the number
-off the decoded picture. A subscriber notes when the result is here, and the live page, in a Chromium of its own, when
-it has drawn the picture with that result. All clocks are this machine's. Needs Chromium, GStreamer's RTSP server and
-the source tree.
+Each picture carries a number (`benchmarks.cameras.barcode`), and it is known when it was painted: over WHIP a page
+paints a canvas, which Chromium encodes and publishes; over RTSP a server sends a clip that was encoded before, so that
+it is the instant of sending, with no encoder's time in it. The engine's model, which costs nothing else, reads the
+number off the decoded picture. A subscriber notes when the result is here, and the live page, in a Chromium of its own,
+when it has drawn the picture with that result. All clocks are this machine's. Needs Chromium, GStreamer's RTSP server
+and the source tree.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import barcode, clip, machine
-from benchmarks.cameras import Cameras
+from benchmarks import machine
+from benchmarks.cameras import barcode, clip
+from benchmarks.cameras.camera_client import Cameras
 from ring_buffers.frame_ring import Lease
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis

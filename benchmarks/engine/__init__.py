@@ -1,0 +1,1 @@
+"""Benchmarks of the engine: ingest, throughput, telemetry, latency and memory."""

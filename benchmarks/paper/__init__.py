@@ -1,0 +1,1 @@
+"""Benchmark of the kinetics-tps profile against a plain loop."""
