@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that partstream's demo and tests use, or names them where it can't.
+# Installs the Debian packages for partstream's demo or tests. Without root it lists the missing packages.
 #   deploy/system-packages.sh demo|test
 set -euo pipefail
 
-# A real RTSP server (GStreamer's) and the footage of a street (opencv-doc).
+# GStreamer's RTSP server, and footage of a street (opencv-doc).
 demo=(gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav libgstrtspserver-1.0-0 gir1.2-gst-rtsp-server-1.0
   gir1.2-gst-plugins-base-1.0 python3-gi opencv-doc)
-# Prometheus, which scrapes an engine, and its promtool, which checks /metrics and the rules; the browser that publishes
-# a camera and looks at pages; VLC, which is an RTSP server too.
+# Prometheus to scrape an engine, with promtool to check /metrics and the rules; Chromium to publish a camera and open
+# pages; VLC as another RTSP server.
 test=("${demo[@]}" prometheus chromium vlc-bin vlc-plugin-base)
 
 case "${1:-}" in
@@ -18,7 +18,7 @@ case "${1:-}" in
 esac
 
 if ! command -v dpkg-query >/dev/null; then
-  echo "Not a Debian system: install GStreamer's RTSP server with its Python bindings, and promtool, yourself." >&2
+  echo "Not a Debian system: install GStreamer's RTSP server with its Python bindings, and promtool, by hand." >&2
   exit 0
 fi
 missing=()
@@ -35,7 +35,7 @@ fi
 echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-# Only the tools are wanted: no package may start its service (prometheus) here.
+# Keep packages (prometheus) from starting their services: only the programs are needed.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT

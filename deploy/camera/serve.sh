@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the RTSP server, which reads its configuration from a standard input that stays open, until it is told to stop.
+# Runs the RTSP server. The server reads its configuration from standard input and runs until standard input is closed,
+# so a named pipe keeps it open.
 set -eu
 pipe=/tmp/configuration
 [ -p "$pipe" ] || mkfifo "$pipe"

@@ -19,7 +19,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* "true" where results are published off loopback: encrypted, or expressly in plain text. */}}
+{{/* "true" if results are published off loopback: with CURVE, or with config.publish.allow_plaintext. */}}
 {{- define "partstream.published" -}}
 {{- if or .Values.curve.existingSecret (dig "publish" "allow_plaintext" false .Values.config) }}true{{ end }}
 {{- end }}
