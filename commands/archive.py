@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 EPILOG = (
     "Example:  partstream bridge archive tcp://engine:5555 --replay tcp://engine:5556 --keep 50GB  "
-    "Questions to ask it: docs/bridge.md"
+    "Questions to ask it: docs/archive.md"
 )
 LOCAL, LOCAL_REPLAY = "tcp://127.0.0.1:5555", "tcp://127.0.0.1:5556"
 HIGH_WATER_MARK = 10_000

@@ -1,4 +1,4 @@
-"""The questions of docs/bridge.md, asked of an archive that a bridge made of what a real publisher published.
+"""The questions of docs/archive.md, asked of an archive that a bridge made of what a real publisher published.
 
 The day: at 8 UTC one person at the door walks for a minute; at 9 two people at the yard, of whom one waves half a
 minute, then falls. One result a second. The yard's camera is away for two minutes, and 5 results of it are lost.
@@ -22,7 +22,7 @@ from bridged import bridging, publishing, until
 
 from stream.results import Action, Event, Frame, Person, Status
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "bridge.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "archive.md"
 EIGHT = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
 

@@ -29,7 +29,7 @@ def test_the_site_builds_with_every_page_listed_and_no_link_or_anchor_broken(tmp
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert 'href="bridge.html"' in (tmp_path / "index.html").read_text()
+    assert 'href="archive.html"' in (tmp_path / "index.html").read_text()
 
 
 def test_the_site_loads_nothing_from_elsewhere() -> None:
