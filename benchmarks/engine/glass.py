@@ -32,7 +32,7 @@ from stages.types import FrameAnalysis
 from stream.config import Config
 from stream.engine import Engine
 from stream.subscriber import subscribe
-from tests.support.chromium import Browser, Page
+from tests.support.webrtc.chromium import Browser, Page
 
 WAYS = ("rtsp", "whip")
 WARM_UP_FRAMES = 60

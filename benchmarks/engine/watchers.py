@@ -32,7 +32,7 @@ from stages.free_model import FreeModel
 from stream.config import Config
 from stream.engine import Engine
 from telemetry.observer import Observer
-from tests.support.chromium import Browser
+from tests.support.webrtc.chromium import Browser
 
 CAMERAS = 4
 SECONDS = 4.0

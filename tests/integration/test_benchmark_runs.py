@@ -18,7 +18,7 @@ from benchmarks.run_once import Contender, RunFailedError, run_once
 from stages.free_model import FreeModel
 from stream.engine import Engine
 from stream.results import Frame
-from tests.integration.controlled_engine import configured
+from support.engines.controlled_engine import configured
 
 SMALL = Recipe(width=320, height=180, frames=50, bits_per_second=300_000)
 

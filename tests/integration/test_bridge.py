@@ -12,15 +12,15 @@ from typing import Any
 
 import msgspec
 import pytest
-import wire_messages as wire
-from bridged import ask, bridging, numbers, publishing, until
 
+import support.engines.wire_messages as wire
 from commands.keys import make_keys
 from stream.archive import archiver as bridges
 from stream.archive.archive import Archive
 from stream.messaging.curve.keys import read_pair
+from support.engines.archiving import ask, bridging, numbers, publishing, until
+from support.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 GAPS = "SELECT camera, kind, epoch, first_seq, missed, replayed, lost FROM {gaps} ORDER BY noticed_utc"
 
 
@@ -231,7 +231,7 @@ async def test_with_curve_a_listed_bridge_gets_all_and_what_it_missed(tmp_path: 
 def started(endpoint: str, replay: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "run_stream.py", "bridge", str(folder), endpoint, "--replay", replay, "--every", "0.2"],
-        cwd=ROOT,
+        cwd=REPOSITORY,
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -13,9 +13,8 @@ from typing import Any
 
 import msgspec
 import pytest
-import wire_messages as wire
-from bridged import ask, numbers
 
+import support.engines.wire_messages as wire
 from stream.archive.archive import Archive, NoRoomError
 from stream.archive.archiver import Held, Positions
 from stream.archive.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
@@ -23,6 +22,7 @@ from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
 from stream.results import Frame, Message, Status
 from stream.settings.section import ConfigError
 from stream.subscriber import Gap
+from support.engines.archiving import ask, numbers
 
 HOUR_US = 3_600_000_000
 TOPIC = "results/v1/lobby/"

@@ -17,12 +17,13 @@ from typing import Any
 import duckdb
 import msgspec
 import pytest
-import wire_messages as wire
-from bridged import bridging, publishing, until
 
+import support.engines.wire_messages as wire
 from stream.results import Action, Event, Frame, Person, Status
+from support.engines.archiving import bridging, publishing, until
+from support.repository import REPOSITORY
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "archive.md"
+PAGE = REPOSITORY / "docs" / "archive.md"
 EIGHT = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
 

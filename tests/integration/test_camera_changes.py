@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from test_engine import configured, frames_of, messages_until, pattern
 
 from stages.free_model import FreeModel
 from stream import results
 from stream.cameras.registry import LastEpochs, differences
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig
+from support.engines.running_engine import configured, frames_of, messages_until, pattern
 
 
 def camera(name: str, **settings: Any) -> CameraConfig:

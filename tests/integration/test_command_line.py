@@ -17,13 +17,14 @@ import av
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.repository import REPOSITORY
+
 PORTS = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "run_stream.py"), *arguments],
+        [sys.executable, str(REPOSITORY / "run_stream.py"), *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -49,7 +50,15 @@ def clip(tmp_path: Path) -> Path:
 @pytest.fixture
 def running() -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "run_stream.py"), "run", "door=pattern:128x96@50", "--profile", "free", *PORTS],
+        [
+            sys.executable,
+            str(REPOSITORY / "run_stream.py"),
+            "run",
+            "door=pattern:128x96@50",
+            "--profile",
+            "free",
+            *PORTS,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

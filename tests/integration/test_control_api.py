@@ -11,10 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from controlled_engine import PATTERN, configured, descriptors, running, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_clips import make_clip
 from yarl import URL
 
 from benchmarks.cameras.rtsp_server import RtspServer
@@ -23,6 +21,8 @@ from stream import results
 from stream.cameras import control
 from stream.engine import Engine
 from stream.settings.section import CAMERA_ID, ConfigError
+from support.engines.controlled_engine import PATTERN, configured, descriptors, running, until
+from support.engines.small_clips import make_clip
 
 CAMERAS = "/api/v1/cameras"
 

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wire_messages as wire
 import zmq
 import zmq.asyncio
-from controlled_engine import PATTERN, configured, descriptors, running, until
 
+import support.engines.wire_messages as wire
 from commands.keys import make_keys
 from stream.messaging.curve import allow_list, gate
 from stream.messaging.curve.gate import open_gate
@@ -32,9 +31,10 @@ from stream.results import Frame
 from stream.settings.engine import PublishConfig
 from stream.settings.section import ConfigError
 from stream.subscriber import Subscription, subscribe
+from support.engines.controlled_engine import PATTERN, configured, descriptors, running, until
+from support.repository import REPOSITORY
 from telemetry.observer import Observer
 
-ROOT = Path(__file__).resolve().parents[2]
 PORTS = {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"}
 SILENCE_S = 1.0
 """Nothing in this long, while a listed client gets a message every few milliseconds, is nothing."""
@@ -464,7 +464,7 @@ async def test_the_engine_counts_refusals_and_shows_no_secret(keys: Keys, caplog
 async def first_line(publisher: Publisher, *command: str, **environment: str) -> bytes:
     """What a program prints first while results are published."""
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE
+        *command, cwd=REPOSITORY, env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
@@ -487,7 +487,7 @@ async def test_the_subscribe_command_takes_keys_from_options_and_from_the_enviro
 
 
 async def test_the_pages_program_for_pyzmq_alone_reads_results(keys: Keys) -> None:
-    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "security.md").read_text(encoding="utf-8")
     program = next(
         block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "import json, zmq" in block
     )

@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_clips import make_clip
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from support.engines.small_clips import make_clip
+from support.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 SECRET = "geheim"
 
 
 def doctor(*arguments: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]], str]:
     """The exit code, the findings by their checks, and all that was printed."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "run_stream.py"), "doctor", "--json", *arguments],
+        [sys.executable, str(REPOSITORY / "run_stream.py"), "doctor", "--json", *arguments],
         capture_output=True,
         text=True,
         timeout=90,

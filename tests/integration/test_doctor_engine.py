@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from controlled_engine import configured, running
-from small_clips import make_clip
 
 from commands.doctor import ports, self_test
 from ring_buffers.frames import Lease
@@ -19,6 +17,8 @@ from stages.types import FrameAnalysis, ModelInfo
 from stream import engine
 from stream.config import Config
 from stream.settings.network import HttpConfig
+from support.engines.controlled_engine import configured, running
+from support.engines.small_clips import make_clip
 
 FREE = Config.model_validate({"model": {"profile": "free"}})
 

@@ -13,16 +13,16 @@ import pytest
 import yaml
 
 from commands.configuration import load_config
+from support.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
-ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
 PACKAGES = ("benchmarks", "commands", "ring_buffers", "stages", "stream", "telemetry", "training")
 
 
 def test_the_site_builds_with_every_page_listed_and_no_link_or_anchor_broken(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)],
-        cwd=ROOT,
+        cwd=REPOSITORY,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
@@ -33,16 +33,16 @@ def test_the_site_builds_with_every_page_listed_and_no_link_or_anchor_broken(tmp
 
 
 def test_the_site_loads_nothing_from_elsewhere() -> None:
-    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    settings = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text())
     assert settings["theme"]["font"] is False
     assert "extra_javascript" not in settings
     assert "extra_css" not in settings
 
 
 def test_every_link_of_the_readme_leads_to_a_file() -> None:
-    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text())
+    links = re.findall(r"\]\(([^)#]+)", (REPOSITORY / "README.md").read_text())
     assert len(links) > 20
-    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+    assert [link for link in links if "://" not in link and not (REPOSITORY / link).exists()] == []
 
 
 # -- docs/architecture.md -------------------------------------------------------------------------------------------
@@ -55,16 +55,16 @@ def folders_described() -> set[str]:
 
 def test_the_layout_has_every_package_and_no_other() -> None:
     there = {
-        path.parent.relative_to(ROOT).as_posix()
+        path.parent.relative_to(REPOSITORY).as_posix()
         for package in PACKAGES
-        for path in (ROOT / package).rglob("__init__.py")
+        for path in (REPOSITORY / package).rglob("__init__.py")
     }
     assert folders_described() == there
 
 
 def test_every_package_at_the_root_is_installed_and_checked() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
-    there = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]
+    there = {path.parent.name for path in REPOSITORY.glob("*/__init__.py")}
     assert there == set(PACKAGES) == set(project["importlinter"]["root_packages"])
     assert {f"{package}*" for package in PACKAGES} == set(project["setuptools"]["packages"]["find"]["include"])
 
@@ -73,7 +73,7 @@ def test_the_way_that_imports_point_is_the_one_that_is_checked() -> None:
     (described,) = re.findall(r"`run_stream → ([^`]+)`", ARCHITECTURE)
     (contract,) = [
         contract
-        for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+        for contract in tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
         if contract["type"] == "layers"
     ]
     assert described.split(" → ") == contract["layers"]
@@ -83,24 +83,24 @@ def test_every_file_and_module_named_is_there() -> None:
     prose = re.sub(r"```.*?```", "", ARCHITECTURE, flags=re.DOTALL)
     files = re.findall(r"`([a-z_/]+\.(?:py|md))`", prose) + re.findall(r"`((?:stream|stages)/[a-z_]+)`", prose)
     assert len(files) > 3
-    assert [name for name in files if not any((ROOT / place / name).exists() for place in ("", "stream"))] == []
+    assert [name for name in files if not any((REPOSITORY / place / name).exists() for place in ("", "stream"))] == []
     modules = re.findall(r"`((?:stages|stream|telemetry)(?:\.[A-Za-z_]+)+)`", prose)
     assert modules
     for name in modules:
         module, _, last = name.rpartition(".")
-        path = ROOT / module.replace(".", "/")
+        path = REPOSITORY / module.replace(".", "/")
         assert (path / f"{last}.py").exists() or last in classes(path.with_suffix(".py")), name
 
 
 def test_every_class_named_is_there() -> None:
-    there = {name for package in PACKAGES for path in (ROOT / package).rglob("*.py") for name in classes(path)}
+    there = {name for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py") for name in classes(path)}
     named = set(re.findall(r"\b((?:[A-Z][a-z]+){2,})\b", ARCHITECTURE)) - {"MoveNet"}
     assert {"CameraReader", "StateBank", "FrameRing", "PacketRing"} <= named
     assert named <= there
 
 
 def test_the_diagram_has_the_stages_in_the_order_in_which_they_run() -> None:
-    source = "".join((ROOT / "stages" / name).read_text() for name in ("pipeline.py", "step_scores.py"))
+    source = "".join((REPOSITORY / "stages" / name).read_text() for name in ("pipeline.py", "step_scores.py"))
     order = re.findall(r'timer\.stage\("(\w+)"', source)
     drawn = {
         "detection": "detect",
@@ -128,7 +128,7 @@ def classes(path: Path) -> set[str]:
 # -- configurations -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/rtsp.md", "docs/recording.md"])
 def test_the_configurations_shown_are_valid(page: str, tmp_path: Path) -> None:
-    shown = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+    shown = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / page).read_text(), flags=re.DOTALL)
     assert shown
     for number, text in enumerate(shown):
         path = tmp_path / f"{number}.yaml"

@@ -18,13 +18,13 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from bridged import ask
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from run_stream import app
+from support.engines.archiving import ask
+from support.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "docs/quick-start.md")
 ENVIRONMENT = {
     "PARTSTREAM_MODEL__PROFILE": "free",
@@ -41,7 +41,7 @@ CAMERAS = {
 
 def shown(page: str) -> list[str]:
     """The commands of its blocks, without comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", (REPOSITORY / page).read_text(), flags=re.DOTALL)
     lines = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
 
@@ -60,7 +60,7 @@ def arguments(command: str) -> list[str]:
 
 def started(folder: Path, given: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "run_stream.py"), *given],
+        [sys.executable, str(REPOSITORY / "run_stream.py"), *given],
         cwd=folder,
         env={**os.environ, **ENVIRONMENT},
         stdout=subprocess.PIPE,
@@ -132,7 +132,7 @@ def configuration_is_checked(engine: Engine, folder: Path) -> None:
 
 
 def write_configuration(folder: Path) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/quick-start.md").read_text(), flags=re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs/quick-start.md").read_text(), flags=re.DOTALL)
     for address, ours in CAMERAS.items():
         text = text.replace(address, ours)
     (folder / "partstream.yaml").write_text(text)
@@ -202,12 +202,16 @@ def test_no_command_is_tried_that_the_pages_do_not_show() -> None:
 
 
 def test_every_target_of_make_that_is_named_has_something_to_do() -> None:
-    text = "".join((ROOT / page).read_text() for page in PAGES)
+    text = "".join((REPOSITORY / page).read_text() for page in PAGES)
     targets = {*re.findall(r"^make (\w+)", text, flags=re.MULTILINE), *re.findall(r"`make (\w+)`", text)}
     assert {"demo", "test"} <= targets
     for target in sorted(targets | {"docs", "lint", "soak", "bench", "train"}):
         done = subprocess.run(
-            ["make", "-n", target, f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True, check=False
+            ["make", "-n", target, f"PYTHON={sys.executable}"],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert ".venv" in done.stdout, f"make {target} does nothing"
@@ -215,7 +219,7 @@ def test_every_target_of_make_that_is_named_has_something_to_do() -> None:
 
 def test_every_command_and_option_named_in_passing_exists() -> None:
     """Those in the text and in comments, such as `partstream keys new`."""
-    text = "".join((ROOT / page).read_text() for page in PAGES)
+    text = "".join((REPOSITORY / page).read_text() for page in PAGES)
     named = set(re.findall(r"`partstream ([a-z][^`]*)`|[:#] partstream ([a-z].*)$", text, flags=re.MULTILINE))
     named = {(" ".join(one or other for one, other in [pair])).split(":")[0] for pair in named}
     assert len(named) > 5

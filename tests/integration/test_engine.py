@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,7 +17,6 @@ from ring_buffers.frames import DropReason, Lease, SlotFormat
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
-from stream.config import Config
 from stream.engine import Engine, EngineFailedError
 from stream.messaging.history import EPOCHS_NUMBERED
 from stream.settings.engine import CameraConfig
@@ -25,22 +24,8 @@ from stream.settings.section import ConfigError
 from stream.settings.source_address import SourceAddress
 from stream.sources.status import CameraStatus
 from stream.subscriber import subscribe
+from support.engines.running_engine import configured, frames_of, messages_until, pattern
 from telemetry.observer import Observer
-
-
-def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
-    return Config.model_validate(
-        {
-            "cameras": list(cameras),
-            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "stats_interval_s": 0.2},
-            "http": {"bind": "127.0.0.1:0"},
-            **settings,
-        }
-    )
-
-
-def pattern(name: str, fps: int = 50, **settings: Any) -> dict[str, Any]:
-    return {"id": name, "source": f"pattern:128x96@{fps}", **settings}
 
 
 class Waver(FreeModel):
@@ -76,23 +61,6 @@ class Slow(FreeModel):
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         time.sleep(0.08)
         return super().process(frames)
-
-
-async def messages_until(engine: Engine, enough: Any, timeout_s: float = 15.0) -> list[results.Message]:
-    seen: list[results.Message] = []
-
-    async def read() -> None:
-        async for message in engine.results():
-            seen.append(message)
-            if enough(seen):
-                return
-
-    await asyncio.wait_for(read(), timeout_s)
-    return seen
-
-
-def frames_of(messages: Sequence[results.Message], camera: str) -> list[results.Frame]:
-    return [message for message in messages if isinstance(message, results.Frame) and message.camera == camera]
 
 
 async def test_every_frame_of_a_file_like_source_is_processed_and_numbered_without_gaps() -> None:

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from controlled_engine import PATTERN, Client, configured, descriptors, running, until
-from frame_ages import Ages
 
 from stream import results
 from stream.http.endpoints import event_stream
 from stream.http.server import slow_clients
+from support.engines.controlled_engine import PATTERN, Client, configured, descriptors, running, until
+from support.engines.frame_ages import Ages
 
 EVENTS = "/api/v1/events"
 

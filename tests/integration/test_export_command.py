@@ -32,11 +32,11 @@ from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.third_party import weights
 from stages.vocabulary import packaged
+from support.repository import REPOSITORY
 from training.annotated_videos.tensors import unseen_regions
 
 pytestmark = pytest.mark.timeout(900)  # tracing the detector takes half a minute, more on a machine that is busy
 
-ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("detector", "heads", "step")
 HEADS = ["centre", "keypoint_heatmap", "box_scale", "box_offset", "keypoint_regression", "keypoint_offset"]
 TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(bool)": "bool"}
@@ -57,7 +57,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """The packaged model, by the command as a program of its own."""
     folder = tmp_path_factory.mktemp("export") / "onnx"
     done = subprocess.run(
-        [sys.executable, str(ROOT / "run_stream.py"), "export", "--out", str(folder)],
+        [sys.executable, str(REPOSITORY / "run_stream.py"), "export", "--out", str(folder)],
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "160"},
@@ -106,7 +106,7 @@ def test_the_manifests_name_what_the_files_take_and_give(shipped: Exported) -> N
 def test_the_files_tell_nothing_of_the_machine_that_made_them(shipped: Exported) -> None:
     for path in shipped.folder.iterdir():
         content = path.read_bytes()
-        assert str(ROOT).encode() not in content and b'.py"' not in content and b"site-packages" not in content
+        assert str(REPOSITORY).encode() not in content and b'.py"' not in content and b"site-packages" not in content
 
 
 def test_the_detectors_maps_are_those_of_the_engine_for_any_batch_and_size(shipped: Exported) -> None:
@@ -154,7 +154,7 @@ def followed(shipped: Exported, tmp_path_factory: pytest.TempPathFactory) -> Fol
     for kind in ("json", "onnx"):
         shutil.copy(shipped.folder / f"detector.{kind}", folder / "onnx")
     assert [port["name"] for port in manifest(folder / "onnx", "heads")["inputs"]] == ["parts", "context", "present"]
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
+    (example,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "export.md").read_text(), re.DOTALL)
     found = "        box, keypoints = best_person(picture)\n"
     assert found in example
     shutil.copy(weights.locate("sports2d", "demo.mp4"), folder / "person.mp4")
@@ -162,7 +162,7 @@ def followed(shipped: Exported, tmp_path_factory: pytest.TempPathFactory) -> Fol
     done = subprocess.run(
         [sys.executable, "follow.py"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
         check=False,
@@ -287,7 +287,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(tmp_path: Path
         [sys.executable, "-c", without, "export", "--out", str(tmp_path / "out")],
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=REPOSITORY,
         check=False,
     )
     assert done.returncode == 1

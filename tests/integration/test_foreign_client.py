@@ -21,10 +21,10 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-import wire_messages as wire
 import zmq
 from filelock import FileLock
 
+import support.engines.wire_messages as wire
 from ring_buffers.frame_ring import Lease
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PartAnalysis, PersonAnalysis
@@ -33,10 +33,11 @@ from stream.engine import Engine
 from stream.messaging.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
+from support.repository import REPOSITORY
 from telemetry.observer import Observer
 from tools.docs import wire_schemas
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "clients" / "subscribe.mjs"
+EXAMPLE = REPOSITORY / "docs" / "clients" / "subscribe.mjs"
 PACKAGES = {"zeromq": "6.8.0", "@msgpack/msgpack": "3.1.3"}
 VALIDATORS = {
     wire_schemas.tag(kind): jsonschema.Draft202012Validator(wire_schemas.schema(kind))

@@ -14,11 +14,12 @@ from pathlib import Path
 import av
 import av.error
 import pytest
+
+from support.rtp.stream_corpus import CorpusStream, corpus_stream, digest_of
 from support.rtsp_servers.aio_rtsp import AioRtspServer
 from support.rtsp_servers.rtsp_rs import RtspRsServer
 from support.rtsp_servers.server_process import ServerProcess, listens
 from support.rtsp_servers.vlc import VlcServer
-from support.stream_corpus import CorpusStream, corpus_stream, digest_of
 
 MAIN = corpus_stream("h264_main")
 MAKERS: dict[str, Callable[[], ServerProcess]] = {
@@ -77,7 +78,7 @@ def test_it_ends_with_the_process_that_started_it() -> None:
     starts_it = (
         "import os, signal\n"
         "from support.rtsp_servers.vlc import VlcServer\n"
-        "from support.stream_corpus import corpus_stream\n"
+        "from support.rtp.stream_corpus import corpus_stream\n"
         "with VlcServer(corpus_stream('h264_main')) as server:\n"
         "    print(server.port, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import uvloop
-from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,6 +23,7 @@ from stream.engine import Engine
 from stream.http.endpoints.page_files import page_routes
 from stream.http.server import connections, tls
 from stream.settings.section import ConfigError
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
 
 CAMERAS = "/api/v1/cameras"
 SESSION = "/api/v1/session"

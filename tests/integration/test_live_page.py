@@ -6,34 +6,34 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bar_model import BarModel
-from controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, until
-from small_clips import make_clip
-from support.chromium import Browser, BrowserError, Page
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from commands.demo.show import cut
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.third_party import weights
-from stages.types import FrameAnalysis, Model
-from stream.config import Config
+from stages.types import FrameAnalysis
 from stream.engine import Engine
 from stream.http.endpoints.picture_streams import part
 from stream.live.live_pictures import LivePicture
 from stream.results import Frame, Message
+from support.engines.bar_model import BarModel
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, until
+from support.engines.small_clips import make_clip
+from support.repository import REPOSITORY
+from support.webrtc.chromium import BrowserError, Page
+from support.webrtc.live_page import DESKTOP, shown, tile
 
-ARTEFACTS = Path(__file__).parent.parent / "artefacts"
+ARTEFACTS = REPOSITORY / "tests" / "artefacts"
 """Pictures of the page as the last run saw it, to be looked at; not kept by git."""
 
 SOURCE = "pattern:640x360@12.5"
-DESKTOP, PHONE = (1440, 900), (390, 844)
+PHONE = (390, 844)
 
 WATCH = """
 new Promise(resolve => {
@@ -69,25 +69,11 @@ THUMBNAIL = """[...document.querySelectorAll('#events li:not([hidden]) .thumb')]
 """Whether an event shows what was to be seen."""
 
 
-@asynccontextmanager
-async def shown(
-    config: Config, model: Model | None, size: tuple[int, int] = DESKTOP
-) -> AsyncGenerator[tuple[Engine, Page]]:
-    """An engine, and its page in a browser."""
-    async with Engine(config, model=model) as engine, Browser() as browser:
-        assert engine.http_address is not None
-        yield engine, await browser.open(engine.http_address.replace("0.0.0.0", "127.0.0.1") + "/", size=size)
-
-
 async def drawn(page: Page, selector: str, count: int) -> list[dict[str, Any]]:
     """What is drawn in the next pictures that have a result."""
     await page.wait_for(f"!!document.querySelector({json.dumps(selector)})")
     script = WATCH.replace("SELECTOR", json.dumps(selector)).replace("BAR", BAR).replace("COUNT", str(count))
     return await page.evaluate(script, timeout_s=60)
-
-
-def tile(camera: str, inside: str = "") -> str:
-    return f".tile[data-camera='{camera}'] {inside}".strip()
 
 
 def text(selector: str) -> str:

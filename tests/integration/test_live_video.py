@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from code_model import CodeModel
-from controlled_engine import PATTERN, configured, until
-from small_clips import make_clip
-from support.chromium import Page
-from test_live_page import shown, tile
-
 from benchmarks.cameras.rtsp_server import RtspServer
+from support.engines.code_model import CodeModel
+from support.engines.controlled_engine import PATTERN, configured, until
+from support.engines.small_clips import make_clip
+from support.webrtc.chromium import Page
+from support.webrtc.live_page import shown, tile
 
 FRAMES = 250
 SIZE = (640, 360)

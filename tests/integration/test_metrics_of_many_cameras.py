@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from controlled_engine import configured, running, until
 from prometheus_client.parser import text_string_to_metric_families
 
+from support.engines.controlled_engine import configured, running, until
 from telemetry.catalogue import METRICS
 from telemetry.observer import Observer
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import jsonschema
-from controlled_engine import PATTERN, configured, running, until
 
 from stream.http.server import openapi
+from support.engines.controlled_engine import PATTERN, configured, running, until
 
 ANSWERED = {
     "/api/v1/status": "EngineView",

@@ -10,9 +10,10 @@ import random
 from collections.abc import Iterator, Sequence
 
 import pytest
-from support.rtp_packets import Markers, Packetiser, TimedPacket
-from support.stream_corpus import CorpusStream, corpus_stream, names
-from support.wire_path import WirePath
+
+from support.rtp.rtp_packets import Markers, Packetiser, TimedPacket
+from support.rtp.stream_corpus import CorpusStream, corpus_stream, names
+from support.rtp.wire_path import WirePath
 
 PACKETISER = Packetiser(size=400)
 REORDERED = 4 * 3600

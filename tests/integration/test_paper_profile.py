@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from drawn_people import drawn_checkpoint, write_film
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from stages.checkpoint import save
 from stages.vocabulary import PARTS
 from stream.results import Frame
 from stream.subscriber import subscribe
+from support.models.drawn_people import drawn_checkpoint, write_film
+from support.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 ACTION = "walk"
 PORTS = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]
 
@@ -43,7 +43,7 @@ def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("paper")
     if request.param == "packaged":
         generate = [sys.executable, "run_stream.py", "data", "generate", str(folder / "set"), "--workers", "1"]
-        subprocess.run([*generate, "--videos", "1", "--actions", ACTION, "--seed", "3"], check=True, cwd=ROOT)
+        subprocess.run([*generate, "--videos", "1", "--actions", ACTION, "--seed", "3"], check=True, cwd=REPOSITORY)
         return Shown("kinetics-tps", next((folder / "set").glob("train_videos/*/*.mp4")), 1, set())
     save(drawn_checkpoint(), folder / "paper.safetensors")
     return Shown(str(folder / "paper.safetensors"), write_film(folder / "film.mp4", 60), 2, {"ball"})
@@ -62,7 +62,7 @@ def engine(shown: Shown) -> Iterator[Engine]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            cwd=ROOT,
+            cwd=REPOSITORY,
             env={**os.environ, "PARTSTREAM_MODEL__DEVICE": "cpu", "PARTSTREAM_MODEL__THREADS": "1"},
         )
         try:

@@ -11,13 +11,22 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import numpy as np
 import pytest
-from controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client, configured, descriptors, running, until
-from frame_ages import Ages
 from PIL import Image
 
 from benchmarks.cameras import barcode
 from stream import results
 from stream.http.server import slow_clients
+from support.engines.controlled_engine import (
+    CONTROL,
+    OFF_LOOPBACK,
+    READ,
+    Client,
+    configured,
+    descriptors,
+    running,
+    until,
+)
+from support.engines.frame_ages import Ages
 
 SOURCE = "pattern:320x180@50"
 OF_A = "/api/v1/cameras/a/pictures"

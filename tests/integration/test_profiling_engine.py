@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, Client, configured, running, until
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, Client, configured, running, until
+from support.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 PATH = "/api/v1/profiling"
 
 
@@ -54,7 +54,7 @@ async def test_who_may_control_the_engine_records_it_and_takes_the_file_while_it
 def test_sigusr2_records_and_a_stop_meanwhile_waits_for_nothing(tmp_path: Path) -> None:
     ports = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "off"]
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "run_stream.py"), "run", PATTERN, "--profile", "free", *ports],
+        [sys.executable, str(REPOSITORY / "run_stream.py"), "run", PATTERN, "--profile", "free", *ports],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PARTSTREAM_PROFILING_DIRECTORY": str(tmp_path)},

@@ -12,14 +12,14 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from support.dashboard_queries import panel_queries
-from support.prometheus import PrometheusServer, hurried
-from support.rtsp_servers.aio_rtsp import AioRtspServer
-from support.scraped_engine import ScrapedEngine
-from support.stream_corpus import corpus_stream
 
 from stages.third_party import weights
 from stream.config import Config
+from support.engines.scraped_engine import ScrapedEngine
+from support.monitoring.dashboard_queries import panel_queries
+from support.monitoring.prometheus import PrometheusServer, hurried
+from support.rtp.stream_corpus import corpus_stream
+from support.rtsp_servers.aio_rtsp import AioRtspServer
 from tools.monitoring import rule_file
 from tools.monitoring.alerts import ALERTS
 from tools.monitoring.recording_rules import RECORDING_RULES

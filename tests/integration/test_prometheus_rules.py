@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from support.repository import REPOSITORY
 from telemetry.catalogue import METRICS
 from tools.monitoring import rule_file
 from tools.monitoring.alerts import ALERTS
 from tools.monitoring.promql import OUTSIDE
 
-ROOT = Path(__file__).parents[2]
-PROMETHEUS = ROOT / "deploy" / "prometheus"
+PROMETHEUS = REPOSITORY / "deploy" / "prometheus"
 UNIT_TESTS = PROMETHEUS / "tests" / "partstream_test.yml"
 NAMES = sorted(alert.name for alert in ALERTS)
 
@@ -64,7 +64,7 @@ def test_the_unit_tests_feed_metrics_that_exist() -> None:
 
 
 def test_every_alert_links_to_its_section_of_the_runbook() -> None:
-    sections = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+    sections = re.findall(r"^## (\w+)$", (REPOSITORY / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(sections) == NAMES
     for rule in rule_file.rules("https://docs.example/runbook/")["groups"][1]["rules"]:
         assert rule["annotations"]["runbook_url"] == f"https://docs.example/runbook/#{rule['alert'].lower()}"

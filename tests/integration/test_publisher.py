@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 import pytest
 import uvloop
-import wire_messages as wire
 import zmq
 import zmq.asyncio
 
+import support.engines.wire_messages as wire
 from stream.messaging import replay
 from stream.messaging.endpoints import EndpointError
 from stream.messaging.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, Publisher

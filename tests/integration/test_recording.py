@@ -16,8 +16,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from recording_engine import between, lines, pictures, recorded, recording
-from small_clips import REORDERED_H264, make_clip
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from commands.demo.show import cut
@@ -26,6 +24,8 @@ from stream.http.server.app import HttpServer
 from stream.recording.clips import NAME
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
+from support.engines.recording_engine import between, lines, pictures, recorded, recording
+from support.engines.small_clips import REORDERED_H264, make_clip
 
 SECONDS = 8.0
 LARGE = 40_000_000

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recording_engine import pictures
-from small_clips import make_clip
-from test_recording_files import played
 
 from stream.recording.camera_recording import CameraRecording, ClipCounts
 from stream.recording.library import ClipLibrary
@@ -16,6 +13,9 @@ from stream.recording.planning import ClipRules
 from stream.results import Event, Frame, ModelRef
 from stream.sources.decoding.clock import Stamp
 from stream.sources.transport import AccessUnit, UnitTimes
+from support.engines.played_files import played
+from support.engines.recording_engine import pictures
+from support.engines.small_clips import make_clip
 
 RULES = ClipRules({"fall": 0.5}, before_us=400_000, after_us=400_000, longest_us=60_000_000)
 KEEP_S = 2.0

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import av
 import pytest
-from recording_engine import between, recorded, recording
-from support.webrtc_publisher import Publisher
+
+from support.engines.recording_engine import between, recorded, recording
+from support.webrtc.webrtc_publisher import Publisher
 
 
 @pytest.mark.parametrize(("codec", "reencoded"), [("H264", False), ("VP8", True)])

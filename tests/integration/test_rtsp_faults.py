@@ -13,10 +13,10 @@ from pathlib import Path
 import av
 import av.logging
 import pytest
-from small_clips import make_clip
-from watched_camera import WatchedCamera
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from support.engines.small_clips import make_clip
+from support.engines.watched_camera import WatchedCamera
 
 SOUND_ONLY = "( audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 )"
 UNKNOWN_CODING = (

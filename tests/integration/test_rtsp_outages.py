@@ -9,10 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from small_clips import make_clip
-from watched_camera import WatchedCamera
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from support.engines.small_clips import make_clip
+from support.engines.watched_camera import WatchedCamera
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from pathlib import Path
 import av
 import av.error
 import pytest
-from small_clips import make_clip
-from support.stream_corpus import corpus_stream, nal_type, nal_units
 
 from benchmarks.cameras import rtsp_server
 from benchmarks.cameras.rtsp_server import RtspServer, RtspServerError
+from support.engines.small_clips import make_clip
+from support.rtp.stream_corpus import corpus_stream, nal_type, nal_units
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from small_clips import REORDERED_H264, make_clip
-from watched_camera import WatchedCamera
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from support.engines.small_clips import REORDERED_H264, make_clip
+from support.engines.watched_camera import WatchedCamera
 
 SHARED_CAMERA = (
     "( videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=25/1 "

@@ -12,10 +12,11 @@ from pathlib import Path
 import av
 import av.error
 import pytest
-from support.own_authority import OwnAuthority
-from support.rtp_packets import HEADER, Markers, Packetiser
-from support.scripted_rtsp import ScriptedRtspServer, description_of
-from support.stream_corpus import CorpusStream, corpus_stream, digest_of
+
+from support.engines.own_authority import OwnAuthority
+from support.rtp.rtp_packets import HEADER, Markers, Packetiser
+from support.rtp.stream_corpus import CorpusStream, corpus_stream, digest_of
+from support.rtsp_servers.scripted_rtsp import ScriptedRtspServer, description_of
 
 MAIN = corpus_stream("h264_main")
 

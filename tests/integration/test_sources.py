@@ -7,8 +7,9 @@ from pathlib import Path
 
 import av
 import pytest
-from small_clips import REORDERED_H264, make_clip, make_sound
-from watched_camera import WatchedCamera
+
+from support.engines.small_clips import REORDERED_H264, make_clip, make_sound
+from support.engines.watched_camera import WatchedCamera
 
 
 @pytest.fixture(scope="module")

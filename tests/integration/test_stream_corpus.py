@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import av
 import pytest
-from support.stream_corpus import (
+
+from support.rtp.stream_corpus import (
     RECOVERY_POINT,
     Codec,
     CodedPicture,

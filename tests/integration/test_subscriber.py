@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 import pytest
 import uvloop
-import wire_messages as wire
 import zmq
 import zmq.asyncio
 
+import support.engines.wire_messages as wire
 from stream import subscriber
 from stream.messaging.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status

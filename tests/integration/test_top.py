@@ -7,11 +7,11 @@ import io
 import socket
 
 import pytest
-from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running, until
 from rich.console import Console
 
 from commands.top.engine_client import EngineClient, NoAnswerError, Refusal
 from commands.top.watching import show_once, watch
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running, until
 
 
 async def test_it_shows_a_running_engine_and_finds_it_again_after_a_restart() -> None:

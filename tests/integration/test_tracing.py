@@ -18,10 +18,10 @@ from stages.types import FrameAnalysis
 from stream import results
 from stream.engine import Engine
 from stream.settings.section import ConfigError
+from support.engines.controlled_engine import configured
+from support.engines.trace_collector import Collector, Received
 from telemetry.observer import Observer
 from telemetry.tracing import span_export
-from tests.integration.controlled_engine import configured
-from tests.integration.trace_collector import Collector, Received
 
 
 class Staged(FreeModel):

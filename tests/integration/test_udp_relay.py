@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import av
 import pytest
-from support.rtsp_servers.vlc import VlcServer
-from support.stream_corpus import corpus_stream, digest_of
-from support.udp_relay import Faults, UdpRelay
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from support.rtp.stream_corpus import corpus_stream, digest_of
+from support.rtp.udp_relay import Faults, UdpRelay
+from support.rtsp_servers.vlc import VlcServer
 
 MAIN = corpus_stream("h264_main")
 

@@ -10,15 +10,24 @@ from typing import Any
 
 import aioice.ice
 import pytest
-from controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running, until
-from small_clips import REORDERED_H264, make_clip
-from support.webrtc_publisher import Publisher
-from support.webrtc_viewer import Viewer
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from stream.engine import Engine
 from stream.live import unit_queue
 from stream.live.tap import LiveUnit
+from support.engines.controlled_engine import (
+    CONTROL,
+    OFF_LOOPBACK,
+    PATTERN,
+    READ,
+    configured,
+    descriptors,
+    running,
+    until,
+)
+from support.engines.small_clips import REORDERED_H264, make_clip
+from support.webrtc.webrtc_publisher import Publisher
+from support.webrtc.webrtc_viewer import Viewer
 
 SDP = "application/sdp"
 

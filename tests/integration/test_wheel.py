@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.repository import REPOSITORY
+
 PACKAGES = ("benchmarks", "commands", "ring_buffers", "stages", "stream", "telemetry", "training")
 BESIDE = ("LICENSE", "README.md", "pyproject.toml", "run_stream.py")
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
@@ -24,9 +25,11 @@ STAND_IN_BYTES = 100_000
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
     for name in PACKAGES:
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=_copy)
+        shutil.copytree(
+            REPOSITORY / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=_copy
+        )
     for name in BESIDE:
-        shutil.copy(ROOT / name, tree)
+        shutil.copy(REPOSITORY / name, tree)
     built = subprocess.run(
         [sys.executable, "-c", BUILD, str(out)], cwd=tree, capture_output=True, text=True, timeout=120, check=False
     )
@@ -38,9 +41,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_every_file_of_the_packages_is_in_it_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     """Page files, checkpoints, vocabularies and `py.typed` too: whatever kind of file is added needs its pattern."""
     wanted = {
-        path.relative_to(ROOT).as_posix()
+        path.relative_to(REPOSITORY).as_posix()
         for name in PACKAGES
-        for path in (ROOT / name).rglob("*")
+        for path in (REPOSITORY / name).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     packed = {name for name in wheel.namelist() if not name.startswith("partstream-")}
@@ -58,7 +61,7 @@ def test_it_brings_the_command_and_its_licence_and_asks_for_no_tools_of_ours(whe
     (folder,) = {name.split("/")[0] for name in wheel.namelist() if name.startswith("partstream-")}
     entry_points = wheel.read(f"{folder}/entry_points.txt").decode()
     assert "partstream = run_stream:main" in entry_points
-    assert wheel.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    assert wheel.read(f"{folder}/licenses/LICENSE") == (REPOSITORY / "LICENSE").read_bytes()
     metadata: Message = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
     needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert any(line.startswith("torch") for line in needed)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 
 import pytest
-from controlled_engine import configured, running, until
-from support.whep_server import WhepServer
 
 from stream.engine import Engine
+from support.engines.controlled_engine import configured, running, until
+from support.webrtc.whep_server import WhepServer
 
 SETTINGS = {"stall_timeout_s": 1.0, "start_timeout_s": 3.0, "reconnect_initial_s": 0.1, "reconnect_max_s": 0.3}
 

@@ -7,10 +7,10 @@ import threading
 from typing import Any
 
 import msgspec
-from controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, descriptors, running, until
-from support.webrtc_publisher import SDP, PaintedTrack, Publisher, offer_of, peer_connection
 
 from stream.engine import Engine
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, descriptors, running, until
+from support.webrtc.webrtc_publisher import SDP, PaintedTrack, Publisher, offer_of, peer_connection
 
 CAMERA = {"id": "cam", "source": "whip", "stall_timeout_s": 1.0, "start_timeout_s": 3.0}
 

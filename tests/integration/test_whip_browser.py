@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from controlled_engine import configured, running
-from support.chromium import Browser
 
 from stream import results
 from stream.subscriber import Subscription, subscribe
+from support.engines.controlled_engine import configured, running
+from support.repository import REPOSITORY
+from support.webrtc.chromium import Browser
 
-PAGE = Path(__file__).parent.parent / "support" / "whip_page.html"
+PAGE = REPOSITORY / "tests" / "support" / "webrtc" / "whip_page.html"
 
 
 @asynccontextmanager

@@ -7,12 +7,14 @@ import datetime
 import sys
 from pathlib import Path
 
-from controlled_engine import CONTROL, OFF_LOOPBACK, configured, running, until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-SCRIPT = Path(__file__).parent.parent / "support" / "ffmpeg_publisher.py"
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, configured, running, until
+from support.repository import REPOSITORY
+
+SCRIPT = REPOSITORY / "tests" / "support" / "webrtc" / "ffmpeg_publisher.py"
 CAMERA = {"id": "cam", "source": "whip"}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
-from controlled_engine import configured, descriptors, running, until
-from support.webrtc_publisher import SDP, PaintedTrack, Publisher, offer_of, peer_connection
+from support.engines.controlled_engine import configured, descriptors, running, until
+from support.webrtc.webrtc_publisher import SDP, PaintedTrack, Publisher, offer_of, peer_connection
 
 CAMERAS = [{"id": name, "source": "whip", "start_timeout_s": 1.0} for name in ("cam", "other")]
 WORDS = ("0", "-1", "99999999999999999999", "", "a" * 300, "*", "\u00e9", "a=", "m=video 9 X 1", "::1", "evil.local")

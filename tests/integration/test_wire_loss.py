@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import pytest
-from support.stream_corpus import RTP_CLOCK, CorpusStream, corpus_stream
-from support.udp_relay import Faults, UdpRelay
-from watched_camera import WatchedCamera
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from support.engines.watched_camera import WatchedCamera
+from support.rtp.stream_corpus import RTP_CLOCK, CorpusStream, corpus_stream
+from support.rtp.udp_relay import Faults, UdpRelay
 
 BAD_S, GOOD_S = 3.5, 1.9
 """The network is bad, then good; together longer than a receiver report takes."""

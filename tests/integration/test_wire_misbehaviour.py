@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.own_authority import OwnAuthority
-from support.rtp_packets import Markers, Packetiser
-from support.scripted_rtsp import ScriptedRtspServer, description_of
-from support.stream_corpus import CorpusStream, corpus_stream
-from watched_camera import WatchedCamera
+
+from support.engines.own_authority import OwnAuthority
+from support.engines.watched_camera import WatchedCamera
+from support.rtp.rtp_packets import Markers, Packetiser
+from support.rtp.stream_corpus import CorpusStream, corpus_stream
+from support.rtsp_servers.scripted_rtsp import ScriptedRtspServer, description_of
 
 STREAM = corpus_stream("h264_short_gop")
 

@@ -6,10 +6,10 @@ import contextlib
 from dataclasses import dataclass
 
 import pytest
-from support.stream_corpus import RTP_CLOCK, corpus_stream, names
-from watched_camera import Taken, WatchedCamera
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from support.engines.watched_camera import Taken, WatchedCamera
+from support.rtp.stream_corpus import RTP_CLOCK, corpus_stream, names
 
 PLAYED = [name for name in names() if name != "h264_quiet_change"]
 """GStreamer goes on with the parameter sets before where the new ones are of the same profile and size."""

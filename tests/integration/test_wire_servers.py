@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
+from benchmarks.cameras.rtsp_server import RtspServer
+from support.engines.watched_camera import WatchedCamera
+from support.rtp.stream_corpus import CorpusStream, corpus_stream
+from support.rtp.udp_relay import bind_pair
 from support.rtsp_servers.aio_rtsp import AioRtspServer
 from support.rtsp_servers.rtsp_rs import RtspRsServer
 from support.rtsp_servers.server_process import ServerProcess
 from support.rtsp_servers.vlc import VlcServer
-from support.stream_corpus import CorpusStream, corpus_stream
-from support.udp_relay import bind_pair
-from watched_camera import WatchedCamera
-
-from benchmarks.cameras.rtsp_server import RtspServer
 
 MAIN = corpus_stream("h264_main")
 SLICES = corpus_stream("h264_slices")

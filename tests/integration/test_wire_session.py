@@ -12,12 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_clips import make_clip
-from support.own_authority import OwnAuthority
-from support.rtp_packets import Packetiser, TimedPacket
-from support.scripted_rtsp import Request, ScriptedRtspServer, _Connection, description_of
-from support.stream_corpus import CorpusStream, corpus_stream, nal_type
-from watched_camera import WatchedCamera
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from stream.settings.engine import CameraConfig
@@ -26,6 +20,12 @@ from stream.sources.rtsp.fallback import Wire, rtsp_transport
 from stream.sources.rtsp.faults import UnspokenError
 from stream.sources.rtsp.receiver import Receiver
 from stream.sources.transport import StoppedError
+from support.engines.own_authority import OwnAuthority
+from support.engines.small_clips import make_clip
+from support.engines.watched_camera import WatchedCamera
+from support.rtp.rtp_packets import Packetiser, TimedPacket
+from support.rtp.stream_corpus import CorpusStream, corpus_stream, nal_type
+from support.rtsp_servers.scripted_rtsp import Request, ScriptedRtspServer, _Connection, description_of
 
 MAIN, SLICES = corpus_stream("h264_main"), corpus_stream("h264_slices")
 

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from random_detectors import (
+from torch import Tensor, nn
+
+from stages.detection.cascade_rcnn.cascade_rcnn import MOST_OBJECTS, CascadeRCNN
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, DetectorError, build
+from stages.vocabulary import PARTS
+from support.models.random_detectors import (
     CLASSES,
     answers_of_mmdet,
     random_detector,
@@ -20,11 +25,6 @@ from random_detectors import (
     small_faster_rcnn,
     small_reversed,
 )
-from torch import Tensor, nn
-
-from stages.detection.cascade_rcnn.cascade_rcnn import MOST_OBJECTS, CascadeRCNN
-from stages.detection.cascade_rcnn.detector_model import DetectorDescription, DetectorError, build
-from stages.vocabulary import PARTS
 
 
 @pytest.fixture(scope="module", autouse=True)

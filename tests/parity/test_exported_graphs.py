@@ -12,7 +12,6 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from scripted_people import STEP_US, SeeingDetector, Spot, moving_people, run, scripted_finder, scripted_lease
 
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
@@ -27,6 +26,15 @@ from stages.region_features.roi_features import Regions, RoiConfig, person_featu
 from stages.region_features.step_features import object_regions_of
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
+from support.models.scripted_people import (
+    STEP_US,
+    SeeingDetector,
+    Spot,
+    moving_people,
+    run,
+    scripted_finder,
+    scripted_lease,
+)
 
 pytestmark = pytest.mark.timeout(600)  # tracing takes seconds, and minutes on a machine that is busy with others
 

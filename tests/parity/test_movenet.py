@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from movenet_frames import CASES, Case, decoded, picture, rgb
 
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.detection.movenet.movenet import MoveNet
 from stages.detection.movenet.movenet_network import SeparableHead, neighbourhoods
+from support.models.movenet_frames import CASES, Case, decoded, picture, rgb
+from support.repository import REPOSITORY
 
-REFERENCE = json.loads((Path(__file__).parents[1] / "fixtures" / "movenet_reference.json").read_text())["results"]
+REFERENCE = json.loads((REPOSITORY / "tests" / "fixtures" / "movenet_reference.json").read_text())["results"]
 BY_NAME = {case.name: case for case in CASES}
 
 

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from scripted_people import (
+
+from ring_buffers.frames import Lease
+from stages import pipeline as pipelines
+from stages.device.halving import Halving, TooLargeError
+from stages.pipeline import Pipeline, PipelineSettings
+from stages.types import FrameAnalysis
+from support.models.scripted_people import (
     STEP_US,
     ScriptedDetector,
     Spot,
@@ -21,12 +27,6 @@ from scripted_people import (
     scripted_lease,
     scripted_pipeline,
 )
-
-from ring_buffers.frames import Lease
-from stages import pipeline as pipelines
-from stages.device.halving import Halving, TooLargeError
-from stages.pipeline import Pipeline, PipelineSettings
-from stages.types import FrameAnalysis
 from telemetry.observer import Observer
 
 FRAMES = 32

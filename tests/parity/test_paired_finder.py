@@ -12,9 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from random_detectors import random_detector, random_picture, small_cascade
-from region_people import SCALE, THINGS, ScriptedRegions, paper_checkpoint, region_lease
-from scripted_people import PICTURE, ScriptedDetector, Spot, assert_same, moving_people, run
 
 from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.cascade_rcnn.cascade_rcnn import FoundRegions
@@ -26,6 +23,9 @@ from stages.pipeline import Pipeline, PipelineSettings
 from stages.profiles import region_finder
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
+from support.models.random_detectors import random_detector, random_picture, small_cascade
+from support.models.region_people import SCALE, THINGS, ScriptedRegions, paper_checkpoint, region_lease
+from support.models.scripted_people import PICTURE, ScriptedDetector, Spot, assert_same, moving_people, run
 
 CLASSES = RegionClasses.of(("ball", "person", "bat"), PARTS)
 FRAMES, PEOPLE = 14, 3

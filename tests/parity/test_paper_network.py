@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plain_stages import agree, plain_actions, plain_reading
 
 from stages.checkpoint import Checkpoint, load, save
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.region_features.step_features import object_regions_of
 from stages.vocabulary import Vocabulary, packaged
+from support.models.plain_stages import agree, plain_actions, plain_reading
 
 PEOPLE, STEPS = 3, 5
 PAPER = NetworkConfig(

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn_people import drawn_checkpoint, somewhere, trained_detector
-from movenet_frames import CASES, Case, picture
 
 from stages.checkpoint import save
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
@@ -18,6 +16,8 @@ from stages.profiles import load_profile
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.step_readers import VggReader
 from stream.config import Config
+from support.models.drawn_people import drawn_checkpoint, somewhere, trained_detector
+from support.models.movenet_frames import CASES, Case, picture
 
 SURE = 0.25
 """`tracking.activation_score`: people scored below begin no track."""

@@ -8,19 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plain_stages import agree, plain_actions, plain_reading
-from region_people import (
-    CLASSES,
-    FEATURES,
-    SCALE,
-    ScriptedRegions,
-    layout,
-    moving_regions,
-    paper_checkpoint,
-    region_lease,
-    region_pipeline,
-)
-from scripted_people import PICTURE, SLOT, STEP_US, Spot, assert_same, random_checkpoint, run
 
 from ring_buffers.window import StaggeredWindow
 from stages import pipeline as live
@@ -37,6 +24,19 @@ from stages.pipeline import Pipeline, PipelineSettings
 from stages.region_features.vgg_features import PictureRegions
 from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
+from support.models.plain_stages import agree, plain_actions, plain_reading
+from support.models.region_people import (
+    CLASSES,
+    FEATURES,
+    SCALE,
+    ScriptedRegions,
+    layout,
+    moving_regions,
+    paper_checkpoint,
+    region_lease,
+    region_pipeline,
+)
+from support.models.scripted_people import PICTURE, SLOT, STEP_US, Spot, assert_same, random_checkpoint, run
 
 FRAMES, PEOPLE, WINDOW = 26, 3, 12
 SETTINGS = PipelineSettings(window_steps=WINDOW)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from drawn_people import SIZE, drawn_checkpoint, walking, write_film
-from scripted_people import Spot, run
 
 from ring_buffers.frames import FrameMeta, Lease
 from stages import pipeline as live
 from stages.pipeline import Pipeline, PipelineSettings
 from stages.profiles import load_finder
+from support.models.drawn_people import SIZE, drawn_checkpoint, walking, write_film
+from support.models.scripted_people import Spot, run
 from training.annotated_videos.regions.region_features import FeatureSource
 from training.annotated_videos.sightings import read_roi, write_sightings
 from training.annotated_videos.watching import Watcher, WatchSettings

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
 from stages.region_features.roi_features import Regions, RoiConfig, person_features, roi_features
+from support.models.bilinear import bilinear
 
 CHANNELS = {4: 3, 8: 2, 16: 4}
 
@@ -18,23 +17,6 @@ def random_maps(batch: int, height: int, width: int, seed: int = 0) -> dict[int,
         stride: torch.randn(batch, channels, height // stride, width // stride, generator=generator)
         for stride, channels in CHANNELS.items()
     }
-
-
-def bilinear(cells: list[list[float]], y: float, x: float) -> float:
-    """A map's value between its cells; zero more than one cell beyond its edge, within that the edge's value."""
-    height, width = len(cells), len(cells[0])
-    if y < -1 or y > height or x < -1 or x > width:
-        return 0.0
-    y, x = min(max(y, 0.0), height - 1), min(max(x, 0.0), width - 1)
-    top, left = math.floor(y), math.floor(x)
-    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
-    fy, fx = y - top, x - left
-    return (
-        cells[top][left] * (1 - fy) * (1 - fx)
-        + cells[top][right] * (1 - fy) * fx
-        + cells[bottom][left] * fy * (1 - fx)
-        + cells[bottom][right] * fy * fx
-    )
 
 
 def reference(feature_map: torch.Tensor, box: list[float], stride: int, config: RoiConfig) -> torch.Tensor:

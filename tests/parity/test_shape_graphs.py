@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from movenet_frames import CASES, picture
-from random_detectors import random_detector, small_cascade
-from scripted_people import (
+from torch import Tensor
+
+from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
+from stages.detection.cuda_graphs import Function, GraphedDetector, GraphedRegionDetector, ShapeGraphs
+from stages.detection.movenet.movenet import MoveNet
+from stages.pipeline import PipelineSettings
+from support.models.movenet_frames import CASES, picture
+from support.models.random_detectors import random_detector, small_cascade
+from support.models.scripted_people import (
     ScriptedDetector,
     assert_same,
     moving_people,
@@ -18,12 +24,6 @@ from scripted_people import (
     scripted_lease,
     scripted_pipeline,
 )
-from torch import Tensor
-
-from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
-from stages.detection.cuda_graphs import Function, GraphedDetector, GraphedRegionDetector, ShapeGraphs
-from stages.detection.movenet.movenet import MoveNet
-from stages.pipeline import PipelineSettings
 
 FRAMES = 24
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from plain_stages import agree, plain_actions, plain_reading, weights
-from scripted_people import random_checkpoint
 
 from ring_buffers.state_bank import TrackKey
 from ring_buffers.window import StaggeredWindow
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.vocabulary import packaged
+from support.models.plain_stages import agree, plain_actions, plain_reading, weights
+from support.models.scripted_people import random_checkpoint
 
 PEOPLE = 5
 

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scripted_people import (
+
+from ring_buffers.window import StaggeredWindow
+from stages.detection.part_boxes import part_boxes
+from stages.keypoint_features.geometry import sequence_features
+from stages.people.scene import SceneSettings
+from stages.people.tracking import TrackingSettings
+from stages.pipeline import Pipeline, PipelineSettings
+from support.models.scripted_people import (
     NOBODY,
     STEP_US,
     ScriptedDetector,
@@ -21,13 +28,6 @@ from scripted_people import (
     scripted_lease,
     scripted_pipeline,
 )
-
-from ring_buffers.window import StaggeredWindow
-from stages.detection.part_boxes import part_boxes
-from stages.keypoint_features.geometry import sequence_features
-from stages.people.scene import SceneSettings
-from stages.people.tracking import TrackingSettings
-from stages.pipeline import Pipeline, PipelineSettings
 from telemetry.observer import Observer
 
 FRAMES = 46

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plain_stages import agree, plain_actions, plain_reading
 from safetensors import safe_open
 from safetensors.torch import save_file
-from scripted_people import STEP_US, SeeingDetector, Spot, moving_people, run, scripted_finder, scripted_lease
 
 from stages.checkpoint import Checkpoint, load, save
 from stages.detection.part_boxes import hand_regions, part_boxes
@@ -23,6 +21,16 @@ from stages.pipeline import Pipeline, PipelineSettings
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
+from support.models.plain_stages import agree, plain_actions, plain_reading
+from support.models.scripted_people import (
+    STEP_US,
+    SeeingDetector,
+    Spot,
+    moving_people,
+    run,
+    scripted_finder,
+    scripted_lease,
+)
 
 PEOPLE, STEPS = 3, 4
 POOLING = RoiConfig(strides=(8, 16), bins=2, samples=1)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_roi_features import bilinear
 from torchvision.models import vgg16
 from torchvision.ops import roi_align
 from torchvision.transforms.v2 import functional as transforms
 
 from stages.region_features.picture_scaling import Crop, moved_boxes, scaled_size
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
+from support.models.bilinear import bilinear
 
 F64 = NDArray[np.float64]
 TINY = VggConfig(channels=4, hidden=64, short_side=64)

@@ -5,16 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scripted_people import (
-    STEP_US,
-    SeeingDetector,
-    Spot,
-    assert_same,
-    moving_people,
-    run,
-    scripted_finder,
-    scripted_lease,
-)
 
 from stages.checkpoint import Checkpoint
 from stages.detection.part_boxes import hand_regions, part_boxes
@@ -24,6 +14,16 @@ from stages.pipeline import Pipeline, PipelineSettings
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
+from support.models.scripted_people import (
+    STEP_US,
+    SeeingDetector,
+    Spot,
+    assert_same,
+    moving_people,
+    run,
+    scripted_finder,
+    scripted_lease,
+)
 
 
 def seeing_checkpoint() -> Checkpoint:

@@ -11,21 +11,22 @@ from pathlib import Path
 import aiohttp
 import pytest
 import zmq.asyncio
-from support.dashboard_queries import dashboards
-from support.panel_pictures import Drawer
-from support.prometheus import PrometheusServer, hurried
-from support.rtsp_servers.aio_rtsp import AioRtspServer
-from support.scraped_engine import ScrapedEngine
-from support.stream_corpus import corpus_stream
 
 from stages.third_party import weights
 from stream.config import Config
 from stream.messaging.replay_client import ReplayClient
+from support.engines.scraped_engine import ScrapedEngine
+from support.monitoring.dashboard_queries import dashboards
+from support.monitoring.panel_pictures import Drawer
+from support.monitoring.prometheus import PrometheusServer, hurried
+from support.repository import REPOSITORY
+from support.rtp.stream_corpus import corpus_stream
+from support.rtsp_servers.aio_rtsp import AioRtspServer
 from tools.monitoring import rule_file
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
 
-ARTEFACTS = Path(__file__).parent.parent / "artefacts"
+ARTEFACTS = REPOSITORY / "tests" / "artefacts"
 SECONDS = 120.0
 READER = 2.0
 """Seconds between two visits of a reader that asks for what it missed."""

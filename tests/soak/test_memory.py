@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +16,11 @@ from benchmarks.engine.memory import MemoryRun, long_file, measure
 from stages.free_model import FreeModel
 from stages.third_party import weights
 from stream.config import Config
+from support.repository import REPOSITORY
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "benchmarks" / "results" / "memory.json"
+RESULTS = REPOSITORY / "benchmarks" / "results" / "memory.json"
 HOUR_OF_FRAMES = 90_000
 TEN_MINUTES = 600.0
 HISTORY = 100
@@ -42,7 +41,7 @@ def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
 def recorded(run: MemoryRun) -> MemoryRun:
     """Write the figures beside those of the other run, whatever they are."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    known[run.what] = {"commit": machine.commit(ROOT), "machine": machine.describe(), **run.to_dict()}
+    known[run.what] = {"commit": machine.commit(REPOSITORY), "machine": machine.describe(), **run.to_dict()}
     RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
     print(json.dumps(run.to_dict(), indent=1))
     return run

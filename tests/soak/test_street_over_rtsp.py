@@ -13,10 +13,10 @@ from benchmarks.model.street import recognise
 from commands.demo.show import cut
 from stages.third_party import weights
 from stream.config import Config
+from support.repository import REPOSITORY
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 79.5
 
 
@@ -32,8 +32,8 @@ async def test_over_rtsp_the_frames_that_are_processed_say_the_same(tmp_path: Pa
             }
         )
         seen = await recognise(config, SECONDS + 3)
-    figures = {"commit": machine.commit(ROOT), "machine": machine.describe(), **seen.to_dict()}
-    (ROOT / "benchmarks" / "results" / "street_over_rtsp.json").write_text(json.dumps(figures, indent=1) + "\n")
+    figures = {"commit": machine.commit(REPOSITORY), "machine": machine.describe(), **seen.to_dict()}
+    (REPOSITORY / "benchmarks" / "results" / "street_over_rtsp.json").write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(seen.to_dict(), indent=1))
     assert seen.processed > 0
     assert seen.share_with_people >= 0.95

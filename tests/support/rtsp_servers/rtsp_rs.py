@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from support.rtp.stream_corpus import CorpusStream
 from support.rtsp_servers.server_process import ServerProcess
-from support.stream_corpus import CorpusStream
 
 _PROGRAM = """
 import itertools, pathlib, struct, sys, time

@@ -1,0 +1,82 @@
+"""A bridge from a real publisher into a folder, and what is then in it, as DuckDB reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+import support.engines.wire_messages as wire
+from stream.archive.archive import Archive
+from stream.archive.archiver import Bridge
+from stream.messaging.publisher import Publisher
+from stream.settings.engine import PublishConfig
+from stream.subscriber import subscribe
+from telemetry.observer import Observer
+
+
+@asynccontextmanager
+async def publishing(run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publisher]:
+    config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
+    publisher = Publisher(config, run, Observer())
+    await publisher.start()
+    try:
+        yield publisher
+    finally:
+        await publisher.stop()
+
+
+@asynccontextmanager
+async def bridging(
+    publisher: Publisher,
+    folder: Path,
+    *,
+    every_s: float = 0.05,
+    replay: bool = True,
+    keys: dict[str, Any] | None = None,
+    queue: dict[str, Any] | None = None,
+    **options: Any,
+) -> AsyncIterator[Bridge]:
+    """Runs one until the end of the block, then stops it as Ctrl-C does. `queue`: what its subscription may queue."""
+    archive = Archive(folder)
+    bridge = Bridge(archive, every_s=every_s, **options)
+    messages = subscribe(
+        publisher.endpoint,
+        kinds=("results", "events", "status"),
+        replay=publisher.replay_endpoint if replay else None,
+        on_gap=bridge.gap,
+        resume=archive.positions,
+        **(keys or {}),
+        **(queue or {}),
+    )
+    running = asyncio.create_task(bridge.run(messages))
+    try:
+        await until(lambda: publisher.subscriptions == 3 or running.done())
+        yield bridge
+    finally:
+        running.cancel()
+        ended = await asyncio.gather(running, return_exceptions=True)
+        archive.close()
+    assert isinstance(ended[0], asyncio.CancelledError), ended
+
+
+async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def ask(folder: Path, question: str) -> list[tuple[Any, ...]]:
+    """The answer; `{people}` and the like stand for the tables."""
+    tables = {table: f"'{folder}/{table}/**/*.parquet'" for table in ("people", "frames", "events", "status", "gaps")}
+    with duckdb.connect(config={"threads": 1}) as database:
+        return database.execute(question.format(**tables)).fetchall()
+
+
+def numbers(folder: Path, camera: str = "lobby") -> list[int]:
+    """`seq` of every result of the camera in the archive."""
+    return [seq for (seq,) in ask(folder, f"SELECT seq FROM {{frames}} WHERE camera = '{camera}' ORDER BY epoch, seq")]

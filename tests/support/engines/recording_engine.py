@@ -1,0 +1,108 @@
+"""An engine that records, around a model that sees one person do what the test says and when."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+
+from ring_buffers.frames import Lease
+from stages.free_model import FreeModel
+from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
+from stream import results
+from stream.config import Config
+from stream.engine import Engine
+from stream.recording.clips import Clip
+from stream.recording.recorder import Recorder
+from support.engines.controlled_engine import Client, configured
+
+import aiohttp  # isort: skip
+
+
+class Actor(FreeModel):
+    """Sees one person who does `acts(media seconds)`; nobody where that is None."""
+
+    def __init__(self, acts: Callable[[float], str | None]) -> None:
+        super().__init__()
+        self.acts = acts
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        return [self._see(lease.meta.media_us) for lease in frames]
+
+    def _see(self, media_us: int) -> FrameAnalysis:
+        label = self.acts(media_us / 1e6)
+        if label is None:
+            return FrameAnalysis(ended=[1])
+        action = ActionAnalysis(label, 0.9, media_us, [(label, 0.9)], label, 0.9)
+        return FrameAnalysis(people=[PersonAnalysis(1, (1.0, 2.0, 30.0, 40.0), 0.9, action, [])], tracks=1)
+
+
+def between(begin_s: float, end_s: float, action: str = "fall") -> Callable[[float], str]:
+    """Stands but for these seconds."""
+    return lambda at_s: action if begin_s <= at_s < end_s else "stand"
+
+
+def recording(folder: Path, *cameras: dict[str, Any], **settings: Any) -> Config:
+    return configured(
+        *cameras,
+        recording={"directory": str(folder), "seconds_before": 1, "seconds_after": 0.5, "least_free": 0, **settings},
+    )
+
+
+class Recorded:
+    """A running engine, what it published, and its clips."""
+
+    def __init__(self, engine: Engine, client: Client) -> None:
+        assert engine.recorder is not None
+        self.engine = engine
+        self.client = client
+        self.recorder: Recorder = engine.recorder
+        self.frames: list[results.Frame] = []
+        engine.publisher.on_message(self._take)
+
+    def _take(self, topic: str, message: results.Message) -> None:
+        if isinstance(message, results.Frame):
+            self.frames.append(message)
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    async def clip(self, number: int = 1) -> Clip:
+        """The newest clip, once there are so many."""
+        await self.until(lambda: len(self.recorder.library) >= number)
+        return self.recorder.library.clips()[0]
+
+    def failed(self, camera: str) -> dict[str, int]:
+        """Events of this camera without a clip, by reason."""
+        return dict(self.recorder.cameras[camera].counts.failed)
+
+
+@asynccontextmanager
+async def recorded(config: Config, acts: Callable[[float], str | None]) -> AsyncGenerator[Recorded]:
+    async with (
+        Engine(config, model=Actor(acts)) as engine,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+    ):
+        assert engine.http_address is not None
+        yield Recorded(engine, Client(session, engine.http_address))
+
+
+def pictures(video: Path) -> list[tuple[int, str]]:
+    """Every picture that a decoder gives of a file: its time in µs, and a digest of its pixels."""
+    with av.open(str(video)) as container:
+        return [
+            (round(frame.pts * frame.time_base * 1_000_000), hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest())
+            for frame in container.decode(video=0)
+        ]
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,43 @@
+"""Engines of small cameras, and the messages that they publish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from stream import results
+from stream.config import Config
+from stream.engine import Engine
+
+
+def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
+    return Config.model_validate(
+        {
+            "cameras": list(cameras),
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "stats_interval_s": 0.2},
+            "http": {"bind": "127.0.0.1:0"},
+            **settings,
+        }
+    )
+
+
+def pattern(name: str, fps: int = 50, **settings: Any) -> dict[str, Any]:
+    return {"id": name, "source": f"pattern:128x96@{fps}", **settings}
+
+
+async def messages_until(engine: Engine, enough: Any, timeout_s: float = 15.0) -> list[results.Message]:
+    seen: list[results.Message] = []
+
+    async def read() -> None:
+        async for message in engine.results():
+            seen.append(message)
+            if enough(seen):
+                return
+
+    await asyncio.wait_for(read(), timeout_s)
+    return seen
+
+
+def frames_of(messages: Sequence[results.Message], camera: str) -> list[results.Frame]:
+    return [message for message in messages if isinstance(message, results.Frame) and message.camera == camera]

@@ -1,0 +1,105 @@
+"""A real Prometheus server for the tests, in a hurry: seconds stand for the minutes of the rules."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from support.rtsp_servers.server_process import START_TIMEOUT_S, ServerProcess
+
+SCRAPE_S = 1
+"""No less: a page that takes longer, on a machine that is busy, is a missed scrape."""
+HURRY = 30
+_DURATION = re.compile(r"\b(\d+)([smh])\b")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def hurried(rules: str) -> str:
+    """The rule file with every duration a thirtieth: five minutes become ten seconds. Names are left alone."""
+    return _DURATION.sub(lambda found: f"{int(found[1]) * _SECONDS[found[2]] * 1000 // HURRY}ms", rules)
+
+
+class PrometheusServer(ServerProcess):
+    """Scrapes `targets` (host:port) every second as job `partstream`, under the rules handed in."""
+
+    def __init__(self, targets: Sequence[str], rules: str) -> None:
+        super().__init__()
+        self._targets, self._rules = list(targets), rules
+
+    def prepare(self, folder: Path) -> None:
+        every = f"{SCRAPE_S}s"
+        config = {
+            "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
+            "rule_files": ["rules.yml"],
+            "scrape_configs": [{"job_name": "partstream", "static_configs": [{"targets": self._targets}]}],
+        }
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        (folder / "rules.yml").write_text(self._rules)
+
+    def command(self, folder: Path) -> Sequence[str]:
+        return [
+            shutil.which("prometheus") or "prometheus",
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={self.url()}",
+            "--log.level=warn",
+        ]
+
+    def start(self) -> None:
+        """Start it, and wait until it answers queries: it listens before that."""
+        super().start()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._ready():
+            assert time.monotonic() < deadline, "prometheus listens and doesn't get ready"
+            time.sleep(0.05)
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self.url()}/-/ready", timeout=5) as answer:
+                return answer.status == 200
+        except urllib.error.URLError:
+            return False
+
+    def url(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def ask(self, path: str, **parameters: str | float) -> Any:
+        """What its HTTP API answers; fails with its own message if it refuses."""
+        address = f"http://{self.url()}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as refusal:
+            raise AssertionError(f"{parameters}: {refusal.read().decode(errors='replace')}") from None
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The series that it gives now, each with `metric` and `value`."""
+        return self.ask("query", query=expression)["result"]
+
+    def query_range(self, expression: str, begin: float, end: float, step_s: float) -> list[dict[str, Any]]:
+        """The series between two times (s since 1970), each with `metric` and `values`."""
+        return self.ask("query_range", query=expression, start=begin, end=end, step=step_s)["result"]
+
+    def firing(self) -> set[tuple[str, str]]:
+        """The alerts that fire now: (name, camera or nothing)."""
+        alerts = self.ask("alerts")["alerts"]
+        named = [(alert["labels"]["alertname"], alert["labels"].get("camera", "")) for alert in alerts]
+        return {name for alert, name in zip(alerts, named, strict=True) if alert["state"] == "firing"}
+
+    def wait_until(self, what: Callable[[], bool], timeout_s: float = 20.0) -> float:
+        """Until it holds; returns how many seconds that took. Fails with what fires if it doesn't in time."""
+        began = time.monotonic()
+        while not what():
+            assert time.monotonic() - began < timeout_s, f"not in {timeout_s} s; firing: {self.firing()}"
+            time.sleep(0.1)
+        return time.monotonic() - began

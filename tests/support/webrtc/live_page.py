@@ -1,0 +1,27 @@
+"""The live page of a running engine in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from stages.types import Model
+from stream.config import Config
+from stream.engine import Engine
+from support.webrtc.chromium import Browser, Page
+
+DESKTOP = (1440, 900)
+
+
+@asynccontextmanager
+async def shown(
+    config: Config, model: Model | None, size: tuple[int, int] = DESKTOP
+) -> AsyncGenerator[tuple[Engine, Page]]:
+    """An engine, and its page in a browser."""
+    async with Engine(config, model=model) as engine, Browser() as browser:
+        assert engine.http_address is not None
+        yield engine, await browser.open(engine.http_address.replace("0.0.0.0", "127.0.0.1") + "/", size=size)
+
+
+def tile(camera: str, inside: str = "") -> str:
+    return f".tile[data-camera='{camera}'] {inside}".strip()

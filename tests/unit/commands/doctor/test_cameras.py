@@ -1,0 +1,108 @@
+"""The doctor opens cameras as the engine does, says what it saw or what to do, and never waits for long."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from commands.doctor.cameras import CameraSeen, look_at
+from stream.settings.engine import CameraConfig
+from stream.sources.errors import EndedError, SourceError
+from stream.sources.transport import AccessUnit, Fallback
+from support.engines.fake_source import FakeTransport, faults_of, unit
+
+
+def camera(source: str, **settings: object) -> CameraConfig:
+    return CameraConfig.model_validate({"id": "door", "source": source, **settings})
+
+
+def playing(*script: AccessUnit | SourceError) -> FakeTransport:
+    """A transport that gives these, and then nothing, for ever."""
+    return FakeTransport(faults_of(camera="door"), itertools.chain(script, itertools.repeat(None)))
+
+
+def look(transport: FakeTransport, picture_within_s: float = 30.0, clock_within_s: float = 0.05) -> CameraSeen:
+    made = camera("rtsp://h/x")
+    return look_at(made, lambda config, stopping, on_discard: transport, picture_within_s, clock_within_s)
+
+
+def test_a_camera_that_nothing_listens_for_is_a_fault_with_the_sources_own_reason_and_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    found = look_at(camera(f"rtsp://bob:hunter2@127.0.0.1:{port}/x")).finding
+    assert (found.check, found.level) == ("camera door", "fault")
+    assert "(refused)" in found.seen
+    assert str(port) in found.seen
+    assert found.remedy.startswith("Check host and port")
+    assert "hunter2" not in str(found)
+
+
+def test_a_camera_that_accepts_and_stays_silent_is_a_fault_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        began = time.monotonic()
+        found = look_at(camera(f"rtsp://127.0.0.1:{listening.getsockname()[1]}/x"), picture_within_s=0.3).finding
+        took_s = time.monotonic() - began
+    assert found.level == "fault"
+    assert found.remedy
+    assert took_s < 20
+
+
+def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    found = look_at(camera(str(tmp_path / "absent.mp4"))).finding
+    assert found.level == "fault"
+    assert "(no_such_file)" in found.seen
+
+
+def test_the_test_picture_is_well_and_its_size_is_told() -> None:
+    seen = look_at(camera("pattern:128x96@50"))
+    assert seen.finding.level == "ok"
+    assert seen.finding.seen.startswith("128x96")
+    assert seen.clock_behind_s is None
+
+
+def test_what_is_not_read_is_not_opened() -> None:
+    assert "not enabled" in look_at(camera("rtsp://h/x", enabled=False)).finding.seen
+    assert "publishes" in look_at(camera("whip")).finding.seen
+
+
+def test_the_cameras_clock_is_compared_with_the_arrival_of_a_picture() -> None:
+    transport = playing(unit(0), unit(40_000, 40_000), unit(80_000, 80_000, sender_utc_us=1_080_000 - 5_000_000))
+    seen = look(transport, clock_within_s=30.0)
+    assert seen.finding.level == "ok"
+    assert seen.clock_behind_s == pytest.approx(5.0)
+    assert transport.closed
+
+
+def test_a_camera_that_tells_no_time_or_ends_after_its_picture_is_well() -> None:
+    for transport in (playing(unit(0)), playing(unit(0), EndedError("door", "it has ended", "Nothing is to be done"))):
+        seen = look(transport)
+        assert (seen.finding.level, seen.clock_behind_s) == ("ok", None)
+
+
+def test_a_camera_without_a_picture_in_time_is_a_fault_and_is_let_go() -> None:
+    transport = playing()
+    found = look(transport, picture_within_s=0.05).finding
+    assert found.level == "fault"
+    assert "no picture within" in found.seen
+    assert transport.closed
+
+
+def test_another_way_than_asked_for_is_warned_of() -> None:
+    transport = playing(unit(0))
+    transport.fallback = Fallback("udp_silent", "read over TCP")
+    found = look(transport).finding
+    assert found.level == "warning"
+    assert "read over TCP" in found.seen
+
+
+def test_looking_leaves_no_thread_behind() -> None:
+    look(playing(unit(0, sender_utc_us=0)), clock_within_s=30.0)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(10)
+            assert not thread.is_alive()

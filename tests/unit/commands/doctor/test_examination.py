@@ -1,0 +1,311 @@
+"""The doctor's checks, each with the fault that it is there to find, and without it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+import zmq
+
+from commands.doctor import bounded, disk, examination, installation, model_files, ports
+from commands.doctor.bounded import Check
+from commands.doctor.examination import Wanted, examine
+from commands.doctor.finding import Finding, ok
+from commands.doctor.port_owner import Owner, owner_of
+from stages.third_party import weights
+from stream.config import Config
+from stream.settings.engine import CameraConfig, ModelConfig, PublishConfig
+from stream.settings.network import HttpConfig
+from stream.settings.recording import RecordingConfig
+from support.repository import REPOSITORY
+
+LOCAL = "tcp://127.0.0.1:{}"
+
+
+def camera(camera_id: str = "door", **settings: object) -> CameraConfig:
+    return CameraConfig.model_validate({"id": camera_id, "source": "rtsp://h/x", **settings})
+
+
+@pytest.fixture
+def taken() -> object:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
+def wrong_movenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache whose MoveNet has one wrong byte, in a file of the right size."""
+    right = weights.fetch(model_files.KEYPOINTS)
+    wrong = tmp_path / "cache" / right.relative_to(weights.cache_dir())
+    shutil.copytree(right, wrong)
+    file = next(wrong.glob("*.bin"))
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 1
+    file.write_bytes(content)
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "cache"))
+    return file
+
+
+# -- what is installed --------------------------------------------------------------------------------------------
+
+
+def test_versions_of_all_that_matters_are_told() -> None:
+    found = installation.versions()
+    assert found.level == "ok"
+    for name in ("Python", "torch", "FFmpeg", "libzmq"):
+        assert name in found.seen
+
+
+def test_a_decoder_that_is_missing_is_a_fault() -> None:
+    assert installation.decoders([]).level == "ok"
+    found = installation.decoders([], codecs=("h264", "h999"))
+    assert found.level == "fault"
+    assert "h999" in found.seen
+    assert "h264" not in found.seen
+
+
+# -- the model ----------------------------------------------------------------------------------------------------
+
+
+def test_no_cuda_where_it_was_asked_for_is_a_fault_that_says_how_to_get_it() -> None:
+    found = model_files.device(ModelConfig(device=f"cuda:{torch.cuda.device_count()}"))
+    assert found.level == "fault"
+    assert "no such CUDA device" in found.seen
+    assert "model.device" in found.remedy
+    assert model_files.device(ModelConfig(device="cpu")).level == "ok"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and it is used")
+def test_a_gpu_that_torch_does_not_see_is_warned_of(tmp_path: Path) -> None:
+    (driver := tmp_path / "version").touch()
+    assert model_files.device(ModelConfig(), driver).level == "warning"
+    assert model_files.device(ModelConfig(), tmp_path / "absent").level == "ok"
+
+
+def test_weights_that_are_missing_are_a_fault_that_says_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert model_files.model_weights(ModelConfig()).level == "ok"
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
+    found = model_files.model_weights(ModelConfig())
+    assert found.level == "fault"
+    assert "missing" in found.seen
+    assert "weights fetch movenet-multipose" in found.remedy
+
+
+def test_weights_of_a_wrong_hash_are_a_fault_also_where_they_were_right_once(wrong_movenet: Path) -> None:
+    stamp = wrong_movenet.parent / ".verified.json"
+    believed = json.loads(stamp.read_text())
+    believed[wrong_movenet.name][2] = wrong_movenet.stat().st_mtime_ns
+    stamp.write_text(json.dumps(believed))
+    found = model_files.model_weights(ModelConfig())
+    assert found.level == "fault"
+    assert f"{wrong_movenet} has SHA-256" in found.seen
+    assert "delete first" in found.remedy
+
+
+def test_a_checkpoint_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    found = model_files.model_weights(ModelConfig(profile=str(tmp_path / "none.safetensors")))
+    assert found.level == "fault"
+    assert "none.safetensors" in found.seen
+    assert found.remedy
+
+
+# -- ports --------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_that_is_taken_is_a_fault_that_names_the_program(taken: int) -> None:
+    for found in (
+        ports.zeromq("publish.endpoint", LOCAL.format(taken), PublishConfig()),
+        ports.http_server(HttpConfig(bind=f"127.0.0.1:{taken}")),
+    ):
+        assert found.level == "fault"
+        assert f"(process {os.getpid()})" in found.seen
+        assert "another port" in found.remedy
+
+
+def test_ports_that_the_running_engine_has_are_only_warned_of(taken: int) -> None:
+    engine = Owner(os.getpid(), "partstream")
+    assert ports.zeromq("publish.endpoint", LOCAL.format(taken), PublishConfig(), engine).level == "warning"
+    assert ports.http_server(HttpConfig(bind=f"127.0.0.1:{taken}"), engine).level == "warning"
+    another = Owner(1, "partstream")
+    assert ports.zeromq("publish.endpoint", LOCAL.format(taken), PublishConfig(), another).level == "fault"
+
+
+def test_free_ports_are_well_and_free_again_afterwards() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    for _ in range(2):
+        assert ports.zeromq("publish.replay", LOCAL.format(port), PublishConfig()).level == "ok"
+        assert ports.http_server(HttpConfig(bind=f"127.0.0.1:{port}")).level == "ok"
+
+
+def test_a_program_that_is_no_engine_is_not_taken_for_one(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "ASK_WITHIN_S", 0.1)
+    assert ports.engine_at(HttpConfig(bind=f"127.0.0.1:{taken}")) is None
+
+
+def test_nobody_owns_a_port_that_is_free(taken: int) -> None:
+    assert owner_of(taken) == Owner(os.getpid(), Path("/proc/self/comm").read_text().strip())
+    with zmq.Context() as context, context.socket(zmq.PUB) as publishing:
+        port = publishing.bind_to_random_port("tcp://127.0.0.1")
+        assert (owner_of(port) or Owner(0, "")).pid == os.getpid()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        free = listening.getsockname()[1]
+    assert owner_of(free) is None
+
+
+def test_listening_to_other_hosts_unprotected_is_a_fault_that_says_how_to_protect_it() -> None:
+    found = ports.zeromq("publish.endpoint", "tcp://0.0.0.0:0", PublishConfig())
+    assert found.level == "fault"
+    assert "partstream keys new" in found.remedy
+    found = ports.http_server(HttpConfig(bind="0.0.0.0:0"))
+    assert found.level == "fault"
+    assert "http.read_token" in found.remedy
+
+
+def test_keys_that_are_not_there_are_a_fault(tmp_path: Path) -> None:
+    assert ports.encryption(PublishConfig()).level == "ok"
+    absent = tmp_path / "server.key_secret"
+    found = ports.encryption(PublishConfig(curve_secret_key_file=absent, curve_allowed_keys=tmp_path))
+    assert found.level == "fault"
+    assert str(absent) in found.seen
+    assert "keys new" in found.remedy
+
+
+# -- disks --------------------------------------------------------------------------------------------------------
+
+
+def full(folder: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_a_fault_wherever_something_is_to_be_written(tmp_path: Path) -> None:
+    for found in (
+        disk.recording(RecordingConfig(directory=tmp_path), write=full),
+        disk.folder("results", tmp_path, write=full),
+    ):
+        assert found.level == "fault"
+        assert f"{tmp_path} is full" in found.seen
+        assert found.remedy == "Make room there"
+
+
+def test_less_room_than_recording_leaves_free_is_a_fault(tmp_path: Path) -> None:
+    config = RecordingConfig.model_validate({"directory": tmp_path, "budget": "2MB", "least_free": "1GB"})
+    assert disk.recording(config, free=lambda folder: 10**9 - 1).level == "fault"
+    assert disk.recording(config, free=lambda folder: 10**9 + 10**6).level == "warning"
+    assert disk.recording(config, free=lambda folder: 10**9 + 2 * 10**6).level == "ok"
+
+
+def test_clips_that_are_kept_already_count_towards_their_budget(tmp_path: Path) -> None:
+    config = RecordingConfig.model_validate({"directory": tmp_path, "budget": "2MB", "least_free": "1GB"})
+    (tmp_path / "clip.mp4").write_bytes(bytes(10**6))
+    assert disk.recording(config, free=lambda folder: 10**9 + 10**6).level == "ok"
+
+
+def test_a_folder_that_is_yet_to_be_made_is_looked_for_above_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    assert disk.folder("results", tmp_path / "a" / "b").level == "ok"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    assert disk.folder("results", tmp_path / "file" / "b").level == "fault"
+
+
+def test_a_cache_that_has_all_may_be_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
+    assert disk.cache(write=full).level == "warning"
+
+
+# -- all of it ----------------------------------------------------------------------------------------------------
+
+
+def test_a_check_that_hangs_is_left_behind_when_its_time_is_over() -> None:
+    go_on = threading.Event()
+    found = bounded.run(Check("slow", 0.05, lambda: ok("slow", str(go_on.wait()))))
+    assert [(one.check, one.level) for one in found] == [("slow", "fault")]
+    assert bounded.left_behind()
+    go_on.set()
+    assert "0.05 s" in found[0].seen
+
+
+def test_a_check_that_fails_itself_says_where_and_quotes_nothing() -> None:
+    def look() -> Finding:
+        raise RuntimeError("rtsp://bob:hunter2@host")
+
+    (found,) = bounded.run(Check("odd", 1.0, look))
+    assert found.level == "fault"
+    assert "RuntimeError" in found.seen
+    assert __name__ in found.seen
+    assert "hunter2" not in found.seen
+
+
+def test_no_finding_shows_a_secret_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaky = ok("decoders", "read rtsp://bob:hunter2@10.0.0.7/x with hunter2, t0ken-123")
+    monkeypatch.setattr(installation, "decoders", lambda cameras: leaky)
+    config = Config.model_validate(
+        {
+            "cameras": [{"id": "door", "source": "rtsp://bob:hunter2@10.0.0.7/x"}],
+            "http": {"bind": None, "read_token": "t0ken-123"},
+            "model": {"profile": "free"},
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+        }
+    )
+    said = str(list(examine(config, Wanted(open_cameras=False, self_test=False))))
+    assert "decoders" in said
+    assert "hunter2" not in said
+    assert "t0ken-123" not in said
+
+
+def test_every_check_is_described_in_the_documentation(tmp_path: Path) -> None:
+    documented = (REPOSITORY / "docs" / "doctor-and-top.md").read_text()
+    config = Config.model_validate(
+        {
+            "cameras": [{"id": "door", "source": "pattern:64x64"}],
+            "http": {"bind": None},
+            "model": {"profile": "free"},
+            "results": tmp_path / "results.jsonl",
+            "state_file": tmp_path / "cameras.json",
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+        }
+    )
+    found = [finding.check for finding in examine(config, Wanted())]
+    assert {"versions", "camera door", "folder of state_file", "self-test"} <= {*found}
+    for check in found:
+        assert f"`{check.replace('door', 'ID')}`" in documented
+
+
+def test_without_a_model_the_self_test_is_not_run_and_that_is_said(tmp_path: Path) -> None:
+    config = Config.model_validate(
+        {
+            "http": {"bind": None},
+            "model": {"profile": str(tmp_path / "none.safetensors")},
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+        }
+    )
+    found = {finding.check: finding for finding in examine(config, Wanted(open_cameras=False))}
+    assert found["weights"].level == "fault"
+    assert found["self-test"].level == "warning"
+    assert found["self-test"].seen.startswith("not run")
+
+
+def test_a_state_file_that_cant_be_read_in_time_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(state := tmp_path / "cameras.json")  # who reads it waits for ever
+    monkeypatch.setattr(examination, "QUICK_S", 0.05)
+    config = Config.model_validate({"state_file": state})
+    found = next(finding for finding in examine(config, Wanted()) if finding.check == "configuration")
+    assert (found.level, "in time" in found.seen) == ("fault", True)
+    state.open("wb").close()  # lets the one that waits go
+
+
+def test_a_damaged_state_file_is_a_fault(tmp_path: Path) -> None:
+    (state := tmp_path / "cameras.json").write_text("{")
+    config = Config.model_validate({"state_file": state, "http": {"bind": None}, "model": {"profile": "free"}})
+    found = {finding.check: finding for finding in examine(config, Wanted(open_cameras=False, self_test=False))}
+    assert found["configuration"].level == "fault"
+    assert str(state) in found["configuration"].seen

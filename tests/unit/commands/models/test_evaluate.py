@@ -1,0 +1,123 @@
+"""`evaluate` as a user meets it: a process or the command itself, its output, its exit code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from run_stream import app
+from support.repository import REPOSITORY
+
+CASE = json.loads(gzip.decompress((REPOSITORY / "tests" / "data" / "psc_cases.json.gz").read_bytes()))[7]
+FILES = {"gt": ("gt_vid_result", "gt_part_result"), "pred": ("pred_vid_result", "pred_part_result")}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """One of the official cases as `gt/` and `pred/`."""
+    for folder, names in FILES.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.json").write_text(json.dumps(CASE[name]))
+    return tmp_path
+
+
+def evaluate(folders: Path, *options: str) -> Result:
+    words = ["evaluate", "--gt", str(folders / "gt"), "--pred", str(folders / "pred"), *options]
+    return CliRunner().invoke(app, words, env={"COLUMNS": "120"})
+
+
+def test_json_prints_one_object_and_nothing_else_from_a_process(folders: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "run_stream.py", "evaluate", "--gt", "gt", "--pred", "pred", "--json"],
+        cwd=folders,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["area"] == CASE["area"] and said["psc"] == CASE["psc"]
+    right = [CASE["gt_vid_result"][video] == CASE["pred_vid_result"][video] for video in CASE["psc"]]
+    assert said["video_accuracy"] == sum(right) / len(right)
+    assert "warning: pred_part_result.json" in done.stderr and len(done.stdout.splitlines()) == 1
+
+
+def test_people_read_tables(folders: Path) -> None:
+    done = evaluate(folders)
+    assert done.exit_code == 0, done.output
+    assert f"area {CASE['area']:.6f}" in done.output
+    for words in ("video accuracy", "mean PSC", "0.1", "0.9", "left_arm", "person found", "correctness"):
+        assert words in done.output
+
+
+def test_the_report_and_the_answers_over_time_are_asked_for_by_option(folders: Path) -> None:
+    answers = {video: [[0.4, None, 0], [0.8, action, 1]] for video, action in CASE["gt_vid_result"].items()}
+    (folders / "online.json").write_text(json.dumps(answers))
+    report = folders / "report.html"
+    done = evaluate(folders, "--html", str(report), "--observed", str(folders / "online.json"), "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["observed"]["median_seconds_to_right"] == 0.8
+    assert "While watching" in report.read_text(encoding="utf-8")
+    assert f"wrote {report}" in evaluate(folders, "--html", str(report)).output.replace("\n", "")
+
+
+def drop_video(folders: Path) -> None:
+    change(folders, "pred_part_result", lambda tree: tree.popitem())
+
+
+def too_many(folders: Path) -> None:
+    def crowd(tree: Any) -> None:
+        frame = next(iter(next(iter(tree.values())).values()))
+        frame["humans"] = [{"box": [0, 0, 1, 1], "parts": {}}] * 11
+
+    change(folders, "pred_part_result", crowd)
+
+
+def change(folders: Path, name: str, how: Callable[[Any], object]) -> None:
+    path = folders / name.partition("_")[0] / f"{name}.json"
+    tree = json.loads(path.read_text())
+    how(tree)
+    path.write_text(json.dumps(tree))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (drop_video, "pred_part_result.json: 1 of 4 videos of the ground truth are missing"),
+        (too_many, "11 people; the benchmark allows 10"),
+        (lambda f: (f / "gt" / "gt_vid_result.json").unlink(), "gt_vid_result.json: there is no such file"),
+        (lambda f: (f / "pred" / "pred_part_result.json").write_text('{"v'), "ends in the middle"),
+        (lambda f: (f / "pred" / "pred_vid_result.json").write_text("[1]"), "pred_vid_result.json: expected object"),
+        (lambda f: change(f, "pred_vid_result", lambda t: t.update(v00=[1])), "video 'v00': expected str, got array"),
+        (lambda f: change(f, "gt_part_result", lambda t: t.update(v00={"[red]": 1})), "frame '[red]': expected object"),
+    ],
+)
+def test_bad_files_end_with_a_sentence_and_no_traceback(
+    spoil: Callable[[Path], object], sentence: str, folders: Path
+) -> None:
+    spoil(folders)
+    done = evaluate(folders, "--json")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("partstream: ") and sentence in done.stderr.replace("\n", " ")
+    assert isinstance(done.exception, SystemExit)
+
+
+def test_a_folder_that_is_not_there_is_a_mistake_of_the_command_line(folders: Path) -> None:
+    done = CliRunner().invoke(app, ["evaluate", "--gt", str(folders / "gt"), "--pred", str(folders / "nowhere")])
+    assert done.exit_code == 2 and "nowhere" in re.sub(r"[\s│]+", "", done.output)
+
+
+def test_a_report_that_cannot_be_written_says_so(folders: Path) -> None:
+    done = evaluate(folders, "--html", str(folders / "no" / "report.html"))
+    assert done.exit_code == 1 and "can't be written: No such file or directory" in done.stderr.replace("\n", " ")

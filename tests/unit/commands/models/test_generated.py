@@ -1,0 +1,196 @@
+"""`generated score` and `generated ablate` without weights: what is run, what is said, what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ring_buffers.frames import Lease
+from run_stream import app
+from stages.types import FrameAnalysis, ModelInfo
+from support.engines.film_models import damage
+from support.training.scored_examples import WatchedScript, make_set, says, truth_of
+from training.kinetics_tps.names import video_file
+from training.synthetic.scoring import frozen_set, runs, workers
+from training.synthetic.scoring.runs import Bench, Conditions, remaining
+from training.synthetic.videos.truth import Truth, truth_file, write_truth
+
+Say = Callable[[Lease], FrameAnalysis]
+
+
+def right(lease: Lease) -> FrameAnalysis:
+    """Waving in the video of waving, walking in the other."""
+    return says("wave", 1, 2) if lease.meta.camera == "hands.mp4" else says("walk", 1)
+
+
+def always_walks(lease: Lease) -> FrameAnalysis:
+    return says("walk", 1, 2)
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, WatchedScript]:
+    """What profiles stand for."""
+    known = {"edge": WatchedScript(right), "walker": WatchedScript(always_walks)}
+
+    def check(profiles: Sequence[str], conditions: Conditions) -> list[ModelInfo]:
+        return [ModelInfo(name, "sha256:" + name * 9, True) for name in profiles]
+
+    def load(profiles: Sequence[str], conditions: Conditions, truth_of: Callable[[str], Truth]) -> Bench:
+        return Bench([known[name] for name in profiles], conditions)
+
+    monkeypatch.setattr(runs, "check_models", check)
+    monkeypatch.setattr(workers, "load_bench", load)
+    return known
+
+
+def generated(*words: object) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["generated", *map(str, words), "--workers", "1"])
+
+
+def test_a_model_that_is_right_has_everything_right(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
+    make_set(tmp_path / "set")
+    done = generated("score", tmp_path / "set", "--own-set", "--json", tmp_path / "out.json")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["online"] == {"person_frames": 33, "macro": 1.0, "micro": 1.0, "missed": 0.0, "unanswered": 0.0}
+    assert (found["seen"]["person_frames"], found["unseen"]["person_frames"]) == (11, 22)
+    assert found["settling"] == {"stretches": 3, "median_s": 0.0, "slowest_tenth_s": 0.0, "never": 0.0}
+    assert found["benchmark"] == {"video_accuracy": 1.0, "mean_psc": 1.0, "area": 0.9999}
+    assert found["parts"]["pairs"]["left_arm"]["wave"]["f1"] == 1.0
+    assert found["set"] == {"name": None, "seed": 3, "code": "c" * 64, "videos": 2}
+    assert (found["profile"], found["weights"][:11]) == ("edge", "sha256:edge")
+    assert "100.0% (100.0% of 33 person-frames)" in done.stdout and "0.9999 (100.0%)" in done.stdout
+    # Every frame once, and the first one once before; two models of one name would be the same.
+    assert models["edge"].shown == [-1, *range(11)] * 2
+    assert models["edge"].forgotten == ["steps.mp4", "hands.mp4"]
+
+
+def test_people_who_are_always_said_to_walk_are_right_half_of_the_time(
+    tmp_path: Path, models: dict[str, WatchedScript]
+) -> None:
+    make_set(tmp_path / "set")
+    done = generated("score", tmp_path / "set", "--own-set", "--profile", "walker", "--json", tmp_path / "out.json")
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert done.exit_code == 0 and found["online"]["macro"] == 0.5 and found["online"]["micro"] == 0.3333
+    assert found["extra_people"] == 11 and found["benchmark"]["video_accuracy"] == 0.5
+    assert found["actions"]["wave"]["answers"] == {"walk": 22} and found["unseen"]["macro"] == 0.0
+    assert found["settling"]["never"] == 0.6667
+
+
+def test_frames_are_taken_away_at_random_in_a_second_pass_and_evenly_in_the_first(
+    tmp_path: Path, models: dict[str, WatchedScript]
+) -> None:
+    make_set(tmp_path / "set")
+    words = ("score", tmp_path / "set", "--own-set", "--json", tmp_path / "out.json")
+    assert generated(*words, "--drop", 0.6).exit_code == 0
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["with_drops"]["share"] == 0.6 and found["with_drops"]["lost"] == 0.0
+    assert found["with_drops"]["online"]["person_frames"] == 3 * 4 and found["online"]["person_frames"] == 33
+    shown = models["edge"].shown
+    first, dropped = shown[:12], shown[12 : 12 + 5]
+    assert first == [-1, *range(11)] and dropped[1:] == remaining("steps", range(11), 0.6, 0)
+    models["edge"].shown.clear()
+    assert generated(*words, "--every", 2).exit_code == 0
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert models["edge"].shown == [-1, 0, 2, 4, 6, 8, 10] * 2
+    assert found["benchmark"]["area"] is None and found["online"]["macro"] == 1.0
+
+
+def test_frames_that_are_left_are_drawn_by_seed_and_video_and_never_none() -> None:
+    assert remaining("a", range(40), 0.6, 0) == remaining("a", range(40), 0.6, 0)
+    assert len({tuple(remaining(name, range(40), 0.6, seed)) for name in "ab" for seed in (0, 1)}) == 4
+    assert len(remaining("a", range(40), 0.6, 0)) == 16 and len(remaining("a", range(40), 0.99, 0)) == 1
+    assert remaining("a", range(0, 40, 5), 0.0, 0) == list(range(0, 40, 5))
+
+
+def test_a_damaged_video_is_named_and_what_was_not_seen_of_it_is_missed(
+    tmp_path: Path, models: dict[str, WatchedScript]
+) -> None:
+    make_set(tmp_path / "set")
+    damage(video_file(tmp_path / "set", "test", "walk", "steps"))
+    done = generated("score", tmp_path / "set", "--own-set", "--json", tmp_path / "out.json")
+    assert done.exit_code == 1 and "steps.mp4: can't be read" in done.stderr and "Traceback" not in done.output
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["online"]["person_frames"] == 33 and found["online"]["missed"] > 0
+    assert "can't be read" in found["videos"][0]["fault"] and found["videos"][1]["fault"] is None
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------
+def test_only_the_frozen_set_is_scored_unless_it_is_said_to_be_another(
+    tmp_path: Path, models: dict[str, WatchedScript], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_set(tmp_path / "set")
+    frozen = frozen_set.FrozenSet(2, 3, 1, "c" * 64, {"people": [1, 2]})
+    frozen_set.write_frozen_set(frozen, tmp_path / "held_out")
+    monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
+    assert frozen_set.differences(made, frozen) == []
+    done = generated("score", tmp_path / "set", "--json", tmp_path / "out.json")
+    assert done.exit_code == 0 and "on generated-2, 2 videos" in done.stdout
+    assert json.loads((tmp_path / "out.json").read_text())["set"]["name"] == "generated-2"
+    make_set(tmp_path / "changed", code="d" * 64)
+    done = generated("score", tmp_path / "changed")
+    assert done.exit_code == 2 and "A changed generator is a new version" in done.stderr
+    make_set(tmp_path / "other", seed=4)
+    done = generated("score", tmp_path / "other")
+    assert done.exit_code == 2 and "its seed is 4, not 3" in done.stderr
+    assert "a set of your own" in generated("score", tmp_path / "other", "--own-set").stdout
+
+
+def test_mistakes_are_sentences(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
+    make_set(tmp_path / "set")
+    write_truth(truth_file(tmp_path / "set", "steps"), truth_of(p1="www"))
+    for words, said in (
+        (("score", tmp_path / "nowhere", "--own-set"), "no generated data set"),
+        (("score", tmp_path / "set", "--own-set"), "is about 3 frames, and the manifest says that steps has 11"),
+        (("score", tmp_path / "set", "--keypoint-noise", 2), "give --true-keypoints too"),
+        (("score", tmp_path / "set", "--drop", 1), "--drop"),
+        (("ablate", tmp_path / "set", "edge"), "is not NAME=PATH"),
+        (("ablate", tmp_path / "set", "a=edge", "a=edge"), "comes twice"),
+        (("ablate", tmp_path / "set", "a=edge", "--baseline", "b"), "is none of a"),
+    ):
+        done = generated(*words)
+        assert done.exit_code == 2 and said in done.output.replace("\n", " "), done.output
+
+
+def test_figures_are_shown_though_their_file_cannot_be_written(
+    tmp_path: Path, models: dict[str, WatchedScript]
+) -> None:
+    make_set(tmp_path / "set")
+    for words, shown in ((("score",), "online accuracy by action"), (("ablate", "full=edge"), "| full | 100.0% |")):
+        done = generated(words[0], tmp_path / "set", *words[1:], "--own-set", "--json", tmp_path)
+        assert done.exit_code == 1 and "can't be written" in done.stderr and shown in done.stdout
+
+
+def test_a_set_without_its_ground_truth_is_refused_before_anything_is_run(
+    tmp_path: Path, models: dict[str, WatchedScript]
+) -> None:
+    make_set(tmp_path / "set")
+    (tmp_path / "set" / "ground_truth" / "gt_part_result.json").unlink()
+    done = generated("score", tmp_path / "set", "--own-set")
+    assert done.exit_code == 2 and "gt_part_result.json" in done.stderr and models["edge"].shown == []
+
+
+def test_a_checkpoint_or_device_that_is_none_is_named(tmp_path: Path) -> None:
+    make_set(tmp_path / "set")
+    done = generated("score", tmp_path / "set", "--own-set", "--profile", tmp_path / "no.safetensors")
+    assert done.exit_code == 3 and "no.safetensors" in done.stderr
+    done = generated("score", tmp_path / "set", "--own-set", "--device", "gpu")
+    assert done.exit_code == 2 and "is not auto, cpu, cuda" in done.stderr
+
+
+# -- ablations ---------------------------------------------------------------------------------------------------
+def test_checkpoints_are_set_side_by_side(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
+    make_set(tmp_path / "set")
+    done = generated(
+        "ablate", tmp_path / "set", "--own-set", "full=edge", "walks=walker", "--json", tmp_path / "t.json"
+    )
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.strip().splitlines()
+    assert lines[2].startswith("| full | 100.0% |  | 100.0% |  | 100.0% |  |") and "−50.0 [−100.0, +0.0]" in lines[3]
+    found = json.loads((tmp_path / "t.json").read_text())
+    assert found["baseline"] == "full" and [one["name"] for one in found["checkpoints"]] == ["full", "walks"]
+    assert found["checkpoints"][1]["profile"] == "walker" and found["checkpoints"][1]["step_ms"] == 2.0

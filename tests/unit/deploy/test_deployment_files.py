@@ -1,0 +1,134 @@
+"""What lies in deploy/ for containers and systemd fits the tree, the settings and the exit codes, and has no secret."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from commands.ending import EXIT_USAGE, EXIT_WEIGHTS
+from stream.config import load
+from support.repository import REPOSITORY
+
+DEPLOY = REPOSITORY / "deploy"
+CONTAINERFILES = [DEPLOY / "Containerfile", DEPLOY / "Containerfile.cuda", DEPLOY / "camera" / "Containerfile"]
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+UNPINNED_APT = "DL3008"
+"""Debian keeps one version of a package at a time: one that is pinned is gone with the next fix."""
+
+
+def test_hadolint_finds_nothing_to_complain_of() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    command = [hadolint, "--ignore", UNPINNED_APT, "--format", "json", *CONTAINERFILES]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (told.returncode, json.loads(told.stdout)) == (0, [])
+
+
+@pytest.mark.parametrize("file", CONTAINERFILES, ids=lambda file: str(file.relative_to(DEPLOY)))
+def test_an_image_runs_as_nobody_special_and_checks_itself_with_what_it_has(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    last_stage = text[text.rindex("\nFROM ") :]
+    assert int(re.findall(r"^USER (\d+):\d+$", last_stage, re.MULTILINE)[-1]) > 0
+    assert re.search(r"^HEALTHCHECK .*\\\n +CMD \[\"python3?\",", last_stage, re.MULTILINE)
+    assert not re.search(r"\b(curl|wget)\b", text)
+    assert not re.search(r"^(ARG|ENV) .*(TOKEN|PASSWORD|SECRET|KEY)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("file", CONTAINERFILES, ids=lambda file: str(file.relative_to(DEPLOY)))
+def test_what_an_image_copies_is_in_the_tree_and_let_in(file: Path) -> None:
+    lines = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    let_in = [line[1:] for line in lines if line.startswith("!")]
+    assert lines[1] == "*"
+    assert all((REPOSITORY / path).exists() for path in let_in)
+    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", file.read_text(encoding="utf-8"), re.MULTILINE):
+        for source in sources.split():
+            assert source == "." or any(Path(source).is_relative_to(path) for path in let_in), source
+
+
+def test_an_image_gets_every_package_that_the_wheel_has() -> None:
+    setup = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    wanted = {pattern.rstrip("*") for pattern in setup["packages"]["find"]["include"]}
+    wanted |= {f"{module}.py" for module in setup["py-modules"]} | {"pyproject.toml", "README.md", "LICENSE"}
+    assert wanted <= {line[1:] for line in (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()}
+
+
+def test_both_engine_images_differ_in_torch_the_driver_and_nothing_else() -> None:
+    cpu, cuda = (file.read_text(encoding="utf-8").splitlines() for file in CONTAINERFILES[:2])
+    assert {line for line in cpu if line not in cuda and not line.startswith("#")} == {
+        'ARG TORCH_FROM=""',
+        "    && grep -E '^torch' requirements.txt >torch.txt \\",
+        "    && pip install $TORCH_FROM -r torch.txt \\",
+        "HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \\",
+    }
+    assert {line for line in cuda if line not in cpu and not line.startswith("#")} == {
+        "ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility,video",
+        "HEALTHCHECK --interval=15s --timeout=5s --start-period=120s --retries=3 \\",
+    }
+
+
+def test_compose_has_no_secret_and_no_default_for_one() -> None:
+    for service in COMPOSE["services"].values():
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"TOKEN|PASSWORD", name):
+                assert re.fullmatch(r"\$\{\w+:\?set it in deploy/\.env\}", value), name
+    ignored = (REPOSITORY / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert ".env" in ignored
+
+
+def test_compose_mounts_what_is_there_and_publishes_on_loopback() -> None:
+    for service in COMPOSE["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in COMPOSE["volumes"] or (DEPLOY / source).exists(), volume
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        if "build" in service:
+            dockerfile = re.sub(r"\$\{\w+:-(.+)\}", r"\1", service["build"]["dockerfile"])
+            assert (DEPLOY / service["build"]["context"] / dockerfile).is_file()
+
+
+def test_composes_configuration_is_one_that_the_engine_takes_and_reaches_its_camera() -> None:
+    config = load(DEPLOY / "compose" / "partstream.yaml")
+    assert config.http.read_token is None
+    (camera,) = config.cameras
+    assert re.fullmatch(r"rtsp://camera:8554/street", camera.source.reveal())
+    assert "camera" in COMPOSE["services"]
+    assert config.publish.curve_secret_key_file is not None
+
+
+def test_prometheus_scrapes_in_compose_as_it_does_elsewhere() -> None:
+    here = yaml.safe_load((DEPLOY / "compose" / "prometheus.yml").read_text(encoding="utf-8"))
+    there = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    assert (here["global"], here["rule_files"]) == (there["global"], there["rule_files"])
+    assert [job["job_name"] for job in here["scrape_configs"]] == [job["job_name"] for job in there["scrape_configs"]]
+    (job,) = here["scrape_configs"]
+    assert job["static_configs"] == [{"targets": ["engine:9090"]}]
+    assert job["authorization"]["credentials_file"] == "/run/secrets/partstream.token"
+    assert COMPOSE["services"]["prometheus"]["secrets"] == [{"source": "read_token", "target": "partstream.token"}]
+
+
+def test_grafana_is_of_the_version_that_the_dashboards_are_made_for() -> None:
+    development = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (library,) = (
+        line for line in development["optional-dependencies"]["dev"] if line.startswith("grafana-foundation-sdk")
+    )
+    assert COMPOSE["services"]["grafana"]["image"].rpartition(":")[2] == library.rpartition("!")[2]
+
+
+def test_systemd_starts_again_unless_that_would_not_help() -> None:
+    unit = configparser.RawConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # pyright: ignore[reportAttributeAccessIssue]
+    unit.read_string((DEPLOY / "systemd" / "partstream.service").read_text(encoding="utf-8"))
+    service = unit["Service"]
+    assert service["Restart"] == "on-failure"
+    assert service["RestartPreventExitStatus"].split() == [str(EXIT_USAGE), str(EXIT_WEIGHTS)]
+    assert service["SuccessExitStatus"] == "143"
+    assert service["User"] == "partstream"
+    assert "u partstream " in (DEPLOY / "systemd" / "partstream.conf").read_text(encoding="utf-8")

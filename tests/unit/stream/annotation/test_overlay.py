@@ -1,0 +1,108 @@
+"""One result as a layer over its picture."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from stream.annotation.overlay import MOST_REASONS, OverlayPainter, reasons
+from stream.annotation.picture_colours import relevance_colour, track_colour
+from stream.annotation.status_strip import StatusStrip
+from stream.results import Part
+from support.engines.drawn_results import a_frame, a_person
+
+
+def luminance(colour: tuple[int, int, int]) -> float:
+    linear = [(value / 255 + 0.055) ** 2.4 / 1.055**2.4 for value in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_ramp_gets_lighter_with_every_step_of_relevance() -> None:
+    ramp = [luminance(relevance_colour(step / 20)) for step in range(21)]
+    assert all(later > earlier for earlier, later in pairwise(ramp))
+    assert relevance_colour(-1) == relevance_colour(0) and relevance_colour(2) == relevance_colour(1)
+
+
+def test_neighbouring_tracks_have_colours_that_differ_and_none_looks_like_relevance() -> None:
+    colours = [track_colour(track) for track in range(1, 41)]
+    for one, other in pairwise(colours):
+        assert sum(abs(a - b) for a, b in zip(one, other)) > 40
+    assert all(max(green, blue) > red for red, green, blue in colours)
+
+
+def test_the_reasons_are_the_most_relevant_parts_with_a_telling_state() -> None:
+    parts = [
+        Part("head", (0, 0, 1, 1), 0.9, 0.99, [("none", 0.99)]),
+        Part("left_leg", (0, 0, 1, 1), 0.9, 0.1, [("step", 0.9)]),
+        *[
+            Part(f"p{index}", (0, 0, 1, 1), 0.9, 0.3 + index / 100, [("none", 0.9), ("bend", 0.5)])
+            for index in range(6)
+        ],
+    ]
+    told = reasons(parts)
+    assert [reason.part for reason in told] == ["p5", "p4", "p3"] and len(told) == MOST_REASONS
+    assert told[0].text == "p5: bend 0.50"
+
+
+def test_parts_are_drawn_in_the_colour_of_their_relevance_and_people_in_their_tracks() -> None:
+    layer = np.asarray(OverlayPainter((640, 480)).paint(a_frame()))
+    hand_edge = layer[2 * 72, 2 * 125]
+    assert tuple(hand_edge[:3]) == relevance_colour(0.95) and hand_edge[3] > 240
+    hip_edge = layer[2 * 147, 2 * 145]
+    assert tuple(hip_edge[:3]) == relevance_colour(0.02) and hip_edge[3] < 140
+    corner = layer[2 * 60 + 1, 2 * 120 + 1]
+    assert tuple(corner[:3]) == track_colour(1)
+    assert layer[10, 10, 3] == 0
+
+
+def test_boxes_are_scaled_from_the_results_size_to_the_pictures() -> None:
+    small = OverlayPainter((320, 240)).paint(a_frame())
+    large = OverlayPainter((1280, 960)).paint(a_frame())
+    assert small.getbbox() is not None and large.getbbox() is not None
+    assert np.asarray(large)[4 * 60 + 1, 4 * 120 + 1, 3] == 255
+    assert np.asarray(small)[61, 121, 3] == 255
+
+
+def test_a_label_of_one_person_is_readable_over_another_ones() -> None:
+    """Labels of a crowd don't overlap: no pixel belongs to two tags."""
+    crowd = [a_person(track, (40 + 22 * track, 60, 75 + 22 * track, 160)) for track in range(1, 8)]
+    painter = OverlayPainter((1280, 960))
+    painter.paint(a_frame(people=crowd))
+    assert set(painter._shown) == set(range(1, 8))
+
+
+def test_people_without_action_parts_or_area_are_no_trouble() -> None:
+    people = [
+        a_person(1, acting=False),
+        a_person(2, waving=False),
+        a_person(3, (500, 500, 400, 400)),
+        a_person(4, (-1e6, -1e6, 1e6, 1e6)),
+        a_person(5, (10, 10, 10, 10)),
+    ]
+    layer = OverlayPainter((640, 480)).paint(a_frame(people=people))
+    assert layer.getbbox() is not None
+    assert OverlayPainter((640, 480)).paint(a_frame(people=[])).getbbox() is None
+
+
+def test_a_label_stays_where_it_is_from_result_to_result() -> None:
+    painter = OverlayPainter((1280, 960))
+    places = set()
+    for number in range(20):
+        moved = a_person(1, (100 + number, 60, 180 + number, 220))
+        painter.paint(a_frame(number, [moved, a_person(2, (190, 60, 260, 220))]))
+        places.add((painter._shown[1].place, painter._shown[1].reasons))
+    assert len(places) == 1
+
+
+@pytest.mark.parametrize("width", [640, 1152, 1920])
+def test_the_strip_has_an_even_height_and_warns_of_an_untrained_model(width: int) -> None:
+    strip = StatusStrip(width)
+    assert strip.height % 2 == 0
+    drawn = strip.draw(a_frame(), 61.5, None)
+    assert drawn.size == (width, strip.height)
+    texts = [text for text, _ in strip._texts(a_frame(trained=False), 61.5, 0.24)]
+    assert texts[:3] == ["lobby", "1:01.5", "untrained model: its labels mean nothing"]
+    assert texts[-1] == "result 240 ms old"
+    assert [text for text, _ in strip._texts(None, 1.0, None)] == ["0:01.0", "no result yet"]

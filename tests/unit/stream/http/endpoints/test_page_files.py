@@ -1,0 +1,91 @@
+"""The live page's files: a fixed table of them is served, with nothing in them that the policy would have to allow."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from stream.http.endpoints.page_files import POLICY, TYPES, page_routes
+from stream.http.server.app import HttpServer
+from stream.settings.network import HttpConfig
+from stream.sources import errors
+from support.repository import REPOSITORY
+from telemetry.metrics import PrometheusObserver
+
+FOLDER = REPOSITORY / "stream" / "http" / "page"
+FILES = sorted(FOLDER.iterdir())
+
+
+def test_every_file_has_its_address_and_is_part_of_the_package() -> None:
+    assert {route.path for route in page_routes()} == {
+        "/" if file.name == "index.html" else f"/page/{file.name}" for file in FILES
+    }
+    assert all(file.suffix in TYPES for file in FILES)
+    setup = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    patterns = setup["stream.http"]
+    assert all(any(fnmatch(f"page/{file.name}", pattern) for pattern in patterns) for file in FILES)
+
+
+def test_what_the_files_name_is_there_and_comes_from_nowhere_else() -> None:
+    served = {route.path for route in page_routes()}
+    for file in FILES:
+        text = file.read_text()
+        for name in re.findall(r'from "\./([^"]+)"', text):
+            assert f"/page/{name}" in served, (file.name, name)
+        for path in re.findall(r'(?:src|href)="(/page/[^"]+)"', text):
+            assert path in served, (file.name, path)
+        assert set(re.findall(r"https?://[\w.]+", text)) <= {"http://www.w3.org"}, f"{file.name} loads from elsewhere"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_no_file_runs_or_shows_what_data_says(file: Path) -> None:
+    text = file.read_text()
+    for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+        assert forbidden not in text
+    if file.suffix == ".html":
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:", text)
+
+
+def test_every_reason_why_a_camera_gives_no_pictures_has_its_words() -> None:
+    table = re.search(r"const REASONS = {(.*?)\n}", (FOLDER / "words.js").read_text(), re.DOTALL)
+    assert table is not None
+    in_words = set(re.findall(r"^  (\w+):", table[1], re.MULTILINE))
+    reasons = {error.reason for error in every_kind(errors.SourceError)}
+    assert len(reasons) > 15
+    assert reasons - in_words == set()
+
+
+def every_kind(of: type[errors.SourceError]) -> Iterator[type[errors.SourceError]]:
+    """All classes below this one."""
+    for kind in of.__subclasses__():
+        yield kind
+        yield from every_kind(kind)
+
+
+async def test_files_are_open_to_all_with_their_policy_and_nothing_else_is_to_be_had() -> None:
+    config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": "reads"})
+    verdict = lambda: (True, [])  # noqa: E731
+    server = HttpServer(config, metrics=PrometheusObserver().exposition, ready=verdict, alive=verdict)
+    await server.start()
+    address = server.address.replace("0.0.0.0", "127.0.0.1")
+    try:
+        async with ClientSession() as session:
+            for file in FILES:
+                path = "/" if file.name == "index.html" else f"/page/{file.name}"
+                async with session.get(address + path) as answer:
+                    assert (answer.status, answer.content_type) == (200, TYPES[file.suffix])
+                    assert await answer.read() == file.read_bytes()
+                    assert answer.headers["Content-Security-Policy"] == POLICY
+                    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            for path in ("/page/", "/page/../app.py", "/page/%2e%2e/app.py", "/page/..%2fapp.py", "/page/index.html"):
+                async with session.get(f"{address}{path}") as answer:
+                    assert answer.status == 401, path
+    finally:
+        await server.stop()
+    assert "unsafe" not in POLICY and "default-src 'none'" in POLICY and "script-src 'self'" in POLICY

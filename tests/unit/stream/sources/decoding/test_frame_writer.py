@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from av.video.reformatter import ColorRange, Colorspace
+
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import Colours, FrameMeta, Policy, SlotFormat
+from stream.settings.engine import CameraConfig
+from stream.sources.decoding.clock import CameraClock
+from stream.sources.decoding.decoder import Decoder
+from stream.sources.decoding.frame_writer import FrameWriter, RateLimit
+from stream.sources.demuxed.file import file_transport
+from stream.sources.errors import EndedError
+from support.engines.fake_source import picture
+from support.engines.film_models import make_film
+
+
+def planes(source: tuple[int, int], detector: tuple[int, int] | None) -> SlotFormat:
+    return SlotFormat("planes", source, source)
+
+
+class Written:
+    """A writer and its ring; `metas` takes everything that is ready out of it."""
+
+    def __init__(
+        self, slots: int = 64, policy: Policy = "latest", live: bool = True, max_fps: float | None = None
+    ) -> None:
+        self.ring = FrameRing("cam", slots, policy)
+        self.changes: list[tuple[int, str | None]] = []
+        self.stopping = threading.Event()
+        self.writer = FrameWriter(
+            "cam",
+            self.ring,
+            planes,
+            CameraClock(live=live),
+            max_fps=max_fps,
+            stopping=self.stopping.is_set,
+        )
+
+    def write(self, *arguments: Any, **keywords: Any) -> None:
+        if self.writer.write(picture(*arguments, **keywords)):
+            self.changes.append((self.writer.epoch, self.writer.clock))
+
+    def metas(self) -> list[FrameMeta]:
+        found: list[FrameMeta] = []
+        while lease := self.ring.lease():
+            found.append(lease.meta)
+            self.ring.release(lease, "processed")
+        return found
+
+    def play(self, count: int, start_us: int = 0, arrival_us: int = 0, size: tuple[int, int] = (64, 48)) -> None:
+        for number in range(count):
+            self.write(start_us + number * 40_000, arrival_us + number * 40_000, size)
+
+
+def test_pictures_are_numbered_from_0_in_an_epoch_that_begins_at_1() -> None:
+    camera = Written()
+    camera.play(3, start_us=7_000_000)
+    assert [(meta.epoch, meta.frame, meta.media_us) for meta in camera.metas()] == [
+        (1, 0, 0),
+        (1, 1, 40_000),
+        (1, 2, 80_000),
+    ]
+
+
+def test_another_connection_begins_another_epoch_with_its_own_numbers_and_media_time() -> None:
+    camera = Written()
+    camera.play(2)
+    first = camera.metas()
+    camera.writer.begin_connection()
+    camera.play(2, start_us=500, arrival_us=9_000_000)
+    assert [(meta.epoch, meta.frame, meta.media_us) for meta in first + camera.metas()] == [
+        (1, 0, 0),
+        (1, 1, 40_000),
+        (2, 0, 0),
+        (2, 1, 40_000),
+    ]
+    assert camera.changes == [(1, "arrival"), (2, "arrival")]
+
+
+def test_a_change_of_aspect_begins_an_epoch_whose_boxes_are_in_the_new_size() -> None:
+    camera = Written()
+    camera.play(2, size=(64, 48))
+    before = camera.metas()
+    camera.play(2, start_us=80_000, arrival_us=80_000, size=(96, 48))
+    assert [(meta.epoch, meta.size) for meta in before] == [(1, (64, 48))] * 2
+    assert [(meta.epoch, meta.frame, meta.size) for meta in camera.metas()] == [(2, 0, (96, 48)), (2, 1, (96, 48))]
+
+
+@pytest.mark.parametrize("size", [(32, 24), (128, 96), (65, 48), (66, 49)])
+def test_a_change_of_size_at_the_same_aspect_keeps_the_epoch_and_the_size_of_its_boxes(size: tuple[int, int]) -> None:
+    camera = Written()
+    camera.play(1)
+    camera.write(40_000, 40_000, size)
+    assert [(meta.epoch, meta.frame, meta.size, meta.format.size) for meta in camera.metas()] == [
+        (1, 0, (64, 48), (64, 48)),
+        (1, 1, (64, 48), (64, 48)),
+    ]
+
+
+def test_sizes_that_creep_away_are_compared_with_the_epochs_first() -> None:
+    camera = Written()
+    for number, width in enumerate([100, 101, 102, 103, 104]):
+        camera.write(number * 40_000, number * 40_000, (width, 100))
+    assert [meta.epoch for meta in camera.metas()] == [2, 2]  # 103 is past 2 % of 100
+    assert camera.writer.size == (103, 100)
+
+
+@pytest.mark.parametrize(
+    ("jump_us", "epochs"),
+    [(-400_000, [1, 1]), (-600_000, [1, 2]), (1_900_000, [1, 1]), (2_100_000, [1, 2])],
+)
+def test_media_time_that_jumps_begins_an_epoch_and_jitter_does_not(jump_us: int, epochs: list[int]) -> None:
+    camera = Written()
+    camera.write(10_000_000, 0)
+    first = camera.metas()
+    camera.write(10_000_000 + 40_000 + jump_us, 40_000)
+    second = camera.metas()
+    assert [meta.epoch for meta in first + second] == epochs
+    assert second[0].frame == (1 if epochs == [1, 1] else 0)
+    assert second[0].media_us >= 0
+
+
+def test_times_out_of_order_never_make_media_time_go_back() -> None:
+    camera = Written()
+    for number, pts in enumerate([0, 80_000, 40_000, 120_000, 119_000, 160_000]):
+        camera.write(pts, number * 40_000)
+    media = [meta.media_us for meta in camera.metas()]
+    assert media == sorted(media)
+    assert media[-1] == 160_000
+
+
+def test_a_first_picture_without_a_time_is_dated_by_its_arrival() -> None:
+    camera = Written()
+    camera.write(None, 0)
+    camera.write(3_600, 38_000)
+    camera.write(43_600, 78_000)
+    assert [meta.media_us for meta in camera.metas()] == [0, 38_000, 78_000]
+
+
+def test_a_sender_report_changes_the_clock_within_the_epoch_and_says_so_once() -> None:
+    camera = Written()
+    camera.write(0, 0)
+    camera.write(40_000, 40_000, sender_utc_us=1_790_000_000_000_000)
+    camera.write(80_000, 80_000, sender_utc_us=1_790_000_000_040_000)
+    metas = camera.metas()
+    assert [(meta.epoch, meta.clock) for meta in metas] == [(1, "arrival"), (1, "rtcp"), (1, "rtcp")]
+    assert metas[2].capture_us == 1_790_000_000_040_000
+    assert camera.changes == [(1, "arrival"), (1, "rtcp")]
+
+
+def test_a_file_is_dated_by_its_own_times() -> None:
+    camera = Written(policy="every", live=False)
+    camera.play(3)
+    metas = camera.metas()
+    assert [meta.clock for meta in metas] == ["media"] * 3
+    assert metas[2].capture_us - metas[0].capture_us == 80_000
+
+
+def test_dropped_pictures_count_in_the_numbers() -> None:
+    camera = Written(max_fps=12.5)
+    camera.play(6)
+    assert [meta.frame for meta in camera.metas()] == [0, 2, 4]
+    counts = camera.ring.counts()
+    assert counts.decoded == 6
+    assert counts.dropped == {"rate_limited": 3}
+
+
+def test_a_full_ring_of_a_live_camera_never_holds_its_thread() -> None:
+    camera = Written(slots=2)
+    camera.play(1)
+    leases = [camera.ring.lease()]
+    camera.play(1, start_us=40_000, arrival_us=40_000)
+    leases.append(camera.ring.lease())
+    camera.play(3, start_us=80_000, arrival_us=80_000)
+    assert all(leases)
+    assert camera.ring.counts().dropped == {"all_leased": 3}
+    assert camera.ring.counts().decoded == 5
+
+
+def test_a_full_ring_of_a_file_is_waited_for_and_nothing_is_lost() -> None:
+    camera = Written(slots=2, policy="every", live=False)
+    taken: list[FrameMeta] = []
+
+    def read() -> None:
+        while len(taken) < 20:
+            taken.extend(camera.metas())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    camera.play(20)
+    reader.join(10)
+    assert [meta.frame for meta in taken] == list(range(20))
+    assert camera.ring.counts().dropped == {}
+
+
+def test_a_file_that_is_told_to_stop_while_the_ring_is_full_lets_go() -> None:
+    camera = Written(slots=2, policy="every", live=False)
+    camera.stopping.set()
+    camera.play(4)
+    assert camera.ring.counts().decoded == 2
+
+
+def test_a_closed_ring_lets_go_too() -> None:
+    camera = Written(slots=2, policy="every", live=False)
+    camera.play(2)
+    camera.ring.close()
+    camera.play(1, start_us=80_000)
+    assert camera.ring.counts().dropped == {"shutdown": 3}
+
+
+# -- rate ------------------------------------------------------------------------------------------------------------
+
+
+def kept(limit: RateLimit, times_us: list[int]) -> list[int]:
+    return [time_us for time_us in times_us if limit.keeps(time_us)]
+
+
+def test_a_rate_limit_keeps_the_rate_that_it_is_told() -> None:
+    times = [n * 40_000 for n in range(250)]
+    assert len(kept(RateLimit(10), times)) == 100
+    assert len(kept(RateLimit(12.5), times)) == 125
+    assert len(kept(RateLimit(25), times)) == 250
+    assert len(kept(RateLimit(1000), times)) == 250
+    assert len(kept(RateLimit(None), times)) == 250
+
+
+def test_a_rate_limit_is_not_fooled_by_rounded_times() -> None:
+    times = [n * 33_367 - n % 2 for n in range(300)]
+    assert len(kept(RateLimit(30), times)) >= 299
+
+
+def test_a_rate_limit_makes_up_for_no_silence_with_a_burst() -> None:
+    limit = RateLimit(10)
+    assert limit.keeps(0)
+    burst = [5_000_000 + n * 10_000 for n in range(10)]
+    assert len(kept(limit, burst)) == 1
+
+
+def test_a_file_that_is_shown_turned_has_boxes_and_pictures_as_it_is_shown(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "upright.mp4", shown_turned=True)
+    camera = Written()
+    config = CameraConfig(id="cam", source=str(film), pace="fast")  # pyright: ignore[reportArgumentType]
+    file = file_transport(config, camera.stopping)
+    decoder = Decoder(file.open(), lambda reason: None)
+    pictures = []
+    try:
+        while unit := file.read():
+            pictures += decoder.decode(unit)
+    except EndedError:
+        pictures += decoder.flush()
+    finally:
+        file.close()
+    for one in pictures:
+        camera.writer.write(one)
+    lease = camera.ring.lease()
+    assert lease is not None and len(pictures) == 11 and camera.writer.epoch == 1
+    assert lease.meta.size == lease.meta.format.content == (120, 160)
+    luma = lease.picture[: 120 * 160].reshape(160, 120)
+    assert luma[:76].min() > 225 and luma[84:].max() < 30, "the white left half is shown above"
+
+
+def test_planes_carry_the_colours_of_their_epochs_first_picture() -> None:
+    camera = Written()
+    decoded = picture(0, 0, (64, 48))
+    decoded.frame.color_range = ColorRange.JPEG
+    decoded.frame.colorspace = Colorspace.ITU709
+    camera.writer.write(decoded)
+    (meta,) = camera.metas()
+    assert meta.format.colours == Colours("bt709", full_range=True)

@@ -1,0 +1,120 @@
+"""Decoding on the GPU where there is one, and in software everywhere else, with the reason told."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import torch
+from av.codec.hwaccel import HWAccel
+
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import SlotFormat
+from stream.settings.engine import CameraConfig
+from stream.sources.decoding import nvdec
+from stream.sources.demuxed.file import file_transport
+from stream.sources.reader import CameraReader
+from stream.sources.status import CameraStatus
+from support.engines.film_models import make_film
+from telemetry.observer import Observer
+
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="tells what happens without a GPU")
+
+
+@pytest.fixture(autouse=True)
+def found_out_anew() -> None:
+    nvdec.missing.cache_clear()
+
+
+class Told(Observer):
+    def __init__(self) -> None:
+        self.fallbacks: list[tuple[str, str]] = []
+
+    def transport_fallback(self, camera: str, reason: str) -> None:
+        self.fallbacks.append((camera, reason))
+
+
+def played(path: Path, **settings: Any) -> tuple[int, list[tuple[str, str]], list[CameraStatus]]:
+    """Frames decoded of a film, fallbacks counted, and what the camera said."""
+    config = CameraConfig(id="cam", source=str(path), pace="fast", **settings)  # pyright: ignore[reportArgumentType]
+    ring, told, said = FrameRing("cam", 64), Told(), list[CameraStatus]()
+    reader = CameraReader(config, ring, lambda source, wanted: SlotFormat("planes", source, source), told, said.append)
+    reader.start()
+    assert reader.join(20)
+    return ring.decoded, told.fallbacks, said
+
+
+def test_where_nvdec_is_missing_a_film_is_decoded_in_software_and_the_reason_counted_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if nvdec.missing() is None:
+        monkeypatch.setattr(nvdec, "missing", lambda: "nvdec_no_device")
+    frames, fallbacks, said = played(make_film(tmp_path / "film.mp4", 5), decoder="nvdec")
+    assert frames == 5
+    assert fallbacks == [("cam", "nvdec_no_device")]
+    (live,) = (status for status in said if status.state == "live")
+    assert live.reason is None, "the camera is well"
+    assert "software" in live.message and "no NVIDIA GPU" in live.message
+    assert any("in software" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("choice", ["auto", "software"])
+def test_software_that_was_good_enough_is_no_fallback(tmp_path: Path, choice: str) -> None:
+    frames, fallbacks, said = played(make_film(tmp_path / "film.mp4", 3), decoder=choice)
+    assert frames == 3 and fallbacks == []
+    assert [status.message for status in said if status.state == "live"] == ["live"]
+
+
+def test_a_connection_that_comes_again_says_so_once_and_is_counted_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(nvdec, "missing", lambda: "nvdec_no_device")
+    config = CameraConfig(id="cam", source=str(make_film(tmp_path / "film.mp4", 2)), pace="loop", decoder="nvdec")  # pyright: ignore
+    told = Told()
+    reader = CameraReader(
+        config, FrameRing("cam", 8), lambda source, wanted: SlotFormat("planes", source, source), told, lambda _: None
+    )
+    reader.start()
+    again = threading.Event()
+    while len(told.fallbacks) < 3:
+        again.wait(0.02)
+    reader.stop()
+    assert reader.join(5)
+    assert sum("decoded in software" in message and "live" not in message for message in caplog.messages) == 1
+
+
+@no_gpu
+def test_without_a_gpu_libav_refuses_to_open_even_where_software_is_allowed_so_it_is_not_asked(tmp_path: Path) -> None:
+    path = make_film(tmp_path / "film.mp4", 1)
+    with pytest.raises(PermissionError):
+        av.open(str(path), hwaccel=HWAccel("cuda", allow_software_fallback=True))
+    assert nvdec.missing() == "nvdec_no_device"
+    assert nvdec.hardware("nvdec") is None and nvdec.hardware("auto") is None
+
+
+def test_a_libav_without_cuda_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvdec, "hwdevices_available", lambda: ["vaapi"])
+    assert nvdec.missing() == "nvdec_not_built"
+
+
+def test_a_codec_that_nvdec_does_not_know_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvdec, "missing", lambda: None)
+    assert nvdec.fallback("nvdec", in_hardware=False) == "nvdec_codec"
+    assert nvdec.fallback("nvdec", in_hardware=True) is None
+    assert nvdec.fallback("auto", in_hardware=False) is None
+    assert nvdec.hardware("software") is None and nvdec.hardware("auto") is not None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(nvdec.missing() is not None, reason="needs NVDEC")
+def test_nvdec_decodes_a_film(tmp_path: Path) -> None:
+    path = make_film(tmp_path / "film.mp4", 5)
+    config = CameraConfig(id="cam", source=str(path), pace="fast", decoder="nvdec")  # pyright: ignore[reportArgumentType]
+    transport = file_transport(config, threading.Event())
+    assert transport.open().is_hwaccel
+    transport.close()
+    frames, fallbacks, _ = played(path, decoder="nvdec")
+    assert frames == 5 and fallbacks == []

@@ -1,0 +1,236 @@
+"""Packets that overtake each other, come twice, late, astray, from a sender that begins anew, or are none."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.sources.rtp import reorder
+from stream.sources.rtp.access_units import MOST_PICTURES_BEGUN, AccessUnits
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.reorder import GIVE_UP_NS, MOST_PACKETS, ReorderBuffer
+from support.rtp.rtp_packetiser import PAYLOAD_TYPE, Codec, Packetiser, annex_b
+from support.rtp.rtp_streams import NAMES, Receiving, decoded, stream
+
+NAME = "h264 B pictures"
+GIVE_UP_MS = GIVE_UP_NS // 1_000_000
+
+
+def sent(mtu: int = 200, sequence: int = 0xFFC0) -> list[bytes]:
+    codec, coded = stream(NAME)
+    return Packetiser(codec, mtu, sequence=sequence).packets(coded)
+
+
+def whole() -> list[bytes]:
+    return [annex_b(picture.nals) for picture in stream(NAME)[1]]
+
+
+@settings(max_examples=30)
+@given(st.sampled_from(NAMES), st.integers(0, 0xFFFF), st.integers(0, 2**32).map(random.Random), st.integers(1, 30))
+def test_packets_in_any_order_within_a_few_and_sent_twice_make_the_same_units(
+    name: str, sequence: int, chance: random.Random, reach: int
+) -> None:
+    codec, coded = stream(name)
+    packets = Packetiser(codec, sequence=sequence).packets(coded)
+    first, *rest = packets
+    places = sorted(
+        [(index + chance.uniform(0, reach), packet) for index, packet in enumerate(rest)]
+        + [(index + chance.uniform(0, reach), packet) for index, packet in enumerate(rest) if chance.random() < 0.2]
+    )
+    receiving = Receiving(codec, reorder=True)
+    receiving.add([first, *(packet for _, packet in places)])
+    assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
+    assert not receiving.discarded and not receiving.access_units.waits
+    assert receiving.access_units.statistics.extended_highest & 0xFFFF == (sequence + len(packets) - 1) & 0xFFFF
+    assert receiving.access_units.statistics.lost == len(rest) - len(places)
+
+
+def test_what_is_missing_is_waited_for_so_long_and_no_longer() -> None:
+    packets = sent()
+    receiving = Receiving("h264", reorder=True)
+    receiving.add([*packets[:50], *packets[51:60]])
+    before = len(receiving.units)
+    assert receiving.access_units.waits
+    receiving.wait(GIVE_UP_MS - 2)
+    assert receiving.access_units.waits and len(receiving.units) == before
+    receiving.wait(3)
+    assert not receiving.access_units.waits
+    receiving.add(packets[50:51])  # too late
+    receiving.add(packets[60:])
+    pictures = receiving.pictures
+    assert all(picture == decoded(NAME)[timestamp] for timestamp, picture in pictures.items())
+    assert 0 < len(pictures) < len(decoded(NAME))
+
+
+def test_without_reordering_a_gap_is_a_loss_at_once() -> None:
+    packets = sent()
+    receiving = Receiving("h264")
+    receiving.add([*packets[:50], *packets[51:]])
+    assert not receiving.access_units.waits
+    assert "incomplete" in receiving.discarded
+    assert receiving.access_units.statistics.lost == 1
+
+
+def test_duplicates_are_dropped_without_reordering_too() -> None:
+    receiving = Receiving("h264")
+    receiving.add(packet for packet in sent() for _ in range(2))
+    assert [unit.data for unit in receiving.units] == whole()
+
+
+def test_of_two_gaps_each_has_its_own_time() -> None:
+    packets = sent()
+    receiving = Receiving("h264", reorder=True)
+    receiving.add([*packets[:40], *packets[41:50]])
+    receiving.wait(GIVE_UP_MS // 2)
+    receiving.add(packets[51:60])
+    receiving.wait(GIVE_UP_MS // 2 + 1)
+    assert receiving.access_units.waits
+    receiving.add(packets[50:51])
+    assert not receiving.access_units.waits
+
+
+def test_no_more_packets_and_bytes_are_held_than_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = ReorderBuffer()
+    for number in range(MOST_PACKETS):
+        held.hold(number, memoryview(b"x"), 0)
+    assert not held.overdue(0)
+    held.hold(MOST_PACKETS, memoryview(b"x"), 0)
+    assert held.overdue(0)
+    monkeypatch.setattr(reorder, "MOST_PACKETS", 20)
+    packets = sent(mtu=60)
+    receiving = Receiving("h264", reorder=True)
+    for packet in [*packets[:30], *packets[31:]]:
+        receiving.add([packet])
+        assert len(receiving.access_units._held) <= 20
+    few = ReorderBuffer()
+    few.hold(1, memoryview(bytes(reorder.MOST_BYTES)), 0)
+    assert not few.overdue(0)
+    few.hold(2, memoryview(b"x"), 0)
+    assert few.overdue(0)
+    assert few.pop(1) is not None and not few.overdue(0)
+
+
+@pytest.mark.parametrize("reorder", [False, True])
+@pytest.mark.parametrize("ssrc", [0x1234, 0x9999])
+@pytest.mark.parametrize("sequence", [0x2000, 0xA000])
+def test_a_sender_that_begins_anew_costs_no_picture_of_its_new_stream(reorder: bool, ssrc: int, sequence: int) -> None:
+    codec, coded = stream(NAME)
+    receiving = Receiving(codec, reorder=reorder)
+    receiving.add(Packetiser(codec, sequence=0xFFC0).packets(coded[:6]))
+    again = Packetiser(codec, sequence=sequence, ssrc=ssrc)
+    receiving.add(again.packets(coded))
+    restarts = [index for index, unit in enumerate(receiving.units) if unit.restart]
+    assert len(restarts) == 2
+    assert [unit.data for unit in receiving.units[restarts[1] :]] == whole()
+    assert receiving.access_units.statistics.ssrc == ssrc
+
+
+def test_another_sender_in_the_middle_of_a_picture_is_another_though_its_timestamp_is_the_same() -> None:
+    codec, coded = stream(NAME)
+    disposable = next(index for index, picture in enumerate(coded) if picture.nals[-1][0] & 0x60 == 0)
+    receiving = Receiving(codec)
+    before, after = Packetiser(codec, mtu=20), Packetiser(codec, ssrc=9)
+    receiving.add(before.packets(coded[: disposable + 1])[:-1])
+    receiving.add(after.picture(coded[0].nals, coded[disposable].timestamp))
+    receiving.add(after.packets(coded[disposable + 1 :]))
+    assert [unit.restart for unit in receiving.units].count(True) == 2
+    assert receiving.discarded == ["incomplete"]
+
+
+def test_one_packet_astray_among_those_that_may_overtake_each_other_changes_nothing() -> None:
+    receiving = Receiving("h264", reorder=True)
+    for index, packet in enumerate(sent()):
+        receiving.add([packet])
+        if index % 10 == 3:
+            stray = bytearray(packet)
+            stray[2:4] = ((int.from_bytes(packet[2:4], "big") + 30_000 + 7 * index) & 0xFFFF).to_bytes(2, "big")
+            receiving.add([bytes(stray)])
+        if index % 10 == 7:
+            receiving.add([packet[:8] + b"\0\0\0\1" + packet[12:]])
+    assert [unit.data for unit in receiving.units] == whole()
+
+
+def fuzzed(chance: random.Random, packets: list[bytes]) -> list[bytes]:
+    """Packets of a real stream, some of them changed, left out, put elsewhere, or made up."""
+    out: list[bytes] = []
+    for packet in packets:
+        turn = chance.random()
+        changed = bytearray(packet)
+        if turn < 0.1:
+            continue
+        if turn < 0.3:
+            for _ in range(chance.randint(1, 4)):
+                changed[chance.randrange(len(changed))] = chance.randrange(256)
+        elif turn < 0.35:
+            del changed[chance.randrange(len(changed)) :]
+        elif turn < 0.4:
+            changed = bytearray(packet[:12]) + chance.randbytes(chance.randint(0, 80))
+        elif turn < 0.42:
+            changed = bytearray(chance.randbytes(chance.randint(0, 80)))
+        elif turn < 0.45:
+            changed[12:12] = b"\0\0\1" * chance.randint(1, 100)
+        out.append(bytes(changed))
+        if turn > 0.97:
+            out[-1], out[chance.randrange(len(out))] = out[chance.randrange(len(out))], out[-1]
+    return out
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(NAMES), st.integers(0, 2**32).map(random.Random), st.booleans(), st.booleans())
+def test_whatever_comes_there_is_an_error_of_ours_or_none_and_no_more_is_held_than_the_bounds(
+    name: str, chance: random.Random, reorder: bool, aggregate: bool
+) -> None:
+    codec, coded = stream(name)
+    packets = fuzzed(chance, Packetiser(codec, chance.choice((60, 200)), aggregate).packets(coded))
+    discarded: list[str] = []
+    access_units = AccessUnits(codec, PAYLOAD_TYPE, (), discarded.append, reorder=reorder)
+    total = 0
+    for now, packet in enumerate(packets):
+        total += len(packet)
+        try:
+            units = access_units.add(memoryview(packet), now * 1_000_000)
+            if now % 7 == 0:
+                units = units + access_units.due(now * 1_000_000)
+        except NotSpokenError:
+            continue
+        assert all(unit.data.startswith(b"\0\0\0\1") for unit in units)
+        assert len(access_units._buffer.data) <= total + 5 * len(access_units._buffer.nals)
+        assert len(access_units._held) <= GIVE_UP_MS + 2
+    assert set(discarded) <= {"incomplete", "awaiting_keyframe", "leading"}
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+@pytest.mark.parametrize("count", [100, 20_000])
+def test_a_packet_of_nothing_but_pictures_that_begin_costs_no_more_than_a_few(codec: Codec, count: int) -> None:
+    head, begins = (b"\x18", b"\0\2\x65\x88") if codec == "h264" else (b"\x60\x01", b"\0\3\x28\x01\xaf")
+    receiving = Receiving(codec)
+    header = Packetiser(codec).packets(stream("h264 baseline")[1][:1])[0][:12]
+    began_s = time.thread_time()
+    receiving.add([header + head + begins * min(count, 60_000 // len(begins))])
+    assert time.thread_time() - began_s < 0.5  # it took 7 s for 16,000
+    assert len(receiving.discarded) <= MOST_PICTURES_BEGUN
+
+
+def test_many_gaps_are_given_up_one_after_another_without_looking_through_all_that_is_held() -> None:
+    access_units = AccessUnits("h264", PAYLOAD_TYPE, (), lambda reason: None, reorder=True)
+    packets = sent()
+    access_units.add(memoryview(packets[0]), 0)
+    began_s = time.thread_time()
+    for step in range(8000):
+        packet = bytearray(packets[1])
+        packet[2:4] = (0xFFC3 + 2 * step & 0xFFFF).to_bytes(2, "big")
+        access_units.add(memoryview(packet), 0)
+    assert time.thread_time() - began_s < 0.6  # it took 1.7 s
+    assert len(access_units._held) <= MOST_PACKETS
+
+
+@given(st.sets(st.integers(0, 3000), min_size=1, max_size=200), st.integers(0, 0xFFFF))
+def test_the_packet_that_comes_next_is_found_among_few_and_many(ahead: set[int], expected: int) -> None:
+    held = ReorderBuffer()
+    for step in ahead:
+        held.hold((expected + step) & 0xFFFF, memoryview(b"x"), 0)
+    assert held.first_from(expected) == (expected + min(ahead)) & 0xFFFF

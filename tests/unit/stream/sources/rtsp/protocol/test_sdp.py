@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtsp.protocol.errors import NoVideoError, ProtocolError, SessionError
+from stream.sources.rtsp.protocol.sdp import describe_video
+from support.rtsp_servers.camera_descriptions import (
+    AXIS,
+    DAHUA,
+    HIKVISION,
+    MEDIAMTX,
+    PPS,
+    PPS_265,
+    REOLINK,
+    SPS,
+    SPS_265,
+    UNIFI,
+    UNIVIEW,
+    VPS_265,
+)
+
+
+@pytest.mark.parametrize(
+    ("sdp", "codec", "payload_type", "control", "session_control", "framerate"),
+    [
+        (
+            HIKVISION,
+            "h264",
+            96,
+            "rtsp://192.168.1.64:554/Streaming/Channels/101/trackID=1",
+            "rtsp://192.168.1.64:554/Streaming/Channels/101/",
+            None,
+        ),
+        (DAHUA, "h264", 96, "trackID=0", "*", 25.0),
+        (
+            AXIS,
+            "h264",
+            96,
+            "rtsp://192.168.0.90/axis-media/media.amp/stream=0?videocodec=h264",
+            "rtsp://192.168.0.90/axis-media/media.amp?videocodec=h264",
+            30.0,
+        ),
+        (REOLINK, "h265", 96, "track1", "*", None),
+        (UNIFI, "h264", 99, "trackID=1", "*", None),
+        (MEDIAMTX, "h265", 96, "rtsp://127.0.0.1:8554/cam/trackID=0", None, None),
+        (UNIVIEW, "h264", 105, "rtsp://192.168.1.13/media/video1/video", None, None),
+    ],
+    ids=["Hikvision", "Dahua", "Axis", "Reolink", "UniFi", "MediaMTX", "Uniview"],
+)
+def test_cameras_descriptions_are_understood(
+    sdp: bytes, codec: str, payload_type: int, control: str, session_control: str | None, framerate: float | None
+) -> None:
+    video = describe_video(sdp)
+    assert (video.codec, video.payload_type, video.clock_rate) == (codec, payload_type, 90_000)
+    assert (video.control, video.session_control, video.framerate) == (control, session_control, framerate)
+    assert video.parameter_sets == ((SPS, PPS) if codec == "h264" else (VPS_265, SPS_265, PPS_265))
+
+
+def video(*lines: str, media: str = "m=video 0 RTP/AVP 96") -> bytes:
+    return "\r\n".join(["v=0", media, *lines, ""]).encode()
+
+
+H264 = "a=rtpmap:96 H264/90000"
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\n", "\r", "\r\n\r\n", " \r\n"])
+def test_lines_may_end_as_they_like(ending: str) -> None:
+    described = describe_video(DAHUA.decode().replace("\r\n", ending).encode())
+    assert (described.payload_type, described.control) == (96, "trackID=0")
+
+
+@pytest.mark.parametrize(
+    ("sprop", "sets"),
+    [
+        ("Z2QAMqwsaoCgAtabgoCCoAAAAwAgAAAGUIA=,aO4xshs=", (SPS, PPS)),
+        ("Z2QAMqwsaoCgAtabgoCCoAAAAwAgAAAGUIA,aO4xshs", (SPS, PPS)),
+        ('"Z2QAMqwsaoCgAtabgoCCoAAAAwAgAAAGUIA=,aO4xshs="', (SPS, PPS)),
+        (" Z2QAMqwsaoCgAtabgoCCoAAAAwAgAAAGUIA= , aO4xshs= ", (SPS, PPS)),
+        ("Z2QAMqwsaoCgAtabgoCCoAAAAwAgAAAGUIA=,aO4xshs=,aO4xshs=", (SPS, PPS)),
+        ("Z2QAMqwsaoCgAtabgoCCoAAAAwAgAAAGUIA=,not!base64", (SPS,)),
+        (base64.b64encode(b"\0\0\0\1" + SPS + b"\0\0\0\1" + PPS).decode(), (SPS, PPS)),
+        ("Z2QAMqwsaoCgAtabgoCCoAAAAwAgAAAGUIA=,Zg==,BgUE,", (SPS,)),
+        (",", ()),
+        ("", ()),
+        ("A", ()),
+        ("ä", ()),
+    ],
+)
+def test_parameter_sets_are_taken_as_far_as_they_can_be(sprop: str, sets: tuple[bytes, ...]) -> None:
+    assert describe_video(video(H264, f"a=fmtp:96 sprop-parameter-sets={sprop}")).parameter_sets == sets
+
+
+@pytest.mark.parametrize(
+    "fmtp", ["a=fmtp:96 Packetization-Mode=1;", "a=fmtp:96  packetization-mode = 1 ", "a=FMTP:96 packetization-mode=1"]
+)
+def test_format_parameters_may_be_written_as_they_like(fmtp: str) -> None:
+    assert describe_video(video(fmtp, H264)).packetization_mode == 1
+
+
+@pytest.mark.parametrize(
+    ("attribute", "framerate"),
+    [
+        ("a=framerate:12.5", 12.5),
+        ("a=framerate: 15", 15.0),
+        ("a=x-framerate:20", 20.0),
+        ("a=framerate:0", None),
+        ("a=framerate:-1", None),
+        ("a=framerate:nan", None),
+        ("a=framerate:inf", None),
+        ("a=framerate:90000", None),
+        ("a=framerate:25/1", None),
+        ("a=framerate", None),
+    ],
+)
+def test_only_a_frame_rate_that_can_be_one_is_believed(attribute: str, framerate: float | None) -> None:
+    assert describe_video(video(H264, attribute)).framerate == framerate
+
+
+@pytest.mark.parametrize(
+    ("sdp", "reason"),
+    [
+        (video("a=rtpmap:96 VP8/90000"), "codec"),
+        (video(media="m=video 0 RTP/AVP 26"), "codec"),
+        (video(media="m=video 0 RTP/AVP 96"), "codec"),
+        (video("a=rtpmap:33 MP2T/90000", media="m=video 0 RTP/AVP 33"), "codec"),
+        (video(H264, media="m=video 0 RTP/SAVP 96"), "encrypted"),
+        (video(H264, media="m=video 9 UDP/TLS/RTP/SAVPF 96"), "encrypted"),
+        (video(H264, media="m=video 0 udp 96"), "protocol"),
+        (video("a=rtpmap:96 H264/45000"), "clock_rate"),
+        (video("a=rtpmap:96 H264"), "clock_rate"),
+        (video(H264, "a=fmtp:96 packetization-mode=2"), "interleaving"),
+        (video("a=rtpmap:96 H265/90000", "a=fmtp:96 sprop-max-don-diff=3"), "interleaving"),
+    ],
+)
+def test_video_that_is_not_read_here_says_why(sdp: bytes, reason: str) -> None:
+    with pytest.raises(NotSpokenError) as raised:
+        describe_video(sdp)
+    assert raised.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "media", ["m=video 0 RTP/AVPF 96", "m=video 0 RTP/AVP/TCP 96", "m=VIDEO 49170/2 rtp/avp 26 96"]
+)
+def test_other_spellings_of_the_plain_profile_are_read(media: str) -> None:
+    assert describe_video(video(H264, media=media)).payload_type == 96
+
+
+def test_a_second_stream_is_taken_where_the_first_is_not_read_here() -> None:
+    both = video(media="m=video 0 RTP/AVP 26") + b"m=video 0 RTP/AVP 97\na=rtpmap:97 H264/90000\na=control:b\n"
+    assert describe_video(both).control == "b"
+
+
+def test_attributes_behind_a_malformed_medium_are_not_taken_for_another_ones() -> None:
+    assert describe_video(video(H264) + b"m=\na=control:b\n").control is None
+
+
+@pytest.mark.parametrize(
+    "sdp", [DAHUA.replace(b"m=video", b"m=audio"), b"v=0\r\n", b"v=0\r\nm=application 0 RTP/AVP 107\r\n"]
+)
+def test_a_description_without_video_says_so(sdp: bytes) -> None:
+    with pytest.raises(NoVideoError):
+        describe_video(sdp)
+
+
+@pytest.mark.parametrize("sdp", [b"", b"\0" * 100, b"<html></html>", b"not found"])
+def test_what_is_no_description_is_refused(sdp: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        describe_video(sdp)
+
+
+def test_a_payload_type_that_can_not_be_one_is_passed_over() -> None:
+    with pytest.raises(NotSpokenError):
+        describe_video(b"v=0\r\nm=video 0 RTP/AVP %(n)b\r\na=rtpmap:%(n)b H264/90000\r\n" % {b"n": b"1" * 5000})
+
+
+EXAMPLES = st.sampled_from([HIKVISION, DAHUA, AXIS, REOLINK, UNIFI, MEDIAMTX, UNIVIEW])
+
+
+@given(EXAMPLES, st.data())
+def test_a_mutated_description_is_read_or_refused(sdp: bytes, data: st.DataObject) -> None:
+    mutated = bytearray(sdp)
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(mutated) - 1))
+        mutated[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    try:
+        described = describe_video(bytes(mutated))
+    except (SessionError, NotSpokenError):
+        return
+    assert 0 <= described.payload_type <= 127
+
+
+@given(st.binary() | st.text(alphabet="mva=video 0RTP/AVP96:fmtprspoe;,\n").map(str.encode))
+def test_any_bytes_are_read_or_refused(sdp: bytes) -> None:
+    try:
+        describe_video(b"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n" + sdp)
+        describe_video(sdp)
+    except (SessionError, NotSpokenError):
+        pass

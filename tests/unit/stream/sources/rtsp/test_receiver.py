@@ -1,0 +1,80 @@
+"""What a wire's receiver hands over, and whose reports it goes by."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import pytest
+
+from stream.sources.handover import Handover
+from stream.sources.rtp.rtp_clock import NTP_TO_UNIX_S
+from stream.sources.rtsp.protocol.sdp import VideoDescription
+from stream.sources.rtsp.receiver import Receiver
+from stream.sources.transport import AccessUnit
+from support.rtp.rtp_packets import PAYLOAD_TYPE, Packetiser
+from support.rtp.stream_corpus import corpus_stream
+
+STREAM = corpus_stream("h264_main")
+UTC_S = 1_800_000_000
+SECOND = 1_000_000_000
+
+
+class Received:
+    """A receiver and all that came of it."""
+
+    def __init__(self) -> None:
+        self.handover = Handover[Exception]()
+        self.discarded: list[str] = []
+        description = VideoDescription("h264", PAYLOAD_TYPE, parameter_sets=tuple(STREAM.parameter_sets))
+        self.receiver = Receiver(description, self.handover, self.discarded.append, lambda: None, reorder=True)
+
+    def take(self, packetiser: Packetiser, from_ns: int = 0) -> int:
+        """The whole stream, at its times; when it ended."""
+        now_ns = from_ns
+        for packet in packetiser.packets(STREAM):
+            now_ns = from_ns + packet.at * 100_000 // 9
+            self.receiver.packet(memoryview(packet.data), now_ns)
+        return now_ns
+
+    def units(self) -> list[AccessUnit]:
+        """What waits."""
+        got: list[AccessUnit] = []
+        while (one := self.handover.get(0)) is not None:
+            got.append(one[1])
+        return got
+
+
+def report(ssrc: int, timestamp: int) -> memoryview:
+    return memoryview(struct.pack(">BBHIIIIII", 0x80, 200, 6, ssrc, UTC_S + NTP_TO_UNIX_S, 0, timestamp, 0, 0))
+
+
+def test_pictures_of_another_sender_are_not_dated_by_the_reports_of_the_one_before() -> None:
+    received, first = Received(), Packetiser()
+    ended_ns = received.take(first)
+    received.receiver.report(report(first.ssrc, 0), ended_ns)
+    received.units()
+    again = replace(first, ssrc=7, first_timestamp=first.first_timestamp + STREAM.duration)
+    ended_ns = received.take(again, ended_ns + SECOND // 25)
+    dated = [unit.times.sender_utc_us is not None for unit in received.units()]
+    assert dated and not any(dated)
+    received.receiver.report(report(7, 0), ended_ns)
+    received.take(replace(again, first_sequence=first.first_sequence + 5000), ended_ns + SECOND // 25)
+    assert all(unit.times.sender_utc_us is not None for unit in received.units())
+
+
+def test_what_comes_in_the_same_breath_as_a_picture_that_is_thrown_away_is_not_handed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packets = [memoryview(packet.data) for packet in Packetiser().packets(STREAM)]
+    late, received, counted = 40, Received(), Received()
+    for packet in packets[:late]:
+        received.receiver.packet(packet, 0)
+        counted.receiver.packet(packet, 0)
+    before = len(counted.units())
+    monkeypatch.setattr("stream.sources.handover.MOST_UNITS", before)
+    for packet in packets[late + 1 :]:
+        received.receiver.packet(packet, 0)  # held back for the one that is late
+    received.receiver.packet(packets[late], 0)
+    assert set(received.discarded) == {"overrun"} and len(received.discarded) > before + 1
+    assert received.units() == []

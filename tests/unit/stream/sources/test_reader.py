@@ -1,0 +1,386 @@
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import FrameMeta, SlotFormat
+from stream.settings.engine import CameraConfig
+from stream.sources.errors import BadAddressError, NotAVideoError, RefusedError
+from stream.sources.open_transport import OnDiscard
+from stream.sources.reader import CameraReader, secrets_of
+from stream.sources.status import CameraStatus
+from stream.sources.transport import AccessUnit
+from stream.sources.webrtc.transport import PublisherFaults
+from support.engines.fake_source import FRAME_US, FakeConnections, FakeTransport, faults_of, unit
+from telemetry.observer import Observer
+
+REFUSED = RefusedError("cam", "nothing listens", "Switch it on")
+
+
+class Watching(Observer):
+    def __init__(self) -> None:
+        self.reconnects: list[str] = []
+        self.discarded: list[str] = []
+        self.clocks: list[str] = []
+
+    def reconnecting(self, camera: str, reason: str) -> None:
+        self.reconnects.append(reason)
+
+    def unit_discarded(self, camera: str, reason: str) -> None:
+        self.discarded.append(reason)
+
+    def clock_source(self, camera: str, clock: str) -> None:
+        self.clocks.append(clock)
+
+
+class Played:
+    """A reader that ran over scripted connections until they were used up."""
+
+    def __init__(
+        self,
+        connections: FakeConnections,
+        source: str = "rtsp://bob:geheim@host/x",
+        key_wish: Callable[[float], bool] = lambda now_s: False,
+        **settings: Any,
+    ) -> None:
+        settings = {"reconnect_initial_s": 0.001, "reconnect_max_s": 0.002, **settings}
+        config = CameraConfig(id="cam", source=source, **settings)  # pyright: ignore
+        self.said: list[CameraStatus] = []
+        self.observer = Watching()
+        self.ring = FrameRing("cam", 64)
+        self.connections = connections
+        self.reader = CameraReader(
+            config,
+            self.ring,
+            lambda source, detector: SlotFormat("planes", source, source),
+            self.observer,
+            self.said.append,
+            key_wish=key_wish,
+            open_transport=connections,
+        )
+        self.reader.start()
+        assert self.reader.join(10)
+        self.metas: list[FrameMeta] = []
+        while lease := self.ring.lease():
+            self.metas.append(lease.meta)
+            self.ring.release(lease, "processed")
+
+    @property
+    def states(self) -> list[tuple[str, str | None]]:
+        return [(status.state, status.reason) for status in self.said]
+
+
+def frames(count: int, first: int = 0) -> Iterator[AccessUnit]:
+    now_us = time.monotonic_ns() // 1000
+    for number in range(first, first + count):
+        yield unit(number * FRAME_US, now_us + number * FRAME_US)
+
+
+def ended() -> Exception:
+    return faults_of().ended()
+
+
+def test_a_camera_connects_is_live_and_ends_when_told_to_stop() -> None:
+    played = Played(FakeConnections([*frames(3), ended()]))
+    assert played.states == [
+        ("connecting", None),
+        ("live", None),
+        ("reconnecting", "ended"),
+        ("ended", None),
+    ]
+    assert played.ring.finished
+    assert played.connections.made[0].closed
+    assert [meta.frame for meta in played.metas] == [0, 1, 2]
+
+
+def test_every_connection_is_an_epoch_of_its_own() -> None:
+    played = Played(FakeConnections([*frames(2), ended()], [*frames(1), ended()]))
+    live = [status.epoch for status in played.said if status.state == "live"]
+    assert live == [1, 2]
+    assert played.observer.reconnects == ["ended", "ended"]
+    assert played.ring.decoded == 3
+
+
+def test_a_connection_without_a_picture_uses_up_no_epoch() -> None:
+    played = Played(FakeConnections(REFUSED, [None, ended()], [*frames(1), ended()]))
+    assert played.metas[-1].epoch == 1
+
+
+def test_a_camera_that_never_opened_is_connecting_not_reconnecting_and_says_why() -> None:
+    played = Played(FakeConnections(REFUSED, REFUSED))
+    assert played.states == [("connecting", None), ("connecting", "refused"), ("ended", None)]
+    assert played.observer.reconnects == ["refused", "refused"]
+    assert not played.reader.ever_live
+    assert all(status.epoch == 0 and status.size is None and status.clock is None for status in played.said)
+
+
+class Publishing(FakeConnections):
+    """Publishers one after the other, each of whom was awaited."""
+
+    def __call__(self, config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> FakeTransport:
+        transport = super().__call__(config, stopping, on_discard)
+        transport.faults = PublisherFaults(config)
+        return transport
+
+
+def test_a_camera_that_is_published_to_says_that_it_waits_and_is_ready_again_at_once() -> None:
+    played = Played(Publishing([*frames(1), ended()], [*frames(1), ended()]), "whip", reconnect_initial_s=60)
+    again = [("reconnecting", "ended"), ("reconnecting", "no_publisher")]
+    assert played.states == [
+        ("connecting", None),
+        ("connecting", "no_publisher"),
+        ("live", None),
+        *again,
+        ("live", None),
+        *again,
+        ("ended", None),
+    ]
+    assert "Publish to /whip/cam" in played.said[1].message
+
+
+def test_how_long_a_publisher_was_awaited_does_not_count_against_his_first_picture() -> None:
+    class Slow(Publishing):
+        def __call__(self, config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> FakeTransport:
+            transport = super().__call__(config, stopping, on_discard)
+            opened = transport.open()
+
+            def open_late() -> object:
+                time.sleep(0.8)
+                return opened
+
+            transport.open = open_late
+            return transport
+
+    played = Played(Slow([None, *frames(1), ended()]), "whip", start_timeout_s=0.5)
+    assert ("live", None) in played.states
+
+
+def test_a_sender_is_asked_for_a_keyframe_when_a_picture_can_not_be_decoded() -> None:
+    now_us = time.monotonic_ns() // 1000
+    played = Played(FakeConnections([*frames(1), unit(FRAME_US, now_us, undecodable=True), ended()]))
+    assert played.connections.made[0].undecoded == 1
+    assert played.observer.discarded == ["corrupt"]
+
+
+def test_a_sender_is_asked_for_a_keyframe_when_somebody_who_looks_wishes_for_one() -> None:
+    wishes = iter([False, True, False, False])
+    connections = FakeConnections([*frames(3), ended()])
+    Played(connections, key_wish=lambda now_s: next(wishes))
+    assert connections.made[0].wished == 1
+    assert connections.made[0].undecoded == 0
+
+
+def test_a_camera_tries_again_for_ever() -> None:
+    played = Played(FakeConnections(*itertools.repeat(REFUSED, 40)))
+    assert len(played.observer.reconnects) == 40
+
+
+def test_silence_of_a_live_camera_is_a_stall_and_then_a_reconnection() -> None:
+    def silence() -> Iterator[AccessUnit | None]:
+        yield from frames(1)
+        while True:
+            time.sleep(0.01)
+            yield None
+
+    played = Played(FakeConnections(silence()), stall_timeout_s=0.1)
+    assert played.states == [
+        ("connecting", None),
+        ("live", None),
+        ("stalled", "stalled"),
+        ("reconnecting", "stalled"),
+        ("ended", None),
+    ]
+    assert played.observer.reconnects == ["stalled"]
+
+
+def test_undecodable_data_is_a_stall_too() -> None:
+    def rubbish() -> Iterator[AccessUnit]:
+        yield from frames(1)
+        while True:
+            time.sleep(0.01)
+            yield unit(undecodable=True)
+
+    played = Played(FakeConnections(rubbish()), stall_timeout_s=0.1)
+    assert ("stalled", "stalled") in played.states
+    assert played.observer.discarded.count("corrupt") >= 5
+
+
+def test_no_first_picture_within_the_start_timeout_is_a_timeout_and_not_a_stall() -> None:
+    def nothing() -> Iterator[None]:
+        while True:
+            time.sleep(0.01)
+            yield None
+
+    played = Played(FakeConnections(nothing()), start_timeout_s=0.1, stall_timeout_s=0.01)
+    assert played.states[1] == ("connecting", "timeout")
+
+
+def test_discarded_units_are_counted_by_reason_and_reading_goes_on_at_the_next_keyframe() -> None:
+    sent = list(frames(6))
+    broken = unit(2 * FRAME_US, undecodable=True)
+    after = unit(3 * FRAME_US, is_keyframe=False)
+    played = Played(FakeConnections([*sent[:2], broken, after, *sent[4:], ended()]))
+    assert played.observer.discarded == ["corrupt", "awaiting_keyframe"]
+    assert [meta.media_us // FRAME_US for meta in played.metas] == [0, 1, 4, 5]
+    assert [meta.frame for meta in played.metas] == [0, 1, 2, 3]
+
+
+def test_a_jump_of_media_time_is_an_epoch_within_the_connection() -> None:
+    now_us = time.monotonic_ns() // 1000
+    sent = [unit(0, now_us), unit(3_600_000_000, now_us + FRAME_US), unit(3_600_040_000, now_us + 2 * FRAME_US)]
+    played = Played(FakeConnections([*sent, ended()]))
+    assert [status.epoch for status in played.said if status.state == "live"] == [1, 2]
+    assert played.observer.reconnects == ["ended"]
+    assert [(meta.epoch, meta.frame) for meta in played.metas] == [(2, 0), (2, 1)]
+
+
+def test_the_clock_is_told_when_it_changes() -> None:
+    now_us = time.monotonic_ns() // 1000
+    sent = [unit(0, now_us), unit(FRAME_US, now_us + FRAME_US, sender_utc_us=1_790_000_000_000_000)]
+    played = Played(FakeConnections([*sent, ended()]))
+    assert played.observer.clocks == ["arrival", "rtcp"]
+    assert [status.clock for status in played.said if status.state == "live"] == ["arrival", "rtcp"]
+
+
+def test_a_wrong_address_ends_the_camera_at_once() -> None:
+    played = Played(FakeConnections(BadAddressError("cam", "no address", "Write another"), list(frames(1))))
+    assert played.states == [("connecting", None), ("ended", "bad_address")]
+    assert played.ring.finished
+
+
+def test_a_file_that_is_no_video_ends_the_camera_with_the_reason() -> None:
+    played = Played(FakeConnections(NotAVideoError("cam", "no video", "Give one")), source="clip.mp4")
+    assert played.states == [("connecting", None), ("ended", "not_a_video")]
+    assert "no video" in played.said[-1].message
+    assert played.observer.reconnects == []
+
+
+def test_the_end_of_a_file_is_the_end_of_the_camera() -> None:
+    played = Played(FakeConnections([*frames(2), ended()]), source="clip.mp4")
+    assert played.states == [("connecting", None), ("live", None), ("ended", None)]
+    assert played.reader.ever_live
+
+
+def test_a_looped_file_begins_again_in_a_new_epoch_without_a_reconnection() -> None:
+    played = Played(FakeConnections([*frames(2), ended()], [*frames(2), ended()]), source="clip.mp4", pace="loop")
+    assert [state for state, _ in played.states] == ["connecting", "live", "live", "ended"]
+    assert [status.epoch for status in played.said] == [0, 1, 2, 2]
+    assert played.observer.reconnects == []
+
+
+def test_a_looped_file_without_any_picture_ends_rather_than_spin() -> None:
+    played = Played(FakeConnections([ended()], [ended()]), source="clip.mp4", pace="loop")
+    assert played.states[-1] == ("ended", "not_a_video")
+    assert len(played.connections.made) == 1
+
+
+def test_a_fault_of_ours_is_logged_without_secrets_and_the_camera_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    fault = RuntimeError("can't read rtsp://bob:geheim@host/x with geheim")
+    with caplog.at_level(logging.DEBUG):
+        played = Played(FakeConnections([fault], [*frames(1), ended()]))
+    assert played.states[1] == ("connecting", "internal_error")
+    assert ("live", None) in played.states
+    assert "RuntimeError" in caplog.text
+    assert "geheim" not in caplog.text
+    assert "bob" not in caplog.text
+
+
+def test_no_secret_is_in_any_status_or_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        played = Played(FakeConnections(REFUSED, [unit(undecodable=True), *frames(1), ended()]))
+    assert "geheim" not in caplog.text
+    assert "geheim" not in repr(played.said)
+    assert {status.source for status in played.said} == {"rtsp://host/x"}
+
+
+def test_a_listener_that_fails_leaves_the_camera_alone(caplog: pytest.LogCaptureFixture) -> None:
+    config = CameraConfig(id="cam", source="clip.mp4")  # pyright: ignore[reportArgumentType]
+    ring = FrameRing("cam", 64)
+
+    def fail(status: CameraStatus) -> None:
+        raise RuntimeError("not listening")
+
+    reader = CameraReader(
+        config,
+        ring,
+        lambda source, detector: SlotFormat("planes", source, source),
+        Observer(),
+        fail,
+        open_transport=FakeConnections([*frames(3), ended()]),
+    )
+    reader.start()
+    assert reader.join(10)
+    assert ring.decoded == 3
+    assert "status wasn't taken" in caplog.text
+
+
+def test_stop_ends_a_camera_that_waits_to_reconnect_at_once() -> None:
+    config = CameraConfig(
+        id="cam",
+        source="rtsp://host/x",  # pyright: ignore[reportArgumentType]
+        reconnect_initial_s=60,
+        reconnect_max_s=60,
+    )
+    refused = threading.Event()
+    reader = CameraReader(
+        config,
+        FrameRing("cam", 2),
+        lambda source, detector: SlotFormat("planes", source, source),
+        Observer(),
+        lambda status: refused.set() if status.reason == "refused" else None,
+        open_transport=FakeConnections(REFUSED),
+    )
+    reader.start()
+    assert refused.wait(5)
+    assert not reader.join(0.05)
+    reader.stop()
+    assert reader.join(0.5)
+
+
+def test_a_camera_that_comes_back_in_the_same_run_counts_its_epochs_on() -> None:
+    said: list[CameraStatus] = []
+    reader = CameraReader(
+        CameraConfig(id="cam", source="clip.mp4"),  # pyright: ignore[reportArgumentType]
+        FrameRing("cam", 8),
+        lambda source, detector: SlotFormat("planes", source, source),
+        Observer(),
+        said.append,
+        first_epoch=5,
+        open_transport=FakeConnections([*frames(1), ended()]),
+    )
+    reader.start()
+    assert reader.join(10)
+    assert said[-1].epoch == 5
+
+
+def test_join_before_start_has_nothing_to_wait_for() -> None:
+    reader = CameraReader(
+        CameraConfig(id="cam", source="clip.mp4"),  # pyright: ignore[reportArgumentType]
+        FrameRing("cam", 8),
+        lambda source, detector: SlotFormat("planes", source, source),
+        Observer(),
+        lambda status: None,
+        open_transport=FakeConnections(),
+    )
+    assert reader.join(0.1)
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets"),
+    [
+        ("rtsp://bob:geheim@host/x", {"rtsp://bob:geheim@host/x", "bob:geheim", "geheim"}),
+        ("rtsp://bob:ge%40heim@host/x", {"rtsp://bob:ge%40heim@host/x", "bob:ge%40heim", "ge%40heim", "ge@heim"}),
+        ("rtsp://host/x", set()),
+        ("/videos/clip.mp4", set()),
+    ],
+)
+def test_the_secrets_of_an_address_are_known(address: str, secrets: set[str]) -> None:
+    source = CameraConfig(id="cam", source=address).source  # pyright: ignore[reportArgumentType]
+    assert {secret for secret, _ in secrets_of(source)} == secrets

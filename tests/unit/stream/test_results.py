@@ -1,0 +1,192 @@
+"""The wire schema: what is published, how it is read, and that what is written about it is current."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import jsonschema
+import msgspec
+import pytest
+
+from stream.results import (
+    STATS_TOPIC,
+    Action,
+    CameraStats,
+    DetectedObject,
+    Event,
+    Frame,
+    Message,
+    ModelRef,
+    Part,
+    Person,
+    Stats,
+    Status,
+    decode,
+    topic,
+)
+from support.repository import REPOSITORY
+from tools.docs import wire_schemas
+
+DOCS = REPOSITORY / "docs"
+RUN = "0123456789abcdef" * 2
+MODEL = ModelRef("edge", "sha256:" + "0" * 64, False)
+BOX = (1.0, 2.0, 3.5, 4.0)
+
+
+def frame(**changes: Any) -> Frame:
+    fields: dict[str, Any] = {
+        "run": RUN,
+        "seq": 0,
+        "camera": "lobby",
+        "epoch": 1,
+        "frame": 0,
+        "capture_us": 1_790_000_000_000_001,
+        "clock": "rtcp",
+        "media_time_us": 0,
+        "published_us": 1_790_000_000_041_001,
+        "size": (1280, 720),
+        "model": MODEL,
+        "people": [],
+        "objects": [],
+    }
+    return Frame(**{**fields, **changes})
+
+
+WAVING = Person(
+    7, BOX, 0.94, Action("wave", 0.88, 1, [("wave", 0.88)]), [Part("left_hand", BOX, 0.8, 0.9, [("wave", 1.0)])]
+)
+NEW = Person(8, BOX, 0.5, None, [], detected=False)
+EVENT: dict[str, Any] = {
+    "run": RUN,
+    "seq": 1,
+    "camera": "lobby",
+    "epoch": 1,
+    "frame": 5,
+    "track": 7,
+    "score": 0.7,
+    "capture_us": 5,
+    "since_us": 4,
+}
+STATUS: dict[str, Any] = {"run": RUN, "seq": 0, "camera": "lobby", "epoch": 0, "at_us": 1, "source": "pattern:"}
+STATS = {
+    "run": RUN,
+    "seq": 2,
+    "at_us": 1,
+    "uptime_s": 0.5,
+    "model": MODEL,
+    "state_slots_used": 0,
+    "state_slots": 256,
+    "subscriptions": 0,
+}
+MESSAGES: list[Message] = [
+    frame(),
+    frame(people=[WAVING, NEW], objects=[DetectedObject("cup", BOX, 0.7)], trace_id="4bf92f3577b34da6a3ce929d0e0e4736"),
+    Event(kind="started", label="wave", previous=None, **EVENT),
+    Event(kind="changed", label="wave", previous="stand", box=BOX, **EVENT),
+    Status(state="connecting", reason=None, message="connecting", clock=None, size=None, **STATUS),
+    Status(state="stalled", reason="stalled", message="no picture for 3 s", clock="rtcp", size=(640, 480), **STATUS),
+    Stats(ready=False, ready_reason="the model is loading", cameras=[], **STATS),
+    Stats(
+        ready=True,
+        ready_reason="",
+        cameras=[CameraStats("lobby", "live", 1, 3, 1, {"overwritten": 2}, 25.0, 12.5, 0)],
+        **STATS,
+    ),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+@pytest.mark.parametrize("encode", [msgspec.json.encode, msgspec.msgpack.encode], ids=["json", "msgpack"])
+def test_every_message_is_read_as_it_was_written_whatever_the_encoding(message: Message, encode: Any) -> None:
+    assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_every_message_is_valid_under_its_json_schema(message: Message) -> None:
+    body = json.loads(msgspec.json.encode(message))
+    jsonschema.validate(body, wire_schemas.schema(type(message)), cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_the_json_schema_notices_a_missing_and_a_wrong_field(message: Message) -> None:
+    body = json.loads(msgspec.json.encode(message))
+    for field in set(body) - {"box", "trace_id", "epoch"}:
+        less = {name: value for name, value in body.items() if name != field}
+        with pytest.raises(jsonschema.ValidationError, match=f"'{field}' is a required property"):
+            jsonschema.validate(less, wire_schemas.schema(type(message)))
+    for wrong in ({"seq": -1}, {"seq": "0"}, {"schema": "partstream.frame/2"}, {"run": None}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**body, **wrong}, wire_schemas.schema(type(message)))
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_fields_added_later_are_ignored_by_reader_and_schema(message: Message) -> None:
+    body = {**json.loads(msgspec.json.encode(message)), "added_later": {"x": [1]}}
+    assert decode(json.dumps(body).encode()) == message
+    assert decode(msgspec.msgpack.encode(body)) == message
+    jsonschema.validate(body, wire_schemas.schema(type(message)))
+
+
+def test_every_message_names_its_schema_run_and_number() -> None:
+    for message in MESSAGES:
+        body = json.loads(msgspec.json.encode(message))
+        assert body["schema"] == wire_schemas.tag(type(message))
+        assert {"run", "seq", "epoch"} <= set(body)
+        assert ("camera" in body) == (not isinstance(message, Stats))
+
+
+def test_what_is_at_its_default_is_left_out_and_microseconds_survive_javascript() -> None:
+    body = json.loads(msgspec.json.encode(frame(people=[WAVING, NEW])))
+    assert "trace_id" not in body
+    assert "detected" not in body["people"][0]
+    assert body["people"][1]["detected"] is False
+    assert body["people"][1]["action"] is None
+    assert float(body["published_us"]) == 1_790_000_000_041_001 < 2**53
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"null", b"[]", b"{}", b"\xc1", b"\xff\xff", b'{"schema":"partstream.frame/1"}', b'{"schema":"\xff"}'],
+)
+def test_what_is_no_message_is_a_decode_error(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode(body)
+
+
+def test_topics_end_in_a_slash_so_that_no_camera_is_a_prefix_of_another() -> None:
+    assert topic("results", "cam1") == "results/v1/cam1/"
+    assert not topic("results", "cam10").startswith(topic("results", "cam1"))
+    assert STATS_TOPIC == "stats/v1/"
+
+
+def test_the_published_json_schemas_are_current() -> None:
+    published = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "schema").iterdir()}
+    assert published == wire_schemas.texts(), "run `python -m tools.docs.wire_schemas`"
+
+
+def test_the_json_schemas_are_valid_and_describe_every_field(tmp_path: Path) -> None:
+    for path in wire_schemas.write(tmp_path):
+        read = json.loads(path.read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator.check_schema(read)
+        for name, definition in [("the message", read), *read["$defs"].items()]:
+            for field, rules in definition["properties"].items():
+                described = "description" in rules or "enum" in rules or "$ref" in rules or "anyOf" in rules
+                assert described, f"{path.name}: {name}.{field} isn't described"
+
+
+def test_the_page_on_the_wire_names_every_field_and_topic() -> None:
+    page = (DOCS / "wire.md").read_text(encoding="utf-8")
+    for kind in (*get_args(Message), ModelRef, Person, Action, Part, CameraStats):
+        for field in kind.__struct_fields__:
+            assert f"`{field}`" in page or f'"{field}"' in page, f"{kind.__name__}.{field}"
+    for name in ("results/v1/<camera>/", "events/v1/<camera>/", "status/v1/<camera>/", "stats/v1/"):
+        assert f"`{name}`" in page
+
+
+def test_the_example_on_that_page_is_a_valid_message() -> None:
+    page = (DOCS / "wire.md").read_text(encoding="utf-8")
+    example = page.split("### A result")[1].split("```json")[1].split("```")[0]
+    jsonschema.validate(json.loads(example), wire_schemas.schema(Frame))
+    assert isinstance(decode(example.strip().encode()), Frame)

@@ -1,0 +1,152 @@
+"""What is said of an evaluation: tallies of parts, states and classes, answers over time, the JSON object."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.training.psc_pairs import Pair, as_json
+from training.benchmark.evaluation_summary import PartTally, Summary, summarise
+from training.benchmark.evaluation_summary import as_json as summary_as_json
+from training.benchmark.observed_answers import SHARES, read_answers, recognise
+from training.benchmark.psc import evaluate
+from training.benchmark.submission import GroundTruth, parse_ground_truth, parse_prediction
+from training.benchmark.submission_errors import (
+    MissingVideosError,
+    SubmissionError,
+    UnreadableFileError,
+    WrongValueError,
+)
+
+BOX = [0, 0, 99, 99]
+AWAY = [300, 300, 399, 399]
+
+
+def person(box: list[int], **parts: Any) -> dict[str, Any]:
+    return {"box": box, "parts": {name: {"box": where, "verb": verb} for name, (where, verb) in parts.items()}}
+
+
+def small() -> Summary:
+    """Two videos: in `a` one of two people is found; `b` has the wrong class."""
+    actions, answers = {"a": "lunge", "b": "push_up"}, {"a": "lunge", "b": "lunge"}
+    true = {
+        "a": [
+            person(BOX, zeta=(BOX, "bend"), hip=(BOX, "none"), head=(BOX, "none")),
+            person(AWAY, head=(AWAY, "bend")),
+        ],
+        "b": [person(BOX, head=(BOX, "none"))],
+    }
+    guess = {
+        "a": [person(BOX, zeta=([BOX, BOX], ["none", "bend"]), hip=([AWAY], ["none"]), head=([BOX], ["bend"]))],
+        "b": [person(BOX, head=([BOX], ["none"]))],
+    }
+    truth = parse_ground_truth(as_json(actions), as_json({v: {"1": {"humans": h}} for v, h in true.items()}))
+    prediction = parse_prediction(as_json(answers), as_json({v: {"1": {"humans": h}} for v, h in guess.items()}), truth)
+    return summarise(truth, prediction, evaluate(truth, prediction))
+
+
+def test_each_part_is_followed_from_its_person_to_its_box_to_its_state() -> None:
+    summary = small()
+    assert summary.parts == {
+        "head": PartTally(count=3, person_matched=2, located=2, right=1, correctness=1 / 3),
+        "hip": PartTally(count=1, person_matched=1, located=0, right=0, correctness=0.0),
+        "zeta": PartTally(count=1, person_matched=1, located=1, right=1, correctness=0.5),
+    }
+    assert list(summary.parts) == ["head", "hip", "zeta"]  # the vocabulary's order, then the others
+
+
+def test_states_are_those_of_the_truth_the_most_frequent_first() -> None:
+    states = small().states
+    assert list(states) == ["none", "bend"]
+    assert states["none"] == PartTally(count=3, person_matched=3, located=2, right=1, correctness=1 / 3)
+    assert states["bend"] == PartTally(count=2, person_matched=1, located=1, right=1, correctness=0.25)
+
+
+def test_classes_and_videos_add_up() -> None:
+    summary = small()
+    assert (summary.video_accuracy, summary.mean_psc) == (0.5, (0.125 + 1) / 2)
+    assert (summary.people, summary.people_matched, summary.frames) == (3, 2, 2)
+    assert summary.confusion() == {"lunge": {"lunge": 1}, "push_up": {"lunge": 1}}
+    assert summary.actions["lunge"].area == pytest.approx(0.125, abs=1e-12)
+    assert summary.actions["push_up"].area == 0
+    assert summary.accuracy_at.tolist() == [0.5, *[0.0] * 8]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tallies_agree_with_the_metric_on_random_pairs(seed: int) -> None:
+    truth, prediction = Pair(seed, whole=True).read()
+    found = evaluate(truth, prediction)
+    summary = summarise(truth, prediction, found)
+    for tallies in (summary.parts, summary.states):
+        assert sum(tally.count for tally in tallies.values()) == len(truth.people.part_name)
+        total = sum(tally.correctness * tally.count for tally in tallies.values())
+        assert total == pytest.approx(found.part_score.sum())
+        for tally in tallies.values():
+            assert tally.count >= tally.person_matched >= tally.located >= tally.right >= 0
+    weighted = sum(tally.area * tally.videos for tally in summary.actions.values()) / len(truth.videos)
+    assert weighted == pytest.approx(summary.area)
+
+
+def test_the_json_object_has_numbers_and_names_and_survives_a_round_trip() -> None:
+    said = summary_as_json(small())
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert said["area"] == pytest.approx(0.0625, abs=1e-12)
+    assert (said["psc"], said["video_accuracy"]) == ({"a": 0.125, "b": 1.0}, 0.5)
+    assert list(said["accuracy_at"]) == [f"0.{tenth}" for tenth in range(1, 10)]
+    assert said["parts"]["head"]["count"] == 3 and said["observed"] is None
+
+
+# -- answers over time ------------------------------------------------------------------------------------------
+def truth_of(**actions: str) -> GroundTruth:
+    return parse_ground_truth(as_json(actions), as_json({video: {} for video in actions}))
+
+
+def test_an_answer_holds_until_the_next_one_and_the_last_one_ends_the_video() -> None:
+    answers = [[(0.0, None, 0.0), (2.0, "wave", 0.5), (4.0, "clap", 0.5), (6.0, "wave", 0.9), (10.0, "wave", 0.9)]]
+    found = recognise(answers, ["wave"])
+    right = dict(zip(np.round(SHARES, 2).tolist(), found.accuracy.tolist()))
+    assert [right[share] for share in (0.0, 0.19, 0.2, 0.39, 0.4, 0.59, 0.6, 1.0)] == [0, 0, 1, 1, 0, 0, 1, 1]
+    assert found.settled_s.tolist() == [6.0]
+
+
+def test_a_class_that_is_never_right_for_good_takes_infinitely_long_and_counts_in_the_median() -> None:
+    wrong_at_last = [(0.5, "wave", 1.0), (1.0, "clap", 1.0)]
+    always = [(0.5, "wave", 1.0), (1.0, "wave", 1.0)]
+    found = recognise([always, wrong_at_last, [], always], ["wave"] * 4)
+    assert found.settled_s.tolist() == [0.5, np.inf, np.inf, 0.5]
+    assert found.settled_after(0.5) == 0.5 and found.settled_after(0.75) is None
+    assert found.accuracy[-1] == 0.5 and found.accuracy[60] == 0.75
+    assert recognise([[], always], ["wave"] * 2).settled_after(0.9) is None
+
+
+def test_answers_are_read_for_the_truths_videos_in_its_order(tmp_path: Path) -> None:
+    path = tmp_path / "online.json"
+    path.write_bytes(as_json({"z": "nonsense", "b": [[1, None, 0]], "a": [[0.5, "wave", 0.25]]}))
+    assert read_answers(path, truth_of(a="wave", b="clap")) == [[(0.5, "wave", 0.25)], [(1.0, None, 0.0)]]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "message"),
+    [
+        (b'{"a": [[0, "wave"', UnreadableFileError, "online.json: ends in the middle"),
+        (b'{"b": []}', MissingVideosError, "online.json: 1 of 1 videos .* missing: 'a'"),
+        (b'{"a": [[0, "wave", NaN]]}', WrongValueError, "online.json: video 'a': NaN"),
+        (b'{"a": [[0, "wave"]]}', WrongValueError, r"video 'a': .*length 3, at answer \[0\]; each answer is"),
+        (b'{"a": [[0, 7, 1]]}', WrongValueError, r"video 'a': Expected str.*got int, at answer \[0\]\[1\]"),
+        (b'{"a": {"0": "wave"}}', WrongValueError, "video 'a': Expected array, got object; each answer is"),
+        (b'{"a": [[2, "wave", 1], [1, "wave", 1]]}', WrongValueError, "answer 1 comes 1.0 s, after 2.0 s"),
+        (b'{"a": [[-1, "wave", 1]]}', WrongValueError, "answer 0 comes -1.0 s, before the video's beginning"),
+        (b"[]", WrongValueError, "online.json: expected object, got array"),
+    ],
+)
+def test_a_bad_file_of_answers_is_named_with_the_video(
+    content: bytes, kind: type[SubmissionError], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "online.json"
+    path.write_bytes(content)
+    with pytest.raises(kind, match=message):
+        read_answers(path, truth_of(a="wave"))

@@ -1,0 +1,133 @@
+"""What is written is read back as it was, whatever people, labels and names it holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import support.training.kinetics_tps_examples as examples
+from training.kinetics_tps import (
+    AnnotatedFrame,
+    AnnotatedObject,
+    AnnotatedPart,
+    AnnotatedPerson,
+    Dataset,
+    DatasetError,
+    Lists,
+    check_dataset,
+    write_annotations,
+    write_frame_list,
+    write_lists,
+)
+from training.kinetics_tps.annotations import encode_frame
+from training.kinetics_tps.frame_reader import FrameReader
+from training.kinetics_tps.lists import read_frame_list
+from training.kinetics_tps.names import frame_file, frame_index
+from training.kinetics_tps.write import write_whole
+
+
+def no_fault(*fault: object) -> None:
+    pytest.fail(str(fault))
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_data_set_is_read_as_it_was_written_and_is_clean(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        videos, lists = data.draw(examples.datasets(root))
+        examples.put_dataset(root, videos, lists)
+        dataset = Dataset(root)
+        assert dataset.lists == lists
+        assert list(dataset.train()) == videos
+        assert not dataset.skipped
+        assert check_dataset(root).faults == []
+
+
+@given(examples.frames())
+def test_a_frame_is_read_as_it_was_written(frame: AnnotatedFrame) -> None:
+    reader = FrameReader(examples.LISTS)
+    size = (examples.WIDTH, examples.HEIGHT)
+    assert reader.read(encode_frame(frame), frame.index, size) == (frame, [])
+
+
+@given(st.dictionaries(examples.names, st.integers(1, 10**6), max_size=5))
+def test_a_frame_list_is_read_as_it_was_written(frames: dict[str, int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_frame_list(Path(folder), "test", frames)
+        assert read_frame_list(Path(folder), "test", no_fault) == frames
+
+
+@given(st.integers(1, 10**6))
+def test_a_frames_index_is_in_its_files_name(index: int) -> None:
+    assert frame_index(frame_file(index)) == index
+
+
+@pytest.mark.parametrize(
+    "name", ["img_00000.json", "img_1.json", "img_000001.json", "img_00001.JSON", "IMG_00001.json"]
+)
+def test_other_names_are_no_frames(name: str) -> None:
+    assert frame_index(name) is None
+
+
+NAN = float("nan")
+MISNAMED = AnnotatedPerson(2, (0, 0, 4, 1), {"hip": AnnotatedPart(1, (0, 0, 1, 1), "none", "head")})
+UNFIT_NAMES = ["", " v", "v ", ".v", "a/b", "..", "a\nb", "a\x1b[31mb", "a\\b", "v.mp4", "\udcff", "v" * 201]
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (AnnotatedFrame(1, (AnnotatedPerson(1, (NAN, 0, 1, 1), {}),)), r"frame 1: humans\[0\]\.box"),
+        (AnnotatedFrame(1, (AnnotatedPerson(1, (5, 0, 4, 1), {}),)), r"humans\[0\]\.box: \[5, 0, 4, 1\]"),
+        (AnnotatedFrame(1, (examples.person(1), MISNAMED)), r"humans\[1\]\.parts\.hip: its name is 'head'"),
+        (AnnotatedFrame(1, (), (AnnotatedObject(1, (0, 0, float("inf"), 1), "ball"),)), r"objects\[0\]\.box"),
+        (AnnotatedFrame(0, ()), "frames must be different ones of 1 to 12"),
+        (AnnotatedFrame(13, ()), "frames must be different ones of 1 to 12"),
+    ],
+)  # fmt: skip
+def test_a_frame_that_would_be_a_fault_is_not_written(tmp_path: Path, frame: AnnotatedFrame, words: str) -> None:
+    video = dataclasses.replace(examples.example_video(tmp_path, "hop", "v"), frames=(frame,))
+    with pytest.raises(DatasetError, match=words):
+        write_annotations(tmp_path, video)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", " v", "v ", ".v", "a/b", "..", "a\nb", "a\x1b[31mb", "a\\b", "v.mp4", "\udcff", "v" * 201]
+)
+def test_names_that_folders_or_lists_cannot_hold_are_refused(tmp_path: Path, name: str) -> None:
+    video = examples.example_video(tmp_path, "hop", "v")
+    for wrong in (dataclasses.replace(video, name=name), dataclasses.replace(video, action=name)):
+        with pytest.raises(DatasetError):
+            write_annotations(tmp_path, wrong)
+    with pytest.raises(DatasetError, match=r"video_train_flist\.csv"):
+        write_frame_list(tmp_path, "train", {name: 3})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("labels", [("a", "a"), ("a ",), ("",), ("a\nb",), ("0 a", "1 b")])
+def test_labels_that_would_be_read_otherwise_are_refused(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    with pytest.raises(DatasetError, match=r"part_stat\.txt"):
+        write_lists(tmp_path, Lists(verbs=labels))
+    assert not (tmp_path / "list" / "part_stat.txt").exists()
+
+
+def test_a_write_that_fails_leaves_the_old_file_whole_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "img_00001.json"
+    write_whole(path, b"old")
+    with pytest.raises(TypeError):
+        write_whole(path, "text, not bytes")  # pyright: ignore[reportArgumentType]
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("a file where the folder belongs")
+    with pytest.raises(DatasetError, match=r"list/body_part\.txt: can't be written"):
+        write_lists(tmp_path, examples.LISTS)

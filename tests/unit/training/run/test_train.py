@@ -1,0 +1,343 @@
+"""A whole run: it learns, ends in order, resumes to the same bits, and its checkpoint tells where it comes from."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from commands.models.train_console import stopped_by_signals, train_profile
+from stages.checkpoint import load
+from support.training.training_examples import EVERYTHING, motion_clips, stand_in_table, started, tiny
+from training.run.learned import Learned
+from training.run.loop import DivergedError, Run, TrainingError
+from training.run.provenance import told_config
+from training.run.run_state import read_state, write_state
+from training.run.train import Outcome, train
+from training.run.train_log import COLUMNS
+from training.run.validation.evaluate import area_under_curve, average_precision, evaluate
+from training.run.validation.selection import Selection, by_generated_sequences
+from training.settings.run_config import TrainingConfig
+from training.settings.run_config import load as load_config
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def trained(config: TrainingConfig, out: Path, **options: Any) -> Outcome:
+    return train(config, out, motions=motion_clips(), priors=stand_in_table(), **options)
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    with out.with_name(out.name + ".log.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def stop_after(step: int) -> tuple[Callable[[], bool], Callable[[int, int, dict[str, float]], None]]:
+    """A `stop` that says so once `report` was called with that step."""
+    seen: list[int] = []
+    return lambda: step in seen, lambda now, steps, losses: seen.append(now)
+
+
+def test_the_loss_falls_and_the_checkpoint_loads_with_all_it_needs(tmp_path: Path) -> None:
+    losses: list[float] = []
+    out = tmp_path / "tiny.safetensors"
+    config = tiny(
+        steps=24,
+        data={"batch": 16, "window": 12},
+        optimiser={"learning_rate": 0.01},
+        evaluation={"sequences": 22, "calibration_sequences": 22},
+    )
+    outcome = trained(
+        config,
+        out,
+        command="run_stream.py train --steps 24",
+        report=lambda step, steps, running: losses.append(running["total"]),
+    )
+    assert outcome.ending == "done" and outcome.step == 24
+    totals = [float(row["total"]) for row in rows_of(out)]
+    assert losses == pytest.approx([np.mean(totals[: step + 1]) for step in range(24)], rel=1e-4)
+    assert np.mean(totals[-4:]) < 0.95 * np.mean(totals[:4])
+    loaded = load(out)
+    assert loaded.trained and loaded.profile == "edge" and not loaded.network.config.visual
+    assert loaded.training_command == "run_stream.py train --steps 24"
+    metrics = loaded.metrics
+    held_out = metrics["held_out"]
+    assert sum(map(sum, held_out["confusion"])) == held_out["sequences"] > 10
+    assert set(held_out["accuracy"]) == set(loaded.vocabulary.actions)
+    assert len(held_out["states"]["pairs"]) >= 20
+    assert 0 <= held_out["relevance_auc"] <= 1
+    assert (metrics["seed"], metrics["steps"], metrics["device"]) == (0, 24, "cpu")
+    assert {"python", "torch", "numpy"} <= set(metrics["versions"])
+    assert metrics["commit"] is None or len(metrics["commit"].removesuffix("-dirty")) == 40
+    found = held_out["calibration"]
+    assert float(loaded.network.action_lstm.temperature) == pytest.approx(found["temperature"], abs=1e-4)
+    assert found["temperature"] != 1 and found["steps"] > 20
+    assert 0 < found["expected_error_after"] < 1 and 0 < found["expected_error_before"] < 1
+    assert load_config(out) == config, "a checkpoint is a configuration to train with again"
+
+
+@pytest.mark.parametrize("features", [{}, EVERYTHING], ids=["defaults", "every feature"])
+def test_a_run_stopped_half_way_and_resumed_gives_the_bits_of_an_unbroken_one(
+    features: dict[str, Any], tmp_path: Path
+) -> None:
+    config = tiny(**features)
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    trained(config, whole)
+    stop, report = stop_after(4)
+    assert trained(config, parts, stop=stop, report=report).ending == "interrupted"
+    torch.manual_seed(99)  # whatever another process has drawn
+    np.random.seed(99)
+    assert trained(config, parts, resume=True).step == 8
+    for kind in ("learned", "average", "optimiser", "extra"):
+        ones, others = (torch.load(f"{out}.resume.pt", weights_only=True)[kind] for out in (whole, parts))
+        if kind == "extra":
+            ones["progress"].pop("seconds"), others["progress"].pop("seconds")
+        assert flat(ones) and same(flat(ones), flat(others)) if ones is not None else others is None, kind
+    one, other = load(whole).network.state_dict(), load(parts).network.state_dict()
+    assert same(one, other)
+    timed = {"seconds", "samples_per_second"}
+    for row, resumed in zip(rows_of(whole), rows_of(parts), strict=True):
+        assert {k: v for k, v in row.items() if k not in timed} == {k: v for k, v in resumed.items() if k not in timed}
+
+
+def flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(content, dict):
+        return {k: v for name, inner in content.items() for k, v in flat(inner, f"{prefix}{name}.").items()}
+    return {prefix: content}
+
+
+def same(ones: dict[str, Any], others: dict[str, Any]) -> bool:
+    return ones.keys() == others.keys() and all(
+        torch.equal(one, others[name]) if isinstance(one, torch.Tensor) else one == others[name]
+        for name, one in ones.items()
+    )
+
+
+def test_a_state_brings_back_every_random_stream(tmp_path: Path) -> None:
+    def drawn(run: Run) -> list[float]:
+        numbers = [random.random(), random.gauss(), float(np.random.normal()), float(torch.rand(()))]
+        return [*numbers, float(run.batches.generator.rng.random())]
+
+    run = started(tiny())
+    random.gauss(), np.random.normal()  # leaves half of a pair behind in each
+    write_state(run, tmp_path / "state.pt", {})
+    expected = drawn(run)
+    again = started(tiny(seed=0))
+    read_state(again, tmp_path / "state.pt")
+    assert drawn(again) == expected != drawn(again)
+
+
+def test_a_run_cut_off_by_time_goes_on_with_resume(tmp_path: Path) -> None:
+    out, seen = tmp_path / "cut.safetensors", []
+    config = tiny(steps=3, evaluation={"sequences": 11})
+
+    def note(step: int, steps: int, losses: dict[str, float]) -> None:
+        seen.append(step)
+
+    assert trained(config, out, minutes=0.0, report=note).ending == "minutes"
+    assert seen == [1] and load(out).metrics["steps"] == 1 and "held_out" in load(out).metrics
+    assert trained(config, out, resume=True, report=note).ending == "done"
+    assert seen == [1, 2, 3] and load(out).metrics["steps"] == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint_and_a_state(number: int, tmp_path: Path) -> None:
+    out = tmp_path / "stopped.safetensors"
+    before = signal.getsignal(number)
+
+    def strike(step: int, steps: int, losses: dict[str, float]) -> None:
+        if step == 2:
+            os.kill(os.getpid(), number)
+
+    with stopped_by_signals() as stop:
+        outcome = trained(tiny(evaluation={"sequences": 33}), out, stop=stop, report=strike)
+    assert (outcome.ending, outcome.step) == ("interrupted", 2)
+    assert signal.getsignal(number) is before
+    metrics = load(out).metrics
+    assert metrics["ending"] == "interrupted" and "held_out" not in metrics
+    assert load(out).trained
+    assert torch.load(f"{out}.resume.pt", weights_only=True)["step"] == 2
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_run_stopped_before_its_first_step_does_not_claim_to_be_trained(tmp_path: Path) -> None:
+    trained(tiny(), tmp_path / "new.safetensors", stop=lambda: True)
+    assert not load(tmp_path / "new.safetensors").trained
+
+
+def test_a_second_ctrl_c_acts_as_ever() -> None:
+    # Tests that are run in the background may have been started with it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), stopped_by_signals() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop()
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_the_log_has_a_row_a_step_with_each_loss_and_a_resumed_run_goes_on_in_it(tmp_path: Path) -> None:
+    out = tmp_path / "logged.safetensors"
+    stop, report = stop_after(3)
+    trained(tiny(), out, stop=stop, report=report)
+    log = out.with_name("logged.safetensors.log.csv")
+    log.write_text(log.read_text() + "4,9.9,9.9,9.9,9.9,9.9,9.9,1,1,1,1,\n5,9.", encoding="utf-8")  # not in the state
+    trained(tiny(), out, resume=True)
+    rows = rows_of(out)
+    assert list(rows[0]) == list(COLUMNS) and [int(row["step"]) for row in rows] == list(range(1, 9))
+    assert "9.9" not in {row["total"] for row in rows}
+    for row in rows:
+        terms = [float(row[name]) for name in ("states", "relevance", "frame", "every_step", "last_step")]
+        assert float(row["total"]) == pytest.approx(np.dot(terms, (1, 0.5, 0.5, 0.7, 1)), rel=1e-4)
+        assert float(row["gradient_norm"]) > 0 and float(row["samples_per_second"]) > 0
+    seconds = [float(row["seconds"]) for row in rows]
+    assert seconds == sorted(seconds)
+
+
+def test_a_loss_that_is_not_finite_names_what_is_left_and_leaves_the_last_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "diverging.safetensors"
+    config = tiny(log={"save_seconds": 1e-6})
+    advance = Run.advance
+
+    def poisoned(run: Run) -> Any:
+        if run.step == 3:
+            torch.nn.init.constant_(run.network.action_lstm.scores.bias, float("nan"))
+        return advance(run)
+
+    monkeypatch.setattr(Run, "advance", poisoned)
+    with pytest.raises(DivergedError, match=r"step 4: .*every_step \(nan\), last_step.*the state of step 3 is kept in"):
+        trained(config, out)
+    state = torch.load(f"{out}.resume.pt", weights_only=True)
+    assert state["step"] == 3 and all(bool(v.isfinite().all()) for v in state["learned"].values())
+    assert len(rows_of(out)) == 3
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    accuracies = iter((0.3, 0.5, 0.4, 0.45))
+    monkeypatch.setattr("training.run.validation.selection.macro_accuracy", lambda network, data: next(accuracies))
+
+
+def test_the_best_weights_are_kept_and_a_run_that_gets_no_better_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch)
+    out = tmp_path / "best.safetensors"
+    config = tiny(
+        steps=20,
+        optimiser={"ema_decay": 0},
+        evaluation={"every": 2, "selection_sequences": 11, "patience": 2},
+    )
+    seen: dict[int, dict[str, torch.Tensor]] = {}
+    written: dict[int, Any] = {}
+    advance = Run.advance
+
+    def remembering(run: Run) -> Any:
+        step = advance(run)
+        seen[run.step] = {name: value.clone() for name, value in run.network.state_dict().items()}
+        return step
+
+    monkeypatch.setattr(Run, "advance", remembering)
+    outcome = trained(config, out, report=lambda step, *_: written.update({step: out.exists()}))
+    assert (outcome.ending, outcome.step) == ("patience", 8)
+    kept = load(out)
+    assert (kept.metrics["selected_step"], kept.metrics["selection_accuracy"]) == (4, 0.5)
+    assert same(kept.network.state_dict(), seen[4]) and not same(seen[4], seen[8])
+    assert written[1] is False and written[2] is True, "the best so far is on disk at once"
+    measured = {int(row["step"]): row["held_out_accuracy"] for row in rows_of(out)}
+    assert [measured[step] for step in range(1, 9)] == ["", "0.3", "", "0.5", "", "0.4", "", "0.45"]
+    assert trained(config, out, resume=True).step == 8, "resuming doesn't begin again what has ended"
+
+
+def test_evaluating_on_the_way_changes_no_weight(tmp_path: Path) -> None:
+    trained(tiny(steps=2), tmp_path / "a.safetensors")
+    trained(tiny(steps=2, evaluation={"every": 1, "selection_sequences": 11}), tmp_path / "b.safetensors")
+    ones, others = (torch.load(tmp_path / f"{n}.safetensors.resume.pt", weights_only=True)["learned"] for n in "ab")
+    assert same(ones, others)
+
+
+def test_the_selections_accuracy_is_the_evaluations(tmp_path: Path) -> None:
+    out = tmp_path / "a.safetensors"
+    network = trained(tiny(steps=2), out).checkpoint.network
+    judge = by_generated_sequences(motion_clips(), network.vocabulary, 55, 12, 5, torch.device("cpu"))
+    selection = Selection(judge, patience=0)
+    found = evaluate(network, motion_clips(), 55, seed=5, window=12)["macro_accuracy"]
+    assert selection.judge(Learned(network), 1) == pytest.approx(found, abs=6e-4)
+
+
+def test_resuming_with_other_options_is_refused_and_says_which(tmp_path: Path) -> None:
+    out = tmp_path / "other.safetensors"
+    trained(tiny(steps=1), out)
+    with pytest.raises(TrainingError, match=r"with another data\.batch, optimiser\.ema_decay; give the same"):
+        trained(tiny(steps=1, data={"batch": 8}, optimiser={"ema_decay": 0.5}), out, resume=True)
+    assert trained(tiny(steps=1, log={"every": 2}), out, resume=True).step == 1, "what is logged changes no number"
+
+
+def test_a_damaged_or_older_state_is_refused_by_name(tmp_path: Path) -> None:
+    out = tmp_path / "torn.safetensors"
+    state = tmp_path / "torn.safetensors.resume.pt"
+    state.write_bytes(b"not a state")
+    with pytest.raises(TrainingError, match=r"torn\.safetensors\.resume\.pt: can't be read as the state of a run"):
+        trained(tiny(steps=1), out, resume=True)
+    torch.save({"step": 3}, state)
+    with pytest.raises(TrainingError, match="was written by another version"):
+        trained(tiny(steps=1), out, resume=True)
+
+
+def test_what_can_not_be_written_is_said_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="file: can't be made"):
+        trained(tiny(steps=1), tmp_path / "file" / "a.safetensors")
+
+
+def test_asking_for_tensorboard_where_it_is_not_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(TrainingError, match="tensorboard isn't installed"):
+        trained(tiny(steps=1, log={"tensorboard": True}), tmp_path / "a.safetensors")
+
+
+def test_a_profile_that_generated_motion_cannot_train_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="kinetics-tps"):
+        train_profile(tiny(profile="kinetics-tps"), tmp_path / "x.safetensors", console=Console(quiet=True))
+
+
+def test_average_precision_and_area_under_curve_agree_with_worked_examples() -> None:
+    score = np.array([0.9, 0.8, 0.7, 0.6])
+    label = np.array([True, False, True, False])
+    assert average_precision(score, label) == pytest.approx((1 + 2 / 3) / 2)
+    assert area_under_curve(score, label) == pytest.approx(0.75)
+    assert area_under_curve(np.array([0.5, 0.5]), np.array([True, False])) == 0.5
+    assert np.isnan(average_precision(score, np.zeros(4, bool)))
+
+
+def test_what_a_checkpoint_tells_of_its_configuration_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    changes = {
+        "data": {"folder": str(tmp_path / "films"), "folder_share": 1},
+        "start": str(tmp_path / "old.safetensors"),
+        "model": {"detector": str(tmp_path / "seer.safetensors"), "vgg": {"weights": "runs/features.safetensors"},
+                  "visual": "all", "regions": "vgg", "geometry": False},
+    }  # fmt: skip
+    config = load_config(None, changes)
+    told = told_config(config)
+    assert str(tmp_path) not in str(told)
+    assert (told["data"]["folder"], told["start"]) == ("films", "old.safetensors")
+    assert (told["model"]["detector"], told["model"]["vgg"]["weights"]) == (
+        "seer.safetensors",
+        "runs/features.safetensors",
+    )
+    assert told_config(TrainingConfig()) == TrainingConfig().model_dump(mode="json")

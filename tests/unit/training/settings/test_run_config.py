@@ -1,0 +1,121 @@
+"""One file a run: what ships equals the defaults, and what can't be is refused by file and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from commands.models.train import train_app
+from support.repository import REPOSITORY
+from training.settings.run_config import TrainingConfig, TrainingConfigError, commented, load
+
+EDGE = REPOSITORY / "training" / "configs" / "edge.yaml"
+
+
+def file_of(folder: Path, text: str) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_file_that_ships_says_what_the_code_defaults_to() -> None:
+    assert load(EDGE) == TrainingConfig() == load()
+    assert EDGE.read_text(encoding="utf-8") == commented(), (
+        "training/configs/edge.yaml is old: run `run_stream.py train config > training/configs/edge.yaml`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden", "features", "optimiser"),
+    [("kinetics-tps", (512, 512), 4096, "sgd"), ("kinetics-tps-tiny", (64, 96), 128, "adamw")],
+)
+def test_the_papers_recipe_ships_as_configurations_that_need_a_folder(
+    name: str, hidden: tuple[int, int], features: int, optimiser: str
+) -> None:
+    path = EDGE.with_name(f"{name}.yaml")
+    with pytest.raises(TrainingConfigError, match=rf"{name}\.yaml: .*needs annotated videos: set data\.folder"):
+        load(path)
+    config = load(path, {"data": {"folder": "films"}})
+    assert config.profile == "kinetics-tps"
+    model, actions = config.model, config.actions
+    assert (model.visual, model.regions, model.visual_hidden, model.geometry) == ("all", "vgg", 0, False)
+    assert (model.graph_hidden, model.action_hidden) == hidden and model.vgg.hidden == features
+    assert (config.optimiser.name, config.optimiser.momentum, model.dropout) == (optimiser, 0.9, 0.5)
+    assert min(actions.frame_weight, actions.last_step_weight) > 0
+    # The report's alone: the last step counts, and the rate falls to nothing.
+    assert optimiser != "sgd" or actions.every_step_weight == config.optimiser.final_share == 0
+    assert min(config.states.weight, config.relevance.weight) > 0 and config.evaluation.select == "area"
+
+
+def test_a_configuration_that_is_printed_is_read_back_as_it_was(tmp_path: Path) -> None:
+    changes = {"seed": 7, "optimiser": {"clip_norm": None, "ema_decay": 0.998}, "states": {"loss": "focal"}}
+    config = load(None, changes)
+    assert load(file_of(tmp_path, commented(config))) == config != load()
+
+
+def test_a_file_holds_only_what_differs_and_options_win_over_it(tmp_path: Path) -> None:
+    path = file_of(tmp_path, "steps: 10\noptimiser: {learning_rate: 1e-4, warm_up: 5}\n")
+    config = load(path, {"steps": 20, "optimiser": {"warm_up": 6}})
+    assert (config.steps, config.optimiser.learning_rate, config.optimiser.warm_up) == (20, 1e-4, 6)
+    assert config.data == load().data
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    assert load(file_of(tmp_path, "# nothing\n")) == load()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("optimiser: {learning_rate: -1}", r"run\.yaml: optimiser\.learning_rate: .*greater than 0 \(got -1\)"),
+        (
+            "optimiser: {learning_rat: 0.1}",
+            r"optimiser\.learning_rat: there is no such setting; did you mean learning_",
+        ),
+        ("sed: 1", "sed: there is no such setting; did you mean seed"),
+        ("steps: many", r"steps: .*integer.* \(got 'many'\)"),
+        ("states: {loss: hinge}", r"states\.loss: .*weighted.*focal"),
+        ("states: {positive_limits: [3, 1]}", "states: positive_limits must be two numbers above 0, the least first"),
+        ("states: {weight: .nan}", r"states\.weight"),
+        ("evaluation: {patience: 3}", "evaluation: patience needs evaluations: set every"),
+        (
+            "states: {weight: 0}\nrelevance: {weight: 0}\n"
+            "actions: {frame_weight: 0, every_step_weight: 0, last_step_weight: 0}",
+            "there is nothing to learn",
+        ),
+        ("optimiser: 3", "optimiser: .*dictionary"),
+        ("- a list", "must be a mapping"),
+        ("a: [", "line 2: not valid YAML"),
+    ],
+)
+def test_what_can_not_be_is_refused_by_file_and_field(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(TrainingConfigError, match=named) as fault:
+        load(file_of(tmp_path, text + "\n"))
+    assert "run.yaml" in str(fault.value)
+
+
+def test_every_fault_of_a_file_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(TrainingConfigError, match=r"seed: .*data\.batch: "):
+        load(file_of(tmp_path, "seed: -1\ndata: {batch: 0}\n"))
+
+
+def test_files_that_can_not_be_read_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(TrainingConfigError, match=r"none\.yaml: can't be read"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"profile: \xe9dge\n")
+    with pytest.raises(TrainingConfigError, match=r"latin\.yaml: is not UTF-8"):
+        load(tmp_path / "latin.yaml")
+    (tmp_path / "torn.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(TrainingConfigError, match=r"torn\.safetensors: can't be read as a checkpoint"):
+        load(tmp_path / "torn.safetensors")
+
+
+def test_the_command_prints_the_defaults_and_refuses_faults_with_exit_code_2(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(train_app, ["config"])
+    assert (printed.exit_code, printed.stdout) == (0, commented())
+    refused = CliRunner().invoke(train_app, ["--config", str(file_of(tmp_path, "steps: 0\n"))])
+    assert refused.exit_code == 2 and "steps: " in refused.stderr and "Traceback" not in refused.output
+    refused = CliRunner().invoke(train_app, ["--steps", "0"])
+    assert refused.exit_code == 2 and "steps: " in refused.stderr

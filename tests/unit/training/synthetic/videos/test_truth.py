@@ -1,0 +1,72 @@
+"""The truth and the manifest of a generated data set: read as written, and refused in words where they are wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.training.generated_examples import true_person, write_example_manifest, write_true_video
+from training.synthetic.videos.manifest import MANIFEST, ManifestError, read_manifest
+from training.synthetic.videos.truth import TruthError, read_truth, truth_file
+
+
+def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
+    frames = [[true_person(1), true_person(2, None, (90.0, 20.0))], [], [true_person(2, "stand")]]
+    path = write_true_video(tmp_path, "clip", frames)
+    assert path == truth_file(tmp_path, "clip")
+    truth = read_truth(path)
+    assert [list(frame.people) for frame in truth.frames] == frames
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda person: person["keypoints"].pop(), "keypoints"),
+        (lambda person: person.update(visible=1.2), "visible"),
+        (lambda person: person.update(number=0), "number"),
+        (lambda person: person.update(box=[9, 0, 1, 5]), r"people\[0\].box.*not a box"),
+        (lambda person: person.pop("states"), "states"),
+        (lambda person: person.update(mood="fine"), "mood"),
+    ],
+)
+def test_wrong_truth_is_refused_and_the_message_names_file_and_field(tmp_path: Path, change, words: str) -> None:
+    path = write_true_video(tmp_path, "clip", [[true_person()]])
+    content = json.loads(path.read_text())
+    change(content["frames"][0]["people"][0])
+    path.write_text(json.dumps(content))
+    with pytest.raises(TruthError, match=words) as raised:
+        read_truth(path)
+    assert str(path) in str(raised.value)
+
+
+def test_two_people_of_one_number_are_refused(tmp_path: Path) -> None:
+    path = write_true_video(tmp_path, "clip", [[], [true_person(3), true_person(3)]])
+    with pytest.raises(TruthError, match=r"frames\[1\].*same number"):
+        read_truth(path)
+
+
+def test_a_file_that_is_missing_or_no_json_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(TruthError, match="can't be read"):
+        read_truth(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text('{"frames": [')
+    with pytest.raises(TruthError, match="not the truth about a video"):
+        read_truth(tmp_path / "bad.json")
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = write_example_manifest(tmp_path, {"a": "wave", "b": "walk"})
+    assert read_manifest(tmp_path) == written
+    assert json.loads((tmp_path / MANIFEST).read_text())["version"] == 1
+
+
+def test_what_is_no_manifest_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no generated data set"):
+        read_manifest(tmp_path)
+    written = write_example_manifest(tmp_path, {"a": "wave"})
+    content = json.loads((tmp_path / MANIFEST).read_text())
+    assert written.version == 1
+    (tmp_path / MANIFEST).write_text(json.dumps({**content, "version": 2}))
+    with pytest.raises(ManifestError, match="version"):
+        read_manifest(tmp_path)
