@@ -23,11 +23,11 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import stages
 from ring_buffers.frames import SlotFormat
 from stages.third_party import weights
 from training.annotated_videos.sightings import key_of, write_sightings
@@ -36,41 +36,8 @@ from training.benchmark.video_runner import VideoReadError
 
 FEATURES = ".features"
 DETECTOR = "movenet-multipose"
-_CODE = (
-    "detection/batched.py",
-    "detection/finder.py",
-    "detection/keypoint_decoding.py",
-    "detection/keypoint_finder.py",
-    "detection/movenet.py",
-    "detection/movenet_network.py",
-    "held_objects.py",
-    "part_boxes.py",
-    "people.py",
-    "roi_features.py",
-    "scene.py",
-    "skeleton.py",
-    "step_readers.py",
-    "step_regions.py",
-    "tracking.py",
-)
-"""Of `stages`: what decides what is seen in a picture."""
-_VGG_CODE = ("picture_scaling.py", "step_features.py", "vgg_features.py")
-"""And, where regions are read with a VGG-16, what decides on that."""
-_REGION_CODE = (
-    "detection/cascade_rcnn.py",
-    "detection/detector_file.py",
-    "detection/detector_model.py",
-    "detection/mmcv_ops.py",
-    "detection/paired_finder.py",
-    "detection/region_batches.py",
-    "detection/region_classes.py",
-    "detection/region_finder.py",
-    "detection/region_pooling.py",
-    "detection/suppression.py",
-    "detection/two_stage.py",
-    "part_assignment.py",
-)
-"""And, where a detector of regions sees the videos, what decides on that."""
+CODE = ("detection/**/*.py", "keypoint_features/*.py", "people/*.py", "region_features/*.py", "step_readers.py")
+"""Sources in `stages/` that decide what is seen in a picture."""
 
 UNUSED_S = 7 * 86_400.0
 """A way of other code that was opened within a week may be in use by a run of that code."""
@@ -104,11 +71,11 @@ def features_folder(root: Path, settings: WatchSettings) -> Path:
     if settings.vgg is None:
         del content["vgg"]
     else:
-        content["vgg"] |= {"path": None, "code": _code_sha256(_VGG_CODE)}
+        content["vgg"]["path"] = None
     if settings.detector is None:
         del content["detector"]
     else:
-        content["detector"] |= {"path": None, "code": _code_sha256(_REGION_CODE)}
+        content["detector"]["path"] = None
     chosen = _hash([json.dumps(content, sort_keys=True).encode()])
     return root / FEATURES / f"{_version()}-{chosen[:8]}"
 
@@ -148,13 +115,9 @@ def detector_sha256() -> str:
 
 @functools.cache
 def code_sha256() -> str:
-    """One hash for the sources that decide what is seen."""
-    return _code_sha256(_CODE)
-
-
-def _code_sha256(files: Sequence[str]) -> str:
-    folder = resources.files("stages")
-    return _hash(folder.joinpath(*name.split("/")).read_bytes() for name in files)
+    """Return one hash of the sources that decide what is seen."""
+    folder = Path(stages.__file__).parent
+    return _hash(path.read_bytes() for pattern in CODE for path in sorted(folder.glob(pattern)))
 
 
 def file_sha256(path: Path) -> str:

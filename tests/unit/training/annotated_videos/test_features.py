@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import stages
 from stages.region_features.roi_features import RoiConfig
 from support.engines.film_models import damage, make_film
 from support.training.folder_examples import BOX, STEPS, StandIn, annotated, put_folder, stand_in
@@ -70,6 +71,11 @@ def test_videos_are_watched_once_and_again_only_if_they_or_what_they_are_watched
     monkeypatch.setattr(features, "code_sha256", lambda: "another version")
     opened(root, WatchSettings(roi=RoiConfig(bins=1)))
     assert stand_in.pictures == 7 * SHOWN
+
+
+def test_every_pattern_of_the_code_that_watches_videos_finds_files() -> None:
+    folder = Path(stages.__file__).parent
+    assert all([*folder.glob(pattern)] for pattern in features.CODE)
 
 
 def test_a_damaged_file_of_features_is_made_again(tmp_path: Path, stand_in: StandIn) -> None:
