@@ -1,16 +1,24 @@
-"""For all tests: they may run side by side, on a machine that may be busy with others.
+"""Set-up for all tests, which run side by side on a machine that may be busy.
 
 Hypothesis never fails an example for its time. Workers (pytest-xdist) share the cores, so each computes with one
-thread; and what one has made that takes long, the others read.
+thread. What takes long to make is made by one worker and read by the others. A test that fails while it waits reports
+what it waited for.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import tempfile
+import traceback
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from support.waiting import take_awaited
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -22,7 +30,7 @@ _MADE_ONCE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that began the run keeps the folder of what is made once; workers have its name from it."""
+    """Make the folder for what is made once, in the process that began the run; workers get its name."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.stash[_MADE_ONCE] = tempfile.TemporaryDirectory(prefix="partstream-tests-")
         os.environ["TESTS_MADE_ONCE"] = config.stash[_MADE_ONCE].name
@@ -31,3 +39,31 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if (folder := config.stash.get(_MADE_ONCE, None)) is not None:
         folder.cleanup()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure the conditions that were awaited, and to a timeout where each coroutine waited."""
+    report = yield
+    awaited = take_awaited()
+    if report.failed and awaited:
+        report.sections.append(("awaited", awaited))
+    if report.failed and call.excinfo is not None and "from pytest-timeout" in str(call.excinfo.value):
+        report.sections.append(("pending tasks", _pending_tasks()))
+    return report
+
+
+def _pending_tasks() -> str:
+    tasks = [task for task in gc.get_objects() if isinstance(task, asyncio.Task) and not task.done()]
+    return "\n".join(f"{task.get_name()}\n{_stack(task.get_coro())}" for task in tasks)
+
+
+def _stack(coroutine: Any) -> str:
+    """Return where a suspended coroutine waits, through the coroutines that it awaits."""
+    lines: list[str] = []
+    while (frame := getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)) is not None:
+        lines += traceback.format_stack(frame, limit=1)
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    return "".join(lines)
