@@ -70,7 +70,8 @@ class LivePictures:
     `offer` is the inference thread's; `deliver` of a watch is called in the encoding thread, and must be quick.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000) -> None:
+        self._now_us = now_us
         self.encoded = 0
         """JPEGs made since it began."""
         self.skipped = 0
@@ -109,7 +110,7 @@ class LivePictures:
         watches = self._watched.get(lease.meta.camera)
         if not watches:
             return
-        now_us = time.monotonic_ns() // 1000
+        now_us = self._now_us()
         due = [watch for watch in watches if watch.takes_turn(now_us)]
         if due:
             try:

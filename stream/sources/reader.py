@@ -50,7 +50,7 @@ class CameraReader:
 
     `first_epoch` continues the count of a camera that was there before in the same run. `packets` gets the encoded
     pictures too, for whoever wants them as they came; `key_wish(now)` (monotonic s) says whether the sender is to be
-    asked for a key frame.
+    asked for a key frame. `now_ns` is the monotonic clock.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class CameraReader:
         packets: PacketSink | None = None,
         key_wish: Callable[[float], bool] = lambda now_s: False,
         open_transport: OpenTransport = make_transport,
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.status = CameraStatus.initial(config, first_epoch - 1)
         """The latest one."""
@@ -75,11 +76,12 @@ class CameraReader:
         self._observer = observer
         self._on_status = on_status
         self._open_transport = open_transport
+        self._now_ns = now_ns
         self._packets = packets
         self._key_wish = key_wish
         self._stopping = threading.Event()
         self._backoff = Backoff(config.reconnect_initial_s, config.reconnect_max_s)
-        self._live_since_s: float | None = None
+        self._live_since_ns: int | None = None
         self._said: tuple[object, ...] = ()
         kind = config.source.kind
         self._is_file = kind == "file"
@@ -137,7 +139,7 @@ class CameraReader:
 
     def _connect_and_read(self) -> SourceError | None:
         """One connection, from its beginning to what ended it; None if it was told to stop."""
-        self._live_since_s = None
+        self._live_since_ns = None
         transport: Transport | None = None
         try:
             transport = self._open_transport(self._config, self._stopping, self._lost)
@@ -159,10 +161,10 @@ class CameraReader:
         return None
 
     def _read(self, transport: Transport) -> None:
-        began_ns = time.monotonic_ns()
+        began_ns = self._now_ns()
         codec = transport.open()
         if self._awaited or transport.fallback is not None:  # which took as long as it took
-            began_ns = time.monotonic_ns()
+            began_ns = self._now_ns()
         self._look_at_fallbacks(transport.fallback, codec)
         decoder = Decoder(codec, partial(self._discarded, transport))
         self._frames.begin_connection()
@@ -175,12 +177,12 @@ class CameraReader:
                 unit = transport.read()
             except EndedError:
                 self._write(decoder.flush())
-                if self._is_file and self._live_since_s is None:
+                if self._is_file and self._live_since_ns is None:
                     raise transport.faults.no_video() from None
                 raise
             if packets is not None and unit is not None:
                 packets.add(unit)
-            if self._key_wish(time.monotonic()):
+            if self._key_wish(self._now_ns() / 1e9):
                 transport.want_keyframe()
             if unit is not None:
                 pictures = decoder.decode(unit)
@@ -189,9 +191,9 @@ class CameraReader:
                     last_ns = unit.times.arrival_ns
             elif transport.awaiting_recovery:
                 self._write(decoder.interrupt())
-                last_ns = time.monotonic_ns()
+                last_ns = self._now_ns()
             if self._can_stall:
-                self._watch(transport.faults, time.monotonic_ns(), began_ns, last_ns)
+                self._watch(transport.faults, self._now_ns(), began_ns, last_ns)
 
     def _look_at_fallbacks(self, way: Fallback | None, codec: VideoCodecContext) -> None:
         """Tell where a camera is read or decoded in another way than was asked for."""
@@ -212,7 +214,7 @@ class CameraReader:
 
     def _watch(self, faults: Faults, now_ns: int, began_ns: int, last_ns: int) -> None:
         """Raises if there has been no picture for too long."""
-        if self._live_since_s is None:
+        if self._live_since_ns is None:
             if now_ns - began_ns >= self._config.start_timeout_s * 1e9:
                 raise faults.no_picture_in_time()
         elif now_ns - last_ns >= self._config.stall_timeout_s * 1e9:
@@ -220,7 +222,7 @@ class CameraReader:
 
     def _wait_before_connecting(self, fault: SourceError) -> bool:
         """False if it was told to stop meanwhile."""
-        if self._live_since_s is not None and time.monotonic() - self._live_since_s >= WELL_AFTER_S:
+        if self._live_since_ns is not None and self._now_ns() - self._live_since_ns >= WELL_AFTER_S * 1e9:
             self._backoff.reset()
         again: CameraState = "reconnecting" if self.ever_live else "connecting"
         self._say("stalled" if fault.reason == "stalled" else again, fault.reason, str(fault))
@@ -235,8 +237,8 @@ class CameraReader:
 
     def _live(self) -> None:
         """A picture showed a new epoch or another clock."""
-        if self._live_since_s is None:
-            self._live_since_s = time.monotonic()
+        if self._live_since_ns is None:
+            self._live_since_ns = self._now_ns()
         self.ever_live = True
         clock = self._frames.clock
         if clock is not None:

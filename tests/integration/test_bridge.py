@@ -251,7 +251,7 @@ async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path
                     number += 1
                 await until(lambda before=before: len(numbers(tmp_path)) > before)
                 process.send_signal(how)
-                _, said = process.communicate(timeout=30)
+                _, said = process.communicate()
                 assert process.returncode == code, said
             finally:
                 process.kill()

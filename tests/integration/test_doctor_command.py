@@ -30,7 +30,6 @@ def doctor(*arguments: str, **environment: str) -> tuple[int, dict[str, dict[str
         [sys.executable, str(REPOSITORY / "run_stream.py"), "doctor", "--json", *arguments],
         capture_output=True,
         text=True,
-        timeout=90,
         env={**os.environ, **environment},
         check=False,
     )

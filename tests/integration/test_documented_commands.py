@@ -72,7 +72,7 @@ def started(folder: Path, given: list[str]) -> subprocess.Popen[str]:
 def stopped(process: subprocess.Popen[str]) -> str:
     """What it printed until Ctrl-C ended it."""
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate()
     assert process.returncode == 130, printed
     return printed
 
@@ -86,7 +86,7 @@ class Engine:
     http: str
 
     def metric(self, name: str) -> float:
-        with urlopen(f"{self.http}/metrics", timeout=10) as answer:
+        with urlopen(f"{self.http}/metrics") as answer:
             return float(re.findall(rf"^{name} (\S+)$", answer.read().decode(), flags=re.MULTILINE)[0])
 
 
@@ -159,7 +159,7 @@ def stopped_when_done(folder: Path, given: list[str], done: Callable[[str], bool
         process = started(folder, given)
         time.sleep(patience_s)
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate()
         if process.returncode == 130 and done(printed):
             return
     raise AssertionError(f"{given}: exit code {process.returncode} after\n{printed}")

@@ -64,7 +64,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (installed / "complete").exists():
             (installed / "package.json").write_text(json.dumps({"private": True, "dependencies": PACKAGES}))
             command = [program("npm"), "install", "--no-audit", "--no-fund", "--loglevel", "error"]
-            done = subprocess.run(command, cwd=installed, capture_output=True, text=True, timeout=280)
+            done = subprocess.run(command, cwd=installed, capture_output=True, text=True)
             if done.returncode != 0:
                 pytest.fail(f"the npm packages {PACKAGES} can't be installed:\n{done.stderr[-2000:]}")
             (installed / "complete").touch()

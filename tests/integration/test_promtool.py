@@ -56,7 +56,7 @@ async def test_promtool_accepts_the_page_without_complaint(tmp_path: Path) -> No
     families = {family.name: family for family in text_string_to_metric_families(page.decode())}
     empty = [spec.name for spec in METRICS if not families[spec.full_name.removesuffix("_total")].samples]
     assert empty == [], "promtool would have nothing to check"
-    checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60, check=False)
+    checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
@@ -66,5 +66,5 @@ def test_promtool_would_complain_of_a_bad_page() -> None:
     if promtool is None:
         pytest.fail("promtool is missing: install the Debian package `prometheus` (apt-get install prometheus)")
     bad = b"# TYPE framesCount counter\nframesCount 1\n"
-    checked = subprocess.run([promtool, "check", "metrics"], input=bad, capture_output=True, timeout=60, check=False)
+    checked = subprocess.run([promtool, "check", "metrics"], input=bad, capture_output=True, check=False)
     assert checked.returncode != 0

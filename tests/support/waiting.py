@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import textwrap
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -46,6 +48,15 @@ async def until(condition: Callable[[], T | Awaitable[T]]) -> T:
         raise
     _awaited.remove(awaited)
     return value
+
+
+def waits(thread: threading.Thread) -> bool:
+    """Return whether a thread waits for a condition, an event, a queue or a future, of Python's own."""
+    frame, names = sys._current_frames().get(thread.ident or 0), list[str]()
+    while frame is not None and frame.f_code.co_filename == threading.__file__:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names[:1] == ["wait"] and "start" not in names
 
 
 async def settle() -> None:

@@ -65,7 +65,7 @@ class PrometheusServer(ServerProcess):
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://{self.url()}/-/ready", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.url()}/-/ready") as answer:
                 return answer.status == 200
         except urllib.error.URLError:
             return False
@@ -77,7 +77,7 @@ class PrometheusServer(ServerProcess):
         """What its HTTP API answers; fails with its own message if it refuses."""
         address = f"http://{self.url()}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(address, timeout=10) as answer:
+            with urllib.request.urlopen(address) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as refusal:
             raise AssertionError(f"{parameters}: {refusal.read().decode(errors='replace')}") from None

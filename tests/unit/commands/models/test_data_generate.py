@@ -48,7 +48,7 @@ def test_without_a_body_in_the_cache_it_says_how_to_get_one(tmp_path: Path, monk
 def test_without_numba_it_says_what_to_install(tmp_path: Path) -> None:
     program = "import sys; sys.modules['numba'] = None; from run_stream import app; app()"
     done = subprocess.run(
-        [sys.executable, "-c", program, *GENERATE, str(tmp_path / "new")], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, *GENERATE, str(tmp_path / "new")], capture_output=True, text=True
     )
     assert done.returncode == 1 and "install partstream with the extra `train`" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "new").exists()

@@ -42,7 +42,6 @@ def test_json_prints_one_object_and_nothing_else_from_a_process(folders: Path) -
         cwd=folders,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoder
 from stream.sources.pattern import GLYPHS, TestPicture, pattern_transport
 from stream.sources.transport import AccessUnit
+from support.waiting import wait_until, waits
 
 NOON = datetime(2026, 5, 17, 12, 34, 56, 789_000, tzinfo=UTC)
 
@@ -60,12 +61,12 @@ def test_pictures_differ_from_one_another() -> None:
     assert not np.array_equal(first, picture.draw(11, NOON))
 
 
-def sent(pace: str, count: int) -> tuple[list[AccessUnit], list[int], float]:
-    """What the transport sends, the numbers in the decoded pictures, and the seconds that it took."""
+def sent(pace: str, count: int, stopping: threading.Event) -> tuple[list[AccessUnit], list[int], int]:
+    """Return what the transport sends, the numbers in the decoded pictures, and when it began (monotonic ns)."""
     config = CameraConfig(id="cam", source="pattern:320x240@50", pace=pace)  # pyright: ignore[reportArgumentType]
-    transport = pattern_transport(config, threading.Event())
+    transport = pattern_transport(config, stopping)
+    began_ns = time.monotonic_ns()
     decoder = Decoder(transport.open(), pytest.fail)
-    began = time.monotonic()
     units, numbers = [], []
     for _ in range(count):
         unit = transport.read()
@@ -74,29 +75,35 @@ def sent(pace: str, count: int) -> tuple[list[AccessUnit], list[int], float]:
         for picture in decoder.decode(unit):
             luma = np.frombuffer(bytes(picture.frame.planes[0]), np.uint8).reshape(240, -1)[:, :320]
             numbers.append(barcode.read(luma))
-    return units, numbers, time.monotonic() - began
+    return units, numbers, began_ns
 
 
-def test_it_comes_at_its_own_rate() -> None:
-    units, numbers, seconds = sent("live", 11)
+def test_no_picture_comes_before_its_time() -> None:
+    units, numbers, began_ns = sent("live", 11, threading.Event())
     assert numbers == list(range(11))
     assert [unit.times.pts_us for unit in units] == [number * 20_000 for number in range(11)]
-    assert 0.2 <= seconds < 0.5
+    assert all(unit.times.arrival_ns >= began_ns + number * 20_000_000 for number, unit in enumerate(units))
 
 
 def test_it_comes_as_fast_as_it_is_taken_if_so_asked() -> None:
-    _, numbers, seconds = sent("fast", 100)
+    class NeverWaits(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pytest.fail("it waits")
+
+    _, numbers, _ = sent("fast", 100, NeverWaits())
     assert numbers == list(range(100))
-    assert seconds < 1.0
 
 
 def test_a_stop_ends_the_wait_for_the_next_picture() -> None:
     stopping = threading.Event()
-    config = CameraConfig(id="cam", source="pattern:64x64@0.1")  # pyright: ignore[reportArgumentType]
+    config = CameraConfig(id="cam", source="pattern:64x64@0.0001")  # pyright: ignore[reportArgumentType]
     transport = pattern_transport(config, stopping)
     transport.open()
     assert transport.read() is not None
-    threading.Timer(0.05, stopping.set).start()
-    began = time.monotonic()
+
+    def stop_once_it_waits() -> None:
+        wait_until(lambda: waits(threading.main_thread()))
+        stopping.set()
+
+    threading.Thread(target=stop_once_it_waits).start()
     assert transport.read() is None
-    assert time.monotonic() - began < 1.0

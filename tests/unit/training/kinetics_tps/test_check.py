@@ -316,7 +316,7 @@ def test_the_process_ends_with_2_and_a_sentence_where_there_is_no_such_folder(tm
     script = REPOSITORY / "run_stream.py"
     done = subprocess.run(
         [sys.executable, str(script), "data", "check", str(tmp_path / "nowhere")],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert "nowhere: is not a folder; give the one that holds train_videos and train_annotations" in done.stderr
