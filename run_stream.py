@@ -1,13 +1,16 @@
-"""partstream's command line: `run_stream.py --help`, or `partstream --help` where it is installed.
+"""The command line of partstream: `partstream --help`, or `python run_stream.py --help` from a checkout.
 
-Each command is a module of `commands`, or of `training` where it makes or judges checkpoints; here they are registered.
+Each command is a module of `commands`; this module registers them.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from commands import annotate, archive, bench, run, subscribe
+from commands.application import Application
 from commands.config import config_app
 from commands.demo.command import demo_command
 from commands.doctor import command as doctor
@@ -20,38 +23,59 @@ from commands.models.train import train_app
 from commands.top import command as top
 from commands.weights import weights_app
 
-app = typer.Typer(
+WATCH, KEEP, SET_UP, MODELS, MEASURE = "Watch", "Keep and connect", "Set up", "Models", "Measure"
+
+app = Application(
     name="partstream",
-    help="Real-time action recognition on live cameras, with the body parts that explain each action.",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 weights, 4 no source ever opened, "
+    epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 weights, 4 no source opened (`run`), "
     "130 and 143 stopped by Ctrl-C and SIGTERM.",
 )
-app.command("run", epilog=run.EPILOG)(run.run_command)
-app.command("demo")(demo_command)
-app.command("subscribe", epilog=subscribe.EPILOG)(subscribe.subscribe_command)
-app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor_command)
-app.command("top", epilog=top.EPILOG)(top.top_command)
-app.command("bridge", epilog=archive.EPILOG)(archive.bridge_command)
-app.command("annotate")(annotate.annotate_command)
-app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate_command)
-app.command("bench", context_settings=bench.ALL_ARGUMENTS, add_help_option=False)(bench.bench_command)
-app.command("predict", epilog=predict.EPILOG)(predict.predict_command)
-app.command("export", epilog=export.EPILOG)(export.export_command)
-app.add_typer(weights_app, name="weights")
-app.add_typer(config_app, name="config")
-app.add_typer(keys_app, name="keys")
-app.add_typer(data_app, name="data")
-app.add_typer(train_app, name="train")
-app.add_typer(footage_app, name="footage")
-app.add_typer(generated_app, name="generated")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from partstream import __version__
+
+        typer.echo(f"partstream {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def partstream(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Real-time action recognition on live cameras, with the body parts that explain each action."""
+
+
+app.command("run", epilog=run.EPILOG, rich_help_panel=WATCH)(run.run_command)
+app.command("demo", rich_help_panel=WATCH)(demo_command)
+app.command("subscribe", epilog=subscribe.EPILOG, rich_help_panel=WATCH)(subscribe.subscribe_command)
+app.command("top", epilog=top.EPILOG, rich_help_panel=WATCH)(top.top_command)
+app.command("archive", epilog=archive.EPILOG, rich_help_panel=KEEP)(archive.archive_command)
+app.command("annotate", rich_help_panel=KEEP)(annotate.annotate_command)
+app.add_typer(keys_app, name="keys", rich_help_panel=KEEP)
+app.command("doctor", epilog=doctor.EPILOG, rich_help_panel=SET_UP)(doctor.doctor_command)
+app.add_typer(config_app, name="config", rich_help_panel=SET_UP)
+app.add_typer(weights_app, name="weights", rich_help_panel=SET_UP)
+app.add_typer(train_app, name="train", rich_help_panel=MODELS)
+app.add_typer(data_app, name="data", rich_help_panel=MODELS)
+app.command("predict", epilog=predict.EPILOG, rich_help_panel=MODELS)(predict.predict_command)
+app.command("export", epilog=export.EPILOG, rich_help_panel=MODELS)(export.export_command)
+app.command("evaluate", epilog=evaluate.EPILOG, rich_help_panel=MEASURE)(evaluate.evaluate_command)
+app.add_typer(footage_app, name="footage", rich_help_panel=MEASURE)
+app.add_typer(generated_app, name="generated", rich_help_panel=MEASURE)
+app.command("bench", context_settings=bench.ALL_ARGUMENTS, add_help_option=False, rich_help_panel=MEASURE)(
+    bench.bench_command
+)
 
 
 def main() -> None:
-    """The installed command."""
-    app()
+    """Run the command line under the name `partstream`, however it was started."""
+    app(prog_name="partstream")
 
 
 if __name__ == "__main__":

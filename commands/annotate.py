@@ -1,4 +1,4 @@
-"""`run_stream.py annotate`: draws results on their video."""
+"""`partstream annotate`: draws results on their video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run_stream.py bench`: hands its arguments to the benchmarks' own command line."""
+"""`partstream bench`: hands its arguments to the benchmarks' own command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run_stream.py config`: checks a configuration, and describes what one may hold."""
+"""`partstream config`: checks a configuration, and describes what one may hold."""
 
 from __future__ import annotations
 

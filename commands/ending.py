@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and the sentence on stderr that says what to do."""
+"""How a command ends: exit codes, and a message on stderr that says what to do."""
 
 from __future__ import annotations
 
@@ -8,22 +8,38 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_NO_SOURCE = 1, 2, 3, 4
+EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_NO_SOURCE, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 
 console = Console()
-complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    """Say what is wrong on stderr and end with the code."""
-    complaints.print(f"[bold red]partstream:[/] {message}", markup=True)
+    """Print an error on stderr and end the command with this exit code. The message is plain text, not markup."""
+    print_error(message)
     raise typer.Exit(code)
+
+
+def print_error(message: str) -> None:
+    """Print an error on stderr. The message is plain text, not markup."""
+    error_console.print(f"[bold red]partstream:[/] {escape(printable(message))}")
+
+
+def printable(text: str) -> str:
+    """Escape control characters, which file names and servers could smuggle into a terminal. Line breaks stay."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    undecoded = "\udc80" <= letter <= "\udcff"  # how Python holds a byte of a file name that is not UTF-8
+    return f"\\x{ord(letter) & 0xFF:02x}" if undecoded else repr(letter)[1:-1]
 
 
 @contextmanager
 def errors() -> Generator[None]:
-    """Turns the errors that a user can do something about into a sentence and an exit code."""
+    """Turn errors that a user can correct into a message and an exit code."""
     from stages.third_party.weights import WeightsError
     from stream.settings.section import ConfigError
 

@@ -1,4 +1,4 @@
-"""`run_stream.py keys`: makes the CURVE keys of an engine and its clients, and shows public ones."""
+"""`partstream keys`: makes the CURVE keys of an engine and its clients, and shows public ones."""
 
 from __future__ import annotations
 

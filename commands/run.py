@@ -1,4 +1,4 @@
-"""`run_stream.py run`: the engine, until it is done or stopped."""
+"""`partstream run`: the engine, until it is done or stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.configuration import ConfigOption, SourcesArgument, load_config
-from commands.ending import EXIT_NO_SOURCE, EXIT_USAGE, complaints, console, errors, fail
+from commands.ending import EXIT_NO_SOURCE, EXIT_USAGE, console, errors, fail, print_error
 from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ async def _serve(settings: Config, table: bool) -> int:
         if watching is not None:
             watching.cancel()
         if not engine.ever_live:
-            complaints.print("[bold red]partstream:[/] no source ever opened; the log above says why for each")
+            print_error("no source ever opened; the log above says why for each")
             return EXIT_NO_SOURCE
     return 0
 

@@ -1,4 +1,4 @@
-"""`run_stream.py subscribe`: watches what an engine publishes."""
+"""`partstream subscribe`: watches what an engine publishes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from commands.ending import EXIT_USAGE, console, errors, fail
 from commands.until_signal import until_signal
@@ -36,6 +35,6 @@ def subscribe_command(
             endpoint, kinds=KINDS, cameras=camera, replay=replay, server_key=server_key, key_file=key_file
         )
     except ValueError as error:
-        fail(escape(str(error)), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     with errors():
         raise typer.Exit(until_signal(watch(messages, raw, console)))

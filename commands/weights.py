@@ -1,4 +1,4 @@
-"""`run_stream.py weights`: third-party files in the cache."""
+"""`partstream weights`: third-party files in the cache."""
 
 from __future__ import annotations
 

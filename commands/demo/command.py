@@ -1,4 +1,4 @@
-"""`run_stream.py demo`: real footage over a real RTSP server, shown and summed up."""
+"""`partstream demo`: real footage over a real RTSP server, shown and summed up."""
 
 from __future__ import annotations
 

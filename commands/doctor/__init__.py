@@ -1,1 +1,1 @@
-"""What `run_stream.py doctor` looks at before, or while, an engine runs: each check is a function with findings."""
+"""What `partstream doctor` looks at before, or while, an engine runs: each check is a function with findings."""

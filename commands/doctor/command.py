@@ -1,4 +1,4 @@
-"""`run_stream.py doctor`: looks at everything that an engine needs here, and says what to do about what is wrong."""
+"""`partstream doctor`: looks at everything that an engine needs here, and says what to do about what is wrong."""
 
 from __future__ import annotations
 

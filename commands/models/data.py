@@ -1,4 +1,4 @@
-"""`run_stream.py data`: checks and generates data sets in the Kinetics-TPS layout, and makes the metric's files."""
+"""`partstream data`: checks and generates data sets in the Kinetics-TPS layout, and makes the metric's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run_stream.py data generate`: makes data sets of drawn people."""
+"""`partstream data generate`: makes data sets of drawn people."""
 
 from __future__ import annotations
 

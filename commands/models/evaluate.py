@@ -1,4 +1,4 @@
-"""`run_stream.py evaluate`: scores a prediction as the benchmark does."""
+"""`partstream evaluate`: scores a prediction as the benchmark does."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from commands.ending import complaints, console, fail
+from commands.ending import console, fail
 
 EPILOG = "Example:  partstream evaluate --gt truth/ --pred submission/ --html report.html"
 
@@ -33,8 +32,6 @@ def evaluate_command(
     from training.benchmark.submission_errors import SubmissionError
 
     try:
-        evaluate_submission(
-            gt, pred, console=console, complaints=complaints, as_one_object=as_json, html=html, observed=observed
-        )
+        evaluate_submission(gt, pred, console=console, as_one_object=as_json, html=html, observed=observed)
     except (SubmissionError, ReportError) as error:
-        fail(escape(str(error)))
+        fail(str(error))

@@ -1,4 +1,4 @@
-"""`run_stream.py evaluate`: scores a prediction as the benchmark does, prints what came of it, writes the report."""
+"""`partstream evaluate`: scores a prediction as the benchmark does, prints what came of it, writes the report."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from commands.ending import error_console
 from training.benchmark.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
 from training.benchmark.observed_answers import read_answers, recognise
 from training.benchmark.psc import evaluate
@@ -25,7 +26,6 @@ def evaluate_submission(
     prediction: Path,
     *,
     console: Console,
-    complaints: Console,
     as_one_object: bool = False,
     html: Path | None = None,
     observed: Path | None = None,
@@ -39,7 +39,7 @@ def evaluate_submission(
     recognition = None if observed is None else recognise(read_answers(observed, true), true.actions)
     summary = summarise(true, guess, evaluate(true, guess), recognition)
     for warning in summary.warnings:
-        complaints.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+        error_console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
     if html is not None:
         _write(summary, html, truth=truth.resolve().name, prediction=prediction.resolve().name)
     if as_one_object:

@@ -1,4 +1,4 @@
-"""`run_stream.py export`: a checkpoint and its detector as ONNX files, each tried in ONNX Runtime before it is kept."""
+"""`partstream export`: a checkpoint and its detector as ONNX files, each tried in ONNX Runtime before it is kept."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def export_command(
     if film is None and not _has_another_detector(checkpoint):
         console.print(
             "compared on random inputs only: real ones come from the detector's weights and footage "
-            f"(run_stream.py weights fetch movenet-multipose {_FILM[0]})",
+            f"(partstream weights fetch movenet-multipose {_FILM[0]})",
             soft_wrap=True,
         )
 

@@ -1,4 +1,4 @@
-"""`run_stream.py footage`: scores a checkpoint on the labelled real footage."""
+"""`partstream footage`: scores a checkpoint on the labelled real footage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run_stream.py generated frozen` and `freeze`: make the frozen test set, and freeze another one."""
+"""`partstream generated frozen` and `freeze`: make the frozen test set, and freeze another one."""
 
 from __future__ import annotations
 

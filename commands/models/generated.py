@@ -1,4 +1,4 @@
-"""`run_stream.py generated`: scores checkpoints on generated test videos, of which everything is known."""
+"""`partstream generated`: scores checkpoints on generated test videos, of which everything is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run_stream.py predict`: answers every test video, and writes the benchmark's files."""
+"""`partstream predict`: answers every test video, and writes the benchmark's files."""
 
 from __future__ import annotations
 

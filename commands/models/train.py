@@ -1,4 +1,4 @@
-"""The command line of `run_stream.py train` and `train config`. Loads torch only once there is something to train."""
+"""The command line of `partstream train` and `train config`. Loads torch only once there is something to train."""
 
 from __future__ import annotations
 

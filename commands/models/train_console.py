@@ -1,4 +1,4 @@
-"""`run_stream.py train`: fetches what training needs, shows how it goes, prints what came of it."""
+"""`partstream train`: fetches what training needs, shows how it goes, prints what came of it."""
 
 from __future__ import annotations
 

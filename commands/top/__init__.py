@@ -1,1 +1,1 @@
-"""What `run_stream.py top` shows of a running engine, by the engine's own HTTP API and metrics."""
+"""What `partstream top` shows of a running engine, by the engine's own HTTP API and metrics."""

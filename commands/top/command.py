@@ -1,11 +1,10 @@
-"""`run_stream.py top`: a running engine in a terminal: cameras, ages, drops, stages, memory."""
+"""`partstream top`: a running engine in a terminal: cameras, ages, drops, stages, memory."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from commands.ending import EXIT_USAGE, console, fail
 from commands.until_signal import until_signal
@@ -33,7 +32,7 @@ def top_command(
     try:
         client = EngineClient(engine, token)
     except ValueError as error:
-        fail(escape(str(error)), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
 
     async def look() -> int:
         await (show_once if once else watch)(client, interval, console)
@@ -42,4 +41,4 @@ def top_command(
     try:
         raise typer.Exit(until_signal(look()))
     except NoAnswerError as error:
-        fail(escape(str(error)))
+        fail(str(error))

@@ -1,1 +1,1 @@
-"""Results kept as Parquet files, to ask about later. Needs the extra `bridge`; nothing else of stream imports it."""
+"""Results kept as Parquet files, to ask about later. Needs the extra `archive`; nothing else of stream imports it."""

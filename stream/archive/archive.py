@@ -2,9 +2,9 @@
 
 Files are at `TABLE/day=2026-11-25/hour=21/20261125T213000000000Z.parquet`: the partition is the rows' time, the name
 the time of writing, both UTC. What is written goes through three steps: files under another ending; then
-`bridge.json`, in one rename, with the names of these files and how far each topic is in them; then the files' own
+`archive.json`, in one rename, with the names of these files and how far each topic is in them; then the files' own
 names. A crash before the second step leaves nothing of it, one after it is made up for at the next start. A reader who
-looks for `*.parquet` sees whole files only. Lives as long as its bridge, one a folder, held by a lock. Not safe for
+looks for `*.parquet` sees whole files only. Lives as long as its archiver, one a folder, held by a lock. Not safe for
 several threads.
 """
 
@@ -35,7 +35,9 @@ from stream.settings.section import ConfigError
 logger = logging.getLogger(__name__)
 
 Partition = Literal["hour", "day"]
-STATE, LOCK, PART = "bridge.json", "bridge.lock", ".part"
+STATE, LOCK, PART = "archive.json", "archive.lock", ".part"
+EARLIER_STATE = "bridge.json"
+"""The name of the state file when the command was called `bridge`."""
 SCHEMA_KEY = b"partstream.archive/1"
 _NAME_FORMAT = "%Y%m%dT%H%M%S%f"
 _FILE = re.compile(
@@ -45,7 +47,7 @@ _US = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 
 class State(msgspec.Struct, frozen=True):
-    """What `bridge.json` says: how far each topic is in the archive, and files that may still want their names."""
+    """What `archive.json` says: how far each topic is in the archive, and files that may still want their names."""
 
     positions: list[Position]
     files: list[str]
@@ -62,7 +64,7 @@ class Archive:
     The oldest files go when all have more than `keep_bytes` or were written more than `keep_days` ago; a table's last
     file stays. `least_free` bytes of the disk are left to others.
 
-    Raises `ConfigError` where the folder can't be used, or another bridge uses it.
+    Raises `ConfigError` where the folder can't be used, or another process uses it.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Archive:
                 self._lock.release()
                 raise
         except filelock.Timeout:
-            raise ConfigError(f"{folder} is written by another bridge: stop it, or choose another folder") from None
+            raise ConfigError(f"{folder} is in use by another archive process: stop it, or choose another") from None
         except OSError as error:
             raise ConfigError(f"{folder} can't be used: {error.strerror or error}") from None
 
@@ -164,13 +166,15 @@ class Archive:
 
     def _read_state(self) -> State:
         path = self.folder / STATE
+        if not path.exists() and (earlier := self.folder / EARLIER_STATE).exists():
+            earlier.rename(path)
         try:
             return msgspec.json.decode(path.read_bytes(), type=State)
         except FileNotFoundError:
             return State([], [])
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"{path} isn't one of a bridge ({error}): move it away to go on without knowing what is there already"
+                f"{path} is damaged ({error}): move it away to go on without knowing what is there already"
             ) from None
 
     def _own_files(self) -> Iterator[tuple[Path, str]]:
@@ -225,14 +229,14 @@ class Archive:
         part.replace(self.folder / STATE)
 
     def _name_files(self) -> None:
-        """Give what was written its names, once it is sure that `bridge.json` says so. May be tried again."""
+        """Give what was written its names, once it is sure that `archive.json` says so. May be tried again."""
         if self._unnamed:
             _sync_folder(self.folder)
         while self._unnamed:
             name = self._unnamed[-1]
             path = self.folder / name
             if not _FILE.fullmatch(name):
-                raise ConfigError(f"{self.folder / STATE} names {name!r}, which is none of a bridge's files")
+                raise ConfigError(f"{self.folder / STATE} names {name!r}, which is not a file of an archive")
             with suppress(FileNotFoundError):  # it has its name already
                 (self.folder / (name + PART)).replace(path)
                 _sync_folder(path.parent)

@@ -1,4 +1,4 @@
-"""Bridge: reads a subscription and puts what comes into an archive, some minutes' worth at a time.
+"""Archiver: reads a subscription and puts what comes into an archive, some minutes' worth at a time.
 
 Owns the rows that aren't written yet, in bounded memory. While it writes, and while it can't write, it doesn't read:
 messages then queue at the subscription and at the engine, and what these drop is a gap, filled by replay or counted.
@@ -36,7 +36,7 @@ LAST_READ_S = 0.5
 
 
 class Positions:
-    """How far each topic was read: what `bridge.json` keeps. Bounded like what a subscription remembers."""
+    """How far each topic was read: what `archive.json` keeps. Bounded like what a subscription remembers."""
 
     def __init__(self, positions: Iterable[Position]) -> None:
         self._topics: OrderedDict[str, tuple[str, dict[int, int]]] = OrderedDict()
@@ -101,8 +101,8 @@ class Held:
 
 
 @dataclass(slots=True)
-class BridgeCounts:
-    """What a bridge has done since it started."""
+class ArchiverCounts:
+    """What an archiver has done since it started."""
 
     messages: int = 0
     """Messages in the archive."""
@@ -120,11 +120,11 @@ class BridgeCounts:
     """Messages that were read and, at the end, couldn't be written: a further run asks for them again."""
 
 
-class Bridge:
+class Archiver:
     """Fills `archive`: every `every_s` seconds, or sooner when `most_held` bytes of rows wait."""
 
     def __init__(self, archive: Archive, *, every_s: float = 60.0, parts: int = 3, most_held: int = 64 << 20) -> None:
-        self.counts = BridgeCounts()
+        self.counts = ArchiverCounts()
         self.trouble = ""
         """Why nothing can be written at present; empty when it can."""
         self._archive = archive

@@ -93,7 +93,7 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
         "evaluate",
     ):
         assert re.search(rf"\b{name}\b", shown)
-    assert "4 no source ever opened" in shown
+    assert "4 no source opened" in shown
 
 
 def test_a_file_read_fast_gives_one_line_a_frame_and_ends_well(clip: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from commands.configuration import load_config
 from support.repository import REPOSITORY
 
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
-PACKAGES = ("benchmarks", "commands", "ring_buffers", "stages", "stream", "telemetry", "training")
+PACKAGES = ("benchmarks", "commands", "partstream", "ring_buffers", "stages", "stream", "telemetry", "training")
 
 
 def test_the_site_builds_with_every_page_listed_and_no_link_or_anchor_broken(tmp_path: Path) -> None:

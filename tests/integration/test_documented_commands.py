@@ -146,11 +146,11 @@ def top_shows_the_cameras(engine: Engine, folder: Path) -> None:
     stopped_when_done(folder, ["top", engine.http], lambda printed: "door" in printed and "yard" in printed)
 
 
-def bridge_keeps_results(engine: Engine, folder: Path) -> None:
+def archive_keeps_results(engine: Engine, folder: Path) -> None:
     def kept(printed: str) -> bool:
         return ask(folder / "archive", "SELECT DISTINCT camera FROM {frames} ORDER BY 1") == [("door",), ("yard",)]
 
-    stopped_when_done(folder, ["bridge", "archive", engine.results, "--replay", engine.replay], kept)
+    stopped_when_done(folder, ["archive", engine.results, "--replay", engine.replay], kept)
 
 
 def stopped_when_done(folder: Path, given: list[str], done: Callable[[str], bool]) -> None:
@@ -171,7 +171,7 @@ TRIED: dict[str, Callable[[Engine, Path], None]] = {
     f"{PARTSTREAM} run --config partstream.yaml": run_reads_a_configuration,
     f"{PARTSTREAM} config check partstream.yaml": configuration_is_checked,
     f"{PARTSTREAM} subscribe tcp://127.0.0.1:5555": subscribe_shows_the_cameras,
-    f"{PARTSTREAM} bridge archive": bridge_keeps_results,
+    f"{PARTSTREAM} archive": archive_keeps_results,
     f"{PARTSTREAM} top": top_shows_the_cameras,
 }
 TRIED_ELSEWHERE = {

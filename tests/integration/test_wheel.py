@@ -14,7 +14,7 @@ import pytest
 
 from support.repository import REPOSITORY
 
-PACKAGES = ("benchmarks", "commands", "ring_buffers", "stages", "stream", "telemetry", "training")
+PACKAGES = ("benchmarks", "commands", "partstream", "ring_buffers", "stages", "stream", "telemetry", "training")
 BESIDE = ("LICENSE", "README.md", "pyproject.toml", "run_stream.py")
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 STAND_IN_BYTES = 100_000

@@ -1,4 +1,4 @@
-"""A bridge from a real publisher into a folder, and what is then in it, as DuckDB reads it."""
+"""An archiver from a real publisher into a folder, and what is then in it, as DuckDB reads it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import duckdb
 
 import support.engines.wire_messages as wire
 from stream.archive.archive import Archive
-from stream.archive.archiver import Bridge
+from stream.archive.archiver import Archiver
 from stream.messaging.publisher import Publisher
 from stream.settings.engine import PublishConfig
 from stream.subscriber import subscribe
@@ -31,7 +31,7 @@ async def publishing(run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publ
 
 
 @asynccontextmanager
-async def bridging(
+async def archiving(
     publisher: Publisher,
     folder: Path,
     *,
@@ -40,23 +40,23 @@ async def bridging(
     keys: dict[str, Any] | None = None,
     queue: dict[str, Any] | None = None,
     **options: Any,
-) -> AsyncIterator[Bridge]:
+) -> AsyncIterator[Archiver]:
     """Runs one until the end of the block, then stops it as Ctrl-C does. `queue`: what its subscription may queue."""
     archive = Archive(folder)
-    bridge = Bridge(archive, every_s=every_s, **options)
+    archiver = Archiver(archive, every_s=every_s, **options)
     messages = subscribe(
         publisher.endpoint,
         kinds=("results", "events", "status"),
         replay=publisher.replay_endpoint if replay else None,
-        on_gap=bridge.gap,
+        on_gap=archiver.gap,
         resume=archive.positions,
         **(keys or {}),
         **(queue or {}),
     )
-    running = asyncio.create_task(bridge.run(messages))
+    running = asyncio.create_task(archiver.run(messages))
     try:
         await until(lambda: publisher.subscriptions == 3 or running.done())
-        yield bridge
+        yield archiver
     finally:
         running.cancel()
         ended = await asyncio.gather(running, return_exceptions=True)

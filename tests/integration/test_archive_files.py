@@ -103,7 +103,7 @@ def test_whenever_the_power_goes_each_row_is_there_once_in_the_end(tmp_path: Pat
         both = ask(folder, "SELECT list(seq ORDER BY seq), (SELECT list(seq ORDER BY seq) FROM {people}) FROM {frames}")
         assert both == [(list(range(25)), list(range(25)))], f"after {done}"
         assert not list(folder.rglob("*.part"))
-    assert step > 20, "each of the files, and bridge.json, is made, made sure of and named"
+    assert step > 20, "each of the files, and archive.json, is made, made sure of and named"
 
 
 @pytest.mark.parametrize("step", range(1, 12))
@@ -218,9 +218,9 @@ def test_bytes_that_are_to_stay_free_are_left(tmp_path: Path) -> None:
     assert numbers(tmp_path) == []
 
 
-def test_one_folder_has_one_bridge(tmp_path: Path) -> None:
+def test_a_folder_has_one_archive_process(tmp_path: Path) -> None:
     archive = Archive(tmp_path)
-    with pytest.raises(ConfigError, match="another bridge"):
+    with pytest.raises(ConfigError, match="another archive process"):
         Archive(tmp_path)
     archive.close()
     Archive(tmp_path).close()
@@ -230,10 +230,10 @@ def test_one_folder_has_one_bridge(tmp_path: Path) -> None:
     "state", [b"", b"{", b"\xff", b'{"positions":[],"files":["../../etc/passwd"]}', b'{"positions":[1],"files":[]}']
 )
 def test_a_spoilt_state_is_said_and_nothing_is_touched(tmp_path: Path, state: bytes) -> None:
-    (tmp_path / "bridge.json").write_bytes(state)
-    with pytest.raises(ConfigError, match=r"bridge\.json"):
+    (tmp_path / "archive.json").write_bytes(state)
+    with pytest.raises(ConfigError, match=r"archive\.json"):
         Archive(tmp_path)
-    assert (tmp_path / "bridge.json").read_bytes() == state
+    assert (tmp_path / "archive.json").read_bytes() == state
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The bridge against a real publisher over TCP: all that was published is in the archive once, or said to be lost."""
+"""The archiver against a real publisher over TCP: all that was published is in the archive once, or said to be lost."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pytest
 
 import support.engines.wire_messages as wire
 from commands.keys import make_keys
-from stream.archive import archiver as bridges
+from stream.archive import archiver as archivers
 from stream.archive.archive import Archive
 from stream.messaging.curve.keys import read_pair
-from support.engines.archiving import ask, bridging, numbers, publishing, until
+from support.engines.archiving import archiving, ask, numbers, publishing, until
 from support.repository import REPOSITORY
 
 GAPS = "SELECT camera, kind, epoch, first_seq, missed, replayed, lost FROM {gaps} ORDER BY noticed_utc"
@@ -28,21 +28,21 @@ GAPS = "SELECT camera, kind, epoch, first_seq, missed, replayed, lost FROM {gaps
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last look for messages on their way is short, failed writes are tried again soon, and no disk waited for."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setattr(bridges, "LAST_READ_S", 0.05)
-    monkeypatch.setattr(bridges, "WRITE_AGAIN_S", 0.05)
+    monkeypatch.setattr(archivers, "LAST_READ_S", 0.05)
+    monkeypatch.setattr(archivers, "WRITE_AGAIN_S", 0.05)
 
 
 async def test_all_that_is_published_is_in_the_archive(tmp_path: Path) -> None:
     async with publishing() as publisher:
-        async with bridging(publisher, tmp_path) as bridge:
+        async with archiving(publisher, tmp_path) as archiver:
             for number in range(100):
                 publisher.publish(wire.frame("lobby", number=number, people=number % 3))
                 publisher.publish(wire.frame("door", number=number, people=0))
             publisher.publish(wire.event())
             publisher.publish(wire.status())
             publisher.publish(wire.stats())
-            await until(lambda: bridge.counts.messages == 202)
-        assert (bridge.counts.people, bridge.counts.gaps, bridge.counts.failed_writes) == (99, 0, 0)
+            await until(lambda: archiver.counts.messages == 202)
+        assert (archiver.counts.people, archiver.counts.gaps, archiver.counts.failed_writes) == (99, 0, 0)
     assert numbers(tmp_path, "lobby") == numbers(tmp_path, "door") == list(range(100))
     assert ask(tmp_path, "SELECT count(*), count(DISTINCT (seq, track)), min(track), max(track) FROM {people}") == [
         (99, 99, 1, 2)
@@ -54,19 +54,19 @@ async def test_all_that_is_published_is_in_the_archive(tmp_path: Path) -> None:
 async def test_stopping_writes_what_was_read_and_what_was_on_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridges, "LAST_READ_S", 1.5)
+    monkeypatch.setattr(archivers, "LAST_READ_S", 1.5)
     async with publishing() as publisher:
-        async with bridging(publisher, tmp_path, every_s=3600) as bridge:
+        async with archiving(publisher, tmp_path, every_s=3600) as archiver:
             for number in range(200):
                 publisher.publish(wire.frame(number=number))
-            assert bridge.counts.messages == 0
-        assert bridge.counts.messages == 200
+            assert archiver.counts.messages == 0
+        assert archiver.counts.messages == 200
     assert numbers(tmp_path) == list(range(200))
 
 
 async def test_a_further_run_asks_for_what_was_published_meanwhile_and_has_nothing_twice(tmp_path: Path) -> None:
     async with publishing() as publisher:
-        async with bridging(publisher, tmp_path) as first:
+        async with archiving(publisher, tmp_path) as first:
             for number in range(50):
                 publisher.publish(wire.frame(epoch=1, number=number))
             await until(lambda: first.counts.messages == 50)
@@ -76,11 +76,11 @@ async def test_a_further_run_asks_for_what_was_published_meanwhile_and_has_nothi
             publisher.publish(wire.frame(epoch=2, number=number))
         publisher.publish(wire.frame("added"))
         publisher.publish(wire.frame("added"))
-        async with bridging(publisher, tmp_path) as bridge:
-            await until(lambda: bridge.counts.messages == 52)
+        async with archiving(publisher, tmp_path) as archiver:
+            await until(lambda: archiver.counts.messages == 52)
             publisher.publish(wire.frame(epoch=2, number=30))
-            await until(lambda: bridge.counts.messages == 53)
-        async with bridging(publisher, tmp_path) as again:
+            await until(lambda: archiver.counts.messages == 53)
+        async with archiving(publisher, tmp_path) as again:
             publisher.publish(wire.event())
             await until(lambda: again.counts.messages == 1)
     assert ask(
@@ -95,29 +95,29 @@ async def test_a_further_run_asks_for_what_was_published_meanwhile_and_has_nothi
 
 async def test_what_the_engine_no_longer_holds_is_a_gap_of_exactly_its_size(tmp_path: Path) -> None:
     async with publishing(history_messages=20) as publisher:
-        async with bridging(publisher, tmp_path) as first:
+        async with archiving(publisher, tmp_path) as first:
             publisher.publish(wire.frame(number=0))
             await until(lambda: first.counts.messages == 1)
         for number in range(1, 101):
             publisher.publish(wire.frame(number=number))
-        async with bridging(publisher, tmp_path) as bridge:
-            await until(lambda: bridge.counts.messages == 20)
-        assert (bridge.counts.gaps, bridge.counts.lost) == (1, 80)
+        async with archiving(publisher, tmp_path) as archiver:
+            await until(lambda: archiver.counts.messages == 20)
+        assert (archiver.counts.gaps, archiver.counts.lost) == (1, 80)
     assert numbers(tmp_path) == [0, *range(81, 101)]
     assert ask(tmp_path, GAPS) == [("lobby", "results", 1, 1, 99, 19, 80)]
 
 
 async def test_a_new_run_of_the_engine_is_there_from_its_first_message_on(tmp_path: Path) -> None:
-    async with publishing("a" * 32) as first, bridging(first, tmp_path) as bridge:
+    async with publishing("a" * 32) as first, archiving(first, tmp_path) as archiver:
         first.publish(wire.frame(epoch=3))
-        await until(lambda: bridge.counts.messages == 1)
+        await until(lambda: archiver.counts.messages == 1)
         await first.stop()
         async with publishing("b" * 32, endpoint=first.endpoint, replay=first.replay_endpoint) as second:
             for number in range(5):
                 second.publish(wire.frame(epoch=1, number=number))
             for number in range(5):
                 second.publish(wire.frame(epoch=2, number=number))
-            await until(lambda: bridge.counts.messages == 11)
+            await until(lambda: archiver.counts.messages == 11)
     assert ask(tmp_path, "SELECT run[1], epoch, list(seq ORDER BY seq) FROM {frames} GROUP BY 1, 2 ORDER BY 1, 2") == [
         ("a", 3, [0]),
         ("b", 1, [0, 1, 2, 3, 4]),
@@ -142,18 +142,18 @@ async def test_a_full_disk_is_said_once_and_counted_and_nothing_is_lost_that_fit
     small = {"high_water_mark": 10, "receive_buffer": 4096}
     async with (
         publishing(high_water_mark=10, history_messages=total) as publisher,
-        bridging(publisher, tmp_path, most_held=300_000, queue=small) as bridge,
+        archiving(publisher, tmp_path, most_held=300_000, queue=small) as archiver,
     ):
         for number in range(total):
             publisher.publish(wire.frame(number=number, people=2))
-        await until(lambda: bridge.counts.failed_writes > 3)
-        assert bridge.trouble.startswith("the disk is full: make room")
-        assert bridge.counts.messages == 0
-        assert bridge.waiting < 1000, "the rest waits elsewhere"
+        await until(lambda: archiver.counts.failed_writes > 3)
+        assert archiver.trouble.startswith("the disk is full: make room")
+        assert archiver.counts.messages == 0
+        assert archiver.waiting < 1000, "the rest waits elsewhere"
         full = False
         last = publisher.publish(wire.frame(number=total))
-        await until(lambda: bridge.counts.messages == last.seq + 1)
-        assert bridge.trouble == ""
+        await until(lambda: archiver.counts.messages == last.seq + 1)
+        assert archiver.trouble == ""
     assert numbers(tmp_path) == list(range(total + 1))
     assert ask(tmp_path, "SELECT sum(lost), sum(replayed) > 1000 FROM {gaps}") == [(0, True)]
     assert sum("the disk is full" in record.message for record in caplog.records) == 1
@@ -166,48 +166,48 @@ async def test_messages_that_cannot_be_written_at_the_end_are_counted_and_asked_
 
     async with publishing() as publisher:
         with pytest.MonkeyPatch.context() as patch:
-            async with bridging(publisher, tmp_path) as bridge:
+            async with archiving(publisher, tmp_path) as archiver:
                 publisher.publish(wire.frame(number=0))
-                await until(lambda: bridge.counts.messages == 1)
+                await until(lambda: archiver.counts.messages == 1)
                 patch.setattr(Archive, "write", full)
                 for number in range(1, 8):
                     publisher.publish(wire.frame(number=number))
-                await until(lambda: bridge.counts.failed_writes > 0 and bridge.waiting == 7)
-            assert bridge.counts.unwritten == 7
-        async with bridging(publisher, tmp_path) as bridge:
-            await until(lambda: bridge.counts.messages == 7)
+                await until(lambda: archiver.counts.failed_writes > 0 and archiver.waiting == 7)
+            assert archiver.counts.unwritten == 7
+        async with archiving(publisher, tmp_path) as archiver:
+            await until(lambda: archiver.counts.messages == 7)
     assert numbers(tmp_path) == list(range(8))
 
 
 async def test_memory_is_bounded_however_seldom_files_are_written(tmp_path: Path) -> None:
-    async with publishing() as publisher, bridging(publisher, tmp_path, every_s=3600, most_held=300_000) as bridge:
+    async with publishing() as publisher, archiving(publisher, tmp_path, every_s=3600, most_held=300_000) as archiver:
         for number in range(400):
             publisher.publish(wire.frame(number=number))
-        await until(lambda: bridge.counts.messages >= 200)
+        await until(lambda: archiver.counts.messages >= 200)
 
 
 async def test_numbers_that_fit_no_column_are_left_out_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with publishing() as publisher, bridging(publisher, tmp_path) as bridge:
+    async with publishing() as publisher, archiving(publisher, tmp_path) as archiver:
         for number in range(6):
             sent = wire.frame(number=number)
             publisher.publish(msgspec.structs.replace(sent, capture_us=10**18) if number % 2 else sent)
-        await until(lambda: bridge.counts.messages == 3)
-        assert bridge.counts.unusable == 3
+        await until(lambda: archiver.counts.messages == 3)
+        assert archiver.counts.unusable == 3
     assert numbers(tmp_path) == [0, 2, 4]
     assert sum("left out" in record.message for record in caplog.records) == 1
 
 
 async def test_an_engine_that_says_nothing_is_mentioned_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with publishing() as publisher, bridging(publisher, tmp_path, every_s=0.02) as bridge:
+    async with publishing() as publisher, archiving(publisher, tmp_path, every_s=0.02) as archiver:
         await until(lambda: "nothing has come yet" in caplog.text)
         publisher.publish(wire.frame())
-        await until(lambda: bridge.counts.messages == 1)
+        await until(lambda: archiver.counts.messages == 1)
     assert caplog.text.count("nothing has come yet") == 1
 
 
-async def test_with_curve_a_listed_bridge_gets_all_and_what_it_missed(tmp_path: Path) -> None:
+async def test_with_curve_a_listed_archiver_gets_all_and_what_it_missed(tmp_path: Path) -> None:
     make_keys(tmp_path / "keys", ["archive"])
     settings = {
         "curve_secret_key_file": str(tmp_path / "keys" / "server.key_secret"),
@@ -218,19 +218,30 @@ async def test_with_curve_a_listed_bridge_gets_all_and_what_it_missed(tmp_path: 
         "key_file": tmp_path / "keys" / "clients" / "archive.key_secret",
     }
     async with publishing(**settings) as publisher:
-        async with bridging(publisher, tmp_path / "archive", keys=keys) as first:
+        async with archiving(publisher, tmp_path / "archive", keys=keys) as first:
             publisher.publish(wire.frame())
             await until(lambda: first.counts.messages == 1)
         for _ in range(9):
             publisher.publish(wire.frame())
-        async with bridging(publisher, tmp_path / "archive", keys=keys) as bridge:
-            await until(lambda: bridge.counts.messages == 9)
+        async with archiving(publisher, tmp_path / "archive", keys=keys) as archiver:
+            await until(lambda: archiver.counts.messages == 9)
     assert numbers(tmp_path / "archive") == list(range(10))
 
 
 def started(endpoint: str, replay: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "run_stream.py", "bridge", str(folder), endpoint, "--replay", replay, "--every", "0.2"],
+        [
+            sys.executable,
+            "run_stream.py",
+            "archive",
+            endpoint,
+            "--out",
+            str(folder),
+            "--replay",
+            replay,
+            "--every",
+            "0.2",
+        ],
         cwd=REPOSITORY,
         stderr=subprocess.PIPE,
         text=True,
@@ -261,7 +272,7 @@ async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path
                 number += 1
             await until(lambda: publisher.subscriptions == 0)
         assert "messages written" in said
-        async with bridging(publisher, tmp_path):
+        async with archiving(publisher, tmp_path):
             await until(lambda: len(numbers(tmp_path)) == number)
     assert numbers(tmp_path) == list(range(number))
     assert ask(tmp_path, "SELECT coalesce(sum(lost), 0) FROM {gaps}") == [(0,)]
@@ -270,7 +281,7 @@ async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--keep", "much"], "--keep much isn't a size such as 500MB or 20GB"),
+        (["--keep", "much"], "--keep much is not a size such as 500MB or 20GB"),
         (["--camera", "Not An Id"], "isn't a camera id"),
         (["--key-file", "absent.key"], "key"),
     ],
@@ -282,6 +293,6 @@ def test_a_mistake_on_the_command_line_ends_with_code_2_and_says_what_to_do(
 
     from run_stream import app
 
-    done = CliRunner().invoke(app, ["bridge", str(tmp_path / "archive"), *arguments])
+    done = CliRunner().invoke(app, ["archive", "--out", str(tmp_path / "archive"), *arguments])
     assert done.exit_code == 2
     assert words in done.stderr

@@ -1,4 +1,4 @@
-"""The questions of docs/archive.md, asked of an archive that a bridge made of what a real publisher published.
+"""The questions of docs/archive.md, asked of an archive that an archiver made of what a real publisher published.
 
 The day: at 8 UTC one person at the door walks for a minute; at 9 two people at the yard, of whom one waves half a
 minute, then falls. One result a second. The yard's camera is away for two minutes, and 5 results of it are lost.
@@ -20,7 +20,7 @@ import pytest
 
 import support.engines.wire_messages as wire
 from stream.results import Action, Event, Frame, Person, Status
-from support.engines.archiving import bridging, publishing, until
+from support.engines.archiving import archiving, publishing, until
 from support.repository import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "archive.md"
@@ -53,7 +53,7 @@ def fell(moment: datetime, kind: str = "changed") -> Event:
 async def keep_the_day(folder: Path) -> None:
     nine = EIGHT + timedelta(hours=1)
     async with publishing(history_messages=65) as publisher:
-        async with bridging(publisher, folder) as bridge:
+        async with archiving(publisher, folder) as archiver:
             publisher.publish(state("door", EIGHT, "live", None))
             publisher.publish(state("yard", EIGHT, "live", None))
             publisher.publish(state("yard", EIGHT + timedelta(minutes=10), "reconnecting", "silent"))
@@ -61,16 +61,16 @@ async def keep_the_day(folder: Path) -> None:
             for second in range(60):
                 publisher.publish(result("door", EIGHT + timedelta(seconds=second), doing(1, "walk")))
             publisher.publish(result("yard", EIGHT))
-            await until(lambda: bridge.counts.messages == 65)
-        for second in range(70):  # the bridge is stopped; the engine keeps the last 65
+            await until(lambda: archiver.counts.messages == 65)
+        for second in range(70):  # the archiver is stopped; the engine keeps the last 65
             label = "wave" if 10 <= second < 40 else "fall" if second >= 40 else "stand"
             people = [doing(1, label), doing(2, "stand", 0.4)]
             publisher.publish(result("yard", nine + timedelta(seconds=second), *people))
         publisher.publish(fell(nine + timedelta(seconds=40)))
         publisher.publish(fell(nine + timedelta(seconds=41), "ended"))
         publisher.publish(fell(nine + timedelta(seconds=50)))
-        async with bridging(publisher, folder) as bridge:
-            await until(lambda: bridge.counts.messages == 65 + 3)
+        async with archiving(publisher, folder) as archiver:
+            await until(lambda: archiver.counts.messages == 65 + 3)
 
 
 @pytest.fixture(scope="module")
@@ -91,15 +91,15 @@ def questions() -> dict[str, str]:
 
 ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "Minutes in which": [("door", "walk", 1.0), ("yard", "fall", 0.5), ("yard", "wave", 0.5), ("yard", "stand", 0.08)],
-    "When somebody first fell": [(datetime(2026, 11, 25, 9, 0, 40), "yard", 1, pytest.approx(0.88))],
+    "When a person first fell": [(datetime(2026, 11, 25, 9, 0, 40), "yard", 1, pytest.approx(0.88))],
     "The busiest hour": [(datetime(2026, 11, 25, 9, 0), 2, 2.0)],
-    "Which parts tell": [
+    "Which parts support": [
         (action, part, relevance, times)
         for action, times in (("fall", 30), ("stand", 5 + 65), ("walk", 60), ("wave", 30))
         for part, relevance in (("right_hand", 0.93), ("head", 0.12))
     ],
     "Minutes that each camera wasn't live": [("yard", "reconnecting", "silent", 2.0)],
-    "be put together": [(60 + 2 * 65,)],
+    "Merge past days": [(60 + 2 * 65,)],
 }
 
 
@@ -111,12 +111,12 @@ def test_each_question_of_the_page_has_the_answer_that_is_true_of_the_day(day: P
 
 
 def test_what_was_lost_is_told_by_camera_and_kind(day: Path) -> None:
-    ((_, question),) = [(text, sql) for text, sql in questions().items() if text.startswith("What isn't")]
+    ((_, question),) = [(text, sql) for text, sql in questions().items() if text.startswith("Messages that were lost")]
     with duckdb.connect() as database:
         ((camera, kind, lost, _),) = database.execute(question).fetchall()
     assert (camera, kind, lost) == ("yard", "results", 5)
 
 
 def test_every_question_of_the_page_is_asked_here() -> None:
-    openings = [*ANSWERS, "What isn't"]
+    openings = [*ANSWERS, "Messages that were lost"]
     assert [sum(text.startswith(opening) for opening in openings) for text in questions()] == [1] * len(openings)
