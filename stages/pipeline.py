@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,10 +23,11 @@ from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.device.plane_pictures import device_pictures
 from stages.device.stage_timer import StageTimer
-from stages.heads.action_states import ActionStates, WaveStep, WindowMode
+from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.people.people import Reading, SeenPerson
-from stages.people.scene import BatchSteps, FramePeople, Scenes, SceneSettings
+from stages.people.scene import BatchSteps, FramePeople, Scenes
+from stages.settings import PipelineSettings
 from stages.step_readers import step_reader
 from stages.step_scores import StepScores, joined, person_inputs, score_steps
 from stages.types import Box, DeviceMemory, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis
@@ -64,21 +63,6 @@ def _window(wanted: int | None, checkpoint: Checkpoint) -> int:
     return wanted or trained
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    """What a user can set of the stages; meanings and reasons are with the configuration's fields of the same names."""
-
-    max_people: int = 32
-    state_slots: int = 256
-    window_steps: int | None = None
-    """None: as many as the checkpoint was trained with."""
-    window_mode: WindowMode = "staggered"
-    pictures: Literal["host", "device"] = "host"
-    """Where pictures are scaled and become RGB: in the camera's thread, or for the whole batch on the device."""
-    scene: SceneSettings | None = None
-    """None: what suits the detector."""
-
-
 class Pipeline:
     """Implements `stages.types.Model` for any checkpoint, with a finder that sees what its network reads."""
 
@@ -90,7 +74,10 @@ class Pipeline:
         device: torch.device | str = "cpu",
         observer: Observer | None = None,
     ) -> None:
-        """Finder and checkpoint lie on `device` already. Raises `ValueError` where they don't fit together."""
+        """Finder and checkpoint lie on `device` already, whatever `settings.model.device` is.
+
+        Raises `ValueError` where they don't fit together.
+        """
         settings = settings or PipelineSettings()
         self._reader = step_reader(checkpoint, device)
         reads_keypoints = checkpoint.network.config.reads_geometry or (
@@ -100,22 +87,26 @@ class Pipeline:
             raise ValueError("the checkpoint's network reads keypoints, and its detector finds none")
         self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
         self._finder = finder
-        self._format_of = planes_for(finder.slot_format) if settings.pictures == "device" else finder.slot_format
         self._network = checkpoint.network.eval()
         self._weights = (finder.detector, checkpoint.features, checkpoint.network)
         self._parts = checkpoint.vocabulary.parts
-        self._max_people = settings.max_people
+        self._max_people = settings.model.max_people
         self._device = torch.device(device)
+        where = settings.model.pictures
+        if where == "auto":
+            where = "device" if self._device.type == "cuda" else "host"
+        self._format_of = planes_for(finder.slot_format) if where == "device" else finder.slot_format
         self._observer = observer or Observer()
         self._steps_at_once = Halving("steps", "people's steps", self._observer)
-        self.window_steps = _window(settings.window_steps, checkpoint)
+        self.window_steps = _window(settings.window.steps, checkpoint)
         """W, in steps."""
-        self._scenes = Scenes(settings.scene or finder.usual_scene, checkpoint.vocabulary, checkpoint.smoothing)
+        thresholds = settings.thresholds(finder.default_thresholds)
+        self._scenes = Scenes(settings, thresholds, checkpoint.vocabulary, checkpoint.smoothing)
         self._states = ActionStates(
             self._network.action_lstm,
-            settings.state_slots,
+            settings.model.state_slots,
             self.window_steps,
-            settings.window_mode,
+            settings.window.mode,
             self._device,
             self._observer,
         )

@@ -9,10 +9,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Protocol
 
 import torch
 
@@ -25,9 +23,9 @@ from stages.detection.cuda_graphs import GraphedDetector, GraphedRegionDetector
 from stages.detection.finder import Finder
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.device.precision import Precision, full_float32, seeing_precision
-from stages.heads.action_states import WindowMode
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.device.precision import full_float32, seeing_precision
+from stages.pipeline import Pipeline
+from stages.settings import ModelSettings, PipelineSettings, Precision
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from telemetry.observer import Observer
@@ -40,134 +38,34 @@ PACKAGED = {EDGE: "edge.safetensors", PAPER: "kinetics-tps-tiny.safetensors"}
 logger = logging.getLogger(__name__)
 
 
-class ModelChoice(Protocol):
-    """The configuration's section `model`, as far as the stages need it."""
+def load_profile(settings: PipelineSettings, observer: Observer | None = None) -> Pipeline:
+    """Load the model that `settings` choose. Call it in the thread that will run the model.
 
-    @property
-    def profile(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def pictures(self) -> Literal["auto", "host", "device"]: ...
-    @property
-    def precision(self) -> Precision: ...
-    @property
-    def cuda_graphs(self) -> bool: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def detect_every(self) -> int: ...
-    @property
-    def max_people(self) -> int: ...
-    @property
-    def state_slots(self) -> int: ...
-    @property
-    def person_score(self) -> float | None: ...
-    @property
-    def keypoint_score(self) -> float | None: ...
-    @property
-    def object_score(self) -> float | None: ...
-
-
-class WindowChoice(Protocol):
-    """The configuration's section `window`."""
-
-    @property
-    def steps(self) -> int | None: ...
-    @property
-    def mode(self) -> WindowMode: ...
-    @property
-    def max_steps_per_second(self) -> float: ...
-
-
-class TrackingChoice(Protocol):
-    """The configuration's section `tracking`."""
-
-    @property
-    def lost_after_s(self) -> float: ...
-    @property
-    def activation_score(self) -> float | None: ...
-    @property
-    def high_score(self) -> float | None: ...
-    @property
-    def min_iou(self) -> float: ...
-    @property
-    def confirm_frames(self) -> int: ...
-
-
-def load_profile(
-    model: ModelChoice, window: WindowChoice, tracking: TrackingChoice, observer: Observer | None = None
-) -> Pipeline:
-    """The configured model; raises as `load_model`. Scores that the user leaves out are what suits the detector."""
-    loaded, finder, device = _load(model.profile, model.device, model.threads, model.precision, model.cuda_graphs)
-    usual = finder.usual_scene
-    scene = replace(
-        usual,
-        detect_every=model.detect_every,
-        max_steps_per_second=window.max_steps_per_second,
-        tracking=replace(
-            usual.tracking,
-            lost_after_s=tracking.lost_after_s,
-            min_iou=tracking.min_iou,
-            confirm_frames=tracking.confirm_frames,
-            **_chosen(activation_score=tracking.activation_score, high_score=tracking.high_score),
-        ),
-        **_chosen(
-            person_score=model.person_score, keypoint_score=model.keypoint_score, object_score=model.object_score
-        ),
-    )
-    settings = PipelineSettings(
-        max_people=model.max_people,
-        state_slots=model.state_slots,
-        window_steps=window.steps,
-        window_mode=window.mode,
-        pictures=("device" if device.type == "cuda" else "host") if model.pictures == "auto" else model.pictures,
-        scene=scene,
-    )
-    return Pipeline(finder, loaded, settings, device, observer)
-
-
-def _chosen(**scores: float | None) -> dict[str, Any]:
-    return {name: score for name, score in scores.items() if score is not None}
-
-
-def load_model(
-    profile: str,
-    device: str = "auto",
-    settings: PipelineSettings | None = None,
-    observer: Observer | None = None,
-    threads: int = 0,
-    precision: Precision = "auto",
-    cuda_graphs: bool = False,
-) -> Pipeline:
-    """The model of a profile: `edge`, `kinetics-tps`, or the path of a checkpoint. Call it in the thread that will run
-    the model.
-
-    `device`: auto, cpu, cuda or cuda:N. `threads`: CPU threads for the model; 0 leaves one core to decoding.
-    `precision`: in which the networks that see compute; `cuda_graphs`: replay it, on a CUDA device.
-    Raises `WeightsError` (also for a checkpoint that is missing or damaged, or whose detector needs what isn't
-    installed) or `ValueError` for a device or a precision that can't be had, each saying what to do.
+    Raises `WeightsError` (also for a checkpoint that is missing or damaged, or whose detector needs a package that is
+    not installed), or `ValueError` for a device or a precision that is not available, each saying what to do.
     """
-    loaded, finder, chosen = _load(profile, device, threads, precision, cuda_graphs)
-    return Pipeline(finder, loaded, settings, chosen, observer)
-
-
-def _load(
-    profile: str, device: str, threads: int, precision: Precision, cuda_graphs: bool
-) -> tuple[Checkpoint, Finder, torch.device]:
-    chosen = choose_device(device)
+    model = settings.model
+    device = choose_device(model.device)
     full_float32()
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
-    loaded = load_checkpoint(profile, chosen)
-    if loaded.features is not None:
-        loaded.features.precision = seeing_precision(precision, chosen)
-    if profile == PAPER:
+    torch.set_num_threads(model.threads or max(1, (os.cpu_count() or 2) - 1))
+    checkpoint = load_checkpoint(model.profile, device)
+    if checkpoint.features is not None:
+        checkpoint.features.precision = seeing_precision(model.precision, device)
+    if model.profile == PAPER:
         logger.warning(
             "profile %s is the paper's system at a fraction of its size, trained on generated videos: for cameras of "
             "your own take edge, or a checkpoint trained on videos like theirs",
             PAPER,
         )
-    return loaded, load_finder(loaded, chosen, precision, cuda_graphs), chosen
+    finder = load_finder(checkpoint, device, model.precision, model.cuda_graphs)
+    return Pipeline(finder, checkpoint, settings, device, observer)
+
+
+def load_model(profile: str, device: str = "auto", threads: int = 0) -> Pipeline:
+    """Load a profile to run over videos offline: default settings, and frames scaled on the host. Raises as
+    `load_profile`."""
+    model = ModelSettings(profile=profile, device=device, threads=threads, pictures="host")
+    return load_profile(PipelineSettings(model=model))
 
 
 def load_finder(

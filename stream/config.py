@@ -13,7 +13,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from stream.settings.engine import BatchConfig, CameraConfig, ModelConfig, PublishConfig, TrackingConfig, WindowConfig
+from stages.settings import ModelSettings, TrackingSettings, WindowSettings
+from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.section import ConfigError, Section
@@ -24,9 +25,9 @@ class Config(Section):
     """All of it."""
 
     cameras: list[CameraConfig] = Field(default_factory=list[CameraConfig])
-    model: ModelConfig = Field(default_factory=ModelConfig)  # pyright: ignore[reportArgumentType]
-    window: WindowConfig = Field(default_factory=WindowConfig)  # pyright: ignore[reportArgumentType]
-    tracking: TrackingConfig = Field(default_factory=TrackingConfig)  # pyright: ignore[reportArgumentType]
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    window: WindowSettings = Field(default_factory=WindowSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     batch: BatchConfig = Field(default_factory=BatchConfig)  # pyright: ignore[reportArgumentType]
     publish: PublishConfig = Field(default_factory=PublishConfig)  # pyright: ignore[reportArgumentType]
     http: HttpConfig = Field(default_factory=HttpConfig)  # pyright: ignore[reportArgumentType]

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders.recorder import Spec, cpu_seconds
+from stages.settings import ModelSettings
 from stream.config import Config
 from stream.engine import Engine
 from stream.results import CameraStats
-from stream.settings.engine import CameraConfig, ModelConfig, PublishConfig
+from stream.settings.engine import CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig
 from telemetry.observer import Observer
 
@@ -59,7 +60,7 @@ async def run(spec: Spec) -> dict[str, Any]:
     ]
     config = Config(
         cameras=cameras,
-        model=ModelConfig(profile=spec.options["profile"]),  # pyright: ignore[reportCallIssue]
+        model=ModelSettings(profile=spec.options["profile"]),  # pyright: ignore[reportCallIssue]
         publish=PublishConfig(endpoint="tcp://127.0.0.1:0", replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
         http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
     )

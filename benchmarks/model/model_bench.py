@@ -15,10 +15,10 @@ import torch
 from benchmarks import stats
 from benchmarks.cameras.footage import Footage, street
 from benchmarks.model.multiply_adds import counter, gemm_rate, multiply_adds
+from stages.settings import ModelSettings
 from stages.types import Model
 from stream.config import Config
 from stream.inference.model_loading import load_model
-from stream.settings.engine import ModelConfig
 from telemetry.observer import Observer
 
 SETTLE = 8
@@ -109,7 +109,7 @@ class ModelMeasured:
 def measure(plan: ModelPlan, say: Callable[[str], None], clock: Callable[[], float]) -> ModelMeasured:
     """Run the plan; `clock` gives seconds. Raises `WeightsError` where weights or footage are missing."""
     times = StageTimes()
-    config = Config(model=ModelConfig(profile=plan.profile))  # pyright: ignore[reportCallIssue]
+    config = Config(model=ModelSettings(profile=plan.profile))  # pyright: ignore[reportCallIssue]
     model = load_model(config, times)
     footage = Footage(plan.video or street(), model, FRAMES, plan.detector_size)
     measured = ModelMeasured(plan, footage.format.size)

@@ -24,12 +24,15 @@ from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.finder import BatchFound, Finder, FoundInFrame
 from stages.detection.region_classes import PERSON
 from stages.detection.region_finder import PeopleWithRegions
-from stages.people.scene import SceneSettings
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.profiles import load_finder
+from stages.settings import ModelSettings, PipelineSettings, ScoreThresholds
 from stages.third_party.weights import WeightsError
 from stages.types import FrameAnalysis
 from telemetry.observer import Observer
+
+SETTINGS = PipelineSettings(model=ModelSettings(pictures="host"))
+"""Of both contenders: the plain loop reads pictures that were scaled on the host."""
 
 
 class Contender(Protocol):
@@ -64,9 +67,9 @@ class RecordingFinder:
         return self._finder.detector
 
     @property
-    def usual_scene(self) -> SceneSettings:
+    def default_thresholds(self) -> ScoreThresholds:
         """The finder's."""
-        return self._finder.usual_scene
+        return self._finder.default_thresholds
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The finder's."""
@@ -103,16 +106,16 @@ class OurPipeline:
                 f"profile {checkpoint.profile}: its people are found by MoveNet; `bench paper` measures checkpoints "
                 "with a detector of people and parts (docs/kinetics-tps.md), `bench model` any other"
             )
-        self.pipeline = Pipeline(self._finder, checkpoint, PipelineSettings(), device, observer)
+        self.pipeline = Pipeline(self._finder, checkpoint, SETTINGS, device, observer)
         self.footage = footage(self.pipeline)
         self.cameras = cameras
         self._parts = checkpoint.vocabulary.parts
         self._answers: list[FrameAnalysis] = []
 
     @property
-    def scene(self) -> SceneSettings:
-        """The scores and the tracking that it runs with."""
-        return self._finder.usual_scene
+    def thresholds(self) -> ScoreThresholds:
+        """Thresholds in use."""
+        return SETTINGS.thresholds(self._finder.default_thresholds)
 
     def prepare(self, step: int) -> list[Lease]:
         """Leases of pictures in memory."""
@@ -136,8 +139,7 @@ class PlainLoop:
 
     def __init__(self, checkpoint: Checkpoint, ours: OurPipeline, device: torch.device) -> None:
         """On the same pictures as `ours`."""
-        settings = PipelineSettings()
-        self._plain = PlainPaper(checkpoint, ours.scene, settings.max_people, ours.pipeline.window_steps, device)
+        self._plain = PlainPaper(checkpoint, SETTINGS, ours.thresholds, ours.pipeline.window_steps, device)
         self._ours = ours
         self._answers: list[PlainFrame] = []
 

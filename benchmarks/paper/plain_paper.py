@@ -26,10 +26,10 @@ from stages.detection.cascade_rcnn.cascade_rcnn import MOST_OBJECTS
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.region_classes import PERSON
 from stages.heads.network import ActionNetwork, VisualInput
-from stages.people.scene import SceneSettings
 from stages.people.tracking import CameraTracker
 from stages.region_features.picture_scaling import STRIDE, normalised, scaled, scaled_size
 from stages.region_features.vgg_features import VggFeatures
+from stages.settings import PipelineSettings, ScoreThresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,12 @@ class PlainPaper:
     """`frame` answers one picture. People step on every frame: cameras must send 12.5 a second at most."""
 
     def __init__(
-        self, checkpoint: Checkpoint, scene: SceneSettings, max_people: int, window: int, device: torch.device
+        self,
+        checkpoint: Checkpoint,
+        settings: PipelineSettings,
+        thresholds: ScoreThresholds,
+        window: int,
+        device: torch.device,
     ) -> None:
         """The checkpoint lies on `device` already; it carries a detector and a feature extractor, else `ValueError`."""
         if checkpoint.detector is None or checkpoint.features is None:
@@ -88,7 +93,7 @@ class PlainPaper:
         self._pictures = _picture_pipeline(checkpoint.detector.description.scale)
         self._classes = checkpoint.detector.description.classes
         self._vocabulary = checkpoint.vocabulary
-        self._scene, self._max_people, self._device = scene, max_people, device
+        self._settings, self._thresholds, self._device = settings, thresholds, device
         self._window = StaggeredWindow(window)
         self._cameras: dict[str, PlainCamera] = {}
 
@@ -115,10 +120,10 @@ class PlainPaper:
     def _people(
         self, name: str, picture: NDArray[np.uint8], size: tuple[int, int], media_us: int, regions: list[Region]
     ) -> list[PlainPerson]:
-        scene = self._scene
-        camera = self._cameras.setdefault(name, PlainCamera(CameraTracker(scene.tracking)))
-        persons = [region for region in regions if region.label == PERSON and region.score >= scene.person_score]
-        persons = persons[: self._max_people]
+        least = self._thresholds
+        camera = self._cameras.setdefault(name, PlainCamera(CameraTracker(self._settings.tracking, least)))
+        persons = [region for region in regions if region.label == PERSON and region.score >= least.person_score]
+        persons = persons[: self._settings.model.max_people]
         boxes = np.array([person.box for person in persons], np.float32).reshape(-1, 4)
         scores = np.array([person.score for person in persons], np.float32)
         tracked, ended = camera.tracker.update(boxes, scores, media_us)
@@ -127,16 +132,16 @@ class PlainPaper:
         if not tracked:
             return []
         of_part = {
-            part: [region for region in regions if region.label == part and region.score >= scene.keypoint_score]
+            part: [region for region in regions if region.label == part and region.score >= least.keypoint_score]
             for part in self._vocabulary.parts
         }
         things = [
             region
             for region in regions
-            if region.label != PERSON and region.label not in of_part and region.score >= scene.object_score
+            if region.label != PERSON and region.label not in of_part and region.score >= least.object_score
         ]
         followed = [persons[person.detection] for person in tracked]
-        parts = assign(followed, {part: found[: self._max_people] for part, found in of_part.items()})
+        parts = assign(followed, {part: found[: self._settings.model.max_people] for part, found in of_part.items()})
         maps, scale = self._maps(picture, size)
         said: list[PlainPerson] = []
         for person, region, own in zip(tracked, followed, parts, strict=True):

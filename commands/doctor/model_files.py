@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from commands.doctor.finding import Finding, fault, ok, warning
+from stages.settings import ModelSettings
 from stages.third_party import weights
 from stages.third_party.weights import WeightsError
-from stream.settings.engine import ModelConfig
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 KEYPOINTS = "movenet-multipose"
 """What finds people where the checkpoint carries no detector."""
 
 
-def device(model: ModelConfig, driver: Path = NVIDIA_DRIVER) -> Finding:
+def device(model: ModelSettings, driver: Path = NVIDIA_DRIVER) -> Finding:
     """Whether the device is there, and whether one is that nobody uses."""
     import torch
 
@@ -40,7 +40,7 @@ def device(model: ModelConfig, driver: Path = NVIDIA_DRIVER) -> Finding:
     return ok("device", f"the CPU, {torch.get_num_threads()} threads ({built_for})")
 
 
-def model_weights(model: ModelConfig) -> Finding:
+def model_weights(model: ModelSettings) -> Finding:
     """Whether checkpoint and weights are there and are what they should be: every byte is read."""
     if model.profile == "free":
         return ok("weights", "the profile `free` has none")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,7 @@ from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection.part_boxes import PartBoxes
-
-if TYPE_CHECKING:
-    from stages.people.scene import SceneSettings
+from stages.settings import ScoreThresholds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,8 +92,8 @@ class Finder(Protocol):
         ...
 
     @property
-    def usual_scene(self) -> SceneSettings:
-        """The settings that suit its scores, where the user has chosen none."""
+    def default_thresholds(self) -> ScoreThresholds:
+        """Thresholds that suit its scores, for those that the user has not set."""
         ...
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:

@@ -16,10 +16,15 @@ from stages.detection.finder import NO_OBJECTS, BatchFound, FoundObjects, epoch_
 from stages.detection.part_boxes import PartBoxes, part_boxes
 from stages.device.transfer import to_host
 from stages.keypoint_features.skeleton import KEYPOINTS
-from stages.people.scene import SceneSettings
+from stages.settings import KEYPOINT_SCORE, ScoreThresholds
 
 Formats = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 """(source size, detector size or None) → the picture that a detector wants."""
+
+MOVENET_THRESHOLDS = ScoreThresholds(
+    person_score=0.1, keypoint_score=KEYPOINT_SCORE, object_score=0.3, activation_score=0.25, high_score=0.2
+)
+"""MoveNet's scores of people are low."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,9 +64,9 @@ class KeypointFinder:
         return self._detector
 
     @property
-    def usual_scene(self) -> SceneSettings:
+    def default_thresholds(self) -> ScoreThresholds:
         """MoveNet's."""
-        return SceneSettings()
+        return MOVENET_THRESHOLDS
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The picture that the detector wants. Pure."""

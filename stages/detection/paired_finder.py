@@ -20,13 +20,12 @@ from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection.batched import Detector
 from stages.detection.finder import BatchFound, FoundInFrame, PictureGroup
 from stages.detection.keypoint_finder import PeopleWithKeypoints
-from stages.detection.part_boxes import KEYPOINT_SCORE
 from stages.detection.region_batches import RegionDetector, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
-from stages.detection.region_finder import REGION_SCENE, PeopleWithRegions
+from stages.detection.region_finder import CASCADE_RCNN_THRESHOLDS, PeopleWithRegions
 from stages.device.transfer import to_host
 from stages.keypoint_features.skeleton import KEYPOINTS
-from stages.people.scene import SceneSettings
+from stages.settings import KEYPOINT_SCORE, ScoreThresholds
 
 LEAST_IOU = 0.4
 """Of the two boxes of one person. The keypoints' go beyond the outermost joints by 5 to 8 % of the stature, so that two
@@ -53,9 +52,9 @@ class PairedFinder:
         return self._detector
 
     @property
-    def usual_scene(self) -> SceneSettings:
+    def default_thresholds(self) -> ScoreThresholds:
         """People are as sure as the detector of regions is of them; of joints, MoveNet's usual score."""
-        return replace(REGION_SCENE, keypoint_score=KEYPOINT_SCORE)
+        return replace(CASCADE_RCNN_THRESHOLDS, keypoint_score=KEYPOINT_SCORE)
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The picture that the detector of regions wants. Pure."""

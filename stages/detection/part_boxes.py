@@ -33,9 +33,7 @@ from stages.keypoint_features.skeleton import (
     skeleton_points,
     step_stature,
 )
-
-KEYPOINT_SCORE = 0.2
-"""Default score below which a part's joints make it absent."""
+from stages.settings import KEYPOINT_SCORE
 
 # Half-widths and reaches as shares of the stature: standard anthropometry plus clothes. Those of hands, feet and hips
 # are fitted to what is seen of them in drawn videos (IoU of at least .3: hands 48 %, feet 75 %, hips 95 %; the rest is

@@ -17,10 +17,11 @@ from stages.detection.part_boxes import PartBoxes
 from stages.detection.region_batches import RegionDetector, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.device.transfer import to_host
-from stages.people.scene import SceneSettings
-from stages.people.tracking import TrackingSettings
+from stages.settings import ScoreThresholds
 
-REGION_SCENE = SceneSettings(keypoint_score=0.1, tracking=TrackingSettings(activation_score=0.5, high_score=0.5))
+CASCADE_RCNN_THRESHOLDS = ScoreThresholds(
+    person_score=0.1, keypoint_score=0.1, object_score=0.3, activation_score=0.5, high_score=0.5
+)
 """Cascade R-CNN is surer of people than MoveNet is: half and more is a person, a tenth may be one half hidden, which is
 enough to go on with a track and not to begin one, as ByteTrack has it. Of parts it is not: left and right share what
 they score. With the narrow detector on drawn people, whose parts count as found at an IoU of .3, parts of .1 and more
@@ -79,9 +80,9 @@ class RegionFinder:
         return self._detector
 
     @property
-    def usual_scene(self) -> SceneSettings:
+    def default_thresholds(self) -> ScoreThresholds:
         """Cascade R-CNN's."""
-        return REGION_SCENE
+        return CASCADE_RCNN_THRESHOLDS
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """The picture that the detector wants. Pure."""

@@ -4,11 +4,10 @@ compute in float32: they are small, and a person's state is carried over thousan
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
 
 import torch
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+from stages.settings import Precision
 
 
 def seeing_precision(choice: Precision, device: torch.device) -> torch.dtype:

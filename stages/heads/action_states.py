@@ -9,7 +9,7 @@ reference), `continuous` never starts anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,9 +21,8 @@ from ring_buffers.window import ContinuousWindow, StaggeredWindow
 from stages.device.transfer import bucket, to_device
 from stages.heads.action_lstm import ActionLSTM
 from stages.heads.frame_actions import FrameActions
+from stages.settings import WindowMode
 from telemetry.observer import Observer
-
-WindowMode = Literal["staggered", "exact", "continuous"]
 
 
 class WaveStep(NamedTuple):

@@ -16,28 +16,17 @@ from numpy.typing import NDArray
 from ring_buffers.frame_ring import FrameMeta
 from ring_buffers.state_bank import TrackKey
 from stages.detection.finder import NO_OBJECTS, FoundInFrame, FoundObjects
-from stages.detection.part_boxes import KEYPOINT_SCORE, PartBoxes
+from stages.detection.part_boxes import PartBoxes
 from stages.heads.action_states import WaveStep
 from stages.people.held_objects import held_objects
 from stages.people.people import Person, SeenPerson, Step
 from stages.people.smoothing import SmoothingConfig
-from stages.people.tracking import CameraTracker, TrackingSettings
+from stages.people.tracking import CameraTracker
+from stages.settings import PipelineSettings, ScoreThresholds
 from stages.vocabulary import Vocabulary
 
 _STEP_TOLERANCE_US = 1000
 """A person may step this much early: some containers round times to milliseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class SceneSettings:
-    """How people are followed. Meanings and reasons are with the fields of the same names in the configuration."""
-
-    detect_every: int = 1
-    person_score: float = 0.1
-    keypoint_score: float = KEYPOINT_SCORE
-    object_score: float = 0.3
-    max_steps_per_second: float = 12.5
-    tracking: TrackingSettings = field(default_factory=TrackingSettings)
 
 
 @dataclass(slots=True)
@@ -156,11 +145,19 @@ class BatchSteps:
 class Scenes:
     """The scenes of all cameras."""
 
-    def __init__(self, settings: SceneSettings, vocabulary: Vocabulary, smoothing: SmoothingConfig) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        thresholds: ScoreThresholds,
+        vocabulary: Vocabulary,
+        smoothing: SmoothingConfig,
+    ) -> None:
+        self._tracking = settings.tracking
+        self._thresholds = thresholds
+        self._detect_every = settings.model.detect_every
         self._vocabulary = vocabulary
         self._smoothing = smoothing
-        self._least_gap_us = round(1e6 / settings.max_steps_per_second) - _STEP_TOLERANCE_US
+        self._least_gap_us = round(1e6 / settings.window.max_steps_per_second) - _STEP_TOLERANCE_US
         self._scenes: dict[str, Scene] = {}
 
     def turns(self, metas: Sequence[FrameMeta]) -> list[bool]:
@@ -168,7 +165,7 @@ class Scenes:
         last = {camera: (scene.epoch, scene.detected_group) for camera, scene in self._scenes.items()}
         found: list[bool] = []
         for meta in metas:
-            turn = (meta.epoch, meta.frame // self._settings.detect_every)
+            turn = (meta.epoch, meta.frame // self._detect_every)
             found.append(last.get(meta.camera) != turn)
             last[meta.camera] = turn
         return found
@@ -206,8 +203,8 @@ class Scenes:
             scene = self._scene_of(meta, gone)
             wave = nth[meta.camera] = nth.get(meta.camera, -1) + 1
             if index in found:
-                scene.detected_group = meta.frame // self._settings.detect_every
-                scene.objects = found[index].objects.at_least(self._settings.object_score)
+                scene.detected_group = meta.frame // self._detect_every
+                scene.objects = found[index].objects.at_least(self._thresholds.object_score)
                 seen = list(self._detected(meta, scene, found[index], steps, index, wave, gone))
             else:
                 seen = list(self._between(meta, scene))
@@ -222,7 +219,7 @@ class Scenes:
         if scene is None or scene.epoch != meta.epoch:
             if scene is not None:
                 gone += [person.key for person in scene.people.values()]
-            scene = self._scenes[meta.camera] = Scene(meta.epoch, CameraTracker(self._settings.tracking))
+            scene = self._scenes[meta.camera] = Scene(meta.epoch, CameraTracker(self._tracking, self._thresholds))
         return scene
 
     def _detected(
@@ -235,7 +232,7 @@ class Scenes:
         wave: int,
         gone: list[TrackKey],
     ) -> Iterator[SeenPerson]:
-        good = np.flatnonzero(found.scores >= self._settings.person_score)
+        good = np.flatnonzero(found.scores >= self._thresholds.person_score)
         people, ended = scene.tracker.update(found.boxes[good], found.scores[good], meta.media_us)
         for track in ended:
             scene.ended.append(track)
@@ -243,7 +240,7 @@ class Scenes:
             if person is not None:
                 gone.append(person.key)
         taken = good[np.array([tracked.detection for tracked in people], np.int64)]
-        parts = found.parts_of(taken, self._settings.keypoint_score)
+        parts = found.parts_of(taken, self._thresholds.keypoint_score)
         things = held_objects(found.boxes[taken], parts, self._vocabulary.parts, scene.objects)
         for place, tracked in enumerate(people):
             person = self._person_of(meta, scene, tracked.track)

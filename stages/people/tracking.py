@@ -15,6 +15,8 @@ import supervision as sv
 from numpy.typing import NDArray
 from trackers import ByteTrackTracker
 
+from stages.settings import ScoreThresholds, TrackingSettings
+
 _MOTION_FPS = 7.0
 """The rate to which ByteTrack's Kalman filter scales its noise: how far a box's edges may run on at their last velocity
 between sparse frames. At its default of 30, arms that wave made predictions run away, and tracks were lost whenever
@@ -25,17 +27,6 @@ _BUFFER_FPS = 30.0
 
 _MOST_EXTRAPOLATION_S = 0.5
 """Between detections a box moves on at its last velocity for at most this long."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrackingSettings:
-    """As the user's `tracking` section; the scores suit MoveNet, whose person scores are low."""
-
-    lost_after_s: float = 2.0
-    activation_score: float = 0.25
-    high_score: float = 0.2
-    min_iou: float = 0.1
-    confirm_frames: int = 2
 
 
 class TrackedPerson(NamedTuple):
@@ -60,14 +51,14 @@ class _LastSeen:
 class CameraTracker:
     """Tracks of one camera's epoch."""
 
-    def __init__(self, settings: TrackingSettings) -> None:
+    def __init__(self, settings: TrackingSettings, thresholds: ScoreThresholds) -> None:
         self._tracker = ByteTrackTracker(
             lost_track_buffer=max(1, round(settings.lost_after_s * _BUFFER_FPS)),
             frame_rate=_MOTION_FPS,
-            track_activation_threshold=settings.activation_score,
+            track_activation_threshold=thresholds.activation_score,
             minimum_consecutive_frames=settings.confirm_frames,
             minimum_iou_threshold=settings.min_iou,
-            high_conf_det_threshold=settings.high_score,
+            high_conf_det_threshold=thresholds.high_score,
         )
         self._tracker.maximum_time_without_update = settings.lost_after_s
         self._last_seconds: float | None = None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stages.settings import ModelSettings
 from stream.config import Config
-from stream.settings.engine import CameraConfig, ModelConfig
+from stream.settings.engine import CameraConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.section import ConfigError
 
@@ -71,7 +72,7 @@ def has_room(camera: CameraConfig, before: CameraConfig | None, config: Config, 
     return available is None or more <= available * SHARE
 
 
-def _hold_planes(model: ModelConfig) -> bool:
+def _hold_planes(model: ModelSettings) -> bool:
     """Whether slots hold the decoder's planes. Rings are the machine's memory, on CUDA page-locked; `auto` is told
     apart once the device is known: not here."""
     return model.pictures == "device" or (model.pictures == "auto" and model.device.startswith("cuda"))

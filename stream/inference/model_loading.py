@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stages.free_model import FreeModel
+from stages.settings import PipelineSettings
 from stages.types import Model
 from stream.config import Config
 from stream.settings.section import ConfigError
@@ -21,7 +22,8 @@ def load_model(config: Config, observer: Observer) -> Model:
     from stages.profiles import load_profile
 
     try:
-        return load_profile(config.model, config.window, config.tracking, observer)
+        settings = PipelineSettings(model=config.model, window=config.window, tracking=config.tracking)
+        return load_profile(settings, observer)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except torch.OutOfMemoryError as error:

@@ -1,4 +1,4 @@
-"""From cameras to published results: cameras, batches, windows, tracking, the model, publishing."""
+"""Sections of cameras, batches and publishing."""
 
 from __future__ import annotations
 
@@ -124,93 +124,6 @@ class BatchConfig(Section):
         gt=0,
         description="The longest that a batch should take, by what batches took lately: with a slower model they get "
         "smaller, and older frames of live cameras give way to newer ones. A live answer must be live.",
-    )
-
-
-class WindowConfig(Section):
-    """The action model's sliding window (docs/method.md, section 9)."""
-
-    steps: int | None = Field(
-        None,
-        ge=2,
-        le=1024,
-        description="W, the window in steps; 64 is about 5 s at 12.5 steps a second. Unset: what the checkpoint was "
-        "trained with; another number is warned of.",
-    )
-    mode: Literal["staggered", "exact", "continuous"] = Field(
-        "staggered", description="`exact` recomputes over the window (the reference), `continuous` never forgets."
-    )
-    max_steps_per_second: float = Field(12.5, gt=0, description="The rate that the model was trained at.")
-
-
-class TrackingConfig(Section):
-    """Following people from frame to frame."""
-
-    lost_after_s: float = Field(2.0, gt=0, description="A track ends this long (media time) after its last detection.")
-    activation_score: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="A detection this good may begin a track. Unset: 0.25 of MoveNet, 0.5 of Cascade R-CNN, whose "
-        "scores are higher.",
-    )
-    high_score: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Detections this good are matched first. Unset: 0.2 of MoveNet, 0.5 of Cascade R-CNN.",
-    )
-    min_iou: float = Field(0.1, ge=0, le=1, description="The least overlap of a detection with a track's prediction.")
-    confirm_frames: int = Field(2, ge=1, description="Detections before a track is confirmed and published.")
-
-
-class ModelConfig(Section):
-    """What analyses the frames."""
-
-    profile: str = Field(
-        "edge",
-        description="edge, kinetics-tps, the path of a checkpoint, or `free`: a model that costs nothing, sees nobody, "
-        "and serves to measure all the rest.",
-    )
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
-    pictures: Literal["auto", "host", "device"] = Field(
-        "auto",
-        description="Where decoded pictures are scaled and become RGB. `host`: in each camera's thread; `device`: for "
-        "the whole batch by the model's device, from the decoder's planes; auto: device on CUDA, else host.",
-    )
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto",
-        description="In which numbers detector and VGG-16 compute; all else is float32. auto is float32, without "
-        "TF32: on no GPU has another been proven to give the same answers. float16 needs CUDA.",
-    )
-    cuda_graphs: bool = Field(
-        False,
-        description="On CUDA: record the detector's work for each shape of batch and replay it. Off until it has been "
-        "seen at work on a GPU.",
-    )
-    threads: int = Field(0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
-    detect_every: int = Field(1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between.")
-    max_people: int = Field(32, ge=1, le=256, description="People kept in a frame, best first.")
-    state_slots: int = Field(256, ge=1, le=65536, description="Tracked people whose state is kept, over all cameras.")
-    person_score: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Detections below are ignored; a track begins at tracking.activation_score. Unset: what suits the "
-        "profile's detector, 0.1 so far.",
-    )
-    keypoint_score: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="A part whose joints, or where the detector finds parts whose box, scores below this is absent. "
-        "Unset: 0.2 of joints, 0.1 of boxes.",
-    )
-    object_score: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Objects below are neither published nor held, where the detector finds any. Unset: 0.3.",
     )
 
 

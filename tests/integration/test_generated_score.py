@@ -21,10 +21,11 @@ from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.heads.network import ActionNetwork, NetworkConfig
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
+from stages.settings import PipelineSettings
 from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.benchmark.submission import GROUND_TRUTH_FILES
@@ -103,7 +104,7 @@ def test_the_watched_pipeline_says_what_the_pipeline_says_also_when_it_remembers
     detector = MoveNet.load()
     finder = KeypointFinder(detector, slot_format)
     plain = list(analyse_video(Pipeline(finder, checkpoint, settings), film, rehearse=True))
-    remembering = RememberingDetector(detector, settings.max_people, keep_maps=True)
+    remembering = RememberingDetector(detector, settings.model.max_people, keep_maps=True)
     watched = WatchedPipeline(KeypointFinder(remembering, slot_format), remembering, checkpoint, settings)
     assert any(frame.analysis.people for frame in plain)
     for _ in range(2):

@@ -12,6 +12,7 @@ import torch
 from ring_buffers.frame_ring import FrameMeta, Lease
 from stages.pipeline import Pipeline
 from stages.profiles import choose_device, load_model, load_profile
+from stages.settings import PipelineSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
@@ -97,7 +98,7 @@ def test_the_users_configuration_reaches_the_stages(tmp_path: Path) -> None:
         "window: {steps: 10, mode: exact}\ntracking: {confirm_frames: 1}\n"
     )
     config = load(file)
-    made = load_profile(config.model, config.window, config.tracking)
+    made = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
     assert made.state_slots == 7 and torch.get_num_threads() == 1
     leases = footage(made)[:4]
     found = made.process(leases)

@@ -20,11 +20,12 @@ from stages.export.exporting import export
 from stages.export.graph import ExportError
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.keypoint_features.geometry import sequence_features
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 from stages.region_features.step_features import object_regions_of
 from stages.region_features.step_regions import REGION_OF_PART
+from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
 from support.models.scripted_people import (
     STEP_US,
@@ -150,7 +151,9 @@ def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(name: str, tmp_p
     script = moving_people(FRAMES, PEOPLE, seed=4)
     made = export(checkpoint, None, tmp_path, ["heads", "step"])
     assert [part.file.name for part in made] == ["heads.onnx", "step.onnx"]
-    pipeline = Pipeline(scripted_finder(SeeingDetector(script)), checkpoint, PipelineSettings(window_steps=WINDOW))
+    pipeline = Pipeline(
+        scripted_finder(SeeingDetector(script)), checkpoint, PipelineSettings(window=WindowSettings(steps=WINDOW))
+    )
     analyses = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
     given = people_inputs(checkpoint.network.config, script)
     other = OtherRuntime(tmp_path, PEOPLE)

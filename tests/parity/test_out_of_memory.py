@@ -14,7 +14,8 @@ import torch
 from ring_buffers.frames import Lease
 from stages import pipeline as pipelines
 from stages.device.halving import Halving, TooLargeError
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
+from stages.settings import ModelSettings, PipelineSettings, WindowMode, WindowSettings
 from stages.types import FrameAnalysis
 from support.models.scripted_people import (
     STEP_US,
@@ -32,8 +33,8 @@ from telemetry.observer import Observer
 FRAMES = 32
 
 
-def settings(mode: str = "staggered") -> PipelineSettings:
-    return PipelineSettings(window_steps=12, window_mode=mode)  # pyright: ignore[reportArgumentType]
+def settings(mode: WindowMode = "staggered") -> PipelineSettings:
+    return PipelineSettings(window=WindowSettings(steps=12, mode=mode))
 
 
 def above(limit: int, call: Callable[..., Any], size: Callable[..., int]) -> Callable[..., Any]:
@@ -81,7 +82,7 @@ def mixed(size: int) -> list[list[Lease]]:
 
 @pytest.mark.parametrize("mode", ["staggered", "exact"])
 @pytest.mark.parametrize("holds", [1, 2, 3])
-def test_a_batch_that_is_split_for_its_pictures_gives_the_same(holds: int, mode: str) -> None:
+def test_a_batch_that_is_split_for_its_pictures_gives_the_same(holds: int, mode: WindowMode) -> None:
     script = moving_people(FRAMES, 3)
     whole = run(scripted_pipeline(script, settings(mode))[0], mixed(8))
     pipeline, _ = scripted_pipeline(script, settings(mode))
@@ -140,7 +141,7 @@ def test_pictures_that_do_not_fit_leave_nothing_behind() -> None:
 @pytest.mark.parametrize("where", ["host", "device"])
 def test_a_rehearsal_tells_whether_so_many_pictures_fit_and_leaves_no_trace(where: str) -> None:
     script = moving_people(FRAMES, 2)
-    made = PipelineSettings(window_steps=12, pictures=where)  # pyright: ignore[reportArgumentType]
+    made = PipelineSettings(model=ModelSettings(pictures=where), window=WindowSettings(steps=12))  # pyright: ignore[reportArgumentType]
     pipeline, _ = scripted_pipeline(script, made)
     pipeline._finder = scripted_finder(Blind(script))
     pipeline.rehearse(2, (640, 384))

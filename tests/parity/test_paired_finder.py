@@ -19,8 +19,9 @@ from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import for_classes
 from stages.detection.paired_finder import LEAST_IOU, PairedFinder, same_people
 from stages.detection.region_classes import RegionClasses, RegionLayout
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.profiles import region_finder
+from stages.settings import PipelineSettings, WindowSettings
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from support.models.random_detectors import random_detector, random_picture, small_cascade
@@ -112,7 +113,7 @@ def test_people_are_paired_as_the_best_of_all_pairings_does(first: int, second: 
 
 def test_several_frames_a_batch_give_what_single_frames_give_and_what_is_held_is_known() -> None:
     rows, poses = script()
-    settings = PipelineSettings(window_steps=8)
+    settings = PipelineSettings(window=WindowSettings(steps=8))
     leases = [region_lease(n) for n in range(FRAMES)]
     singly, together = (
         run(Pipeline(paired(rows, poses), paper_checkpoint(), settings), batches)

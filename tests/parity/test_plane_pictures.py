@@ -14,8 +14,9 @@ from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.detection.slot_pictures import pictures_by_shape, planes_for, stacked
 from stages.device.plane_pictures import area_weights, bilinear_weights, device_pictures
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
+from stages.settings import ModelSettings, PipelineSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis
 
@@ -164,7 +165,7 @@ def test_people_parts_and_actions_of_a_real_street_are_those_of_swscales_picture
     answers = [
         watched(
             frames,
-            Pipeline(finder, checkpoint, PipelineSettings(pictures=where)),  # pyright: ignore[reportArgumentType]
+            Pipeline(finder, checkpoint, PipelineSettings(model=ModelSettings(pictures=where))),  # pyright: ignore[reportArgumentType]
             (512, 384),
         )
         for where in ("host", "device")

@@ -14,6 +14,7 @@ from stages.detection.movenet.movenet import MoveNet
 from stages.device.precision import full_float32, seeing_precision
 from stages.profiles import load_profile
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
+from stages.settings import PipelineSettings
 from stages.step_readers import VggReader
 from stream.config import Config
 from support.models.drawn_people import drawn_checkpoint, somewhere, trained_detector
@@ -117,7 +118,7 @@ def test_a_checkpoint_that_carries_its_detector_computes_as_configured(tmp_path:
     config = Config.model_validate(
         {"model": {"device": "cpu", "threads": 1, "precision": "bfloat16", "profile": str(path)}}
     )
-    pipeline = load_profile(config.model, config.window, config.tracking)
+    pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
     assert isinstance(detector := pipeline._finder.detector, CascadeRCNN) and detector.precision == torch.bfloat16
     assert isinstance(reader := pipeline._reader, VggReader) and reader._extractor.precision == torch.bfloat16
 
@@ -143,7 +144,7 @@ def test_float32_on_cuda_is_not_rounded_to_tf32() -> None:
 )
 def test_what_is_configured_reaches_the_model(chosen: dict[str, str], precision: torch.dtype, pixels: str) -> None:
     config = Config.model_validate({"model": {"device": "cpu", "threads": 1, **chosen}})
-    pipeline = load_profile(config.model, config.window, config.tracking)
+    pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
     assert isinstance(detector := pipeline._finder.detector, MoveNet) and detector.precision == precision
     format = pipeline.slot_format((1280, 720), None)
     assert format.pixels == pixels

@@ -14,14 +14,15 @@ from stages import pipeline as live
 from stages import step_scores
 from stages.detection import region_batches
 from stages.detection.finder import FoundObjects
+from stages.detection.keypoint_finder import MOVENET_THRESHOLDS
 from stages.detection.part_boxes import PartBoxes
 from stages.detection.region_classes import RegionClasses
 from stages.detection.region_finder import RegionFinder
 from stages.heads.network import VisualInput
 from stages.people.held_objects import HAND_REACH, held_objects
-from stages.people.scene import SceneSettings
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.region_features.vgg_features import PictureRegions
+from stages.settings import ModelSettings, PipelineSettings, TrackingSettings, WindowSettings
 from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
 from support.models.plain_stages import agree, plain_actions, plain_reading
@@ -39,7 +40,7 @@ from support.models.region_people import (
 from support.models.scripted_people import PICTURE, SLOT, STEP_US, Spot, assert_same, random_checkpoint, run
 
 FRAMES, PEOPLE, WINDOW = 26, 3, 12
-SETTINGS = PipelineSettings(window_steps=WINDOW)
+SETTINGS = PipelineSettings(window=WindowSettings(steps=WINDOW))
 
 
 @pytest.fixture(scope="module")
@@ -220,8 +221,8 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
 
 
 def test_between_detections_parts_move_along_and_objects_stand_and_say_so(script: np.ndarray) -> None:
-    usual = RegionFinder(ScriptedRegions(script, PEOPLE)).usual_scene
-    pipeline, detector = region_pipeline(script, PEOPLE, replace(SETTINGS, scene=replace(usual, detect_every=3)))
+    settings = PipelineSettings(model=ModelSettings(detect_every=3), window=SETTINGS.window)
+    pipeline, detector = region_pipeline(script, PEOPLE, settings)
     found = run(pipeline, [[region_lease(n) for n in range(start, start + 2)] for start in range(0, FRAMES, 2)])
     assert detector.pictures == 9
     for n in range(3, FRAMES):
@@ -305,7 +306,9 @@ def test_the_host_never_waits_for_the_device_but_for_the_two_copies(
         assert_same(analysis, found[spot], tolerance=1e-3)
 
 
-def test_the_usual_scores_are_the_detectors_own(script: np.ndarray) -> None:
-    usual = RegionFinder(ScriptedRegions(script, PEOPLE)).usual_scene
-    assert (usual.tracking.activation_score, usual.tracking.high_score) == (0.5, 0.5)
-    assert (SceneSettings().tracking.activation_score, SceneSettings().tracking.high_score) == (0.25, 0.2)
+def test_thresholds_are_the_detectors_where_the_user_sets_none(script: np.ndarray) -> None:
+    region, keypoint = RegionFinder(ScriptedRegions(script, PEOPLE)).default_thresholds, MOVENET_THRESHOLDS
+    assert (region.activation_score, region.high_score) == (0.5, 0.5)
+    assert (keypoint.activation_score, keypoint.high_score) == (0.25, 0.2)
+    chosen = PipelineSettings(model=ModelSettings(person_score=0.0), tracking=TrackingSettings(high_score=0.4))
+    assert chosen.thresholds(region) == replace(region, person_score=0.0, high_score=0.4)

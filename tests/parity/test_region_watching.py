@@ -11,8 +11,9 @@ import torch
 
 from ring_buffers.frames import FrameMeta, Lease
 from stages import pipeline as live
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.profiles import load_finder
+from stages.settings import PipelineSettings, WindowSettings
 from support.models.drawn_people import SIZE, drawn_checkpoint, walking, write_film
 from support.models.scripted_people import Spot, run
 from training.annotated_videos.regions.region_features import FeatureSource
@@ -78,7 +79,7 @@ def test_frames_singly_in_batches_and_beside_another_cameras_give_the_same() -> 
     finder = load_finder(checkpoint)
 
     def model() -> Pipeline:
-        return Pipeline(finder, checkpoint, PipelineSettings(window_steps=8))
+        return Pipeline(finder, checkpoint, PipelineSettings(window=WindowSettings(steps=8)))
 
     singly = run(model(), [[lease(n)] for n in range(FRAMES)])
     together = run(model(), [[lease(m) for m in range(n, min(n + 5, FRAMES))] for n in range(0, FRAMES, 5)])

@@ -12,7 +12,7 @@ from torch import Tensor
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.cuda_graphs import Function, GraphedDetector, GraphedRegionDetector, ShapeGraphs
 from stages.detection.movenet.movenet import MoveNet
-from stages.pipeline import PipelineSettings
+from stages.settings import PipelineSettings, WindowSettings
 from support.models.movenet_frames import CASES, picture
 from support.models.random_detectors import random_detector, small_cascade
 from support.models.scripted_people import (
@@ -105,7 +105,7 @@ def test_a_fault_of_the_function_itself_is_raised() -> None:
 
 def test_a_pipeline_over_a_recorded_detector_answers_the_same() -> None:
     script = moving_people(FRAMES, 3)
-    settings = PipelineSettings(window_steps=12)
+    settings = PipelineSettings(window=WindowSettings(steps=12))
     batches = [
         [scripted_lease(n) for n in range(at, at + size)] for at, size in ((0, 4), (4, 4), (8, 8), (16, 4), (20, 4))
     ]

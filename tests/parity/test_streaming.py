@@ -12,9 +12,8 @@ import torch
 from ring_buffers.window import StaggeredWindow
 from stages.detection.part_boxes import part_boxes
 from stages.keypoint_features.geometry import sequence_features
-from stages.people.scene import SceneSettings
-from stages.people.tracking import TrackingSettings
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
+from stages.settings import ModelSettings, PipelineSettings, TrackingSettings, WindowMode, WindowSettings
 from support.models.scripted_people import (
     NOBODY,
     STEP_US,
@@ -34,8 +33,8 @@ FRAMES = 46
 WINDOW = 12
 
 
-def settings(**changes: object) -> PipelineSettings:
-    return PipelineSettings(window_steps=WINDOW, **changes)  # pyright: ignore[reportArgumentType]
+def settings(mode: WindowMode = "staggered", **model: Any) -> PipelineSettings:
+    return PipelineSettings(model=ModelSettings(**model), window=WindowSettings(steps=WINDOW, mode=mode))
 
 
 def reference_answers(script: np.ndarray, who: int, window: int) -> np.ndarray:
@@ -72,7 +71,9 @@ def test_the_window_is_the_checkpoints_unless_another_is_asked_for_which_is_warn
     def window(wanted: int | None, **trained: int) -> int:
         checkpoint = replace(random_checkpoint(), metrics={"config": {"data": trained}} if trained else {})
         detector = ScriptedDetector(moving_people(1, 1))
-        return Pipeline(scripted_finder(detector), checkpoint, PipelineSettings(window_steps=wanted)).window_steps
+        return Pipeline(
+            scripted_finder(detector), checkpoint, PipelineSettings(window=WindowSettings(steps=wanted))
+        ).window_steps
 
     assert window(None) == 64 and window(12) == 12
     assert window(None, window=WINDOW) == WINDOW == window(WINDOW, window=WINDOW)
@@ -95,9 +96,9 @@ def test_a_pipeline_of_a_trained_window_answers_as_one_that_is_told_that_window(
 
 
 @pytest.mark.parametrize("mode", ["staggered", "exact"])
-def test_streaming_equals_a_whole_sequence_over_the_answering_states_steps(mode: str) -> None:
+def test_streaming_equals_a_whole_sequence_over_the_answering_states_steps(mode: WindowMode) -> None:
     script = moving_people(FRAMES, 3)
-    pipeline, _ = scripted_pipeline(script, settings(window_mode=mode))
+    pipeline, _ = scripted_pipeline(script, settings(mode=mode))
     found = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
     labels = random_checkpoint().vocabulary.actions
     for who in range(3):
@@ -113,7 +114,7 @@ def test_streaming_equals_a_whole_sequence_over_the_answering_states_steps(mode:
 
 def test_continuous_equals_a_whole_sequence_from_the_tracks_beginning() -> None:
     script = moving_people(40, 1)
-    pipeline, _ = scripted_pipeline(script, settings(window_mode="continuous"))
+    pipeline, _ = scripted_pipeline(script, settings(mode="continuous"))
     found = run(pipeline, [[scripted_lease(number)] for number in range(40)])
     expected = reference_answers(script, 0, 64)  # younger than the window: everything is seen
     for n in range(39):
@@ -123,15 +124,17 @@ def test_continuous_equals_a_whole_sequence_from_the_tracks_beginning() -> None:
 
 @pytest.mark.parametrize("sizes", [(2,), (5, 1, 3), (8,), (FRAMES,)])
 @pytest.mark.parametrize("mode", ["staggered", "exact", "continuous"])
-def test_several_frames_of_one_camera_a_batch_give_what_single_frames_give(sizes: tuple[int, ...], mode: str) -> None:
+def test_several_frames_of_one_camera_a_batch_give_what_single_frames_give(
+    sizes: tuple[int, ...], mode: WindowMode
+) -> None:
     script = moving_people(FRAMES, 3)
-    singly = run(scripted_pipeline(script, settings(window_mode=mode))[0], [[scripted_lease(n)] for n in range(FRAMES)])
+    singly = run(scripted_pipeline(script, settings(mode=mode))[0], [[scripted_lease(n)] for n in range(FRAMES)])
     batches, start = [], 0
     while start < FRAMES:
         size = sizes[len(batches) % len(sizes)]
         batches.append([scripted_lease(n) for n in range(start, min(start + size, FRAMES))])
         start += size
-    together = run(scripted_pipeline(script, settings(window_mode=mode))[0], batches)
+    together = run(scripted_pipeline(script, settings(mode=mode))[0], batches)
     for spot, analysis in singly.items():
         assert_same(analysis, together[spot])
 
@@ -168,7 +171,7 @@ def test_no_result_changes_when_later_frames_change(batch: int) -> None:
 def test_a_missed_detection_hides_the_person_and_keeps_their_state() -> None:
     script = moving_people(40, 2)
     script[20:24, 1] = NOBODY
-    pipeline, _ = scripted_pipeline(script, settings(window_mode="continuous"))
+    pipeline, _ = scripted_pipeline(script, settings(mode="continuous"))
     found = run(pipeline, [[scripted_lease(n)] for n in range(40)])
     tracks = [{person.track for person in found[Spot("hall", 1, n)].people} for n in range(40)]
     assert tracks[19] == tracks[24] == {1, 2}
@@ -180,7 +183,7 @@ def test_a_missed_detection_hides_the_person_and_keeps_their_state() -> None:
     kept = [n for n in range(40) if not 20 <= n < 24]
     other = moving_people(40, 2)
     cut = run(
-        scripted_pipeline(other, settings(window_mode="continuous"))[0],
+        scripted_pipeline(other, settings(mode="continuous"))[0],
         [[scripted_lease(n, frame=n, media_us=n * STEP_US)] for n in kept],
     )
     missed = found[Spot("hall", 1, 30)].people
@@ -257,7 +260,7 @@ def test_at_most_twelve_and_a_half_steps_a_second_and_the_last_reading_stands_be
 
 def test_detecting_every_third_frame_interpolates_boxes_between_and_says_so() -> None:
     script = moving_people(31, 2)
-    made = PipelineSettings(window_steps=16, scene=SceneSettings(detect_every=3))
+    made = PipelineSettings(model=ModelSettings(detect_every=3), window=WindowSettings(steps=16))
     pipeline, detector = scripted_pipeline(script, made)
     found = run(pipeline, [[scripted_lease(n) for n in range(start, min(start + 4, 31))] for start in range(0, 31, 4)])
     assert detector.pictures == 11
@@ -275,7 +278,7 @@ def test_detecting_every_third_frame_interpolates_boxes_between_and_says_so() ->
 
 def test_a_dropped_detection_frame_is_made_up_for_by_the_next_frame() -> None:
     script = moving_people(12, 1)
-    made = PipelineSettings(scene=SceneSettings(detect_every=3))
+    made = PipelineSettings(model=ModelSettings(detect_every=3))
     pipeline, detector = scripted_pipeline(script, made)
     found = run(pipeline, [[scripted_lease(n)] for n in (0, 1, 4, 5, 8, 9, 11)])
     assert detector.pictures == 4
@@ -406,7 +409,7 @@ def test_stage_times_and_people_are_told_to_the_observer() -> None:
 
 
 def test_confirmation_takes_as_many_detections_as_the_user_asks_for() -> None:
-    made = PipelineSettings(scene=SceneSettings(tracking=TrackingSettings(confirm_frames=4)))
+    made = PipelineSettings(tracking=TrackingSettings(confirm_frames=4))
     pipeline, _ = scripted_pipeline(moving_people(6, 1), made)
     found = run(pipeline, [[scripted_lease(n)] for n in range(6)])
     assert [len(found[Spot("hall", 1, n)].people) for n in range(6)] == [0, 0, 0, 1, 1, 1]

@@ -17,9 +17,10 @@ from stages.checkpoint import Checkpoint, load, save
 from stages.detection.part_boxes import hand_regions, part_boxes
 from stages.heads.network import ActionNetwork, NetworkConfig, SequenceReading, VisualInput
 from stages.keypoint_features.geometry import sequence_features
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 from stages.region_features.step_regions import REGION_OF_PART
+from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
 from support.models.plain_stages import agree, plain_actions, plain_reading
 from support.models.scripted_people import (
@@ -179,7 +180,7 @@ def test_the_live_path_reads_as_training_does(name: str, mode: Any) -> None:
     pipeline = Pipeline(
         scripted_finder(SeeingDetector(script)),
         Checkpoint(network, "edge", True, "none"),
-        PipelineSettings(window_steps=64, window_mode=mode),
+        PipelineSettings(window=WindowSettings(steps=64, mode=mode)),
     )
     pipeline.warm_up()
     found = run(pipeline, [[scripted_lease(number)] for number in range(frames)])[Spot("hall", 1, frames - 1)]

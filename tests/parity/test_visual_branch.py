@@ -10,9 +10,10 @@ from stages.checkpoint import Checkpoint
 from stages.detection.part_boxes import hand_regions, part_boxes
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.keypoint_features.geometry import sequence_features
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 from stages.region_features.step_regions import REGION_OF_PART
+from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
 from support.models.scripted_people import (
     STEP_US,
@@ -43,7 +44,9 @@ def seeing_checkpoint() -> Checkpoint:
 
 
 def seeing_pipeline(script: np.ndarray) -> Pipeline:
-    return Pipeline(scripted_finder(SeeingDetector(script)), seeing_checkpoint(), PipelineSettings(window_steps=12))
+    return Pipeline(
+        scripted_finder(SeeingDetector(script)), seeing_checkpoint(), PipelineSettings(window=WindowSettings(steps=12))
+    )
 
 
 def test_with_a_visual_branch_several_cameras_and_frames_a_batch_give_what_single_frames_give() -> None:

@@ -16,9 +16,10 @@ from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.heads.network import ActionNetwork, NetworkConfig
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
+from stages.settings import PipelineSettings, WindowSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
@@ -95,7 +96,7 @@ def run_live(
         return score_steps(net, states, steps, inputs, visual, timer)
 
     monkeypatch.setattr(live, "score_steps", listening)
-    settings = PipelineSettings(window_steps=WINDOW)
+    settings = PipelineSettings(window=WindowSettings(steps=WINDOW))
     finder = KeypointFinder(MoveNet.load(), slot_format)
     model = Pipeline(finder, Checkpoint(network, "edge", False, "none"), settings)
     return [analysis for _, analysis in analyse_video(model, film, rehearse=True)], read

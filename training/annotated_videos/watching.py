@@ -20,9 +20,10 @@ from stages.detection.finder import Finder
 from stages.heads.network import VisualInput
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.people.people import SeenPerson
-from stages.people.scene import BatchSteps, FramePeople, Scenes, SceneSettings
+from stages.people.scene import BatchSteps, FramePeople, Scenes
 from stages.people.smoothing import SmoothingConfig
 from stages.region_features.roi_features import RoiConfig
+from stages.settings import PipelineSettings
 from stages.step_readers import MapReader, StepReader, VggReader
 from stages.types import FrameAnalysis, ModelInfo
 from stages.vocabulary import PARTS, packaged
@@ -38,13 +39,13 @@ takes twice as much again. At the longest features (34 kB a person-step) that is
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """How videos are watched; the defaults are those of a camera. `scene`: None for what suits the detector. `roi`:
-    which regions are pooled and how, None for no RoI features; `vgg`: what they are read with instead of the detector's
-    maps; `detector`: what sees them instead of MoveNet."""
+    """How videos are watched; people are detected and tracked with the default settings of a camera.
+
+    `roi`: which regions are pooled and how, None for no RoI features; `vgg`: what they are read with instead of the
+    detector's maps; `detector`: what sees them instead of MoveNet.
+    """
 
     detector_size: tuple[int, int] | None = None
-    max_people: int = 32
-    scene: SceneSettings | None = None
     roi: RoiConfig | None = None
     vgg: FeatureSource | None = None
     detector: DetectorSource | None = None
@@ -63,7 +64,9 @@ class Watcher:
         self._finder = finder
         self._reader = _reader(self.settings, device)
         # People carry a vocabulary for their readings; nobody reads anything here.
-        self._scenes = Scenes(self.settings.scene or finder.usual_scene, packaged("edge"), SmoothingConfig())
+        stages = PipelineSettings()
+        self._max_people = stages.model.max_people
+        self._scenes = Scenes(stages, stages.thresholds(finder.default_thresholds), packaged("edge"), SmoothingConfig())
         self._seen = _Seen()
 
     def watch(self, path: Path) -> tuple[Sightings, RoiVectors | None]:
@@ -91,7 +94,7 @@ class Watcher:
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         """Look at a batch, in order; the answers are empty."""
         metas = [lease.meta for lease in frames]
-        found = self._finder.find(frames, self._scenes.turns(metas), self.settings.max_people)
+        found = self._finder.find(frames, self._scenes.turns(metas), self._max_people)
         work, steps = self._scenes.observe(metas, found.frames, [])
         try:
             visual = None

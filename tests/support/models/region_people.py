@@ -16,9 +16,10 @@ from stages.detection.part_boxes import part_boxes
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.region_finder import RegionFinder
 from stages.heads.network import ActionNetwork, NetworkConfig
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
 from stages.region_features.step_features import object_regions_of
 from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.settings import PipelineSettings
 from stages.vocabulary import PARTS, packaged
 from support.models.scripted_people import PICTURE, SLOT, STEP_US, moving_people
 

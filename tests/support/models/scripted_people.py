@@ -19,7 +19,8 @@ from stages.detection.batched import Detector
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet.movenet import FEATURE_CHANNELS
 from stages.heads.network import ActionNetwork, NetworkConfig
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
+from stages.settings import PipelineSettings
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
 from telemetry.observer import Observer

@@ -16,8 +16,8 @@ from ring_buffers.frames import FrameMeta
 from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_finder import KeypointFinder
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.pipeline import PipelineSettings
 from stages.profiles import choose_device, load_checkpoint, load_finder
+from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
 from stages.vocabulary import STILL
@@ -111,15 +111,15 @@ def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callab
     keypoints where a model reads none.
     """
     device = choose_device(conditions.device)
-    settings = PipelineSettings(window_mode=conditions.window)
+    settings = PipelineSettings(model=ModelSettings(pictures="host"), window=WindowSettings(mode=conditions.window))
     checkpoints = [load_checkpoint(profile, device) for profile in profiles]
     _refuse_true_keypoints(checkpoints, conditions)
     detector: FrameDetector | None = None
     if _shared_detector_is_asked(checkpoints, conditions):
         visual = any(_reads_pictures(checkpoint) for checkpoint in checkpoints)
-        detector = RememberingDetector(MoveNet.load().to(device), settings.max_people, keep_maps=visual)
+        detector = RememberingDetector(MoveNet.load().to(device), settings.model.max_people, keep_maps=visual)
     if conditions.true_keypoints:
-        detector = TrueKeypoints(truth_of, settings.max_people, noise=conditions.keypoint_noise, maps=detector)
+        detector = TrueKeypoints(truth_of, settings.model.max_people, noise=conditions.keypoint_noise, maps=detector)
 
     def made(checkpoint: Checkpoint) -> WatchedPipeline:
         if checkpoint.detector is not None:

@@ -16,7 +16,8 @@ from ring_buffers.frames import Lease
 from stages.checkpoint import Checkpoint
 from stages.detection.finder import Finder
 from stages.people.scene import FramePeople
-from stages.pipeline import Pipeline, PipelineSettings
+from stages.pipeline import Pipeline
+from stages.settings import PipelineSettings
 from stages.step_scores import StepScores
 from stages.types import FrameAnalysis, Model
 from telemetry.observer import Observer
@@ -67,7 +68,7 @@ class WatchedPipeline(Pipeline):
         self.pairs: tuple[Pair, ...] = tuple((part, state.label) for part, state in vocabulary.pairs())
         self._pair_mask = vocabulary.mask()
         self._frame_detector = frames
-        self._person_score = (settings.scene or finder.usual_scene).person_score
+        self._person_score = settings.thresholds(finder.default_thresholds).person_score
         self._steps = 0
         self._batch: dict[int, dict[int, NDArray[np.float32]]] = {}
         self._last: dict[int, NDArray[np.float32]] = {}

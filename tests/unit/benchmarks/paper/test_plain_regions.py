@@ -19,11 +19,12 @@ from stages.detection.part_assignment import assign_parts
 from stages.people.held_objects import held_objects
 from stages.pipeline import Pipeline
 from stages.profiles import load_finder
+from stages.settings import PipelineSettings
 from stages.vocabulary import PARTS
 from support.models.drawn_checkpoints import drawn_checkpoint
 from support.models.drawn_people import SIZE, drawn, walking
 
-MAX_PEOPLE, FRAMES = 32, 14
+FRAMES = 14
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ def test_people_parts_actions_and_objects_are_the_pipelines() -> None:
     checkpoint, device = drawn_checkpoint(), torch.device("cpu")
     finder = load_finder(checkpoint)
     pipeline = Pipeline(finder, checkpoint)
-    plain = PlainPaper(checkpoint, finder.usual_scene, MAX_PEOPLE, pipeline.window_steps, device)
+    plain = PlainPaper(checkpoint, PipelineSettings(), finder.default_thresholds, pipeline.window_steps, device)
     size = (2 * SIZE[0], 2 * SIZE[1])
     format = pipeline.slot_format(size, None)
     assert format.content == SIZE
@@ -82,9 +83,9 @@ def test_people_parts_actions_and_objects_are_the_pipelines() -> None:
 
 def test_a_checkpoint_without_a_detector_of_its_own_is_refused() -> None:
     checkpoint = replace(drawn_checkpoint(), detector=None)
-    scene = load_finder(drawn_checkpoint()).usual_scene
+    thresholds = load_finder(drawn_checkpoint()).default_thresholds
     with pytest.raises(ValueError, match="lacks a detector"):
-        PlainPaper(checkpoint, scene, MAX_PEOPLE, 6, torch.device("cpu"))
+        PlainPaper(checkpoint, PipelineSettings(), thresholds, 6, torch.device("cpu"))
 
 
 coordinate = st.integers(0, 12)

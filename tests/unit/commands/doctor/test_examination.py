@@ -19,9 +19,10 @@ from commands.doctor.bounded import Check
 from commands.doctor.examination import Wanted, examine
 from commands.doctor.finding import Finding, ok
 from commands.doctor.port_owner import Owner, owner_of
+from stages.settings import ModelSettings
 from stages.third_party import weights
 from stream.config import Config
-from stream.settings.engine import CameraConfig, ModelConfig, PublishConfig
+from stream.settings.engine import CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig
 from stream.settings.recording import RecordingConfig
 from support.repository import REPOSITORY
@@ -75,26 +76,26 @@ def test_a_decoder_that_is_missing_is_a_fault() -> None:
 
 
 def test_no_cuda_where_it_was_asked_for_is_a_fault_that_says_how_to_get_it() -> None:
-    found = model_files.device(ModelConfig(device=f"cuda:{torch.cuda.device_count()}"))
+    found = model_files.device(ModelSettings(device=f"cuda:{torch.cuda.device_count()}"))
     assert found.level == "fault"
     assert "no such CUDA device" in found.seen
     assert "model.device" in found.remedy
-    assert model_files.device(ModelConfig(device="cpu")).level == "ok"
+    assert model_files.device(ModelSettings(device="cpu")).level == "ok"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and it is used")
 def test_a_gpu_that_torch_does_not_see_is_warned_of(tmp_path: Path) -> None:
     (driver := tmp_path / "version").touch()
-    assert model_files.device(ModelConfig(), driver).level == "warning"
-    assert model_files.device(ModelConfig(), tmp_path / "absent").level == "ok"
+    assert model_files.device(ModelSettings(), driver).level == "warning"
+    assert model_files.device(ModelSettings(), tmp_path / "absent").level == "ok"
 
 
 def test_weights_that_are_missing_are_a_fault_that_says_what_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert model_files.model_weights(ModelConfig()).level == "ok"
+    assert model_files.model_weights(ModelSettings()).level == "ok"
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
-    found = model_files.model_weights(ModelConfig())
+    found = model_files.model_weights(ModelSettings())
     assert found.level == "fault"
     assert "missing" in found.seen
     assert "weights fetch movenet-multipose" in found.remedy
@@ -105,14 +106,14 @@ def test_weights_of_a_wrong_hash_are_a_fault_also_where_they_were_right_once(wro
     believed = json.loads(stamp.read_text())
     believed[wrong_movenet.name][2] = wrong_movenet.stat().st_mtime_ns
     stamp.write_text(json.dumps(believed))
-    found = model_files.model_weights(ModelConfig())
+    found = model_files.model_weights(ModelSettings())
     assert found.level == "fault"
     assert f"{wrong_movenet} has SHA-256" in found.seen
     assert "delete first" in found.remedy
 
 
 def test_a_checkpoint_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    found = model_files.model_weights(ModelConfig(profile=str(tmp_path / "none.safetensors")))
+    found = model_files.model_weights(ModelSettings(profile=str(tmp_path / "none.safetensors")))
     assert found.level == "fault"
     assert "none.safetensors" in found.seen
     assert found.remedy

@@ -7,10 +7,16 @@ import warnings
 import numpy as np
 import pytest
 
-from stages.people.tracking import CameraTracker, TrackingSettings
+from stages.detection.keypoint_finder import MOVENET_THRESHOLDS
+from stages.people.tracking import CameraTracker
+from stages.settings import TrackingSettings
 
 BOX = np.array([100, 100, 160, 260], np.float32)
 NONE = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+
+def movenet_tracker() -> CameraTracker:
+    return CameraTracker(TrackingSettings(), MOVENET_THRESHOLDS)
 
 
 def one(x: float = 0, score: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +30,7 @@ def confirmed(tracker: CameraTracker, at_us: int = 0) -> int:
 
 
 def test_a_track_is_confirmed_by_its_second_detection() -> None:
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     assert tracker.update(*one(), 0) == ([], [])
     people, ended = tracker.update(*one(2), 80_000)
     assert [person.track for person in people] == [1] and ended == []
@@ -32,17 +38,17 @@ def test_a_track_is_confirmed_by_its_second_detection() -> None:
 
 
 def test_a_weak_detection_begins_no_track_but_keeps_one() -> None:
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     for n in range(5):
         assert tracker.update(*one(score=0.22), n * 80_000)[0] == []
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     track = confirmed(tracker)
     people, _ = tracker.update(*one(score=0.16), 160_000)
     assert [person.track for person in people] == [track]
 
 
 def test_rows_of_detections_are_mapped_back_whatever_their_order() -> None:
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     left, right = one()[0][0], one(200)[0][0]
     for n, order in enumerate(([left, right], [right, left], [left, right], [right, left])):
         people, _ = tracker.update(np.stack(order), np.array([0.5, 0.3], np.float32), n * 80_000)
@@ -54,7 +60,7 @@ def test_rows_of_detections_are_mapped_back_whatever_their_order() -> None:
 
 @pytest.mark.parametrize("rate", [2, 5, 12, 25, 60])
 def test_a_track_ends_by_seconds_whatever_the_frame_rate(rate: int) -> None:
-    tracker = CameraTracker(TrackingSettings(lost_after_s=2.0))
+    tracker = movenet_tracker()
     track = confirmed(tracker)
     last = 80_000
     for n in range(1, 200):
@@ -68,7 +74,7 @@ def test_a_track_ends_by_seconds_whatever_the_frame_rate(rate: int) -> None:
 
 
 def test_a_person_back_in_time_keeps_the_track_and_one_who_comes_late_gets_a_new_one() -> None:
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     track = confirmed(tracker)
     for n in range(20):
         tracker.update(*NONE, 160_000 + n * 80_000)
@@ -80,14 +86,14 @@ def test_a_person_back_in_time_keeps_the_track_and_one_who_comes_late_gets_a_new
 
 
 def test_a_gap_longer_than_the_limit_ends_the_track_even_if_somebody_stands_there_again() -> None:
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     track = confirmed(tracker)
     people, ended = tracker.update(*one(), 3_000_000)
     assert people == [] and ended == [track]
 
 
 def test_two_frames_of_one_instant_are_no_fault() -> None:
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     confirmed(tracker)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -99,7 +105,7 @@ def test_two_frames_of_one_instant_are_no_fault() -> None:
 @pytest.mark.parametrize("gap_us", [40_000, 80_000, 240_000, 400_000])
 def test_somebody_who_waves_their_arms_is_followed_at_any_frame_rate(gap_us: int) -> None:
     """Arms make the box breathe: its edges must not run away with the tracker's prediction between sparse frames."""
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     tracks: set[int] = set()
     missed = 0
     for n in range(60):
@@ -113,7 +119,7 @@ def test_somebody_who_waves_their_arms_is_followed_at_any_frame_rate(gap_us: int
 
 @pytest.mark.parametrize("gap_us", [40_000, 80_000, 240_000])
 def test_somebody_who_walks_by_is_followed_at_any_frame_rate(gap_us: int) -> None:
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     tracks: set[int] = set()
     for n in range(40):
         people, _ = tracker.update(*one(140 * n * gap_us * 1e-6), n * gap_us)  # a stature and a bit a second
@@ -122,7 +128,7 @@ def test_somebody_who_walks_by_is_followed_at_any_frame_rate(gap_us: int) -> Non
 
 
 def test_between_detections_boxes_move_on_for_those_detected_last_and_nobody_else() -> None:
-    tracker = CameraTracker(TrackingSettings())
+    tracker = movenet_tracker()
     both = np.stack([one()[0][0], one(300)[0][0]])
     for n in range(3):
         moved = both + np.float32([n * 8, 0, n * 8, 0])

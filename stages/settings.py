@@ -1,0 +1,161 @@
+"""Settings of the model, the window and the tracker, with their defaults, limits and descriptions.
+
+`stream.config` has them as the sections `model`, `window` and `tracking`; training uses the same classes. The module
+imports nothing heavy, so that reading a configuration needs no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+WindowMode = Literal["staggered", "exact", "continuous"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+KEYPOINT_SCORE = 0.2
+"""Default score below which a part's joints make it absent."""
+
+
+class Section(BaseModel):
+    """A section of a configuration: unknown keys are errors, so that a typing mistake never passes for a setting."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(Section):
+    """The model that analyses frames."""
+
+    profile: str = Field(
+        default="edge",
+        description="edge, kinetics-tps, the path of a checkpoint, or `free`: an empty model that detects no people, "
+        "for measuring everything around the model.",
+    )
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
+    pictures: Literal["auto", "host", "device"] = Field(
+        default="auto",
+        description="Where decoded frames are scaled and converted to RGB. `host`: in each camera's thread; `device`: "
+        "for the whole batch on the model's device, from the decoder's planes; `auto`: `device` on CUDA, else `host`.",
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="Compute precision of the detector and VGG-16; everything else computes in float32. `auto` is "
+        "float32 without TF32, because no other precision has been shown to give equal results on a GPU. float16 "
+        "needs CUDA.",
+    )
+    cuda_graphs: bool = Field(
+        default=False,
+        description="On CUDA: record the detector's work for each shape of batch as a CUDA graph and replay it. Off by "
+        "default until it has been tested on a GPU.",
+    )
+    threads: int = Field(default=0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
+    detect_every: int = Field(
+        default=1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between."
+    )
+    max_people: int = Field(default=32, ge=1, le=256, description="Most people kept in a frame, by score.")
+    state_slots: int = Field(
+        default=256, ge=1, le=65536, description="Tracked people whose hidden state is kept, over all cameras."
+    )
+    person_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Detections of people below this score are ignored; a track starts at tracking.activation_score. "
+        "Unset: the default of the profile's detector, at present 0.1 for each.",
+    )
+    keypoint_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="A part is absent if its joints score below this, or its box where the detector finds parts. "
+        "Unset: 0.2 for joints, 0.1 for boxes.",
+    )
+    object_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Objects below this score are ignored, where the detector finds objects. Unset: 0.3.",
+    )
+
+
+class WindowSettings(Section):
+    """The action model's sliding window (docs/method.md, section 9)."""
+
+    steps: int | None = Field(
+        default=None,
+        ge=2,
+        le=1024,
+        description="W, the window in steps; 64 is about 5 s at 12.5 steps a second. Unset: the window that the "
+        "checkpoint was trained with; other values log a warning.",
+    )
+    mode: WindowMode = Field(
+        default="staggered",
+        description="`staggered` keeps two hidden states per person and resets them alternately; `exact` recomputes "
+        "over the window (the reference); `continuous` never resets.",
+    )
+    max_steps_per_second: float = Field(
+        default=12.5,
+        gt=0,
+        description="Limit of steps per person and second of media time; the packaged models were trained at 12.5.",
+    )
+
+
+class TrackingSettings(Section):
+    """The tracker, which follows people from frame to frame."""
+
+    lost_after_s: float = Field(
+        default=2.0, gt=0, description="A track ends this long (media time) after its last detection."
+    )
+    activation_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Least score of a detection that starts a track. Unset: 0.25 for MoveNet, 0.5 for Cascade R-CNN, "
+        "whose scores are higher.",
+    )
+    high_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Detections of at least this score are matched first. Unset: 0.2 for MoveNet, 0.5 for Cascade "
+        "R-CNN.",
+    )
+    min_iou: float = Field(
+        default=0.1, ge=0, le=1, description="Least IoU between a detection and a track's predicted box."
+    )
+    confirm_frames: int = Field(default=2, ge=1, description="Detections before a track is confirmed and published.")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreThresholds:
+    """Least scores, which depend on the detector; the settings of the same names override them."""
+
+    person_score: float
+    keypoint_score: float
+    object_score: float
+    activation_score: float
+    high_score: float
+
+
+class PipelineSettings(Section):
+    """Settings of `stages.pipeline.Pipeline`: a configuration's three sections that concern it."""
+
+    model: ModelSettings = ModelSettings()
+    window: WindowSettings = WindowSettings()
+    tracking: TrackingSettings = TrackingSettings()
+
+    def thresholds(self, defaults: ScoreThresholds) -> ScoreThresholds:
+        """Return the detector's `defaults`, each replaced by the setting of its name where that is set."""
+        model, tracking = self.model, self.tracking
+        return ScoreThresholds(
+            _first(model.person_score, defaults.person_score),
+            _first(model.keypoint_score, defaults.keypoint_score),
+            _first(model.object_score, defaults.object_score),
+            _first(tracking.activation_score, defaults.activation_score),
+            _first(tracking.high_score, defaults.high_score),
+        )
+
+
+def _first(setting: float | None, default: float) -> float:
+    return default if setting is None else setting
