@@ -16,24 +16,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
-from ring_buffers.frames import Clock, DropReason, FrameMeta, Lease, Policy, RingCounts, SlotFormat, WriteSlot
-
-__all__ = [
-    "Clock",
-    "DropReason",
-    "FrameMeta",
-    "FrameRing",
-    "Lease",
-    "Policy",
-    "RingCounts",
-    "RingMisuseError",
-    "SlotFormat",
-    "WriteSlot",
-]
+from ring_buffers.frames import FrameMeta, Lease, Policy, RingCounts, SlotFormat, WriteSlot
+from telemetry.reasons import DropReason
 
 
 class RingMisuseError(RuntimeError):
@@ -66,8 +53,8 @@ class FrameRing:
         self.camera = camera
         self.slots = slots
         self.policy: Policy = policy
-        self._on_ready = on_ready
-        self._on_finished = on_finished
+        self._on_ready = on_ready or _ignore
+        self._on_finished = on_finished or _ignore
         self._pinned = pinned
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -77,7 +64,6 @@ class FrameRing:
         self._format: SlotFormat | None = None
         self._epoch = 0
         # Guarded by the lock.
-        self._generations = [0] * slots
         self._free: deque[int] = deque(range(slots))
         self._ready: deque[tuple[int, FrameMeta]] = deque()
         self._writing: WriteSlot | None = None
@@ -85,7 +71,7 @@ class FrameRing:
         self._decoded = 0
         self._decoded_before_epoch = 0
         self._processed = 0
-        self._dropped: dict[str, int] = {}
+        self._dropped: dict[DropReason, int] = {}
         self._writer_finished = False
         self._closed = False
 
@@ -106,11 +92,9 @@ class FrameRing:
                 raise RingMisuseError(f"camera {self.camera}: an epoch began after the writer had finished")
             if epoch <= self._epoch:
                 raise ValueError(f"camera {self.camera}: epoch {epoch} after {self._epoch}: epochs only ever grow")
-            if self._writing is not None:
-                self._free.append(self._writing.slot)
-                self._writing = None
+            self._discard_open_write()
             if self.policy == "latest":
-                self._drop_ready("epoch_ended")
+                self._drop_ready(DropReason.EPOCH_ENDED)
             self._epoch = epoch
             self._format = format
             self._decoded_before_epoch = self._decoded
@@ -127,7 +111,6 @@ class FrameRing:
         `every`: waits up to `timeout_s` for a free slot. None after that counts nothing: call again, the frame is
         still the caller's. After `close`: None, and the frame has been counted as dropped (`shutdown`): stop writing.
         """
-        refused: DropReason
         with self._lock:
             format = self._format
             if format is None and not self._closed:
@@ -139,17 +122,17 @@ class FrameRing:
             if self.policy == "every" and timeout_s > 0 and not self._free and not self._closed:
                 self._changed.wait_for(lambda: self._free or self._closed, timeout_s)
             if self._closed:
-                refused = "shutdown"
+                refused = DropReason.SHUTDOWN
             elif self._free:
                 return self._take(self._free.popleft())
             elif self.policy == "every":
                 return None
             elif self._ready:
                 slot, _ = self._ready.popleft()
-                self._count_drop("overwritten")
+                self._count_drop(DropReason.OVERWRITTEN)
                 return self._take(slot)
             else:
-                refused = "all_leased"
+                refused = DropReason.ALL_LEASED
             self._decoded += 1
             self._count_drop(refused)
         return None
@@ -169,10 +152,10 @@ class FrameRing:
             self._decoded += 1
             if self._closed:
                 self._free.append(slot.slot)
-                self._count_drop("shutdown")
+                self._count_drop(DropReason.SHUTDOWN)
                 return
             self._ready.append((slot.slot, meta))
-        self._wake_reader()
+        self._on_ready()
 
     def abandon(self, slot: WriteSlot, reason: DropReason | None = None) -> None:
         """The picture wasn't written. With a `reason` it counts as decoded and dropped, with None as never decoded."""
@@ -200,13 +183,11 @@ class FrameRing:
             if self._writer_finished:
                 return
             self._writer_finished = True
-            if self._writing is not None:
-                self._free.append(self._writing.slot)
-                self._writing = None
+            self._discard_open_write()
             finished = self._is_finished()
-        self._wake_reader()
+        self._on_ready()
         if finished:
-            self._tell_finished()
+            self._on_finished()
 
     # -- reader side ----------------------------------------------------------------------------------------------
 
@@ -227,12 +208,12 @@ class FrameRing:
             slot, meta = self._ready.popleft()
             picture = self._memory[slot]
             assert picture is not None
-            lease = Lease(meta, picture, slot, self._generations[slot])
+            lease = Lease(meta, picture, slot)
             self._leases[slot] = lease
         return lease
 
-    def release(self, lease: Lease, outcome: Literal["processed"] | DropReason) -> None:
-        """Give a lease back, once: its frame was `processed`, or dropped for a reason.
+    def release(self, lease: Lease, dropped: DropReason | None = None) -> None:
+        """Give a lease back, once. Its frame counts as processed, or with a reason as dropped.
 
         Raises `RingMisuseError` for a lease of another ring and for one that was released before.
         """
@@ -244,15 +225,15 @@ class FrameRing:
                 )
             del self._leases[lease.slot]
             self._free.append(lease.slot)
-            if outcome == "processed":
+            if dropped is None:
                 self._processed += 1
             else:
-                self._count_drop(outcome)
+                self._count_drop(dropped)
             self._changed.notify()
             finished = self._is_finished()
         if finished:
-            self._wake_reader()
-            self._tell_finished()
+            self._on_ready()
+            self._on_finished()
 
     def drop_stale(self, now_ns: int, budget_ns: int) -> int:
         """Drop (`stale`) the ready frames that arrived more than `budget_ns` before `now_ns`; never under `every`."""
@@ -271,10 +252,10 @@ class FrameRing:
                 self._free.append(self._ready.popleft()[0])
                 dropped += 1
             if dropped:
-                self._count_drop("stale", dropped)
+                self._count_drop(DropReason.STALE, dropped)
             finished = dropped > 0 and self._is_finished()
         if finished:
-            self._tell_finished()
+            self._on_finished()
         return dropped
 
     # -- both -----------------------------------------------------------------------------------------------------
@@ -285,12 +266,12 @@ class FrameRing:
             if self._closed:
                 return
             self._closed = True
-            self._drop_ready("shutdown")
+            self._drop_ready(DropReason.SHUTDOWN)
             self._changed.notify_all()
             finished = self._is_finished()
-        self._wake_reader()
+        self._on_ready()
         if finished:
-            self._tell_finished()
+            self._on_finished()
 
     def counts(self) -> RingCounts:
         """Every frame of the ring's life, accounted for."""
@@ -308,7 +289,7 @@ class FrameRing:
         return self._processed
 
     @property
-    def dropped(self) -> dict[str, int]:
+    def dropped(self) -> dict[DropReason, int]:
         """Frames dropped, by reason."""
         with self._lock:
             return dict(self._dropped)
@@ -322,11 +303,6 @@ class FrameRing:
     def leased(self) -> int:
         """Frames that the reader holds."""
         return len(self._leases)
-
-    @property
-    def epoch(self) -> int:
-        """The writer's current epoch; 0 before the first."""
-        return self._epoch
 
     @property
     def closed(self) -> bool:
@@ -352,13 +328,12 @@ class FrameRing:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _take(self, slot: int) -> WriteSlot:
-        self._generations[slot] += 1
         format = self._format
         assert format is not None
         # A slot that was leased when the epoch began still has the old epoch's memory: give it the new one's.
         picture = self._memory[slot] if self._formats[slot] is format else self._prepare(slot, format)
         assert picture is not None
-        self._writing = WriteSlot(picture, slot, self._generations[slot])
+        self._writing = WriteSlot(picture, slot)
         return self._writing
 
     def _prepare(self, slot: int, format: SlotFormat) -> np.ndarray:
@@ -387,25 +362,26 @@ class FrameRing:
             )
         self._writing = None
 
+    def _discard_open_write(self) -> None:
+        if self._writing is not None:
+            self._free.append(self._writing.slot)
+            self._writing = None
+
     def _drop_ready(self, reason: DropReason) -> None:
         if self._ready:
             self._free.extend(slot for slot, _ in self._ready)
             self._count_drop(reason, len(self._ready))
             self._ready.clear()
 
-    def _count_drop(self, reason: str, count: int = 1) -> None:
+    def _count_drop(self, reason: DropReason, count: int = 1) -> None:
         self._dropped[reason] = self._dropped.get(reason, 0) + count
 
     def _is_finished(self) -> bool:
         return (self._writer_finished or self._closed) and not self._ready and not self._leases
 
-    def _wake_reader(self) -> None:
-        if self._on_ready is not None:
-            self._on_ready()
 
-    def _tell_finished(self) -> None:
-        if self._on_finished is not None:
-            self._on_finished()
+def _ignore() -> None:
+    pass
 
 
 def _cuda_is_available() -> bool:

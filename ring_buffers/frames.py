@@ -12,11 +12,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from telemetry.reasons import DropReason
+
 Clock = Literal["rtcp", "arrival", "media"]
 Policy = Literal["latest", "every"]
-DropReason = Literal["overwritten", "all_leased", "stale", "rate_limited", "epoch_ended", "stage_error", "shutdown"]
-
-
 Matrix = Literal["bt601", "bt709", "fcc", "smpte240m", "bt2020"]
 
 LUMA_SHARES: dict[Matrix, tuple[float, float]] = {
@@ -92,7 +91,6 @@ class Lease(msgspec.Struct, frozen=True, eq=False, gc=False):
     meta: FrameMeta
     picture: np.ndarray
     slot: int
-    generation: int
 
 
 class WriteSlot(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -100,7 +98,6 @@ class WriteSlot(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     picture: np.ndarray
     slot: int
-    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +106,6 @@ class RingCounts:
 
     decoded: int
     processed: int
-    dropped: dict[str, int]
+    dropped: dict[DropReason, int]
     ready: int
     leased: int

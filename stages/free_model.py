@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from ring_buffers.frame_ring import Lease, SlotFormat
+from ring_buffers.frames import Lease, SlotFormat
 from stages.types import FrameAnalysis, ModelInfo
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
 from stages.checkpoint import Checkpoint
 from stages.detection.finder import Finder, PictureGroup

@@ -15,8 +15,9 @@ from stream.messaging.publisher import Publisher
 from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
 from stream.recording.recorder import Recorder
 from stream.sources.webrtc.peers import Peers
-from telemetry.catalogue import DROP_REASONS, ICE_STATES, RECORDING_STATES, TOPIC_KINDS
+from telemetry.catalogue import ICE_STATES, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
+from telemetry.reasons import DropReason
 from telemetry.tracing.span_export import SpanExport
 
 
@@ -28,7 +29,7 @@ def derive_metrics(
     def dropped() -> Iterable[Series]:
         for name, camera in list(cameras.items()):
             counts = camera.ring.dropped
-            for reason in DROP_REASONS:
+            for reason in DropReason:
                 yield (name, reason), counts.get(reason, 0)
 
     def published() -> Iterable[Series]:

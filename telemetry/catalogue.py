@@ -17,7 +17,6 @@ CAMERA_STATES = ("connecting", "live", "stalled", "reconnecting", "ended")
 """The states of `camera_state`. `removed` is none of them: a camera that is removed takes its series with it."""
 
 CLOCKS = ("rtcp", "arrival", "media")
-DROP_REASONS = ("overwritten", "all_leased", "stale", "rate_limited", "epoch_ended", "stage_error", "shutdown")
 ICE_STATES = ("new", "checking", "completed", "failed", "closed")
 TOPIC_KINDS = ("results", "events", "status")
 MEMORY_KINDS = ("weights", "states", "peak", "free", "total")

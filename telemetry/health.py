@@ -10,10 +10,12 @@ import threading
 from dataclasses import dataclass
 from typing import Literal
 
+from telemetry.reasons import DropReason
+
 Component = Literal["weights", "device", "pipeline", "stages"]
 COMPONENTS: tuple[Component, ...] = ("weights", "device", "pipeline", "stages")
 
-LET_GO = frozenset({"rate_limited", "epoch_ended", "shutdown"})
+LET_GO = frozenset({DropReason.RATE_LIMITED, DropReason.EPOCH_ENDED, DropReason.SHUTDOWN})
 """Reasons for which a frame is dropped on purpose: nobody waits for it, so it can't show that the pipeline stands."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from ring_buffers.frame_ring import FrameMeta, Lease
+from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.slot_writers import picture_writer
 from stages.third_party import weights
 from stages.types import Model
@@ -63,4 +63,4 @@ class Footage:
             format=self.format,
         )
         offset = index * len(self.pictures) // len(cameras)
-        return Lease(meta=meta, picture=self.pictures[(offset + step) % len(self.pictures)], slot=0, generation=0)
+        return Lease(meta=meta, picture=self.pictures[(offset + step) % len(self.pictures)], slot=0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.cameras import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
-from ring_buffers.frame_ring import Lease, SlotFormat
+from ring_buffers.frames import Lease, SlotFormat
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
 from stream.config import Config

@@ -12,7 +12,8 @@ import threading
 
 from benchmarks.cameras import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
-from ring_buffers.frame_ring import FrameRing, SlotFormat
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import OnDiscard, OpenTransport
 from stream.sources.reader import CameraReader
@@ -37,7 +38,7 @@ class Camera:
             width, height = lease.meta.format.size
             number = barcode.read(lease.picture[: width * height].reshape(height, width))
             self._recorder.frame(self._index, number)
-            self._ring.release(lease, "processed")
+            self._ring.release(lease)
 
 
 def _planes(source_size: tuple[int, int], _detector_size: tuple[int, int] | None) -> SlotFormat:

@@ -17,7 +17,7 @@ import torch
 from benchmarks.contenders import partstream_engine
 from benchmarks.contenders.partstream_engine import BarcodeModel
 from benchmarks.contenders.recorder import Spec
-from ring_buffers.frame_ring import Lease
+from ring_buffers.frames import Lease
 from stages.device.stage_timer import StageTimer
 from stages.types import FrameAnalysis
 from stream import engine

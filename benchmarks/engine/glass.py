@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks import machine
 from benchmarks.cameras import barcode, clip
 from benchmarks.cameras.camera_client import Cameras
-from ring_buffers.frame_ring import Lease
+from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
 from stream.config import Config

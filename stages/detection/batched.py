@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ring_buffers.frame_ring import Lease
+from ring_buffers.frames import Lease
 from stages.detection.finder import PictureGroup
 from stages.detection.slot_pictures import pictures_by_shape
 from stages.device.transfer import to_host

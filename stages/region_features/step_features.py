@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ring_buffers.frame_ring import FrameMeta
+from ring_buffers.frames import FrameMeta
 from stages.device.transfer import bucket, to_device
 from stages.heads.network import VisualInput
 from stages.region_features.picture_scaling import Crop

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ring_buffers.frame_ring import FrameMeta
+from ring_buffers.frames import FrameMeta
 from stages.detection.finder import PictureGroup
 from stages.detection.part_boxes import hand_regions
 from stages.device.transfer import bucket, to_device

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ring_buffers.frame_ring import FrameMeta
+from ring_buffers.frames import FrameMeta
 
 LEAST_GAIN_NS = 1_000_000
 """Batches whose fixed cost is below this aren't worth waiting for: the event loop's timer is no finer."""

@@ -21,6 +21,7 @@ from stream.messaging.assemble import frame_message
 from stream.messaging.publisher import Publisher
 from telemetry.health import Health
 from telemetry.observer import Observer
+from telemetry.reasons import DropReason
 from telemetry.tracing.frame_traces import FrameTraces
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class FrameWork:
         for lease in batch:
             camera = self._cameras.get(lease.meta.camera)
             if camera is not None:
-                camera.ring.release(lease, "stage_error")
+                camera.ring.release(lease, DropReason.STAGE_ERROR)
 
     def _publish(self, lease: Lease, analysis: FrameAnalysis) -> None:
         meta = lease.meta
@@ -107,7 +108,7 @@ class FrameWork:
         if camera is None:
             return
         if camera.gone or self.abandoned:  # removed, or stopped, while the model had the frame
-            camera.ring.release(lease, "shutdown")
+            camera.ring.release(lease, DropReason.SHUTDOWN)
             return
         self._registry.publish_transitions(camera.enter(meta))
         trace_id = None if self._traces is None else self._traces.trace_id(meta)
@@ -118,7 +119,7 @@ class FrameWork:
         age_s = (handed_ns - meta.arrival_ns) / 1e9
         self.processed += 1
         self._live_pictures.offer(lease)
-        camera.ring.release(lease, "processed")
+        camera.ring.release(lease)
         camera.tracks = analysis.tracks
         camera.ages.observe(age_s)
         capture_age_s = None

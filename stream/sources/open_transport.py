@@ -16,8 +16,9 @@ from stream.sources.transport import Transport
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.transport import whep_transport, whip_transport
+from telemetry.reasons import DiscardReason
 
-OnDiscard = Callable[[str], None]
+OnDiscard = Callable[[DiscardReason], None]
 """Told of each encoded picture that is lost before it can be decoded, and why. Any thread."""
 OpenTransport = Callable[[CameraConfig, threading.Event, OnDiscard], Transport]
 """Makes the transport of one connection; the event tells it to give up. May raise `BadAddressError`."""

@@ -36,6 +36,7 @@ from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus
 from stream.sources.transport import Fallback, StoppedError, Transport
 from telemetry.observer import Observer
+from telemetry.reasons import DiscardReason
 
 StatusSink = Callable[[CameraStatus], None]
 
@@ -245,7 +246,7 @@ class CameraReader:
             self._observer.clock_source(self._config.id, clock)
         self._say("live", None, self._well)
 
-    def _discarded(self, transport: Transport, reason: str) -> None:
+    def _discarded(self, transport: Transport, reason: DiscardReason) -> None:
         if reason not in ("awaiting_keyframe", "recovering"):  # it is known already
             transport.undecodable()
         self._lost(reason)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from telemetry.reasons import DropReason
 from telemetry.tracing.frame_traces import TracedBatch, TracedFrame
 
 Attribute = str | int
@@ -113,7 +114,8 @@ def _described(frame: TracedFrame, batch: TracedBatch) -> dict[str, Attribute]:
     if frame.published_ns is not None:
         attributes["partstream.people"] = frame.people
     else:
-        attributes["partstream.dropped"] = "shutdown" if batch.failure is None else "stage_error"
+        reason = DropReason.SHUTDOWN if batch.failure is None else DropReason.STAGE_ERROR
+        attributes["partstream.dropped"] = reason.value
     return attributes
 
 

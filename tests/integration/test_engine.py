@@ -8,12 +8,11 @@ import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ring_buffers.frames import DropReason, Lease, SlotFormat
+from ring_buffers.frames import Lease, SlotFormat
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
@@ -26,6 +25,7 @@ from stream.sources.status import CameraStatus
 from stream.subscriber import subscribe
 from support.engines.running_engine import configured, frames_of, messages_until, pattern
 from telemetry.observer import Observer
+from telemetry.reasons import DropReason
 
 
 class Waver(FreeModel):
@@ -228,7 +228,7 @@ async def test_the_metrics_page_tells_what_the_engine_counted() -> None:
         name = camera.camera
         assert page["frames_decoded_total", name] == camera.decoded > 0
         assert page["frames_processed_total", name] == camera.processed > 0
-        for reason in get_args(DropReason):
+        for reason in DropReason:
             assert page["frames_dropped_total", name, reason] == camera.dropped.get(reason, 0)
         assert page["results_published_total", name, "results"] == camera.processed
         assert page["frame_age_seconds_count", name] == camera.processed

@@ -25,7 +25,7 @@ import zmq
 from filelock import FileLock
 
 import support.engines.wire_messages as wire
-from ring_buffers.frame_ring import Lease
+from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PartAnalysis, PersonAnalysis
 from stream.config import Config

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ring_buffers.frame_ring import FrameMeta, Lease
+from ring_buffers.frames import FrameMeta, Lease
 from stages.pipeline import Pipeline
 from stages.profiles import choose_device, load_model, load_profile
 from stages.settings import PipelineSettings
@@ -35,7 +35,7 @@ def footage(pipeline: Pipeline) -> list[Lease]:
             picture[:height, :width] = frame.reformat(width, height, "rgb24").to_ndarray()
             at = len(leases)
             meta = FrameMeta("roof", 1, at, at * 120_000, 0, "media", 0, 0, size, format)
-            leases.append(Lease(meta, picture, at, 0))
+            leases.append(Lease(meta, picture, at))
     return leases
 
 

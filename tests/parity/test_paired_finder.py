@@ -138,7 +138,7 @@ def test_a_detector_that_knows_no_parts_gets_them_from_movenet() -> None:
     format = finder.slot_format((300, 180), None)
     picture = np.zeros(format.shape, np.uint8)
     picture[: format.content[1], : format.content[0]] = random_picture(*format.content)
-    lease = Lease(FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, PICTURE, format), picture, 0, 0)
+    lease = Lease(FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, PICTURE, format), picture, 0)
     finder.warm_up(torch.from_numpy(picture)[None], format.content, 4)
     here = finder.find([lease], [True], 4).frames[0]
     assert here.keypoints is not None and here.keypoints.shape == (len(here.boxes), 17, 3)

@@ -150,7 +150,7 @@ def leases(frames: list[av.VideoFrame], pipeline: Pipeline, detector_size: tuple
         picture = np.zeros(format.shape, np.uint8)
         picture_writer(format).write(frame, picture)
         meta = FrameMeta("street", 1, number, number * 100_000, number * 100_000, "media", 0, 0, size, format)
-        made.append(Lease(meta, picture, 0, 0))
+        made.append(Lease(meta, picture, 0))
     return made
 
 
@@ -198,7 +198,7 @@ def test_cameras_of_two_sizes_share_a_batch_where_their_pictures_have_one_shape(
         picture = np.zeros(format.shape, np.uint8)
         picture_writer(format).write(frame, picture)
         meta = FrameMeta(f"cam{number}", 1, 0, 0, 0, "media", 0, 0, format.size, format)
-        frames.append(Lease(meta, picture, 0, 0))
+        frames.append(Lease(meta, picture, 0))
     ((indices, pictures),) = pictures_by_shape([frames[0], frames[1], frames[0]], [True, True, True], CPU)
     assert indices == [0, 2, 1] and pictures.shape == (3, 256, 320, 3)
     assert torch.equal(pictures[0], pictures[1])

@@ -73,7 +73,7 @@ def test_frames_singly_in_batches_and_beside_another_cameras_give_the_same() -> 
     def lease(number: int, camera: str = "hall") -> Lease:
         format = model().slot_format(SIZE, None)
         meta = FrameMeta(camera, 1, number, number * 100_000, 0, "media", 0, 0, SIZE, format)
-        return Lease(meta, pictures[number if camera == "hall" else FRAMES - 1 - number], 0, 0)
+        return Lease(meta, pictures[number if camera == "hall" else FRAMES - 1 - number], 0)
 
     checkpoint = drawn_checkpoint()
     finder = load_finder(checkpoint)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ring_buffers.frame_ring import FrameMeta, SlotFormat
+from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.region_features.step_features import SlotPictures, StepBoxes, object_regions_of, step_features
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from telemetry import catalogue
 from telemetry.catalogue import METRICS, MetricSpec
+from telemetry.reasons import DiscardReason, DropReason
 from telemetry.tracing.span_export import LOST_REASONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -17,8 +18,9 @@ LABELS: dict[str, str] = {
     "kind": " · ".join(catalogue.MEMORY_KINDS) + ": states are those of tracked people, peak the most used at once",
     "profile": "the model's profile",
     "reason": "a short code. Drops: "
-    + " · ".join(catalogue.DROP_REASONS)
-    + ". Discarded units: corrupt · incomplete · awaiting_keyframe · overrun"
+    + " · ".join(DropReason)
+    + ". Discarded units: "
+    + " · ".join(DiscardReason)
     + ". Fallbacks: nvdec_not_built · nvdec_no_device · nvdec_codec. HTTP: the end of the problem's `type` "
     "(control-api.md). Clips: recording.md. Spans: " + " · ".join(LOST_REASONS),
     "stage": "a stage of the pipeline",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from telemetry import catalogue
 from telemetry.catalogue import METRICS
+from telemetry.reasons import DropReason
 
 CAMERA = ("job", "instance", "camera")
 """The labels that tell a camera from the same id on another engine."""
@@ -31,7 +32,7 @@ _PARTS = {"counter": ("",), "gauge": ("",), "histogram": ("bucket", "sum", "coun
 _VALUES: dict[tuple[str, str], tuple[str, ...]] = {
     ("camera_state", "state"): catalogue.CAMERA_STATES,
     ("clock_source", "clock"): catalogue.CLOCKS,
-    ("frames_dropped_total", "reason"): catalogue.DROP_REASONS,
+    ("frames_dropped_total", "reason"): tuple(DropReason),
     ("webrtc_sessions", "ice"): catalogue.ICE_STATES,
     ("results_published_total", "topic_kind"): (*catalogue.TOPIC_KINDS, "stats"),
     ("recording_state", "state"): catalogue.RECORDING_STATES,

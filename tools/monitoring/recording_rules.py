@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from telemetry.health import LET_GO
+from telemetry.reasons import DropReason
 from tools.monitoring.promql import CAMERA, ENGINE, matchers, mean, quantile, rate, series, total
 
 WINDOW = "5m"
@@ -15,7 +16,7 @@ WINDOW = "5m"
 
 WANTED_DROPS = tuple(sorted(LET_GO))
 """Frames that somebody chose not to have analysed: above `max_fps`, of an epoch that ended, at the end."""
-UNWANTED_DROPS = ("overwritten", "all_leased", "stale", "stage_error")
+UNWANTED_DROPS = (DropReason.OVERWRITTEN, DropReason.ALL_LEASED, DropReason.STALE, DropReason.STAGE_ERROR)
 """Frames lost because the engine was too slow or failed."""
 
 

@@ -145,7 +145,7 @@ def _leases(
         if number in without:
             continue
         meta = FrameMeta(path.name, 1, number, media_us, media_us, "media", 0, 0, size, format)
-        yield Lease(meta, _picture(frame, turned, format, reformatter), 0, 0)
+        yield Lease(meta, _picture(frame, turned, format, reformatter), 0)
 
 
 def _decoded(path: Path) -> Iterator[tuple[av.VideoFrame, int]]:

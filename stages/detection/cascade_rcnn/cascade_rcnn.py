@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ring_buffers.frame_ring import SlotFormat
+from ring_buffers.frames import SlotFormat
 from stages.detection.cascade_rcnn import detector_file, mmcv_ops
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import (

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ring_buffers.frame_ring import SlotFormat
+from ring_buffers.frames import SlotFormat
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.detection.movenet.movenet_network import FEATURE_CHANNELS, STRIDE, Network, Weights, neighbourhoods
 from stages.detection.movenet.tfjs_graph import read_weights

@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from ring_buffers.frame_ring import Clock
+from ring_buffers.frames import Clock
 
 BACKWARD_LIMIT_US = 500_000
 """A step back of up to this much is jitter and is clamped; a longer one is a discontinuity."""

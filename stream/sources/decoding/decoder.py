@@ -15,6 +15,7 @@ from av.codec.context import Flags, ThreadType
 from av.video.codeccontext import VideoCodecContext
 
 from stream.sources.transport import AccessUnit, UnitTimes
+from telemetry.reasons import DiscardReason
 
 LONGEST_WAIT_UNITS = 300
 """Units discarded while waiting for a keyframe before decoding is tried anyway: some cameras refresh without any."""
@@ -31,7 +32,7 @@ class Decoded(msgspec.Struct, frozen=True, eq=False):
 class Decoder:
     """Decodes one stream with libav, in the caller's thread. `on_discard(reason)` is called for each lost unit."""
 
-    def __init__(self, codec: VideoCodecContext, on_discard: Callable[[str], None]) -> None:
+    def __init__(self, codec: VideoCodecContext, on_discard: Callable[[DiscardReason], None]) -> None:
         # One thread: frame threads would add their number in frames of delay, and cameras already run side by side.
         codec.thread_type = ThreadType.NONE
         codec.thread_count = 1
@@ -47,24 +48,24 @@ class Decoder:
         """Pictures that this unit completes, in the order of presentation: none, one, or several."""
         packet = unit.packet
         if packet.is_corrupt:
-            return self._discard("corrupt")
+            return self._discard(DiscardReason.CORRUPT)
         self._strict = self._strict or unit.restart
         before = self.interrupt() if unit.restart else []
         if self._keyframe_awaited:
             begins = unit.restart if self._strict else packet.is_keyframe
             if not begins and self._keyframe_awaited < LONGEST_WAIT_UNITS:
                 self._keyframe_awaited += 1
-                self._on_discard("awaiting_keyframe")
+                self._on_discard(DiscardReason.AWAITING_KEYFRAME)
                 return []
             self._keyframe_awaited = 0
         if not unit.times.shown:
-            self._on_discard("recovering")
+            self._on_discard(DiscardReason.RECOVERING)
         # libav keeps the object with the packet, through any reordering, and gives it back with the picture.
         packet.opaque = self._last = unit.times
         try:
             frames = self._codec.decode(packet)
         except av.error.FFmpegError:
-            return before + self._discard("corrupt")
+            return before + self._discard(DiscardReason.CORRUPT)
         return before + [self._dated(frame) for frame in frames if self._intact(frame)]
 
     def flush(self) -> list[Decoded]:
@@ -86,7 +87,7 @@ class Decoder:
         self._keyframe_awaited = 1
         return pictures
 
-    def _discard(self, reason: str) -> list[Decoded]:
+    def _discard(self, reason: DiscardReason) -> list[Decoded]:
         self._on_discard(reason)
         self._keyframe_awaited = 1
         self._codec.flush_buffers()
@@ -95,7 +96,7 @@ class Decoder:
     def _intact(self, frame: av.VideoFrame) -> bool:
         if frame.is_corrupt:
             self._keyframe_awaited = self._keyframe_awaited or int(self._strict)
-            self._on_discard("incomplete")
+            self._on_discard(DiscardReason.INCOMPLETE)
             return False
         return not isinstance(frame.opaque, UnitTimes) or frame.opaque.shown
 

@@ -17,6 +17,7 @@ from ring_buffers.slot_writers import PictureWriter, frame_colours, picture_writ
 from stream.sources.decoding.clock import CameraClock, Discontinuity, Stamp
 from stream.sources.decoding.decoder import Decoded
 from stream.sources.transport import UnitTimes
+from telemetry.reasons import DropReason
 
 SAME_ASPECT_PERCENT = 2
 """A change of size that alters width/height by no more than this is the same picture, scaled."""
@@ -115,7 +116,7 @@ class FrameWriter:
         if self._rate.keeps(stamp.media_us):
             self._commit(frame, stamp, times.arrival_ns)
         else:
-            self._ring.drop_decoded("rate_limited")
+            self._ring.drop_decoded(DropReason.RATE_LIMITED)
         changed = changed or stamp.clock != self.clock
         self.clock = stamp.clock
         return changed

@@ -19,6 +19,7 @@ from stream.sources.rtp.picture_headers import pictures_of
 from stream.sources.rtp.recovery import Verdict
 from stream.sources.rtp.reorder import ReorderBuffer
 from stream.sources.rtp.rtcp import ReceptionStatistics
+from telemetry.reasons import DiscardReason
 
 MOST_BYTES = 8 << 20
 """The largest picture; a stream without an end to its pictures doesn't grow beyond."""
@@ -44,7 +45,7 @@ class AccessUnits:
         codec: VideoCodec,
         payload_type: int,
         parameter_sets: Sequence[bytes],
-        on_discard: Callable[[str], None],
+        on_discard: Callable[[DiscardReason], None],
         *,
         reorder: bool,
     ) -> None:
@@ -212,7 +213,7 @@ class AccessUnits:
             self._pass_over()
             return
         if self._broken or self._first_slice is not None:
-            self._discard("incomplete")
+            self._discard(DiscardReason.INCOMPLETE)
         self._broken = False
         self._forget_picture()
         self._behind_gap = True
@@ -313,14 +314,14 @@ class AccessUnits:
         """Another timestamp, and nothing lost: what is there is whole."""
         units = _NONE
         if self._broken:
-            self._discard("incomplete")
+            self._discard(DiscardReason.INCOMPLETE)
             self._broken = self._behind_gap = False
         elif self._buffer.unfinished:
             slices = self._first_slice is not None
             self._forget_picture()
             self._recovery.lose()
             if slices:
-                self._discard("incomplete")
+                self._discard(DiscardReason.INCOMPLETE)
                 self._behind_gap = False
         elif self._first_slice is not None:
             if self._marked and self._unmarked_seen and not self._markers_wrong:
@@ -356,11 +357,11 @@ class AccessUnits:
         awaited = recovery.awaiting
         if awaited and self._behind_gap and self._sets_come and not (all_sets or self._sets_come_seldom):
             # Its parameter sets may be among what is missing, and may be others than before.
-            self._discard("awaiting_keyframe")
+            self._discard(DiscardReason.AWAITING_KEYFRAME)
             return None
         verdict = self._pictures.judge(first_slice, count, self._timestamp)
         if verdict is Verdict.LEFT_OUT:
-            self._discard("awaiting_keyframe" if recovery.awaiting else "leading")
+            self._discard(DiscardReason.AWAITING_KEYFRAME if recovery.awaiting else DiscardReason.LEADING)
             return None
         data = bytes(memoryview(self._buffer.data)[: self._buffer.start_code(count)])
         if verdict is Verdict.SHOWN:
@@ -374,7 +375,7 @@ class AccessUnits:
         is_keyframe = is_keyframe or self._pictures.is_recovery_point(count)
         return EncodedUnit(data, self._timestamp, is_keyframe, awaited, verdict is Verdict.SHOWN)
 
-    def _discard(self, reason: str) -> None:
+    def _discard(self, reason: DiscardReason) -> None:
         if self._recovery.awaiting and self.awaiting_since_ns is None:
             self.awaiting_since_ns = self._now_ns
         self._on_discard(reason)

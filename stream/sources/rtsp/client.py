@@ -26,6 +26,7 @@ from stream.sources.rtsp.receiver import Receiver
 from stream.sources.rtsp.trust import Trust
 from stream.sources.rtsp.udp_sockets import Datagrams
 from stream.sources.transport import Fallback
+from telemetry.reasons import DiscardReason
 
 MOST_REDIRECTS = 5
 UDP_SILENCE_S = 3.0
@@ -52,7 +53,7 @@ class WireSession:
         address: RtspAddress,
         lower: LowerTransport,
         trust: Trust,
-        on_discard: Callable[[str], None],
+        on_discard: Callable[[DiscardReason], None],
         closing: Callable[[Exception | None], SourceError],
     ) -> None:
         self.handover = Handover[Exception]()

@@ -18,6 +18,7 @@ from stream.sources.rtsp.faults import MEANINGS, RtspFaults, UnspokenError
 from stream.sources.rtsp.ffmpeg import demuxer_transport
 from stream.sources.rtsp.transport import WireTransport
 from stream.sources.transport import AccessUnit, Fallback, Transport
+from telemetry.reasons import DiscardReason
 
 REMEMBERED_S = {
     "codec": 3600.0,
@@ -78,7 +79,7 @@ async def _nothing() -> None:
 
 
 def rtsp_transport(
-    config: CameraConfig, stopping: threading.Event, on_discard: Callable[[str], None], wire: Wire | None
+    config: CameraConfig, stopping: threading.Event, on_discard: Callable[[DiscardReason], None], wire: Wire | None
 ) -> Transport:
     """A connection to an RTSP camera. Raises `BadAddressError` if the address can't be one."""
     faults = RtspFaults(config)
@@ -95,7 +96,7 @@ class RtspTransport:
         config: CameraConfig,
         faults: RtspFaults,
         stopping: threading.Event,
-        on_discard: Callable[[str], None],
+        on_discard: Callable[[DiscardReason], None],
         wire: Wire | None,
     ) -> None:
         self.faults = faults

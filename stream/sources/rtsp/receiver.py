@@ -17,6 +17,7 @@ from stream.sources.rtp.rtcp import RtcpReader, SenderReport
 from stream.sources.rtp.rtp_clock import RtpClock
 from stream.sources.rtsp.protocol.sdp import VideoDescription
 from stream.sources.transport import AccessUnit, UnitTimes
+from telemetry.reasons import DiscardReason
 
 CNAME = "partstream"
 MICROSECOND = Fraction(1, 1_000_000)
@@ -32,7 +33,7 @@ class Receiver:
         self,
         description: VideoDescription,
         handover: Handover[Exception],
-        on_discard: Callable[[str], None],
+        on_discard: Callable[[DiscardReason], None],
         on_goodbye: Callable[[], None],
         *,
         reorder: bool,
@@ -103,5 +104,5 @@ class Receiver:
             if lost:
                 self.units.need_recovery()
                 for _ in range(lost + len(units) - number):
-                    self._on_discard("overrun")
+                    self._on_discard(DiscardReason.OVERRUN)
                 return  # the others may refer to it

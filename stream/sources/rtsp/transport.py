@@ -23,6 +23,7 @@ from stream.sources.rtsp.faults import RtspFaults
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.trust import Trust
 from stream.sources.transport import AccessUnit, Fallback, StoppedError
+from telemetry.reasons import DiscardReason
 
 WAIT_S = 0.2
 """How long a read waits for a picture before its caller looks around."""
@@ -40,7 +41,7 @@ class WireTransport:
         faults: RtspFaults,
         stopping: threading.Event,
         thread: LoopThread,
-        on_discard: Callable[[str], None],
+        on_discard: Callable[[DiscardReason], None],
     ) -> None:
         self.faults = faults
         self.fallback: Fallback | None = None

@@ -12,6 +12,8 @@ from typing import Protocol
 
 import msgspec
 
+from telemetry.reasons import DiscardReason
+
 GIVE_UP_NS = 250_000_000
 """A lost packet is asked for once and comes after a round trip: later than this it has been lost again."""
 MOST_PACKETS = 2048
@@ -51,7 +53,7 @@ class EncodedUnit(msgspec.Struct, frozen=True, gc=False):
 class UnitAssembler:
     """`codecs` names the codec of each payload type; `on_discard(reason)` is called for every unit left out."""
 
-    def __init__(self, codecs: dict[int, str], on_discard: Callable[[str], None]) -> None:
+    def __init__(self, codecs: dict[int, str], on_discard: Callable[[DiscardReason], None]) -> None:
         self._codecs = codecs
         self._on_discard = on_discard
         self._ssrc: int | None = None
@@ -152,7 +154,7 @@ class UnitAssembler:
         if self._parts:
             self._parts = []
             self._bytes = 0
-            self._on_discard("incomplete")
+            self._on_discard(DiscardReason.INCOMPLETE)
         self._next = min(self._held)
         self._timestamp = self._held[self._next].timestamp
         self._broken = self._keyframe_needed = True
@@ -165,12 +167,12 @@ class UnitAssembler:
         codec = self._codecs.get(self._payload_type)
         if broken or codec is None:
             self._keyframe_needed = True
-            self._on_discard("incomplete")
+            self._on_discard(DiscardReason.INCOMPLETE)
             return
         data = b"".join(parts)
         is_keyframe = begins_anew(codec, data)
         if self._keyframe_needed and not is_keyframe:
-            self._on_discard("awaiting_keyframe")
+            self._on_discard(DiscardReason.AWAITING_KEYFRAME)
             return
         self._keyframe_needed = False
         self._keyframe_wanted = self._keyframe_wanted and not is_keyframe

@@ -19,6 +19,7 @@ from stream.sources.loop_thread import STOP_WITHIN_S, LoopStoppedError, LoopThre
 from stream.sources.webrtc.connection import Connection
 from stream.sources.webrtc.session import Session
 from telemetry.observer import Observer
+from telemetry.reasons import DiscardReason
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ class Peers:
     ) -> Session:
         """A new connection for this camera."""
 
-        def discarded(reason: str) -> None:
+        def discarded(reason: DiscardReason) -> None:
             self._observer.unit_discarded(camera, reason)
 
         session = Session(self.ice_servers, start_timeout_s, stall_timeout_s, discarded, self.forget)

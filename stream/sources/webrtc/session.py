@@ -25,6 +25,7 @@ from stream.sources.webrtc.assembler import EncodedUnit, UnitAssembler
 from stream.sources.webrtc.connection import NEGOTIATE_WITHIN_S, Connection
 from stream.sources.webrtc.descriptions import codecs
 from stream.sources.webrtc.end_reason import EndReason
+from telemetry.reasons import DiscardReason
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Session(Connection):
         ice_servers: Sequence[RTCIceServer],
         start_timeout_s: float,
         stall_timeout_s: float,
-        on_discard: Callable[[str], None],
+        on_discard: Callable[[DiscardReason], None],
         on_closed: Callable[[Connection], None],
     ) -> None:
         super().__init__(ice_servers, on_closed)
@@ -139,7 +140,7 @@ class Session(Connection):
             assert self._assembler is not None
             self._assembler.need_keyframe()
             for _ in range(lost):
-                self._on_discard("overrun")
+                self._on_discard(DiscardReason.OVERRUN)
 
     # -- the end ------------------------------------------------------------------------------------------------
     def _stop_handing_over(self, reason: EndReason) -> None:

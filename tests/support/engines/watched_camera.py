@@ -147,4 +147,4 @@ class WatchedCamera(Observer):
                 luma: np.ndarray = lease.picture[: width * height].reshape(height, width)
                 digest = zlib.crc32(lease.picture.tobytes())
                 self.frames.append(Taken(lease.meta, barcode.read(luma), digest, taken_ns))
-                self.ring.release(lease, "processed")
+                self.ring.release(lease)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.cascade_rcnn import FoundRegions
 from stages.detection.part_boxes import part_boxes
@@ -94,7 +94,7 @@ def region_lease(number: int, camera: str = "hall", frame: int | None = None) ->
     picture[0, 0, :2] = divmod(number, 256)
     at = number if frame is None else frame
     media = at * STEP_US
-    return Lease(FrameMeta(camera, 1, at, media, media, "media", 0, 0, PICTURE, SLOT), picture, 0, 0)
+    return Lease(FrameMeta(camera, 1, at, media, media, "media", 0, 0, PICTURE, SLOT), picture, 0)
 
 
 def paper_checkpoint(seed: int = 0, device: torch.device | str = "cpu") -> Checkpoint:

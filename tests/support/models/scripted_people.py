@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ring_buffers.frame_ring import FrameMeta, Lease, SlotFormat
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
 from stages.detection.batched import Detector
 from stages.detection.keypoint_finder import KeypointFinder
@@ -124,7 +124,7 @@ def scripted_lease(
     picture[0, 0, :2] = divmod(number, 256)
     at = number if frame is None else frame
     media = at * step_us if media_us is None else media_us
-    return Lease(FrameMeta(camera, epoch, at, media, media, "media", 0, 0, PICTURE, SLOT), picture, 0, 0)
+    return Lease(FrameMeta(camera, epoch, at, media, media, "media", 0, 0, PICTURE, SLOT), picture, 0)
 
 
 def random_checkpoint(seed: int = 0, device: torch.device | str = "cpu") -> Checkpoint:

@@ -12,8 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ring_buffers.frame_ring import DropReason, FrameMeta, FrameRing, Lease, RingMisuseError, SlotFormat, WriteSlot
+from ring_buffers.frame_ring import FrameRing, RingMisuseError
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat, WriteSlot
 from support.waiting import PATIENCE_S, wait_until, waits
+from telemetry.reasons import DropReason
 
 SMALL = SlotFormat("planes", (4, 2), (4, 2))
 LARGE = SlotFormat("planes", (8, 4), (8, 4))
@@ -79,7 +81,7 @@ def test_frames_come_out_in_order_with_their_pictures():
         assert peeked is lease.meta
         assert lease.meta.frame == frame
         assert (lease.picture == frame).all()
-        ring.release(lease, "processed")
+        ring.release(lease)
     assert ring.peek() is None
     assert ring.lease() is None
     assert ring.counts().processed == 3
@@ -111,7 +113,7 @@ def test_with_every_slot_leased_the_new_picture_is_dropped():
     assert not put(ring, 2)
     assert ring.dropped == {"all_leased": 1}
     assert ring.decoded == 3
-    ring.release(leases[0], "processed")
+    ring.release(leases[0])
     assert put(ring, 3)
 
 
@@ -121,10 +123,10 @@ def test_a_lease_is_released_once_and_to_its_own_ring():
     put(other, 0)
     lease, foreign = taken(ring), taken(other)
     with pytest.raises(RingMisuseError, match="another ring"):
-        ring.release(foreign, "processed")
-    ring.release(lease, "stage_error")
+        ring.release(foreign)
+    ring.release(lease, DropReason.STAGE_ERROR)
     with pytest.raises(RingMisuseError, match="released twice"):
-        ring.release(lease, "processed")
+        ring.release(lease)
     assert ring.dropped == {"stage_error": 1}
     assert ring.processed == 0
 
@@ -133,13 +135,13 @@ def test_an_old_lease_cannot_release_the_slot_that_was_lent_again():
     ring = started(slots=1)
     put(ring, 0)
     old = taken(ring)
-    ring.release(old, "processed")
+    ring.release(old)
     put(ring, 1)
     new = taken(ring)
-    assert new.slot == old.slot and new.generation > old.generation
+    assert new.slot == old.slot
     with pytest.raises(RingMisuseError):
-        ring.release(old, "processed")
-    ring.release(new, "processed")
+        ring.release(old)
+    ring.release(new)
 
 
 def test_a_new_epoch_drops_ready_frames_of_a_live_camera():
@@ -190,7 +192,7 @@ def test_a_leased_slot_keeps_its_old_picture_through_a_change_of_shape():
     ring.begin_epoch(2, LARGE)
     assert lease.picture.shape == SMALL.shape and (lease.picture == 5).all()
     assert not put(ring, 0, epoch=2, format=LARGE)
-    ring.release(lease, "processed")
+    ring.release(lease)
     assert put(ring, 6, epoch=2, format=LARGE)
     assert taken(ring).picture.shape == LARGE.shape
     assert (lease.picture == 5).all(), "the old memory isn't written to again"
@@ -222,7 +224,7 @@ def test_a_new_epoch_takes_back_a_write_that_was_left_open():
     assert ring.counts().decoded == 1
 
 
-@pytest.mark.parametrize("reason", [None, "stage_error"])
+@pytest.mark.parametrize("reason", [None, DropReason.STAGE_ERROR])
 def test_an_abandoned_write_counts_only_with_a_reason(reason: DropReason | None):
     ring = started(slots=1)
     slot = acquired(ring)
@@ -236,7 +238,7 @@ def test_an_abandoned_write_counts_only_with_a_reason(reason: DropReason | None)
 
 def test_frames_dropped_by_the_writer_count_as_decoded():
     ring = started()
-    ring.drop_decoded("rate_limited")
+    ring.drop_decoded(DropReason.RATE_LIMITED)
     put(ring, 1)
     assert ring.frames_in_epoch == 2
     assert (ring.decoded, ring.dropped) == (2, {"rate_limited": 1})
@@ -294,7 +296,7 @@ def test_a_waiting_writer_goes_on_when_a_lease_comes_back():
     put(ring, 0)
     lease = taken(ring)
     writer = WaitingWriter(ring)
-    ring.release(lease, "processed")
+    ring.release(lease)
     assert writer.outcome() is not None
 
 
@@ -322,7 +324,7 @@ def test_closing_leaves_leases_valid_and_drops_the_rest():
     assert ring.acquire() is None
     assert ring.lease() is None
     assert (lease.picture == 3).all()
-    ring.release(lease, "processed")
+    ring.release(lease)
     assert ring.finished and ring.closed and ring.writer_finished
     counts = ring.counts()
     assert (counts.decoded, counts.processed, counts.dropped) == (4, 1, {"shutdown": 3})
@@ -337,7 +339,7 @@ def test_the_end_of_the_stream_is_seen_after_the_last_frame():
     assert ring.writer_finished and not ring.finished
     lease = taken(ring)
     assert not ring.finished
-    ring.release(lease, "processed")
+    ring.release(lease)
     assert ring.finished
 
 
@@ -352,7 +354,7 @@ def test_the_reader_is_told_of_frames_and_of_the_end_outside_the_lock():
     ring = started(on_ready=look)
     put(ring, 0)
     ring.finish()
-    ring.release(taken(ring), "processed")
+    ring.release(taken(ring))
     assert calls == [(1, False), (1, False), (0, True)]
 
 
@@ -391,7 +393,7 @@ def test_between_two_threads_every_frame_is_accounted_for(policy):
             if not ((lease.picture == lease.meta.frame % 256).all() and (before == lease.picture).all()):
                 torn.append(lease.meta.frame)
             seen.append(lease.meta.frame)
-            ring.release(lease, "processed")
+            ring.release(lease)
     writer.join()
     assert torn == []
     assert seen == sorted(set(seen))
@@ -501,7 +503,7 @@ class RingMachine(RuleBasedStateMachine):
             self.ready.append((meta, self.stamp))
 
     @precondition(lambda self: self.writing is not None)
-    @rule(reason=st.sampled_from([None, "stage_error"]))
+    @rule(reason=st.sampled_from([None, DropReason.STAGE_ERROR]))
     def abandon(self, reason):
         assert self.writing is not None
         self.ring.abandon(self.writing, reason)
@@ -512,7 +514,7 @@ class RingMachine(RuleBasedStateMachine):
     @precondition(writable)
     @rule()
     def drop_decoded(self):
-        self.ring.drop_decoded("rate_limited")
+        self.ring.drop_decoded(DropReason.RATE_LIMITED)
         self.count_dropped("rate_limited")
 
     @precondition(lambda self: self.epoch > 0)
@@ -527,16 +529,16 @@ class RingMachine(RuleBasedStateMachine):
         self.held.append(Held(lease, stamp))
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), outcome=st.sampled_from(["processed", "stage_error", "shutdown"]))
-    def release(self, data, outcome):
+    @rule(data=st.data(), dropped=st.sampled_from([None, DropReason.STAGE_ERROR, DropReason.SHUTDOWN]))
+    def release(self, data, dropped):
         held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
-        self.ring.release(held.lease, outcome)
-        if outcome == "processed":
+        self.ring.release(held.lease, dropped)
+        if dropped is None:
             self.processed += 1
         else:
-            self.dropped[outcome] += 1
+            self.dropped[dropped] += 1
         with pytest.raises(RingMisuseError):
-            self.ring.release(held.lease, outcome)
+            self.ring.release(held.lease, dropped)
 
     @rule(budget=st.integers(0, 200))
     def drop_stale(self, budget):

@@ -52,7 +52,7 @@ def rewritten(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, s
 def answers(pipeline: Pipeline) -> list[Any]:
     format = pipeline.slot_format(SIZE, None)
     return [
-        pipeline.process([Lease(FrameMeta("hall", 1, n, n * 100_000, 0, "media", 0, 0, SIZE, format), picture, 0, 0)])
+        pipeline.process([Lease(FrameMeta("hall", 1, n, n * 100_000, 0, "media", 0, 0, SIZE, format), picture, 0)])
         for n, picture in enumerate(walking(3))
     ]
 

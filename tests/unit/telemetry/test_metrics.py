@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ring_buffers.frame_ring import Clock, DropReason
+from ring_buffers.frames import Clock
 from stream.results import CameraState
 from telemetry import catalogue, metrics
 from telemetry.catalogue import METRICS, SECONDS_BUCKETS
@@ -146,7 +146,6 @@ def test_exactly_one_state_and_one_clock_of_a_camera_is_one(observer: Prometheus
 def test_the_known_label_values_are_those_of_the_engine() -> None:
     assert set(catalogue.CAMERA_STATES) == set(get_args(CameraState)) - {"removed"}
     assert set(catalogue.CLOCKS) == set(get_args(Clock))
-    assert set(catalogue.DROP_REASONS) == set(get_args(DropReason))
 
 
 def test_removing_a_camera_removes_all_its_series_and_no_other(observer: PrometheusObserver) -> None:

@@ -55,7 +55,7 @@ def test_people_parts_actions_and_objects_are_the_pipelines() -> None:
     spread: list[float] = []
     for number in range(FRAMES):
         leases = [
-            Lease(FrameMeta(camera, 1, number, number * 80_000, 0, "media", 0, 0, size, format), film[number], 0, 0)
+            Lease(FrameMeta(camera, 1, number, number * 80_000, 0, "media", 0, 0, size, format), film[number], 0)
             for camera, film in films.items()
         ]
         for lease, analysis in zip(leases, pipeline.process(leases), strict=True):

@@ -42,7 +42,7 @@ class Brightness:
 def frame(brightness: int, size: tuple[int, int] = (64, 32), content: tuple[int, int] = (60, 30)) -> Lease:
     format = SlotFormat("rgb24", size, content)
     meta = FrameMeta("camera", 1, 0, 0, 0, "media", 0, 0, (640, 320), format)
-    return Lease(meta, np.full(format.shape, brightness, np.uint8), 0, 0)
+    return Lease(meta, np.full(format.shape, brightness, np.uint8), 0)
 
 
 def test_pictures_of_one_shape_go_through_together_and_answers_come_by_frame() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ring_buffers.frame_ring import FrameMeta, SlotFormat
+from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.inference.batch_planning import (
     LEAST_GAIN_NS,
     BatchCost,

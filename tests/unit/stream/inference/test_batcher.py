@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ring_buffers.frame_ring import FrameMeta, FrameRing, Lease, SlotFormat
+from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stream.inference.batcher import Batcher
 from stream.settings.engine import BatchConfig
 
@@ -146,7 +147,7 @@ def test_with_more_cameras_than_a_batch_holds_each_gets_its_turn():
             camera.put(clock.now)
         for lease in at_once(batcher):
             got[lease.meta.camera] += 1
-            next(c for c in cameras if c.ring.camera == lease.meta.camera).ring.release(lease, "processed")
+            next(c for c in cameras if c.ring.camera == lease.meta.camera).ring.release(lease)
     assert set(got.values()) == {8}
 
 
@@ -208,7 +209,7 @@ def learn_pace(clock: Clock, batcher: Batcher, cameras: list[Camera], offsets_ms
             clock.now = start + (40 * cycle + offset) * MS
             camera.put(clock.now)
             [lease] = at_once(batcher)
-            camera.ring.release(lease, "processed")
+            camera.ring.release(lease)
     return start + 80 * MS
 
 
@@ -387,7 +388,7 @@ def test_whatever_comes_frames_leave_in_order_fresh_and_once(actions, max_frames
                 assert expected["f"].popleft() == at
             else:
                 assert clock.now - lease.meta.arrival_ns <= budgets[name]
-            cameras[name].ring.release(lease, "processed")
+            cameras[name].ring.release(lease)
         batcher.batch_done(cost_ms / 1000, len(batch))
 
     def play() -> None:
@@ -432,7 +433,7 @@ def test_a_slow_camera_never_delays_a_fast_one_and_staggered_cameras_wait_for_no
         now = time.monotonic_ns()
         for lease in batch:
             waits[lease.meta.camera].append(now - lease.meta.ready_ns)
-            rings[lease.meta.camera].release(lease, "processed")
+            rings[lease.meta.camera].release(lease)
         batcher.batch_done((time.monotonic_ns() - now) / 1e9, len(batch))
     stop.set()
     for thread in threads:

@@ -22,7 +22,7 @@ FORMAT = SlotFormat("rgb24", (64, 48), (64, 48))
 
 def lease(frame: int, camera: str = "door", format: SlotFormat = FORMAT) -> Lease:
     meta = FrameMeta(camera, 3, frame, frame * 40_000, 1_000_000 + frame, "arrival", 0, 0, (64, 48), format)
-    return Lease(meta, np.full(format.shape, frame % 256, np.uint8), 0, 0)
+    return Lease(meta, np.full(format.shape, frame % 256, np.uint8), 0)
 
 
 class SlowMaker(JpegMaker):
@@ -149,7 +149,7 @@ def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_comes(
 
     monkeypatch.setattr(pictures._maker, "make", make)
     broken = lease(1)
-    pictures.offer(Lease(broken.meta, np.zeros(7, np.uint8), 0, 0))  # fails in the thread that offers
+    pictures.offer(Lease(broken.meta, np.zeros(7, np.uint8), 0))  # fails in the thread that offers
     pictures.offer(lease(2))  # fails in the thread that encodes
     wait_until(lambda: watch._waits)
     pictures.offer(lease(3))

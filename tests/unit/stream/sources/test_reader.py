@@ -86,7 +86,7 @@ class Played:
         self.metas: list[FrameMeta] = []
         while lease := self.ring.lease():
             self.metas.append(lease.meta)
-            self.ring.release(lease, "processed")
+            self.ring.release(lease)
 
     @property
     def states(self) -> list[tuple[str, str | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from telemetry.catalogue import DROP_REASONS
+from telemetry.reasons import DropReason
 from tools.monitoring.promql import mean, quantile, series
 from tools.monitoring.recording_rules import UNWANTED_DROPS, WANTED_DROPS, recorded
 
@@ -44,7 +44,7 @@ def test_a_quantile_sums_buckets_and_a_mean_is_silent_where_nothing_was_observed
 
 
 def test_every_reason_for_a_drop_is_either_wanted_or_not() -> None:
-    assert sorted((*WANTED_DROPS, *UNWANTED_DROPS)) == sorted(DROP_REASONS)
+    assert sorted((*WANTED_DROPS, *UNWANTED_DROPS)) == sorted(DropReason)
 
 
 def test_only_what_a_rule_records_can_be_asked_for() -> None:

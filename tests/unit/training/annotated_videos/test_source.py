@@ -83,7 +83,7 @@ def test_from_a_folder_alone_a_network_learns_its_own_labels_and_the_checkpoint_
     picture = np.full((SIZE[1], SIZE[0], 3), 100, np.uint8)
     for frame in range(4):
         meta = FrameMeta("hall", 1, frame, frame * 80_000, 0, "media", 0, 0, SIZE, formats(SIZE, None))
-        (analysis,) = model.process([Lease(meta, picture, 0, 0)])
+        (analysis,) = model.process([Lease(meta, picture, 0)])
     (person,) = analysis.people
     assert person.action is not None and person.action.label in ("stand", "wave")
     scores = [person.action.score, *(part.relevance for part in person.parts)]

@@ -49,7 +49,7 @@ class Written:
         found: list[FrameMeta] = []
         while lease := self.ring.lease():
             found.append(lease.meta)
-            self.ring.release(lease, "processed")
+            self.ring.release(lease)
         return found
 
     def play(self, count: int, start_us: int = 0, arrival_us: int = 0, size: tuple[int, int] = (64, 48)) -> None:

@@ -120,7 +120,7 @@ def test_a_run_sees_with_the_detector_and_its_checkpoint_runs_without_any_other_
     format = model.slot_format(SIZE, None)
     for number, picture in enumerate(walking(4)):
         meta = FrameMeta("hall", 1, number, number * 100_000, 0, "media", 0, 0, SIZE, format)
-        (analysis,) = model.process([Lease(meta, picture, 0, 0)])
+        (analysis,) = model.process([Lease(meta, picture, 0)])
     assert [person.track for person in analysis.people] == [1, 2]
     assert all(person.action is not None and len(person.parts) > 8 for person in analysis.people)
     assert [thing.label for thing in analysis.objects] == ["ball"]
