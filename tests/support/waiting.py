@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from ring_buffers import doorbell
+
 T = TypeVar("T")
 
 PATIENCE_S = 3600.0
@@ -51,9 +53,9 @@ async def until(condition: Callable[[], T | Awaitable[T]]) -> T:
 
 
 def waits(thread: threading.Thread) -> bool:
-    """Return whether a thread waits for a condition, an event, a queue or a future, of Python's own."""
+    """Return whether a thread waits for a doorbell, or a condition, event, queue or future of Python's own."""
     frame, names = sys._current_frames().get(thread.ident or 0), list[str]()
-    while frame is not None and frame.f_code.co_filename == threading.__file__:
+    while frame is not None and frame.f_code.co_filename in (threading.__file__, doorbell.__file__):
         names.append(frame.f_code.co_name)
         frame = frame.f_back
     return names[:1] == ["wait"] and "start" not in names

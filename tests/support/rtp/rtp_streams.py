@@ -100,7 +100,7 @@ class Receiving:
             self.units += self.access_units.add(memoryview(packet), self.now_ns)
         return self.units
 
-    def wait(self, milliseconds: int) -> list[EncodedUnit]:
+    def pass_ms(self, milliseconds: int) -> list[EncodedUnit]:
         self.now_ns += milliseconds * 1_000_000
         self.units += self.access_units.due(self.now_ns)
         return self.units

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -182,15 +181,3 @@ def test_without_any_encoder_it_says_what_to_install(tmp_path: Path, monkeypatch
     monkeypatch.setattr(video_encoding, "ENCODERS", {"no_such_encoder": {}})
     with pytest.raises(AnnotationError, match="none of the encoders no_such_encoder: install"):
         annotate([(make_video(tmp_path / "in.mp4", 3), [])], tmp_path / "out.mp4")
-
-
-def test_drawing_is_fast_enough_to_wait_for(tmp_path: Path) -> None:
-    video = make_video(tmp_path / "in.mp4", 60, (1024, 768))
-    crowd = [a_person(track, (60.0 * track, 200, 60 * track + 45, 420)) for track in range(1, 9)]
-    frames = [a_frame(number, crowd, size=(1024, 768)) for number in range(60)]
-    start, cpu = time.monotonic(), time.process_time()
-    annotate([(video, frames)], tmp_path / "out.mp4")
-    spent = (time.process_time() - cpu) / 60
-    rate = 60 / (time.monotonic() - start)
-    print(f"annotating 1024x768 with 8 people: {rate:.0f} pictures/s, {1000 * spent:.0f} ms CPU each")
-    assert spent < 0.2, "measured about 40 ms of processor time a picture"

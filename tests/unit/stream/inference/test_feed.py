@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 
 from stream.inference.feed import Feed
 
@@ -31,28 +29,28 @@ async def test_a_waiting_reader_wakes_for_a_message() -> None:
     reader = asyncio.ensure_future(anext(feed))
     await asyncio.sleep(0)
     feed.put(1)
-    assert await asyncio.wait_for(reader, 1) == 1
+    assert await reader == 1
 
 
 async def test_a_reader_slower_than_the_writer_leaves_the_loop_to_others() -> None:
     feed: Feed[int] = Feed(1000)
     others_had_a_turn = asyncio.Event()
 
+    def take_turns(left: int) -> None:
+        if left:
+            asyncio.get_running_loop().call_soon(take_turns, left - 1)
+        else:
+            others_had_a_turn.set()
+
     async def read() -> None:
         async for _ in feed:
             if others_had_a_turn.is_set():
                 return
-            time.sleep(0.001)
             feed.put(1)  # as the inference thread does meanwhile: there is always another one waiting
 
     feed.put(0)
-    reading = asyncio.create_task(read())
-    asyncio.get_running_loop().call_later(0.02, others_had_a_turn.set)
-    deadline = threading.Timer(10, feed.close)
-    deadline.start()
-    await reading
-    deadline.cancel()
-    assert others_had_a_turn.is_set()
+    take_turns(3)
+    await read()
 
 
 async def test_nothing_is_added_after_close() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from stages.device.profiler import Profiler as TorchProfiler
 from stages.device.stage_timer import StageTimer
 from stream.inference import profiling
 from stream.inference.profiling import AlreadyProfilingError, Profiling, ProfilingError, Recording
+from support.waiting import PATIENCE_S, until
 from telemetry.observer import Observer
 
 
@@ -51,9 +50,7 @@ def recorder(folder: Path | None, profiler: FakeProfiler, batches: Callable[[], 
 
 
 async def finished(profiling: Profiling) -> Recording:
-    async with asyncio.timeout(30):
-        while profiling.recordings[0].state in ("recording", "writing"):
-            await asyncio.sleep(0.005)
+    await until(lambda: profiling.recordings[0].state not in ("recording", "writing"))
     return profiling.recordings[0]
 
 
@@ -65,7 +62,7 @@ async def test_a_recording_lasts_as_long_as_asked_and_its_file_is_kept(tmp_path:
     assert recording.file(began.name) is None
     done = await finished(recording)
     assert (done.state, done.bytes) == ("done", 10)
-    assert 0.1 <= done.seconds < 10
+    assert done.seconds >= 0.1
     assert profiler.calls == ["prepare", "begin", "end"]
     file = recording.file(done.name)
     assert file == Path(done.message) == tmp_path / "new" / f"{done.name}.json.gz"
@@ -77,8 +74,7 @@ async def test_many_batches_end_it_sooner(tmp_path: Path) -> None:
     recording = recorder(tmp_path, FakeProfiler(), lambda: next(counted))
     recording.begin(30)
     done = await finished(recording)
-    assert done.seconds < 10
-    assert done.batches >= profiling.MOST_BATCHES
+    assert profiling.MOST_BATCHES <= done.batches < profiling.MOST_BATCHES + 2 * 60
 
 
 async def test_there_is_one_recording_at_a_time(tmp_path: Path) -> None:
@@ -130,15 +126,16 @@ async def test_only_the_newest_files_stay_and_none_of_others(tmp_path: Path, mon
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(f"{name}.json.gz" for name in kept)
 
 
-async def test_an_engine_that_stops_ends_the_recording_in_the_models_thread(tmp_path: Path) -> None:
+async def test_an_engine_that_stops_ends_the_recording_in_the_models_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profiling, "STOP_WITHIN_S", PATIENCE_S)
+    monkeypatch.setattr(profiling, "LOOK_EVERY_S", PATIENCE_S)
     profiler = FakeProfiler()
     recording = recorder(tmp_path, profiler)
-    recording.begin(20)
-    while "begin" not in profiler.calls:
-        await asyncio.sleep(0.005)
-    began = time.monotonic()
+    recording.begin()
+    await until(lambda: "begin" in profiler.calls)
     await recording.stop()
-    assert time.monotonic() - began < 10
     assert profiler.calls[-1] == "end"
     assert list(tmp_path.iterdir()) == []
 

@@ -193,7 +193,7 @@ def test_a_full_ring_of_a_file_is_waited_for_and_nothing_is_lost() -> None:
     reader = threading.Thread(target=read)
     reader.start()
     camera.play(20)
-    reader.join(10)
+    reader.join()
     assert [meta.frame for meta in taken] == list(range(20))
     assert camera.ring.counts().dropped == {}
 

@@ -19,6 +19,7 @@ from stream.sources.demuxed.file import file_transport
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from support.engines.film_models import make_film
+from support.waiting import PATIENCE_S, wait_until
 from telemetry.observer import Observer
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="tells what happens without a GPU")
@@ -43,7 +44,7 @@ def played(path: Path, **settings: Any) -> tuple[int, list[tuple[str, str]], lis
     ring, told, said = FrameRing("cam", 64), Told(), list[CameraStatus]()
     reader = CameraReader(config, ring, lambda source, wanted: SlotFormat("planes", source, source), told, said.append)
     reader.start()
-    assert reader.join(20)
+    assert reader.join(PATIENCE_S)
     return ring.decoded, told.fallbacks, said
 
 
@@ -78,11 +79,9 @@ def test_a_connection_that_comes_again_says_so_once_and_is_counted_each_time(
         config, FrameRing("cam", 8), lambda source, wanted: SlotFormat("planes", source, source), told, lambda _: None
     )
     reader.start()
-    again = threading.Event()
-    while len(told.fallbacks) < 3:
-        again.wait(0.02)
+    wait_until(lambda: len(told.fallbacks) >= 3)
     reader.stop()
-    assert reader.join(5)
+    assert reader.join(PATIENCE_S)
     assert sum("decoded in software" in message and "live" not in message for message in caplog.messages) == 1
 
 

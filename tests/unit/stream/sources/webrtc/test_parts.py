@@ -14,6 +14,7 @@ from stream.sources.handover import Handover, HandoverClosedError
 from stream.sources.rtp.rtp_clock import NTP_TO_UNIX_S, RtpClock
 from stream.sources.transport import AccessUnit, UnitTimes
 from stream.sources.webrtc.whep import gateway
+from support.waiting import PATIENCE_S, wait_until
 
 
 def unit(number: int, size: int = 1) -> AccessUnit:
@@ -54,18 +55,19 @@ def test_a_reader_that_waits_is_woken_by_a_unit_and_by_the_end() -> None:
     seen: list[object] = []
 
     def read() -> None:
-        seen.append(units.get(60))
+        seen.append(units.get(PATIENCE_S))
         try:
-            units.get(60)
+            units.get(PATIENCE_S)
         except HandoverClosedError as error:
             seen.append(error.reason)
 
     reader = threading.Thread(target=read)
     reader.start()
     units.put("H264", unit(1))
+    wait_until(lambda: seen)
     units.close("stopped")
-    reader.join(10)
-    assert not reader.is_alive()
+    reader.join()
+    assert seen[0] is not None
     assert seen[1:] == ["stopped"]
 
 

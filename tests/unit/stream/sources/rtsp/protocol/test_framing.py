@@ -182,9 +182,9 @@ def test_garbage_without_an_end_is_an_error() -> None:
 
 @pytest.mark.parametrize("piece", [b" ", b"\t\n ", b"\n ", b"\r", b":", b"a:\r\n", b"\n\r", b"a"])
 def test_the_time_that_a_head_takes_grows_with_its_length_only(piece: bytes) -> None:
-    began_s = time.process_time()
+    began_s = time.thread_time()
     cut(b"RTSP/1.0 200 OK\r\nA:" + piece * (MAX_HEAD_BYTES // len(piece) - 50) + b"\r\n\r\n")
-    assert time.process_time() - began_s < 1.0  # some ms; what is tried again at every byte takes 10 s
+    assert time.thread_time() - began_s < 3.0  # some ms; what is tried again at every byte takes 10 s
 
 
 def test_views_are_of_the_buffer_and_not_copies() -> None:
