@@ -62,7 +62,7 @@ from stream.sources.rtsp.fallback import Wire
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.tracing import tracing
-from telemetry.health import LET_GO, Health
+from telemetry.health import INTENTIONAL_DROPS, Health
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer
 
@@ -402,11 +402,13 @@ class Engine:
 
     def _ready(self) -> tuple[bool, list[str]]:
         now = time.monotonic()
-        self.health.looked(sum(_awaited(camera.ring) for camera in self._cameras.values()), self._work.processed, now)
+        self.health.observe_counts(
+            sum(_awaited(camera.ring) for camera in self._cameras.values()), self._work.processed, now
+        )
         return self.health.ready(now)
 
 
 def _awaited(ring: FrameRing) -> int:
     """Frames that the camera gave, without those that were let go on purpose."""
     counts = ring.counts()
-    return counts.decoded - sum(count for reason, count in counts.dropped.items() if reason in LET_GO)
+    return counts.decoded - sum(count for reason, count in counts.dropped.items() if reason in INTENTIONAL_DROPS)

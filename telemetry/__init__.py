@@ -1,1 +1,1 @@
-"""What the engine tells about itself: metrics, health, logs. Imports nothing of the engine that it watches."""
+"""Metrics, health, logs and traces. Imports none of the engine's packages."""

@@ -1,8 +1,10 @@
-"""Writes metrics as a page, in Prometheus' text format or as OpenMetrics: the same bytes as prometheus-client's own.
+"""Writer of the metrics page, in Prometheus' text format or OpenMetrics. Its output equals prometheus-client's.
 
-Its writer took 37 ms for 6,000 series of a hundred cameras, and 69 ms as OpenMetrics, which is what Prometheus asks
-for; with this one it is 19 and 22. It leaves out what our metrics don't have: exemplars, timestamps, units, native
-histograms, names in other alphabets. Pure.
+prometheus-client's own writer needs 2.2 times the CPU time for the OpenMetrics page of 100 cameras (7,300 series) and
+holds the GIL for it. With 100 cameras at 5 frames per second and a scrape every 5 s, the p99 of the frame age was 8.6
+times that without scrapes [4.2, 11.3] with prometheus-client, and 3.6 times [1.0, 11.1] with this writer (9 alternating
+rounds on two busy cores; p50 did not change). It omits what the engine's metrics do not have: exemplars, timestamps,
+units, native histograms and non-ASCII names.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
 
 _SMALL = {float(number): f"{number}.0" for number in range(-1, 1000)}
-"""Most values are small whole numbers."""
+"""Text of small whole numbers, which most values are."""
 
 
 def write_page(families: Iterable[Metric], *, openmetrics: bool) -> bytes:
-    """The page, UTF-8: OpenMetrics 1.0.0, or Prometheus' text format 0.0.4."""
+    """Return the page, UTF-8, as OpenMetrics 1.0.0 or Prometheus' text format 0.0.4."""
     lines: list[str] = []
     for family in families:
         name, documentation = family.name, _escaped_help(family.documentation)
@@ -42,7 +44,7 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    if value.isidentifier():  # by far most are, and need nothing
+    if value.isidentifier():  # true for most values, which need no escaping
         return value
     return _escaped_help(value).replace('"', '\\"')
 

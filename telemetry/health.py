@@ -1,7 +1,7 @@
-"""Whether the engine is alive and ready, and why not: pure bookkeeping over times that the caller passes in.
+"""Liveness and readiness of the engine, with the reasons if it is not ready.
 
-A `Health` lives as long as its engine. It has no clock and no thread: it is told of what is rare, and shown the counts
-of frames now and then. Times are monotonic seconds.
+A `Health` lives as long as its engine. It has no clock and no thread: callers report rare events and, regularly, the
+frame counts, each with the current monotonic time in seconds.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from telemetry.reasons import DropReason
 Component = Literal["weights", "device", "pipeline", "stages"]
 COMPONENTS: tuple[Component, ...] = ("weights", "device", "pipeline", "stages")
 
-LET_GO = frozenset({DropReason.RATE_LIMITED, DropReason.EPOCH_ENDED, DropReason.SHUTDOWN})
-"""Reasons for which a frame is dropped on purpose: nobody waits for it, so it can't show that the pipeline stands."""
+INTENTIONAL_DROPS = frozenset({DropReason.RATE_LIMITED, DropReason.EPOCH_ENDED, DropReason.SHUTDOWN})
+"""Reasons for intentional drops. No result is expected for these frames, so they do not indicate a stalled pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentState:
-    """One component: whether it is well, why not (empty if it is), and since when (monotonic seconds)."""
+    """State of a component: `reason` is empty if `ok`, `since` is in monotonic seconds."""
 
     ok: bool
     reason: str
@@ -29,11 +29,11 @@ class ComponentState:
 
 
 class Health:
-    """The state of the engine's components. Every method may be called from any thread.
+    """State of the engine's components. All methods may be called from any thread.
 
-    Not ready until the weights are loaded and the device is usable. Later it becomes unready while frames arrive but
-    none has been processed for `stall_after_s`, and after `errors_in_a_row` stage errors without a success between.
-    No frames at all, because no camera gives any, is not unready: the engine could work.
+    The engine is ready once the weights are loaded and the device is usable. It becomes unready while frames arrive but
+    none has been processed for `stall_after_s`, and after `errors_in_a_row` consecutive stage errors. An engine whose
+    cameras deliver no frames stays ready.
     """
 
     def __init__(self, now: float, *, stall_after_s: float = 10.0, errors_in_a_row: int = 5) -> None:
@@ -44,36 +44,36 @@ class Health:
         self._lock = threading.Lock()
         self._states: dict[Component, ComponentState] = {
             "weights": ComponentState(False, "the model's weights are not loaded yet", now),
-            "device": ComponentState(False, "the inference device has not been tried yet", now),
+            "device": ComponentState(False, "the inference device has not been tested yet", now),
             "pipeline": ComponentState(True, "", now),
             "stages": ComponentState(True, "", now),
         }
         self._arrived = 0
-        """Frames that had arrived when one was last seen to be processed."""
+        """Frames that had arrived when the processed count last changed."""
         self._processed = 0
         self._waiting = 0
-        """Frames that have arrived since."""
+        """Frames that have arrived since then."""
         self._waiting_since = now
         self._errors = 0
         self._processed_before_error = 0
         self._dead: str | None = None
         self._stopping = False
 
-    # -- what happens -------------------------------------------------------------------------------------------
+    # -- reports from the engine --------------------------------------------------------------------------------
     def weights(self, ok: bool, reason: str, now: float) -> None:
-        """The weights are loaded, or can't be for `reason`."""
+        """Report that the weights are loaded, or why they cannot be."""
         with self._lock:
             self._set("weights", ok, reason, now)
 
     def device(self, ok: bool, reason: str, now: float) -> None:
-        """The inference device works (it ran the warm-up), or it doesn't for `reason`."""
+        """Report that the inference device has run the warm-up, or why it could not."""
         with self._lock:
             self._set("device", ok, reason, now)
 
-    def looked(self, arrived: int, processed: int, now: float) -> None:
-        """A look at the engine's counts: frames that cameras gave since it started, and those that were processed.
+    def observe_counts(self, arrived: int, processed: int, now: float) -> None:
+        """Report the frames arrived and processed since the engine started.
 
-        Frames that were let go (see `LET_GO`) don't count as arrived. A count may fall, when a camera is removed.
+        `arrived` excludes intentional drops (`INTENTIONAL_DROPS`). Counts may fall when a camera is removed.
         """
         with self._lock:
             if processed != self._processed:
@@ -90,7 +90,7 @@ class Health:
             self._waiting = waiting
 
     def stage_failed(self, stage: str, processed: int, now: float) -> None:
-        """A stage's exception lost a batch, when so many frames had been processed since the engine started."""
+        """Report a batch lost to an exception, with the count of frames processed since the engine started."""
         with self._lock:
             if processed != self._processed_before_error:
                 self._processed_before_error = processed
@@ -98,24 +98,24 @@ class Health:
                 self._set("stages", True, "", now)
             self._errors += 1
             if self._errors >= self._errors_in_a_row:
-                reason = f"{self._errors} batches in a row failed, the last one in stage {stage}; the log has the error"
+                reason = f"{self._errors} consecutive batches failed, the last in stage {stage}; see the log"
                 self._set("stages", False, reason, now)
 
     def stopping(self) -> None:
-        """The engine drains and stops: alive, and no longer ready."""
+        """Report that the engine is stopping: it stays alive and is no longer ready."""
         self._stopping = True
 
     def died(self, reason: str) -> None:
-        """The engine can't go on (its inference thread ended, for instance); only a restart helps."""
+        """Report that the engine cannot continue, for example because its inference thread ended."""
         self._dead = self._dead or reason
 
-    # -- what is asked ------------------------------------------------------------------------------------------
+    # -- queries ------------------------------------------------------------------------------------------------
     def alive(self) -> tuple[bool, list[str]]:
-        """Whether the process is worth keeping, and why not."""
+        """Return the liveness of the process and, if it should be restarted, the reason."""
         return self._dead is None, [] if self._dead is None else [self._dead]
 
     def ready(self, now: float) -> tuple[bool, list[str]]:
-        """Whether results can be expected, and every reason why not, the most basic first."""
+        """Return the readiness of the engine and all reasons against it, the most basic first."""
         reasons = [f"{name}: {state.reason}" for name, state in self.components(now).items() if not state.ok]
         if self._dead is not None:
             reasons.insert(0, f"engine: {self._dead}")
@@ -124,12 +124,12 @@ class Health:
         return not reasons, reasons
 
     def components(self, now: float) -> dict[Component, ComponentState]:
-        """Every component's state at `now`."""
+        """Return the state of each component at `now`."""
         with self._lock:
             waited = now - self._waiting_since if self._waiting else 0.0
             if waited >= self._stall_after_s:
                 since = self._waiting_since + self._stall_after_s
-                reason = f"frames arrive, but none was processed for {waited:.0f} s ({self._waiting} since then)"
+                reason = f"frames arrive, but none was processed for {waited:.0f} s ({self._waiting} waiting)"
                 before = self._states["pipeline"]
                 self._states["pipeline"] = ComponentState(False, reason, since if before.ok else before.since)
             else:

@@ -1,12 +1,11 @@
-"""Prometheus metrics of one engine: an observer that keeps the series, and their rendering as a page.
+"""Prometheus metrics of one engine.
 
-A `PrometheusObserver` owns a registry of its own, so that two engines in one process never mix, and lives as long as
-its engine. Label values are bounded: camera ids must have been added, and each set of codes (reasons, stages …) is
-capped. A call for a camera that isn't there, or no longer, is ignored: late calls from a camera's thread must not bring
-back the series of a camera that was removed.
+A `PrometheusObserver` has its own registry, so that several engines in one process stay separate, and lives as long as
+its engine. The number of label values is limited: camera ids must have been added, and each set of codes (reasons,
+stages …) is capped. Calls for unknown cameras are ignored, so that a late call from a camera's thread cannot restore
+the series of a removed camera.
 
-What happens to every frame isn't told by calls: it is read from the engine's own counts (`derive`) when the page is
-asked for.
+Counts of frames are not reported by calls: they are read from the engine (`derive`) when the page is requested.
 """
 
 from __future__ import annotations
@@ -30,22 +29,23 @@ from telemetry.exposition import write_page
 from telemetry.observer import Observer
 
 Series = tuple[tuple[str, ...], "float | tally.Histogram"]
-"""One series of a derived metric: its label values, in the order of the table, and its value now."""
+"""Series of a derived metric: its label values in the order of the catalogue, and its current value."""
 Read = Callable[[], Iterable[Series]]
 
 OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 BREATHER_S = 20e-6
-"""How long the rendering thread sleeps between two metrics. A busy Python thread gives way only every 5 ms: when a page
-for 64 cameras took 26 ms, another thread's median delay during it was 1.7 ms with this, and 5.2 without."""
+"""Sleep of the rendering thread between two metrics, which releases the GIL. A busy Python thread otherwise holds it
+for 5 ms: for a page of 64 cameras (26 ms), the median delay of another thread was 1.7 ms with the sleep and 5.2 ms
+without it."""
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
 class _Page(Collector):
-    """A registry seen without the `_created` series, which double the page and which nothing here reads.
+    """A registry without the `_created` series, which would double the page.
 
-    prometheus-client can only switch them off for the whole process, and so for its host's other metrics too.
+    prometheus-client can only disable them for the whole process, which would affect metrics of an embedding program.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -59,7 +59,7 @@ class _Page(Collector):
 
 
 class _Derived(Collector):
-    """A metric whose series are read when the page is asked for."""
+    """A metric whose series are read when the page is requested."""
 
     def __init__(self, spec: MetricSpec) -> None:
         self.read: Read = tuple
@@ -89,7 +89,7 @@ class _Derived(Collector):
 
 
 class _Coded:
-    """The children of one metric by the value of its last label, looked up without a lock and capped."""
+    """Children of a metric by the value of the last label. Lookup takes no lock; the number of children is capped."""
 
     __slots__ = ("_children", "_leading", "_metric", "_metric_lock")
 
@@ -100,7 +100,7 @@ class _Coded:
         self._children = {code: metric.labels(*leading, code) for code in known}
 
     def get(self, code: str) -> Counter | Gauge | Histogram:
-        """The child for this code; a code that is malformed or one too many goes to `other`."""
+        """Return the child for a code; malformed codes and those beyond the limit share the child `other`."""
         child = self._children.get(code)
         return child if child is not None else self._new(code)
 
@@ -114,7 +114,7 @@ class _Coded:
 
 
 class _CameraSeries(NamedTuple):
-    """One camera's series, made once, so that a call for a frame costs no look-up of labels."""
+    """Series of a camera, created once to avoid label lookups per call."""
 
     state: dict[str, Gauge]
     clock: dict[str, Gauge]
@@ -126,7 +126,7 @@ class _CameraSeries(NamedTuple):
 
 
 class PrometheusObserver(Observer):
-    """Keeps the engine's metrics and renders them. Every method may be called from any thread."""
+    """Keeps the engine's metrics and renders them. All methods may be called from any thread."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -158,9 +158,9 @@ class PrometheusObserver(Observer):
             self._metrics[spec.name] = made(*about, registry=self.registry)
 
     def derive(self, name: str, read: Read) -> None:
-        """From now on `read()` gives the series of this metric, in the thread that renders the page.
+        """Take the series of a metric from `read()`, which the rendering thread calls.
 
-        Raises KeyError if the table has no such derived metric.
+        Raises KeyError if the catalogue has no derived metric of that name.
         """
         self._derived[name].read = read
 
@@ -229,7 +229,7 @@ class PrometheusObserver(Observer):
     # -- batches and stages -------------------------------------------------------------------------------------
     def stage_done(self, stage: str, seconds: float) -> None:
         cast(Histogram, self._stage_seconds.get(stage)).observe(seconds)
-        self._stage_errors.get(stage)  # from 0 on, so that the first error is an increase
+        self._stage_errors.get(stage)  # starts at 0, so that Prometheus sees the first error as an increase
 
     def stage_failed(self, stage: str) -> None:
         cast(Counter, self._stage_errors.get(stage)).inc()
@@ -269,14 +269,13 @@ class PrometheusObserver(Observer):
 
     # -- the page -----------------------------------------------------------------------------------------------
     def render(self) -> bytes:
-        """The page in Prometheus' text format, version 0.0.4, UTF-8."""
+        """Return the page in Prometheus' text format 0.0.4, UTF-8."""
         return self.exposition()[0]
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """The page and its content type: OpenMetrics 1.0.0 if the `Accept` header names it, else plain text 0.0.4.
+        """Return the page and its content type: OpenMetrics 1.0.0 if the `Accept` header names it, else text 0.0.4.
 
-        The rest of the header isn't parsed: prometheus-client's own parser fails on odd versions, and no reader that
-        exists refuses both formats.
+        The header is not parsed further, because the parser of prometheus-client fails on malformed versions.
         """
         if "application/openmetrics-text" in accept:
             return write_page(self._page.collect(), openmetrics=True), OPENMETRICS_CONTENT_TYPE

@@ -1,9 +1,8 @@
-"""The observer: what the engine can be seen doing, as calls that do nothing by default.
+"""Interface through which the engine reports events. All methods do nothing by default.
 
-The engine's parts are handed an `Observer` and call it; `telemetry.metrics` turns the calls into Prometheus series.
-What happens to every frame is counted where it happens, and read when the page is asked for: a call each would cost
-more than the work. `frame_published` is there for those who embed the engine.
-`Guarded` stands between, so that a fault in measuring never reaches the work that is measured.
+`telemetry.metrics` turns the calls into Prometheus series. Events that occur for every frame are not reported by calls:
+the engine counts them, and the metrics page reads the counts (`telemetry.tally`). `frame_published` exists for
+applications that embed the engine. `Guarded` keeps errors of observers away from the engine.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Observer:
-    """Sees the engine at work. Every method may be called from any thread, must return at once and never raise."""
+    """Receives events of the engine. Methods may be called from any thread, must return at once and must not raise."""
 
     # -- cameras ------------------------------------------------------------------------------------------------
     def camera_added(self, camera: str) -> None: ...
@@ -45,13 +44,13 @@ class Observer:
 
 
 class Guarded(Observer):
-    """Passes every call on to several observers; one that raises is logged once for each method and stays harmless."""
+    """Forwards each call to several observers. Logs the first exception of each observer and method, and drops it."""
 
     def __init__(self, *observers: Observer) -> None:
         self._reported: set[tuple[int, str]] = set()
         for name, method in vars(Observer).items():
             if callable(method) and not name.startswith("_"):
-                # Who doesn't override a method doesn't see the call: it would cost every frame and do nothing.
+                # Skip observers that do not override the method: calling them would only cost time.
                 targets = [
                     (index, getattr(observer, name))
                     for index, observer in enumerate(observers)
@@ -61,7 +60,7 @@ class Guarded(Observer):
 
     def _guard(self, name: str, targets: list[tuple[int, Callable[..., None]]]) -> Callable[..., None]:
         if not targets:
-            return _nobody_looks
+            return _ignore
 
         def call(*arguments: Any, **keywords: Any) -> None:
             for index, target in targets:
@@ -70,10 +69,10 @@ class Guarded(Observer):
                 except Exception:
                     if (index, name) not in self._reported:
                         self._reported.add((index, name))
-                        logger.exception("an observer failed in %s; this is reported once", name)
+                        logger.exception("an observer failed in %s; further failures are not logged", name)
 
         return call
 
 
-def _nobody_looks(*arguments: Any, **keywords: Any) -> None:
+def _ignore(*arguments: Any, **keywords: Any) -> None:
     return None

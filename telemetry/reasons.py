@@ -1,4 +1,4 @@
-"""Why a frame was dropped or an access unit discarded: the `reason` label of metrics, spelled once."""
+"""Reasons for dropped frames and discarded access units, the values of the metrics' label `reason`."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from enum import StrEnum
 
 
 class DropReason(StrEnum):
-    """Why a decoded frame was not processed."""
+    """Reason for which a decoded frame was not processed."""
 
     OVERWRITTEN = "overwritten"
-    """A newer frame took its slot before the engine came to it."""
+    """A newer frame took its slot before the engine could lease it."""
     ALL_LEASED = "all_leased"
-    """The engine held every slot of the ring."""
+    """All slots of the ring were leased."""
     STALE = "stale"
-    """It waited too long, or gave way to a newer frame of its camera."""
+    """It waited longer than `staleness_ms`, or a newer frame of its camera was preferred."""
     RATE_LIMITED = "rate_limited"
-    """It came sooner than the camera's `max_fps` allows."""
+    """It exceeded the camera's `max_fps`."""
     EPOCH_ENDED = "epoch_ended"
-    """The camera's next epoch began first."""
+    """The camera's next epoch began before it was processed."""
     STAGE_ERROR = "stage_error"
-    """The model failed."""
+    """A stage of the model failed."""
     SHUTDOWN = "shutdown"
     """The camera or the engine was stopped."""
 
 
 class DiscardReason(StrEnum):
-    """Why an access unit was not decoded into a frame."""
+    """Reason for which an access unit gave no frame."""
 
     INCOMPLETE = "incomplete"
-    """Packets of it were lost, or it is unusually large."""
+    """Packets were lost, or the unit is unusually large."""
     AWAITING_KEYFRAME = "awaiting_keyframe"
-    """It came after a loss or the start, before the next point at which decoding can begin."""
+    """It arrived after the start or a loss, before the next point at which decoding can begin."""
     LEADING = "leading"
-    """It follows that point and refers to pictures before it."""
+    """It follows such a point but refers to pictures before it."""
     CORRUPT = "corrupt"
     """The decoder rejected it."""
     RECOVERING = "recovering"
-    """The stream refreshes gradually and its picture is not complete yet."""
+    """The stream refreshes gradually, and the picture is not complete yet."""
     OVERRUN = "overrun"
-    """It was received and not decoded in time."""
+    """Too many units were already waiting for the decoder."""

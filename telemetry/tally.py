@@ -1,7 +1,7 @@
-"""Tallies: counts kept where a frame passes, as plain numbers, and read only when somebody asks for the metrics page.
+"""Histograms that the engine updates for every frame and the metrics page reads on request.
 
-A frame that passes costs an addition or two, and no lock: each tally has one writer. A reader in another thread may
-see an observation whose sum isn't added yet; the next page has it.
+They take no lock, because each has a single writing thread. A reader in another thread may see an observation whose sum
+is not added yet.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from itertools import accumulate
 
 
 class Histogram:
-    """How often values fell into buckets; a bucket's bound belongs to it (`le`)."""
+    """Counts of values per bucket; bounds are inclusive, as in Prometheus (`le`)."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        """`bounds`: upper bounds of the buckets, ascending; what lies above them all is counted beyond."""
+        """`bounds`: ascending upper bounds; a last bucket without a bound is added. Raises ValueError if unordered."""
         if list(bounds) != sorted(set(bounds)):
-            raise ValueError(f"the bounds of a histogram ascend, each once: {list(bounds)}")
+            raise ValueError(f"histogram bounds must ascend without duplicates: {list(bounds)}")
         self._bounds = tuple(bounds)
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one value. For the one thread that writes."""
+        """Count a value. Call it from one thread only."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
     @property
     def count(self) -> int:
-        """Values observed."""
+        """Number of observed values."""
         return sum(self._counts)
 
     @property
     def sum(self) -> float:
-        """Their sum."""
+        """Sum of the observed values."""
         return self._sum
 
     def cumulative(self) -> list[tuple[float, int]]:
-        """(upper bound, values at or below it) of each bucket, the last one's bound infinity."""
+        """Return (upper bound, count of values at or below it) for each bucket; the last bound is infinity."""
         return list(zip((*self._bounds, float("inf")), accumulate(self._counts), strict=True))

@@ -1,1 +1,1 @@
-"""Traces of single frames."""
+"""Traces of frames."""

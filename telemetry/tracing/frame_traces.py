@@ -1,8 +1,8 @@
-"""Which frames are traced, and when what happened to them: a few numbers a traced frame, nothing for the others.
+"""Selection of traced frames and recording of their times.
 
-A `FrameTraces` lives as long as its engine and belongs to its inference thread, as every batch does. It knows no
-OpenTelemetry: what it noted of a batch is handed over whole when the batch is done, and becomes spans elsewhere
-(`telemetry.tracing.spans`, `telemetry.tracing.span_export`). Times are monotonic nanoseconds until then.
+A `FrameTraces` lives as long as its engine and is used by the inference thread only. It does not depend on
+OpenTelemetry: each finished batch is passed on and converted to spans elsewhere (`telemetry.tracing.spans`,
+`telemetry.tracing.span_export`). Times are in monotonic nanoseconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ID_BITS = 64
 
 
 class FrameTimes(Protocol):
-    """What a frame brings along."""
+    """Identity and times of a frame."""
 
     @property
     def camera(self) -> str: ...
@@ -34,7 +34,7 @@ class FrameTimes(Protocol):
 
 
 class FrameKey(NamedTuple):
-    """Names a frame within the engine's run."""
+    """Identifies a frame within the engine's run."""
 
     camera: str
     epoch: int
@@ -42,7 +42,7 @@ class FrameKey(NamedTuple):
 
 
 class StageTimes(NamedTuple):
-    """A stage of a batch, from when to when."""
+    """Start and end of a stage of a batch."""
 
     stage: str
     began_ns: int
@@ -51,7 +51,7 @@ class StageTimes(NamedTuple):
 
 @dataclass(slots=True)
 class TracedFrame:
-    """One traced frame. `published_ns` is None until its result was handed over: for ever, if it is lost."""
+    """A traced frame. `published_ns` is None until its result was handed to ZeroMQ."""
 
     trace_id: int
     key: FrameKey
@@ -62,7 +62,7 @@ class TracedFrame:
 
 
 class Failure(NamedTuple):
-    """The stage that lost a batch, and the kind of its error: what an error says may hold a secret."""
+    """Stage that lost a batch, and the type of the error. Its message is left out because it may contain secrets."""
 
     stage: str
     error: str
@@ -70,30 +70,30 @@ class Failure(NamedTuple):
 
 @dataclass(slots=True)
 class TracedBatch:
-    """A batch of `size` frames, some of which are traced."""
+    """A batch of `size` frames, with those of them that are traced."""
 
     size: int
     began_ns: int
     frames: list[TracedFrame]
     stages: list[StageTimes] = field(default_factory=list[StageTimes])
     analysed_ns: int | None = None
-    """When the model had answered; None if it failed."""
+    """End of the model's work; None if it failed."""
     ended_ns: int = 0
     utc_ns: int = 0
-    """What to add to a monotonic instant for UTC, nanoseconds since 1970."""
+    """Offset from monotonic time to UTC in nanoseconds since 1970."""
     failure: Failure | None = None
 
 
 class FrameTraces(Observer):
-    """Chooses frames and follows them through a batch. All methods are for the inference thread.
+    """Selects frames and records their times. All methods are called by the inference thread.
 
-    The order of calls: `choose`, then for each piece in which the batch is worked on `begin`, `analysed` or `failed`,
-    `published` for its frames, `end`. A piece that doesn't get as far as `end` is forgotten.
+    Order of calls: `choose` for a batch; then, for each part in which the batch is processed, `begin`, `analysed` or
+    `failed`, `published` for its frames, and `end`. Parts without `end` are discarded.
     """
 
     def __init__(self, sample_ratio: float, hand_over: Callable[[TracedBatch], None]) -> None:
-        """`sample_ratio`: share of frames that are traced, 0 … 1. `hand_over` must neither block nor raise."""
-        # The rule of OpenTelemetry's TraceIdRatioBased, so that whoever samples further by it agrees.
+        """`sample_ratio`: share of traced frames, 0 to 1. `hand_over` must neither block nor raise."""
+        # Same rule as OpenTelemetry's TraceIdRatioBased, so that further sampling by it is consistent.
         self._bound = round(sample_ratio * (1 << ID_BITS))
         self._random_bits = Random().getrandbits
         self._hand_over = hand_over
@@ -102,7 +102,7 @@ class FrameTraces(Observer):
         self._by_key: dict[FrameKey, TracedFrame] = {}
 
     def choose(self, frames: Sequence[FrameTimes]) -> None:
-        """Decide, once for each frame of a batch, whether it is traced: before anything is known of its outcome."""
+        """Select the frames of a batch to trace, before their outcome is known."""
         self._chosen = {}
         for frame in frames:
             low = self._random_bits(ID_BITS)
@@ -110,7 +110,7 @@ class FrameTraces(Observer):
                 self._chosen[_key(frame)] = (self._random_bits(ID_BITS) << ID_BITS | low) or 1
 
     def begin(self, frames: Sequence[FrameTimes], now_ns: int) -> None:
-        """Work begins on these frames, all or a piece of those that were chosen from."""
+        """Start a part of the batch with these frames."""
         self._batch = None
         self._by_key = {}
         if not self._chosen:
@@ -123,34 +123,34 @@ class FrameTraces(Observer):
             self._batch = TracedBatch(len(frames), now_ns, list(self._by_key.values()))
 
     def stage_ran(self, stage: str, began_ns: int, ended_ns: int) -> None:
-        """A stage of the piece in hand is done."""
+        """Record a finished stage of the current part."""
         if self._batch is not None:
             self._batch.stages.append(StageTimes(stage, began_ns, ended_ns))
 
     def analysed(self, now_ns: int) -> None:
-        """The model has answered."""
+        """Record the end of the model's work."""
         if self._batch is not None:
             self._batch.analysed_ns = now_ns
 
     def failed(self, stage: str, error: Exception) -> None:
-        """The piece in hand is lost."""
+        """Record that the current part was lost to an error."""
         if self._batch is not None:
             self._batch.failure = Failure(stage, type(error).__name__)
 
     def trace_id(self, frame: FrameTimes) -> str | None:
-        """The trace of a frame of the piece in hand, 32 hexadecimal digits; None if it isn't traced."""
+        """Return the trace id of a frame of the current part, 32 hexadecimal digits; None if it is not traced."""
         if not self._by_key:
             return None
         traced = self._by_key.get(_key(frame))
         return None if traced is None else f"{traced.trace_id:032x}"
 
     def published(self, frame: FrameTimes, now_ns: int, people: int) -> None:
-        """The frame's result, with so many people in it, was handed over."""
+        """Record that the frame's result, with `people` people, was handed to ZeroMQ."""
         if self._by_key and (traced := self._by_key.get(_key(frame))) is not None:
             traced.published_ns, traced.people = now_ns, people
 
     def end(self, now_ns: int) -> None:
-        """The piece in hand is done."""
+        """Finish the current part and pass it on."""
         batch, self._batch, self._by_key = self._batch, None, {}
         if batch is not None:
             batch.ended_ns = now_ns

@@ -1,9 +1,9 @@
-"""Sends traces to a collector by OTLP over HTTP, from a thread of its own; the only place that knows OpenTelemetry.
+"""Export of traces to a collector by OTLP over HTTP, in a separate thread.
 
-Owned by the engine, from `start` to `stop`. What is to be sent waits in a bounded queue: if the collector is slow, or
-isn't there, what doesn't fit is lost, and counted by reason. Where the collector is, and how it wants to be spoken to,
-is said by OpenTelemetry's own environment variables (docs/tracing.md). OpenTelemetry is imported by `start`, so that
-who doesn't trace needs and loads none of it.
+The engine starts and stops it. Spans wait in a bounded queue; if the collector is slow or unreachable, spans that do
+not fit are lost and counted by reason. OpenTelemetry's environment variables configure address and protocol
+(docs/tracing.md). Only this module uses OpenTelemetry, and only `start` imports it, so that it is not needed without
+tracing.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 QUEUED_SPANS = 8192
-"""More spans than this wait for no collector: a few MB, and 6 s of four cameras of which every frame is traced."""
-SPANS_A_REQUEST = 128
-"""Encoding a span takes 35 µs, and a busy Python thread gives way only every 5 ms: a frame shouldn't wait longer for it
-than for anything else."""
+"""Limit of queued spans: a few MB, or 6 s of four cameras with every frame traced."""
+SPANS_PER_REQUEST = 128
+"""Encoding takes 35 µs per span, so 128 spans keep the thread busy for about the 5 ms after which it releases the GIL
+anyway."""
 EXPORT_EVERY_S = 1.0
-LEAVE_WITHIN_S = 0.1
-"""A request that is under way then can't be called back: its thread is left behind, and ends with it."""
+SHUTDOWN_GRACE_S = 0.1
+"""Wait for the thread after shutdown. A request in progress cannot be cancelled; the thread then ends after it."""
 EXPORTER_LOGGER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 PROTOCOL_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 PROTOCOL = "http/protobuf"
 LOST_REASONS = ("queue_full", "refused", "shutdown")
-"""Too many waited; the collector didn't take them, or wasn't there; the engine stopped before they were sent."""
+"""The queue was full; the collector refused them or was unreachable; the engine stopped before they were sent."""
 
 
 _QUERY = re.compile(r"\?\S+")
-"""An address's query, which may hold a key."""
+"""Query of an address, which may contain a key."""
 
 
 class TracingUnavailableError(Exception):
-    """Traces are wanted, and what sends them isn't installed; the message says what to do."""
+    """Tracing is enabled but OpenTelemetry is not installed; the message gives the remedy."""
 
 
 class SpanExport:
-    """The queue and its thread. `put` may be called from any thread and never waits for the collector."""
+    """Queue of spans and the thread that sends them. `put` may be called from any thread and does not block."""
 
     def __init__(self, run: str) -> None:
-        """`run` names the engine's run: `service.instance.id`."""
+        """`run`: id of the engine's run, sent as `service.instance.id`."""
         self.exported = 0
-        """Spans that the collector took."""
+        """Spans accepted by the collector."""
         self.lost = dict.fromkeys(LOST_REASONS, 0)
-        """Spans that it never got, by reason."""
+        """Lost spans, by reason."""
         self._run = run
         self._lock = threading.Lock()
         self._queue: deque[TracedBatch] = deque()
@@ -64,29 +64,29 @@ class SpanExport:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._failing = False
-        self._exporters_words = ""
+        self._last_error = ""
 
     def start(self) -> None:
-        """Begin to send. Raises `TracingUnavailableError` where OpenTelemetry isn't installed."""
+        """Start the thread. Raises `TracingUnavailableError` if OpenTelemetry is not installed."""
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         except ImportError as error:
             raise TracingUnavailableError(
-                f"OpenTelemetry can't be imported ({error}): pip install 'partstream[tracing]'"
+                f"OpenTelemetry cannot be imported ({error}). Run: pip install 'partstream[tracing]'"
             ) from None
         for name in PROTOCOL_VARIABLES:
             if os.environ.get(name, PROTOCOL) != PROTOCOL:
-                logger.warning("%s is not %s: traces are sent by that all the same", name, PROTOCOL)
+                logger.warning("%s is not %s, which is the only supported protocol and is used instead", name, PROTOCOL)
         ours = {"service.name": "partstream", "service.instance.id": self._run}
         self._resource: Resource = Resource.create(ours).merge(OTELResourceDetector().detect())
         self._exporter = OTLPSpanExporter()
-        logging.getLogger(EXPORTER_LOGGER).addFilter(self._keep_to_ourselves)
-        self._thread = threading.Thread(target=self._live, name="span export", daemon=True)
+        logging.getLogger(EXPORTER_LOGGER).addFilter(self._capture_exporter_message)
+        self._thread = threading.Thread(target=self._run_thread, name="span export", daemon=True)
         self._thread.start()
 
     def stop(self, within_s: float) -> None:
-        """Send what waits, for so long at most; the rest is lost. May be called again, and without `start`."""
+        """Send queued spans for at most `within_s`; the rest is lost. Idempotent, and allowed without `start`."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(within_s)
@@ -96,13 +96,13 @@ class SpanExport:
             self._queue.clear()
             self._queued = 0
         if self._thread is not None:
-            self._exporter.shutdown()  # ends its waiting between two attempts
-            self._thread.join(LEAVE_WITHIN_S)
-            logging.getLogger(EXPORTER_LOGGER).removeFilter(self._keep_to_ourselves)
+            self._exporter.shutdown()  # ends a pause between two attempts
+            self._thread.join(SHUTDOWN_GRACE_S)
+            logging.getLogger(EXPORTER_LOGGER).removeFilter(self._capture_exporter_message)
             self._thread = None
 
     def put(self, batch: TracedBatch) -> None:
-        """Have the batch's spans sent; if too many wait already, or after `stop`, they are lost."""
+        """Queue the batch's spans. They are lost if the queue is full, and after `stop`."""
         count = span_count(batch)
         with self._lock:
             if self._closed:
@@ -113,8 +113,8 @@ class SpanExport:
                 self._queue.append(batch)
                 self._queued += count
 
-    # -- in its thread ------------------------------------------------------------------------------------------
-    def _live(self) -> None:
+    # -- exporting thread ---------------------------------------------------------------------------------------
+    def _run_thread(self) -> None:
         stopping = False
         while not stopping:
             stopping = self._stopping.wait(EXPORT_EVERY_S)
@@ -122,13 +122,13 @@ class SpanExport:
                 self._send([span for batch in batches for span in spans_of(batch)])
 
     def _take(self) -> list[TracedBatch]:
-        """Batches for one request: at least one, if any waits."""
+        """Return batches for one request: at least one if any is queued."""
         taken: list[TracedBatch] = []
         spans = 0
         with self._lock:
             while self._queue:
                 count = span_count(self._queue[0])
-                if taken and spans + count > SPANS_A_REQUEST:
+                if taken and spans + count > SPANS_PER_REQUEST:
                     break
                 taken.append(self._queue.popleft())
                 spans += count
@@ -138,39 +138,39 @@ class SpanExport:
     def _send(self, spans: list[Span]) -> None:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
-        self._exporters_words = ""
+        self._last_error = ""
         try:
             sent = self._exporter.export([readable(span, self._resource) for span in spans])
             taken = sent is SpanExportResult.SUCCESS
         except Exception as error:
             taken = False
-            self._exporters_words = _QUERY.sub("?…", f"{type(error).__name__}: {error}")
+            self._last_error = _QUERY.sub("?…", f"{type(error).__name__}: {error}")
         if taken:
             self.exported += len(spans)
         else:
             self.lost["refused"] += len(spans)
-        if self._failing == taken:  # said once, not with every request
+        if self._failing == taken:  # log changes only, not every request
             self._failing = not taken
             if taken:
-                logger.info("the collector takes traces again; %d spans were lost meanwhile", sum(self.lost.values()))
+                logger.info("traces are sent again; %d spans were lost so far", sum(self.lost.values()))
             else:
                 logger.warning(
-                    "traces can't be sent: %s. Look at OTEL_EXPORTER_OTLP_ENDPOINT and the collector; "
-                    "results are published as ever",
-                    self._exporters_words or "the collector doesn't answer",
+                    "traces cannot be sent: %s. Check OTEL_EXPORTER_OTLP_ENDPOINT and the collector. "
+                    "Results are still published",
+                    self._last_error or "the collector does not respond",
                 )
 
-    def _keep_to_ourselves(self, record: logging.LogRecord) -> bool:
-        """The exporter tells the log of every attempt that fails: the first is kept, to be said once."""
+    def _capture_exporter_message(self, record: logging.LogRecord) -> bool:
+        """Keep the exporter's message on each failed attempt out of the log, and remember the first for ours."""
         if self._thread is None or record.thread != self._thread.ident:
             return True
-        if not self._exporters_words:
-            self._exporters_words = _QUERY.sub("?…", record.getMessage()).rstrip(".")
+        if not self._last_error:
+            self._last_error = _QUERY.sub("?…", record.getMessage()).rstrip(".")
         return False
 
 
 def readable(span: Span, resource: Resource) -> ReadableSpan:
-    """The span as OpenTelemetry's exporters want it."""
+    """Return the span as an OpenTelemetry `ReadableSpan`."""
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags

@@ -1,14 +1,14 @@
-"""From what was noted of a batch to its spans: what is whose parent, what is linked to what. Pure but for random ids.
+"""Conversion of a recorded batch to spans.
 
-    frame                   from arrival until its result was handed to ZeroMQ: a trace of its own
-      decode                arrival until its slot was filled
-      wait                  until work on its batch began
-      analyse               the model, over the batch; linked to the batch
-        detection, …        its stages
-      publish               until its result was handed over, after those of the batch's frames before it
-    batch                   a trace of its own, linked to its traced frames
+    frame                   root of a trace: from arrival until the result was handed to ZeroMQ
+      decode                from arrival until the slot was filled
+      wait                  until work on the batch began
+      analyse               the model, for the whole batch; linked to the batch
+        detection, …        stages of the model
+      publish               until the result was handed to ZeroMQ, after earlier frames of the batch
+    batch                   root of a trace, linked to the batch's traced frames
 
-A frame's children follow on one another without a gap, so that they sum to the frame's age.
+The child spans of a frame are contiguous, so that their durations sum to the frame's age.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from telemetry.tracing.frame_traces import TracedBatch, TracedFrame
 
 Attribute = str | int
 Ids = tuple[int, int]
-"""A span's trace id (128 bits) and span id (64 bits)."""
+"""Trace id (128 bits) and span id (64 bits) of a span."""
 
 _random_bits = Random().getrandbits
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span: times in nanoseconds since 1970, UTC; `parent` is a span id of the same trace, None for its root."""
+    """A span. Times are UTC in nanoseconds since 1970; `parent` is a span id of the same trace, None for the root."""
 
     name: str
     ids: Ids
@@ -39,16 +39,16 @@ class Span:
     attributes: dict[str, Attribute] = field(default_factory=dict[str, Attribute])
     links: tuple[Ids, ...] = ()
     error: str | None = None
-    """What failed; None if nothing did."""
+    """Description of the error, if any."""
 
 
 def span_count(batch: TracedBatch) -> int:
-    """How many spans a batch makes, at most."""
+    """Return the largest number of spans that a batch can have."""
     return 1 + len(batch.frames) * (5 + len(batch.stages))
 
 
 def spans_of(batch: TracedBatch, new_span_id: Callable[[], int] | None = None) -> list[Span]:
-    """The spans of a batch that is done: the batch's, then for each traced frame the frame's and its children."""
+    """Return the spans of a finished batch: its own, then each traced frame's span followed by its children."""
     new_id = new_span_id or _new_span_id
     own: Ids = (_random_bits(128) or 1, new_id())
     roots = [(frame.trace_id, new_id()) for frame in batch.frames]
@@ -80,7 +80,7 @@ def spans_of(batch: TracedBatch, new_span_id: Callable[[], int] | None = None) -
                 None,
                 frame.arrival_ns + utc,
                 ended_ns + utc,
-                {**_described(frame, batch), **failing},
+                {**_attributes(frame, batch), **failing},
                 error=error,
             ),
             Span("decode", (trace, new_id()), root, frame.arrival_ns + utc, frame.ready_ns + utc),
@@ -105,7 +105,7 @@ def spans_of(batch: TracedBatch, new_span_id: Callable[[], int] | None = None) -
     return found
 
 
-def _described(frame: TracedFrame, batch: TracedBatch) -> dict[str, Attribute]:
+def _attributes(frame: TracedFrame, batch: TracedBatch) -> dict[str, Attribute]:
     attributes: dict[str, Attribute] = {
         "partstream.camera": frame.key.camera,
         "partstream.epoch": frame.key.epoch,

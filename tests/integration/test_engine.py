@@ -132,7 +132,7 @@ async def test_errors_in_a_row_make_the_engine_unready_and_it_says_why() -> None
         seen = await messages_until(engine, lambda seen: isinstance(seen[-1], results.Stats) and not seen[-1].ready)
         last = seen[-1]
         assert isinstance(last, results.Stats)
-        assert "in a row failed" in last.ready_reason
+        assert "consecutive batches failed" in last.ready_reason
 
 
 async def test_a_slow_model_gets_fresh_frames_and_every_drop_is_counted() -> None:

@@ -1,4 +1,4 @@
-"""Prometheus' own checker on a page that this engine renders."""
+"""Tests of the metrics page with promtool."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from telemetry.catalogue import METRICS
 
 
 async def busy_page(clips: Path) -> bytes:
-    """The page of a running engine, on which every metric has a series."""
+    """Return the page of a running engine on which every metric has a series."""
     config = Config.model_validate(
         {
             "cameras": [{"id": name, "source": "pattern:64x64@50"} for name in ("lobby", "gate")],
@@ -48,7 +48,7 @@ async def busy_page(clips: Path) -> bytes:
         return observer.render()
 
 
-async def test_promtool_accepts_the_page_without_complaint(tmp_path: Path) -> None:
+async def test_promtool_accepts_the_page(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.fail("promtool is missing: install the Debian package `prometheus` (apt-get install prometheus)")
@@ -60,8 +60,8 @@ async def test_promtool_accepts_the_page_without_complaint(tmp_path: Path) -> No
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
-def test_promtool_would_complain_of_a_bad_page() -> None:
-    """The check above bites: a counter without help and with a bad name isn't accepted."""
+def test_promtool_rejects_a_bad_page() -> None:
+    """Validates the test above: a counter without help and with a bad name is rejected."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.fail("promtool is missing: install the Debian package `prometheus` (apt-get install prometheus)")

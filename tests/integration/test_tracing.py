@@ -1,4 +1,4 @@
-"""Traces of a running engine, as a collector receives them; and an engine whose collector is slow, angry or gone."""
+"""Tests of the traces that a collector receives, and of engines whose collector is slow, refuses or is absent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from telemetry.tracing import span_export
 
 
 class Staged(FreeModel):
-    """Has two stages, which take their time, and in which it may fail."""
+    """A model with two slow stages that can fail."""
 
     def __init__(self, fails_on: int | None = None) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Staged(FreeModel):
 
 @pytest.fixture
 async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Collector]:
-    """A collector that the environment names, and that is sent to at once."""
+    """Start a collector, configured by environment variables, with a short export interval."""
     collector = Collector()
     await collector.start()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
@@ -57,8 +57,8 @@ async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Collector
     await collector.stop()
 
 
-async def watched(ratio: float, *cameras: str, frames: int = 20, model: Staged | None = None) -> tuple[Any, ...]:
-    """So many results of an engine, its metrics page at the end, and how long it took to stop."""
+async def run_engine(ratio: float, *cameras: str, frames: int = 20, model: Staged | None = None) -> tuple[Any, ...]:
+    """Return `frames` results of an engine, its final metrics page, and the seconds that stopping took."""
     model = model or Staged()
     patient = {"source": "pattern:128x96@50", "staleness_ms": 60_000, "ring_slots": 64}
     listed = [{"id": name, **patient} for name in cameras or ("yard",)]
@@ -81,7 +81,7 @@ def value(page: str, series: str) -> float:
 
 
 def assert_whole(collector: Collector, frame: Received) -> None:
-    """Its children follow on one another from arrival to publish, with the stages within `analyse`."""
+    """Check that the child spans are contiguous from arrival to publish, with the stages inside `analyse`."""
     parts = collector.children(frame)
     assert [part.name for part in parts] == ["decode", "wait", "analyse", "publish"]
     edges = [frame.began_ns, *(part.ended_ns for part in parts)]
@@ -97,8 +97,8 @@ def assert_whole(collector: Collector, frame: Received) -> None:
     assert batch.began_ns == parts[2].began_ns and batch.ended_ns >= frame.ended_ns
 
 
-async def test_every_traced_frame_can_be_followed_from_arrival_to_its_result(collector: Collector) -> None:
-    seen, page, _ = await watched(1.0, "yard", "door", frames=40)
+async def test_every_traced_frame_has_spans_from_arrival_to_its_result(collector: Collector) -> None:
+    seen, page, _ = await run_engine(1.0, "yard", "door", frames=40)
     frames = {span.trace: span for span in collector.named("frame")}
     assert len(frames) >= 40 and len({message.trace_id for message in seen}) == 40
     for message in seen:
@@ -109,10 +109,10 @@ async def test_every_traced_frame_can_be_followed_from_arrival_to_its_result(col
             "partstream.frame": message.frame,
             "partstream.people": 0,
         }
-        # The trace ends right after the instant that the result itself tells.
+        # The trace ends right after the time in the result.
         assert 0 <= frame.ended_ns // 1000 - message.published_us < 50_000
         assert_whole(collector, frame)
-    # And each link of a batch leads to a frame that came.
+    # Each link of a batch refers to a received frame.
     links = [link for batch in collector.named("batch") for link in batch.links]
     assert sorted(links) == sorted((frame.trace, frame.span) for frame in frames.values())
     assert value(page, "trace_spans_exported_total") == len(collector.spans)
@@ -120,13 +120,13 @@ async def test_every_traced_frame_can_be_followed_from_arrival_to_its_result(col
     assert collector.resources[0]["service.name"] == "partstream"
 
 
-async def test_a_share_of_frames_is_traced_and_the_others_cost_no_span(
+async def test_only_the_configured_share_of_frames_is_traced(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "north-gate")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=k3y")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
-    seen, _, _ = await watched(0.3, frames=40)
+    seen, _, _ = await run_engine(0.3, frames=40)
     traced = {message.trace_id for message in seen} - {None}
     assert 0 < len(traced) < 40
     assert traced <= {span.trace for span in collector.named("frame")}
@@ -135,8 +135,8 @@ async def test_a_share_of_frames_is_traced_and_the_others_cost_no_span(
     assert collector.headers[0]["x-api-key"] == "k3y" and collector.headers[0]["Content-Encoding"] == "gzip"
 
 
-async def test_the_trace_of_a_lost_batch_says_where_it_failed_and_holds_no_secret(collector: Collector) -> None:
-    await watched(1.0, frames=10, model=Staged(fails_on=3))
+async def test_the_trace_of_a_lost_batch_names_the_failed_stage_and_contains_no_secret(collector: Collector) -> None:
+    await run_engine(1.0, frames=10, model=Staged(fails_on=3))
     (lost,) = [span for span in collector.named("frame") if span.error]
     assert lost.error == "stage detection failed: ValueError"
     assert lost.attributes["partstream.frame"] == 3 and lost.attributes["partstream.dropped"] == "stage_error"
@@ -144,8 +144,8 @@ async def test_the_trace_of_a_lost_batch_says_where_it_failed_and_holds_no_secre
     assert "hunter2" not in repr(collector.spans)
 
 
-def assert_as_ever(seen: Sequence[results.Frame]) -> None:
-    """No frame is missing, and none had to wait."""
+def assert_results_complete(seen: Sequence[results.Frame]) -> None:
+    """Check that no result is missing or late."""
     numbers = [message.frame for message in seen]
     assert numbers == list(range(numbers[0], numbers[0] + len(seen))), "a frame was dropped"
     assert [message.seq for message in seen] == list(range(len(seen)))
@@ -153,26 +153,26 @@ def assert_as_ever(seen: Sequence[results.Frame]) -> None:
     assert median(message.published_us - message.capture_us for message in seen) < 150_000
 
 
-async def assert_unharmed(caplog: pytest.LogCaptureFixture, reason: str) -> str:
-    """The engine with this collector publishes as ever, stops in time, and says once what is wrong."""
+async def assert_engine_unaffected(caplog: pytest.LogCaptureFixture, reason: str) -> str:
+    """Check that the engine publishes all results, stops in time, and logs the problem once; return the page."""
     with caplog.at_level("INFO"):
-        seen, page, stopping_s = await watched(1.0, frames=60)
-    assert_as_ever(seen)
+        seen, page, stopping_s = await run_engine(1.0, frames=60)
+    assert_results_complete(seen)
     assert stopping_s < 2.5
-    said = [record.getMessage() for record in caplog.records if "traces can't be sent" in record.getMessage()]
-    assert len(said) == 1 and reason in said[0]
+    warnings = [record.getMessage() for record in caplog.records if "traces cannot be sent" in record.getMessage()]
+    assert len(warnings) == 1 and reason in warnings[0]
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
     return page
 
 
-async def test_a_collector_that_is_gone_costs_no_frame(
+async def test_an_unreachable_collector_costs_no_frame(
     collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}/?key=hunter2")
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
-        page = await assert_unharmed(caplog, "refused")
+        page = await assert_engine_unaffected(caplog, "refused")
     lost = [value(page, f'trace_spans_lost_total{{reason="{reason}"}}') for reason in ("refused", "shutdown")]
     assert lost[0] > 0 and sum(lost) >= 59 * 7
     assert value(page, "trace_spans_exported_total") == 0
@@ -181,7 +181,7 @@ async def test_a_collector_that_is_gone_costs_no_frame(
 
 async def test_a_collector_that_refuses_costs_no_frame(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     collector.status = 401
-    page = await assert_unharmed(caplog, "401")
+    page = await assert_engine_unaffected(caplog, "401")
     assert value(page, 'trace_spans_lost_total{reason="refused"}') > 100
 
 
@@ -190,24 +190,24 @@ async def test_a_slow_collector_costs_no_frame_and_bounded_memory(
 ) -> None:
     collector.delay_s = 0.6
     monkeypatch.setattr(span_export, "QUEUED_SPANS", 60)
-    seen, page, stopping_s = await watched(1.0, frames=60)
-    assert_as_ever(seen)
+    seen, page, stopping_s = await run_engine(1.0, frames=60)
+    assert_results_complete(seen)
     assert stopping_s < 2.5
     assert value(page, 'trace_spans_lost_total{reason="queue_full"}') > 0
 
 
-async def test_without_tracing_nothing_of_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_tracing_there_are_no_trace_ids_and_no_trace_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # to import it is an error
-    seen, page, _ = await watched(0.0, frames=5)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # importing it raises ImportError
+    seen, page, _ = await run_engine(0.0, frames=5)
     assert {message.trace_id for message in seen} == {None}
     assert not [line for line in page.splitlines() if line.startswith("partstream_trace_")]
 
 
-async def test_tracing_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tracing_without_opentelemetry_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with pytest.raises(ConfigError, match=r"tracing\.sample_ratio: .*pip install 'partstream\[tracing\]'"):
-        await watched(0.5)
+        await run_engine(0.5)

@@ -1,1 +1,1 @@
-"""Generators of reference pages and JSON Schemas under docs/."""
+"""Generators of reference pages and JSON Schemas in docs/."""

@@ -1,6 +1,6 @@
-"""The wire's JSON Schemas, made from `stream.results`: `python -m tools.docs.wire_schemas [FOLDER]` writes them.
+"""Generator of the JSON Schemas of the ZeroMQ messages: `python -m tools.docs.wire_schemas [FOLDER]`.
 
-A schema describes what is published; a reader that validates with it still ignores fields that it doesn't know.
+The schemas allow unknown fields, because later minor versions may add some.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "schema"
 
 
 def schema(message: type[Message]) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one kind of message."""
+    """Return the JSON Schema (draft 2020-12) of a message type."""
     (reference,), definitions = msgspec.json.schema_components((message,), ref_template="#/$defs/{name}")
     own = definitions.pop(reference["$ref"].removeprefix("#/$defs/"))
     own.pop("title")
@@ -27,12 +27,12 @@ def schema(message: type[Message]) -> dict[str, Any]:
 
 
 def tag(message: type[Message]) -> str:
-    """What the field `schema` of this kind of message says, for example `partstream.frame/1`."""
+    """Return the value of a message type's field `schema`, for example `partstream.frame/1`."""
     return str(message.__struct_config__.tag)
 
 
 def texts() -> dict[str, str]:
-    """File name → content of every schema, for example `partstream.frame-1.json`."""
+    """Return the content of each schema by file name, for example `partstream.frame-1.json`."""
     return {
         f"{tag(message).replace('/', '-')}.json": json.dumps(schema(message), indent=2, ensure_ascii=False) + "\n"
         for message in (Frame, Event, Status, Stats)
@@ -40,7 +40,7 @@ def texts() -> dict[str, str]:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write every schema into `folder`; the files written."""
+    """Write all schemas into `folder` and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / name for name in texts()]
     for path, text in zip(written, texts().values(), strict=True):

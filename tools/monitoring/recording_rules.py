@@ -1,35 +1,35 @@
-"""What Prometheus computes beforehand: what alerts and dashboards ask for again and again.
+"""Prometheus recording rules, used by alerts and dashboards.
 
-Names follow Prometheus' own advice, `level:metric:operations`: the level says which labels are left beside the job.
+Names follow Prometheus' convention `level:metric:operations`, where the level lists the labels beside the job.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from telemetry.health import LET_GO
+from telemetry.health import INTENTIONAL_DROPS
 from telemetry.reasons import DropReason
 from tools.monitoring.promql import CAMERA, ENGINE, matchers, mean, quantile, rate, series, total
 
 WINDOW = "5m"
-"""Long enough for twenty scrapes at the usual 15 s, short enough to follow a fault."""
+"""Twenty scrapes at the usual interval of 15 s."""
 
-WANTED_DROPS = tuple(sorted(LET_GO))
-"""Frames that somebody chose not to have analysed: above `max_fps`, of an epoch that ended, at the end."""
+WANTED_DROPS = tuple(sorted(INTENTIONAL_DROPS))
+"""Intentional drops: above `max_fps`, at the end of an epoch, at shutdown."""
 UNWANTED_DROPS = (DropReason.OVERWRITTEN, DropReason.ALL_LEASED, DropReason.STALE, DropReason.STAGE_ERROR)
-"""Frames lost because the engine was too slow or failed."""
+"""Losses because the engine was too slow or a stage failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingRule:
-    """A series that Prometheus keeps under `record`, with the value of `expression`."""
+    """A series `record` with the value of `expression`."""
 
     record: str
     expression: str
 
 
 def frames_due(window: str) -> str:
-    """Frames a second, by camera, that came and that nobody chose to drop."""
+    """Return the decoded frames per second, by camera, without intentional drops."""
     decoded = total(rate(series("frames_decoded_total"), window), CAMERA)
     let_go = total(rate(series("frames_dropped_total", reason=WANTED_DROPS), window), CAMERA)
     return f"{decoded} - {let_go}"
@@ -39,7 +39,7 @@ def _quantiles(level: str, by: tuple[str, ...]) -> list[RecordingRule]:
     return [
         RecordingRule(
             f"{level}:partstream_frame_age_seconds:p{q}",
-            # What isn't a number, where there was no frame, is no value.
+            # Removes NaN, the result without any frame.
             quantile(q / 100, "frame_age_seconds", WINDOW, by) + " >= 0",
         )
         for q in (50, 95, 99)
@@ -65,13 +65,13 @@ RECORDING_RULES: tuple[RecordingRule, ...] = (
     ),
     RecordingRule("instance_state:partstream_cameras:sum", total(series("camera_state"), (*ENGINE, "state"))),
 )
-"""In the order in which Prometheus computes them: a rule may use those above it."""
+"""In order of evaluation: a rule may use the rules above it."""
 
 
 def recorded(record: str, **labels: str) -> str:
-    """A selector of a recorded series; a value that begins with `$` is a dashboard's variable.
+    """Return a selector of a recorded series; a label value that starts with `$` is a dashboard variable.
 
-    Raises KeyError if nothing is recorded under that name.
+    Raises KeyError if there is no rule of that name.
     """
     if record not in {rule.record for rule in RECORDING_RULES}:
         raise KeyError(f"no rule records {record!r}")

@@ -1,4 +1,4 @@
-"""Pages are prometheus-client's own, byte for byte, and sooner there."""
+"""Tests that pages equal those of prometheus-client byte for byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from telemetry.exposition import write_page
 
 
 class Fixed(Collector):
-    """Families that don't change between two pages, as the process's own would."""
+    """Families with constant values."""
 
     def __init__(self, families: list[Metric]) -> None:
         self.families = families
@@ -26,7 +26,7 @@ class Fixed(Collector):
 
 @pytest.fixture
 def families() -> Fixed:
-    """Every kind, with values and texts that need care."""
+    """Return families of every type, with values and texts that need escaping or special formatting."""
     registry = CollectorRegistry()
     counter = Counter("lost", 'Has "quotes", a \\ and\ntwo lines.', ["reason", "camera"], registry=registry)
     for value in ("plain", 'a "b" \\ c\nd', "", "Straße"):
@@ -46,9 +46,9 @@ def families() -> Fixed:
     return Fixed(found)
 
 
-def test_a_page_in_the_text_format_is_the_librarys_own(families: Fixed) -> None:
+def test_a_text_page_equals_that_of_prometheus_client(families: Fixed) -> None:
     assert write_page(families.collect(), openmetrics=False) == generate_latest(cast(CollectorRegistry, families))
 
 
-def test_a_page_of_openmetrics_is_the_librarys_own(families: Fixed) -> None:
+def test_an_openmetrics_page_equals_that_of_prometheus_client(families: Fixed) -> None:
     assert write_page(families.collect(), openmetrics=True) == generate_openmetrics(families)

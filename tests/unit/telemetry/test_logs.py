@@ -1,4 +1,4 @@
-"""What the engine says, and what it never says."""
+"""Tests of logging."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Configure = Callable[..., tuple[LogOutput, io.StringIO]]
 
 @pytest.fixture
 def configured() -> Iterator[Configure]:
-    """Installs a log into a string; the root logger is as it was afterwards."""
+    """Return a function that installs a log into a string, and restore the root logger afterwards."""
     root = logging.getLogger()
     level, av_level = root.level, av.logging.get_level()
     made: list[LogOutput] = []
@@ -43,7 +43,7 @@ def configured() -> Iterator[Configure]:
     av.logging.set_level(av_level)
 
 
-def test_a_line_for_people_has_time_level_logger_message_and_fields(configured: Configure) -> None:
+def test_a_readable_line_has_time_level_logger_message_and_fields(configured: Configure) -> None:
     output, stream = configured()
     logging.getLogger("stream.cameras.camera").warning(
         "no picture for %d s", 3, extra={"camera": "lobby", "why": "gone away"}
@@ -54,7 +54,7 @@ def test_a_line_for_people_has_time_level_logger_message_and_fields(configured: 
     assert len(time_of_day) == len("12:34:56.789")
 
 
-def test_a_json_line_has_the_same_as_fields(configured: Configure) -> None:
+def test_a_json_line_has_the_same_parts_as_keys(configured: Configure) -> None:
     output, stream = configured(json=True)
     fields = {"camera": "lobby", "frames": 3, "share": 0.5, "level": "x", "odd": float("nan"), "size": (640, 480)}
     logging.getLogger("stream.cameras.camera").error("line one\nline two", extra=fields)
@@ -75,7 +75,7 @@ def test_a_json_line_has_the_same_as_fields(configured: Configure) -> None:
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_credentials_show_neither_in_messages_nor_fields_nor_tracebacks(configured: Configure, as_json: bool) -> None:
+def test_credentials_are_removed_from_messages_fields_and_tracebacks(configured: Configure, as_json: bool) -> None:
     output, stream = configured(json=as_json)
     log = logging.getLogger("stream.cameras.camera")
     log.warning("can't open %s", "rtsp://admin:hunter2@cam/live")
@@ -96,7 +96,7 @@ def test_credentials_show_neither_in_messages_nor_fields_nor_tracebacks(configur
         assert [json.loads(line)["logger"] for line in text.splitlines()] == ["stream.cameras.camera"] * 5
 
 
-def test_text_from_outside_cannot_steer_the_terminal_or_forge_a_line(configured: Configure) -> None:
+def test_external_text_cannot_control_the_terminal_or_forge_a_line(configured: Configure) -> None:
     output, stream = configured()
     logging.getLogger("stream").warning("server says \x1b[2J\r\n12:00:00.000 ERROR forged", extra={"name2": "a\nb"})
     output.close(PATIENCE_S)
@@ -106,7 +106,7 @@ def test_text_from_outside_cannot_steer_the_terminal_or_forge_a_line(configured:
     assert "name2=a\\nb" in lines[1]
 
 
-def test_the_level_is_respected_and_a_wrong_one_refused(configured: Configure) -> None:
+def test_the_level_is_applied_and_an_unknown_one_rejected(configured: Configure) -> None:
     output, stream = configured(level="warning")
     logging.getLogger("stream").info("not shown")
     logging.getLogger("stream").warning("shown")
@@ -133,9 +133,7 @@ def test_warnings_and_uncaught_exceptions_of_threads_are_logged(configured: Conf
     assert "RuntimeError" in second["exception"] and "hunter2" not in second["exception"]
 
 
-def test_a_message_that_repeats_is_held_back_and_counted(
-    configured: Configure, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeated_messages_are_suppressed_and_counted(configured: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     output, stream = configured(json=True)
     now = time.monotonic()
     monkeypatch.setattr(logs.time, "monotonic", lambda: now)
@@ -147,10 +145,10 @@ def test_a_message_that_repeats_is_held_back_and_counted(
     output.close(PATIENCE_S)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert len(lines) == 21
-    assert lines[-1]["held_back"] == 980
+    assert lines[-1]["suppressed"] == 980
 
 
-def test_a_reader_that_is_stuck_never_holds_up_the_engine_and_the_loss_is_told(configured: Configure) -> None:
+def test_a_blocked_stream_does_not_block_logging_and_lost_lines_are_reported(configured: Configure) -> None:
     class Stuck(io.StringIO):
         free = threading.Event()
 
@@ -167,13 +165,13 @@ def test_a_reader_that_is_stuck_never_holds_up_the_engine_and_the_loss_is_told(c
     stream.free.set()
     output.close(PATIENCE_S)
     messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
-    lost = [int(message.split()[0]) for message in messages if "lines of this log were lost" in message]
-    # One line more if the queue was full before its thread had come to write the first one.
+    lost = [int(message.split()[0]) for message in messages if "log lines were lost" in message]
+    # A second report if the queue was full before its thread had written the first line.
     assert 1 <= len(lost) <= 2
     assert messages.count("busy") + sum(lost) == 2000
 
 
-def test_closing_waits_no_longer_than_it_is_given() -> None:
+def test_closing_does_not_exceed_its_timeout() -> None:
     class Stuck(io.StringIO):
         free = threading.Event()
 
@@ -188,7 +186,7 @@ def test_closing_waits_no_longer_than_it_is_given() -> None:
     stream.free.set()
 
 
-def test_long_messages_and_deep_fields_are_cut(configured: Configure) -> None:
+def test_long_messages_and_deep_fields_are_shortened(configured: Configure) -> None:
     output, stream = configured(json=True)
     deep: dict[str, Any] = {}
     deep["again"] = deep
@@ -198,7 +196,7 @@ def test_long_messages_and_deep_fields_are_cut(configured: Configure) -> None:
     assert json.loads(stream.getvalue())["deep"] == {"again": {"again": {"again": "…"}}}
 
 
-def test_configuring_again_replaces_the_former_output(configured: Configure) -> None:
+def test_configuring_again_replaces_the_handler(configured: Configure) -> None:
     first, first_stream = configured()
     second, second_stream = configured(json=True)
     logging.getLogger("stream").warning("once")
@@ -208,7 +206,7 @@ def test_configuring_again_replaces_the_former_output(configured: Configure) -> 
     assert second_stream.getvalue().count("once") == 1
 
 
-def test_ffmpegs_messages_are_shown_at_debug_only(configured: Configure) -> None:
+def test_messages_of_ffmpeg_are_logged_at_debug_only(configured: Configure) -> None:
     configured()
     assert av.logging.get_level() is None
     output, stream = configured(level="debug")
@@ -219,7 +217,7 @@ def test_ffmpegs_messages_are_shown_at_debug_only(configured: Configure) -> None
     assert "chatter" not in stream.getvalue()
 
 
-def test_what_was_logged_last_is_written_though_the_process_ends_at_once() -> None:
+def test_the_last_messages_are_written_when_the_process_ends_at_once() -> None:
     program = (
         "import logging; from telemetry.logs import configure; configure(json=True);"
         "logging.getLogger('stream').warning('last words'); raise RuntimeError('rtsp://admin:hunter2@cam/')"

@@ -1,4 +1,4 @@
-"""The Prometheus series that the engine's calls make."""
+"""Tests of the Prometheus metrics and of the catalogue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tools.docs import metrics_reference
 
 
 def series(observer: PrometheusObserver) -> dict[str, float]:
-    """The page as {'name{label=value,…}': value}, without the process's own metrics."""
+    """Return the page as {'name{label=value,…}': value}, without the metrics of the process."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(observer.render().decode()):
         for sample in family.samples:
@@ -37,7 +37,7 @@ def observer() -> PrometheusObserver:
     return made
 
 
-def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObserver) -> None:
+def test_every_observer_call_updates_its_series(observer: PrometheusObserver) -> None:
     observer.unit_discarded("lobby", "undecodable")
     observer.reconnecting("lobby", "refused")
     observer.transport_fallback("lobby", "udp_silent")
@@ -75,20 +75,18 @@ def test_every_call_of_the_observer_reaches_its_series(observer: PrometheusObser
     assert "model_info{profile=edge,weights=sha256:old}" not in found
 
 
-def test_a_stages_errors_begin_at_zero_with_its_first_batch(observer: PrometheusObserver) -> None:
-    """An error whose series begins with it would be no increase to Prometheus."""
+def test_the_error_count_of_a_stage_starts_at_zero_with_its_first_batch(observer: PrometheusObserver) -> None:
+    """Prometheus would not see an increase if the series started with the first error."""
     observer.stage_done("detection", 0.03)
     assert series(observer)["stage_errors_total{stage=detection}"] == 0
 
 
-def test_the_observer_implements_every_call_that_the_engine_makes() -> None:
+def test_the_observer_implements_all_calls_except_those_for_frames_and_traces() -> None:
     calls = {name for name, value in vars(Observer).items() if callable(value) and not name.startswith("_")}
-    assert calls - set(vars(PrometheusObserver)) == {"frame_published", "stage_ran"}, (
-        "frames are derived, and instants traced"
-    )
+    assert calls - set(vars(PrometheusObserver)) == {"frame_published", "stage_ran"}
 
 
-def test_a_derived_metric_is_read_each_time_the_page_is_asked_for(observer: PrometheusObserver) -> None:
+def test_a_derived_metric_is_read_for_each_page(observer: PrometheusObserver) -> None:
     ages = Histogram(SECONDS_BUCKETS)
     counts = {"lobby": 0}
     observer.derive("frames_decoded_total", lambda: [((name,), count) for name, count in counts.items()])
@@ -99,7 +97,7 @@ def test_a_derived_metric_is_read_each_time_the_page_is_asked_for(observer: Prom
         ages.observe(seconds)
     found = series(observer)
     assert found["frames_decoded_total{camera=lobby}"] == 7
-    assert found["frame_age_seconds_bucket{camera=lobby,le=0.001}"] == 1, "a bucket's bound belongs to it"
+    assert found["frame_age_seconds_bucket{camera=lobby,le=0.001}"] == 1, "bucket bounds are inclusive"
     assert found["frame_age_seconds_bucket{camera=lobby,le=0.025}"] == 1
     assert found["frame_age_seconds_bucket{camera=lobby,le=0.05}"] == 3
     assert found["frame_age_seconds_bucket{camera=lobby,le=10.0}"] == 3
@@ -110,14 +108,13 @@ def test_a_derived_metric_is_read_each_time_the_page_is_asked_for(observer: Prom
     assert not [name for name in series(observer) if name.startswith("frames_decoded_total")]
 
 
-def test_only_metrics_of_the_table_can_be_derived(observer: PrometheusObserver) -> None:
+def test_only_derived_metrics_of_the_catalogue_can_be_derived(observer: PrometheusObserver) -> None:
     for name in ("no_such_metric", "stage_errors_total"):
         with pytest.raises(KeyError):
             observer.derive(name, tuple)
 
 
-def test_derived_metrics_read_as_if_they_were_prometheus_clients_own() -> None:
-    """Names, types and help as the library writes them: only where the numbers come from differs."""
+def test_derived_metrics_have_the_format_of_prometheus_client() -> None:
     observer = PrometheusObserver()
     observer.derive("subscriptions", lambda: [((), 2)])
     page = observer.render().decode()
@@ -127,12 +124,12 @@ def test_derived_metrics_read_as_if_they_were_prometheus_clients_own() -> None:
 
 
 @pytest.mark.parametrize("bounds", [(1.0, 1.0), (2.0, 1.0)])
-def test_a_histogram_needs_ascending_bounds(bounds: tuple[float, ...]) -> None:
+def test_histogram_bounds_must_ascend(bounds: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="ascend"):
         Histogram(bounds)
 
 
-def test_exactly_one_state_and_one_clock_of_a_camera_is_one(observer: PrometheusObserver) -> None:
+def test_exactly_one_state_and_one_clock_of_a_camera_are_set(observer: PrometheusObserver) -> None:
     observer.camera_state("lobby", "connecting")
     observer.camera_state("lobby", "live")
     observer.clock_source("lobby", "arrival")
@@ -148,7 +145,7 @@ def test_the_known_label_values_are_those_of_the_engine() -> None:
     assert set(catalogue.CLOCKS) == set(get_args(Clock))
 
 
-def test_removing_a_camera_removes_all_its_series_and_no_other(observer: PrometheusObserver) -> None:
+def test_removing_a_camera_removes_its_series_only(observer: PrometheusObserver) -> None:
     for camera in ("lobby", "gate"):
         observer.unit_discarded(camera, "corrupt")
         observer.reconnecting(camera, "stalled")
@@ -163,7 +160,7 @@ def test_removing_a_camera_removes_all_its_series_and_no_other(observer: Prometh
     assert series(observer)["people_total{camera=lobby}"] == 0
 
 
-def test_a_camera_that_was_never_added_makes_no_series(observer: PrometheusObserver) -> None:
+def test_calls_for_an_unknown_camera_create_no_series(observer: PrometheusObserver) -> None:
     before = series(observer)
     observer.unit_discarded("unknown", "corrupt")
     observer.camera_state("unknown", "live")
@@ -171,7 +168,7 @@ def test_a_camera_that_was_never_added_makes_no_series(observer: PrometheusObser
     assert series(observer) == before
 
 
-def test_codes_beyond_the_limit_and_malformed_ones_count_as_other(observer: PrometheusObserver) -> None:
+def test_codes_beyond_the_limit_and_malformed_codes_count_as_other(observer: PrometheusObserver) -> None:
     for index in range(1000):
         observer.reconnecting("lobby", f"code{index}")
     observer.reconnecting("gate", "rtsp://user:secret@host/ failed")
@@ -181,7 +178,7 @@ def test_codes_beyond_the_limit_and_malformed_ones_count_as_other(observer: Prom
     assert found["reconnects_total{camera=gate,reason=other}"] == 1
 
 
-def test_no_created_series_is_exported_and_the_process_is() -> None:
+def test_process_metrics_are_exported_and_created_series_are_not() -> None:
     observer = PrometheusObserver()
     observer.camera_added("lobby")
     observer.stage_done("detect", 0.1)
@@ -200,20 +197,20 @@ def test_no_created_series_is_exported_and_the_process_is() -> None:
         ("application/openmetrics-text; version=x.y", metrics.OPENMETRICS_CONTENT_TYPE),
     ],
 )
-def test_the_accept_header_chooses_the_format_and_never_breaks_the_page(accept: str, content_type: str) -> None:
+def test_the_accept_header_selects_the_format_and_a_malformed_one_is_tolerated(accept: str, content_type: str) -> None:
     page, given = PrometheusObserver().exposition(accept)
     assert given == content_type
     assert page.endswith(b"# EOF\n") == ("openmetrics" in content_type)
 
 
-def test_two_engines_in_one_process_keep_their_series_apart() -> None:
+def test_two_engines_in_one_process_have_separate_series() -> None:
     first, second = PrometheusObserver(), PrometheusObserver()
     first.camera_added("lobby")
     assert "lobby" in first.render().decode()
     assert "lobby" not in second.render().decode()
 
 
-def test_no_count_is_lost_between_threads(observer: PrometheusObserver) -> None:
+def test_concurrent_calls_lose_no_count(observer: PrometheusObserver) -> None:
     def work() -> None:
         for _ in range(2000):
             observer.people_seen("lobby", 1, 1)
@@ -234,12 +231,12 @@ def test_no_count_is_lost_between_threads(observer: PrometheusObserver) -> None:
 
 
 def test_names_are_unique_and_counters_end_in_total() -> None:
-    names = catalogue.names()
+    names = [spec.full_name for spec in METRICS]
     assert len(set(names)) == len(names)
     assert all((spec.kind == "counter") == spec.name.endswith("_total") for spec in METRICS)
 
 
 def test_the_reference_page_is_current() -> None:
     assert metrics_reference.PAGE.read_text(encoding="utf-8") == metrics_reference.page(), (
-        "docs/metrics.md is not what telemetry/catalogue.py says: run `python -m tools.docs.metrics_reference`"
+        "run `python -m tools.docs.metrics_reference`"
     )

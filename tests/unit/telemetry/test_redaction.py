@@ -1,4 +1,4 @@
-"""What a log may not show."""
+"""Tests of the removal of secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from telemetry.redaction import redact
         "redis://:hunter2@cache/0 and rtsp://u:hunter2@b",
     ],
 )
-def test_a_secret_is_taken_out(text: str) -> None:
+def test_a_secret_is_removed(text: str) -> None:
     hidden = redact(text)
     assert "hunter2" not in hidden
     assert "***" in hidden
@@ -48,20 +48,20 @@ def test_a_secret_is_taken_out(text: str) -> None:
         "tokenizer loaded; 12 frames dropped: stale",
     ],
 )
-def test_harmless_text_is_left_as_it_is(text: str) -> None:
+def test_harmless_text_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
-def test_host_and_path_stay_readable() -> None:
+def test_host_and_path_are_kept() -> None:
     assert redact("rtsp://admin:x@10.0.0.7:554/live refused") == "rtsp://***@10.0.0.7:554/live refused"
 
 
 @given(password=st.text(st.characters(exclude_categories=("Z", "C")), min_size=12, max_size=30))
-def test_no_password_without_blanks_ever_shows(password: str) -> None:
+def test_a_password_without_spaces_is_always_removed(password: str) -> None:
     assert password not in redact(f"can't open rtsp://user:{password}@camera/stream: refused")
 
 
-def test_long_hostile_text_takes_no_time() -> None:
+def test_long_hostile_text_does_not_backtrack() -> None:
     redact("rtsp://" * 2000 + "a" * 4000)
     redact("password" * 1000)
     redact("a=" * 4000)

@@ -1,11 +1,11 @@
-"""Messages that repeat."""
+"""Tests of the limit for repeated messages."""
 
 from __future__ import annotations
 
 from telemetry.repeat_limiter import RepeatLimiter
 
 
-def test_messages_beyond_the_limit_are_held_back_and_counted() -> None:
+def test_messages_beyond_the_limit_are_suppressed_and_counted() -> None:
     limiter = RepeatLimiter(limit=2, per_s=10.0)
     assert [limiter.admit("a", 0.0)[0] for _ in range(5)] == [True, True, False, False, False]
     assert limiter.admit("a", 9.9) == (False, 0)
@@ -13,14 +13,14 @@ def test_messages_beyond_the_limit_are_held_back_and_counted() -> None:
     assert limiter.admit("a", 10.1) == (True, 0)
 
 
-def test_kinds_do_not_count_against_each_other() -> None:
+def test_kinds_are_limited_separately() -> None:
     limiter = RepeatLimiter(limit=1, per_s=10.0)
     assert limiter.admit("a", 0.0)[0]
     assert limiter.admit("b", 0.0)[0]
     assert not limiter.admit("a", 1.0)[0]
 
 
-def test_it_remembers_a_bounded_number_of_kinds() -> None:
+def test_the_number_of_remembered_kinds_is_bounded() -> None:
     limiter = RepeatLimiter(limit=1, per_s=10.0, kinds=3)
     for kind in range(1000):
         assert limiter.admit(kind, 0.0)[0]

@@ -1,4 +1,4 @@
-"""Which frames are traced, and what spans are made of what was noted of them."""
+"""Tests of the selection of traced frames and of their spans."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Times:
 
 
 def work(traces: FrameTraces, frames: Sequence[Times], began_ns: int = 20_000_000) -> list[str | None]:
-    """A batch of two stages, every frame of which is published; the trace ids in its results."""
+    """Process a batch with two stages, publish every frame, and return the trace ids of the results."""
     traces.begin(frames, began_ns)
     traces.stage_ran("detection", began_ns + 10, began_ns + 5_000_000)
     traces.stage_ran("tracking", began_ns + 5_000_100, began_ns + 6_000_000)
@@ -54,7 +54,7 @@ def children(spans: Sequence[Span], of: Span) -> list[Span]:
     return [span for span in spans if span.ids[0] == of.ids[0] and span.parent == of.ids[1]]
 
 
-def test_a_frames_spans_follow_on_one_another_and_sum_to_its_age() -> None:
+def test_the_spans_of_a_frame_are_contiguous_and_sum_to_its_age() -> None:
     (batch,), ids = traced(1.0, [Times(1), Times(5)])
     spans = spans_of(batch)
     assert len(spans) == span_count(batch)
@@ -91,7 +91,7 @@ def test_times_become_utc() -> None:
     assert frame.began_ns == 1_790_000_000_001_000_000
 
 
-def test_the_ratio_is_kept_by_the_rule_of_opentelemetry() -> None:
+def test_frames_are_sampled_by_opentelemetrys_rule() -> None:
     frames = [Times(number) for number in range(4000)]
     handed, ids = traced(0.25, frames)
     chosen = [trace for trace in ids if trace is not None]
@@ -103,23 +103,23 @@ def test_the_ratio_is_kept_by_the_rule_of_opentelemetry() -> None:
     }
 
 
-def test_a_batch_without_a_traced_frame_leaves_nothing() -> None:
+def test_a_batch_without_traced_frames_is_not_handed_over() -> None:
     handed, ids = traced(0.0, [Times(1), Times(2)])
     assert (handed, ids) == ([], [None, None])
 
 
-def test_it_is_decided_once_for_a_frame_though_its_batch_is_halved() -> None:
+def test_the_selection_holds_when_the_batch_is_halved() -> None:
     handed: list[TracedBatch] = []
     traces = FrameTraces(0.5, handed.append)
     frames = [Times(number) for number in range(64)]
     traces.choose(frames)
-    traces.begin(frames, 1)  # it doesn't fit
+    traces.begin(frames, 1)  # it does not fit into memory and is halved
     chosen = [traces.trace_id(frame) for frame in frames]
     assert [*work(traces, frames[:32]), *work(traces, frames[32:])] == chosen
     assert [batch.size for batch in handed] == [32, 32]
 
 
-def test_a_lost_batch_says_at_which_stage_and_not_what_the_error_said() -> None:
+def test_a_lost_batch_names_the_stage_and_the_type_of_the_error_only() -> None:
     handed: list[TracedBatch] = []
     traces = FrameTraces(1.0, handed.append)
     traces.choose([Times(1)])
@@ -129,14 +129,14 @@ def test_a_lost_batch_says_at_which_stage_and_not_what_the_error_said() -> None:
     spans = spans_of(handed[0])
     assert [span.name for span in spans] == ["batch", "frame", "decode", "wait", "analyse"]
     for span in spans:
-        told = span.name in ("batch", "frame", "analyse")
-        assert span.error == ("stage detection failed: ValueError" if told else None)
+        failing = span.name in ("batch", "frame", "analyse")
+        assert span.error == ("stage detection failed: ValueError" if failing else None)
     assert spans[1].attributes["partstream.dropped"] == "stage_error"
     assert spans[1].ended_ns == spans[4].ended_ns == spans[0].ended_ns
     assert "secret" not in repr(spans)
 
 
-def test_a_frame_that_is_let_go_after_the_model_had_it_says_so() -> None:
+def test_a_frame_dropped_after_analysis_is_marked() -> None:
     handed: list[TracedBatch] = []
     traces = FrameTraces(1.0, handed.append)
     traces.choose([Times(1)])
@@ -147,9 +147,9 @@ def test_a_frame_that_is_let_go_after_the_model_had_it_says_so() -> None:
     assert (frame.attributes["partstream.dropped"], frame.error) == ("shutdown", None)
 
 
-def test_opentelemetry_is_not_loaded_before_it_is_wanted() -> None:
-    look = (
+def test_opentelemetry_is_not_imported_without_tracing() -> None:
+    program = (
         "import sys, telemetry.tracing.span_export; "
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
-    subprocess.run([sys.executable, "-c", look], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True)
