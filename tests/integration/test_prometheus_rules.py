@@ -1,4 +1,4 @@
-"""Prometheus' own tool on the rules: they are what the code says, and every alert fires when it must and only then."""
+"""Tests of the rules with promtool: they are current, and each alert fires when it should and only then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = sorted(alert.name for alert in ALERTS)
 
 
 def promtool(*arguments: str | Path) -> str:
-    """What it says; fails with that if it isn't content."""
+    """Run promtool and return its output. Fails with the output if promtool reports an error."""
     tool = shutil.which("promtool")
     if tool is None:
         pytest.fail("promtool is missing: install the Debian package `prometheus` (apt-get install prometheus)")
@@ -36,7 +36,7 @@ def unit_tests() -> list[dict[str, Any]]:
     return yaml.safe_load(UNIT_TESTS.read_text(encoding="utf-8"))["tests"]
 
 
-def test_the_rule_file_is_what_the_code_says() -> None:
+def test_the_rule_file_is_current() -> None:
     assert rule_file.FILE.read_text(encoding="utf-8") == rule_file.text(), "run `python -m tools.monitoring.rule_file`"
 
 
@@ -47,17 +47,17 @@ def test_promtool_accepts_the_rules_and_the_scrape_configuration() -> None:
     promtool("check", "config", "--syntax-only", PROMETHEUS / "prometheus.yml")
 
 
-def test_every_alert_fires_and_stays_silent_as_promtools_unit_tests_say() -> None:
+def test_promtools_unit_tests_of_the_alerts_pass() -> None:
     promtool("test", "rules", UNIT_TESTS)
 
 
-def test_every_alert_is_tried_firing_and_silent() -> None:
+def test_every_alert_has_a_test_firing_and_silent() -> None:
     tried = [trial for test in unit_tests() for trial in test["alert_rule_test"]]
     assert sorted({trial["alertname"] for trial in tried if trial["exp_alerts"]}) == NAMES
     assert sorted({trial["alertname"] for trial in tried if not trial["exp_alerts"]}) == NAMES
 
 
-def test_the_unit_tests_feed_metrics_that_exist() -> None:
+def test_the_unit_tests_use_existing_metrics() -> None:
     known = {spec.full_name + part for spec in METRICS for part in ("", "_bucket", "_sum", "_count")} | set(OUTSIDE)
     fed = {re.split(r"[{ ]", given["series"])[0] for test in unit_tests() for given in test["input_series"]}
     assert fed <= known, fed - known
@@ -70,7 +70,7 @@ def test_every_alert_links_to_its_section_of_the_runbook() -> None:
         assert rule["annotations"]["runbook_url"] == f"https://docs.example/runbook/#{rule['alert'].lower()}"
 
 
-def test_the_scrape_configuration_names_the_job_that_the_rules_look_for() -> None:
+def test_the_scrape_configuration_uses_the_job_of_the_rules() -> None:
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
     assert [scraped["job_name"] for scraped in config["scrape_configs"]] == ["partstream"]
     assert [str(PROMETHEUS / name) for name in config["rule_files"]] == [str(rule_file.FILE)]

@@ -1,1 +1,1 @@
-"""Generators of Prometheus rules and Grafana dashboards under deploy/."""
+"""Generators of the Prometheus rules and Grafana dashboards in deploy/."""

@@ -1,7 +1,7 @@
-"""What wakes the person on call, and what can wait for the morning. docs/runbook.md has a section for each.
+"""Prometheus alerts. docs/runbook.md has a section for each.
 
-An alert tells of harm that somebody can do something about: no results, late results, or what will soon cost some.
-`critical` means results are missing now; `warning` means fewer or worse ones, or soon none.
+Every alert reports a problem that can be acted on. `critical` means that results are missing now; `warning` means that
+there are fewer or worse results, or soon will be none.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ JOB = "partstream"
 """The job under which Prometheus scrapes engines (deploy/prometheus/prometheus.yml)."""
 
 FRAME_AGE_BUDGET_S = 0.5
-"""As old as `cameras[].staleness_ms` lets a frame become by default; also a bound of the histogram's buckets."""
+"""Default of `cameras[].staleness_ms`; it is also a bucket bound of the histogram."""
 LOST_SHARE = 0.2
-"""One frame in five lost unchosen: people are still followed, at a worse rate."""
+"""Share of frames lost unintentionally, up to which tracking still works at a lower rate."""
 FLAPS_IN_15_MIN = 5
 GROWN_BY = 1.25
-"""Resident memory against three hours before. Ten minutes of the edge profile grew by 0.6 % (make soak)."""
+"""Resident memory relative to three hours before. It grew by 0.6 % in ten minutes of the edge profile (make soak)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Alert:
     summary: str
     description: str
     lasts: str = "0s"
-    """How long the expression must hold before it fires."""
+    """Time for which the expression must hold before the alert fires."""
 
 
-def _began(name: str, window: str, by: tuple[str, ...]) -> str:
-    """A counter grew within `window`; also one whose series began in it, of which `increase` sees nothing."""
+def _increased(name: str, window: str, by: tuple[str, ...]) -> str:
+    """Return a condition for the growth of a counter within `window`, including a series that is new in it."""
     counter = series(name)
     grew = total(increase(counter, window), by)
     return f"{grew} > 0 or {total(f'{counter} unless {counter} offset {window}', by)} > 0"
@@ -54,33 +54,33 @@ ALERTS: tuple[Alert, ...] = (
         "PartstreamEngineGone",
         f"{series('up', job=JOB)} == 0",
         "critical",
-        "The engine {{ $labels.instance }} does not answer",
-        "Prometheus has had no answer from /metrics for a minute: the process is gone or hangs, its host is down, or "
-        "the token is wrong.",
+        "Engine {{ $labels.instance }} does not respond",
+        "Prometheus has not been able to scrape /metrics for a minute: the process has ended or hangs, its host is "
+        "down, or the token is wrong.",
         lasts="1m",
     ),
     Alert(
         "PartstreamEngineUnready",
         f"{series('ready')} == 0",
         "critical",
-        "The engine {{ $labels.instance }} is not ready",
-        "/readyz answers 503 and says why: weights, device, pipeline or stages. No results can be expected.",
+        "Engine {{ $labels.instance }} is not ready",
+        "/readyz returns 503 and the failing component: weights, device, pipeline or stages. No results are published.",
         lasts="2m",
     ),
     Alert(
         "PartstreamNoResults",
         f"{_PROCESSED_2M} == 0 and {frames_due('2m')} > 0.1",
         "critical",
-        "No results of camera {{ $labels.camera }} on {{ $labels.instance }}, though frames arrive",
-        "Its frames are decoded and none has been analysed for two minutes.",
+        "No results from camera {{ $labels.camera }} on {{ $labels.instance }}",
+        "Frames are decoded, but none has been processed for two minutes.",
         lasts="2m",
     ),
     Alert(
         "PartstreamCameraDown",
         f"max by (job, instance, camera) ({series('camera_state', state=('live', 'ended'))}) == 0",
         "warning",
-        "Camera {{ $labels.camera }} on {{ $labels.instance }} gives no pictures",
-        "It has been neither live nor at its end for a minute. The engine goes on trying to connect.",
+        "Camera {{ $labels.camera }} on {{ $labels.instance }} is down",
+        "The camera has been neither live nor ended for a minute. The engine keeps trying to connect.",
         lasts="1m",
     ),
     Alert(
@@ -88,16 +88,16 @@ ALERTS: tuple[Alert, ...] = (
         f"{total(increase(series('reconnects_total'), '15m'), CAMERA)} > {FLAPS_IN_15_MIN} and "
         f"max by (job, instance, camera) (max_over_time({series('camera_state', state='live')}[5m])) == 1",
         "warning",
-        "Camera {{ $labels.camera }} on {{ $labels.instance }} comes and goes",
-        "{{ $value | humanize }} connections were lost within 15 minutes. Each begins a new epoch: tracks start anew.",
+        "Camera {{ $labels.camera }} on {{ $labels.instance }} keeps reconnecting",
+        "{{ $value | humanize }} connections were lost within 15 minutes. Each reconnection starts new tracks.",
     ),
     Alert(
         "PartstreamFrameAgeHigh",
         f"{recorded('instance_camera:partstream_frame_age_seconds:p95')} > {FRAME_AGE_BUDGET_S:g}",
         "warning",
-        "Results of camera {{ $labels.camera }} on {{ $labels.instance }} are late",
-        "One in twenty frames is {{ $value | humanizeDuration }} old or older when its result goes out; "
-        f"the budget is {FRAME_AGE_BUDGET_S:g} s.",
+        "Results from camera {{ $labels.camera }} on {{ $labels.instance }} are late",
+        "One in twenty frames is at least {{ $value | humanizeDuration }} old when its result is published. "
+        f"The limit is {FRAME_AGE_BUDGET_S:g} s.",
         lasts="5m",
     ),
     Alert(
@@ -105,29 +105,30 @@ ALERTS: tuple[Alert, ...] = (
         f"{recorded('instance_camera:partstream_frames_lost:ratio')} > {LOST_SHARE:g}",
         "warning",
         "Camera {{ $labels.camera }} on {{ $labels.instance }} loses {{ $value | humanizePercentage }} of its frames",
-        "The engine is too slow for what it is given, or stages fail. Frames above max_fps don't count.",
+        "The engine is too slow for its cameras, or stages fail. Frames dropped by max_fps are not counted.",
         lasts="10m",
     ),
     Alert(
         "PartstreamStageErrors",
-        _began("stage_errors_total", "5m", (*ENGINE, "stage")),
+        _increased("stage_errors_total", "5m", (*ENGINE, "stage")),
         "warning",
         "Stage {{ $labels.stage }} fails on {{ $labels.instance }}",
-        "Batches were lost to an error within five minutes; the log has it, with the cameras concerned.",
+        "Batches were lost to an error within five minutes. The log has the error and the affected cameras.",
     ),
     Alert(
         "PartstreamOutOfDeviceMemory",
-        _began("out_of_memory_total", "15m", (*ENGINE, "stage")),
+        _increased("out_of_memory_total", "15m", (*ENGINE, "stage")),
         "warning",
-        "{{ $labels.stage }} does not fit into the device's memory on {{ $labels.instance }}",
-        "Batches are halved until they fit: results still come, later. Another program may use the device.",
+        "Stage {{ $labels.stage }} exceeds device memory on {{ $labels.instance }}",
+        "Batches are halved until they fit, so results are published later. Another program may use the device.",
     ),
     Alert(
         "PartstreamStatesEvicted",
         f"{increase(series('state_evictions_total'), '10m')} > 0",
         "warning",
-        "{{ $labels.instance }} has more people to follow than states",
-        "Since the bank was full, people lost what was known of what they do: their actions start anew.",
+        "State bank of {{ $labels.instance }} is full",
+        "More people are tracked than model.state_slots allows. Evicted people lose their state, and recognition of "
+        "their actions starts over.",
     ),
     Alert(
         "PartstreamMemoryGrowth",
@@ -135,18 +136,18 @@ ALERTS: tuple[Alert, ...] = (
         f" and on (job, instance) (time() - {series('process_start_time_seconds', job=JOB)} > 4 * 3600)"
         f" and on (job, instance) ({_CAMERAS_NOW} <= {_CAMERAS_BEFORE})",
         "warning",
-        "Memory of the engine {{ $labels.instance }} grows",
-        "The least that it held in half an hour, {{ $value | humanize1024 }}B, is over a quarter more than three "
-        "hours before, without more cameras. Left alone, the system will end it.",
+        "Memory of engine {{ $labels.instance }} grows",
+        "The lowest memory use in half an hour, {{ $value | humanize1024 }}B, is over a quarter higher than three "
+        "hours before, without more cameras. If it continues, the system will kill the engine.",
         lasts="30m",
     ),
     Alert(
         "PartstreamRecordingImpaired",
         f"{series('recording_state', state=('low_disk', 'unwritable'))} == 1",
         "warning",
-        "{{ $labels.instance }} can't record clips: {{ $labels.state }}",
-        "Events are published as ever; their clips are missing.",
+        "{{ $labels.instance }} cannot record clips: {{ $labels.state }}",
+        "Events are still published, but their clips are missing.",
         lasts="2m",
     ),
 )
-"""Every alert, the most basic first."""
+"""All alerts, the most basic first."""

@@ -1,6 +1,6 @@
-"""Prometheus queries over the catalogue's metrics: a name, label or value that the catalogue lacks is an error at once.
+"""Builders of PromQL queries that check names, labels and label values against the metrics catalogue.
 
-Dashboards and rules take every selector from here, so that a metric that is renamed can't leave one behind.
+Dashboards and rules take all selectors from here, so that none refers to a metric that was renamed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from telemetry.catalogue import METRICS
 from telemetry.reasons import DropReason
 
 CAMERA = ("job", "instance", "camera")
-"""The labels that tell a camera from the same id on another engine."""
+"""Labels that identify a camera among several engines."""
 ENGINE = ("job", "instance")
-"""The labels that tell an engine; Prometheus puts them on whatever it scrapes."""
+"""Labels that identify an engine; Prometheus adds them to all series that it scrapes."""
 
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "up": (),
@@ -25,7 +25,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "process_open_fds": (),
     "process_max_fds": (),
 }
-"""Series that aren't the catalogue's, with their labels: Prometheus' own, and prometheus-client's of the process."""
+"""Series outside the catalogue, with their labels: those of Prometheus itself and of the process collector."""
 
 _PARTS = {"counter": ("",), "gauge": ("",), "histogram": ("bucket", "sum", "count")}
 
@@ -40,24 +40,24 @@ _VALUES: dict[tuple[str, str], tuple[str, ...]] = {
     ("state_bank_slots", "state"): ("used", "free"),
     ("device_memory_bytes", "kind"): catalogue.MEMORY_KINDS,
 }
-"""Where the values of a label are known: by metric and label."""
+"""Known label values by metric and label."""
 
 
 def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
-    """A selector: `series("frame_age_seconds", "bucket", camera="$camera")`, the name without its prefix.
+    """Return a selector, for example `series("frame_age_seconds", "bucket", camera="$camera")`; no prefix in `name`.
 
-    `part` is `bucket`, `sum` or `count` of a histogram. A label's value is matched exactly; a tuple means any of them;
-    what begins with `$` is a dashboard's variable, which may hold several, what begins with `~` a regular expression.
-    Raises KeyError, naming what the catalogue doesn't know.
+    `part` is `bucket`, `sum` or `count` of a histogram. Label values are matched exactly, a tuple means any of them. A
+    value that starts with `$` is a dashboard variable, which may have several values; one that starts with `~` is a
+    regular expression. Raises KeyError for a name, label or value that is not in the catalogue.
     """
     if name in OUTSIDE:
         known, full_name = {*OUTSIDE[name], *ENGINE}, name
     else:
         spec = next((spec for spec in METRICS if spec.name == name), None)
         if spec is None:
-            raise KeyError(f"the catalogue has no metric {name!r}")
+            raise KeyError(f"no metric {name!r} in the catalogue")
         if part not in _PARTS[spec.kind]:
-            raise KeyError(f"{name} is a {spec.kind}: its part is one of {_PARTS[spec.kind]}, not {part!r}")
+            raise KeyError(f"{name} is a {spec.kind}: part must be one of {_PARTS[spec.kind]}, not {part!r}")
         known = {*spec.labels, *ENGINE, *(("le",) if part == "bucket" else ())}
         full_name = spec.full_name + (f"_{part}" if part else "")
     for label, value in labels.items():
@@ -66,12 +66,12 @@ def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
         values = _VALUES.get((name, label))
         for one in (value,) if isinstance(value, str) else value:
             if values is not None and one[:1] not in ("$", "~") and one not in values:
-                raise KeyError(f"{label} of {name} is never {one!r}")
+                raise KeyError(f"label {label!r} of {name} has no value {one!r}")
     return full_name + matchers(labels)
 
 
 def matchers(labels: Mapping[str, str | tuple[str, ...]]) -> str:
-    """The part of a selector in braces, nothing without labels; values are read as by `series`."""
+    """Return the braces of a selector, or nothing without labels. Values have the same meaning as in `series`."""
     written = ", ".join(f"{label}{_matched(value)}" for label, value in labels.items())
     return "{" + written + "}" if written else ""
 
@@ -83,36 +83,36 @@ def _matched(value: str | tuple[str, ...]) -> str:
 
 
 def rate(selector: str, window: str) -> str:
-    """How much a counter grows a second, over `window`."""
+    """Return the per-second growth of a counter over `window`."""
     return f"rate({selector}[{window}])"
 
 
 def increase(selector: str, window: str) -> str:
-    """How much a counter grew within `window`. It sees nothing of a series' first value: see `happened`."""
+    """Return the growth of a counter within `window`. It misses the first value of a series: see `happened`."""
     return f"increase({selector}[{window}])"
 
 
 def happened(selector: str, window: str) -> str:
-    """How much a counter grew within `window`, exactly, also where its series begins in it, as with a first fault.
+    """Return the exact growth of a counter within `window`, including a series that starts in it.
 
-    For what is rare, and to be looked at: of a counter that started anew it misses what is below its last value.
+    Meant for panels of rare events. After a counter reset, it misses growth up to the last value before the reset.
     """
     return f"clamp_min({selector} - ({selector} offset {window} or {selector} * 0), 0)"
 
 
 def total(expression: str, by: Iterable[str]) -> str:
-    """The sum, kept apart by these labels."""
+    """Return the sum by these labels."""
     return f"sum by ({', '.join(by)}) ({expression})"
 
 
 def quantile(q: float, name: str, window: str, by: Iterable[str], **labels: str | tuple[str, ...]) -> str:
-    """The value that a share `q` of what a histogram observed in `window` doesn't exceed."""
+    """Return the quantile `q` of a histogram's observations in `window`."""
     buckets = total(rate(series(name, "bucket", **labels), window), (*by, "le"))
     return f"histogram_quantile({q:g}, {buckets})"
 
 
 def mean(name: str, window: str, by: Iterable[str], **labels: str | tuple[str, ...]) -> str:
-    """The mean of what a histogram observed in `window`; nothing where it observed nothing."""
+    """Return the mean of a histogram's observations in `window`; no value if there were none."""
     by = tuple(by)
     observed = total(rate(series(name, "sum", **labels), window), by)
     return f"{observed} / ({total(rate(series(name, 'count', **labels), window), by)} > 0)"

@@ -1,5 +1,5 @@
-"""Grafana dashboards, made of the catalogue's metrics: what engines, cameras and readers do, and what is good.
+"""Grafana dashboards based on the metrics catalogue.
 
-Making them needs Grafana's own library (`pip install partstream[dev]`); using them needs only the JSON that was made,
+Generating them requires Grafana's library (`pip install partstream[dev]`). The generated files are in
 deploy/grafana/dashboards.
 """

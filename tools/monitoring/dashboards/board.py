@@ -1,4 +1,4 @@
-"""What every dashboard has in common: its variables, the marks of alerts, and the way to the other ones."""
+"""Common parts of all dashboards: variables, alert annotations and links to the others."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from tools.monitoring.promql import series
 
 TAG = "partstream"
 REFRESH = "15s"
-"""As often as Prometheus scrapes: more shows nothing newer."""
+"""Prometheus' scrape interval."""
 
 Section = tuple[str, Sequence[AnyPanel]]
-"""A row's heading, and its panels from left to right; 24 columns make a line."""
+"""Heading of a row and its panels from left to right, 24 columns per line."""
 
 
 def board(
     uid: str, title: str, description: str, sections: Sequence[Section], *, one_camera: bool = False
 ) -> Dashboard:
-    """A dashboard over the engines chosen by `$instance`; with `one_camera` over the camera of theirs in `$camera`."""
+    """Return a dashboard for the engines in `$instance`; with `one_camera`, for their camera in `$camera`."""
     made = Dashboard(title).uid(uid).description(description).tags([TAG]).timezone("browser").readonly()
     made.time("now-1h", "now").refresh(REFRESH).tooltip(DashboardCursorSync.CROSSHAIR)
     made.with_variable(DatasourceVariable("datasource").label("Prometheus").type("prometheus"))

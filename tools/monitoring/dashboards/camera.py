@@ -1,4 +1,4 @@
-"""One camera in detail: is it the camera, the network or the engine?"""
+"""Dashboard of one camera: is the cause the camera, the network or the engine?"""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _QUANTILES = (50, 95, 99)
 
 
 def dashboard() -> Dashboard:
-    """A camera's state, frames, losses, age and people."""
+    """Return the dashboard."""
     return board(
         "partstream-camera",
         "partstream: one camera",
-        "From the connection to the result, from top to bottom: the first row that looks wrong is where to look.",
+        "From the connection at the top to the result at the bottom. Start at the first row with unexpected values.",
         [
             ("Now", _numbers()),
             ("Connection", _connection()),
             ("Frames", _frames()),
             ("Age of results", _ages()),
-            ("What it sees", _people()),
+            ("People", _people()),
         ],
         one_camera=True,
     )
@@ -36,19 +36,21 @@ def _numbers() -> list[AnyPanel]:
     return [
         number(
             "Live",
-            Advice("1.", "Its state below, and why in /api/v1/cameras/ID.", "PartstreamCameraDown"),
+            Advice("1.", "See State below; /api/v1/cameras/ID gives the reason.", "PartstreamCameraDown"),
             Query(f"max({series('camera_state', state='live', **THIS)})"),
             steps=[(None, BAD), (1, GOOD)],
         ),
         number(
-            "Frames in",
-            Advice("The camera's own rate.", "Less: the camera saves, or packets are lost: see Units discarded."),
+            "Frames decoded",
+            Advice(
+                "The camera's frame rate.", "Lower: packets are lost, see Units discarded, or the camera sends less."
+            ),
             Query(f"sum({rate(series('frames_decoded_total', **THIS), NOW)})"),
             unit="cps",
         ),
         number(
-            "Frames analysed",
-            Advice("max_fps, or the rate of frames in.", "Less: see Dropped, by reason.", "PartstreamNoResults"),
+            "Frames processed",
+            Advice("max_fps, or the rate of decoded frames.", "Lower: see Dropped, by reason.", "PartstreamNoResults"),
             Query(f"sum({rate(series('frames_processed_total', **THIS), NOW)})"),
             unit="cps",
         ),
@@ -67,8 +69,8 @@ def _numbers() -> list[AnyPanel]:
             steps=[(None, GOOD), (FRAME_AGE_BUDGET_S / 2, WORSE), (FRAME_AGE_BUDGET_S, BAD)],
         ),
         number(
-            "People followed",
-            Advice("As many as the live page shows.", "Other numbers: look at the live page and at person_score."),
+            "People tracked",
+            Advice("The people in view.", "Otherwise, compare the live page and check person_score."),
             Query(f"sum({series('tracks_active', **THIS)})"),
         ),
     ]
@@ -79,8 +81,8 @@ def _connection() -> list[AnyPanel]:
         states(
             "State",
             Advice(
-                "Live without a break.",
-                "reconnecting and stalled: the table of reasons in the runbook.",
+                "Always live.",
+                "reconnecting or stalled: see the table of reasons in the runbook.",
                 "PartstreamCameraDown",
             ),
             Query(f"max by (state) ({series('camera_state', **THIS)})", "{{state}}"),
@@ -90,8 +92,8 @@ def _connection() -> list[AnyPanel]:
         states(
             "Clock of capture times",
             Advice(
-                "rtcp after the first seconds: the camera tells its time. arrival if it never does; media for files.",
-                "It flips: the camera sends sender reports only now and then. Switch on NTP and RTCP in the camera.",
+                "rtcp after a few seconds if the camera sends its clock, else arrival; media for files.",
+                "It alternates: the camera sends sender reports irregularly. Enable NTP and RTCP in the camera.",
             ),
             Query(f"max by (clock) ({series('clock_source', **THIS)})", "{{clock}}"),
             {"rtcp": GOOD, "arrival": WORSE, "media": "blue"},
@@ -101,7 +103,7 @@ def _connection() -> list[AnyPanel]:
             "Reconnects, by reason",
             Advice(
                 "None.",
-                "stalled: network, or a camera that pauses longer than stall_timeout_s. ended: it ends the session.",
+                "stalled: the network, or pauses longer than stall_timeout_s. ended: the camera ends the session.",
                 "PartstreamCameraFlapping",
             ),
             Query(total(happened(series("reconnects_total", **THIS), NOW), ("reason",)), "{{reason}}"),
@@ -110,18 +112,19 @@ def _connection() -> list[AnyPanel]:
         lines(
             "Units discarded, by reason",
             Advice(
-                "None but awaiting_keyframe after a reconnect.",
-                "incomplete, corrupt: packets are lost on the way: lower_transport tcp, or another path. overrun: the "
-                "host's processor is full.",
+                "None, except awaiting_keyframe after a reconnection.",
+                "incomplete, corrupt: packets are lost; set lower_transport to tcp or use another path. overrun: the "
+                "host's CPU is overloaded.",
             ),
             Query(total(happened(series("units_discarded_total", **THIS), NOW), ("reason",)), "{{reason}}"),
             stacked=True,
         ),
         lines(
-            "Other ways than asked for, by reason",
+            "Fallbacks, by reason",
             Advice(
                 "None.",
-                "It is read, but otherwise than configured (TCP for UDP, software for nvdec): its status says why.",
+                "The camera is not read as configured: TCP instead of UDP, or CPU instead of nvdec. Its status gives "
+                "the reason.",
             ),
             Query(total(series("transport_fallbacks_total", **THIS), ("reason",)), "{{reason}}"),
         ),
@@ -131,19 +134,19 @@ def _connection() -> list[AnyPanel]:
 def _frames() -> list[AnyPanel]:
     return [
         lines(
-            "Frames in, due, analysed",
-            Advice("Due and analysed are one line.", "Analysed below due: see Dropped, by reason."),
-            Query(f"sum({rate(series('frames_decoded_total', **THIS), NOW)})", "in"),
+            "Frames decoded, due, processed",
+            Advice("Due and processed coincide.", "Processed is below due: see Dropped, by reason."),
+            Query(f"sum({rate(series('frames_decoded_total', **THIS), NOW)})", "decoded"),
             Query(f"sum({recorded('instance_camera:partstream_frames_due:rate5m', **THIS)})", "due"),
-            Query(f"sum({rate(series('frames_processed_total', **THIS), NOW)})", "analysed"),
+            Query(f"sum({rate(series('frames_processed_total', **THIS), NOW)})", "processed"),
             unit="cps",
-            colours={"in": "#888888", "due": "blue", "analysed": GOOD},
+            colours={"decoded": "#888888", "due": "blue", "processed": GOOD},
         ),
         lines(
             "Dropped, by reason",
             Advice(
-                "Green and grey only.",
-                "overwritten, stale, all_leased: the engine is too slow. stage_error: the log has the error.",
+                "Green and grey only (intentional drops).",
+                "overwritten, stale, all_leased: the engine is too slow. stage_error: see the log.",
                 "PartstreamDropsHigh",
             ),
             Query(total(rate(series("frames_dropped_total", **THIS), NOW), ("reason",)), "{{reason}}"),
@@ -152,7 +155,7 @@ def _frames() -> list[AnyPanel]:
             colours=DROP_COLOURS,
         ),
         lines(
-            "Frames waiting in its ring",
+            "Frames waiting in the ring",
             Advice("0 to 2.", "Near ring_slots: the engine is too slow."),
             Query(f"sum({series('ring_ready_frames', **THIS)})", "waiting"),
         ),
@@ -163,7 +166,7 @@ def _ages() -> list[AnyPanel]:
     return [
         heat(
             "Age of results, all frames",
-            Advice("One narrow band.", "A second band: batches with other cameras, or hiccups of the host."),
+            Advice("One narrow band.", "A second band: batches with other cameras, or pauses of the host."),
             Query(total(rate(series("frame_age_seconds", "bucket", **THIS), NOW), ("le",)), "{{le}}"),
             width=8,
         ),
@@ -171,7 +174,7 @@ def _ages() -> list[AnyPanel]:
             "Age of results",
             Advice(
                 f"Under the dashed line at {FRAME_AGE_BUDGET_S:g} s.",
-                "Compare with other cameras: only this one: its picture is larger. All: the engine is too slow.",
+                "Only this camera is high: its frames are larger. All cameras are high: the engine is too slow.",
                 "PartstreamFrameAgeHigh",
             ),
             *(
@@ -185,8 +188,8 @@ def _ages() -> list[AnyPanel]:
         lines(
             "Capture to result",
             Advice(
-                "The age and some tens of milliseconds. Nothing if the camera doesn't tell its time.",
-                "Seconds: the camera's clock is wrong (NTP), or it encodes slowly.",
+                "The age plus some tens of milliseconds. No data if the camera does not send its clock.",
+                "Seconds: the camera's clock is wrong (NTP), or the camera encodes slowly.",
             ),
             *(Query(quantile(q / 100, "capture_to_publish_seconds", NOW, ("job",), **THIS), f"p{q}") for q in (50, 95)),
             unit="s",
@@ -201,14 +204,17 @@ def _people() -> list[AnyPanel]:
     return [
         lines(
             "People",
-            Advice("As the live page shows.", "0 where there are people: detector_size is too small for far ones."),
-            Query(f"sum({series('tracks_active', **THIS)})", "followed now"),
-            Query(f"sum({people}) / (sum({frames}) > 0)", "published a frame"),
+            Advice("As on the live page.", "0 with people in view: detector_size is too small for distant people."),
+            Query(f"sum({series('tracks_active', **THIS)})", "tracked"),
+            Query(f"sum({people}) / (sum({frames}) > 0)", "published per frame"),
             width=12,
         ),
         lines(
-            "Published, by kind",
-            Advice("results as frames analysed; events and status now and then.", "Many status: it comes and goes."),
+            "Messages published, by kind",
+            Advice(
+                "results: one per processed frame; few events and status.",
+                "Many status: the camera keeps reconnecting.",
+            ),
             Query(total(rate(series("results_published_total", **THIS), NOW), ("topic_kind",)), "{{topic_kind}}"),
             unit="cps",
             width=12,

@@ -1,4 +1,4 @@
-"""Write deploy/grafana/dashboards: `python -m tools.monitoring.dashboards.files`."""
+"""Generator of deploy/grafana/dashboards: `python -m tools.monitoring.dashboards.files`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[3] / "deploy" / "grafana" / "dashboards"
 
 
 def texts() -> dict[str, str]:
-    """Each file's name and what is in it, JSON."""
+    """Return the JSON text of each dashboard by file name."""
     made = {}
     for module in (fleet, pipeline, camera, subscribers):
         built = module.dashboard().build()

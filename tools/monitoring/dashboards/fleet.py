@@ -1,4 +1,4 @@
-"""Fleet: all cameras of all engines at a glance. Who is on call begins here."""
+"""Dashboard with an overview of all cameras of all engines; the place to start when an alert fires."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DROP_COLOURS = {
     "epoch_ended": "#888888",
     "shutdown": "#555555",
 }
-"""Green and grey: chosen; the others are losses."""
+"""Green and grey: intentional drops; other colours: losses."""
 
-_AWAY = tuple(state for state in CAMERA_STATES if state not in ("live", "ended"))
+_NOT_LIVE = tuple(state for state in CAMERA_STATES if state not in ("live", "ended"))
 _DUE = recorded("instance_camera:partstream_frames_due:rate5m", **HERE)
 _LOST = recorded("instance_camera:partstream_frames_lost:rate5m", **HERE)
 _AGE = "instance:partstream_frame_age_seconds:"
@@ -33,11 +33,11 @@ _CAMERA_AGE = "instance_camera:partstream_frame_age_seconds:"
 
 
 def dashboard() -> Dashboard:
-    """Cameras by state, frames in, analysed and lost, their age, reconnects."""
+    """Return the dashboard."""
     return board(
         "partstream-fleet",
         "partstream: fleet",
-        "Every camera of every engine. Begin with the numbers on top; the tables name the worst cameras.",
+        "Overview of all cameras of all engines. Start with the numbers at the top; the tables name the worst cameras.",
         [("Now", _numbers()), ("Cameras", _cameras()), ("Frames", _frames()), ("Age of results", _ages())],
     )
 
@@ -46,33 +46,33 @@ def _numbers() -> list[AnyPanel]:
     firing = series("ALERTS", alertname="~Partstream.+", alertstate="firing", **HERE)
     return [
         number(
-            "Alerts that fire",
-            Advice("0.", "Prometheus' page *Alerts* lists them; docs/runbook.md has a section for each."),
+            "Firing alerts",
+            Advice("0.", "See the page *Alerts* in Prometheus. docs/runbook.md has a section for each alert."),
             Query(f"count({firing}) or vector(0)"),
             steps=[(None, GOOD), (1, BAD)],
         ),
         number(
             "Engines ready",
-            Advice("As many as you run.", "Ask those that are missing for /readyz.", "PartstreamEngineUnready"),
+            Advice("The number of your engines.", "Check /readyz of the missing engines.", "PartstreamEngineUnready"),
             Query(f"sum({series('ready', **HERE)})"),
             steps=[(None, BAD), (1, GOOD)],
         ),
         number(
             "Cameras live",
-            Advice("All that are enabled.", "The table below names those that are away.", "PartstreamCameraDown"),
+            Advice("All enabled cameras.", "The table below lists the others.", "PartstreamCameraDown"),
             Query(f"sum({series('camera_state', state='live', **HERE)})"),
             steps=[(None, BAD), (1, GOOD)],
         ),
         number(
-            "Frames analysed",
-            Advice("Steady; cameras × max_fps where that is set.", "See Frames below for where the others go."),
+            "Frames processed",
+            Advice("Steady; cameras × max_fps if set.", "See the row Frames below for the drops."),
             Query(f"sum({rate(series('frames_processed_total', **HERE), NOW)})"),
             unit="cps",
         ),
         number(
             "Frames lost",
             Advice(
-                f"Under {LOST_SHARE:.0%} of those that nobody chose to drop; 0 is usual on a sized engine.",
+                f"Under {LOST_SHARE:.0%}, intentional drops not counted. 0 on a correctly sized engine.",
                 "Lower max_fps or detector_size, or move cameras to another engine.",
                 "PartstreamDropsHigh",
             ),
@@ -83,8 +83,8 @@ def _numbers() -> list[AnyPanel]:
         number(
             "Age of results, p95",
             Advice(
-                f"Under {FRAME_AGE_BUDGET_S:g} s from a frame's arrival until its result goes out.",
-                "Look at the dashboard Pipeline for the stage that takes the time.",
+                f"Under {FRAME_AGE_BUDGET_S:g} s from a frame's arrival until its result is published.",
+                "See the dashboard Pipeline for the stage that takes the most time.",
                 "PartstreamFrameAgeHigh",
             ),
             Query(f"max({recorded(_AGE + 'p95', **HERE)})"),
@@ -98,27 +98,26 @@ def _cameras() -> list[AnyPanel]:
     return [
         lines(
             "Cameras by state",
-            Advice("Green from bottom to top.", "The table beside names the others.", "PartstreamCameraDown"),
+            Advice("All live (green).", "The table to the right lists the others.", "PartstreamCameraDown"),
             Query(f"sum by (state) ({recorded('instance_state:partstream_cameras:sum', **HERE)})", "{{state}}"),
             stacked=True,
             colours=STATE_COLOURS,
         ),
         rows(
-            "Cameras that are away",
+            "Cameras not live",
             Advice(
                 "Empty.",
-                "`/api/v1/status` says why each is away and what to do; so does the runbook.",
+                "`/api/v1/status` gives the reason and the remedy for each; see also the runbook.",
                 "PartstreamCameraDown",
             ),
-            Query(f"{total(series('camera_state', state=_AWAY, **HERE), ('instance', 'camera', 'state'))} == 1"),
+            Query(f"{total(series('camera_state', state=_NOT_LIVE, **HERE), ('instance', 'camera', 'state'))} == 1"),
             {"instance": "Engine", "camera": "Camera", "state": "State"},
         ),
         lines(
             "Reconnects, by reason",
             Advice(
-                "None, or one now and then.",
-                "Many of one reason at once: a switch or recorder that the cameras share. One camera: see its own "
-                "dashboard.",
+                "None, or one occasionally.",
+                "Many with the same reason at once: a shared switch or recorder. A single camera: see its dashboard.",
                 "PartstreamCameraFlapping",
             ),
             Query(total(happened(series("reconnects_total", **HERE), NOW), ("reason",)), "{{reason}}"),
@@ -130,22 +129,22 @@ def _cameras() -> list[AnyPanel]:
 def _frames() -> list[AnyPanel]:
     return [
         lines(
-            "Frames in, due, analysed",
+            "Frames decoded, due, processed",
             Advice(
-                "Due and analysed are one line: what isn't let go on purpose is analysed.",
-                "Analysed below due: the engine is too slow. In falls: cameras are away.",
+                "Due (decoded without intentional drops) and processed coincide.",
+                "Processed is below due: the engine is too slow. Decoded falls: cameras are not live.",
             ),
-            Query(f"sum({rate(series('frames_decoded_total', **HERE), NOW)})", "in"),
+            Query(f"sum({rate(series('frames_decoded_total', **HERE), NOW)})", "decoded"),
             Query(f"sum({_DUE})", "due"),
-            Query(f"sum({rate(series('frames_processed_total', **HERE), NOW)})", "analysed"),
+            Query(f"sum({rate(series('frames_processed_total', **HERE), NOW)})", "processed"),
             unit="cps",
-            colours={"in": "#888888", "due": "blue", "analysed": GOOD},
+            colours={"decoded": "#888888", "due": "blue", "processed": GOOD},
         ),
         lines(
             "Dropped, by reason",
             Advice(
-                "Green and grey only: rate_limited (above max_fps), epoch_ended and shutdown are chosen.",
-                "overwritten, stale, all_leased: too slow for what comes in. stage_error: the log has the error.",
+                "Green and grey only: rate_limited (above max_fps), epoch_ended and shutdown are intentional.",
+                "overwritten, stale, all_leased: the engine is too slow. stage_error: see the log.",
                 "PartstreamDropsHigh",
             ),
             Query(total(rate(series("frames_dropped_total", **HERE), NOW), ("reason",)), "{{reason}}"),
@@ -157,7 +156,7 @@ def _frames() -> list[AnyPanel]:
             "Share lost, worst five cameras",
             Advice(
                 f"Under the dashed line at {LOST_SHARE:.0%}.",
-                "One camera far above the others: its picture is larger or its rate higher; give it max_fps.",
+                "One camera far above the others: it has larger frames or a higher rate. Set its max_fps.",
                 "PartstreamDropsHigh",
             ),
             Query(
@@ -171,21 +170,21 @@ def _frames() -> list[AnyPanel]:
 
 
 def _ages() -> list[AnyPanel]:
-    budget = f"Under the dashed line at {FRAME_AGE_BUDGET_S:g} s"
+    limit = f"Under the dashed line at {FRAME_AGE_BUDGET_S:g} s"
     return [
         heat(
             "Age of results, all frames",
             Advice(
-                "One narrow band, far below the budget.",
-                "Two bands: cameras or engines that differ, see the worst five. A climbing band: something fills up.",
+                "One narrow band, far below the limit.",
+                "Two bands: cameras or engines differ, see the worst five. A rising band: a queue grows.",
             ),
             Query(total(rate(series("frame_age_seconds", "bucket", **HERE), NOW), ("le",)), "{{le}}"),
         ),
         lines(
             "Age of results",
             Advice(
-                f"{budget}, and p99 not many times p50.",
-                "p50 high: the engine is too slow. Only p99 high: hiccups, of a network or of a host that is shared.",
+                f"{limit}, and p99 only a few times p50.",
+                "p50 is high: the engine is too slow. Only p99 is high: pauses of the network or of a shared host.",
                 "PartstreamFrameAgeHigh",
             ),
             *(Query(f"max({recorded(f'{_AGE}p{q}', **HERE)})", f"p{q}") for q in (50, 95, 99)),
@@ -196,7 +195,7 @@ def _ages() -> list[AnyPanel]:
         ),
         lines(
             "Age of results, p95, worst five cameras",
-            Advice(f"{budget}.", "Open the camera's own dashboard.", "PartstreamFrameAgeHigh"),
+            Advice(f"{limit}.", "See the camera's own dashboard.", "PartstreamFrameAgeHigh"),
             Query(f"topk(5, {recorded(_CAMERA_AGE + 'p95', **HERE)})", "{{camera}} @ {{instance}}"),
             unit="s",
             limit=FRAME_AGE_BUDGET_S,
@@ -205,9 +204,9 @@ def _ages() -> list[AnyPanel]:
         lines(
             "Capture to result, p95, by engine",
             Advice(
-                "The age of results and some tens of milliseconds for camera and network. Only of cameras that tell "
-                "their time (RTCP).",
-                "Far more than the age: the way from the camera, or a camera's clock that is wrong: check its NTP.",
+                "The age of results plus some tens of milliseconds for camera and network. Only cameras that send "
+                "their clock (RTCP).",
+                "Far above the age of results: a slow network, or a wrong clock in a camera. Check its NTP.",
             ),
             Query(quantile(0.95, "capture_to_publish_seconds", NOW, ("instance",), **HERE), "{{instance}}"),
             unit="s",

@@ -1,4 +1,4 @@
-"""The kinds of panel that the dashboards use. Each says what good looks like, and what to do otherwise."""
+"""Panel types of the dashboards. Each panel describes the expected values and what to do otherwise."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ _Panel = TypeVar("_Panel", stat.Panel, timeseries.Panel, heatmap.Panel, statetim
 
 
 class Query(NamedTuple):
-    """A PromQL expression and what its series are called: text with labels, as `{{camera}}`."""
+    """A PromQL expression and the legend of its series, which may contain labels such as `{{camera}}`."""
 
     expression: str
     legend: str = ""
 
 
 class Advice(NamedTuple):
-    """What a panel looks like when all is well, what to do otherwise, and which alert watches it, if one does."""
+    """Expected values of a panel, what to do otherwise, and the alert on it, if any."""
 
-    good: str
+    expected: str
     otherwise: str
     alert: str | None = None
 
     @property
     def text(self) -> str:
-        """For the panel's (i), Markdown. Raises KeyError if there is no such alert."""
-        watched = ""
+        """Panel description in Markdown. Raises KeyError if the alert does not exist."""
+        alert = ""
         if self.alert is not None:
             if self.alert not in {alert.name for alert in ALERTS}:
-                raise KeyError(f"no alert is called {self.alert}")
-            watched = f"\n\n**Watched by** {self.alert}: its section of the runbook says more."
-        return f"**Good:** {self.good}\n\n**Otherwise:** {self.otherwise}{watched}"
+                raise KeyError(f"no alert {self.alert}")
+            alert = f"\n\n**Alert:** {self.alert}. See its section in the runbook."
+        return f"**Expected:** {self.expected}\n\n**Otherwise:** {self.otherwise}{alert}"
 
 
 def _begin(panel: _Panel, title: str, advice: Advice, queries: Sequence[Query], width: int, height: int) -> _Panel:
@@ -89,7 +89,7 @@ def number(
     steps: Sequence[tuple[float | None, str]] = ((None, QUIET),),
     width: int = 4,
 ) -> stat.Panel:
-    """One number, large, with its course behind it. `steps`: from which value on it has which colour."""
+    """Return a panel with the current value and a background graph. `steps`: lower bounds and their colours."""
     panel = _begin(stat.Panel(), title, advice, [query], width, 4)
     panel.unit(unit).decimals(0 if unit == "short" else 1).thresholds(_steps(*steps)).no_value("–")
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -106,9 +106,9 @@ def lines(
     colours: dict[str, str] | None = None,
     width: int = 8,
 ) -> timeseries.Panel:
-    """Series over time, as lines, or as areas on top of each other. `limit`: drawn dashed; above it something is wrong.
+    """Return a graph of series over time, optionally stacked.
 
-    `colours`: by the series' names.
+    `limit` is drawn as a dashed line; values above it indicate a problem. `colours`: by legend.
     """
     panel = _begin(timeseries.Panel(), title, advice, queries, width, HEIGHT)
     panel.unit(unit).min(0).line_width(1).show_points(VisibilityMode.NEVER).draw_style(GraphDrawStyle.LINE)
@@ -127,7 +127,7 @@ def lines(
 
 
 def heat(title: str, advice: Advice, query: Query, *, unit: str = "s", width: int = 12) -> heatmap.Panel:
-    """How observations are spread, over time: the query gives a histogram's buckets by `le`."""
+    """Return a heat map of a histogram over time. The query must return its buckets by `le`."""
     panel = _begin(heatmap.Panel(), title, advice, [], width, HEIGHT)
     target = prometheus.Dataquery().expr(query.expression).ref_id("A").datasource(PROMETHEUS).range()
     panel.with_target(target.format(PromQueryFormat.HEATMAP).legend_format("{{le}}")).calculate(False)
@@ -142,7 +142,7 @@ def heat(title: str, advice: Advice, query: Query, *, unit: str = "s", width: in
 def states(
     title: str, advice: Advice, query: Query, colours: dict[str, str], *, width: int = 24, height: int = HEIGHT
 ) -> statetimeline.Panel:
-    """Which of its 0/1 series is 1, over time; `colours`: of each while it is, by its name."""
+    """Return a timeline that shows which of several 0/1 series is 1. `colours`: by legend."""
     panel = _begin(statetimeline.Panel(), title, advice, [query], width, height)
     panel.mappings([ValueMap({"0": ValueMappingResult(text=" ", color="transparent")})])
     panel.merge_values(True).show_value(VisibilityMode.NEVER).row_height(0.8).line_width(0).fill_opacity(80)
@@ -156,7 +156,7 @@ def states(
 
 
 def rows(title: str, advice: Advice, query: Query, columns: dict[str, str], *, width: int = 8) -> table.Panel:
-    """A table of the series that there are now: `columns` are labels by their headings; values aren't shown."""
+    """Return a table of the current series. `columns`: headings by label; values are hidden."""
     panel = _begin(table.Panel(), title, advice, [], width, HEIGHT)
     target = prometheus.Dataquery().expr(query.expression).ref_id("A").datasource(PROMETHEUS).instant()
     panel.with_target(target.format(PromQueryFormat.TABLE)).no_value("none")

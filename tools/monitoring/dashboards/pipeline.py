@@ -1,4 +1,4 @@
-"""Pipeline: where an engine's time and memory go."""
+"""Dashboard of the pipeline: time and memory of an engine."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from tools.monitoring.promql import ENGINE, happened, increase, mean, quantile, 
 from tools.monitoring.recording_rules import recorded
 
 BUSY = 0.9
-"""Of the inference thread's time: above it there is no reserve for a scene with more people."""
+"""Share of the inference thread's time above which no reserve is left for more people."""
 
 _BUSY = recorded("instance:partstream_stage_seconds:rate5m", **HERE)
 
 
 def dashboard() -> Dashboard:
-    """Seconds by stage, batches, people and their states, memory."""
+    """Return the dashboard."""
     return board(
         "partstream-pipeline",
         "partstream: pipeline",
-        "From a decoded frame to its result: batches, stages, people, memory. Choose one engine; several are summed.",
+        "Batches, stages, people and memory of an engine. Several engines are summed: select one.",
         [
             ("Now", _numbers()),
             ("Stages", _stages()),
             ("Batches", _batches()),
             ("People and their states", _people()),
-            ("Memory and processor", _memory()),
+            ("Memory and CPU", _memory()),
         ],
     )
 
@@ -38,42 +38,42 @@ def _numbers() -> list[AnyPanel]:
             "Share of time in stages",
             Advice(
                 f"Under {BUSY:.0%}: the rest is reserve for scenes with more people.",
-                "Lower max_fps or detector_size, set model.detect_every, or move cameras away.",
+                "Lower max_fps or detector_size, set model.detect_every, or move cameras to another engine.",
             ),
             Query(f"max({_BUSY})"),
             unit="percentunit",
             steps=[(None, GOOD), (BUSY - 0.2, WORSE), (BUSY, BAD)],
         ),
         number(
-            "Frames a batch",
+            "Frames per batch",
             Advice(
                 "Between 1 and the number of live cameras, at most batch.max_frames.",
-                "1 and busy: the model takes longer than batch.max_batch_ms allows for more.",
+                "1 under load: larger batches would exceed batch.max_batch_ms.",
             ),
             Query(mean("batch_frames", NOW, ENGINE, **HERE)),
         ),
         number(
-            "People followed",
-            Advice("As many as one would count.", "Far more: a screen, posters or a crowd; raise model.person_score."),
+            "People tracked",
+            Advice("The people in view.", "Far more: a screen, posters or a crowd. Raise model.person_score."),
             Query(f"sum({series('tracks_active', **HERE)})"),
         ),
         number(
-            "States free",
+            "Free states",
             Advice("Above 0.", "Raise model.state_slots.", "PartstreamStatesEvicted"),
             Query(f"min({series('state_bank_slots', state='free', **HERE)})"),
             steps=[(None, BAD), (1, WORSE), (16, GOOD)],
         ),
         number(
             "Stage errors, last hour",
-            Advice("0.", "The log has each with its traceback.", "PartstreamStageErrors"),
+            Advice("0.", "See the log for the tracebacks.", "PartstreamStageErrors"),
             Query(f"sum({increase(series('stage_errors_total', **HERE), '1h')}) or vector(0)"),
             steps=[(None, GOOD), (1, BAD)],
         ),
         number(
             "Frames waiting",
             Advice(
-                "A few: those that came since the last batch.",
-                "Near cameras × ring_slots: the engine is too slow, frames are overwritten or grow stale.",
+                "A few, which arrived since the last batch.",
+                "Near cameras × ring_slots: the engine is too slow; frames are overwritten or become stale.",
             ),
             Query(f"sum({series('ring_ready_frames', **HERE)})"),
         ),
@@ -86,9 +86,9 @@ def _stages() -> list[AnyPanel]:
         lines(
             "Share of time, by stage",
             Advice(
-                f"All of it under the dashed line at {BUSY:.0%} (of one engine). Detection takes most.",
-                "The widest band is what to make cheaper. detection: detector_size, detect_every, max_fps. Those after "
-                "tracking grow with people: max_people.",
+                f"The sum is under the dashed line at {BUSY:.0%} (one engine). Detection takes most of it.",
+                "Reduce the largest share. detection: lower detector_size or max_fps, raise detect_every. Stages after "
+                "tracking take longer with more people: lower max_people.",
             ),
             Query(total(rate(series("stage_seconds", "sum", **HERE), NOW), by_stage), "{{stage}}"),
             unit="percentunit",
@@ -96,10 +96,10 @@ def _stages() -> list[AnyPanel]:
             limit=BUSY,
         ),
         lines(
-            "Time a batch, by stage",
+            "Time per batch, by stage",
             Advice(
-                "Steady; the sum under batch.max_batch_ms (150 ms by default).",
-                "A jump at an update: the model or its device changed. A climb over the day: the host is throttled.",
+                "Steady, with the sum under batch.max_batch_ms (150 ms by default).",
+                "A jump after an update: the model or device changed. A rise over the day: the host is throttled.",
             ),
             Query(
                 f"avg by (stage) ({recorded('instance_stage:partstream_stage_seconds:mean5m', **HERE)})", "{{stage}}"
@@ -108,25 +108,25 @@ def _stages() -> list[AnyPanel]:
             stacked=True,
         ),
         lines(
-            "Slowest batches, p99, by stage",
+            "Time per batch, p99, by stage",
             Advice(
                 "Within a few times the mean.",
-                "Far above it: hiccups. Look at other programs on the host or device at these moments.",
+                "Far above the mean: pauses. Check for other programs on the host or device at these times.",
             ),
             Query(quantile(0.99, "stage_seconds", NOW, by_stage, **HERE), "{{stage}}"),
             unit="s",
         ),
         lines(
             "Errors, by stage",
-            Advice("Nothing.", "The log has each with its traceback and cameras.", "PartstreamStageErrors"),
+            Advice("None.", "See the log for tracebacks and affected cameras.", "PartstreamStageErrors"),
             Query(total(happened(series("stage_errors_total", **HERE), NOW), by_stage), "{{stage}}"),
             width=12,
         ),
         lines(
-            "Halved for memory, by stage",
+            "Batches halved for memory, by stage",
             Advice(
-                "Nothing after the start.",
-                "Another program uses the device, or batch.max_frames is too many for it.",
+                "None after the start.",
+                "Another program uses the device, or batch.max_frames is too large for it.",
                 "PartstreamOutOfDeviceMemory",
             ),
             Query(total(happened(series("out_of_memory_total", **HERE), NOW), by_stage), "{{stage}}"),
@@ -138,22 +138,22 @@ def _stages() -> list[AnyPanel]:
 def _batches() -> list[AnyPanel]:
     return [
         heat(
-            "Frames a batch, how often",
+            "Frames per batch, distribution",
             Advice(
-                "Near the number of cameras that are live, or batch.max_frames if that is less.",
-                "Always 1 with many cameras: more would take longer than batch.max_batch_ms, or, with time to spare, "
-                "batch.max_wait_ms is too short for company to come.",
+                "Near the number of live cameras, or batch.max_frames if that is smaller.",
+                "Always 1 with many cameras: larger batches would exceed batch.max_batch_ms or, at low load, "
+                "batch.max_wait_ms is too short for further frames to arrive.",
             ),
             Query(total(rate(series("batch_frames", "bucket", **HERE), NOW), ("le",)), "{{le}}"),
             unit="short",
             width=8,
         ),
         lines(
-            "A batch's oldest frame waited",
+            "Wait of a batch's oldest frame",
             Advice(
                 "Under batch.max_wait_ms (10 ms by default).",
-                "It waited for the batch before: see the share of time in stages. If there is time to spare, lower "
-                "batch.max_wait_ms: it adds to every result's age.",
+                "Frames wait for the previous batch: see Share of time in stages. At low load, lower "
+                "batch.max_wait_ms, which adds to the age of every result.",
             ),
             *(Query(quantile(q / 100, "batch_wait_seconds", NOW, ("job",), **HERE), f"p{q}") for q in (50, 99)),
             unit="s",
@@ -161,7 +161,9 @@ def _batches() -> list[AnyPanel]:
         ),
         lines(
             "Frames waiting in rings",
-            Advice("A few for each engine.", "As many as slots: the engine is too slow.", "PartstreamDropsHigh"),
+            Advice(
+                "A few for each engine.", "Near the number of slots: the engine is too slow.", "PartstreamDropsHigh"
+            ),
             Query(total(series("ring_ready_frames", **HERE), ("instance",)), "{{instance}}"),
         ),
     ]
@@ -174,24 +176,22 @@ def _people() -> list[AnyPanel]:
         lines(
             "People",
             Advice(
-                "Follows the day's course.",
-                "0 by day: a detector that sees nothing; look at the live page. Thousands: a screen or a crowd.",
+                "Follows the time of day.",
+                "0 during the day: nothing is detected; check the live page. Thousands: a screen or a crowd.",
             ),
-            Query(f"sum({series('tracks_active', **HERE)})", "followed now"),
-            Query(f"sum({people}) / (sum({frames}) > 0)", "published a frame"),
+            Query(f"sum({series('tracks_active', **HERE)})", "tracked"),
+            Query(f"sum({people}) / (sum({frames}) > 0)", "published per frame"),
         ),
         lines(
             "State bank",
-            Advice("Some free.", "None free: raise model.state_slots.", "PartstreamStatesEvicted"),
+            Advice("Some slots are free.", "None is free: raise model.state_slots.", "PartstreamStatesEvicted"),
             *(Query(f"sum({series('state_bank_slots', state=state, **HERE)})", state) for state in ("used", "free")),
             stacked=True,
             colours={"used": "blue", "free": "#555555"},
         ),
         lines(
             "States evicted",
-            Advice(
-                "0.", "People lose what was known of their action: raise model.state_slots.", "PartstreamStatesEvicted"
-            ),
+            Advice("0.", "Recognition of actions starts over: raise model.state_slots.", "PartstreamStatesEvicted"),
             Query(total(happened(series("state_evictions_total", **HERE), NOW), ("instance",)), "{{instance}}"),
         ),
     ]
@@ -203,8 +203,8 @@ def _memory() -> list[AnyPanel]:
         lines(
             "Resident memory",
             Advice(
-                "Level after the first hour.",
-                "A steady climb is a leak; a step that stays came with an event.",
+                "Constant after the first hour.",
+                "A steady rise is a leak; a single step has a cause, such as a larger picture.",
                 "PartstreamMemoryGrowth",
             ),
             Query(series("process_resident_memory_bytes", **HERE), "{{instance}}"),
@@ -214,7 +214,7 @@ def _memory() -> list[AnyPanel]:
         lines(
             "Device memory at the start",
             Advice(
-                "Some free beside the peak. Measured once, with the largest batch; a CPU has none of its own.",
+                "Free memory remains above the peak. Measured once, with the largest batch; no data on a CPU.",
                 "Lower batch.max_frames, detector_size or model.state_slots.",
                 "PartstreamOutOfDeviceMemory",
             ),
@@ -223,10 +223,10 @@ def _memory() -> list[AnyPanel]:
             width=6,
         ),
         lines(
-            "Processor, in cores",
+            "CPU cores used",
             Advice(
-                "Under the host's cores. Decoding takes about 3 ms a 720p frame, in threads of its own.",
-                "At the host's limit everything is late: fewer cameras, or nvdec (docs/cuda.md).",
+                "Below the number of the host's cores. Decoding takes about 3 ms per 720p frame, in separate threads.",
+                "At the host's limit, all results are late: use fewer cameras or nvdec (docs/cuda.md).",
             ),
             Query(total(rate(series("process_cpu_seconds_total", **HERE), NOW), ("instance",)), "{{instance}}"),
             width=6,
@@ -234,8 +234,8 @@ def _memory() -> list[AnyPanel]:
         lines(
             "Open files, share of the limit",
             Advice(
-                "Under half; level.",
-                "A climb: connections that aren't closed. Raise the limit (LimitNOFILE) and tell the developers.",
+                "Under half and constant.",
+                "A rise: connections are not closed. Raise the limit (LimitNOFILE) and report it to the developers.",
             ),
             Query(f"{descriptors} / {series('process_max_fds', **HERE)}", "{{instance}}"),
             unit="percentunit",

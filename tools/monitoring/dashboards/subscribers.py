@@ -1,7 +1,7 @@
-"""Subscribers: what leaves the engine, over ZeroMQ, HTTP, WebRTC and to disk, and what its readers missed.
+"""Dashboard of the outputs: ZeroMQ, HTTP, WebRTC and clips, with replays of missed messages.
 
-A subscriber alone knows its gaps: ZeroMQ drops for a slow one without telling the publisher. What the engine sees of
-them is that they ask again.
+Only subscribers know their gaps, because ZeroMQ drops messages for slow subscribers without telling the publisher. The
+engine sees the replay requests.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _REPLAY_COLOURS = {"ok": GOOD, "too_old": WORSE, "unknown_run": "blue", "bad_req
 
 
 def dashboard() -> Dashboard:
-    """Messages published, gaps and replays, HTTP and live video, clips."""
+    """Return the dashboard."""
     return board(
         "partstream-subscribers",
         "partstream: subscribers",
-        "Who gets what. A subscriber counts its own gaps; here one sees when it asks for what it missed.",
+        "Messages, live video and clips. Subscribers count their own gaps; this shows their replay requests.",
         [
             ("Now", _numbers()),
             ("ZeroMQ", _published()),
             ("Gaps and replays", _replays()),
             ("HTTP and live video", _http()),
-            ("Clips (without recording there are none)", _clips()),
+            ("Clips (only with recording)", _clips()),
         ],
     )
 
@@ -35,36 +35,36 @@ def dashboard() -> Dashboard:
 def _numbers() -> list[AnyPanel]:
     return [
         number(
-            "Subscriptions now",
-            Advice("As many as your consumers make.", "Fewer: one is gone, or its key isn't listed."),
+            "Active subscriptions",
+            Advice("Those of all your subscribers.", "Fewer: a subscriber has ended, or its key is not listed."),
             Query(f"sum({series('subscriptions', **HERE)})"),
         ),
         number(
             "Messages published",
-            Advice("Frames analysed, and a few more.", "0: see the dashboard Fleet.", "PartstreamNoResults"),
+            Advice("Slightly more than frames processed.", "0: see the dashboard Fleet.", "PartstreamNoResults"),
             Query(f"sum({rate(series('results_published_total', **HERE), NOW)})"),
             unit="cps",
         ),
         number(
             "Replays too old, last hour",
-            Advice("0.", "Somebody lost messages for good: more publish.history_messages, or a faster reader."),
+            Advice("0.", "Messages were lost: raise publish.history_messages or speed up the subscriber."),
             Query(f"sum({increase(series('replay_requests_total', status='too_old', **HERE), '1h')})"),
             steps=[(None, GOOD), (1, WORSE)],
         ),
         number(
             "Refused keys, last hour",
-            Advice("0.", "A client that isn't listed, or somebody who tries: the log has the address."),
+            Advice("0.", "An unlisted client or an intrusion attempt: the log has the address."),
             Query(f"sum({increase(series('curve_refused_total', **HERE), '1h')})"),
             steps=[(None, GOOD), (1, BAD)],
         ),
         number(
             "HTTP streams",
-            Advice("Two for each live page, one for each event stream.", "At http.max_streams others are refused."),
+            Advice("Two per live page, one per event stream.", "At http.max_streams, further ones are refused."),
             Query(f"sum({series('http_streams', **HERE)})"),
         ),
         number(
             "Viewers of live video",
-            Advice("Whoever looks.", "At webrtc.max_viewers others are shown JPEGs."),
+            Advice("The open live pages.", "At webrtc.max_viewers, further viewers receive JPEG pictures."),
             Query(f"sum({series('video_viewers', **HERE)})"),
         ),
     ]
@@ -73,19 +73,21 @@ def _numbers() -> list[AnyPanel]:
 def _published() -> list[AnyPanel]:
     return [
         lines(
-            "Published, by kind",
-            Advice("results as frames analysed, stats once a second.", "Many status: cameras that come and go."),
+            "Messages published, by kind",
+            Advice(
+                "results: one per processed frame; stats: one per second.", "Many status: cameras keep reconnecting."
+            ),
             Query(total(rate(series("results_published_total", **HERE), NOW), ("topic_kind",)), "{{topic_kind}}"),
             unit="cps",
         ),
         lines(
             "Subscriptions",
-            Advice("Level.", "Steps down: consumers that fell; up and down: one that restarts over and over."),
+            Advice("Constant.", "A step down: a subscriber has ended. Up and down: one keeps restarting."),
             Query(total(series("subscriptions", **HERE), ("instance",)), "{{instance}}"),
         ),
         lines(
             "Clients refused by their key",
-            Advice("0.", "Add the client's public key to publish.curve_allowed_keys, or find out who tries."),
+            Advice("0.", "Add the client's public key to publish.curve_allowed_keys, or find the client."),
             Query(total(happened(series("curve_refused_total", **HERE), NOW), ("instance",)), "{{instance}}"),
         ),
     ]
@@ -94,27 +96,27 @@ def _published() -> list[AnyPanel]:
 def _replays() -> list[AnyPanel]:
     return [
         lines(
-            "Gaps: requests for missed messages",
+            "Replay requests, by outcome",
             Advice(
                 "None, or a few after a network fault, all ok.",
-                "Many ok: a reader is too slow, it should do less for each message or use several processes. too_old: "
-                "lost for good. unknown_run: the engine was restarted. bad_request: a client's fault.",
+                "Many ok: a subscriber is too slow; let it do less per message or use several processes. too_old: the "
+                "messages are lost. unknown_run: the engine was restarted. bad_request: an error in a client.",
             ),
             Query(total(happened(series("replay_requests_total", **HERE), NOW), ("status",)), "{{status}}"),
             stacked=True,
             colours=_REPLAY_COLOURS,
         ),
         lines(
-            "Messages sent again",
-            Advice("0 most of the time.", "As many as are published: a reader lives on replays; see Gaps."),
+            "Messages replayed",
+            Advice("Mostly 0.", "As many as are published: a subscriber depends on replays. See Replay requests."),
             Query(total(rate(series("replayed_messages_total", **HERE), NOW), ("instance",)), "{{instance}}"),
             unit="cps",
         ),
         lines(
-            "Messages that left the history",
+            "Messages evicted from the history",
             Advice(
-                "As many as are published, once it is full: each holds its last publish.history_messages.",
-                "More than published: publish.history_bytes is too small for as many messages.",
+                "As many as are published once the history is full (publish.history_messages per topic).",
+                "More than published: publish.history_bytes is too small for that number of messages.",
             ),
             Query(total(rate(series("history_evicted_total", **HERE), NOW), ("instance",)), "{{instance}}"),
             unit="cps",
@@ -123,23 +125,22 @@ def _replays() -> list[AnyPanel]:
 
 
 def _http() -> list[AnyPanel]:
-    skipped = "What a reader was too slow for, and what gave way to newer pictures"
     return [
         lines(
             "HTTP requests refused, by reason",
             Advice(
                 "None.",
-                "unauthorised: a wrong token, or somebody who tries. too-many-…: a limit of http or webrtc settings.",
+                "unauthorised: a wrong token or an intrusion attempt. too-many-…: a limit in http or webrtc settings.",
             ),
             Query(f"{total(happened(series('http_refused_total', **HERE), NOW), ('reason',))} > 0", "{{reason}}"),
             stacked=True,
             width=6,
         ),
         lines(
-            "Skipped for slow readers",
+            "Skipped for slow clients",
             Advice(
-                f"0, or little. {skipped}.",
-                "events: a reader of the event stream is slow. pictures, video: a viewer's line is.",
+                "Near 0. Pictures also count if a newer one replaced them.",
+                "events: a client of the event stream is slow. pictures, video: a viewer's connection is slow.",
             ),
             Query(f"sum({rate(series('http_events_skipped_total', **HERE), NOW)})", "events"),
             Query(f"sum({rate(series('live_pictures_skipped_total', **HERE), NOW)})", "pictures"),
@@ -148,16 +149,16 @@ def _http() -> list[AnyPanel]:
             width=6,
         ),
         lines(
-            "Watching",
-            Advice("Follows who is at work.", "Pictures without streams: tell the developers."),
+            "Live viewing",
+            Advice("Follows the number of viewers.", "Pictures without streams: report it to the developers."),
             Query(f"sum({series('http_streams', **HERE)})", "HTTP streams"),
-            Query(f"sum({series('video_viewers', **HERE)})", "viewers of video"),
-            Query(f"sum({rate(series('live_pictures_total', **HERE), NOW)})", "pictures a second"),
+            Query(f"sum({series('video_viewers', **HERE)})", "video viewers"),
+            Query(f"sum({rate(series('live_pictures_total', **HERE), NOW)})", "pictures per second"),
             width=6,
         ),
         lines(
             "WebRTC connections, by ICE state",
-            Advice("completed only.", "checking for long, or failed: a firewall; see ice_servers in docs/webrtc.md."),
+            Advice("completed only.", "failed, or checking for long: a firewall. See ice_servers in docs/webrtc.md."),
             Query(total(series("webrtc_sessions", **HERE), ("ice",)), "{{ice}}"),
             stacked=True,
             width=6,
@@ -170,21 +171,23 @@ def _clips() -> list[AnyPanel]:
     return [
         states(
             "State of recording",
-            Advice("ready.", "low_disk: free the disk. unwritable: mount it.", "PartstreamRecordingImpaired"),
+            Advice(
+                "ready.", "low_disk: free disk space. unwritable: check mount and owner.", "PartstreamRecordingImpaired"
+            ),
             Query(f"max by (state) ({series('recording_state', **HERE)})", "{{state}}"),
             {"ready": GOOD, "low_disk": WORSE, "unwritable": BAD},
             width=8,
         ),
         lines(
             "Clips written and failed",
-            Advice("Written, none failed.", "docs/recording.md has the reasons.", "PartstreamRecordingImpaired"),
+            Advice("None failed.", "See the reasons in docs/recording.md.", "PartstreamRecordingImpaired"),
             Query(f"sum({happened(series('clips_written_total', **HERE), NOW)})", "written"),
             Query(f"sum({happened(series('clips_failed_total', **HERE), NOW)})", "failed"),
             colours={"written": GOOD, "failed": BAD},
         ),
         lines(
-            "Held for clips",
-            Advice("Below recording.budget on disk; in memory below recording.packet_bytes a camera.", "Lower them."),
+            "Storage of clips",
+            Advice("On disk below recording.budget, in memory below recording.packet_bytes per camera.", "Lower them."),
             Query(f"sum({series('clips_bytes', **HERE)})", "on disk"),
             Query(f"sum({series('clip_packet_bytes', **HERE)})", "in memory"),
             unit="bytes",

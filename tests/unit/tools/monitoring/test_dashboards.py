@@ -1,4 +1,4 @@
-"""The dashboards are what the code says, and every panel says what is good and what to do otherwise."""
+"""Tests that dashboards are current and consistent, and that each panel describes its expected values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 24
 
 
 def panels() -> list[tuple[str, dict[str, Any]]]:
-    """Each panel that shows something, with its dashboard's title."""
+    """Return all panels except rows, with the title of their dashboard."""
     return [
         (board["title"].removeprefix("partstream: "), panel)
         for board in dashboards()
@@ -27,27 +27,29 @@ def panels() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_the_files_are_what_the_code_says() -> None:
+def test_the_files_are_current() -> None:
     written = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
     assert written == files.texts(), "run `python -m tools.monitoring.dashboards.files`"
 
 
-def test_every_panel_says_what_is_good_and_what_to_do_otherwise() -> None:
-    said = r"\*\*Good:\*\* .+\n\n\*\*Otherwise:\*\* .+\.(\n\n\*\*Watched by\*\* (\w+): its section of the runbook .+)?"
-    assert [panel["title"] for _, panel in panels() if not re.fullmatch(said, panel["description"])] == []
+def test_every_panel_describes_expected_values_and_remedies() -> None:
+    form = (
+        r"\*\*Expected:\*\* .+\n\n\*\*Otherwise:\*\* .+\.(\n\n\*\*Alert:\*\* \w+\. See its section in the runbook\.)?"
+    )
+    assert [panel["title"] for _, panel in panels() if not re.fullmatch(form, panel["description"])] == []
 
 
-def test_every_alert_is_seen_on_a_panel_but_for_the_engine_that_gives_no_metrics() -> None:
+def test_every_alert_is_on_a_panel_except_the_one_for_an_engine_without_metrics() -> None:
     watched = {name for _, panel in panels() for name in re.findall(r"Partstream\w+", panel["description"])}
     assert {alert.name for alert in ALERTS} - watched == {"PartstreamEngineGone"}
 
 
-def test_a_panel_names_only_alerts_that_there_are() -> None:
+def test_a_panel_with_an_unknown_alert_is_an_error() -> None:
     with pytest.raises(KeyError):
         _ = Advice("0.", "See there.", "PartstreamNoSuchAlert").text
 
 
-def test_panels_fill_their_lines_and_none_covers_another() -> None:
+def test_panels_fill_their_lines_without_overlap() -> None:
     for board in dashboards():
         covered: set[tuple[int, int]] = set()
         for panel in board["panels"]:
@@ -59,7 +61,7 @@ def test_panels_fill_their_lines_and_none_covers_another() -> None:
         assert covered == {(x, y) for x in range(WIDTH) for y in lines}, board["uid"]
 
 
-def test_every_query_is_about_the_engines_that_are_chosen() -> None:
+def test_every_query_is_limited_to_the_selected_engines() -> None:
     for title, panel in panels():
         for target in panel["targets"]:
             asked = re.findall(r"(?:partstream_|process_|ALERTS|instance\w*:)[\w:]*(?:\{[^}]*\})?", target["expr"])
@@ -67,12 +69,12 @@ def test_every_query_is_about_the_engines_that_are_chosen() -> None:
             assert all('instance=~"$instance"' in selector for selector in asked), (title, target["expr"])
 
 
-def test_names_within_a_dashboard_are_unique() -> None:
+def test_titles_within_a_dashboard_are_unique() -> None:
     named = [(title, panel["title"]) for title, panel in panels()]
     assert len(set(named)) == len(named)
 
 
-def test_the_runbook_points_to_panels_that_there_are() -> None:
+def test_the_runbook_refers_to_existing_panels() -> None:
     shown = {f"{title.removeprefix('one ').capitalize()} › {panel['title']}" for title, panel in panels()}
     text = (REPOSITORY / "docs" / "runbook.md").read_text(encoding="utf-8").replace("\n", " ")
     pointed = {found.replace("One camera", "Camera") for found in re.findall(r"\*([\w ]+ › [^*]+?)\.?\*", text)}
@@ -81,7 +83,7 @@ def test_the_runbook_points_to_panels_that_there_are() -> None:
     assert pointed - shown == set()
 
 
-def test_the_operations_guide_names_dashboards_and_panels_that_there_are() -> None:
+def test_the_operations_guide_refers_to_existing_dashboards_and_panels() -> None:
     text = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8").replace("\n", " ")
     assert set(re.findall(r"\| (partstream: [\w ]+) \|", text)) == {board["title"] for board in dashboards()}
     named = set(re.findall(r"(?<!\*)\*([^*|]+)\*(?!\*)", text)) - {"pipeline", "fleet"}
@@ -89,7 +91,7 @@ def test_the_operations_guide_names_dashboards_and_panels_that_there_are() -> No
     assert named <= {panel["title"] for _, panel in panels()}
 
 
-def test_grafana_is_told_where_the_dashboards_lie() -> None:
+def test_the_provisioning_names_an_absolute_path_and_the_scrape_interval() -> None:
     provisioning = REPOSITORY / "deploy" / "grafana" / "provisioning"
     (provider,) = yaml.safe_load((provisioning / "dashboards" / "partstream.yml").read_text())["providers"]
     assert provider["type"] == "file" and provider["options"]["path"].startswith("/")

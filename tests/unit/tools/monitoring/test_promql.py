@@ -1,4 +1,4 @@
-"""Queries name what the catalogue has, and nothing else."""
+"""Tests of the PromQL builders and their checks against the catalogue."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def test_a_selector_has_the_full_name_and_its_labels() -> None:
         ("process_resident_memory_bytes", "", {"camera": "lobby"}),
     ],
 )
-def test_what_the_catalogue_does_not_have_is_an_error(name: str, part: str, labels: dict[str, str]) -> None:
+def test_names_outside_the_catalogue_are_errors(name: str, part: str, labels: dict[str, str]) -> None:
     with pytest.raises(KeyError):
         series(name, part, **labels)
 
 
-def test_a_quantile_sums_buckets_and_a_mean_is_silent_where_nothing_was_observed() -> None:
+def test_a_quantile_sums_buckets_and_a_mean_without_observations_has_no_value() -> None:
     assert quantile(0.95, "frame_age_seconds", "5m", ("camera",)) == (
         "histogram_quantile(0.95, sum by (camera, le) (rate(partstream_frame_age_seconds_bucket[5m])))"
     )
     assert mean("batch_frames", "1m", ("job",)).endswith("(sum by (job) (rate(partstream_batch_frames_count[1m])) > 0)")
 
 
-def test_every_reason_for_a_drop_is_either_wanted_or_not() -> None:
+def test_every_drop_reason_is_either_wanted_or_unwanted() -> None:
     assert sorted((*WANTED_DROPS, *UNWANTED_DROPS)) == sorted(DropReason)
 
 
-def test_only_what_a_rule_records_can_be_asked_for() -> None:
+def test_an_unknown_recorded_series_is_an_error() -> None:
     assert recorded("instance_camera:partstream_frames_lost:ratio", camera="$camera").endswith('{camera=~"$camera"}')
     with pytest.raises(KeyError):
         recorded("instance_camera:partstream_frames_lost:share")
