@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import resource
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import aiohttp
 import pytest
@@ -39,10 +42,11 @@ def make(
     ready: Verdict = all_well,
     alive: Verdict = all_well,
     life_s: float = connections.CONNECTION_LIFE_S,
+    routes: Sequence[Route] = (),
 ) -> HttpServer:
     secret = SecretStr(token) if token is not None else None
     config = HttpConfig(bind=bind, read_token=secret)
-    return HttpServer(config, metrics=metrics, ready=ready, alive=alive, connection_life_s=life_s)
+    return HttpServer(config, metrics=metrics, ready=ready, alive=alive, routes=routes, connection_life_s=life_s)
 
 
 @pytest.fixture
@@ -51,10 +55,20 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
+def host_and_port(server: HttpServer) -> tuple[str, int]:
+    host, port = server.address.removeprefix("http://").rsplit(":", 1)
+    return host, int(port)
+
+
+def open_connections(server: HttpServer) -> int:
+    """Connections that aiohttp holds."""
+    assert server._runner is not None and server._runner.server is not None
+    return len(server._runner.server.connections)
+
+
 async def raw(server: HttpServer, request: bytes) -> bytes:
     """What the server answers to these very bytes, up to the connection's end."""
-    host, port = server.address.removeprefix("http://").rsplit(":", 1)
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await asyncio.open_connection(*host_and_port(server))
     writer.write(request)
     try:
         return await asyncio.wait_for(reader.read(-1), 10)
@@ -228,15 +242,50 @@ async def test_odd_requests_get_an_answer_or_a_closed_door_and_harm_nothing(
         await server.stop()
 
 
-async def test_a_client_that_never_finishes_its_request_is_cut() -> None:
-    server = make(life_s=0.5)
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"",
+        b"GET /healthz HTTP/1.1\r\nHost: local",
+        b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nfirst",
+    ],
+    ids=["nothing", "part of a head", "part of a body"],
+)
+async def test_a_client_that_sends_its_request_too_slowly_is_cut(request_bytes: bytes) -> None:
+    async def body(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await read_body(request, 1 << 30))))
+
+    server = make(life_s=0.5, routes=[Route("POST", "/body", "read", body, "Read a body.")])
     await server.start()
-    host, port = server.address.removeprefix("http://").rsplit(":", 1)
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await asyncio.open_connection(*host_and_port(server))
+
+    async def go_on() -> None:
+        while request_bytes:
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+
+    sending = asyncio.create_task(go_on())
     try:
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: local")
-        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-            await asyncio.wait_for(reader.readexactly(1), 5)
+        writer.write(request_bytes)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(1), 20) == b""
+    finally:
+        sending.cancel()
+        writer.close()
+        await server.stop()
+
+
+async def test_a_client_that_does_not_read_its_response_is_cut() -> None:
+    server = make(metrics=lambda accept: (bytes(64 << 20), "text/plain"), life_s=0.5)
+    await server.start()
+    _, writer = await asyncio.open_connection(*host_and_port(server), limit=1024)
+    try:
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        async with asyncio.timeout(20):
+            while not open_connections(server):
+                await asyncio.sleep(0.01)
+            while open_connections(server):
+                await asyncio.sleep(0.01)
     finally:
         writer.close()
         await server.stop()
@@ -245,19 +294,55 @@ async def test_a_client_that_never_finishes_its_request_is_cut() -> None:
 async def test_connections_beyond_the_limit_are_closed_and_it_recovers(client: aiohttp.ClientSession) -> None:
     server = make()
     await server.start()
-    host, port = server.address.removeprefix("http://").rsplit(":", 1)
-    idle = []
     try:
-        for _ in range(connections.MAX_CONNECTIONS):
-            idle.append(await asyncio.open_connection(host, int(port)))
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.1)
+        opening = [asyncio.open_connection(*host_and_port(server)) for _ in range(connections.MAX_CONNECTIONS)]
+        idle = await asyncio.gather(*opening)
+        async with asyncio.timeout(20):
+            while open_connections(server) < connections.MAX_CONNECTIONS:
+                await asyncio.sleep(0.01)
         assert await raw(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
         for _, writer in idle:
             writer.close()
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            while open_connections(server):
+                await asyncio.sleep(0.01)
         async with client.get(server.address + "/healthz") as answer:
             assert answer.status == 200
+    finally:
+        await server.stop()
+
+
+async def test_it_accepts_connections_again_after_file_descriptors_ran_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "RETRY_ACCEPT_S", 0.01)
+    server = make()
+    await server.start()
+    loop = asyncio.get_running_loop()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as client:
+        client.setblocking(False)
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        try:
+            await loop.sock_connect(client, host_and_port(server))
+            async with asyncio.timeout(20):
+                while "http: cannot accept connections: Too many open files" not in caplog.messages:
+                    await asyncio.sleep(0.01)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        await loop.sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await asyncio.wait_for(loop.sock_recv(client, 15), 20) == b"HTTP/1.1 200 OK"
+    await server.stop()
+
+
+async def test_it_listens_on_ipv6(client: aiohttp.ClientSession) -> None:
+    server = make("[::1]:0")
+    await server.start()
+    try:
+        async with client.get(server.address + "/healthz") as answer:
+            assert (answer.status, answer.url.host) == (200, "::1")
     finally:
         await server.stop()
 
@@ -303,14 +388,14 @@ async def test_a_page_that_fails_to_render_is_an_error_without_its_details(clien
 async def test_stopping_is_quick_and_can_be_repeated_though_a_client_hangs_on() -> None:
     server = make()
     await server.start()
-    host, port = server.address.removeprefix("http://").rsplit(":", 1)
-    _, writer = await asyncio.open_connection(host, int(port))
+    address = host_and_port(server)
+    _, writer = await asyncio.open_connection(*address)
     start = time.monotonic()
     await server.stop()
     await server.stop()
     assert time.monotonic() - start < 1.5
     with pytest.raises(OSError):
-        await asyncio.open_connection(host, int(port))
+        await asyncio.open_connection(*address)
     writer.close()
 
 

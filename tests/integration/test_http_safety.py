@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from stages.free_model import FreeModel
 from stream.config import Config
 from stream.engine import Engine
 from stream.http.endpoints.page_files import page_routes
-from stream.http.server import connections, tls
+from stream.http.server import connections
 from stream.settings.section import ConfigError
-from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
+from support.engines.certificate import certificate
+from support.engines.controlled_engine import (
+    CONTROL,
+    OFF_LOOPBACK,
+    PATTERN,
+    READ,
+    configured,
+    descriptors,
+    running,
+    until,
+)
 
 CAMERAS = "/api/v1/cameras"
 SESSION = "/api/v1/session"
@@ -209,25 +215,6 @@ async def test_guessing_tokens_is_slow() -> None:
             assert statuses[-1] == 429
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, private = folder / "certificate.pem", folder / "key.pem"
-    pem.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return pem, private
-
-
 async def test_with_certificate_files_it_is_https_and_the_cookie_is_for_https_only(tmp_path: Path) -> None:
     pem, key = certificate(tmp_path)
     http = {**OFF_LOOPBACK, "tls_certificate": str(pem), "tls_key": str(key)}
@@ -252,7 +239,7 @@ def test_clients_that_never_finish_a_handshake_take_no_more_than_others_and_are_
     caplog: pytest.LogCaptureFixture,
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    monkeypatch.setattr(tls, "HANDSHAKE_WITHIN_S", 1.5)
+    monkeypatch.setattr(connections, "HANDSHAKE_WITHIN_S", 1.5)
     pem, key = certificate(tmp_path)
     http = {**OFF_LOOPBACK, "tls_certificate": str(pem), "tls_key": str(key)}
 
@@ -263,24 +250,51 @@ def test_clients_that_never_finish_a_handshake_take_no_more_than_others_and_are_
             for _ in range(20):
                 assert (await client.ask("GET", CAMERAS, ssl=trusted))[0] == 200
             port = int(client.address.rpartition(":")[2])
+            assert engine._http is not None
+            opening = engine._http._connections._opening
             tasks, files = len(asyncio.all_tasks()), descriptors()
-            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
-            await asyncio.sleep(0.3)
-            assert descriptors() - files <= 200 + connections.MAX_CONNECTIONS + connections.BACKLOG
-            assert engine._http is not None and len(engine._http._connections._handshakes) > 10
+            idle, held = [], [0]
+            for _ in range(200):
+                idle.append(await asyncio.open_connection("127.0.0.1", port))
+                held.append(len(opening))
+                assert descriptors() - files <= len(idle) + connections.MAX_CONNECTIONS
+            assert 10 < max(held) <= connections.MAX_CONNECTIONS
             for _, writer in idle[::2]:
                 writer.write(b"GET / HTTP/1.1\r\n\r\n")
-            await asyncio.sleep(2.0)
-            assert not engine._http._connections._handshakes
+            await until(lambda: not opening)
             assert (await client.ask("GET", CAMERAS, ssl=trusted))[0] == 200
             for _, writer in idle:
                 writer.close()
-            await asyncio.sleep(0.3)
-            assert len(asyncio.all_tasks()) <= tasks + 2 and descriptors() <= files + 2
+            await until(lambda: len(asyncio.all_tasks()) <= tasks + 2 and descriptors() <= files + 2)
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(flood())
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_handshake_that_begins_with_the_connection_succeeds(
+    tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    pem, key = certificate(tmp_path)
+    http = {**OFF_LOOPBACK, "tls_certificate": str(pem), "tls_key": str(key)}
+    trusted = ssl.create_default_context(cafile=str(pem))
+
+    def ask(port: int) -> bytes:
+        with (
+            socket.create_connection(("127.0.0.1", port), 30) as plain,
+            trusted.wrap_socket(plain, server_hostname="localhost") as encrypted,
+        ):
+            encrypted.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return encrypted.recv(15)
+
+    async def serve() -> list[bytes]:
+        async with running(configured(http=http)) as (_, client):
+            port = int(client.address.rpartition(":")[2])
+            return [await asyncio.to_thread(ask, port) for _ in range(20)]
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(serve()) == [b"HTTP/1.1 200 OK"] * 20
 
 
 async def test_no_credential_is_in_any_answer_or_log(caplog: pytest.LogCaptureFixture) -> None:

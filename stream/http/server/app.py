@@ -21,7 +21,7 @@ from stream.http.endpoints.session_api import SessionApi
 from stream.http.server import openapi, tls
 from stream.http.server.access import Access
 from stream.http.server.bind_address import BindAddress, resolve
-from stream.http.server.connections import BACKLOG, CONNECTION_LIFE_S, Connections
+from stream.http.server.connections import CONNECTION_LIFE_S, Connections
 from stream.http.server.gate import Gate
 from stream.http.server.rate_limit import RateLimiter
 from stream.http.server.routes import Answer, Route
@@ -74,10 +74,9 @@ class HttpServer:
         self._tls = tls.server_context(certificate, key) if certificate is not None and key is not None else None
         self._metrics, self._ready, self._alive = metrics, ready, alive
         self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
         self._rendering: ThreadPoolExecutor | None = None
         self._connections = Connections(config.max_streams, connection_life_s, self._tls)
-        self._sweeping: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins)
         login = SessionApi(access, sessions, limiter, secure=self._tls is not None)
@@ -110,20 +109,16 @@ class HttpServer:
         await runner.setup()
         assert runner.server is not None
         self._runner = runner
-        self._connections.begin(runner.server)
         self._rendering = ThreadPoolExecutor(1, thread_name_prefix="metrics")
         try:
-            server = await asyncio.get_running_loop().create_server(
-                self._connections.protocol, self._bind.host, self._bind.port, backlog=BACKLOG
-            )
+            listener = self._bind.listen()
         except OSError as error:
             await self.stop()
             raise ConfigError(
                 f"http.bind: can't listen on {self._bind}: {_reason(error)}; choose another port, or port 0 for any"
             ) from None
-        self._server = server
-        self._sweeping = asyncio.create_task(self._connections.cut_old(), name="http connections")
-        port = server.sockets[0].getsockname()[1]
+        self._serving = asyncio.create_task(self._connections.serve(listener, runner.server), name="http server")
+        port = listener.getsockname()[1]
         scheme = "https" if self._tls is not None else "http"
         self.address = f"{scheme}://{BindAddress(self._bind.host, port, self._bind.loopback)}"
         logger.info("live page, metrics, health and API at %s", self.address)
@@ -132,12 +127,10 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Close the socket and every connection, within about half a second. Idempotent."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            self._sweeping = None
+        if self._serving is not None:
+            serving, self._serving = self._serving, None
+            serving.cancel()
+            await asyncio.wait([serving])
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
@@ -218,7 +211,7 @@ def _verdict(name: str, verdict: tuple[bool, list[str]]) -> web.Response:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).split("]")[-1].strip()
+    return (error.strerror or str(error)).partition(" (")[0]
 
 
 def _secret(token: SecretStr | None) -> str:

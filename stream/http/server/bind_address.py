@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from stream.settings.section import ConfigError
 
+BACKLOG = 128
+"""Connections that the kernel holds until they are accepted."""
+
 
 @dataclass(frozen=True, slots=True)
 class BindAddress:
@@ -19,6 +22,13 @@ class BindAddress:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def listen(self) -> socket.socket:
+        """Return a listening, non-blocking socket. Raises OSError."""
+        family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address, family=family, backlog=BACKLOG)
+        listener.setblocking(False)
+        return listener
 
 
 def resolve(bind: str) -> BindAddress:

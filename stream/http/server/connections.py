@@ -1,76 +1,70 @@
-"""Connections: how many there are, and how long each may last.
+"""The HTTP server's connections: how many may be open, and how long each may last.
 
-A connection answers one request and is cut after `life_s`, however slowly its client writes or reads. Answers that go
-on are counted apart, have a limit of their own, and an hour.
+aiohttp limits neither. It closes a connection whose request does not begin in time, but it waits without a limit for
+the rest of a request, for a client that does not read its response, and for a TLS handshake. Connections are therefore
+accepted and counted here, and handed to aiohttp. A connection serves one request and is cut after `life_s`. Streams
+have their own limit and last up to an hour.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from stream.http.server.problems import Problem
-from stream.http.server.tls import Handshake
+
+logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 64
-"""Connections at once beside the streams; a further one is closed at once. Prometheus uses one, a person's browser
-about six. A burst can exceed it by `BACKLOG`, since connections accepted together are counted only afterwards."""
-
-BACKLOG = 16
+"""Open connections in addition to the streams; further ones are closed at once. Prometheus uses one, a browser about
+six."""
 
 CONNECTION_LIFE_S = 30.0
-"""However slowly a client sends its request or reads the answer, its connection is cut soon after this."""
+"""Time for a client to send its request and read the response; a connection is cut soon after this."""
 
 STREAM_LIFE_S = 3600.0
-"""Streams end after this by themselves, and clients connect again: none is kept for ever by somebody forgotten."""
+"""Time after which a stream ends and its client connects again, so that a forgotten client does not stay forever."""
 
 SLACK_S = 30.0
+"""Time for a stream to end by itself before it is cut."""
+
+HANDSHAKE_WITHIN_S = 5.0
+
+RETRY_ACCEPT_S = 1.0
+"""Pause after accepting failed, for example because no file descriptor is free."""
 
 
 class Connections:
-    """The connections of one server, from `begin` to the end of `cut_old`; encrypted where there is a `tls` context."""
+    """The connections of one server while `serve` runs; encrypted if `tls` is given."""
 
     def __init__(self, max_streams: int, life_s: float = CONNECTION_LIFE_S, tls: ssl.SSLContext | None = None) -> None:
         self._max_streams = max_streams
-        self._tls = tls
-        self._handshakes: set[Handshake] = set()
         self._life_s = life_s
-        self._server: web.Server | None = None
-        self._opened: dict[RequestHandler, float] = {}
+        self._tls = tls
+        self._opening: dict[RequestHandler, asyncio.Task[None]] = {}
+        """Accepted connections that may still be in their TLS handshake, which aiohttp does not know yet."""
         self._streams: set[object] = set()
-
-    def begin(self, server: web.Server) -> None:
-        """Connections are this server's."""
-        self._server = server
 
     @property
     def streams(self) -> int:
-        """Answers that go on, now."""
+        """Open streams."""
         return len(self._streams)
-
-    def protocol(self) -> asyncio.Protocol:
-        """A new connection's protocol, or for one too many a protocol that hangs up."""
-        server = self._server
-        if server is None:
-            return _HangUp()
-        if len(server.connections) + len(self._handshakes) - len(self._streams) >= MAX_CONNECTIONS:
-            return _HangUp()
-        return server() if self._tls is None else Handshake(self._tls, server, self._handshakes)
 
     @contextmanager
     def stream(self, request: web.Request) -> Generator[None]:
-        """While it lasts, the request's answer may go on. Raises `Problem` where there are too many already."""
+        """Count the request's connection as a stream. Raises `Problem` if `max_streams` are open."""
         if len(self._streams) >= self._max_streams:
             raise Problem(
                 503,
                 "too-many-streams",
-                f"{self._max_streams} streams are open, as many as http.max_streams allows: close one, or try later",
+                f"{self._max_streams} streams are open, which is the limit http.max_streams: close one, or retry later",
                 headers={"Retry-After": "10"},
             )
         self._streams.add(request.protocol)
@@ -79,21 +73,57 @@ class Connections:
         finally:
             self._streams.discard(request.protocol)
 
-    async def cut_old(self) -> None:
-        """Cut what has lasted too long, for ever."""
+    async def serve(self, listener: socket.socket, server: web.Server) -> None:
+        """Accept connections for `server`, and cut those that last too long, until cancelled. Closes `listener`."""
+        self._start_accepting(listener, server)
+        try:
+            await self._cut_old(server)
+        finally:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+            for opening in self._opening.values():
+                opening.cancel()
+
+    def _start_accepting(self, listener: socket.socket, server: web.Server) -> None:
+        if listener.fileno() >= 0:  # not closed while accepting was paused
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener, server)
+
+    def _accept(self, listener: socket.socket, server: web.Server) -> None:
         loop = asyncio.get_running_loop()
-        while self._server is not None:
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            logger.error("http: cannot accept connections: %s", error.strerror or error)
+            loop.remove_reader(listener)
+            loop.call_later(RETRY_ACCEPT_S, self._start_accepting, listener, server)
+            return
+        if len(self._opening.keys() | set(server.connections)) - len(self._streams) >= MAX_CONNECTIONS:
+            accepted.close()
+        else:
+            handler = server()
+            self._opening[handler] = loop.create_task(self._open(accepted, handler), name="http connection")
+
+    async def _open(self, accepted: socket.socket, handler: RequestHandler) -> None:
+        within_s = HANDSHAKE_WITHIN_S if self._tls is not None else None
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: handler, accepted, ssl=self._tls, ssl_handshake_timeout=within_s
+            )
+        except (OSError, ValueError):
+            return  # the client is gone, too slow, or offers no TLS that is accepted here; ssl.SSLError is an OSError
+        finally:
+            del self._opening[handler]
+
+    async def _cut_old(self, server: web.Server) -> None:
+        loop = asyncio.get_running_loop()
+        opened: dict[RequestHandler, float] = {}
+        while True:
             now = loop.time()
-            self._opened = {one: self._opened.get(one, now) for one in self._server.connections}
-            for connection, since in self._opened.items():
+            opened = {connection: opened.get(connection, now) for connection in server.connections}
+            for connection, since in opened.items():
                 life_s = STREAM_LIFE_S + SLACK_S if connection in self._streams else self._life_s
                 if now - since >= life_s and connection.transport is not None:
                     connection.transport.abort()
             await asyncio.sleep(self._life_s / 5)
-
-
-class _HangUp(asyncio.Protocol):
-    """Closes its connection as soon as there is one."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).abort()  # uvloop's doesn't say that it is one

@@ -1,0 +1,83 @@
+"""Streams to a client that does not read, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import uvloop
+from aiohttp import web
+
+from stream.http.server import slow_clients
+from stream.http.server.app import HttpServer
+from stream.http.server.routes import Route
+from stream.settings.network import HttpConfig
+from support.engines.certificate import certificate
+from support.engines.controlled_engine import until
+
+CHUNK = bytes(16 * 1024)
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
+def test_little_waits_for_a_client_that_does_not_read_and_it_is_disconnected(
+    encrypted: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    monkeypatch.setattr(slow_clients, "STALLED_S", 0.5)
+    pem, key = certificate(tmp_path)
+    written: list[int] = []
+    stalled: list[bool] = []
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        slow_clients.bound_buffers(request)
+        try:
+            while True:
+                await slow_clients.write(response, CHUNK)
+                written.append(len(CHUNK))
+        except TimeoutError:
+            stalled.append(True)
+            slow_clients.cut(request)
+        return response
+
+    def connect(port: int) -> socket.socket:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(30)
+        client.connect(("127.0.0.1", port))
+        if encrypted:
+            client = ssl.create_default_context(cafile=str(pem)).wrap_socket(client, server_hostname="localhost")
+        client.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return client
+
+    async def serve() -> None:
+        files = {"tls_certificate": str(pem), "tls_key": str(key)} if encrypted else {}
+        server = HttpServer(
+            HttpConfig.model_validate({"bind": "127.0.0.1:0", **files}),
+            metrics=lambda accept: (b"", ""),
+            ready=lambda: (True, []),
+            alive=lambda: (True, []),
+            routes=[Route("GET", "/stream", "read", stream, "A stream.", long_lived=True)],
+        )
+        await server.start()
+        try:
+            with await asyncio.to_thread(connect, int(server.address.rpartition(":")[2])):
+                await until(lambda: bool(stalled))
+                assert server._runner is not None and server._runner.server is not None
+                remaining = server._runner.server
+                await until(lambda: not remaining.connections, 15)  # sooner than after CONNECTION_LIFE_S
+        finally:
+            await server.stop()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(serve())
+    # The buffer in the process, the kernel's (which doubles what it is given), and the client's.
+    assert sum(written) < 3 * slow_clients.WRITE_BUFFER + 4 * len(CHUNK), sum(written)
