@@ -18,8 +18,8 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
+from stream.sources.error_diagnosis import Faults
 from stream.sources.errors import BadAddressError
-from stream.sources.faults import Faults
 from stream.sources.transport import AccessUnit, Fallback, UnitTimes
 
 DEFAULT_SIZE = (640, 360)

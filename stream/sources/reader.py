@@ -29,8 +29,8 @@ from stream.sources.decoding import nvdec
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.decoding.frame_writer import FrameWriter, SlotFormatOf
+from stream.sources.error_diagnosis import Faults
 from stream.sources.errors import EndedError, InternalError, SourceError
-from stream.sources.faults import Faults
 from stream.sources.open_transport import OpenTransport, make_transport
 from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus

@@ -13,7 +13,7 @@ import av
 import msgspec
 from av.video.codeccontext import VideoCodecContext
 
-from stream.sources.faults import Faults
+from stream.sources.error_diagnosis import Faults
 
 
 @dataclass(slots=True, eq=False)

@@ -13,9 +13,9 @@ import av.error
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
-from stream.sources.demuxed.ffmpeg import LibavTransport
+from stream.sources.demuxed.ffmpeg_transport import LibavTransport
+from stream.sources.error_diagnosis import Faults
 from stream.sources.errors import BadAddressError, BrokenError, NoSuchDeviceError, SourceError, UnreadableError
-from stream.sources.faults import Faults
 
 OPTIONS = {
     "size": ("video_size", re.compile(r"\d{2,5}x\d{2,5}")),

@@ -10,14 +10,14 @@ from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding import nvdec
-from stream.sources.demuxed.ffmpeg import LibavTransport
+from stream.sources.demuxed.ffmpeg_transport import LibavTransport
+from stream.sources.error_diagnosis import Faults
 from stream.sources.errors import (
     NoSuchFileError,
     NotAVideoError,
     SourceError,
     UnreadableError,
 )
-from stream.sources.faults import Faults
 from stream.sources.transport import AccessUnit, Fallback, UnitTimes
 
 ASSUMED_FPS = 25

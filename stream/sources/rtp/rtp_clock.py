@@ -8,7 +8,7 @@ says nothing of the pictures behind: they have no time of the sender's until its
 from __future__ import annotations
 
 from stream.sources.decoding.clock import BACKWARD_LIMIT_US, FORWARD_LIMIT_US
-from stream.sources.demuxed.ffmpeg import EARLIEST_SANE_UTC_US
+from stream.sources.demuxed.ffmpeg_transport import EARLIEST_SANE_UTC_US
 
 RATE = 90_000
 """Ticks a second of every video codec."""

@@ -14,9 +14,9 @@ from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
 from stream.sources.loop_thread import LoopThread
-from stream.sources.rtsp.faults import MEANINGS, RtspFaults, UnspokenError
-from stream.sources.rtsp.ffmpeg import demuxer_transport
-from stream.sources.rtsp.transport import WireTransport
+from stream.sources.rtsp.error_diagnosis import MEANINGS, RtspFaults, UnspokenError
+from stream.sources.rtsp.ffmpeg_transport import demuxer_transport
+from stream.sources.rtsp.native_transport import WireTransport
 from stream.sources.transport import AccessUnit, Fallback, Transport
 from telemetry.reasons import DiscardReason
 

@@ -12,6 +12,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
+from stream.sources.error_diagnosis import Faults
 from stream.sources.errors import (
     BadAddressError,
     BrokenError,
@@ -28,7 +29,6 @@ from stream.sources.errors import (
     UnknownHostError,
     UnreachableError,
 )
-from stream.sources.faults import Faults
 from stream.sources.handover import HandoverClosedError
 from stream.sources.loop_thread import outcome
 from stream.sources.transport import AccessUnit, Fallback, StoppedError

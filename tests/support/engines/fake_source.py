@@ -13,8 +13,8 @@ import av.error
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
 from stream.sources.decoding.decoder import Decoded
+from stream.sources.error_diagnosis import Faults
 from stream.sources.errors import SourceError
-from stream.sources.faults import Faults
 from stream.sources.transport import AccessUnit, Fallback, UnitTimes
 
 FRAME_US = 40_000

@@ -11,10 +11,10 @@ from stream.settings.engine import CameraConfig
 from stream.settings.network import WebRtcConfig
 from stream.sources import errors
 from stream.sources.demuxed.device import DeviceFaults, DeviceTransport, parse_device, set_nonblocking
-from stream.sources.demuxed.ffmpeg import LibavTransport, slice_s
+from stream.sources.demuxed.ffmpeg_transport import LibavTransport, slice_s
 from stream.sources.demuxed.file import FileTransport
+from stream.sources.error_diagnosis import Faults
 from stream.sources.errors import BadAddressError, SourceError
-from stream.sources.faults import Faults
 from stream.sources.open_transport import SharedWays, make_transport
 from stream.sources.pattern import PatternTransport, parse_pattern
 from stream.sources.rtsp.fallback import RtspTransport, Wire

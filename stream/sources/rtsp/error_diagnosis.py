@@ -10,6 +10,7 @@ import ssl
 import av.error
 
 from stream.settings.engine import CameraConfig
+from stream.sources.error_diagnosis import Faults
 from stream.sources.errors import (
     BadAddressError,
     BrokenError,
@@ -27,7 +28,6 @@ from stream.sources.errors import (
     UnreachableError,
     UntrustedError,
 )
-from stream.sources.faults import Faults
 from stream.sources.rtp.errors import NotSpokenError
 from stream.sources.rtsp.connection import ConnectionClosedError
 from stream.sources.rtsp.protocol.address import RtspAddress

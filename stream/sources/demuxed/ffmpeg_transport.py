@@ -23,7 +23,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
-from stream.sources.faults import Faults
+from stream.sources.error_diagnosis import Faults
 from stream.sources.transport import AccessUnit, Fallback, StoppedError, UnitTimes
 
 LONGEST_SLICE_S = 1.5

@@ -16,8 +16,8 @@ import pytest
 from benchmarks.cameras.rtsp_server import RtspServer
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import make_transport
+from stream.sources.rtsp.error_diagnosis import UnspokenError
 from stream.sources.rtsp.fallback import Wire, rtsp_transport
-from stream.sources.rtsp.faults import UnspokenError
 from stream.sources.rtsp.receiver import Receiver
 from stream.sources.transport import StoppedError
 from support.engines.own_authority import OwnAuthority
@@ -179,7 +179,7 @@ def test_where_no_recovery_point_ever_comes_libav_reads_it_and_the_reason_is_tol
 
 
 def test_a_stream_that_loses_its_point_of_recovery_for_too_long_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.sources.rtsp.transport.NO_RECOVERY_AFTER_S", 0.5)
+    monkeypatch.setattr("stream.sources.rtsp.native_transport.NO_RECOVERY_AFTER_S", 0.5)
     packets = Packetiser().packets(MAIN)
     gap = without_keyframes(packets)[4:]
     last = int.from_bytes(gap[-1].data[4:8], "big")

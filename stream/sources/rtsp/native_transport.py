@@ -19,7 +19,7 @@ from stream.sources.handover import HandoverClosedError
 from stream.sources.loop_thread import LoopStoppedError, LoopThread, outcome
 from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtsp.client import WireSession
-from stream.sources.rtsp.faults import RtspFaults
+from stream.sources.rtsp.error_diagnosis import RtspFaults
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.trust import Trust
 from stream.sources.transport import AccessUnit, Fallback, StoppedError

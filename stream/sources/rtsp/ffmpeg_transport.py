@@ -10,8 +10,8 @@ import threading
 
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding import nvdec
-from stream.sources.demuxed.ffmpeg import LibavTransport
-from stream.sources.rtsp.faults import RtspFaults
+from stream.sources.demuxed.ffmpeg_transport import LibavTransport
+from stream.sources.rtsp.error_diagnosis import RtspFaults
 from stream.sources.transport import Fallback
 
 
