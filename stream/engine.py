@@ -57,8 +57,8 @@ from stream.messaging.publisher import Publisher
 from stream.messaging.results_file import ResultsFile
 from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
-from stream.sources.open_transport import SharedWays
-from stream.sources.rtsp.fallback import Wire
+from stream.sources.open_transport import SharedTransports
+from stream.sources.rtsp.fallback import NativeRtsp
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.tracing import tracing
@@ -98,7 +98,7 @@ class Engine:
         self._peers = Peers(config.webrtc, self.observer)
         self._publishers = Publishers(self._peers)
         self._viewers = Viewers(self._peers)
-        self._wire = Wire()
+        self._native_rtsp = NativeRtsp()
         clips = config.recording.directory
         self.recorder = Recorder(config.recording, clips, self.run) if clips is not None else None
         """Writes clips of events; None if nothing is recorded."""
@@ -108,7 +108,7 @@ class Engine:
             self.observer,
             self._in_loop,
             self._look_whether_finished,
-            SharedWays(self._peers, self._publishers, self._wire),
+            SharedTransports(self._peers, self._publishers, self._native_rtsp),
             self.recorder,
         )
         self._cameras = self.cameras.running
@@ -214,7 +214,7 @@ class Engine:
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # one may be removed meanwhile
         ]
-        await asyncio.to_thread(self._wire.stop)  # after the cameras, which say goodbye through it
+        await asyncio.to_thread(self._native_rtsp.stop)  # after the cameras, which say goodbye through it
         if self.recorder is not None:
             await asyncio.to_thread(self.recorder.stop, max(0.1, deadline - time.monotonic()))
         self._event_streams.close()

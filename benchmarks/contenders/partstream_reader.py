@@ -17,7 +17,7 @@ from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import OnDiscard, OpenTransport
 from stream.sources.reader import CameraReader
-from stream.sources.rtsp.fallback import Wire, rtsp_transport
+from stream.sources.rtsp.fallback import NativeRtsp, rtsp_transport
 from stream.sources.transport import Transport
 from telemetry.observer import Observer
 
@@ -53,10 +53,10 @@ def main() -> None:
         CameraConfig.model_validate({"id": f"cam{index}", "source": url, **settings})
         for index, url in enumerate(spec.urls)
     ]
-    wire = Wire()
+    native_rtsp = NativeRtsp()
 
     def open_transport(config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> Transport:
-        return rtsp_transport(config, stopping, on_discard, wire)
+        return rtsp_transport(config, stopping, on_discard, native_rtsp)
 
     recorder = Recorder(len(spec.urls))
     cameras = [Camera(index, config, recorder, open_transport) for index, config in enumerate(configs)]

@@ -87,7 +87,7 @@ def _first_picture(transport: Transport, decoder: Decoder, deadline: float) -> t
             continue
         if pictures := decoder.decode(unit):
             return pictures[0], unit.times
-    raise transport.faults.no_picture_in_time()
+    raise transport.diagnosis.no_picture_in_time()
 
 
 def _with_the_senders_time(transport: Transport, times: UnitTimes, deadline: float) -> UnitTimes:

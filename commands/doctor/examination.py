@@ -16,9 +16,9 @@ from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
 from stream.inference import memory_budget
 from stream.settings.section import ConfigError
-from stream.sources.open_transport import OpenTransport, SharedWays, make_transport
+from stream.sources.open_transport import OpenTransport, SharedTransports, make_transport
 from stream.sources.reader import secrets_of
-from stream.sources.rtsp.fallback import Wire
+from stream.sources.rtsp.fallback import NativeRtsp
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from telemetry.observer import Observer
@@ -91,7 +91,7 @@ def _folders(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
 def _cameras(config: Config) -> Iterator[Sequence[Finding]]:
     """All at once, as the engine opens them; then what their clocks say."""
     peers = Peers(config.webrtc, Observer())
-    shared = SharedWays(peers, Publishers(peers), Wire())
+    shared = SharedTransports(peers, Publishers(peers), NativeRtsp())
     behind_s: dict[str, float] = {}
 
     def look(camera: int) -> Finding:
@@ -111,7 +111,7 @@ def _cameras(config: Config) -> Iterator[Sequence[Finding]]:
             yield running.findings()
         yield clock.camera_clocks(dict(behind_s))
     finally:
-        shared.wire.stop()
+        shared.native_rtsp.stop()
         peers.stop()
 
 

@@ -23,7 +23,7 @@ from stream.live.tap import PacketTap
 from stream.messaging.publisher import Publisher
 from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
-from stream.sources.open_transport import SharedWays, make_transport
+from stream.sources.open_transport import SharedTransports, make_transport
 from stream.sources.packet_sinks import PacketSinks
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
@@ -77,7 +77,7 @@ class CameraRegistry:
         observer: Observer,
         in_loop: Callable[..., None],
         on_change: Callable[[], None],
-        ways: SharedWays,
+        ways: SharedTransports,
         recorder: Recorder | None = None,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}

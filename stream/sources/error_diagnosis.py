@@ -19,7 +19,7 @@ from stream.sources.errors import (
 )
 
 
-class Faults:
+class ErrorDiagnosis:
     """The errors of one camera's source."""
 
     def __init__(self, camera: str, address: SourceAddress, start_timeout_s: float, stall_timeout_s: float) -> None:

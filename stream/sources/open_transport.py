@@ -11,7 +11,7 @@ from stream.sources.demuxed.device import device_transport
 from stream.sources.demuxed.file import file_transport
 from stream.sources.errors import BadAddressError
 from stream.sources.pattern import pattern_transport
-from stream.sources.rtsp.fallback import Wire, rtsp_transport
+from stream.sources.rtsp.fallback import NativeRtsp, rtsp_transport
 from stream.sources.transport import Transport
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
@@ -25,16 +25,16 @@ OpenTransport = Callable[[CameraConfig, threading.Event, OnDiscard], Transport]
 
 
 @dataclass(frozen=True, slots=True)
-class SharedWays:
+class SharedTransports:
     """What the cameras of one engine share."""
 
     peers: Peers
     publishers: Publishers
-    wire: Wire
+    native_rtsp: NativeRtsp
 
 
 def make_transport(
-    config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard, shared: SharedWays | None = None
+    config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard, shared: SharedTransports | None = None
 ) -> Transport:
     """A new connection, not yet opened, to where the camera's pictures come from.
 
@@ -42,7 +42,7 @@ def make_transport(
     """
     match config.source.kind:
         case "rtsp":
-            return rtsp_transport(config, stopping, on_discard, shared.wire if shared is not None else None)
+            return rtsp_transport(config, stopping, on_discard, shared.native_rtsp if shared is not None else None)
         case "device":
             return device_transport(config, stopping)
         case "pattern":

@@ -18,7 +18,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
-from stream.sources.error_diagnosis import Faults
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError
 from stream.sources.transport import AccessUnit, Fallback, UnitTimes
 
@@ -51,8 +51,8 @@ GLYPHS = {
 def pattern_transport(config: CameraConfig, stopping: threading.Event) -> PatternTransport:
     """A test picture. Raises `BadAddressError` if its size or rate can't be."""
     size, fps = parse_pattern(config.id, config.source.reveal())
-    faults = Faults(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
-    return PatternTransport(faults, size, fps, stopping, paced=config.pace != "fast")
+    diagnosis = ErrorDiagnosis(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
+    return PatternTransport(diagnosis, size, fps, stopping, paced=config.pace != "fast")
 
 
 def parse_pattern(camera: str, address: str) -> tuple[tuple[int, int], float]:
@@ -121,9 +121,9 @@ class PatternTransport:
     """Sends test pictures, uncompressed, at their rate or (not `paced`) as fast as they are taken."""
 
     def __init__(
-        self, faults: Faults, size: tuple[int, int], fps: float, stopping: threading.Event, *, paced: bool
+        self, diagnosis: ErrorDiagnosis, size: tuple[int, int], fps: float, stopping: threading.Event, *, paced: bool
     ) -> None:
-        self.faults = faults
+        self.diagnosis = diagnosis
         self.fallback: Fallback | None = None
         self.awaiting_recovery = False
         self._size = size

@@ -29,7 +29,7 @@ from stream.sources.decoding import nvdec
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.decoding.frame_writer import FrameWriter, SlotFormatOf
-from stream.sources.error_diagnosis import Faults
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.open_transport import OpenTransport, make_transport
 from stream.sources.packet_sinks import PacketSink
@@ -144,7 +144,7 @@ class CameraReader:
         transport: Transport | None = None
         try:
             transport = self._open_transport(self._config, self._stopping, self._lost)
-            awaited = transport.faults.awaited()
+            awaited = transport.diagnosis.awaited()
             if awaited is not None:
                 self._say("reconnecting" if self.ever_live else "connecting", awaited.reason, str(awaited))
             self._read(transport)
@@ -179,7 +179,7 @@ class CameraReader:
             except EndedError:
                 self._write(decoder.flush())
                 if self._is_file and self._live_since_ns is None:
-                    raise transport.faults.no_video() from None
+                    raise transport.diagnosis.no_video() from None
                 raise
             if packets is not None and unit is not None:
                 packets.add(unit)
@@ -194,7 +194,7 @@ class CameraReader:
                 self._write(decoder.interrupt())
                 last_ns = self._now_ns()
             if self._can_stall:
-                self._watch(transport.faults, self._now_ns(), began_ns, last_ns)
+                self._watch(transport.diagnosis, self._now_ns(), began_ns, last_ns)
 
     def _look_at_fallbacks(self, way: Fallback | None, codec: VideoCodecContext) -> None:
         """Tell where a camera is read or decoded in another way than was asked for."""
@@ -213,13 +213,13 @@ class CameraReader:
             if self._frames.write(picture):
                 self._live()
 
-    def _watch(self, faults: Faults, now_ns: int, began_ns: int, last_ns: int) -> None:
+    def _watch(self, diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int) -> None:
         """Raises if there has been no picture for too long."""
         if self._live_since_ns is None:
             if now_ns - began_ns >= self._config.start_timeout_s * 1e9:
-                raise faults.no_picture_in_time()
+                raise diagnosis.no_picture_in_time()
         elif now_ns - last_ns >= self._config.stall_timeout_s * 1e9:
-            raise faults.stalled()
+            raise diagnosis.stalled()
 
     def _wait_before_connecting(self, fault: SourceError) -> bool:
         """False if it was told to stop meanwhile."""

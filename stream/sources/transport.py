@@ -13,7 +13,7 @@ import av
 import msgspec
 from av.video.codeccontext import VideoCodecContext
 
-from stream.sources.error_diagnosis import Faults
+from stream.sources.error_diagnosis import ErrorDiagnosis
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +59,7 @@ class Transport(Protocol):
     """One connection to a source. `open` and `read` may raise `SourceError`."""
 
     @property
-    def faults(self) -> Faults:
+    def diagnosis(self) -> ErrorDiagnosis:
         """The errors of this source, for what only its reader can see: that it stalls, that no picture comes."""
         ...
 

@@ -16,28 +16,28 @@ import pytest
 from benchmarks.cameras.rtsp_server import RtspServer
 from support.engines.watched_camera import WatchedCamera
 from support.rtp.stream_corpus import RTP_CLOCK, CorpusStream, corpus_stream
-from support.rtp.udp_relay import Faults, UdpRelay
+from support.rtp.udp_relay import Impairments, UdpRelay
 
 BAD_S, GOOD_S = 3.5, 1.9
 """The network is bad, then good; together longer than a receiver report takes."""
 DRAINED_S = 0.3
 """Everything that was sent has been decoded by then."""
-DISORDER = Faults(swap=0.03, delay=0.02, double=0.02, delay_s=0.005)
+DISORDER = Impairments(swap=0.03, delay=0.02, double=0.02, delay_s=0.005)
 """Far less than a missing packet is waited for: also on a busy machine."""
-CASES: dict[str, tuple[str, Faults]] = {
-    "0.1 %": ("h264_slices", Faults(drop=0.001)),
-    "1 %": ("h264_short_gop", Faults(drop=0.01)),
-    "5 %": ("h264_short_gop", Faults(drop=0.05)),
-    "1 %, H.265": ("hevc_delimiters", Faults(drop=0.01)),
-    "5 %, H.265": ("hevc_delimiters", Faults(drop=0.05)),
-    "1 %, B-frames": ("h264_b_pyramid", Faults(drop=0.01)),
-    "1 %, open GOP": ("h264_open_gop", Faults(drop=0.01)),
-    "1 %, open GOP, H.265": ("hevc_open_gop", Faults(drop=0.01)),
-    "1 %, intra refresh": ("h264_intra_refresh", Faults(drop=0.01)),
+CASES: dict[str, tuple[str, Impairments]] = {
+    "0.1 %": ("h264_slices", Impairments(drop=0.001)),
+    "1 %": ("h264_short_gop", Impairments(drop=0.01)),
+    "5 %": ("h264_short_gop", Impairments(drop=0.05)),
+    "1 %, H.265": ("hevc_delimiters", Impairments(drop=0.01)),
+    "5 %, H.265": ("hevc_delimiters", Impairments(drop=0.05)),
+    "1 %, B-frames": ("h264_b_pyramid", Impairments(drop=0.01)),
+    "1 %, open GOP": ("h264_open_gop", Impairments(drop=0.01)),
+    "1 %, open GOP, H.265": ("hevc_open_gop", Impairments(drop=0.01)),
+    "1 %, intra refresh": ("h264_intra_refresh", Impairments(drop=0.01)),
     "disorder": ("h264_slices", DISORDER),
     "1 % and disorder": ("h264_short_gop", replace(DISORDER, drop=0.01)),
 }
-LOSING = [case for case, (_, faults) in CASES.items() if faults.drop]
+LOSING = [case for case, (_, impairments) in CASES.items() if impairments.drop]
 SEEDS = {"0.1 %": 12}
 """Of 400 packets one is lost, the 221st."""
 REORDERED = {"1 %, B-frames", "1 %, open GOP", "1 %, open GOP, H.265"}
@@ -79,8 +79,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     cameras: dict[str, WatchedCamera] = {}
     good_from: dict[str, int] = {}
     with RtspServer(files=files) as server, contextlib.ExitStack() as stack:
-        for case, (name, faults) in CASES.items():
-            relay = relays[case] = stack.enter_context(UdpRelay(server.port, faults, SEEDS.get(case, 1)))
+        for case, (name, impairments) in CASES.items():
+            relay = relays[case] = stack.enter_context(UdpRelay(server.port, impairments, SEEDS.get(case, 1)))
             address = relay.url(server.url(f"/{name}"))
             camera = WatchedCamera(
                 address, f"case{len(cameras)}", 64, transport="wire", lower_transport="udp", stall_timeout_s=5
@@ -90,11 +90,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
             camera.wait_for(lambda camera=camera: camera.live)
         time.sleep(BAD_S)
         for case, relay in relays.items():
-            relay.faults = Faults()
+            relay.impairments = Impairments()
             good_from[case] = max(ticks_of(relay)) + 1
         time.sleep(GOOD_S)
         for relay in relays.values():
-            relay.faults = Faults(drop=1.0)
+            relay.impairments = Impairments(drop=1.0)
         ends = {case: len(relay.dropped) for case, relay in relays.items()}
         time.sleep(DRAINED_S)
     return {

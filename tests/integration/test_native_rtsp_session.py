@@ -16,9 +16,9 @@ import pytest
 from benchmarks.cameras.rtsp_server import RtspServer
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import make_transport
-from stream.sources.rtsp.error_diagnosis import UnspokenError
-from stream.sources.rtsp.fallback import Wire, rtsp_transport
-from stream.sources.rtsp.receiver import Receiver
+from stream.sources.rtsp.error_diagnosis import NativeUnsupportedError
+from stream.sources.rtsp.fallback import NativeRtsp, rtsp_transport
+from stream.sources.rtsp.receiver import RtpReceiver
 from stream.sources.transport import StoppedError
 from support.engines.own_authority import OwnAuthority
 from support.engines.small_clips import make_clip
@@ -225,19 +225,19 @@ def test_what_the_wire_does_not_speak_in_mid_stream_is_read_by_libav_from_the_ne
     at = next(number for number, packet in enumerate(packets) if packet.at > 8 * 3600)
     stap_b = packets[at].data[:12] + b"\x19" + packets[at].data[13:]
     packets[at] = TimedPacket(packets[at].at, stap_b)
-    wire, stopping = Wire(), threading.Event()
+    native_rtsp, stopping = NativeRtsp(), threading.Event()
     with ScriptedRtspServer(packets, description_of(MAIN)) as server:
         config = WatchedCamera(server.url(), transport="auto").config
-        first, second = (rtsp_transport(config, stopping, lambda reason: None, wire) for _ in range(2))
+        first, second = (rtsp_transport(config, stopping, lambda reason: None, native_rtsp) for _ in range(2))
         first.open()
-        with pytest.raises(UnspokenError, match="If it goes on, set transport: libav"):
+        with pytest.raises(NativeUnsupportedError, match="If it goes on, set transport: libav"):
             while True:
                 first.read()
         first.close()
         second.open()
         assert second.fallback is not None and second.fallback.reason == "packetisation"
         second.close()
-    assert wire.stop()
+    assert native_rtsp.stop()
 
 
 def test_libav_has_its_own_time_where_it_is_asked_after_the_wire() -> None:
@@ -320,14 +320,14 @@ def test_damaged_packets_cost_pictures_and_never_the_camera(name: str, carried: 
 def test_a_fault_of_ours_while_it_plays_is_told_as_one_and_the_camera_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    take = Receiver.packet
+    take = RtpReceiver.packet
 
-    def fail(receiver: Receiver, packet: memoryview, now_ns: int) -> None:
+    def fail(receiver: RtpReceiver, packet: memoryview, now_ns: int) -> None:
         take(receiver, packet, now_ns)
         if receiver.packets == 60 and "LookupError" not in caplog.text:
             raise LookupError("a fault of ours")
 
-    monkeypatch.setattr(Receiver, "packet", fail)
+    monkeypatch.setattr(RtpReceiver, "packet", fail)
     with server_of(MAIN) as server, WatchedCamera(server.url(), transport="wire", stall_timeout_s=20) as camera:
         camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2, 10)
     assert camera.reasons[0] == "internal_error"

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from support.rtp.stream_corpus import corpus_stream, digest_of
-from support.rtp.udp_relay import Faults, UdpRelay
+from support.rtp.udp_relay import Impairments, UdpRelay
 from support.rtsp_servers.vlc import VlcServer
 
 MAIN = corpus_stream("h264_main")
@@ -38,7 +38,7 @@ def test_it_works_for_other_servers_too() -> None:
 
 
 def test_what_it_drops_is_missing(server: RtspServer) -> None:
-    with UdpRelay(server.port, Faults(drop=0.1)) as relay:
+    with UdpRelay(server.port, Impairments(drop=0.1)) as relay:
         digests = played(relay.url(server.url("/main", "bob", "geheim")), 20)
     assert len(relay.dropped) >= 2
     assert digests != [picture.digest for picture in MAIN.shown[:20]]
@@ -46,7 +46,7 @@ def test_what_it_drops_is_missing(server: RtspServer) -> None:
 
 def test_faults_are_those_of_the_seed() -> None:
     def done(seed: int) -> list[bytes]:
-        relay = UdpRelay(1, Faults(drop=0.1, swap=0.1, double=0.1), seed)
+        relay = UdpRelay(1, Impairments(drop=0.1, swap=0.1, double=0.1), seed)
         sent: list[bytes] = []
         held: list[bytes] = []
         for number in range(200):

@@ -13,8 +13,8 @@ import av.error
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
-from stream.sources.demuxed.ffmpeg_transport import LibavTransport
-from stream.sources.error_diagnosis import Faults
+from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError, BrokenError, NoSuchDeviceError, SourceError, UnreadableError
 
 OPTIONS = {
@@ -31,7 +31,7 @@ def device_transport(config: CameraConfig, stopping: threading.Event) -> DeviceT
     return DeviceTransport(
         config.id,
         path,
-        DeviceFaults(config.id, config.source, config.start_timeout_s, config.stall_timeout_s),
+        DeviceErrorDiagnosis(config.id, config.source, config.start_timeout_s, config.stall_timeout_s),
         stopping,
         format="v4l2",
         options=options,
@@ -40,7 +40,7 @@ def device_transport(config: CameraConfig, stopping: threading.Event) -> DeviceT
     )
 
 
-class DeviceTransport(LibavTransport):
+class DeviceTransport(FfmpegTransport):
     """A device, read without ever blocking."""
 
     def open(self) -> VideoCodecContext:
@@ -77,7 +77,7 @@ def parse_device(camera: str, address: str) -> tuple[str, dict[str, str]]:
     return path, options
 
 
-class DeviceFaults(Faults):
+class DeviceErrorDiagnosis(ErrorDiagnosis):
     """A device may be plugged in later, so that none of these is for good."""
 
     def opening(self, error: Exception, after_s: float) -> SourceError:

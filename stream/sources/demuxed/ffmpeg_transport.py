@@ -1,4 +1,4 @@
-"""LibavTransport: access units out of anything that FFmpeg's demuxers open. Lives for one connection.
+"""FfmpegTransport: access units out of anything that FFmpeg's demuxers open. Lives for one connection.
 
 libav's reads block. A read is given a slice of time; one that runs out of it leaves the connection as it was, and the
 next read goes on from there without loss (measured over TCP and UDP with a server stopped for 2 s). The first slice
@@ -23,7 +23,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
-from stream.sources.error_diagnosis import Faults
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.transport import AccessUnit, Fallback, StoppedError, UnitTimes
 
 LONGEST_SLICE_S = 1.5
@@ -42,14 +42,14 @@ def slice_s(stall_timeout_s: float) -> float:
     return stall_timeout_s / math.ceil(stall_timeout_s / LONGEST_SLICE_S)
 
 
-class LibavTransport:
-    """One container. `faults` turns libav's errors into the camera's own, which carry no secret."""
+class FfmpegTransport:
+    """One container. `diagnosis` turns libav's errors into the camera's own, which carry no secret."""
 
     def __init__(
         self,
         camera: str,
         address: str,
-        faults: Faults,
+        diagnosis: ErrorDiagnosis,
         stopping: threading.Event,
         *,
         options: Mapping[str, str],
@@ -60,7 +60,7 @@ class LibavTransport:
     ) -> None:
         self._camera = camera
         self.address = address
-        self.faults = faults
+        self.diagnosis = diagnosis
         self.fallback: Fallback | None = None
         self.awaiting_recovery = False
         self._stopping = stopping
@@ -93,14 +93,14 @@ class LibavTransport:
         except OpeningStoppedError:
             raise StoppedError from None
         except OpeningTimeoutError:
-            raise self.faults.not_open_in_time() from None
+            raise self.diagnosis.not_open_in_time() from None
         except Exception as error:
-            raise self.faults.opening(error, time.monotonic() - began) from None
+            raise self.diagnosis.opening(error, time.monotonic() - began) from None
         stream = _moving_pictures(self._container)
         if stream is None:
-            raise self.faults.no_video()
+            raise self.diagnosis.no_video()
         if stream.codec_context is None:
-            raise self.faults.unknown_codec()
+            raise self.diagnosis.unknown_codec()
         self._stream = stream
         self._us_per_tick = float((stream.time_base or 0) * 1_000_000)
         return stream.codec_context
@@ -120,7 +120,7 @@ class LibavTransport:
         try:
             packet = next(packets)
         except StopIteration:
-            raise self.faults.ended() from None
+            raise self.diagnosis.ended() from None
         except (av.error.ExitError, av.error.TimeoutError):
             self._packets = None
             return None
@@ -129,10 +129,10 @@ class LibavTransport:
             self._stopping.wait(NOTHING_YET_S)
             return None
         except Exception as error:
-            raise self.faults.reading(error) from None
+            raise self.diagnosis.reading(error) from None
         arrival_ns = time.monotonic_ns()
         if packet.size == 0:  # libav's way of saying that the decoder is to be flushed: the stream is over
-            raise self.faults.ended()
+            raise self.diagnosis.ended()
         utc_us = time.time_ns() // 1000
         if arrival_ns - began_ns >= self._slice_s * 1e9:  # the picture that the parser held back: it was here before
             utc_us -= (arrival_ns - began_ns) // 1000

@@ -10,8 +10,8 @@ from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding import nvdec
-from stream.sources.demuxed.ffmpeg_transport import LibavTransport
-from stream.sources.error_diagnosis import Faults
+from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
     NoSuchFileError,
     NotAVideoError,
@@ -26,11 +26,11 @@ ASSUMED_FPS = 25
 
 def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTransport:
     """One reading of a file, at its own pace unless `pace` is `fast`."""
-    faults = FileFaults(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
-    reading = LibavTransport(
+    diagnosis = FileErrorDiagnosis(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
+    reading = FfmpegTransport(
         config.id,
         config.source.reveal(),
-        faults,
+        diagnosis,
         stopping,
         options={},
         start_timeout_s=config.start_timeout_s,
@@ -43,9 +43,9 @@ def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTrans
 class FileTransport:
     """Holds every unit back until its time has come (`paced`), as if it were sent by a camera."""
 
-    def __init__(self, reading: LibavTransport, stopping: threading.Event, *, paced: bool) -> None:
+    def __init__(self, reading: FfmpegTransport, stopping: threading.Event, *, paced: bool) -> None:
         self._reading = reading
-        self.faults = reading.faults
+        self.diagnosis = reading.diagnosis
         self.fallback: Fallback | None = None
         self.awaiting_recovery = False
         self._stopping = stopping
@@ -105,7 +105,7 @@ class FileTransport:
             self._stopping.wait(wait_s)
 
 
-class FileFaults(Faults):
+class FileErrorDiagnosis(ErrorDiagnosis):
     """A file that isn't there, or isn't a video, stays so: these errors end the camera."""
 
     def opening(self, error: Exception, after_s: float) -> SourceError:

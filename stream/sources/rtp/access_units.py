@@ -119,7 +119,7 @@ class AccessUnits:
     def add(self, packet: memoryview, now_ns: int) -> list[EncodedUnit]:
         """The pictures that this packet, header and all, makes whole; the list isn't the caller's to change.
 
-        Raises `NotSpokenError` for a packetisation that we don't do.
+        Raises `UnsupportedStreamError` for a packetisation that we don't do.
         """
         if len(packet) < HEADER_BYTES:
             return _NONE

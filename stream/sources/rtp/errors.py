@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class NotSpokenError(Exception):
+class UnsupportedStreamError(Exception):
     """The stream is sound, and we don't speak it; libav may. `reason` is the short code for status and metrics."""
 
     def __init__(self, reason: str) -> None:

@@ -51,7 +51,7 @@ class NalBuffer:
     def add(self, packet: memoryview, start: int, end: int) -> int:
         """Take the payload `packet[start:end]`: `CONTINUED`, `BEGUN` or `BROKEN`.
 
-        After `BROKEN` what is there is of no use. Raises `NotSpokenError` for a packetisation that we don't do.
+        After `BROKEN` what is there is of no use. Raises `UnsupportedStreamError` for a packetisation that we don't do.
         """
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""WireSession: one camera's RTSP session, from its opening to its end. Lives in the wire's thread.
+"""RtspClient: one camera's RTSP session, from its opening to its end. Lives in the wire's thread.
 
 It follows redirects, turns to TCP where nothing arrives over UDP, keeps the session alive, reports what is received,
 and hands over the pictures. What goes wrong is raised while it opens; later it closes the handover.
@@ -15,16 +15,15 @@ from typing import Literal
 
 from stream.sources.errors import SourceError
 from stream.sources.handover import Handover
-from stream.sources.rtsp.connection import Conversation
+from stream.sources.rtsp.connection import RtspConnection
 from stream.sources.rtsp.dialling import dial
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.protocol.errors import LowerTransportError, ProtocolError
 from stream.sources.rtsp.protocol.session import Playing, Prepared, Redirected, RtspSession
-from stream.sources.rtsp.protocol.transport_header import Datagrams as OverUdp
-from stream.sources.rtsp.protocol.transport_header import Interleaved
-from stream.sources.rtsp.receiver import Receiver
+from stream.sources.rtsp.protocol.transport_header import InterleavedDelivery, UdpDelivery
+from stream.sources.rtsp.receiver import RtpReceiver
 from stream.sources.rtsp.trust import Trust
-from stream.sources.rtsp.udp_sockets import Datagrams
+from stream.sources.rtsp.udp_sockets import UdpSockets
 from stream.sources.transport import Fallback
 from telemetry.reasons import DiscardReason
 
@@ -44,7 +43,7 @@ REFUSED = Fallback("udp_refused", "carried by TCP: the server refuses UDP")
 SILENT = Fallback("udp_silent", "carried by TCP: nothing arrived over UDP")
 
 
-class WireSession:
+class RtspClient:
     """`on_discard(reason)` is called for each lost picture; `closing(error)` turns what ended it into the camera's own
     error (None: the server ended it)."""
 
@@ -63,7 +62,7 @@ class WireSession:
         """Whether a server took our connection."""
         self.answered = False
         """Whether it said anything; known once it has failed to open."""
-        self.receiver: Receiver | None = None
+        self.receiver: RtpReceiver | None = None
         self._address = address
         self._lower: LowerTransport = lower
         self._trust = trust
@@ -71,17 +70,17 @@ class WireSession:
         self._closing = closing
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tls: ssl.SSLContext | None = None
-        self._conversation: Conversation | None = None
-        self._datagrams: Datagrams | None = None
-        self._delivery: Interleaved | OverUdp | None = None
+        self._connection: RtspConnection | None = None
+        self._udp_sockets: UdpSockets | None = None
+        self._delivery: InterleavedDelivery | UdpDelivery | None = None
         self._keep_alive_s = 30.0
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._arrived: asyncio.Future[None] | None = None
 
     # -- opening ------------------------------------------------------------------------------------------------
-    async def open(self, within_s: float, tls: ssl.SSLContext | None) -> WireSession:
+    async def open(self, within_s: float, tls: ssl.SSLContext | None) -> RtspClient:
         """Connect, and have it play; itself. Raises TimeoutError, OSError (`ssl.SSLError` too), `SessionError`,
-        `NotSpokenError`, `UntrustedCertificateError`, `UnusableCertificatesError`, `ConnectionClosedError`."""
+        `UnsupportedStreamError`, `UntrustedCertificateError`, `UnusableCertificatesError`, `ConnectionClosedError`."""
         self._loop = asyncio.get_running_loop()
         self._tls = tls
         try:
@@ -123,17 +122,17 @@ class WireSession:
             tls = self._tls or self._trust.context()
         elif self._address.scheme == "rtsps":
             self._trust.check_plain()
-        conversation = await dial(address.host, address.port, lambda: Conversation(self), tls, self._reached)
-        self._conversation = conversation
+        connection = await dial(address.host, address.port, lambda: RtspConnection(self), tls, self._reached)
+        self._connection = connection
         if tls is not None:
-            self._trust.check(conversation.tls)
+            self._trust.check(connection.tls)
         ports = None
         if lower == "udp":
-            self._datagrams = Datagrams(conversation.hosts[0], self._rtp, self._rtcp, self.ended)
-            ports = self._datagrams.ports
+            self._udp_sockets = UdpSockets(connection.hosts[0], self._rtp, self._rtcp, self.ended)
+            ports = self._udp_sockets.ports
         session = RtspSession(address, lower, client_ports=ports)
-        conversation.begin(session)
-        outcome = await conversation.outcome
+        connection.begin(session)
+        outcome = await connection.outcome
         self._keep_alive_s = session.keep_alive_after_s
         return outcome
 
@@ -143,7 +142,7 @@ class WireSession:
     async def _anything_arrives(self, within_s: float) -> bool:
         receiver = self.receiver
         assert receiver is not None and self._loop is not None
-        if receiver.packets or self._conversation is None:  # which may have ended as soon as it played
+        if receiver.packets or self._connection is None:  # which may have ended as soon as it played
             return True
         self._arrived = self._loop.create_future()
         try:
@@ -155,24 +154,24 @@ class WireSession:
             self._arrived = None
         return True
 
-    # -- what the conversation tells ----------------------------------------------------------------------------
+    # -- what the connection tells ----------------------------------------------------------------------------
     def prepared(self, prepared: Prepared) -> None:
         """Packets may come from now on."""
         delivery = self._delivery = prepared.delivery
-        udp = isinstance(delivery, OverUdp)
-        self.receiver = Receiver(prepared.description, self.handover, self._on_discard, self._goodbye, reorder=udp)
-        if not udp or self._datagrams is None or self._conversation is None:
+        udp = isinstance(delivery, UdpDelivery)
+        self.receiver = RtpReceiver(prepared.description, self.handover, self._on_discard, self._goodbye, reorder=udp)
+        if not udp or self._udp_sockets is None or self._connection is None:
             return
-        server = self._conversation.hosts[1]
-        self._datagrams.expect({server, delivery.source or server})
+        server = self._connection.hosts[1]
+        self._udp_sockets.expect({server, delivery.source or server})
         if delivery.rtp_port is not None:
-            self._datagrams.send_rtp(HOLE, server, delivery.rtp_port)
+            self._udp_sockets.send_rtp(HOLE, server, delivery.rtp_port)
         self._send_report(time.monotonic_ns())
 
     def packet(self, channel: int, packet: memoryview, now_ns: int) -> None:
         """One came over the connection itself."""
         delivery = self._delivery
-        if not isinstance(delivery, Interleaved):
+        if not isinstance(delivery, InterleavedDelivery):
             return
         if channel == delivery.rtp_channel:
             self._rtp(packet, now_ns)
@@ -181,7 +180,7 @@ class WireSession:
 
     def ended(self, error: Exception | None) -> None:
         """It played, and nothing more comes. Packets over UDP may end it earlier."""
-        if self._conversation is not None and self._conversation.fail(error):
+        if self._connection is not None and self._connection.fail(error):
             return
         try:
             reason: Exception = self._closing(error)
@@ -216,7 +215,7 @@ class WireSession:
     def _later(self, after_s: float, what: Callable[[], None]) -> None:
         """While there is a connection."""
         assert self._loop is not None
-        if self._conversation is None:
+        if self._connection is None:
             return
         self._timers[what] = self._loop.call_later(after_s, self._now, what)
 
@@ -236,8 +235,8 @@ class WireSession:
             self._later(LOOK_EVERY_S, self._look)
 
     def _keep_alive(self) -> None:
-        if self._conversation is not None:
-            self._conversation.keep_alive()
+        if self._connection is not None:
+            self._connection.keep_alive()
             self._later(self._keep_alive_s, self._keep_alive)
 
     def _report(self) -> None:
@@ -245,14 +244,14 @@ class WireSession:
         self._later(REPORT_EVERY_S, self._report)
 
     def _send_report(self, now_ns: int) -> None:
-        conversation, delivery, receiver = self._conversation, self._delivery, self.receiver
-        if conversation is None or receiver is None or delivery is None:
+        connection, delivery, receiver = self._connection, self._delivery, self.receiver
+        if connection is None or receiver is None or delivery is None:
             return
         report = receiver.receiver_report(now_ns)
-        if isinstance(delivery, Interleaved):
-            conversation.send_packet(delivery.rtcp_channel, report)
-        elif self._datagrams is not None and delivery.rtcp_port is not None:
-            self._datagrams.send_rtcp(report, conversation.hosts[1], delivery.rtcp_port)
+        if isinstance(delivery, InterleavedDelivery):
+            connection.send_packet(delivery.rtcp_channel, report)
+        elif self._udp_sockets is not None and delivery.rtcp_port is not None:
+            self._udp_sockets.send_rtcp(report, connection.hosts[1], delivery.rtcp_port)
 
     # -- the end ------------------------------------------------------------------------------------------------
     def close(self) -> None:
@@ -278,10 +277,10 @@ class WireSession:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        conversation, self._conversation = self._conversation, None
-        datagrams, self._datagrams = self._datagrams, None
-        if conversation is not None:
-            self.answered = conversation.heard
-            conversation.close()
-        if datagrams is not None:
-            datagrams.close()
+        connection, self._connection = self._connection, None
+        udp_sockets, self._udp_sockets = self._udp_sockets, None
+        if connection is not None:
+            self.answered = connection.heard
+            connection.close()
+        if udp_sockets is not None:
+            udp_sockets.close()

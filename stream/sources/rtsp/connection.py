@@ -1,4 +1,4 @@
-"""Conversation: one TCP connection to an RTSP server, which also carries the packets where they don't come over UDP.
+"""RtspConnection: one TCP connection to an RTSP server, which also carries the packets where they don't come over UDP.
 
 Knows sockets and nothing of what is said: `session.py` does. Lives in the wire's thread, until its connection is gone.
 """
@@ -24,7 +24,7 @@ MOST_MESSAGES_AT_ONCE = 256
 """Of 4000 that fit, each as much work as five packets."""
 
 
-class Listener(Protocol):
+class ConnectionListener(Protocol):
     """Who is told what comes of a conversation. All of it happens in the wire's thread."""
 
     def prepared(self, prepared: Prepared) -> None:
@@ -43,10 +43,10 @@ class Listener(Protocol):
         ...
 
 
-class Conversation(asyncio.BufferedProtocol):
+class RtspConnection(asyncio.BufferedProtocol):
     """Once connected, `begin` asks for the video; `outcome` is what comes of it: it plays, or is elsewhere."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: ConnectionListener) -> None:
         self.outcome: asyncio.Future[Playing | Redirected] = asyncio.get_running_loop().create_future()
         self.heard = False
         """Whether the server said anything."""

@@ -1,4 +1,4 @@
-"""RtspFaults: what goes wrong with an RTSP camera, told apart where libav reports it alike."""
+"""RtspErrorDiagnosis: what goes wrong with an RTSP camera, told apart where libav reports it alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ssl
 import av.error
 
 from stream.settings.engine import CameraConfig
-from stream.sources.error_diagnosis import Faults
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
     BadAddressError,
     BrokenError,
@@ -28,7 +28,7 @@ from stream.sources.errors import (
     UnreachableError,
     UntrustedError,
 )
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.connection import ConnectionClosedError
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.protocol.errors import (
@@ -59,7 +59,7 @@ MEANINGS = {
 """What the wire doesn't speak, by code."""
 
 
-class UnspokenError(BrokenError):
+class NativeUnsupportedError(BrokenError):
     """The wire doesn't speak what the camera does; `code` says what, for metrics."""
 
     def __init__(self, camera: str, what: str, remedy: str, code: str) -> None:
@@ -67,7 +67,7 @@ class UnspokenError(BrokenError):
         self.code = code
 
 
-class RtspFaults(Faults):
+class RtspErrorDiagnosis(ErrorDiagnosis):
     """From what the wire and libav raise to what the user is told. What libav reports alike is told apart by looking at
     the host and port."""
 
@@ -100,7 +100,7 @@ class RtspFaults(Faults):
             return self.not_open_in_time()
         return self._unreachable() or self._untrusted() or self._not_a_video()
 
-    def wire_opening(self, error: Exception, *, connected: bool, answered: bool) -> SourceError:
+    def native_opening_failed(self, error: Exception, *, connected: bool, answered: bool) -> SourceError:
         """What opening at the wire raised; raises `error` itself if nothing is known of its kind. `connected`: whether
         the server took our connection before; `answered`: whether it said anything."""
         match error:
@@ -126,14 +126,14 @@ class RtspFaults(Faults):
                 return self._answered("it doesn't speak TLS")
             case OSError():
                 return self._connecting(error)
-        return self.while_playing(error)
+        return self.session_ended(error)
 
-    def while_playing(self, error: Exception | None) -> SourceError:
+    def session_ended(self, error: Exception | None) -> SourceError:
         """What ended a session at the wire: None if the server did."""
         match error:
             case None:
                 return self.ended()
-            case NotSpokenError():
+            case UnsupportedStreamError():
                 return self._unspoken(error.reason)
             case StatusError() if error.status >= 500:  # it may be starting, or have too many clients
                 return self._answered(f"status {error.status} to {error.method}")
@@ -153,7 +153,7 @@ class RtspFaults(Faults):
             "Shorten the camera's keyframe interval",
         )
 
-    def no_recovery_at_first(self) -> UnspokenError:
+    def no_recovery_at_first(self) -> NativeUnsupportedError:
         """The same, and there never was one."""
         return self._unspoken("no_recovery_point")
 
@@ -284,8 +284,8 @@ class RtspFaults(Faults):
             "With lower_transport: udp try tcp; else look at the camera's own log",
         )
 
-    def _unspoken(self, code: str, why: str | None = None) -> UnspokenError:
-        return UnspokenError(
+    def _unspoken(self, code: str, why: str | None = None) -> NativeUnsupportedError:
+        return NativeUnsupportedError(
             self.camera,
             f"{self.address} can't be read at the wire: {why or MEANINGS[code]}",
             self._unspoken_remedy,

@@ -1,6 +1,6 @@
 """The way to an RTSP camera: at the wire, or through libav's demuxer where the wire doesn't speak what the camera does.
 
-`Wire` is what the cameras of an engine share. Owned by the engine.
+`NativeRtsp` is what the cameras of an engine share. Owned by the engine.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
 from stream.sources.loop_thread import LoopThread
-from stream.sources.rtsp.error_diagnosis import MEANINGS, RtspFaults, UnspokenError
+from stream.sources.rtsp.error_diagnosis import MEANINGS, NativeUnsupportedError, RtspErrorDiagnosis
 from stream.sources.rtsp.ffmpeg_transport import demuxer_transport
-from stream.sources.rtsp.native_transport import WireTransport
+from stream.sources.rtsp.native_transport import NativeRtspTransport
 from stream.sources.transport import AccessUnit, Fallback, Transport
 from telemetry.reasons import DiscardReason
 
@@ -36,28 +36,28 @@ LET_GO_S = 0.3
 """What a server needs to let go of a connection: many cameras have few, and GStreamer answers the next one with 503."""
 
 
-class Wire:
+class NativeRtsp:
     """The thread in which the packets of all cameras arrive, and which cameras are better left to libav. Any thread."""
 
     def __init__(self) -> None:
         self.thread = LoopThread("rtsp", _new_loop, _nothing)
         self._lock = threading.Lock()
-        self._left_to_libav: dict[str, tuple[str, float]] = {}
+        self._unsupported: dict[str, tuple[str, float]] = {}
 
-    def leave_to_libav(self, address: str, reason: str) -> None:
+    def remember_unsupported(self, address: str, reason: str) -> None:
         """The wire can't read what is there."""
         if reason not in REMEMBERED_S:
             return
         with self._lock:
-            self._left_to_libav.pop(address, None)
-            self._left_to_libav[address] = reason, time.monotonic() + REMEMBERED_S[reason]
-            while len(self._left_to_libav) > MOST_REMEMBERED:
-                del self._left_to_libav[next(iter(self._left_to_libav))]
+            self._unsupported.pop(address, None)
+            self._unsupported[address] = reason, time.monotonic() + REMEMBERED_S[reason]
+            while len(self._unsupported) > MOST_REMEMBERED:
+                del self._unsupported[next(iter(self._unsupported))]
 
-    def why_not(self, address: str) -> str | None:
+    def unsupported_reason(self, address: str) -> str | None:
         """Why a camera is to be read by libav at once; None if the wire is to try."""
         with self._lock:
-            reason, until_s = self._left_to_libav.get(address, (None, 0.0))
+            reason, until_s = self._unsupported.get(address, (None, 0.0))
         return reason if time.monotonic() < until_s else None
 
     def stop(self) -> bool:
@@ -79,32 +79,35 @@ async def _nothing() -> None:
 
 
 def rtsp_transport(
-    config: CameraConfig, stopping: threading.Event, on_discard: Callable[[DiscardReason], None], wire: Wire | None
+    config: CameraConfig,
+    stopping: threading.Event,
+    on_discard: Callable[[DiscardReason], None],
+    native_rtsp: NativeRtsp | None,
 ) -> Transport:
     """A connection to an RTSP camera. Raises `BadAddressError` if the address can't be one."""
-    faults = RtspFaults(config)
+    diagnosis = RtspErrorDiagnosis(config)
     if config.transport == "libav":
-        return demuxer_transport(config, faults, stopping)
-    return RtspTransport(config, faults, stopping, on_discard, wire)
+        return demuxer_transport(config, diagnosis, stopping)
+    return RtspOpener(config, diagnosis, stopping, on_discard, native_rtsp)
 
 
-class RtspTransport:
+class RtspOpener:
     """The wire; under `auto`, libav's demuxer if it must be."""
 
     def __init__(
         self,
         config: CameraConfig,
-        faults: RtspFaults,
+        diagnosis: RtspErrorDiagnosis,
         stopping: threading.Event,
         on_discard: Callable[[DiscardReason], None],
-        wire: Wire | None,
+        native_rtsp: NativeRtsp | None,
     ) -> None:
-        self.faults = faults
+        self.diagnosis = diagnosis
         self._config = config
         self._stopping = stopping
-        self._wire = wire or Wire()
-        self._is_own_wire = wire is None
-        self._way: Transport = WireTransport(config, faults, stopping, self._wire.thread, on_discard)
+        self._native_rtsp = native_rtsp or NativeRtsp()
+        self._owns_native_rtsp = native_rtsp is None
+        self._way: Transport = NativeRtspTransport(config, diagnosis, stopping, self._native_rtsp.thread, on_discard)
 
     @property
     def fallback(self) -> Fallback | None:
@@ -119,15 +122,15 @@ class RtspTransport:
     def open(self) -> VideoCodecContext:
         """Connect, one way or the other."""
         address = self._config.source.reveal()
-        why_not = self._wire.why_not(address) if self._may_fall_back else None
+        why_not = self._native_rtsp.unsupported_reason(address) if self._may_fall_back else None
         if why_not is not None:
             return self._open_with_libav(why_not)
         try:
             return self._way.open()
-        except UnspokenError as error:
+        except NativeUnsupportedError as error:
             if not self._may_fall_back:
                 raise
-            self._wire.leave_to_libav(address, error.code)
+            self._native_rtsp.remember_unsupported(address, error.code)
             self._way.close()
             self._stopping.wait(LET_GO_S)
             return self._open_with_libav(error.code)
@@ -136,9 +139,9 @@ class RtspTransport:
         """The next unit. What the wire turns out not to speak libav reads from the next connection on."""
         try:
             return self._way.read()
-        except UnspokenError as error:
+        except NativeUnsupportedError as error:
             if self._may_fall_back:
-                self._wire.leave_to_libav(self._config.source.reveal(), error.code)
+                self._native_rtsp.remember_unsupported(self._config.source.reveal(), error.code)
             raise
 
     def undecodable(self) -> None:
@@ -151,8 +154,8 @@ class RtspTransport:
     def close(self) -> None:
         """End it."""
         self._way.close()
-        if self._is_own_wire:
-            self._wire.stop()
+        if self._owns_native_rtsp:
+            self._native_rtsp.stop()
 
     @property
     def _may_fall_back(self) -> bool:
@@ -162,5 +165,5 @@ class RtspTransport:
     def _open_with_libav(self, reason: str) -> VideoCodecContext:
         self._way.close()
         fallback = Fallback(reason, f"read by libav, one picture later: {MEANINGS[reason]}")
-        self._way = demuxer_transport(self._config, self.faults, self._stopping, fallback)
+        self._way = demuxer_transport(self._config, self.diagnosis, self._stopping, fallback)
         return self._way.open()

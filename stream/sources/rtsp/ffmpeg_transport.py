@@ -10,14 +10,14 @@ import threading
 
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding import nvdec
-from stream.sources.demuxed.ffmpeg_transport import LibavTransport
-from stream.sources.rtsp.error_diagnosis import RtspFaults
+from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
+from stream.sources.rtsp.error_diagnosis import RtspErrorDiagnosis
 from stream.sources.transport import Fallback
 
 
 def demuxer_transport(
-    config: CameraConfig, faults: RtspFaults, stopping: threading.Event, fallback: Fallback | None = None
-) -> LibavTransport:
+    config: CameraConfig, diagnosis: RtspErrorDiagnosis, stopping: threading.Event, fallback: Fallback | None = None
+) -> FfmpegTransport:
     """A connection to an RTSP camera; `fallback` says why not another.
 
     These options give the first picture after 0.05 to 0.1 s rather than 1.0 s. `fflags=nobuffer` isn't among them: it
@@ -36,10 +36,10 @@ def demuxer_transport(
         authorities = config.tls_certificates or ssl.get_default_verify_paths().cafile
         if authorities is not None:
             options["ca_file"] = str(authorities)
-    transport = LibavTransport(
+    transport = FfmpegTransport(
         config.id,
         config.source.reveal(),
-        faults,
+        diagnosis,
         stopping,
         options=options,
         start_timeout_s=config.start_timeout_s,

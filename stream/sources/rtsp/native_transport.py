@@ -1,5 +1,8 @@
-"""WireTransport: an RTSP camera's pictures as soon as their last packet is there. One connection, read in the camera's
-thread; its packets arrive in the wire's, which all cameras share."""
+"""Native RTSP: each access unit is available as soon as its last packet has arrived.
+
+A transport serves one connection and is read in the camera's thread. Packets arrive in a network thread that all
+cameras share.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ from stream.sources.errors import SourceError
 from stream.sources.handover import HandoverClosedError
 from stream.sources.loop_thread import LoopStoppedError, LoopThread, outcome
 from stream.sources.rtp.access_units import AccessUnits
-from stream.sources.rtsp.client import WireSession
-from stream.sources.rtsp.error_diagnosis import RtspFaults
+from stream.sources.rtsp.client import RtspClient
+from stream.sources.rtsp.error_diagnosis import RtspErrorDiagnosis
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.trust import Trust
 from stream.sources.transport import AccessUnit, Fallback, StoppedError
@@ -32,47 +35,49 @@ NO_RECOVERY_AFTER_S = 10.0
 LIBAV_NAMES = {"h264": "h264", "h265": "hevc"}
 
 
-class WireTransport:
+class NativeRtspTransport:
     """One connection. `on_discard(reason)` is called for each picture that is lost on its way."""
 
     def __init__(
         self,
         config: CameraConfig,
-        faults: RtspFaults,
+        diagnosis: RtspErrorDiagnosis,
         stopping: threading.Event,
         thread: LoopThread,
         on_discard: Callable[[DiscardReason], None],
     ) -> None:
-        self.faults = faults
+        self.diagnosis = diagnosis
         self.fallback: Fallback | None = None
         self.awaiting_recovery = False
-        self._faults = faults
+        self._diagnosis = diagnosis
         self._stopping = stopping
         self._thread = thread
         self._start_timeout_s = config.start_timeout_s
         self._hwaccel = nvdec.hardware(config.decoder)
         self._trust = Trust(config.tls_certificates, config.tls_fingerprint)
         self._address = RtspAddress.parse(config.source.reveal())
-        self._session = WireSession(
-            self._address, config.lower_transport, self._trust, on_discard, faults.while_playing
+        self._session = RtspClient(
+            self._address, config.lower_transport, self._trust, on_discard, diagnosis.session_ended
         )
         self._first: AccessUnit | None = None
         self._packets_before = 0
 
     def open(self) -> VideoCodecContext:
-        """Returns with the first picture that can be decoded. Raises `UnspokenError` for what libav may read."""
+        """Connect and wait for the first access unit. Raises `NativeUnsupportedError` for what FFmpeg may read."""
         began_s = time.monotonic()
         session = self._session
         try:
             tls = self._trust.context() if self._address.scheme == "rtsps" else None
             work = self._thread.submit(session.open(self._start_timeout_s, tls))
-            outcome(work, self._stopping, WireSession.close_soon)
+            outcome(work, self._stopping, RtspClient.close_soon)
         except LoopStoppedError:
             raise StoppedError from None
         except (StoppedError, SourceError):
             raise
         except Exception as error:
-            raise self._faults.wire_opening(error, connected=session.connected, answered=session.answered) from None
+            raise self._diagnosis.native_opening_failed(
+                error, connected=session.connected, answered=session.answered
+            ) from None
         self.fallback = session.fallback
         while not self._stopping.is_set():
             unit = self._get()
@@ -92,7 +97,7 @@ class WireTransport:
         units = self._units
         self.awaiting_recovery = unit is None and units.awaiting and self._anything_came()
         if units.awaiting_since_ns is not None and (self._waiting_s() or 0.0) >= NO_RECOVERY_AFTER_S:
-            raise self._faults.no_recovery(NO_RECOVERY_AFTER_S)
+            raise self._diagnosis.no_recovery(NO_RECOVERY_AFTER_S)
         return unit
 
     def undecodable(self) -> None:
@@ -133,8 +138,8 @@ class WireTransport:
 
     def _nothing_in_time(self) -> SourceError:
         if self._waiting_s() is not None:
-            return self._faults.no_recovery_at_first()
-        return self._faults.no_picture_in_time()
+            return self._diagnosis.no_recovery_at_first()
+        return self._diagnosis.no_picture_in_time()
 
     def _decoder(self) -> VideoCodecContext:
         units = self._units

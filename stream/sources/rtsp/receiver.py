@@ -1,5 +1,7 @@
-"""Receiver: one stream's RTP and RTCP packets in, its pictures handed over. Lives in the wire's thread, for as long as
-one connection plays."""
+"""RtpReceiver: turns one stream's RTP and RTCP packets into access units and hands them over.
+
+Runs in the network thread and serves one connection.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,10 @@ CNAME = "partstream"
 MICROSECOND = Fraction(1, 1_000_000)
 
 
-class Receiver:
+class RtpReceiver:
     """`on_discard(reason)` is called for each picture that is lost, `on_goodbye` when the sender says that it ends.
 
-    `packet` and `due` raise `NotSpokenError`.
+    `packet` and `due` raise `UnsupportedStreamError`.
     """
 
     def __init__(

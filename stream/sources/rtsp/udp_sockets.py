@@ -1,4 +1,4 @@
-"""Datagrams: the two UDP ports of one camera, for RTP and RTCP. Lives in the wire's thread, for one connection."""
+"""UdpSockets: the two UDP ports of one camera, for RTP and RTCP. Lives in the wire's thread, for one connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NoPortsError(OSError):
     """No pair of free ports was found."""
 
 
-class Datagrams:
+class UdpSockets:
     """Binds its ports at once; raises `NoPortsError`. `on_rtp(packet, now_ns)` and `on_rtcp` get views that are valid
     during the call only; what they raise goes to `on_error`."""
 

@@ -12,7 +12,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
-from stream.sources.error_diagnosis import Faults
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
     BadAddressError,
     BrokenError,
@@ -47,12 +47,12 @@ class WebRtcTransport:
     """Reads one session. `connect` brings it about, in the camera's thread; it may raise like `open`."""
 
     def __init__(
-        self, faults: WebRtcFaults, stopping: threading.Event, connect: Callable[[threading.Event], Session]
+        self, diagnosis: WebRtcErrorDiagnosis, stopping: threading.Event, connect: Callable[[threading.Event], Session]
     ) -> None:
-        self.faults: Faults = faults
+        self.diagnosis: ErrorDiagnosis = diagnosis
         self.fallback: Fallback | None = None
         self.awaiting_recovery = False
-        self._faults = faults
+        self._diagnosis = diagnosis
         self._stopping = stopping
         self._connect = connect
         self._session: Session | None = None
@@ -81,7 +81,7 @@ class WebRtcTransport:
             return None
         codec, unit = got
         if codec != self._codec:
-            raise self._faults.other_codec()
+            raise self._diagnosis.other_codec()
         return unit
 
     def undecodable(self) -> None:
@@ -105,7 +105,7 @@ class WebRtcTransport:
         try:
             return self._session.handover.get(WAIT_S)
         except HandoverClosedError as closed:
-            raise self._faults.closed(closed.reason) from None
+            raise self._diagnosis.closed(closed.reason) from None
 
 
 def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: Publishers) -> WebRtcTransport:
@@ -113,7 +113,7 @@ def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: 
     if config.source.reveal().lower() not in ("whip", "whip:"):
         raise BadAddressError(config.id, "nothing may stand behind `whip:`", "Write source: whip")
     return WebRtcTransport(
-        PublisherFaults(config), stopping, lambda stopping: publishers.claim(config.id, stopping.is_set)
+        PublisherErrorDiagnosis(config), stopping, lambda stopping: publishers.claim(config.id, stopping.is_set)
     )
 
 
@@ -127,7 +127,7 @@ def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers
             f"{config.source} isn't a WHEP address",
             "Write whep+http://[user:password@]host[:port]/path or whep+https://[TOKEN@]host[:port]/path",
         ) from None
-    faults = GatewayFaults(config)
+    diagnosis = GatewayErrorDiagnosis(config)
 
     def connect(stopping: threading.Event) -> Session:
         pull = Pull(peers, where)
@@ -135,22 +135,22 @@ def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers
             beginning = peers.submit(pull.begin(config.id, config.start_timeout_s, config.stall_timeout_s))
         except PeersStoppedError:
             raise StoppedError from None
-        return _outcome(beginning, stopping, faults)
+        return _outcome(beginning, stopping, diagnosis)
 
-    return WebRtcTransport(faults, stopping, connect)
+    return WebRtcTransport(diagnosis, stopping, connect)
 
 
-def _outcome(beginning: Future[Session], stopping: threading.Event, faults: GatewayFaults) -> Session:
+def _outcome(beginning: Future[Session], stopping: threading.Event, diagnosis: GatewayErrorDiagnosis) -> Session:
     """Wait for a connection to begin, unless told to stop; it takes some 30 s at most."""
     try:
         return outcome(beginning, stopping, lambda session: session.close_soon("stopped"))
     except StoppedError:
         raise
     except Exception as error:
-        raise faults.beginning(error) from None
+        raise diagnosis.beginning(error) from None
 
 
-class WebRtcFaults(Faults):
+class WebRtcErrorDiagnosis(ErrorDiagnosis):
     """What the two have in common."""
 
     def __init__(self, config: CameraConfig) -> None:
@@ -187,7 +187,7 @@ class WebRtcFaults(Faults):
         return f"the gateway {self.address}"
 
 
-class PublisherFaults(WebRtcFaults):
+class PublisherErrorDiagnosis(WebRtcErrorDiagnosis):
     """Of a camera that is published to us."""
 
     @property
@@ -218,7 +218,7 @@ class PublisherFaults(WebRtcFaults):
         )
 
 
-class GatewayFaults(WebRtcFaults):
+class GatewayErrorDiagnosis(WebRtcErrorDiagnosis):
     """Of a camera that is fetched from a gateway."""
 
     def beginning(self, error: Exception) -> SourceError:

@@ -13,7 +13,7 @@ import av.error
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
 from stream.sources.decoding.decoder import Decoded
-from stream.sources.error_diagnosis import Faults
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import SourceError
 from stream.sources.transport import AccessUnit, Fallback, UnitTimes
 
@@ -97,8 +97,10 @@ def picture(
 class FakeTransport:
     """Gives what its script says: units, None (nothing came), or errors, which it raises."""
 
-    def __init__(self, faults: Faults, script: Iterable[AccessUnit | SourceError | Exception | None]) -> None:
-        self.faults = faults
+    def __init__(
+        self, diagnosis: ErrorDiagnosis, script: Iterable[AccessUnit | SourceError | Exception | None]
+    ) -> None:
+        self.diagnosis = diagnosis
         self.fallback: Fallback | None = None
         self.awaiting_recovery = False
         self.closed = False
@@ -138,17 +140,17 @@ class FakeConnections:
     def __call__(
         self, config: CameraConfig, stopping: threading.Event, on_discard: Callable[[str], None]
     ) -> FakeTransport:
-        faults = Faults(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
+        diagnosis = ErrorDiagnosis(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
         if not self._scripts:
             stopping.set()
-            return FakeTransport(faults, [None])
+            return FakeTransport(diagnosis, [None])
         script = self._scripts.pop(0)
         if isinstance(script, Exception):
             raise script
-        self.made.append(FakeTransport(faults, script))
+        self.made.append(FakeTransport(diagnosis, script))
         return self.made[-1]
 
 
-def faults_of(address: str = "rtsp://bob:geheim@host/x", camera: str = "cam") -> Faults:
-    """The faults of a camera with a secret in its address."""
-    return Faults(camera, SourceAddress(address), 10.0, 3.0)
+def faults_of(address: str = "rtsp://bob:geheim@host/x", camera: str = "cam") -> ErrorDiagnosis:
+    """The diagnosis of a camera with a secret in its address."""
+    return ErrorDiagnosis(camera, SourceAddress(address), 10.0, 3.0)

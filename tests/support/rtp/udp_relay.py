@@ -1,7 +1,7 @@
 """A bad network between a client and a real RTSP server: a relay of the conversation, through which RTP over UDP goes.
 
 It writes its own ports into SETUP and its answer, so that both sides send the media to it. RTP towards the client is
-dropped, swapped, delayed and doubled as `Faults` say, by a seed; RTCP and what the client sends pass untouched.
+dropped, swapped, delayed and doubled as `Impairments` say, by a seed; RTCP and what the client sends pass untouched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 @dataclass(frozen=True)
-class Faults:
+class Impairments:
     """Shares of the RTP packets. `swap`: exchanged with the next one; `delay`: `delay_s` late, while others pass."""
 
     drop: float = 0.0
@@ -38,16 +38,16 @@ class Faults:
 
 
 class UdpRelay:
-    """`with UdpRelay(server.port, Faults(drop=0.01)) as relay: open(relay.url(server.url("/clip")))`.
+    """`with UdpRelay(server.port, Impairments(drop=0.01)) as relay: open(relay.url(server.url("/clip")))`.
 
-    `faults` may be changed at any time. What it did is counted in `relayed`, `swapped`, `delayed`, `doubled`, and told
-    packet for packet in `dropped`: sequence number and RTP timestamp. `sent_ns`: RTP timestamp → monotonic instant at
-    which the latest packet of that picture went on. `first_timestamp`: of the very first packet, dropped or not.
-    `reports`: what the client sent by RTCP, each with how many packets fewer than were sent had gone on by then.
+    `impairments` may be changed at any time. `relayed`, `swapped`, `delayed` and `doubled` count packets; `dropped`
+    lists the sequence number and RTP timestamp of each dropped packet. `sent_ns` maps an RTP timestamp to the monotonic
+    instant at which the latest packet of that picture was sent on. `first_timestamp` is that of the very first packet,
+    dropped or not. `reports` lists the client's RTCP packets, each with the number of packets missing at that time.
     """
 
-    def __init__(self, server_port: int, faults: Faults | None = None, seed: int = 1) -> None:
-        self.faults = faults or Faults()
+    def __init__(self, server_port: int, impairments: Impairments | None = None, seed: int = 1) -> None:
+        self.impairments = impairments or Impairments()
         self.port = 0
         self.relayed = self.swapped = self.delayed = self.doubled = 0
         self.dropped: list[tuple[int, int]] = []
@@ -115,25 +115,25 @@ class UdpRelay:
     def media_packet(self, packet: bytes, send: Callable[[bytes], None], held: list[bytes]) -> None:
         """Do to one RTP packet what is due. `held`: the packet of this stream that waits to be sent after the next."""
         drop, swap, delay, double = (self._random.random() for _ in range(4))
-        faults = self.faults
+        impairments = self.impairments
         _, sequence, timestamp = _RTP_START.unpack_from(packet)
         if self.first_timestamp is None:
             self.first_timestamp = timestamp
-        if drop < faults.drop:
+        if drop < impairments.drop:
             self.dropped.append((sequence, timestamp))
             return
         self.relayed += 1
         self.sent_ns[timestamp] = time.monotonic_ns()
-        if swap < faults.swap and not held:
+        if swap < impairments.swap and not held:
             self.swapped += 1
             held.append(packet)
             return
-        if delay < faults.delay:
+        if delay < impairments.delay:
             self.delayed += 1
-            self._loop.call_later(faults.delay_s, send, packet)
+            self._loop.call_later(impairments.delay_s, send, packet)
         else:
             send(packet)
-        if double < faults.double:
+        if double < impairments.double:
             self.doubled += 1
             send(packet)
         while held:

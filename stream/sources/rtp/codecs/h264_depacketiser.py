@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stream.sources.rtp.codecs import h264_syntax as syntax
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtp.nal_buffer import (
     BEGUN,
     BROKEN,
@@ -15,7 +15,7 @@ from stream.sources.rtp.nal_buffer import (
 )
 
 _STAP_A, _FU_A = 24, 28
-_NOT_SPOKEN = frozenset((25, 26, 27, 29))
+_UNSUPPORTED = frozenset((25, 26, 27, 29))
 """STAP-B, MTAP16, MTAP24, FU-B: the interleaved mode."""
 _LARGEST_SINGLE = 23
 _TYPE, _FORBIDDEN, _HEADER_REST = 0x1F, 0x80, 0xE0
@@ -58,8 +58,8 @@ class H264Depacketiser(NalBuffer):
             return self._append(packet, start, end, kind)
         if kind == _STAP_A:
             return self._add_several(packet, start + 1, end)
-        if kind in _NOT_SPOKEN:
-            raise NotSpokenError("packetisation")
+        if kind in _UNSUPPORTED:
+            raise UnsupportedStreamError("packetisation")
         return BROKEN
 
     def _append(self, packet: memoryview, start: int, end: int, kind: int) -> int:

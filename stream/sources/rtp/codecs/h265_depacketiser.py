@@ -6,7 +6,7 @@ Decoding order numbers (DONL, DOND) are what the session's description says or d
 from __future__ import annotations
 
 from stream.sources.rtp.codecs import h265_syntax as syntax
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtp.nal_buffer import (
     BEGUN,
     BROKEN,
@@ -57,7 +57,7 @@ class H265Depacketiser(NalBuffer):
         if kind == _AP:
             return self._add_several(packet, start + 2, end)
         if kind == _PACI:
-            raise NotSpokenError("packetisation")
+            raise UnsupportedStreamError("packetisation")
         return BROKEN
 
     def _append(self, packet: memoryview, start: int, end: int, kind: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.protocol.errors import NoVideoError, ProtocolError
 from stream.sources.rtsp.protocol.messages import LONGEST_URL
 
@@ -69,19 +69,19 @@ class _Section:
 
 
 def describe_video(sdp: bytes) -> VideoDescription:
-    """The first stream of video that is read here.
+    """Return the first supported video stream.
 
-    Raises `NoVideoError`; `NotSpokenError` if there is video and none of it is read here (the reason is the first
-    one's); `ProtocolError` if it isn't a session description at all.
+    Raises `NoVideoError`; `UnsupportedStreamError` with the first stream's reason if no video stream is supported;
+    `ProtocolError` if this is not a session description.
     """
     session, *sections = _sections(sdp.decode("utf-8", "replace"))
-    not_spoken: NotSpokenError | None = None
+    not_spoken: UnsupportedStreamError | None = None
     for section in sections:
         if section.media != "video":
             continue
         try:
             return _video(section, session.control)
-        except NotSpokenError as error:
+        except UnsupportedStreamError as error:
             not_spoken = not_spoken or error
     raise not_spoken or NoVideoError("the description has no video")
 
@@ -136,20 +136,20 @@ def _framerate(text: str) -> float | None:
 
 def _video(section: _Section, session_control: str | None) -> VideoDescription:
     if "SAVP" in section.protocol:
-        raise NotSpokenError("encrypted")
+        raise UnsupportedStreamError("encrypted")
     if not section.protocol.startswith("RTP/AVP"):
-        raise NotSpokenError("protocol")
+        raise UnsupportedStreamError("protocol")
     for payload_type in section.payload_types:
         name, rate = section.codecs.get(payload_type, (_NAMELESS.get(payload_type, ""), None))
         codec = _CODECS.get(name.lower())
         if codec is None or not _PAYLOAD_TYPE.fullmatch(payload_type) or int(payload_type) > 127:
             continue
         if rate != RATE:
-            raise NotSpokenError("clock_rate")
+            raise UnsupportedStreamError("clock_rate")
         asked = section.formats.get(payload_type, {})
         mode = _number(asked.get("packetization-mode"))
         if mode > 1 or _number(asked.get("sprop-max-don-diff")) > 0:
-            raise NotSpokenError("interleaving")
+            raise UnsupportedStreamError("interleaving")
         return VideoDescription(
             codec,
             int(payload_type),
@@ -161,7 +161,7 @@ def _video(section: _Section, session_control: str | None) -> VideoDescription:
             mode,
             section.framerate,
         )
-    raise NotSpokenError("codec")
+    raise UnsupportedStreamError("codec")
 
 
 def _number(text: str | None) -> int:

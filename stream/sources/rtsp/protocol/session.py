@@ -26,9 +26,9 @@ from stream.sources.rtsp.protocol.sdp import VideoDescription, describe_video
 from stream.sources.rtsp.protocol.transport_header import (
     Delivery,
     RtpInfo,
-    parse_datagrams,
-    parse_interleaved,
+    parse_interleaved_delivery,
     parse_rtp_info,
+    parse_udp_delivery,
 )
 
 USER_AGENT = "partstream"
@@ -109,8 +109,8 @@ class _Asked:
 class RtspSession:
     """One connection's conversation. `client_ports`: RTP and RTCP, needed over UDP.
 
-    `receive` raises `SessionError` and `NotSpokenError`; after one, and after `Redirected` or `Closed`, the connection
-    is to be closed.
+    `receive` raises `SessionError` and `UnsupportedStreamError`. Close the connection after either, and after
+    `Redirected` or `Closed`.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class RtspSession:
         return self._ask(_Asked("TEARDOWN", self._aggregate_url))
 
     def receive(self, message: Message) -> list[Event]:
-        """What follows from an answer, or from a request of the server. Raises `SessionError`, `NotSpokenError`."""
+        """Handle a response or a request of the server. Raises `SessionError` and `UnsupportedStreamError`."""
         if isinstance(message, Request):
             return self._requested(message)
         if message.status < 200:
@@ -276,9 +276,9 @@ class RtspSession:
         self._note_session(answer.headers)
         transport = answer.headers.get("Transport")
         if self._client_ports is None:
-            self._delivery = parse_interleaved(transport, CHANNELS)
+            self._delivery = parse_interleaved_delivery(transport, CHANNELS)
         else:
-            self._delivery = parse_datagrams(transport)
+            self._delivery = parse_udp_delivery(transport)
         return [Prepared(self.description, self._delivery), Send(self._ask_play())]
 
     def _note_session(self, headers: Headers) -> None:

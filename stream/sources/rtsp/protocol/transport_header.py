@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.protocol.errors import LowerTransportError
 
 _PAIR = re.compile(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?")
@@ -18,7 +18,7 @@ _TIMESTAMP = re.compile(r";\s*rtptime\s*=\s*(\d{1,10})(?!\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Interleaved:
+class InterleavedDelivery:
     """Over the connection itself, in these channels."""
 
     rtp_channel: int
@@ -28,7 +28,7 @@ class Interleaved:
 
 
 @dataclass(frozen=True, slots=True)
-class Datagrams:
+class UdpDelivery:
     """Over UDP, from these ports of the server."""
 
     rtp_port: int | None
@@ -40,7 +40,7 @@ class Datagrams:
     """As announced: some servers send another one."""
 
 
-Delivery = Interleaved | Datagrams
+Delivery = InterleavedDelivery | UdpDelivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +51,28 @@ class RtpInfo:
     timestamp: int | None
 
 
-def parse_interleaved(transport: str | None, asked: tuple[int, int]) -> Interleaved:
+def parse_interleaved_delivery(transport: str | None, asked: tuple[int, int]) -> InterleavedDelivery:
     """From the `Transport` of an answer; what it doesn't say is as asked for. Raises `LowerTransportError`."""
     profile, options = _options(transport)
     channels = _pair(options.get("interleaved"), 255)
     if channels is None and ("UDP" in profile or "server_port" in options or "multicast" in options):
         raise LowerTransportError("the server doesn't send over TCP")
     rtp, rtcp = channels or asked
-    return Interleaved(rtp, min(rtp + 1, 255) if rtcp is None else rtcp, _ssrc(options.get("ssrc")))
+    return InterleavedDelivery(rtp, min(rtp + 1, 255) if rtcp is None else rtcp, _ssrc(options.get("ssrc")))
 
 
-def parse_datagrams(transport: str | None) -> Datagrams:
-    """From the `Transport` of an answer. Raises `LowerTransportError`, and `NotSpokenError` if it is multicast."""
+def parse_udp_delivery(transport: str | None) -> UdpDelivery:
+    """Parse a response's `Transport`. Raises `LowerTransportError`, or `UnsupportedStreamError` for multicast."""
     profile, options = _options(transport)
     if "multicast" in options:
-        raise NotSpokenError("multicast")
+        raise UnsupportedStreamError("multicast")
     if "TCP" in profile or "interleaved" in options:
         raise LowerTransportError("the server doesn't send over UDP")
     rtp, rtcp = _pair(options.get("server_port"), 65535) or (None, None)
     source = options.get("source", "").strip('"[] ')
     if source in ("0.0.0.0", "::") or not _HOST.fullmatch(source):
         source = None
-    return Datagrams(
+    return UdpDelivery(
         rtp or None,
         (rtp + 1 if rtp and rtp < 65535 and rtcp is None else rtcp) or None,
         source,

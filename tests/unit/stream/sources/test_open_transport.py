@@ -10,14 +10,14 @@ import pytest
 from stream.settings.engine import CameraConfig
 from stream.settings.network import WebRtcConfig
 from stream.sources import errors
-from stream.sources.demuxed.device import DeviceFaults, DeviceTransport, parse_device, set_nonblocking
-from stream.sources.demuxed.ffmpeg_transport import LibavTransport, slice_s
+from stream.sources.demuxed.device import DeviceErrorDiagnosis, DeviceTransport, parse_device, set_nonblocking
+from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport, slice_s
 from stream.sources.demuxed.file import FileTransport
-from stream.sources.error_diagnosis import Faults
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError, SourceError
-from stream.sources.open_transport import SharedWays, make_transport
+from stream.sources.open_transport import SharedTransports, make_transport
 from stream.sources.pattern import PatternTransport, parse_pattern
-from stream.sources.rtsp.fallback import RtspTransport, Wire
+from stream.sources.rtsp.fallback import NativeRtsp, RtspOpener
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.transport import WebRtcTransport
@@ -31,8 +31,8 @@ def config(source: str, **settings: object) -> CameraConfig:
 @pytest.mark.parametrize(
     ("source", "transport"),
     [
-        ("rtsp://host/path", RtspTransport),
-        ("rtsps://host:322/path", RtspTransport),
+        ("rtsp://host/path", RtspOpener),
+        ("rtsps://host:322/path", RtspOpener),
         ("clip.mp4", FileTransport),
         ("device:/dev/video0", DeviceTransport),
         ("pattern:", PatternTransport),
@@ -44,7 +44,7 @@ def test_the_address_tells_the_way_in(source: str, transport: type) -> None:
 
 def test_libav_reads_an_rtsp_camera_where_it_is_asked_for() -> None:
     made = make_transport(config("rtsp://host/path", transport="libav"), threading.Event(), print)
-    assert type(made) is LibavTransport
+    assert type(made) is FfmpegTransport
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_cameras_over_webrtc_are_known_by_their_scheme(source: str, kind: str, s
 
 def test_cameras_over_webrtc_need_an_address_that_can_be_one_and_an_engine() -> None:
     peers = Peers(WebRtcConfig(), Observer())  # pyright: ignore[reportCallIssue]
-    ways = SharedWays(peers, Publishers(peers), Wire())
+    ways = SharedTransports(peers, Publishers(peers), NativeRtsp())
     for source, example in (
         ("whip:door", "source: whip"),
         ("whep+https:///path", r"whep\+http://\[user:password@\]host"),
@@ -159,7 +159,7 @@ def test_a_stall_timeout_is_a_whole_number_of_reads_none_longer_than_a_stop_may_
 )
 def test_a_devices_errors_say_what_to_do_and_are_never_for_good(error: Exception, reason: str) -> None:
     device = config("device:/dev/video0")
-    fault = DeviceFaults("cam", device.source, 10, 3).opening(error, 0.0)
+    fault = DeviceErrorDiagnosis("cam", device.source, 10, 3).opening(error, 0.0)
     assert fault.reason == reason
     assert not fault.permanent
     assert "/dev/video0" in str(fault)
@@ -174,7 +174,7 @@ def test_every_reason_is_one_short_code_of_its_own() -> None:
 
 def test_libavs_own_messages_which_quote_the_address_are_never_passed_on() -> None:
     camera = config("rtsp://bob:geheim@host/x")
-    fault = Faults("cam", camera.source, 10, 3).reading(
+    fault = ErrorDiagnosis("cam", camera.source, 10, 3).reading(
         av.error.OSError(5, "Input/output error", "rtsp://bob:geheim@host/x")
     )
     assert str(fault).startswith("camera cam: reading rtsp://host/x failed (Input/output error)")

@@ -17,7 +17,7 @@ from stream.sources.open_transport import OnDiscard
 from stream.sources.reader import CameraReader, secrets_of
 from stream.sources.status import CameraStatus
 from stream.sources.transport import AccessUnit
-from stream.sources.webrtc.transport import PublisherFaults
+from stream.sources.webrtc.transport import PublisherErrorDiagnosis
 from support.engines.fake_source import FRAME_US, FakeConnections, FakeTransport, faults_of, unit
 from support.waiting import PATIENCE_S, wait_until, waits
 from telemetry.observer import Observer
@@ -142,7 +142,7 @@ class Publishing(FakeConnections):
 
     def __call__(self, config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> FakeTransport:
         transport = super().__call__(config, stopping, on_discard)
-        transport.faults = PublisherFaults(config)
+        transport.diagnosis = PublisherErrorDiagnosis(config)
         return transport
 
 

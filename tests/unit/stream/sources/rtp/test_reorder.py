@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream.sources.rtp import reorder
 from stream.sources.rtp.access_units import MOST_PICTURES_BEGUN, AccessUnits
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtp.reorder import GIVE_UP_NS, MOST_PACKETS, ReorderBuffer
 from support.counted_calls import calls_during
 from support.rtp.rtp_packetiser import PAYLOAD_TYPE, Codec, Packetiser, annex_b
@@ -195,7 +195,7 @@ def test_whatever_comes_there_is_an_error_of_ours_or_none_and_no_more_is_held_th
             units = access_units.add(memoryview(packet), now * 1_000_000)
             if now % 7 == 0:
                 units = units + access_units.due(now * 1_000_000)
-        except NotSpokenError:
+        except UnsupportedStreamError:
             continue
         assert all(unit.data.startswith(b"\0\0\0\1") for unit in units)
         assert len(access_units._buffer.data) <= total + 5 * len(access_units._buffer.nals)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stream.sources.rtsp.dialling import dial
-from stream.sources.rtsp.udp_sockets import Datagrams
+from stream.sources.rtsp.udp_sockets import UdpSockets
 
 
 async def test_an_address_of_one_link_is_connected_to_in_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,5 +34,5 @@ async def test_ports_are_bound_in_the_zone_of_the_connection(monkeypatch: pytest
             super().bind(("::1", 0))
 
     monkeypatch.setattr(socket, "socket", Socket)
-    Datagrams("fe80::1%3", lambda packet, now_ns: None, lambda packet, now_ns: None, lambda error: None).close()
+    UdpSockets("fe80::1%3", lambda packet, now_ns: None, lambda packet, now_ns: None, lambda error: None).close()
     assert [(host, zone) for host, _, _, zone in bound] == [("fe80::1", 3)] * 2

@@ -10,7 +10,7 @@ import pytest
 from stream.sources.handover import Handover
 from stream.sources.rtp.rtp_clock import NTP_TO_UNIX_S
 from stream.sources.rtsp.protocol.sdp import VideoDescription
-from stream.sources.rtsp.receiver import Receiver
+from stream.sources.rtsp.receiver import RtpReceiver
 from stream.sources.transport import AccessUnit
 from support.rtp.rtp_packets import PAYLOAD_TYPE, Packetiser
 from support.rtp.stream_corpus import corpus_stream
@@ -27,7 +27,7 @@ class Received:
         self.handover = Handover[Exception]()
         self.discarded: list[str] = []
         description = VideoDescription("h264", PAYLOAD_TYPE, parameter_sets=tuple(STREAM.parameter_sets))
-        self.receiver = Receiver(description, self.handover, self.discarded.append, lambda: None, reorder=True)
+        self.receiver = RtpReceiver(description, self.handover, self.discarded.append, lambda: None, reorder=True)
 
     def take(self, packetiser: Packetiser, from_ns: int = 0) -> int:
         """The whole stream, at its times; when it ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtp.header import payload_range
 from support.rtp.rtp_packetiser import PAYLOAD_TYPE, Codec, Packetiser, annex_b
 from support.rtp.rtp_streams import Receiving, begun, sets_of, stream, two_slices
@@ -30,7 +30,7 @@ def test_several_units_sent_with_start_codes_as_one_are_told_apart() -> None:
 )
 def test_a_packetisation_that_is_not_done_here_is_said_not_to_be_spoken(codec: Codec, payload: bytes) -> None:
     receiving, packetiser = begun(codec)
-    with pytest.raises(NotSpokenError) as raised:
+    with pytest.raises(UnsupportedStreamError) as raised:
         receiving.add([packetiser.packet(payload, 3, marked=True)])
     assert raised.value.reason == "packetisation"
 

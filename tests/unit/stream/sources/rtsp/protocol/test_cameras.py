@@ -9,7 +9,7 @@ import pytest
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.protocol.framing import Framing
 from stream.sources.rtsp.protocol.session import Event, Playing, RtspSession, Send
-from stream.sources.rtsp.protocol.transport_header import Interleaved, RtpInfo
+from stream.sources.rtsp.protocol.transport_header import InterleavedDelivery, RtpInfo
 from support.rtsp_servers.camera_descriptions import AXIS, DAHUA, HIKVISION, MEDIAMTX, REOLINK, UNIFI, UNIVIEW
 
 Exchange = tuple[str, bytes]
@@ -22,7 +22,7 @@ class Camera(NamedTuple):
     address: str
     sdp: bytes
     exchanges: list[Exchange]
-    delivery: Interleaved
+    delivery: InterleavedDelivery
     rtp_info: RtpInfo | None
     keep_alive: str
     keep_alive_after_s: float
@@ -59,7 +59,7 @@ CAMERAS = {
                 b"url=rtsp://192.168.1.64:554/Streaming/Channels/101/trackID=1;seq=12001;rtptime=1943102\r\n\r\n",
             ),
         ],
-        Interleaved(0, 1, 0x4D8EC4A3),
+        InterleavedDelivery(0, 1, 0x4D8EC4A3),
         RtpInfo(12001, 1943102),
         "GET_PARAMETER rtsp://192.168.1.64:554/Streaming/Channels/101/",
         30.0,
@@ -94,7 +94,7 @@ CAMERAS = {
                 b"RTP-Info: url=trackID=0;seq=24015;rtptime=3103416472\r\n\r\n",
             ),
         ],
-        Interleaved(0, 1, 0x6BB1EBE4),
+        InterleavedDelivery(0, 1, 0x6BB1EBE4),
         RtpInfo(24015, 3103416472),
         "GET_PARAMETER rtsp://10.0.0.7:554/cam/realmonitor?channel=1&subtype=0/",
         30.0,
@@ -131,7 +131,7 @@ CAMERAS = {
                 b"videocodec=h264;seq=29931;rtptime=1181520459\r\nRange: npt=now-\r\n\r\n",
             ),
         ],
-        Interleaved(0, 1, 0x1E2D3C4B),
+        InterleavedDelivery(0, 1, 0x1E2D3C4B),
         RtpInfo(29931, 1181520459),
         "GET_PARAMETER rtsp://192.168.0.90/axis-media/media.amp?videocodec=h264",
         30.0,
@@ -168,7 +168,7 @@ CAMERAS = {
                 b"url=rtsp://192.168.1.141/h265Preview_01_main/track2;seq=1;rtptime=2\r\n\r\n",
             ),
         ],
-        Interleaved(0, 1),
+        InterleavedDelivery(0, 1),
         RtpInfo(42001, 871520),
         "GET_PARAMETER rtsp://192.168.1.141/h265Preview_01_main/",
         30.0,
@@ -193,7 +193,7 @@ CAMERAS = {
             ),
             ("PLAY rtsp://192.168.1.1:7447/aBcDeF/", b"RTSP/1.0 200 OK\r\nCSeq: 4\r\nSession: Jk3nPq\r\n\r\n"),
         ],
-        Interleaved(2, 3),
+        InterleavedDelivery(2, 3),
         None,
         "OPTIONS rtsp://192.168.1.1:7447/aBcDeF/",
         30.0,
@@ -223,7 +223,7 @@ CAMERAS = {
                 b"rtptime=717574556\r\nServer: gortsplib\r\nSession: d3b07384d113edec49eaa6238ad5ff00\r\n\r\n",
             ),
         ],
-        Interleaved(0, 1, 0x9A8B7C6D),
+        InterleavedDelivery(0, 1, 0x9A8B7C6D),
         RtpInfo(35243, 717574556),
         "GET_PARAMETER rtsp://127.0.0.1:8554/cam/",
         30.0,
@@ -252,7 +252,7 @@ CAMERAS = {
             ),
             ("PLAY rtsp://192.168.1.13/media/video1", b"RTSP/1.0 200 OK\nCSeq: 5\nSession: 90af1bd2\n\n"),
         ],
-        Interleaved(0, 1),
+        InterleavedDelivery(0, 1),
         None,
         "OPTIONS rtsp://192.168.1.13/media/video1",
         10.0,

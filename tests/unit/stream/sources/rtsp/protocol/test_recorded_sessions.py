@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.protocol.errors import SessionError
 from stream.sources.rtsp.protocol.framing import Framing
@@ -30,7 +30,7 @@ class Replayed(NamedTuple):
     session: RtspSession
     events: list[Event]
     packets: list[bytes]
-    error: SessionError | NotSpokenError | None
+    error: SessionError | UnsupportedStreamError | None
 
 
 def replay(data: bytes, lower: Literal["tcp", "udp"] = "tcp", size: int = 1 << 16) -> Replayed:
@@ -51,7 +51,7 @@ def replay(data: bytes, lower: Literal["tcp", "udp"] = "tcp", size: int = 1 << 1
             part = data[at : at + size]
             framing.buffer()[: len(part)] = part
             framing.filled(len(part))
-    except (SessionError, NotSpokenError) as error:
+    except (SessionError, UnsupportedStreamError) as error:
         return Replayed(session, events, packets, error)
     return Replayed(session, events, packets, None)
 
@@ -95,7 +95,7 @@ def test_recorded_sessions_play_and_end(
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("gstreamer_jpeg", "NotSpokenError"),
+        ("gstreamer_jpeg", "UnsupportedStreamError"),
         ("gstreamer_not_found", "NoSuchPathError"),
         ("gstreamer_wrong_password", "AccessDeniedError"),
         ("vlc_tcp", "LowerTransportError"),

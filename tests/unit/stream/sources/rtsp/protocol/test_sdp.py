@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.protocol.errors import NoVideoError, ProtocolError, SessionError
 from stream.sources.rtsp.protocol.sdp import describe_video
 from support.rtsp_servers.camera_descriptions import (
@@ -138,7 +138,7 @@ def test_only_a_frame_rate_that_can_be_one_is_believed(attribute: str, framerate
     ],
 )
 def test_video_that_is_not_read_here_says_why(sdp: bytes, reason: str) -> None:
-    with pytest.raises(NotSpokenError) as raised:
+    with pytest.raises(UnsupportedStreamError) as raised:
         describe_video(sdp)
     assert raised.value.reason == reason
 
@@ -174,7 +174,7 @@ def test_what_is_no_description_is_refused(sdp: bytes) -> None:
 
 
 def test_a_payload_type_that_can_not_be_one_is_passed_over() -> None:
-    with pytest.raises(NotSpokenError):
+    with pytest.raises(UnsupportedStreamError):
         describe_video(b"v=0\r\nm=video 0 RTP/AVP %(n)b\r\na=rtpmap:%(n)b H264/90000\r\n" % {b"n": b"1" * 5000})
 
 
@@ -189,7 +189,7 @@ def test_a_mutated_description_is_read_or_refused(sdp: bytes, data: st.DataObjec
         mutated[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     try:
         described = describe_video(bytes(mutated))
-    except (SessionError, NotSpokenError):
+    except (SessionError, UnsupportedStreamError):
         return
     assert 0 <= described.payload_type <= 127
 
@@ -199,5 +199,5 @@ def test_any_bytes_are_read_or_refused(sdp: bytes) -> None:
     try:
         describe_video(b"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n" + sdp)
         describe_video(sdp)
-    except (SessionError, NotSpokenError):
+    except (SessionError, UnsupportedStreamError):
         pass

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.protocol.errors import (
     AccessDeniedError,
@@ -30,7 +30,7 @@ from stream.sources.rtsp.protocol.session import (
     RtspSession,
     Send,
 )
-from stream.sources.rtsp.protocol.transport_header import Datagrams, Interleaved, RtpInfo
+from stream.sources.rtsp.protocol.transport_header import InterleavedDelivery, RtpInfo, UdpDelivery
 
 URL = "rtsp://cam/live"
 DIGEST = ("WWW-Authenticate", 'Digest realm="IP Camera", nonce="n1", stale="FALSE"')
@@ -104,12 +104,12 @@ def test_a_session_asks_step_by_step_and_plays() -> None:
     assert talk.asked.headers.get("Transport") == "RTP/AVP/TCP;unicast;interleaved=0-1"
     (prepared,) = talk.answer(200, ("Transport", "RTP/AVP/TCP;unicast;interleaved=2-3;ssrc=1E240"), ("Session", "77"))
     assert talk.session.description is not None
-    assert prepared == Prepared(talk.session.description, Interleaved(2, 3, 0x1E240))
+    assert prepared == Prepared(talk.session.description, InterleavedDelivery(2, 3, 0x1E240))
     assert talk.line == ("PLAY", URL + "/")
     assert talk.asked.headers.get("Range") == "npt=0.000-"
     assert talk.asked.headers.get("Session") == "77"
     (playing,) = talk.answer(200, ("RTP-Info", f"url={URL}/trackID=1;seq=12;rtptime=345"))
-    assert playing == Playing(talk.session.description, Interleaved(2, 3, 0x1E240), RtpInfo(12, 345))
+    assert playing == Playing(talk.session.description, InterleavedDelivery(2, 3, 0x1E240), RtpInfo(12, 345))
     talk.asked = parse(talk.session.tear_down())
     assert talk.line == ("TEARDOWN", URL + "/")
     assert talk.answer(200) == [Closed("torn_down")]
@@ -121,7 +121,7 @@ def test_over_udp_ports_are_exchanged() -> None:
     answer = ("Transport", "RTP/AVP/UDP;unicast;client_port=5000-5001;server_port=8000-8001;source=10.0.0.7;ssrc=1")
     (prepared,) = talk.answer(200, answer)
     assert isinstance(prepared, Prepared)
-    assert prepared.delivery == Datagrams(8000, 8001, "10.0.0.7", 1)
+    assert prepared.delivery == UdpDelivery(8000, 8001, "10.0.0.7", 1)
 
 
 def test_a_session_over_udp_needs_its_ports() -> None:
@@ -251,7 +251,7 @@ def test_refusals_to_set_up_and_to_play_say_what_they_are() -> None:
 @pytest.mark.parametrize(
     ("sdp", "error"),
     [
-        (SDP.replace(b"H264", b"VP9"), NotSpokenError),
+        (SDP.replace(b"H264", b"VP9"), UnsupportedStreamError),
         (SDP.replace(b"m=video", b"m=audio"), NoVideoError),
         (b"", ProtocolError),
     ],
@@ -399,7 +399,7 @@ def test_whatever_a_server_says_is_followed_or_refused_with_a_bounded_answer(
     session = RtspSession(RtspAddress.parse("rtsp://bob:geheim@cam/live"), lower, client_ports=(5000, 5001))
     session.begin()
     for message in messages:
-        with contextlib.suppress(SessionError, NotSpokenError):
+        with contextlib.suppress(SessionError, UnsupportedStreamError):
             sent = [event.data for event in session.receive(message) if isinstance(event, Send)]
             assert len(sent) <= 1
             assert all(data.endswith(b"\r\n\r\n") and data.count(b"\r\n\r\n") == 1 for data in sent)

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.rtp.errors import NotSpokenError
+from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.protocol.errors import LowerTransportError, SessionError
 from stream.sources.rtsp.protocol.transport_header import (
-    Datagrams,
-    Interleaved,
+    InterleavedDelivery,
     RtpInfo,
-    parse_datagrams,
-    parse_interleaved,
+    UdpDelivery,
+    parse_interleaved_delivery,
     parse_rtp_info,
+    parse_udp_delivery,
 )
 
 MEDIA = "rtsp://cam/live/trackID=1"
@@ -23,24 +23,24 @@ MEDIA = "rtsp://cam/live/trackID=1"
 @pytest.mark.parametrize(
     ("transport", "delivery"),
     [
-        ('RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=3E93715E;mode="PLAY"', Interleaved(0, 1, 0x3E93715E)),
-        ("RTP/AVP/TCP;unicast;interleaved=2-3", Interleaved(2, 3)),
-        ("RTP/AVP/TCP; Unicast; Interleaved = 4 - 5 ; SSRC= 0xab", Interleaved(4, 5, 0xAB)),
-        ("RTP/AVP/TCP;unicast;interleaved=6", Interleaved(6, 7)),
-        ("RTP/AVP/TCP;unicast;interleaved=255", Interleaved(255, 255)),
-        ("RTP/AVP;unicast;interleaved=0-1", Interleaved(0, 1)),
-        ("RTP/AVP/UDP;unicast;interleaved=0-1;server_port=0-0", Interleaved(0, 1)),
-        ("RTP/AVP/TCP;unicast;interleaved=300-301", Interleaved(0, 1)),
-        ("RTP/AVP/TCP;unicast;interleaved=-", Interleaved(0, 1)),
-        ("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=not", Interleaved(0, 1)),
-        ("RTP/AVP/TCP;unicast;ssrc=123456789", Interleaved(0, 1)),
-        ("RTP/AVP/TCP;unicast;interleaved=8-9,RTP/AVP;unicast", Interleaved(8, 9)),
-        ("", Interleaved(0, 1)),
-        (None, Interleaved(0, 1)),
+        ('RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=3E93715E;mode="PLAY"', InterleavedDelivery(0, 1, 0x3E93715E)),
+        ("RTP/AVP/TCP;unicast;interleaved=2-3", InterleavedDelivery(2, 3)),
+        ("RTP/AVP/TCP; Unicast; Interleaved = 4 - 5 ; SSRC= 0xab", InterleavedDelivery(4, 5, 0xAB)),
+        ("RTP/AVP/TCP;unicast;interleaved=6", InterleavedDelivery(6, 7)),
+        ("RTP/AVP/TCP;unicast;interleaved=255", InterleavedDelivery(255, 255)),
+        ("RTP/AVP;unicast;interleaved=0-1", InterleavedDelivery(0, 1)),
+        ("RTP/AVP/UDP;unicast;interleaved=0-1;server_port=0-0", InterleavedDelivery(0, 1)),
+        ("RTP/AVP/TCP;unicast;interleaved=300-301", InterleavedDelivery(0, 1)),
+        ("RTP/AVP/TCP;unicast;interleaved=-", InterleavedDelivery(0, 1)),
+        ("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=not", InterleavedDelivery(0, 1)),
+        ("RTP/AVP/TCP;unicast;ssrc=123456789", InterleavedDelivery(0, 1)),
+        ("RTP/AVP/TCP;unicast;interleaved=8-9,RTP/AVP;unicast", InterleavedDelivery(8, 9)),
+        ("", InterleavedDelivery(0, 1)),
+        (None, InterleavedDelivery(0, 1)),
     ],
 )
-def test_channels_are_as_answered_or_else_as_asked_for(transport: str | None, delivery: Interleaved) -> None:
-    assert parse_interleaved(transport, (0, 1)) == delivery
+def test_channels_are_as_answered_or_else_as_asked_for(transport: str | None, delivery: InterleavedDelivery) -> None:
+    assert parse_interleaved_delivery(transport, (0, 1)) == delivery
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_channels_are_as_answered_or_else_as_asked_for(transport: str | None, de
 )
 def test_datagrams_in_place_of_channels_are_refused(transport: str) -> None:
     with pytest.raises(LowerTransportError):
-        parse_interleaved(transport, (0, 1))
+        parse_interleaved_delivery(transport, (0, 1))
 
 
 @pytest.mark.parametrize(
@@ -61,29 +61,29 @@ def test_datagrams_in_place_of_channels_are_refused(transport: str) -> None:
     [
         (
             "RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001;source=10.0.0.7;ssrc=1",
-            Datagrams(6000, 6001, "10.0.0.7", 1),
+            UdpDelivery(6000, 6001, "10.0.0.7", 1),
         ),
-        ("RTP/AVP/UDP;unicast;server_port=6000;source=cam-1.local", Datagrams(6000, 6001, "cam-1.local")),
-        ("RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6004", Datagrams(6000, 6004)),
-        ("RTP/AVP;unicast;server_port=65535", Datagrams(65535, None)),
-        ("RTP/AVP;unicast;server_port=0-0;source=0.0.0.0", Datagrams(None, None)),
-        ("RTP/AVP;unicast;server_port=70000-70001;source=a b", Datagrams(None, None)),
-        ("RTP/AVP;unicast;source=[fe80::1]", Datagrams(None, None, "fe80::1")),
-        ("RTP/AVP;unicast", Datagrams(None, None)),
-        (None, Datagrams(None, None)),
+        ("RTP/AVP/UDP;unicast;server_port=6000;source=cam-1.local", UdpDelivery(6000, 6001, "cam-1.local")),
+        ("RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6004", UdpDelivery(6000, 6004)),
+        ("RTP/AVP;unicast;server_port=65535", UdpDelivery(65535, None)),
+        ("RTP/AVP;unicast;server_port=0-0;source=0.0.0.0", UdpDelivery(None, None)),
+        ("RTP/AVP;unicast;server_port=70000-70001;source=a b", UdpDelivery(None, None)),
+        ("RTP/AVP;unicast;source=[fe80::1]", UdpDelivery(None, None, "fe80::1")),
+        ("RTP/AVP;unicast", UdpDelivery(None, None)),
+        (None, UdpDelivery(None, None)),
     ],
 )
-def test_ports_of_the_server_are_as_answered_or_unknown(transport: str | None, delivery: Datagrams) -> None:
-    assert parse_datagrams(transport) == delivery
+def test_ports_of_the_server_are_as_answered_or_unknown(transport: str | None, delivery: UdpDelivery) -> None:
+    assert parse_udp_delivery(transport) == delivery
 
 
 def test_multicast_and_channels_in_place_of_datagrams_are_refused() -> None:
-    with pytest.raises(NotSpokenError) as raised:
-        parse_datagrams("RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=1")
+    with pytest.raises(UnsupportedStreamError) as raised:
+        parse_udp_delivery("RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=1")
     assert raised.value.reason == "multicast"
     for transport in ("RTP/AVP/TCP;unicast;interleaved=0-1", "RTP/AVP/TCP;unicast", "RTP/AVP;interleaved=0-1"):
         with pytest.raises(LowerTransportError):
-            parse_datagrams(transport)
+            parse_udp_delivery(transport)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_what_is_read_of_any_answer_can_be_used(text: str, first: int, second: i
     for end in (text, f"interleaved={first}{text}", f"server_port={first}-{second};{text}", f"ssrc={first};{text}"):
         value = "RTP/AVP;" + end
         parse_rtp_info("url=" + end, MEDIA)
-        with contextlib.suppress(SessionError, NotSpokenError):
-            channels = parse_interleaved(value, (0, 1))
+        with contextlib.suppress(SessionError, UnsupportedStreamError):
+            channels = parse_interleaved_delivery(value, (0, 1))
             bytes((channels.rtp_channel, channels.rtcp_channel))
-        with contextlib.suppress(SessionError, NotSpokenError):
-            ports = parse_datagrams(value)
+        with contextlib.suppress(SessionError, UnsupportedStreamError):
+            ports = parse_udp_delivery(value)
             assert all(port is None or 0 < port < 1 << 16 for port in (ports.rtp_port, ports.rtcp_port))
             assert ports.ssrc is None or 0 <= ports.ssrc < 1 << 32
