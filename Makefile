@@ -5,30 +5,44 @@ PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3,$(if 
 BIN := $(VENV)/bin
 # Tests that run side by side. Much of their time is waiting, so one more than the two cores that they are meant for.
 WORKERS ?= 3
+# The demo needs the engine alone; everything else needs the development tools too.
+ENGINE := $(VENV)/.engine-ready
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench soak train docs dist clean
+.PHONY: help demo test test-lowest lint format hooks bench soak train docs dist clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    see actions recognised on real footage that arrives over RTSP"
+	@echo "make demo    recognise actions in real footage that arrives over RTSP"
 	@echo "make test    lint, then every test (about 10 minutes on two cores)"
+	@echo "make format  format the code and apply the linter's fixes"
 	@echo "make lint    ruff, pyright, import-linter"
+	@echo "make hooks   run the linters before each commit (pre-commit)"
 	@echo "make bench   measure against a bare loop and against peers"
-	@echo "make soak    the long runs: memory over an hour's worth of frames, pictures of the dashboards"
-	@echo "make train   train the default checkpoint anew"
-	@echo "make docs    the documentation as a site, in build/site"
-	@echo "make dist    wheel and source distribution, in dist/"
+	@echo "make soak    long runs: memory over an hour's worth of frames, pictures of the dashboards"
+	@echo "make train   train the default checkpoint again"
+	@echo "make docs    build the documentation site in build/site"
+	@echo "make dist    build wheel and source distribution in dist/"
+	@echo "make clean   delete what was built"
 
-$(READY): pyproject.toml
+$(ENGINE): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "partstream needs Python 3.11 or newer, and none was found" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing Python packages into $(VENV) (a few minutes the first time)"
+	@echo "Installing the engine's packages into $(VENV) (about a minute the first time)"
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
+	@$(BIN)/python -m pip install --quiet --progress-bar on --editable .
+	@touch $@
+
+$(READY): $(ENGINE)
+	@echo "Installing test and documentation tools into $(VENV) (about a minute the first time)"
 	@$(BIN)/python -m pip install --quiet --progress-bar on --editable ".[train,mmdet,export,dev]"
 	@touch $@
 
-demo: $(READY)
+format: $(READY)
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format .
+
+demo: $(ENGINE)
 	@deploy/system-packages.sh demo
 	@$(BIN)/python run_stream.py demo
 
@@ -37,11 +51,20 @@ test: $(READY) lint
 	@$(BIN)/python run_stream.py weights fetch
 	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# The lowest versions that pyproject.toml allows, in an environment of their own.
+test-lowest:
+	@test -x build/lowest/bin/uv || { $(PYTHON) -m venv build/lowest && build/lowest/bin/python -m pip install --quiet uv; }
+	@build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --editable ".[test]"
+	@build/lowest/bin/python -m pytest $(FAST)
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+
+hooks: $(READY)
+	@$(BIN)/pre-commit install
 
 bench: $(READY)
 	@deploy/system-packages.sh demo
