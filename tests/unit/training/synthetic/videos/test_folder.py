@@ -261,7 +261,7 @@ def test_the_contact_sheet_has_a_row_for_each_action(train_set: Path) -> None:
 
 
 def test_the_hash_of_the_code_tells_of_every_change(tmp_path: Path) -> None:
-    source = tmp_path / "training" / "rendering" / "light.py"
+    source = tmp_path / "training" / "synthetic" / "rendering" / "light.py"
     source.parent.mkdir(parents=True)
     source.write_text("SUN = 1.0\n")
     first = code_hash(tmp_path)
