@@ -54,7 +54,7 @@ test: $(READY) lint
 # The lowest versions that pyproject.toml allows, in an environment of their own.
 test-lowest:
 	@test -x build/lowest/bin/uv || { $(PYTHON) -m venv build/lowest && build/lowest/bin/python -m pip install --quiet uv; }
-	@build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --editable ".[test]"
+	@build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --editable ".[train,mmdet,test]"
 	@build/lowest/bin/python -m pytest $(FAST)
 
 lint: $(READY)

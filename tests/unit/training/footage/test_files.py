@@ -17,7 +17,8 @@ CLIPS = sorted({path.name.split(".")[0] for path in FOLDER.glob("*.json")})
 
 def test_every_clip_has_two_labellers() -> None:
     assert len(CLIPS) == 12
-    assert sorted(path.name for path in FOLDER.glob("*.json")) == [f"{clip}.{who}.json" for clip in CLIPS for who in "ab"]
+    files = sorted(path.name for path in FOLDER.glob("*.json"))
+    assert files == [f"{clip}.{labeller}.json" for clip in CLIPS for labeller in "ab"]
 
 
 @pytest.mark.parametrize("clip", CLIPS)
