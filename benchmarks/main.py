@@ -114,7 +114,7 @@ def ingest(
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """From the camera to the decoded picture, at the wire and through libav: latency, CPU, losses, time to open."""
+    """From the camera to the decoded picture, by native RTSP and by FFmpeg: latency, CPU, losses, time to open."""
     console, progress = consoles()
     loads = ingest_bench.loads(cameras or (1, 4, 8))
     plan = Plan(loads, _contenders(contender, peers.INGEST), runs, seconds)

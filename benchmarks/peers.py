@@ -26,14 +26,14 @@ FLOORS = {OURS: BARE, OURS_RGB: BARE_RGB}
 PEERS = (STREAMVISION_NAME, OPENCV, OPENCV_ONE)
 ALL = (OURS, BARE, OURS_RGB, BARE_RGB, *PEERS)
 """Who is measured with the whole engine."""
-WIRE, LIBAV, ENGINE_WIRE = "partstream wire", "partstream libav", "whole engine, wire"
-INGEST = (WIRE, LIBAV, BARE, *PEERS, ENGINE_WIRE)
+NATIVE, FFMPEG, ENGINE_NATIVE = "partstream native", "partstream FFmpeg", "whole engine, native"
+INGEST = (NATIVE, FFMPEG, BARE, *PEERS, ENGINE_NATIVE)
 """Who is measured from the camera to the decoded picture; the whole engine beside it, to its result."""
 SILENT, WITH_METRICS, WITH_TRACES = "no telemetry", "metrics", "metrics, 1 % traced"
 TELEMETRY = (SILENT, WITH_METRICS, WITH_TRACES)
 """The whole engine, telling about itself more or less."""
 TRACED_SHARE = 0.01
-TRANSPORTS = ("auto", "wire", "libav")
+TRANSPORTS = ("auto", "native", "ffmpeg")
 """What a camera's `transport` may be."""
 
 
@@ -48,8 +48,10 @@ def contender(name: str, transport: str = "auto") -> Contender:
     """
     planes = {"pixels": "planes", "size": None}
     rgb24 = {"pixels": "rgb24", "size": list(MODEL_SIZE)}
-    if name in (OURS, OURS_RGB, ENGINE_WIRE):
-        options = {**(rgb24 if name == OURS_RGB else planes), "transport": "wire" if name == ENGINE_WIRE else transport}
+    if name in (OURS, OURS_RGB, ENGINE_NATIVE):
+        if name == ENGINE_NATIVE:
+            transport = "native"
+        options = {**(rgb24 if name == OURS_RGB else planes), "transport": transport}
         return Contender(name, "partstream_engine", options=options, publishes=True)
     if name in TELEMETRY:
         options = {
@@ -59,8 +61,8 @@ def contender(name: str, transport: str = "auto") -> Contender:
             "sample_ratio": TRACED_SHARE if name == WITH_TRACES else 0.0,
         }
         return Contender(name, "partstream_telemetry", options=options, publishes=True)
-    if name in (WIRE, LIBAV):
-        return Contender(name, "partstream_reader", options={"transport": "wire" if name == WIRE else "libav"})
+    if name in (NATIVE, FFMPEG):
+        return Contender(name, "partstream_reader", options={"transport": "native" if name == NATIVE else "ffmpeg"})
     if name in (BARE, BARE_RGB):
         return Contender(name, "bare_loop", options=planes if name == BARE else rgb24)
     if name in (OPENCV, OPENCV_ONE):

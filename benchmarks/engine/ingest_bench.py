@@ -23,52 +23,52 @@ def loads(cameras: Sequence[int]) -> tuple[Load, ...]:
 
 
 def goals(measured: Measured) -> list[Goal]:
-    """What the wire should show, of what was to be measured. A run that failed counts as without end."""
+    """Return the goals of native RTSP for what was measured. A failed run counts as infinite."""
     plan = measured.plan
     found: list[Goal] = []
-    if peers.WIRE in plan.contenders:
+    if peers.NATIVE in plan.contenders:
         if JUDGED in plan.loads:
             for figure, words, limit in (
                 ("latency_ms_p50", "p50", P50_LIMIT_MS),
                 ("latency_ms_p99", "p99", P99_LIMIT_MS),
             ):
-                text = f"{peers.WIRE}: sent to decoded, {words} at most {limit:g} ms, {JUDGED}"
+                text = f"{peers.NATIVE}: sent to decoded, {words} at most {limit:g} ms, {JUDGED}"
                 found.append(
-                    _beside_libav(measured, within(text, _every_round(measured, JUDGED, figure), limit), figure)
+                    _beside_ffmpeg(measured, within(text, _every_round(measured, JUDGED, figure), limit), figure)
                 )
         found += [_nothing_lost(measured, load) for load in plan.loads]
         for load in plan.loads:
             if load.cameras == OPEN_CAMERAS:
-                text = f"{peers.WIRE}: every camera's first picture within {OPEN_LIMIT_S:g} s, {load}"
+                text = f"{peers.NATIVE}: every camera's first picture within {OPEN_LIMIT_S:g} s, {load}"
                 found.append(within(text, _every_round(measured, load, "open_s"), OPEN_LIMIT_S))
-    if peers.ENGINE_WIRE in plan.contenders and peers.BARE in plan.contenders:
+    if peers.ENGINE_NATIVE in plan.contenders and peers.BARE in plan.contenders:
         for load in plan.loads:
-            ratio = measured.paired((peers.ENGINE_WIRE, load), (peers.BARE, load), "cpu_ms_per_frame")
-            text = f"{peers.ENGINE_WIRE}: CPU a frame at most {ENGINE_CPU_LIMIT:.2f} x {peers.BARE}, {load}"
+            ratio = measured.paired((peers.ENGINE_NATIVE, load), (peers.BARE, load), "cpu_ms_per_frame")
+            text = f"{peers.ENGINE_NATIVE}: CPU a frame at most {ENGINE_CPU_LIMIT:.2f} x {peers.BARE}, {load}"
             found.append(within(text, ratio, ENGINE_CPU_LIMIT))
     return found
 
 
 def _every_round(measured: Measured, load: Load, figure: str) -> list[float]:
-    rows = measured.runs.get((peers.WIRE, load), [])
+    rows = measured.runs.get((peers.NATIVE, load), [])
     return [math.inf if run is None else getattr(run, figure) for run in rows]
 
 
 def _nothing_lost(measured: Measured, load: Load) -> Goal:
-    rows = measured.runs.get((peers.WIRE, load), [])
+    rows = measured.runs.get((peers.NATIVE, load), [])
     failed = sum(run is None for run in rows)
-    lost = [int(value) for value in measured.values(peers.WIRE, load, "frames_lost")]
-    sent = sum(int(value) for value in measured.values(peers.WIRE, load, "frames_sent"))
+    lost = [int(value) for value in measured.values(peers.NATIVE, load, "frames_lost")]
+    sent = sum(int(value) for value in measured.values(peers.NATIVE, load, "frames_sent"))
     said = f"{sum(lost)} of {sent}" + (f", {failed} runs failed" if failed else "")
     return Goal(
-        f"{peers.WIRE}: no frame lost, {load}",
+        f"{peers.NATIVE}: no frame lost, {load}",
         said if rows else "not measured",
         stats.none_at_all([*lost, *[1] * failed]),
     )
 
 
-def _beside_libav(measured: Measured, goal: Goal, figure: str) -> Goal:
-    libav = measured.values(peers.LIBAV, JUDGED, figure)
-    if not libav:
+def _beside_ffmpeg(measured: Measured, goal: Goal, figure: str) -> Goal:
+    ffmpeg = measured.values(peers.FFMPEG, JUDGED, figure)
+    if not ffmpeg:
         return goal
-    return Goal(goal.text, f"{goal.measured}; {peers.LIBAV} {stats.estimate(libav)}", goal.outcome)
+    return Goal(goal.text, f"{goal.measured}; {peers.FFMPEG} {stats.estimate(ffmpeg)}", goal.outcome)

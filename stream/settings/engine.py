@@ -20,11 +20,11 @@ class CameraConfig(Section):
     id: str = Field(description="Name in topics, metrics and logs: [a-z0-9][a-z0-9_-]{0,62}.")
     source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:.")
     enabled: bool = Field(True, description="False: the camera stays listed and nothing is read from it.")
-    transport: Literal["auto", "wire", "libav"] = Field(
+    transport: Literal["auto", "native", "ffmpeg"] = Field(
         "auto",
-        description="RTSP: who reads it. `wire` reads the packets itself and has every picture one frame interval "
-        "sooner than `libav`, FFmpeg's demuxer; `auto` takes the wire, and libav for what the wire doesn't speak, "
-        "counted and said in the camera's status.",
+        description="RTSP: the reader. `native` is partstream's own and has each picture one frame interval sooner "
+        "than `ffmpeg`. `auto` is native, and FFmpeg for cameras that native RTSP cannot read, which is counted and "
+        "shown in the camera's status.",
     )
     lower_transport: Literal["tcp", "udp"] = Field(
         "tcp",
@@ -39,7 +39,7 @@ class CameraConfig(Section):
     tls_fingerprint: str | None = Field(
         None,
         description="rtsps: SHA-256 of the camera's certificate in hex, for one that no authority has signed: then it "
-        "is this very certificate, whatever name it is for, or no connection. Not with `transport: libav`.",
+        "is this very certificate, whatever name it is for, or no connection. Not with `transport: ffmpeg`.",
     )
     decoder: Literal["auto", "software", "nvdec"] = Field(
         "software",
@@ -83,7 +83,9 @@ class CameraConfig(Section):
     @classmethod
     def _names_the_reader(cls, value: object) -> object:
         if value in ("tcp", "udp"):
-            raise ValueError(f"says who reads the stream (auto, wire, libav); write lower_transport: {value}")
+            raise ValueError(f"selects the reader (auto, native, ffmpeg); write lower_transport: {value}")
+        if value in ("wire", "libav"):
+            raise ValueError(f"{value} has a new name; write transport: {'native' if value == 'wire' else 'ffmpeg'}")
         return value
 
     @field_validator("tls_fingerprint")
@@ -97,9 +99,9 @@ class CameraConfig(Section):
         return digits
 
     @model_validator(mode="after")
-    def _fingerprint_is_looked_at(self) -> CameraConfig:
-        if self.transport == "libav" and self.tls_fingerprint is not None:
-            raise ValueError("libav doesn't look at tls_fingerprint: give tls_certificates, or transport: auto or wire")
+    def _fingerprint_is_checked(self) -> CameraConfig:
+        if self.transport == "ffmpeg" and self.tls_fingerprint is not None:
+            raise ValueError("FFmpeg ignores tls_fingerprint: set tls_certificates, or transport: auto or native")
         return self
 
     @field_validator("id")

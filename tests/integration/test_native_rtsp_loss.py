@@ -83,7 +83,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
             relay = relays[case] = stack.enter_context(UdpRelay(server.port, impairments, SEEDS.get(case, 1)))
             address = relay.url(server.url(f"/{name}"))
             camera = WatchedCamera(
-                address, f"case{len(cameras)}", 64, transport="wire", lower_transport="udp", stall_timeout_s=5
+                address, f"case{len(cameras)}", 64, transport="native", lower_transport="udp", stall_timeout_s=5
             )
             cameras[case] = stack.enter_context(camera)
         for camera in cameras.values():

@@ -28,7 +28,7 @@ def server_of(
 
 
 def watch(address: str, **settings: object) -> WatchedCamera:
-    return WatchedCamera(address, slots=32, **{"transport": "wire", **settings})
+    return WatchedCamera(address, slots=32, **{"transport": "native", **settings})
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
                     )
                     return stack.enter_context(camera)
 
-                cameras = {name: (watch(name, "wire"), watch(name, "libav")) for name in together}
+                cameras = {name: (watch(name, "native"), watch(name, "ffmpeg")) for name in together}
                 for name, both in cameras.items():
                     for camera in both:
                         camera.wait_for(lambda camera=camera, name=name: len(camera.frames) >= PICTURES[name])

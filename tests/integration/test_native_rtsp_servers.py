@@ -35,7 +35,9 @@ def test_foreign_servers_are_read_frozen_killed_and_found_again(server: str) -> 
     make, lower = SERVERS[server]
     with (
         make(SLICES) as running,
-        WatchedCamera(running.url(), transport="wire", lower_transport=lower, slots=32, stall_timeout_s=0.5) as camera,
+        WatchedCamera(
+            running.url(), transport="native", lower_transport=lower, slots=32, stall_timeout_s=0.5
+        ) as camera,
     ):
         camera.wait_for(lambda: len(camera.frames) >= 20)
         assert_whole_and_complete(camera, SLICES)
@@ -62,16 +64,19 @@ def test_foreign_servers_h265_is_read(server: str) -> None:
     make, lower = SERVERS[server]
     with (
         make(HEVC) as running,
-        WatchedCamera(running.url(), transport="wire", lower_transport=lower, slots=32) as camera,
+        WatchedCamera(running.url(), transport="native", lower_transport=lower, slots=32) as camera,
     ):
         camera.wait_for(lambda: len(camera.frames) >= 20)
         assert_whole_and_complete(camera, HEVC)
 
 
 def test_a_lower_transport_that_a_server_refuses_is_said() -> None:
-    with VlcServer(MAIN) as server, WatchedCamera(server.url(), transport="wire") as camera:
+    with VlcServer(MAIN) as server, WatchedCamera(server.url(), transport="native") as camera:
         camera.wait_for(lambda: "server_error" in camera.reasons)
-    with AioRtspServer(MAIN) as server, WatchedCamera(server.url(), transport="wire", lower_transport="udp") as camera:
+    with (
+        AioRtspServer(MAIN) as server,
+        WatchedCamera(server.url(), transport="native", lower_transport="udp") as camera,
+    ):
         camera.wait_for(lambda: len(camera.frames) >= 3)
         assert camera.fallbacks == ["udp_refused"]
         assert "TCP" in camera.said[-1].message
@@ -90,7 +95,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
 @pytest.mark.parametrize("lower", ["tcp", "udp"])
 def test_a_password_that_changes_shuts_the_camera_out_until_it_changes_back(guarded: RtspServer, lower: str) -> None:
     address = guarded.url("/main", "bob", "geheim")
-    with WatchedCamera(address, transport="wire", lower_transport=lower, slots=32) as camera:
+    with WatchedCamera(address, transport="native", lower_transport=lower, slots=32) as camera:
         camera.wait_for(lambda: len(camera.frames) >= 5)
         guarded.restart(users={"bob": "anders"})
         camera.wait_for(lambda: camera.reconnects.count("unauthorised") >= 2)
@@ -102,7 +107,7 @@ def test_a_password_that_changes_shuts_the_camera_out_until_it_changes_back(guar
 
 
 def test_a_wrong_password_is_tried_now_and_then_and_never_shown(guarded: RtspServer) -> None:
-    with WatchedCamera(guarded.url("/main", "bob", "falsch"), transport="wire") as camera:
+    with WatchedCamera(guarded.url("/main", "bob", "falsch"), transport="native") as camera:
         camera.wait_for(lambda: camera.reconnects.count("unauthorised") >= 2)
         assert set(camera.reasons) == {"unauthorised"}
         assert "falsch" not in repr(camera.said)
@@ -110,10 +115,10 @@ def test_a_wrong_password_is_tried_now_and_then_and_never_shown(guarded: RtspSer
 
 def test_vlcs_basic_password_opens_it_and_a_wrong_one_does_not() -> None:
     with VlcServer(MAIN, login=("bob", "geheim")) as server:
-        with WatchedCamera(server.url("bob", "geheim"), transport="wire", lower_transport="udp", slots=32) as camera:
+        with WatchedCamera(server.url("bob", "geheim"), transport="native", lower_transport="udp", slots=32) as camera:
             camera.wait_for(lambda: len(camera.frames) >= 5)
             assert_whole(camera, MAIN)
-        with WatchedCamera(server.url("bob", "falsch"), transport="wire", lower_transport="udp") as camera:
+        with WatchedCamera(server.url("bob", "falsch"), transport="native", lower_transport="udp") as camera:
             camera.wait_for(lambda: "unauthorised" in camera.reasons)
             assert not camera.frames
 
@@ -121,7 +126,7 @@ def test_vlcs_basic_password_opens_it_and_a_wrong_one_does_not() -> None:
 def test_a_session_that_a_server_would_end_is_kept_alive() -> None:
     with (
         VlcServer(MAIN, session_timeout_s=3) as server,
-        WatchedCamera(server.url(), transport="wire", lower_transport="udp", slots=32, stall_timeout_s=5) as camera,
+        WatchedCamera(server.url(), transport="native", lower_transport="udp", slots=32, stall_timeout_s=5) as camera,
     ):
         camera.wait_for(lambda: camera.live)
         with silent_client(server) as media:

@@ -36,7 +36,7 @@ def server_of(stream: CorpusStream, packetiser: Packetiser | None = None, turns:
 
 def plays(server: ScriptedRtspServer, source: str | None = None, pictures: int = 5, **settings: Any) -> WatchedCamera:
     """A camera that gave as many right pictures, stopped."""
-    with WatchedCamera(source or server.url(), **{"transport": "wire", "slots": 64, **settings}) as camera:
+    with WatchedCamera(source or server.url(), **{"transport": "native", "slots": 64, **settings}) as camera:
         camera.wait_for(lambda: len(camera.frames) >= pictures)
     shown = {picture.digest for picture in MAIN.shown} | {picture.digest for picture in SLICES.shown}
     assert {taken.digest for taken in camera.frames} <= shown
@@ -46,7 +46,7 @@ def plays(server: ScriptedRtspServer, source: str | None = None, pictures: int =
 
 def refused(source: str, attempts: int = 2, **settings: Any) -> WatchedCamera:
     """A camera that failed so many times and is stopped."""
-    with WatchedCamera(source, **{"transport": "wire", **settings}) as camera:
+    with WatchedCamera(source, **{"transport": "native", **settings}) as camera:
         camera.wait_for(lambda: len(camera.reconnects) >= attempts)
     assert not camera.reader.ever_live
     assert "geheim" not in str(camera.said)
@@ -59,7 +59,7 @@ def refused(source: str, attempts: int = 2, **settings: Any) -> WatchedCamera:
 def test_what_strangers_send_to_a_cameras_udp_port_is_left_alone() -> None:
     with server_of(MAIN) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.2", 0))
-        with WatchedCamera(server.url(), transport="wire", lower_transport="udp", slots=64) as camera:
+        with WatchedCamera(server.url(), transport="native", lower_transport="udp", slots=64) as camera:
             camera.wait_for(lambda: camera.live)
             asked = next(request for request in server.requests if request.method == "SETUP").headers["transport"]
             port = int(asked.partition("client_port=")[2].partition("-")[0])
@@ -82,7 +82,7 @@ def test_a_server_that_ends_the_session_in_the_same_breath_as_it_begins_it_costs
             "_answer",
             lambda this, request: this.writer.write(hangs_up) if request.method == "PLAY" else answer(this, request),
         )
-        with WatchedCamera(server.url(), transport="wire", lower_transport="udp") as camera:
+        with WatchedCamera(server.url(), transport="native", lower_transport="udp") as camera:
             camera.wait_for(lambda: len(camera.reconnects) >= 2, 4)
         assert set(camera.reasons) == {"ended"}
         assert camera.fallbacks == []
@@ -112,7 +112,7 @@ def secured(authority: OwnAuthority) -> ScriptedRtspServer:
     return ScriptedRtspServer(Packetiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
 
 
-@pytest.mark.parametrize("transport", ["auto", "wire", "libav"])
+@pytest.mark.parametrize("transport", ["auto", "native", "ffmpeg"])
 def test_a_certificate_that_nobody_vouches_for_is_refused(secured: ScriptedRtspServer, transport: str) -> None:
     with secured as server:
         camera = refused(server.url(), transport=transport)
@@ -151,7 +151,7 @@ def test_who_connects_and_says_nothing_is_told_from_who_falls_silent(monkeypatch
 def test_udp_that_does_not_come_leaves_time_for_tcp_however_short_the_start_may_take() -> None:
     with server_of(MAIN) as server:
         server.silent = "udp"
-        with WatchedCamera(server.url(), transport="wire", lower_transport="udp", start_timeout_s=2) as camera:
+        with WatchedCamera(server.url(), transport="native", lower_transport="udp", start_timeout_s=2) as camera:
             camera.wait_for(lambda: camera.live, 5)
         assert camera.fallbacks == ["udp_silent"] and camera.reconnects == []
 
@@ -190,7 +190,7 @@ def test_a_stream_that_loses_its_point_of_recovery_for_too_long_is_stalled(monke
         for number, packet in enumerate(rest * 3)
     ]
     with ScriptedRtspServer(begin + again, description_of(MAIN)) as server:
-        with WatchedCamera(server.url(), transport="wire", stall_timeout_s=0.2) as camera:
+        with WatchedCamera(server.url(), transport="native", stall_timeout_s=0.2) as camera:
             camera.wait_for(lambda: "stalled" in camera.reasons)
         message = next(status.message for status in camera.said if status.reason == "stalled")
         assert "no recovery point" in message and "keyframe interval" in message
@@ -215,7 +215,7 @@ def test_what_the_wire_does_not_speak_is_read_by_libav_and_remembered(tmp_path: 
         with WatchedCamera(server.url("/clip")) as camera:
             camera.wait_for(lambda: len(camera.frames) >= 5)
             assert camera.fallbacks == ["codec"]
-            assert camera.said[-1].message.startswith("live; read by libav, one picture later: the wire reads H.264")
+            assert camera.said[-1].message.startswith("live; read by FFmpeg, one picture later: native RTSP reads")
         told = refused(server.url("/clip"), attempts=1)
         assert "Set transport: auto" in told.said[1].message
 
@@ -230,7 +230,7 @@ def test_what_the_wire_does_not_speak_in_mid_stream_is_read_by_libav_from_the_ne
         config = WatchedCamera(server.url(), transport="auto").config
         first, second = (rtsp_transport(config, stopping, lambda reason: None, native_rtsp) for _ in range(2))
         first.open()
-        with pytest.raises(NativeUnsupportedError, match="If it goes on, set transport: libav"):
+        with pytest.raises(NativeUnsupportedError, match="If it goes on, set transport: ffmpeg"):
             while True:
                 first.read()
         first.close()
@@ -328,7 +328,7 @@ def test_a_fault_of_ours_while_it_plays_is_told_as_one_and_the_camera_goes_on(
             raise LookupError("a fault of ours")
 
     monkeypatch.setattr(RtpReceiver, "packet", fail)
-    with server_of(MAIN) as server, WatchedCamera(server.url(), transport="wire", stall_timeout_s=20) as camera:
+    with server_of(MAIN) as server, WatchedCamera(server.url(), transport="native", stall_timeout_s=20) as camera:
         camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2, 10)
     assert camera.reasons[0] == "internal_error"
     assert "in fail" in caplog.text
@@ -367,7 +367,7 @@ def test_a_camera_is_stopped_at_once_whatever_it_waits_for() -> None:
     stopping = threading.Event()
     with server_of(MAIN) as server:
         server.silent = True
-        config = CameraConfig(id="cam", source=server.url(), transport="wire")  # pyright: ignore[reportArgumentType, reportCallIssue]
+        config = CameraConfig(id="cam", source=server.url(), transport="native")  # pyright: ignore[reportArgumentType, reportCallIssue]
         transport = make_transport(config, stopping, lambda reason: None)
         threading.Timer(0.3, stopping.set).start()
         began = time.monotonic()

@@ -26,7 +26,7 @@ def server(clip: Path) -> Iterator[RtspServer]:
         yield running
 
 
-WAYS = [("wire", "tcp"), ("wire", "udp"), ("libav", "tcp")]
+WAYS = [("native", "tcp"), ("native", "udp"), ("ffmpeg", "tcp")]
 
 
 @pytest.mark.parametrize(("way", "carried"), WAYS)

@@ -46,14 +46,14 @@ PROBE_S = 1.0
 
 
 MEANINGS = {
-    "codec": "the wire reads H.264 and H.265",
+    "codec": "native RTSP reads H.264 and H.265",
     "encrypted": "its packets are encrypted",
     "interleaving": "its packets are interleaved",
-    "packetisation": "its packets are of a kind that the wire doesn't read",
+    "packetisation": "its packets are of a kind that native RTSP doesn't read",
     "clock_rate": "its clock isn't RTP's usual one for video",
     "multicast": "it sends by multicast only",
     "protocol": "its RTSP can't be followed",
-    "status": "it answers the wire's requests with an error",
+    "status": "it answers requests with an error",
     "no_recovery_point": "nothing in its stream says where decoding may begin",
 }
 """What the wire doesn't speak, by code."""
@@ -74,11 +74,11 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
         self._udp = config.lower_transport == "udp"
-        self._unspoken_remedy = "Set transport: auto, or libav"
+        self._unspoken_remedy = "Set transport: auto, or ffmpeg"
         if config.tls_fingerprint is not None:
-            self._unspoken_remedy = "libav may read it: set transport: libav, and tls_certificates for tls_fingerprint"
+            self._unspoken_remedy = "Try transport: ffmpeg, with tls_certificates instead of tls_fingerprint"
         elif config.transport == "auto":
-            self._unspoken_remedy = "If it goes on, set transport: libav"
+            self._unspoken_remedy = "If it goes on, set transport: ffmpeg"
         try:
             address = RtspAddress.parse(config.source.reveal())
         except ValueError:
@@ -287,7 +287,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
     def _unspoken(self, code: str, why: str | None = None) -> NativeUnsupportedError:
         return NativeUnsupportedError(
             self.camera,
-            f"{self.address} can't be read at the wire: {why or MEANINGS[code]}",
+            f"{self.address} can't be read by native RTSP: {why or MEANINGS[code]}",
             self._unspoken_remedy,
             code,
         )

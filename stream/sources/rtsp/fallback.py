@@ -86,7 +86,7 @@ def rtsp_transport(
 ) -> Transport:
     """A connection to an RTSP camera. Raises `BadAddressError` if the address can't be one."""
     diagnosis = RtspErrorDiagnosis(config)
-    if config.transport == "libav":
+    if config.transport == "ffmpeg":
         return demuxer_transport(config, diagnosis, stopping)
     return RtspOpener(config, diagnosis, stopping, on_discard, native_rtsp)
 
@@ -164,6 +164,6 @@ class RtspOpener:
 
     def _open_with_libav(self, reason: str) -> VideoCodecContext:
         self._way.close()
-        fallback = Fallback(reason, f"read by libav, one picture later: {MEANINGS[reason]}")
+        fallback = Fallback(reason, f"read by FFmpeg, one picture later: {MEANINGS[reason]}")
         self._way = demuxer_transport(self._config, self.diagnosis, self._stopping, fallback)
         return self._way.open()

@@ -1,4 +1,4 @@
-"""What is concluded from ingest runs: sent to decoded, at the wire and through libav."""
+"""What is concluded from ingest runs: sent to decoded, by native RTSP and by FFmpeg."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ A_RUN = Figures(
     server_cpu_ms_per_frame=0.5,
     other_cpu_share=0.0,
 )
-LIBAV_RUN = replace(A_RUN, contender=peers.LIBAV, latency_ms_p50=47.0, latency_ms_p99=63.0)
-P50 = "partstream wire: sent to decoded, p50 at most 10 ms, 4 cameras at once"
-P99 = "partstream wire: sent to decoded, p99 at most 30 ms, 4 cameras at once"
-LOST = "partstream wire: no frame lost, 4 cameras at once"
-OPEN = "partstream wire: every camera's first picture within 2.5 s, 8 cameras at once"
-ENGINE = "whole engine, wire: CPU a frame at most 1.08 x bare loop, 4 cameras at once"
+FFMPEG_RUN = replace(A_RUN, contender=peers.FFMPEG, latency_ms_p50=47.0, latency_ms_p99=63.0)
+P50 = "partstream native: sent to decoded, p50 at most 10 ms, 4 cameras at once"
+P99 = "partstream native: sent to decoded, p99 at most 30 ms, 4 cameras at once"
+LOST = "partstream native: no frame lost, 4 cameras at once"
+OPEN = "partstream native: every camera's first picture within 2.5 s, 8 cameras at once"
+ENGINE = "whole engine, native: CPU a frame at most 1.08 x bare loop, 4 cameras at once"
 MACHINE = {
     "processor": "a processor",
     "cores": 2,
@@ -51,14 +51,14 @@ MACHINE = {
 }
 
 
-def measured(wire: list[Figures | None], engine_cpu: float = 3.1, load: Load = JUDGED) -> Measured:
-    plan = Plan((load,), peers.INGEST, len(wire))
+def measured(native: list[Figures | None], engine_cpu: float = 3.1, load: Load = JUDGED) -> Measured:
+    plan = Plan((load,), peers.INGEST, len(native))
     runs: dict[tuple[str, Load], list[Figures | None]] = {
-        (name, load): [replace(A_RUN, contender=name)] * len(wire) for name in peers.INGEST
+        (name, load): [replace(A_RUN, contender=name)] * len(native) for name in peers.INGEST
     }
-    runs[peers.WIRE, load] = wire
-    runs[peers.LIBAV, load] = [LIBAV_RUN] * len(wire)
-    runs[peers.ENGINE_WIRE, load] = [replace(A_RUN, cpu_ms_per_frame=engine_cpu)] * len(wire)
+    runs[peers.NATIVE, load] = native
+    runs[peers.FFMPEG, load] = [FFMPEG_RUN] * len(native)
+    runs[peers.ENGINE_NATIVE, load] = [replace(A_RUN, cpu_ms_per_frame=engine_cpu)] * len(native)
     return Measured(plan, runs)
 
 
@@ -71,9 +71,9 @@ def test_several_cameras_are_read_at_once_and_staggered_and_one_camera_in_one_wa
 
 
 def test_a_contender_of_ours_reads_its_cameras_over_the_transport_asked_for() -> None:
-    assert peers.contender(peers.OURS, "libav").options["transport"] == "libav"
-    assert peers.contender(peers.LIBAV, "auto").options["transport"] == "libav"
-    assert peers.contender(peers.ENGINE_WIRE, "auto").options["transport"] == "wire"
+    assert peers.contender(peers.OURS, "ffmpeg").options["transport"] == "ffmpeg"
+    assert peers.contender(peers.FFMPEG, "auto").options["transport"] == "ffmpeg"
+    assert peers.contender(peers.ENGINE_NATIVE, "auto").options["transport"] == "native"
 
 
 def test_the_command_measures_the_load_that_is_judged() -> None:
@@ -95,9 +95,9 @@ def test_with_too_few_runs_no_latency_is_met() -> None:
     assert outcomes(measured([A_RUN] * 5))[P50] == "not resolved"
 
 
-def test_what_libav_shows_in_the_same_rounds_stands_beside() -> None:
+def test_what_ffmpeg_shows_in_the_same_rounds_stands_beside() -> None:
     said = {goal.text: goal.measured for goal in goals(measured([A_RUN] * 9))}
-    assert said[P50] == "6.00 [6.00, 6.00]; partstream libav 47.0 [47.0, 47.0]"
+    assert said[P50] == "6.00 [6.00, 6.00]; partstream FFmpeg 47.0 [47.0, 47.0]"
 
 
 @pytest.mark.parametrize("failed", [1, 2])
@@ -118,7 +118,7 @@ def test_the_whole_engine_is_held_against_the_bare_loop_of_the_same_round() -> N
 
 def test_what_could_not_be_measured_meets_nothing() -> None:
     without = measured([A_RUN] * 9)
-    for name in (peers.WIRE, peers.ENGINE_WIRE):
+    for name in (peers.NATIVE, peers.ENGINE_NATIVE):
         del without.runs[name, JUDGED]
     found = goals(without)
     assert {goal.outcome for goal in found} == {"not resolved"}
@@ -132,5 +132,5 @@ def test_every_contender_has_its_row_and_failed_runs_are_said() -> None:
     table = [re.split(r"\s{2,}", line.strip()) for line in page.getvalue().splitlines()]
     rows = {cells[2]: cells for cells in table if cells[0] == "4"}
     assert set(rows) == set(peers.INGEST)
-    assert rows[peers.LIBAV][:4] == ["4", "at once", peers.LIBAV, "47.0 [47.0, 47.0]"]
+    assert rows[peers.FFMPEG][:4] == ["4", "at once", peers.FFMPEG, "47.0 [47.0, 47.0]"]
     assert "1 runs failed" in " ".join(page.getvalue().split())

@@ -154,8 +154,14 @@ def test_a_camera_that_is_published_to_needs_the_http_server() -> None:
         Config.model_validate({"cameras": [{"id": "door", "source": "whip"}], "http": {"bind": None}})
 
 
-def test_a_fingerprint_that_nobody_would_look_at_is_refused() -> None:
+def test_a_fingerprint_that_the_reader_would_ignore_is_refused() -> None:
     camera = {"id": "door", "source": "rtsps://h/x", "tls_fingerprint": "ab" * 32}
     assert CameraConfig.model_validate(camera).tls_fingerprint == "ab" * 32
-    with pytest.raises(ValidationError, match="libav doesn't look at tls_fingerprint"):
-        CameraConfig.model_validate({**camera, "transport": "libav"})
+    with pytest.raises(ValidationError, match="FFmpeg ignores tls_fingerprint"):
+        CameraConfig.model_validate({**camera, "transport": "ffmpeg"})
+
+
+@pytest.mark.parametrize(("old", "new"), [("wire", "native"), ("libav", "ffmpeg")])
+def test_the_earlier_name_of_a_reader_is_answered_with_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(ValidationError, match=f"{old} has a new name; write transport: {new}"):
+        CameraConfig.model_validate({"id": "door", "source": "rtsp://h/x", "transport": old})

@@ -43,7 +43,7 @@ def test_the_address_tells_the_way_in(source: str, transport: type) -> None:
 
 
 def test_libav_reads_an_rtsp_camera_where_it_is_asked_for() -> None:
-    made = make_transport(config("rtsp://host/path", transport="libav"), threading.Event(), print)
+    made = make_transport(config("rtsp://host/path", transport="ffmpeg"), threading.Event(), print)
     assert type(made) is FfmpegTransport
 
 
