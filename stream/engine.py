@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Literal
-from weakref import WeakMethod, WeakSet
 
 import msgspec
 
@@ -26,6 +25,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
 from stages.types import Model
 from stream import results
+from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
 from stream.cameras.registry import CameraRegistry
 from stream.cameras.state_file import CameraStateFile
@@ -35,6 +35,7 @@ from stream.engine_metrics import (
     derive_metrics,
     derive_recording_metrics,
     derive_webrtc_metrics,
+    frame_tracing,
 )
 from stream.http.endpoints.api import ControlApi
 from stream.http.endpoints.clips_api import ClipsApi
@@ -45,14 +46,13 @@ from stream.http.endpoints.whep import WhepApi
 from stream.http.endpoints.whip import WhipApi
 from stream.http.server.app import HttpServer
 from stream.inference import device_budget, memory_budget
-from stream.inference.batch_worker import FrameWork
 from stream.inference.batcher import Batcher
-from stream.inference.feed import Feed
 from stream.inference.inference_thread import InferenceThread
 from stream.inference.model_loading import load_model
 from stream.inference.profiling import Profiling
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
+from stream.messaging.feed import Feed, MessageFeeds
 from stream.messaging.publisher import Publisher
 from stream.messaging.results_file import ResultsFile
 from stream.recording.recorder import Recorder
@@ -61,7 +61,6 @@ from stream.sources.open_transport import SharedTransports
 from stream.sources.rtsp.fallback import NativeRtsp
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
-from stream.tracing import tracing
 from telemetry.health import INTENTIONAL_DROPS, Health
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer
@@ -88,7 +87,7 @@ class Engine:
         self.run = secrets.token_hex(16)
         self.health = Health(time.monotonic())
         self.metrics = PrometheusObserver()
-        self._tracing = tracing(config.tracing, self.run, self.metrics)
+        self._tracing = frame_tracing(config.tracing, self.run, self.metrics)
         traces = self._tracing.frames if self._tracing is not None else None
         self.observer = Guarded(self.metrics, *observers, *filter(None, [traces]))
         self._model = model
@@ -121,9 +120,9 @@ class Engine:
         self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
         self._live_pictures = LivePictures()
         self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
-        self._work = FrameWork(
+        self._work = BatchWorker(
             self._batcher,
-            self.cameras,
+            self._cameras,
             self.publisher,
             self._live_pictures,
             self.observer,
@@ -136,7 +135,7 @@ class Engine:
         )
         """Records on demand what the inference thread spends its time on."""
         self._http = self._make_http_server() if config.http.bind is not None else None
-        self._feeds: WeakSet[Feed[results.Message]] = WeakSet()
+        self._feeds = MessageFeeds(self.publisher)
         self._results_file: ResultsFile | None = None
         self._stats_task: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
@@ -209,7 +208,8 @@ class Engine:
             await asyncio.gather(self._stats_task, return_exceptions=True)
         for camera in self._cameras.values():
             camera.ring.close()
-            self.cameras.publish_transitions(camera.events.close())
+            for event in camera.events.close():
+                self.publisher.publish(event)
         joined = [
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # one may be removed meanwhile
@@ -224,8 +224,7 @@ class Engine:
             await self._http.stop()
         await asyncio.gather(*ending)
         await self.publisher.stop()
-        for feed in self._feeds:
-            feed.close()
+        self._feeds.close()
         if self._results_file is not None:
             self._results_file.close()
         self._finished.set()
@@ -265,20 +264,9 @@ class Engine:
     # -- what users ask -----------------------------------------------------------------------------------------
     def results(self, buffer: int = 1024) -> Feed[results.Message]:
         """Every message from now on, as an async iterator; a reader more than `buffer` behind misses the oldest."""
-        feed: Feed[results.Message] = Feed(buffer)
+        feed = self._feeds.open(buffer)
         if self._finished.is_set():
             feed.close()
-            return feed
-        self._feeds.add(feed)
-        put = WeakMethod(feed.put)
-
-        def hand_on(topic: str, message: results.Message) -> None:
-            if (alive := put()) is not None:
-                alive(message)
-            else:
-                end()  # Not by a finalizer: that runs wherever memory is collected, under whatever lock is held there.
-
-        end = self.publisher.on_message(hand_on)
         return feed
 
     @property

@@ -14,11 +14,14 @@ from stream.live.viewers import Viewers
 from stream.messaging.publisher import Publisher
 from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
 from stream.recording.recorder import Recorder
+from stream.settings.section import ConfigError
+from stream.settings.tracing import TracingConfig
 from stream.sources.webrtc.peers import Peers
 from telemetry.catalogue import ICE_STATES, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
 from telemetry.reasons import DropReason
-from telemetry.tracing.span_export import SpanExport
+from telemetry.tracing.frame_traces import FrameTraces
+from telemetry.tracing.span_export import SpanExport, TracingUnavailableError
 
 
 def derive_metrics(
@@ -75,12 +78,6 @@ def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers, viewers: Vi
     metrics.derive("video_units_skipped_total", lambda: [((), viewers.skipped)])
 
 
-def derive_tracing_metrics(metrics: PrometheusObserver, export: SpanExport) -> None:
-    """Have the page read what became of spans."""
-    metrics.derive("trace_spans_exported_total", lambda: [((), export.exported)])
-    metrics.derive("trace_spans_lost_total", lambda: [((reason,), count) for reason, count in export.lost.items()])
-
-
 def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) -> None:
     """Have the page read what recording has counted. Its series go with a camera."""
 
@@ -102,3 +99,29 @@ def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) ->
     derive("clip_packets_held", of_cameras(lambda camera: len(camera.packets)))
     derive("clip_packet_bytes", of_cameras(lambda camera: camera.packets.bytes_held))
     derive("clip_packets_overflowed_total", of_cameras(lambda camera: camera.packets.overflows))
+
+
+class FrameTracing:
+    """Traces of single frames: `frames` takes notes in the inference thread, the export sends them in its own."""
+
+    def __init__(self, config: TracingConfig, run: str, metrics: PrometheusObserver) -> None:
+        export = self._export = SpanExport(run)
+        self.frames = FrameTraces(config.sample_ratio, export.put)
+        metrics.derive("trace_spans_exported_total", lambda: [((), export.exported)])
+        metrics.derive("trace_spans_lost_total", lambda: [((reason,), count) for reason, count in export.lost.items()])
+
+    def start(self) -> None:
+        """Start sending. Raises `ConfigError` if the packages for it are not installed."""
+        try:
+            self._export.start()
+        except TracingUnavailableError as error:
+            raise ConfigError(f"tracing.sample_ratio: {error}") from None
+
+    def stop(self, within_s: float) -> None:
+        """Send what is queued, for at most `within_s` seconds. Blocks."""
+        self._export.stop(within_s)
+
+
+def frame_tracing(config: TracingConfig, run: str, metrics: PrometheusObserver) -> FrameTracing | None:
+    """Return the configured tracing; None if no frame is to be traced."""
+    return FrameTracing(config, run, metrics) if config.sample_ratio > 0 else None

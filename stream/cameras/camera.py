@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ring_buffers.frame_ring import FrameRing
-from ring_buffers.frames import FrameMeta, Policy
+from ring_buffers.frames import FrameMeta
 from stream import results
-from stream.cameras.events import ActionEvents, Transition
+from stream.cameras.events import ActionEvents
 from stream.live.tap import PacketTap
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
@@ -48,11 +48,11 @@ class Camera:
 
     def video_refusal(self) -> str | None:
         """Why its own pictures can't be sent to who looks, as the end of a sentence; None if they can."""
-        if ring_policy(self.config) == "every":
+        if self.config.ring_policy == "every":
             return "it is read faster than it happened"
         return self.tap.refusal()
 
-    def enter(self, meta: FrameMeta) -> list[Transition]:
+    def enter(self, meta: FrameMeta) -> list[results.Event]:
         """A frame of `meta.epoch` is about to be published: what ended with the epoch before, if it is a new one."""
         if meta.epoch == self.epoch:
             return []
@@ -86,8 +86,3 @@ class Camera:
             fps_out=self.fps[1],
             tracks=self.tracks,
         )
-
-
-def ring_policy(config: CameraConfig) -> Policy:
-    """`every` for files read as fast as they are taken, so that no frame is lost; `latest` for all that is live."""
-    return "every" if config.pace == "fast" and config.source.kind in ("file", "pattern") else "latest"

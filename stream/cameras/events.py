@@ -11,38 +11,6 @@ from stream import results
 from stream.messaging.assemble import capture_time_of, rounded_box
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """A change of a person's smoothed action."""
-
-    meta: FrameMeta
-    track: int
-    kind: Literal["started", "changed", "ended"]
-    label: str
-    previous: str | None
-    score: float
-    since_media_us: int
-    box: results.Box | None
-
-    def message(self) -> results.Event:
-        """The event; the publisher fills in run and number."""
-        return results.Event(
-            run="",
-            seq=0,
-            camera=self.meta.camera,
-            epoch=self.meta.epoch,
-            frame=self.meta.frame,
-            track=self.track,
-            kind=self.kind,
-            label=self.label,
-            previous=self.previous,
-            score=round(self.score, 4),
-            capture_us=self.meta.capture_us,
-            since_us=capture_time_of(self.meta, self.since_media_us),
-            box=self.box,
-        )
-
-
 @dataclass(slots=True)
 class _Current:
     label: str
@@ -58,10 +26,10 @@ class ActionEvents:
         self._current: dict[int, _Current] = {}
         self._last: FrameMeta | None = None
 
-    def update(self, meta: FrameMeta, analysis: FrameAnalysis) -> list[Transition]:
+    def update(self, meta: FrameMeta, analysis: FrameAnalysis) -> list[results.Event]:
         """What changed with this frame, in the order: actions begun or changed, then those ended."""
         self._last = meta
-        changes: list[Transition] = []
+        changes: list[results.Event] = []
         for person in analysis.people:
             action = person.action
             if action is None:
@@ -72,41 +40,46 @@ class ActionEvents:
                 now.score, now.box = action.smoothed_score, box
                 continue
             self._current[person.track] = _Current(action.smoothed, meta.media_us, action.smoothed_score, box)
-            changes.append(
-                Transition(
-                    meta=meta,
-                    track=person.track,
-                    kind="started" if now is None else "changed",
-                    label=action.smoothed,
-                    previous=None if now is None else now.label,
-                    score=action.smoothed_score,
-                    since_media_us=meta.media_us,
-                    box=box,
-                )
-            )
+            kind = "started" if now is None else "changed"
+            previous = None if now is None else now.label
+            changes.append(_event(meta, person.track, kind, self._current[person.track], previous))
         for track in analysis.ended:
             changes.extend(self._end(track, meta))
         return changes
 
-    def close(self) -> list[Transition]:
+    def close(self) -> list[results.Event]:
         """The epoch is over: every action still going on has ended with its last frame."""
         if self._last is None:
             return []
         return [change for track in list(self._current) for change in self._end(track, self._last)]
 
-    def _end(self, track: int, meta: FrameMeta) -> list[Transition]:
+    def _end(self, track: int, meta: FrameMeta) -> list[results.Event]:
         ended = self._current.pop(track, None)
         if ended is None:
             return []
-        return [
-            Transition(
-                meta=meta,
-                track=track,
-                kind="ended",
-                label=ended.label,
-                previous=None,
-                score=ended.score,
-                since_media_us=ended.since_media_us,
-                box=ended.box,
-            )
-        ]
+        return [_event(meta, track, "ended", ended)]
+
+
+def _event(
+    meta: FrameMeta,
+    track: int,
+    kind: Literal["started", "changed", "ended"],
+    action: _Current,
+    previous: str | None = None,
+) -> results.Event:
+    """The message; the publisher fills in run and number."""
+    return results.Event(
+        run="",
+        seq=0,
+        camera=meta.camera,
+        epoch=meta.epoch,
+        frame=meta.frame,
+        track=track,
+        kind=kind,
+        label=action.label,
+        previous=previous,
+        score=round(action.score, 4),
+        capture_us=meta.capture_us,
+        since_us=capture_time_of(meta, action.since_media_us),
+        box=action.box,
+    )

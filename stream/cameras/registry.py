@@ -15,8 +15,7 @@ from typing import Any
 
 from ring_buffers.frame_ring import FrameRing
 from stages.types import Model
-from stream.cameras.camera import Camera, ring_policy
-from stream.cameras.events import Transition
+from stream.cameras.camera import Camera
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
 from stream.live.tap import PacketTap
@@ -179,7 +178,7 @@ class CameraRegistry:
         ring = FrameRing(
             config.id,
             slots=config.ring_slots,
-            policy=ring_policy(config),
+            policy=config.ring_policy,
             on_ready=self._batcher.wake,
             pinned=getattr(self._model, "pinned_pictures", False),
             on_finished=partial(self._in_loop, self._on_change),
@@ -242,7 +241,8 @@ class CameraRegistry:
         await self._inference.run(self._model.forget, camera_id)
         # The inference thread is past the last batch that had frames of it.
         del self.running[camera_id]
-        self.publish_transitions(camera.events.close())
+        for event in camera.events.close():
+            self._publisher.publish(event)
         self.epochs.ended(camera_id, camera.reader.status.epoch)  # a newer one may be on its way here
         self._observer.people_seen(camera_id, 0, 0)
 
@@ -274,11 +274,6 @@ class CameraRegistry:
     def publish_status(self, status: CameraStatus) -> None:
         """Tell subscribers."""
         self._publisher.publish(status.wire("", 0))
-
-    def publish_transitions(self, transitions: Sequence[Transition]) -> None:
-        """Tell subscribers which actions began, changed and ended."""
-        for change in transitions:
-            self._publisher.publish(change.message())
 
     def _take_status(self, ring: FrameRing, status: CameraStatus) -> None:
         camera = self.running.get(status.camera)

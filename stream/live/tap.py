@@ -12,10 +12,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream.recording.byte_stream import ByteStream, MalformedError
-from stream.recording.packets import CodecParameters
+from stream.sources.byte_stream import ByteStream, MalformedError
 from stream.sources.decoding.clock import Stamp
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 SENT = ("h264", "vp8")
 """libav's names of what every browser decodes and aiortc packs."""

@@ -19,9 +19,10 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from stream.recording.byte_stream import CODECS_WITH_UNITS, ByteStream, MalformedError, parameter_sets
-from stream.recording.packets import CodecParameters, HeldUnit
+from stream.recording.packets import HeldUnit
 from stream.recording.video_encoding import TICKS, NoEncoderError, add_encoded_stream
+from stream.sources.byte_stream import CODECS_WITH_UNITS, ByteStream, MalformedError, parameter_sets
+from stream.sources.transport import CodecParameters
 
 logger = logging.getLogger(__name__)
 

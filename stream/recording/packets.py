@@ -12,33 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from av.video.codeccontext import VideoCodecContext
-
 from stream.sources.decoding.clock import Stamp
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 LONGEST_REORDER = 16
 """Units that a decoder may hold back for reordering (H.264's and H.265's limit). One that isn't shown after so many
 others is lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class CodecParameters:
-    """What a decoder needs to know of a stream besides its units."""
-
-    name: str
-    """libav's name: h264, hevc, mjpeg, rawvideo …"""
-    extradata: bytes
-    """Parameter sets: byte stream, or avcC/hvcC where units are length-prefixed; empty if they come with key frames."""
-    size: tuple[int, int]
-    """Width and height in pixels, (0, 0) while unknown."""
-    pixels: str | None
-    """libav's name of the pixel format."""
-
-    @classmethod
-    def of(cls, codec: VideoCodecContext) -> CodecParameters:
-        """Of a stream that has just been opened."""
-        return cls(codec.name, bytes(codec.extradata or b""), (codec.width, codec.height), codec.pix_fmt)
 
 
 @dataclass(slots=True, eq=False)

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ring_buffers.doorbell import Doorbell
-from stream.cameras.camera import ring_policy
 from stream.recording.camera_recording import CameraRecording, ClipCounts
 from stream.recording.library import ClipLibrary
 from stream.recording.packets import PacketRing
@@ -82,7 +81,7 @@ class Recorder:
         config = self._config
         if config.cameras and camera.id not in config.cameras:
             return None
-        if ring_policy(camera) == "every":
+        if camera.ring_policy == "every":
             logger.info("camera %s: no clips are made of what is read faster than it happened", camera.id)
             return None
         return PacketRing(config.seconds_before + LATE_S, config.packet_seconds, int(config.packet_bytes))

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ring_buffers.frames import Policy
 from stream.settings.section import CAMERA_ID, Section
 from stream.settings.source_address import SourceAddress
 
@@ -78,6 +79,11 @@ class CameraConfig(Section):
     reconnect_max_s: float = Field(
         15.0, gt=0, le=86400, description="The longest wait: a camera back from repair is seen soon."
     )
+
+    @property
+    def ring_policy(self) -> Policy:
+        """`every` for files read as fast as the engine takes them, so that no frame is lost; else `latest`."""
+        return "every" if self.pace == "fast" and self.source.kind in ("file", "pattern") else "latest"
 
     @field_validator("transport", mode="before")
     @classmethod

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from stream.recording.packets import CodecParameters
 from stream.sources.decoding.clock import Stamp
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 
 class PacketSink(Protocol):

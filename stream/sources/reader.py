@@ -20,7 +20,6 @@ from urllib.parse import unquote
 from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frame_ring import FrameRing
-from stream.recording.packets import CodecParameters
 from stream.results import CameraState
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
@@ -34,7 +33,7 @@ from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.open_transport import OpenTransport, make_transport
 from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus
-from stream.sources.transport import Fallback, StoppedError, Transport
+from stream.sources.transport import CodecParameters, Fallback, StoppedError, Transport
 from telemetry.observer import Observer
 from telemetry.reasons import DiscardReason
 

@@ -46,6 +46,25 @@ class AccessUnit(msgspec.Struct, frozen=True, eq=False):
 
 
 @dataclass(frozen=True, slots=True)
+class CodecParameters:
+    """What a decoder needs besides the access units."""
+
+    name: str
+    """FFmpeg's name: h264, hevc, mjpeg, rawvideo …"""
+    extradata: bytes
+    """Parameter sets: byte stream, or avcC/hvcC where units are length-prefixed. Empty if keyframes carry them."""
+    size: tuple[int, int]
+    """Width and height in pixels, (0, 0) while unknown."""
+    pixels: str | None
+    """FFmpeg's name of the pixel format."""
+
+    @classmethod
+    def of(cls, codec: VideoCodecContext) -> CodecParameters:
+        """Return those of a stream that has just been opened."""
+        return cls(codec.name, bytes(codec.extradata or b""), (codec.width, codec.height), codec.pix_fmt)
+
+
+@dataclass(frozen=True, slots=True)
 class Fallback:
     """A camera isn't read in the way that was asked for."""
 

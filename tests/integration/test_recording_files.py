@@ -9,7 +9,8 @@ import av
 import pytest
 
 from stream.recording.clip_file import ClipError, ClipFile
-from stream.recording.packets import CodecParameters, HeldUnit
+from stream.recording.packets import HeldUnit
+from stream.sources.transport import CodecParameters
 from support.engines.played_files import played
 from support.engines.recording_engine import pictures
 from support.engines.small_clips import REORDERED_H264, make_clip

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import av
 
-from stream.recording.packets import CodecParameters, PacketRing
+from stream.recording.packets import PacketRing
 from stream.sources.decoding.clock import Stamp
 from stream.sources.decoding.decoder import Decoded, Decoder
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 OFFSET_US = 7
 

@@ -6,9 +6,9 @@ import itertools
 
 import av
 
-from stream.recording.packets import CodecParameters, PacketRing
+from stream.recording.packets import PacketRing
 from stream.sources.decoding.clock import Stamp
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 INTERVAL_US = 40_000
 CODEC = CodecParameters("h264", b"", (64, 48), "yuv420p")

@@ -58,8 +58,7 @@ def test_a_new_label_changes_the_action_and_names_the_one_before() -> None:
 def test_an_action_ends_with_its_track_and_says_since_when_it_had_gone_on() -> None:
     events = ActionEvents()
     events.update(meta(3), doing("walk"))
-    (ended,) = events.update(meta(9), FrameAnalysis(ended=[7]))
-    message = ended.message()
+    (message,) = events.update(meta(9), FrameAnalysis(ended=[7]))
     assert (message.kind, message.label, message.track) == ("ended", "walk", 7)
     assert message.capture_us - message.since_us == 600_000
 
@@ -78,7 +77,7 @@ def test_a_track_that_never_had_an_action_ends_without_an_event() -> None:
 def test_closing_an_epoch_ends_every_action_once_in_that_epoch() -> None:
     events = ActionEvents()
     events.update(meta(0, epoch=4), doing("walk"))
-    assert [(change.kind, change.meta.epoch) for change in events.close()] == [("ended", 4)]
+    assert [(change.kind, change.epoch) for change in events.close()] == [("ended", 4)]
     assert events.close() == []
 
 

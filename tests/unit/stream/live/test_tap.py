@@ -7,10 +7,9 @@ import pytest
 
 from stream.live.rtp_times import RtpTimes
 from stream.live.tap import LiveUnit, PacketTap
-from stream.recording.packets import CodecParameters
 from stream.sources.decoding.clock import Stamp
 from stream.sources.packet_sinks import PacketSinks
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 H264 = CodecParameters("h264", b"\x00\x00\x00\x01\x67SPS\x00\x00\x00\x01\x68PPS", (64, 48), "yuv420p")
 STEP_US = 40_000

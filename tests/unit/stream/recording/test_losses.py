@@ -5,11 +5,11 @@ from __future__ import annotations
 import av
 import pytest
 
-from stream.recording.byte_stream import ByteStream, parameter_sets
-from stream.recording.packets import CodecParameters, PacketRing
+from stream.recording.packets import PacketRing
+from stream.sources.byte_stream import ByteStream, parameter_sets
 from stream.sources.decoding.clock import Stamp
 from stream.sources.decoding.decoder import Decoder
-from stream.sources.transport import AccessUnit, UnitTimes
+from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 from support.rtp.rtp_packetiser import Decoding, Packetiser, decoder, type_of
 from support.rtp.rtp_streams import Receiving, decoded, stream
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.recording.packets import LONGEST_REORDER, CodecParameters, PacketRing
+from stream.recording.packets import LONGEST_REORDER, PacketRing
+from stream.sources.transport import CodecParameters
 from support.rtp.recorded_units import CODEC, INTERVAL_US, Stream
 
 MILLISECONDS = 1e-3

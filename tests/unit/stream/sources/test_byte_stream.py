@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.recording.byte_stream import START_CODE, ByteStream, MalformedError, parameter_sets
+from stream.sources.byte_stream import START_CODE, ByteStream, MalformedError, parameter_sets
 
 SPS, PPS, SLICE = b"\x67\x42\x00\x1e", b"\x68\xce", b"\x65\x88\x84"
 AVCC = b"\x01\x42\x00\x1e\xff\xe1\x00\x04" + SPS + b"\x01\x00\x02" + PPS

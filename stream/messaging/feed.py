@@ -10,6 +10,10 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
+from weakref import WeakMethod, WeakSet
+
+from stream.messaging.publisher import Publisher
+from stream.results import Message
 
 T = TypeVar("T")
 
@@ -67,6 +71,34 @@ class Feed(Generic[T]):
                 self._reader = (loop, woken)
             await woken
             self._gave_way = loop.time()
+
+
+class MessageFeeds:
+    """The feeds that one publisher fills. A feed that its reader has dropped is no longer filled."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._feeds: WeakSet[Feed[Message]] = WeakSet()
+
+    def open(self, size: int) -> Feed[Message]:
+        """Return a new feed of every message published from now on."""
+        feed: Feed[Message] = Feed(size)
+        self._feeds.add(feed)
+        put = WeakMethod(feed.put)
+
+        def pass_on(topic: str, message: Message) -> None:
+            if (alive := put()) is not None:
+                alive(message)
+            else:
+                end()  # Not by a finalizer: it could run in any thread, with any lock held.
+
+        end = self._publisher.on_message(pass_on)
+        return feed
+
+    def close(self) -> None:
+        """Close every feed."""
+        for feed in self._feeds:
+            feed.close()
 
 
 def _wake(reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None) -> None:

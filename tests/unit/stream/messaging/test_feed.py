@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from stream.inference.feed import Feed
+from stream.messaging.feed import Feed
 
 
 async def test_messages_come_out_in_order_and_iteration_ends_after_close() -> None:

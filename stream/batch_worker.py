@@ -1,4 +1,4 @@
-"""FrameWork: a batch of frames through the model and out to who subscribes. Owned by the engine, and lives in its
+"""BatchWorker: a batch of frames through the model and out to who subscribes. Owned by the engine, and lives in its
 inference thread.
 
 A frame changes threads once, for each change costs more than the work around it: so it is published here as well.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ring_buffers.frames import Lease
 from stages.device.halving import Halving, TooLargeError
 from stages.types import FrameAnalysis, Model
 from stream import results
-from stream.cameras.registry import CameraRegistry
+from stream.cameras.camera import Camera
 from stream.inference.batcher import Batcher
 from stream.live.live_pictures import LivePictures
 from stream.messaging.assemble import frame_message
@@ -27,13 +27,13 @@ from telemetry.tracing.frame_traces import FrameTraces
 logger = logging.getLogger(__name__)
 
 
-class FrameWork:
+class BatchWorker:
     """`run` is called with one batch after the other, once `model` is set."""
 
     def __init__(
         self,
         batcher: Batcher,
-        cameras: CameraRegistry,
+        cameras: Mapping[str, Camera],
         publisher: Publisher,
         live_pictures: LivePictures,
         observer: Observer,
@@ -50,8 +50,7 @@ class FrameWork:
         """The thread hung while the engine stopped; what it still does is in vain."""
         self.at_once = Halving("detection", "frames", observer)
         self._batcher = batcher
-        self._registry = cameras
-        self._cameras = cameras.running
+        self._cameras = cameras
         self._publisher = publisher
         self._live_pictures = live_pictures
         self._observer = observer
@@ -110,7 +109,8 @@ class FrameWork:
         if camera.gone or self.abandoned:  # removed, or stopped, while the model had the frame
             camera.ring.release(lease, DropReason.SHUTDOWN)
             return
-        self._registry.publish_transitions(camera.enter(meta))
+        for event in camera.enter(meta):
+            self._publisher.publish(event)
         trace_id = None if self._traces is None else self._traces.trace_id(meta)
         self._publisher.publish(frame_message(meta, analysis, self.model_ref, trace_id))
         handed_ns = time.monotonic_ns()
@@ -127,4 +127,5 @@ class FrameWork:
             capture_age_s = (time.time_ns() // 1000 - meta.capture_us) / 1e6
             camera.capture_ages.observe(capture_age_s)
         self._observer.frame_published(meta.camera, age_s, capture_age_s)
-        self._registry.publish_transitions(camera.events.update(meta, analysis))
+        for event in camera.events.update(meta, analysis):
+            self._publisher.publish(event)
