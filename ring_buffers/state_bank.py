@@ -8,7 +8,7 @@ longest unseen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -59,7 +59,6 @@ class StateBank:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         observer: Observer | None = None,
-        on_evict: Callable[[TrackKey], None] | None = None,
     ) -> None:
         if capacity < 1 or layers < 1 or hidden < 1:
             raise ValueError(f"a state bank needs sizes of at least 1, not {capacity} x {layers} x {hidden}")
@@ -69,7 +68,6 @@ class StateBank:
         self._h = torch.zeros(2, layers, capacity + 1, hidden, dtype=dtype, device=self.device)
         self._c = torch.zeros_like(self._h)
         self._observer = observer or Observer()
-        self._on_evict = on_evict
         # Longest unseen first: a key is moved to the end whenever it is seen.
         self._slots: dict[TrackKey, int] = {}
         self._free = list(range(capacity - 1, -1, -1))
@@ -91,10 +89,6 @@ class StateBank:
 
     def __contains__(self, key: TrackKey) -> bool:
         return key in self._slots
-
-    def slot_of(self, key: TrackKey) -> int | None:
-        """The person's row, without counting them as seen; None if they have none."""
-        return self._slots.get(key)
 
     def acquire(self, key: TrackKey) -> int:
         """The person's row; a new person gets a zeroed one, in a full bank that of whoever was longest unseen.
@@ -201,12 +195,9 @@ class StateBank:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _evict(self) -> int:
-        key = next(iter(self._slots))
-        slot = self._slots.pop(key)
+        slot = self._slots.pop(next(iter(self._slots)))
         self.evicted_total += 1
         self._observer.state_evicted()
-        if self._on_evict is not None:
-            self._on_evict(key)
         return slot
 
     def _clear(self, slot: int) -> None:
