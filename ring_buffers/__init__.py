@@ -1,1 +1,1 @@
-"""Bounded memory: between threads (frames) and over time (the state of every tracked person)."""
+"""Bounded buffers: frames between threads, and the state of tracked people over time."""

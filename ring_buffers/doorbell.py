@@ -1,8 +1,8 @@
-"""A doorbell: one thread sleeps until any other rings.
+"""A doorbell: one thread sleeps until another rings.
 
-Made of a file descriptor (an eventfd, or a pipe where there is none), not of a lock: the ring's system call lets go of
-the interpreter's lock, so that who wakes can go to work at once. With a lock he woke to wait for that one, and the
-engine changed threads twice as often for each frame.
+It uses a file descriptor (an eventfd, or a pipe on other systems) instead of a lock. Ringing is a system call, which
+releases the GIL, so the thread that wakes can run at once. With a lock it woke only to wait for the GIL, and the engine
+switched threads twice as often for each frame.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ ONE = (1).to_bytes(8, sys.byteorder)
 
 
 class Doorbell:
-    """A ring while nobody waits is kept, once: the next `wait` returns at once. One thread may wait at a time.
+    """Wakes one waiting thread. Rings while no thread waits are remembered as one: the next `wait` returns at once.
 
-    Its descriptors are closed when nobody can ring it any more: with the last reference to it.
+    One thread may wait at a time. The descriptors are closed with the last reference to the doorbell.
     """
 
     def __init__(self) -> None:
         if sys.platform == "linux":
-            self._heard = self._rope = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._read_end = self._write_end = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         else:
-            self._heard, self._rope = os.pipe()
-            os.set_blocking(self._heard, False)
-            os.set_blocking(self._rope, False)
-        for descriptor in {self._heard, self._rope}:
-            # Not at the process's exit: a camera's thread may still ring then, and the number be another file's.
+            self._read_end, self._write_end = os.pipe()
+            os.set_blocking(self._read_end, False)
+            os.set_blocking(self._write_end, False)
+        for descriptor in {self._read_end, self._write_end}:
+            # Not at the process's exit: a camera's thread may still ring, and the number may belong to another file.
             finalize(self, os.close, descriptor).atexit = False
         self._poll = select.poll()
-        self._poll.register(self._heard, select.POLLIN)
+        self._poll.register(self._read_end, select.POLLIN)
         self._rung = False
 
     def ring(self) -> None:
-        """Wake the one who waits, or the next one to. From any thread; never blocks."""
+        """Wake the waiting thread, or the next one that waits. Any thread may call it; never blocks."""
         if not self._rung:
             self._rung = True
-            os.write(self._rope, ONE)
+            os.write(self._write_end, ONE)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Sleep until it rings, at most `timeout_s`; whether it rang. Answers each ring once."""
+        """Sleep until the next ring, for at most `timeout_s` seconds. Return whether it rang."""
         if not self._poll.poll(None if timeout_s is None else max(0.0, timeout_s * 1e3)):
             return False
-        os.read(self._heard, 4096)
-        # After the reading: a ring until now is answered by this return, a later one rings anew.
+        os.read(self._read_end, 4096)
+        # After reading: this return answers every ring so far, and a later one writes again.
         self._rung = False
         return True

@@ -1,7 +1,7 @@
-"""FeatureWindow: the last W feature vectors of every tracked person, with their times, on the device.
+"""The last W feature vectors of every tracked person, with their times, on the device.
 
-Owns one block of memory of fixed size; a person's part of it begins with their slot and ends when the slot is cleared.
-Everything here is index arithmetic on the device: nothing waits for it, and nothing is copied back.
+One block of memory of fixed size holds all slots. Every operation is index arithmetic on the device: no call waits for
+it or copies anything back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class RecentFeatures(NamedTuple):
-    """The last steps of some slots, oldest first: the newest is at index −1, missing ones are zero, at the front."""
+    """The last steps of some slots, oldest first: the newest is at index −1, missing steps are zeros at the front."""
 
     features: Tensor
     """[n, count, width], the window's dtype."""
@@ -25,7 +25,7 @@ class RecentFeatures(NamedTuple):
 
 
 class FeatureWindow:
-    """A ring of `steps` feature vectors for each of `capacity` slots, and one scratch slot for padded rows."""
+    """A ring of `steps` feature vectors for each of `capacity` slots, plus one scratch slot for padded rows."""
 
     def __init__(
         self,
@@ -48,14 +48,14 @@ class FeatureWindow:
 
     @property
     def nbytes(self) -> int:
-        """Memory on the device, bytes."""
+        """Bytes of memory on the device."""
         return sum(tensor.nbytes for tensor in (self._features, self._times, self._written, self._offsets))
 
     def append(self, slots: Tensor, features: Tensor, times_us: Tensor | Sequence[int]) -> None:
-        """Add one step to each of these slots; the oldest of a full slot goes.
+        """Add one step to each of these slots. A full slot loses its oldest step.
 
-        `slots` int64 [n] on the device, each at most once (the scratch slot `capacity` as often as one likes);
-        `features` [n, width]; `times_us` int64 [n], media time, on the device or on the host.
+        `slots` is int64 [n] on the device, each at most once except for the scratch slot `capacity`; `features` is
+        [n, width]; `times_us` is int64 [n], media time in µs, on the device or on the host.
         """
         if features.shape != (slots.shape[0], self.width):
             raise ValueError(f"features must be [{slots.shape[0]}, {self.width}], not {list(features.shape)}")
@@ -70,27 +70,27 @@ class FeatureWindow:
         self._written.index_copy_(0, slots, written + 1)
 
     def last(self, slots: Tensor, count: int) -> RecentFeatures:
-        """The last `count` (1 … steps) steps of these slots: int64 [n] on the device."""
+        """Return the last `count` (1 … steps) steps of these slots, int64 [n] on the device."""
         if not 1 <= count <= self.steps:
-            raise ValueError(f"between 1 and {self.steps} steps can be asked for, not {count}")
+            raise ValueError(f"count must be between 1 and {self.steps}, not {count}")
         index = self._written.index_select(0, slots)[:, None] + self._offsets[-count:]
         valid = index >= 0
         position = index.remainder(self.steps)
         rows = slots[:, None]
         features = self._features[rows, position]
-        # `where`, not a product: what an earlier owner of the slot left may be NaN.
+        # `where`, not a product: values left by an earlier person may be NaN.
         return RecentFeatures(
             torch.where(valid[:, :, None], features, 0), valid, torch.where(valid, self._times[rows, position], 0)
         )
 
     def clear(self, slot: int) -> None:
-        """Forget this slot's steps (its person has gone, or a new one has it)."""
+        """Forget this slot's steps: its person has left, or a new person has the slot."""
         if not 0 <= slot <= self.capacity:
-            raise IndexError(f"slot {slot} is not within 0 … {self.capacity}")
+            raise IndexError(f"slot {slot} is not between 0 and {self.capacity}")
         self._written[slot].zero_()
 
 
 def to_device(numbers: Sequence[int], device: torch.device) -> Tensor:
-    """Whole numbers as an int64 tensor on the device, without waiting for it."""
+    """Return the numbers as an int64 tensor on the device, without waiting for it."""
     host = torch.tensor(numbers, dtype=torch.int64, pin_memory=device.type == "cuda")
     return host.to(device, non_blocking=True)

@@ -1,14 +1,14 @@
-"""FrameRing: the decoded frames of one camera, preallocated, between its decoding thread and the inference thread.
+"""The decoded frames of one camera, in preallocated slots between its decoding thread and the inference thread.
 
-A slot is free, being written, ready, or leased. One writer (the camera's thread), one reader (the engine). Nothing is
-allocated for a frame: a picture is written into a slot's own memory and read there under a lease.
+A slot is free, being written, ready, or leased. There is one writer (the camera's thread) and one reader (the engine).
+No memory is allocated per frame: a picture is written into a slot's own memory and read there under a lease.
 
-Policy `latest` (live cameras): a full ring overwrites the oldest *ready* slot, never a leased one; with every slot
-leased the new picture is dropped. Policy `every` (files): the writer waits. Every frame is accounted for, at every
-instant: decoded = processed + dropped, by reason + ready + leased.
+Policy `latest` (live cameras): a full ring overwrites the oldest *ready* slot, never a leased one; if every slot is
+leased, the new frame is dropped. Policy `every` (files): the writer waits. Every frame is accounted for at all times:
+decoded = processed + sum of dropped + ready + leased.
 
-The ring lives as long as its camera. `close` ends it: whoever waits is woken, what is ready is dropped (`shutdown`),
-and leases that are out stay valid until they are released.
+The ring lives as long as its camera. `close` ends it: waiting threads wake, ready frames are dropped (`shutdown`), and
+leases stay valid until they are released.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from telemetry.reasons import DropReason
 
 
 class RingMisuseError(RuntimeError):
-    """A caller broke the ring's protocol (released twice, wrote without a slot, …): a fault in the code."""
+    """A caller broke the ring's protocol (released twice, wrote without a slot, …). This is a bug."""
 
 
 class FrameRing:
-    """The ring of one camera. Thread-safe for one writer thread and one reader thread; `close` may come from any.
+    """The ring of one camera. Thread-safe for one writer thread and one reader thread; any thread may call `close`.
 
-    The lock is held for microseconds (longer once, for a slot that was lent while its epoch ended and needs memory of
-    another shape) and never while a callback runs. `on_ready` is called after a frame became ready and when the writer
-    has finished, the ring was closed, or the last lease of a finished ring came back; `on_finished` when the ring has
-    become `finished`, perhaps more than once. Both run in the thread that caused it. `pinned` asks for page-locked
-    memory, for copies to a CUDA device that don't block.
+    The lock is held for microseconds, and never while a callback runs. (Once it is held longer: for a slot that was
+    leased when its epoch ended and needs memory of another shape.) `on_ready` is called when a frame has become ready,
+    the writer has finished, the ring was closed, or the last lease of a finished ring was released. `on_finished` is
+    called when the ring has become `finished`, possibly more than once. Both run in the thread that caused them.
+    `pinned` allocates page-locked memory, for asynchronous copies to a CUDA device.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class FrameRing:
         if slots < 1:
             raise ValueError(f"camera {camera}: a frame ring needs at least one slot, not {slots}")
         if pinned and not _cuda_is_available():
-            raise ValueError(f"camera {camera}: page-locked memory needs a CUDA device, and none is available")
+            raise ValueError(f"camera {camera}: page-locked memory needs a CUDA device, but none is available")
         self.camera = camera
         self.slots = slots
         self.policy: Policy = policy
@@ -58,7 +58,7 @@ class FrameRing:
         self._pinned = pinned
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        # Written by the writer only, at times when the slot is its own.
+        # Changed by the writer only, while it holds the slot.
         self._memory: list[np.ndarray | None] = [None] * slots
         self._formats: list[SlotFormat | None] = [None] * slots
         self._format: SlotFormat | None = None
@@ -78,12 +78,12 @@ class FrameRing:
     # -- writer side ----------------------------------------------------------------------------------------------
 
     def begin_epoch(self, epoch: int, format: SlotFormat) -> None:
-        """Pictures from now on belong to `epoch` (greater than the one before) and have this format. Never blocks.
+        """Start `epoch`, greater than the one before: later frames belong to it and have this format. Never blocks.
 
-        Ready frames of the old epoch are dropped (`epoch_ended`) under `latest`; under `every` they stay, in order
-        and with their own pictures. A write that was left open is abandoned. A slot's memory is allocated anew only
-        if its shape changes, and blackened if only the format does; a leased slot keeps its old picture until it is
-        released and written again, so the ring never holds more than `slots` pictures.
+        Under `latest`, ready frames of the old epoch are dropped (`epoch_ended`); under `every` they stay, in order,
+        with their own pictures. An open write is abandoned. A slot's memory is reallocated only if its shape changes,
+        and blackened if only the format does. A leased slot keeps its old picture until it is released and written
+        again, so the ring never holds more than `slots` pictures.
         """
         with self._lock:
             if self._closed:
@@ -91,7 +91,7 @@ class FrameRing:
             if self._writer_finished:
                 raise RingMisuseError(f"camera {self.camera}: an epoch began after the writer had finished")
             if epoch <= self._epoch:
-                raise ValueError(f"camera {self.camera}: epoch {epoch} after {self._epoch}: epochs only ever grow")
+                raise ValueError(f"camera {self.camera}: epoch {epoch} after {self._epoch}: epochs must increase")
             self._discard_open_write()
             if self.policy == "latest":
                 self._drop_ready(DropReason.EPOCH_ENDED)
@@ -99,17 +99,17 @@ class FrameRing:
             self._format = format
             self._decoded_before_epoch = self._decoded
             free = list(self._free)
-        # Only the writer takes slots out of the free list, so these stay ours without the lock.
+        # Only the writer takes slots from the free list, so these stay free without the lock.
         for slot in free:
             self._prepare(slot, format)
 
     def acquire(self, timeout_s: float = 0.0) -> WriteSlot | None:
-        """A slot to write one decoded picture into, or None.
+        """Return a slot to write one decoded picture into, or None.
 
-        `latest`: never waits. A free slot, else the oldest ready one (its frame counts as `overwritten`), else None:
-        then the new frame has been counted as decoded and dropped (`all_leased`); go on to the next.
-        `every`: waits up to `timeout_s` for a free slot. None after that counts nothing: call again, the frame is
-        still the caller's. After `close`: None, and the frame has been counted as dropped (`shutdown`): stop writing.
+        `latest`: returns a free slot, or the oldest ready one (its frame counts as `overwritten`), without waiting.
+        None means that the new frame was counted as decoded and dropped (`all_leased`): go on with the next frame.
+        `every`: waits up to `timeout_s` for a free slot. None counts nothing: call again for the same frame.
+        After `close`: returns None and counts the frame as dropped (`shutdown`): stop writing.
         """
         with self._lock:
             format = self._format
@@ -138,9 +138,9 @@ class FrameRing:
         return None
 
     def commit(self, slot: WriteSlot, meta: FrameMeta) -> None:
-        """The slot is filled: its frame is ready. Counts it as decoded. `meta` must be of the current epoch.
+        """Make the filled slot's frame ready and count it as decoded. `meta` must be of the current epoch.
 
-        If the ring was closed meanwhile the frame is dropped (`shutdown`).
+        If the ring has been closed, the frame is dropped (`shutdown`).
         """
         with self._lock:
             self._end_write(slot)
@@ -158,7 +158,7 @@ class FrameRing:
         self._on_ready()
 
     def abandon(self, slot: WriteSlot, reason: DropReason | None = None) -> None:
-        """The picture wasn't written. With a `reason` it counts as decoded and dropped, with None as never decoded."""
+        """Give the slot back unwritten. With a `reason` the frame counts as decoded and dropped, else not at all."""
         with self._lock:
             self._end_write(slot)
             self._free.append(slot.slot)
@@ -167,18 +167,18 @@ class FrameRing:
                 self._count_drop(reason)
 
     def drop_decoded(self, reason: DropReason) -> None:
-        """A frame was decoded and is not wanted (`rate_limited`, …): counts it as decoded and dropped."""
+        """Count a frame that was decoded and is not wanted as decoded and dropped."""
         with self._lock:
             self._decoded += 1
             self._count_drop(reason)
 
     @property
     def frames_in_epoch(self) -> int:
-        """Frames decoded in this epoch so far, dropped ones too: the number (`FrameMeta.frame`) of the next one."""
+        """Frames decoded in this epoch, dropped ones included: the number (`FrameMeta.frame`) of the next one."""
         return self._decoded - self._decoded_before_epoch
 
     def finish(self) -> None:
-        """The stream is over: no further picture will come. An event, seen by the reader once it has taken the rest."""
+        """End the stream: no further frame will come. The ring is `finished` once the reader has taken the rest."""
         with self._lock:
             if self._writer_finished:
                 return
@@ -192,16 +192,16 @@ class FrameRing:
     # -- reader side ----------------------------------------------------------------------------------------------
 
     def peek(self) -> FrameMeta | None:
-        """What the oldest ready frame is; None if none is ready."""
+        """Return the oldest ready frame's metadata; None if none is ready."""
         if not self._ready:
             return None
         try:
             return self._ready[0][1]
         except IndexError:
-            return None  # the writer has overwritten it since the look
+            return None  # the writer has just overwritten it
 
     def lease(self, epoch: int | None = None) -> Lease | None:
-        """Take the oldest ready frame (with `epoch`: only if it is of that epoch); None if there is none."""
+        """Take the oldest ready frame, with `epoch` only if it is of that epoch; None if there is none."""
         with self._lock:
             if not self._ready or (epoch is not None and self._ready[0][1].epoch != epoch):
                 return None
@@ -213,7 +213,7 @@ class FrameRing:
         return lease
 
     def release(self, lease: Lease, dropped: DropReason | None = None) -> None:
-        """Give a lease back, once. Its frame counts as processed, or with a reason as dropped.
+        """Give a lease back. Its frame counts as processed or, with a reason, as dropped.
 
         Raises `RingMisuseError` for a lease of another ring and for one that was released before.
         """
@@ -236,11 +236,11 @@ class FrameRing:
             self._on_finished()
 
     def drop_stale(self, now_ns: int, budget_ns: int) -> int:
-        """Drop (`stale`) the ready frames that arrived more than `budget_ns` before `now_ns`; never under `every`."""
+        """Drop (`stale`) ready frames that arrived more than `budget_ns` before `now_ns`; none under `every`."""
         return self._drop_while(lambda dropped: now_ns - self._ready[0][1].arrival_ns > budget_ns)
 
     def drop_oldest(self, count: int) -> int:
-        """Drop (`stale`) up to `count` ready frames, oldest first, for newer ones; never under `every`."""
+        """Drop (`stale`) up to `count` ready frames, oldest first, for newer ones; none under `every`."""
         return self._drop_while(lambda dropped: dropped < count)
 
     def _drop_while(self, more: Callable[[int], bool]) -> int:
@@ -261,7 +261,7 @@ class FrameRing:
     # -- both -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """No more frames in or out: drops what is ready (`shutdown`), wakes whoever waits. May be called again."""
+        """End the ring: drop ready frames (`shutdown`) and wake waiting threads. May be called again."""
         with self._lock:
             if self._closed:
                 return
@@ -274,29 +274,29 @@ class FrameRing:
             self._on_finished()
 
     def counts(self) -> RingCounts:
-        """Every frame of the ring's life, accounted for."""
+        """Return all counts at one instant."""
         with self._lock:
             return RingCounts(self._decoded, self._processed, dict(self._dropped), len(self._ready), len(self._leases))
 
     @property
     def decoded(self) -> int:
-        """Frames decoded in the ring's life."""
+        """Frames decoded so far."""
         return self._decoded
 
     @property
     def processed(self) -> int:
-        """Frames released as processed."""
+        """Frames released as processed so far."""
         return self._processed
 
     @property
     def dropped(self) -> dict[DropReason, int]:
-        """Frames dropped, by reason."""
+        """Frames dropped so far, by reason."""
         with self._lock:
             return dict(self._dropped)
 
     @property
     def ready(self) -> int:
-        """Frames that the reader can take now."""
+        """Frames that the reader can take."""
         return len(self._ready)
 
     @property
@@ -311,18 +311,18 @@ class FrameRing:
 
     @property
     def writer_finished(self) -> bool:
-        """No further frame will become ready (`finish` or `close` was called)."""
+        """Whether no further frame will become ready: `finish` or `close` was called."""
         return self._writer_finished or self._closed
 
     @property
     def finished(self) -> bool:
-        """The writer has finished and nothing is ready or leased: the ring has done its work."""
+        """Whether the writer has finished and no frame is ready or leased."""
         with self._lock:
             return self._is_finished()
 
     @property
     def nbytes(self) -> int:
-        """Memory that the pictures take, bytes; 0 before the first epoch."""
+        """Bytes of memory of the pictures; 0 before the first epoch."""
         return sum(picture.nbytes for picture in self._memory if picture is not None)
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -330,14 +330,14 @@ class FrameRing:
     def _take(self, slot: int) -> WriteSlot:
         format = self._format
         assert format is not None
-        # A slot that was leased when the epoch began still has the old epoch's memory: give it the new one's.
+        # A slot that was leased when the epoch began still has the old epoch's memory.
         picture = self._memory[slot] if self._formats[slot] is format else self._prepare(slot, format)
         assert picture is not None
         self._writing = WriteSlot(picture, slot)
         return self._writing
 
     def _prepare(self, slot: int, format: SlotFormat) -> np.ndarray:
-        """The slot's memory for this format, black where it changed: writers fill only the picture's own part."""
+        """Return the slot's memory for this format, blackened if it changed: writers fill only the content's part."""
         picture = self._memory[slot]
         if picture is None or picture.shape != format.shape:
             picture = self._allocate(format.shape)
@@ -352,7 +352,7 @@ class FrameRing:
             return np.zeros(shape, np.uint8)
         import torch
 
-        # The array keeps the tensor, and with it the page-locked memory, alive.
+        # The array keeps the tensor, and so the page-locked memory, alive.
         return torch.zeros(shape, dtype=torch.uint8, pin_memory=True).numpy()
 
     def _end_write(self, slot: WriteSlot) -> None:
@@ -385,6 +385,6 @@ def _ignore() -> None:
 
 
 def _cuda_is_available() -> bool:
-    import torch  # only where CUDA is asked for: a ring without it needs no torch
+    import torch  # only for CUDA: other rings need no torch
 
     return torch.cuda.is_available()

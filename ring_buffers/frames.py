@@ -1,7 +1,7 @@
-"""What is said of one decoded frame between a camera and a model: its format, its times, its loan. Plain data.
+"""Data about one decoded frame between a camera and a model: format, times and lease.
 
-What is made anew for every frame is a msgspec struct: it is built in C, where a frozen dataclass would run Python for
-each field.
+Objects made for every frame are msgspec structs: they are built in C, while a frozen dataclass runs Python for each
+field.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LUMA_SHARES: dict[Matrix, tuple[float, float]] = {
     "smpte240m": (0.212, 0.087),
     "bt2020": (0.2627, 0.0593),
 }
-"""What red and blue give to Y; green gives the rest."""
+"""Shares of red and blue in Y; green has the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """What YUV numbers mean: `full_range` uses 0 to 255, otherwise Y lies in 16 to 235, U and V in 16 to 240."""
+    """Meaning of YUV values. `full_range`: 0 to 255. Otherwise Y is 16 to 235, U and V are 16 to 240."""
 
     matrix: Matrix = "bt601"
     full_range: bool = False
@@ -40,11 +40,11 @@ class Colours:
 class SlotFormat:
     """The memory layout of a camera's pictures.
 
-    `planes`: the decoder's own 8-bit YUV 4:2:0 planes without padding, one flat array: Y, then U, then V. `content`
-    (width, height) is what a model makes of them, in the top-left of its own picture of size `target`; a model that
-    doesn't look has no target.
-    `rgb24`: array `[height, width, 3]`; the picture fills the top-left `content` (width, height) at the source's
-    aspect, the rest is black.
+    `planes`: the decoder's 8-bit YUV 4:2:0 planes without padding, in one flat array: Y, then U, then V. The model
+    scales them to `content` (width, height), in the top left of its own picture of size `target`; a model that does
+    not use pictures has no target.
+    `rgb24`: array `[height, width, 3]`. The picture fills the top left `content` (width, height) at the source's
+    aspect ratio; the rest is black.
     """
 
     pixels: Literal["planes", "rgb24"]
@@ -52,11 +52,11 @@ class SlotFormat:
     content: tuple[int, int]
     target: tuple[int, int] | None = None
     colours: Colours = Colours()
-    """Of planes."""
+    """Colours of the planes."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the uint8 array of one slot."""
+        """Shape of one slot's uint8 array."""
         width, height = self.size
         if self.pixels == "rgb24":
             return (height, width, 3)
@@ -64,29 +64,29 @@ class SlotFormat:
 
 
 class FrameMeta(msgspec.Struct, frozen=True, gc=False):
-    """What is known of one decoded frame besides its pixels."""
+    """A decoded frame's metadata."""
 
     camera: str
     epoch: int
     frame: int
-    """Decoded frames of this epoch before this one (dropped ones counted)."""
+    """Decoded frames of this epoch before this one, dropped ones included."""
     media_us: int
     """Media time since the epoch's first frame, µs; never goes backwards within an epoch."""
     capture_us: int
-    """UTC µs."""
+    """Capture time, µs UTC."""
     clock: Clock
-    """Where `capture_us` comes from."""
+    """Source of `capture_us`."""
     arrival_ns: int
-    """Monotonic instant when the transport had the access unit complete."""
+    """Monotonic time when the transport had the complete access unit."""
     ready_ns: int
-    """Monotonic instant when the slot was filled."""
+    """Monotonic time when the slot was filled."""
     size: tuple[int, int]
-    """(width, height) of the epoch's first picture: boxes are given in its pixels."""
+    """Width and height of the epoch's first picture; boxes are in its pixels."""
     format: SlotFormat
 
 
 class Lease(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One frame lent to the reader: `picture` is the slot's own memory (uint8), valid until the lease is released."""
+    """A frame lent to the reader. `picture` is the slot's own memory (uint8), valid until the lease is released."""
 
     meta: FrameMeta
     picture: np.ndarray
@@ -94,7 +94,7 @@ class Lease(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 class WriteSlot(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One slot lent to the writer: fill `picture` (uint8, the epoch's format), then commit or abandon it."""
+    """A slot lent to the writer, who fills `picture` (uint8, the epoch's format), then commits or abandons it."""
 
     picture: np.ndarray
     slot: int
@@ -102,7 +102,7 @@ class WriteSlot(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class RingCounts:
-    """One consistent look at a ring: decoded = processed + sum of dropped + ready + leased."""
+    """A consistent snapshot of a ring: decoded = processed + sum of dropped + ready + leased."""
 
     decoded: int
     processed: int

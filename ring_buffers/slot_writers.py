@@ -1,7 +1,7 @@
-"""Writing a decoded picture into a ring's slot, in the layout that the slots have. One writer an epoch.
+"""Writers that copy a decoded picture into a ring's slot, in the slot's layout. There is one writer per epoch.
 
-Pictures are turned as their stream says they are to be shown (the display matrix that telephones write): a person who
-lies only because the telephone stood upright is a person that no detector finds.
+Pictures are rotated by the stream's display matrix, which phones write: no detector finds people who lie on their side
+only because the phone was held upright.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ring_buffers.frames import Colours, Matrix, SlotFormat
 LIMITED, FULL = int(ColorRange.MPEG), int(ColorRange.JPEG)
 
 _MATRICES: dict[int, Matrix] = {1: "bt709", 4: "fcc", 7: "smpte240m", 9: "bt2020"}
-"""libav's numbers. All others are taken for BT.601, as swscale does: also pictures that don't say."""
+"""FFmpeg's numbers. Other values, and pictures without one, count as BT.601, as in swscale."""
 COLORSPACES: dict[Matrix, Colorspace] = {
     "bt601": Colorspace.ITU601,
     "bt709": Colorspace.ITU709,
@@ -26,28 +26,28 @@ COLORSPACES: dict[Matrix, Colorspace] = {
     "smpte240m": Colorspace.SMPTE240M,
     "bt2020": Colorspace.BT2020,
 }
-"""What swscale calls them."""
+"""swscale's names."""
 _PLANAR = ("yuv420p", "yuvj420p")
 
 
 def frame_colours(frame: av.VideoFrame) -> Colours:
-    """What a picture's YUV numbers mean, by what its stream says."""
+    """Return the meaning of a picture's YUV values, as its stream declares it."""
     full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
     return Colours(_MATRICES.get(int(frame.colorspace), "bt601"), full)
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
-    """How many quarters a picture is to be turned counter-clockwise to be shown, 0 to 3."""
+    """Return the quarter turns, 0 to 3, counter-clockwise, by which a picture is shown."""
     return round(frame.rotation / 90) % 4
 
 
 def shown_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """Width and height of a picture as it is shown."""
+    """Return the width and height of a picture as shown."""
     return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
 
 
 def plane_bounds(size: tuple[int, int]) -> tuple[tuple[int, int, int, int], ...]:
-    """Begin, end, width and height of Y, U and V in a slot of planes, for pictures of `size` (width, height)."""
+    """Return begin, end, width and height of Y, U and V in a slot of planes, for pictures of `size` (width, height)."""
     width, height = size
     luma = width * height
     chroma_width, chroma_height = (width + 1) // 2, (height + 1) // 2
@@ -60,20 +60,20 @@ def plane_bounds(size: tuple[int, int]) -> tuple[tuple[int, int, int, int], ...]
 
 
 class PictureWriter(Protocol):
-    """Fills a slot's memory with a picture."""
+    """A writer of pictures into a slot's memory."""
 
     def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
-        """Copy `frame`, turned, scaled and converted where it differs, into `picture` (uint8, `SlotFormat.shape`)."""
+        """Copy `frame`, rotated, scaled and converted as needed, into `picture` (uint8, `SlotFormat.shape`)."""
         ...
 
 
 def picture_writer(format: SlotFormat) -> PictureWriter:
-    """The writer for slots of this format."""
+    """Return the writer for slots of this format."""
     return PlanesWriter(format) if format.pixels == "planes" else RgbWriter(format)
 
 
 class PlanesWriter:
-    """Copies the decoder's planes; what isn't 8-bit YUV 4:2:0 of the epoch's size and colours is converted first."""
+    """Copies the decoder's planes, after conversion if they are not 8-bit YUV 4:2:0 of the epoch's size and colours."""
 
     def __init__(self, format: SlotFormat) -> None:
         self._size = format.size
@@ -81,10 +81,10 @@ class PlanesWriter:
         self._planes = plane_bounds(format.size)
         self._reformatter = VideoReformatter()
         self._fitting: tuple[object, ...] | None = None
-        """How the last picture was laid out that fitted as it is: the next one is most probably like it."""
+        """Layout of the last picture that needed no conversion; the next one usually has the same."""
 
     def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
-        """0.07 ms at 720p if nothing has to be converted."""
+        """Copy the planes; 0.07 ms at 720p without conversion."""
         turns = quarter_turns(frame)
         width, height = self._size[::-1] if turns % 2 else self._size
         if not self._fits(frame, width, height):
@@ -111,7 +111,7 @@ class PlanesWriter:
                 picture[begin:end].reshape(plane_height, plane_width)[:] = rows[:, :plane_width]
 
     def _fits(self, frame: av.VideoFrame, width: int, height: int) -> bool:
-        """Whether its planes can be copied as they are."""
+        """Whether the planes can be copied without conversion."""
         if (frame.width, frame.height) != (width, height):
             return False
         layout = frame.format.name, frame.color_range, frame.colorspace
@@ -123,9 +123,9 @@ class PlanesWriter:
 
 
 class RgbWriter:
-    """Scales straight to the content's size and converts in one go (swscale), then copies the rows.
+    """Scales to the content's size and converts in one step (swscale), then copies the rows.
 
-    The rest of the slot is black from the epoch's start and isn't touched.
+    The rest of the slot is black from the start of the epoch and stays so.
     """
 
     def __init__(self, format: SlotFormat) -> None:
@@ -133,10 +133,10 @@ class RgbWriter:
         self._reformatter = VideoReformatter()
 
     def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
-        """From 720p to 640x360 in 1.0 ms, to 256x144 in 0.4 ms.
+        """Scale and convert; from 720p to 640x360 in 1.0 ms, to 256x144 in 0.4 ms.
 
-        Area averaging: nearest to the ideal of swscale's ways to make pictures smaller, and but for nearest-neighbour
-        the quickest (bilinear 1.1 and 0.7 ms, bicubic 1.6 and 1.0). Enlarging, it would show blocks.
+        Area averaging is the most accurate of swscale's methods to shrink pictures, and the fastest except
+        nearest-neighbour (bilinear 1.1 and 0.7 ms, bicubic 1.6 and 1.0). For enlarging it would show blocks.
         """
         turns = quarter_turns(frame)
         width, height = self._content[::-1] if turns % 2 else self._content
@@ -160,12 +160,12 @@ class RgbWriter:
 
 
 def visible(plane: VideoPlane, channels: int = 1) -> np.ndarray:
-    """A plane's memory without its padding: uint8 [height, width] or [height, width, channels]."""
+    """Return a plane's memory without padding: uint8 [height, width] or [height, width, channels]."""
     rows = _pixels(plane, plane.line_size * plane.height).reshape(plane.height, plane.line_size)
     pixels = rows[:, : plane.width * channels]
     return pixels if channels == 1 else pixels.reshape(plane.height, plane.width, channels)
 
 
 def _pixels(plane: VideoPlane, size: int) -> np.ndarray:
-    """The plane's own memory, without a copy: valid while its frame lives."""
+    """Return the plane's own memory, without a copy: valid while its frame lives."""
     return np.frombuffer(plane, np.uint8, size)  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -1,9 +1,8 @@
-"""StateBank: the recurrent state of every tracked person, on the device, at constant cost.
+"""The hidden state of every tracked person, on the device, at constant cost.
 
-Rows `[2, layers, capacity + 1, hidden]` for h and c: two states a person (the staggered window, `window.py`) and one
-scratch row for padding. Which person has which row is kept on the host, so that nothing ever waits for the device. A
-person's row lives from `acquire` to `release` (their track ended), or until the bank is full and theirs is the one
-longest unseen.
+h and c are `[2, layers, capacity + 1, hidden]`: two states per person (the staggered window, `window.py`) and one
+scratch row for padding. The host keeps the map from person to row, so that no call waits for the device. A person keeps
+a row from `acquire` to `release` (the track ended), or until the bank is full and the person is the one unseen longest.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from ring_buffers.window import ContinuousWindow, StaggeredWindow
 from telemetry.observer import Observer
 
 MAX_STEP_US = 2_000_000
-"""Δt is clipped to this: a longer gap tells the model no more than that the person was away."""
+"""Δt is clipped to this: a longer gap tells the model only that the person was away."""
 
 
 class TrackKey(NamedTuple):
-    """A tracked person: track ids are never reused within an epoch, nor epochs within a run."""
+    """A tracked person. Track ids are never reused within an epoch, nor epochs within a run."""
 
     camera: str
     epoch: int
@@ -31,7 +30,7 @@ class TrackKey(NamedTuple):
 
 
 class PersonStep(NamedTuple):
-    """One person's next step: `n` from 0, which states start anew before it, which one answers, and Δt for each."""
+    """One person's next step: its number `n` from 0, the states to reset before it, the one that answers, and Δt."""
 
     n: int
     reset_a: bool
@@ -39,16 +38,16 @@ class PersonStep(NamedTuple):
     answer: int
     seen: int
     dt_a_us: int
-    """µs of media time since the person's last step, clipped to [0, 2 s]; 0 at a state's first step after a reset."""
+    """Media time since the person's last step, µs, clipped to [0, 2 s]; 0 at a state's first step after a reset."""
     dt_b_us: int
 
 
 class StateBankFullError(RuntimeError):
-    """One wave holds more people than the bank has rows: raise `model.state_slots`, or lower `model.max_people`."""
+    """A wave holds more people than the bank has rows: raise `model.state_slots`, or lower `model.max_people`."""
 
 
 class StateBank:
-    """States of up to `capacity` people. All methods are called from one thread (the inference thread)."""
+    """States of up to `capacity` people. For one thread, the inference thread."""
 
     def __init__(
         self,
@@ -68,32 +67,33 @@ class StateBank:
         self._h = torch.zeros(2, layers, capacity + 1, hidden, dtype=dtype, device=self.device)
         self._c = torch.zeros_like(self._h)
         self._observer = observer or Observer()
-        # Longest unseen first: a key is moved to the end whenever it is seen.
+        # Longest unseen first: a key moves to the end whenever it is seen.
         self._slots: dict[TrackKey, int] = {}
         self._free = list(range(capacity - 1, -1, -1))
         self._steps = [0] * capacity
         self._last_us: list[int | None] = [None] * capacity
         self.evicted_total = 0
 
-    # -- who has which row ----------------------------------------------------------------------------------------
+    # -- rows -----------------------------------------------------------------------------------------------------
 
     @property
     def used(self) -> int:
-        """Rows that belong to somebody."""
+        """Rows in use."""
         return len(self._slots)
 
     @property
     def nbytes(self) -> int:
-        """Memory on the device, bytes."""
+        """Bytes of memory on the device."""
         return self._h.nbytes + self._c.nbytes
 
     def __contains__(self, key: TrackKey) -> bool:
         return key in self._slots
 
     def acquire(self, key: TrackKey) -> int:
-        """The person's row; a new person gets a zeroed one, in a full bank that of whoever was longest unseen.
+        """Return the person's row and count the person as seen. A new person gets a zeroed row.
 
-        Counts the person as seen. For the people of one wave use `acquire_wave`: there no row changes hands.
+        In a full bank the person unseen longest is evicted. For a wave use `acquire_wave`, which never evicts one of
+        its people for another.
         """
         slot = self._slots.pop(key, None)
         if slot is None:
@@ -104,18 +104,18 @@ class StateBank:
         return slot
 
     def acquire_wave(self, keys: Sequence[TrackKey], rows: int | None = None) -> list[int]:
-        """The rows of the people of one wave, in order, padded with the scratch row to `rows` of them.
+        """Return the rows of the people of one wave, in order, padded with the scratch row to `rows` entries.
 
-        None of them is evicted for another. Raises `StateBankFullError` (and changes nothing) if there are more people
-        than rows in the bank, `ValueError` if a person occurs twice or `rows` is too small.
+        Raises `StateBankFullError`, without any change, if there are more people than rows in the bank, and ValueError
+        if a person occurs twice or `rows` is too small.
         """
         if len(set(keys)) != len(keys):
-            raise ValueError("a person occurs twice in one wave: a wave holds one frame a camera")
+            raise ValueError("a person occurs twice in one wave: a wave holds one frame per camera")
         if rows is not None and rows < len(keys):
             raise ValueError(f"{len(keys)} people don't fit into {rows} rows")
         if len(keys) > self.capacity:
             raise StateBankFullError(
-                f"{len(keys)} people in one wave, the bank holds {self.capacity}: "
+                f"{len(keys)} people in one wave, but the bank holds {self.capacity}: "
                 "raise model.state_slots, or lower model.max_people"
             )
         for key in keys:
@@ -124,13 +124,13 @@ class StateBank:
         return slots + [self.capacity] * ((rows or 0) - len(slots))
 
     def touch(self, key: TrackKey) -> None:
-        """The person was seen, though they made no step: others are evicted before them. Unknown keys are ignored."""
+        """Count the person as seen, without a step: others are evicted first. Unknown keys are ignored."""
         slot = self._slots.pop(key, None)
         if slot is not None:
             self._slots[key] = slot
 
     def release(self, key: TrackKey) -> int | None:
-        """The person's track has ended: their row is free. Returns it; None if they had none (evicted before)."""
+        """Free and return the row of a person whose track has ended; None if there is none (already evicted)."""
         slot = self._slots.pop(key, None)
         if slot is not None:
             self._free.append(slot)
@@ -138,7 +138,7 @@ class StateBank:
         return slot
 
     def release_camera(self, camera: str) -> list[TrackKey]:
-        """Free the rows of all people of a camera (it is gone, or its epoch ended); returns who they were."""
+        """Free the rows of all people of a camera that was removed or whose epoch ended; return their keys."""
         gone = [key for key in self._slots if key.camera == camera]
         self._free.extend(self._slots.pop(key) for key in gone)
         if gone:
@@ -148,15 +148,15 @@ class StateBank:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def steps(self, slot: int) -> int:
-        """Steps that the row's person has made."""
+        """Return the number of steps of the row's person."""
         return self._steps[slot]
 
     def last_media_us(self, slot: int) -> int | None:
-        """Media time of the person's last step; None before the first."""
+        """Return the media time of the person's last step, µs; None before the first."""
         return self._last_us[slot]
 
     def next_step(self, slot: int, media_us: int) -> PersonStep:
-        """What the row's next step at this media time is. Changes nothing; `advance` makes it so."""
+        """Return the row's next step at this media time. Changes nothing: `advance` makes the step."""
         n = self._steps[slot]
         last = self._last_us[slot]
         elapsed = 0 if last is None else min(max(media_us - last, 0), MAX_STEP_US)
@@ -164,31 +164,31 @@ class StateBank:
         return PersonStep(n, reset_a, reset_b, answer, seen, 0 if reset_a else elapsed, 0 if reset_b else elapsed)
 
     def advance(self, slot: int, media_us: int) -> None:
-        """The row's person has made a step at this media time."""
+        """Count a step of the row's person at this media time."""
         self._steps[slot] += 1
         self._last_us[slot] = media_us
 
     # -- the states -----------------------------------------------------------------------------------------------
 
     def indices(self, slots: Iterable[int]) -> Tensor:
-        """Rows as an int64 tensor on the device, checked on the host, without waiting for the device.
+        """Return the rows as an int64 tensor on the device, checked on the host, without waiting for the device.
 
-        Raises `ValueError` if a row other than scratch occurs twice (its second state would be lost) or doesn't exist.
+        Raises ValueError if a row does not exist, or if one other than the scratch row occurs twice.
         """
         rows = list(slots)
         real = [slot for slot in rows if slot != self.capacity]
         if len(set(real)) != len(real):
             raise ValueError("a row occurs twice in one wave: one of its states would be lost")
         if real and (min(real) < 0 or max(real) > self.capacity):
-            raise ValueError(f"rows must be within 0 … {self.capacity}")
+            raise ValueError(f"rows must be between 0 and {self.capacity}")
         return to_device(rows, self.device)
 
     def gather(self, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """(h, c) of these rows (int64 [n] on the device, from `indices`), each [2, layers, n, hidden]: copies."""
+        """Return copies of h and c of these rows (from `indices`), each [2, layers, n, hidden]."""
         return self._h.index_select(2, slots), self._c.index_select(2, slots)
 
     def scatter(self, slots: Tensor, h: Tensor, c: Tensor) -> None:
-        """Put back what `gather` gave, one step later: h, c [2, layers, n, hidden]."""
+        """Write back h and c, [2, layers, n, hidden], of rows that were gathered."""
         self._h.index_copy_(2, slots, h)
         self._c.index_copy_(2, slots, c)
 

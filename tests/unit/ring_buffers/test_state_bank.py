@@ -125,12 +125,12 @@ def test_a_person_or_a_row_twice_in_a_wave_is_refused():
     with pytest.raises(ValueError, match="twice"):
         bank.indices([0, 2, 0])
     for outside in (-1, 5):
-        with pytest.raises(ValueError, match="within"):
+        with pytest.raises(ValueError, match="between"):
             bank.indices([outside])
     assert bank.indices([]).shape == (0,)
 
 
-def test_a_gone_camera_frees_its_rows_and_nobody_elses():
+def test_a_removed_camera_frees_only_its_own_rows():
     bank = bank_of(4)
     bank.acquire(person(1, "lobby"))
     bank.acquire(person(1, "yard"))
