@@ -1,4 +1,4 @@
-"""Everything that a user can set, with the reason for each default. YAML keys are these field names.
+"""The configuration of an engine. YAML keys are the field names.
 
 Precedence: command line, then `PARTSTREAM_…` environment variables (`__` between levels), then the file.
 """
@@ -22,7 +22,7 @@ from stream.settings.tracing import TracingConfig
 
 
 class Config(Section):
-    """All of it."""
+    """The whole configuration."""
 
     cameras: list[CameraConfig] = Field(default_factory=list[CameraConfig])
     model: ModelSettings = Field(default_factory=ModelSettings)
@@ -34,21 +34,21 @@ class Config(Section):
     webrtc: WebRtcConfig = Field(default_factory=WebRtcConfig)  # pyright: ignore[reportArgumentType]
     recording: RecordingConfig = Field(default_factory=RecordingConfig)  # pyright: ignore[reportArgumentType]
     tracing: TracingConfig = Field(default_factory=TracingConfig)  # pyright: ignore[reportArgumentType]
-    once: bool = Field(False, description="Stop when every source has ended (files) instead of waiting for more.")
-    results: Annotated[Path | None, Field(description="Also write every result as a JSON line.")] = None
+    once: bool = Field(False, description="Stop when every source has ended (files).")
+    results: Annotated[Path | None, Field(description="File for every result as a JSON line.")] = None
     state_file: Annotated[
         Path | None,
         Field(
-            description="Where changes of cameras made at run time are kept, to hold after a restart too. It has the "
-            "cameras' passwords and is readable by its owner only."
+            description="File that keeps changes of cameras made at run time, for the next start. It contains the "
+            "cameras' passwords and is readable only by its owner."
         ),
     ] = None
 
     profiling_directory: Annotated[
         Path | None,
         Field(
-            description="Where recordings of `POST /api/v1/profiling` and SIGUSR2 go, the newest 8. Unset: a new "
-            "temporary directory."
+            description="Directory of the recordings made by `POST /api/v1/profiling` and SIGUSR2; the newest 8 are "
+            "kept. Unset: a new temporary directory."
         ),
     ] = None
 
@@ -57,7 +57,7 @@ class Config(Section):
         seen: set[str] = set()
         for camera in self.cameras:
             if camera.id in seen:
-                raise ValueError(f"camera id {camera.id!r} is used twice: every camera needs its own")
+                raise ValueError(f"camera id {camera.id!r} is used twice; every camera needs its own")
             seen.add(camera.id)
         return self
 
@@ -65,20 +65,20 @@ class Config(Section):
     def _published_cameras_have_a_server(self) -> Config:
         for camera in self.cameras:
             if camera.source.kind == "whip" and self.http.bind is None:
-                raise ValueError(f"camera {camera.id}: nobody can publish to it while http.bind is null")
+                raise ValueError(f"camera {camera.id}: `whip` needs the HTTP server; set http.bind")
         return self
 
 
 class _Environment(Config, BaseSettings):
-    """Knows which `PARTSTREAM_…` variables mean which field."""
+    """The configuration as read from `PARTSTREAM_…` variables."""
 
     model_config = SettingsConfigDict(env_prefix="PARTSTREAM_", env_nested_delimiter="__")
 
 
 def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Config:
-    """Read the YAML file (if any), lay the environment over it and `overrides` (nested, like the file) over both.
+    """Read the YAML file, if any; the environment overrides it, and `overrides` (nested, like the file) overrides both.
 
-    Raises `ConfigError` with every fault named by file and field; values are never quoted, they may be secret.
+    Raises `ConfigError` that names every error by file and field. Values are never quoted, because they may be secret.
     """
     layers = [_read(path) if path is not None else {}, _read_environment(), overrides or {}]
     merged: dict[str, Any] = {}
@@ -91,7 +91,7 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> C
 
 
 def with_cameras(config: Config, cameras: Sequence[CameraConfig], origin: str) -> Config:
-    """The configuration with these cameras instead. Raises `ConfigError` naming `origin` if they don't fit it."""
+    """Return the configuration with these cameras. Raises `ConfigError` naming `origin` if they are invalid in it."""
     try:
         return Config.model_validate(dict(config) | {"cameras": list(cameras)})
     except ValidationError as error:

@@ -1,1 +1,1 @@
-"""What a user can set, by section. `stream.config` puts them together and reads them."""
+"""Settings by section. `stream.config` combines and reads them."""

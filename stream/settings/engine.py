@@ -1,4 +1,4 @@
-"""Sections of cameras, batches and publishing."""
+"""Settings of cameras, batches and publishing."""
 
 from __future__ import annotations
 
@@ -18,67 +18,63 @@ DetectorSide = Annotated[int, Field(ge=32, le=4096)]
 class CameraConfig(Section):
     """One camera."""
 
-    id: str = Field(description="Name in topics, metrics and logs: [a-z0-9][a-z0-9_-]{0,62}.")
+    id: str = Field(description="Name in topics, metrics and logs: a-z, 0-9, - and _, at most 63 characters.")
     source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:.")
-    enabled: bool = Field(True, description="False: the camera stays listed and nothing is read from it.")
+    enabled: bool = Field(True, description="False: the camera stays listed but is not read.")
     transport: Literal["auto", "native", "ffmpeg"] = Field(
         "auto",
-        description="RTSP: the reader. `native` is partstream's own and has each picture one frame interval sooner "
-        "than `ffmpeg`. `auto` is native, and FFmpeg for cameras that native RTSP cannot read, which is counted and "
-        "shown in the camera's status.",
+        description="RTSP: the reader. `native` is partstream's own and delivers each frame one frame interval sooner "
+        "than `ffmpeg`. `auto` is `native`, or `ffmpeg` for cameras that native RTSP cannot read; a metric and the "
+        "camera's status show this.",
     )
     lower_transport: Literal["tcp", "udp"] = Field(
         "tcp",
-        description="RTSP: what carries the pictures. TCP loses nothing; UDP only where a camera speaks nothing else, "
-        "and TCP after all where nothing arrives over it.",
+        description="RTSP: the protocol that carries the packets. TCP loses none. Use UDP only for cameras without "
+        "TCP; if no packet arrives over UDP, TCP is used.",
     )
     tls_certificates: Path | None = Field(
         None,
-        description="rtsps: a PEM file with the certificates to trust (an authority's, or the camera's own) in place "
-        "of the system's.",
+        description="rtsps: PEM file of the certificates to trust instead of the system's: an authority's, or the "
+        "camera's own.",
     )
     tls_fingerprint: str | None = Field(
         None,
-        description="rtsps: SHA-256 of the camera's certificate in hex, for one that no authority has signed: then it "
-        "is this very certificate, whatever name it is for, or no connection. Not with `transport: ffmpeg`.",
+        description="rtsps: SHA-256 of the camera's certificate in hex, for a self-signed one. Only this certificate "
+        "is accepted, for any host name. Not with `transport: ffmpeg`.",
     )
     decoder: Literal["auto", "software", "nvdec"] = Field(
         "software",
-        description="RTSP and files: `nvdec` decodes on an NVIDIA GPU and, where that can't be, in software, counted "
-        "and said in the camera's status; `auto` does so silently.",
+        description="RTSP and files: `nvdec` decodes on an NVIDIA GPU, or in software if that is impossible; a metric "
+        "and the camera's status show this. `auto` does the same without reporting it.",
     )
     pace: Literal["live", "fast", "loop"] = Field(
         "live",
-        description="Files: `live` plays at the file's own times, `fast` hands out every frame as fast as it is taken, "
-        "`loop` is live and starts again at the end, in a new epoch.",
+        description="Files: `live` plays at the file's own rate; `fast` analyses every frame, as fast as possible; "
+        "`loop` is `live` and starts again at the end, in a new epoch.",
     )
     max_fps: float | None = Field(None, gt=0, le=1000, description="Frames above this rate are dropped (rate_limited).")
     staleness_ms: int = Field(
         500,
         ge=1,
         le=3_600_000,
-        description="A ready frame older than this is dropped rather than analysed: a live answer must be live.",
+        description="A frame that has waited longer than this is dropped (stale), because results must be current.",
     )
     detector_size: tuple[DetectorSide, DetectorSide] | None = Field(
         None,
-        description="Width, height of the picture that the detector sees; multiples of 32 are best. Null lets the "
-        "model choose. Small (256, 256) for near people, large (768, 576) for far ones.",
+        description="Width and height of the detector's input; multiples of 32 are best. Null: the model chooses. "
+        "Small (256, 256) suits people near the camera, large (768, 576) people far away.",
     )
     ring_slots: int = Field(
-        8, ge=2, le=256, description="Frames kept between decoding and inference: 8 is 0.3 s at 25 fps."
+        8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."
     )
-    start_timeout_s: float = Field(
-        10.0, gt=0, le=3600, description="How long a source may take to give its first frame."
-    )
+    start_timeout_s: float = Field(10.0, gt=0, le=3600, description="Longest time until a source's first frame.")
     stall_timeout_s: float = Field(
-        3.0, gt=0, le=3600, description="Silence after which a live source counts as stalled."
+        3.0, gt=0, le=3600, description="Time without data after which a live source is stalled."
     )
     reconnect_initial_s: float = Field(
-        0.25, gt=0, le=3600, description="First wait before connecting again; doubles each time."
+        0.25, gt=0, le=3600, description="First wait before a reconnect; it doubles each time."
     )
-    reconnect_max_s: float = Field(
-        15.0, gt=0, le=86400, description="The longest wait: a camera back from repair is seen soon."
-    )
+    reconnect_max_s: float = Field(15.0, gt=0, le=86400, description="Longest wait before a reconnect.")
 
     @property
     def ring_policy(self) -> Policy:
@@ -119,49 +115,52 @@ class CameraConfig(Section):
 
 
 class BatchConfig(Section):
-    """Which frames go into a batch, and when it leaves."""
+    """The frames in a batch, and when it starts."""
 
     max_frames: int = Field(
-        8, ge=1, le=256, description="Frames a batch: more amortise launches, at the cost of latency."
+        8, ge=1, le=256, description="Maximum frames in a batch. Larger batches cost less per frame and add latency."
     )
     max_wait_ms: float = Field(
-        10.0, ge=0, description="The longest that a lone frame waits for company; the wait tunes itself below this."
+        10.0, ge=0, description="Longest wait of a frame for others to share its batch; the wait adapts below this."
     )
     max_batch_ms: float = Field(
         150.0,
         gt=0,
-        description="The longest that a batch should take, by what batches took lately: with a slower model they get "
-        "smaller, and older frames of live cameras give way to newer ones. A live answer must be live.",
+        description="Longest time that a batch should take, judged by recent batches. With a slower model, batches "
+        "get smaller and older frames of live cameras are dropped for newer ones.",
     )
 
 
 class PublishConfig(Section):
-    """ZeroMQ out (docs/wire.md), and to whom (docs/security.md)."""
+    """Results over ZeroMQ (docs/wire.md) and the clients that may read them (docs/security.md)."""
 
-    endpoint: str = Field("tcp://127.0.0.1:5555", description="Where subscribers connect (XPUB). Port 0 picks one.")
-    replay: str = Field("tcp://127.0.0.1:5556", description="Where missed messages are asked for (ROUTER).")
+    endpoint: str = Field("tcp://127.0.0.1:5555", description="Address for subscribers (XPUB). Port 0: any free port.")
+    replay: str = Field("tcp://127.0.0.1:5556", description="Address for requests of missed messages (ROUTER).")
     encoding: Literal["json", "msgpack"] = Field(
-        "json", description="JSON is read by everything; MessagePack is smaller."
+        "json", description="JSON works with every client; MessagePack is smaller."
     )
     high_water_mark: int = Field(
-        256, ge=1, description="Messages queued for a slow subscriber before newer ones are dropped for it."
+        256,
+        ge=1,
+        description="Messages queued for a slow subscriber; when the queue is full, newer ones are dropped.",
     )
-    history_messages: int = Field(2000, ge=1, description="Messages a topic kept for replay: 80 s at 25 fps.")
-    history_bytes: int = Field(64 << 20, ge=1 << 10, description="Memory for all history; the oldest goes first.")
-    stats_interval_s: float = Field(1.0, gt=0, description="How often `stats/v1/` is published.")
+    history_messages: int = Field(2000, ge=1, description="Messages kept for replay per topic: 80 s at 25 fps.")
+    history_bytes: int = Field(64 << 20, ge=1 << 10, description="Memory for all history; the oldest go first.")
+    stats_interval_s: float = Field(1.0, gt=0, description="Interval of messages on `stats/v1/`.")
     curve_secret_key_file: Path | None = Field(
         None,
-        description="The engine's secret key, of `partstream keys new` (docs/security.md): both sockets encrypt, and "
-        "take only clients of `curve_allowed_keys`.",
+        description="The engine's secret key from `partstream keys new` (docs/security.md). Both sockets then encrypt "
+        "and accept only the clients in `curve_allowed_keys`.",
     )
     curve_allowed_keys: Path | None = Field(
         None,
-        description="Clients' public keys: a directory of `*.key` files, or one file that holds several. Changes count "
-        "for new connections, without a restart.",
+        description="Clients' public keys: a directory of `*.key` files, or one file with several keys. Changes apply "
+        "to new connections without a restart.",
     )
     allow_plaintext: bool = Field(
         False,
-        description="Let the sockets listen off loopback without CURVE: whoever reaches them reads all results.",
+        description="Allow addresses other than loopback without CURVE. Anyone who can reach them can then read all "
+        "results.",
     )
 
     @model_validator(mode="after")

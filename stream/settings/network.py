@@ -1,4 +1,4 @@
-"""The HTTP server and WebRTC."""
+"""Settings of the HTTP server and WebRTC."""
 
 from __future__ import annotations
 
@@ -16,39 +16,38 @@ class HttpConfig(Section):
 
     bind: str | None = Field(
         "127.0.0.1:9090",
-        description="host:port; port 0 picks one; null switches the server off. Any address but a loopback one needs "
-        "a token.",
+        description="host:port. Port 0: any free port; null: no server. Addresses other than loopback need a token.",
     )
     read_token: SecretStr | None = Field(
-        None, description="Lets its bearer read: metrics, status, results, the configuration."
+        None, description="Token to read metrics, status, results and the configuration."
     )
     control_token: SecretStr | None = Field(
-        None, description="Lets its bearer read and change cameras. Unset: no change is taken from other hosts."
+        None, description="Token to read, and to change cameras. Unset: other hosts cannot change anything."
     )
-    tls_certificate: Path | None = Field(None, description="PEM file, the chain included: HTTPS instead of HTTP.")
-    tls_key: Path | None = Field(None, description="PEM file of its private key, without a passphrase.")
+    tls_certificate: Path | None = Field(None, description="PEM file of the certificate and its chain, for HTTPS.")
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key, without a passphrase.")
     cors_origins: list[str] = Field(
         default_factory=list[str],
-        description="Web pages of other origins that may use the API, as `https://host[:port]`. Empty: none.",
+        description="Origins of other web pages that may use the API, as `https://host[:port]`. Empty: none.",
     )
     camera_schemes: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*$")]] = Field(
         default=["rtsp", "rtsps", "whip", "pattern"],
-        description="What addresses of cameras added over HTTP may begin with; `file` stands for paths. The "
-        "configuration's own cameras may have any.",
+        description="Allowed schemes for cameras added over HTTP; `file` stands for paths. Cameras in the "
+        "configuration may use any.",
     )
-    max_cameras: int = Field(64, ge=1, le=1024, description="Cameras; over HTTP none is added beyond.")
+    max_cameras: int = Field(64, ge=1, le=1024, description="Limit of cameras: beyond it, none can be added over HTTP.")
     max_streams: int = Field(
         64,
         ge=0,
         le=1024,
-        description="Answers that go on (events, pictures, clips) at once; a live page has two. A further one is "
-        "refused.",
+        description="Maximum open streams (events, pictures, clips); a live page uses two. Further ones are refused.",
     )
     requests_per_second: float = Field(
         50.0,
         gt=0,
         le=1e6,
-        description="Requests taken from one address; twice as many at once. Those for health and metrics don't count.",
+        description="Limit of requests from one address, with bursts of twice as many. Health and metrics do not "
+        "count.",
     )
 
     @field_validator("bind")
@@ -70,20 +69,20 @@ class HttpConfig(Section):
     def _tokens_and_tls(self) -> HttpConfig:
         read, control = self.read_token, self.control_token
         if read is not None and control is not None and read.get_secret_value() == control.get_secret_value() != "":
-            raise ValueError("read_token and control_token are the same: who may read could change cameras")
+            raise ValueError("read_token and control_token are the same: every reader could change cameras")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: set both, or neither")
         return self
 
 
 class IceServer(Section):
-    """A server that helps connections through firewalls."""
+    """A STUN or TURN server."""
 
     urls: list[str] = Field(
         min_length=1, description="`stun:host[:port]`, `turn:host[:port][?transport=tcp]` or `turns:host[:port]`."
     )
-    username: str = Field("", description="For TURN.")
-    credential: SecretStr | None = Field(None, description="The password for TURN.")
+    username: str = Field("", description="User name for TURN.")
+    credential: SecretStr | None = Field(None, description="Password for TURN.")
 
     @field_validator("urls")
     @classmethod
@@ -97,31 +96,29 @@ class IceServer(Section):
 
 
 class WebRtcConfig(Section):
-    """WebRTC: cameras that come in by it, and live video that goes out (docs/webrtc.md)."""
+    """WebRTC for cameras and for live video (docs/webrtc.md)."""
 
     max_publishers: int = Field(
-        8, ge=0, le=256, description="Cameras that are published to (`source: whip`) at once; a further one is refused."
+        8, ge=0, le=256, description="Maximum publishers (`source: whip`); further ones are refused."
     )
     max_viewers: int = Field(
         16,
         ge=0,
         le=256,
-        description="Viewers that are sent a camera's own video at once (WHEP, the live page); a further one is "
-        "refused, and the page shows JPEGs instead.",
+        description="Maximum viewers of cameras' own video (WHEP, the live page). Further ones are refused, "
+        "and the page shows JPEGs instead.",
     )
     ice_servers: list[IceServer] = Field(
         default_factory=list[IceServer],
-        description="STUN and TURN servers; the first of each kind is used. Empty: none, which does in one network.",
+        description="STUN and TURN servers; the first of each kind is used. Not needed within one network.",
     )
     min_bitrate_kbps: int = Field(
         1500,
         ge=0,
         le=100_000,
-        description="What Chromium is told never to send less than: below it makes its picture smaller. 0: nothing.",
+        description="Minimum bitrate for Chromium, which shrinks the picture at lower ones. 0: no limit.",
     )
     start_bitrate_kbps: int = Field(
-        3000, ge=0, le=100_000, description="The bitrate that Chromium is told to begin with. 0: its own, 300."
+        3000, ge=0, le=100_000, description="Start bitrate for Chromium. 0: Chromium's default, 300."
     )
-    max_bitrate_kbps: int = Field(
-        8000, ge=0, le=100_000, description="What publishers are told never to send more than. 0: nothing."
-    )
+    max_bitrate_kbps: int = Field(8000, ge=0, le=100_000, description="Maximum bitrate for publishers. 0: no limit.")

@@ -1,4 +1,4 @@
-"""Files that only their owner may read, written whole: whoever reads finds all of it or none. Owns nothing."""
+"""Files that only their owner may read, written atomically: readers find the whole file or none."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 
 
 def replace(path: Path, text: str) -> None:
-    """Write the file, over the one that may be there. Blocks until it is on the disk; raises OSError, and it stays."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    _write(beside, text)
+    """Write the file, replacing an existing one. Blocks until it is on disk; on OSError the old file stays."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    _write(temporary, text)
     try:
-        beside.replace(path)
+        temporary.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 
 
 def create(path: Path, text: str) -> None:
-    """Write a new file, as `replace` does. Raises FileExistsError, and leaves alone what is there, if there is one."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
-    _write(beside, text)
+    """Write a new file, as `replace` does. Raises FileExistsError if there is one, which stays unchanged."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    _write(temporary, text)
     try:
-        os.link(beside, path)  # a rename would go over what is there
+        os.link(temporary, path)  # a rename would replace an existing file
     finally:
-        beside.unlink()
+        temporary.unlink()
     _sync_folder(path.parent)
 
 

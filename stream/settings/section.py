@@ -1,4 +1,4 @@
-"""What all sections of the configuration are made of."""
+"""Definitions that all sections of the configuration share."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class ConfigError(ValueError):
-    """The configuration can't be used; the message names the file and the field and says what to do."""
+    """The configuration is invalid; the message names the file and the field and says what to do."""

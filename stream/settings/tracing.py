@@ -1,4 +1,4 @@
-"""Traces of frames."""
+"""Settings of frame traces."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from stream.settings.section import Section
 
 
 class TracingConfig(Section):
-    """Traces of single frames, by OpenTelemetry ([tracing.md](tracing.md))."""
+    """OpenTelemetry traces of single frames ([tracing.md](tracing.md))."""
 
     sample_ratio: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Share of frames that are traced: 0.01 is one in a hundred. 0: none, and nothing is loaded for it. "
-        "Where traces go is said by `OTEL_EXPORTER_OTLP_ENDPOINT`.",
+        description="Share of frames to trace; 0.01 is one in a hundred. 0: none, and OpenTelemetry is not loaded. "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` sets where traces go.",
     )

@@ -150,7 +150,7 @@ def test_servers_that_help_webrtc_are_checked_and_their_credentials_hidden() -> 
 
 
 def test_a_camera_that_is_published_to_needs_the_http_server() -> None:
-    with pytest.raises(ValidationError, match=r"camera door: nobody can publish to it while http\.bind is null"):
+    with pytest.raises(ValidationError, match=r"camera door: `whip` needs the HTTP server; set http\.bind"):
         Config.model_validate({"cameras": [{"id": "door", "source": "whip"}], "http": {"bind": None}})
 
 
