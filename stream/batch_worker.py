@@ -106,7 +106,7 @@ class BatchWorker:
         camera = self._cameras.get(meta.camera)
         if camera is None:
             return
-        if camera.gone or self.abandoned:  # removed, or stopped, while the model had the frame
+        if camera.stopped or self.abandoned:  # removed, or stopped, while the model had the frame
             camera.ring.release(lease, DropReason.SHUTDOWN)
             return
         for event in camera.enter(meta):

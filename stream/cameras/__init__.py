@@ -1,1 +1,1 @@
-"""Cameras of a running engine: their life cycle, control and events."""
+"""Cameras of a running engine: life cycle, control, and events of actions."""

@@ -1,4 +1,4 @@
-"""One camera inside the engine: its ring, its reader thread, its place in the current epoch. Owned by the engine."""
+"""A running camera: settings, ring, reader thread, status, and what the current epoch has produced."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from telemetry.tally import Histogram
 
 @dataclass(slots=True)
 class Camera:
-    """What the engine knows of a camera.
+    """A camera of the engine.
 
-    The inference thread writes what belongs to frames (`tracks`, `epoch`, `events`, the ages), the event loop the rest.
+    The inference thread writes `tracks`, `epoch`, `events`, `ages` and `capture_ages`; the event loop writes the rest.
     """
 
     config: CameraConfig
@@ -28,32 +28,32 @@ class Camera:
     reader: CameraReader
     status: CameraStatus
     tap: PacketTap
-    """Its encoded pictures, for who looks at it live."""
-    gone: bool = False
+    """Its access units, for viewers of live video."""
+    stopped: bool = False
     tracks: int = 0
     epoch: int = 0
     events: ActionEvents = field(default_factory=ActionEvents)
     ages: Histogram = field(default_factory=lambda: Histogram(SECONDS_BUCKETS))
-    """From frames' arrival until their results were handed to ZeroMQ, seconds."""
+    """Seconds from a frame's arrival until its result was handed to ZeroMQ."""
     capture_ages: Histogram = field(default_factory=lambda: Histogram(SECONDS_BUCKETS))
-    """From frames' capture, where the camera tells its time."""
+    """Seconds from a frame's capture, if the camera reports its clock."""
     fps: tuple[float, float] = (0.0, 0.0)
-    """Frames decoded and published a second, when they were last measured."""
+    """Frames decoded and published per second, as last measured."""
     _counted: tuple[int, int] = (0, 0)
 
     @property
     def staleness_ns(self) -> int:
-        """How old a frame may be and still be analysed, monotonic ns."""
+        """Age in ns from which a frame is no longer analysed."""
         return self.config.staleness_ms * 1_000_000
 
     def video_refusal(self) -> str | None:
-        """Why its own pictures can't be sent to who looks, as the end of a sentence; None if they can."""
+        """Return why its video cannot be sent to viewers, as the end of a sentence; None if it can."""
         if self.config.ring_policy == "every":
-            return "it is read faster than it happened"
+            return "it is read faster than real time"
         return self.tap.refusal()
 
     def enter(self, meta: FrameMeta) -> list[results.Event]:
-        """A frame of `meta.epoch` is about to be published: what ended with the epoch before, if it is a new one."""
+        """Enter the epoch of a frame about to be published. Return the events that end a previous epoch."""
         if meta.epoch == self.epoch:
             return []
         closing = self.events.close()
@@ -62,7 +62,7 @@ class Camera:
         return closing
 
     def measure(self, seconds: float) -> None:
-        """Take the rates over the `seconds` since the last call."""
+        """Measure the rates over the `seconds` since the last call."""
         decoded, processed = self.ring.decoded, self.ring.processed
         decoded_before, processed_before = self._counted
         self._counted = (decoded, processed)
@@ -73,7 +73,7 @@ class Camera:
             )
 
     def stats(self) -> results.CameraStats:
-        """Counts so far, and the rates that were measured last."""
+        """Return the counts so far and the rates as last measured."""
         decoded, processed = self.ring.decoded, self.ring.processed
         return results.CameraStats(
             camera=self.config.id,

@@ -1,7 +1,7 @@
-"""Control: cameras added, changed and removed by others than the configuration, checked, and kept if a file is set.
+"""Changes of cameras at run time: checked, written to the state file if one is set, and applied.
 
-One change is made at a time, whole: checked first, then written to the state file, then done, so that what was answered
-holds after a restart. Knows nothing of HTTP.
+Changes are made one at a time. Each is checked, then written, then applied, so that a change that was answered is still
+there after a restart. Independent of HTTP.
 """
 
 from __future__ import annotations
@@ -25,44 +25,44 @@ from stream.settings.source_address import SourceAddress
 logger = logging.getLogger(__name__)
 
 WAITING = 64
-"""Changes that may wait for their turn; more are refused."""
+"""Changes that may wait; further ones are refused."""
 
 Settings = Mapping[str, object]
-"""A camera's settings as decoded from JSON."""
+"""A camera's settings, as decoded from JSON."""
 
 
 class ControlError(Exception):
-    """A change was refused; the message says why and what to do, without secrets."""
+    """A change was refused. The message says why and what to do, without secrets."""
 
 
 class SettingsError(ControlError):
-    """Settings that can't be: (name of the setting, what is wrong with it) of each fault."""
+    """Settings are invalid; `errors` has the name and the error of each wrong setting."""
 
-    def __init__(self, faults: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{field}: {detail}" for field, detail in faults))
-        self.faults = faults
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {detail}" for field, detail in errors))
+        self.errors = errors
 
 
 class NoSuchCameraError(ControlError):
-    """There is no camera of this id."""
+    """No camera has this id."""
 
 
 class NoRoomError(ControlError):
-    """There are as many cameras as may be, or this one's ring doesn't fit into memory."""
+    """The limit of cameras is reached, or this camera's ring does not fit into memory."""
 
 
 class NotKeptError(ControlError):
-    """The state file can't be written, so the change was not made."""
+    """The state file cannot be written, so the change was not made."""
 
 
 class NotNowError(ControlError):
-    """The engine hasn't started, is stopping, or has too many changes to make."""
+    """The engine is starting or stopping, or too many changes wait."""
 
 
 class Control:
-    """Changes the cameras of one engine. Its methods run in the event loop; each may take as long as a camera's end.
+    """Changes the cameras of one engine. Its methods run in the event loop, and may wait for a camera to stop.
 
-    Raises `ControlError`s. A change that came too far to be undone is finished also if nobody waits for it any more.
+    They raise `ControlError`. A change that can no longer be undone is finished even if its caller is cancelled.
     """
 
     def __init__(self, cameras: CameraRegistry, config: Config, state: CameraStateFile | None) -> None:
@@ -73,9 +73,9 @@ class Control:
         self._waiting = 0
 
     async def put(self, camera_id: str, settings: Settings) -> tuple[CameraConfig, bool]:
-        """Have a camera with these settings and defaults for all others; what it is now, and whether it is new.
+        """Add or replace a camera, with defaults for all settings not given. Return its settings and whether it is new.
 
-        A `source` that is given as it is shown, without its secrets, means the one that the camera has.
+        A `source` equal to the published one, without its secrets, keeps the camera's address.
         """
         async with self._one_at_a_time():
             before = self._cameras.configs.get(camera_id)
@@ -84,7 +84,7 @@ class Control:
         return config, before is None
 
     async def patch(self, camera_id: str, changes: Settings) -> CameraConfig:
-        """Change the settings that are given; null takes one back to its default."""
+        """Change the given settings; null resets one to its default. Return all settings."""
         async with self._one_at_a_time():
             before = self._cameras.configs.get(camera_id)
             if before is None:
@@ -103,7 +103,7 @@ class Control:
         return config
 
     async def remove(self, camera_id: str) -> bool:
-        """Have no camera of this id; whether there was one."""
+        """Remove the camera of this id. Return whether there was one."""
         async with self._one_at_a_time():
             if camera_id not in self._cameras.configs:
                 return False
@@ -112,15 +112,17 @@ class Control:
             try:
                 await self._cameras.remove(camera_id)
             except (RuntimeError, KeyError) as error:
-                raise NotNowError(f"camera {camera_id}: the engine stops") from error
+                raise NotNowError(f"camera {camera_id}: the engine is stopping") from error
             logger.info("camera %s: removed", camera_id)
             return True
 
     def _checked(self, camera_id: str, settings: Settings, before: CameraConfig | None) -> CameraConfig:
         if not CAMERA_ID.fullmatch(camera_id):
-            raise SettingsError([("id", "must match [a-z0-9][a-z0-9_-]{0,62}; choose another id")])
+            raise SettingsError(
+                [("id", "use a-z, 0-9, - and _, for example front-door")]
+            )
         if settings.get("id", camera_id) != camera_id:
-            raise SettingsError([("id", f"must be {camera_id!r}, as in the address; or leave it out")])
+            raise SettingsError([("id", f"must be {camera_id!r}, as in the URL; or leave it out")])
         given = dict(settings) | {"id": camera_id}
         if before is not None and given.get("source") == str(before.source):
             given["source"] = before.source.reveal()
@@ -150,7 +152,7 @@ class Control:
     def _check_room(self, config: CameraConfig, before: CameraConfig | None) -> None:
         most = self._config.http.max_cameras
         if before is None and len(self._cameras.configs) >= most:
-            raise NoRoomError(f"there are {most} cameras, as many as http.max_cameras allows: remove one first")
+            raise NoRoomError(f"there are {most} cameras, the limit of http.max_cameras: remove one first")
         if not memory_budget.has_room(config, before, self._config, memory_budget.available_bytes()):
             recorded = " or recording.packet_bytes" if self._config.recording.directory is not None else ""
             raise NoRoomError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots{recorded}")
@@ -168,7 +170,7 @@ class Control:
         except (RuntimeError, KeyError) as error:
             if self._cameras.accepting:
                 await self._keep(self._cameras.configs)
-            raise NotNowError(f"camera {config.id}: the engine stops, or has no more threads") from error
+            raise NotNowError(f"camera {config.id}: the engine is stopping, or no thread could be started") from error
         logger.info("camera %s: %s", config.id, "added" if before is None else "changed")
 
     async def _keep(self, wanted: Mapping[str, CameraConfig]) -> None:
@@ -179,15 +181,15 @@ class Control:
         except OSError as error:
             logger.error("state_file: %s can't be written: %s", self._state.path, error.strerror)
             raise NotKeptError(
-                f"the state file can't be written ({error.strerror}): make room or correct state_file"
+                f"the state file can't be written ({error.strerror}): make room, or correct state_file"
             ) from None
 
     @asynccontextmanager
     async def _one_at_a_time(self) -> AsyncGenerator[None]:
         if not self._cameras.accepting:
-            raise NotNowError("the engine is starting or stopping: try again when /readyz says that it is ready")
+            raise NotNowError("the engine is starting or stopping: try again when /readyz answers 200")
         if self._waiting >= WAITING:
-            raise NotNowError(f"{WAITING} changes wait already: try again later")
+            raise NotNowError(f"{WAITING} changes are waiting: try again later")
         self._waiting += 1
         try:
             async with self._turn:
@@ -197,6 +199,6 @@ class Control:
 
 
 def no_such_camera(camera_id: str) -> NoSuchCameraError:
-    """For an id that no camera has. The id is told only if it could be one."""
+    """Return the error for an id that no camera has. The message contains the id only if it is a valid one."""
     name = camera_id if CAMERA_ID.fullmatch(camera_id) else "of this id"
     return NoSuchCameraError(f"there is no camera {name}: GET /api/v1/cameras lists them")

@@ -1,4 +1,4 @@
-"""Events of one camera: a person's smoothed action started, changed or ended. Pure; one object a camera and epoch."""
+"""Events of one camera: a person's smoothed action started, changed or ended."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from stream.messaging.assemble import capture_time_of, rounded_box
 
 @dataclass(slots=True)
 class _Current:
+    """The action of one track, as last seen."""
+
     label: str
     since_media_us: int
     score: float
@@ -20,38 +22,39 @@ class _Current:
 
 
 class ActionEvents:
-    """Turns analyses into transitions; remembers one label for each live track of the epoch, no more."""
+    """Derives events from the analyses of one camera and epoch; keeps one label per live track."""
 
     def __init__(self) -> None:
         self._current: dict[int, _Current] = {}
         self._last: FrameMeta | None = None
 
     def update(self, meta: FrameMeta, analysis: FrameAnalysis) -> list[results.Event]:
-        """What changed with this frame, in the order: actions begun or changed, then those ended."""
+        """Return the events of this frame: first the actions that started or changed, then those that ended."""
         self._last = meta
-        changes: list[results.Event] = []
+        events: list[results.Event] = []
         for person in analysis.people:
             action = person.action
             if action is None:
                 continue
             box = rounded_box(person.box)
-            now = self._current.get(person.track)
-            if now is not None and now.label == action.smoothed:
-                now.score, now.box = action.smoothed_score, box
+            before = self._current.get(person.track)
+            if before is not None and before.label == action.smoothed:
+                before.score, before.box = action.smoothed_score, box
                 continue
-            self._current[person.track] = _Current(action.smoothed, meta.media_us, action.smoothed_score, box)
-            kind = "started" if now is None else "changed"
-            previous = None if now is None else now.label
-            changes.append(_event(meta, person.track, kind, self._current[person.track], previous))
+            now = self._current[person.track] = _Current(action.smoothed, meta.media_us, action.smoothed_score, box)
+            if before is None:
+                events.append(_event(meta, person.track, "started", now))
+            else:
+                events.append(_event(meta, person.track, "changed", now, before.label))
         for track in analysis.ended:
-            changes.extend(self._end(track, meta))
-        return changes
+            events.extend(self._end(track, meta))
+        return events
 
     def close(self) -> list[results.Event]:
-        """The epoch is over: every action still going on has ended with its last frame."""
+        """End the epoch. Return the events that end every current action with the last frame."""
         if self._last is None:
             return []
-        return [change for track in list(self._current) for change in self._end(track, self._last)]
+        return [event for track in list(self._current) for event in self._end(track, self._last)]
 
     def _end(self, track: int, meta: FrameMeta) -> list[results.Event]:
         ended = self._current.pop(track, None)
@@ -67,7 +70,7 @@ def _event(
     action: _Current,
     previous: str | None = None,
 ) -> results.Event:
-    """The message; the publisher fills in run and number."""
+    """Return the message; the publisher fills in run and number."""
     return results.Event(
         run="",
         seq=0,

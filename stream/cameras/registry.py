@@ -1,8 +1,8 @@
-"""The cameras of one engine: begun, changed and ended while it runs, each without touching the others.
+"""The cameras of one engine: started, changed and removed while it runs, each without affecting the others.
 
-Owns every camera's settings and, of those that run, its ring, reader and place in the batcher. Lives as long as its
-engine, in its event loop; readers say their states through `in_loop`. The last epoch of a camera outlives it: a number
-of an epoch is never used again in a run.
+The registry holds the settings of every camera and, of each running one, its ring, reader and place in the batcher. It
+lives in the engine's event loop; readers report their states through `in_loop`. The last epoch of a camera is kept
+after its removal, because epochs are never reused in a run.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from stream.sources.status import CameraStatus
 from telemetry.observer import Observer
 
 JOIN_WITHIN_S = 1.6
-"""How long an ended camera's thread is waited for; one that hangs in a library is left behind."""
+"""Longest wait for the thread of a stopped camera; one that hangs in a library is abandoned."""
 
 ADJUSTABLE = frozenset({"max_fps", "staleness_ms"})
-"""Settings that change while the camera goes on; any other one starts it anew, in a new epoch."""
+"""Settings that change without a restart of the camera; any other one restarts it, in a new epoch."""
 
 IDS_REMEMBERED = 4096
-"""Cameras whose last epoch is kept apart after they are gone."""
+"""Removed cameras whose last epoch is kept individually."""
 
 
 class LastEpochs:
-    """The last epoch of each camera of the run, so that none is used again. Bounded.
+    """The last epoch of each camera of the run, so that no epoch is reused. Bounded.
 
-    Of cameras that were gone longest ago only the highest epoch is kept: a new id then begins above it instead of
-    with 1.
+    Of the cameras removed longest ago, only the highest epoch is kept; a new camera then starts above it instead of
+    at 1.
     """
 
     def __init__(self, remembered: int = IDS_REMEMBERED) -> None:
@@ -51,11 +51,11 @@ class LastEpochs:
         self._floor = 0
 
     def of(self, camera: str) -> int:
-        """The last epoch that this camera may have had; 0 before the first."""
+        """Return the last epoch that this camera can have had; 0 before its first."""
         return max(self._floor, self._last.get(camera, 0))
 
     def ended(self, camera: str, epoch: int) -> None:
-        """The camera has ended in this epoch."""
+        """Record that the camera ended in this epoch."""
         self._last.pop(camera, None)
         self._last[camera] = epoch
         while len(self._last) > self._remembered:
@@ -63,10 +63,10 @@ class LastEpochs:
 
 
 class CameraRegistry:
-    """Every camera by its id, in the order in which they came. Its methods run in the event loop.
+    """Every camera by its id, in the order of addition. Its methods run in the event loop.
 
-    `in_loop(function, *arguments)` calls a function there from any thread; `on_change` is called whenever a camera
-    has changed its state, or is gone.
+    `in_loop(function, *arguments)` calls a function in the event loop from any thread. `on_change` is called when a
+    camera has changed its state or was removed.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class CameraRegistry:
         recorder: Recorder | None = None,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
-        """The settings of every camera, also of those that are not enabled."""
+        """Settings of every camera, including disabled ones."""
         self.running: dict[str, Camera] = {}
-        """The cameras that are read."""
+        """The cameras that are read: all enabled ones."""
         self.epochs = LastEpochs()
         self.ever_live = False
-        """Whether any source has ever given a picture."""
+        """Whether any source has delivered a frame."""
         self.changed = False
-        """Whether a camera came, changed or went after `begin`."""
+        """Whether a camera was added, changed or removed after `begin`."""
         self._batcher = batcher
         self._publisher = publisher
         self._observer = observer
@@ -95,41 +95,41 @@ class CameraRegistry:
         self._on_change = on_change
         self._ways = ways
         self._recorder = recorder
-        self._resting: dict[str, CameraStatus] = {}
+        self._disabled: dict[str, CameraStatus] = {}
         self._model: Model | None = None
         self._inference: InferenceThread[Any] | None = None
         self._stopped = False
         self._changing = asyncio.Lock()
 
     def begin(self, model: Model, inference: InferenceThread[Any], cameras: Sequence[CameraConfig]) -> None:
-        """Start these cameras; they feed `model`, which runs in `inference`."""
+        """Start these cameras, for `model`, which runs in `inference`."""
         self._model, self._inference = model, inference
         for config in cameras:
             self.add(config)
         self.changed = False
 
     def stop_reading(self) -> None:
-        """Tell every reader to end, and start none any more. Returns at once."""
+        """Tell every reader to stop, and start no more cameras. Returns at once."""
         self._stopped = True
         for camera in self.running.values():
             camera.reader.stop()
 
-    # -- cameras come, change and go ----------------------------------------------------------------------------
+    # -- changes ------------------------------------------------------------------------------------------------
     def add(self, config: CameraConfig) -> None:
         """Start a camera. Raises ValueError if its id is in use, RuntimeError after `stop_reading`."""
         if self._stopped:
             raise RuntimeError(f"camera {config.id}: the engine has stopped")
         if config.id in self.configs:
-            raise ValueError(f"camera {config.id}: there is one with this id already; remove it first")
+            raise ValueError(f"camera {config.id}: the id is in use; remove the camera first")
         self.changed = True
         self._begin(config)
         self.configs[config.id] = config
 
     async def change(self, config: CameraConfig) -> None:
-        """Give the camera of this id these settings; what is the same already is left alone.
+        """Apply new settings to the camera of this id, if any differ.
 
-        `ADJUSTABLE` ones hold from the next frame on; with any other the camera starts anew, in a new epoch. Raises
-        KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
+        `ADJUSTABLE` settings apply from the next frame on; any other one restarts the camera, in a new epoch. Raises
+        KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
         async with self._changing:
             different = differences(self.configs[config.id], config)
@@ -147,9 +147,9 @@ class CameraRegistry:
             self._on_change()
 
     async def remove(self, camera_id: str) -> None:
-        """Stop a camera and forget all about it. Touches no other camera.
+        """Stop and remove a camera.
 
-        Raises KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
+        Raises KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
         async with self._changing:
             status = self.status(camera_id)
@@ -157,21 +157,21 @@ class CameraRegistry:
             camera = self.running.get(camera_id)
             if camera is not None:
                 await self._end(camera)
-            self._resting.pop(camera_id, None)
+            self._disabled.pop(camera_id, None)
             del self.configs[camera_id]
             self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed())
             self._publisher.forget(camera_id)
-            self._not_read(camera_id)
+            self._clear(camera_id)
             self._on_change()
 
     def _begin(self, config: CameraConfig) -> None:
         if self._stopped:
             raise RuntimeError(f"camera {config.id}: the engine has stopped")
-        self._resting.pop(config.id, None)
+        self._disabled.pop(config.id, None)
         if config.enabled:
             self._start(config)
         else:
-            self._rest(config)
+            self._list_disabled(config)
 
     def _start(self, config: CameraConfig) -> None:
         assert self._model is not None
@@ -202,22 +202,22 @@ class CameraRegistry:
         self._batcher.add(ring, camera.staleness_ns)
         try:
             reader.start()
-        except RuntimeError:  # no thread to be had
+        except RuntimeError:  # no thread could be started
             self._batcher.remove(ring)
             ring.close()
             del self.running[config.id]
-            self._not_read(config.id)
+            self._clear(config.id)
             raise
 
-    def _rest(self, config: CameraConfig) -> None:
-        """A camera that isn't enabled: listed, and nothing is read from it."""
-        status = self._not_running(config, "disabled", "not enabled; set `enabled` to true to start it")
-        self._resting[config.id] = status
-        self._not_read(config.id)
+    def _list_disabled(self, config: CameraConfig) -> None:
+        """List a disabled camera, without reading it."""
+        status = self._not_running(config, "disabled", "disabled; set `enabled` to true to start it")
+        self._disabled[config.id] = status
+        self._clear(config.id)
         self.publish_status(status)
 
-    def _not_read(self, camera_id: str) -> None:
-        """Nothing comes of it any more: its series go, and what was held to be recorded."""
+    def _clear(self, camera_id: str) -> None:
+        """Drop its metric series and the packets held for recording."""
         self._observer.camera_removed(camera_id)
         if self._recorder is not None:
             self._recorder.camera_removed(camera_id)
@@ -228,9 +228,9 @@ class CameraRegistry:
         self._batcher.set_staleness(camera.ring, camera.staleness_ns)
 
     async def _end(self, camera: Camera) -> None:
-        """Take a camera out of everything: when this returns, no frame of it is under way any more."""
+        """Stop a camera. When this returns, none of its frames is being processed."""
         camera_id = camera.config.id
-        camera.gone = True
+        camera.stopped = True
         camera.reader.stop()
         camera.tap.close()
         self._batcher.remove(camera.ring)
@@ -239,22 +239,22 @@ class CameraRegistry:
         self._ways.publishers.end_camera(camera_id)
         assert self._model is not None and self._inference is not None
         await self._inference.run(self._model.forget, camera_id)
-        # The inference thread is past the last batch that had frames of it.
+        # The inference thread has finished the last batch with its frames.
         del self.running[camera_id]
         for event in camera.events.close():
             self._publisher.publish(event)
-        self.epochs.ended(camera_id, camera.reader.status.epoch)  # a newer one may be on its way here
+        self.epochs.ended(camera_id, camera.reader.status.epoch)  # newer than camera.status
         self._observer.people_seen(camera_id, 0, 0)
 
-    # -- how they are -------------------------------------------------------------------------------------------
+    # -- status -------------------------------------------------------------------------------------------------
     def status(self, camera_id: str) -> CameraStatus:
-        """The camera's latest status. Raises KeyError if there is none of this id."""
+        """Return the camera's latest status. Raises KeyError if there is no such camera."""
         config = self.configs[camera_id]
         camera = self.running.get(camera_id)
         if camera is not None:
             return camera.status
-        resting = self._resting.get(camera_id)
-        return resting or self._not_running(config, "internal", "it could not be started; change or remove it")
+        resting = self._disabled.get(camera_id)
+        return resting or self._not_running(config, "internal", "could not be started; change or remove it")
 
     def _not_running(self, config: CameraConfig, reason: str, message: str) -> CameraStatus:
         initial = CameraStatus.initial(config, self.epochs.of(config.id))
@@ -267,18 +267,18 @@ class CameraRegistry:
 
     @property
     def over(self) -> bool:
-        """Whether there are cameras, every source has ended for good, and its last frame is out."""
+        """Whether there are cameras, and every source has ended and its last frame is published."""
         cameras = self.running.values()
         return bool(cameras) and all(one.status.state == "ended" and one.ring.finished for one in cameras)
 
     def publish_status(self, status: CameraStatus) -> None:
-        """Tell subscribers."""
+        """Publish a camera's status."""
         self._publisher.publish(status.wire("", 0))
 
     def _take_status(self, ring: FrameRing, status: CameraStatus) -> None:
         camera = self.running.get(status.camera)
-        # A reader that took long to end may speak when another camera has its id.
-        if camera is None or camera.ring is not ring or camera.gone or self._stopped:
+        # A reader that was slow to stop may report after another camera has taken its id.
+        if camera is None or camera.ring is not ring or camera.stopped or self._stopped:
             return
         camera.status = status
         self.ever_live = self.ever_live or status.state == "live"
@@ -288,6 +288,6 @@ class CameraRegistry:
 
 
 def differences(one: CameraConfig, other: CameraConfig) -> set[str]:
-    """The settings in which two configurations of a camera differ; secrets in their addresses count."""
+    """Return the settings in which two configurations of a camera differ, secrets in addresses included."""
     names = {name for name in CameraConfig.model_fields if getattr(one, name) != getattr(other, name)}
     return names | ({"source"} if one.source.reveal() != other.source.reveal() else set())

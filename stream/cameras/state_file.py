@@ -1,8 +1,8 @@
-"""CameraStateFile: what was changed of the cameras at run time, kept over restarts.
+"""The state file: changes of cameras made at run time, kept for the next start.
 
-It holds the difference to the configuration only, so that a camera added to the configuration later is there too: the
-cameras that were added or changed, whole, and the ids of those that were removed. Written whole, beside, then renamed
-over the old one: whoever reads finds the old or the new one. It has cameras' passwords and is its owner's only.
+It holds only the difference to the configuration: all settings of cameras that were added or changed, and the ids of
+those removed. So a camera that is added to the configuration later appears too. The file is replaced atomically. It
+contains the cameras' passwords and is readable only by its owner.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stream.settings.section import ConfigError, Section
 
 
 class _Kept(Section):
-    """The file's content."""
+    """The content of the file."""
 
     version: Literal[1]
     cameras: list[CameraConfig] = Field(default_factory=list[CameraConfig])
@@ -29,16 +29,16 @@ class _Kept(Section):
 
 
 class CameraStateFile:
-    """The state file of one engine, whose configuration has the cameras `configured`."""
+    """The state file of an engine whose configuration has the cameras `configured`."""
 
     def __init__(self, path: Path, configured: Sequence[CameraConfig]) -> None:
         self.path = path
         self._configured = {camera.id: camera for camera in configured}
 
     def load(self) -> list[CameraConfig]:
-        """The cameras to begin with: the configuration's with the changes that were kept, if any were.
+        """Return the cameras to start with: those of the configuration, with the changes in the file.
 
-        Raises `ConfigError` naming the file if it is damaged, or neither it nor its folder can be used.
+        Raises `ConfigError` naming the file if it is damaged or cannot be used.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,23 +48,23 @@ class CameraStateFile:
         except OSError as error:
             raise ConfigError(f"state_file: {self.path} can't be read: {error.strerror}") from None
         if not os.access(self.path.parent, os.W_OK | os.X_OK):
-            raise ConfigError(f"state_file: {self.path} can't be written: no right to write into its folder")
+            raise ConfigError(f"state_file: {self.path} can't be written: no permission to write into its folder")
         if text is None:
             return list(self._configured.values())
         try:
             kept = _Kept.model_validate_json(text)
         except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(step) for step in fault["loc"])
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(step) for step in first["loc"])
             raise ConfigError(
-                f"state_file: {self.path} is damaged ({place + ': ' if place else ''}{fault['msg']}): correct it, or "
-                "delete it to begin with the configuration's own cameras"
+                f"state_file: {self.path} is damaged ({place + ': ' if place else ''}{first['msg']}): correct it, or "
+                "delete it to start with the cameras of the configuration"
             ) from None
         cameras = {name: camera for name, camera in self._configured.items() if name not in kept.removed}
         return list((cameras | {camera.id: camera for camera in kept.cameras}).values())
 
     def save(self, cameras: Iterable[CameraConfig]) -> None:
-        """Keep these cameras. Blocks until they are on the disk; raises OSError, and the old file stays."""
+        """Save these cameras. Blocks until they are on disk; on OSError the old file stays."""
         now = {camera.id: _whole(camera) for camera in cameras}
         before = {name: _whole(camera) for name, camera in self._configured.items()}
         content = {
@@ -76,5 +76,5 @@ class CameraStateFile:
 
 
 def _whole(camera: CameraConfig) -> Mapping[str, object]:
-    """All that isn't a default, the address with its secrets."""
+    """Return all settings other than defaults, with the address's secrets."""
     return camera.model_dump(mode="json", exclude_defaults=True) | {"source": camera.source.reveal()}

@@ -341,7 +341,7 @@ async def test_changes_before_the_model_is_loaded_and_while_the_engine_stops_are
     removing = asyncio.create_task(engine.control.remove("a"))
     await asyncio.sleep(0.1)
     await engine.stop()
-    with pytest.raises(control.NotNowError, match="the engine stops"):
+    with pytest.raises(control.NotNowError, match="the engine is stopping"):
         await removing
     with pytest.raises(control.NotNowError):
         await engine.control.patch("a", {"max_fps": 3})

@@ -162,7 +162,7 @@ async def test_a_camera_can_be_added_and_removed_while_others_lose_nothing() -> 
         assert visits == {1, 2}, "an epoch's number is never used again in a run"
         states = [m.state for m in seen if isinstance(m, results.Status) and m.camera == "comes"]
         assert "removed" in states
-        with pytest.raises(ValueError, match="there is one with this id already"):
+        with pytest.raises(ValueError, match="the id is in use"):
             engine.add_camera(comes)
         with pytest.raises(KeyError):
             await engine.remove_camera("nobody")

@@ -205,7 +205,7 @@ async def _made(change: Awaitable[T]) -> T:
     try:
         return await change
     except control.SettingsError as error:
-        raise Problem(422, "invalid", f"{error}", errors=error.faults) from None
+        raise Problem(422, "invalid", f"{error}", errors=error.errors) from None
     except control.NoSuchCameraError as error:
         raise Problem(404, "no-such-camera", str(error)) from None
     except control.NoRoomError as error:

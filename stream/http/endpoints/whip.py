@@ -69,7 +69,7 @@ class WhipApi:
         except TooManyPublishersError as error:
             raise Problem(503, "too-many-publishers", f"{error}: try later", headers=LATER) from None
         name = camera.config.id
-        if camera.gone:  # it was changed or removed meanwhile, or is just now
+        if camera.stopped:  # it was changed or removed meanwhile, or is just now
             self.publishers.end(name, key)
             self._published_to(name)
             raise _changing(name)
@@ -89,7 +89,7 @@ class WhipApi:
         camera = self.cameras.running.get(camera_id)
         if camera is None or camera.status.state == "ended":
             raise Problem(409, "not-published-to", f"camera {camera_id} isn't read: see its status")
-        if camera.gone:
+        if camera.stopped:
             raise _changing(camera_id)
         return camera
 
