@@ -118,9 +118,7 @@ class Control:
 
     def _checked(self, camera_id: str, settings: Settings, before: CameraConfig | None) -> CameraConfig:
         if not CAMERA_ID.fullmatch(camera_id):
-            raise SettingsError(
-                [("id", "use a-z, 0-9, - and _, for example front-door")]
-            )
+            raise SettingsError([("id", "use a-z, 0-9, - and _, for example front-door")])
         if settings.get("id", camera_id) != camera_id:
             raise SettingsError([("id", f"must be {camera_id!r}, as in the URL; or leave it out")])
         given = dict(settings) | {"id": camera_id}

@@ -58,7 +58,9 @@ def test_the_server_ends_with_its_block(clip) -> None:
     assert not process.exists()
 
 
-@pytest.mark.parametrize("name", [peers.BARE, peers.BARE_RGB, peers.OURS, peers.OURS_RGB, peers.WIRE, peers.OPENCV_ONE])
+@pytest.mark.parametrize(
+    "name", [peers.BARE, peers.BARE_RGB, peers.OURS, peers.OURS_RGB, peers.NATIVE, peers.OPENCV_ONE]
+)
 def test_a_contender_delivers_every_frame_of_two_small_cameras(clip, name: str) -> None:
     found = run_once(peers.contender(name), clip, cameras=2, seconds=1.5, warm_up_s=0.5)
     assert found.frames_sent in range(70, 90)
