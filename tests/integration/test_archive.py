@@ -18,8 +18,9 @@ from commands.keys import make_keys
 from stream.archive import archiver as archivers
 from stream.archive.archive import Archive
 from stream.messaging.curve.keys import read_pair
-from support.engines.archiving import archiving, ask, numbers, publishing, until
+from support.engines.archiving import archiving, ask, numbers, publishing
 from support.repository import REPOSITORY
+from support.waiting import until
 
 GAPS = "SELECT camera, kind, epoch, first_seq, missed, replayed, lost FROM {gaps} ORDER BY noticed_utc"
 

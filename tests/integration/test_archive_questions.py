@@ -20,8 +20,9 @@ import pytest
 
 import support.engines.wire_messages as wire
 from stream.results import Action, Event, Frame, Person, Status
-from support.engines.archiving import archiving, publishing, until
+from support.engines.archiving import archiving, publishing
 from support.repository import REPOSITORY
+from support.waiting import until
 
 PAGE = REPOSITORY / "docs" / "archive.md"
 EIGHT = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)

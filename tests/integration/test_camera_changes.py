@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -15,16 +14,11 @@ from stream.cameras.registry import LastEpochs, differences
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig
 from support.engines.running_engine import configured, frames_of, messages_until, pattern
+from support.waiting import until
 
 
 def camera(name: str, **settings: Any) -> CameraConfig:
     return CameraConfig.model_validate(pattern(name, **settings))
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_another_rate_holds_at_once_and_the_epoch_goes_on() -> None:

@@ -21,8 +21,9 @@ from stream import results
 from stream.cameras import control
 from stream.engine import Engine
 from stream.settings.section import CAMERA_ID, ConfigError
-from support.engines.controlled_engine import PATTERN, configured, descriptors, running, until
+from support.engines.controlled_engine import PATTERN, configured, descriptors, running
 from support.engines.small_clips import make_clip
+from support.waiting import until
 
 CAMERAS = "/api/v1/cameras"
 

@@ -31,8 +31,9 @@ from stream.results import Frame
 from stream.settings.engine import PublishConfig
 from stream.settings.section import ConfigError
 from stream.subscriber import Subscription, subscribe
-from support.engines.controlled_engine import PATTERN, configured, descriptors, running, until
+from support.engines.controlled_engine import PATTERN, configured, descriptors, running
 from support.repository import REPOSITORY
+from support.waiting import until
 from telemetry.observer import Observer
 
 PORTS = {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"}
@@ -162,7 +163,7 @@ async def test_a_listed_client_gets_every_result_and_what_it_missed(keys: Keys) 
             **keys.of("wall"),
         ) as slow,
     ):
-        await until(lambda: publisher.subscriptions == 1, 30)
+        await until(lambda: publisher.subscriptions == 1)
         for number in range(4000):
             publisher.publish(wire.frame(number=number))
         async with goes_on(publisher) as sent:
@@ -188,7 +189,7 @@ async def test_an_unlisted_client_and_one_without_the_right_keys_get_nothing_whi
         subscribe(publisher.endpoint, replay=publisher.replay_endpoint, **keys.of("wall")) as wall,
         AsyncExitStack() as stack,
     ):
-        await until(lambda: publisher.subscriptions == 1, 30)
+        await until(lambda: publisher.subscriptions == 1)
         subscribers, dealers = [], []
         for theirs in (stranger, misled, pretender, None):
             subscribers.append(await stack.enter_async_context(connected(publisher.endpoint, zmq.SUB, theirs)))
@@ -196,7 +197,7 @@ async def test_an_unlisted_client_and_one_without_the_right_keys_get_nothing_whi
         async with goes_on(publisher) as sent:
             for dealer in dealers:
                 await dealer.send(request())
-            await until(lambda: publisher.refused >= 2, 30)  # the stranger, at both sockets
+            await until(lambda: publisher.refused >= 2)  # the stranger, at both sockets
             begun = len(sent)
             await asyncio.sleep(SILENCE_S)
             assert len(sent) > begun + 20
@@ -255,13 +256,13 @@ async def test_a_refused_client_gets_in_once_its_key_is_listed_and_a_removed_one
     keys: Keys,
 ) -> None:
     async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("stranger")) as stranger:
-        await until(lambda: publisher.refused > 0, 30)
+        await until(lambda: publisher.refused > 0)
         keys.list_again("stranger")
         await first(publisher, stranger)
         keys.unlist("stranger")
         refused = publisher.refused
         async with subscribe(publisher.endpoint, **keys.of("stranger")) as another:
-            await until(lambda: publisher.refused > refused, 30)
+            await until(lambda: publisher.refused > refused)
             await first(publisher, stranger)
             assert publisher.subscriptions == 1
             assert another.counts.received == 0
@@ -274,7 +275,7 @@ async def test_a_list_that_becomes_unreadable_lists_nobody_and_says_so(
     async with publishing(keys) as publisher:
         (keys.folder / "allowed" / "wall.key").write_text("half a fi")
         async with subscribe(publisher.endpoint, **keys.of("wall")) as wall:
-            await until(lambda: publisher.refused > 0, 30)
+            await until(lambda: publisher.refused > 0)
             assert "wall.key is no ZeroMQ certificate" in caplog.text
             keys.list_again("wall")
             await first(publisher, wall)
@@ -305,7 +306,7 @@ async def test_a_fault_while_checking_a_client_lets_it_not_in_and_the_next_one_i
 
     monkeypatch.setattr(allow_list.AllowList, "lists", fail_twice)
     async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")) as wall:
-        await until(lambda: len(failures) == 1, 30)
+        await until(lambda: len(failures) == 1)
         assert publisher.subscriptions == 0
         await first(publisher, wall)
         assert len(failures) == 2
@@ -389,7 +390,7 @@ async def test_publishers_in_one_process_have_lists_of_their_own(keys: Keys, tmp
                 await first(publisher, results)
         stranger = {"server_key": others.server.public, "key_file": keys.secret_file("wall")}
         async with subscribe(two.endpoint, **stranger):
-            await until(lambda: two.refused > 0, 30)
+            await until(lambda: two.refused > 0)
     assert one.refused == 0
 
 
@@ -404,14 +405,14 @@ async def test_stopping_is_quick_and_complete_while_clients_are_refused_again_an
             for _ in range(4):
                 await stack.enter_async_context(subscribe(publisher.endpoint, **keys.of("stranger")))
             await stack.enter_async_context(connected(publisher.endpoint, zmq.SUB, None))
-            await until(lambda: publisher.refused >= 4, 30)  # noqa: B023
+            await until(lambda: publisher.refused >= 4)  # noqa: B023
             began = time.monotonic()
             await publisher.stop()
             assert time.monotonic() - began < 2
         assert caplog.text.count("was refused: its key") == len(files) + 1  # one key, once a minute
-        await until(lambda: not {"curve gate", "replay"} & {thread.name for thread in threading.enumerate()}, 30)
+        await until(lambda: not {"curve gate", "replay"} & {thread.name for thread in threading.enumerate()})
         files.append(descriptors())
-    await until(lambda: descriptors() <= files[0], 30)
+    await until(lambda: descriptors() <= files[0])
 
 
 async def test_stopping_waits_for_no_disk_that_hangs_while_a_key_is_checked(
@@ -427,14 +428,14 @@ async def test_stopping_waits_for_no_disk_that_hangs_while_a_key_is_checked(
     monkeypatch.setattr(allow_list.AllowList, "lists", hang)
     try:
         async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")):
-            await until(asked.is_set, 30)
+            await until(asked.is_set)
             began = time.monotonic()
             await publisher.stop()
             assert time.monotonic() - began < 5
     finally:
         goes_on.set()
     assert "stopped without waiting longer for ZeroMQ" in caplog.text
-    await until(lambda: "curve gate" not in {thread.name for thread in threading.enumerate()}, 30)
+    await until(lambda: "curve gate" not in {thread.name for thread in threading.enumerate()})
     assert "could not be checked" not in caplog.text
 
 
@@ -449,7 +450,7 @@ async def test_the_engine_counts_refusals_and_shows_no_secret(keys: Keys, caplog
         ):
             assert {frame.run for frame in await take(wall, 20)} == {engine.run}
             assert {frame.run for frame in await take(second, 20)} == {another.run}
-            await until(lambda: engine.publisher.refused > 0, 30)
+            await until(lambda: engine.publisher.refused > 0)
             page = engine.metrics.render().decode()
             assert float(re.search(r"^partstream_curve_refused_total (\S+)$", page, re.MULTILINE)[1]) > 0  # pyright: ignore[reportOptionalSubscript]
             shown = await client.get("/api/v1/config")

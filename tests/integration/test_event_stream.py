@@ -14,8 +14,9 @@ import pytest
 from stream import results
 from stream.http.endpoints import event_stream
 from stream.http.server import slow_clients
-from support.engines.controlled_engine import PATTERN, Client, configured, descriptors, running, until
+from support.engines.controlled_engine import PATTERN, Client, configured, descriptors, running
 from support.engines.frame_ages import Ages
+from support.waiting import until
 
 EVENTS = "/api/v1/events"
 
@@ -91,7 +92,7 @@ async def test_a_client_that_goes_leaves_nothing_behind() -> None:
             async with client.session.get(f"{client.address}{EVENTS}") as answer:
                 await answer.content.readline()
         await until(lambda: engine._event_streams._end_tap is None)
-        await until(lambda: (len(asyncio.all_tasks()), descriptors()) <= (tasks + 1, files + 1), 5)
+        await until(lambda: (len(asyncio.all_tasks()), descriptors()) <= (tasks + 1, files + 1))
         assert (await client.get("/api/v1/status"))["streams"] == 0
 
 
@@ -167,7 +168,7 @@ async def test_fifty_clients_that_do_not_read_cost_no_camera_a_frame_and_are_cut
         assert crowded < quiet * 5 + 0.02, "the machine is shared: this only says that nobody waits for them"
         for camera in engine.stats().cameras:
             assert camera.processed > 400
-        await until(lambda: engine._http.streams == 0, 30)  # type: ignore[union-attr]
+        await until(lambda: engine._http.streams == 0)  # type: ignore[union-attr]
         assert engine._event_streams.skipped > 0
         for one in opened:
             one.close()

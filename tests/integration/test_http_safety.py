@@ -20,16 +20,8 @@ from stream.http.endpoints.page_files import page_routes
 from stream.http.server import connections
 from stream.settings.section import ConfigError
 from support.engines.certificate import certificate
-from support.engines.controlled_engine import (
-    CONTROL,
-    OFF_LOOPBACK,
-    PATTERN,
-    READ,
-    configured,
-    descriptors,
-    running,
-    until,
-)
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
+from support.waiting import until
 
 CAMERAS = "/api/v1/cameras"
 SESSION = "/api/v1/session"

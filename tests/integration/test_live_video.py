@@ -7,8 +7,9 @@ from pathlib import Path
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from support.engines.code_model import CodeModel
-from support.engines.controlled_engine import PATTERN, configured, until
+from support.engines.controlled_engine import PATTERN, configured
 from support.engines.small_clips import make_clip
+from support.waiting import until
 from support.webrtc.chromium import Page
 from support.webrtc.live_page import shown, tile
 
@@ -53,7 +54,7 @@ async def test_a_camera_s_own_video_is_shown_with_the_result_of_the_very_picture
             watched = engine._live_pictures._watched
             assert "yard" in watched and len(engine._viewers) == 0, "many and small, they are JPEGs"
             await page.click(tile("yard"))
-            await until(lambda: len(engine._viewers) == 1 and not watched, 20)
+            await until(lambda: len(engine._viewers) == 1 and not watched)
             seen = await codes(page, 60)
             assert len({one["bits"] for one in seen}) > 50, "it moves"
             for one in seen:
@@ -65,7 +66,7 @@ async def test_a_camera_s_own_video_is_shown_with_the_result_of_the_very_picture
             server.kill()
             await until(lambda: len(engine._viewers) == 0)
             server.restart()
-            await until(lambda: len(engine._viewers) == 1 and not watched, 20)
+            await until(lambda: len(engine._viewers) == 1 and not watched)
             for one in await codes(page, 5):
                 assert one["epoch"] == 2
                 assert abs(painted(one["bits"]) - one["said"]) < 0.5, one
@@ -93,15 +94,15 @@ async def test_video_that_breaks_off_or_cannot_be_had_gives_way_to_jpegs_and_a_h
             watched = engine._live_pictures._watched
             await page.wait_for(f"document.querySelector({json.dumps(tile('yard', 'canvas'))})?.drawn?.withResult")
             await page.click(tile("yard"))
-            await until(lambda: len(engine._viewers) == 1 and not watched, 20)
+            await until(lambda: len(engine._viewers) == 1 and not watched)
             await page.evaluate(HIDE)
             await until(lambda: len(engine._viewers) == 0 and not watched)
             await page.evaluate(SHOW)
-            await until(lambda: len(engine._viewers) == 1 and not watched, 20)
+            await until(lambda: len(engine._viewers) == 1 and not watched)
 
             (name,) = engine._viewers._sessions
             engine._viewers.end(*name)
-            await until(lambda: "yard" in watched, 15)
+            await until(lambda: "yard" in watched)
             before = await page.evaluate("document.querySelector('#detail canvas').drawn.at")
             await page.wait_for(f"document.querySelector('#detail canvas').drawn.at > {before} + 500")
             assert len(engine._viewers) == 0, "it isn't tried again at once"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.engines.controlled_engine import configured, running, until
+from support.engines.controlled_engine import configured, running
+from support.waiting import until
 from telemetry.catalogue import METRICS
 from telemetry.observer import Observer
 

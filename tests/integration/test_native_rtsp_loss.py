@@ -17,6 +17,7 @@ from benchmarks.cameras.rtsp_server import RtspServer
 from support.engines.watched_camera import WatchedCamera
 from support.rtp.stream_corpus import RTP_CLOCK, CorpusStream, corpus_stream
 from support.rtp.udp_relay import Impairments, UdpRelay
+from support.waiting import wait_until
 
 BAD_S, GOOD_S = 3.5, 1.9
 """The network is bad, then good; together longer than a receiver report takes."""
@@ -87,7 +88,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
             )
             cameras[case] = stack.enter_context(camera)
         for camera in cameras.values():
-            camera.wait_for(lambda camera=camera: camera.live)
+            wait_until(lambda camera=camera: camera.live)
         time.sleep(BAD_S)
         for case, relay in relays.items():
             relay.impairments = Impairments()

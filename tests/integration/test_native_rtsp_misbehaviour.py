@@ -16,6 +16,7 @@ from support.engines.watched_camera import WatchedCamera
 from support.rtp.rtp_packets import Markers, Packetiser
 from support.rtp.stream_corpus import CorpusStream, corpus_stream
 from support.rtsp_servers.scripted_rtsp import ScriptedRtspServer, description_of
+from support.waiting import wait_until
 
 STREAM = corpus_stream("h264_short_gop")
 
@@ -46,10 +47,10 @@ def test_a_session_of_one_second_is_kept_alive_whatever_the_server_knows(
 ) -> None:
     server.session_timeout_s = 1.0
     with watch(server.url(), lower_transport=lower) as camera:
-        camera.wait_for(lambda: server.methods().count("GET_PARAMETER") >= 2)
+        wait_until(lambda: server.methods().count("GET_PARAMETER") >= 2)
         server.keep_alive = 405
         options = server.methods().count("OPTIONS")
-        camera.wait_for(lambda: server.methods().count("OPTIONS") >= options + 2)
+        wait_until(lambda: server.methods().count("OPTIONS") >= options + 2)
         assert camera.reconnects == []
         assert_whole(camera)
     deadline = time.monotonic() + 2
@@ -63,11 +64,11 @@ def test_a_nonce_that_grows_old_costs_nothing(server: ScriptedRtspServer, scheme
     server.session_timeout_s = 1.0
     server.login, server.scheme = ("bob", "geheim"), scheme  # pyright: ignore[reportAttributeAccessIssue]
     with watch(server.url("bob", "geheim")) as camera:
-        camera.wait_for(lambda: camera.live)
+        wait_until(lambda: camera.live)
         for _ in range(2):
             server.renew_nonce()
             asked = len(server.requests)
-            camera.wait_for(lambda asked=asked: len(server.requests) >= asked + 2)
+            wait_until(lambda asked=asked: len(server.requests) >= asked + 2)
         time.sleep(0.3)
         assert server.connections == 1
         assert camera.reconnects == []
@@ -78,15 +79,15 @@ def test_a_password_that_changes_in_mid_session_ends_it_at_the_servers_word_only
     server.session_timeout_s = 1.0
     server.login = ("bob", "geheim")
     with watch(server.url("bob", "geheim")) as camera:
-        camera.wait_for(lambda: camera.live)
+        wait_until(lambda: camera.live)
         server.login = ("bob", "anders")
-        camera.wait_for(lambda: server.methods().count("GET_PARAMETER") >= 1)
+        wait_until(lambda: server.methods().count("GET_PARAMETER") >= 1)
         seen = len(camera.frames)
-        camera.wait_for(lambda: len(camera.frames) >= seen + 5)  # pictures come all the same
+        wait_until(lambda: len(camera.frames) >= seen + 5)  # pictures come all the same
         server.hang_up()
-        camera.wait_for(lambda: camera.reconnects.count("unauthorised") >= 2)
+        wait_until(lambda: camera.reconnects.count("unauthorised") >= 2)
         server.login = ("bob", "geheim")
-        camera.wait_for(lambda: camera.live and camera.said[-1].epoch >= 2)
+        wait_until(lambda: camera.live and camera.said[-1].epoch >= 2)
 
 
 # -- ways to it -----------------------------------------------------------------------------------------------------
@@ -100,9 +101,9 @@ def test_udp_that_is_refused_or_swallowed_is_replaced_by_tcp(server: ScriptedRts
             watch(server.url(), lower_transport="udp") as refused,
             watch(swallowing.url(), lower_transport="udp", start_timeout_s=8) as silent,
         ):
-            refused.wait_for(lambda: len(refused.frames) >= 5)
+            wait_until(lambda: len(refused.frames) >= 5)
             assert refused.fallbacks == ["udp_refused"]
-            silent.wait_for(lambda: len(silent.frames) >= 5)
+            wait_until(lambda: len(silent.frames) >= 5)
             assert silent.fallbacks == ["udp_silent"]
             assert "nothing arrived over UDP" in silent.said[-1].message
             assert_whole(refused)
@@ -113,11 +114,11 @@ def test_a_redirect_is_followed_and_a_circle_is_not(server: ScriptedRtspServer) 
     with server_of() as there:
         server.redirect = there.url()
         with watch(server.url()) as camera:
-            camera.wait_for(lambda: len(camera.frames) >= 3)
+            wait_until(lambda: len(camera.frames) >= 3)
             assert "PLAY" in there.methods()
         there.redirect = server.url()
         with watch(server.url()) as camera:
-            camera.wait_for(lambda: len(camera.reconnects) >= 1)
+            wait_until(lambda: len(camera.reconnects) >= 1)
             assert not camera.frames
 
 
@@ -130,7 +131,7 @@ def test_rtsps_is_read_if_its_certificate_is_trusted(tmp_path: Path, trust: str)
         ).hexdigest()
         good = {"tls_certificates": authority.ca} if trust == "certificates" else {"tls_fingerprint": fingerprint}
         with watch(server.url(), **good) as camera:
-            camera.wait_for(lambda: len(camera.frames) >= 5)
+            wait_until(lambda: len(camera.frames) >= 5)
             assert_whole(camera)
         deadline = time.monotonic() + 5
         while server.methods()[-1] != "TEARDOWN":
@@ -139,7 +140,7 @@ def test_rtsps_is_read_if_its_certificate_is_trusted(tmp_path: Path, trust: str)
         bad = {} if trust == "certificates" else {"tls_fingerprint": "ab" * 32}
         asked = len(server.requests)
         with watch(server.url(), **bad) as camera:
-            camera.wait_for(lambda: len(camera.reconnects) >= 2)
+            wait_until(lambda: len(camera.reconnects) >= 2)
             assert set(camera.reasons) == {"untrusted"}
         assert len(server.requests) == asked  # nothing was said to it
 
@@ -151,7 +152,7 @@ def test_a_certificate_that_is_asked_for_is_asked_for_behind_a_redirect_too(
         secured.redirect = server.url()
         certificate = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", secured.port)))
         with watch(secured.url(), tls_fingerprint=hashlib.sha256(certificate).hexdigest()) as camera:
-            camera.wait_for(lambda: len(camera.reconnects) >= 1, 5)
+            wait_until(lambda: len(camera.reconnects) >= 1)
         assert set(camera.reasons) == {"untrusted"}
     assert server.requests == []
 
@@ -161,40 +162,40 @@ def test_a_certificate_that_is_asked_for_is_asked_for_behind_a_redirect_too(
 
 def test_a_servers_own_requests_are_answered_and_change_nothing(server: ScriptedRtspServer) -> None:
     with watch(server.url()) as camera:
-        camera.wait_for(lambda: camera.live)
+        wait_until(lambda: camera.live)
         for method in ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "NONSENSE"):
             server.say(f"{method} * RTSP/1.0\r\nCSeq: 7\r\n\r\n".encode())
         seen = len(camera.frames)
-        camera.wait_for(lambda: len(camera.frames) >= seen + 10)
+        wait_until(lambda: len(camera.frames) >= seen + 10)
         assert camera.reconnects == []
         assert_whole(camera)
 
 
 def test_a_server_that_talks_without_end_is_left(server: ScriptedRtspServer) -> None:
     with watch(server.url()) as camera:
-        camera.wait_for(lambda: camera.live)
+        wait_until(lambda: camera.live)
         server.say(b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n" * 20_000)
-        camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2)
+        wait_until(lambda: camera.live and camera.said[-1].epoch == 2)
         assert camera.reasons[0] == "broken"
 
 
 def test_garbage_ends_the_connection_and_the_next_one_is_good(server: ScriptedRtspServer) -> None:
     with watch(server.url()) as camera:
-        camera.wait_for(lambda: camera.live)
+        wait_until(lambda: camera.live)
         server.say(bytes(range(256)) * 1024)
-        camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2)
+        wait_until(lambda: camera.live and camera.said[-1].epoch == 2)
         seen = len(camera.frames)
-        camera.wait_for(lambda: len(camera.frames) >= seen + 5)
+        wait_until(lambda: len(camera.frames) >= seen + 5)
         assert_whole(camera)
 
 
 def test_a_camera_that_falls_silent_is_a_stall(server: ScriptedRtspServer) -> None:
     with watch(server.url(), stall_timeout_s=0.5) as camera:
-        camera.wait_for(lambda: len(camera.frames) >= 3)
+        wait_until(lambda: len(camera.frames) >= 3)
         server.silent = True
-        camera.wait_for(lambda: camera.state == "stalled")
+        wait_until(lambda: camera.state == "stalled")
         server.silent = False
-        camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2)
+        wait_until(lambda: camera.live and camera.said[-1].epoch == 2)
 
 
 def test_a_camera_that_loses_packets_and_falls_silent_then_is_a_stall() -> None:
@@ -205,14 +206,14 @@ def test_a_camera_that_loses_packets_and_falls_silent_then_is_a_stall() -> None:
         ScriptedRtspServer(lossy, description_of(STREAM)) as server,
         watch(server.url(), stall_timeout_s=0.5) as camera,
     ):
-        camera.wait_for(lambda: camera.state == "stalled", 5)
+        wait_until(lambda: camera.state == "stalled")
 
 
 @pytest.mark.parametrize("markers", ["none", "all", "each_nal", "parameter_sets"])
 def test_markers_missing_or_wrong_show_no_broken_picture(markers: Markers) -> None:
     stream = corpus_stream("h264_slices")
     with server_of(stream, markers) as server, watch(server.url()) as camera:
-        camera.wait_for(lambda: len(camera.frames) >= 25)
+        wait_until(lambda: len(camera.frames) >= 25)
         assert_whole(camera, stream)
         numbers = camera.numbers(1)
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
@@ -221,14 +222,14 @@ def test_markers_missing_or_wrong_show_no_broken_picture(markers: Markers) -> No
 def test_no_password_is_shown_whatever_goes_wrong(server: ScriptedRtspServer, caplog: pytest.LogCaptureFixture) -> None:
     server.login = ("bob", "geheim")
     with caplog.at_level(logging.DEBUG), watch(server.url("bob", "Hasenfuss")) as camera:
-        camera.wait_for(lambda: "unauthorised" in camera.reconnects)
+        wait_until(lambda: "unauthorised" in camera.reconnects)
         server.login = None
         server.redirect = "rtsp://bob:Hasenfuss@127.0.0.1:1/x"
-        camera.wait_for(lambda: "refused" in camera.reconnects)
+        wait_until(lambda: "refused" in camera.reconnects)
         server.redirect = None
-        camera.wait_for(lambda: camera.live)
+        wait_until(lambda: camera.live)
         server.say(bytes(range(256)) * 1024)
-        camera.wait_for(lambda: camera.said[-1].epoch == 2)
+        wait_until(lambda: camera.said[-1].epoch == 2)
     shown = caplog.text + repr(camera.said)
     assert "camera cam" in shown
     for secret in ("Hasenfuss", "bob"):

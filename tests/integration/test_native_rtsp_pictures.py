@@ -10,6 +10,7 @@ import pytest
 from benchmarks.cameras.rtsp_server import RtspServer
 from support.engines.watched_camera import Taken, WatchedCamera
 from support.rtp.stream_corpus import RTP_CLOCK, corpus_stream, names
+from support.waiting import wait_until
 
 PLAYED = [name for name in names() if name != "h264_quiet_change"]
 """GStreamer goes on with the parameter sets before where the new ones are of the same profile and size."""
@@ -51,7 +52,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
                 cameras = {name: (watch(name, "native"), watch(name, "ffmpeg")) for name in together}
                 for name, both in cameras.items():
                     for camera in both:
-                        camera.wait_for(lambda camera=camera, name=name: len(camera.frames) >= PICTURES[name])
+                        wait_until(lambda camera=camera, name=name: len(camera.frames) >= PICTURES[name])
             for name, (wire, libav) in cameras.items():
                 taken = wire.frames[: PICTURES[name]], libav.frames[: PICTURES[name]]
                 found[name] = Played(*taken, wire.discarded, wire.fallbacks)

@@ -19,6 +19,7 @@ from support.rtsp_servers.aio_rtsp import AioRtspServer
 from support.rtsp_servers.rtsp_rs import RtspRsServer
 from support.rtsp_servers.server_process import ServerProcess
 from support.rtsp_servers.vlc import VlcServer
+from support.waiting import wait_until
 
 MAIN = corpus_stream("h264_main")
 SLICES = corpus_stream("h264_slices")
@@ -39,21 +40,21 @@ def test_foreign_servers_are_read_frozen_killed_and_found_again(server: str) -> 
             running.url(), transport="native", lower_transport=lower, slots=32, stall_timeout_s=0.5
         ) as camera,
     ):
-        camera.wait_for(lambda: len(camera.frames) >= 20)
+        wait_until(lambda: len(camera.frames) >= 20)
         assert_whole_and_complete(camera, SLICES)
 
         last_ns = camera.frames[-1].meta.arrival_ns
         running.suspend()
-        camera.wait_for(lambda: camera.state == "stalled")
+        wait_until(lambda: camera.state == "stalled")
         assert 0.4 <= (time.monotonic_ns() - last_ns) / 1e9 < 1.3
         running.resume()
-        camera.wait_for(lambda: camera.live and len(camera.numbers(camera.said[-1].epoch)) >= 3)
+        wait_until(lambda: camera.live and len(camera.numbers(camera.said[-1].epoch)) >= 3)
 
         running.kill()
-        camera.wait_for(lambda: "refused" in camera.reasons)
+        wait_until(lambda: "refused" in camera.reasons)
         running.restart()
         epoch = camera.said[-1].epoch + 1
-        camera.wait_for(lambda: camera.live and len(camera.numbers(epoch)) >= 3)
+        wait_until(lambda: camera.live and len(camera.numbers(epoch)) >= 3)
         assert_whole(camera, SLICES)
         assert camera.reconnects[0] == "stalled"
         assert "ended" in camera.reconnects
@@ -66,18 +67,18 @@ def test_foreign_servers_h265_is_read(server: str) -> None:
         make(HEVC) as running,
         WatchedCamera(running.url(), transport="native", lower_transport=lower, slots=32) as camera,
     ):
-        camera.wait_for(lambda: len(camera.frames) >= 20)
+        wait_until(lambda: len(camera.frames) >= 20)
         assert_whole_and_complete(camera, HEVC)
 
 
 def test_a_lower_transport_that_a_server_refuses_is_said() -> None:
     with VlcServer(MAIN) as server, WatchedCamera(server.url(), transport="native") as camera:
-        camera.wait_for(lambda: "server_error" in camera.reasons)
+        wait_until(lambda: "server_error" in camera.reasons)
     with (
         AioRtspServer(MAIN) as server,
         WatchedCamera(server.url(), transport="native", lower_transport="udp") as camera,
     ):
-        camera.wait_for(lambda: len(camera.frames) >= 3)
+        wait_until(lambda: len(camera.frames) >= 3)
         assert camera.fallbacks == ["udp_refused"]
         assert "TCP" in camera.said[-1].message
 
@@ -96,19 +97,19 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
 def test_a_password_that_changes_shuts_the_camera_out_until_it_changes_back(guarded: RtspServer, lower: str) -> None:
     address = guarded.url("/main", "bob", "geheim")
     with WatchedCamera(address, transport="native", lower_transport=lower, slots=32) as camera:
-        camera.wait_for(lambda: len(camera.frames) >= 5)
+        wait_until(lambda: len(camera.frames) >= 5)
         guarded.restart(users={"bob": "anders"})
-        camera.wait_for(lambda: camera.reconnects.count("unauthorised") >= 2)
+        wait_until(lambda: camera.reconnects.count("unauthorised") >= 2)
         epoch = camera.said[-1].epoch
         guarded.restart(users={"bob": "geheim"})
-        camera.wait_for(lambda: camera.live and len(camera.numbers(epoch + 1)) >= 5)
+        wait_until(lambda: camera.live and len(camera.numbers(epoch + 1)) >= 5)
         assert_whole(camera, MAIN)
         assert "geheim" not in repr(camera.said)
 
 
 def test_a_wrong_password_is_tried_now_and_then_and_never_shown(guarded: RtspServer) -> None:
     with WatchedCamera(guarded.url("/main", "bob", "falsch"), transport="native") as camera:
-        camera.wait_for(lambda: camera.reconnects.count("unauthorised") >= 2)
+        wait_until(lambda: camera.reconnects.count("unauthorised") >= 2)
         assert set(camera.reasons) == {"unauthorised"}
         assert "falsch" not in repr(camera.said)
 
@@ -116,10 +117,10 @@ def test_a_wrong_password_is_tried_now_and_then_and_never_shown(guarded: RtspSer
 def test_vlcs_basic_password_opens_it_and_a_wrong_one_does_not() -> None:
     with VlcServer(MAIN, login=("bob", "geheim")) as server:
         with WatchedCamera(server.url("bob", "geheim"), transport="native", lower_transport="udp", slots=32) as camera:
-            camera.wait_for(lambda: len(camera.frames) >= 5)
+            wait_until(lambda: len(camera.frames) >= 5)
             assert_whole(camera, MAIN)
         with WatchedCamera(server.url("bob", "falsch"), transport="native", lower_transport="udp") as camera:
-            camera.wait_for(lambda: "unauthorised" in camera.reasons)
+            wait_until(lambda: "unauthorised" in camera.reasons)
             assert not camera.frames
 
 
@@ -128,7 +129,7 @@ def test_a_session_that_a_server_would_end_is_kept_alive() -> None:
         VlcServer(MAIN, session_timeout_s=3) as server,
         WatchedCamera(server.url(), transport="native", lower_transport="udp", slots=32, stall_timeout_s=5) as camera,
     ):
-        camera.wait_for(lambda: camera.live)
+        wait_until(lambda: camera.live)
         with silent_client(server) as media:
             assert media.recv(2000)
             time.sleep(4.2)
@@ -139,7 +140,7 @@ def test_a_session_that_a_server_would_end_is_kept_alive() -> None:
             with pytest.raises(BlockingIOError):
                 media.recv(2000)
         seen = len(camera.frames)
-        camera.wait_for(lambda: len(camera.frames) >= seen + 3)
+        wait_until(lambda: len(camera.frames) >= seen + 3)
         assert camera.reconnects == []
         assert seen > 90
         assert_whole(camera, MAIN)

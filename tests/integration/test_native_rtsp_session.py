@@ -26,6 +26,7 @@ from support.engines.watched_camera import WatchedCamera
 from support.rtp.rtp_packets import Packetiser, TimedPacket
 from support.rtp.stream_corpus import CorpusStream, corpus_stream, nal_type
 from support.rtsp_servers.scripted_rtsp import Request, ScriptedRtspServer, _Connection, description_of
+from support.waiting import wait_until
 
 MAIN, SLICES = corpus_stream("h264_main"), corpus_stream("h264_slices")
 
@@ -37,7 +38,7 @@ def server_of(stream: CorpusStream, packetiser: Packetiser | None = None, turns:
 def plays(server: ScriptedRtspServer, source: str | None = None, pictures: int = 5, **settings: Any) -> WatchedCamera:
     """A camera that gave as many right pictures, stopped."""
     with WatchedCamera(source or server.url(), **{"transport": "native", "slots": 64, **settings}) as camera:
-        camera.wait_for(lambda: len(camera.frames) >= pictures)
+        wait_until(lambda: len(camera.frames) >= pictures)
     shown = {picture.digest for picture in MAIN.shown} | {picture.digest for picture in SLICES.shown}
     assert {taken.digest for taken in camera.frames} <= shown
     assert camera.discarded == []
@@ -47,7 +48,7 @@ def plays(server: ScriptedRtspServer, source: str | None = None, pictures: int =
 def refused(source: str, attempts: int = 2, **settings: Any) -> WatchedCamera:
     """A camera that failed so many times and is stopped."""
     with WatchedCamera(source, **{"transport": "native", **settings}) as camera:
-        camera.wait_for(lambda: len(camera.reconnects) >= attempts)
+        wait_until(lambda: len(camera.reconnects) >= attempts)
     assert not camera.reader.ever_live
     assert "geheim" not in str(camera.said)
     return camera
@@ -60,12 +61,12 @@ def test_what_strangers_send_to_a_cameras_udp_port_is_left_alone() -> None:
     with server_of(MAIN) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.2", 0))
         with WatchedCamera(server.url(), transport="native", lower_transport="udp", slots=64) as camera:
-            camera.wait_for(lambda: camera.live)
+            wait_until(lambda: camera.live)
             asked = next(request for request in server.requests if request.method == "SETUP").headers["transport"]
             port = int(asked.partition("client_port=")[2].partition("-")[0])
             for packet in server.packets[40:]:
                 stranger.sendto(packet.data, ("127.0.0.1", port))
-            camera.wait_for(lambda: len(camera.frames) >= 20)
+            wait_until(lambda: len(camera.frames) >= 20)
         assert [taken.number for taken in camera.frames[:20]] == list(range(20))
         assert camera.discarded == []
 
@@ -83,7 +84,7 @@ def test_a_server_that_ends_the_session_in_the_same_breath_as_it_begins_it_costs
             lambda this, request: this.writer.write(hangs_up) if request.method == "PLAY" else answer(this, request),
         )
         with WatchedCamera(server.url(), transport="native", lower_transport="udp") as camera:
-            camera.wait_for(lambda: len(camera.reconnects) >= 2, 4)
+            wait_until(lambda: len(camera.reconnects) >= 2)
         assert set(camera.reasons) == {"ended"}
         assert camera.fallbacks == []
 
@@ -152,7 +153,7 @@ def test_udp_that_does_not_come_leaves_time_for_tcp_however_short_the_start_may_
     with server_of(MAIN) as server:
         server.silent = "udp"
         with WatchedCamera(server.url(), transport="native", lower_transport="udp", start_timeout_s=2) as camera:
-            camera.wait_for(lambda: camera.live, 5)
+            wait_until(lambda: camera.live)
         assert camera.fallbacks == ["udp_silent"] and camera.reconnects == []
 
 
@@ -175,7 +176,7 @@ def test_where_no_recovery_point_ever_comes_libav_reads_it_and_the_reason_is_tol
         assert "where decoding may begin" in told.said[1].message
         assert "awaiting_keyframe" in told.discarded
         with WatchedCamera(server.url(), transport="auto", start_timeout_s=0.5) as camera:
-            camera.wait_for(lambda: bool(camera.reconnects))
+            wait_until(lambda: bool(camera.reconnects))
 
 
 def test_a_stream_that_loses_its_point_of_recovery_for_too_long_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +192,7 @@ def test_a_stream_that_loses_its_point_of_recovery_for_too_long_is_stalled(monke
     ]
     with ScriptedRtspServer(begin + again, description_of(MAIN)) as server:
         with WatchedCamera(server.url(), transport="native", stall_timeout_s=0.2) as camera:
-            camera.wait_for(lambda: "stalled" in camera.reasons)
+            wait_until(lambda: "stalled" in camera.reasons)
         message = next(status.message for status in camera.said if status.reason == "stalled")
         assert "no recovery point" in message and "keyframe interval" in message
 
@@ -213,7 +214,7 @@ def test_what_the_wire_does_not_speak_is_read_by_libav_and_remembered(tmp_path: 
     clip = make_clip(tmp_path / "clip.avi", frames=50, codec="mjpeg", pixels="yuvj420p")
     with RtspServer(files={"/clip": clip}) as server:
         with WatchedCamera(server.url("/clip")) as camera:
-            camera.wait_for(lambda: len(camera.frames) >= 5)
+            wait_until(lambda: len(camera.frames) >= 5)
             assert camera.fallbacks == ["codec"]
             assert camera.said[-1].message.startswith("live; read by FFmpeg, one picture later: native RTSP reads")
         told = refused(server.url("/clip"), attempts=1)
@@ -255,7 +256,7 @@ def test_libav_has_its_own_time_where_it_is_asked_after_the_wire() -> None:
         ScriptedRtspServer(packets, description_of(stream)) as server,
         WatchedCamera(server.url(), transport="auto", start_timeout_s=1.5, slots=64) as camera,
     ):
-        camera.wait_for(lambda: camera.live, 10)
+        wait_until(lambda: camera.live)
         assert camera.fallbacks == ["no_recovery_point"]
         assert camera.reconnects == []
 
@@ -311,7 +312,7 @@ def test_damaged_packets_cost_pictures_and_never_the_camera(name: str, carried: 
     server = ScriptedRtspServer(mutated(packets, 1), description_of(stream))
     with server, WatchedCamera(server.url(), transport="auto", lower_transport=carried, slots=64) as camera:
         for seed in range(2, 6):
-            camera.wait_for(lambda seed=seed: server.methods().count("PLAY") >= seed - 1, 20)
+            wait_until(lambda seed=seed: server.methods().count("PLAY") >= seed - 1)
             server.packets = mutated(packets, seed)
             server.hang_up()
     assert not {"internal_error"} & set(camera.reasons)
@@ -329,7 +330,7 @@ def test_a_fault_of_ours_while_it_plays_is_told_as_one_and_the_camera_goes_on(
 
     monkeypatch.setattr(RtpReceiver, "packet", fail)
     with server_of(MAIN) as server, WatchedCamera(server.url(), transport="native", stall_timeout_s=20) as camera:
-        camera.wait_for(lambda: camera.live and camera.said[-1].epoch == 2, 10)
+        wait_until(lambda: camera.live and camera.said[-1].epoch == 2)
     assert camera.reasons[0] == "internal_error"
     assert "in fail" in caplog.text
 
@@ -341,10 +342,10 @@ def test_garbage_in_the_conversation_is_a_typed_error_and_the_camera_comes_back(
         with WatchedCamera(server.url(), transport="auto", slots=64) as camera:
             for _ in range(4):
                 seen = server.methods().count(moment)
-                camera.wait_for(lambda seen=seen: server.methods().count(moment) > seen or camera.live)
+                wait_until(lambda seen=seen: server.methods().count(moment) > seen or camera.live)
                 server.say(b"\x00" + chance.randbytes(200_000))
                 server.hang_up()
-            camera.wait_for(lambda: camera.live)
+            wait_until(lambda: camera.live)
         assert not {"internal_error"} & set(camera.reasons)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import jsonschema
 
 from stream.http.server import openapi
-from support.engines.controlled_engine import PATTERN, configured, running, until
+from support.engines.controlled_engine import PATTERN, configured, running
+from support.waiting import until
 
 ANSWERED = {
     "/api/v1/status": "EngineView",

@@ -16,17 +16,9 @@ from PIL import Image
 from benchmarks.cameras import barcode
 from stream import results
 from stream.http.server import slow_clients
-from support.engines.controlled_engine import (
-    CONTROL,
-    OFF_LOOPBACK,
-    READ,
-    Client,
-    configured,
-    descriptors,
-    running,
-    until,
-)
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client, configured, descriptors, running
 from support.engines.frame_ages import Ages
+from support.waiting import until
 
 SOURCE = "pattern:320x180@50"
 OF_A = "/api/v1/cameras/a/pictures"
@@ -192,7 +184,7 @@ async def test_clients_that_do_not_read_cost_no_picture_and_no_camera_its_time_a
         crowded = await ages.median(150)
         print(f"median age of a frame: {quiet * 1e3:.2f} ms alone, {crowded * 1e3:.2f} ms with 30 silent clients")
         assert crowded < quiet * 5 + 0.02, "the machine is shared: this only says that nobody waits for them"
-        await until(lambda: engine._http.streams == 0, 30)  # type: ignore[union-attr]
+        await until(lambda: engine._http.streams == 0)  # type: ignore[union-attr]
         processed = sum(camera.processed for camera in engine.stats().cameras)
         print(f"{engine._live_pictures.encoded} pictures encoded of {processed} frames")
         assert engine._live_pictures.encoded < processed / 3, "no more than fill the buffers between them"

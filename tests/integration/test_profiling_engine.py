@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, Client, configured, running, until
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, Client, configured, running
 from support.repository import REPOSITORY
+from support.waiting import until
 
 PATH = "/api/v1/profiling"
 

@@ -20,6 +20,7 @@ from support.monitoring.dashboard_queries import panel_queries
 from support.monitoring.prometheus import PrometheusServer, hurried
 from support.rtp.stream_corpus import corpus_stream
 from support.rtsp_servers.aio_rtsp import AioRtspServer
+from support.waiting import wait_until
 from tools.monitoring import rule_file
 from tools.monitoring.alerts import ALERTS
 from tools.monitoring.recording_rules import RECORDING_RULES
@@ -85,7 +86,7 @@ def assert_data(prometheus: PrometheusServer, queries: dict[str, str]) -> None:
         return not waiting
 
     try:
-        prometheus.wait_until(all_answered, 10)
+        wait_until(all_answered)
     except AssertionError:
         pytest.fail("no data:\n" + "\n".join(f"{whose}: {query}" for query, whose in waiting.items()))
 
@@ -99,11 +100,11 @@ def test_a_killed_camera_fires_its_alert_and_clears_it_when_it_is_back(
     def down() -> set[str]:
         return {name for alert, name in prometheus.firing() if alert == "PartstreamCameraDown"}
 
-    prometheus.wait_until(lambda: live() == {"door", "yard", "gate"} and down() == {"shed"})
+    wait_until(lambda: live() == {"door", "yard", "gate"} and down() == {"shed"})
     camera.kill()
-    prometheus.wait_until(lambda: down() == {"door", "shed"} and live() == {"yard", "gate"})
+    wait_until(lambda: down() == {"door", "shed"} and live() == {"yard", "gate"})
     camera.start()
-    prometheus.wait_until(lambda: live() == {"door", "yard", "gate"} and down() == {"shed"})
+    wait_until(lambda: live() == {"door", "yard", "gate"} and down() == {"shed"})
 
 
 def test_every_query_of_every_panel_gives_data(prometheus: PrometheusServer, running: ScrapedEngine) -> None:

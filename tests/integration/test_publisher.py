@@ -24,6 +24,7 @@ from stream.messaging.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, Publis
 from stream.results import Frame, Message, Stats, decode
 from stream.settings.engine import PublishConfig
 from stream.settings.section import ConfigError
+from support.waiting import until
 from telemetry.observer import Observer
 
 
@@ -64,12 +65,6 @@ async def connected(
         yield socket
     finally:
         context.destroy(linger=0)
-
-
-async def until(condition: Any, seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def receive(socket: zmq.asyncio.Socket, seconds: float = 30.0) -> tuple[bytes, Message]:
@@ -475,7 +470,7 @@ async def test_a_replay_client_that_reads_nothing_delays_no_other_and_is_given_u
                 before = time.monotonic()
                 assert len((await ask(dealer, limit=500))[0]) == 500
                 assert time.monotonic() - before < 2.0
-            await until(lambda: "took nothing" in caplog.text, 10)
+            await until(lambda: "took nothing" in caplog.text)
             assert len((await ask(dealer, limit=500))[0]) == 500
 
 

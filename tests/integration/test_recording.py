@@ -26,6 +26,7 @@ from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
 from support.engines.recording_engine import between, lines, pictures, recorded, recording
 from support.engines.small_clips import REORDERED_H264, make_clip
+from support.waiting import until
 
 SECONDS = 8.0
 LARGE = 40_000_000
@@ -89,11 +90,11 @@ async def test_reordered_pictures_are_in_order_and_a_broken_connection_ends_the_
     with RtspServer(files={"/reordered": footage}) as server:
         camera = {"id": "cam", "source": server.url("/reordered"), "reconnect_initial_s": 0.1}
         async with recorded(recording(folder, camera), between(1.5, 60)) as engine:
-            await engine.until(lambda: any(frame.media_time_us > 2_500_000 for frame in engine.frames))
+            await until(lambda: any(frame.media_time_us > 2_500_000 for frame in engine.frames))
             server.kill()
             clip = await engine.clip()
             server.restart()
-            await engine.until(lambda: any(f.epoch == 2 and f.media_time_us > 2_000_000 for f in engine.frames))
+            await until(lambda: any(f.epoch == 2 and f.media_time_us > 2_000_000 for f in engine.frames))
     again = engine.recorder.library.clips()[0]
     shown = pictures(folder / f"{clip.name}.mp4")
     assert (clip.epoch, clip.ended, clip.reencoded) == (1, "epoch", False)
@@ -135,7 +136,7 @@ async def test_a_source_without_packets_of_its_own_is_encoded_at_the_same_times(
 async def test_stopping_the_engine_or_removing_the_camera_keeps_the_clip_under_way(tmp_path: Path) -> None:
     cameras = [{"id": name, "source": "pattern:128x96@25"} for name in ("gone", "left")]
     async with recorded(recording(tmp_path, *cameras), between(0.5, 60)) as engine:
-        await engine.until(lambda: sum(frame.media_time_us > 1_000_000 for frame in engine.frames) > 10)
+        await until(lambda: sum(frame.media_time_us > 1_000_000 for frame in engine.frames) > 10)
         await engine.engine.remove_camera("gone")
         gone = await engine.clip()
         assert set(engine.recorder.cameras) == {"left"}
@@ -160,11 +161,11 @@ async def test_nothing_is_held_of_a_camera_that_was_disabled_or_is_not_recorded_
 
         async def change(camera: str, **settings: Any) -> None:
             before = recorder.cameras[camera]
-            await engine.until(lambda: len(before.packets) > 0)
+            await until(lambda: len(before.packets) > 0)
             status, _, _ = await engine.client.ask("PATCH", f"/api/v1/cameras/{camera}", json=settings)
             assert status == 200
             # The writer looks by itself only every 30 s.
-            await engine.until(lambda: before not in (*recorder._leaving, *recorder.cameras.values()), 5)
+            await until(lambda: before not in (*recorder._leaving, *recorder.cameras.values()))
 
         await change("disabled", enabled=False)
         await change("faster", pace="fast")
@@ -249,7 +250,7 @@ async def test_a_full_disk_costs_the_clip_and_nothing_else(
     camera = {"id": "cam", "source": "pattern:640x360@25"}
     config = recording(tmp_path, camera, seconds_before=0.2, seconds_after=0.3)
     async with recorded(config, lambda at_s: "fall" if at_s % 1 < 0.4 else "stand") as engine:
-        await engine.until(lambda: engine.failed("cam").get("disk_full", 0) >= 2)
+        await until(lambda: engine.failed("cam").get("disk_full", 0) >= 2)
         assert engine.recorder.library.state == "low_disk"
         page = engine.engine.metrics.render().decode()
         assert 'partstream_clips_failed_total{camera="cam",reason="disk_full"} 0.0' not in page
@@ -268,9 +269,9 @@ async def test_a_directory_that_cannot_be_made_disturbs_nobody(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     camera = {"id": "cam", "source": "pattern:128x96@25"}
     async with recorded(recording(tmp_path / "file" / "clips", camera), between(0.5, 0.8)) as engine:
-        await engine.until(lambda: engine.failed("cam").get("unwritable", 0) >= 1)
+        await until(lambda: engine.failed("cam").get("unwritable", 0) >= 1)
         count = len(engine.frames)
-        await engine.until(lambda: len(engine.frames) > count + 10)
+        await until(lambda: len(engine.frames) > count + 10)
         listed = await engine.client.get("/api/v1/clips")
     assert (listed["state"], listed["clips"]) == ("unwritable", [])
     assert "can't be written" in listed["message"]
@@ -280,7 +281,7 @@ async def test_low_free_space_stops_recording_and_says_so(tmp_path: Path) -> Non
     least = shutil.disk_usage(tmp_path).total + 1
     camera = {"id": "cam", "source": "pattern:128x96@25"}
     async with recorded(recording(tmp_path, camera, least_free=least), between(0.5, 0.8)) as engine:
-        await engine.until(lambda: engine.failed("cam").get("low_disk", 0) >= 1)
+        await until(lambda: engine.failed("cam").get("low_disk", 0) >= 1)
         page = engine.engine.metrics.render().decode()
     assert 'partstream_recording_state{state="low_disk"} 1.0' in page
     assert list(tmp_path.iterdir()) == []
@@ -354,11 +355,11 @@ async def test_a_download_is_a_stream_for_as_long_as_it_takes_and_its_client_may
             await asyncio.sleep(1.2)  # a short answer would have been cut by now
             assert server.streams == 1
             assert len(await answer.read()) == LARGE
-        await on.until(lambda: server.streams == 0)
+        await until(lambda: server.streams == 0)
         async with on.client.session.get(address) as answer:
             await answer.content.readexactly(1000)
             answer.close()
-        await on.until(lambda: server.streams == 0)
+        await until(lambda: server.streams == 0)
         unread = await on.client.session.get(address)
         began_s = time.monotonic()
     assert time.monotonic() - began_s < 2.5, "one who doesn't read holds up no stop"

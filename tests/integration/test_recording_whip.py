@@ -8,6 +8,7 @@ import av
 import pytest
 
 from support.engines.recording_engine import between, recorded, recording
+from support.waiting import until
 from support.webrtc.webrtc_publisher import Publisher
 
 
@@ -18,7 +19,7 @@ async def test_what_is_published_makes_clips_like_any_camera(tmp_path: Path, cod
         recorded(config, between(1.0, 1.5)) as engine,
         Publisher(engine.client.address, "cam", codec=codec),
     ):
-        await engine.until(lambda: bool(len(engine.recorder.library) or engine.failed("cam")))
+        await until(lambda: bool(len(engine.recorder.library) or engine.failed("cam")))
         assert engine.failed("cam") == {}
         clip = await engine.clip()
     assert (clip.codec, clip.reencoded, clip.ended) == ("h264", reencoded, "complete")

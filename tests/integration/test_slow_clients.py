@@ -17,7 +17,7 @@ from stream.http.server.app import HttpServer
 from stream.http.server.routes import Route
 from stream.settings.network import HttpConfig
 from support.engines.certificate import certificate
-from support.engines.controlled_engine import until
+from support.waiting import until
 
 CHUNK = bytes(16 * 1024)
 
@@ -73,7 +73,7 @@ def test_little_waits_for_a_client_that_does_not_read_and_it_is_disconnected(
                 await until(lambda: bool(stalled))
                 assert server._runner is not None and server._runner.server is not None
                 remaining = server._runner.server
-                await until(lambda: not remaining.connections, 15)  # sooner than after CONNECTION_LIFE_S
+                await until(lambda: not remaining.connections)  # sooner than after CONNECTION_LIFE_S
         finally:
             await server.stop()
 

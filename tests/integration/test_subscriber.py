@@ -23,6 +23,7 @@ from stream.messaging.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from stream.subscriber import KINDS, Gap, Subscription, subscribe
+from support.waiting import until
 from telemetry.observer import Observer
 
 
@@ -35,12 +36,6 @@ async def publishing(run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publ
         yield publisher
     finally:
         await publisher.stop()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def take(subscription: Subscription[Any], count: int, seconds: float = 30.0) -> list[Any]:
@@ -520,7 +515,7 @@ async def test_cancelling_in_the_midst_of_a_replay_closes_everything() -> None:
             before = open_files()
             reader = asyncio.ensure_future(stall(publisher, results := small(publisher, replay=replay)))
             opened = asyncio.ensure_future(take_until_silent(results, 60))
-            await until(lambda: results.counts.missed > 0, 20)
+            await until(lambda: results.counts.missed > 0)
             for task in (reader, opened):
                 task.cancel()
             await asyncio.gather(reader, opened, return_exceptions=True)

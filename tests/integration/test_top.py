@@ -11,7 +11,8 @@ from rich.console import Console
 
 from commands.top.engine_client import EngineClient, NoAnswerError, Refusal
 from commands.top.watching import show_once, watch
-from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running, until
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running
+from support.waiting import until
 
 
 async def test_it_shows_a_running_engine_and_finds_it_again_after_a_restart() -> None:

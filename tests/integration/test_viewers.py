@@ -15,17 +15,9 @@ from benchmarks.cameras.rtsp_server import RtspServer
 from stream.engine import Engine
 from stream.live import unit_queue
 from stream.live.tap import LiveUnit
-from support.engines.controlled_engine import (
-    CONTROL,
-    OFF_LOOPBACK,
-    PATTERN,
-    READ,
-    configured,
-    descriptors,
-    running,
-    until,
-)
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
 from support.engines.small_clips import REORDERED_H264, make_clip
+from support.waiting import until
 from support.webrtc.webrtc_publisher import Publisher
 from support.webrtc.webrtc_viewer import Viewer
 
@@ -49,7 +41,7 @@ def yard(server: RtspServer, path: str = "/plain", **settings: Any) -> dict[str,
 
 
 async def live(engine: Engine, camera: str = "yard") -> None:
-    await until(lambda: engine.cameras.status(camera).state == "live", 15)
+    await until(lambda: engine.cameras.status(camera).state == "live")
 
 
 def sent_without_loss(numbers: list[int]) -> None:
@@ -74,7 +66,7 @@ async def test_a_viewer_is_sent_each_picture_as_it_is_and_told_which_time_it_has
             assert viewer.status == 201
             assert viewer.location.startswith("/whep/yard/")
             assert "H264" in viewer.body and "VP8" not in viewer.body
-            await until(lambda: len(viewer.numbers) > 30, 15)
+            await until(lambda: len(viewer.numbers) > 30)
             sent_without_loss(viewer.numbers[:30])
             await until(lambda: len(viewer.origins) == 1)
             (origin,) = viewer.origins
@@ -101,11 +93,11 @@ async def test_a_second_viewer_is_sent_the_same_and_a_camera_that_comes_back_goe
         async with running(configured(yard(own))) as (engine, client):
             await live(engine)
             async with Viewer(client.address, "yard") as first, Viewer(client.address, "yard", channel=False) as second:
-                await until(lambda: len(first.numbers) > 5 and len(second.numbers) > 5, 15)
+                await until(lambda: len(first.numbers) > 5 and len(second.numbers) > 5)
                 assert second.origins == []
                 own.kill()
                 own.restart()
-                await until(lambda: len(first.origins) == 2, 20)
+                await until(lambda: len(first.origins) == 2)
                 epochs = [origin["epoch"] for origin in first.origins]
                 assert epochs == [1, 2]
                 before = len(second.numbers)
@@ -140,7 +132,7 @@ async def test_a_published_camera_is_passed_on_in_vp8_and_its_publisher_asked_fo
             async with Viewer(client.address, "phone") as viewer:
                 assert "VP8" in viewer.body and "H264" not in viewer.body
                 # The first key frame has passed, and the publisher makes another only when it is asked for one.
-                await until(lambda: len(viewer.numbers) > 10, 10)
+                await until(lambda: len(viewer.numbers) > 10)
                 sent_without_loss(viewer.numbers[:10])
                 await until(lambda: len(viewer.numbers) > 40)
                 keys = KeysOf(engine)
@@ -155,7 +147,7 @@ async def test_a_published_camera_is_passed_on_in_vp8_and_its_publisher_asked_fo
 @pytest.mark.parametrize(("path", "why"), [("/reordered", "B-frames"), ("/mjpeg", "mjpeg")])
 async def test_what_cannot_be_passed_on_is_told_with_the_reason(server: RtspServer, path: str, why: str) -> None:
     async with running(configured(yard(server, path))) as (engine, client):
-        await until(lambda: engine.cameras.running["yard"].ring.processed > 5, 15)
+        await until(lambda: engine.cameras.running["yard"].ring.processed > 5)
         async with Viewer(client.address, "yard") as viewer:
             assert viewer.status == 409
             assert viewer.body["type"] == "urn:partstream:problem:not-sendable"
@@ -205,7 +197,7 @@ async def test_a_viewer_whose_pictures_go_nowhere_holds_up_nobody(
     async with running(configured(yard(server))) as (engine, client):
         await live(engine)
         async with Viewer(client.address, "yard") as good, Viewer(client.address, "yard") as bad:
-            await until(lambda: len(good.numbers) > 5 and len(bad.numbers) > 5, 15)
+            await until(lambda: len(good.numbers) > 5 and len(bad.numbers) > 5)
             ages = engine.cameras.running["yard"].ages
             await until(lambda: ages.count > 30)
             count, seconds = ages.count, ages.sum
@@ -237,7 +229,7 @@ async def test_a_viewer_who_vanishes_is_noticed(server: RtspServer, monkeypatch:
     async with running(configured(yard(server))) as (engine, client):
         await live(engine)
         async with Viewer(client.address, "yard") as viewer:
-            await until(lambda: len(viewer.numbers) > 3, 15)
+            await until(lambda: len(viewer.numbers) > 3)
             viewer.vanish()
             await until(lambda: len(engine._viewers) == 0)
             assert not engine.cameras.running["yard"].tap.watched
@@ -250,7 +242,7 @@ async def test_thirty_sessions_leave_nothing_behind(server: RtspServer) -> None:
         async def look() -> None:
             async with Viewer(client.address, "yard") as viewer:
                 assert viewer.status == 201
-                await until(lambda: viewer.peer.connectionState == "connected", 20)
+                await until(lambda: viewer.peer.connectionState == "connected")
                 await viewer.leave()
 
         await look()
@@ -259,7 +251,7 @@ async def test_thirty_sessions_leave_nothing_behind(server: RtspServer) -> None:
         before = descriptors(), len(asyncio.all_tasks())
         for _ in range(5):
             await asyncio.gather(*(look() for _ in range(6)))
-        await until(lambda: not engine._peers.ice_states() and len(engine._viewers) == 0, 20)
+        await until(lambda: not engine._peers.ice_states() and len(engine._viewers) == 0)
         gc.collect()
         await until(lambda: descriptors() <= before[0] + 2)
         await until(lambda: len(asyncio.all_tasks()) <= before[1])

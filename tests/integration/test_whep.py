@@ -10,7 +10,8 @@ import base64
 import pytest
 
 from stream.engine import Engine
-from support.engines.controlled_engine import configured, running, until
+from support.engines.controlled_engine import configured, running
+from support.waiting import until
 from support.webrtc.whep_server import WhepServer
 
 SETTINGS = {"stall_timeout_s": 1.0, "start_timeout_s": 3.0, "reconnect_initial_s": 0.1, "reconnect_max_s": 0.3}
@@ -21,7 +22,7 @@ def camera(source: str) -> dict[str, object]:
 
 
 async def live(engine: Engine, epoch: int = 1) -> None:
-    await until(lambda: (now := engine.cameras.status("cam")).epoch >= epoch and now.state == "live", 15)
+    await until(lambda: (now := engine.cameras.status("cam")).epoch >= epoch and now.state == "live")
 
 
 async def test_a_gateway_is_a_camera_comes_back_after_an_outage_and_is_told_of_the_end() -> None:

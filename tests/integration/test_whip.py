@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from stream.engine import Engine
-from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, descriptors, running, until
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, descriptors, running
+from support.waiting import until
 from support.webrtc.webrtc_publisher import SDP, PaintedTrack, Publisher, offer_of, peer_connection
 
 CAMERA = {"id": "cam", "source": "whip", "stall_timeout_s": 1.0, "start_timeout_s": 3.0}
@@ -22,7 +23,7 @@ def last_result(engine: Engine, camera: str = "cam") -> dict[str, Any] | None:
 
 async def live(engine: Engine, camera: str = "cam", epoch: int = 1) -> None:
     """Until results of this epoch come out."""
-    await until(lambda: (result := last_result(engine, camera)) is not None and result["epoch"] >= epoch, 15)
+    await until(lambda: (result := last_result(engine, camera)) is not None and result["epoch"] >= epoch)
 
 
 async def waiting(engine: Engine) -> None:
@@ -51,7 +52,7 @@ async def test_a_publisher_is_a_camera_and_the_next_one_its_next_epoch() -> None
             assert publisher.location.startswith("/whip/cam/")
             assert "x-google-start-bitrate=3000" in publisher.body
             await live(engine)
-            await until(lambda: engine.cameras.status("cam").clock == "rtcp", 15)
+            await until(lambda: engine.cameras.status("cam").clock == "rtcp")
             result = last_result(engine)
             assert result is not None
             assert result["size"] == [320, 180]
@@ -106,7 +107,7 @@ async def test_a_publisher_that_falls_silent_or_vanishes_is_noticed_within_the_s
         async with Publisher(client.address, "cam") as publisher:
             await live(engine)
             publisher.track.paused = True
-            await until(lambda: publisher.peer.connectionState == "closed", 5)
+            await until(lambda: publisher.peer.connectionState == "closed")
         await waiting(engine)
         async with Publisher(client.address, "cam") as publisher:
             await live(engine, epoch=2)
@@ -216,7 +217,7 @@ async def test_lost_packets_are_sent_again_and_cost_no_picture() -> None:
                 await handle(packet, arrival_time_ms=arrival_time_ms)
 
         receiver._handle_rtp_packet = lossy  # pyright: ignore[reportAttributeAccessIssue]
-        await until(lambda: lost[0] >= 10, 15)
+        await until(lambda: lost[0] >= 10)
         before = engine._cameras["cam"].ring.decoded
         await until(lambda: engine._cameras["cam"].ring.decoded >= before + 10)
         _, metrics, _ = await client.ask("GET", "/metrics")

@@ -11,8 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, configured, running, until
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, configured, running
 from support.repository import REPOSITORY
+from support.waiting import until
 
 SCRIPT = REPOSITORY / "tests" / "support" / "webrtc" / "ffmpeg_publisher.py"
 CAMERA = {"id": "cam", "source": "whip"}
@@ -48,7 +49,7 @@ async def test_ffmpeg_publishes_h264_and_takes_its_leave(tmp_path: Path) -> None
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            await until(lambda: engine.cameras.status("cam").state == "live" or publisher.returncode is not None, 30)
+            await until(lambda: engine.cameras.status("cam").state == "live" or publisher.returncode is not None)
             await until(lambda: engine._cameras["cam"].ring.processed > 25 or publisher.returncode is not None)
             assert engine.cameras.status("cam").size == (320, 180)
             assert publisher.stdin is not None

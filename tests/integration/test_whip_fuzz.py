@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 
-from support.engines.controlled_engine import configured, descriptors, running, until
+from support.engines.controlled_engine import configured, descriptors, running
+from support.waiting import until
 from support.webrtc.webrtc_publisher import SDP, PaintedTrack, Publisher, offer_of, peer_connection
 
 CAMERAS = [{"id": name, "source": "whip", "start_timeout_s": 1.0} for name in ("cam", "other")]
@@ -49,7 +50,7 @@ async def test_mutated_offers_are_answered_or_refused_and_never_a_fault_of_ours(
     offer = await offer_of(peer)
     await peer.close()
     async with running(configured(*CAMERAS)) as (engine, client), Publisher(client.address, "other"):
-        await until(lambda: engine.cameras.status("other").state == "live", 15)
+        await until(lambda: engine.cameras.status("other").state == "live")
         before, seen = descriptors(), set[int]()
         for _ in range(ROUNDS):
             body = mutated(offer, chance)
@@ -60,11 +61,11 @@ async def test_mutated_offers_are_answered_or_refused_and_never_a_fault_of_ours(
                 assert answer["type"] == "urn:partstream:problem:bad-offer"
                 assert answer["detail"].startswith("the offer can't be taken: ")
         assert seen == {201, 422}
-        await until(lambda: sum(engine._peers.ice_states().values()) == 1, 20)
+        await until(lambda: sum(engine._peers.ice_states().values()) == 1)
         await until(lambda: descriptors() <= before + 1)
         loop = engine._peers._thread._loop
         assert loop is not None
         await until(lambda: len(asyncio.all_tasks(loop)) < 20)
         assert (engine.cameras.status("other").state, engine.cameras.status("other").epoch) == ("live", 1)
         async with Publisher(client.address, "cam"):
-            await until(lambda: engine.cameras.status("cam").state == "live", 15)
+            await until(lambda: engine.cameras.status("cam").state == "live")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from stream.archive.archiver import Archiver
 from stream.messaging.publisher import Publisher
 from stream.settings.engine import PublishConfig
 from stream.subscriber import subscribe
+from support.waiting import until
 from telemetry.observer import Observer
 
 
@@ -62,12 +63,6 @@ async def archiving(
         ended = await asyncio.gather(running, return_exceptions=True)
         archive.close()
     assert isinstance(ended[0], asyncio.CancelledError), ended
-
-
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def ask(folder: Path, question: str) -> list[tuple[Any, ...]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -58,17 +57,11 @@ async def running(
     async with (
         Engine(config, model=FreeModel(), observers=observers) as engine,
         aiohttp.ClientSession(
-            headers=headers, timeout=aiohttp.ClientTimeout(total=30), cookie_jar=aiohttp.CookieJar(unsafe=True)
+            headers=headers, timeout=aiohttp.ClientTimeout(total=None), cookie_jar=aiohttp.CookieJar(unsafe=True)
         ) as session,
     ):
         assert engine.http_address is not None
         yield engine, Client(session, engine.http_address.replace("0.0.0.0", "127.0.0.1"))
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def descriptors() -> int:

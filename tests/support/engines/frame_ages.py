@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 
-from support.engines.controlled_engine import until
+from support.waiting import until
 from telemetry.observer import Observer
 
 
@@ -27,5 +27,5 @@ class Ages(Observer):
     async def median(self, frames: int) -> float:
         """Of the next ones."""
         self.seen = []
-        await until(lambda: len(self.seen) >= frames, 30)
+        await until(lambda: len(self.seen) >= frames)
         return statistics.median(self.seen)

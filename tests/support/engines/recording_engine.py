@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -21,6 +20,7 @@ from stream.engine import Engine
 from stream.recording.clips import Clip
 from stream.recording.recorder import Recorder
 from support.engines.controlled_engine import Client, configured
+from support.waiting import until
 
 import aiohttp  # isort: skip
 
@@ -70,14 +70,9 @@ class Recorded:
         if isinstance(message, results.Frame):
             self.frames.append(message)
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                await asyncio.sleep(0.02)
-
     async def clip(self, number: int = 1) -> Clip:
         """The newest clip, once there are so many."""
-        await self.until(lambda: len(self.recorder.library) >= number)
+        await until(lambda: len(self.recorder.library) >= number)
         return self.recorder.library.clips()[0]
 
     def failed(self, camera: str) -> dict[str, int]:
@@ -89,7 +84,7 @@ class Recorded:
 async def recorded(config: Config, acts: Callable[[float], str | None]) -> AsyncGenerator[Recorded]:
     async with (
         Engine(config, model=Actor(acts)) as engine,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
     ):
         assert engine.http_address is not None
         yield Recorded(engine, Client(session, engine.http_address))

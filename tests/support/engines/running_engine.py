@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stream import results
@@ -26,17 +25,14 @@ def pattern(name: str, fps: int = 50, **settings: Any) -> dict[str, Any]:
     return {"id": name, "source": f"pattern:128x96@{fps}", **settings}
 
 
-async def messages_until(engine: Engine, enough: Any, timeout_s: float = 15.0) -> list[results.Message]:
+async def messages_until(engine: Engine, enough: Callable[[list[results.Message]], bool]) -> list[results.Message]:
+    """Return the messages from now on, up to the one with which they are enough."""
     seen: list[results.Message] = []
-
-    async def read() -> None:
-        async for message in engine.results():
-            seen.append(message)
-            if enough(seen):
-                return
-
-    await asyncio.wait_for(read(), timeout_s)
-    return seen
+    async for message in engine.results():
+        seen.append(message)
+        if enough(seen):
+            return seen
+    raise AssertionError(f"the engine ended after {len(seen)} messages")
 
 
 def frames_of(messages: Sequence[results.Message], camera: str) -> list[results.Frame]:

@@ -21,7 +21,7 @@ class ScrapedEngine:
 
     def __enter__(self) -> ScrapedEngine:
         self._thread.start()
-        self.engine = self._started.result(60)
+        self.engine = self._started.result()
         assert self.engine.http_address is not None
         self.address = self.engine.http_address.removeprefix("http://")
         return self
@@ -30,8 +30,7 @@ class ScrapedEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(10)
-        assert not self._thread.is_alive()
+        self._thread.join()
 
     async def _live(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()

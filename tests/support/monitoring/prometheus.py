@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from support.rtsp_servers.server_process import START_TIMEOUT_S, ServerProcess
+from support.rtsp_servers.server_process import ServerProcess
+from support.waiting import wait_until
 
 SCRAPE_S = 1
 """No less: a page that takes longer, on a machine that is busy, is a missed scrape."""
@@ -58,10 +58,7 @@ class PrometheusServer(ServerProcess):
     def start(self) -> None:
         """Start it, and wait until it answers queries: it listens before that."""
         super().start()
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._ready():
-            assert time.monotonic() < deadline, "prometheus listens and doesn't get ready"
-            time.sleep(0.05)
+        wait_until(self._ready)
 
     def _ready(self) -> bool:
         try:
@@ -95,11 +92,3 @@ class PrometheusServer(ServerProcess):
         alerts = self.ask("alerts")["alerts"]
         named = [(alert["labels"]["alertname"], alert["labels"].get("camera", "")) for alert in alerts]
         return {name for alert, name in zip(alerts, named, strict=True) if alert["state"] == "firing"}
-
-    def wait_until(self, what: Callable[[], bool], timeout_s: float = 20.0) -> float:
-        """Until it holds; returns how many seconds that took. Fails with what fires if it doesn't in time."""
-        began = time.monotonic()
-        while not what():
-            assert time.monotonic() - began < timeout_s, f"not in {timeout_s} s; firing: {self.firing()}"
-            time.sleep(0.1)
-        return time.monotonic() - began

@@ -42,8 +42,8 @@ class ScriptedRtspServer:
     * `lower`: what it doesn't speak is answered with 461.
     * `login`: user and password, asked for with every request by `scheme`; `renew_nonce` makes the one in use stale.
     * `redirect`: DESCRIBE is answered with 302 to there.
-    * `session_timeout_s`: said to clients, and a client that says nothing for so long is left without stream and
-      connection.
+    * `session_timeout_s`: announced to clients; `ends_sessions_after_s`: a client that sends no request for so long is
+      left without stream and connection.
     * `keep_alive`: what GET_PARAMETER is answered with; it is offered only if 200.
     * `silent`: no packet is sent, all requests are answered; "udp": only over UDP.
     """
@@ -55,6 +55,7 @@ class ScriptedRtspServer:
     scheme: Literal["basic", "md5", "sha256"] = "md5"
     redirect: str | None = None
     session_timeout_s: float | None = None
+    ends_sessions_after_s: float | None = None
     keep_alive: int = 200
     silent: Literal[False, True, "udp"] = False
     tls: ssl.SSLContext | None = None
@@ -69,15 +70,15 @@ class ScriptedRtspServer:
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join()
         self._loop.close()
 
     def url(self, user: str | None = None, password: str | None = None, path: str = "/cam") -> str:
@@ -147,7 +148,7 @@ class _Connection:
     async def serve(self) -> None:
         """Answer until the client leaves, tears down, or is silent for too long."""
         while True:
-            timeout = self._server.session_timeout_s if self._playback is not None else None
+            timeout = self._server.ends_sessions_after_s if self._playback is not None else None
             try:
                 request = await asyncio.wait_for(self._request(), timeout)
             except TimeoutError:

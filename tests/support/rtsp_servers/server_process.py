@@ -12,16 +12,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from benchmarks.cameras.rtsp_server import RtspServerError
-
-START_TIMEOUT_S = 20.0
-POLL_S = 0.02
+from support.waiting import wait_until
 
 
 class ServerProcess(abc.ABC):
@@ -86,12 +83,11 @@ class ServerProcess(abc.ABC):
                 stderr=output,
                 env={**os.environ, "HOME": str(folder)},
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self.is_ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RtspServerError(f"{command[0]} doesn't serve: {said.read_text(errors='replace')[-2000:]}")
-            time.sleep(POLL_S)
+        process = self._process
+        wait_until(lambda: self.is_ready() or process.poll() is not None)
+        if process.poll() is not None:
+            self.kill()
+            raise RtspServerError(f"{command[0]} doesn't serve: {said.read_text(errors='replace')[-2000:]}")
 
     def is_ready(self) -> bool:
         """Whether a client would be served now."""

@@ -26,9 +26,10 @@ from typing import Any
 
 import aiohttp
 
-START_WITHIN_S = 30.0
-ANSWER_WITHIN_S = 30.0
+from support.waiting import until
+
 CLOSE_WITHIN_S = 5.0
+"""Chromium is killed if it doesn't end itself by then."""
 MOST_KEPT = 1000
 """Console lines and errors kept of a page; more are not."""
 
@@ -67,6 +68,9 @@ class Page:
         self._session = session
         self._target = target
 
+    def __repr__(self) -> str:
+        return f"page that logged {self.console[-20:]}"
+
     async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Any command of the debugging protocol."""
         return await self._browser.send(method, self._session, **parameters)
@@ -78,24 +82,18 @@ class Page:
             raise BrowserError(f"{address}: {answer['errorText']}")
         await self.wait_for("document.readyState === 'complete'")
 
-    async def evaluate(self, script: str, timeout_s: float = ANSWER_WITHIN_S) -> Any:
+    async def evaluate(self, script: str) -> Any:
         """What an expression gives (a promise is awaited), as JSON. Raises `BrowserError` with what it threw."""
-        async with asyncio.timeout(timeout_s):
-            answer = await self.send(
-                "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
-            )
+        answer = await self.send(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
         if "exceptionDetails" in answer:
             raise BrowserError(_thrown(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
-    async def wait_for(self, condition: str, timeout_s: float = ANSWER_WITHIN_S) -> Any:
-        """Until an expression is true; what it gives. Fails, with what the page logged, if it isn't in time."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while not (value := await self.evaluate(condition)):
-            if asyncio.get_running_loop().time() > deadline:
-                raise BrowserError(f"not in {timeout_s:g} s: {condition}; the page said {self.console[-20:]}")
-            await asyncio.sleep(0.05)
-        return value
+    async def wait_for(self, condition: str) -> Any:
+        """Wait until an expression is true, and return what it gives."""
+        return await until(lambda: self.evaluate(condition))
 
     async def screenshot(self, path: Path | None = None) -> bytes:
         """The visible part as PNG, also written to `path`."""
@@ -245,10 +243,7 @@ class Browser:
         about = {"sessionId": session} if session else {}
         try:
             await self._socket.send_json({"id": number, "method": method, "params": parameters, **about})
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                reply = await answer
-        except TimeoutError:
-            raise BrowserError(f"chromium didn't answer {method}") from None
+            reply = await answer
         finally:
             del self._waiting[number]
         if "error" in reply:
@@ -288,14 +283,15 @@ class Browser:
     async def _debugging_address(self, process: asyncio.subprocess.Process) -> str:
         """Chromium writes the port that it picked into its profile."""
         file = self._profile / "DevToolsActivePort"
-        deadline = asyncio.get_running_loop().time() + START_WITHIN_S
-        while True:
-            lines = file.read_text().splitlines() if file.exists() else []
-            if len(lines) >= 2:
-                return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
-            if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
-                raise BrowserError(f"chromium didn't come up (exit status {process.returncode})")
-            await asyncio.sleep(0.05)
+
+        def lines() -> list[str]:
+            return file.read_text().splitlines() if file.exists() else []
+
+        await until(lambda: len(lines()) >= 2 or process.returncode is not None)
+        if process.returncode is not None:
+            raise BrowserError(f"chromium didn't come up (exit status {process.returncode})")
+        port, path = lines()[:2]
+        return f"ws://127.0.0.1:{port}{path}"
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:

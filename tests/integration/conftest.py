@@ -1,0 +1,38 @@
+"""Set-up for tests with real servers, threads and processes on a machine that may be busy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.waiting import PATIENCE_S
+
+LIMITS = (
+    "benchmarks.cameras.rtsp_server.START_TIMEOUT_S",
+    "stream.cameras.registry.JOIN_WITHIN_S",
+    "stream.engine.STOP_WITHIN_S",
+    "stream.http.server.app.RENDER_WITHIN_S",
+    "stream.http.server.slow_clients.STALLED_S",
+    "stream.http.server.tls.HANDSHAKE_WITHIN_S",
+    "stream.live.session.CONNECT_WITHIN_S",
+    "stream.messaging.replay.GIVE_UP_S",
+    "stream.recording.open_clip.RESULTS_WITHIN_S",
+    "stream.sources.loop_thread.STOP_WITHIN_S",
+    "stream.sources.rtsp.client.UDP_SILENCE_S",
+    "stream.sources.rtsp.transport.NO_RECOVERY_AFTER_S",
+    "stream.sources.webrtc.connection.NEGOTIATE_WITHIN_S",
+    "stream.sources.webrtc.peers.STOP_WITHIN_S",
+    "stream.sources.webrtc.session.NEGOTIATE_WITHIN_S",
+    "stream.sources.webrtc.whep.ASK_WITHIN_S",
+)
+"""After these the engine gives up on others. No slow test may reach them; one that wants to sets them itself."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_engine() -> Iterator[None]:
+    """Give the engines of this process all the time that they need."""
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in LIMITS:
+            patch.setattr(limit, PATIENCE_S)
+        yield
