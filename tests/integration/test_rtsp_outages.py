@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from stream.sources.faults import Faults
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from stream.sources.error_diagnosis import ErrorDiagnosis
 from support.engines.small_clips import make_clip
 from support.engines.watched_camera import WatchedCamera
 from support.waiting import wait_until
@@ -100,9 +100,9 @@ def noted_silences(camera: WatchedCamera) -> list[int]:
     silences: list[int] = [0]
     watch = camera.reader._watch
 
-    def note(faults: Faults, now_ns: int, began_ns: int, last_ns: int) -> None:
+    def note(diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int) -> None:
         silences.append(now_ns - last_ns)
-        watch(faults, now_ns, began_ns, last_ns)
+        watch(diagnosis, now_ns, began_ns, last_ns)
 
     camera.reader._watch = note  # type: ignore[method-assign]
     return silences
