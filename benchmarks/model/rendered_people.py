@@ -30,7 +30,6 @@ from stages.detection.movenet.movenet import KEYPOINTS, MoveNet
 from stages.third_party import weights
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTIONS, Rng
-from training.synthetic.motion.scenes import draw_scene
 from training.synthetic.motion.skeleton import draw_builds, joints
 from training.synthetic.rendering.backdrop import backdrop
 from training.synthetic.rendering.bodies.body_model import BodyModel, load_body
@@ -41,6 +40,7 @@ from training.synthetic.rendering.effects import develop, draw_effects, meter
 from training.synthetic.rendering.objects import HELD
 from training.synthetic.rendering.scene import Posed, Scene, posed_person, posed_thing, render
 from training.synthetic.rendering.staging import contacts, draw_stage, moved, place_people
+from training.synthetic.sequences.scenes import draw_scene
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

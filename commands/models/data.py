@@ -75,7 +75,7 @@ def show_report(report: CheckReport, console: Console, files: int | None) -> Non
     from rich.markup import escape
     from rich.table import Table
 
-    from training.kinetics_tps.faults import MEANING
+    from training.kinetics_tps.data_errors import MEANING
 
     totals = report.totals
     console.print(

@@ -201,7 +201,7 @@ def _make_folder(path: Path) -> None:
 
 def _draw(folder: Path, clips: Sequence[ClipLabels], scores: Sequence[ClipScore]) -> None:
     from stages.third_party import weights
-    from training.footage.pictures import save_sheet
+    from training.footage.mistake_sheets import save_sheet
 
     for labels in clips:
         about = (labels.clip, labels.labeller)

@@ -203,7 +203,7 @@ def _score(
 ) -> tuple[list[ModelInfo], list[list[Scored]]]:
     """Which models, and for each video, in the manifest's order, what came of it under each. Faults are named."""
     from training.console.progress_bar import progress_bar
-    from training.kinetics_tps.faults import printable
+    from training.kinetics_tps.data_errors import printable
     from training.synthetic.scoring.known_videos import known_videos
     from training.synthetic.scoring.runs import check_models
     from training.synthetic.scoring.workers import score_videos

@@ -42,7 +42,7 @@ def fail(message: str, code: int, complaints: Console) -> NoReturn:
     """Say what is wrong and end with the code."""
     from rich.markup import escape
 
-    from training.kinetics_tps.faults import printable
+    from training.kinetics_tps.data_errors import printable
 
     complaints.print(f"[bold red]partstream:[/] {escape(printable(message))}")
     raise typer.Exit(code)

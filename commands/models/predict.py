@@ -155,6 +155,6 @@ def _plain(text: str) -> str:
     """Safe for rich and for a terminal, whatever a file is called."""
     from rich.markup import escape
 
-    from training.kinetics_tps.faults import printable
+    from training.kinetics_tps.data_errors import printable
 
     return escape(printable(text))

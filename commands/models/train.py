@@ -118,7 +118,7 @@ def _errors() -> Generator[None]:
     from stages.third_party.weights import WeightsError
     from training.annotated_videos.sightings import SightingsFileError
     from training.kinetics_tps import DatasetError
-    from training.run.loop import DivergedError, TrainingError
+    from training.run.learning.training_run import DivergedError, TrainingError
     from training.synthetic.motion.motion import MotionFormatError
 
     try:

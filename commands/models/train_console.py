@@ -13,11 +13,11 @@ from rich.table import Table
 
 from stages.third_party import weights
 from training.annotated_videos.clips import Folder
-from training.annotated_videos.features import DETECTOR
-from training.annotated_videos.opening import watched_folder
+from training.annotated_videos.feature_cache import DETECTOR
 from training.console.stopping import stopped_by_signals
-from training.run.batches import generates
-from training.run.loop import TrainingError, choose_device
+from training.run.data_folder import watched_folder
+from training.run.learning.batches import generates
+from training.run.learning.training_run import TrainingError, choose_device
 from training.run.provenance import training_command
 from training.run.train import Outcome, train
 from training.settings.model_config import MOVENET

@@ -20,7 +20,7 @@ from stream.config import Config
 from stream.engine import Engine
 from stream.results import Frame
 from training.footage.labels import UNSURE, ClipLabels, instants
-from training.footage.pictures import TALL, save_sheet
+from training.footage.mistake_sheets import TALL, save_sheet
 from training.footage.runs import answer_film, packaged_labels
 from training.footage.scoring import Judged, PredictedFrame, Prediction
 
@@ -90,7 +90,7 @@ def test_a_user_scores_one_clip_and_keeps_every_instant(tmp_path: Path, monkeypa
         drawn.append((labels, judged))
         return save_sheet(folder, film, labels, judged)
 
-    monkeypatch.setattr("training.footage.pictures.save_sheet", draw)
+    monkeypatch.setattr("training.footage.mistake_sheets.save_sheet", draw)
     out = tmp_path / "score.json"
     arguments = ["footage", "score", "--clip", "talking-test", "--detector-size", "128x128", "--json", str(out)]
     arguments += ["--pictures", str(tmp_path / "new" / "sheets")]

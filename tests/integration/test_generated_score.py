@@ -28,15 +28,14 @@ from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import PipelineSettings
 from stages.third_party import weights
 from stages.vocabulary import packaged
-from training.benchmark.submission import GROUND_TRUTH_FILES
-from training.benchmark.video_runner import analyse_video
-from training.kinetics_tps.names import frame_file, video_file
+from training.kinetics_tps.names import GROUND_TRUTH_FILES, frame_file, video_file
 from training.synthetic.scoring.detectors import RememberingDetector
 from training.synthetic.scoring.known_videos import known_videos
 from training.synthetic.scoring.runs import Conditions, load_bench
 from training.synthetic.scoring.watched_pipeline import WatchedPipeline
 from training.synthetic.videos.manifest import GeneratedVideo, Manifest, write_manifest
 from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth, truth_file, write_truth
+from training.video.analysis import analyse_video
 
 FRAMES, SIZE = 14, (256, 192)
 UPRIGHT = (

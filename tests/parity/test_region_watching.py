@@ -16,10 +16,10 @@ from stages.profiles import load_finder
 from stages.settings import PipelineSettings, WindowSettings
 from support.models.drawn_people import SIZE, drawn_checkpoint, walking, write_film
 from support.models.scripted_people import Spot, run
-from training.annotated_videos.regions.region_features import FeatureSource
+from training.annotated_videos.regions.feature_source import FeatureSource
 from training.annotated_videos.sightings import read_roi, write_sightings
 from training.annotated_videos.watching import Watcher, WatchSettings
-from training.benchmark.video_runner import analyse_video
+from training.video.analysis import analyse_video
 
 FRAMES = 14
 

@@ -24,12 +24,12 @@ from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
 from training.annotated_videos.clips import Clip
-from training.annotated_videos.held_out import answer_clips, replayed_frames
-from training.annotated_videos.labels import Unknown, label_steps
+from training.annotated_videos.folder_source import sequences, whole_tracks
 from training.annotated_videos.sightings import write_sightings
-from training.annotated_videos.source import sequences, whole_tracks
+from training.annotated_videos.step_labels import Unknown, label_steps
 from training.annotated_videos.watching import Watcher, WatchSettings
-from training.benchmark.video_runner import analyse_video
+from training.run.validation.clip_evaluation import answer_clips, replayed_frames
+from training.video.analysis import analyse_video
 
 SIZE = (320, 192)
 FRAMES, PER_SECOND, WINDOW = 26, 10, 12

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import SlotFormat
 from stages.vocabulary import Vocabulary
-from training.annotated_videos.features import (
+from training.annotated_videos.feature_cache import (
     Fault,
     Progress,
     VideoFile,
@@ -30,17 +30,15 @@ from training.annotated_videos.features import (
     picture_format,
     watch_videos,
 )
-from training.annotated_videos.labels import Labels, Unknown, label_steps
-from training.annotated_videos.people import read_known
+from training.annotated_videos.folder_vocabulary import OwnLabels
+from training.annotated_videos.known_people import read_known
 from training.annotated_videos.sightings import Sightings, SightingsFileError, read_sightings
-from training.annotated_videos.vocabulary import OwnLabels
+from training.annotated_videos.step_labels import Labels, Unknown, label_steps
 from training.annotated_videos.watching import WatchSettings
 from training.kinetics_tps import AnnotatedFrame, Dataset, DatasetError, Video
 from training.kinetics_tps.annotations import encode_frame
+from training.kinetics_tps.video_roles import Role, roles_of
 from training.synthetic.videos.truth import TruthError
-
-Role = Literal["train", "choose", "report"]
-"""What a video is for: learning; choosing weights and fitting the temperature; the figures at the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,25 +157,6 @@ def open_folder(
             else:
                 folder.clips[roles[video.name]].append(clip)
     return folder
-
-
-def roles_of(actions: dict[str, str], held_out_share: float) -> dict[str, Role]:
-    """What each video is for, given its class: of each class about that share is held out, chosen by the hash of the
-    video's name, so that it is the same ones on every machine. Of those every second one is for reporting. One video
-    of a class, however few there are, is for training."""
-    ordered = sorted(actions, key=lambda name: (actions[name], hashlib.sha256(name.encode()).digest()))
-    roles: dict[str, Role] = {}
-    held = 0
-    for action in sorted(set(actions.values())):
-        mine = [name for name in ordered if actions[name] == action]
-        count = min(round(held_out_share * len(mine)), len(mine) - 1)
-        for place, name in enumerate(mine):
-            if place >= count:
-                roles[name] = "train"
-                continue
-            roles[name] = "report" if held % 2 else "choose"
-            held += 1
-    return roles
 
 
 def _clip(root: Path, video: Video, entry: _Listed, settings: WatchSettings, folder: Folder, role: Role) -> Clip:

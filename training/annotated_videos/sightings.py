@@ -1,7 +1,7 @@
 """What the detector and the tracker made of one video: everybody they saw, frame by frame. Arrays, and their file.
 
 A file is one safetensors file a video. Its metadata holds the key of what it was made from: a file with another key is
-not read (`training/annotated_videos/features.py`). RoI features stay in the file and are read a slice at a time.
+not read (`training/annotated_videos/feature_cache.py`). RoI features stay in the file and are read a slice at a time.
 """
 
 from __future__ import annotations

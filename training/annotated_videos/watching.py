@@ -1,6 +1,6 @@
 """A video through the detector, the tracker and the RoI pooling: all that runs live before the learned stages.
 
-A `Watcher` takes the learned stages' place in `training.benchmark.video_runner`, and runs what `stages.pipeline` runs
+A `Watcher` takes the learned stages' place in `training.video.analysis`, and runs what `stages.pipeline` runs
 before them by the same functions, so that training reads what a running model reads (tests/parity/test_watching.py). It
 owns the scene of the video at hand and what was seen in it so far.
 """
@@ -27,10 +27,11 @@ from stages.settings import PipelineSettings
 from stages.step_readers import MapReader, StepReader, VggReader
 from stages.types import FrameAnalysis, ModelInfo
 from stages.vocabulary import PARTS, packaged
-from training.annotated_videos.regions.region_detector import DetectorSource
-from training.annotated_videos.regions.region_features import FeatureSource
+from training.annotated_videos.regions.detector_source import DetectorSource
+from training.annotated_videos.regions.feature_source import FeatureSource
 from training.annotated_videos.sightings import RoiVectors, Sightings
-from training.benchmark.video_runner import VideoReadError, analyse_video
+from training.video.analysis import analyse_video
+from training.video.frames import VideoReadError
 
 MOST_ROI_BYTES = 1 << 30
 """RoI features of a video that are held in memory at most, until all of its tracks are known; putting them in order
@@ -71,7 +72,7 @@ class Watcher:
 
     def watch(self, path: Path) -> tuple[Sightings, RoiVectors | None]:
         """Everybody who is seen in a video. The first picture is shown once before, so that people are known from the
-        first frame on. Raises `training.benchmark.video_runner.VideoReadError` also where only the end can't be read,
+        first frame on. Raises `training.video.frames.VideoReadError` also where only the end can't be read,
         and where the RoI features take more than `MOST_ROI_BYTES`."""
         self._seen = _Seen()
         for frame in analyse_video(self, path, self.settings.detector_size, rehearse=True):

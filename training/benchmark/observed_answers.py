@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from training.benchmark import submission_faults
+from training.benchmark import decoding_errors
 from training.benchmark.submission import GroundTruth
 from training.benchmark.submission_columns import Flags, Floats
 from training.benchmark.submission_errors import MissingVideosError, Place, WrongValueError
@@ -43,11 +43,11 @@ class Recognition:
 
 def read_answers(path: Path, truth: GroundTruth) -> list[list[Answer]]:
     """The answers of the truth's V videos, in its order. Raises `SubmissionError`; other videos are not looked at."""
-    content = submission_faults.read_bytes(path)
+    content = decoding_errors.read_bytes(path)
     try:
         given = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except submission_faults.DECODING_FAULTS as error:
-        raise submission_faults.in_file(path.name, content, error) from None
+    except decoding_errors.DECODING_FAULTS as error:
+        raise decoding_errors.in_file(path.name, content, error) from None
     if missing := [video for video in truth.videos if video not in given]:
         raise MissingVideosError(Place(path.name), missing, len(truth.videos))
     return [_answers(Place(path.name, video), given[video]) for video in truth.videos]
@@ -77,7 +77,7 @@ def _settled(seconds: Floats, right: Flags) -> float:
 def _answers(place: Place, raw: msgspec.Raw) -> list[Answer]:
     try:
         answers = msgspec.json.decode(raw, type=list[Answer])
-    except submission_faults.DECODING_FAULTS as error:
+    except decoding_errors.DECODING_FAULTS as error:
         problem = str(error).replace("`", "").replace(" - at $", ", at answer ")
         raise WrongValueError(place, f"{problem}; each answer is [seconds, label or null, score]") from None
     before = 0.0

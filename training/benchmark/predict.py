@@ -13,12 +13,13 @@ from stages.types import Model
 from training.benchmark.answer_folder import MadeWith, VideoAnswer
 from training.benchmark.observed_answers import Answer
 from training.benchmark.predicted_answers import ClassVote, PredictedFrame, predicted_frame, stand_in
-from training.benchmark.video_runner import VideoReadError, analyse_video
+from training.kinetics_tps.data_errors import FaultCode, shown
 from training.kinetics_tps.dataset import DatasetError, is_folder
-from training.kinetics_tps.faults import FaultCode, shown
 from training.kinetics_tps.layout import UnlabelledVideo, report_duplicates, unlabelled_videos
 from training.kinetics_tps.names import VIDEOS, frame_file, name_fault
-from training.kinetics_tps.videos import VideoError, probe
+from training.kinetics_tps.video_facts import VideoError, probe
+from training.video.analysis import analyse_video
+from training.video.frames import VideoReadError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg", ".flv"})
 

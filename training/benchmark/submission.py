@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from training.benchmark import submission_faults
+from training.benchmark import decoding_errors
 from training.benchmark.submission_columns import Integers, Names, People, PredictionReader, TruthReader
 from training.benchmark.submission_errors import MissingVideosError, Place, WrongValueError, some
+from training.kinetics_tps.names import GROUND_TRUTH_FILES
 
-GROUND_TRUTH_FILES = ("gt_vid_result.json", "gt_part_result.json")
 PREDICTION_FILES = ("pred_vid_result.json", "pred_part_result.json")
 
 
@@ -52,13 +52,13 @@ class Prediction:
 
 def read_ground_truth(folder: Path) -> GroundTruth:
     """Read `gt_vid_result.json` and `gt_part_result.json`. Raises `SubmissionError`."""
-    videos, parts = (submission_faults.read_bytes(folder / name) for name in GROUND_TRUTH_FILES)
+    videos, parts = (decoding_errors.read_bytes(folder / name) for name in GROUND_TRUTH_FILES)
     return parse_ground_truth(videos, parts)
 
 
 def read_prediction(folder: Path, truth: GroundTruth) -> Prediction:
     """Read `pred_vid_result.json` and `pred_part_result.json` for the truth's videos. Raises `SubmissionError`."""
-    videos, parts = (submission_faults.read_bytes(folder / name) for name in PREDICTION_FILES)
+    videos, parts = (decoding_errors.read_bytes(folder / name) for name in PREDICTION_FILES)
     return parse_prediction(videos, parts, truth)
 
 
@@ -117,8 +117,8 @@ T = TypeVar("T")
 def _decode(file: str, content: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
-    except submission_faults.DECODING_FAULTS as error:
-        raise submission_faults.in_file(file, content, error) from None
+    except decoding_errors.DECODING_FAULTS as error:
+        raise decoding_errors.in_file(file, content, error) from None
 
 
 def _require(file: str, wanted: Iterable[str], given: dict[str, Any]) -> None:

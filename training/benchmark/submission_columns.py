@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from training.benchmark import submission_faults
+from training.benchmark import decoding_errors
 from training.benchmark.submission_errors import Place, TooManyError, WrongValueError
 
 PEOPLE_A_FRAME = 10
@@ -130,8 +130,8 @@ class Reader(ABC):
                 continue
             try:
                 humans = decode(raw).humans
-            except submission_faults.DECODING_FAULTS as error:
-                raise submission_faults.in_frame(self.file, video, frame, raw, error, self.part_type) from None
+            except decoding_errors.DECODING_FAULTS as error:
+                raise decoding_errors.in_frame(self.file, video, frame, raw, error, self.part_type) from None
             present[index] = True
             if self.people_limit is not None and len(humans) > self.people_limit:
                 raise TooManyError(

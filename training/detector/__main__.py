@@ -1,5 +1,5 @@
 """`python -m training.detector`."""
 
-from training.detector.command import detector_app
+from training.detector.detector_command import detector_app
 
 detector_app()

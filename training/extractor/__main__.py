@@ -1,5 +1,5 @@
 """`python -m training.extractor`."""
 
-from training.extractor.command import extractor_app
+from training.extractor.extractor_command import extractor_app
 
 extractor_app()

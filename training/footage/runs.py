@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from stages.third_party import weights
 from stages.types import Model, PersonAnalysis
-from training.benchmark.video_runner import VideoReadError, analyse_video
 from training.footage.labels import ClipLabels, Half, LabelError, read_labels
 from training.footage.scoring import WITHIN_S, PredictedFrame, Prediction, judge
 from training.footage.summary import ClipScore
+from training.video.analysis import analyse_video
+from training.video.frames import VideoReadError
 
 
 class FootageError(RuntimeError):

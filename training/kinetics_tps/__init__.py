@@ -19,14 +19,14 @@ from training.kinetics_tps.annotations import (
     Box,
 )
 from training.kinetics_tps.check import CheckReport, check_dataset
+from training.kinetics_tps.data_errors import Fault, FaultCode
 from training.kinetics_tps.dataset import Dataset, DatasetError, Video
-from training.kinetics_tps.faults import Fault, FaultCode
 from training.kinetics_tps.ground_truth import write_ground_truth
 from training.kinetics_tps.layout import UnlabelledVideo
 from training.kinetics_tps.lists import Lists
 from training.kinetics_tps.names import video_file
-from training.kinetics_tps.videos import VideoFacts
-from training.kinetics_tps.vocabulary import Seen
+from training.kinetics_tps.seen_labels import Seen
+from training.kinetics_tps.video_facts import VideoFacts
 from training.kinetics_tps.write import write_annotations, write_frame_list, write_lists
 
 __all__ = [

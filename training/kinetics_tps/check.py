@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from training.kinetics_tps.annotations import AnnotatedFrame
+from training.kinetics_tps.data_errors import Fault, FaultCode, printable, quoted, shown
 from training.kinetics_tps.dataset import DatasetError, is_folder, read_entry
-from training.kinetics_tps.faults import Fault, FaultCode, printable, quoted, shown
 from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.layout import (
     TrainEntry,
@@ -24,7 +24,7 @@ from training.kinetics_tps.layout import (
 )
 from training.kinetics_tps.lists import Lists, read_frame_list, read_lists
 from training.kinetics_tps.names import ANNOTATIONS, FRAME_LISTS, LISTS, VIDEOS, Split
-from training.kinetics_tps.videos import VideoError, VideoFacts, probe
+from training.kinetics_tps.video_facts import VideoError, VideoFacts, probe
 
 _ORDER = {code: order for order, code in enumerate(FaultCode)}
 _HALVES: dict[Split, tuple[str, ...]] = {"train": (VIDEOS["train"], ANNOTATIONS), "test": (VIDEOS["test"],)}

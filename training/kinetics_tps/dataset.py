@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.kinetics_tps.annotations import AnnotatedFrame
-from training.kinetics_tps.faults import MEANING, FaultCode, Report, shown
+from training.kinetics_tps.data_errors import MEANING, FaultCode, Report, shown
 from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.layout import (
     TrainEntry,
@@ -27,7 +27,7 @@ from training.kinetics_tps.layout import (
 )
 from training.kinetics_tps.lists import Lists, read_lists
 from training.kinetics_tps.names import ANNOTATIONS, VIDEOS
-from training.kinetics_tps.videos import VideoError, VideoFacts, probe
+from training.kinetics_tps.video_facts import VideoError, VideoFacts, probe
 
 logger = logging.getLogger(__name__)
 _PIECE = 1 << 17

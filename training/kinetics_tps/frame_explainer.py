@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard, cast
 
 from training.kinetics_tps.annotations import AnnotatedObject, AnnotatedPart, AnnotatedPerson, Box
-from training.kinetics_tps.faults import FaultCode, printable, quoted
+from training.kinetics_tps.data_errors import FaultCode, printable, quoted
 from training.kinetics_tps.loose_json import FrameFaults, kind_of
 
 _FRAME_KEYS = frozenset({"humans"})

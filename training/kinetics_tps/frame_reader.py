@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from training.kinetics_tps.annotations import AnnotatedFrame, AnnotatedPerson, Box, FrameJson
-from training.kinetics_tps.faults import FaultCode
+from training.kinetics_tps.data_errors import FaultCode
 from training.kinetics_tps.frame_explainer import FrameExplainer
 from training.kinetics_tps.lists import Lists
 from training.kinetics_tps.loose_json import FrameFaults, decode_loosely, duplicate_keys, kind_of

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from training.benchmark.submission import GROUND_TRUTH_FILES
 from training.kinetics_tps.annotations import AnnotatedFrame, FrameJson
 from training.kinetics_tps.dataset import DatasetError, Video
-from training.kinetics_tps.names import frame_file
+from training.kinetics_tps.names import GROUND_TRUTH_FILES, frame_file
 from training.kinetics_tps.write import write_whole
 
 OFFICIAL_EVERY = 5

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.kinetics_tps.faults import FaultCode, Report, quoted
+from training.kinetics_tps.data_errors import FaultCode, Report, quoted
 from training.kinetics_tps.names import ANNOTATIONS, VIDEO_SUFFIX, VIDEOS, frame_index, name_fault
 
 

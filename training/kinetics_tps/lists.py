@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from training.kinetics_tps.faults import FaultCode, Report, quoted
+from training.kinetics_tps.data_errors import FaultCode, Report, quoted
 from training.kinetics_tps.names import FRAME_LISTS, LISTS, VIDEO_SUFFIX, Split, name_fault
 
 PART_LIST, VERB_LIST, OBJECT_LIST = "body_part.txt", "part_stat.txt", "object.txt"

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from training.kinetics_tps.faults import FaultCode, quoted
+from training.kinetics_tps.data_errors import FaultCode, quoted
 
 FrameFaults = list[tuple[FaultCode, str]]
 """Codes and sentences, each beginning with the place in the file."""

@@ -17,6 +17,8 @@ VIDEOS: dict[Split, str] = {"train": "train_videos", "test": "test_videos"}
 ANNOTATIONS = "train_annotations"
 LISTS = "list"
 FRAME_LISTS: dict[Split, str] = {"train": "video_train_flist.csv", "test": "video_test_flist.csv"}
+GROUND_TRUTH_FILES = ("gt_vid_result.json", "gt_part_result.json")
+"""The benchmark's ground truth: classes of the videos, and people with their parts by frame."""
 VIDEO_SUFFIX = ".mp4"
 _FRAME = re.compile(r"img_([0-9]{5,9})\.json")
 _BREAKS = ("Cc", "Zl", "Zp")

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from training.kinetics_tps.annotations import encode_frame
+from training.kinetics_tps.data_errors import printable
 from training.kinetics_tps.dataset import DatasetError, Video
-from training.kinetics_tps.faults import printable
 from training.kinetics_tps.lists import (
     OBJECT_LIST,
     PART_LIST,

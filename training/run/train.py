@@ -21,13 +21,13 @@ from stages.language.prior_table import PriorTable, prior_table
 from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.annotated_videos.clips import Folder
-from training.annotated_videos.regions.region_detector import detector_source
-from training.annotated_videos.regions.region_features import feature_source
-from training.run.batches import generates
-from training.run.learned import Learned
-from training.run.loop import DivergedError, Run, StepReport, TrainingError
+from training.annotated_videos.regions.detector_source import detector_source
+from training.annotated_videos.regions.feature_source import feature_source
+from training.run.learning.batches import generates
+from training.run.learning.learned import Learned
+from training.run.learning.run_state import read_state, write_state
+from training.run.learning.training_run import DivergedError, Run, StepReport, TrainingError
 from training.run.provenance import provenance, told_config
-from training.run.run_state import read_state, write_state
 from training.run.train_log import TrainLog
 from training.run.validation.held_out import HeldOut
 from training.run.validation.prevalence import check_prevalence, expect

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from training.run.loop import StepReport, TrainingError
-from training.run.losses import TERMS
+from training.run.learning.losses import TERMS
+from training.run.learning.training_run import StepReport, TrainingError
 
 COLUMNS: tuple[str, ...] = (
     "step",

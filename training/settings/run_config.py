@@ -19,7 +19,6 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from training.settings.model_config import MOVENET, ModelConfig, Section
-from training.synthetic.sequences.generator import MAX_STEPS
 
 WIDTH = 120
 
@@ -57,7 +56,7 @@ class DataConfig(Section):
         "network never depends on them.",
     )
     batch: int = Field(32, ge=2, le=4096, description="Sequences a step.")
-    window: int = Field(MAX_STEPS, ge=2, le=512, description="Steps of the longest sequence.")
+    window: int = Field(64, ge=2, le=512, description="Steps of the longest sequence.")
     reuse: int = Field(
         3,
         ge=1,

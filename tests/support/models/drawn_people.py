@@ -30,8 +30,9 @@ from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.region_features.step_features import object_regions_of
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.vocabulary import PARTS, packaged
-from training.detector.pictures import LabelledPicture
-from training.detector.train import losses
+from training.detector.detector_training import losses
+from training.picture_training.optimisation import total_loss
+from training.picture_training.views import LabelledPicture
 
 CLASSES = ("ball", "person", *PARTS)
 """Not in the order that anything might assume."""
@@ -114,9 +115,9 @@ def _learned(steps: int = 80) -> nn.Module:
         for step in range(steps):
             for group in optimiser.param_groups:
                 group["lr"] = 2e-3 * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))
-            total, _ = losses(model, [somewhere(3 * step + row) for row in range(3)], torch.device("cpu"))
+            terms = losses(model, [somewhere(3 * step + row) for row in range(3)], torch.device("cpu"))
             optimiser.zero_grad()
-            total.backward()
+            total_loss(terms).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
             optimiser.step()
     return model.eval()

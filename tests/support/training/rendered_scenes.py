@@ -17,11 +17,11 @@ from training.synthetic.rendering.bodies.heads import HeadStyle
 from training.synthetic.rendering.bodies.outfits import plain_outfit
 from training.synthetic.rendering.camera import Camera, look_at
 from training.synthetic.rendering.light import Light
-from training.synthetic.rendering.materials import Material, pack
-from training.synthetic.rendering.mesh import joined
 from training.synthetic.rendering.objects import Thing
 from training.synthetic.rendering.scene import Posed, Scene, posed_person
-from training.synthetic.rendering.shapes import ball, cuboid
+from training.synthetic.rendering.surfaces.materials import Material, pack
+from training.synthetic.rendering.surfaces.mesh import joined
+from training.synthetic.rendering.surfaces.shapes import ball, cuboid
 from training.synthetic.rendering.surroundings import SMOOTH, Plane, Surroundings, pack_planes
 
 SIZE = (96, 96)

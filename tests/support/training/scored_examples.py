@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ring_buffers.frames import Lease
 from stages.types import ActionAnalysis, Box, FrameAnalysis, PartAnalysis, PersonAnalysis
 from support.engines.film_models import Scripted, make_film
-from training.benchmark.submission import GROUND_TRUTH_FILES
-from training.kinetics_tps.names import frame_file, video_file
+from training.kinetics_tps.names import GROUND_TRUTH_FILES, frame_file, video_file
 from training.kinetics_tps.write import write_whole
 from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, Pair, VideoAnswers
 from training.synthetic.videos.manifest import GeneratedVideo, Manifest, write_manifest

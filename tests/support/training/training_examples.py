@@ -10,7 +10,7 @@ import torch
 from stages.language.prior_table import PriorTable
 from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
-from training.run.loop import Run
+from training.run.learning.training_run import Run
 from training.settings.run_config import TrainingConfig, load
 
 TINY: dict[str, Any] = {

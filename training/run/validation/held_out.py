@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import torch
 
 from stages.vocabulary import Vocabulary
+from training.annotated_videos.clip_pictures import LostVideoError
 from training.annotated_videos.clips import Clip, Folder
-from training.annotated_videos.held_out import calibrate_clips, evaluate_clips
-from training.annotated_videos.regions.pictures import LostVideoError
-from training.run.batches import folder_rows
-from training.run.learned import Learned
-from training.run.loop import TrainingError
-from training.run.validation.evaluate import calibrate, evaluate
+from training.run.learning.batches import folder_rows
+from training.run.learning.learned import Learned
+from training.run.learning.training_run import TrainingError
+from training.run.validation.clip_evaluation import calibrate_clips, evaluate_clips
+from training.run.validation.generated_evaluation import calibrate, evaluate
 from training.run.validation.selection import Judge, by_generated_sequences, by_videos
 from training.settings.run_config import TrainingConfig
 

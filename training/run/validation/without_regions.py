@@ -9,7 +9,7 @@ import dataclasses
 
 from stages.checkpoint import Checkpoint
 from stages.heads.network import ActionNetwork
-from training.run.warm_start import begin_from
+from training.run.learning.warm_start import begin_from
 
 
 def from_keypoints_alone(checkpoint: Checkpoint) -> Checkpoint:

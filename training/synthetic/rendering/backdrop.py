@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthetic.rendering.camera import Camera
-from training.synthetic.rendering.compiled import compiled
 from training.synthetic.rendering.light import Light
-from training.synthetic.rendering.materials import Floats
 from training.synthetic.rendering.shading import SAMPLE_PLACES, hashed, noise, noise_volume, sun_share
+from training.synthetic.rendering.surfaces.compiled import compiled
+from training.synthetic.rendering.surfaces.materials import Floats
 from training.synthetic.rendering.surroundings import (
     BRICKS,
     CHECKER,

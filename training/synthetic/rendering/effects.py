@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.synthetic.rendering.compiled import compiled
-from training.synthetic.rendering.materials import Floats, Rng
+from training.synthetic.rendering.surfaces.compiled import compiled
+from training.synthetic.rendering.surfaces.materials import Floats, Rng
 
 Pixels = NDArray[np.uint8]
 

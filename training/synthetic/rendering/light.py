@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthetic.rendering.mesh import Flags, Floats, Ints
 from training.synthetic.rendering.raster import draw_triangles
+from training.synthetic.rendering.surfaces.mesh import Flags, Floats, Ints
 
 Array = NDArray[np.float64]
 

@@ -12,9 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthetic.rendering.materials import CHECKS, STRIPES_ACROSS, Colour, Floats, Material, Rng, linear, pack
-from training.synthetic.rendering.mesh import Mesh, joined
-from training.synthetic.rendering.shapes import ball, cuboid, lathe, tube, turned
+from training.synthetic.rendering.surfaces.materials import (
+    CHECKS,
+    STRIPES_ACROSS,
+    Colour,
+    Floats,
+    Material,
+    Rng,
+    linear,
+    pack,
+)
+from training.synthetic.rendering.surfaces.mesh import Mesh, joined
+from training.synthetic.rendering.surfaces.shapes import ball, cuboid, lathe, tube, turned
 
 Array = NDArray[np.float64]
 

@@ -19,8 +19,6 @@ from training.synthetic.rendering.bodies.figure import Figure
 from training.synthetic.rendering.bodies.skinning import vertex_normals
 from training.synthetic.rendering.camera import Camera
 from training.synthetic.rendering.light import Light, shadow_map
-from training.synthetic.rendering.materials import Floats, Ints
-from training.synthetic.rendering.mesh import Mesh
 from training.synthetic.rendering.objects import Thing
 from training.synthetic.rendering.raster import (
     draw_parts,
@@ -31,6 +29,8 @@ from training.synthetic.rendering.raster import (
     tally_visible,
 )
 from training.synthetic.rendering.shading import SAMPLE_PLACES, SHADOW_BIAS, noise_volume, shade_surfaces
+from training.synthetic.rendering.surfaces.materials import Floats, Ints
+from training.synthetic.rendering.surfaces.mesh import Mesh
 from training.synthetic.rendering.surroundings import Surroundings
 
 Array = NDArray[np.float64]

@@ -10,8 +10,8 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthetic.rendering import materials as m
-from training.synthetic.rendering.compiled import compiled
+from training.synthetic.rendering.surfaces import materials as m
+from training.synthetic.rendering.surfaces.compiled import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]

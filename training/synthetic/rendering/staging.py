@@ -15,9 +15,9 @@ from training.synthetic.motion.motion import POSITION, ROOT, axis_rotation, quat
 from training.synthetic.motion.skeleton import ANKLE_POINTS, HIPS
 from training.synthetic.rendering.camera import Camera, look_at
 from training.synthetic.rendering.light import Light
-from training.synthetic.rendering.materials import Floats, Rng
 from training.synthetic.rendering.objects import STANDING, standing
 from training.synthetic.rendering.scene import Posed, posed_thing
+from training.synthetic.rendering.surfaces.materials import Floats, Rng
 from training.synthetic.rendering.surroundings import Surroundings, draw_surroundings
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthetic.rendering.materials import Colour, Floats, Rng
+from training.synthetic.rendering.surfaces.materials import Colour, Floats, Rng
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.footage.scoring import MIN_IOU, Judged, match
-from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Pair, VideoAnswers
+from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, Pair, VideoAnswers
 from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
 
 Saying = tuple[str | None, float]
@@ -60,6 +60,21 @@ class VideoJudgement:
     extras: list[Saying]
     states: StateRows
     detector: DetectorRows | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredVideo:
+    """One video under one checkpoint. `dropped`: person-frames of the pass in which frames were missing."""
+
+    name: str
+    action: str
+    unseen_motion: bool
+    answer: str
+    judgement: VideoJudgement
+    pairs: tuple[Pair, ...]
+    dropped: list[Judged] | None = None
+    fault: str | None = None
+    effort: Effort = Effort()  # noqa: RUF009
 
 
 def judge_video(

@@ -9,7 +9,6 @@ from training.kinetics_tps.names import video_file
 from training.synthetic.videos.manifest import MANIFEST, Manifest, ManifestError, read_manifest
 from training.synthetic.videos.truth import truth_file
 
-GROUND_TRUTH = "ground_truth"
 """The folder of the metric's files in a generated test set."""
 
 

@@ -22,17 +22,17 @@ from stages.third_party import weights
 from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
 from stages.vocabulary import STILL
 from training.benchmark.predicted_answers import ClassVote, PredictedFrame, predicted_frame, stand_in
-from training.benchmark.video_runner import VideoReadError, analyse_video
 from training.footage.scoring import Judged
 from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
 from training.kinetics_tps.names import frame_file
 from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, VideoAnswers
 from training.synthetic.scoring.detectors import FrameDetector, RememberingDetector, TrueKeypoints
-from training.synthetic.scoring.figures.figures import ScoredVideo
-from training.synthetic.scoring.judging import judge_video
+from training.synthetic.scoring.judging import ScoredVideo, judge_video
 from training.synthetic.scoring.known_videos import KnownVideo
 from training.synthetic.scoring.watched_pipeline import WatchedModel, WatchedPipeline
 from training.synthetic.videos.truth import Truth, TruthError, read_truth
+from training.video.analysis import analyse_video
+from training.video.frames import VideoReadError
 
 DETECTOR = "movenet-multipose"
 

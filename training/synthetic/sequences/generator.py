@@ -18,15 +18,13 @@ from stages.vocabulary import Vocabulary
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS
 from training.synthetic.motion.pace import told_apart
-from training.synthetic.motion.scenes import UNSURE, Scene, draw_scene
 from training.synthetic.motion.skeleton import draw_builds, joints
 from training.synthetic.sequences.cameras import look
 from training.synthetic.sequences.keypoint_noise import Detections, detect
 from training.synthetic.sequences.labels import part_states, relevance
+from training.synthetic.sequences.scenes import UNSURE, Scene, draw_scene
 
 Array = NDArray[np.float64]
-MAX_STEPS = 64
-"""The window: no sequence is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class Generator:
         """Go on from a saved random state."""
         self.rng.bit_generator.state = state
 
-    def batch(self, count: int, steps: int = MAX_STEPS, *, action: str | Sequence[str] | None = None) -> Batch:
+    def batch(self, count: int, steps: int, *, action: str | Sequence[str] | None = None) -> Batch:
         """Make `count` sequences of 1 to `steps` steps; `action` fixes what all end with, or what each does."""
         rng = self.rng
         ends = [action] * count if action is None or isinstance(action, str) else list(action)
@@ -88,7 +86,7 @@ class Generator:
             scenes.append(_padded(scene, steps))
         return self._see(scenes, times, lengths)
 
-    def balanced_batch(self, count: int, steps: int = MAX_STEPS) -> Batch:
+    def balanced_batch(self, count: int, steps: int) -> Batch:
         """As `batch`, each action being as likely as any other to end a sequence."""
         return self.batch(
             count, steps, action=[ACTIONS[index] for index in self.rng.integers(len(ACTIONS), size=count)]

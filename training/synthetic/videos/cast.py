@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.motion import POSITION, ROOT, axis_rotation, quaternion_multiply, rotate
 from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, Rng
-from training.synthetic.motion.scenes import Scene, draw_scene
 from training.synthetic.motion.skeleton import HIPS, draw_builds, joints
 from training.synthetic.rendering.bodies.body_model import BodyModel
 from training.synthetic.rendering.bodies.figure import Figure, draw_figure
-from training.synthetic.rendering.materials import Floats
 from training.synthetic.rendering.objects import STANDING, make_chair, standing
 from training.synthetic.rendering.scene import Posed, posed_thing
 from training.synthetic.rendering.staging import moved, open_bearing, place_people
+from training.synthetic.rendering.surfaces.materials import Floats
+from training.synthetic.sequences.scenes import Scene, draw_scene
 from training.synthetic.videos.hands import Used, draw_hands, use_props
 from training.synthetic.videos.settings import Settings
 

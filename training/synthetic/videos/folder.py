@@ -37,13 +37,12 @@ from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.videos.code import code_hash
 from training.synthetic.videos.hands import OBJECTS
 from training.synthetic.videos.making import ASSETS, NOTES, PROFILE, Made, Maker, Order, read_note
-from training.synthetic.videos.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from training.synthetic.videos.manifest import GROUND_TRUTH, MANIFEST, Manifest, read_manifest, write_manifest
 from training.synthetic.videos.settings import Settings
 from training.synthetic.videos.truth import TRUTH, truth_file
 
 Progress = Callable[[int, int], None]
 """Called with videos made and videos to make."""
-GROUND_TRUTH = "ground_truth"
 """The folder of the metric's files in a test set."""
 _LOOK_S = 0.5
 """How often a stop is looked for."""

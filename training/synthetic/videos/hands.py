@@ -13,7 +13,6 @@ from training.synthetic.motion.movement import TAG_INDEX, Prop, Rng
 from training.synthetic.motion.skeleton import SHOULDERS
 from training.synthetic.rendering.bodies.figure import Figure
 from training.synthetic.rendering.bodies.posing import Hands, matrices
-from training.synthetic.rendering.materials import Floats
 from training.synthetic.rendering.objects import (
     CARRIED,
     HELD,
@@ -24,6 +23,7 @@ from training.synthetic.rendering.objects import (
     make_backpack,
     make_bag,
 )
+from training.synthetic.rendering.surfaces.materials import Floats
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

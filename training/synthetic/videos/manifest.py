@@ -13,6 +13,8 @@ import msgspec
 from training.kinetics_tps.names import Split
 from training.kinetics_tps.write import write_whole
 
+GROUND_TRUTH = "ground_truth"
+"""The folder with the benchmark's ground truth, within the data set."""
 MANIFEST = "generated.json"
 
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from stages.vocabulary import PARTS, Vocabulary
 from training.synthetic.motion.movement import ACTIONS
-from training.synthetic.motion.scenes import UNSURE
 from training.synthetic.motion.skeleton import KEYPOINTS
 from training.synthetic.rendering.bodies.body_regions import PART_NAMES
 from training.synthetic.sequences.labels import part_states, relevance
+from training.synthetic.sequences.scenes import UNSURE
 from training.synthetic.videos.cast import Actor
 from training.synthetic.videos.film import Shot
 from training.synthetic.videos.truth import LEAST_VISIBLE, Keypoint, TruePerson

@@ -17,7 +17,7 @@ import support.training.kinetics_tps_examples as examples
 from commands.models.data import data_app
 from support.repository import REPOSITORY
 from training.kinetics_tps import AnnotatedFrame, DatasetError, FaultCode, check_dataset, video_file, write_annotations
-from training.kinetics_tps.faults import MEANING
+from training.kinetics_tps.data_errors import MEANING
 
 Breaking = Callable[[Path], object]
 

@@ -25,7 +25,7 @@ from training.kinetics_tps import (
     write_annotations,
     write_frame_list,
 )
-from training.kinetics_tps.videos import VideoError, VideoFacts, probe
+from training.kinetics_tps.video_facts import VideoError, VideoFacts, probe
 
 
 @pytest.fixture

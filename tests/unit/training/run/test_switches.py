@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.vocabulary import packaged
-from training.run.loop import network_sizes
+from training.run.learning.training_run import network_sizes
 from training.settings.run_config import ModelConfig
 
 ABSENT: dict[str, tuple[dict[str, Any], str]] = {

@@ -19,13 +19,14 @@ from rich.console import Console
 from commands.models.train_console import stopped_by_signals, train_profile
 from stages.checkpoint import load
 from support.training.training_examples import EVERYTHING, motion_clips, stand_in_table, started, tiny
-from training.run.learned import Learned
-from training.run.loop import DivergedError, Run, TrainingError
+from training.benchmark.ranking import area_under_curve, average_precision
+from training.run.learning.learned import Learned
+from training.run.learning.run_state import read_state, write_state
+from training.run.learning.training_run import DivergedError, Run, TrainingError
 from training.run.provenance import told_config
-from training.run.run_state import read_state, write_state
 from training.run.train import Outcome, train
 from training.run.train_log import COLUMNS
-from training.run.validation.evaluate import area_under_curve, average_precision, evaluate
+from training.run.validation.generated_evaluation import evaluate
 from training.run.validation.selection import Selection, by_generated_sequences
 from training.settings.run_config import TrainingConfig
 from training.settings.run_config import load as load_config

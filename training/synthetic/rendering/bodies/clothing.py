@@ -15,7 +15,7 @@ from training.synthetic.rendering.bodies.body_model import BONE_INDEX, LAYERS, B
 from training.synthetic.rendering.bodies.body_regions import Face, Regions, face, regions
 from training.synthetic.rendering.bodies.outfits import Bottom, Outfit, Skirt, Top
 from training.synthetic.rendering.bodies.skinning import vertex_normals
-from training.synthetic.rendering.mesh import Mesh, compacted, smoothed, triangles_of
+from training.synthetic.rendering.surfaces.mesh import Mesh, compacted, smoothed, triangles_of
 
 Flags = NDArray[np.bool_]
 

@@ -27,8 +27,8 @@ from training.synthetic.rendering.bodies.heads import HeadStyle, draw_head, eye_
 from training.synthetic.rendering.bodies.outfits import Outfit, draw_outfit
 from training.synthetic.rendering.bodies.posing import Hands, RestSkeleton, bone_transforms
 from training.synthetic.rendering.bodies.skinning import skin
-from training.synthetic.rendering.materials import Material, Rng, draw_hair, draw_skin, pack
-from training.synthetic.rendering.mesh import Mesh, clustered, joined
+from training.synthetic.rendering.surfaces.materials import Material, Rng, draw_hair, draw_skin, pack
+from training.synthetic.rendering.surfaces.mesh import Mesh, clustered, joined
 
 Array = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from training.synthetic.rendering.bodies.body_regions import above_hairline, inside_ellipsoid
 from training.synthetic.rendering.bodies.clothing import Piece, ShapedBody, piece
-from training.synthetic.rendering.materials import Rng
-from training.synthetic.rendering.mesh import Floats
+from training.synthetic.rendering.surfaces.materials import Rng
+from training.synthetic.rendering.surfaces.mesh import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from training.synthetic.rendering.materials import BANDS, PLAIN, Material, Rng, cloth_colour, draw_cloth, linear
+from training.synthetic.rendering.surfaces.materials import (
+    BANDS,
+    PLAIN,
+    Material,
+    Rng,
+    cloth_colour,
+    draw_cloth,
+    linear,
+)
 
 
 @dataclass(frozen=True, slots=True)

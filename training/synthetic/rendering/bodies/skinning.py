@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthetic.rendering.compiled import compiled
+from training.synthetic.rendering.surfaces.compiled import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]

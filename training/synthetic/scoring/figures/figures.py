@@ -6,7 +6,6 @@ Everything is computed from `ScoredVideo`s, one a video, which any process can m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,32 +14,16 @@ import numpy as np
 from training.footage.labels import OTHER
 from training.footage.scoring import Judged, by_class
 from training.footage.summary import taken_for
-from training.synthetic.scoring.answers import Effort, Pair
 from training.synthetic.scoring.figures.benchmark import BenchmarkScore
 from training.synthetic.scoring.figures.detector_figures import DetectorFigures, detector_figures
 from training.synthetic.scoring.figures.part_figures import PartFigures, part_figures
 from training.synthetic.scoring.figures.settling import SettlingFigures, settled
 from training.synthetic.scoring.figures.settling import figures as settling_figures
-from training.synthetic.scoring.judging import Saying, VideoJudgement
+from training.synthetic.scoring.judging import Saying, ScoredVideo
 
 BINS = 15
 """Of equal width by score, for the calibration error; as in `training.run.validation.calibration`."""
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredVideo:
-    """One video under one checkpoint. `dropped`: person-frames of the pass in which frames were missing."""
-
-    name: str
-    action: str
-    unseen_motion: bool
-    answer: str
-    judgement: VideoJudgement
-    pairs: tuple[Pair, ...]
-    dropped: list[Judged] | None = None
-    fault: str | None = None
-    effort: Effort = Effort()  # noqa: RUF009
 
 
 class Accuracy(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from training.run.validation.evaluate import average_precision
+from training.benchmark.ranking import average_precision
 from training.synthetic.scoring.answers import Pair
 from training.synthetic.scoring.judging import StateRows
 

@@ -23,24 +23,24 @@ from support.engines.film_models import Scripted, damage, make_film
 from support.repository import REPOSITORY
 from support.training.folder_examples import StandIn, put_folder, stand_in
 from support.training.training_examples import stand_in_table, tiny
-from training.annotated_videos import features
-from training.annotated_videos.ahead import Ahead
+from training.annotated_videos import feature_cache
+from training.annotated_videos.clip_pictures import LostVideoError, clip_features, step_pictures
 from training.annotated_videos.clips import Clip, Folder
-from training.annotated_videos.features import features_folder
-from training.annotated_videos.opening import watch_settings, watched_folder
-from training.annotated_videos.regions.picture_source import LEAST_VISIBLE, PictureSource, visible_parts
-from training.annotated_videos.regions.pictures import LostVideoError, clip_features, step_pictures
-from training.annotated_videos.regions.region_features import feature_source
+from training.annotated_videos.feature_cache import features_folder
+from training.annotated_videos.folder_source import FolderSource
+from training.annotated_videos.picture_source import LEAST_VISIBLE, PictureSource, visible_parts
+from training.annotated_videos.prefetching import Ahead
+from training.annotated_videos.regions.feature_source import feature_source
 from training.annotated_videos.regions.step_pictures import PICTURES_AT_ONCE, read_regions
-from training.annotated_videos.source import FolderSource
 from training.annotated_videos.tensors import Tensors, joined
 from training.annotated_videos.watching import WatchSettings
-from training.benchmark.video_runner import analyse_video
 from training.kinetics_tps import DatasetError, video_file
-from training.run.loop import Run, TrainingError, tuned_extractor
+from training.run.data_folder import watch_settings, watched_folder
+from training.run.learning.training_run import Run, TrainingError, tuned_extractor
 from training.run.train import Outcome, train
 from training.settings.run_config import TrainingConfig, TrainingConfigError
 from training.settings.run_config import load as load_config
+from training.video.analysis import analyse_video
 
 __all__ = ["stand_in"]
 CPU = torch.device("cpu")
@@ -236,7 +236,7 @@ def assert_watching_sees_the_same(clip: Clip, extractor: VggFeatures) -> None:
     path = clip.video
     given: Any = Given()
     assert path is not None
-    seen, roi = features.make_watcher(WatchSettings(vgg=given)).watch(path)
+    seen, roi = feature_cache.make_watcher(WatchSettings(vgg=given)).watch(path)
     clip = dataclasses.replace(clip, seen=seen)  # the stand-in sways on, so that boxes differ
     found = clip_features(clip, extractor, CPU)
     assert roi is not None and len(roi.parts) == len(clip.rows) > 4
@@ -406,7 +406,7 @@ def test_held_out_videos_are_read_with_the_weights_as_they_are(tmp_path: Path, s
             return clip_features(clip, extractor, device)
 
         first = feature_source(config).make().fc7.weight  # pyright: ignore[reportOptionalMemberAccess]
-        patch.setattr("training.annotated_videos.held_out.clip_features", recorded)
+        patch.setattr("training.run.validation.clip_evaluation.clip_features", recorded)
         outcome = trained(config, tmp_path / "model.safetensors", videos)
     assert asked and not any(asked)
     assert outcome.checkpoint.metrics["held_out_videos"]["videos"] == 1

@@ -13,9 +13,9 @@ from training.synthetic.activities.juggling import FALL
 from training.synthetic.motion.motion import rotate
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, UNSURE, Movement
 from training.synthetic.motion.procedural import GESTURES
-from training.synthetic.motion.scenes import Scene, draw_scene
 from training.synthetic.motion.skeleton import Builds, joints
 from training.synthetic.sequences.labels import part_states, relevance
+from training.synthetic.sequences.scenes import Scene, draw_scene
 
 ONE = np.array([1.7])
 BUILD = Builds(

@@ -9,7 +9,6 @@ from support.training.rendered_scenes import OVERHEAD, block, front_camera, pers
 from training.synthetic.motion.motion import POSITION, ROOT
 from training.synthetic.motion.skeleton import joints
 from training.synthetic.rendering.effects import Effects, develop, draw_effects, meter
-from training.synthetic.rendering.mesh import Mesh
 from training.synthetic.rendering.objects import (
     CARRIED,
     HELD,
@@ -23,6 +22,7 @@ from training.synthetic.rendering.objects import (
 )
 from training.synthetic.rendering.scene import Scene, posed_thing, render
 from training.synthetic.rendering.staging import FIXED, contacts, draw_stage, moved, place_people
+from training.synthetic.rendering.surfaces.mesh import Mesh
 
 MAKERS = {**HELD, **CARRIED, **STANDING, "bag": make_bag, "backpack": make_backpack}
 

@@ -12,12 +12,12 @@ from stages.keypoint_features.skeleton import skeleton_points, step_stature
 from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
 from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, set_arm, tags_of, upright
-from training.synthetic.motion.scenes import UNSURE, draw_scene, resting_scene
 from training.synthetic.motion.skeleton import draw_builds, joints
 from training.synthetic.sequences.cameras import look
 from training.synthetic.sequences.generator import Generator, draw_times
 from training.synthetic.sequences.keypoint_noise import detect
 from training.synthetic.sequences.labels import part_states, relevance
+from training.synthetic.sequences.scenes import UNSURE, draw_scene, resting_scene
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_raised_waving_hand_is_labelled_on_its_own_side_only(vocabulary: Vocab
 
 
 def test_every_part_has_a_state_at_every_step(motions: Path, vocabulary: Vocabulary) -> None:
-    batch = Generator(motions, vocabulary, 5).batch(60)
+    batch = Generator(motions, vocabulary, 5).batch(60, 64)
     assert batch.states.any(-1).all()
     none = vocabulary.state_index("none")
     assert (batch.states[..., none] == ~np.delete(batch.states, none, -1).any(-1)).all()
@@ -82,7 +82,7 @@ def test_the_relevant_parts_of_a_wave_are_the_arm_and_hand_that_wave(vocabulary:
 def test_a_scene_ends_with_the_action_that_was_asked_for(motions: Path, vocabulary: Vocabulary) -> None:
     generator = Generator(motions, vocabulary, 6)
     for action in ("walk", "sit", "wave", "clap", "punch"):
-        batch = generator.batch(60, action=action)
+        batch = generator.batch(60, 64, action=action)
         last = batch.action[np.arange(60), batch.lengths - 1]
         right = (last == vocabulary.action_index(action)).mean()
         assert right > 0.6, f"{action}: {right}"
@@ -107,14 +107,14 @@ def test_changes_of_action_have_no_target_while_they_last(motions: Path) -> None
 
 def test_the_same_seed_gives_the_same_batches_and_a_saved_state_goes_on(motions: Path, vocabulary: Vocabulary) -> None:
     first, second = Generator(motions, vocabulary, 8), Generator(motions, vocabulary, 8)
-    np.testing.assert_array_equal(first.batch(20).keypoints, second.batch(20).keypoints)
+    np.testing.assert_array_equal(first.batch(20, 64).keypoints, second.batch(20, 64).keypoints)
     state = first.state()
-    expected = first.batch(20)
+    expected = first.batch(20, 64)
     second.restore(state)
-    again = second.batch(20)
+    again = second.batch(20, 64)
     np.testing.assert_array_equal(again.keypoints, expected.keypoints)
     np.testing.assert_array_equal(again.states, expected.states)
-    assert not np.array_equal(Generator(motions, vocabulary, 9).batch(20).keypoints, expected.keypoints)
+    assert not np.array_equal(Generator(motions, vocabulary, 9).batch(20, 64).keypoints, expected.keypoints)
 
 
 def test_times_have_gaps_stay_within_two_seconds_and_never_go_back() -> None:
@@ -141,7 +141,7 @@ def test_people_are_seen_as_tall_as_asked_whatever_the_camera() -> None:
 
 def test_joint_noise_is_as_measured_on_footage(motions: Path, vocabulary: Vocabulary) -> None:
     """Of people 60 to 110 px tall: within a factor of 1.6 of MoveNet's on a street scene (docs/training.md)."""
-    batch = Generator(motions, vocabulary, 10).batch(250, action="stand")
+    batch = Generator(motions, vocabulary, 10).batch(250, 64, action="stand")
     shares: list[np.ndarray] = []
     for row in np.flatnonzero((batch.stature > 60) & (batch.stature < 110)):
         keypoints = batch.keypoints[row, : batch.lengths[row]]
@@ -157,7 +157,7 @@ def test_joint_noise_is_as_measured_on_footage(motions: Path, vocabulary: Vocabu
 
 
 def test_hidden_and_cut_off_joints_score_lower_and_boxes_have_an_extent(motions: Path, vocabulary: Vocabulary) -> None:
-    batch = Generator(motions, vocabulary, 11).batch(200)
+    batch = Generator(motions, vocabulary, 11).batch(200, 64)
     score = batch.keypoints[..., 2]
     assert np.median(score[batch.seen]) > 0.4
     assert np.median(score[~batch.seen]) < 0.25
@@ -166,7 +166,7 @@ def test_hidden_and_cut_off_joints_score_lower_and_boxes_have_an_extent(motions:
 
 
 def test_a_raised_hand_is_as_present_as_a_hanging_one(motions: Path, vocabulary: Vocabulary) -> None:
-    batch = Generator(motions, vocabulary, 12).batch(150, action="wave")
+    batch = Generator(motions, vocabulary, 12).batch(150, 64, action="wave")
     hand = vocabulary.part_index("left_hand")
     raised = batch.states[:, :, hand, vocabulary.state_index("raise")] & batch.seen[:, :, 9]
     hanging = ~batch.states[:, :, hand, vocabulary.state_index("raise")] & batch.seen[:, :, 9]

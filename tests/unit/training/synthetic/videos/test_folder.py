@@ -16,8 +16,8 @@ from training.synthetic.motion.skeleton import KEYPOINTS
 from training.synthetic.videos import folder
 from training.synthetic.videos.annotation import VERB_ORDER, verb_of
 from training.synthetic.videos.code import SOURCES, code_hash
-from training.synthetic.videos.folder import GROUND_TRUTH, GeneratedFolder, GenerateError, Plan
-from training.synthetic.videos.manifest import Manifest, read_manifest
+from training.synthetic.videos.folder import GeneratedFolder, GenerateError, Plan
+from training.synthetic.videos.manifest import GROUND_TRUTH, Manifest, read_manifest
 from training.synthetic.videos.settings import Settings
 from training.synthetic.videos.sheet import save_sheet
 from training.synthetic.videos.truth import LEAST_VISIBLE, Truth, read_truth, truth_file

@@ -11,13 +11,13 @@ from stages.third_party import weights
 from support.training.rendered_scenes import anybody, build, front_camera, plain_person, scene, standing_poses
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTIONS
-from training.synthetic.motion.scenes import draw_scene
 from training.synthetic.motion.skeleton import joints
 from training.synthetic.rendering.bodies.body_model import BONE_INDEX, BodyError, load_body
 from training.synthetic.rendering.bodies.body_regions import PART_COUNT
 from training.synthetic.rendering.bodies.figure import draw_figure
 from training.synthetic.rendering.bodies.posing import Hands
 from training.synthetic.rendering.scene import posed_person, render
+from training.synthetic.sequences.scenes import draw_scene
 
 BONE_AT = {
     5: "upperarm_l", 6: "upperarm_r", 7: "lowerarm_l", 8: "lowerarm_r", 9: "hand_l", 10: "hand_r", 11: "thigh_l",

@@ -15,8 +15,8 @@ from training.run.validation.calibration import expected_calibration_error
 from training.synthetic.scoring.answers import Effort
 from training.synthetic.scoring.figures.benchmark import BenchmarkScore
 from training.synthetic.scoring.figures.comparison import VideoOutcome, compare, markdown, outcome
-from training.synthetic.scoring.figures.figures import ScoredVideo, as_json, calibration_error, set_figures
-from training.synthetic.scoring.judging import judge_video
+from training.synthetic.scoring.figures.figures import as_json, calibration_error, set_figures
+from training.synthetic.scoring.judging import ScoredVideo, judge_video
 
 
 def scored(name: str, action: str, true: str, said: str, *, unseen: bool = False, dropped: str | None = None,

@@ -1,0 +1,182 @@
+"""Training with a detector of people, parts and objects: what is kept of videos, and a checkpoint that carries it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from commands.models.train_console import needed
+from ring_buffers.frames import FrameMeta, Lease
+from stages.checkpoint import load
+from stages.detection.cascade_rcnn import detector_file
+from stages.profiles import load_model
+from stages.third_party.weights import WeightsError
+from stages.vocabulary import PARTS
+from support.models.drawn_people import CLASSES, SIZE, trained_detector, walking, write_film
+from support.repository import REPOSITORY
+from support.training.training_examples import stand_in_table, tiny
+from training.annotated_videos.clip_pictures import clip_features
+from training.annotated_videos.feature_cache import features_folder
+from training.annotated_videos.regions.detector_source import DetectorSource, detector_source
+from training.annotated_videos.regions.feature_source import feature_source
+from training.annotated_videos.sightings import read_roi
+from training.annotated_videos.watching import WatchSettings
+from training.kinetics_tps import (
+    AnnotatedFrame,
+    AnnotatedPart,
+    AnnotatedPerson,
+    Lists,
+    Video,
+    VideoFacts,
+    video_file,
+    write_annotations,
+    write_frame_list,
+    write_lists,
+)
+from training.run.data_folder import watch_settings, watched_folder
+from training.run.train import train
+from training.settings.run_config import TrainingConfig, TrainingConfigError
+from training.settings.run_config import load as load_config
+
+CONFIG = REPOSITORY / "training" / "configs" / "kinetics-tps-tiny.yaml"
+FRAMES = 16
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    stored = trained_detector()
+    path = tmp_path_factory.mktemp("runs") / "detector.safetensors"
+    detector_file.save(stored.model(), stored.description, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two videos of two classes each, whose people are annotated where they are drawn in the first frame."""
+    root = tmp_path_factory.mktemp("films")
+    videos = []
+    for action in ("sway", "stand"):
+        for number in range(2):
+            name = f"{action}-{number}"
+            path = write_film(video_file(root, "train", action, name), FRAMES)
+            parts = {
+                "left_hand": AnnotatedPart(0, (60, 35, 77, 52), "hold" if action == "sway" else "none", "left_hand")
+            }
+            frames = (AnnotatedFrame(1, (AnnotatedPerson(1, (28, 9, 83, 118), parts),)),)
+            videos.append(Video(name, action, path, VideoFacts(FRAMES, *SIZE), frames))
+            write_annotations(root, videos[-1])
+    write_lists(root, Lists(PARTS, ("none", "hold"), ("ball",)))
+    write_frame_list(root, "train", {video.name: FRAMES for video in videos})
+    return root
+
+
+def on_films(films: Path, detector: Path, **model: Any) -> TrainingConfig:
+    sizes = dict.fromkeys(("relevance_hidden", "state_hidden", "prior_hidden", "graph_hidden", "action_hidden"), 12)
+    vgg = {"weights": None, "channels": 2, "hidden": 16, "short_side": 64}
+    return load_config(
+        CONFIG,
+        {
+            "steps": 4,
+            "data": {"folder": str(films), "batch": 4, "window": 6, "normalisation_batches": 2, "held_out_share": 0},
+            "model": {**sizes, "detector": str(detector), "vgg": vgg, **model},
+            "evaluation": {"every": 0},
+        },
+    )
+
+
+def test_a_run_sees_with_the_detector_and_its_checkpoint_runs_without_any_other_file(
+    films: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))
+    copied = tmp_path / "detector.safetensors"
+    copied.write_bytes(detector.read_bytes())
+    config = on_films(films, copied)
+    videos = watched_folder(config)
+    clip = videos.clips["train"][0]
+    assert set(np.unique(clip.seen.track)) == {1, 2} and clip.seen.keypoints.shape == (len(clip.rows), 0, 3)
+    assert clip.present.mean() > 0.8
+    assert (clip.labels.action >= 0).any() and clip.labels.states_known.any()
+    assert clip.features is not None
+    kept = read_roi(clip.features, 0, len(clip.rows))
+    # One of the two has a ball, and so another object than the whole picture.
+    assert kept.objects.shape == (len(clip.rows), 1, 16) and len(torch.unique(kept.objects, dim=0)) > FRAMES
+
+    words = videos.vocabulary
+    out = tmp_path / "model.safetensors"
+    train(config, out, priors=stand_in_table(words, torch.randn(10, len(words.states), 48)), videos=videos)
+    copied.unlink()
+    assert load(out).detector is not None
+    model = load_model(str(out), "cpu", threads=1)
+    format = model.slot_format(SIZE, None)
+    for number, picture in enumerate(walking(4)):
+        meta = FrameMeta("hall", 1, number, number * 100_000, 0, "media", 0, 0, SIZE, format)
+        (analysis,) = model.process([Lease(meta, picture, 0)])
+    assert [person.track for person in analysis.people] == [1, 2]
+    assert all(person.action is not None and len(person.parts) > 8 for person in analysis.people)
+    assert [thing.label for thing in analysis.objects] == ["ball"]
+
+
+def test_tuned_features_begin_as_what_was_kept_of_the_same_pictures_parts_and_objects(
+    films: Path, detector: Path
+) -> None:
+    vgg = {"weights": None, "channels": 2, "hidden": 16, "short_side": 64}
+    config = on_films(films, detector)
+    frozen, source = watched_folder(config).clips["train"][0], feature_source(config)
+    tuned = watched_folder(on_films(films, detector, vgg={**vgg, "tuned": True, "crop": 48})).clips["train"][0]
+    assert source is not None and frozen.features is not None and tuned.features is None
+    kept, now = read_roi(frozen.features, 0, len(frozen.rows)), clip_features(tuned, source.make(), torch.device("cpu"))
+    assert (tuned.seen.thing[:, 2] > 0).any()
+    for ours, theirs in zip((now.parts, now.objects), (kept.parts, kept.objects), strict=True):
+        assert (ours - theirs.float()).abs().max() <= 1e-3 * theirs.float().abs().max()
+
+
+def test_what_was_kept_is_anothers_if_the_detector_is_another_and_the_same_wherever_its_file_lies() -> None:
+    def folder(source: DetectorSource | None) -> Path:
+        return features_folder(Path("films"), WatchSettings(detector=source))
+
+    here, there = DetectorSource("a.safetensors", "ab"), DetectorSource("b.safetensors", "ab")
+    assert folder(here) == folder(there) != folder(replace(here, sha256="cd")) != folder(None)
+
+
+def test_a_detector_that_is_not_there_is_another_by_now_or_finds_no_parts_is_said_to_be(
+    detector: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "detector.safetensors"
+    config = on_films(tmp_path, path)
+    with pytest.raises(
+        WeightsError, match=r"model\.detector: .*detector\.safetensors can't be read.*training\.detector"
+    ):
+        watch_settings(config)
+    path.write_bytes(detector.read_bytes())
+    source = detector_source(config)
+    assert source is not None and source.stored().description.classes == CLASSES
+    path.write_bytes(b"torn")
+    with pytest.raises(WeightsError, match="has changed since the run began"):
+        source.make()
+    again = detector_source(config)
+    assert again is not None
+    with pytest.raises(WeightsError, match=r"model\.detector: .*not a safetensors file"):
+        again.make()
+
+
+def test_a_detector_of_regions_asks_for_no_keypoints_and_no_weights_of_movenet(detector: Path) -> None:
+    assert needed(on_films(Path("films"), detector)) == ["minilm"]
+    assert watch_settings(on_films(Path("films"), detector)).roi is None
+    regions = {"detector": "x.safetensors", "geometry": False, "visual": "all", "regions": "vgg"}
+    for wrong in ({"geometry": True}, {"regions": "detector"}):
+        with pytest.raises(TrainingConfigError, match="detector: only movenet finds keypoints: set geometry to false"):
+            tiny(data={"folder": "films", "folder_share": 1}, model=regions | wrong)
+    with pytest.raises(TrainingConfigError, match=r"model\.detector: generated sequences are of keypoints"):
+        tiny(data={"folder": "films", "folder_share": 0.5, "vocabulary": "profile"}, model=regions)
+    with pytest.raises(TrainingConfigError, match=r"model\.visual|model\.detector"):
+        tiny(model=regions)

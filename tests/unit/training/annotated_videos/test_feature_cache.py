@@ -1,0 +1,180 @@
+"""What is seen in videos is made once and kept, made again where it must be, and a bad video never ends a run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stages
+from stages.region_features.roi_features import RoiConfig
+from support.engines.film_models import damage, make_film
+from support.training.folder_examples import BOX, STEPS, StandIn, annotated, put_folder, stand_in
+from support.training.kinetics_tps_examples import FRAMES, put_clip, put_dataset
+from training.annotated_videos import feature_cache, watching
+from training.annotated_videos.clips import Folder, open_folder
+from training.annotated_videos.feature_cache import features_file, features_folder
+from training.annotated_videos.sightings import SightingsFileError, key_of, read_roi, read_sightings
+from training.annotated_videos.watching import WatchSettings
+from training.kinetics_tps import DatasetError, video_file
+from training.synthetic.videos.truth import truth_file
+
+__all__ = ["stand_in"]
+POOLING = RoiConfig(bins=2)
+SHOWN = FRAMES + 1
+"""Pictures of a video: its frames, and the first once before."""
+
+
+def opened(root: Path, settings: WatchSettings | None = None) -> Folder:
+    return open_folder(root, settings or WatchSettings(roi=POOLING), vocabulary=None, held_out_share=0.34)
+
+
+def test_each_persons_steps_come_with_their_labels_and_their_regions(tmp_path: Path, stand_in: StandIn) -> None:
+    folder = opened(put_folder(tmp_path))
+    assert {role: len(clips) for role, clips in folder.clips.items()} == {"train": 4, "choose": 1, "report": 1}
+    assert not folder.faults and not folder.unknown
+    words = folder.vocabulary
+    for clip in (clip for clips in folder.clips.values() for clip in clips):
+        assert np.allclose(clip.seen.box, BOX) and clip.seen.frame.tolist() == list(range(FRAMES))
+        assert len(clip.rows) == STEPS and [*clip.tracks()] == [(0, STEPS)]
+        assert (clip.labels.action == words.action_index(clip.action)).all()
+        assert clip.features is not None
+        pooled = read_roi(clip.features, 2, 5)
+        assert pooled.parts.shape == (3, 10, POOLING.length()) and pooled.objects.shape == (3, 3, POOLING.length())
+        assert pooled.objects.float().std() > 0
+
+
+def test_videos_are_watched_once_and_again_only_if_they_or_what_they_are_watched_with_changed(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = put_folder(tmp_path, each=1)
+    fingerprint = opened(root).fingerprint
+    assert stand_in.pictures == 2 * SHOWN
+    assert opened(root).fingerprint == fingerprint and stand_in.pictures == 2 * SHOWN
+
+    put_dataset(root, [annotated(root, "wave", "wave-0", left_arm="bend")])
+    labelled = opened(root)
+    assert stand_in.pictures == 2 * SHOWN, "another annotation needs no detection"
+    assert labelled.fingerprint != fingerprint
+    assert "hold" not in labelled.vocabulary.states_of["left_hand"]
+
+    with video_file(root, "train", "wave", "wave-0").open("ab") as file:
+        file.write(b"\0" * 8)
+    opened(root)
+    assert stand_in.pictures == 3 * SHOWN, "one video is another one"
+    opened(root, WatchSettings(roi=RoiConfig(bins=1)))
+    assert stand_in.pictures == 5 * SHOWN, "regions are pooled otherwise"
+    monkeypatch.setattr(feature_cache, "code_sha256", lambda: "another version")
+    opened(root, WatchSettings(roi=RoiConfig(bins=1)))
+    assert stand_in.pictures == 7 * SHOWN
+
+
+def test_every_pattern_of_the_code_that_watches_videos_finds_files() -> None:
+    folder = Path(stages.__file__).parent
+    assert all([*folder.glob(pattern)] for pattern in feature_cache.CODE)
+
+
+def test_a_damaged_file_of_features_is_made_again(tmp_path: Path, stand_in: StandIn) -> None:
+    root = put_folder(tmp_path, each=1)
+    opened(root)
+    kept = features_file(features_folder(root, WatchSettings(roi=POOLING)), "wave-0")
+    whole = kept.read_bytes()
+    for content in (b"", whole[:40], whole[:-100], b"\xff" * 100, b"\x10" + b"\0" * 7 + b'["a list", 1234]'):
+        kept.write_bytes(content)
+        assert key_of(kept) is None
+        opened(root)
+        assert read_sightings(kept, key_of(kept) or "").frame.tolist() == list(range(FRAMES))
+    assert not [*kept.parent.glob(".*.part")]
+    with pytest.raises(SightingsFileError, match="was made from another video"):
+        read_sightings(kept, "0")
+
+
+def test_bad_videos_and_bad_truth_are_named_and_counted_and_the_others_are_used(
+    tmp_path: Path, stand_in: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = put_folder(tmp_path)
+    damage(make_film(video_file(root, "train", "wave", "wave-0")))
+    put_clip(video_file(root, "train", "wave", "wave-1"), b"no film at all")
+    truth = truth_file(root, "stand-0")
+    truth.parent.mkdir()
+    truth.write_text('{"frames": [{"people": []}]}')
+    truth_file(root, "stand-1").write_text('{"frames": [{"people": [{"number": "one"}]}]}')
+    with caplog.at_level(logging.WARNING):
+        folder = opened(root)
+    names = [clip.name for clips in folder.clips.values() for clip in clips]
+    assert sorted(names) == ["stand-2", "wave-2"]
+    faults = {fault.path.stem: fault.message for fault in folder.faults}
+    assert faults.keys() == {"wave-0", "stand-0", "stand-1"}
+    assert "tells of 1 frames, and the video has 12" in faults["stand-0"]
+    assert "is not the truth about a video" in faults["stand-1"] and "can't be read" in faults["wave-0"]
+    assert "wave-1" in caplog.text, "what can't be opened at all is the data set's own fault"
+    assert folder.summary()["faulty_videos"] == 3
+
+
+def test_an_action_of_bad_videos_alone_is_no_output(tmp_path: Path, stand_in: StandIn) -> None:
+    root = put_folder(tmp_path, each=1)
+    put_dataset(root, [annotated(root, "yodel", "yodel-0", left_arm="swing")])
+    damage(make_film(video_file(root, "train", "yodel", "yodel-0")))
+    words = opened(root).vocabulary
+    assert words.actions == ("stand", "wave") and "swing" not in words.states_of["left_arm"]
+
+
+def test_a_folder_without_a_video_that_can_be_watched_says_so(tmp_path: Path, stand_in: StandIn) -> None:
+    root = put_folder(tmp_path, each=1)
+    for name in ("wave", "stand"):
+        damage(make_film(video_file(root, "train", name, f"{name}-0")))
+    with pytest.raises(DatasetError, match=r"no video can be used; the first fault: stand-0\.mp4: "):
+        opened(root)
+
+
+def test_two_ways_of_watching_lie_side_by_side(tmp_path: Path, stand_in: StandIn) -> None:
+    root = put_folder(tmp_path, each=1)
+    ways = [WatchSettings(), WatchSettings(detector_size=(256, 256)), WatchSettings(roi=POOLING)]
+    for settings in (*ways, *ways):
+        opened(root, settings)
+    assert stand_in.pictures == len(ways) * 2 * SHOWN
+    assert len({features_folder(root, settings) for settings in ways}) == len(ways)
+
+
+def test_ways_of_other_code_are_removed_once_nobody_uses_them_and_nothing_else_is(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = put_folder(tmp_path, each=1)
+    opened(root)
+    opened(root, WatchSettings())
+    kept = root / feature_cache.FEATURES
+    mine = {path.name for path in kept.iterdir()}
+    long_ago = time.time() - feature_cache.UNUSED_S - 60
+    for name in ("0123456789abcdef", "01234567-89abcdef", "notes"):
+        (kept / name).mkdir()
+        (kept / name / "wave-0.safetensors").write_bytes(b"of another version")
+    (kept / "fedcba9876543210").mkdir()
+    for path in kept.iterdir():
+        if path.name != "fedcba9876543210":
+            os.utime(path, (long_ago, long_ago))
+    opened(root)
+    assert {path.name for path in kept.iterdir()} == mine | {"notes", "fedcba9876543210"}
+    assert stand_in.pictures == 2 * 2 * SHOWN, "what this version can read is still there"
+
+    monkeypatch.setattr(feature_cache, "code_sha256", lambda: "another version")
+    opened(root)
+    used = features_folder(root, WatchSettings(roi=POOLING)).name.partition("-")[2]
+    (left,) = mine & {path.name for path in kept.iterdir()}
+    assert left.endswith(used), "other code may be using what was opened just now"
+
+
+def test_a_video_whose_regions_would_fill_the_memory_is_named_with_what_to_do(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = put_folder(tmp_path, each=1)
+    one_step = 2 * POOLING.length() * (10 + 3)
+    monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS - 1)
+    with pytest.raises(DatasetError, match=r"stand-0\.mp4: its RoI features took .* cut it into shorter videos"):
+        opened(root)
+    assert not [*(root / feature_cache.FEATURES).rglob("*.safetensors")]
+    monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS)
+    assert not opened(root).faults

@@ -1,0 +1,245 @@
+"""Training of detectors: pictures and boxes out of annotated videos, views of them, losses, and the file at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
+from stages.detection.cascade_rcnn.detector_file import load
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector
+from stages.vocabulary import PARTS
+from support.training.kinetics_tps_examples import FACTS, FRAMES, HEIGHT, LISTS, WIDTH, person, put_dataset
+from training.detector.box_precision import iou
+from training.detector.detector_run import run_training
+from training.detector.detector_training import DetectorTraining, losses, train_detector
+from training.detector.labelled_pictures import classes_of, read_pictures
+from training.kinetics_tps import AnnotatedFrame, AnnotatedObject, Lists, Video, video_file
+from training.picture_training.optimisation import PictureTrainingError, total_loss
+from training.picture_training.views import LabelledPicture, centre_view, cropped, mirrored, random_view, swapped_sides
+from training.video.frames import VideoReadError
+
+CPU = torch.device("cpu")
+CLASSES = ("person", *PARTS, "ball")
+
+
+def example(root: Path, name: str = "a1", action: str = "lunge") -> Video:
+    """A person with two parts in five frames, and a ball in the last."""
+    somebody = person(box=(10, 5, 39, 59), head="none", left_hand="hold")
+    frames = [AnnotatedFrame(index, (somebody,)) for index in (1, 4, 6, 9)]
+    frames.append(AnnotatedFrame(11, (somebody,), (AnnotatedObject(1, (50, 30, 59, 39), "ball"),)))
+    return Video(name, action, video_file(root, "train", action, name), FACTS, tuple(frames))
+
+
+def test_annotated_frames_come_with_their_boxes_scaled_as_the_picture(tmp_path: Path) -> None:
+    video = example(tmp_path)
+    put_dataset(tmp_path, [video])
+    pictures = list(read_pictures(video, [4, 11], CLASSES, 128))
+    assert [labelled.picture.shape for labelled in pictures] == [(128, 192, 3)] * 2
+    names = [[CLASSES[label] for label in labelled.labels] for labelled in pictures]
+    assert names == [["person", "head", "left_hand"], ["person", "head", "left_hand", "ball"]]
+    # Twice as large, and the last pixel of an annotation is inside.
+    assert pictures[1].boxes[0].tolist() == [20, 10, 80, 120]
+    assert pictures[1].boxes[3].tolist() == [100, 60, 120, 80]
+    assert (pictures[0].picture != pictures[1].picture).any()
+
+
+def test_each_picture_is_that_of_its_frame(tmp_path: Path) -> None:
+    video = example(tmp_path)
+    put_dataset(tmp_path, [video])
+    singly = [next(read_pictures(video, [index], CLASSES, 64)).picture for index in (1, 6, 9)]
+    together = [labelled.picture for labelled in read_pictures(video, [9, 1, 6], CLASSES, 64)]
+    assert all((one == other).all() for one, other in zip(singly, together, strict=True))
+    # The clip's noise moves on by a pixel a frame.
+    moved = np.roll(singly[0], 5, axis=1).astype(int)
+    assert np.abs(moved[:, 8:] - singly[1][:, 8:]).mean() < np.abs(singly[0].astype(int) - singly[1]).mean() / 2
+
+
+def test_a_video_that_is_damaged_says_so(tmp_path: Path) -> None:
+    video = example(tmp_path)
+    video.path.parent.mkdir(parents=True)
+    video.path.write_bytes(b"nothing")
+    with pytest.raises(VideoReadError, match=r"a1\.mp4: can't be read"):
+        next(read_pictures(video, [1], CLASSES, 64))
+
+
+def test_classes_are_person_parts_and_the_objects_that_are_listed_or_else_annotated(tmp_path: Path) -> None:
+    assert classes_of(LISTS, []) == CLASSES
+    assert classes_of(Lists(PARTS, ("none",), ()), [example(tmp_path)]) == CLASSES
+    assert classes_of(Lists(PARTS, ("none",), ("bat", "ball")), []) == (*CLASSES, "bat")
+
+
+def drawn() -> LabelledPicture:
+    """A picture whose boxes are filled with 10 times their row."""
+    boxes = np.array([[4, 2, 14, 12], [20, 8, 30, 22], [0, 20, 6, 24]], np.float32)
+    picture = np.zeros((24, 40, 3), np.uint8)
+    for row, (x1, y1, x2, y2) in enumerate(boxes.astype(int)):
+        picture[y1:y2, x1:x2] = 10 * (row + 1)
+    return LabelledPicture(picture, boxes, np.array([1, 2, 0]))
+
+
+def filled(view: LabelledPicture) -> list[int]:
+    """What each box is filled with; it must be filled with one thing and hold all of it."""
+    values: list[int] = []
+    for x1, y1, x2, y2 in view.boxes.astype(int):
+        inside = view.picture[y1:y2, x1:x2]
+        assert (inside == inside[0, 0]).all()
+        assert (view.picture == inside[0, 0]).sum() == inside.size
+        values.append(int(inside[0, 0, 0]))
+    return values
+
+
+def test_boxes_move_along_with_a_crop_and_those_mostly_outside_are_gone() -> None:
+    view = cropped(drawn(), 10, 2, 20)
+    assert view.picture.shape == (20, 20, 3)
+    assert view.boxes.tolist() == [[0, 0, 4, 10], [10, 6, 20, 20]] and view.labels.tolist() == [1, 2]
+    assert filled(view) == [10, 20]
+    # A fifth of the first is left.
+    assert cropped(drawn(), 12, 2, 20).labels.tolist() == [2]
+    assert centre_view(drawn(), 24).labels.tolist() == [1, 2]
+
+
+def test_a_crop_beyond_the_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="exceeds the picture of 40x24"):
+        cropped(drawn(), 20, 0, 24)
+
+
+def test_a_mirrored_picture_has_its_boxes_and_the_names_of_sides_mirrored() -> None:
+    swapped = swapped_sides(("head", "left_hand", "right_hand"))
+    assert swapped.tolist() == [0, 2, 1]
+    assert swapped_sides(("left_over", "ball")).tolist() == [0, 1]
+    view = mirrored(drawn(), swapped)
+    assert filled(view) == [10, 20, 30] and view.labels.tolist() == [2, 1, 0]
+    again = mirrored(view, swapped)
+    assert (again.picture == drawn().picture).all() and (again.boxes == drawn().boxes).all()
+
+
+def test_random_views_reach_every_place_and_both_sides() -> None:
+    random, swapped = np.random.default_rng(0), np.array([0, 2, 1])
+    views = [random_view(drawn(), 16, swapped, random) for _ in range(200)]
+    assert all(filled(view) is not None for view in views)
+    assert {label for view in views for label in view.labels.tolist()} == {0, 1, 2}
+    assert len({view.picture.tobytes() for view in views}) > 100
+
+
+def disc(seed: int) -> LabelledPicture:
+    """A bright square on grey noise: something that a detector of four stages learns at once."""
+    random = np.random.default_rng(seed)
+    picture = random.integers(90, 130, (64, 64, 3), np.uint8)
+    x, y = random.integers(4, 36, 2)
+    picture[y : y + 24, x : x + 24] = (250, 40, 40)
+    return LabelledPicture(picture, np.array([[x, y, x + 24, y + 24]], np.float32), np.array([0]))
+
+
+@pytest.fixture
+def small() -> DetectorDescription:
+    description = narrow_detector(("person",))
+    model: Any = description.model
+    model["train_cfg"]["rpn_proposal"].update(nms_pre=100, max_per_img=50)
+    for stage in model["train_cfg"]["rcnn"]:
+        stage["sampler"]["num"] = 32
+    return description
+
+
+@pytest.mark.timeout(600)
+def test_the_losses_fall_and_what_was_learned_is_found(small: DetectorDescription) -> None:
+    torch.manual_seed(0)
+    model = build(small, initialise=True).train()
+    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
+    totals: list[float] = []
+    terms: dict[str, torch.Tensor] = {}
+    for step in range(60):
+        terms = losses(model, [disc(4 * step + row) for row in range(4)], CPU)
+        total = total_loss(terms)
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        totals.append(total.item())
+    assert {"loss_rpn_cls", "loss_rpn_bbox", "s0.loss_cls", "s2.loss_bbox"} <= set(terms)
+    assert np.mean(totals[-10:]) < np.mean(totals[:5]) / 2
+    detector = CascadeRCNN(model.eval(), small)
+    overlaps: list[float] = []
+    for seed in range(1000, 1008):
+        unseen = disc(seed)
+        _, heads = detector(torch.from_numpy(unseen.picture)[None], torch.tensor([[64.0, 64.0]]))
+        best = detector.boxes(heads)[0, 0]
+        overlaps.append(float(iou(best[None, :4].numpy(), unseen.boxes)[0, 0]))
+    assert np.mean(overlaps) > 0.5
+
+
+def test_every_weight_that_learns_gets_a_gradient(small: DetectorDescription) -> None:
+    torch.manual_seed(0)
+    model = build(small, initialise=True).train()
+    total_loss(losses(model, [disc(1), disc(2)], CPU)).backward()
+    # Without a region of such a size, the last levels of the pyramid have none.
+    without = [name for name, weight in model.named_parameters() if weight.grad is None]
+    assert without == []
+
+
+def test_a_picture_with_nobody_in_it_can_be_learned_from(small: DetectorDescription) -> None:
+    torch.manual_seed(0)
+    model = build(small, initialise=True).train()
+    empty = LabelledPicture(disc(1).picture, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    assert torch.isfinite(total_loss(losses(model, [empty, disc(2)], CPU)))
+    assert torch.isfinite(total_loss(losses(model, [empty, empty], CPU)))
+
+
+def folder(root: Path) -> Path:
+    put_dataset(root, [example(root, name, action) for name, action in (("a1", "lunge"), ("a2", "lunge"))])
+    return root
+
+
+SHORT = DetectorTraining(steps=2, batch=2, short_side=64, crop=64, shuffle_buffer=2)
+
+
+def test_a_run_writes_a_detector_that_loads_with_its_classes_and_figures(tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "detector.safetensors"
+    figures = run_training(folder(tmp_path), out, SHORT, held_out_share=0.5, command="the command", frames=2)
+    model, description = load(out)
+    assert description.classes == CLASSES
+    assert (description.trained, description.training_command) == (True, "the command")
+    assert description.metrics["training"]["steps_taken"] == 2 and description.metrics["training"]["videos"] == 1
+    assert description.metrics["held_out"] == figures and figures["pictures"] == 2
+    assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in model.modules())
+    again = run_training(tmp_path, tmp_path / "more.safetensors", SHORT, start=out, held_out_share=0.5, frames=2)
+    assert set(again["ap50"]) == set(figures["ap50"]) == {"person", "head", "left_hand", "ball"} - {"ball"}
+
+
+def test_a_broken_video_is_left_out_and_none_left_ends_the_run(
+    tmp_path: Path, small: DetectorDescription, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, bad = example(tmp_path, "a1"), example(tmp_path, "a2")
+    put_dataset(tmp_path, [good, bad])
+    bad.path.write_bytes(b"nothing")
+    description = dataclasses.replace(small, classes=("person",))
+    model = build(description, initialise=True)
+    with caplog.at_level(logging.WARNING):
+        assert train_detector(model, description, [good, bad], SHORT, CPU) == 2
+    assert caplog.text.count("a2.mp4: can't be read") == 1
+    with pytest.raises(PictureTrainingError, match="none of the videos can be read"):
+        train_detector(model, description, [bad], SHORT, CPU)
+
+
+def test_a_run_ends_when_its_time_is_up(tmp_path: Path, small: DetectorDescription) -> None:
+    video = example(tmp_path)
+    put_dataset(tmp_path, [video])
+    assert train_detector(build(small, initialise=True), small, [video], SHORT, CPU, minutes=0) == 0
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, small: DetectorDescription) -> None:
+    video = example(tmp_path)
+    put_dataset(tmp_path, [video])
+    model = build(small, initialise=True)
+    next(model.parameters()).data.fill_(float("nan"))
+    with pytest.raises(PictureTrainingError, match=r"the loss is nan at step 0: train with a lower learning rate"):
+        train_detector(model, small, [video], SHORT, CPU)
+
+
+def test_the_example_clip_is_large_enough_for_the_crop() -> None:
+    assert min(WIDTH, HEIGHT) >= SHORT.crop and FRAMES >= 11

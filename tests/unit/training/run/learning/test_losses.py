@@ -1,0 +1,145 @@
+"""The loss: each term counts as configured, what has no target takes no part, rare things can count more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stages.heads.network import SequenceReading
+from stages.vocabulary import packaged
+from support.training.training_examples import motion_clips
+from training.annotated_videos.tensors import Tensors
+from training.run.learning.generated_tensors import to_tensors
+from training.run.learning.losses import Rarity, action_weights, losses, measure_rarity, positive_weights, state_loss
+from training.settings.run_config import load
+from training.synthetic.sequences.generator import Generator
+
+VOCABULARY = packaged("edge")
+MASK = torch.from_numpy(VOCABULARY.mask())
+PLAIN = Rarity(torch.ones(MASK.shape))
+
+
+@pytest.fixture(scope="module")
+def target() -> Tensors:
+    return to_tensors(Generator(motion_clips(), VOCABULARY, 5).batch(8, 12))
+
+
+def reading(target: Tensors, seed: int = 0) -> SequenceReading:
+    random = torch.Generator().manual_seed(seed)
+    sequences, steps = target.action.shape
+    actions = len(VOCABULARY.actions)
+    shapes = ((len(MASK),), tuple(MASK.shape), (actions,), (actions,))
+    return SequenceReading(
+        *(torch.randn(sequences, steps, *shape, generator=random).requires_grad_() for shape in shapes)
+    )
+
+
+def test_the_total_is_the_terms_each_as_often_as_configured(target: Tensors) -> None:
+    config = load(
+        None,
+        {
+            "states": {"weight": 2.0},
+            "relevance": {"weight": 3.0},
+            "actions": {"frame_weight": 5.0, "every_step_weight": 7.0, "last_step_weight": 11.0},
+        },
+    )
+    found = losses(reading(target), target, MASK, PLAIN, config)
+    expected = 2 * found["states"] + 3 * found["relevance"] + 5 * found["frame"]
+    assert torch.isclose(found["total"], expected + 7 * found["every_step"] + 11 * found["last_step"])
+    assert all(value.item() > 0 for value in found.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "silent"),
+    [
+        ({"states": {"weight": 0}}, "state_logits"),
+        ({"relevance": {"weight": 0}}, "relevance_logits"),
+        ({"actions": {"frame_weight": 0}}, "frame_logits"),
+        ({"actions": {"every_step_weight": 0, "last_step_weight": 0}}, "action_logits"),
+    ],
+)
+def test_a_term_that_weighs_nothing_teaches_nothing(target: Tensors, changes: dict[str, Any], silent: str) -> None:
+    read = reading(target)
+    losses(read, target, MASK, PLAIN, load(None, changes))["total"].backward()
+    for name, logits in read._asdict().items():
+        assert bool(logits.grad.any()) is (name != silent), name
+
+
+def test_padding_absent_parts_foreign_states_and_unknown_actions_take_no_part(target: Tensors) -> None:
+    read = reading(target)
+    losses(read, target, MASK, PLAIN, load())["total"].backward()
+    assert not read.state_logits.grad[~(target.present[..., None] & MASK & target.real[..., None, None])].any()
+    assert not read.relevance_logits.grad[~(target.present & target.relevance_known)].any()
+    for logits in (read.frame_logits, read.action_logits):
+        assert not logits.grad[target.action < 0].any() and logits.grad[target.action >= 0].any()
+    assert (~target.real).any() and (target.action < 0).any(), "the example must have padding"
+
+
+def test_the_windowed_term_looks_at_each_sequences_own_last_step(target: Tensors) -> None:
+    read = reading(target)
+    losses(read, target, MASK, PLAIN, load())["last_step"].backward()
+    touched = read.action_logits.grad.abs().sum(-1) > 0
+    for row, last in enumerate(target.last.tolist()):
+        known = bool(target.action[row, last] >= 0)
+        assert touched[row].nonzero().flatten().tolist() == ([last] if known else [])
+
+
+def test_a_batch_in_which_no_action_is_known_has_no_action_loss_and_stays_finite(target: Tensors) -> None:
+    unknown = Tensors(**{name: getattr(target, name) for name in Tensors.__slots__} | {"action": target.action * 0 - 1})
+    found = losses(reading(target), unknown, MASK, PLAIN, load())
+    assert (found["frame"], found["every_step"], found["last_step"]) == (0, 0, 0)
+    assert torch.isfinite(found["total"])
+
+
+def test_focal_loss_without_focus_is_half_the_cross_entropy_and_with_it_forgets_what_is_right() -> None:
+    logits, truth = torch.tensor([4.0, -4.0, 0.5]), torch.tensor([1.0, 0.0, 0.0])
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    ones = torch.ones(3)
+    even = load(None, {"states": {"loss": "focal", "focal_gamma": 0, "focal_alpha": 0.5}}).states
+    assert torch.allclose(state_loss(logits, truth, ones, even), entropy / 2)
+    focal = load(None, {"states": {"loss": "focal", "focal_gamma": 2, "focal_alpha": 0.25}}).states
+    missed = torch.tensor([1 - torch.sigmoid(torch.tensor(4.0))] * 2 + [torch.sigmoid(torch.tensor(0.5))])
+    expected = torch.tensor([0.25, 0.75, 0.75]) * missed**2 * entropy
+    assert torch.allclose(state_loss(logits, truth, ones, focal), expected, rtol=1e-4)
+
+
+def test_positives_of_rare_states_count_more_within_limits_and_only_where_asked() -> None:
+    share = torch.tensor([[0.0, 0.01, 0.2, 0.5, 0.99]])
+    weighted = load(None, {"states": {"positive_limits": [0.5, 4.0]}}).states
+    assert positive_weights(share, weighted).tolist() == [[4.0, 4.0, 2.0, 1.0, 0.5]]
+    for other in ("focal", "plain"):
+        assert positive_weights(share, load(None, {"states": {"loss": other}}).states).tolist() == [[1.0] * 5]
+
+
+def test_rare_actions_weigh_in_inverse_proportion_within_limits_and_only_where_asked(target: Tensors) -> None:
+    counts = torch.tensor([400, 100, 50, 0, 450])
+    config = load(None, {"actions": {"balance": "weights", "greatest_weight": 3}})
+    assert action_weights(counts, config.actions) == pytest.approx(torch.tensor([0.5, 2.0, 3.0, 3.0, 200 / 450]))
+    assert action_weights(counts, load().actions) is None
+    rarity = measure_rarity([target], len(VOCABULARY.actions), config)
+    assert rarity.actions is not None and len(rarity.actions) == len(VOCABULARY.actions)
+    read = reading(target)
+    # By hand: each step's loss times its action's weight, over the sum of the weights.
+    truth = target.action[target.action >= 0]
+    each = F.cross_entropy(read.frame_logits[target.action >= 0], truth, reduction="none")
+    config = load(None, {"actions": {"balance": "weights", "greatest_weight": 3, "label_smoothing": 0}})
+    found = losses(read, target, MASK, rarity, config)["frame"]
+    assert torch.isclose(found, (each * rarity.actions[truth]).sum() / rarity.actions[truth].sum())
+
+
+def test_balanced_batches_end_with_each_action_alike_and_plain_ones_do_not() -> None:
+    generator = Generator(motion_clips(), VOCABULARY, 3)
+    common = [VOCABULARY.action_index(name) for name in ("stand", "walk")]
+
+    def shares(make: Any) -> np.ndarray:
+        batch = make(220, 4)
+        ends = batch.action[np.arange(220), batch.lengths - 1]
+        return np.bincount(ends[ends >= 0], minlength=len(VOCABULARY.actions)) / (ends >= 0).sum()
+
+    plain, balanced = shares(generator.batch), shares(generator.balanced_batch)
+    assert plain[common].sum() > 0.17 > 0.14 > balanced[common].sum()
+    assert balanced.min() > 0.005

@@ -1,0 +1,44 @@
+"""The vocabulary of a folder's own labels: what its people are seen doing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stages.vocabulary import PARTS, Vocabulary
+from training.annotated_videos.known_people import KnownFrames, KnownPerson
+from training.kinetics_tps import Lists, Seen
+
+
+class OwnLabels:
+    """Counts what the people of a folder do. A vocabulary made from it has the ten parts that the detector's keypoints
+    give, whatever the list of parts says, and no action that nobody does: an output without an example learns nothing.
+    """
+
+    def __init__(self) -> None:
+        self._of_video: dict[str, Seen] = {}
+
+    def add(self, video: str, action: str, known: KnownFrames) -> None:
+        """Count one video: its class, and what each person does."""
+        seen = self._of_video[video] = Seen()
+        seen.actions[action] += 1
+        for person in _everybody(known):
+            if person.action is not None:
+                seen.actions[person.action] += 1
+            for part, labels in person.states.items():
+                seen.states.update((part, label) for label in labels)
+
+    def leave_out(self, video: str) -> None:
+        """The video isn't used after all."""
+        self._of_video.pop(video, None)
+
+    def vocabulary(self, lists: Lists) -> Vocabulary:
+        """Actions by the alphabet, states in the list's order. Raises `DatasetError` if nothing was seen."""
+        every = Seen()
+        for seen in self._of_video.values():
+            every.actions.update(seen.actions)
+            every.states.update(seen.states)
+        return every.vocabulary(Lists(PARTS, lists.verbs, lists.objects))
+
+
+def _everybody(known: KnownFrames) -> Iterator[KnownPerson]:
+    return (person for frame in known.values() for person in frame)

@@ -1,0 +1,155 @@
+"""Draws sequences with their pictures, for features that are tuned: each with a crop, decoded anew.
+
+A `PictureSource` owns the threads that decode and knows which videos couldn't be read any more. What it gives follows
+from its state and the videos alone, however many threads there are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stages.region_features.picture_scaling import Crop, moved_boxes, scaled_size
+from training.annotated_videos.clip_pictures import LostVideoError, step_pictures
+from training.annotated_videos.clips import Clip
+from training.annotated_videos.folder_source import Cut, FolderSource, sequences
+from training.annotated_videos.regions.step_pictures import StepPictures
+from training.annotated_videos.tensors import Tensors
+from training.kinetics_tps import DatasetError
+
+LEAST_VISIBLE = 0.3
+"""A part of which a smaller share lies in the crop is absent: what is left of it doesn't show what it does."""
+
+logger = logging.getLogger(__name__)
+
+
+class _View(NamedTuple):
+    """A sequence, and how it is seen."""
+
+    cut: Cut
+    shown: bool
+    """False: its pictures are withheld."""
+    crop: Crop | None
+    present: NDArray[np.bool_]
+    """[t, parts]: of the steps that are answered, which parts can be seen."""
+
+
+class PictureSource:
+    """As a `FolderSource`, and each sequence with the pictures of its steps instead of features.
+
+    A sequence is cut out of the video once, at one place, so that what moves in the pictures is people and not the cut.
+    """
+
+    def __init__(
+        self, source: FolderSource, *, short_side: int, crop: int | None, unseen_share: float = 0.0, threads: int = 0
+    ) -> None:
+        """`short_side` and `crop`, pixels: what pictures are scaled to, and the side of the square that is seen of
+        them; None for all of them. `unseen_share`: of sequences whose pictures are withheld. `threads` that decode
+        videos, 0: one a core."""
+        self._source, self._short_side, self._crop, self._unseen_share = source, short_side, crop, unseen_share
+        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1, "decode")
+        self.lost: dict[str, str] = {}
+        """Videos that couldn't be read any more and are left out since, and why."""
+
+    def __len__(self) -> int:
+        """As a `FolderSource`'s."""
+        return len(self._source)
+
+    def state(self) -> dict[str, Any]:
+        """For the state of the run."""
+        return {"source": self._source.state(), "lost": dict(self.lost)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self._source.restore(state["source"])
+        self.lost = dict(state["lost"])
+
+    def batch(self, count: int, window: int) -> Tensors:
+        """`count` sequences of 1 to `window` steps, on the CPU: at most `count` · `window` pictures, as bytes. Another
+        is drawn for one whose video can't be read any more. Raises `DatasetError` when no video is left."""
+        views = [self._draw(window) for _ in range(count)]
+        found = list(self._threads.map(_read, views, range(0, count * window, window)))
+        pictures: list[StepPictures] = []
+        for row in range(count):
+            while isinstance(read := found[row], LostVideoError):
+                self._leave_out(read)
+                views[row] = self._draw(window)
+                found[row] = _read(views[row], row * window)
+            pictures += read
+        tensors = sequences([view.cut for view in views], window)
+        present = tensors.present.clone()
+        for row, view in enumerate(views):
+            present[row, : len(view.present)] = torch.from_numpy(view.present)
+        return dataclasses.replace(tensors, present=present, pictures=tuple(pictures))
+
+    def _draw(self, window: int) -> _View:
+        rng = self._source.rng
+        cut = self._source.draw(window)
+        while cut.clip.name in self.lost:
+            cut = self._source.draw(window)
+        shown = bool(rng.random() >= self._unseen_share)
+        crop = self._place(cut, rng) if shown else None
+        present = cut.clip.present[cut.answered]
+        if crop is not None:
+            boxes = cut.clip.seen.part_boxes[cut.clip.rows[cut.answered]]
+            present = present & visible_parts(boxes, cut.clip, self._short_side, crop)
+        return _View(cut, shown, crop, present)
+
+    def _place(self, cut: Cut, rng: np.random.Generator) -> Crop | None:
+        """Anywhere in the picture so that the middle of the person is in it at the step that the sequence ends with: of
+        a picture twice as wide as high, every second crop would else show nobody."""
+        if self._crop is None:
+            return None
+        size, side = _scaled(cut.clip, self._short_side), self._crop
+        box = cut.clip.seen.box[cut.clip.rows[cut.steps[-1]]].reshape(2, 2)
+        middle = (box.mean(0) * size / cut.clip.size).clip(0, size)
+        left, top = (
+            int(rng.integers(max(0, math.ceil(at - side)), min(length - side, math.floor(at)) + 1))
+            for at, length in zip(middle.tolist(), size, strict=True)
+        )
+        return Crop(left, top, side)
+
+    def _leave_out(self, error: LostVideoError) -> None:
+        clip = error.clip
+        if clip.name not in self.lost:
+            logger.warning("%s; it is left out from here on", error)
+            self.lost[clip.name] = str(error)
+        if not self._source.has_other_than(self.lost):
+            raise DatasetError(f"none of the videos to learn from can be read any more; the last: {error}")
+
+
+def visible_parts(boxes: NDArray[np.float32], clip: Clip, short_side: int, crop: Crop) -> NDArray[np.bool_]:
+    """Of boxes [..., 4] in a clip's pixels, scaled as its pictures are: whether enough of each is in the crop."""
+    size = _scaled(clip, short_side)
+    corners = torch.from_numpy(boxes)
+    whole, left = (moved_boxes(corners, clip.size, size, cut).numpy() for cut in (None, crop))
+    area = _area(left)
+    return (area > 0) & (area >= LEAST_VISIBLE * _area(whole))
+
+
+def _read(view: _View, first_row: int) -> list[StepPictures] | LostVideoError:
+    if not view.shown:
+        return []
+    steps = view.cut.answered
+    try:
+        return list(step_pictures(view.cut.clip, steps, first_row + np.arange(len(steps)), view.present, view.crop))
+    except LostVideoError as error:
+        return error
+
+
+def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+
+
+def _scaled(clip: Clip, short_side: int) -> tuple[int, int]:
+    """(width, height) that the extractor scales a clip's pictures to."""
+    assert clip.shown is not None
+    return scaled_size(clip.shown.content, short_side)

@@ -1,0 +1,76 @@
+"""Region detector: which detector of people, parts and objects a training run sees with. Owns nothing.
+
+A `DetectorSource` is small and says enough to make the same detector anywhere: processes that watch videos get it
+instead of the weights.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ring_buffers.frames import SlotFormat
+from stages.detection.cascade_rcnn import detector_file
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, DetectorError, picture_format
+from stages.detection.finder import Finder
+from stages.profiles import region_finder
+from stages.third_party.weights import WeightsError
+from stages.vocabulary import PARTS
+from training.annotated_videos.regions.feature_source import weights_file
+from training.settings.model_config import MOVENET
+from training.settings.run_config import TrainingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSource:
+    """A detector in the file `path`, whose hash is `sha256`."""
+
+    path: str
+    sha256: str
+
+    def stored(self) -> StoredDetector:
+        """What the file holds. Raises `WeightsError`, also where the file is another by now."""
+        if _sha256(Path(self.path)) != self.sha256:
+            raise WeightsError(f"model.detector: {self.path} has changed since the run began; begin it anew")
+        try:
+            return detector_file.read(Path(self.path))
+        except (DetectorError, ImportError) as error:
+            raise WeightsError(f"model.detector: {error}") from None
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """The picture that it wants, as `Finder.slot_format`. Raises `WeightsError`."""
+        return picture_format(_description(self), source_size, detector_size)
+
+    def make(self, device: torch.device | str = "cpu") -> Finder:
+        """The detector at work. Raises `WeightsError`."""
+        return region_finder(self.stored(), PARTS, device)
+
+
+@functools.cache
+def _description(source: DetectorSource) -> DetectorDescription:
+    return source.stored().description
+
+
+def detector_source(config: TrainingConfig) -> DetectorSource | None:
+    """Which detector the run sees with, None: MoveNet. Raises `WeightsError` where its file isn't here, saying what to
+    do."""
+    if config.model.detector == MOVENET:
+        return None
+    path = weights_file(config.model.detector)
+    return DetectorSource(str(path), _sha256(path))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"model.detector: {path} can't be read: {error.strerror}; `python -m training.detector DIR --out {path}` "
+            "makes one"
+        ) from None

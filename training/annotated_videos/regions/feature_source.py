@@ -1,0 +1,96 @@
+"""Region features: which extractor a training run reads regions with. Owns nothing.
+
+A `FeatureSource` is small and says enough to make the same extractor anywhere: processes that watch videos get it
+instead of the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.region_features.vgg_weights import load_features
+from stages.third_party import weights
+from stages.third_party.weights import WeightsError
+from training.settings.run_config import TrainingConfig
+
+FROZEN_STAGES = 2
+"""Convolution stages of trained weights that stay frozen during tuning: conv1 and conv2, as in Faster R-CNN. Edges and
+colours are the same everywhere, and these two have the largest maps."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSource:
+    """An extractor: from the file `path`, whose hash is `sha256`, or random from `seed` with these sizes."""
+
+    channels: int
+    hidden: int
+    short_side: int
+    seed: int | None = None
+    path: str | None = None
+    sha256: str | None = None
+
+    def make(self, device: torch.device | str = "cpu") -> VggFeatures:
+        """The extractor, in evaluation mode, frozen. Raises `WeightsError` where the file isn't one of an extractor, or
+        is another by now."""
+        if self.path is None:
+            config = VggConfig(self.channels, self.hidden, short_side=self.short_side)
+            with torch.random.fork_rng(devices=()):
+                torch.manual_seed(self.seed or 0)
+                return VggFeatures(config).to(device).eval().requires_grad_(False)
+        features = load_features(Path(self.path), device, short_side=self.short_side)
+        if features.length != self.hidden:
+            raise WeightsError(
+                f"{self.path}: gives {features.length} numbers a region; set model.vgg.hidden to {features.length}"
+            )
+        if features.config.short_side != self.short_side:
+            raise WeightsError(
+                f"{self.path}: wants pictures of {features.config.short_side}; set model.vgg.short_side to that"
+            )
+        return features
+
+
+def feature_source(config: TrainingConfig) -> FeatureSource | None:
+    """Where the run's regions are read with a VGG-16: which. Raises `WeightsError` where its file isn't here, saying
+    what to do."""
+    model, chosen = config.model, config.model.vgg
+    if model.visual == "none" or model.regions != "vgg":
+        return None
+    sizes = (chosen.channels, chosen.hidden, chosen.short_side)
+    if chosen.weights is None:
+        return FeatureSource(*sizes, seed=config.seed)
+    path = weights_file(chosen.weights)
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"model.vgg.weights: {path} can't be read: {error.strerror}") from None
+    return FeatureSource(*sizes, path=str(path), sha256=sha256)
+
+
+def weights_file(chosen: str) -> Path:
+    """The file of published weights by their name, or what is named itself. Raises `WeightsError` where the former
+    isn't here."""
+    known = {asset.name: asset for asset in weights.assets()}
+    asset = known.get(chosen)
+    return Path(chosen) if asset is None else weights.locate(asset.name, asset.files[0].name)
+
+
+def tune(extractor: VggFeatures, frozen_stages: int) -> VggFeatures:
+    """Let gradients change the extractor except its first stages of convolutions (conv1, conv2, …), and return it.
+
+    The VGG-16 has no batch norm that would have to be frozen.
+    """
+    extractor.requires_grad_(True)
+    stage = 1
+    for layer in extractor.features:
+        if isinstance(layer, nn.MaxPool2d):
+            stage += 1
+        elif stage <= frozen_stages:
+            layer.requires_grad_(False)
+    return extractor

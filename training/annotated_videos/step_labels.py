@@ -1,0 +1,136 @@
+"""What the steps of tracked people should be answered with: known people matched to tracks, by box. Pure.
+
+In each frame of which something is known, tracks and known people are assigned one-to-one so that the sum of IoU is
+greatest. Between two such frames a person's action is known if the track was the same person at both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from stages.vocabulary import State, Vocabulary
+from training.annotated_videos.known_people import KnownFrames, KnownPerson
+from training.annotated_videos.person_links import LONGEST_GAP, box_iou
+from training.annotated_videos.sightings import Sightings
+
+LEAST_IOU = 0.4
+"""Of a detected and an annotated box of one person. The detector's go beyond the outermost joints by 5 to 8 % of the
+stature where annotated ones are tight, so that two of one person overlap by .6 to .9."""
+NOBODY, NOT_LOOKED = -1, -2
+"""Instead of an identity: none of the frame's known people; a frame of which nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Targets of the s steps of a video (`Sightings.step`), in their order, by the rows and columns of a vocabulary.
+
+    `action` int64 [s], −1 where there is none; `states` bool [s, parts, states] with `states_known` bool [s, parts];
+    `relevance` bool [s, parts] with `relevance_known` bool [s, parts].
+    """
+
+    action: NDArray[np.int64]
+    states: NDArray[np.bool_]
+    states_known: NDArray[np.bool_]
+    relevance: NDArray[np.bool_]
+    relevance_known: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Unknown:
+    """Labels that the vocabulary hasn't got, and how often they came; what they would have taught is masked."""
+
+    actions: Counter[str] = field(default_factory=Counter[str])
+    states: Counter[str] = field(default_factory=Counter[str])
+
+    def __bool__(self) -> bool:
+        return bool(self.actions or self.states)
+
+
+def label_steps(seen: Sightings, known: KnownFrames, vocabulary: Vocabulary, unknown: Unknown) -> Labels:
+    """The targets of a video's steps. Labels that the vocabulary lacks are counted in `unknown`."""
+    count, parts, states = len(seen.keypoints), len(vocabulary.parts), len(vocabulary.states)
+    labels = Labels(
+        action=np.full(count, -1, np.int64),
+        states=np.zeros((count, parts, states), bool),
+        states_known=np.zeros((count, parts), bool),
+        relevance=np.zeros((count, parts), bool),
+        relevance_known=np.zeros((count, parts), bool),
+    )
+    match, people = _match(seen, known)
+    # The last two entries are for what NOBODY and NOT_LOOKED point at.
+    action = np.array([*(_action(person, vocabulary, unknown) for person in people), -1, -1], np.int64)
+    identity = np.array([*(person.identity for person in people), NOT_LOOKED, NOBODY], np.int64)
+    number = np.cumsum(seen.step) - 1
+    for row in np.flatnonzero(seen.step & (match >= 0)):
+        _put(labels, int(number[row]), people[match[row]], vocabulary, unknown)
+    of_row, who = action[match], identity[match]
+    for track in seen.tracks():
+        of_row[track] = _between(seen.frame[track], who[track], of_row[track])
+    labels.action[:] = of_row[seen.step]
+    return labels
+
+
+def _match(seen: Sightings, known: KnownFrames) -> tuple[NDArray[np.int64], list[KnownPerson]]:
+    """For each sighting its known person's place in the list, `NOBODY` or `NOT_LOOKED`; and everybody known."""
+    match = np.full(len(seen), NOT_LOOKED, np.int64)
+    people: list[KnownPerson] = []
+    for frame, rows in seen.frames():
+        if frame not in known:
+            continue
+        here, first = known[frame], len(people)
+        people += here
+        match[rows] = NOBODY
+        boxes = np.array([person.box for person in here], np.float64).reshape(-1, 4)
+        overlap = box_iou(seen.box[rows].astype(np.float64), boxes)
+        overlap[overlap < LEAST_IOU] = 0.0
+        mine, theirs = linear_sum_assignment(overlap, maximize=True)
+        same = overlap[mine, theirs] > 0
+        match[rows[mine[same]]] = first + theirs[same]
+    return match, people
+
+
+def _between(frames: NDArray[np.int32], who: NDArray[np.int64], action: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One track's actions, also in frames of which nothing is known: what it does at the last known frame before, if it
+    is the same person with the same action at the first one after. At a track's ends one side is enough, for as long
+    as a person's place is kept (`LONGEST_GAP`)."""
+    looked = np.flatnonzero(who != NOT_LOOKED)
+    if len(looked) == 0 or len(looked) == len(who):
+        return action
+    rows = np.arange(len(who))
+    place = np.searchsorted(looked, rows, side="right")
+    before, after = looked[np.maximum(place - 1, 0)], looked[np.minimum(place, len(looked) - 1)]
+    first, last = place == 0, place == len(looked)
+    near = np.where(first, frames[after] - frames, frames - frames[before]) <= LONGEST_GAP
+    sure = np.where(first | last, near, (who[before] == who[after]) & (action[before] == action[after]))
+    return np.where(who != NOT_LOOKED, action, np.where(sure, action[np.where(first, after, before)], -1))
+
+
+def _action(person: KnownPerson, vocabulary: Vocabulary, unknown: Unknown) -> int:
+    if person.action is None:
+        return -1
+    if person.action not in vocabulary.actions:
+        unknown.actions[person.action] += 1
+        return -1
+    return vocabulary.action_index(person.action)
+
+
+def _put(labels: Labels, step: int, person: KnownPerson, vocabulary: Vocabulary, unknown: Unknown) -> None:
+    for row, part in enumerate(vocabulary.parts):
+        if part in person.relevance:
+            labels.relevance_known[step, row] = True
+            labels.relevance[step, row] = person.relevance[part]
+        if part not in person.states:
+            continue
+        wanted = [State.parse(label).label for label in person.states[part]]
+        lacking = [label for label in wanted if label not in vocabulary.states_of[part]]
+        unknown.states.update(f"{part} {label}" for label in lacking)
+        # Where one of several states has no word the others are as true as ever, and as false.
+        labels.states_known[step, row] = len(lacking) < len(wanted) or not wanted
+        for label in wanted:
+            if label not in lacking:
+                labels.states[step, row, vocabulary.state_index(label)] = True

@@ -1,0 +1,178 @@
+"""Wrong answers on labelled footage as pictures: a sheet a clip, who they are about and what was said. Owns nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from ring_buffers.frames import Lease, SlotFormat
+from stages.types import FrameAnalysis, ModelInfo
+from training.footage.labels import Box, ClipLabels, instants
+from training.footage.runs import FootageError
+from training.footage.scoring import WITHIN_S, Judged
+from training.video.analysis import analyse_video
+from training.video.frames import VideoReadError
+
+MOST = 24
+"""Pictures on a sheet."""
+TALL = 240
+"""Every picture's height on the sheet, in pixels."""
+_AROUND, _LEAST_AROUND = 0.4, 16.0
+"""Surroundings on each side of a box: of its longer side, and at least so many pixels for people far away."""
+_WIDE, _GAP = 1600, 8
+_LINE, _TEXT = 18, 14
+_BOX_COLOUR = (255, 220, 60)
+
+Region = tuple[int, int, int, int]
+"""x1, y1, x2, y2 in whole pixels of the footage."""
+
+
+class Tile(NamedTuple):
+    """One wrong instant: the picture around the person, `TALL` pixels high, the labelled box drawn in."""
+
+    judged: Judged
+    region: Region
+    """What was cut out of the frame."""
+    picture: Image.Image
+
+    @property
+    def caption(self) -> tuple[str, str]:
+        """When and who; what was labelled and what was said."""
+        one = self.judged
+        if one.missed:
+            said = "not found"
+        else:
+            said = "no answer yet" if one.answer is None else f"said {one.answer} {one.score:.2f}"
+        return f"{one.time:g} s, person {one.person}", f"{one.truth}: {said}"
+
+
+def wrong(judged: Iterable[Judged]) -> list[Judged]:
+    """What isn't right, the surest answer first; then who had no answer, then who wasn't found, each by time."""
+    ones = [one for one in judged if one.answer != one.truth]
+    return sorted(ones, key=lambda one: (one.missed, one.answer is None, -one.score, one.time, one.person))
+
+
+def cut_tiles(film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> list[Tile]:
+    """Pictures of these instants, from the frames that the answers are taken from: those nearest to the instants.
+
+    Raises `FootageError` where the film can't be read as far as that.
+    """
+    if not judged:
+        return []
+    boxes = {(one.person, one.time): one.box for one in instants(labels)}
+    found = [boxes[one.person, one.time] for one in judged]
+    cutter = _Cutter([(one.time, _around(box, labels.size)) for one, box in zip(judged, found)])
+    try:
+        for _ in analyse_video(cutter, film, until_s=max(one.time for one in judged) + WITHIN_S):
+            pass
+    except VideoReadError as error:
+        raise FootageError(str(error)) from None
+    return [
+        Tile(one, region, _enlarged(pixels, box, region))
+        for one, box, (_, region), pixels in zip(judged, found, cutter.places, cutter.cuts, strict=True)
+    ]
+
+
+def save_sheet(folder: Path, film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> Path:
+    """Draw what is wrong of one clip, at most `MOST` instants, into `<clip>.jpg` in an existing folder; returns it.
+
+    `judged` is everything that was judged of this labeller. Where nothing is wrong, the sheet says so. Raises
+    `FootageError`, and `OSError` where the file can't be written.
+    """
+    mistakes = wrong(judged)
+    tiles = cut_tiles(film, labels, mistakes[:MOST])
+    title = f"{_title(labels, judged, mistakes)}; {len(tiles)} of {len(mistakes)} pictured"
+    path = folder / f"{labels.clip}.jpg"
+    unfinished = path.with_name(f".{path.name}.part")
+    lay_out(title, tiles).save(unfinished, "JPEG", quality=90)
+    unfinished.replace(path)
+    return path
+
+
+def lay_out(title: str, tiles: Sequence[Tile]) -> Image.Image:
+    """Pictures in rows under a title, each over its caption of two lines."""
+    places: list[tuple[int, int]] = []
+    left, top = _GAP, _LINE + 2 * _GAP
+    for tile in tiles:
+        width = _cell_width(tile)
+        if left > _GAP and left + width + _GAP > _WIDE:
+            left, top = _GAP, top + TALL + 2 * _LINE + _GAP
+        places.append((left, top))
+        left += width + _GAP
+    sheet = Image.new("RGB", (_WIDE, top + TALL + 2 * _LINE + _GAP if tiles else top))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, _GAP), title, fill="white", font_size=_TEXT)
+    for tile, (left, top) in zip(tiles, places, strict=True):
+        sheet.paste(tile.picture, (left, top))
+        for line, (text, colour) in enumerate(zip(tile.caption, ("white", _BOX_COLOUR))):
+            draw.text((left, top + TALL + line * _LINE), text, fill=colour, font_size=_TEXT)
+    return sheet
+
+
+def _title(labels: ClipLabels, judged: Sequence[Judged], mistakes: Sequence[Judged]) -> str:
+    halves = [half for half in ("development", "test") if any(labels.half_of(one.time) == half for one in judged)]
+    seconds, amiss = (sum(one.seconds for one in ones) for ones in (judged, mistakes))
+    where = ", ".join([labels.clip, *halves, f"labeller {labels.labeller}"])
+    return f"{where}: {amiss:g} of {seconds:g} person-seconds are wrong"
+
+
+def _cell_width(tile: Tile) -> int:
+    draw = ImageDraw.Draw(tile.picture)
+    return max(tile.picture.width, *(math.ceil(draw.textlength(line, font_size=_TEXT)) for line in tile.caption))
+
+
+def _around(box: Box, size: tuple[int, int]) -> Region:
+    """A box with its surroundings, within a picture of that (width, height)."""
+    x1, y1, x2, y2 = box
+    more = max(_LEAST_AROUND, _AROUND * max(x2 - x1, y2 - y1))
+    width, height = size
+    left, top = max(0, math.floor(x1 - more)), max(0, math.floor(y1 - more))
+    return left, top, min(width, math.ceil(x2 + more)), min(height, math.ceil(y2 + more))
+
+
+def _enlarged(pixels: NDArray[np.uint8], box: Box, region: Region) -> Image.Image:
+    """uint8 [height, width, 3] of a region, `TALL` pixels high and no wider than the sheet, with the box drawn in."""
+    height, width = pixels.shape[:2]
+    shown = min(round(width * TALL / height), _WIDE - 2 * _GAP)
+    picture = Image.fromarray(pixels).resize((shown, TALL), Image.Resampling.BICUBIC)
+    across, down = shown / width, TALL / height
+    x1, y1, x2, y2 = box
+    corners = ((x1 - region[0]) * across, (y1 - region[1]) * down, (x2 - region[0]) * across, (y2 - region[1]) * down)
+    ImageDraw.Draw(picture).rectangle(corners, outline=_BOX_COLOUR, width=2)
+    return picture
+
+
+class _Cutter:
+    """Stands in for a model: it says nothing of a film's frames and keeps a region of the one nearest to each time.
+
+    So pictures are turned and timed as they were for the model that is judged.
+    """
+
+    info = ModelInfo("cutter", "none", False)
+
+    def __init__(self, places: Sequence[tuple[float, Region]]) -> None:
+        self.places = places
+        self.cuts: list[NDArray[np.uint8]] = [np.zeros((1, 1, 3), np.uint8)] * len(places)
+        self._distances = [math.inf] * len(places)
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        return SlotFormat("rgb24", source_size, source_size)
+
+    def warm_up(self) -> None: ...
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        for lease in frames:
+            for at, (time, (x1, y1, x2, y2)) in enumerate(self.places):
+                distance = abs(lease.meta.media_us / 1e6 - time)
+                if distance < self._distances[at]:
+                    self._distances[at] = distance
+                    self.cuts[at] = lease.picture[y1:y2, x1:x2].copy()
+        return [FrameAnalysis() for _ in frames]
+
+    def forget(self, camera: str) -> None: ...

@@ -1,0 +1,1 @@
+"""Training a network on single annotated frames: what detector and extractor training share."""

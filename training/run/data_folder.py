@@ -1,0 +1,61 @@
+"""The folder of a training configuration, opened as its network needs it. Owns nothing."""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from stages.region_features.roi_features import RoiConfig
+from stages.vocabulary import packaged
+from training.annotated_videos.clips import Folder, open_folder
+from training.annotated_videos.feature_cache import Progress
+from training.annotated_videos.regions.detector_source import detector_source
+from training.annotated_videos.regions.feature_source import feature_source
+from training.annotated_videos.watching import WatchSettings
+from training.run.learning.training_run import TrainingError, network_sizes
+from training.settings.run_config import TrainingConfig
+
+
+def watch_settings(config: TrainingConfig) -> WatchSettings:
+    """RoI features as the network reads them, all else as a camera has it by default. Where features are tuned there
+    are none to keep: who is where is watched once, and pictures are read as training goes."""
+    if config.model.vgg.tuned:
+        return WatchSettings(detector=detector_source(config))
+    network, source = network_sizes(config.model), feature_source(config)
+    roi = RoiConfig.of(network) if network.visual and source is None else None
+    return WatchSettings(roi=roi, vgg=source, detector=detector_source(config))
+
+
+def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress | None = None) -> Folder:
+    """Watch and label the videos of `data.folder`.
+
+    Raises TrainingError where the results can't be written or the vocabulary has none of its actions, `DatasetError`
+    where the folder can't be used, and `WeightsError` without the detector.
+    """
+    data = config.data
+    if data.folder is None:
+        raise ValueError("the configuration has no folder")
+    own = data.vocabulary == "folder" or (data.vocabulary == "auto" and data.folder_share == 1)
+    try:
+        videos = open_folder(
+            Path(data.folder),
+            watch_settings(config),
+            vocabulary=None if own else packaged(config.profile),
+            held_out_share=data.held_out_share,
+            workers=workers,
+            progress=progress,
+        )
+    except BrokenProcessPool:
+        raise TrainingError(
+            f"{data.folder}: a process that watched videos was ended from outside, perhaps for want of memory; what "
+            "was watched is kept: go on with fewer --workers"
+        ) from None
+    except OSError as error:
+        raise TrainingError(f"{error.filename or data.folder}: can't be written: {error.strerror or error}") from None
+    if videos.unknown.actions and not any((clip.labels.action >= 0).any() for clip in videos.clips["train"]):
+        names = ", ".join(sorted(videos.unknown.actions))
+        raise TrainingError(
+            f"{data.folder}: profile {config.profile} knows none of its actions ({names:.200}); set data.folder_share "
+            "to 1 to train a model of these alone"
+        )
+    return videos

@@ -1,0 +1,1 @@
+"""What a training step changes: weights, optimiser, batches and losses, and its state on disk."""

@@ -1,0 +1,126 @@
+"""A run's state on disk: all that it needs to go on to the very numbers that an unbroken run gives.
+
+That is what is learned (the network, and the VGG where it is tuned), its running mean, optimiser, scaler, step, what
+rarity was measured, the states of the sources of batches and that of the generator before each batch of the pool, and
+the random states of Python, NumPy, torch and CUDA. The learning rate follows from the step. A folder of videos isn't in
+it: its fingerprint is, and must be the same.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.run.learning.losses import Rarity
+from training.run.learning.training_run import Run, TrainingError
+from training.settings.run_config import TrainingConfig
+
+FORMAT = "partstream.run/4"
+
+
+def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
+    """Write it whole or not at all. `extra`: what the caller wants back, plain values and tensors.
+
+    Raises TrainingError where it can't be written."""
+    content = {
+        "format": FORMAT,
+        "config": _what_matters(run.config),
+        "step": run.step,
+        "learned": run.learned.state_dict(),
+        "average": None if run.average is None else run.average.learned.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+        "scaler": run.scaler.state_dict(),
+        "rarity": {"states": run.rarity.states, "actions": run.rarity.actions},
+        "batches": run.batches.state(),
+        "fingerprint": run.fingerprint,
+        "random": _random_states(),
+        "extra": extra,
+    }
+    unfinished = path.with_name(path.name + ".partial")
+    try:
+        with unfinished.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise TrainingError(f"{path}: can't be written: {error.strerror or error}") from None
+
+
+def read_state(run: Run, path: Path) -> dict[str, Any]:
+    """Take up what `write_state` wrote in a run that was just made; returns its `extra`.
+
+    Raises TrainingError if the file is damaged, or belongs to another configuration.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch.load raises whatever the damage leads to
+        raise TrainingError(
+            f"{path}: can't be read as the state of a run ({type(error).__name__}); remove it"
+        ) from None
+    if content.get("format") != FORMAT:
+        raise TrainingError(f"{path}: was written by another version of partstream; remove it, or go on with that one")
+    differing = sorted(_differences(_what_matters(run.config), content["config"]))
+    if differing:
+        raise TrainingError(
+            f"{path}: was written by a run with another {', '.join(differing)}; "
+            "give the same configuration, or remove it"
+        )
+    if content["fingerprint"] != run.fingerprint:
+        raise TrainingError(
+            f"{path}: was written by a run on other videos or annotations than {run.config.data.folder} holds now; "
+            "bring those back, or remove it"
+        )
+    run.learned.load_state_dict(content["learned"])
+    if run.average is not None:
+        run.average.learned.load_state_dict(content["average"])
+    run.optimiser.load_state_dict(content["optimiser"])
+    run.scaler.load_state_dict(content["scaler"])
+    rarity = content["rarity"]
+    actions = rarity["actions"]
+    run.rarity = Rarity(rarity["states"].to(run.device), None if actions is None else actions.to(run.device))
+    run.batches.restore(content["batches"])
+    run.step = content["step"]
+    _restore_random_states(content["random"])
+    return content["extra"]
+
+
+def _what_matters(config: TrainingConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude={"log"})
+
+
+def _differences(mine: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for name in mine.keys() | theirs.keys():
+        one, other = mine.get(name), theirs.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            names += _differences(one, other, f"{prefix}{name}.")
+        elif one != other:
+            names.append(prefix + name)
+    return names
+
+
+def _random_states() -> dict[str, Any]:
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": [str(name), torch.from_numpy(np.asarray(keys).astype(np.int64)), *(float(value) for value in rest)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _restore_random_states(states: dict[str, Any]) -> None:
+    version, keys, gauss = states["python"]
+    random.setstate((version, tuple(keys), gauss))
+    name, keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), int(position), int(has_gauss), cached))
+    torch.set_rng_state(states["torch"])
+    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,0 +1,275 @@
+"""A training run between two steps: what is learned, optimiser, sources of batches and all random states.
+
+`Run.advance` is one step; `run_state.py` saves and restores a run.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.checkpoint import Checkpoint
+from stages.heads.network import ActionNetwork, NetworkConfig, SequenceReading
+from stages.profiles import load_checkpoint
+from stages.region_features.roi_features import RoiConfig
+from stages.region_features.step_features import object_regions_of
+from stages.region_features.step_regions import REGION_OF_PART
+from stages.region_features.vgg_features import VggFeatures
+from stages.vocabulary import Vocabulary
+from training.annotated_videos.clips import Clip
+from training.annotated_videos.regions.feature_source import FROZEN_STAGES, feature_source, tune
+from training.annotated_videos.tensors import Tensors
+from training.run.learning.averaging import WeightAverage
+from training.run.learning.batches import Batches
+from training.run.learning.learned import Learned
+from training.run.learning.losses import Rarity, losses, measure_rarity
+from training.run.learning.warm_start import WarmStartError, begin_from, begin_with_extractor
+from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingConfig
+
+LEAST_SCALE = 1.0
+"""float16: losses that must be scaled by less than this have gradients that no scaling saves."""
+
+
+class TrainingError(RuntimeError):
+    """Training can't start or go on; the message says what to do."""
+
+
+class DivergedError(TrainingError):
+    """A loss or the gradient is not finite any more; the message names the step and which loss. The weights are still
+    those of the step before."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step of the optimiser: its number from 1, the losses by name, the learning rate, and the norm of the gradient
+    before it was clipped (infinite where float16 overflowed and the step was left out)."""
+
+    step: int
+    losses: Mapping[str, float]
+    learning_rate: float
+    gradient_norm: float
+
+
+class Run:
+    """Everything that a step changes."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        motions: Path,
+        priors: Tensor,
+        vocabulary: Vocabulary,
+        clips: Sequence[Clip] = (),
+        fingerprint: str | None = None,
+    ) -> None:
+        """`motions`: the folder of motion clips; `priors`: the language table; `clips`: a folder's videos to learn
+        from, and that folder's `fingerprint`. Raises TrainingError for a device that isn't there or can't do what is
+        asked, and for data that can't be learned from."""
+        self.config = config
+        self.fingerprint = fingerprint
+        self.device = choose_device(config)
+        torch.manual_seed(config.seed)
+        # Nothing here draws from these two; what a later source of samples draws shall follow from the seed as well.
+        random.seed(config.seed)
+        np.random.seed(config.seed)
+        try:
+            self.batches = Batches(config, motions, vocabulary, clips, self.device)
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
+        # Made on the CPU: the first weights follow from the seed and not from the device.
+        network = ActionNetwork(network_sizes(config.model), vocabulary, priors)
+        self.learned = Learned(network, tuned_extractor(config)).to(self.device)
+        self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
+        self.optimiser = optimiser_for(self.learned, config.optimiser)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
+        self.average: WeightAverage | None = None
+        if config.optimiser.ema_decay:
+            self.average = WeightAverage(self.learned, config.optimiser.ema_decay)
+        self.rarity = Rarity(torch.ones(self.mask.shape, device=self.device))
+        self.step = 0
+
+    @property
+    def network(self) -> ActionNetwork:
+        """Of what is learned, what every run has."""
+        return self.learned.network
+
+    @property
+    def best_guess(self) -> Learned:
+        """What to evaluate and save: the running mean of the weights where there is one."""
+        return self.learned if self.average is None else self.average.learned
+
+    def normalise(self) -> None:
+        """Means, spreads and how rare states and actions are, from the first batches, before the first step. Raises
+        TrainingError where RoI features are to be read and none of the batches has some."""
+        made = [self.learned.with_features(self.batches.fresh()) for _ in range(self.config.data.normalisation_batches)]
+        parts = torch.cat([batch.parts[batch.real] for batch in made])
+        context = torch.cat([batch.context[batch.real] for batch in made])
+        self.network.set_normalisation(parts.mean(0), parts.std(0), context.mean(0), context.std(0))
+        if self.network.config.visual:
+            regions = torch.cat([_shown_regions(batch) for batch in made])
+            if not len(regions):
+                raise TrainingError(
+                    "none of the first batches shows a region, so that model.visual can't be learned; raise "
+                    "data.normalisation_batches, or lower data.visual_dropout"
+                )
+            self.network.set_visual_normalisation(regions.mean(0), regions.std(0))
+        self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
+
+    def start_from(self, profile: str) -> None:
+        """Begin with the weights of a checkpoint, by path or profile; with those of its extractor too, where it has one
+        and features are tuned. Raises TrainingError where they don't fit, and WeightsError where it can't be read."""
+        source, extractor = load_checkpoint(profile, self.device), self.learned.extractor
+        try:
+            begin_from(self.network, source.network)
+            if extractor is not None and source.features is not None:
+                begin_with_extractor(extractor, source.features)
+            elif extractor is None and _was_tuned(source):
+                raise WarmStartError("its VGG was tuned with it, and this run would read with another: set vgg.tuned")
+        except WarmStartError as error:
+            raise TrainingError(f"start: {profile}: can't be begun with: {error}") from None
+        if self.average is not None:
+            self.average = WeightAverage(self.learned, self.average.decay)
+
+    def advance(self) -> StepReport:
+        """One step of the optimiser on one batch. Raises DivergedError instead of taking a step that isn't finite."""
+        config = self.config
+        target = self.batches.next(self.step)
+        rate = config.optimiser.learning_rate * schedule(
+            self.step, config.steps, config.optimiser.warm_up, config.optimiser.final_share
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        self.learned.train()
+        dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
+        with torch.autocast(self.device.type, dtype=dtype, enabled=config.precision != "float32"):
+            read = self.learned(target)
+        # Losses in float32: sums over a batch have no place in 8 bits of mantissa.
+        read = SequenceReading(*(tensor.float() for tensor in read))
+        terms = losses(read, target, self.mask, self.rarity, config)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(terms["total"]).backward()
+        self.scaler.unscale_(self.optimiser)
+        limit = config.optimiser.clip_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.learned.parameters(), math.inf if limit is None else limit)
+        # One copy to the host a step.
+        *found, length = torch.stack([*(term.detach() for term in terms.values()), norm.detach()]).tolist()
+        report = StepReport(self.step + 1, dict(zip(terms, found, strict=True)), rate, length)
+        self._refuse_what_is_not_finite(report)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.step += 1
+        if self.average is not None:
+            self.average.update(self.learned, self.step)
+        return report
+
+    def _refuse_what_is_not_finite(self, report: StepReport) -> None:
+        broken = [name for name, value in report.losses.items() if not math.isfinite(value)]
+        terms = [name for name in broken if name != "total"] or broken
+        if terms:
+            shown = ", ".join(f"{name} ({report.losses[name]})" for name in terms)
+            raise DivergedError(
+                f"step {report.step}: the loss is not finite: {shown}; try a smaller optimiser.learning_rate, or "
+                "precision: float32"
+            )
+        overflow = self.scaler.is_enabled() and self.scaler.get_scale() > LEAST_SCALE
+        if not math.isfinite(report.gradient_norm) and not overflow:
+            raise DivergedError(
+                f"step {report.step}: the gradient is not finite, though the loss is; try a smaller "
+                "optimiser.learning_rate, or precision: float32"
+            )
+
+
+def _was_tuned(checkpoint: Checkpoint) -> bool:
+    model = checkpoint.metrics.get("config", {}).get("model", {})
+    return bool(model.get("vgg", {}).get("tuned"))
+
+
+def _shown_regions(batch: Tensors) -> Tensor:
+    """RoI features of every region that was seen: [n, F]. What an absent part's box shows isn't one."""
+    visual = batch.visual
+    assert visual is not None
+    known = batch.real.flatten() if visual.known is None else visual.known
+    parts = visual.parts[known]
+    seen = batch.present.flatten(0, 1)[known][:, : parts.shape[1]]
+    return torch.cat([parts[seen], visual.objects[known].flatten(0, 1)])
+
+
+def network_sizes(model: ModelConfig) -> NetworkConfig:
+    """The network's configuration. Regions are read with the detector's maps, and each part's object is what is at its
+    hand; or with a VGG-16, and all parts have one object."""
+    sizes = model.model_dump(exclude={"visual", "language_model", "detector", "regions", "vgg"})
+    if model.visual == "none":
+        return NetworkConfig(**sizes)
+    sizes |= {"visual": True, "visual_regions": model.visual}
+    if model.regions == "vgg":
+        return NetworkConfig(
+            **sizes, visual_features=model.vgg.hidden, object_regions=object_regions_of(len(REGION_OF_PART))
+        )
+    pooling = RoiConfig(model.visual_strides, model.visual_bins)
+    return NetworkConfig(
+        **sizes,
+        visual_features=pooling.length(),
+        visual_samples=pooling.samples,
+        object_regions=REGION_OF_PART,
+    )
+
+
+def tuned_extractor(config: TrainingConfig) -> VggFeatures | None:
+    """The VGG-16 of a run that tunes it, as it is before the first step, on the CPU. Raises `WeightsError` where its
+    file can't be used."""
+    source, vgg = feature_source(config), config.model.vgg
+    if source is None or not vgg.tuned:
+        return None
+    frozen = vgg.frozen_stages
+    if frozen is None:
+        frozen = 0 if vgg.weights is None else FROZEN_STAGES
+    return tune(source.make(), frozen)
+
+
+def optimiser_for(learned: Learned, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """The optimiser that the configuration names, over all weights that are trained. Each group has the `share` of the
+    learning rate that is its own."""
+    groups: list[dict[str, Any]] = [{"params": list(learned.network.parameters()), "share": 1.0}]
+    if learned.extractor is not None:
+        tuned = [weight for weight in learned.extractor.parameters() if weight.requires_grad]
+        groups.append({"params": tuned, "share": config.trunk_share})
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, config.learning_rate, config.momentum, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
+
+
+def choose_device(config: TrainingConfig) -> torch.device:
+    """The device that `config.device` names. Raises TrainingError where there is no such device, or where it can't
+    train with the precision asked for."""
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise TrainingError(f"device: {config.device!r} is not auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingError(f"device: {config.device!r} isn't here; CUDA devices found: {torch.cuda.device_count()}")
+    if device.type == "cpu" and config.precision == "float16":
+        raise TrainingError("precision: float16 is for CUDA; on the CPU take bfloat16 or float32")
+    return device
+
+
+def schedule(step: int, steps: int, warm_up: int, final_share: float = 0.02) -> float:
+    """Learning rate's share of its maximum: linear warm-up, at most a tenth of the run, then a cosine down to
+    `final_share`."""
+    warm_up = min(warm_up, max(1, steps // 10))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    progress = (step - warm_up) / max(1, steps - warm_up)
+    return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

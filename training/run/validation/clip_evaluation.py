@@ -1,0 +1,263 @@
+"""What a network says of videos that it didn't learn from, as it would say it live, and how right that is.
+
+Steps are answered as the running model's staggered window answers them. The benchmark's score is computed on people and
+parts as the pipeline publishes them: `stages.people.people` reads the scores, `training.benchmark.predicted_answers`
+writes them down. Owns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ring_buffers.state_bank import TrackKey
+from stages.heads.network import ActionNetwork
+from stages.people.people import Person, Reading
+from stages.people.smoothing import SmoothingConfig
+from stages.region_features.vgg_features import VggFeatures
+from stages.types import Box, FrameAnalysis, PartAnalysis, PersonAnalysis
+from training.annotated_videos.clip_pictures import clip_features
+from training.annotated_videos.clips import Clip
+from training.annotated_videos.folder_source import sequences, whole_tracks
+from training.annotated_videos.sightings import RoiVectors
+from training.annotated_videos.step_labels import Labels
+from training.benchmark import psc
+from training.benchmark.predicted_answers import ClassVote, predicted_frame, stand_in
+from training.benchmark.ranking import area_under_curve
+from training.benchmark.submission import parse_ground_truth, parse_prediction
+from training.kinetics_tps.annotations import FrameJson
+from training.kinetics_tps.names import frame_file
+from training.run.validation.calibration import calibration_figures, fit_temperature
+from training.run.validation.generated_evaluation import state_figures
+
+_AT_ONCE = 32
+_EVERY = 5
+"""Steps between those that scores are measured on: neighbours say almost the same."""
+
+
+class ClipAnswers(NamedTuple):
+    """What a network says at each of a clip's s steps: `logits` [s, actions], `states` [s, parts, states] and
+    `relevance` [s, parts] in [0, 1]. float32."""
+
+    logits: NDArray[np.float32]
+    states: NDArray[np.float32]
+    relevance: NDArray[np.float32]
+
+
+class VideoAnswers(NamedTuple):
+    """What comes of a whole video: its class, and the frames that are annotated as the benchmark takes them."""
+
+    action: str
+    frames: dict[str, Any]
+
+
+@torch.no_grad()
+def answer_clips(
+    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
+) -> list[ClipAnswers]:
+    """Every step of every clip. The network is on any device; its mode is kept. `extractor`: what reads the clips'
+    pictures anew, where features are tuned and none are kept; raises `LostVideoError` where they can't be read.
+
+    Features of at most 32 clips are held then, 180 kB a step at VGG-16's size.
+    """
+    training, device = network.training, network.part_mean.device
+    network.eval()
+    words = network.vocabulary
+    answers = [
+        ClipAnswers(
+            np.zeros((len(clip.rows), len(words.actions)), np.float32),
+            np.zeros((len(clip.rows), len(words.parts), len(words.states)), np.float32),
+            np.zeros((len(clip.rows), len(words.parts)), np.float32),
+        )
+        for clip in clips
+    ]
+    kept: dict[Clip, RoiVectors] = {}
+
+    def kept_regions(clip: Clip, first: int, stop: int) -> RoiVectors:
+        return RoiVectors(kept[clip].parts[first:stop], kept[clip].objects[first:stop])
+
+    regions = None if extractor is None else kept_regions
+    pieces = [(place, *piece) for place, clip in enumerate(clips) for piece in whole_tracks(clip, window)]
+    for start in range(0, len(pieces), _AT_ONCE):
+        some = pieces[start : start + _AT_ONCE]
+        if extractor is not None:
+            here = dict.fromkeys(cut.clip for _, cut, _ in some)
+            kept = {clip: kept.get(clip) or clip_features(clip, extractor, device) for clip in here}
+        target = sequences([cut for _, cut, _ in some], window, regions=regions).to(device)
+        read = network(target.parts, target.context, target.present, target.dt, target.visual)
+        present = target.present[..., None]
+        states = (torch.sigmoid(read.state_logits) * torch.from_numpy(words.mask()).to(device) * present).cpu().numpy()
+        relevance = (torch.sigmoid(read.relevance_logits) * target.present).cpu().numpy()
+        logits = read.action_logits.float().cpu().numpy()
+        for row, (place, cut, own) in enumerate(some):
+            steps = cut.steps[cut.lead :][own]
+            answers[place].logits[steps] = logits[row, own]
+            answers[place].states[steps] = states[row, own]
+            answers[place].relevance[steps] = relevance[row, own]
+    network.train(training)
+    return answers
+
+
+def step_accuracy(network: ActionNetwork, clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> dict[str, Any]:
+    """Shares of the steps with a known action that are answered right: by action, their mean, and of all."""
+    actions = len(network.vocabulary.actions)
+    confusion = np.zeros((actions, actions), np.int64)
+    for clip, answer in zip(clips, answers, strict=True):
+        known = clip.labels.action >= 0
+        np.add.at(confusion, (clip.labels.action[known], answer.logits.argmax(1)[known]), 1)
+    count = confusion.sum(1)
+    shares = {
+        name: round(float(confusion[at, at] / count[at]), 3)
+        for at, name in enumerate(network.vocabulary.actions)
+        if count[at]
+    }
+    right = int(np.trace(confusion))
+    return {
+        "steps": int(count.sum()),
+        "macro_accuracy": round(float(np.mean(list(shares.values()))), 4) if shares else None,
+        "accuracy_of_steps": round(right / max(1, int(count.sum())), 4),
+        "accuracy": shares,
+        "confusion": confusion.tolist(),
+    }
+
+
+def benchmark_figures(network: ActionNetwork, clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> dict[str, Any]:
+    """The benchmark's score on the annotated frames: area, mean Part State Correctness, share of videos whose class is
+    right. None where no video has an annotated person."""
+    videos = [
+        (clip, answer) for clip, answer in zip(clips, answers, strict=True) if any(f.people for f in clip.annotated)
+    ]
+    if not videos:
+        return {"area": None, "part_state_correctness": None, "video_accuracy": None}
+    said = {clip.name: _replay(network, clip, answer) for clip, answer in videos}
+    truth = parse_ground_truth(
+        msgspec.json.encode({clip.name: clip.action for clip, _ in videos}),
+        msgspec.json.encode(
+            {
+                clip.name: {frame_file(frame.index): FrameJson(frame.people) for frame in clip.annotated}
+                for clip, _ in videos
+            }
+        ),
+    )
+    prediction = parse_prediction(
+        msgspec.json.encode({name: answer.action for name, answer in said.items()}),
+        msgspec.json.encode({name: answer.frames for name, answer in said.items()}),
+        truth,
+    )
+    score = psc.evaluate(truth, prediction)
+    return {
+        "area": round(score.area, 4),
+        "part_state_correctness": round(float(score.psc.mean()), 4),
+        "video_accuracy": round(float(score.right.mean()), 4),
+    }
+
+
+def evaluate_clips(
+    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
+) -> dict[str, Any]:
+    """All figures: of steps, of videos, of each part state, of relevance, and the calibration of the action's score."""
+    answers = answer_clips(network, clips, window, extractor)
+    present = np.concatenate([clip.present for clip in clips])
+    labels = [clip.labels for clip in clips]
+    relevance = np.concatenate([answer.relevance for answer in answers])
+    told = present & _all(labels, "relevance_known")
+    return {
+        "videos": len(clips),
+        **step_accuracy(network, clips, answers),
+        **benchmark_figures(network, clips, answers),
+        "states": state_figures(
+            network.vocabulary,
+            np.concatenate([answer.states for answer in answers]),
+            _all(labels, "states"),
+            present & _all(labels, "states_known"),
+        ),
+        "relevance_auc": _rounded(area_under_curve(relevance[told], _all(labels, "relevance")[told])),
+        "calibration": calibration_figures(*_scored(clips, answers), float(network.action_lstm.temperature)),
+    }
+
+
+def calibrate_clips(
+    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
+) -> float:
+    """Fit the temperature of the action's score on every fifth step of the clips, and set it in the network."""
+    network.action_lstm.temperature.fill_(1.0)
+    temperature = fit_temperature(*_scored(clips, answer_clips(network, clips, window, extractor)))
+    network.action_lstm.temperature.fill_(temperature)
+    return temperature
+
+
+def _all(labels: Sequence[Labels], name: str) -> NDArray[np.bool_]:
+    return np.concatenate([getattr(label, name) for label in labels])
+
+
+def _rounded(figure: float) -> float | None:
+    """None where there is nothing to measure it on."""
+    return None if np.isnan(figure) else round(figure, 3)
+
+
+def _scored(clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits [n, actions] and truth [n] of every fifth step whose action is known."""
+    some = [(clip.labels.action >= 0) & (np.arange(len(clip.rows)) % _EVERY == _EVERY - 1) for clip in clips]
+    return (
+        np.concatenate([answer.logits[mine] for answer, mine in zip(answers, some, strict=True)]),
+        np.concatenate([clip.labels.action[mine] for clip, mine in zip(clips, some, strict=True)]),
+    )
+
+
+def _replay(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> VideoAnswers:
+    """What the pipeline would have published of a clip, from its steps' scores."""
+    words = network.vocabulary
+    vote = ClassVote(words.actions)
+    frames: dict[str, Any] = {}
+    wanted = {frame.index - 1 for frame in clip.annotated}
+    analyses = dict(replayed_frames(network, clip, answers))
+    for analysis in analyses.values():
+        vote.add(analysis)
+    for frame in wanted:
+        frames[frame_file(frame + 1)] = predicted_frame(analyses.get(frame, FrameAnalysis()), clip.size)
+    return VideoAnswers(vote.answer()[0] or stand_in(words.actions), frames)
+
+
+def replayed_frames(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> Iterator[tuple[int, FrameAnalysis]]:
+    """What is said of each frame in which somebody is seen, in order."""
+    seen, words = clip.seen, network.vocabulary
+    scores = torch.softmax(torch.from_numpy(answers.logits), -1).numpy()
+    number = np.cumsum(seen.step) - 1
+    people: dict[int, Person] = {}
+    for frame, rows in seen.frames():
+        there: list[PersonAnalysis] = []
+        for row in rows.tolist():
+            track = int(seen.track[row])
+            person = people.setdefault(track, Person(TrackKey(clip.name, 1, track), words, SmoothingConfig()))
+            if seen.step[row]:
+                step, time = number[row], int(seen.time_us[row])
+                person.read(scores[step], answers.relevance[step], answers.states[step], seen.present[row], time)
+            there.append(_person(clip, row, words.parts, person.reading))
+        yield frame, FrameAnalysis(there)
+
+
+def _person(clip: Clip, row: int, names: Sequence[str], reading: Reading | None) -> PersonAnalysis:
+    seen = clip.seen
+    parts = [
+        PartAnalysis(
+            name,
+            _box(seen.part_boxes[row, at]),
+            float(seen.part_scores[row, at]),
+            0.0 if reading is None else float(reading.relevance[at]),
+            [] if reading is None else list(reading.in_force[at]),
+        )
+        for at, name in enumerate(names)
+        if seen.present[row, at]
+    ]
+    action = None if reading is None else reading.action
+    return PersonAnalysis(int(seen.track[row]), _box(seen.box[row]), float(seen.score[row]), action, parts)
+
+
+def _box(corners: NDArray[np.float32]) -> Box:
+    x1, y1, x2, y2 = corners.tolist()
+    return (x1, y1, x2, y2)

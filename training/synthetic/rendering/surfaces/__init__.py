@@ -1,0 +1,1 @@
+"""Triangle meshes, the materials on them, and compiled loops over them."""
