@@ -20,45 +20,49 @@ class Section(BaseModel):
 
 
 class VggRegionsConfig(Section):
-    """The VGG-16 that regions are read with where `regions` says so."""
+    """The VGG-16 that reads regions with `regions: vgg`."""
 
     weights: str | None = Field(
         "vgg16",
         min_length=1,
-        description="vgg16 (`run_stream.py weights fetch vgg16`), or a file: torchvision's VGG-16, a Faster R-CNN over "
-        "one, or what `stages.region_features.vgg_weights` wrote; null: random ones that follow from the seed.",
+        description="vgg16 (`partstream weights fetch vgg16`), or a file: torchvision's VGG-16, a Faster "
+        "R-CNN with one, or the output of `stages.region_features.vgg_weights`. null: random weights from the seed.",
     )
     channels: int = Field(
-        64, ge=1, le=64, description="Of the first layers of random ones; the last have 8 times that."
+        64, ge=1, le=64, description="With random weights, channels of the first layers; the last have 8 times as many."
     )
     hidden: int = Field(4096, ge=1, le=4096, description="Outputs of fc6 and fc7: the length of a region's feature.")
     short_side: int = Field(
-        256, ge=32, le=1024, multiple_of=16, description="Pixels of the shorter side that pictures are scaled to."
+        256,
+        ge=32,
+        le=1024,
+        multiple_of=16,
+        description="Pictures are scaled to this length of the shorter side, in pixels.",
     )
     tuned: bool = Field(
         False,
-        description="false: it stays as it is, and a video's regions are read once and kept. true: it is trained with "
-        "the rest, and pictures are decoded and read anew in every step; needs a CUDA device for anything large.",
+        description="false: frozen; a video's regions are read once and cached. true: trained with the "
+        "rest; frames are decoded and read again in every step. Needs a CUDA device for all but small sizes.",
     )
     frozen_stages: int | None = Field(
         None,
         ge=0,
         le=5,
-        description="While it is tuned, its first stages of convolutions that stay as they are. null: 2 (conv1 and "
-        "conv2), as in Faster R-CNN, of weights that come from a file, and 0 of random ones.",
+        description="While tuned, the number of first convolution stages that stay frozen. null: 2 (conv1 "
+        "and conv2), as in Faster R-CNN, for weights from a file, and 0 for random weights.",
     )
     crop: int | None = Field(
         224,
         ge=32,
         le=1024,
         multiple_of=16,
-        description="While it is tuned, side of the square, at random around the person, that a sequence shows of its "
-        "scaled pictures; null: all of them, as in evaluation and live.",
+        description="While tuned, side of the square of the scaled picture that a sequence shows, placed at "
+        "random around the person. null: the whole picture, as in evaluation and live.",
     )
 
 
 class ModelConfig(Section):
-    """Sizes of the network, and which of its stages take part. Larger sizes than these weren't better on footage."""
+    """Sizes of the network and its active stages. Larger sizes were not better on footage."""
 
     relevance_hidden: int = Field(32, ge=1, le=4096)
     state_hidden: int = Field(80, ge=1, le=4096)
@@ -67,52 +71,55 @@ class ModelConfig(Section):
     action_width: int = Field(96, ge=1, le=4096)
     action_hidden: int = Field(128, ge=1, le=4096)
     action_layers: int = Field(1, ge=1, le=8)
-    dropout: float = Field(0.4, ge=0, lt=1, description="Of the part states' hidden layer.")
+    dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the part states' hidden layer.")
     detector: str = Field(
         MOVENET,
         min_length=1,
-        description="What sees a folder's videos, and later a camera's: movenet, which finds keypoints; the file of a "
-        "detector of people, parts and objects (`python -m training.detector`); or cascade-rcnn, COCO's, or another of "
-        "mmdet's without parts, which then come from MoveNet's keypoints. The checkpoint carries what isn't MoveNet.",
+        description="Detector for the folder's videos and later for cameras: movenet, which finds "
+        "keypoints; the file of a detector of people, parts and objects (`python -m training.detector`); or "
+        "cascade-rcnn (COCO) or the file of another mmdet detector without parts, in which case the parts come from "
+        "MoveNet's keypoints. The checkpoint carries any detector except MoveNet.",
     )
     visual: Literal["none", "objects", "all"] = Field(
         "none",
-        description="What is read of the detector's feature maps. objects: what is around each hand, and the whole "
-        "picture; all: each part as well.",
+        description="Regions read besides the keypoints. objects: around each hand, and the whole picture; "
+        "all: also each part.",
     )
     regions: Literal["detector", "vgg"] = Field(
         "detector",
-        description="With what regions are read. detector: its own maps; vgg: a VGG-16 on the picture, and then a "
-        "part's object is the whole picture where no other is known.",
+        description="How regions are read. detector: from the detector's feature maps; vgg: with a VGG-16 "
+        "on the picture, where a part's object is the whole picture if no other is known.",
     )
     visual_hidden: int = Field(
         32,
         ge=0,
         le=4096,
-        description="Numbers that a region is embedded in; 0: its features enter relevance and states as they are.",
+        description="Length of a region's embedding; 0: its features enter relevance and states directly.",
     )
     visual_strides: tuple[Literal[4, 8, 16, 32], ...] = Field(
-        (8, 16), min_length=1, description="Maps that regions are pooled from, by their cells' size in pixels."
+        (8, 16), min_length=1, description="Feature maps that regions are pooled from, by stride in pixels."
     )
-    visual_bins: int = Field(2, ge=1, le=14, description="Bins that a region is pooled in, along each side.")
+    visual_bins: int = Field(2, ge=1, le=14, description="Bins per side that a region is pooled into.")
     geometry: bool = Field(
-        True, description="Whether the keypoints' geometry is read. This switch and those below are for ablations."
+        True,
+        description="Whether the geometry of the keypoints is read. This switch and those below are for ablations.",
     )
     relevance_gates: bool = Field(True, description="Whether a part's relevance scales its feature.")
     language: bool = Field(True, description="Whether language priors are part of a part's representation.")
     language_model: str = Field(
         "minilm",
         min_length=1,
-        description="What builds them, for a new vocabulary once: minilm, bert-base-uncased, another name that Hugging "
-        "Face's hub has, or a folder.",
+        description="Model that computes the language priors, once per vocabulary: minilm, "
+        "bert-base-uncased, another name on Hugging Face's hub, or a folder.",
     )
     graph: Literal["sequential", "mean"] = Field(
-        "sequential", description="How parts become a person: read in order by an LSTM, or their mean."
+        "sequential",
+        description="How parts are combined into a person: sequential, by an LSTM in a fixed order; or mean.",
     )
     temporal: bool = Field(
         True,
-        description="Whether the action is recognised over time; else from each frame alone, and the losses of "
-        "frames, of every step and of the last are of the same scores.",
+        description="Whether the action is recognised over time. false: from each frame alone; the three "
+        "action losses then apply to the same scores.",
     )
     vgg: VggRegionsConfig = VggRegionsConfig.model_validate({})
 
