@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Heavy imports (av, numpy) happen inside the commands, so that help and mistakes answer at once.
 
-EXIT_FAULTS, EXIT_USAGE = 1, 2
+EXIT_ERRORS, EXIT_USAGE = 1, 2
 FIRST_FILES = 20
 
 data_app = typer.Typer(help="Data sets in the Kinetics-TPS layout: check, convert, generate.", no_args_is_help=True)
@@ -34,9 +34,9 @@ data_app.command("generate", epilog=GENERATE_EPILOG)(generate_command)
 def check_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Holds train_videos, train_annotations and list.")],
     every: Annotated[bool, typer.Option("--all", help=f"Name every file, not the first {FIRST_FILES}.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every fault instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every error instead.")] = False,
 ) -> None:
-    """Go through a whole data set and report every fault by file: videos, annotations, lists."""
+    """Go through a whole data set and report every error by file: videos, annotations, lists."""
     from rich.console import Console
 
     from training.kinetics_tps import check_dataset
@@ -48,7 +48,7 @@ def check_command(
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
     else:
         show_report(report, console, None if every else FIRST_FILES)
-    raise typer.Exit(0 if report.clean else EXIT_FAULTS)
+    raise typer.Exit(0 if report.clean else EXIT_ERRORS)
 
 
 @data_app.command("ground-truth")
@@ -66,12 +66,12 @@ def ground_truth_command(
         dataset = Dataset(folder)
         videos = write_ground_truth(out, dataset.train(), every=every)
     left_out = sum(dataset.skipped.values())
-    words = f"; {left_out} faults left out, `data check` lists them" if left_out else ""
+    words = f"; {left_out} errors left out, `data check` lists them" if left_out else ""
     Console(highlight=False).print(f"wrote the ground truth of {videos} videos to {out}{words}", markup=False)
 
 
 def show_report(report: CheckReport, console: Console, files: int | None) -> None:
-    """Print counts by fault, then what is wrong with the first so many files, or with all."""
+    """Print counts by error, then what is wrong with the first so many files, or with all."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -87,17 +87,17 @@ def show_report(report: CheckReport, console: Console, files: int | None) -> Non
     if report.clean:
         console.print("[green]nothing is wrong[/]")
         return
-    table = Table("fault", "what it means")
-    table.add_column("faults", justify="right")
+    table = Table("error", "what it means")
+    table.add_column("errors", justify="right")
     table.add_column("files", justify="right")
-    for code, (faults, in_files) in report.counts().items():
-        table.add_row(code.value, MEANING[code], str(faults), str(in_files))
+    for code, (errors, in_files) in report.counts().items():
+        table.add_row(code.value, MEANING[code], str(errors), str(in_files))
     console.print(table)
-    by_file = [(file, list(found)) for file, found in groupby(report.faults, lambda fault: fault.file)]
+    by_file = [(file, list(found)) for file, found in groupby(report.errors, lambda error: error.file)]
     for file, found in by_file[:files]:
         console.print(f"[bold]{escape(file)}[/]", soft_wrap=True)
-        for fault in found:
-            console.print(f"  [red]{fault.code}[/]  {escape(fault.message)}", soft_wrap=True)
+        for error in found:
+            console.print(f"  [red]{error.code}[/]  {escape(error.message)}", soft_wrap=True)
     if files is not None and len(by_file) > files:
         console.print(f"… and {len(by_file) - files} more files; --all names them, --json is for programs")
 

@@ -17,7 +17,7 @@ import msgspec
 
 from training.benchmark.submission_errors import Place, SubmissionError, UnreadableFileError, WrongValueError
 
-DECODING_FAULTS = (msgspec.MsgspecError, ValueError, RecursionError)
+DECODING_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises: malformed or wrongly typed (msgspec), not UTF-8 (ValueError), nested without end."""
 
 
@@ -41,7 +41,7 @@ def in_file(file: str, content: bytes, error: Exception) -> SubmissionError:
         problem, path = _split(error)
         try:
             video = _video_unlike(content, expected=b'"' if "expected str" in problem else b"{") if path else None
-        except DECODING_FAULTS as further:
+        except DECODING_ERRORS as further:
             return in_file(file, content, further)
         return WrongValueError(Place(file, video=video), problem)
     try:
@@ -68,7 +68,7 @@ def in_frame(file: str, video: str, frame: str, raw: msgspec.Raw, error: Excepti
     if number is not None and ".parts[...]" in path:
         try:
             parts: dict[str, Any] = msgspec.json.decode(raw)["humans"][number]["parts"]
-        except DECODING_FAULTS as further:
+        except DECODING_ERRORS as further:
             return UnreadableFileError(place, _malformed(bytes(raw), further))
         part = next((name for name, value in parts.items() if not _is(value, part_type)), None)
     fields = re.findall(r"\.(\w+)", path)

@@ -46,7 +46,7 @@ def read_answers(path: Path, truth: GroundTruth) -> list[list[Answer]]:
     content = decoding_errors.read_bytes(path)
     try:
         given = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except decoding_errors.DECODING_FAULTS as error:
+    except decoding_errors.DECODING_ERRORS as error:
         raise decoding_errors.in_file(path.name, content, error) from None
     if missing := [video for video in truth.videos if video not in given]:
         raise MissingVideosError(Place(path.name), missing, len(truth.videos))
@@ -77,7 +77,7 @@ def _settled(seconds: Floats, right: Flags) -> float:
 def _answers(place: Place, raw: msgspec.Raw) -> list[Answer]:
     try:
         answers = msgspec.json.decode(raw, type=list[Answer])
-    except decoding_errors.DECODING_FAULTS as error:
+    except decoding_errors.DECODING_ERRORS as error:
         problem = str(error).replace("`", "").replace(" - at $", ", at answer ")
         raise WrongValueError(place, f"{problem}; each answer is [seconds, label or null, score]") from None
     before = 0.0

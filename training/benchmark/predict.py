@@ -13,17 +13,17 @@ from stages.types import Model
 from training.benchmark.answer_folder import MadeWith, VideoAnswer
 from training.benchmark.observed_answers import Answer
 from training.benchmark.predicted_answers import ClassVote, PredictedFrame, predicted_frame, stand_in
-from training.kinetics_tps.data_errors import FaultCode, shown
+from training.kinetics_tps.data_errors import ErrorCode, shown
 from training.kinetics_tps.dataset import DatasetError, is_folder
 from training.kinetics_tps.layout import UnlabelledVideo, report_duplicates, unlabelled_videos
-from training.kinetics_tps.names import VIDEOS, frame_file, name_fault
+from training.kinetics_tps.names import VIDEOS, frame_file, name_error
 from training.kinetics_tps.video_facts import VideoError, probe
 from training.video.analysis import analyse_video
 from training.video.frames import VideoReadError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg", ".flv"})
 
-_UNUSABLE = frozenset({FaultCode.BAD_NAME, FaultCode.DUPLICATE_VIDEO, FaultCode.BROKEN_LINK, FaultCode.NOT_READABLE})
+_UNUSABLE = frozenset({ErrorCode.BAD_NAME, ErrorCode.DUPLICATE_VIDEO, ErrorCode.BROKEN_LINK, ErrorCode.NOT_READABLE})
 
 
 class FoundVideos(NamedTuple):
@@ -42,7 +42,7 @@ class FoundVideos(NamedTuple):
 
 def videos_of_data_set(root: Path) -> FoundVideos:
     """The videos of `test_videos`. Raises `DatasetError` where there is none."""
-    faults: list[tuple[FaultCode, Path, str]] = []
+    faults: list[tuple[ErrorCode, Path, str]] = []
     if not is_folder(root):
         raise DatasetError(f"{root}: is not a folder; give the one that holds {VIDEOS['test']}")
     found = unlabelled_videos(root, lambda *fault: faults.append(fault))
@@ -51,7 +51,7 @@ def videos_of_data_set(root: Path) -> FoundVideos:
 
 def videos_of_folder(folder: Path) -> FoundVideos:
     """The video files that lie in a folder itself, called by their names without the suffix. Raises `DatasetError`."""
-    faults: list[tuple[FaultCode, Path, str]] = []
+    faults: list[tuple[ErrorCode, Path, str]] = []
     found: list[UnlabelledVideo] = []
     try:
         entries = sorted(folder.iterdir())
@@ -60,17 +60,17 @@ def videos_of_folder(folder: Path) -> FoundVideos:
     for path in entries:
         if path.name.startswith(".") or path.suffix.lower() not in VIDEO_SUFFIXES or path.is_dir():
             continue
-        if fault := name_fault(path.stem):
-            faults.append((FaultCode.BAD_NAME, path, fault))
+        if fault := name_error(path.stem):
+            faults.append((ErrorCode.BAD_NAME, path, fault))
         elif not path.exists():
-            faults.append((FaultCode.BROKEN_LINK, path, "is a link to something that isn't there"))
+            faults.append((ErrorCode.BROKEN_LINK, path, "is a link to something that isn't there"))
         else:
             found.append(UnlabelledVideo(path.stem, path))
     return _sorted_out(folder, found, faults, "has no video")
 
 
 def _sorted_out(
-    root: Path, found: list[UnlabelledVideo], faults: list[tuple[FaultCode, Path, str]], nothing: str
+    root: Path, found: list[UnlabelledVideo], faults: list[tuple[ErrorCode, Path, str]], nothing: str
 ) -> FoundVideos:
     report_duplicates(((video.name, video.path) for video in found), lambda *fault: faults.append(fault))
     faulty: dict[str, str] = {}
@@ -79,7 +79,7 @@ def _sorted_out(
         sentence = f"{shown(path, root)}: {message}"
         if code not in _UNUSABLE or path.suffix.lower() not in VIDEO_SUFFIXES:
             continue
-        if code == FaultCode.BAD_NAME or name_fault(path.stem):
+        if code == ErrorCode.BAD_NAME or name_error(path.stem):
             nameless.append(sentence)
         else:
             faulty[path.stem] = sentence

@@ -117,7 +117,7 @@ T = TypeVar("T")
 def _decode(file: str, content: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
-    except decoding_errors.DECODING_FAULTS as error:
+    except decoding_errors.DECODING_ERRORS as error:
         raise decoding_errors.in_file(file, content, error) from None
 
 

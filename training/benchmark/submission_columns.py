@@ -130,7 +130,7 @@ class Reader(ABC):
                 continue
             try:
                 humans = decode(raw).humans
-            except decoding_errors.DECODING_FAULTS as error:
+            except decoding_errors.DECODING_ERRORS as error:
                 raise decoding_errors.in_frame(self.file, video, frame, raw, error, self.part_type) from None
             present[index] = True
             if self.people_limit is not None and len(humans) > self.people_limit:

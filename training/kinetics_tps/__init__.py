@@ -1,4 +1,4 @@
-"""The Kinetics-TPS data set on disk: read for training, checked, written, and turned into the metric's ground truth.
+"""The Kinetics-TPS data set on disk: reading, checking, writing, and the metric's ground truth.
 
     dataset = Dataset(Path("Kinetics-TPS"))
     for video in dataset.train():        # Video: name, action, path, facts, frames
@@ -7,8 +7,8 @@
     for video in dataset.test():         # UnlabelledVideo: name and path, no class
         ...
 
-Read the files in this order: names, faults, lists, annotations, frame_reader, videos, layout, dataset; then check,
-write, vocabulary and ground_truth, each of which stands alone. docs/kinetics-tps.md shows the layout.
+Read the files in this order: names, data_errors, lists, annotations, frame_reader, video_facts, layout, dataset; then
+check, write, seen_labels, video_roles and ground_truth. docs/kinetics-tps.md shows the layout.
 """
 
 from training.kinetics_tps.annotations import (
@@ -19,7 +19,7 @@ from training.kinetics_tps.annotations import (
     Box,
 )
 from training.kinetics_tps.check import CheckReport, check_dataset
-from training.kinetics_tps.data_errors import Fault, FaultCode
+from training.kinetics_tps.data_errors import DataError, ErrorCode
 from training.kinetics_tps.dataset import Dataset, DatasetError, Video
 from training.kinetics_tps.ground_truth import write_ground_truth
 from training.kinetics_tps.layout import UnlabelledVideo
@@ -36,10 +36,10 @@ __all__ = [
     "AnnotatedPerson",
     "Box",
     "CheckReport",
+    "DataError",
     "Dataset",
     "DatasetError",
-    "Fault",
-    "FaultCode",
+    "ErrorCode",
     "Lists",
     "Seen",
     "UnlabelledVideo",

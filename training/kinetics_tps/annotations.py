@@ -1,4 +1,4 @@
-"""What people wrote about a frame: people, their parts with a state each, and objects. The types, and their JSON."""
+"""The annotation of a frame: people, their parts with a state each, and objects; as types and as JSON."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 import msgspec
 
 Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in pixels of the video; x2 and y2 are inside the box."""
+"""x1, y1, x2, y2 in pixels of the video; the pixels x2 and y2 belong to the box."""
 
 
 class AnnotatedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One visible body part of a person and what it does."""
+    """One visible body part of a person and its state."""
 
     number: int
     box: Box
@@ -20,7 +20,7 @@ class AnnotatedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AnnotatedPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One person. `parts` holds the visible ones by name; `number` counts within the frame and is no track."""
+    """One person. `parts` holds the visible parts by name; `number` counts within the frame and is no track id."""
 
     number: int
     box: Box
@@ -28,7 +28,7 @@ class AnnotatedPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AnnotatedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that people in the frame have to do with."""
+    """An object that people in the frame use."""
 
     number: int
     box: Box
@@ -36,7 +36,7 @@ class AnnotatedObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AnnotatedFrame(msgspec.Struct, frozen=True):
-    """One annotated frame: the `index`-th picture of the video, counted from 1."""
+    """One annotated frame; `index` counts the video's frames from 1."""
 
     index: int
     people: tuple[AnnotatedPerson, ...]
@@ -44,14 +44,14 @@ class AnnotatedFrame(msgspec.Struct, frozen=True):
 
 
 class FrameJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A frame as its file has it. `objects` is our own: the data set's object keys aren't documented."""
+    """A frame in the form of its file. `objects` is partstream's own key: the data set does not document one."""
 
     humans: tuple[AnnotatedPerson, ...]
     objects: tuple[AnnotatedObject, ...] = ()
 
 
 def encode_frame(frame: AnnotatedFrame) -> bytes:
-    """The contents of the frame's file. Raises ValueError for a frame that would be read back otherwise."""
+    """Return the contents of the frame's file. Raises ValueError for a frame that would be read back differently."""
     for at, person in enumerate(frame.people):
         _require_box(person.box, f"humans[{at}].box")
         for key, part in person.parts.items():

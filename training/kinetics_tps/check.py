@@ -1,4 +1,4 @@
-"""Goes through a whole data set and lists all that is wrong with it, file by file. Changes nothing."""
+"""Checking a whole data set: every error, by file. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from training.kinetics_tps.annotations import AnnotatedFrame
-from training.kinetics_tps.data_errors import Fault, FaultCode, printable, quoted, shown
+from training.kinetics_tps.data_errors import DataError, ErrorCode, printable, quoted, shown
 from training.kinetics_tps.dataset import DatasetError, is_folder, read_entry
 from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.layout import (
@@ -26,7 +26,7 @@ from training.kinetics_tps.lists import Lists, read_frame_list, read_lists
 from training.kinetics_tps.names import ANNOTATIONS, FRAME_LISTS, LISTS, VIDEOS, Split
 from training.kinetics_tps.video_facts import VideoError, VideoFacts, probe
 
-_ORDER = {code: order for order, code in enumerate(FaultCode)}
+_ORDER = {code: order for order, code in enumerate(ErrorCode)}
 _HALVES: dict[Split, tuple[str, ...]] = {"train": (VIDEOS["train"], ANNOTATIONS), "test": (VIDEOS["test"],)}
 """The folders of each half."""
 Progress = Callable[[int, int], None]
@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Totals:
-    """What is there and right."""
+    """Counts of valid videos, frames and annotations."""
 
     train_videos: int = 0
     test_videos: int = 0
@@ -47,46 +47,48 @@ class Totals:
 
 @dataclass(slots=True)
 class CheckReport:
-    """What `check_dataset` found: `faults` in the order of files, `notes` that are no faults."""
+    """Result of `check_dataset`: `errors` in the order of files, and `notes`, which are not errors."""
 
     root: str
     totals: Totals = field(default_factory=Totals)
-    faults: list[Fault] = field(default_factory=list[Fault])
+    errors: list[DataError] = field(default_factory=list[DataError])
     notes: list[str] = field(default_factory=list[str])
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.faults
+        """Whether there are no errors."""
+        return not self.errors
 
-    def counts(self) -> dict[FaultCode, tuple[int, int]]:
-        """Faults and files that have them, by kind, in the order of `FaultCode`."""
-        faults = Counter(fault.code for fault in self.faults)
-        files = Counter(code for code, _ in {(fault.code, fault.file) for fault in self.faults})
-        return {code: (faults[code], files[code]) for code in FaultCode if code in faults}
+    def counts(self) -> dict[ErrorCode, tuple[int, int]]:
+        """Return the number of errors and of files with them, by code, in the order of `ErrorCode`."""
+        errors = Counter(error.code for error in self.errors)
+        files = Counter(code for code, _ in {(error.code, error.file) for error in self.errors})
+        return {code: (errors[code], files[code]) for code in ErrorCode if code in errors}
 
     def to_json(self) -> dict[str, Any]:
-        """One JSON object: `root`, `clean`, `totals`, `counts` by code, `faults` and `notes`."""
+        """Return one JSON object: `root`, `clean`, `totals`, `counts` by code, `errors` and `notes`."""
         return {
             "root": self.root,
             "clean": self.clean,
             "totals": asdict(self.totals),
-            "counts": {code.value: faults for code, (faults, _) in self.counts().items()},
-            "faults": [fault._asdict() for fault in self.faults],
+            "counts": {code.value: errors for code, (errors, _) in self.counts().items()},
+            "errors": [error._asdict() for error in self.errors],
             "notes": self.notes,
         }
 
 
 def check_dataset(root: Path, progress: Progress | None = None) -> CheckReport:
-    """Check everything: folders, lists, frame lists, videos, annotations. A video is opened and its first picture
-    decoded. Raises `DatasetError` where there is no such folder, and for nothing that is in it."""
+    """Check folders, lists, frame lists, videos and annotations. Each video is opened and its first frame decoded.
+
+    Raises `DatasetError` only if `root` is not a folder.
+    """
     if not is_folder(root):
         raise DatasetError(f"{root}: is not a folder; give the one that holds {VIDEOS['train']} and {ANNOTATIONS}")
     return _Check(root, progress).run()
 
 
 class _Check:
-    """One walk through a data set."""
+    """One pass over a data set."""
 
     def __init__(self, root: Path, progress: Progress | None) -> None:
         self._root = root
@@ -94,7 +96,7 @@ class _Check:
         self._done = self._all = 0
         self._report = CheckReport(str(root))
         self._shown = (root, "")
-        # Opening a video doesn't hold the interpreter's lock: they are opened while frames are read.
+        # Opening a video releases the GIL, so videos are opened while annotations are read.
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
     def run(self) -> CheckReport:
@@ -102,27 +104,27 @@ class _Check:
             self._walk()
         finally:
             self._pool.shutdown(cancel_futures=True)
-        self._report.faults.sort(key=lambda fault: (fault.file, _ORDER[fault.code]))
+        self._report.errors.sort(key=lambda error: (error.file, _ORDER[error.code]))
         return self._report
 
     def _walk(self) -> None:
-        lists = read_lists(self._root, self._fault)
+        lists = read_lists(self._root, self._add)
         has_train, has_test = (
             any(os.path.lexists(self._root / name) for name in (*folders, f"{LISTS}/{FRAME_LISTS[split]}"))
             for split, folders in _HALVES.items()
         )
-        # A set for testing alone is fine; nothing at all isn't.
+        # A data set with only a test half is valid; an empty one is not.
         has_train |= not has_test
-        train = train_entries(self._root, self._fault) if has_train else []
-        test = unlabelled_videos(self._root, self._fault) if has_test else []
+        train = train_entries(self._root, self._add) if has_train else []
+        test = unlabelled_videos(self._root, self._add) if has_test else []
         videos = [(entry.name, entry.video) for entry in train if entry.video is not None]
-        report_duplicates(videos, self._fault)
-        report_duplicates(((video.name, video.path) for video in test), self._fault)
+        report_duplicates(videos, self._add)
+        report_duplicates(((video.name, video.path) for video in test), self._add)
         names = {name for name, _ in videos}
         for video in test:
             if video.name in names:
-                words = "has the name of a training video; results go by name"
-                self._fault(FaultCode.DUPLICATE_VIDEO, video.path, words)
+                words = "has the name of a training video; results use the name alone"
+                self._add(ErrorCode.DUPLICATE_VIDEO, video.path, words)
         self._all = len(videos) + len(test)
         if has_train:
             self._check_train(train, lists)
@@ -138,21 +140,21 @@ class _Check:
         probed = self._pool.map(_probe, [entry.video for entry in entries if entry.video is not None])
         found: dict[str, tuple[Path, int]] = {}
         for entry in entries:
-            facts, frames = read_entry(entry, reader, self._fault, next(probed) if entry.video else None)
+            facts, frames = read_entry(entry, reader, self._add, next(probed) if entry.video else None)
             if entry.video is not None:
                 found[entry.name] = (entry.video, facts.frames if facts else 0)
                 self._advance()
             self._count(frames, usable=facts is not None)
         self._compare("train", found)
         for key, times in sorted(reader.undocumented.items()):
-            words = "boxes with a name in it are taken for objects, all else is ignored"
+            words = "named boxes in it are read as objects, the rest is ignored"
             self._report.notes.append(f"{times} frames have an undocumented key, `{printable(key)}`: {words}")
 
     def _check_test(self, videos: list[UnlabelledVideo]) -> None:
         found: dict[str, tuple[Path, int]] = {}
         for video, facts in zip(videos, self._pool.map(_probe, [video.path for video in videos])):
             if isinstance(facts, VideoError):
-                self._fault(facts.code, video.path, str(facts))
+                self._add(facts.code, video.path, str(facts))
             else:
                 self._report.totals.test_videos += 1
             found[video.name] = (video.path, 0 if isinstance(facts, VideoError) else facts.frames)
@@ -160,19 +162,19 @@ class _Check:
         self._compare("test", found)
 
     def _compare(self, split: Split, found: dict[str, tuple[Path, int]]) -> None:
-        """The frame list against the videos: file and frames by name, 0 frames where a video couldn't be opened."""
-        listed = read_frame_list(self._root, split, self._fault)
+        """Compare the frame list with the videos found: file and frames by name, 0 frames if it could not be opened."""
+        listed = read_frame_list(self._root, split, self._add)
         if listed is None:
             return
         path = self._root / LISTS / FRAME_LISTS[split]
         for name in (name for name in listed if name not in found):
-            self._fault(FaultCode.MISSING_VIDEO, path, f"names {quoted(name)}, and there is no such video")
+            self._add(ErrorCode.MISSING_VIDEO, path, f"lists {quoted(name)}, but there is no such video")
         for name, (video, frames) in found.items():
             if name not in listed:
-                self._fault(FaultCode.VIDEO_WITHOUT_ROW, video, f"is not in {path.name}")
+                self._add(ErrorCode.VIDEO_WITHOUT_ROW, video, f"is not in {path.name}")
             elif frames and frames != listed[name]:
                 words = f"has {frames} frames; {path.name} says {listed[name]}"
-                self._fault(FaultCode.FRAMES_DIFFER, video, words)
+                self._add(ErrorCode.FRAMES_DIFFER, video, words)
 
     def _count(self, frames: list[AnnotatedFrame], *, usable: bool) -> None:
         totals = self._report.totals
@@ -182,11 +184,11 @@ class _Check:
         totals.parts += sum(len(person.parts) for frame in frames for person in frame.people)
         totals.objects += sum(len(frame.objects) for frame in frames)
 
-    def _fault(self, code: FaultCode, path: Path, message: str) -> None:
+    def _add(self, code: ErrorCode, path: Path, message: str) -> None:
         if path != self._shown[0]:
             self._shown = (path, shown(path, self._root))
-        # With a wrong list every part of every frame is a fault: millions, of which few sentences are different.
-        self._report.faults.append(Fault(code, self._shown[1], sys.intern(message)))
+        # With a wrong list every part of every frame is an error: millions of them, with few different messages.
+        self._report.errors.append(DataError(code, self._shown[1], sys.intern(message)))
 
     def _advance(self) -> None:
         self._done += 1

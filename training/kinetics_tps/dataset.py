@@ -1,8 +1,7 @@
-"""A Kinetics-TPS data set on disk, for training: its videos, one after another, without what is faulty.
+"""A Kinetics-TPS data set on disk, for training: its valid videos, one after another.
 
-A `Dataset` owns the lists and the count of what it left out; it holds no video open and reads frames as they are
-asked for. One bad file never ends a run: its frame or video is left out, counted in `skipped`, and the first of each
-kind is logged.
+A bad file never ends a run: its frame or video is left out and counted in `skipped`, and the first error with each code
+is logged.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.kinetics_tps.annotations import AnnotatedFrame
-from training.kinetics_tps.data_errors import MEANING, FaultCode, Report, shown
+from training.kinetics_tps.data_errors import MEANING, ErrorCode, Report, shown
 from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.layout import (
     TrainEntry,
@@ -34,12 +33,12 @@ _PIECE = 1 << 17
 
 
 class DatasetError(ValueError):
-    """The data set can't be used at all; the message names the folder and says what to do."""
+    """The data set cannot be used at all; the message names the folder and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A training video with its annotated frames, which are some of its frames, by index."""
+    """A training video and its annotated frames, by index."""
 
     name: str
     action: str
@@ -49,20 +48,22 @@ class Video:
 
 
 class Dataset:
-    """The data set in a folder. Raises `DatasetError` where there is no such folder."""
+    """The data set in a folder. Raises `DatasetError` if there is no such folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.skipped: Counter[FaultCode] = Counter()
-        """What the last reading left out, by kind of fault."""
+        self.skipped: Counter[ErrorCode] = Counter()
+        """Frames and videos left out by the last reading, by error."""
         self._warned: set[str] = set()
         if not is_folder(root):
             raise DatasetError(f"{root}: is not a folder; give the one that holds {VIDEOS['train']} and {ANNOTATIONS}")
         self.lists: Lists = read_lists(root, self._warn_of_list)
 
     def train(self) -> Iterator[Video]:
-        """Every training video that can be opened and has a usable frame, by class and name. Raises `DatasetError`
-        at once where folders are missing, and at the end where nothing was usable."""
+        """Yield every training video that can be opened and has a valid annotated frame, by class and name.
+
+        Raises `DatasetError` at once if a folder is missing, and at the end if no video was valid.
+        """
         for folder in (VIDEOS["train"], ANNOTATIONS):
             if not is_folder(self.root / folder):
                 raise DatasetError(f"{self.root}: has no folder {folder}; docs/kinetics-tps.md shows the layout")
@@ -70,7 +71,7 @@ class Dataset:
         return self._train()
 
     def test(self) -> list[UnlabelledVideo]:
-        """The test videos, by name, without a class: what their folders are called changes nothing."""
+        """Return the test videos, by name, without a class; the names of their folders are ignored."""
         self.skipped.clear()
         found = unlabelled_videos(self.root, self._skip)
         twice = report_duplicates(((video.name, video.path) for video in found), self._skip)
@@ -95,18 +96,18 @@ class Dataset:
         if not usable:
             raise DatasetError(f"{self.root}: no training video can be used; {self._advice()}")
 
-    def _skip(self, code: FaultCode, path: Path, message: str) -> None:
+    def _skip(self, code: ErrorCode, path: Path, message: str) -> None:
         self.skipped[code] += 1
-        self._warn(code, f"{shown(path, self.root)}: {message}; left out and counted, like all of its kind ({code})")
+        self._warn(code, f"{shown(path, self.root)}: {message}; left out and counted, like all with {code}")
 
-    def _warn_of_list(self, code: FaultCode, path: Path, message: str) -> None:
-        self._warn(f"{code} {path.name}", f"{shown(path, self.root)}: {message}; what it doesn't list isn't checked")
+    def _warn_of_list(self, code: ErrorCode, path: Path, message: str) -> None:
+        self._warn(f"{code} {path.name}", f"{shown(path, self.root)}: {message}; labels missing in it are not checked")
 
     def _warn_of_undocumented(self, reader: FrameReader) -> None:
         if reader.undocumented:
             keys = ", ".join(sorted(reader.undocumented))
-            self._warn("undocumented", f"annotations hold keys that aren't documented ({keys}); boxes with a name "
-                       "among them are read as objects, all else is ignored")  # fmt: skip
+            self._warn("undocumented", f"annotations have undocumented keys ({keys}); named boxes in them are read as "
+                       "objects, the rest is ignored")  # fmt: skip
 
     def _warn(self, kind: str, message: str) -> None:
         if kind not in self._warned:
@@ -115,11 +116,11 @@ class Dataset:
 
     def _advice(self) -> str:
         counts = ", ".join(f"{count} x {MEANING[code]}" for code, count in self.skipped.most_common(3))
-        return f"{counts or 'nothing is there'}. `partstream data check {self.root}` lists every fault"
+        return f"{counts or 'the folder is empty'}. `partstream data check {self.root}` lists every error"
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder that can be looked into."""
+    """Return whether the path is a folder that can be read."""
     try:
         return path.is_dir()
     except OSError:
@@ -129,15 +130,15 @@ def is_folder(path: Path) -> bool:
 def read_entry(
     entry: TrainEntry, reader: FrameReader, report: Report, probed: VideoFacts | VideoError | None = None
 ) -> tuple[VideoFacts | None, list[AnnotatedFrame]]:
-    """Open a training video and read its annotated frames; what is faulty is reported and not returned.
+    """Open a training video and read its annotated frames; errors are reported, and their frames are not returned.
 
-    `probed` is what `probe` gave or raised, where that was done already. Faults of frames are found all the same where
-    the video can't be opened.
+    `probed` is the result or error of `probe`, if it was called before. Errors of frames are also found for a video
+    that cannot be opened.
     """
     facts = None
     if entry.video is None:
         assert entry.annotations is not None
-        report(FaultCode.ANNOTATIONS_WITHOUT_VIDEO, entry.annotations, "there is no training video of that name")
+        report(ErrorCode.ANNOTATIONS_WITHOUT_VIDEO, entry.annotations, "there is no training video with this name")
     else:
         try:
             facts = probe(entry.video) if probed is None else probed
@@ -147,7 +148,7 @@ def read_entry(
             facts = None
             report(error.code, entry.video, str(error))
         if entry.annotations is None:
-            report(FaultCode.VIDEO_WITHOUT_ANNOTATIONS, entry.video, "has no annotations")
+            report(ErrorCode.VIDEO_WITHOUT_ANNOTATIONS, entry.video, "has no annotations")
     return facts, _frames(entry.annotations, facts, reader, report) if entry.annotations else []
 
 
@@ -158,21 +159,21 @@ def _frames(folder: Path, facts: VideoFacts | None, reader: FrameReader, report:
         try:
             raw = _read(name)
         except OSError as error:
-            report(FaultCode.NOT_READABLE, Path(name), f"can't be read: {error.strerror}")
+            report(ErrorCode.NOT_READABLE, Path(name), f"can't be read: {error.strerror}")
             continue
-        frame, faults = reader.read(raw, index, picture)
+        frame, errors = reader.read(raw, index, picture)
         if facts is not None and index > facts.frames:
-            faults.append((FaultCode.FRAME_BEYOND_VIDEO, f"is frame {index} of a video of {facts.frames}"))
-        if frame is not None and not faults:
+            errors.append((ErrorCode.FRAME_BEYOND_VIDEO, f"is frame {index} of a video of {facts.frames}"))
+        if frame is not None and not errors:
             frames.append(frame)
-        path = Path(name) if faults else folder
-        for code, message in faults:
+        path = Path(name) if errors else folder
+        for code, message in errors:
             report(code, path, message)
     return frames
 
 
 def _read(path: str) -> bytes:
-    """A small file in three system calls, where `open().read()` takes eight: there are 575,000 of them."""
+    """Read a small file with three system calls instead of the eight of `open().read()`: there are 575,000 files."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         pieces = [os.read(descriptor, _PIECE)]

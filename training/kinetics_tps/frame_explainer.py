@@ -1,6 +1,6 @@
-"""Reads one frame by hand and says all that is wrong with it. Pure.
+"""Reading one frame field by field, to find all its errors and the objects under undocumented keys.
 
-A schema stops at the first fault and hides what is undocumented; this goes on to the last, and looks for objects.
+A schema would stop at the first error and drop undocumented keys.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard, cast
 
 from training.kinetics_tps.annotations import AnnotatedObject, AnnotatedPart, AnnotatedPerson, Box
-from training.kinetics_tps.data_errors import FaultCode, printable, quoted
-from training.kinetics_tps.loose_json import FrameFaults, kind_of
+from training.kinetics_tps.data_errors import ErrorCode, printable, quoted
+from training.kinetics_tps.loose_json import FrameErrors, kind_of
 
 _FRAME_KEYS = frozenset({"humans"})
 _PERSON_KEYS = frozenset({"number", "box", "parts"})
@@ -25,23 +25,23 @@ _ABSENT = object()
 
 
 class FrameExplainer:
-    """What is found in one frame while it is read."""
+    """The contents and errors found in one frame while it is read."""
 
     def __init__(self, parts: frozenset[str], verbs: frozenset[str], picture: tuple[int, int] | None) -> None:
-        self.faults: FrameFaults = []
+        self.errors: FrameErrors = []
         self.objects: list[AnnotatedObject] = []
         self.undocumented: set[str] = set()
         self._part_names, self._verb_names = parts, verbs
         self._width, self._height = picture or (math.inf, math.inf)
 
     def people(self, content: dict[str, Any]) -> list[AnnotatedPerson]:
-        """The people of a frame's content; `faults`, `objects` and `undocumented` hold the rest afterwards."""
+        """Return a frame's people; afterwards `errors`, `objects` and `undocumented` hold the rest."""
         self._look_for_objects(content, _FRAME_KEYS, "")
         humans = content.get("humans", _ABSENT)
         if humans is _ABSENT:
-            self._fault(FaultCode.MISSING_FIELD, "humans", "is missing; a frame without people has an empty list")
+            self._add(ErrorCode.MISSING_FIELD, "humans", "is missing; a frame without people has an empty list")
         elif not isinstance(humans, list):
-            self._fault(FaultCode.WRONG_TYPE, "humans", f"is {kind_of(humans)} instead of a list")
+            self._add(ErrorCode.WRONG_TYPE, "humans", f"is {kind_of(humans)} instead of a list")
         else:
             people = [self._person(human, f"humans[{at}]", at) for at, human in enumerate(cast("list[Any]", humans))]
             return [person for person in people if person is not None]
@@ -49,7 +49,7 @@ class FrameExplainer:
 
     def _person(self, human: Any, where: str, at: int) -> AnnotatedPerson | None:
         if not isinstance(human, dict):
-            self._fault(FaultCode.WRONG_TYPE, where, f"is {kind_of(human)} instead of an object")
+            self._add(ErrorCode.WRONG_TYPE, where, f"is {kind_of(human)} instead of an object")
             return None
         human = cast("dict[str, Any]", human)
         self._look_for_objects(human, _PERSON_KEYS, "humans[].")
@@ -57,7 +57,7 @@ class FrameExplainer:
         number = self._number(human, where, at + 1)
         given = human.get("parts", {})
         if not isinstance(given, dict):
-            self._fault(FaultCode.WRONG_TYPE, f"{where}.parts", f"is {kind_of(given)} instead of an object")
+            self._add(ErrorCode.WRONG_TYPE, f"{where}.parts", f"is {kind_of(given)} instead of an object")
             return None
         parts: dict[str, AnnotatedPart] = {}
         for key, value in cast("dict[str, Any]", given).items():
@@ -65,56 +65,56 @@ class FrameExplainer:
             if part is None:
                 continue
             if part.name in parts:
-                self._fault(FaultCode.DUPLICATE_PART, where, f"has the part {quoted(part.name)} twice")
+                self._add(ErrorCode.DUPLICATE_PART, where, f"has the part {quoted(part.name)} twice")
             elif part.name != key:
                 words = f"is called {quoted(part.name)}"
-                self._fault(FaultCode.PART_NAME_DIFFERS, f"{where}.parts.{printable(key[:40])}", words)
+                self._add(ErrorCode.PART_NAME_DIFFERS, f"{where}.parts.{printable(key[:40])}", words)
             parts[part.name] = part
         return AnnotatedPerson(number, box, parts) if box else None
 
     def _part(self, key: str, part: Any, where: str) -> AnnotatedPart | None:
         if self._part_names and key not in self._part_names:
-            self._fault(FaultCode.UNKNOWN_PART, f"{where}.parts", f"{quoted(key)} is not in list/body_part.txt")
+            self._add(ErrorCode.UNKNOWN_PART, f"{where}.parts", f"{quoted(key)} is not in list/body_part.txt")
         where = f"{where}.parts.{printable(key[:40])}"
         if not isinstance(part, dict):
-            self._fault(FaultCode.WRONG_TYPE, where, f"is {kind_of(part)} instead of an object")
+            self._add(ErrorCode.WRONG_TYPE, where, f"is {kind_of(part)} instead of an object")
             return None
         part = cast("dict[str, Any]", part)
         self._look_for_objects(part, _PART_KEYS, "humans[].parts[].")
         box = self._box(part, where)
         name = part.get("name", key)
         if not isinstance(name, str):
-            self._fault(FaultCode.WRONG_TYPE, f"{where}.name", f"is {kind_of(name)} instead of a word")
+            self._add(ErrorCode.WRONG_TYPE, f"{where}.name", f"is {kind_of(name)} instead of a word")
             name = key
         number = self._number(part, where, 0)
         verb = part.get("verb", _ABSENT)
         if verb is _ABSENT:
-            self._fault(FaultCode.MISSING_FIELD, f"{where}.verb", "is missing")
+            self._add(ErrorCode.MISSING_FIELD, f"{where}.verb", "is missing")
             return None
         if not isinstance(verb, str):
-            self._fault(FaultCode.WRONG_TYPE, f"{where}.verb", f"is {kind_of(verb)} instead of a word")
+            self._add(ErrorCode.WRONG_TYPE, f"{where}.verb", f"is {kind_of(verb)} instead of a word")
             return None
         if self._verb_names and verb not in self._verb_names:
-            self._fault(FaultCode.UNKNOWN_VERB, f"{where}.verb", f"{quoted(verb)} is not in list/part_stat.txt")
+            self._add(ErrorCode.UNKNOWN_VERB, f"{where}.verb", f"{quoted(verb)} is not in list/part_stat.txt")
         return AnnotatedPart(number, box, verb, name) if box else None
 
     def _box(self, holder: dict[str, Any], where: str) -> Box | None:
         where = f"{where}.box"
         given = holder.get("box", _ABSENT)
         if given is _ABSENT:
-            self._fault(FaultCode.MISSING_FIELD, where, "is missing")
+            self._add(ErrorCode.MISSING_FIELD, where, "is missing")
             return None
         if not _is_four_numbers(given):
-            self._fault(FaultCode.WRONG_TYPE, where, "is not four numbers [x1, y1, x2, y2]")
+            self._add(ErrorCode.WRONG_TYPE, where, "is not four numbers [x1, y1, x2, y2]")
             return None
         box = _as_box(given)
         if box is None:
-            self._fault(FaultCode.BOX_NOT_FINITE, where, f"has a number that isn't finite: {_short(given)}")
+            self._add(ErrorCode.BOX_NOT_FINITE, where, f"has a number that is not finite: {_short(given)}")
         elif box[2] < box[0] or box[3] < box[1]:
-            self._fault(FaultCode.BOX_REVERSED, where, f"ends before it begins: {_short(given)}")
+            self._add(ErrorCode.BOX_REVERSED, where, f"ends before it begins: {_short(given)}")
         elif box[2] < 0 or box[3] < 0 or box[0] >= self._width or box[1] >= self._height:
             size = "" if math.isinf(self._width) else f" of {self._width} x {self._height}"
-            self._fault(FaultCode.BOX_OUTSIDE, where, f"lies outside the picture{size}: {_short(given)}")
+            self._add(ErrorCode.BOX_OUTSIDE, where, f"is outside the frame{size}: {_short(given)}")
         return box
 
     def _number(self, holder: dict[str, Any], where: str, otherwise: int) -> int:
@@ -123,7 +123,7 @@ class FrameExplainer:
             return number
         if type(number) is float and number.is_integer():
             return int(number)
-        self._fault(FaultCode.WRONG_TYPE, f"{where}.number", f"is {kind_of(number)} instead of a whole number")
+        self._add(ErrorCode.WRONG_TYPE, f"{where}.number", f"is {kind_of(number)} instead of a whole number")
         return otherwise
 
     def _look_for_objects(self, holder: dict[str, Any], known: frozenset[str], where: str) -> None:
@@ -131,12 +131,12 @@ class FrameExplainer:
             self.undocumented.add(f"{where}{key}")
             self.objects += _objects_in(holder[key], key, len(self.objects) + 1)
 
-    def _fault(self, code: FaultCode, where: str, words: str) -> None:
-        self.faults.append((code, f"{where} {words}"))
+    def _add(self, code: ErrorCode, where: str, words: str) -> None:
+        self.errors.append((code, f"{where} {words}"))
 
 
 def _objects_in(value: Any, name: str, number: int, depth: int = 0) -> Iterator[AnnotatedObject]:
-    """Whatever has a box, in lists and objects: by the name beside the box, or by the key that it stands under."""
+    """Yield everything with a box, in lists and objects, named by the name beside the box or by its key."""
     if isinstance(value, list):
         for item in cast("list[Any]", value) if depth < _DEEPEST else ():
             for thing in _objects_in(item, name, number, depth + 1):
@@ -164,7 +164,7 @@ def _is_four_numbers(value: Any) -> TypeGuard[list[int | float]]:
 
 
 def _as_box(value: Any) -> Box | None:
-    """Four finite numbers, or None."""
+    """Return four finite numbers, or None."""
     if not _is_four_numbers(value):
         return None
     try:
@@ -175,5 +175,5 @@ def _as_box(value: Any) -> Box | None:
 
 
 def _short(numbers: list[int | float]) -> str:
-    """The numbers of a box; of an integer too long to print, that it is."""
+    """Return the numbers of a box; integers that are too long to print are abbreviated."""
     return f"[{', '.join('…' if isinstance(n, int) and abs(n) > _LONG else str(n) for n in numbers)}]"

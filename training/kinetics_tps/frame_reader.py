@@ -1,7 +1,7 @@
-"""Reads one annotated frame against the lists and the picture's size. Pure: bytes in, frame or faults out.
+"""Reading one annotated frame and checking it against the lists and the frame's size.
 
-A frame that fits the schema, as nearly all do, is checked in some 20 µs (575,000 are to be read); only where something
-is amiss it is read again by hand, to say what (`frame_explainer`).
+A frame that fits the schema, as nearly all do, takes about 20 µs (there are 575,000); any other is read again field by
+field, to report its errors (`frame_explainer`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any, cast
 import msgspec
 
 from training.kinetics_tps.annotations import AnnotatedFrame, AnnotatedPerson, Box, FrameJson
-from training.kinetics_tps.data_errors import FaultCode
+from training.kinetics_tps.data_errors import ErrorCode
 from training.kinetics_tps.frame_explainer import FrameExplainer
 from training.kinetics_tps.lists import Lists
-from training.kinetics_tps.loose_json import FrameFaults, decode_loosely, duplicate_keys, kind_of
+from training.kinetics_tps.loose_json import FrameErrors, decode_loosely, duplicate_keys, kind_of
 
 ALWAYS_VERBS = frozenset({"none", "others"})
-"""Documented as labels of part states: no movement, and outside the vocabulary."""
+"""Documented part states besides the list: no movement, and outside the vocabulary."""
 
 
 class FrameReader:
-    """Reads frames against the lists of a data set; `undocumented` counts the frames that have keys of no known use."""
+    """Reads frames and checks them against a data set's lists; `undocumented` counts frames by undocumented key."""
 
     def __init__(self, lists: Lists) -> None:
         self._parts = frozenset(lists.parts)
@@ -33,8 +33,8 @@ class FrameReader:
 
     def read(
         self, raw: bytes, index: int, picture: tuple[int, int] | None = None
-    ) -> tuple[AnnotatedFrame | None, FrameFaults]:
-        """The frame with that index, or None with its faults. `picture`: width and height, where they are known."""
+    ) -> tuple[AnnotatedFrame | None, FrameErrors]:
+        """Return the frame with this index, or None and its errors. `picture`: width and height, if known."""
         try:
             frame = self._decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -59,21 +59,21 @@ class FrameReader:
 
     def _explain(
         self, raw: bytes, index: int, picture: tuple[int, int] | None
-    ) -> tuple[AnnotatedFrame | None, FrameFaults]:
-        content, faults, reason = decode_loosely(raw)
-        if faults:
-            return None, faults
+    ) -> tuple[AnnotatedFrame | None, FrameErrors]:
+        content, errors, reason = decode_loosely(raw)
+        if errors:
+            return None, errors
         if not isinstance(content, dict):
-            return None, [(FaultCode.NOT_AN_OBJECT, f"the file holds {kind_of(content)} instead of an object")]
+            return None, [(ErrorCode.NOT_AN_OBJECT, f"the file holds {kind_of(content)} instead of an object")]
         found = FrameExplainer(self._parts, self._verbs, picture)
         people = tuple(found.people(cast("dict[str, Any]", content)))
-        faults = found.faults
+        errors = found.errors
         if _may_repeat_keys(raw, people):
-            faults += duplicate_keys(raw, self._parts)
-        if reason and not faults:
-            faults.append((FaultCode.BAD_JSON, reason))
+            errors += duplicate_keys(raw, self._parts)
+        if reason and not errors:
+            errors.append((ErrorCode.BAD_JSON, reason))
         self.undocumented.update(found.undocumented)
-        return (None, faults) if faults else (AnnotatedFrame(index, people, tuple(found.objects)), [])
+        return (None, errors) if errors else (AnnotatedFrame(index, people, tuple(found.objects)), [])
 
 
 def _is_inside(box: Box, picture: tuple[float, float]) -> bool:
@@ -82,6 +82,6 @@ def _is_inside(box: Box, picture: tuple[float, float]) -> bool:
 
 
 def _may_repeat_keys(raw: bytes, people: tuple[AnnotatedPerson, ...]) -> bool:
-    """Whether more keys stand in the text than came out of it: decoders keep the last of several and say nothing."""
+    """Return whether the text has more keys than were decoded: decoders silently keep the last of equal keys."""
     verbs = sum(len(person.parts) for person in people)
     return raw.count(b'"verb"') != verbs or raw.count(b'"parts"') != len(people) or raw.count(b'"humans"') != 1

@@ -1,4 +1,4 @@
-"""Annotations as the benchmark's metric takes them: `gt_vid_result.json` and `gt_part_result.json`.
+"""The ground truth files of the benchmark's metric: `gt_vid_result.json` and `gt_part_result.json`.
 
 {video: class}, and {video: {"img_00001.json": {"humans": […]}}}; `training.benchmark.psc` reads and scores them.
 """
@@ -20,9 +20,11 @@ OFFICIAL_EVERY = 5
 
 
 def write_ground_truth(folder: Path, videos: Iterable[Video], *, every: int = 1) -> int:
-    """Write both files for the videos' annotated frames 1, 1 + every, 1 + 2 · every …; returns how many videos have
-    one. A video without any is left out: the metric would give it full marks. One video is held in memory at a time,
-    apart from the files' own text. Raises `DatasetError` for a name that comes twice, or when nothing is left."""
+    """Write both files for the annotated frames 1, 1 + every, 1 + 2 · every … and return the number of videos.
+
+    A video without such a frame is left out: the metric would give it full marks. Memory holds one video at a time and
+    the files' text. Raises `DatasetError` for a duplicate name, or if no video is left.
+    """
     actions: dict[str, str] = {}
     parts: list[bytes] = []
     for video in videos:
@@ -30,7 +32,7 @@ def write_ground_truth(folder: Path, videos: Iterable[Video], *, every: int = 1)
         if not frames:
             continue
         if video.name in actions:
-            raise DatasetError(f"two videos are called {video.name!r}; results go by name")
+            raise DatasetError(f"two videos are called {video.name!r}; results use the name alone")
         actions[video.name] = video.action
         named = {frame_file(frame.index): FrameJson(frame.people) for frame in frames}
         parts.append(msgspec.json.encode(video.name) + b":" + msgspec.json.encode(named))
@@ -43,7 +45,7 @@ def write_ground_truth(folder: Path, videos: Iterable[Video], *, every: int = 1)
 
 
 def scored(video: Video, every: int) -> list[AnnotatedFrame]:
-    """The annotated frames among 1, 1 + every, 1 + 2 · every …, in order."""
+    """Return the annotated frames among 1, 1 + every, 1 + 2 · every …, in order."""
     if every < 1:
         raise ValueError(f"every {every} frames: must be at least 1")
     return sorted((frame for frame in video.frames if (frame.index - 1) % every == 0), key=lambda frame: frame.index)

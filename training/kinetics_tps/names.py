@@ -1,7 +1,7 @@
-"""Where everything of a Kinetics-TPS data set lies, and what may be called what. Owns nothing.
+"""Paths and valid names in a Kinetics-TPS data set.
 
 `train_videos/<class>/<video>.mp4`, `test_videos/<class>/<video>.mp4`, `list/`, and for some frames of each training
-video `train_annotations/<class>/<video>/img_00001.json`. docs/kinetics-tps.md shows it whole.
+video `train_annotations/<class>/<video>/img_00001.json`. docs/kinetics-tps.md shows the whole layout.
 """
 
 from __future__ import annotations
@@ -22,43 +22,43 @@ GROUND_TRUTH_FILES = ("gt_vid_result.json", "gt_part_result.json")
 VIDEO_SUFFIX = ".mp4"
 _FRAME = re.compile(r"img_([0-9]{5,9})\.json")
 _BREAKS = ("Cc", "Zl", "Zp")
-"""Unicode's categories of what would break a line or be obeyed by a terminal."""
+"""Unicode categories of line breaks and control characters."""
 _LONGEST_NAME = 200
-"""Bytes: file systems take 255, and a temporary name is a little longer."""
+"""In bytes: file systems allow 255, and temporary names are slightly longer."""
 
 
 def frame_file(index: int) -> str:
-    """`img_00001.json` for the frame with that index, counted from 1."""
+    """Return the file name of the frame with this index, counted from 1: `img_00001.json`."""
     return f"img_{index:05d}.json"
 
 
 def frame_index(name: str) -> int | None:
-    """The index in an annotation's name, or None if it isn't one."""
+    """Return the index in an annotation's file name, or None for another name."""
     match = _FRAME.fullmatch(name)
     index = int(match[1]) if match else 0
     return index if index >= 1 and frame_file(index) == name else None
 
 
 def video_file(root: Path, split: Split, folder: str, name: str) -> Path:
-    """Where a video lies."""
+    """Return the path of a video."""
     return root / VIDEOS[split] / folder / f"{name}{VIDEO_SUFFIX}"
 
 
 def annotation_folder(root: Path, action: str, name: str) -> Path:
-    """Where a training video's annotated frames lie."""
+    """Return the folder of a training video's annotated frames."""
     return root / ANNOTATIONS / action / name
 
 
-def name_fault(name: str) -> str | None:
-    """Why a class or a video can't have that name, or None."""
+def name_error(name: str) -> str | None:
+    """Return why a class or a video cannot have this name, or None."""
     try:
         length = len(name.encode())
     except UnicodeEncodeError:
         return "its name is not in UTF-8"
     if name != name.strip() or any(unicodedata.category(letter) in _BREAKS for letter in name):
-        return "its name has line breaks, control characters or blanks at an end"
+        return "its name has line breaks, control characters, or blanks at an end"
     if not name or name.startswith(".") or "/" in name or "\\" in name:
-        return "its name is empty, begins with a dot or has a slash in it"
+        return "its name is empty, begins with a dot, or has a slash in it"
     if name.lower().endswith(VIDEO_SUFFIX):
         return f"its name ends in {VIDEO_SUFFIX}"
     if length > _LONGEST_NAME:

@@ -1,4 +1,4 @@
-"""From a data set to the engine's vocabulary: which states a part has is what it was seen doing in training."""
+"""The vocabulary of a data set: the actions, and the states that its videos show of each part."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from training.kinetics_tps.dataset import DatasetError, Video
 from training.kinetics_tps.lists import Lists
 
 OUTSIDE = "others"
-"""The verb of a state that the data set has no word for: never an output, and no target."""
+"""The verb of a state outside the vocabulary: neither an output nor a target."""
 
 
 class Seen:
-    """Counts what training videos show: `states[part, verb]` annotated parts, `actions[class]` videos."""
+    """Counts of what training videos show: `states[part, verb]` annotated parts, `actions[class]` videos."""
 
     def __init__(self, videos: Iterable[Video] = ()) -> None:
         self.states: Counter[tuple[str, str]] = Counter()
@@ -30,14 +30,14 @@ class Seen:
                 self.states.update((part.name, part.verb) for part in person.parts.values())
 
     def vocabulary(self, lists: Lists, *, least: int = 1) -> Vocabulary:
-        """The vocabulary of what was seen at least `least` times.
+        """Return the vocabulary of what was seen at least `least` times.
 
-        Parts: the part graph's ten in its order, of these the listed ones (all where there is no list), then others by
-        the list. States: in the list's order, then the alphabet's; every part can be still. Actions: by the alphabet.
-        Raises `DatasetError` if nothing was seen.
+        Parts: the listed ones of the part graph's ten, in its order (all ten without a list), then other listed parts.
+        States: in the list's order, then alphabetical; every part can be still. Actions: alphabetical. Raises
+        `DatasetError` if nothing was seen.
         """
         if not self.actions:
-            raise DatasetError("no training video was seen, and a vocabulary is made from what was seen")
+            raise DatasetError("the vocabulary comes from training videos, and there is none")
         listed = lists.parts or tuple(sorted({part for part, _ in self.states})) or PARTS
         parts = (*(part for part in PARTS if part in listed), *(part for part in listed if part not in PARTS))
         verbs_of: dict[str, set[str]] = {part: {STILL} for part in parts}

@@ -1,7 +1,7 @@
-"""Writes a data set in the layout that `Dataset` reads: annotations, lists and frame lists. Videos are put by others.
+"""Writing a data set in the layout that `Dataset` reads: annotations, lists and frame lists, but not videos.
 
-Each file appears whole or not at all, under a temporary name first, so several processes may write videos of one data
-set at once. What wouldn't be read back as it is is refused.
+Each file is written under a temporary name and renamed, so several processes may write one data set at once. Content
+that would be read back differently is rejected.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ from training.kinetics_tps.names import (
     Split,
     annotation_folder,
     frame_file,
-    name_fault,
+    name_error,
 )
 
 
 def write_annotations(root: Path, video: Video) -> None:
-    """Write a training video's annotated frames. `video.path` isn't looked at: the file belongs at
-    `names.video_file(root, "train", video.action, video.name)`. Raises `DatasetError`."""
+    """Write a training video's annotated frames. Raises `DatasetError`.
+
+    `video.path` is not used: the video belongs at `names.video_file(root, "train", video.action, video.name)`.
+    """
     for name in (video.action, video.name):
-        if fault := name_fault(name):
-            raise DatasetError(f"{printable(name)}: {fault}")
+        if error := name_error(name):
+            raise DatasetError(f"{printable(name)}: {error}")
     indices = [frame.index for frame in video.frames]
     if len(set(indices)) < len(indices) or any(index < 1 or index > video.facts.frames for index in indices):
-        raise DatasetError(f"{video.name}: frames must be different ones of 1 to {video.facts.frames}")
+        raise DatasetError(f"{video.name}: frames must be distinct and within 1 to {video.facts.frames}")
     folder = annotation_folder(root, video.action, video.name)
     for frame in video.frames:
         try:
@@ -51,7 +53,7 @@ def write_annotations(root: Path, video: Video) -> None:
 
 
 def write_lists(root: Path, lists: Lists) -> None:
-    """Write the lists of labels; an empty one isn't written. Raises `DatasetError`."""
+    """Write the lists of labels that are not empty. Raises `DatasetError`."""
     for file, labels in ((PART_LIST, lists.parts), (VERB_LIST, lists.verbs), (OBJECT_LIST, lists.objects)):
         if labels:
             try:
@@ -71,10 +73,10 @@ def write_frame_list(root: Path, split: Split, frames: Mapping[str, int]) -> Non
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, and make its folder. Raises `DatasetError`."""
+    """Write a file atomically and create its folder. Raises `DatasetError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Hidden, so that nothing takes it for a part of the data set should the process be killed now.
+        # Hidden, so that it is not read as part of the data set if the process is killed now.
         descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -1,4 +1,4 @@
-"""`data check`: each fault on disk is found under its code, in its file, and nothing else is."""
+"""`data check`: each error on disk is found under its code, in its file, and nothing else is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import support.training.kinetics_tps_examples as examples
 from commands.models.data import data_app
 from support.repository import REPOSITORY
-from training.kinetics_tps import AnnotatedFrame, DatasetError, FaultCode, check_dataset, video_file, write_annotations
+from training.kinetics_tps import AnnotatedFrame, DatasetError, ErrorCode, check_dataset, video_file, write_annotations
 from training.kinetics_tps.data_errors import MEANING
 
 Breaking = Callable[[Path], object]
@@ -184,40 +184,40 @@ ON_DISK: list[tuple[str, Breaking, set[tuple[str, str]]]] = [
 
 
 @pytest.mark.parametrize(("breaking", "found"), [case[1:] for case in ON_DISK], ids=[case[0] for case in ON_DISK])
-def test_each_fault_on_disk_is_found_in_its_file_and_nothing_else(
+def test_each_error_on_disk_is_found_in_its_file_and_nothing_else(
     root: Path, breaking: Breaking, found: set[tuple[str, str]]
 ) -> None:
     breaking(root)
     report = check_dataset(root)
-    assert {(fault.code.value, fault.file) for fault in report.faults} == found
+    assert {(error.code.value, error.file) for error in report.errors} == found
     assert report.clean == (not found)
 
 
-def test_every_kind_of_fault_has_a_sentence() -> None:
-    assert list(MEANING) == list(FaultCode)
+def test_every_error_code_is_explained() -> None:
+    assert list(MEANING) == list(ErrorCode)
 
 
-def test_two_videos_of_one_name_are_both_named(root: Path) -> None:
+def test_two_videos_with_the_same_name_are_both_reported(root: Path) -> None:
     examples.put_clip(video_file(root, "train", "hop", "a1"))
     write_annotations(root, examples.example_video(root, "hop", "a1"))
-    faults = [(fault.code.value, fault.file) for fault in check_dataset(root).faults]
-    assert faults == [("duplicate-video", "train_videos/hop/a1.mp4"), ("duplicate-video", "train_videos/lunge/a1.mp4")]
+    errors = [(error.code.value, error.file) for error in check_dataset(root).errors]
+    assert errors == [("duplicate-video", "train_videos/hop/a1.mp4"), ("duplicate-video", "train_videos/lunge/a1.mp4")]
 
 
-def test_two_test_videos_of_one_name_are_both_named_and_not_missing(root: Path) -> None:
+def test_two_test_videos_with_the_same_name_are_both_reported_and_not_missing(root: Path) -> None:
     examples.put_clip(video_file(root, "test", "hop", "t1"))
-    faults = [(fault.code.value, fault.file) for fault in check_dataset(root).faults]
-    assert faults == [("duplicate-video", "test_videos/hop/t1.mp4"), ("duplicate-video", "test_videos/lunge/t1.mp4")]
+    errors = [(error.code.value, error.file) for error in check_dataset(root).errors]
+    assert errors == [("duplicate-video", "test_videos/hop/t1.mp4"), ("duplicate-video", "test_videos/lunge/t1.mp4")]
 
 
-def test_faults_of_frames_are_found_though_the_video_cannot_be_opened(root: Path) -> None:
+def test_errors_of_frames_are_found_even_if_the_video_cannot_be_opened(root: Path) -> None:
     a1(root).unlink()
     frame(root).write_text("{}")
-    codes = {fault.code.value for fault in check_dataset(root).faults}
+    codes = {error.code.value for error in check_dataset(root).errors}
     assert codes == {"missing-video", "annotations-without-video", "missing-field"}
 
 
-def test_what_is_right_is_counted_and_what_is_undocumented_is_noted(root: Path) -> None:
+def test_valid_content_is_counted_and_undocumented_keys_are_noted(root: Path) -> None:
     content = json.loads(frame(root).read_bytes()) | {"objects": [{"box": [1, 2, 3, 4], "name": "ball"}]}
     frame(root).write_text(json.dumps(content))
     report = check_dataset(root)
@@ -244,11 +244,11 @@ def test_checking_changes_nothing(root: Path) -> None:
     assert state() == before
 
 
-def test_a_folder_that_is_a_file_is_a_fault_or_refused(root: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_an_error(root: Path) -> None:
     shutil.rmtree(root / "train_annotations")
     (root / "train_annotations").write_text("x")
     assert ("not-readable", "train_annotations") in {
-        (fault.code.value, fault.file) for fault in check_dataset(root).faults
+        (error.code.value, error.file) for error in check_dataset(root).errors
     }
     with pytest.raises(DatasetError, match="is not a folder"):
         check_dataset(root / "train_annotations")
@@ -258,7 +258,7 @@ def command(*arguments: str) -> Result:
     return CliRunner(env={"COLUMNS": "150"}).invoke(data_app, arguments)
 
 
-def test_the_command_counts_faults_names_files_and_ends_with_1(root: Path) -> None:
+def test_the_command_counts_errors_lists_files_and_exits_with_1(root: Path) -> None:
     frame(root).write_text('{"humans": [{"box": [9, 9, 1, 1], "[red]": 1}]}')
     a1(root).with_name("[bold]x.mp4").write_bytes(b"junk")
     done = command("check", str(root))
@@ -275,7 +275,7 @@ def test_the_command_counts_faults_names_files_and_ends_with_1(root: Path) -> No
     assert "undocumented key, `humans[].[red]`" in done.stdout
 
 
-def test_the_command_names_the_first_files_and_all_if_asked(root: Path) -> None:
+def test_the_command_lists_the_first_files_or_all_with_all(root: Path) -> None:
     video = examples.example_video(root, "hop", "c1", tuple(range(1, 13)))
     many = AnnotatedFrame(1, (examples.person(hip="fly"),))
     for name in ("c1", "c2", "c3"):
@@ -289,7 +289,7 @@ def test_the_command_names_the_first_files_and_all_if_asked(root: Path) -> None:
     assert "more files" not in every
 
 
-def test_the_command_prints_one_json_object_if_asked_and_ends_with_0_when_nothing_is_wrong(root: Path) -> None:
+def test_the_command_prints_one_json_object_with_json_and_exits_with_0_without_errors(root: Path) -> None:
     clean = command("check", str(root), "--json")
     assert clean.exit_code == 0
     assert json.loads(clean.stdout) == {
@@ -297,7 +297,7 @@ def test_the_command_prints_one_json_object_if_asked_and_ends_with_0_when_nothin
         "clean": True,
         "totals": {"train_videos": 3, "test_videos": 2, "frames": 9, "people": 9, "parts": 18, "objects": 0},
         "counts": {},
-        "faults": [],
+        "errors": [],
         "notes": [],
     }
     cut(frame(root), 0.5)
@@ -306,13 +306,13 @@ def test_the_command_prints_one_json_object_if_asked_and_ends_with_0_when_nothin
     assert faulty.exit_code == 1
     told = json.loads(faulty.stdout)
     assert told["counts"] == {"bad-frame-name": 1, "truncated-json": 1}
-    assert [(fault["code"], fault["file"]) for fault in told["faults"]] == [
+    assert [(error["code"], error["file"]) for error in told["errors"]] == [
         ("bad-frame-name", f"{A1_FRAMES}/\\xff.json"), ("truncated-json", F4)
     ]  # fmt: skip
-    assert all(set(fault) == {"code", "file", "message"} for fault in told["faults"])
+    assert all(set(error) == {"code", "file", "message"} for error in told["errors"])
 
 
-def test_the_process_ends_with_2_and_a_sentence_where_there_is_no_such_folder(tmp_path: Path) -> None:
+def test_the_process_exits_with_2_and_a_message_for_a_missing_folder(tmp_path: Path) -> None:
     script = REPOSITORY / "run_stream.py"
     done = subprocess.run(
         [sys.executable, str(script), "data", "check", str(tmp_path / "nowhere")],

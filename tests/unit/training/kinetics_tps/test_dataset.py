@@ -17,7 +17,7 @@ from training.kinetics_tps import (
     AnnotatedFrame,
     Dataset,
     DatasetError,
-    FaultCode,
+    ErrorCode,
     Lists,
     UnlabelledVideo,
     check_dataset,
@@ -37,7 +37,7 @@ def annotation(root: Path, action: str, name: str, index: int) -> Path:
     return root / "train_annotations" / action / name / f"img_{index:05d}.json"
 
 
-def test_training_videos_come_by_class_and_name_with_their_frames(root: Path) -> None:
+def test_training_videos_are_sorted_by_class_and_name_and_have_their_frames(root: Path) -> None:
     videos = list(Dataset(root).train())
     assert [(video.action, video.name) for video in videos] == [("hop", "b1"), ("lunge", "a1"), ("lunge", "a2")]
     assert videos[1] == examples.example_video(root, "lunge", "a1")
@@ -50,7 +50,7 @@ def test_a_second_reading_gives_the_same(root: Path) -> None:
     assert list(dataset.train()) == list(dataset.train())
 
 
-def test_faulty_frames_are_left_out_and_counted_with_one_warning_a_kind(
+def test_frames_with_errors_are_left_out_and_counted_with_one_warning_per_code(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     reversed_box = json.dumps({"humans": [{"number": 1, "box": [9, 9, 1, 1], "parts": {}}]})
@@ -62,13 +62,13 @@ def test_faulty_frames_are_left_out_and_counted_with_one_warning_a_kind(
         for _ in range(2):  # a second epoch warns no more, and counts anew
             frames = {video.name: [frame.index for frame in video.frames] for video in dataset.train()}
             assert frames == {"b1": [1, 4, 6], "a1": [4, 6], "a2": [1]}
-            assert dataset.skipped == Counter({FaultCode.BOX_REVERSED: 2, FaultCode.TRUNCATED_JSON: 1})
+            assert dataset.skipped == Counter({ErrorCode.BOX_REVERSED: 2, ErrorCode.TRUNCATED_JSON: 1})
     first, second = [record.getMessage() for record in caplog.records]
     assert "train_annotations/lunge/a1/img_00001.json: humans[0].box ends before it begins" in first
     assert "train_annotations/lunge/a2/img_00006.json: the file ends in the middle" in second
 
 
-def test_undocumented_keys_are_warned_of_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_undocumented_keys_are_logged_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("a1", "a2"):
         video = examples.example_video(root, "lunge", name)
         for frame in video.frames:
@@ -105,7 +105,7 @@ def test_a_video_that_cannot_be_used_is_left_out_with_its_frames(root: Path, bre
     breaking(video_file(root, "train", "lunge", "a1"))
     dataset = Dataset(root)
     assert [video.name for video in dataset.train()] == ["b1", "a2"]
-    assert dataset.skipped == {FaultCode(code): 1}
+    assert dataset.skipped == {ErrorCode(code): 1}
 
 
 def test_a_frame_after_the_videos_end_is_left_out(root: Path) -> None:
@@ -113,18 +113,18 @@ def test_a_frame_after_the_videos_end_is_left_out(root: Path) -> None:
     shutil.copy(annotation(root, "hop", "b1", 1), annotation(root, "hop", "b1", examples.FRAMES + 1))
     dataset = Dataset(root)
     assert [frame.index for frame in next(dataset.train()).frames] == [1, 4, 6, examples.FRAMES]
-    assert dataset.skipped == {FaultCode.FRAME_BEYOND_VIDEO: 1}
+    assert dataset.skipped == {ErrorCode.FRAME_BEYOND_VIDEO: 1}
 
 
-def test_two_training_videos_of_one_name_are_both_left_out(root: Path) -> None:
+def test_two_training_videos_with_the_same_name_are_both_left_out(root: Path) -> None:
     examples.put_clip(video_file(root, "train", "hop", "a1"))
     write_annotations(root, examples.example_video(root, "hop", "a1"))
     dataset = Dataset(root)
     assert [video.name for video in dataset.train()] == ["b1", "a2"]
-    assert dataset.skipped == {FaultCode.DUPLICATE_VIDEO: 2}
+    assert dataset.skipped == {ErrorCode.DUPLICATE_VIDEO: 2}
 
 
-def test_nothing_usable_is_refused_with_the_reasons_and_what_to_run(root: Path) -> None:
+def test_a_data_set_without_valid_videos_is_rejected_with_the_reasons_and_a_command(root: Path) -> None:
     for video in root.glob("train_videos/*/*.mp4"):
         break_video(video)
     with pytest.raises(DatasetError) as error:
@@ -134,18 +134,18 @@ def test_nothing_usable_is_refused_with_the_reasons_and_what_to_run(root: Path) 
 
 
 @pytest.mark.parametrize("missing", ["train_videos", "train_annotations"])
-def test_a_missing_folder_is_refused_before_anything_is_read(root: Path, missing: str) -> None:
+def test_a_missing_folder_is_rejected_before_anything_is_read(root: Path, missing: str) -> None:
     shutil.rmtree(root / missing)
     with pytest.raises(DatasetError, match=f"has no folder {missing}"):
         Dataset(root).train()
 
 
-def test_a_folder_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_missing_data_set_is_rejected_by_name(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"nowhere: is not a folder"):
         Dataset(tmp_path / "nowhere")
 
 
-def test_missing_lists_are_warned_of_and_any_label_is_taken(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_lists_are_logged_and_any_label_is_accepted(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.rmtree(root / "list")
     video = dataclasses.replace(
         examples.example_video(root, "hop", "b1"), frames=(AnnotatedFrame(1, (examples.person(wing="fly"),)),)
@@ -161,7 +161,7 @@ def test_missing_lists_are_warned_of_and_any_label_is_taken(root: Path, caplog: 
     assert not dataset.skipped
 
 
-def test_one_folder_more_of_the_videos_name_is_looked_into(root: Path) -> None:
+def test_an_inner_folder_with_the_videos_name_is_read(root: Path) -> None:
     folder = root / "train_annotations" / "hop" / "b1"
     folder.rename(root / "aside")
     folder.mkdir()
@@ -170,15 +170,15 @@ def test_one_folder_more_of_the_videos_name_is_looked_into(root: Path) -> None:
     assert check_dataset(root).clean
 
 
-def test_a_frame_that_is_annotated_in_both_folders_is_read_once_and_the_inner_file_named(root: Path) -> None:
+def test_a_frame_annotated_in_both_folders_is_read_once_and_the_inner_file_is_reported(root: Path) -> None:
     outer = annotation(root, "lunge", "a1", 4)
     inner = outer.parent / "a1" / outer.name
     inner.parent.mkdir()
     inner.write_text('{"humans": []}')
     video = next(video for video in Dataset(root).train() if video.name == "a1")
     assert [(frame.index, len(frame.people) > 0) for frame in video.frames] == [(1, True), (4, True), (6, True)]
-    (fault,) = check_dataset(root).faults
-    assert fault.file.endswith("a1/a1/img_00004.json") and fault.message == "annotates frame 4 a second time"
+    (error,) = check_dataset(root).errors
+    assert error.file.endswith("a1/a1/img_00004.json") and error.message == "annotates frame 4 a second time"
 
 
 # -- test videos ------------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def shown_of(root: Path) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("folders", [("hop", "lunge"), ("z", "a"), ("x", "x"), ("", "none"), ("", "")])
-def test_changing_the_test_folders_names_changes_nothing(tmp_path: Path, folders: tuple[str, str]) -> None:
+def test_the_names_of_test_folders_are_ignored(tmp_path: Path, folders: tuple[str, str]) -> None:
     told: list[tuple[object, ...]] = []
     for number, pair in enumerate([("lunge", "hop"), folders]):
         root = examples.put_example(tmp_path / str(number))
@@ -206,11 +206,11 @@ def test_changing_the_test_folders_names_changes_nothing(tmp_path: Path, folders
     assert told[0] == told[1]
 
 
-def test_test_videos_of_one_name_are_all_left_out_as_one_could_only_be_told_by_its_folder(root: Path) -> None:
+def test_test_videos_with_the_same_name_are_all_left_out(root: Path) -> None:
     examples.put_clip(video_file(root, "test", "hop", "t1"))
     dataset = Dataset(root)
     assert [video.name for video in dataset.test()] == ["t2"]
-    assert dataset.skipped == {FaultCode.DUPLICATE_VIDEO: 2}
+    assert dataset.skipped == {ErrorCode.DUPLICATE_VIDEO: 2}
 
 
 def test_a_class_in_the_test_list_is_not_read(root: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_class_in_the_test_list_is_not_read(root: Path) -> None:
     assert shown_of(root) == told
 
 
-def test_no_test_video_is_refused_by_name(root: Path) -> None:
+def test_a_data_set_without_test_videos_is_rejected_by_name(root: Path) -> None:
     shutil.rmtree(root / "test_videos")
     with pytest.raises(DatasetError, match="has no video in test_videos"):
         Dataset(root).test()
@@ -233,7 +233,7 @@ def test_the_frames_of_a_video_are_counted(tmp_path: Path, frames: int) -> None:
     assert probe(examples.make_clip(tmp_path / "v.mp4", frames)).frames == frames
 
 
-def test_where_the_container_counts_no_frames_packets_are_counted(tmp_path: Path) -> None:
+def test_packets_are_counted_if_the_container_lists_no_frames(tmp_path: Path) -> None:
     path = tmp_path / "v.ts"
     with av.open(str(examples.make_clip(tmp_path / "v.mp4", 9))) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
@@ -247,7 +247,7 @@ def test_where_the_container_counts_no_frames_packets_are_counted(tmp_path: Path
     assert probe(tmp_path / "w.mp4") == VideoFacts(9, examples.WIDTH, examples.HEIGHT)
 
 
-def test_a_text_file_is_no_video_even_if_it_is_a_playlist_of_one(tmp_path: Path) -> None:
+def test_a_playlist_named_mp4_is_not_opened(tmp_path: Path) -> None:
     examples.put_clip(tmp_path / "real.mp4")
     for text in ("ffconcat version 1.0\nfile real.mp4\n", "#EXTM3U\n#EXTINF:1,\nreal.mp4\n#EXT-X-ENDLIST\n"):
         (tmp_path / "v.mp4").write_text(text)
@@ -255,7 +255,9 @@ def test_a_text_file_is_no_video_even_if_it_is_a_playlist_of_one(tmp_path: Path)
             probe(tmp_path / "v.mp4")
 
 
-def test_a_name_that_looks_like_an_address_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_whose_name_looks_like_a_url_is_opened_as_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     examples.put_clip(Path("http:v%1d?a#b.mp4"))
     assert probe(Path("http:v%1d?a#b.mp4")).frames == examples.FRAMES

@@ -1,4 +1,4 @@
-"""One frame: what is right is read, each fault has its own code and place, and nothing raises."""
+"""One frame: what is right is read, each error has its own code and place, and nothing raises."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import support.training.kinetics_tps_examples as examples
-from training.kinetics_tps import AnnotatedFrame, AnnotatedObject, FaultCode, Lists
+from training.kinetics_tps import AnnotatedFrame, AnnotatedObject, ErrorCode, Lists
 from training.kinetics_tps.annotations import encode_frame
 from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.lists import parse_labels
@@ -33,11 +33,11 @@ def without(fields: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key != name}
 
 
-def faults_of(text: str | bytes, lists: Lists = examples.LISTS) -> list[tuple[FaultCode, str]]:
+def errors_of(text: str | bytes, lists: Lists = examples.LISTS) -> list[tuple[ErrorCode, str]]:
     raw = text if isinstance(text, bytes) else text.encode()
-    frame, faults = FrameReader(lists).read(raw, 1, SIZE)
-    assert (frame is None) == bool(faults), "a frame with a fault isn't taken, one without is"
-    return faults
+    frame, errors = FrameReader(lists).read(raw, 1, SIZE)
+    assert (frame is None) == bool(errors), "a frame with an error isn't taken, one without is"
+    return errors
 
 
 def test_the_documented_form_is_read() -> None:
@@ -45,8 +45,8 @@ def test_the_documented_form_is_read() -> None:
         '{"humans":[{"number":1,"box":[10,20,30.5,40],"parts":'
         '{"left_arm":{"number":1,"box":[12,22,20,30],"verb":"bend","name":"left_arm"}}}]}'
     )
-    frame, faults = FrameReader(examples.LISTS).read(text.encode(), 7, SIZE)
-    assert faults == []
+    frame, errors = FrameReader(examples.LISTS).read(text.encode(), 7, SIZE)
+    assert errors == []
     assert frame is not None
     assert frame.index == 7
     (someone,) = frame.people
@@ -91,15 +91,15 @@ def test_the_documented_form_is_read() -> None:
         (part(box=[1, 2, None, 4]), "wrong-type", "not four numbers"),
         (part(box=[1, 2, True, 4]), "wrong-type", "not four numbers"),
         (part(box={"x1": 1}), "wrong-type", "not four numbers"),
-        (part(box=[1, 2, float("nan"), 4]), "box-not-finite", "left_arm.box has a number that isn't finite"),
-        (human(box=[float("-inf"), 0, 9, 9]), "box-not-finite", "humans[0].box has a number that isn't finite: [-inf,"),
-        (human(box=[0, 0, 9, 9]).replace("9, 9", "1e999, 9", 1), "box-not-finite", "isn't finite"),
-        (human(box=[0, 0, 9, 9]).replace("9, 9", f"{'9' * 400}, 9", 1), "box-not-finite", "isn't finite: [0, 0, …, 9]"),
+        (part(box=[1, 2, float("nan"), 4]), "box-not-finite", "left_arm.box has a number that is not finite"),
+        (human(box=[float("-inf"), 0, 9, 9]), "box-not-finite", "humans[0].box has a number that is not finite: [-inf"),
+        (human(box=[0, 0, 9, 9]).replace("9, 9", "1e999, 9", 1), "box-not-finite", "is not finite"),
+        (human(box=[0, 0, 9, 9]).replace("9, 9", f"{'9' * 400}, 9", 1), "box-not-finite", "finite: [0, 0, …, 9]"),
         (human(box=[0, 0, -1, 9]), "box-reversed", "humans[0].box ends before it begins: [0, 0, -1, 9]"),
         (part(box=[1, 5, 3, 4]), "box-reversed", "humans[0].parts.left_arm.box ends before it begins"),
-        (human(box=[-9, 0, -1, 9]), "box-outside", "humans[0].box lies outside the picture of 96 x 64"),
-        (human(box=[96, 0, 99, 9]), "box-outside", "lies outside the picture"),
-        (part(box=[0, 64, 9, 70]), "box-outside", "humans[0].parts.left_arm.box lies outside"),
+        (human(box=[-9, 0, -1, 9]), "box-outside", "humans[0].box is outside the frame of 96 x 64"),
+        (human(box=[96, 0, 99, 9]), "box-outside", "is outside the frame"),
+        (part(box=[0, 64, 9, 70]), "box-outside", "humans[0].parts.left_arm.box is outside"),
         (human(parts={"tail": PART | {"name": "tail"}}), "unknown-part", "'tail' is not in list/body_part.txt"),
         (part(verb="fly"), "unknown-verb", "humans[0].parts.left_arm.verb 'fly' is not in list/part_stat.txt"),
         (part(verb="Bend"), "unknown-verb", "'Bend'"),
@@ -110,17 +110,17 @@ def test_the_documented_form_is_read() -> None:
         (f'{{"humans": [{json.dumps(HUMAN)}], "humans": []}}', "duplicate-key", "has the key 'humans' twice"),
     ],
 )  # fmt: skip
-def test_each_fault_has_its_code_and_says_where_and_what(text: str | bytes, code: str, words: str) -> None:
-    faults = faults_of(text)
-    assert [found for found, _ in faults] == [code]
-    assert words in faults[0][1]
+def test_each_error_has_its_code_place_and_message(text: str | bytes, code: str, words: str) -> None:
+    errors = errors_of(text)
+    assert [found for found, _ in errors] == [code]
+    assert words in errors[0][1]
 
 
-def test_all_faults_of_a_frame_are_found_at_once() -> None:
+def test_all_errors_of_a_frame_are_found_at_once() -> None:
     parts = {"left_arm": PART | {"verb": "fly", "box": [5, 5, 1, 1]}, "wing": PART | {"name": "wing"}}
     text = json.dumps({"humans": [HUMAN | {"parts": parts}, 3, HUMAN | {"box": [1, 2]}]})
-    assert {code for code, _ in faults_of(text)} == {"unknown-verb", "box-reversed", "unknown-part", "wrong-type"}
-    assert len(faults_of(text)) == 5
+    assert {code for code, _ in errors_of(text)} == {"unknown-verb", "box-reversed", "unknown-part", "wrong-type"}
+    assert len(errors_of(text)) == 5
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_all_faults_of_a_frame_are_found_at_once() -> None:
         "\ufeff" + part(),
     ],
 )
-def test_what_is_unusual_and_harmless_is_read(text: str) -> None:
-    assert faults_of(text) == []
+def test_unusual_but_valid_frames_are_read(text: str) -> None:
+    assert errors_of(text) == []
 
 
-def test_without_lists_any_label_is_taken_and_without_a_size_any_place() -> None:
+def test_any_label_is_accepted_without_lists_and_any_box_without_a_size() -> None:
     text = human(parts={"wing": PART | {"name": "wing", "verb": "fly"}}, box=[500, 500, 600, 600])
-    frame, faults = FrameReader(Lists()).read(text.encode(), 1)
-    assert faults == []
+    frame, errors = FrameReader(Lists()).read(text.encode(), 1)
+    assert errors == []
     assert frame is not None
 
 
@@ -164,7 +164,7 @@ def test_without_lists_any_label_is_taken_and_without_a_size_any_place() -> None
         ("objects", {"a": {"b": {"c": {"d": {"e": {"box": [1, 2, 3, 4], "name": "too deep"}}}}}}, []),
     ],
 )
-def test_undocumented_keys_are_never_a_fault_and_boxes_with_names_are_objects(
+def test_undocumented_keys_are_no_errors_and_named_boxes_are_objects(
     where: str, value: Any, found: list[tuple[int, str]]
 ) -> None:
     for text, key in (
@@ -173,15 +173,15 @@ def test_undocumented_keys_are_never_a_fault_and_boxes_with_names_are_objects(
         (part(**{where: value}), f"humans[].parts[].{where}"),
     ):
         reader = FrameReader(examples.LISTS)
-        frame, faults = reader.read(text.encode(), 1, SIZE)
-        assert faults == []
+        frame, errors = reader.read(text.encode(), 1, SIZE)
+        assert errors == []
         assert frame is not None
         assert [(thing.number, thing.name) for thing in frame.objects] == found
         assert dict(reader.undocumented) == {key: 1}
 
 
 @given(examples.frames(), st.sampled_from([None, "humans", "person", "part"]))
-def test_a_frame_read_by_the_schema_and_by_hand_is_the_same(frame: AnnotatedFrame, extra: str | None) -> None:
+def test_the_schema_and_the_explainer_read_the_same_frame(frame: AnnotatedFrame, extra: str | None) -> None:
     content: Any = msgspec.json.decode(encode_frame(frame))
     holders = {
         "humans": [content],
@@ -203,7 +203,7 @@ def test_a_frame_cut_off_anywhere_is_truncated(frame: AnnotatedFrame, data: st.D
         raw[:cut].decode()
     except UnicodeDecodeError:
         return  # in the middle of a letter: named not-utf8
-    assert [code for code, _ in faults_of(raw[:cut])] == [FaultCode.TRUNCATED_JSON]
+    assert [code for code, _ in errors_of(raw[:cut])] == [ErrorCode.TRUNCATED_JSON]
 
 
 KEYS = st.sampled_from(["humans", "box", "parts", "number", "verb", "name", "left_arm", "objects", "x"])
@@ -215,21 +215,21 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON)
-def test_any_json_is_a_frame_or_has_faults(anything: Any, parts: Any) -> None:
+def test_any_json_is_a_frame_or_has_errors(anything: Any, parts: Any) -> None:
     for content in (anything, {"humans": anything}, {"humans": [HUMAN | {"parts": parts, "box": anything}]}):
         text = json.dumps(content)
-        faults_of(text)
+        errors_of(text)
 
 
 @given(st.binary(max_size=60), st.data())
-def test_any_bytes_are_a_frame_or_have_faults(junk: bytes, data: st.DataObject) -> None:
-    faults_of(junk)
+def test_any_bytes_are_a_frame_or_have_errors(junk: bytes, data: st.DataObject) -> None:
+    errors_of(junk)
     raw = part().encode()
     at = data.draw(st.integers(0, len(raw)))
-    faults_of(raw[:at] + junk + raw[at + len(junk) :])
+    errors_of(raw[:at] + junk + raw[at + len(junk) :])
 
 
-def test_objects_written_by_us_are_read_as_they_are_named() -> None:
+def test_partstreams_own_objects_are_read_by_their_names() -> None:
     frame = AnnotatedFrame(1, (), (AnnotatedObject(1, (1, 2, 3, 4), "ball"),))
     assert FrameReader(examples.LISTS).read(encode_frame(frame), 1, SIZE)[0] == frame
 
@@ -247,5 +247,5 @@ def test_objects_written_by_us_are_read_as_they_are_named() -> None:
         ("", ()),
     ],
 )
-def test_labels_stand_one_a_line_numbered_or_not(text: str, labels: tuple[str, ...]) -> None:
+def test_labels_are_read_one_per_line_numbered_or_not(text: str, labels: tuple[str, ...]) -> None:
     assert parse_labels(text) == labels

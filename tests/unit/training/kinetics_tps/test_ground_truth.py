@@ -25,7 +25,7 @@ def video(name: str, action: str, *frames: AnnotatedFrame) -> Video:
     return dataclasses.replace(examples.example_video(Path(), action, name), frames=frames)
 
 
-def test_the_ground_truth_has_each_videos_class_and_its_frames_as_they_are_annotated(tmp_path: Path) -> None:
+def test_the_ground_truth_has_each_videos_class_and_annotated_frames(tmp_path: Path) -> None:
     root = examples.put_example(tmp_path / "data")
     assert write_ground_truth(tmp_path / "gt", Dataset(root).train()) == 3
     assert result(tmp_path / "gt", "vid") == {"b1": "hop", "a1": "lunge", "a2": "lunge"}
@@ -52,7 +52,7 @@ def test_the_metric_gives_the_ground_truth_itself_full_marks(tmp_path: Path) -> 
     assert score.area == pytest.approx(0.9999)
 
 
-def test_only_the_frames_that_are_scored_are_kept_and_videos_without_any_are_left_out(tmp_path: Path) -> None:
+def test_only_scored_frames_are_kept_and_videos_without_any_are_left_out(tmp_path: Path) -> None:
     somebody = (examples.person(head="none"),)
     videos = [
         video("a", "hop", *(AnnotatedFrame(index, somebody) for index in (11, 2, 6, 1))),
@@ -64,12 +64,12 @@ def test_only_the_frames_that_are_scored_are_kept_and_videos_without_any_are_lef
     assert list(frames) == ["img_00001.json", "img_00006.json", "img_00011.json"]  # pyright: ignore[reportArgumentType]
 
 
-def test_objects_are_no_part_of_the_ground_truth_and_frames_without_people_are(tmp_path: Path) -> None:
+def test_the_ground_truth_has_frames_without_people_and_no_objects(tmp_path: Path) -> None:
     write_ground_truth(tmp_path, [video("a", "hop", AnnotatedFrame(1, ()))])
     assert result(tmp_path, "part") == {"a": {"img_00001.json": {"humans": []}}}
 
 
-def test_ground_truth_of_nothing_or_of_a_name_twice_is_refused_and_not_written(tmp_path: Path) -> None:
+def test_an_empty_ground_truth_or_a_duplicate_name_is_rejected_and_nothing_written(tmp_path: Path) -> None:
     one = video("a", "hop", AnnotatedFrame(2, ()))
     with pytest.raises(DatasetError, match="two videos are called 'a'"):
         write_ground_truth(tmp_path, [one, one])
@@ -82,7 +82,7 @@ def command(*arguments: str) -> Result:
     return CliRunner(env={"COLUMNS": "250"}).invoke(data_app, arguments)
 
 
-def test_the_command_writes_both_files_without_what_is_faulty_and_says_so(
+def test_the_command_writes_both_files_and_counts_the_errors_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = examples.put_example(tmp_path / "data")
@@ -90,12 +90,12 @@ def test_the_command_writes_both_files_without_what_is_faulty_and_says_so(
     done = command("ground-truth", str(root), str(tmp_path / "out"), "--every", "5")
     assert done.exit_code == 0, done.output
     assert "wrote the ground truth of 3 videos" in done.stdout
-    assert "1 faults left out, `data check` lists them" in done.stdout
+    assert "1 errors left out, `data check` lists them" in done.stdout
     assert "img_00004.json: the file ends in the middle" in caplog.text
     assert list(result(tmp_path / "out", "part")["b1"]) == ["img_00001.json", "img_00006.json"]  # pyright: ignore[reportArgumentType]
 
 
-def test_the_command_refuses_what_holds_no_data_set_with_a_sentence(tmp_path: Path) -> None:
+def test_the_command_rejects_a_folder_without_a_data_set_with_a_message(tmp_path: Path) -> None:
     done = command("ground-truth", str(tmp_path), str(tmp_path / "out"))
     assert done.exit_code == 2
     assert "has no folder train_videos" in done.stderr
@@ -107,7 +107,7 @@ def seen(*people: dict[str, str], action: str = "hop") -> Seen:
     return Seen([video("v", action, *frames)])
 
 
-def test_a_part_has_the_states_that_it_was_seen_with_and_can_be_still() -> None:
+def test_a_part_has_the_states_that_were_seen_and_none() -> None:
     counts = seen({"left_hand": "hold", "head": "none"}, {"left_hand": "bend", "hip": "step"})
     vocabulary = counts.vocabulary(examples.LISTS)
     assert vocabulary.parts == PARTS
@@ -118,25 +118,25 @@ def test_a_part_has_the_states_that_it_was_seen_with_and_can_be_still() -> None:
     assert vocabulary.mask().sum() == 13
 
 
-def test_states_come_in_the_lists_order_and_unseen_ones_are_no_outputs() -> None:
+def test_states_are_in_the_lists_order_without_unseen_ones() -> None:
     lists = Lists(PARTS, ("step", "none", "fly", "bend"), ())
     vocabulary = seen({"hip": "bend", "head": "step"}).vocabulary(lists)
     assert vocabulary.state_labels == ("step", "none", "bend")
 
 
-def test_what_has_no_word_is_ignored_as_a_target_and_never_a_state() -> None:
+def test_others_is_an_ignored_target_and_no_state() -> None:
     vocabulary = seen({"hip": "others", "head": "others ball"}).vocabulary(examples.LISTS)
     assert vocabulary.state_labels == ("none",)
     assert vocabulary.ignored_verbs == ("others",)
 
 
-def test_states_seen_too_seldom_can_be_left_out() -> None:
+def test_rare_states_can_be_left_out() -> None:
     counts = seen({"hip": "bend"}, {"hip": "bend"}, {"hip": "step"})
     assert counts.states == {("hip", "bend"): 2, ("hip", "step"): 1}
     assert counts.vocabulary(examples.LISTS, least=2).states_of["hip"] == ("none", "bend")
 
 
-def test_without_lists_the_vocabulary_is_what_was_seen() -> None:
+def test_without_lists_the_vocabulary_holds_what_was_seen() -> None:
     vocabulary = seen({"wing": "fly high", "head": "turn"}).vocabulary(Lists())
     assert vocabulary.parts == ("head", "wing")
     assert vocabulary.state_labels == ("fly high", "none", "turn")
@@ -150,7 +150,7 @@ def test_the_parts_are_those_listed_in_the_part_graphs_order_then_others() -> No
     assert seen({"head": "none"}).vocabulary(lists).parts == ("head", "right_foot", "tail", "wing")
 
 
-def test_actions_of_several_videos_are_counted_and_come_by_the_alphabet(tmp_path: Path) -> None:
+def test_actions_are_counted_by_video_and_sorted(tmp_path: Path) -> None:
     counts = Seen(Dataset(examples.put_example(tmp_path)).train())
     assert counts.actions == {"lunge": 2, "hop": 1}
     vocabulary = counts.vocabulary(examples.LISTS)
@@ -158,6 +158,6 @@ def test_actions_of_several_videos_are_counted_and_come_by_the_alphabet(tmp_path
     assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
 
 
-def test_a_vocabulary_of_nothing_is_refused() -> None:
-    with pytest.raises(DatasetError, match="no training video was seen"):
+def test_a_vocabulary_without_videos_is_rejected() -> None:
+    with pytest.raises(DatasetError, match="the vocabulary comes from training videos"):
         Seen().vocabulary(examples.LISTS)

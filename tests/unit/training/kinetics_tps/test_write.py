@@ -31,8 +31,8 @@ from training.kinetics_tps.names import frame_file, frame_index
 from training.kinetics_tps.write import write_whole
 
 
-def no_fault(*fault: object) -> None:
-    pytest.fail(str(fault))
+def no_error(*error: object) -> None:
+    pytest.fail(str(error))
 
 
 @given(st.data())
@@ -46,7 +46,7 @@ def test_a_data_set_is_read_as_it_was_written_and_is_clean(data: st.DataObject) 
         assert dataset.lists == lists
         assert list(dataset.train()) == videos
         assert not dataset.skipped
-        assert check_dataset(root).faults == []
+        assert check_dataset(root).errors == []
 
 
 @given(examples.frames())
@@ -60,7 +60,7 @@ def test_a_frame_is_read_as_it_was_written(frame: AnnotatedFrame) -> None:
 def test_a_frame_list_is_read_as_it_was_written(frames: dict[str, int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_frame_list(Path(folder), "test", frames)
-        assert read_frame_list(Path(folder), "test", no_fault) == frames
+        assert read_frame_list(Path(folder), "test", no_error) == frames
 
 
 @given(st.integers(1, 10**6))
@@ -71,7 +71,7 @@ def test_a_frames_index_is_in_its_files_name(index: int) -> None:
 @pytest.mark.parametrize(
     "name", ["img_00000.json", "img_1.json", "img_000001.json", "img_00001.JSON", "IMG_00001.json"]
 )
-def test_other_names_are_no_frames(name: str) -> None:
+def test_other_file_names_are_not_frames(name: str) -> None:
     assert frame_index(name) is None
 
 
@@ -87,11 +87,11 @@ UNFIT_NAMES = ["", " v", "v ", ".v", "a/b", "..", "a\nb", "a\x1b[31mb", "a\\b", 
         (AnnotatedFrame(1, (AnnotatedPerson(1, (5, 0, 4, 1), {}),)), r"humans\[0\]\.box: \[5, 0, 4, 1\]"),
         (AnnotatedFrame(1, (examples.person(1), MISNAMED)), r"humans\[1\]\.parts\.hip: its name is 'head'"),
         (AnnotatedFrame(1, (), (AnnotatedObject(1, (0, 0, float("inf"), 1), "ball"),)), r"objects\[0\]\.box"),
-        (AnnotatedFrame(0, ()), "frames must be different ones of 1 to 12"),
-        (AnnotatedFrame(13, ()), "frames must be different ones of 1 to 12"),
+        (AnnotatedFrame(0, ()), "frames must be distinct and within 1 to 12"),
+        (AnnotatedFrame(13, ()), "frames must be distinct and within 1 to 12"),
     ],
 )  # fmt: skip
-def test_a_frame_that_would_be_a_fault_is_not_written(tmp_path: Path, frame: AnnotatedFrame, words: str) -> None:
+def test_an_invalid_frame_is_not_written(tmp_path: Path, frame: AnnotatedFrame, words: str) -> None:
     video = dataclasses.replace(examples.example_video(tmp_path, "hop", "v"), frames=(frame,))
     with pytest.raises(DatasetError, match=words):
         write_annotations(tmp_path, video)
@@ -101,7 +101,7 @@ def test_a_frame_that_would_be_a_fault_is_not_written(tmp_path: Path, frame: Ann
 @pytest.mark.parametrize(
     "name", ["", " v", "v ", ".v", "a/b", "..", "a\nb", "a\x1b[31mb", "a\\b", "v.mp4", "\udcff", "v" * 201]
 )
-def test_names_that_folders_or_lists_cannot_hold_are_refused(tmp_path: Path, name: str) -> None:
+def test_names_that_are_invalid_in_folders_or_lists_are_rejected(tmp_path: Path, name: str) -> None:
     video = examples.example_video(tmp_path, "hop", "v")
     for wrong in (dataclasses.replace(video, name=name), dataclasses.replace(video, action=name)):
         with pytest.raises(DatasetError):
@@ -112,13 +112,13 @@ def test_names_that_folders_or_lists_cannot_hold_are_refused(tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("labels", [("a", "a"), ("a ",), ("",), ("a\nb",), ("0 a", "1 b")])
-def test_labels_that_would_be_read_otherwise_are_refused(tmp_path: Path, labels: tuple[str, ...]) -> None:
+def test_labels_that_would_be_read_back_differently_are_rejected(tmp_path: Path, labels: tuple[str, ...]) -> None:
     with pytest.raises(DatasetError, match=r"part_stat\.txt"):
         write_lists(tmp_path, Lists(verbs=labels))
     assert not (tmp_path / "list" / "part_stat.txt").exists()
 
 
-def test_a_write_that_fails_leaves_the_old_file_whole_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "img_00001.json"
     write_whole(path, b"old")
     with pytest.raises(TypeError):
@@ -127,7 +127,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole_and_nothing_else(tmp_path:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("a file where the folder belongs")
     with pytest.raises(DatasetError, match=r"list/body_part\.txt: can't be written"):
         write_lists(tmp_path, examples.LISTS)
