@@ -15,22 +15,22 @@ from benchmarks.contenders.recorder import Recorder, Spec
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
-from stream.sources.open_transport import OnDiscard, OpenTransport
+from stream.sources.open_transport import MakeOpener, OnDiscard
 from stream.sources.reader import CameraReader
-from stream.sources.rtsp.fallback import NativeRtsp, rtsp_transport
-from stream.sources.transport import Transport
+from stream.sources.rtsp.fallback import NativeRtsp, rtsp_opener
+from stream.sources.transport import TransportOpener
 from telemetry.observer import Observer
 
 
 class Camera:
     """One camera's reader and its ring, which is never full."""
 
-    def __init__(self, index: int, config: CameraConfig, recorder: Recorder, open_transport: OpenTransport) -> None:
+    def __init__(self, index: int, config: CameraConfig, recorder: Recorder, make_opener: MakeOpener) -> None:
         self._index = index
         self._recorder = recorder
         self._ring = FrameRing(config.id, slots=config.ring_slots, on_ready=self._take)
         self.reader = CameraReader(
-            config, self._ring, _planes, Observer(), lambda status: None, open_transport=open_transport
+            config, self._ring, _planes, Observer(), lambda status: None, make_opener=make_opener
         )
 
     def _take(self) -> None:
@@ -55,11 +55,11 @@ def main() -> None:
     ]
     native_rtsp = NativeRtsp()
 
-    def open_transport(config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> Transport:
-        return rtsp_transport(config, stopping, on_discard, native_rtsp)
+    def make_opener(config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> TransportOpener:
+        return rtsp_opener(config, stopping, on_discard, native_rtsp)
 
     recorder = Recorder(len(spec.urls))
-    cameras = [Camera(index, config, recorder, open_transport) for index, config in enumerate(configs)]
+    cameras = [Camera(index, config, recorder, make_opener) for index, config in enumerate(configs)]
     for camera in cameras:
         camera.reader.start()
     recorder.measure(spec)

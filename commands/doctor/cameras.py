@@ -10,8 +10,8 @@ from commands.doctor.finding import Finding, fault, ok, warning
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.errors import SourceError
-from stream.sources.open_transport import OpenTransport, make_transport
-from stream.sources.transport import StoppedError, Transport, UnitTimes
+from stream.sources.open_transport import MakeOpener, make_opener
+from stream.sources.transport import StoppedError, Transport, TransportOpener, UnitTimes
 
 PICTURE_WITHIN_S = 8.0
 """Longer than from one keyframe to the next of nearly every camera."""
@@ -31,7 +31,7 @@ class CameraSeen:
 
 def look_at(
     config: CameraConfig,
-    open_transport: OpenTransport = make_transport,
+    make_opener: MakeOpener = make_opener,
     picture_within_s: float = PICTURE_WITHIN_S,
     clock_within_s: float = CLOCK_WITHIN_S,
 ) -> CameraSeen:
@@ -48,10 +48,10 @@ def look_at(
     giving_up.daemon = True
     giving_up.start()
     began = monotonic()
-    transport: Transport | None = None
+    opener: TransportOpener | None = None
     try:
-        transport = open_transport(hurried, stopping, lambda reason: None)
-        return _look(check, hurried, transport, began, clock_within_s)
+        opener = make_opener(hurried, stopping, lambda reason: None)
+        return _look(check, hurried, opener, began, clock_within_s)
     except SourceError as error:
         return CameraSeen(fault(check, f"{error.what} ({error.reason})", error.remedy))
     except StoppedError:
@@ -59,18 +59,18 @@ def look_at(
     finally:
         giving_up.cancel()
         stopping.set()
-        if transport is not None:
-            transport.close()
+        if opener is not None:
+            opener.close()
 
 
-def _look(check: str, config: CameraConfig, transport: Transport, began: float, clock_within_s: float) -> CameraSeen:
-    codec = transport.open()
-    decoder = Decoder(codec, lambda reason: None)
+def _look(check: str, config: CameraConfig, opener: TransportOpener, began: float, clock_within_s: float) -> CameraSeen:
+    transport = opener.open()
+    decoder = Decoder(transport.codec, lambda reason: None)
     picture, times = _first_picture(transport, decoder, began + config.start_timeout_s)
     after_s = monotonic() - began
     if config.source.kind == "rtsp":
         times = _with_the_senders_time(transport, times, monotonic() + clock_within_s)
-    seen = f"{picture.frame.width}x{picture.frame.height} {codec.name}, a picture after {after_s:.1f} s"
+    seen = f"{picture.frame.width}x{picture.frame.height} {transport.codec.name}, a picture after {after_s:.1f} s"
     behind_s = (times.arrival_utc_us - times.sender_utc_us) / 1e6 if times.sender_utc_us is not None else None
     if transport.fallback is not None:
         return CameraSeen(warning(check, f"{seen}; {transport.fallback.meaning}", _HOW_TO_BE_WIRED), behind_s)

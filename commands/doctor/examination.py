@@ -16,7 +16,7 @@ from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
 from stream.inference import memory_budget
 from stream.settings.section import ConfigError
-from stream.sources.open_transport import OpenTransport, SharedTransports, make_transport
+from stream.sources.open_transport import MakeOpener, SharedTransports, make_opener
 from stream.sources.reader import secrets_of
 from stream.sources.rtsp.fallback import NativeRtsp
 from stream.sources.webrtc.peers import Peers
@@ -96,8 +96,8 @@ def _cameras(config: Config) -> Iterator[Sequence[Finding]]:
 
     def look(camera: int) -> Finding:
         one = config.cameras[camera]
-        open_transport: OpenTransport = partial(make_transport, shared=shared)
-        seen = cameras.look_at(one, open_transport)
+        opener: MakeOpener = partial(make_opener, shared=shared)
+        seen = cameras.look_at(one, opener)
         if seen.clock_behind_s is not None:
             behind_s[one.id] = seen.clock_behind_s
         return seen.finding

@@ -22,7 +22,7 @@ from stream.live.tap import PacketTap
 from stream.messaging.publisher import Publisher
 from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
-from stream.sources.open_transport import SharedTransports, make_transport
+from stream.sources.open_transport import SharedTransports, make_opener
 from stream.sources.packet_sinks import PacketSinks
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
@@ -192,7 +192,7 @@ class CameraRegistry:
             self._observer,
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
-            open_transport=partial(make_transport, shared=self._ways),
+            make_opener=partial(make_opener, shared=self._ways),
             packets=PacketSinks([tap, recorded]) if recorded is not None else tap,
             key_wish=tap.key_wish,
         )

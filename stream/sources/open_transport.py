@@ -1,4 +1,4 @@
-"""The ways in: which transport a camera's address calls for."""
+"""Choice of the transport that a camera's address calls for."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from stream.sources.demuxed.device import device_transport
 from stream.sources.demuxed.file import file_transport
 from stream.sources.errors import BadAddressError
 from stream.sources.pattern import pattern_transport
-from stream.sources.rtsp.fallback import NativeRtsp, rtsp_transport
-from stream.sources.transport import Transport
+from stream.sources.rtsp.fallback import NativeRtsp, rtsp_opener
+from stream.sources.transport import TransportOpener
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.transport import whep_transport, whip_transport
 from telemetry.reasons import DiscardReason
 
 OnDiscard = Callable[[DiscardReason], None]
-"""Told of each encoded picture that is lost before it can be decoded, and why. Any thread."""
-OpenTransport = Callable[[CameraConfig, threading.Event, OnDiscard], Transport]
-"""Makes the transport of one connection; the event tells it to give up. May raise `BadAddressError`."""
+"""Called from any thread for each access unit that is discarded before the decoder gets it."""
+MakeOpener = Callable[[CameraConfig, threading.Event, OnDiscard], TransportOpener]
+"""Prepares one connection; setting the event interrupts it. May raise `BadAddressError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,16 @@ class SharedTransports:
     native_rtsp: NativeRtsp
 
 
-def make_transport(
+def make_opener(
     config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard, shared: SharedTransports | None = None
-) -> Transport:
-    """A new connection, not yet opened, to where the camera's pictures come from.
+) -> TransportOpener:
+    """Prepare a new connection to a camera's source.
 
-    Without anything shared, an RTSP camera has a thread of its own for its packets.
+    Without `shared`, an RTSP camera gets a network thread of its own, and WebRTC is refused with `BadAddressError`.
     """
     match config.source.kind:
         case "rtsp":
-            return rtsp_transport(config, stopping, on_discard, shared.native_rtsp if shared is not None else None)
+            return rtsp_opener(config, stopping, on_discard, shared.native_rtsp if shared is not None else None)
         case "device":
             return device_transport(config, stopping)
         case "pattern":

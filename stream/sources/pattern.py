@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 from stream.settings.engine import CameraConfig
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError
-from stream.sources.transport import AccessUnit, Fallback, UnitTimes
+from stream.sources.transport import AccessUnit, Transport, UnitTimes
 
 DEFAULT_SIZE = (640, 360)
 DEFAULT_FPS = 25.0
@@ -117,15 +117,13 @@ class TestPicture:
             self.luma[:rows, self._edges[block] : self._edges[block + 1]] = WHITE if bit else BLACK
 
 
-class PatternTransport:
+class PatternTransport(Transport):
     """Sends test pictures, uncompressed, at their rate or (not `paced`) as fast as they are taken."""
 
     def __init__(
         self, diagnosis: ErrorDiagnosis, size: tuple[int, int], fps: float, stopping: threading.Event, *, paced: bool
     ) -> None:
-        self.diagnosis = diagnosis
-        self.fallback: Fallback | None = None
-        self.awaiting_recovery = False
+        super().__init__(diagnosis)
         self._size = size
         self._fps = fps
         self._stopping = stopping
@@ -134,14 +132,15 @@ class PatternTransport:
         self._number = 0
         self._start_ns = 0
 
-    def open(self) -> VideoCodecContext:
-        """Nothing to wait for."""
+    def open(self) -> Transport:
+        """Begin with picture 0."""
         codec = av.CodecContext.create("rawvideo", "r")
         assert isinstance(codec, VideoCodecContext)
         codec.width, codec.height = self._size
         codec.pix_fmt = "yuv420p"
+        self.codec = codec
         self._start_ns = time.monotonic_ns()
-        return codec
+        return self
 
     def read(self) -> AccessUnit | None:
         """The next picture, at its time."""
@@ -158,12 +157,6 @@ class PatternTransport:
         packet.is_keyframe = True
         self._number += 1
         return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), utc_us))
-
-    def undecodable(self) -> None:
-        """Every picture is a keyframe."""
-
-    def want_keyframe(self) -> None:
-        """Every picture is a keyframe."""
 
     def close(self) -> None:
         """Nothing is held."""

@@ -30,10 +30,10 @@ from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.decoding.frame_writer import FrameWriter, SlotFormatOf
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import EndedError, InternalError, SourceError
-from stream.sources.open_transport import OpenTransport, make_transport
+from stream.sources.open_transport import MakeOpener, make_opener
 from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus
-from stream.sources.transport import CodecParameters, Fallback, StoppedError, Transport
+from stream.sources.transport import CodecParameters, Fallback, StoppedError, Transport, TransportOpener
 from telemetry.observer import Observer
 from telemetry.reasons import DiscardReason
 
@@ -64,7 +64,7 @@ class CameraReader:
         first_epoch: int = 1,
         packets: PacketSink | None = None,
         key_wish: Callable[[float], bool] = lambda now_s: False,
-        open_transport: OpenTransport = make_transport,
+        make_opener: MakeOpener = make_opener,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.status = CameraStatus.initial(config, first_epoch - 1)
@@ -75,7 +75,7 @@ class CameraReader:
         self._ring = ring
         self._observer = observer
         self._on_status = on_status
-        self._open_transport = open_transport
+        self._make_opener = make_opener
         self._now_ns = now_ns
         self._packets = packets
         self._key_wish = key_wish
@@ -140,13 +140,13 @@ class CameraReader:
     def _connect_and_read(self) -> SourceError | None:
         """One connection, from its beginning to what ended it; None if it was told to stop."""
         self._live_since_ns = None
-        transport: Transport | None = None
+        opener: TransportOpener | None = None
         try:
-            transport = self._open_transport(self._config, self._stopping, self._lost)
-            awaited = transport.diagnosis.awaited()
+            opener = self._make_opener(self._config, self._stopping, self._lost)
+            awaited = opener.diagnosis.awaited()
             if awaited is not None:
                 self._say("reconnecting" if self.ever_live else "connecting", awaited.reason, str(awaited))
-            self._read(transport)
+            self._read(opener)
         except StoppedError:
             return None
         except SourceError as fault:
@@ -156,13 +156,14 @@ class CameraReader:
         finally:
             if self._packets is not None:
                 self._packets.disconnected()
-            if transport is not None:
-                transport.close()
+            if opener is not None:
+                opener.close()
         return None
 
-    def _read(self, transport: Transport) -> None:
+    def _read(self, opener: TransportOpener) -> None:
         began_ns = self._now_ns()
-        codec = transport.open()
+        transport = opener.open()
+        codec = transport.codec
         if self._awaited or transport.fallback is not None:  # which took as long as it took
             began_ns = self._now_ns()
         self._look_at_fallbacks(transport.fallback, codec)
@@ -183,7 +184,7 @@ class CameraReader:
             if packets is not None and unit is not None:
                 packets.add(unit)
             if self._key_wish(self._now_ns() / 1e9):
-                transport.want_keyframe()
+                transport.request_keyframe()
             if unit is not None:
                 pictures = decoder.decode(unit)
                 self._write(pictures)
@@ -247,7 +248,7 @@ class CameraReader:
 
     def _discarded(self, transport: Transport, reason: DiscardReason) -> None:
         if reason not in ("awaiting_keyframe", "recovering"):  # it is known already
-            transport.undecodable()
+            transport.report_undecodable()
         self._lost(reason)
 
     def _lost(self, reason: str) -> None:

@@ -1,11 +1,8 @@
-"""What a transport is: it brings encoded pictures in, and knows nothing of decoding, rings or epochs.
-
-A transport lives for one connection. It is opened, read and closed in the camera's own thread; a new connection is a
-new transport.
-"""
+"""Transports: what brings a camera's access units in. They know nothing of decoding, rings or epochs."""
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,31 +15,31 @@ from stream.sources.error_diagnosis import ErrorDiagnosis
 
 @dataclass(slots=True, eq=False)
 class UnitTimes:
-    """When one encoded picture is to be shown, if at all, when it arrived, and when it was captured."""
+    """The times of one access unit."""
 
     pts_us: int | None
-    """Presentation time, µs from any origin; None if the stream didn't say."""
+    """Presentation time, µs from any origin; None if the stream has none."""
     arrival_ns: int
     """Monotonic instant when the unit was complete."""
     arrival_utc_us: int
-    """The same instant by our wall clock."""
+    """The same instant by the local wall clock, UTC µs."""
     sender_utc_us: int | None = None
     """Capture time by the sender's clock (RTCP sender reports), UTC µs."""
     shown: bool = True
-    """False: it is decoded for the sake of those after it, and is itself not whole yet (after a loss)."""
+    """False for a decode-only unit: later units refer to it, but it is itself incomplete after a loss."""
 
 
 class AccessUnit(msgspec.Struct, frozen=True, eq=False):
-    """One encoded picture, complete.
+    """One complete access unit.
 
-    The times are an object of their own because libav carries it along to the decoded picture: one that held the
-    packet would keep it alive for ever.
+    The times are a separate object because libavcodec carries them along to the decoded frame. An object that also held
+    the packet would keep it alive for ever.
     """
 
     packet: av.Packet
     times: UnitTimes
     restart: bool = False
-    """Something before it was lost and decoding begins anew with it, keyframe or not."""
+    """Units before it were lost, and decoding can begin again with it, keyframe or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,57 +63,68 @@ class CodecParameters:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """A camera isn't read in the way that was asked for."""
+    """Something was used in place of what the configuration asks for."""
 
     reason: str
-    """A short code, for metrics."""
+    """Short code for metrics."""
     meaning: str
-    """What is done instead and why, for people."""
+    """What is used instead and why, for the camera's status."""
 
 
-class Transport(Protocol):
-    """One connection to a source. `open` and `read` may raise `SourceError`."""
+class TransportOpener(Protocol):
+    """One attempt to connect to a source, in the camera's thread. Most transports are their own opener."""
 
     @property
     def diagnosis(self) -> ErrorDiagnosis:
-        """The errors of this source, for what only its reader can see: that it stalls, that no picture comes."""
+        """The errors of this source, for what only its reader can notice."""
         ...
 
-    @property
-    def fallback(self) -> Fallback | None:
-        """What it does instead of what was asked for, once open."""
-        ...
+    def open(self) -> Transport:
+        """Connect, and return the transport to read from.
 
-    @property
-    def awaiting_recovery(self) -> bool:
-        """Something was lost, and what comes can't be decoded until one that restarts: no stall, if anything comes.
-
-        `read` raises by itself when it takes too long.
+        Raises `SourceError`, or `StoppedError` soon after the camera is told to stop.
         """
-        ...
-
-    def open(self) -> VideoCodecContext:
-        """Connect; the decoder that fits the stream. Returns early, raising `StoppedError`, when told to stop."""
-        ...
-
-    def read(self) -> AccessUnit | None:
-        """The next unit, or None if none came within a second or two (so that the caller can look around).
-
-        Raises `EndedError` once the stream is over.
-        """
-        ...
-
-    def undecodable(self) -> None:
-        """The last unit couldn't be decoded: a sender that can be asked for a keyframe is asked for one."""
-        ...
-
-    def want_keyframe(self) -> None:
-        """Somebody who looks can't begin without a keyframe: ask for one, and lose nothing meanwhile."""
         ...
 
     def close(self) -> None:
-        """Let go of the connection. May be called at any time, more than once."""
+        """Close the connection. May be called at any time, more than once."""
         ...
+
+
+class Transport(abc.ABC):
+    """One connection to a source. It is opened, read and closed in the camera's thread, and not used again."""
+
+    codec: VideoCodecContext
+    """The decoder for the stream, set by `open`."""
+
+    def __init__(self, diagnosis: ErrorDiagnosis) -> None:
+        self.diagnosis = diagnosis
+        self.fallback: Fallback | None = None
+        """What is used in place of what was asked for, known once open."""
+        self.awaiting_recovery = False
+        """Packets arrive, but after a loss nothing can be decoded yet. This is no stall: if it lasts too long, `read`
+        raises."""
+
+    @abc.abstractmethod
+    def open(self) -> Transport:
+        """See `TransportOpener`."""
+
+    @abc.abstractmethod
+    def read(self) -> AccessUnit | None:
+        """Return the next unit, or None if none arrives within a second or two.
+
+        Raises `SourceError`; `EndedError` at the end of the stream.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """See `TransportOpener`."""
+
+    def report_undecodable(self) -> None:  # noqa: B027 - most sources can do nothing about it
+        """Tell that the decoder rejected the last unit. WebRTC senders are asked for a keyframe."""
+
+    def request_keyframe(self) -> None:  # noqa: B027 - most sources cannot be asked
+        """Ask the sender for a keyframe, for a viewer that joins. No unit is discarded until it arrives."""
 
 
 class StoppedError(Exception):

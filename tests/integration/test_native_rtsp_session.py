@@ -15,9 +15,9 @@ import pytest
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from stream.settings.engine import CameraConfig
-from stream.sources.open_transport import make_transport
+from stream.sources.open_transport import make_opener
 from stream.sources.rtsp.error_diagnosis import NativeUnsupportedError
-from stream.sources.rtsp.fallback import NativeRtsp, rtsp_transport
+from stream.sources.rtsp.fallback import NativeRtsp, rtsp_opener
 from stream.sources.rtsp.receiver import RtpReceiver
 from stream.sources.transport import StoppedError
 from support.engines.own_authority import OwnAuthority
@@ -229,14 +229,14 @@ def test_what_the_wire_does_not_speak_in_mid_stream_is_read_by_libav_from_the_ne
     native_rtsp, stopping = NativeRtsp(), threading.Event()
     with ScriptedRtspServer(packets, description_of(MAIN)) as server:
         config = WatchedCamera(server.url(), transport="auto").config
-        first, second = (rtsp_transport(config, stopping, lambda reason: None, native_rtsp) for _ in range(2))
-        first.open()
+        first, second = (rtsp_opener(config, stopping, lambda reason: None, native_rtsp) for _ in range(2))
+        transport = first.open()
         with pytest.raises(NativeUnsupportedError, match="If it goes on, set transport: ffmpeg"):
             while True:
-                first.read()
+                transport.read()
         first.close()
-        second.open()
-        assert second.fallback is not None and second.fallback.reason == "packetisation"
+        fallback = second.open().fallback
+        assert fallback is not None and fallback.reason == "packetisation"
         second.close()
     assert native_rtsp.stop()
 
@@ -369,7 +369,7 @@ def test_a_camera_is_stopped_at_once_whatever_it_waits_for() -> None:
     with server_of(MAIN) as server:
         server.silent = True
         config = CameraConfig(id="cam", source=server.url(), transport="native")  # pyright: ignore[reportArgumentType, reportCallIssue]
-        transport = make_transport(config, stopping, lambda reason: None)
+        transport = make_opener(config, stopping, lambda reason: None)
         threading.Timer(0.3, stopping.set).start()
         began = time.monotonic()
         with pytest.raises(StoppedError):

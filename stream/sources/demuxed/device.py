@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import av.error
-from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError, BrokenError, NoSuchDeviceError, SourceError, UnreadableError
+from stream.sources.transport import Transport
 
 OPTIONS = {
     "size": ("video_size", re.compile(r"\d{2,5}x\d{2,5}")),
@@ -43,11 +43,11 @@ def device_transport(config: CameraConfig, stopping: threading.Event) -> DeviceT
 class DeviceTransport(FfmpegTransport):
     """A device, read without ever blocking."""
 
-    def open(self) -> VideoCodecContext:
+    def open(self) -> Transport:
         """Open the device. Its reads would block, without limit, in the kernel: tell the kernel not to."""
-        codec = super().open()
+        super().open()
         set_nonblocking(self.address)
-        return codec
+        return self
 
 
 def set_nonblocking(path: str) -> int:

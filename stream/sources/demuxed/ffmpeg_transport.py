@@ -19,12 +19,11 @@ import av.error
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.transport import AccessUnit, Fallback, StoppedError, UnitTimes
+from stream.sources.transport import AccessUnit, StoppedError, Transport, UnitTimes
 
 LONGEST_SLICE_S = 1.5
 """A stop is noticed within this. Shorter slices could cut a picture of a camera slower than one a slice in two."""
@@ -42,7 +41,7 @@ def slice_s(stall_timeout_s: float) -> float:
     return stall_timeout_s / math.ceil(stall_timeout_s / LONGEST_SLICE_S)
 
 
-class FfmpegTransport:
+class FfmpegTransport(Transport):
     """One container. `diagnosis` turns libav's errors into the camera's own, which carry no secret."""
 
     def __init__(
@@ -58,11 +57,9 @@ class FfmpegTransport:
         format: str | None = None,
         hwaccel: HWAccel | None = None,
     ) -> None:
+        super().__init__(diagnosis)
         self._camera = camera
         self.address = address
-        self.diagnosis = diagnosis
-        self.fallback: Fallback | None = None
-        self.awaiting_recovery = False
         self._stopping = stopping
         self._options = options
         self._format = format
@@ -76,7 +73,7 @@ class FfmpegTransport:
         self._expected_us: int | None = None
         self._sender_offset_us: int | None = None
 
-    def open(self) -> VideoCodecContext:
+    def open(self) -> Transport:
         """Connect within the start timeout."""
         opening = Opening(
             f"open-{self._camera}",
@@ -103,7 +100,8 @@ class FfmpegTransport:
             raise self.diagnosis.unknown_codec()
         self._stream = stream
         self._us_per_tick = float((stream.time_base or 0) * 1_000_000)
-        return stream.codec_context
+        self.codec = stream.codec_context
+        return self
 
     @property
     def average_rate(self) -> float | None:
@@ -139,12 +137,6 @@ class FfmpegTransport:
             arrival_ns = began_ns
         pts_us = self._pts_us(packet)
         return AccessUnit(packet, UnitTimes(pts_us, arrival_ns, utc_us, self._sender_utc_us(packet, pts_us)))
-
-    def undecodable(self) -> None:
-        """Cameras and files send keyframes when they do."""
-
-    def want_keyframe(self) -> None:
-        """Cameras and files send keyframes when they do."""
 
     def close(self) -> None:
         """Close the connection."""

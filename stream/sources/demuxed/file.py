@@ -6,7 +6,6 @@ import threading
 import time
 
 import av.error
-from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding import nvdec
@@ -18,7 +17,7 @@ from stream.sources.errors import (
     SourceError,
     UnreadableError,
 )
-from stream.sources.transport import AccessUnit, Fallback, UnitTimes
+from stream.sources.transport import AccessUnit, Transport, UnitTimes
 
 ASSUMED_FPS = 25
 """For streams that tell neither times nor rate (bare H.264)."""
@@ -40,14 +39,12 @@ def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTrans
     return FileTransport(reading, stopping, paced=config.pace != "fast")
 
 
-class FileTransport:
+class FileTransport(Transport):
     """Holds every unit back until its time has come (`paced`), as if it were sent by a camera."""
 
     def __init__(self, reading: FfmpegTransport, stopping: threading.Event, *, paced: bool) -> None:
+        super().__init__(reading.diagnosis)
         self._reading = reading
-        self.diagnosis = reading.diagnosis
-        self.fallback: Fallback | None = None
-        self.awaiting_recovery = False
         self._stopping = stopping
         self._paced = paced
         self._start_ns: int | None = None
@@ -55,12 +52,12 @@ class FileTransport:
         self._due_us = 0.0
         self._units = 0
 
-    def open(self) -> VideoCodecContext:
+    def open(self) -> Transport:
         """Open the file."""
-        codec = self._reading.open()
+        self.codec = self._reading.open().codec
         rate = self._reading.average_rate
         self._interval_us = 1_000_000 / (rate or ASSUMED_FPS)
-        return codec
+        return self
 
     def read(self) -> AccessUnit | None:
         """The next unit, at its time. The end comes one frame interval after the last unit."""
@@ -83,12 +80,6 @@ class FileTransport:
         if self._stopping.is_set():
             return None
         return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), time.time_ns() // 1000))
-
-    def undecodable(self) -> None:
-        """A file is as it is."""
-
-    def want_keyframe(self) -> None:
-        """A file is as it is."""
 
     def close(self) -> None:
         """Close the file."""

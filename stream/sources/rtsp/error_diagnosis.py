@@ -45,7 +45,7 @@ PROBE_S = 1.0
 """How long a failed connection may be looked into."""
 
 
-MEANINGS = {
+UNSUPPORTED_MEANINGS = {
     "codec": "native RTSP reads H.264 and H.265",
     "encrypted": "its packets are encrypted",
     "interleaving": "its packets are interleaved",
@@ -287,7 +287,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
     def _unspoken(self, code: str, why: str | None = None) -> NativeUnsupportedError:
         return NativeUnsupportedError(
             self.camera,
-            f"{self.address} can't be read by native RTSP: {why or MEANINGS[code]}",
+            f"{self.address} can't be read by native RTSP: {why or UNSUPPORTED_MEANINGS[code]}",
             self._unspoken_remedy,
             code,
         )

@@ -1,6 +1,6 @@
-"""RTSP cameras through libav's demuxer, over TCP or UDP: the options that make it quick.
+"""RTSP cameras through FFmpeg's demuxer, over TCP or UDP.
 
-libav holds every picture back until the next one begins (its parser looks for the start), one frame interval.
+FFmpeg's parser holds each access unit back until the next one begins: one frame interval.
 """
 
 from __future__ import annotations
@@ -15,13 +15,33 @@ from stream.sources.rtsp.error_diagnosis import RtspErrorDiagnosis
 from stream.sources.transport import Fallback
 
 
-def demuxer_transport(
-    config: CameraConfig, diagnosis: RtspErrorDiagnosis, stopping: threading.Event, fallback: Fallback | None = None
-) -> FfmpegTransport:
-    """A connection to an RTSP camera; `fallback` says why not another.
+class FfmpegRtspTransport(FfmpegTransport):
+    """One connection to an RTSP camera; `fallback` tells why native RTSP does not read it."""
 
-    These options give the first picture after 0.05 to 0.1 s rather than 1.0 s. `fflags=nobuffer` isn't among them: it
-    throws the first keyframe away. Sound isn't asked for at all.
+    def __init__(
+        self,
+        config: CameraConfig,
+        diagnosis: RtspErrorDiagnosis,
+        stopping: threading.Event,
+        fallback: Fallback | None = None,
+    ) -> None:
+        super().__init__(
+            config.id,
+            config.source.reveal(),
+            diagnosis,
+            stopping,
+            options=_options(config),
+            start_timeout_s=config.start_timeout_s,
+            stall_timeout_s=config.stall_timeout_s,
+            hwaccel=nvdec.hardware(config.decoder),
+        )
+        self.fallback = fallback
+
+
+def _options(config: CameraConfig) -> dict[str, str]:
+    """Return options with which the first frame is there after 0.05 to 0.1 s rather than 1.0 s.
+
+    `fflags=nobuffer` is not among them: it discards the first keyframe.
     """
     options = {
         "rtsp_transport": config.lower_transport,
@@ -31,20 +51,9 @@ def demuxer_transport(
         "allowed_media_types": "video",
     }
     if config.source.scheme == "rtsps":
-        # Left to itself libav takes any certificate.
+        # By default FFmpeg accepts any certificate.
         options["tls_verify"] = "1"
         authorities = config.tls_certificates or ssl.get_default_verify_paths().cafile
         if authorities is not None:
             options["ca_file"] = str(authorities)
-    transport = FfmpegTransport(
-        config.id,
-        config.source.reveal(),
-        diagnosis,
-        stopping,
-        options=options,
-        start_timeout_s=config.start_timeout_s,
-        stall_timeout_s=config.stall_timeout_s,
-        hwaccel=nvdec.hardware(config.decoder),
-    )
-    transport.fallback = fallback
-    return transport
+    return options

@@ -31,7 +31,7 @@ from stream.sources.errors import (
 )
 from stream.sources.handover import HandoverClosedError
 from stream.sources.loop_thread import outcome
-from stream.sources.transport import AccessUnit, Fallback, StoppedError
+from stream.sources.transport import AccessUnit, StoppedError, Transport
 from stream.sources.webrtc.end_reason import EndReason
 from stream.sources.webrtc.peers import Peers, PeersStoppedError
 from stream.sources.webrtc.publishers import Publishers
@@ -40,35 +40,34 @@ from stream.sources.webrtc.whep import GatewayError, Pull, gateway
 
 WAIT_S = 0.2
 """How long a read waits for a picture before its caller looks around."""
-LIBAV_NAMES = {"VP8": "vp8", "H264": "h264"}
+LIBAVCODEC_NAMES = {"VP8": "vp8", "H264": "h264"}
 
 
-class WebRtcTransport:
+class WebRtcTransport(Transport):
     """Reads one session. `connect` brings it about, in the camera's thread; it may raise like `open`."""
 
     def __init__(
         self, diagnosis: WebRtcErrorDiagnosis, stopping: threading.Event, connect: Callable[[threading.Event], Session]
     ) -> None:
-        self.diagnosis: ErrorDiagnosis = diagnosis
-        self.fallback: Fallback | None = None
-        self.awaiting_recovery = False
+        super().__init__(diagnosis)
         self._diagnosis = diagnosis
         self._stopping = stopping
         self._connect = connect
         self._session: Session | None = None
-        self._codec = ""
+        self._codec_name = ""
         self._first: AccessUnit | None = None
 
-    def open(self) -> VideoCodecContext:
+    def open(self) -> Transport:
         """Returns with the first picture, which tells the codec."""
         self._session = self._connect(self._stopping)
         while not self._stopping.is_set():
             got = self._get()
             if got is not None:
-                self._codec, self._first = got
-                codec = av.CodecContext.create(LIBAV_NAMES[self._codec], "r")
+                self._codec_name, self._first = got
+                codec = av.CodecContext.create(LIBAVCODEC_NAMES[self._codec_name], "r")
                 assert isinstance(codec, VideoCodecContext)
-                return codec
+                self.codec = codec
+                return self
         raise StoppedError
 
     def read(self) -> AccessUnit | None:
@@ -80,16 +79,16 @@ class WebRtcTransport:
         if got is None:
             return None
         codec, unit = got
-        if codec != self._codec:
+        if codec != self._codec_name:
             raise self._diagnosis.other_codec()
         return unit
 
-    def undecodable(self) -> None:
+    def report_undecodable(self) -> None:
         """Ask for a keyframe."""
         if self._session is not None:
             self._session.need_keyframe()
 
-    def want_keyframe(self) -> None:
+    def request_keyframe(self) -> None:
         """Ask for one."""
         if self._session is not None:
             self._session.want_keyframe()

@@ -15,7 +15,7 @@ from stream.settings.source_address import SourceAddress
 from stream.sources.decoding.decoder import Decoded
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import SourceError
-from stream.sources.transport import AccessUnit, Fallback, UnitTimes
+from stream.sources.transport import AccessUnit, Transport, UnitTimes
 
 FRAME_US = 40_000
 
@@ -94,22 +94,21 @@ def picture(
     )
 
 
-class FakeTransport:
+class FakeTransport(Transport):
     """Gives what its script says: units, None (nothing came), or errors, which it raises."""
 
     def __init__(
         self, diagnosis: ErrorDiagnosis, script: Iterable[AccessUnit | SourceError | Exception | None]
     ) -> None:
-        self.diagnosis = diagnosis
-        self.fallback: Fallback | None = None
-        self.awaiting_recovery = False
+        super().__init__(diagnosis)
+        self.codec: Any = FakeCodec()
         self.closed = False
         self.undecoded = 0
         self.wished = 0
         self._script = iter(script)
 
-    def open(self) -> Any:
-        return FakeCodec()
+    def open(self) -> Transport:
+        return self
 
     def read(self) -> AccessUnit | None:
         item = next(self._script)
@@ -117,10 +116,10 @@ class FakeTransport:
             raise item
         return item
 
-    def want_keyframe(self) -> None:
+    def request_keyframe(self) -> None:
         self.wished += 1
 
-    def undecodable(self) -> None:
+    def report_undecodable(self) -> None:
         self.undecoded += 1
 
     def close(self) -> None:

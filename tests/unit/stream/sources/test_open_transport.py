@@ -11,13 +11,14 @@ from stream.settings.engine import CameraConfig
 from stream.settings.network import WebRtcConfig
 from stream.sources import errors
 from stream.sources.demuxed.device import DeviceErrorDiagnosis, DeviceTransport, parse_device, set_nonblocking
-from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport, slice_s
+from stream.sources.demuxed.ffmpeg_transport import slice_s
 from stream.sources.demuxed.file import FileTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError, SourceError
-from stream.sources.open_transport import SharedTransports, make_transport
+from stream.sources.open_transport import SharedTransports, make_opener
 from stream.sources.pattern import PatternTransport, parse_pattern
 from stream.sources.rtsp.fallback import NativeRtsp, RtspOpener
+from stream.sources.rtsp.ffmpeg_transport import FfmpegRtspTransport
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.transport import WebRtcTransport
@@ -39,12 +40,12 @@ def config(source: str, **settings: object) -> CameraConfig:
     ],
 )
 def test_the_address_tells_the_way_in(source: str, transport: type) -> None:
-    assert type(make_transport(config(source), threading.Event(), print)) is transport
+    assert type(make_opener(config(source), threading.Event(), print)) is transport
 
 
 def test_libav_reads_an_rtsp_camera_where_it_is_asked_for() -> None:
-    made = make_transport(config("rtsp://host/path", transport="ffmpeg"), threading.Event(), print)
-    assert type(made) is FfmpegTransport
+    made = make_opener(config("rtsp://host/path", transport="ffmpeg"), threading.Event(), print)
+    assert type(made) is FfmpegRtspTransport
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_libav_reads_an_rtsp_camera_where_it_is_asked_for() -> None:
 )
 def test_an_rtsp_address_that_can_not_be_one_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match=r"rtsp://\[user:password@\]host") as raised:
-        make_transport(config(source), threading.Event(), print)
+        make_opener(config(source), threading.Event(), print)
     assert "geheim" not in str(raised.value)
     assert "cam" in str(raised.value)
 
@@ -83,11 +84,11 @@ def test_cameras_over_webrtc_need_an_address_that_can_be_one_and_an_engine() -> 
         ("whep+https:///path", r"whep\+http://\[user:password@\]host"),
     ):
         with pytest.raises(BadAddressError, match=example):
-            make_transport(config(source), threading.Event(), print, ways)
+            make_opener(config(source), threading.Event(), print, ways)
     with pytest.raises(BadAddressError, match="engine"):
-        make_transport(config("whip"), threading.Event(), print)
-    assert type(make_transport(config("whip"), threading.Event(), print, ways)) is WebRtcTransport
-    assert type(make_transport(config("whep+http://host/path"), threading.Event(), print, ways)) is WebRtcTransport
+        make_opener(config("whip"), threading.Event(), print)
+    assert type(make_opener(config("whip"), threading.Event(), print, ways)) is WebRtcTransport
+    assert type(make_opener(config("whep+http://host/path"), threading.Event(), print, ways)) is WebRtcTransport
 
 
 def test_a_device_is_opened_with_what_its_address_asks_for() -> None:
@@ -111,7 +112,7 @@ def test_a_device_is_opened_with_what_its_address_asks_for() -> None:
 )
 def test_a_device_address_that_is_not_understood_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match="device:/dev/video0"):
-        make_transport(config(source), threading.Event(), print)
+        make_opener(config(source), threading.Event(), print)
 
 
 def test_a_pattern_has_a_size_and_a_rate() -> None:
@@ -125,7 +126,7 @@ def test_a_pattern_has_a_size_and_a_rate() -> None:
 )
 def test_a_pattern_that_can_not_be_drawn_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match="pattern:640x360@25"):
-        make_transport(config(source), threading.Event(), print)
+        make_opener(config(source), threading.Event(), print)
 
 
 def test_a_device_is_read_without_blocking_through_every_descriptor_of_it() -> None:

@@ -66,7 +66,7 @@ def sent(pace: str, count: int, stopping: threading.Event) -> tuple[list[AccessU
     config = CameraConfig(id="cam", source="pattern:320x240@50", pace=pace)  # pyright: ignore[reportArgumentType]
     transport = pattern_transport(config, stopping)
     began_ns = time.monotonic_ns()
-    decoder = Decoder(transport.open(), pytest.fail)
+    decoder = Decoder(transport.open().codec, pytest.fail)
     units, numbers = [], []
     for _ in range(count):
         unit = transport.read()

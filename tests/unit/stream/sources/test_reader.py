@@ -78,7 +78,7 @@ class Played:
             self.observer,
             self.said.append,
             key_wish=key_wish,
-            open_transport=connections,
+            make_opener=connections,
             now_ns=clock or Clock(),
         )
         self.reader.start()
@@ -337,7 +337,7 @@ def test_a_listener_that_fails_leaves_the_camera_alone(caplog: pytest.LogCapture
         lambda source, detector: SlotFormat("planes", source, source),
         Observer(),
         fail,
-        open_transport=FakeConnections([*frames(3), ended()]),
+        make_opener=FakeConnections([*frames(3), ended()]),
     )
     reader.start()
     assert reader.join(PATIENCE_S)
@@ -358,7 +358,7 @@ def test_stop_ends_a_camera_that_waits_to_reconnect_at_once() -> None:
         lambda source, detector: SlotFormat("planes", source, source),
         Observer(),
         lambda status: None,
-        open_transport=FakeConnections(REFUSED),
+        make_opener=FakeConnections(REFUSED),
     )
     reader.start()
     wait_until(lambda: reader.status.reason == "refused" and waits(reader._thread))
@@ -375,7 +375,7 @@ def test_a_camera_that_comes_back_in_the_same_run_counts_its_epochs_on() -> None
         Observer(),
         said.append,
         first_epoch=5,
-        open_transport=FakeConnections([*frames(1), ended()]),
+        make_opener=FakeConnections([*frames(1), ended()]),
     )
     reader.start()
     assert reader.join(PATIENCE_S)
@@ -389,7 +389,7 @@ def test_join_before_start_has_nothing_to_wait_for() -> None:
         lambda source, detector: SlotFormat("planes", source, source),
         Observer(),
         lambda status: None,
-        open_transport=FakeConnections(),
+        make_opener=FakeConnections(),
     )
     assert reader.join(PATIENCE_S)
 

@@ -246,7 +246,7 @@ def test_a_file_that_is_shown_turned_has_boxes_and_pictures_as_it_is_shown(tmp_p
     camera = Written()
     config = CameraConfig(id="cam", source=str(film), pace="fast")  # pyright: ignore[reportArgumentType]
     file = file_transport(config, camera.stopping)
-    decoder = Decoder(file.open(), lambda reason: None)
+    decoder = Decoder(file.open().codec, lambda reason: None)
     pictures = []
     try:
         while unit := file.read():

@@ -113,7 +113,7 @@ def test_nvdec_decodes_a_film(tmp_path: Path) -> None:
     path = make_film(tmp_path / "film.mp4", 5)
     config = CameraConfig(id="cam", source=str(path), pace="fast", decoder="nvdec")  # pyright: ignore[reportArgumentType]
     transport = file_transport(config, threading.Event())
-    assert transport.open().is_hwaccel
+    assert transport.open().codec.is_hwaccel
     transport.close()
     frames, fallbacks, _ = played(path, decoder="nvdec")
     assert frames == 5 and fallbacks == []
