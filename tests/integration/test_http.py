@@ -188,7 +188,7 @@ async def test_off_loopback_metrics_take_the_token_and_health_does_not(client: a
 
 @pytest.mark.parametrize("token", [None, ""])
 def test_off_loopback_without_a_token_it_refuses_to_start_and_says_what_to_do(token: str | None) -> None:
-    with pytest.raises(ConfigError, match=r"http\.bind: 0\.0\.0\.0:9090 .* set http\.read_token .*127\.0\.0\.1"):
+    with pytest.raises(ConfigError, match=r"http\.bind: .*0\.0\.0\.0:9090.* set http\.read_token .*127\.0\.0\.1"):
         make("0.0.0.0:9090", token)
 
 
@@ -207,7 +207,7 @@ async def test_a_port_in_use_is_a_clear_error_that_names_the_field() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = make(f"127.0.0.1:{port}")
-        with pytest.raises(ConfigError, match=rf"http\.bind: can't listen on 127\.0\.0\.1:{port}: .*in use.*port 0"):
+        with pytest.raises(ConfigError, match=rf"http\.bind: cannot listen on 127\.0\.0\.1:{port}: .*in use.*0 for any"):
             await server.start()
         await server.stop()
 

@@ -83,8 +83,14 @@ async def test_with_the_control_token_alone_its_bearer_reads_and_changes() -> No
     [
         ({"bind": "0.0.0.0:0"}, r"http\.bind: .*other hosts.*http\.read_token.*http\.control_token"),
         ({"bind": "[::]:0"}, r"http\.bind"),
-        ({"tls_certificate": "/absent.pem", "tls_key": "/absent.key"}, r"http\.tls_certificate: /absent\.pem can't be"),
-        ({"tls_certificate": __file__, "tls_key": __file__}, r"http\.tls_certificate, http\.tls_key: .*no certificate"),
+        (
+            {"tls_certificate": "/absent.pem", "tls_key": "/absent.key"},
+            r"http\.tls_certificate: cannot read /absent\.pem",
+        ),
+        (
+            {"tls_certificate": __file__, "tls_key": __file__},
+            r"http\.tls_certificate, http\.tls_key: .*must be a certificate",
+        ),
     ],
 )
 async def test_an_unsafe_server_refuses_to_start_and_says_what_to_do(http: dict[str, Any], said: str) -> None:

@@ -45,7 +45,7 @@ def test_little_waits_for_a_client_that_does_not_read_and_it_is_disconnected(
                 written.append(len(CHUNK))
         except TimeoutError:
             stalled.append(True)
-            slow_clients.cut(request)
+            slow_clients.disconnect(request)
         return response
 
     def connect(port: int) -> socket.socket:

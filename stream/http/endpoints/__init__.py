@@ -1,1 +1,1 @@
-"""The addresses that the HTTP server answers."""
+"""Endpoints of the HTTP server."""

@@ -1,7 +1,6 @@
-"""The control API: cameras, status, results and the configuration in force, under `/api/v1`.
+"""The control API under `/api/v1`: cameras, status, results and the effective configuration.
 
-Each handler reads a request, asks the engine's parts, and answers with a view of what they say; what they refuse
-becomes a problem. Nothing is decided here.
+Handlers only translate between HTTP and the engine: errors become problems, and state becomes views.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from stream.cameras import control
 from stream.cameras.control import Control, no_such_camera
 from stream.cameras.registry import CameraRegistry
 from stream.config import Config
-from stream.http.endpoints.event_stream import KINDS, USUAL_KINDS, EventStreams, LastMessage
+from stream.http.endpoints.event_stream import DEFAULT_KINDS, KINDS, EventStreams, LastMessage
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
 from stream.http.server.bodies import json_object
-from stream.http.server.problems import Problem
+from stream.http.server.problems import Problem, invalid
+from stream.http.server.queries import CAMERA_ID_SCHEMA
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.settings.engine import CameraConfig
 
@@ -32,7 +32,7 @@ ROOT = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class ControlApi:
-    """What the handlers ask. `last(kind, camera)` is the last message of a camera's topic, JSON, or None."""
+    """The control API of one engine. `last(kind, camera)` returns a camera's last message as JSON, or None."""
 
     cameras: CameraRegistry
     control: Control
@@ -43,7 +43,7 @@ class ControlApi:
     last: LastMessage
 
     def routes(self) -> list[Route]:
-        """What it answers."""
+        """Return the routes."""
         one = (Answer(200, "The camera.", CameraView),)
         path = ROOT + "/cameras/{camera}"
         return [
@@ -52,25 +52,25 @@ class ControlApi:
                 ROOT + "/status",
                 "read",
                 self._status,
-                "The engine and every camera.",
-                (Answer(200, "How they are.", EngineView),),
+                "Get the state of the engine and of all cameras.",
+                (Answer(200, "The state.", EngineView),),
             ),
             Route(
                 "GET",
                 ROOT + "/cameras",
                 "read",
                 self._list,
-                "Every camera.",
+                "List the cameras.",
                 (Answer(200, "The cameras.", CameraListView),),
             ),
-            Route("GET", path, "read", self._get, "One camera.", one),
+            Route("GET", path, "read", self._get, "Get a camera.", one),
             Route(
                 "PUT",
                 path,
                 "control",
                 self._put,
-                "Have a camera with these settings and defaults for the others. The same again changes nothing.",
-                (*one, Answer(201, "The camera; it is new.", CameraView)),
+                "Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing.",
+                (*one, Answer(201, "The camera was created.", CameraView)),
                 body=settings_schema(),
             ),
             Route(
@@ -78,7 +78,7 @@ class ControlApi:
                 path,
                 "control",
                 self._patch,
-                "Change the settings given; null takes one back to its default.",
+                "Change the given settings of a camera; null restores a default.",
                 one,
                 body=changes_schema(),
             ),
@@ -87,15 +87,15 @@ class ControlApi:
                 path,
                 "control",
                 self._delete,
-                "Have no such camera.",
-                (Answer(204, "There is none now, whether or not there was."),),
+                "Delete a camera.",
+                (Answer(204, "The camera was deleted, or did not exist."),),
             ),
             Route(
                 "GET",
                 path + "/result",
                 "read",
                 self._result,
-                "The camera's latest result.",
+                "Get the latest result of a camera.",
                 (Answer(200, "The result, as published.", results.Frame),),
             ),
             Route(
@@ -103,14 +103,24 @@ class ControlApi:
                 ROOT + "/events",
                 "read",
                 self._follow,
-                "Messages as server-sent events, from now on. `Last-Event-ID` is ignored: missed messages are asked "
-                "for over ZeroMQ.",
-                (Answer(200, "Events named after the kind; their data is the message's JSON.", None, EVENT_STREAM),),
+                "Stream messages as server-sent events. `Last-Event-ID` is ignored: replay is available over ZeroMQ.",
+                (
+                    Answer(
+                        200,
+                        "Events named after the kind of message. Their data is the message as JSON.",
+                        None,
+                        EVENT_STREAM,
+                    ),
+                ),
                 query=(
-                    Parameter("camera", "Only of this camera; may be repeated. Left out: of all.", _many(ID_SCHEMA)),
+                    Parameter(
+                        "camera",
+                        "Stream only this camera; can be repeated. Default: all cameras.",
+                        _many(CAMERA_ID_SCHEMA),
+                    ),
                     Parameter(
                         "kind",
-                        f"What to send; may be repeated. Left out: {', '.join(USUAL_KINDS)}.",
+                        f"Kind of messages; can be repeated. Default: {', '.join(DEFAULT_KINDS)}.",
                         _many({"type": "string", "enum": list(KINDS.values())}),
                     ),
                 ),
@@ -121,7 +131,7 @@ class ControlApi:
                 ROOT + "/config",
                 "read",
                 self._config,
-                "The configuration in force, its cameras as they are now, without secrets.",
+                "Get the effective configuration, with the current cameras and without secrets.",
                 (Answer(200, "The configuration.", Config),),
             ),
         ]
@@ -138,17 +148,17 @@ class ControlApi:
 
     async def _put(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        _, new = await _made(self.control.put(camera_id, await json_object(request)))
+        _, new = await _applied(self.control.put(camera_id, await json_object(request)))
         headers = {"Location": f"{ROOT}/cameras/{camera_id}"} if new else None
         return _json(self._view(camera_id), 201 if new else 200, headers)
 
     async def _patch(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        await _made(self.control.patch(camera_id, await json_object(request)))
+        await _applied(self.control.patch(camera_id, await json_object(request)))
         return _json(self._view(camera_id))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        await _made(self.control.remove(request.match_info["camera"]))
+        await _applied(self.control.remove(request.match_info["camera"]))
         return web.Response(status=204)
 
     async def _result(self, request: web.Request) -> web.Response:
@@ -156,7 +166,7 @@ class ControlApi:
         self._view(camera_id)
         body = self.last("results", camera_id)
         if body is None:
-            raise Problem(404, "no-result-yet", f"camera {camera_id} has given no result yet: see its status")
+            raise Problem(404, "no-result-yet", f"camera {camera_id} has no result yet: see its status")
         return web.Response(body=body, content_type="application/json")
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
@@ -176,13 +186,11 @@ class ControlApi:
 
 EVENT_STREAM = "text/event-stream"
 
-ID_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"}
-
 
 def settings_schema() -> dict[str, Any]:
-    """JSON Schema of a camera's settings, without what its address in the API tells."""
+    """Return the JSON Schema of a camera's settings; `id` is optional, because the path contains it."""
     schema = CameraConfig.model_json_schema()
-    schema["properties"]["id"] |= ID_SCHEMA
+    schema["properties"]["id"] |= CAMERA_ID_SCHEMA
     schema["properties"]["source"]["examples"] = ["pattern:640x360@25"]
     schema["required"] = ["source"]
     schema["title"] = "CameraSettings"
@@ -190,7 +198,7 @@ def settings_schema() -> dict[str, Any]:
 
 
 def changes_schema() -> dict[str, Any]:
-    """JSON Schema of changes to a camera's settings: any of them, or null."""
+    """Return the JSON Schema of changes to a camera's settings: any of them, or null."""
     schema = settings_schema()
     for name, field in schema["properties"].items():
         if name not in ("id", "source"):
@@ -200,12 +208,12 @@ def changes_schema() -> dict[str, Any]:
     return schema
 
 
-async def _made(change: Awaitable[T]) -> T:
-    """A change's outcome; what refuses it becomes a problem."""
+async def _applied(change: Awaitable[T]) -> T:
+    """Await a change, and turn its errors into problems."""
     try:
         return await change
     except control.SettingsError as error:
-        raise Problem(422, "invalid", f"{error}", errors=error.errors) from None
+        raise invalid(error.errors) from None
     except control.NoSuchCameraError as error:
         raise Problem(404, "no-such-camera", str(error)) from None
     except control.NoRoomError as error:

@@ -1,4 +1,4 @@
-"""Clips over HTTP: which there are, their video, their results. Nothing is written here."""
+"""Clips over HTTP: the list, and each clip's video and results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 from aiohttp import web
 
 from stream.http.server.file_answer import FileAnswer
-from stream.http.server.problems import Problem
+from stream.http.server.problems import Problem, invalid
+from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
@@ -16,34 +17,43 @@ from stream.settings.section import CAMERA_ID
 
 PATH = "/api/v1/clips"
 
-MOST = 200
-"""Clips in one answer."""
-USUAL = 50
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
 
 NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 QUERY = (
-    Parameter("camera", "Only of this camera.", {"type": "string", "pattern": f"^{CAMERA_ID.pattern}$"}),
-    Parameter("action", "Only with an event of this action.", {"type": "string", "minLength": 1, "maxLength": 200}),
-    Parameter("before", "Only older ones than this: the last name of the answer before.", NAME_SCHEMA),
-    Parameter("limit", f"At most so many; {USUAL} if left out.", {"type": "integer", "minimum": 1, "maximum": MOST}),
+    Parameter("camera", "Only clips of this camera.", CAMERA_ID_SCHEMA),
+    Parameter(
+        "action", "Only clips with an event of this action.", {"type": "string", "minLength": 1, "maxLength": 200}
+    ),
+    Parameter(
+        "before",
+        "Only clips older than the one of this name, for example the last one of the previous page.",
+        NAME_SCHEMA,
+    ),
+    Parameter(
+        "limit",
+        f"Maximum number of clips; {DEFAULT_LIMIT} by default.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+    ),
 )
 
 
 class ClipsApi:
-    """Answers from one engine's clips; without a `library` (recording is off) there are none."""
+    """Clips of one engine. There are none without a `library`, which means that recording is off."""
 
     def __init__(self, library: ClipLibrary | None) -> None:
         self._library = library
 
     def routes(self) -> list[Route]:
-        """What it answers."""
+        """Return the routes."""
         return [
             Route(
                 "GET",
                 PATH,
                 "read",
                 self._list,
-                "Clips of events, newest first.",
+                "List clips of events, newest first.",
                 (Answer(200, "The clips.", ClipList),),
                 query=QUERY,
             ),
@@ -52,8 +62,8 @@ class ClipsApi:
                 PATH + "/{clip}",
                 "read",
                 self._video,
-                "A clip's video, whole or in ranges.",
-                (Answer(200, "MP4.", None, "video/mp4"), Answer(206, "A range of it.", None, "video/mp4")),
+                "Get a clip's video. Range requests are supported.",
+                (Answer(200, "MP4.", None, "video/mp4"), Answer(206, "A range of the video.", None, "video/mp4")),
                 long_lived=True,
             ),
             Route(
@@ -61,7 +71,7 @@ class ClipsApi:
                 PATH + "/{clip}/results",
                 "read",
                 self._results,
-                "The results of a clip's pictures, one a line, as published.",
+                "Get the results of a clip's frames, one per line, as published.",
                 (Answer(200, "JSON lines.", None, "application/x-ndjson"),),
                 long_lived=True,
             ),
@@ -87,7 +97,7 @@ class ClipsApi:
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
     async def _video(self, request: web.Request) -> web.StreamResponse:
-        # A browser shows a video by itself as a page of its own, which has to be let load it.
+        # A browser that opens the video directly wraps it in a page, which must be allowed to load it.
         policy = {"Content-Security-Policy": "default-src 'none'; media-src 'self'"}
         response = FileAnswer(self._file(request, VIDEO), headers={"Content-Type": "video/mp4", **policy})
         await response.prepare(request)
@@ -99,10 +109,10 @@ class ClipsApi:
         return response
 
     def _file(self, request: web.Request, ending: str) -> Path:
-        """Only names that the library knows are ever looked up on the disk."""
+        """Return the path of a clip's file. Only names in the library are looked up on the disk."""
         name = request.match_info["clip"]
         if self._library is None or self._library.clip(name) is None:
-            raise Problem(404, "no-such-clip", f"there is no such clip, or it had to make room: see GET {PATH}")
+            raise Problem(404, "no-such-clip", f"unknown clip, or it was deleted to make room: see GET {PATH}")
         return self._library.directory / (name + ending)
 
 
@@ -113,18 +123,16 @@ def _matches(clip: Clip, camera: str | None, action: str | None) -> bool:
 
 
 def _query(request: web.Request) -> tuple[str | None, str | None, str | None, int]:
-    """Camera, action, name to begin before, and limit. Raises `Problem` where one can't be."""
+    """Return the query's camera, action, before and limit. Raises `Problem` if one is invalid."""
     query = request.query
-    faults: list[tuple[str, str]] = []
-    if not set(query) <= {one.name for one in QUERY}:
-        faults.append(("query", f"only {', '.join(one.name for one in QUERY)} are known here"))
-    camera, before, limit = query.get("camera"), query.get("before"), query.get("limit", str(USUAL))
+    errors = unknown_parameters(request, [one.name for one in QUERY])
+    camera, before, limit = query.get("camera"), query.get("before"), query.get("limit", str(DEFAULT_LIMIT))
     if camera is not None and not CAMERA_ID.fullmatch(camera):
-        faults.append(("camera", "must be a camera's id: [a-z0-9][a-z0-9_-]{0,62}"))
+        errors.append(CAMERA_ERROR)
     if before is not None and not NAME.fullmatch(before):
-        faults.append(("before", "must be a clip's name"))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MOST):
-        faults.append(("limit", f"must be a whole number from 1 to {MOST}"))
-    if faults:
-        raise Problem(422, "invalid", "the query asks for what can't be", errors=faults)
+        errors.append(("before", "must be the name of a clip"))
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
+        errors.append(("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
+    if errors:
+        raise invalid(errors)
     return camera, query.get("action"), before, int(limit)

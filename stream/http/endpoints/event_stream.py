@@ -1,8 +1,8 @@
-"""Published messages as server-sent events, for browsers and whoever has no ZeroMQ.
+"""Published messages as server-sent events, for browsers and other clients without ZeroMQ.
 
-The publishing thread only notes a message and rings, once for however many: all else happens in the event loop. A
-message is encoded once for all clients. Each client has a bounded queue that forgets its oldest messages; what it
-missed it is told. One that takes nothing for long is cut. Nobody who reads here can hold up the engine.
+The publishing thread only queues a message and wakes the event loop, which does everything else. A message is encoded
+once for all clients. Each client has a bounded queue that drops its oldest messages and tells the client how many. A
+client that reads nothing for a while is disconnected. Clients never slow the engine.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ import msgspec
 from aiohttp import web
 
 from stream.http.server.connections import STREAM_LIFE_S
-from stream.http.server.problems import Problem
-from stream.http.server.slow_clients import bound_buffers, cut, has_gone, write
+from stream.http.server.problems import Problem, invalid
+from stream.http.server.queries import CAMERA_ERROR, unknown_parameters
+from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
 from stream.messaging.publisher import Tap
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.section import CAMERA_ID
 
-FRESH = 1024
-"""Messages between the publishing thread and the loop; a loop that hangs longer loses the oldest."""
+UNSENT = 1024
+"""Messages that can wait for the event loop; if it is blocked for longer, the oldest are lost."""
 
-BEHIND = 256
-"""Messages that a client may be behind: 10 s of one camera."""
+QUEUED = 256
+"""Messages that can wait for a client: 10 s of one camera."""
 
-BEHIND_BYTES = 1 << 20
+QUEUED_BYTES = 1 << 20
 
-EVERY_S = 0.02
-"""A client is written to at most this often …"""
+WRITE_INTERVAL_S = 0.02
+"""Minimum time between two writes to a client."""
 
 WRITES_PER_SECOND = 1000
-"""… and all of them together this often, so that the loop's time with many is as with a few. With fifty clients each
-has its messages 20 times a second."""
+"""Maximum for all clients together, so that many clients do not take the loop's time. With fifty clients, each gets its
+messages 20 times a second."""
 
 HEARTBEAT_S = 15.0
-"""A comment after this long without a message, so that proxies keep the connection and the dead are found."""
+"""Time without a message after which a comment is sent, to keep proxies' connections and find dead clients."""
 
-LOOK_S = 1.0
-"""How soon it is seen that a client has gone, or that the server stops."""
+POLL_S = 1.0
+"""Maximum time until a disconnected client is noticed."""
 
 RETRY = b"retry: 2000\n\n"
 
 KINDS: dict[type[Message], str] = {Frame: "results", Event: "events", Status: "status", Stats: "stats"}
-"""Kinds of messages, as their topics name them."""
+"""Kinds of messages, as in their topics."""
 
-USUAL_KINDS = ("results", "events", "status")
-
+DEFAULT_KINDS = ("results", "events", "status")
 
 LastMessage = Callable[[Literal["results", "status"], str], bytes | None]
-"""Takes a kind and a camera; gives the last message of that topic, JSON, or None."""
+"""Takes a kind and a camera, and returns the last message of that topic as JSON, or None."""
 
 
 class _Client:
-    """One who reads: what he wants, and what waits for him."""
+    """A client: its filter, and the messages that wait for it."""
 
     def __init__(self, kinds: frozenset[str], cameras: frozenset[str]) -> None:
         self.kinds = kinds
@@ -72,24 +72,24 @@ class _Client:
         return kind in self.kinds and (not self.cameras or kind == "stats" or camera in self.cameras)
 
     def put(self, chunk: bytes) -> int:
-        """Queue it; how many older ones had to go."""
-        gone = 0
+        """Queue a chunk, and return how many older ones were dropped."""
+        dropped = 0
         self._waiting.append(chunk)
         self._bytes += len(chunk)
-        while len(self._waiting) > BEHIND or (self._bytes > BEHIND_BYTES and len(self._waiting) > 1):
+        while len(self._waiting) > QUEUED or (self._bytes > QUEUED_BYTES and len(self._waiting) > 1):
             self._bytes -= len(self._waiting.popleft())
-            gone += 1
-        self.missed += gone
+            dropped += 1
+        self.missed += dropped
         self.news.set()
-        return gone
+        return dropped
 
     def miss(self, count: int) -> None:
-        """So many are lost before they could be queued."""
+        """Count messages that were lost before they could be queued."""
         self.missed += count
         self.news.set()
 
     def take(self) -> bytes:
-        """All that waits, with what was missed before it."""
+        """Return everything that waits, preceded by the number of missed messages."""
         self.news.clear()
         chunks = [_event("missed", b'{"messages":%d}' % self.missed)] if self.missed else []
         chunks += self._waiting
@@ -99,35 +99,32 @@ class _Client:
 
 
 class EventStreams:
-    """Every client of one engine. `on_message` is the publisher's; `last(kind, camera)` the last message's JSON.
-
-    Lives in the event loop; `close` ends every stream.
-    """
+    """The event streams of one engine. `on_message` is the publisher's method. Used in the event loop."""
 
     def __init__(self, on_message: Callable[[Tap], Callable[[], None]], last: LastMessage) -> None:
         self.skipped = 0
-        """Messages that clients were too slow for, since it began."""
+        """Messages that slow clients missed so far."""
         self._on_message = on_message
         self._last = last
         self._clients: set[_Client] = set()
-        self._fresh: deque[Message] = deque()
+        self._unsent: deque[Message] = deque()
         self._lost: Counter[tuple[str, str]] = Counter()
-        """Messages that the loop was too slow for, by kind and camera, to be told to those who wanted them."""
-        self._lock = threading.Lock()  # guards the two above; held for no longer than they are looked at
-        self._rung = False
+        """Messages that the event loop was too slow for, by kind and camera."""
+        self._lock = threading.Lock()  # for the two above; held briefly
+        self._woken = False
         self._closed = False
-        self._end_tap: Callable[[], None] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def close(self) -> None:
-        """End every stream, and begin none any more."""
+        """End all streams, and reject new ones."""
         self._closed = True
         for client in self._clients:
             client.news.set()
 
     async def follow(self, request: web.Request, cameras: list[str]) -> web.StreamResponse:
-        """Answer with messages until the client goes. `cameras`: those that there are, for their last messages."""
-        client = _wanted(request)
+        """Stream messages until the client disconnects, beginning with the last messages of `cameras`."""
+        client = _client_for(request)
         if self._closed:
             raise Problem(503, "not-now", "the engine is stopping")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
@@ -138,30 +135,30 @@ class EventStreams:
             await write(response, RETRY + self._last_messages(client, cameras))
             await self._feed(request, response, client)
         except (TimeoutError, ConnectionError):
-            cut(request)
+            disconnect(request)
         finally:
             self._leave(client)
         return response
 
     async def _feed(self, request: web.Request, response: web.StreamResponse, client: _Client) -> None:
         loop = asyncio.get_running_loop()
-        began = wrote = loop.time()
+        began = written = loop.time()
         while not self._closed and loop.time() - began < STREAM_LIFE_S:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(POLL_S):
                     await client.news.wait()
-            if has_gone(request):
+            if is_gone(request):
                 return
             chunk = client.take()
-            if not chunk and loop.time() - wrote >= HEARTBEAT_S:
-                chunk = b": still here\n\n"
+            if not chunk and loop.time() - written >= HEARTBEAT_S:
+                chunk = b": heartbeat\n\n"
             if chunk:
                 await write(response, chunk)
-                wrote = loop.time()
-                await asyncio.sleep(max(EVERY_S, len(self._clients) / WRITES_PER_SECOND))
+                written = loop.time()
+                await asyncio.sleep(max(WRITE_INTERVAL_S, len(self._clients) / WRITES_PER_SECOND))
 
     def _last_messages(self, client: _Client, cameras: list[str]) -> bytes:
-        """What a client who comes late would otherwise wait for: each camera's state and last result."""
+        """Return each camera's last status and result, so that a client does not have to wait for the next."""
         chunks: list[bytes] = []
         for camera in cameras:
             for kind in ("status", "results"):
@@ -173,57 +170,57 @@ class EventStreams:
     # -- messages -----------------------------------------------------------------------------------------------
     def _enter(self, client: _Client) -> None:
         self._clients.add(client)
-        if self._end_tap is None:
+        if self._unsubscribe is None:
             self._loop = asyncio.get_running_loop()
-            self._end_tap = self._on_message(self._note)
+            self._unsubscribe = self._on_message(self._note)
 
     def _leave(self, client: _Client) -> None:
         self._clients.discard(client)
-        if not self._clients and self._end_tap is not None:
-            self._end_tap()  # with nobody here, a frame costs nothing
-            self._end_tap = None
+        if not self._clients and self._unsubscribe is not None:
+            self._unsubscribe()  # so that messages cost nothing without clients
+            self._unsubscribe = None
 
     def _note(self, topic: str, message: Message) -> None:
-        """In the publishing thread."""
+        """Queue a message. Called in the publishing thread."""
         with self._lock:
-            if len(self._fresh) >= FRESH:
+            if len(self._unsent) >= UNSENT:
                 self.skipped += 1
-                self._lost[_about(self._fresh.popleft())] += 1
-            self._fresh.append(message)
-        if self._rung or self._loop is None:
+                self._lost[_topic(self._unsent.popleft())] += 1
+            self._unsent.append(message)
+        if self._woken or self._loop is None:
             return
-        self._rung = True
+        self._woken = True
         try:
-            self._loop.call_soon_threadsafe(self._hand_out_soon)
+            self._loop.call_soon_threadsafe(self._distribute_soon)
         except RuntimeError:
-            return  # the loop is closed: nobody reads any more
+            return  # the loop is closed
 
-    def _hand_out_soon(self) -> None:
-        """With many clients a little later: they are written to that seldom anyway, and several messages go in one."""
-        asyncio.get_running_loop().call_later(len(self._clients) / WRITES_PER_SECOND / 4, self._hand_out)
+    def _distribute_soon(self) -> None:
+        """Wait a little if there are many clients, so that several messages go into one write."""
+        asyncio.get_running_loop().call_later(len(self._clients) / WRITES_PER_SECOND / 4, self._distribute)
 
-    def _hand_out(self) -> None:
-        self._rung = False  # first: what comes from here on rings anew
+    def _distribute(self) -> None:
+        self._woken = False  # first, because messages queued from now on must wake the loop again
         with self._lock:
-            fresh, self._fresh = self._fresh, deque()
+            messages, self._unsent = self._unsent, deque()
             lost, self._lost = self._lost, Counter()
-        for about, count in lost.items():
-            for client in self._wanting(*about):
+        for topic, count in lost.items():
+            for client in self._interested(*topic):
                 client.miss(count)
-        for message in fresh:
-            kind, camera = _about(message)
-            wanting = self._wanting(kind, camera)
-            if wanting:
+        for message in messages:
+            kind, camera = _topic(message)
+            interested = self._interested(kind, camera)
+            if interested:
                 chunk = _event(kind, msgspec.json.encode(message))
-                for client in wanting:
+                for client in interested:
                     self.skipped += client.put(chunk)
 
-    def _wanting(self, kind: str, camera: str) -> list[_Client]:
+    def _interested(self, kind: str, camera: str) -> list[_Client]:
         return [client for client in self._clients if client.wants(kind, camera)]
 
 
-def _about(message: Message) -> tuple[str, str]:
-    """Its kind and its camera; stats have none."""
+def _topic(message: Message) -> tuple[str, str]:
+    """Return the message's kind and camera; stats have none."""
     return KINDS[type(message)], "" if isinstance(message, Stats) else message.camera
 
 
@@ -231,17 +228,15 @@ def _event(name: str, body: bytes) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), body)
 
 
-def _wanted(request: web.Request) -> _Client:
-    """Raises `Problem` where the query asks for what can't be."""
-    faults: list[tuple[str, str]] = []
-    if not set(request.query) <= {"camera", "kind"}:
-        faults.append(("query", "only `camera` and `kind` are known here"))
-    kinds = request.query.getall("kind", list(USUAL_KINDS))
+def _client_for(request: web.Request) -> _Client:
+    """Return a client for the query. Raises `Problem` if it is invalid."""
+    errors = unknown_parameters(request, ("camera", "kind"))
+    kinds = request.query.getall("kind", list(DEFAULT_KINDS))
     cameras = request.query.getall("camera", [])
     if not set(kinds) <= set(KINDS.values()):
-        faults.append(("kind", f"must be one of {', '.join(KINDS.values())}"))
+        errors.append(("kind", f"must be one of {', '.join(KINDS.values())}"))
     if not all(CAMERA_ID.fullmatch(camera) for camera in cameras):
-        faults.append(("camera", "must be a camera's id: [a-z0-9][a-z0-9_-]{0,62}"))
-    if faults:
-        raise Problem(422, "invalid", "the query asks for what can't be", errors=faults)
+        errors.append(CAMERA_ERROR)
+    if errors:
+        raise invalid(errors)
     return _Client(frozenset(kinds), frozenset(cameras))

@@ -1,7 +1,7 @@
-"""The live page's files: read once, at the start, and served by a fixed table of addresses. No path is ever looked up.
+"""The live page's files, read at start-up and served under fixed addresses. No path is looked up on the disk.
 
-They are open to all, since they hold nothing; what they show they ask the API for. The policy that goes with them lets
-a browser run, load and ask for nothing but what comes from here, whatever a camera's name or an answer says.
+They are open, because they contain no data. Their Content-Security-Policy limits the browser to content from this
+server, whatever a camera's name or a response contains.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT_FILE = "index.html"
 
 
 def page_routes() -> list[Route]:
-    """`/` and `/page/NAME` for each of the files."""
+    """Return the routes `/` and `/page/NAME` for each file."""
     folder = resources.files("stream.http") / "page"
     files = {file.name: file.read_bytes() for file in folder.iterdir()}
     return [

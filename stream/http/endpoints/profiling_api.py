@@ -1,4 +1,4 @@
-"""Profiling over HTTP: begin a recording, see how it is, take its file. For who may control the engine."""
+"""Profiling over HTTP: start a recording, list recordings, download a file. Needs the control role."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stream.http.server.bodies import json_object
 from stream.http.server.file_answer import FileAnswer
-from stream.http.server.problems import Problem
+from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Route
 from stream.inference.profiling import (
     LONGEST_S,
@@ -25,30 +25,30 @@ TRACE = "application/gzip"
 
 
 class ProfilingRequest(BaseModel):
-    """What to record."""
+    """A profiling request."""
 
     model_config = ConfigDict(extra="forbid")
     seconds: float = Field(
-        USUAL_S, gt=0, le=LONGEST_S, description="At most so long; it ends sooner after 100 batches."
+        USUAL_S, gt=0, le=LONGEST_S, description="Maximum duration. The recording ends earlier after 100 batches."
     )
 
 
 class ProfilingApi:
-    """Answers for one engine."""
+    """Profiling of one engine."""
 
     def __init__(self, profiling: Profiling) -> None:
         self._profiling = profiling
 
     def routes(self) -> list[Route]:
-        """What it answers."""
+        """Return the routes."""
         return [
             Route(
                 "POST",
                 PATH,
                 "control",
                 self._begin,
-                "Record where the model's thread spends its time, for a few seconds. One recording at a time.",
-                (Answer(202, "It has begun; `Location` will have its file.", Recording),),
+                "Record for a few seconds where the inference thread spends its time. One recording at a time.",
+                (Answer(202, "The recording has started; `Location` is the path of its file.", Recording),),
                 body=ProfilingRequest,
             ),
             Route(
@@ -56,7 +56,7 @@ class ProfilingApi:
                 PATH,
                 "control",
                 self._list,
-                "The recordings of this run, newest first.",
+                "List the profiling recordings of this run, newest first.",
                 (Answer(200, "The recordings.", RecordingList),),
             ),
             Route(
@@ -64,8 +64,8 @@ class ProfilingApi:
                 PATH + "/{recording}",
                 "control",
                 self._file,
-                "A recording's file, a Chrome trace for https://ui.perfetto.dev.",
-                (Answer(200, "The trace.", None, TRACE), Answer(206, "A range of it.", None, TRACE)),
+                "Download a profiling recording, a Chrome trace for https://ui.perfetto.dev.",
+                (Answer(200, "The trace.", None, TRACE), Answer(206, "A range of the trace.", None, TRACE)),
                 long_lived=True,
             ),
         ]
@@ -74,8 +74,8 @@ class ProfilingApi:
         try:
             wanted = ProfilingRequest.model_validate(await json_object(request))
         except ValidationError as error:
-            faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_url=False)]
-            raise Problem(422, "invalid", "the request asks for what can't be", errors=faults) from None
+            errors = error.errors(include_url=False)
+            raise invalid([(".".join(map(str, one["loc"])), one["msg"]) for one in errors]) from None
         try:
             recording = self._profiling.begin(wanted.seconds)
         except AlreadyProfilingError as error:
@@ -90,7 +90,7 @@ class ProfilingApi:
     async def _file(self, request: web.Request) -> web.StreamResponse:
         file = self._profiling.file(request.match_info["recording"])
         if file is None or not file.is_file():
-            raise Problem(404, "no-such-recording", f"there is no such recording, or not yet: see GET {PATH}")
+            raise Problem(404, "no-such-recording", f"unknown recording, or it is not complete yet: see GET {PATH}")
         name = f'attachment; filename="{file.name}"'
         response = FileAnswer(file, headers={"Content-Type": TRACE, "Content-Disposition": name})
         await response.prepare(request)

@@ -1,4 +1,4 @@
-"""The token for a cookie: what the page uses, so that no token is kept in a browser."""
+"""Exchange of a token for a session cookie, so that the live page does not store the token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stream.http.server.access import Access
 from stream.http.server.bodies import json_object
 from stream.http.server.gate import CALLER
-from stream.http.server.problems import Problem
+from stream.http.server.problems import Problem, invalid
 from stream.http.server.rate_limit import RateLimiter
 from stream.http.server.routes import Answer, Route
 from stream.http.server.sessions import COOKIE, SESSION_LIFE_S, Sessions
@@ -19,10 +19,11 @@ from stream.http.server.sessions import COOKIE, SESSION_LIFE_S, Sessions
 PATH = "/api/v1/session"
 
 GUESS_COST = 10
+"""An unknown token counts as this many requests, to slow down guessing."""
 
 
 class Login(BaseModel):
-    """What is exchanged for a cookie."""
+    """A token to exchange for a cookie."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,29 +31,30 @@ class Login(BaseModel):
 
 
 class SessionView(BaseModel):
-    """What the caller may do."""
+    """The caller's role."""
 
     role: Literal["read", "control"] = Field(description="`control` includes `read`.")
-    by: Literal["loopback", "token", "session"] = Field(description="By what: being on this machine, token, cookie.")
+    by: Literal["loopback", "token", "session"] = Field(
+        description="What gives the role: being on this machine, a token, or a cookie."
+    )
 
 
 class SessionApi:
-    """Begins and ends sessions."""
+    """Begins and ends sessions. `secure`: browsers send the cookie over TLS only."""
 
     def __init__(self, access: Access, sessions: Sessions, limiter: RateLimiter, *, secure: bool) -> None:
-        """`secure`: the cookie is sent over TLS only."""
         self._access = access
         self._sessions = sessions
         self._limiter = limiter
         self._secure = secure
 
     def routes(self) -> list[Route]:
-        """What it answers."""
-        about = (Answer(200, "What the caller may do.", SessionView),)
+        """Return the routes."""
+        about = (Answer(200, "The role.", SessionView),)
         return [
-            Route("GET", PATH, "read", self._show, "What the caller may do.", about),
+            Route("GET", PATH, "read", self._show, "Get the caller's role.", about),
             Route("POST", PATH, "open", self._begin, "Exchange a token for a session cookie.", about, body=Login),
-            Route("DELETE", PATH, "open", self._end, "End the session.", (Answer(204, "There is no session now."),)),
+            Route("DELETE", PATH, "open", self._end, "End the session.", (Answer(204, "The session has ended."),)),
         ]
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -63,9 +65,7 @@ class SessionApi:
         body = await json_object(request)
         token = body.get("token")
         if set(body) != {"token"} or not isinstance(token, str) or not token:
-            raise Problem(
-                422, "invalid", "send the token alone", errors=[("token", "must be text, and nothing beside it")]
-            )
+            raise invalid([("token", "must be a string, and the only field")])
         role = self._access.role_of(token)
         if role is None:
             self._limiter.punish(request.remote or "", monotonic(), GUESS_COST)
@@ -73,7 +73,7 @@ class SessionApi:
                 401,
                 "unauthorised",
                 "the token is neither http.read_token nor http.control_token",
-                errors=[("token", "is not known here")],
+                errors=[("token", "unknown token")],
                 headers={"WWW-Authenticate": 'Bearer realm="partstream"'},
             )
         response = web.json_response({"role": role, "by": "session"})

@@ -1,4 +1,4 @@
-"""What the control API answers, as models: the shapes of its JSON and of its OpenAPI document."""
+"""Models of the control API's responses, for JSON and OpenAPI."""
 
 from __future__ import annotations
 
@@ -14,72 +14,72 @@ State = Literal["connecting", "live", "stalled", "reconnecting", "ended", "remov
 
 
 class View(BaseModel):
-    """An answer, or part of one."""
+    """A response or a part of it."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class CameraStatusView(View):
-    """How a camera is."""
+    """The state of a camera."""
 
-    state: State = Field(description="`ended` with reason `disabled` for a camera that isn't enabled.")
-    reason: str | None = Field(description="A short code, for example `refused`; null when all is well.")
-    message: str = Field(description="The same for people, with what to do.")
-    at_us: int = Field(description="Since when, microseconds since 1970, UTC.")
-    epoch: int = Field(ge=0, description="The latest epoch; 0 before the first.")
-    clock: Literal["rtcp", "arrival", "media"] | None = Field(description="Where capture times come from.")
-    size: tuple[int, int] | None = Field(description="Width and height of the epoch's first picture.")
+    state: State = Field(description="A disabled camera is `ended` with reason `disabled`.")
+    reason: str | None = Field(description="A short code, for example `refused`; null if there is no problem.")
+    message: str = Field(description="The reason in words, and what to do.")
+    at_us: int = Field(description="Time of the last change, microseconds since 1970, UTC.")
+    epoch: int = Field(ge=0, description="The current epoch; 0 before the first.")
+    clock: Literal["rtcp", "arrival", "media"] | None = Field(description="Source of the capture times.")
+    size: tuple[int, int] | None = Field(description="Width and height of the epoch's first frame.")
     decoded: int = Field(ge=0, description="Frames decoded since the camera was started.")
-    processed: int = Field(ge=0, description="Frames whose result was published since.")
-    dropped: dict[str, int] = Field(description="Frames dropped since, by reason.")
-    fps_in: float = Field(ge=0, description="Frames decoded a second, lately.")
-    fps_out: float = Field(ge=0, description="Results published a second, lately.")
-    tracks: int = Field(ge=0, description="People followed now.")
+    processed: int = Field(ge=0, description="Frames with a published result since the camera was started.")
+    dropped: dict[str, int] = Field(description="Frames dropped since the camera was started, by reason.")
+    fps_in: float = Field(ge=0, description="Frames decoded per second, recently.")
+    fps_out: float = Field(ge=0, description="Results published per second, recently.")
+    tracks: int = Field(ge=0, description="Tracked people.")
 
 
 class CameraView(View):
-    """One camera."""
+    """A camera."""
 
-    id: str = Field(description="Its id.")
-    settings: CameraConfig = Field(description="All its settings; the source without its secrets.")
+    id: str = Field(description="The camera's id.")
+    settings: CameraConfig = Field(description="All settings; the source without secrets.")
     status: CameraStatusView
     no_video: str | None = Field(
-        description="Why its own pictures can't be sent as video (WHEP), as the end of a sentence; null if they can."
+        description="Why the camera's own video cannot be forwarded (WHEP), as the end of a sentence; null if it can."
     )
 
 
 class CameraListView(View):
-    """Every camera, in the order in which they came."""
+    """All cameras, in the order in which they were added."""
 
     cameras: list[CameraView]
 
 
 class ModelView(View):
-    """The model that answers."""
+    """The model in use."""
 
     profile: str
     weights: str = Field(description="`sha256:` and the checkpoint's digest.")
-    trained: bool = Field(description="False for random weights: their labels mean nothing.")
+    trained: bool = Field(description="False for random weights, whose labels mean nothing.")
 
 
 class EngineView(View):
     """The engine as a whole."""
 
-    run: str = Field(description="32 hexadecimal digits, new each time an engine starts.")
-    at_us: int = Field(description="Now, microseconds since 1970, UTC.")
-    uptime_s: float = Field(ge=0, description="Seconds since it started.")
-    ready: bool = Field(description="Whether it analyses frames as it should.")
-    ready_reason: str = Field(description="Why not; empty when it does.")
+    run: str = Field(description="32 hexadecimal digits, new at each start of the engine.")
+    at_us: int = Field(description="Time of this response, microseconds since 1970, UTC.")
+    uptime_s: float = Field(ge=0, description="Seconds since the engine was started.")
+    ready: bool = Field(description="Whether the engine is ready, as in `/readyz`.")
+    ready_reason: str = Field(description="Why it is not ready; empty if it is.")
     model: ModelView
-    state_slots_used: int = Field(ge=0, description="Tracked people whose state is kept.")
-    state_slots: int = Field(ge=0, description="Tracked people whose state can be kept.")
-    subscriptions: int = Field(ge=0, description="Subscriptions over ZeroMQ.")
-    streams: int = Field(ge=0, description="Answers that go on, this server's event streams among them.")
+    state_slots_used: int = Field(ge=0, description="State slots in use: one per tracked person.")
+    state_slots: int = Field(ge=0, description="State slots available.")
+    subscriptions: int = Field(ge=0, description="ZeroMQ subscriptions.")
+    streams: int = Field(ge=0, description="Open HTTP streams, for example of events and pictures.")
     cameras: list[CameraView]
 
 
 def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
-    """One camera as it is now. Raises KeyError if there is none of this id."""
+    """Return the view of a camera. Raises KeyError if it does not exist."""
     config = cameras.configs[camera_id]
     status = cameras.status(camera_id)
     camera = cameras.running.get(camera_id)
@@ -102,12 +102,12 @@ def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
             fps_out=stats.fps_out if stats else 0.0,
             tracks=stats.tracks if stats else 0,
         ),
-        no_video=camera.video_refusal() if camera is not None else "it isn't read",
+        no_video=camera.video_refusal() if camera is not None else "it is not being read",
     )
 
 
 def engine_view(stats: Stats, streams: int, cameras: list[CameraView]) -> EngineView:
-    """The engine as its stats and cameras tell."""
+    """Return the view of the engine."""
     return EngineView(
         run=stats.run,
         at_us=stats.at_us,

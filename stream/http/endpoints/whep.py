@@ -1,7 +1,7 @@
-"""WHEP: a camera's own video over WebRTC, for the live page and every other viewer. docs/webrtc.md
+"""WHEP: a camera's own video over WebRTC, for the live page and other viewers. docs/webrtc.md
 
-An offer is POSTed to `/whep/CAMERA`, which answers; what the answer names in `Location` is DELETEd at the end. As with
-WHIP an offer comes with its candidates. A camera whose pictures can't be sent as they are gives 409.
+A viewer POSTs an offer to `/whep/CAMERA`, and ends the session by DELETE of the response's `Location`. The offer
+contains all candidates, as with WHIP. A camera whose video cannot be forwarded gives 409.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from aiohttp import web
 from stream.cameras.camera import Camera
 from stream.cameras.control import no_such_camera
 from stream.cameras.registry import CameraRegistry
-from stream.http.endpoints.offers import LATER, SDP, SESSION_DESCRIPTION, answered, options, read_offer, taking_offer
+from stream.http.endpoints.offers import (
+    RETRY_LATER,
+    SDP,
+    SESSION_DESCRIPTION,
+    answered,
+    offer_problems,
+    options,
+    read_offer,
+)
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Route
 from stream.live.viewers import NotSendableError, TooManyViewersError, Viewers
@@ -23,32 +31,39 @@ PATH = "/whep/{camera}"
 
 @dataclass(frozen=True, slots=True)
 class WhepApi:
-    """What the handlers ask."""
+    """The WHEP endpoints of one engine."""
 
     cameras: CameraRegistry
     viewers: Viewers
 
     def routes(self) -> list[Route]:
-        """What it answers."""
+        """Return the routes."""
         return [
             Route(
                 "POST",
                 PATH,
                 "read",
                 self._view,
-                "Be sent a camera's own video, not encoded anew.",
-                (Answer(201, "The answer; DELETE what `Location` names to end.", None, SDP),),
+                "Receive a camera's own video, without re-encoding.",
+                (Answer(201, "The SDP answer. To end the session, DELETE the path in `Location`.", None, SDP),),
                 body=SESSION_DESCRIPTION,
                 body_type=SDP,
             ),
-            Route("OPTIONS", PATH, "read", options, "What may be sent.", (Answer(204, "`Accept-Post` tells."),)),
+            Route(
+                "OPTIONS",
+                PATH,
+                "read",
+                options,
+                "Get the accepted content type.",
+                (Answer(204, "`Accept-Post` contains it."),),
+            ),
             Route(
                 "DELETE",
                 PATH + "/{session}",
                 "read",
                 self._end,
                 "End a viewer's session.",
-                (Answer(204, "There is none now, whether or not there was."),),
+                (Answer(204, "The session has ended."),),
             ),
         ]
 
@@ -58,12 +73,12 @@ class WhepApi:
         offer = await read_offer(request)
         camera = self._camera(name)
         try:
-            with taking_offer():
+            with offer_problems():
                 key, answer = await self.viewers.view(name, camera.tap, offer)
-        except NotSendableError as error:  # any more: it was a moment ago
+        except NotSendableError as error:  # it could be forwarded a moment ago
             raise _not_sendable(name, error) from None
         except TooManyViewersError as error:
-            raise Problem(503, "too-many-viewers", f"{error}: try later", headers=LATER) from None
+            raise Problem(503, "too-many-viewers", f"{error}: retry later", headers=RETRY_LATER) from None
         return answered(answer, f"/whep/{name}/{key}")
 
     async def _end(self, request: web.Request) -> web.Response:
@@ -71,15 +86,15 @@ class WhepApi:
         return web.Response(status=204)
 
     def _camera(self, name: str) -> Camera:
-        """The camera. Raises `Problem` if there is none of this id, or none that can be sent."""
+        """Return the camera. Raises `Problem` if it does not exist or its video cannot be forwarded."""
         if name not in self.cameras.configs:
             raise Problem(404, "no-such-camera", str(no_such_camera(name)))
         camera = self.cameras.running.get(name)
-        refusal = camera.video_refusal() if camera is not None else "it isn't read"
+        refusal = camera.video_refusal() if camera is not None else "it is not being read"
         if camera is None or refusal is not None:
             raise _not_sendable(name, refusal)
         return camera
 
 
 def _not_sendable(name: str, why: object) -> Problem:
-    return Problem(409, "not-sendable", f"camera {name} can't be sent as video: {why}")
+    return Problem(409, "not-sendable", f"the video of camera {name} cannot be forwarded: {why}")

@@ -1,7 +1,7 @@
 """WHIP (RFC 9725): browsers and encoders publish to cameras whose source is `whip`. docs/webrtc.md
 
-An offer is POSTed to `/whip/CAMERA`, which answers; what the answer names in `Location` is DELETEd at the end. Neither
-trickled candidates nor ICE restarts are taken (PATCH gives 405): an offer comes with its candidates.
+A publisher POSTs an offer to `/whip/CAMERA`, and ends the session by DELETE of the response's `Location`. The offer
+contains all candidates: trickle ICE and ICE restarts are not supported (PATCH gives 405).
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from aiohttp import web
 from stream.cameras.camera import Camera
 from stream.cameras.control import no_such_camera
 from stream.cameras.registry import CameraRegistry
-from stream.http.endpoints.offers import LATER, SDP, SESSION_DESCRIPTION, answered, options, read_offer, taking_offer
+from stream.http.endpoints.offers import (
+    RETRY_LATER,
+    SDP,
+    SESSION_DESCRIPTION,
+    answered,
+    offer_problems,
+    options,
+    read_offer,
+)
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Route
 from stream.sources.webrtc.descriptions import checked_offer
@@ -24,21 +32,21 @@ PATH = "/whip/{camera}"
 
 @dataclass(frozen=True, slots=True)
 class WhipApi:
-    """What the handlers ask."""
+    """The WHIP endpoints of one engine."""
 
     cameras: CameraRegistry
     publishers: Publishers
 
     def routes(self) -> list[Route]:
-        """What it answers."""
+        """Return the routes."""
         return [
             Route(
                 "POST",
                 PATH,
                 "control",
                 self._publish,
-                "Publish to a camera whose source is `whip`. Whoever publishes to it already is replaced.",
-                (Answer(201, "The answer; DELETE what `Location` names to end.", None, SDP),),
+                "Publish to a camera whose source is `whip`. Replaces the current publisher, if any.",
+                (Answer(201, "The SDP answer. To end the session, DELETE the path in `Location`.", None, SDP),),
                 body=SESSION_DESCRIPTION,
                 body_type=SDP,
             ),
@@ -47,8 +55,8 @@ class WhipApi:
                 PATH,
                 "read",
                 options,
-                "What may be sent.",
-                (Answer(204, "`Accept-Post` tells."),),
+                "Get the accepted content type.",
+                (Answer(204, "`Accept-Post` contains it."),),
             ),
             Route(
                 "DELETE",
@@ -56,7 +64,7 @@ class WhipApi:
                 "control",
                 self._end,
                 "End a publisher's session.",
-                (Answer(204, "There is none now, whether or not there was."),),
+                (Answer(204, "The session has ended."),),
             ),
         ]
 
@@ -64,12 +72,12 @@ class WhipApi:
         camera = self._published_to(request.match_info["camera"])
         body = await read_offer(request)
         try:
-            with taking_offer():
+            with offer_problems():
                 key, answer = await self.publishers.publish(camera.config, checked_offer(body))
         except TooManyPublishersError as error:
-            raise Problem(503, "too-many-publishers", f"{error}: try later", headers=LATER) from None
+            raise Problem(503, "too-many-publishers", f"{error}: retry later", headers=RETRY_LATER) from None
         name = camera.config.id
-        if camera.stopped:  # it was changed or removed meanwhile, or is just now
+        if camera.stopped:  # the camera was changed or removed in the meantime
             self.publishers.end(name, key)
             self._published_to(name)
             raise _changing(name)
@@ -80,19 +88,19 @@ class WhipApi:
         return web.Response(status=204)
 
     def _published_to(self, camera_id: str) -> Camera:
-        """The camera. Raises `Problem` if there is none of this id, or nobody may publish to it."""
+        """Return the camera. Raises `Problem` if it does not exist or does not accept publishers."""
         config = self.cameras.configs.get(camera_id)
         if config is None:
             raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
         if config.source.kind != "whip":
-            raise Problem(409, "not-published-to", f"camera {camera_id} isn't published to: its source isn't `whip`")
+            raise Problem(409, "not-published-to", f"the source of camera {camera_id} is not `whip`")
         camera = self.cameras.running.get(camera_id)
         if camera is None or camera.status.state == "ended":
-            raise Problem(409, "not-published-to", f"camera {camera_id} isn't read: see its status")
+            raise Problem(409, "not-published-to", f"camera {camera_id} is not being read: see its status")
         if camera.stopped:
             raise _changing(camera_id)
         return camera
 
 
 def _changing(camera_id: str) -> Problem:
-    return Problem(503, "not-now", f"camera {camera_id} is being changed: try again", headers={"Retry-After": "1"})
+    return Problem(503, "not-now", f"camera {camera_id} is being changed: retry", headers={"Retry-After": "1"})

@@ -1,1 +1,1 @@
-"""The HTTP server: connections, access control and errors."""
+"""HTTP server: connections, access control and errors."""

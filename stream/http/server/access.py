@@ -1,4 +1,4 @@
-"""Who may do what: pure decisions over a request's headers."""
+"""Access control by a request's headers."""
 
 from __future__ import annotations
 
@@ -9,69 +9,72 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["read", "control"]
-"""What a token allows; `control` includes `read`."""
+"""The role that a token gives; `control` includes `read`."""
 
 Needs = Literal["open", "read", "control"]
-"""What a route asks for; `open` asks for nothing."""
+"""The role that a route needs; `open` routes need none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request: what he may do (None: nothing that isn't open), and by what."""
+    """The sender of a request: the role (None: open routes only), and what it is based on."""
 
     role: Role | None
-    by: Literal["nobody", "loopback", "token", "session"]
+    by: Literal["none", "loopback", "token", "session"]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rule for what isn't open to all.
+    """Access rules for routes that are not open.
 
-    `open_to` is `loopback` where the server listens on a loopback address only. Then a request whose `Host` header
-    names the loopback needs no token; one with another host name came through a proxy, or from a web page that made
-    its own name point here (DNS rebinding), and needs the token like any from another host.
+    `trust_loopback` is for a server that listens on a loopback address only. A request whose `Host` header names the
+    loopback then needs no token. A request with another host name came through a proxy, or from a web page whose own
+    name was made to point here (DNS rebinding), and needs a token.
     """
 
-    open_to: Literal["loopback", "nobody"]
+    trust_loopback: bool
     read_token: str = field(default="", repr=False)
     control_token: str = field(default="", repr=False)
 
     def caller(self, host: str, authorization: str, session: Role | None) -> Caller:
-        """Who it is. `host` and `authorization` are the headers' values, or empty; `session` is the cookie's role."""
-        if self.open_to == "loopback" and names_loopback(host):
+        """Identify the sender.
+
+        `host` and `authorization` are the headers' values, or empty; `session` is the role of the session cookie.
+        """
+        if self.trust_loopback and names_loopback(host):
             return Caller("control", "loopback")
         scheme, _, given = authorization.partition(" ")
         role = self.role_of(given.strip()) if scheme.lower() == "bearer" else None
         if role is not None:
             return Caller(role, "token")
-        return Caller(session, "session" if session is not None else "nobody")
+        return Caller(session, "session" if session is not None else "none")
 
     def role_of(self, given: str) -> Role | None:
-        """What this token allows. Compared in constant time, and with both."""
-        # As bytes, since compare_digest takes no other text than ASCII.
+        """Return the role of a token. Both tokens are always compared, in constant time."""
+        # As bytes, because compare_digest accepts only ASCII text.
         raw = given.encode("utf-8", "surrogatepass")
         reads = hmac.compare_digest(raw, self.read_token.encode()) and self.read_token != ""
         controls = hmac.compare_digest(raw, self.control_token.encode()) and self.control_token != ""
         return "control" if controls else "read" if reads else None
 
     def advice(self, needs: Role) -> str:
-        """What to do to be let in."""
+        """Say how to get this role."""
         by_control = needs == "control" or (self.control_token != "" and self.read_token == "")
         name = "http.control_token" if by_control else "http.read_token"
         if self.control_token if by_control else self.read_token:
             return f"send `Authorization: Bearer <{name}>`"
-        if self.open_to == "loopback":
-            return f"ask for this by a loopback address, or set {name} and send it"
-        return f"set {name} and send it: until then nobody may do this from here"
+        if self.trust_loopback:
+            return f"use a loopback address such as 127.0.0.1, or set {name} and send it"
+        return f"set {name} and send it: other hosts have no access without it"
 
 
 def allows(role: Role | None, needs: Needs) -> bool:
-    """Whether this role suffices."""
+    """Return whether the role is sufficient."""
     return needs == "open" or role == "control" or role == needs
 
 
 def names_loopback(host: str) -> bool:
-    """Whether a `Host` header names this machine itself: localhost, 127.0.0.0/8 or [::1], with or without a port."""
+    """Return whether a `Host` header names this machine: localhost, 127.0.0.0/8 or [::1], with or without a port."""
     name = host.strip().lower()
     name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
     if name == "localhost":
@@ -83,17 +86,17 @@ def names_loopback(host: str) -> bool:
 
 
 def same_origin(origin: str, host: str) -> bool:
-    """Whether an `Origin` header names the server that the `Host` header names, so that its page is the server's own.
+    """Return whether `Origin` and `Host` headers name the same server, so that the page is the server's own.
 
-    The scheme isn't compared: behind a proxy that ends TLS the server doesn't know it.
+    The scheme is not compared: behind a proxy that terminates TLS, the server does not know it.
     """
     scheme, colon, authority = origin.strip().lower().partition("://")
     return bool(colon) and scheme in ("http", "https") and authority != "" and authority == host.strip().lower()
 
 
 def embedded_elsewhere(headers: Mapping[str, str]) -> bool:
-    """Whether a browser says (Fetch Metadata) that another origin's page embeds this: an `<img>`, a video, a frame.
+    """Return whether a page of another origin embeds this (an `<img>`, a video, a frame), by its Fetch Metadata.
 
-    Such requests have no `Origin`. To follow a link to here is none of that page's business any more.
+    Such requests have no `Origin`. Following a link to this server is not embedding.
     """
     return headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and headers.get("Sec-Fetch-Dest") != "document"

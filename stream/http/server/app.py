@@ -1,9 +1,7 @@
-"""The engine's HTTP server: health for whoever restarts it, readiness for whoever uses it, metrics for Prometheus, the
-live page, and whatever routes it is handed.
+"""The engine's HTTP server: health and readiness probes, Prometheus metrics, the live page, and the API's routes.
 
-An `HttpServer` owns one listening socket and one rendering thread, from `start` to `stop`. It runs in the engine's
-event loop and takes no time there: the metrics page is rendered in its own thread, one at a time. Who may do what is
-decided in `gate.py`, how long and how many connections may be in `connections.py`.
+It runs in the engine's event loop. The metrics page takes longer and is rendered in a thread, one at a time. See
+`gate.py` for access control and `connections.py` for the limits of connections.
 """
 
 from __future__ import annotations
@@ -32,20 +30,20 @@ from stream.settings.section import ConfigError
 logger = logging.getLogger(__name__)
 
 RENDER_WITHIN_S = 10.0
-"""Prometheus' own default scrape timeout: nobody waits longer for a page."""
+"""Prometheus' default scrape timeout."""
 
 Exposition = Callable[[str], tuple[bytes, str]]
-"""Takes the `Accept` header; gives the metrics page and its content type. Called in the rendering thread."""
+"""Takes the `Accept` header and returns the metrics page and its content type. Called in the rendering thread."""
 
 Verdict = Callable[[], tuple[bool, list[str]]]
-"""Whether all is well, and the reasons if not. Called in the event loop; must return at once."""
+"""Returns whether a probe succeeds, and the reasons if it does not. Called in the event loop; must not block."""
 
 
 class HttpServer:
-    """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, the `routes`, and a document of all.
+    """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, `routes`, and an OpenAPI document of them.
 
-    Raises `ConfigError` at once if `config` would open it to other hosts without a token, names TLS files that can't
-    be used, or switches the server off (`bind` null: then there is no server to make).
+    Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the TLS files cannot be used, or if
+    `bind` is null, which disables the server.
     """
 
     def __init__(
@@ -59,14 +57,12 @@ class HttpServer:
         connection_life_s: float = CONNECTION_LIFE_S,
     ) -> None:
         if config.bind is None:
-            raise ConfigError("http.bind is null, which switches the HTTP server off: there is nothing to start")
+            raise ConfigError("http.bind is null, which disables the HTTP server")
         self._bind: BindAddress = resolve(config.bind)
-        access = Access(
-            "loopback" if self._bind.loopback else "nobody", _secret(config.read_token), _secret(config.control_token)
-        )
+        access = Access(self._bind.loopback, _secret(config.read_token), _secret(config.control_token))
         if not self._bind.loopback and not (access.read_token or access.control_token):
             raise ConfigError(
-                f"http.bind: {config.bind} can be reached from other hosts, so /metrics and the API need a token: set "
+                f"http.bind: other hosts can reach {config.bind}, so /metrics and the API need a token: set "
                 "http.read_token (PARTSTREAM_HTTP__READ_TOKEN) and, to change cameras from there, http.control_token, "
                 "or bind to 127.0.0.1"
             )
@@ -83,26 +79,26 @@ class HttpServer:
         self._routes = [*self._own_routes(), *login.routes(), *routes]
         self._document = openapi.document(self._routes)
         self.address = ""
-        """`http://host:port` (https with TLS) once started; the port is the real one."""
+        """`http://host:port` (`https` with TLS) with the actual port; empty before `start`."""
 
     @property
     def streams(self) -> int:
-        """Answers that go on, now."""
+        """Open streams."""
         return self._connections.streams
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """Requests that were turned away, by the problem's code."""
+        """Rejected requests by the problem's code."""
         return self._gate.refused
 
     async def start(self) -> None:
-        """Listen. Raises `ConfigError` naming http.bind if the address can't be had."""
+        """Start to listen. Raises `ConfigError` naming http.bind if the address cannot be bound."""
         application = web.Application(middlewares=[self._gate.answer])
         for route in self._routes:
             for method in (route.method, "HEAD") if route.method == "GET" and not route.long_lived else (route.method,):
                 self._gate.routes[application.router.add_route(method, route.path, route.handler)] = route
         application.on_response_prepare.append(self._on_response)
-        # Bodies stay as they are sent: what is small compressed may be large.
+        # Bodies are not decompressed: a small one could become large.
         runner = web.AppRunner(
             application, access_log=None, handle_signals=False, shutdown_timeout=0.5, auto_decompress=False
         )
@@ -115,7 +111,7 @@ class HttpServer:
         except OSError as error:
             await self.stop()
             raise ConfigError(
-                f"http.bind: can't listen on {self._bind}: {_reason(error)}; choose another port, or port 0 for any"
+                f"http.bind: cannot listen on {self._bind}: {_reason(error)}; choose another port, or 0 for any"
             ) from None
         self._serving = asyncio.create_task(self._connections.serve(listener, runner.server), name="http server")
         port = listener.getsockname()[1]
@@ -123,10 +119,12 @@ class HttpServer:
         self.address = f"{scheme}://{BindAddress(self._bind.host, port, self._bind.loopback)}"
         logger.info("live page, metrics, health and API at %s", self.address)
         if self._tls is None and not self._bind.loopback:
-            logger.warning("http.bind: tokens cross the network unencrypted: set http.tls_certificate and http.tls_key")
+            logger.warning(
+                "http.bind: tokens cross the network in plain text: set http.tls_certificate and http.tls_key"
+            )
 
     async def stop(self) -> None:
-        """Close the socket and every connection, within about half a second. Idempotent."""
+        """Close the socket and all connections within about half a second. Idempotent."""
         if self._serving is not None:
             serving, self._serving = self._serving, None
             serving.cancel()
@@ -138,13 +136,13 @@ class HttpServer:
             self._rendering.shutdown(wait=False, cancel_futures=True)
             self._rendering = None
 
-    # -- answers ------------------------------------------------------------------------------------------------
+    # -- responses ----------------------------------------------------------------------------------------------
     def _own_routes(self) -> list[Route]:
-        health = (Answer(200, "Yes.", _VERDICT),)
+        health = (Answer(200, "The probe succeeds.", _VERDICT),)
         return [
             *page_routes(),
-            Route("GET", "/healthz", "open", self._health, "Is it worth keeping?", health, limited=False),
-            Route("GET", "/readyz", "open", self._readiness, "Can results be expected?", health, limited=False),
+            Route("GET", "/healthz", "open", self._health, "Liveness probe.", health, limited=False),
+            Route("GET", "/readyz", "open", self._readiness, "Readiness probe.", health, limited=False),
             Route(
                 "GET",
                 "/metrics",
@@ -180,7 +178,7 @@ class HttpServer:
                     self._rendering, self._metrics, accept
                 )
         except TimeoutError:
-            return web.Response(status=503, text="the metrics could not be rendered in time\n")
+            return web.Response(status=503, text="rendering the metrics took too long\n")
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _openapi(self, request: web.Request) -> web.Response:
@@ -188,7 +186,7 @@ class HttpServer:
 
     async def _on_response(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.force_close()
-        response.headers["Connection"] = "close"  # aiohttp has written its own by now
+        response.headers["Connection"] = "close"  # aiohttp has already set its own header
         response.headers["Server"] = "partstream"
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers.setdefault("Cache-Control", "no-store")
@@ -202,7 +200,7 @@ _VERDICT = {
     "properties": {"reasons": {"type": "array", "items": {"type": "string"}}},
     "required": ["reasons"],
 }
-"""With status 503 it is the same, and says why not."""
+"""The same body with status 503 gives the reasons for a failure."""
 
 
 def _verdict(name: str, verdict: tuple[bool, list[str]]) -> web.Response:

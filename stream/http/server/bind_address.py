@@ -1,4 +1,4 @@
-"""Where the HTTP server listens, and whether other hosts can reach it there."""
+"""The address on which the HTTP server listens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class BindAddress:
-    """A literal IP address and a port; `loopback` if only this machine can reach it."""
+    """A literal IP address and a port. `loopback` is true if only this machine can reach it."""
 
     host: str
     port: int
@@ -32,20 +32,20 @@ class BindAddress:
 
 
 def resolve(bind: str) -> BindAddress:
-    """`host:port` as one literal address; names are looked up once, so that what is checked is what is bound.
+    """Resolve `host:port` to one literal address, so that the address that is checked is the one that is bound.
 
-    IPv6 hosts stand in brackets. Of a name's addresses the first IPv4 one is taken, since `localhost` is expected to
-    mean 127.0.0.1. Raises `ConfigError` naming http.bind.
+    IPv6 hosts are in brackets. IPv4 addresses are preferred, because users expect `localhost` to be 127.0.0.1. Raises
+    `ConfigError` naming http.bind.
     """
     host, _, port_text = bind.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     port = int(port_text)
     if port > 65535:
-        raise ConfigError(f"http.bind: {bind}: there is no port {port}; the highest is 65535")
+        raise ConfigError(f"http.bind: {bind}: there is no port {port}: the highest is 65535")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise ConfigError(f"http.bind: {bind}: the host {host!r} is not known; use an IP address") from None
+        raise ConfigError(f"http.bind: {bind}: unknown host {host!r}: use an IP address") from None
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     literal = str(found[0][4][0])
     return BindAddress(literal, port, ipaddress.ip_address(literal.partition("%")[0]).is_loopback)

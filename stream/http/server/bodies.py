@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded, and JSON only where it says so."""
+"""Request bodies: bounded, and parsed as JSON."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from aiohttp import web
 from stream.http.server.problems import Problem
 
 MAX_JSON_BYTES = 16 * 1024
-"""A camera's settings take 1 KiB."""
+"""A camera's settings take about 1 KiB."""
 
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """The whole body. Raises `Problem`: 413 above `limit` bytes, 415 if it is compressed."""
+    """Read the whole body. Raises `Problem`: 413 above `limit` bytes, 415 if it is compressed."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Problem(415, "unsupported-body", "send the body as it is, without a Content-Encoding")
+        raise Problem(415, "unsupported-body", "send the body without a Content-Encoding")
     too_large = Problem(413, "body-too-large", f"send at most {limit} bytes")
     if (request.content_length or 0) > limit:
         raise too_large
@@ -31,9 +31,9 @@ async def read_body(request: web.Request, limit: int) -> bytes:
 
 
 async def json_object(request: web.Request, limit: int = MAX_JSON_BYTES) -> dict[str, object]:
-    """The body, a JSON object. Raises `Problem`: 400 if it isn't one, 415 if it is called something else.
+    """Read the body as a JSON object. Raises `Problem`: 400 if it is not one, 415 for another content type.
 
-    A web page of another origin can't send this content type without asking first, and isn't answered.
+    A web page of another origin cannot send this content type without a preflight request, which is rejected.
     """
     if request.content_type not in JSON_TYPES:
         raise Problem(415, "unsupported-body", "send `Content-Type: application/json`")
@@ -41,9 +41,9 @@ async def json_object(request: web.Request, limit: int = MAX_JSON_BYTES) -> dict
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(400, "not-json", f"the body isn't JSON: {error}") from None
+        raise Problem(400, "not-json", f"the body is not valid JSON: {error}") from None
     except RecursionError:
-        raise Problem(400, "not-json", "the body is nested too deep") from None
+        raise Problem(400, "not-json", "the JSON is nested too deeply") from None
     if not isinstance(decoded, dict):
         raise Problem(400, "not-json", "the body must be a JSON object")
     return cast(dict[str, object], decoded)

@@ -1,4 +1,4 @@
-"""FileAnswer: a file as the answer of a long-lived route."""
+"""A file as the response of a long-lived route."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from aiohttp.abc import AbstractStreamWriter
 
 
 class FileAnswer(web.FileResponse):
-    """A file that its handler sends, with `prepare`: what a handler only returns is sent later, when it counts as no
-    stream any more, and is cut like any short answer."""
+    """A file that the handler itself sends, by calling `prepare`.
+
+    aiohttp would send it after the handler has returned. It would then no longer count as a stream, and would be cut
+    like a short response.
+    """
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         return None if self.prepared else await super().prepare(request)

@@ -1,7 +1,4 @@
-"""The gate before every handler: how often, who, from which page; and after it, errors as problem details.
-
-What it turns away it counts, by the problem's code.
-"""
+"""Middleware before every handler: rate limits, access control and origin checks; errors become problem details."""
 
 from __future__ import annotations
 
@@ -22,16 +19,16 @@ from stream.http.server.sessions import COOKIE, Sessions
 logger = logging.getLogger(__name__)
 
 CALLER = web.RequestKey("CALLER", Caller)
-"""Under which handlers find in a request who sent it."""
+"""The request's sender, for handlers."""
 
 WRONG_TOKEN_COST = 10
-"""Requests that one without the right token counts as, so that guessing is slow."""
+"""A request without a valid token counts as this many, to slow down guessing."""
 
 PREFLIGHT_S = "600"
 
 
 class Gate:
-    """Middleware of one server. `routes` is filled by the server: which of aiohttp's routes are which of ours."""
+    """Middleware of one server. The server fills `routes`, which maps aiohttp's routes to ours."""
 
     def __init__(
         self,
@@ -43,7 +40,7 @@ class Gate:
     ) -> None:
         self.routes: dict[object, Route] = {}
         self.refused: Counter[str] = Counter()
-        """Requests that were turned away, by the problem's code."""
+        """Rejected requests by the problem's code."""
         self._access = access
         self._sessions = sessions
         self._limiter = limiter
@@ -52,7 +49,7 @@ class Gate:
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The handler's answer, or a problem."""
+        """Return the handler's response, or problem details."""
         try:
             if self._is_preflight(request):
                 return _preflight(request)
@@ -69,15 +66,15 @@ class Gate:
                 raise
             refusal = from_http(error)
         except ConnectionError:
-            return web.Response()  # the client has gone: nobody is there to be answered, and aiohttp sees that too
+            return web.Response()  # the client is gone, and aiohttp notices that too
         except Exception:
-            logger.exception("a fault in partstream while answering %s", request.method)
-            refusal = Problem(500, "internal", "the log has the error: please report it")
+            logger.exception("internal error while answering a %s request", request.method)
+            refusal = Problem(500, "internal", "internal error in partstream: see the log, and please report it")
         self.refused[refusal.code] += 1
         return refusal.response()
 
     def cors(self, request: web.BaseRequest) -> Mapping[str, str]:
-        """Headers that let a page of one of the listed origins read the answer; none for others."""
+        """Return the headers that let pages of the listed origins read the response."""
         origin = request.headers.get("Origin", "")
         if origin.lower() not in self._origins:
             return {}
@@ -88,7 +85,7 @@ class Gate:
         }
 
     def _admit(self, request: web.Request, route: Route | None) -> None:
-        """Raises `Problem` if the request may not go on. What isn't there needs a token too: nobody is to search."""
+        """Raise `Problem` if the request is not allowed. Unknown addresses need a token too, to reveal nothing."""
         now = monotonic()
         address = request.remote or ""
         if route is None or route.limited:
@@ -102,7 +99,7 @@ class Gate:
         if not allows(caller.role, needs):
             assert needs != "open"
             if caller.role is not None:
-                raise Problem(403, "forbidden", f"this needs another token: {self._access.advice(needs)}")
+                raise Problem(403, "forbidden", f"this token is not sufficient: {self._access.advice(needs)}")
             self._check_rate(self._limiter.take(address, now, 0.0))
             self._limiter.punish(address, now, WRONG_TOKEN_COST)
             raise Problem(
@@ -124,23 +121,23 @@ class Gate:
             )
 
     def _check_origin(self, request: web.Request, caller: Caller, host: str, *, changes: bool) -> None:
-        """What a browser adds by itself, a cookie or being on this machine, must not serve another origin's page.
+        """Raise `Problem` if a page of another origin uses the cookie, or the browser's place on this machine.
 
-        Browsers name the page's origin with every change and whatever a script may read, and say of the rest whether
-        another site's page embeds it. Other programs do neither, and have no cookie.
+        Browsers send `Origin` with changes and with requests that scripts can read. For other requests, Fetch Metadata
+        tells whether a page of another site embeds them. Other programs send neither, and have no cookie.
         """
         if caller.by == "token":
             return
         origin = request.headers.get("Origin")
         if origin is None:
             if caller.by == "session" and changes:
-                raise Problem(403, "foreign-origin", "changes by cookie need an Origin header; or send the token")
+                raise Problem(403, "foreign-origin", "changes with a cookie need an Origin header; or send a token")
             foreign = embedded_elsewhere(request.headers)
         else:
             foreign = not same_origin(origin, host) and origin.lower() not in self._origins
         if foreign:
             raise Problem(
-                403, "foreign-origin", "pages of this origin may not do this: http.cors_origins lists who may"
+                403, "foreign-origin", "pages of this origin have no access: add it to http.cors_origins to allow it"
             )
 
     def _is_preflight(self, request: web.Request) -> bool:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the routes and their models. Pure."""
+"""The OpenAPI 3.1 document, generated from the routes and their models."""
 
 from __future__ import annotations
 
@@ -11,35 +11,33 @@ import msgspec
 from pydantic import BaseModel
 
 from stream.http.server.problems import CONTENT_TYPE, ProblemDetails
+from stream.http.server.queries import CAMERA_ID_SCHEMA
 from stream.http.server.routes import Route, Schema
 
 PATH = "/api/v1/openapi.json"
 
 _IN_PATHS: dict[str, dict[str, Any]] = {
-    "camera": {
-        "description": "The camera's id.",
-        "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
-    },
+    "camera": {"description": "The camera's id.", "schema": CAMERA_ID_SCHEMA},
     "session": {
-        "description": "The session's key, as `Location` gave it.",
+        "description": "The session's key, from the `Location` header.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
     },
     "recording": {
-        "description": "The recording's name.",
+        "description": "The name of a profiling recording.",
         "schema": {"type": "string", "pattern": "^profiling-[0-9TZ-]{16,24}$"},
     },
     "clip": {"description": "The clip's name.", "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,160}$"}},
 }
-"""What stands in braces in routes' paths."""
+"""The parameters in routes' paths."""
 
 _REFERENCE = "#/components/schemas/{model}"
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
-    """All of `routes`; every answer's shape by name under `components`."""
+    """Describe the routes. Models are listed by name under `components`."""
     schemas: dict[str, Any] = {}
     problem = {
-        "description": "What went wrong, and what to do (RFC 9457).",
+        "description": "Problem details (RFC 9457).",
         "content": {CONTENT_TYPE: {"schema": _schema(ProblemDetails, schemas)}},
     }
     paths: dict[str, Any] = {}
@@ -50,15 +48,14 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "partstream",
             "version": _version(),
-            "description": "Cameras, status and results of a running engine. Tokens and what may be done without one: "
-            "docs/control-api.md.",
+            "description": "Cameras, status and results of a running engine. Access and tokens: docs/control-api.md.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "The read or the control token."},
+                "token": {"type": "http", "scheme": "bearer", "description": "The read token or the control token."},
                 "session": {"type": "apiKey", "in": "cookie", "name": "partstream_session"},
             },
         },
@@ -100,7 +97,7 @@ def _response(answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schema(schema: Schema, schemas: dict[str, Any]) -> dict[str, Any]:
-    """A reference to the schema, which is put under `schemas` with all that it refers to."""
+    """Return a reference to the schema, and add it to `schemas` with everything that it refers to."""
     if isinstance(schema, dict):
         name, own = schema["title"], schema
     elif issubclass(schema, BaseModel):
@@ -119,7 +116,7 @@ def _schema(schema: Schema, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(schema: Any) -> Any:
-    """Secrets are in answers too, as asterisks: none is for writing only."""
+    """Remove `writeOnly`: responses contain secrets too, as asterisks."""
     if isinstance(schema, dict):
         return {key: _shown(value) for key, value in cast(dict[str, Any], schema).items() if key != "writeOnly"}
     return [_shown(item) for item in cast(list[Any], schema)] if isinstance(schema, list) else schema

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: what went wrong, which field, and what to do. Never with a secret in it."""
+"""HTTP errors as problem details (RFC 9457). They never contain secrets."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from pydantic import BaseModel, Field
 CONTENT_TYPE = "application/problem+json"
 
 TITLES = {
-    "unauthorised": "The request carries no token that is known here",
-    "forbidden": "The token doesn't allow this",
-    "foreign-origin": "The request comes from another origin's page",
-    "not-found": "There is nothing at this address",
-    "no-such-camera": "There is no such camera",
-    "no-such-clip": "There is no such clip",
-    "no-result-yet": "The camera has given no result yet",
-    "method-not-allowed": "This address doesn't take this method",
-    "no-room": "Another camera doesn't fit",
-    "body-too-large": "The body is too large",
-    "not-json": "The body isn't JSON",
-    "unsupported-body": "The body is of a kind that isn't taken",
-    "invalid": "Something in the request can't be",
+    "unauthorised": "No valid token",
+    "forbidden": "Insufficient role",
+    "foreign-origin": "Request from another origin",
+    "not-found": "Not found",
+    "no-such-camera": "Camera not found",
+    "no-such-clip": "Clip not found",
+    "no-result-yet": "No result yet",
+    "method-not-allowed": "Method not allowed",
+    "no-room": "Insufficient capacity",
+    "body-too-large": "Body too large",
+    "not-json": "Invalid JSON",
+    "unsupported-body": "Unsupported body",
+    "invalid": "Invalid request",
     "too-many-requests": "Too many requests",
-    "not-kept": "The change could not be kept",
-    "profiling-already": "The engine is being profiled already",
-    "not-profiled": "The engine can't be profiled",
-    "no-such-recording": "There is no such recording",
-    "not-now": "The engine can't do this now",
-    "bad-offer": "The offer can't be taken",
-    "not-published-to": "Nobody can publish to this camera",
-    "too-many-publishers": "Too many publishers are there",
-    "not-sendable": "The camera's pictures can't be sent as they are",
-    "too-many-viewers": "Too many viewers are there",
-    "too-many-streams": "Too many streams are open",
-    "bad-request": "The request can't be understood",
-    "internal": "A fault in partstream",
+    "not-kept": "Change not saved",
+    "profiling-already": "Profiling in progress",
+    "not-profiled": "Profiling not possible",
+    "no-such-recording": "Profiling recording not found",
+    "not-now": "Temporarily unavailable",
+    "bad-offer": "Invalid offer",
+    "not-published-to": "Camera does not accept publishers",
+    "too-many-publishers": "Too many publishers",
+    "not-sendable": "Video cannot be forwarded",
+    "too-many-viewers": "Too many viewers",
+    "too-many-streams": "Too many streams",
+    "bad-request": "Malformed request",
+    "internal": "Internal error",
 }
-"""Every kind of problem: its code, which ends its `type`, and its title."""
+"""Problem types: the code at the end of `type`, and the title."""
 
 
 class FieldError(BaseModel):
-    """One fault of a request."""
+    """An error in one field of a request."""
 
     field: str = Field(description="The setting or parameter, for example `max_fps` or `detector_size.0`.")
-    detail: str = Field(description="What is wrong with it.")
+    detail: str = Field(description="The error in it.")
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
-    type: str = Field(description="`urn:partstream:problem:` and a code that doesn't change.")
+    type: str = Field(description="`urn:partstream:problem:` and a stable code.")
     title: str = Field(description="The same for every problem of this type.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What went wrong this time, and what to do.")
-    errors: list[FieldError] | None = Field(None, description="Each field that is at fault.")
+    detail: str = Field(description="What went wrong, and what to do.")
+    errors: list[FieldError] | None = Field(None, description="The invalid fields.")
 
 
 class Problem(Exception):  # noqa: N818  its name is RFC 9457's
-    """Raised by whoever answers a request, or stands before it; becomes the answer."""
+    """An error that the middleware turns into the response."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Problem(Exception):  # noqa: N818  its name is RFC 9457's
         self.headers = dict(headers or {})
 
     def response(self) -> web.Response:
-        """The answer."""
+        """Return the response."""
         details = ProblemDetails(
             type=f"urn:partstream:problem:{self.code}",
             title=TITLES[self.code],
@@ -91,15 +91,21 @@ class Problem(Exception):  # noqa: N818  its name is RFC 9457's
         return web.Response(status=self.status, text=body, content_type=CONTENT_TYPE, headers=self.headers)
 
 
+def invalid(errors: Sequence[tuple[str, str]]) -> Problem:
+    """Return the problem of a request with these invalid fields: (name, error)."""
+    detail = "; ".join(f"{field}: {error}" for field, error in errors)
+    return Problem(422, "invalid", detail, errors=errors)
+
+
 def from_http(error: web.HTTPException) -> Problem:
-    """What aiohttp itself raises, as a problem."""
+    """Return what aiohttp raised as a problem."""
     match error:
         case web.HTTPNotFound():
-            return Problem(404, "not-found", "there is nothing here: GET /api/v1/openapi.json lists all addresses")
+            return Problem(404, "not-found", "unknown address: GET /api/v1/openapi.json lists all addresses")
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             return Problem(405, "method-not-allowed", f"use {allowed}", headers={"Allow": allowed})
         case web.HTTPRequestEntityTooLarge():
-            return Problem(413, "body-too-large", "send less")
+            return Problem(413, "body-too-large", "send a smaller body")
         case _:
             return Problem(error.status if error.status >= 400 else 400, "bad-request", error.reason)

@@ -1,4 +1,4 @@
-"""RateLimiter: how many requests one address may send. A token bucket each, for a bounded number of addresses. Pure."""
+"""Rate limits per client address: a token bucket each, for a bounded number of addresses."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import ipaddress
 from collections import OrderedDict
 
 ADDRESSES = 1024
-"""Addresses that are remembered; the one that was quiet longest is forgotten first."""
+"""Number of addresses to remember; the one unused for the longest time is forgotten first."""
 
 
 class RateLimiter:
-    """`per_second` on average and twice as much at once, for each address. Times are monotonic seconds."""
+    """Allows each address `per_second` requests on average and bursts of twice as many. Times are monotonic seconds."""
 
     def __init__(self, per_second: float, addresses: int = ADDRESSES) -> None:
         self._per_second = per_second
@@ -19,14 +19,14 @@ class RateLimiter:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, address: str, now: float, cost: float = 1.0) -> float:
-        """Take `cost` requests' worth; 0 if there was enough, else nothing is taken and this many seconds remain."""
+        """Take `cost` requests and return 0, or take nothing and return the seconds to wait."""
         name = _network(address)
         left = self._at(name, now)
         self._keep(name, left - cost if left >= cost else left, now)
         return 0.0 if left >= cost else (cost - left) / self._per_second
 
     def punish(self, address: str, now: float, cost: float) -> None:
-        """Take it whether there is enough or not: so long must the address wait."""
+        """Take `cost` requests even if they are not available, so that the address has to wait."""
         name = _network(address)
         self._keep(name, max(-self._most, self._at(name, now) - cost), now)
 
@@ -42,7 +42,7 @@ class RateLimiter:
 
 
 def _network(address: str) -> str:
-    """An IPv4 address itself; of an IPv6 one its /64, for whoever has one address there has them all."""
+    """Return an IPv4 address unchanged, and the /64 of an IPv6 address: its owner usually has all of it."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,7 +1,6 @@
-"""Route: one address that is answered, who may use it, and what the OpenAPI document says of it.
+"""Routes of the HTTP server, with the role that they need and their description for the OpenAPI document.
 
-Whoever adds addresses makes a list of routes and hands it to `HttpServer`. Before a handler is called its caller has
-been let in by `stream.http.server.gate`; whatever it raises becomes an answer there.
+`stream.http.server.gate` checks access before it calls a handler, and turns what the handler raises into a response.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from stream.http.server.access import Needs
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 Schema = type[BaseModel] | type[msgspec.Struct] | dict[str, Any]
-"""What a body looks like: a model, or a JSON Schema."""
+"""The shape of a body: a model or a JSON Schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One way in which a route answers, when all is well."""
+    """A successful response of a route."""
 
     status: int
     description: str
@@ -34,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter in the query."""
+    """A query parameter."""
 
     name: str
     description: str
@@ -43,10 +42,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` is aiohttp's, with `{camera}` for a camera's id. A route for GET answers HEAD too, if it isn't long-lived.
+    """A method and a path in aiohttp's syntax, for example with `{camera}`, and its handler.
 
-    `long_lived`: the answer goes on (a stream). It counts against `http.max_streams` instead of the connections, and
-    may last an hour. `limited`: requests count against `http.requests_per_second`.
+    GET routes also serve HEAD unless they are long-lived. `long_lived`: the response is a stream; it counts towards
+    `http.max_streams` and can last an hour. `limited`: requests count towards `http.requests_per_second`.
     """
 
     method: str
@@ -63,5 +62,5 @@ class Route:
 
     @property
     def changes(self) -> bool:
-        """Whether it may change something."""
+        """Whether the route can change anything."""
         return self.method not in ("GET", "HEAD", "OPTIONS")

@@ -1,4 +1,4 @@
-"""Sessions: what a browser's cookie stands for, so that a page never keeps a token. In memory; ended by a restart."""
+"""Browser sessions, named by a cookie, so that a page does not store a token. They are lost when the engine stops."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stream.http.server.access import Role
 COOKIE = "partstream_session"
 
 SESSION_LIFE_S = 12 * 3600
-"""A working day: then the page asks for the token again."""
+"""The page then asks for the token again."""
 
 SESSIONS = 256
-"""Sessions at once; beyond, the oldest ends."""
+"""Maximum number of sessions; a further one ends the oldest."""
 
 
 class Sessions:
-    """Roles by secret. Times are monotonic seconds. Kept by digest, so that a look-up tells nothing by its duration."""
+    """Roles by secret. Times are monotonic seconds. Digests are the keys, so that look-up times reveal nothing."""
 
     def __init__(self, limit: int = SESSIONS, life_s: float = SESSION_LIFE_S) -> None:
         self._limit = limit
@@ -26,7 +26,7 @@ class Sessions:
         self._sessions: OrderedDict[bytes, tuple[Role, float]] = OrderedDict()  # oldest first
 
     def begin(self, role: Role, now: float) -> str:
-        """A new session's secret."""
+        """Begin a session and return its secret."""
         secret = secrets.token_urlsafe(32)
         self._sessions[_digest(secret)] = (role, now + self._life_s)
         while len(self._sessions) > self._limit:
@@ -34,7 +34,7 @@ class Sessions:
         return secret
 
     def role(self, secret: str, now: float) -> Role | None:
-        """What the session of this secret allows; None if there is none, or no longer."""
+        """Return the role of a session, or None if there is no such session or it has expired."""
         key = _digest(secret)
         role, ends = self._sessions.get(key, (None, 0.0))
         if role is not None and now >= ends:
@@ -43,7 +43,7 @@ class Sessions:
         return role
 
     def end(self, secret: str) -> None:
-        """No more of this session."""
+        """End a session."""
         self._sessions.pop(_digest(secret), None)
 
 

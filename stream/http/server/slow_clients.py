@@ -1,4 +1,4 @@
-"""What answers that go on do about clients who read slowly, or not at all. Owns nothing."""
+"""Limits for streams to clients that read slowly or not at all."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import socket
 from aiohttp import web
 
 STALLED_S = 10.0
-"""One that takes nothing for so long is cut."""
+"""A client that reads nothing for this long is disconnected."""
 
 WRITE_BUFFER = 64 * 1024
-"""Bytes that wait in this process, and as many in the system, for a client who doesn't read. Left to itself the system
-lets it be megabytes: seconds of what nobody wants when it comes."""
+"""Bytes that wait for a client in this process, and as many in the kernel. The defaults, 512 KiB with TLS and megabytes
+in the kernel, would be seconds of outdated pictures."""
 
 
 def bound_buffers(request: web.Request) -> None:
-    """Let no more than `WRITE_BUFFER` wait for this client."""
+    """Limit what waits for this client to `WRITE_BUFFER`."""
     if request.transport is None:
         return
     request.transport.set_write_buffer_limits(high=WRITE_BUFFER)
@@ -26,17 +26,17 @@ def bound_buffers(request: web.Request) -> None:
 
 
 async def write(response: web.StreamResponse, chunk: bytes) -> None:
-    """Raises TimeoutError if the client takes nothing for `STALLED_S`, ConnectionError if it has gone."""
+    """Write a chunk. Raises TimeoutError if the client reads nothing for `STALLED_S`, ConnectionError if it is gone."""
     async with asyncio.timeout(STALLED_S):
         await response.write(chunk)
 
 
-def has_gone(request: web.Request) -> bool:
-    """Whether nobody is there any more to be written to."""
+def is_gone(request: web.Request) -> bool:
+    """Return whether the client has disconnected."""
     return request.transport is None or request.transport.is_closing()
 
 
-def cut(request: web.Request) -> None:
-    """End the connection at once."""
+def disconnect(request: web.Request) -> None:
+    """Close the connection without waiting for the client."""
     if request.transport is not None:
         request.transport.abort()

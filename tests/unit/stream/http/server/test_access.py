@@ -1,4 +1,4 @@
-"""Where the HTTP server may listen and who may read the protected page: pure decisions."""
+"""Bind addresses and access control of the HTTP server."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def role(access: Access, host: str, authorization: str = "", session: Role | Non
 
 
 def test_on_loopback_a_request_by_loopback_name_needs_no_token() -> None:
-    assert role(Access("loopback"), "localhost:9090") == "control"
-    assert role(Access("loopback", "secret"), "127.0.0.1:9090") == "control"
+    assert role(Access(True), "localhost:9090") == "control"
+    assert role(Access(True, "secret"), "127.0.0.1:9090") == "control"
 
 
 def test_on_loopback_another_host_name_needs_the_token() -> None:
-    assert role(Access("loopback", "secret"), "engine.example") is None
-    assert role(Access("loopback", "secret"), "engine.example", "Bearer secret") == "read"
-    assert role(Access("loopback", ""), "engine.example", "Bearer ") is None
+    assert role(Access(True, "secret"), "engine.example") is None
+    assert role(Access(True, "secret"), "engine.example", "Bearer secret") == "read"
+    assert role(Access(True, ""), "engine.example", "Bearer ") is None
 
 
 def test_elsewhere_even_a_loopback_host_header_needs_the_token() -> None:
-    access = Access("nobody", "secret")
+    access = Access(False, "secret")
     assert role(access, "localhost") is None
     assert role(access, "localhost", "Bearer secret") == "read"
 
 
 def test_the_control_token_reads_too_and_the_read_token_controls_nothing() -> None:
-    access = Access("nobody", "reader", "keeper")
+    access = Access(False, "reader", "keeper")
     assert role(access, "h", "Bearer keeper") == "control"
     assert role(access, "h", "Bearer reader") == "read"
     assert allows("control", "read") and allows("control", "control") and allows("read", "read")
@@ -65,10 +65,10 @@ def test_the_control_token_reads_too_and_the_read_token_controls_nothing() -> No
 
 
 def test_a_session_counts_where_no_token_does() -> None:
-    access = Access("nobody", "reader", "keeper")
+    access = Access(False, "reader", "keeper")
     assert access.caller("h", "Bearer wrong", "control") == Caller("control", "session")
     assert access.caller("h", "Bearer reader", "control") == Caller("read", "token")
-    assert access.caller("h", "", None) == Caller(None, "nobody")
+    assert access.caller("h", "", None) == Caller(None, "none")
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_a_session_counts_where_no_token_does() -> None:
     ],
 )
 def test_a_wrong_or_odd_authorization_is_refused(header: str) -> None:
-    assert role(Access("nobody", "secret"), "engine.example", header) is None
+    assert role(Access(False, "secret"), "engine.example", header) is None
 
 
 def test_no_token_is_never_a_token() -> None:
-    assert Access("nobody", "secret", "").role_of("") is None
+    assert Access(False, "secret", "").role_of("") is None
 
 
 def test_the_scheme_is_read_in_any_case_and_the_token_is_not_shown() -> None:
-    access = Access("nobody", "secret", "more-secret")
+    access = Access(False, "secret", "more-secret")
     assert role(access, "", "bearer secret") == "read"
     assert "secret" not in repr(access)
 
@@ -140,7 +140,7 @@ def test_an_address_prints_as_it_is_written_in_a_url() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bind", "fault"), [("127.0.0.1:70000", "no port 70000"), ("no-such-host.invalid:80", "not known")]
+    ("bind", "fault"), [("127.0.0.1:70000", "no port 70000"), ("no-such-host.invalid:80", "unknown host")]
 )
 def test_an_address_that_cannot_be_is_refused_by_name(bind: str, fault: str) -> None:
     with pytest.raises(ConfigError, match=rf"http\.bind.*{fault}"):
