@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from stream.cameras.camera import Camera
-from stream.http.endpoints.event_stream import EventStreams
+from stream.http.endpoints.event_streams import EventStreams
 from stream.http.server.app import HttpServer
 from stream.http.server.problems import TITLES
 from stream.inference.batcher import Batcher

@@ -59,7 +59,7 @@ async def test_mutated_offers_are_answered_or_refused_and_never_a_fault_of_ours(
             assert status in (201, 413, 422), (status, answer, body)
             if status == 422:
                 assert answer["type"] == "urn:partstream:problem:bad-offer"
-                assert answer["detail"].startswith("the offer can't be taken: ")
+                assert answer["detail"].startswith("the offer is not accepted: ")
         assert seen == {201, 422}
         await until(lambda: sum(engine._peers.ice_states().values()) == 1)
         await until(lambda: descriptors() <= before + 1)

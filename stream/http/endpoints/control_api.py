@@ -17,7 +17,7 @@ from stream.cameras import control
 from stream.cameras.control import Control, no_such_camera
 from stream.cameras.registry import CameraRegistry
 from stream.config import Config
-from stream.http.endpoints.event_stream import DEFAULT_KINDS, KINDS, EventStreams, LastMessage
+from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
 from stream.http.server.bodies import json_object
 from stream.http.server.problems import Problem, invalid

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from stream import results
-from stream.http.endpoints import event_stream
+from stream.http.endpoints import event_streams
 from stream.http.server import slow_clients
 from support.engines.controlled_engine import PATTERN, Client, configured, descriptors, running
 from support.engines.frame_ages import Ages
@@ -109,13 +109,13 @@ async def test_streams_have_a_limit_of_their_own_and_a_further_one_is_told_to_wa
         assert (await client.get("/api/v1/status"))["streams"] == 2
         for one in opened:
             one.close()
-        await asyncio.sleep(event_stream.POLL_S + 0.5)
+        await asyncio.sleep(event_streams.POLL_S + 0.5)
         assert (await client.get("/api/v1/status"))["streams"] == 0
 
 
 async def test_a_stream_outlives_other_connections_and_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0.5)
-    monkeypatch.setattr(event_stream, "POLL_S", 0.1)
+    monkeypatch.setattr(event_streams, "HEARTBEAT_S", 0.5)
+    monkeypatch.setattr(event_streams, "POLL_S", 0.1)
     async with running(configured()) as (engine, client):
         engine._http._connections._life_s = 0.5  # type: ignore[union-attr]
         async with client.session.get(f"{client.address}{EVENTS}") as answer:
@@ -129,7 +129,7 @@ async def test_a_stream_outlives_other_connections_and_is_kept_alive(monkeypatch
 
 
 async def test_a_stream_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "STREAM_LIFE_S", 0.3)
+    monkeypatch.setattr(event_streams, "STREAM_LIFE_S", 0.3)
     async with (
         running(configured({"id": "a", "source": PATTERN})) as (_, client),
         client.session.get(f"{client.address}{EVENTS}") as answer,
@@ -193,7 +193,7 @@ async def test_what_the_event_loop_was_too_slow_for_is_told_to_those_who_wanted_
         client.session.get(f"{client.address}{EVENTS}?kind=status&camera=a") as answer,
     ):
         await until(lambda: bool(engine._event_streams._clients))
-        for camera, count in (("a", 100), ("b", event_stream.UNSENT), ("a", 1)):  # while the loop can't turn
+        for camera, count in (("a", 100), ("b", event_streams.UNSENT), ("a", 1)):  # while the loop can't turn
             for _ in range(count):
                 engine.publisher.publish(a_status(camera))
         events = events_of(answer)
