@@ -37,8 +37,8 @@ from stream.engine_metrics import (
     derive_webrtc_metrics,
     frame_tracing,
 )
-from stream.http.endpoints.control_api import ControlApi
 from stream.http.endpoints.clips_api import ClipsApi
+from stream.http.endpoints.control_api import ControlApi
 from stream.http.endpoints.event_streams import EventStreams
 from stream.http.endpoints.picture_streams import PictureStreams
 from stream.http.endpoints.profiling_api import ProfilingApi

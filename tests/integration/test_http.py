@@ -207,7 +207,9 @@ async def test_a_port_in_use_is_a_clear_error_that_names_the_field() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = make(f"127.0.0.1:{port}")
-        with pytest.raises(ConfigError, match=rf"http\.bind: cannot listen on 127\.0\.0\.1:{port}: .*in use.*0 for any"):
+        with pytest.raises(
+            ConfigError, match=rf"http\.bind: cannot listen on 127\.0\.0\.1:{port}: .*in use.*0 for any"
+        ):
             await server.start()
         await server.stop()
 
