@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from stream.sources.rtsp import client
 from support.engines.own_authority import OwnAuthority
 from support.engines.watched_camera import WatchedCamera
 from support.rtp.rtp_packets import Markers, Packetiser
@@ -24,7 +24,7 @@ STREAM = corpus_stream("h264_short_gop")
 def server_of(
     stream: CorpusStream = STREAM, markers: Markers = "last", tls: ssl.SSLContext | None = None
 ) -> ScriptedRtspServer:
-    packets = Packetiser(size=500, markers=markers).packets(stream, turns=6)
+    packets = Packetiser(size=500, markers=markers).packets(stream, turns=100)
     return ScriptedRtspServer(packets, description_of(stream), tls=tls)
 
 
@@ -53,10 +53,7 @@ def test_a_session_of_one_second_is_kept_alive_whatever_the_server_knows(
         wait_until(lambda: server.methods().count("OPTIONS") >= options + 2)
         assert camera.reconnects == []
         assert_whole(camera)
-    deadline = time.monotonic() + 2
-    while server.methods()[-1] != "TEARDOWN":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: server.methods()[-1] == "TEARDOWN")
 
 
 @pytest.mark.parametrize("scheme", ["md5", "sha256"])
@@ -69,7 +66,8 @@ def test_a_nonce_that_grows_old_costs_nothing(server: ScriptedRtspServer, scheme
             server.renew_nonce()
             asked = len(server.requests)
             wait_until(lambda asked=asked: len(server.requests) >= asked + 2)
-        time.sleep(0.3)
+        seen = len(camera.frames)
+        wait_until(lambda: len(camera.frames) >= seen + 5)
         assert server.connections == 1
         assert camera.reconnects == []
         assert_whole(camera)
@@ -93,13 +91,16 @@ def test_a_password_that_changes_in_mid_session_ends_it_at_the_servers_word_only
 # -- ways to it -----------------------------------------------------------------------------------------------------
 
 
-def test_udp_that_is_refused_or_swallowed_is_replaced_by_tcp(server: ScriptedRtspServer) -> None:
+def test_udp_that_is_refused_or_swallowed_is_replaced_by_tcp(
+    server: ScriptedRtspServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "UDP_SILENCE_S", 0.5)
     with server_of() as swallowing:
         server.lower = frozenset({"tcp"})
         swallowing.silent = "udp"
         with (
             watch(server.url(), lower_transport="udp") as refused,
-            watch(swallowing.url(), lower_transport="udp", start_timeout_s=8) as silent,
+            watch(swallowing.url(), lower_transport="udp") as silent,
         ):
             wait_until(lambda: len(refused.frames) >= 5)
             assert refused.fallbacks == ["udp_refused"]
@@ -133,10 +134,7 @@ def test_rtsps_is_read_if_its_certificate_is_trusted(tmp_path: Path, trust: str)
         with watch(server.url(), **good) as camera:
             wait_until(lambda: len(camera.frames) >= 5)
             assert_whole(camera)
-        deadline = time.monotonic() + 5
-        while server.methods()[-1] != "TEARDOWN":
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: server.methods()[-1] == "TEARDOWN")
         bad = {} if trust == "certificates" else {"tls_fingerprint": "ab" * 32}
         asked = len(server.requests)
         with watch(server.url(), **bad) as camera:
@@ -192,10 +190,11 @@ def test_garbage_ends_the_connection_and_the_next_one_is_good(server: ScriptedRt
 def test_a_camera_that_falls_silent_is_a_stall(server: ScriptedRtspServer) -> None:
     with watch(server.url(), stall_timeout_s=0.5) as camera:
         wait_until(lambda: len(camera.frames) >= 3)
+        stalls, epoch = camera.states.count("stalled"), camera.said[-1].epoch
         server.silent = True
-        wait_until(lambda: camera.state == "stalled")
+        wait_until(lambda: camera.states.count("stalled") > stalls)
         server.silent = False
-        wait_until(lambda: camera.live and camera.said[-1].epoch == 2)
+        wait_until(lambda: camera.live and camera.said[-1].epoch > epoch)
 
 
 def test_a_camera_that_loses_packets_and_falls_silent_then_is_a_stall() -> None:
@@ -206,7 +205,7 @@ def test_a_camera_that_loses_packets_and_falls_silent_then_is_a_stall() -> None:
         ScriptedRtspServer(lossy, description_of(STREAM)) as server,
         watch(server.url(), stall_timeout_s=0.5) as camera,
     ):
-        wait_until(lambda: camera.state == "stalled")
+        wait_until(lambda: "stalled" in camera.states)
 
 
 @pytest.mark.parametrize("markers", ["none", "all", "each_nal", "parameter_sets"])
