@@ -1,1 +1,1 @@
-"""Measurements side by side, in one run, against a bare loop and against peers."""
+"""Benchmarks of partstream against a bare loop and other programs, in one run on one machine."""

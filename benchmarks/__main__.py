@@ -1,4 +1,4 @@
-"""`python -m benchmarks engine|model|end-to-end`: measure, print tables, write JSON."""
+"""Entry point of `python -m benchmarks`."""
 
 import sys
 

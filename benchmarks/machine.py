@@ -1,7 +1,4 @@
-"""The machine that a figure was measured on, and how busy it was with other things.
-
-Owns nothing; reads /proc on Linux.
-"""
+"""Description and load of the machine, from /proc on Linux."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ PACKAGES = ("av", "numpy", "torch", "pyzmq", "opencv-python")
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, memory, system, versions and the load now; no host or user name."""
+    """Return processor, cores, memory, system, versions and current load, without host and user names."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -29,7 +26,7 @@ def describe() -> dict[str, Any]:
 
 
 def commit(repository: Path) -> str:
-    """The commit that is measured, with `+changes` if tracked files differ from it; `unknown` outside a checkout."""
+    """Return the checked-out commit, with `+changes` if tracked files differ; `unknown` outside a repository."""
     try:
         head = _git(repository, "rev-parse", "--short=12", "HEAD")
         changed = _git(repository, "status", "--porcelain", "--untracked-files=no")
@@ -39,9 +36,9 @@ def commit(repository: Path) -> str:
 
 
 def busy_seconds() -> tuple[float, float]:
-    """CPU seconds that all processes have used since boot, and that all cores had; their differences count.
+    """Return the CPU seconds used by all processes and available on all cores since boot.
 
-    Time stolen by the hypervisor counts as used: it is as lost to us as any other.
+    Time stolen by the hypervisor counts as used, because it is not available either.
     """
     fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     user, nice, system, idle, iowait, irq, softirq, steal = fields

@@ -16,12 +16,12 @@ from rich.console import Console
 
 from benchmarks import machine, peers
 from benchmarks.cameras.camera_client import CameraServerError
-from benchmarks.engine import end_to_end, engine_bench, ingest_bench, telemetry_bench
+from benchmarks.engine import end_to_end_bench, engine_bench, ingest_bench, telemetry_bench
 from benchmarks.engine.ingest_report import print_ingest
 from benchmarks.model import model_bench
 from benchmarks.paper import paper_bench
 from benchmarks.paper.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
-from benchmarks.report import print_engine, print_live, print_model, write_json
+from benchmarks.report import print_end_to_end, print_engine, print_model, write_json
 from benchmarks.rounds import Goal, Load, Measured, Plan, measure
 from benchmarks.run_once import REPOSITORY, RunFailedError
 from stages.profiles import PAPER
@@ -220,7 +220,7 @@ def paper(
 
 
 @app.command("end-to-end", epilog="Example:  bench end-to-end --fps 10 --size 256x256")
-def live(
+def end_to_end(
     profile: Annotated[str, typer.Option(help="edge, kinetics-tps, or the path of a checkpoint.")] = "edge",
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="The detector's picture.", show_default="the profile's")
@@ -236,12 +236,12 @@ def live(
     console, progress = consoles()
     if quick:
         runs, seconds, most = 1, 6.0, min(most, 2)
-    plan = end_to_end.LivePlan(profile, _size(size), fps, most, runs, seconds)
+    plan = end_to_end_bench.EndToEndPlan(profile, _size(size), fps, most, runs, seconds)
     where = machine.describe()
     file = json or RESULTS / f"end-to-end{'-quick' if quick else ''}.json"
-    measured = end_to_end.measure(plan, progress.print)
+    measured = end_to_end_bench.measure(plan, progress.print)
     write_json(file, _headed("end-to-end", where, measured.as_json()))
-    print_live(measured, where, console)
+    print_end_to_end(measured, where, console)
     console.print(f"written to {file}")
 
 

@@ -1,4 +1,4 @@
-"""Prints what was measured: a table for each number of cameras, the goals, the machine. Owns nothing."""
+"""Tables of the results, and the JSON files."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import peers, stats
-from benchmarks.engine.end_to_end import LiveMeasured
+from benchmarks.engine.end_to_end_bench import EndToEndMeasured
 from benchmarks.engine.engine_bench import goals
 from benchmarks.model.model_bench import ModelMeasured, StageFigures
 from benchmarks.rounds import Goal, Load, Measured
 from benchmarks.run_once import Figures
 
 NOISY = 0.10
-"""Others' share of the machine above which figures are marked as taken on a busy machine."""
+"""CPU share of other programs above which a warning is printed."""
 COLOURS = {"met": "green", "missed": "red", "not resolved": "yellow"}
 
 
 def print_engine(measured: Measured, machine: dict[str, Any], console: Console) -> None:
-    """The engine benchmark's tables."""
+    """Print the results of the engine benchmark."""
     for load in measured.plan.loads:
         console.print(_engine_table(measured, load))
     print_rest(measured, goals(measured), machine, console)
 
 
 def print_rest(measured: Measured, found: list[Goal], machine: dict[str, Any], console: Console) -> None:
-    """What couldn't be measured, the goals, the machine, and whether it was busy."""
+    """Print failures, goals, the machine, and a warning if it was busy."""
     for name, why in measured.unavailable.items():
         console.print(f"[yellow]{name}: not measured: {why}[/]")
     for failure in measured.failures:
@@ -40,7 +40,7 @@ def print_rest(measured: Measured, found: list[Goal], machine: dict[str, Any], c
     shares = [run.other_cpu_share for runs in measured.runs.values() for run in runs if run is not None]
     if shares and stats.median(shares) > NOISY:
         console.print(
-            f"[yellow]The machine was busy: others used {stats.median(shares):.0%} of it (median run). "
+            f"[yellow]Other programs used {stats.median(shares):.0%} of the machine (median run). "
             "Measure again when it is quiet.[/]"
         )
 
@@ -52,7 +52,7 @@ def _engine_table(measured: Measured, load: Load) -> Table:
         f"median of {plan.runs} alternating runs of {plan.seconds:g} s [95 % interval]"
     )
     table.add_column("", no_wrap=True)
-    headings = ("CPU ms\na frame", "x bare loop", "partstream\nto it", "frames\nlost", "latency ms\np50", "\np99")
+    headings = ("CPU ms\nper frame", "x bare loop", "partstream\n/ this", "frames\nlost", "latency ms\np50", "\np99")
     for heading in (*headings, "ready to handed\nover ms p50 / p99", "at a subscriber\nms p50 / p99", "MiB"):
         table.add_column(heading, justify="right")
     for name in plan.contenders:
@@ -88,14 +88,14 @@ def _at_subscriber(runs: list[Figures]) -> str:
 
 
 def cpu_ratio(measured: Measured, ours: tuple[str, Load], theirs: tuple[str, Load]) -> str:
-    """CPU a frame, ours to theirs, by pairs; empty where there are none."""
+    """Return the ratio of the CPU per frame, ours to theirs, over pairs of runs; empty without pairs."""
     values = measured.paired(ours, theirs, "cpu_ms_per_frame") if ours != theirs else []
     return str(stats.estimate(values)) if values else ""
 
 
 def print_goals(found: list[Goal], console: Console) -> None:
-    """Every goal with what was measured."""
-    table = Table(title="Goals: met only if the whole interval lies within")
+    """Print all goals with their measurements."""
+    table = Table(title="Goals: met only if the whole interval is within the goal")
     for heading in ("goal", "measured", "outcome"):
         table.add_column(heading)
     for goal in found:
@@ -104,7 +104,7 @@ def print_goals(found: list[Goal], console: Console) -> None:
 
 
 def print_machine(machine: dict[str, Any], console: Console) -> None:
-    """One line on what it was measured on."""
+    """Print a line about the machine."""
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items() if number)
     console.print(
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
@@ -113,7 +113,7 @@ def print_machine(machine: dict[str, Any], console: Console) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write the figures whole or not at all."""
+    """Write the figures atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(path.suffix + ".unfinished")
     unfinished.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -121,7 +121,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def print_model(measured: ModelMeasured, machine: dict[str, Any], console: Console) -> None:
-    """The model benchmark's tables, one for each number of threads."""
+    """Print the results of the model benchmark, a table per number of threads."""
     width, height = measured.size
     for threads in measured.plan.threads:
         rows = [batch for batch in measured.batches if batch.threads == threads]
@@ -129,13 +129,13 @@ def print_model(measured: ModelMeasured, machine: dict[str, Any], console: Conso
             continue
         rate = stats.median([row.gemm_multiply_adds_per_s for row in rows]) / 1e9
         table = Table(
-            title=f"{measured.plan.profile}, {width}x{height}, threads: {threads}. ms a frame (ms a person); "
-            f"floor at {rate:.0f} G multiply-adds a second, measured"
+            title=f"{measured.plan.profile}, {width}x{height}, threads: {threads}. ms per frame (ms per person); "
+            f"floor at the measured {rate:.0f} G multiply-adds per second"
         )
         table.add_column("stage")
         for row in rows:
-            table.add_column(f"batch {row.batch}\n{row.people_per_frame:.1f} people a frame", justify="right")
-        for heading in ("M multiply-adds\na frame", "floor ms\na frame", "x floor"):
+            table.add_column(f"batch {row.batch}\n{row.people_per_frame:.1f} people per frame", justify="right")
+        for heading in ("M multiply-adds\nper frame", "floor ms\nper frame", "x floor"):
             table.add_column(heading, justify="right")
         last = rows[-1]
         for stage in last.stages:
@@ -153,22 +153,24 @@ def print_model(measured: ModelMeasured, machine: dict[str, Any], console: Conso
         macs = sum(stage.multiply_adds_per_frame for stage in last.stages) / 1e6
         table.add_section()
         table.add_row(
-            "whole", *(str(row.ms_per_frame) for row in rows), f"{macs:.1f}", f"{floor:.3f}",
+            "total", *(str(row.ms_per_frame) for row in rows), f"{macs:.1f}", f"{floor:.3f}",
             f"{last.ms_per_frame.median / floor:.1f}" if floor else "",
         )  # fmt: skip
         console.print(table)
     print_machine(machine, console)
 
 
-def print_live(measured: LiveMeasured, machine: dict[str, Any], console: Console) -> None:
-    """The end-to-end benchmark's table."""
+def print_end_to_end(measured: EndToEndMeasured, machine: dict[str, Any], console: Console) -> None:
+    """Print the results of the end-to-end benchmark."""
     plan = measured.plan
-    size = "the profile's picture size" if plan.detector_size is None else "x".join(map(str, plan.detector_size))
+    size = "default size" if plan.detector_size is None else "x".join(map(str, plan.detector_size))
     table = Table(
-        title=f"{plan.profile}, {size}, cameras of {plan.fps} frames a second over RTSP; median of {plan.runs} runs"
+        title=f"{plan.profile}, {size}, cameras with {plan.fps} frames per second over RTSP; "
+        f"median of {plan.runs} runs. Times in ms, p50 / p99",
+        caption="age: from arrival until the result was handed to ZeroMQ; for each frame, age = model + engine.",
     )
-    headings = ("cameras", "processed", "frames a second", "age p50 / p99 ms", "CPU ms a frame", "people a frame")
-    for heading in (*headings, "dropped"):
+    headings = ("cameras", "processed", "frames\nper second", "age", "model", "engine", "CPU ms\nper frame")
+    for heading in (*headings, "people\nper frame", "dropped"):
         table.add_column(heading, justify="right")
     for cameras in sorted({run.cameras for run in measured.runs}):
         runs = measured.of(cameras)
@@ -180,18 +182,24 @@ def print_live(measured: LiveMeasured, machine: dict[str, Any], console: Console
             str(cameras),
             f"{stats.median([run.share for run in runs]):.1%}",
             f"{stats.median([run.processed / run.seconds for run in runs]):.1f}",
-            f"{stats.median([run.age_ms_p50 or 0 for run in runs]):.0f} / "
-            f"{stats.median([run.age_ms_p99 or 0 for run in runs]):.0f}",
+            _p50_p99([(run.age_ms_p50, run.age_ms_p99) for run in runs]),
+            _p50_p99([(run.model_ms_p50, run.model_ms_p99) for run in runs]),
+            _p50_p99([(run.engine_ms_p50, run.engine_ms_p99) for run in runs]),
             f"{stats.median([run.cpu_ms_per_frame for run in runs]):.0f}",
             f"{stats.median([run.people / max(run.processed, 1) for run in runs]):.1f}",
             ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count),
         )
     console.print(table)
     console.print(
-        f"sustained: {measured.sustained} cameras at {plan.fps} frames a second; "
-        f"at most {measured.most_frames_per_second:.1f} frames a second in all"
+        f"sustained: {measured.sustained} cameras at {plan.fps} frames per second; "
+        f"highest total {measured.most_frames_per_second:.1f} frames per second"
     )
     print_machine(machine, console)
+
+
+def _p50_p99(runs: list[tuple[float | None, float | None]]) -> str:
+    p50, p99 = (stats.median([value for value in values if value is not None]) for values in zip(*runs, strict=True))
+    return f"{p50:.1f} / {p99:.1f}"
 
 
 def _stage_cell(stage: StageFigures) -> str:
@@ -200,7 +208,7 @@ def _stage_cell(stage: StageFigures) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN: what was not measured is null."""
+    """Return the value with infinity and NaN, which JSON lacks, replaced by null."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,7 +1,6 @@
-"""Contenders measured in turns: every one under every load, round after round, and what the runs gave.
+"""Alternating runs of several contenders under several loads.
 
-Owns the sequence of runs; each run's process ends with the run. Results are handed over after every round, so that a
-long measurement that is cut short leaves what it had.
+Results are saved after every round, so that an interrupted measurement keeps its completed rounds.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from benchmarks.peers import PeerUnavailableError
 from benchmarks.run_once import Contender, Figures, RunFailedError, run_once
 
 SETUP_S = 6.0
-"""About what a run takes besides the time measured: server, imports, opening the cameras, grace."""
+"""Approximate additional time of a run: server, imports, opening the cameras, grace period."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """So many cameras, whose frames leave one after the other within a frame interval, or all in the same instant."""
+    """A number of cameras that send their frames staggered within a frame interval, or all at once."""
 
     cameras: int
     staggered: bool = True
@@ -35,7 +34,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: every contender under every load, `runs` times."""
+    """Every contender under every load, `runs` times."""
 
     loads: tuple[Load, ...]
     contenders: tuple[str, ...]
@@ -43,17 +42,17 @@ class Plan:
     seconds: float = 8.0
     warm_up_s: float = 2.0
     transport: str = "auto"
-    """The cameras' `transport` in those of our contenders that don't name one."""
+    """`transport` of the cameras for partstream contenders that do not set it themselves."""
 
     @property
     def duration_s(self) -> float:
-        """About how long it takes."""
+        """Approximate duration."""
         return self.runs * len(self.loads) * len(self.contenders) * (self.seconds + self.warm_up_s + SETUP_S)
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One thing that should hold, what was measured, and whether it does."""
+    """A goal, the measurement for it, and the outcome."""
 
     text: str
     measured: str
@@ -62,7 +61,7 @@ class Goal:
 
 @dataclass(slots=True)
 class Measured:
-    """All runs of a plan. `runs[name, load]` holds one entry a round, None where the contender failed."""
+    """All runs of a plan. `runs[name, load]` has one entry per round, None if the contender failed."""
 
     plan: Plan
     runs: dict[tuple[str, Load], list[Figures | None]] = field(default_factory=dict)
@@ -70,20 +69,20 @@ class Measured:
     failures: list[str] = field(default_factory=list)
 
     def of(self, name: str, load: Load) -> list[Figures]:
-        """The runs that succeeded."""
+        """Return the successful runs."""
         return [run for run in self.runs.get((name, load), []) if run is not None]
 
     def values(self, name: str, load: Load, figure: str) -> list[float]:
-        """One figure over the rounds in which the contender ran."""
+        """Return a figure of all successful runs."""
         return [getattr(run, figure) for run in self.of(name, load)]
 
     def paired(self, ours: tuple[str, Load], theirs: tuple[str, Load], figure: str) -> list[float]:
-        """Ratio of a figure, ours to theirs, for each round in which both ran."""
+        """Return the ratio of a figure, ours to theirs, for each round in which both succeeded."""
         pairs = [(a, b) for a, b in zip(self.runs.get(ours, []), self.runs.get(theirs, []), strict=False) if a and b]
         return stats.ratios([getattr(a, figure) for a, _ in pairs], [getattr(b, figure) for _, b in pairs])
 
     def as_json(self, goals: Sequence[Goal]) -> dict[str, Any]:
-        """Everything, run by run, and what was concluded."""
+        """Return plan, runs and goals as plain values."""
         return {
             "plan": asdict(self.plan),
             "unavailable": self.unavailable,
@@ -98,8 +97,8 @@ class Measured:
         }
 
 
-def measure(plan: Plan, say: Callable[[str], None], save: Callable[[Measured], None]) -> Measured:
-    """Run the plan. In every other round the order is reversed, so that a drift of the machine favours nobody."""
+def measure(plan: Plan, progress: Callable[[str], None], save: Callable[[Measured], None]) -> Measured:
+    """Run the plan. Every other round has the reverse order, so that a drift of the machine affects all alike."""
     clip = prepared()
     measured = Measured(plan)
     ready: dict[str, Contender] = {}
@@ -108,7 +107,7 @@ def measure(plan: Plan, say: Callable[[str], None], save: Callable[[Measured], N
             ready[name] = peers.contender(name, plan.transport)
         except PeerUnavailableError as error:
             measured.unavailable[name] = str(error)
-            say(f"{name}: not measured: {error}")
+            progress(f"{name}: not measured: {error}")
     begun = time.monotonic()
     for number in range(plan.runs):
         for load in plan.loads:
@@ -118,24 +117,24 @@ def measure(plan: Plan, say: Callable[[str], None], save: Callable[[Measured], N
                     figures = run_once(
                         ready[name], clip, load.cameras, plan.seconds, plan.warm_up_s, staggered=load.staggered
                     )
-                    say(_line(number, load, figures))
+                    progress(_line(number, load, figures))
                 except RunFailedError as error:
                     measured.failures.append(f"round {number + 1}, {load}: {error}")
-                    say(f"round {number + 1}, {load}: {error}")
+                    progress(f"round {number + 1}, {load}: {error}")
                 measured.runs.setdefault((name, load), []).append(figures)
         save(measured)
         left_s = (time.monotonic() - begun) / (number + 1) * (plan.runs - number - 1)
-        say(f"round {number + 1} of {plan.runs} done, about {left_s / 60:.0f} min left")
+        progress(f"round {number + 1} of {plan.runs} done, about {left_s / 60:.0f} min left")
     return measured
 
 
 def order(names: Sequence[str], number: int) -> list[str]:
-    """The contenders' order in round `number`: forwards, backwards, forwards …"""
+    """Return the order of the contenders in round `number`, which alternates between forward and reverse."""
     return list(names) if number % 2 == 0 else list(reversed(names))
 
 
 def within(text: str, values: Sequence[float], limit: float) -> Goal:
-    """The goal that a median is at most `limit`."""
+    """Return the goal of a median of at most `limit`."""
     value = stats.estimate(values)
     return Goal(text, str(value) if values else "not measured", stats.at_most(value, limit))
 
@@ -143,7 +142,7 @@ def within(text: str, values: Sequence[float], limit: float) -> Goal:
 def _line(number: int, load: Load, run: Figures) -> str:
     own = "" if run.own_latency_ms_p99 is None else f", own p99 {run.own_latency_ms_p99:.2f} ms"
     return (
-        f"round {number + 1}, {load}, {run.contender}: {run.cpu_ms_per_frame:.2f} ms CPU a frame, "
+        f"round {number + 1}, {load}, {run.contender}: {run.cpu_ms_per_frame:.2f} ms CPU per frame, "
         f"{run.frames_lost} of {run.frames_sent} lost, latency {run.latency_ms_p50:.1f} / {run.latency_ms_p99:.1f} ms"
-        f"{own}, open after {run.open_s:.1f} s; others used {run.other_cpu_share:.0%} of the machine"
+        f"{own}, open after {run.open_s:.1f} s; other programs used {run.other_cpu_share:.0%} of the machine"
     )

@@ -1,7 +1,4 @@
-"""One run of one contender: fresh cameras, one process, its notes made into figures.
-
-Owns the contender's process and its temporary files for the length of the run.
-"""
+"""One run of one contender, with its own cameras and process, and the figures computed from its notes."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from benchmarks.cameras.barcode import UNREADABLE
 from benchmarks.cameras.camera_client import Cameras, Sent
 from benchmarks.cameras.clip import Clip, Recipe
 from benchmarks.contenders.recorder import Spec
-from benchmarks.engine.tap import Tap, free_endpoint
+from benchmarks.engine.result_subscriber import ResultSubscriber, free_endpoint
 from benchmarks.engine.telemetry_readers import Scraper, TraceSink
 from benchmarks.machine import busy_seconds
 
@@ -31,23 +28,23 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """How to start one: the module under `benchmarks.contenders`, its Python and options."""
+    """How to start a contender: its module in `benchmarks.contenders`, its Python and options."""
 
     name: str
     module: str
     python: Path = Path(sys.executable)
     options: dict[str, Any] = field(default_factory=dict)
     publishes: bool = False
-    """Whether it publishes results over ZeroMQ, which are then subscribed to."""
+    """Whether it publishes results over ZeroMQ, to which the benchmark then subscribes."""
 
 
 class RunFailedError(RuntimeError):
-    """A contender's process failed; the message holds the end of what it printed."""
+    """A contender's process failed. The message contains the end of its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class AtSubscriber:
-    """What a subscriber in another process saw of the frames handed over within the measured time."""
+    """Results received by a subscriber in another process, of those handed to ZeroMQ in the measured time."""
 
     published: int
     missed: int
@@ -57,7 +54,7 @@ class AtSubscriber:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One run's figures. CPU is user + system time of the contender's process a frame that it delivered."""
+    """Figures of one run. CPU is the user and system time of the contender's process per delivered frame."""
 
     contender: str
     cameras: int
@@ -68,36 +65,36 @@ class Figures:
     duplicates: int
     unreadable: int
     restarts: int
-    """Cameras that the contender opened anew within the measured time."""
+    """Cameras to which the contender reconnected in the measured time."""
     latency_ms_p50: float
     latency_ms_p99: float
     open_s: float
-    """From the first request until every camera had given its first picture."""
+    """Time from the contender's start, after imports, until every camera had delivered its first frame."""
     peak_rss_mib: float
     server_cpu_ms_per_frame: float
     other_cpu_share: float
-    """Share of the machine's CPU that neither the contender nor the cameras used: noise."""
+    """Share of the machine's CPU used by other programs."""
     own_latency_ms_p50: float | None = None
     own_latency_ms_p99: float | None = None
     own_latency_ms_max: float | None = None
     dropped: int | None = None
-    """Frames that the contender itself says it dropped, since its start."""
+    """Frames dropped since the start, as counted by the contender."""
     subscriber: AtSubscriber | None = None
 
 
 def run_once(
     contender: Contender, clip: Clip, cameras: int, seconds: float, warm_up_s: float, *, staggered: bool = True
 ) -> Figures:
-    """Serve `cameras` fresh cameras, run the contender against them and measure it for `seconds`."""
+    """Start `cameras` new cameras, run the contender on them, and measure it for `seconds`."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="partstream-bench-"))
         served = stack.enter_context(Cameras(clip, cameras, staggered=staggered))
         out, spec_file = Path(folder, "notes.npz"), Path(folder, "spec.json")
         options = dict(contender.options)
-        tap = None
+        subscriber = None
         if contender.publishes:
             options["endpoint"] = free_endpoint()
-            tap = stack.enter_context(Tap(options["endpoint"]))
+            subscriber = stack.enter_context(ResultSubscriber(options["endpoint"]))
         scraper = sink = None
         if options.get("metrics"):
             options["http"] = free_endpoint().removeprefix("tcp://")
@@ -110,19 +107,19 @@ def run_once(
         run_process(contender, spec_file, folder, START_LIMIT_S + warm_up_s + seconds)
         after = _Usage.now(served)
         if (scraper is not None and not scraper.pages) or (sink is not None and not sink.requests):
-            raise RunFailedError(f"{contender.name}: its metrics or traces never came")
+            raise RunFailedError(f"{contender.name}: no metrics page or no trace arrived")
         with np.load(out) as loaded:
             notes = dict(loaded)
         sent = served.sent()
         return replace(
             figures(contender.name, notes, sent, clip.recipe, after.server_s - before.server_s),
             other_cpu_share=after.others_share(before, float(notes["cpu_s"][1])),
-            subscriber=None if tap is None else at_subscriber(tap, notes, sent, clip.recipe),
+            subscriber=None if subscriber is None else at_subscriber(subscriber, notes, sent, clip.recipe),
         )
 
 
 def run_process(contender: Contender, spec_file: Path, folder: str, limit_s: float) -> None:
-    """Run a contender's process to its end. Raises `RunFailedError` with what it said if it fails or takes too long."""
+    """Run a contender's process. Raises `RunFailedError` with its output if it fails or exceeds `limit_s`."""
     process = subprocess.Popen(
         [str(contender.python), "-m", f"benchmarks.contenders.{contender.module}", str(spec_file)],
         cwd=folder,
@@ -132,22 +129,22 @@ def run_process(contender: Contender, spec_file: Path, folder: str, limit_s: flo
         text=True,
     )
     try:
-        said, _ = process.communicate(timeout=limit_s)
+        output, _ = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
         process.kill()
-        said, _ = process.communicate()
-        raise RunFailedError(f"{contender.name}: not done after {limit_s:.0f} s\n{said[-2000:]}") from None
+        output, _ = process.communicate()
+        raise RunFailedError(f"{contender.name}: timed out after {limit_s:.0f} s\n{output[-2000:]}") from None
     except BaseException:
         process.kill()
         process.communicate()
         raise
     if process.returncode != 0:
-        raise RunFailedError(f"{contender.name}: exit code {process.returncode}\n{said[-2000:]}")
+        raise RunFailedError(f"{contender.name}: exit code {process.returncode}\n{output[-2000:]}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Usage:
-    """CPU seconds used so far: by all processes, by us, by the cameras; and what the machine could have given."""
+    """CPU seconds since boot: used by all processes, by this one and by the cameras, and available in total."""
 
     all_s: float
     ours_s: float
@@ -160,16 +157,15 @@ class _Usage:
         return cls(busy_s, time.process_time(), served.cpu_seconds(), possible_s)
 
     def others_share(self, before: _Usage, contender_s: float) -> float:
-        """Share of the machine that went to anybody else since `before`."""
+        """Return the share of the machine used by other programs since `before`."""
         known = contender_s + self.ours_s - before.ours_s + self.server_s - before.server_s
         return max(0.0, (self.all_s - before.all_s - known) / max(self.possible_s - before.possible_s, 1e-9))
 
 
 def figures(name: str, notes: dict[str, np.ndarray], sent: Sent, clip: Recipe, server_cpu_s: float) -> Figures:
-    """Join what the server sent with what the contender noted.
+    """Compute the figures from the server's send times and the contender's notes.
 
-    A frame counts as lost if it was sent within the measured time and never delivered, not even within the grace after
-    it.
+    A frame is lost if it was sent in the measured time and not delivered by the end of the grace period.
     """
     begin, end = (int(edge) for edge in notes["window_ns"])
     latencies: list[np.ndarray] = []
@@ -220,17 +216,19 @@ def figures(name: str, notes: dict[str, np.ndarray], sent: Sent, clip: Recipe, s
     )
 
 
-def at_subscriber(tap: Tap, notes: dict[str, np.ndarray], sent: Sent, clip: Recipe) -> AtSubscriber | None:
-    """Join what the subscriber received with what was handed over; None where a camera had more than one epoch.
+def at_subscriber(
+    subscriber: ResultSubscriber, notes: dict[str, np.ndarray], sent: Sent, clip: Recipe
+) -> AtSubscriber | None:
+    """Compute what the subscriber received of the results handed over; None if a camera had several epochs.
 
-    Within an epoch message `seq` of a camera is the camera's frame number `seq` in the contender's notes.
+    Within an epoch, the message `seq` of a camera belongs to row `seq` of the contender's notes.
     """
     begin, end = (int(edge) for edge in notes["window_ns"])
     latencies: list[np.ndarray] = []
     published = missed = 0
     for camera, times in enumerate(sent.times_ns):
         handed = notes[f"camera_{camera}"]
-        received = tap.rows(f"cam{camera}")
+        received = subscriber.rows(f"cam{camera}")
         if len(np.unique(received[:, 0])) > 1:
             return None
         due = np.flatnonzero((handed[:, 1] >= begin) & (handed[:, 1] < end))
@@ -245,17 +243,17 @@ def at_subscriber(tap: Tap, notes: dict[str, np.ndarray], sent: Sent, clip: Reci
 
 
 def unwrapped(rows: np.ndarray, times: np.ndarray, clip_length: int) -> np.ndarray:
-    """Frame numbers since the session began, from numbers within the looped clip: rows are (clip number, received ns).
+    """Return frame numbers since the start of the session, from rows of (number in the looped clip, received ns).
 
-    The frame meant is the last one with that clip number that had been sent when it was received; negative where none
-    had (a frame of an earlier session).
+    It is the last frame with that clip number that had been sent when it was received; negative if there is none
+    (a frame of an earlier session).
     """
     sent_before = np.searchsorted(times, rows[:, 1], side="right") - 1
     return sent_before - (sent_before - rows[:, 0]) % clip_length
 
 
 def _own_latency_ms(notes: dict[str, np.ndarray], begin: int, end: int) -> np.ndarray | None:
-    """Ready to handed over, ms, of the frames handed over within the measured time; None if not noted."""
+    """Return the times from ready to handed over, ms, in the measured time; None if they were not noted."""
     stamps = notes.get("extra_own_latency")
     if stamps is None:
         return None

@@ -1,7 +1,6 @@
-"""Medians, their intervals, and what may be concluded from them. Pure.
+"""Medians, their intervals, and conclusions from them.
 
-Runs alternate, so figures are compared pair by pair: run i of one contender with run i of the other, which were
-measured next to each other.
+Runs alternate, so figures are compared in pairs: run i of one contender with run i of the other.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The median of `n` values and the interval that holds the true median with at least 95 % confidence.
+    """Median of `n` values and its confidence interval of at least 95 %.
 
-    `low` and `high` are None where there are too few values (under six) for such an interval.
+    `low` and `high` are None for fewer than six values, which allow no such interval.
     """
 
     median: float
@@ -35,7 +34,7 @@ class Estimate:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle value, or the mean of the two middle ones."""
+    """Return the middle value, or the mean of the two middle ones; NaN for no values."""
     ordered = sorted(values)
     if not ordered:
         return math.nan
@@ -44,9 +43,9 @@ def median(values: Sequence[float]) -> float:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Median with the order-statistic interval: no assumption on how the values are distributed.
+    """Return the median with its interval from order statistics, without assumptions about the distribution.
 
-    From nine values it reaches from the second smallest to the second largest (96.1 %).
+    For nine values, the interval reaches from the second smallest to the second largest (96.1 %).
     """
     ordered = sorted(values)
     n = len(ordered)
@@ -57,14 +56,14 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """`ours[i] / theirs[i]` for each pair of runs. Raises ValueError if they aren't paired."""
+    """Return `ours[i] / theirs[i]` for each pair of runs. Raises ValueError if the lengths differ."""
     if len(ours) != len(theirs):
-        raise ValueError(f"{len(ours)} runs can't be paired with {len(theirs)}")
+        raise ValueError(f"{len(ours)} runs cannot be paired with {len(theirs)}")
     return [a / b if b else math.inf for a, b in zip(ours, theirs, strict=True)]
 
 
 def at_most(value: Estimate, limit: float) -> Outcome:
-    """Whether the median is at most `limit`: resolved only if the whole interval lies on one side of it."""
+    """Return whether the median is at most `limit`; resolved only if the whole interval is on one side of it."""
     if value.low is None or value.high is None:
         return "not resolved"
     if value.high <= limit:
@@ -73,7 +72,7 @@ def at_most(value: Estimate, limit: float) -> Outcome:
 
 
 def at_least(value: Estimate, limit: float) -> Outcome:
-    """Whether the median is at least `limit`, as `at_most`."""
+    """Return whether the median is at least `limit`, with the rule of `at_most`."""
     if value.low is None or value.high is None:
         return "not resolved"
     if value.low >= limit:
@@ -82,14 +81,14 @@ def at_least(value: Estimate, limit: float) -> Outcome:
 
 
 def none_at_all(counts: Sequence[int]) -> Outcome:
-    """Whether something never happened; one case is enough to miss it, and no run shows nothing."""
+    """Return whether all counts are zero; not resolved without runs."""
     if not counts:
         return "not resolved"
     return "missed" if any(counts) else "met"
 
 
 def _interval_rank(n: int) -> int | None:
-    """The greatest index k (from 0) with P(median in [x_k, x_(n-1-k)]) >= 95 %, None if even k = 0 has less."""
+    """Return the largest index k with P(median in [x_k, x_(n-1-k)]) >= 95 %, None if k = 0 has less."""
     rank = None
     below = 0.0
     for k in range((n + 1) // 2):

@@ -1,1 +1,1 @@
-"""Cameras for benchmarks, tests and the demo: a real RTSP server and what it sends."""
+"""RTSP servers and clips for benchmarks, tests and the demo."""

@@ -1,9 +1,9 @@
-"""The frame number in the picture: black and white blocks along the top edge, read back from any size or format.
+"""Frame number in the picture, as black and white blocks along the top edge.
 
-Owns nothing. Twenty blocks side by side: white, black (so that an empty picture is never taken for a number), sixteen
-bits of the number, highest first, even parity over them, and the parity's complement. Blocks are a twentieth of the
-picture wide and 2/45 of it high (64 x 32 pixels at 720p), so that lossy coding, scaling and chroma subsampling leave
-their centres alone. Needs numpy only: every contender reads it, also those that run in an environment of their own.
+The twenty blocks are: white, black (so that a uniform picture has no valid code), sixteen bits of the number, highest
+first, their even parity, and its complement. A block is a twentieth of the picture wide and 2/45 of it high (64 x 32
+pixels at 720p), so that lossy coding, scaling and chroma subsampling do not change its centre. Requires only numpy,
+because contenders in their own environments read it too.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ BLOCKS = 20
 BITS = 16
 LIMIT = 1 << BITS
 UNREADABLE = -1
-"""Answer for a picture without an intact barcode."""
+"""Result for a picture without a valid barcode."""
 
 _BITS_OF_BRIGHTNESS = b"0" * 128 + b"1" * 128
 
 
 def draw(luma: np.ndarray, number: int) -> None:
-    """Paint `number` (0 to 65535) over the top of `luma`, an array `[height, width]` of uint8, in place."""
+    """Draw `number` (0 to 65535) at the top of `luma`, a uint8 array `[height, width]`, in place."""
     if not 0 <= number < LIMIT:
-        raise ValueError(f"a barcode holds 0 to {LIMIT - 1}, not {number}")
+        raise ValueError(f"a barcode number must be 0 to {LIMIT - 1}, not {number}")
     bits = [(number >> bit) & 1 for bit in range(BITS - 1, -1, -1)]
     parity = sum(bits) % 2
     height, width = luma.shape
@@ -32,14 +32,14 @@ def draw(luma: np.ndarray, number: int) -> None:
 
 
 def read(luma: np.ndarray) -> int:
-    """The number in a picture's brightness `[height, width]` (luma, or the green channel), or `UNREADABLE`.
+    """Return the number in a picture's luma or green channel `[height, width]`, or `UNREADABLE`.
 
-    Looks at one pixel a block: about a microsecond, the same for every contender.
+    Reads one pixel per block, which takes about a microsecond.
     """
     height, width = luma.shape
     half = width // (2 * BLOCKS)
     row = luma[height // 45, half :: width // BLOCKS][:BLOCKS] if width % BLOCKS == 0 else _sampled(luma)
-    # Plain integers: on a cold cache a handful of numpy calls would cost ten times as much.
+    # Plain integers, because several numpy calls would take ten times as long with a cold cache.
     bits = int(row.tobytes().translate(_BITS_OF_BRIGHTNESS), 2)
     number = (bits >> 2) & (LIMIT - 1)
     parity = number.bit_count() & 1

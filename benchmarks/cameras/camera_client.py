@@ -1,7 +1,4 @@
-"""Starts the benchmark's camera server and reads when it sent each frame.
-
-Owns the server's process and its log of send times; both end with the `with` block.
-"""
+"""Client of the benchmark's camera server, which it starts in a separate process for a `with` block."""
 
 from __future__ import annotations
 
@@ -22,22 +19,19 @@ SERVER = Path(__file__).with_name("camera_server.py")
 
 
 class CameraServerError(RtspServerError):
-    """The cameras can't be served; the message says what to install or do."""
+    """The camera server does not start; the message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the server sent: for each camera the CLOCK_MONOTONIC ns of frame 0, 1, 2 … and the sessions it had."""
+    """For each camera, the CLOCK_MONOTONIC ns at which frame 0, 1, 2 … was sent, and the number of sessions."""
 
     times_ns: list[np.ndarray]
     sessions: list[int]
 
 
 class Cameras:
-    """`count` RTSP cameras that send `clip`, in a process of their own.
-
-    `with Cameras(clip, 4) as cameras: cameras.urls` … `cameras.sent()`.
-    """
+    """`count` RTSP cameras that send `clip`: `with Cameras(clip, 4) as cameras: cameras.urls` … `cameras.sent()`."""
 
     def __init__(self, clip: Clip, count: int, *, staggered: bool = True, capacity: int = 20_000) -> None:
         self.clip = clip
@@ -50,9 +44,9 @@ class Cameras:
 
     @property
     def pid(self) -> int:
-        """The server's process id."""
+        """Process id of the server."""
         if self._process is None:
-            raise CameraServerError("the cameras aren't running")
+            raise CameraServerError("the cameras are not running")
         return self._process.pid
 
     def __enter__(self) -> Cameras:
@@ -83,25 +77,25 @@ class Cameras:
         line = self._process.stdout.readline().strip() if ready else ""
         if not line.isdigit():
             raise CameraServerError(
-                "the camera server didn't start; it needs GStreamer's RTSP server and its Python bindings "
-                f"(Debian: {DEBIAN_PACKAGES})"
+                "the camera server did not start. It requires GStreamer's RTSP server and its Python bindings. "
+                f"On Debian: apt-get install {DEBIAN_PACKAGES}"
             )
         return int(line)
 
     def cpu_seconds(self) -> float:
-        """User and system time that the server has used so far."""
+        """Return the user and system time of the server."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def sent(self) -> Sent:
-        """When each frame was sent, up to now."""
+        """Return the times at which frames were sent so far."""
         if self._log is None:
-            raise CameraServerError("the cameras aren't running")
+            raise CameraServerError("the cameras are not running")
         rows = np.fromfile(self._log, np.int64).reshape(self.count, self._capacity + 2)
         return Sent([row[2 : 2 + row[1]].copy() for row in rows], [int(row[0]) for row in rows])
 
     def close(self) -> None:
-        """End the server and remove its log."""
+        """Stop the server and remove its log."""
         if self._process is not None:
             assert self._process.stdin is not None and self._process.stdout is not None
             self._process.stdin.close()

@@ -1,12 +1,11 @@
-"""Cameras for a benchmark: an RTSP server that loops a pre-encoded clip and notes when it sent each frame.
+"""RTSP server that loops a pre-encoded clip and records when it sends each frame.
 
-A program of its own, run by the system's Python (which has GStreamer's bindings), so that its CPU is nobody else's.
-It lives until its standard input closes. Every client gets a stream of its own that begins with the clip's frame 0.
-Frames leave on a fixed grid of the monotonic clock, camera i of n shifted by i/n of a frame interval, so that phases
-are the same for every contender.
+A separate program, run by the system's Python, which has GStreamer's bindings, until its standard input closes. Each
+client gets its own stream, which starts with frame 0. Frames are sent on a fixed grid of the monotonic clock, camera i
+of n shifted by i/n of a frame interval, so that phases are the same for every contender.
 
-The log file holds, as native 64-bit integers: for each camera `capacity + 2` words: sessions so far, frames sent in
-the current session, and for each of those the CLOCK_MONOTONIC nanosecond at which it entered the RTP payloader.
+The log file has `capacity + 2` native 64-bit integers for each camera: the number of sessions, the frames sent in the
+current session, and for each of them the CLOCK_MONOTONIC nanosecond at which it entered the RTP payloader.
 
     python3 camera_server.py --stream CLIP.h264 --index CLIP.json --cameras 4 --log TIMES --capacity 20000
 """
@@ -36,11 +35,11 @@ LAUNCH = (
     "! rtph264pay name=pay0 pt=96 config-interval=-1 )"
 )
 HEAD_START_NS = 5_000_000
-"""Timestamps lie this far in the past, so that the server's sink never holds a frame back."""
+"""Offset of timestamps into the past, so that the server's sink never delays a frame."""
 
 
 class SendLog:
-    """The shared file of send times."""
+    """Shared file of send times."""
 
     def __init__(self, path: Path, cameras: int, capacity: int) -> None:
         self.capacity = capacity
@@ -62,7 +61,7 @@ class SendLog:
 
 
 class Stream:
-    """One client's stream: which frame goes next, and when."""
+    """Stream of a client: the next frame and its time."""
 
     def __init__(self, camera: int, source: Any) -> None:
         self.camera = camera
@@ -70,11 +69,11 @@ class Stream:
         self.next = 0
         self.first_due_ns = 0
         self.first_pts_ns = 0
-        self.gone = False
+        self.closed = False
 
 
 class Feeder(threading.Thread):
-    """Pushes every stream's frames when they are due."""
+    """Thread that sends the frames of all streams when they are due."""
 
     def __init__(self, units: list[Any], fps: int, cameras: int, staggered: bool) -> None:
         super().__init__(name="feeder", daemon=True)
@@ -86,7 +85,7 @@ class Feeder(threading.Thread):
         self._changed = threading.Condition()
 
     def add(self, stream: Stream) -> None:
-        """Frame 0 goes at once, since the client can't be answered before it; the others follow on the grid."""
+        """Send frame 0 at once, because the client gets no answer before it, and schedule the others on the grid."""
         self._push(stream, 0)
         with self._changed:
             self._schedule(self._next_on_grid(stream.camera, time.monotonic_ns()), stream)
@@ -103,7 +102,7 @@ class Feeder(threading.Thread):
                     self._changed.wait(wait_ns / 1e9)
                     continue
                 heapq.heappop(self._due)
-            if stream.gone:
+            if stream.closed:
                 continue
             self._push(stream, due_ns)
             with self._changed:
@@ -136,7 +135,7 @@ class Feeder(threading.Thread):
 
 
 def read_units(stream: Path, index: dict[str, Any]) -> list[Any]:
-    """The clip's access units as buffers, each copied once here and shared ever after."""
+    """Return the clip's access units as buffers, which all streams share."""
     data = stream.read_bytes()
     units, offset = [], 0
     for size in index["sizes"]:
@@ -146,7 +145,7 @@ def read_units(stream: Path, index: dict[str, Any]) -> list[Any]:
 
 
 def serve(arguments: argparse.Namespace) -> None:
-    """Serve `/cam0`, `/cam1` … until standard input closes; prints the port, once bound, as the only line."""
+    """Serve `/cam0`, `/cam1` … until standard input closes. Prints the port as its only line."""
     Gst.init(None)
     index = json.loads(arguments.index.read_text())
     log = SendLog(arguments.log, arguments.cameras, arguments.capacity)
@@ -169,7 +168,7 @@ def serve(arguments: argparse.Namespace) -> None:
                 feeder.add(stream)
 
         def end(_media: Any) -> None:
-            stream.gone = True
+            stream.closed = True
 
         element.get_by_name("pay0").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, note)
         stream.source.connect("need-data", start)
@@ -186,7 +185,7 @@ def serve(arguments: argparse.Namespace) -> None:
     feeder.start()
     loop = GLib.MainLoop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # As an idle call, for the loop may not run yet when the input closes.
+    # An idle call, because the loop may not run yet when the input closes.
     threading.Thread(target=lambda: (sys.stdin.read(), GLib.idle_add(loop.quit)), daemon=True).start()
     print(server.get_bound_port(), flush=True)
     loop.run()
@@ -199,5 +198,5 @@ if __name__ == "__main__":
     parser.add_argument("--cameras", type=int, required=True)
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--capacity", type=int, default=20_000)
-    parser.add_argument("--aligned", action="store_true", help="all cameras send at the same instant")
+    parser.add_argument("--aligned", action="store_true", help="all cameras send at the same time")
     serve(parser.parse_args())

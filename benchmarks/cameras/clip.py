@@ -1,8 +1,8 @@
-"""The clip that the benchmark's cameras send: H.264 as a camera makes it, a barcode of its number in every frame.
+"""Clip that the benchmark's cameras send: H.264 as from a camera, with a barcode of its number in each frame.
 
-Owns a folder in the user's cache; a clip there is made once for each recipe and lives until the user removes it.
-Pictures are drawn (a panned natural-spectrum texture, moving textured discs, sensor noise), so nothing is downloaded
-and everyone measures the same footage. No B-frames, one slice a picture, one keyframe a second.
+Clips are generated once per recipe and kept in the user's cache. Pictures are drawn (a panned texture with a natural
+spectrum, moving textured discs, sensor noise), so that all machines measure the same footage without a download. There
+are no B-frames, one slice per picture, and one keyframe per second.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from av.video.frame import PictureType
 from benchmarks.cameras import barcode
 
 SHARPNESS = 1.35
-"""Amplitude falls with this power of the spatial frequency; gives keyframes of about ten times a P frame's size."""
+"""Exponent of the amplitude over spatial frequency. Keyframes become about ten times as large as P frames."""
 
 
-BITS_A_FRAME = 120_000
-"""3 Mbit/s at 25 frames a second, which is what cameras send at 720p."""
+BITS_PER_FRAME = 120_000
+"""3 Mbit/s at 25 frames per second, as cameras send at 720p."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the clip shows and how it is coded."""
+    """Size, rate and coding of the clip."""
 
     width: int = 1280
     height: int = 720
@@ -44,15 +44,15 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """Names the clip's files: another recipe is another clip."""
+        """Name of the clip's files."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip on disk: `stream` holds the access units (Annex B) back to back, `index` their sizes as JSON.
+    """A clip on disk: `stream` contains the access units (Annex B), `index` their sizes as JSON.
 
-    `recipe` gives size, rate and length; of a clip made from footage it says nothing of what is shown.
+    For a clip of footage, only size, rate and length of `recipe` apply.
     """
 
     stream: Path
@@ -61,13 +61,13 @@ class Clip:
 
 
 def cache_folder() -> Path:
-    """Where clips and the peers' environments are kept: `$XDG_CACHE_HOME/partstream/benchmarks`."""
+    """Return the folder of clips and peers' environments: `$XDG_CACHE_HOME/partstream/benchmarks`."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "partstream" / "benchmarks"
 
 
 def prepared(recipe: Recipe | None = None, folder: Path | None = None) -> Clip:
-    """The clip of `recipe`, made now if the cache hasn't it (a few seconds)."""
+    """Return the clip of `recipe`. Generating it takes a few seconds if it is not in the cache."""
     recipe = recipe or Recipe()
     folder = folder or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,12 +78,12 @@ def prepared(recipe: Recipe | None = None, folder: Path | None = None) -> Clip:
 
 
 def from_footage(video: Path, fps: int, frames: int, folder: Path | None = None) -> Clip:
-    """The first `frames` pictures of a video as a clip of `fps` a second, without barcodes; made once."""
+    """Return the first `frames` pictures of a video as a cached clip of `fps` frames per second, without barcodes."""
     folder = folder or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with av.open(str(video)) as container:
         coded = container.streams.video[0]
-        recipe = Recipe(coded.width // 2 * 2, coded.height // 2 * 2, fps, frames, BITS_A_FRAME * fps)
+        recipe = Recipe(coded.width // 2 * 2, coded.height // 2 * 2, fps, frames, BITS_PER_FRAME * fps)
         name = f"footage-{video.stem}-{video.stat().st_size}-{recipe.key}"
         clip = Clip(folder / f"{name}.h264", folder / f"{name}.json", recipe)
         if not (clip.stream.exists() and clip.index.exists()):
@@ -100,7 +100,7 @@ def _write(clip: Clip, frames: Iterable[av.VideoFrame]) -> None:
 
 
 def pictures(recipe: Recipe) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Y, U, V planes (uint8) of each frame in turn, the barcode painted in."""
+    """Yield the Y, U and V planes (uint8) of each frame, with its barcode."""
     random = np.random.default_rng(20240607)
     margin = 96
     height, width = recipe.height, recipe.width
@@ -129,7 +129,7 @@ def pictures(recipe: Recipe) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _texture(random: np.random.Generator, height: int, width: int, contrast: float) -> np.ndarray:
-    """A picture with about the spectrum of a natural scene through a cheap lens, mean 126, float32."""
+    """Return a picture with the approximate spectrum of a natural scene through a cheap lens; mean 126, float32."""
     fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     amplitude = np.maximum(np.hypot(fy, fx), 1.0 / max(height, width)) ** -SHARPNESS
     spectrum = amplitude * np.exp(2j * np.pi * random.random(amplitude.shape))
@@ -147,7 +147,7 @@ def _yuv420p(planes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> av.VideoFrame
 
 
 def _encoded(recipe: Recipe, frames: Iterable[av.VideoFrame]) -> Iterator[bytes]:
-    """One access unit a frame, as a camera codes."""
+    """Yield one access unit per frame, encoded as by a camera."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = recipe.width, recipe.height, "yuv420p"
@@ -171,7 +171,7 @@ def _encoded(recipe: Recipe, frames: Iterable[av.VideoFrame]) -> Iterator[bytes]
         count += 1
         yield bytes(packet)
     if count != recipe.frames:
-        raise RuntimeError(f"the encoder gave {count} access units for {recipe.frames} frames")
+        raise RuntimeError(f"the encoder returned {count} access units for {recipe.frames} frames")
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -1,7 +1,6 @@
-"""Real footage as batches of leased frames, for measuring a model without an engine around it.
+"""Real footage as batches of leased frames, to measure a model without an engine.
 
-Owns the pictures, in memory, as long as the object lives. The footage is opencv-doc's street scene (2 to 8 people),
-fetched by `run_stream.py weights fetch vtest`.
+The footage is opencv-doc's street scene with 2 to 8 people (`partstream weights fetch vtest`).
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from stages.third_party import weights
 from stages.types import Model
 
 STEP_US = 80_000
-"""12.5 frames a second, the most that the action model steps at."""
+"""12.5 frames per second, the highest step rate of the action model."""
 
 
 def street() -> Path:
-    """The footage in the cache. Raises `WeightsError` saying what to run where it is missing."""
+    """Return the footage in the cache. Raises `WeightsError` with the remedy if it is missing."""
     return weights.locate("vtest") / "vtest.avi"
 
 
 class Footage:
-    """The first `count` frames of a video, scaled as `model` wants them."""
+    """The first `count` frames of a video in memory, scaled for `model`."""
 
     def __init__(self, video: Path, model: Model, count: int, detector_size: tuple[int, int] | None) -> None:
         self.pictures: list[np.ndarray] = []
@@ -44,11 +43,11 @@ class Footage:
                     break
 
     def batch(self, cameras: list[str], step: int) -> list[Lease]:
-        """Frame `step` of every camera; each shows the footage from another place on."""
+        """Return frame `step` of each camera; each camera starts at a different place in the footage."""
         return [self.frame(cameras, index, step, step * STEP_US) for index in range(len(cameras))]
 
     def frame(self, cameras: list[str], index: int, step: int, media_us: int) -> Lease:
-        """Frame `step` of one of the cameras, arriving now."""
+        """Return frame `step` of a camera, with the current time as arrival."""
         now_ns = time.monotonic_ns()
         meta = FrameMeta(
             camera=cameras[index],

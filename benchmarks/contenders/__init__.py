@@ -1,1 +1,1 @@
-"""One module a contender. Each is a program: `python -m benchmarks.contenders.NAME SPEC.json`, one process a run."""
+"""Contenders, one module each: `python -m benchmarks.contenders.NAME SPEC.json` runs once in a new process."""

@@ -1,7 +1,7 @@
-"""The floor: PyAV, one thread a camera, decode, copy the picture, nothing else.
+"""Lower bound: PyAV with one thread per camera that decodes and copies pictures.
 
-`planes` copies the decoder's Y, U and V into one of eight preallocated arrays; `rgb24` scales and converts to the
-model's size instead, with the options of partstream's own sources. libav's options are those of our RTSP source.
+`planes` copies Y, U and V into one of eight preallocated arrays; `rgb24` scales and converts to the model's size
+instead. The options of FFmpeg and of scaling are those of partstream's FFmpeg backend.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from av.video.reformatter import VideoReformatter
 from benchmarks.cameras import barcode
 from benchmarks.contenders.recorder import Recorder, Spec
 
-LIBAV_OPTIONS = {
+FFMPEG_OPTIONS = {
     "rtsp_transport": "tcp",
     "analyzeduration": "0",
     "probesize": "32",
@@ -27,7 +27,7 @@ SLOTS = 8
 
 
 def copy_planes(frame: av.VideoFrame, into: np.ndarray) -> np.ndarray:
-    """Copy Y, U, V without padding into the flat uint8 array; returns the Y part as `[height, width]`."""
+    """Copy Y, U and V without padding into the flat uint8 array `into`; return its Y part as `[height, width]`."""
     offset = 0
     for plane in frame.planes:
         size = plane.width * plane.height
@@ -38,10 +38,10 @@ def copy_planes(frame: av.VideoFrame, into: np.ndarray) -> np.ndarray:
 
 
 def read_planes(camera: int, url: str, recorder: Recorder) -> None:
-    """Decode and copy for ever."""
+    """Decode and copy without end."""
     slots: list[np.ndarray] = []
     count = 0
-    with av.open(url, options=LIBAV_OPTIONS) as container:
+    with av.open(url, options=FFMPEG_OPTIONS) as container:
         container.streams.video[0].thread_type = "NONE"
         for frame in container.decode(video=0):
             if not slots:
@@ -52,11 +52,11 @@ def read_planes(camera: int, url: str, recorder: Recorder) -> None:
 
 
 def read_rgb24(camera: int, url: str, recorder: Recorder, width: int, height: int) -> None:
-    """Decode, scale and convert for ever."""
+    """Decode, scale and convert without end."""
     slots = [np.empty((height, width, 3), np.uint8) for _ in range(SLOTS)]
     reformatter = VideoReformatter()
     count = 0
-    with av.open(url, options=LIBAV_OPTIONS) as container:
+    with av.open(url, options=FFMPEG_OPTIONS) as container:
         container.streams.video[0].thread_type = "NONE"
         for frame in container.decode(video=0):
             small = reformatter.reformat(
@@ -71,7 +71,7 @@ def read_rgb24(camera: int, url: str, recorder: Recorder, width: int, height: in
 
 
 def main() -> None:
-    """Run as the spec says and leave the process at once when measured."""
+    """Run the spec given on the command line and exit after the measurement."""
     spec = Spec.from_argv()
     recorder = Recorder(len(spec.urls))
     for camera, url in enumerate(spec.urls):

@@ -1,7 +1,7 @@
-"""OpenCV as it is usually used: one thread a camera that calls `VideoCapture.read()`, the picture in BGR.
+"""OpenCV in its usual form: one thread per camera that calls `VideoCapture.read()`, pictures in BGR.
 
-The barcode is read in the same thread, which spares OpenCV the hand-over that an application would need.
-`decoder_threads` null leaves OpenCV's default (one a core, each delaying by a frame); 1 is the lowest latency.
+The barcode is read in the same thread, without the hand-over that an application would need. `decoder_threads` null
+keeps OpenCV's default (one per core, each of which delays by a frame); 1 has the lowest latency.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from benchmarks.contenders.recorder import Recorder, Spec
 
 
 def read(camera: int, url: str, recorder: Recorder, decoder_threads: int | None) -> None:
-    """Read for ever."""
+    """Read until the stream ends."""
     settings = [] if decoder_threads is None else [cv2.CAP_PROP_N_THREADS, decoder_threads]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
     while True:
-        fresh, picture = capture.read()
-        if not fresh:
+        success, picture = capture.read()
+        if not success:
             return
         recorder.frame(camera, barcode.read(picture[:, :, 1]))
 
 
 def main() -> None:
-    """Run as the spec says and leave the process at once when measured."""
+    """Run the spec given on the command line and exit after the measurement."""
     spec = Spec.from_argv()
     recorder = Recorder(len(spec.urls))
     for camera, url in enumerate(spec.urls):

@@ -1,7 +1,7 @@
-"""partstream: the whole engine as it runs in production, with a model that costs nothing but reading the barcode.
+"""partstream: the whole engine with a model that only reads the barcode.
 
-The frame counts as delivered when its result was handed to ZeroMQ; a subscriber in another process takes every message
-(`run_once` runs it). The engine's own latency, ready to handed over, comes from the frames' own metadata.
+A frame is delivered when its result has been handed to ZeroMQ; `run_once` runs a subscriber in another process. The
+engine's own latency, from ready to handed over, comes from the metadata of the frames.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from telemetry.observer import Observer
 
 
 class BarcodeModel(FreeModel):
-    """Reads the number in each picture and finds nobody."""
+    """Reads the number in each picture and detects no people."""
 
     def __init__(self, size: tuple[int, int] | None, waiting: dict[str, deque[tuple[int, int, int]]]) -> None:
         super().__init__()
         self.observer = Observer()
-        """The engine's, for models that tell it something."""
+        """The engine's observer, for subclasses that report to it."""
         self._size = size
         self._waiting = waiting
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """The source's planes or, with a size, a picture scaled to it."""
+        """Return the source's planes or, with a size, RGB pictures scaled to it."""
         if self._size is None:
             return super().slot_format(source_size, detector_size)
         return SlotFormat(pixels="rgb24", size=self._size, content=self._size)
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """Note (number, arrival, ready) of each frame for the one who sees it published."""
+        """Pass (number, arrival, ready) of each frame to `PublishedFrames`."""
         for lease in frames:
             meta, picture = lease.meta, lease.picture
             width, height = meta.format.content
@@ -55,7 +55,7 @@ class BarcodeModel(FreeModel):
 
 
 class PublishedFrames(Observer):
-    """Notes when each frame was handed to ZeroMQ: its arrival plus the age that the engine gives."""
+    """Records when each frame was handed to ZeroMQ: its arrival plus the age reported by the engine."""
 
     def __init__(self, cameras: Sequence[str], recorder: Recorder) -> None:
         self.waiting: dict[str, deque[tuple[int, int, int]]] = {camera: deque() for camera in cameras}
@@ -64,7 +64,7 @@ class PublishedFrames(Observer):
         self._recorder = recorder
 
     def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
-        """Frames are published in the order in which the model had them."""
+        """Record a frame. Frames are published in the order in which the model processed them."""
         number, arrival_ns, ready_ns = self.waiting[camera].popleft()
         handed_ns = arrival_ns + round(age_seconds * 1e9)
         self._recorder.frame_at(self._index[camera], number, handed_ns)
@@ -72,7 +72,7 @@ class PublishedFrames(Observer):
 
 
 async def run(spec: Spec, model_class: type[BarcodeModel] = BarcodeModel) -> None:
-    """Run the engine until measured."""
+    """Run the engine for the measurement."""
     recorder = Recorder(len(spec.urls))
     names = [f"cam{index}" for index in range(len(spec.urls))]
     published = PublishedFrames(names, recorder)
@@ -102,7 +102,7 @@ def _camera(name: str, url: str, transport: str) -> CameraConfig:
 
 
 def main(model_class: type[BarcodeModel] = BarcodeModel) -> None:
-    """Run as the spec says."""
+    """Run the spec given on the command line."""
     import uvloop
 
     spec = Spec.from_argv()

@@ -1,8 +1,8 @@
-"""partstream's way in: the cameras' own readers, from the transport through the decoder into the ring, and no engine.
+"""partstream's camera readers, from the transport through the decoder into the ring, without an engine.
 
-At the wire the packets of all cameras arrive in one thread, as in an engine. A frame counts when the ring has it:
-written into its slot, which is the bare loop's copy, and committed. It is taken out again in the camera's own thread,
-where the bare loop reads its barcode too, so that handing it to whoever looks at it is in the latency of neither.
+With native RTSP, the packets of all cameras are received in one thread, as in an engine. A frame is delivered when it
+is written to its slot, which corresponds to the bare loop's copy, and committed. Like in the bare loop, the decoding
+thread then reads the barcode, so neither latency includes a hand-over to another thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from telemetry.observer import Observer
 
 
 class Camera:
-    """One camera's reader and its ring, which is never full."""
+    """Reader of a camera, and its ring, which is emptied at once."""
 
     def __init__(self, index: int, config: CameraConfig, recorder: Recorder, make_opener: MakeOpener) -> None:
         self._index = index
@@ -46,7 +46,7 @@ def _planes(source_size: tuple[int, int], _detector_size: tuple[int, int] | None
 
 
 def main() -> None:
-    """Run as the spec says and leave the process at once when measured."""
+    """Run the spec given on the command line and exit after the measurement."""
     spec = Spec.from_argv()
     settings = {"transport": spec.options["transport"]}
     configs = [

@@ -1,8 +1,7 @@
-"""partstream telling about itself: not at all, by metrics, or by metrics and traces. What that costs is measured.
+"""partstream without telemetry, with metrics, or with metrics and traces.
 
-The engine of `partstream_engine`, with a model that times its stages and counts people as the real pipeline does, since
-that is told too. There is no switch for metrics, which are part of the engine: to see what they cost, they are left
-out here.
+The engine of `partstream_engine` with a model that reports stages and people like the real pipeline. Metrics cannot be
+switched off in the engine, so this module removes them to measure their cost.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from telemetry import tally
 from telemetry.observer import Guarded, Observer
 
 STAGES = ("tracking", "geometry", "part_relevance", "part_states", "language_priors", "part_graph", "action_lstm")
-"""Of profile `edge`, after `detection`."""
+"""Stages of the profile `edge` after `detection`."""
 CPU = torch.device("cpu")
 
 
 class StagedModel(BarcodeModel):
-    """Tells an observer of stages and people, as often as the pipeline of profile `edge`; the stages do nothing."""
+    """Reports stages and people as often as the pipeline of the profile `edge`; the stages do nothing."""
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """Reads the barcodes in the first stage."""
+        """Read the barcodes in the first stage."""
         timer = StageTimer(self.observer, CPU)
         with timer.stage("detection"):
             analyses = super().process(frames)
@@ -48,9 +47,9 @@ class StagedModel(BarcodeModel):
 
 @contextmanager
 def without_metrics() -> Generator[None]:
-    """Engines made in this block don't tell their metrics anything, and what the page is read from counts nothing.
+    """Disconnect the metrics of engines created in this block, and the histograms that the page reads.
 
-    But for the frames' own accounts: decoded, processed, dropped belong to the rings and go into `stats` too.
+    The counts of decoded, processed and dropped frames stay: they belong to the rings and are also in `stats`.
     """
 
     def guarded(metrics: Observer, *others: Observer) -> Guarded:
@@ -64,7 +63,7 @@ def without_metrics() -> Generator[None]:
 
 
 def main() -> None:
-    """Run as the spec says: `metrics` on or off, traces where there is a `collector` and a `sample_ratio`."""
+    """Run the spec: `metrics` on or off, and traces with a `collector` and a `sample_ratio`."""
     options = Spec.from_argv().options
     with ExitStack() as stack:
         if not options["metrics"]:

@@ -1,7 +1,6 @@
-"""What every contender notes of its own run, in the same way: which frame it had when, and the CPU that it used.
+"""Notes that each contender takes of its run: when it had which frame, and its CPU time.
 
-Owns the notes of one process; they are written to the file that the spec names and die with the process. Needs numpy
-only, since peers run in environments of their own.
+They are written to the file named in the spec. Requires only numpy, because peers run in their own environments.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from typing import Any
 import numpy as np
 
 GRACE_S = 1.0
-"""A frame sent within the measured time may still arrive this much later before it counts as lost."""
+"""Grace period after the measured time, in which frames sent in that time may still arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One run: whom to read, for how long, where to leave the notes."""
+    """Description of a run: cameras, durations, output file and options of the contender."""
 
     urls: list[str]
     seconds: float
@@ -34,24 +33,24 @@ class Spec:
 
     @classmethod
     def from_argv(cls) -> Spec:
-        """The spec in the JSON file that the command line names."""
+        """Read the spec from the JSON file named on the command line."""
         content = json.loads(Path(sys.argv[1]).read_text())
         return cls(**{**content, "out": Path(content["out"])})
 
     def write(self, path: Path) -> None:
-        """Leave the spec where a contender can read it."""
+        """Write the spec as JSON."""
         fields = ("urls", "seconds", "warm_up_s", "start_timeout_s", "options")
         path.write_text(json.dumps({"out": str(self.out), **{name: getattr(self, name) for name in fields}}))
 
 
 class NeverStartedError(RuntimeError):
-    """A camera gave no frame within the start timeout."""
+    """A camera delivered no frame within the start timeout."""
 
 
 class Recorder:
-    """Collects a process's notes. `frame` may be called from any thread, for one camera from one thread at a time.
+    """Collects the notes of a process. `frame` may be called from any thread, but from one at a time per camera.
 
-    Make it when everything is imported and no camera is asked for yet: the time to open them counts from there.
+    Create it after all imports and before opening cameras, because the opening time starts then.
     """
 
     def __init__(self, cameras: int) -> None:
@@ -60,16 +59,17 @@ class Recorder:
         self._began_ns = time.monotonic_ns()
 
     def frame(self, camera: int, number: int) -> None:
-        """The contender has frame `number` (by its barcode) of the camera in hand now."""
+        """Record that the contender now has frame `number` (from its barcode) of the camera."""
         self._frames[camera].append((number, time.monotonic_ns()))
 
     def frame_at(self, camera: int, number: int, now_ns: int) -> None:
-        """Same, for one whose instant was taken before."""
+        """Record a frame with a time taken before."""
         self._frames[camera].append((number, now_ns))
 
     def measure(self, spec: Spec, finish: Callable[[], None] = lambda: None) -> None:
-        """Wait for every camera's first frame, warm up, measure for `spec.seconds`, allow the grace; then `finish`
-        and write the notes. Blocks; call it from a thread that has nothing else to do.
+        """Wait for each camera's first frame, warm up, measure for `spec.seconds`, and wait for the grace period.
+
+        Then call `finish` and write the notes. Blocks the calling thread throughout.
         """
         give_up = time.monotonic() + spec.start_timeout_s
         while not all(self._frames):
@@ -97,7 +97,7 @@ class Recorder:
 
 
 def _peak_rss_kib() -> int:
-    """Most memory ever resident. Not `ru_maxrss`, which begins with that of the process that started this one."""
+    """Return the peak resident memory. `ru_maxrss` would include that of the parent process."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1])
@@ -105,7 +105,7 @@ def _peak_rss_kib() -> int:
 
 
 def cpu_seconds() -> float:
-    """User and system time of this process, all its threads and its ended children."""
+    """Return the user and system time of this process with its threads and ended children."""
     total = 0.0
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
         usage = resource.getrusage(who)

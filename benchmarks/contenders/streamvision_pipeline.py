@@ -1,7 +1,7 @@
-"""Roboflow's pipeline without its models: `InferencePipeline.init_with_custom_logic` from the package `streamvision`.
+"""Roboflow's pipeline with a custom model: `InferencePipeline.init_with_custom_logic` of the package `streamvision`.
 
-The model reads the barcode; the sink notes the frame. Runs in an environment of its own, since streamvision pins
-older numpy, OpenCV and pydantic than partstream uses.
+The model reads the barcode, the sink records the frame. It runs in its own environment, because streamvision requires
+older versions of numpy, OpenCV and pydantic than partstream.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.contenders.recorder import Recorder, Spec
 
 
 def main() -> None:
-    """Run as the spec says and leave the process at once when measured."""
+    """Run the spec given on the command line and exit after the measurement."""
     spec = Spec.from_argv()
     recorder = Recorder(len(spec.urls))
 

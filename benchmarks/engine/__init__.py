@@ -1,1 +1,1 @@
-"""Benchmarks of the engine: ingest, throughput, telemetry, latency and memory."""
+"""Benchmarks of the engine: ingest, throughput, telemetry, latency, clients and memory."""

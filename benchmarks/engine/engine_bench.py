@@ -1,4 +1,4 @@
-"""The engine with a model that costs nothing, against a bare loop and peers: what it should show. Owns nothing."""
+"""Goals of the engine benchmark, which runs a model that costs nothing against a bare loop and other programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OWN_LATENCY_LIMIT_MS = 5.0
 
 
 def goals(measured: Measured) -> list[Goal]:
-    """What the engine should show, as far as it was measured."""
+    """Return the goals for which there are measurements."""
     loads = sorted(measured.plan.loads, key=lambda load: load.cameras)
     found: list[Goal] = []
     if peers.OURS not in measured.plan.contenders:
@@ -19,11 +19,11 @@ def goals(measured: Measured) -> list[Goal]:
         for load in loads:
             ratio = measured.paired((ours, load), (floor, load), "cpu_ms_per_frame")
             if ratio:
-                text = f"{ours}: CPU a frame at most {CPU_LIMIT:.2f} x {floor}, {load}"
+                text = f"{ours}: CPU per frame at most {CPU_LIMIT:.2f} x {floor}, {load}"
                 found.append(within(text, ratio, CPU_LIMIT))
     if len(loads) > 1:
         ratio = measured.paired((peers.OURS, loads[-1]), (peers.OURS, loads[0]), "cpu_ms_per_frame")
-        text = f"CPU a frame flat: with {loads[-1]} at most {CPU_LIMIT:.2f} x with {loads[0]}"
+        text = f"CPU per frame constant: with {loads[-1]} at most {CPU_LIMIT:.2f} x with {loads[0]}"
         found.append(within(text, ratio, CPU_LIMIT))
     for load in loads:
         lost = [int(value) for value in measured.values(peers.OURS, load, "frames_lost")]
@@ -48,7 +48,7 @@ def _ahead(measured: Measured, peer: str, load: Load) -> list[Goal]:
             1.0,
         )
         for figure, words in (
-            ("cpu_ms_per_frame", "CPU a frame"),
+            ("cpu_ms_per_frame", "CPU per frame"),
             ("latency_ms_p50", "latency p50"),
             ("latency_ms_p99", "latency p99"),
         )

@@ -1,12 +1,12 @@
-"""Glass to result and glass to page: `python -m benchmarks.engine.glass [--ways rtsp whip] [--frames 400] [--json
-FILE]`.
+"""Latency from the displayed picture to its result and to the live page.
 
-Each picture carries a number (`benchmarks.cameras.barcode`), and it is known when it was painted: over WHIP a page
-paints a canvas, which Chromium encodes and publishes; over RTSP a server sends a clip that was encoded before, so that
-it is the instant of sending, with no encoder's time in it. The engine's model, which costs nothing else, reads the
-number off the decoded picture. A subscriber notes when the result is here, and the live page, in a Chromium of its own,
-when it has drawn the picture with that result. All clocks are this machine's. Needs Chromium, GStreamer's RTSP server
-and the source tree.
+    python -m benchmarks.engine.glass [--sources rtsp whip] [--frames 400] [--json FILE]
+
+Each picture contains a number (`benchmarks.cameras.barcode`) and has a known time. Over WHIP it is the time at which a
+page painted it on a canvas, which Chromium encodes and publishes. Over RTSP it is the time of sending, because a server
+sends a clip that was encoded before. The engine's model reads the number and does nothing else. A subscriber records
+when the result arrives, and the live page, in a separate Chromium, when it has drawn the picture with that result. All
+use this machine's clock. Requires Chromium and GStreamer's RTSP server.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.browser.chromium import Browser, Page
 from benchmarks.cameras import barcode, clip
 from benchmarks.cameras.camera_client import Cameras
 from ring_buffers.frames import Lease
@@ -32,13 +33,12 @@ from stages.types import FrameAnalysis
 from stream.config import Config
 from stream.engine import Engine
 from stream.subscriber import subscribe
-from tests.support.webrtc.chromium import Browser, Page
 
-WAYS = ("rtsp", "whip")
+SOURCES = ("rtsp", "whip")
 WARM_UP_FRAMES = 60
 RUN_WITHIN_S = 90.0
 SIZE, FPS = (1280, 720), 25
-NEVER_MS = -1.0
+UNKNOWN_MS = -1.0
 
 PAINT = """
 (async (address, width, height, fps) => {
@@ -79,32 +79,32 @@ WATCH = """
 (() => {
   window.drawnAt = []
   let last = 0
-  const look = () => {
+  const check = () => {
     const drawn = document.querySelector("#detail canvas")?.drawn
     if (drawn && drawn.at !== last && drawn.withResult) {
       last = drawn.at
       drawnAt.push([drawn.epoch, drawn.frame, performance.timeOrigin + performance.now()])
     }
-    requestAnimationFrame(look)
+    requestAnimationFrame(check)
   }
-  look()
+  check()
 })()
 """
-"""Notes each picture that the page has drawn with its result. It looks after the page's own drawing of that refresh."""
+"""Records each picture that the page has drawn with its result, after the page's own drawing of the same refresh."""
 
 Painted = Callable[[int, float], float]
-"""When the number was painted that was seen at a time; both in ms since 1970, `NEVER_MS` for none."""
+"""Time at which a number was painted that was seen at a given time; ms since 1970, `UNKNOWN_MS` if unknown."""
 
 
 class ReadingModel(FreeModel):
-    """Reads the number off each picture."""
+    """Reads the number in each picture."""
 
     def __init__(self) -> None:
         super().__init__()
         self.numbers: dict[tuple[int, int], int] = {}
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """An empty analysis a frame, its number noted."""
+        """Record the number of each frame and return empty analyses."""
         for lease in frames:
             width, height = lease.meta.format.size
             luma = lease.picture[: width * height].reshape(height, width)
@@ -114,11 +114,11 @@ class ReadingModel(FreeModel):
 
 @asynccontextmanager
 async def over_rtsp() -> AsyncIterator[tuple[str, Callable[[str], Any], Callable[[], Any]]]:
-    """The camera's source, what begins it, and what gives `Painted`, for a clip that a server sends."""
+    """Yield the source of an RTSP camera, a function that starts it, and one that returns its `Painted`."""
     offset_ms = time.time() * 1e3 - time.monotonic() * 1e3
 
     async def begin(address: str) -> None:
-        """The engine has connected by itself."""
+        """Nothing to start: the engine connects by itself."""
 
     with Cameras(clip.prepared(), 1) as cameras:
 
@@ -129,7 +129,7 @@ async def over_rtsp() -> AsyncIterator[tuple[str, Callable[[str], Any], Callable
             def when(number: int, seen_ms: float) -> float:
                 times = sent_ms[number::length]
                 before = int(np.searchsorted(times, seen_ms))
-                return float(times[before - 1]) if before else NEVER_MS
+                return float(times[before - 1]) if before else UNKNOWN_MS
 
             return when
 
@@ -138,7 +138,7 @@ async def over_rtsp() -> AsyncIterator[tuple[str, Callable[[str], Any], Callable
 
 @asynccontextmanager
 async def over_whip() -> AsyncIterator[tuple[str, Callable[[str], Any], Callable[[], Any]]]:
-    """The same for a canvas that a page publishes."""
+    """Yield the same as `over_rtsp` for a canvas that a page publishes."""
     async with Browser() as browser:
         pages: list[Page] = []
 
@@ -151,16 +151,16 @@ async def over_whip() -> AsyncIterator[tuple[str, Callable[[str], Any], Callable
 
         async def painted() -> Painted:
             times: list[float] = await pages[0].evaluate("painted")
-            return lambda number, seen_ms: times[number] if number < len(times) else NEVER_MS
+            return lambda number, seen_ms: times[number] if number < len(times) else UNKNOWN_MS
 
         yield "whip", begin, painted
 
 
-async def measure(way: str, frames: int) -> dict[str, Any]:
-    """Latencies in ms of so many frames, with the live page open."""
+async def measure(source_kind: str, frames: int) -> dict[str, Any]:
+    """Return the latencies in ms of `frames` frames, with the live page open."""
     model = ReadingModel()
-    heard: list[tuple[tuple[int, int], float]] = []
-    async with (over_rtsp if way == "rtsp" else over_whip)() as (source, begin, painted):
+    received: list[tuple[tuple[int, int], float]] = []
+    async with (over_rtsp if source_kind == "rtsp" else over_whip)() as (source, begin, painted):
         config = Config.model_validate(
             {
                 "cameras": [{"id": "glass", "source": source}],
@@ -179,12 +179,12 @@ async def measure(way: str, frames: int) -> dict[str, Any]:
             page = await browser.open(engine.http_address + "/#glass")
             await page.wait_for("document.querySelector('#detail canvas')?.drawn?.withResult")
             await page.evaluate(WATCH)
-            while len(heard) < WARM_UP_FRAMES + frames:
+            while len(received) < WARM_UP_FRAMES + frames:
                 result = await anext(results)
-                heard.append(((result.epoch, result.frame), time.time() * 1e3))
+                received.append(((result.epoch, result.frame), time.time() * 1e3))
             shown: list[tuple[int, int, float]] = await page.evaluate("drawnAt")
             when = await painted()
-    measured = dict(heard[WARM_UP_FRAMES:])
+    measured = dict(received[WARM_UP_FRAMES:])
     on_page = {(epoch, frame): at for epoch, frame, at in shown if (epoch, frame) in measured}
     return {
         "frames": len(measured),
@@ -199,14 +199,14 @@ def _ages(seen: dict[tuple[int, int], float], model: ReadingModel, when: Painted
     ages: list[float] = []
     for frame, at_ms in seen.items():
         number = model.numbers[frame]
-        painted_ms = when(number, at_ms) if number != barcode.UNREADABLE else NEVER_MS
-        if painted_ms != NEVER_MS:
+        painted_ms = when(number, at_ms) if number != barcode.UNREADABLE else UNKNOWN_MS
+        if painted_ms != UNKNOWN_MS:
             ages.append(at_ms - painted_ms)
     return ages
 
 
 def quantiles(values: Sequence[float]) -> dict[str, float]:
-    """p50, p99 and the largest."""
+    """Return p50, p99 and maximum."""
     ordered = sorted(values)
     return {
         name: round(ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)], 1)
@@ -215,12 +215,12 @@ def quantiles(values: Sequence[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print the figures, and write them if `--json` is given."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--sources", nargs="+", choices=SOURCES, default=SOURCES)
     parser.add_argument("--frames", type=int, default=400)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     figures: dict[str, Any] = {
         "benchmark": "glass",
         "commit": machine.commit(Path(__file__).parent),
@@ -228,11 +228,11 @@ def main() -> None:
         "size": SIZE,
         "fps": FPS,
     }
-    for way in given.ways:
-        figures[way] = asyncio.run(measure(way, given.frames))
-        print(way, json.dumps(figures[way], indent=1))
-    if given.json is not None:
-        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    for source in arguments.sources:
+        figures[source] = asyncio.run(measure(source, arguments.frames))
+        print(source, json.dumps(figures[source], indent=1))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

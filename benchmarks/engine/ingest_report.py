@@ -1,4 +1,4 @@
-"""Prints the ingest benchmark: one row for each load and contender. Owns nothing."""
+"""Table of the ingest benchmark, with a row for each load and contender."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.rounds import Load, Measured
 
 LOST = "frames lost"
 LATENCY_ENDS = (
-    "Latency ends with the picture in the ring (partstream), copied (bare loop), in read()'s answer (OpenCV), "
-    "in the sink (streamvision), and for the whole engine with its result handed to ZeroMQ."
+    "Latency ends when the picture is in the ring (partstream), copied (bare loop), returned by read() (OpenCV) or "
+    "in the sink (streamvision); for the whole engine, when its result is handed to ZeroMQ."
 )
 
 
 def print_ingest(measured: Measured, machine: dict[str, Any], console: Console) -> None:
-    """The table, the goals, the machine."""
+    """Print the table, the goals and the machine."""
     console.print(_table(measured))
     print_rest(measured, goals(measured), machine, console)
 
@@ -37,7 +37,7 @@ def _table(measured: Measured) -> Table:
     table.add_column("cameras", justify="right")
     table.add_column("arrival")
     table.add_column("", no_wrap=True)
-    headings = ("latency ms\np50", "\np99", "CPU ms\na frame", "x bare loop", LOST, "all open\nafter s")
+    headings = ("latency ms\np50", "\np99", "CPU ms\nper frame", "x bare loop", LOST, "all open\nafter s")
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=heading != LOST)
     for load in plan.loads:

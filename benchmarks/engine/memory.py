@@ -1,7 +1,7 @@
-"""Whether memory stays flat: an hour's worth of frames as fast as possible, and minutes with the real model.
+"""Growth of resident memory over an hour's worth of frames, and over minutes with the real model.
 
-Each measurement runs the engine in this process and samples its resident memory once a second; what counts is the slope
-after the first minute (or, for a shorter run, after its first third).
+Each measurement runs the engine in this process and samples its resident memory once a second. The slope is fitted
+after the first minute or, for shorter runs, after the first third.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from stream.engine import Engine
 
 WARM_UP_S = 60.0
 SMALL = clips.Recipe(width=640, height=360, bits_per_second=500_000)
-"""An hour of it is 230 MB; of the 720p clip it would be 1.4 GB."""
+"""An hour takes 230 MB; at 720p it would be 1.4 GB."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryRun:
-    """What was seen: `slope_mib_per_1000_frames` is the least-squares line through the samples that count."""
+    """Figures of a run. Slopes are least-squares fits through the samples after the warm-up."""
 
     what: str
     frames: int
@@ -48,12 +48,12 @@ class MemoryRun:
     dropped: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for the report."""
+        """Return plain values."""
         return asdict(self)
 
 
 def long_file(frames: int, folder: Path) -> Path:
-    """An MP4 of that many frames: the benchmark's clip over and over, copied, not encoded again."""
+    """Return an MP4 file with `frames` frames: the benchmark's clip repeated, without encoding it again."""
     clip = clips.prepared(SMALL)
     path = folder / f"long-{clip.recipe.key}-{frames}.mp4"
     if path.exists():
@@ -77,14 +77,19 @@ def long_file(frames: int, folder: Path) -> Path:
 
 
 def resident_mib() -> float:
-    """This process's resident memory, MiB."""
+    """Return the resident memory of this process in MiB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20
 
 
 async def measure(
-    what: str, config: Config, *, model: Model | None = None, seconds: float | None = None, say: Callable[[str], None]
+    what: str,
+    config: Config,
+    *,
+    model: Model | None = None,
+    seconds: float | None = None,
+    progress: Callable[[str], None],
 ) -> MemoryRun:
-    """Run the engine until its sources end, or for `seconds`, sampling memory."""
+    """Run the engine until its sources end or for `seconds`, and sample memory. `what` names the run."""
     samples: list[tuple[float, int, float]] = []
     gc.collect()
     async with Engine(config, model=model) as engine:
@@ -95,7 +100,7 @@ async def measure(
             processed = sum(camera.processed for camera in engine.stats().cameras)
             samples.append((time.monotonic() - started, processed, resident_mib()))
             if len(samples) % 30 == 0:
-                say(f"{what}: {processed} frames, {samples[-1][2]:.0f} MiB")
+                progress(f"{what}: {processed} frames, {samples[-1][2]:.0f} MiB")
         finished.cancel()
         cameras = engine.stats().cameras
     return summarise(
@@ -110,13 +115,13 @@ async def measure(
 
 
 def summarise(what: str, samples: list[tuple[float, int, float]], decoded: int, dropped: dict[str, int]) -> MemoryRun:
-    """Fit the line. `samples`: (seconds, frames processed, resident MiB) in order; at least six."""
+    """Fit the slopes. `samples`: (seconds, frames processed, resident MiB) in order; at least six, else ValueError."""
     if len(samples) < 6:
-        raise ValueError(f"{what}: {len(samples)} samples are too few to see a slope; run it longer")
+        raise ValueError(f"{what}: {len(samples)} samples are too few for a slope; run it longer")
     seconds, frames, resident = (np.array(column, dtype=np.float64) for column in zip(*samples))
     settled = seconds >= min(WARM_UP_S, seconds[-1] / 3)
-    a_frame = np.polyfit(frames[settled], resident[settled], 1)[0] if np.ptp(frames[settled]) else 0.0
-    a_second = np.polyfit(seconds[settled], resident[settled], 1)[0]
+    per_frame = np.polyfit(frames[settled], resident[settled], 1)[0] if np.ptp(frames[settled]) else 0.0
+    per_second = np.polyfit(seconds[settled], resident[settled], 1)[0]
     return MemoryRun(
         what=what,
         frames=int(frames[-1]),
@@ -124,8 +129,8 @@ def summarise(what: str, samples: list[tuple[float, int, float]], decoded: int, 
         resident_mib_at_start=round(float(resident[settled][0]), 2),
         resident_mib_at_end=round(float(resident[-1]), 2),
         resident_mib_most=round(float(resident.max()), 2),
-        slope_mib_per_1000_frames=round(float(a_frame) * 1000, 5),
-        slope_mib_per_hour=round(float(a_second) * 3600, 3),
+        slope_mib_per_1000_frames=round(float(per_frame) * 1000, 5),
+        slope_mib_per_hour=round(float(per_second) * 3600, 3),
         samples=int(settled.sum()),
         decoded=decoded,
         dropped=dropped,

@@ -1,4 +1,4 @@
-"""What the engine's telling about itself costs: what it should show, and the table. Owns nothing."""
+"""Goals and table of the telemetry benchmark."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ CPU_LIMITS = {peers.WITH_METRICS: 1.03, peers.WITH_TRACES: 1.05}
 
 
 def goals(measured: Measured) -> list[Goal]:
-    """CPU a frame, to that of the engine which tells nothing."""
+    """Return the goals for the CPU per frame relative to an engine without telemetry."""
     found: list[Goal] = []
     for name, limit in CPU_LIMITS.items():
         for load in measured.plan.loads:
             ratio = measured.paired((name, load), (peers.SILENT, load), "cpu_ms_per_frame")
-            found.append(within(f"{name}: CPU a frame at most {limit:.2f} x {peers.SILENT}, {load}", ratio, limit))
+            found.append(within(f"{name}: CPU per frame at most {limit:.2f} x {peers.SILENT}, {load}", ratio, limit))
     return found
 
 
 def print_telemetry(measured: Measured, machine: dict[str, Any], console: Console) -> None:
-    """A table for each number of cameras, the goals, the machine."""
+    """Print a table per number of cameras, the goals and the machine."""
     for load in measured.plan.loads:
         console.print(_table(measured, load))
     print_rest(measured, goals(measured), machine, console)
@@ -38,7 +38,7 @@ def _table(measured: Measured, load: Load) -> Table:
         f"median of {plan.runs} alternating runs of {plan.seconds:g} s [95 % interval]"
     )
     table.add_column("", no_wrap=True)
-    for heading in ("CPU ms a frame", f"x {peers.SILENT}", "frames lost", "ready to handed over ms p99", "MiB"):
+    for heading in ("CPU ms per frame", f"x {peers.SILENT}", "frames lost", "ready to handed over ms p99", "MiB"):
         table.add_column(heading, justify="right")
     for name in plan.contenders:
         runs = measured.of(name, load)

@@ -1,7 +1,6 @@
-"""Those for whom an engine tells about itself: a Prometheus that scrapes it and a collector that takes its traces.
+"""Scraper of metrics and collector of traces, in the benchmark's process so that they cost the engine nothing.
 
-Owns their threads and sockets, in the measuring process, so that what reading costs isn't the engine's. They end with
-the `with` block.
+Their threads and sockets last for the `with` block.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 SCRAPE_EVERY_S = 5.0
-"""Thrice as often as is usual. A measured time that is a multiple of it has as many scrapes in every run."""
+"""Three times the usual rate. Measured times should be a multiple, so that each run has as many scrapes."""
 TIMEOUT_S = 2.0
 
 
 class Scraper:
-    """Fetches `http://address/metrics` every `SCRAPE_EVERY_S`, once there is a page."""
+    """Fetches `http://address/metrics` every `SCRAPE_EVERY_S`, once the engine responds."""
 
     def __init__(self, address: str) -> None:
         self.pages = 0
-        """Pages that came."""
+        """Pages received."""
         self._url = f"http://{address}/metrics"
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._scrape, name="scraper", daemon=True)
@@ -41,16 +40,16 @@ class Scraper:
                 with urllib.request.urlopen(self._url, timeout=TIMEOUT_S) as answer:
                     self.pages += b"partstream_frames_decoded_total" in answer.read()
             except OSError:
-                continue  # not there yet, or no longer
+                continue  # not started yet, or stopped
             wait_s = SCRAPE_EVERY_S
 
 
 class TraceSink:
-    """Takes what is posted to `endpoint`, as an OTLP collector does, and looks at none of it."""
+    """Accepts traces like an OTLP collector and discards them."""
 
     def __init__(self) -> None:
         self.requests = 0
-        """Requests with spans that came."""
+        """Requests with spans received."""
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -65,7 +64,7 @@ class TraceSink:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:
-                """Not to the terminal."""
+                """Keep requests out of the terminal."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -73,7 +72,7 @@ class TraceSink:
 
     @property
     def endpoint(self) -> str:
-        """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+        """Value for `OTEL_EXPORTER_OTLP_ENDPOINT`."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> TraceSink:

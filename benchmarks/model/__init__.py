@@ -1,1 +1,1 @@
-"""Benchmarks of the packaged model."""
+"""Benchmarks of models: cost by stage, sustained rates, and detection of drawn people."""

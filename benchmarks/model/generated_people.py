@@ -1,10 +1,9 @@
-"""Whether MoveNet sees the people of a generated data set: the condition for learning from its videos.
+"""MoveNet's detection of people in generated videos, on which learning from these videos depends.
 
-`python -m benchmarks.model.generated_people DIR --every 10`: runs the detector on every tenth frame of all videos at
-their own size, as the engine does, and prints person recall and keypoint error as JSON. A person counts if at least 60
-% of them can be seen; they are found if a detection of a score that the engine takes agrees with them: IoU ≥ 0.5 with
-the box of what is seen of them, or what `benchmarks.model.rendered_people` asks of keypoints. Whoever is wider than
-high lies.
+`python -m benchmarks.model.generated_people DIR --every 10` runs the detector on every tenth frame of all videos at
+their own size, as the engine does, and prints person recall and keypoint error as JSON. People who are at least 60 %
+visible are counted. A person is found if a detection with sufficient score matches: by an IoU of at least 0.5 with the
+box of the visible part, or by the criteria of `benchmarks.model.rendered_people`. People wider than high are lying.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 _COVERED = 0.6
-"""Share of a person's box that is theirs, about."""
+"""Approximate share of a person's box that the person covers."""
 _LIES = 1.1
 _HEIGHTS = (0, 60, 90, 120, 160, 1000)
-"""Bins of pixels from the highest to the lowest joint."""
+"""Bins of the distance in pixels from the highest to the lowest joint."""
 
 
 def joints_of(person: TruePerson) -> Array:
-    """Joints [17, 3]: x, y in pixels, 1 if seen."""
+    """Return joints [17, 3]: x, y in pixels, and 1 if visible."""
     return np.array(person.keypoints, np.float64)
 
 
 def agreement(person: TruePerson, detection: Array) -> float:
-    """How well a detection [56] (`movenet.Detections.packed`) agrees with a person, in [0, 1]."""
+    """Return the agreement in [0, 1] of a detection [56] (`movenet.Detections.packed`) with a person."""
     true, found = joints_of(person)[:, :2], detection[5:].reshape(len(COCO_SIGMAS), 3)[:, :2]
     box = np.array(person.box)
     area = _COVERED * float(np.prod(box[2:] - box[:2])) / person.visible
@@ -53,7 +52,7 @@ def agreement(person: TruePerson, detection: Array) -> float:
 
 
 def partners(people: Sequence[TruePerson], detections: Array) -> dict[int, int]:
-    """The detection [K, 56] of each person who was found, both by index; the best pairs come first."""
+    """Return the index of the detection of each found person; the best pairs are matched first."""
     pairs = sorted(
         ((agreement(person, one), k, j) for k, person in enumerate(people) for j, one in enumerate(detections)),
         reverse=True,
@@ -66,7 +65,7 @@ def partners(people: Sequence[TruePerson], detections: Array) -> dict[int, int]:
 
 
 def frames_of(root: Path, manifest: Manifest, every: int) -> Iterator[tuple[GeneratedVideo, Pixels, list[TruePerson]]]:
-    """Of every video the first picture and every `every`-th after it, with the people in it."""
+    """Yield every `every`-th picture of each video, with the people in it."""
     for video in manifest.videos:
         truth = read_truth(truth_file(root, video.name))
         with av.open(str(video_file(root, manifest.split, video.action, video.name))) as container:
@@ -76,7 +75,7 @@ def frames_of(root: Path, manifest: Manifest, every: int) -> Iterator[tuple[Gene
 
 
 def measure(root: Path, every: int) -> dict[str, Any]:
-    """Detect, match, and sum up."""
+    """Detect and match people; return the figures. Raises ValueError if no person is visible enough."""
     detector = MoveNet.load()
     hits: defaultdict[str, list[bool]] = defaultdict(list)
     errors: list[Array] = []
@@ -105,7 +104,7 @@ def measure(root: Path, every: int) -> dict[str, Any]:
                 gaps = rows[found[k]][5:].reshape(-1, 3)[seen, :2] - true[seen, :2]
                 errors.append(np.linalg.norm(gaps, axis=1) / max(wide, high) * 100)
     if not errors:
-        raise ValueError(f"{root}: nobody in these frames can be seen well enough to count")
+        raise ValueError(f"{root}: no person in these frames is visible enough to be counted")
     median, p90 = np.percentile(np.concatenate(errors), [50, 90])
     return {
         "frames": frames,
@@ -113,7 +112,7 @@ def measure(root: Path, every: int) -> dict[str, Any]:
             kind: {"people": len(found), "recall": round(float(np.mean(found)), 4)}
             for kind, found in sorted(hits.items())
         },
-        "detections_of_nobody_per_frame": round(spare / frames, 3),
+        "unmatched_detections_per_frame": round(spare / frames, 3),
         "error_of_seen_keypoints_percent_of_size": {"median": round(float(median), 2), "p90": round(float(p90), 2)},
     }
 

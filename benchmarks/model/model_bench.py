@@ -1,6 +1,6 @@
-"""What the model costs by stage and batch size, beside the least that its multiply-adds could take on this machine.
+"""Cost of the model by stage and batch size, and the lower bound by its multiply-adds on this machine.
 
-Owns the model for the length of the measurement. Decoding and scaling are not part of it: frames lie in memory.
+Frames are in memory, so decoding and scaling are not included.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from stream.inference.model_loading import load_model
 from telemetry.observer import Observer
 
 SETTLE = 8
-"""Batches before measuring: tracks get confirmed, buffers get their size."""
+"""Warm-up batches, in which tracks are confirmed and buffers allocated."""
 FRAMES = 160
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """What to measure; `batches` are frames a batch, each of another camera."""
+    """What to measure. `batches`: frames per batch, each from another camera."""
 
     profile: str = "edge"
     detector_size: tuple[int, int] | None = None
@@ -36,16 +36,16 @@ class ModelPlan:
     threads: tuple[int, ...] = (1, 2)
     repeats: int = 15
     video: Path | None = None
-    """None: the street."""
+    """None: the street footage."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return asdict(self) | {"video": None if self.video is None else self.video.name}
 
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """One stage at one batch size. `floor_ms_per_frame` is its multiply-adds at the machine's matrix-product rate."""
+    """A stage at a batch size. `floor_ms_per_frame`: time of its multiply-adds at the rate of matrix products."""
 
     stage: str
     ms_per_frame: float
@@ -56,7 +56,7 @@ class StageFigures:
 
 @dataclass(frozen=True, slots=True)
 class BatchFigures:
-    """One batch size with one number of threads; `ms_per_frame` covers the whole of `Model.process`."""
+    """A batch size with a number of threads. `ms_per_frame` covers all of `Model.process`."""
 
     threads: int
     batch: int
@@ -67,7 +67,7 @@ class BatchFigures:
 
 
 class StageTimes(Observer):
-    """Collects what the stages of one batch took, and what they had computed when they ended."""
+    """Collects the time and the multiply-adds of each stage of a batch."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -77,11 +77,11 @@ class StageTimes(Observer):
         self._before = 0
 
     def begin(self) -> None:
-        """A new batch."""
+        """Start a new batch."""
         self.seconds, self.counted, self.people, self._before = {}, {}, 0, 0
 
     def stage_done(self, stage: str, seconds: float) -> None:
-        """A stage may run several times in a batch."""
+        """Add a run of a stage, which may run several times in a batch."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
         if self.count is not None:
             now = self.count()
@@ -89,25 +89,25 @@ class StageTimes(Observer):
             self._before = now
 
     def people_seen(self, camera: str, people: int, tracks: int) -> None:
-        """People of one frame."""
+        """Count the people of a frame."""
         self.people += people
 
 
 @dataclass(slots=True)
 class ModelMeasured:
-    """All batch sizes and thread counts of a plan."""
+    """Figures of all batch sizes and numbers of threads."""
 
     plan: ModelPlan
     size: tuple[int, int] = (0, 0)
     batches: list[BatchFigures] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything measured."""
+        """Return plan and figures as plain values."""
         return {"plan": self.plan.as_json(), "picture": self.size, "batches": [asdict(batch) for batch in self.batches]}
 
 
-def measure(plan: ModelPlan, say: Callable[[str], None], clock: Callable[[], float]) -> ModelMeasured:
-    """Run the plan; `clock` gives seconds. Raises `WeightsError` where weights or footage are missing."""
+def measure(plan: ModelPlan, progress: Callable[[str], None], clock: Callable[[], float]) -> ModelMeasured:
+    """Run the plan; `clock` returns seconds. Raises `WeightsError` if weights or footage are missing."""
     times = StageTimes()
     config = Config(model=ModelSettings(profile=plan.profile))  # pyright: ignore[reportCallIssue]
     model = load_model(config, times)
@@ -120,7 +120,7 @@ def measure(plan: ModelPlan, say: Callable[[str], None], clock: Callable[[], flo
             for batch in plan.batches:
                 figures = _measure_batch(model, footage, times, plan.repeats, batch, threads, clock)
                 measured.batches.append(figures)
-                say(f"{threads} thread(s), {batch} frame(s) a batch: {figures.ms_per_frame} ms a frame")
+                progress(f"{threads} thread(s), {batch} frame(s) per batch: {figures.ms_per_frame} ms per frame")
     finally:
         torch.set_num_threads(threads_before)
     return measured
@@ -172,7 +172,7 @@ def _measure_batch(
 
 
 def count_by_stage(model: Model, footage: Footage, times: StageTimes, cameras: list[str], step: int) -> dict[str, int]:
-    """Multiply-adds of one more batch, by stage. Counting slows it down, so it isn't timed."""
+    """Return the multiply-adds of a further batch by stage. It is not timed, because counting slows it down."""
     counted = counter()
     times.begin()
     times.count = lambda: multiply_adds(counted)

@@ -1,4 +1,4 @@
-"""How many multiply-adds a model does, and how many this machine can do a second. Owns nothing."""
+"""Multiply-adds of a model, and the rate at which this machine performs them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ GEMM_TRIES = 12
 
 
 def counter() -> FlopCounterMode:
-    """Counts while entered; `multiply_adds(counter)` reads it. LSTMs are counted too, which torch itself doesn't.
+    """Return a context manager that counts multiply-adds, read by `multiply_adds(counter)`.
 
-    Counted is what is computed, rows that pad a batch included; additions, activations and copies count nothing.
+    Unlike torch's own counter, it includes LSTMs. Padding rows of a batch count; additions, activations and copies do
+    not.
     """
     return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mkldnn_rnn_layer: _lstm_layer_flops})
 
 
 def multiply_adds(counted: FlopCounterMode) -> int:
-    """So far; torch counts a multiply-add as two operations."""
+    """Return the count so far. torch counts a multiply-add as two operations."""
     return counted.get_total_flops() // 2
 
 
 def gemm_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, size: int = GEMM_SIZE) -> float:
-    """Multiply-adds a second of a matrix product, on a CPU with as many threads as torch is set to: the best try."""
+    """Return the multiply-adds per second of the fastest of several matrix products, with torch's threads."""
     a, b, product = (torch.rand(size, size, device=device).to(dtype) for _ in range(3))
     best_s = math.inf
     for _ in range(GEMM_TRIES):
@@ -41,7 +42,7 @@ def gemm_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.flo
 
 
 def wait_for(device: torch.device | str) -> None:
-    """Until a CUDA device has done what it was given; nothing to wait for on a CPU."""
+    """Wait until a CUDA device has finished its work; return at once on a CPU."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -49,5 +50,5 @@ def wait_for(device: torch.device | str) -> None:
 def _lstm_layer_flops(
     inputs: Sequence[int], from_input: Sequence[int], from_state: Sequence[int], *_: Any, **__: Any
 ) -> int:
-    """Every step multiplies with the layer's two weight matrices; biases are vectors and only added."""
+    """Count the products with the layer's two weight matrices in each step; biases are only added."""
     return 2 * math.prod(inputs[:-1]) * (math.prod(from_input) + math.prod(from_state))

@@ -1,7 +1,7 @@
-"""How many frames a second a model sustains: frames that fall due on a clock, at one rate after the other.
+"""Frame rate that a model sustains, tested at increasing rates.
 
-Nothing is decoded: frames lie in memory, each camera's due at its own phase. Whoever is late takes each camera's newest
-frame and drops those before. Owns nothing.
+Frames are in memory and become due by a clock, with a different phase for each camera. If the model is late, it takes
+each camera's newest frame and drops the older ones.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from benchmarks.cameras.footage import Footage
 from stages.types import Model
 
 RATES = (1, 2, 4, 6, 8, 10, 12.5, 15, 20, 25, 30, 40, 50, 60, 80, 100)
-"""Frames a second and camera that are tried, until one isn't sustained."""
+"""Tested frames per second and camera, in order, until one is not sustained."""
 LEAST_PROCESSED = 0.95
 WARM_UP_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """One rate. Ages are from when a frame was due until what was said of it was there."""
+    """Figures at one rate. Ages are from when a frame was due until its result was available."""
 
     cameras: int
     fps: float
@@ -34,14 +34,14 @@ class Paced:
     age_ms_p99: float
 
     def sustained(self, limit_ms: float) -> bool:
-        """Whether 95 % of the frames were processed, and 99 % of those within the limit."""
+        """Return whether 95 % of the frames were processed, with a p99 of their age within the limit."""
         return self.processed >= LEAST_PROCESSED * self.due and self.age_ms_p99 <= limit_ms
 
 
 def most_sustained(
     model: Model, footage: Footage, cameras: list[str], seconds: float, limit_ms: float, rates: Sequence[float] = RATES
 ) -> list[Paced]:
-    """Every rate tried, in order; the last one isn't sustained, unless all were."""
+    """Return the figures of all tested rates; only the last one may not be sustained."""
     tried: list[Paced] = []
     for number, fps in enumerate(rates):
         names = [f"{camera}-paced{number}" for camera in cameras]
@@ -54,7 +54,7 @@ def most_sustained(
 
 
 def pace(model: Model, footage: Footage, cameras: list[str], fps: float, seconds: float) -> Paced:
-    """So many seconds at one rate, after half a second more in which tracks begin."""
+    """Run `seconds` at one rate, after a warm-up of half a second."""
     count = len(cameras)
     gap = 1 / fps
     began = time.perf_counter()

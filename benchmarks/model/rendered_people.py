@@ -1,10 +1,9 @@
-"""Whether MoveNet sees the people that `training.synthetic.rendering` draws: the condition for learning from such
-pictures.
+"""MoveNet's detection of people drawn by `training.synthetic.rendering`, on which learning from such pictures depends.
 
-`python -m benchmarks.model.rendered_people --frames 600`: draws frames over all activities, builds, cameras and places,
-runs the detector on them, prints person recall and keypoint error, and writes them to a JSON file. A person counts if
-at least 60 % of them can be seen; they are found if a detection's keypoints agree with theirs: object keypoint
-similarity ≥ 0.5 (COCO's), or IoU ≥ 0.5 of the boxes around both.
+`python -m benchmarks.model.rendered_people --frames 600` draws frames over all activities, builds, cameras and places,
+runs the detector on them, prints person recall and keypoint error, and writes them to a JSON file. People who are at
+least 60 % visible are counted. A person is found if a detection matches: by an object keypoint similarity (COCO's) of
+at least 0.5, or by an IoU of at least 0.5 of the boxes around the keypoints.
 """
 
 from __future__ import annotations
@@ -46,11 +45,11 @@ Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 VISIBLE = 0.6
-"""Share of a person that must be seen for them to count."""
+"""Visible share from which a person is counted."""
 FOUND = 0.5
-"""Least keypoint similarity or IoU of who is found."""
+"""Least keypoint similarity or IoU of a match."""
 DETECTION_SCORE = 0.15
-"""A little more than what keeps a track alive in the engine (`stages.people.scene`)."""
+"""Slightly above the score that keeps a track alive in the engine (`stages.people.scene`)."""
 SIZES = ((320, 256), (256, 256), (384, 224), (288, 384))
 SIZE_BINS = (0, 50, 70, 100, 150, 1000)
 CLIP_S = 3.0
@@ -59,7 +58,7 @@ RATE = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One person in one frame: `stature` in pixels, `error` [17] in % of stature and `score` [17] if found."""
+    """A person in a frame: `stature` in pixels; if found, `error` [17] in % of stature and `score` [17]."""
 
     frame: int
     action: str
@@ -74,8 +73,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A picture [H, W, 3] and its truth: joints in pixels [K, 17, 2]; shares seen, statures in pixels, areas in pixels
-    (of the whole person) [K]."""
+    """A picture [H, W, 3] and its ground truth.
+
+    Joints in pixels [K, 17, 2]; visible shares, statures in pixels, and areas of whole persons in pixels [K].
+    """
 
     picture: Pixels
     points: Array
@@ -86,14 +87,14 @@ class Frame:
 
 
 class Studio:
-    """Draws one random frame after another; owns the body, the motions, and how long drawing took."""
+    """Draws random frames and records how long drawing takes."""
 
     def __init__(self, model: BodyModel, library: MotionLibrary) -> None:
         self.model, self.library = model, library
         self.seconds: dict[str, list[float]] = {"people": [], "render": [], "develop": []}
 
     def frame(self, seed: Sequence[int], action: str, size: tuple[int, int]) -> Frame:
-        """A frame in the middle of a clip in which the first person does `action` and others anything."""
+        """Draw a frame from the middle of a clip. The first person performs `action`, the others any action."""
         rng = np.random.default_rng(seed)
         start = time.perf_counter()
         shutter = CLIP_S / 2 + np.array([0.0, 1.0]) * rng.uniform(1 / 250, 1 / 50)
@@ -140,8 +141,7 @@ class Studio:
 
 
 def frames_per_core_second(studio: Studio, seed: int, frames: int = 20) -> dict[str, dict[str, float]]:
-    """Frames of a clip at 320x256 that are drawn and developed in a second of one core's time, by number of people and
-    motion of the camera."""
+    """Return the frames of a 320x256 clip drawn per second of CPU time, by number of people and camera motion."""
     out: dict[str, dict[str, float]] = {}
     times = np.arange(0.0, frames / RATE + 0.1, 1 / RATE)
     for count in (1, 2, 4):
@@ -177,7 +177,7 @@ def frames_per_core_second(studio: Studio, seed: int, frames: int = 20) -> dict[
 
 
 def _posed(rng: Rng, figure: Figure, poses: Array) -> tuple[Posed, list[Posed]]:
-    """A person at the shutter's opening and closing; one in six holds something."""
+    """Return a person at the shutter's opening and closing, and the held object of one in six people."""
     hands = Hands(np.full((2, 2), rng.uniform(0.1, 0.6)), np.tile(rng.normal(0, 0.4, 2), (2, 1)))
     holds = rng.random() < 1 / 6
     side = int(rng.integers(2))
@@ -198,7 +198,7 @@ def _in_picture(camera: Camera, now: Sequence[Array], statures: Sequence[float])
 
 
 def overlap(first: Array, second: Array) -> float:
-    """IoU of two boxes [4]."""
+    """Return the IoU of two boxes [4]."""
     low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
     inner = float(np.prod(np.maximum(high - low, 0)))
     areas = float(np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]))
@@ -206,19 +206,21 @@ def overlap(first: Array, second: Array) -> float:
 
 
 def similarity(found: Array, true: Array, area: float) -> float:
-    """COCO's object keypoint similarity of joints [17, 2] of a person who covers `area` pixels."""
+    """Return COCO's object keypoint similarity of joints [17, 2] for a person who covers `area` pixels."""
     square = ((found - true) ** 2).sum(1)
     return float(np.exp(-square / (8 * np.array(COCO_SIGMAS) ** 2 * max(area, 1.0))).mean())
 
 
 def around(points: Array) -> Array:
-    """The box [4] around points [N, 2]."""
+    """Return the box [4] around points [N, 2]."""
     return np.concatenate([points.min(0), points.max(0)])
 
 
 def matched(frame: Frame, people: Array, number: int, action: str) -> tuple[list[Seen], int]:
-    """Each true person of a frame with their detection, if any (rows [K, 56] as `movenet.Detections.packed`); and how
-    many detections are nobody's."""
+    """Match the people of a frame with detections [K, 56] (`movenet.Detections.packed`).
+
+    Returns a `Seen` for each person, and the number of detections without a person.
+    """
     found = [row[5:].reshape(17, 3)[:, :2] for row in people]
     pairs = sorted(
         (
@@ -258,10 +260,10 @@ def matched(frame: Frame, people: Array, number: int, action: str) -> tuple[list
 
 
 def summary(people: Sequence[Seen], spare: int, frames: int) -> dict[str, Any]:
-    """Recall and keypoint error of those who can be seen, altogether and by size, action, camera."""
+    """Return recall and keypoint error of visible people, in total and by size, action and camera."""
     counted = [one for one in people if one.share >= VISIBLE]
     if not counted:
-        raise ValueError("nobody in these frames can be seen well enough to count")
+        raise ValueError("no person in these frames is visible enough to be counted")
 
     def recall(some: Sequence[Seen]) -> dict[str, Any]:
         return {"people": len(some), "recall": round(float(np.mean([one.found for one in some])), 4) if some else None}
@@ -274,7 +276,7 @@ def summary(people: Sequence[Seen], spare: int, frames: int) -> dict[str, Any]:
         "people": len(people),
         "counted": len(counted),
         "recall": round(float(np.mean([one.found for one in counted])), 4),
-        "detections_of_nobody_per_frame": round(spare / frames, 3),
+        "unmatched_detections_per_frame": round(spare / frames, 3),
         "keypoint_error_percent_of_stature": {
             "median": round(float(np.median(errors)), 2),
             "mean": round(float(errors.mean()), 2),
@@ -302,7 +304,7 @@ def summary(people: Sequence[Seen], spare: int, frames: int) -> dict[str, Any]:
 
 
 def measure(frames: int, seed: int, sheet: Path | None) -> dict[str, Any]:
-    """Draw and detect; `sheet` is where a contact sheet of frames, with people who weren't found in red, goes."""
+    """Draw and detect. `sheet`: file for a contact sheet, with people who were not found marked in red."""
     studio = Studio(load_body(), MotionLibrary(weights.locate("motion")))
     detector = MoveNet.load()
     people: list[Seen] = []
@@ -354,7 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, default=Path(__file__).parents[1] / "results" / "rendered_people.json")
-    parser.add_argument("--sheet", type=Path, help="a PNG to look at")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet to this PNG file")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:

@@ -1,7 +1,7 @@
-"""What is recognised on a real street: opencv's vtest.avi, every frame, or over RTSP at its own pace.
+"""Recognition on real street footage (opencv's vtest.avi), for all frames of the file or over RTSP in real time.
 
-The footage has no labels of actions; pedestrians walk and stand in it, and nobody does anything else for long. So what
-counts is on how many frames people are found, and which share of the tracked people's time is labelled walk or stand.
+The footage has no action labels, but its pedestrians almost only walk and stand. The figures are the share of frames
+with people, and the share of the tracked people's time that is labelled walk or stand.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from stream.results import Frame, Stats
 
 EXPECTED = ("walk", "stand")
 LONGEST_GAP_S = 0.5
-"""A label counts for the time until the person's next result, but no longer than this: then they were out of sight."""
+"""Longest time for which a label counts: until the person's next result, or this if the person was out of sight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """Figures of one run. Times are person-seconds of media time; `tracks` are those published at least once."""
+    """Figures of a run. Times are person-seconds of media time; `tracks` counts published tracks."""
 
     frames: int
     frames_with_people: int
@@ -36,22 +36,22 @@ class Recognised:
 
     @property
     def share_with_people(self) -> float:
-        """Of the processed frames."""
+        """Share of the processed frames with people."""
         return self.frames_with_people / self.frames if self.frames else 0.0
 
     @property
     def share_processed(self) -> float:
-        """Of the decoded frames."""
+        """Share of the decoded frames that were processed."""
         return self.processed / self.decoded if self.decoded else 0.0
 
     @property
     def share_expected(self) -> float:
-        """Of the labelled person-seconds."""
+        """Share of the labelled person-seconds with an expected label."""
         total = sum(self.seconds_by_label.values())
         return sum(self.seconds_by_label.get(label, 0.0) for label in EXPECTED) / total if total else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a report, shares included."""
+        """Return plain values, including the shares."""
         return asdict(self) | {
             "share_with_people": round(self.share_with_people, 4),
             "share_processed": round(self.share_processed, 4),
@@ -60,7 +60,7 @@ class Recognised:
 
 
 async def recognise(config: Config, seconds: float | None = None) -> Recognised:
-    """Run the engine on one camera until it ends, or for `seconds`, and say what was recognised."""
+    """Run the engine on one camera until it ends or for `seconds`, and return the figures."""
     async with Engine(config) as engine:
         messages = engine.results(buffer=100_000)
         with suppress(TimeoutError):
@@ -70,7 +70,7 @@ async def recognise(config: Config, seconds: float | None = None) -> Recognised:
 
 
 def summarise(frames: Iterable[Frame], stats: Stats) -> Recognised:
-    """Count, of one camera's results in order."""
+    """Compute the figures from a camera's results in order."""
     seconds: defaultdict[str, float] = defaultdict(float)
     last: dict[tuple[int, int], tuple[int, str]] = {}
     frames = list(frames)

@@ -1,1 +1,1 @@
-"""Benchmark of the kinetics-tps profile against a plain loop."""
+"""Benchmark of the profile kinetics-tps against a plain loop."""

@@ -1,6 +1,6 @@
-"""Who `bench paper` compares: the pipeline, a batch at a time, and the plain loop, a frame at a time.
+"""Contenders of `bench paper`: the pipeline, which processes batches, and the plain loop, which processes frames.
 
-Each owns its detector and its cameras' state; network and feature extractor are the checkpoint's and shared.
+Each has its own detector and camera states; both share the checkpoint's network and feature extractor.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.cameras.footage import Footage
-from benchmarks.paper.plain_paper import PlainFrame, PlainPaper
-from benchmarks.paper.same_answers import ActingPerson, Boxes, Said
+from benchmarks.paper.answer_comparison import ActingPerson, Answer, Boxes
+from benchmarks.paper.plain_pipeline import PlainFrame, PlainPipeline
 from ring_buffers.frames import Lease, SlotFormat
 from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
@@ -32,29 +32,29 @@ from stages.types import FrameAnalysis
 from telemetry.observer import Observer
 
 SETTINGS = PipelineSettings(model=ModelSettings(pictures="host"))
-"""Of both contenders: the plain loop reads pictures that were scaled on the host."""
+"""Settings of both contenders. The plain loop reads pictures scaled on the host."""
 
 
 class Contender(Protocol):
-    """Runs over batches of frames. What it said is kept until `said` takes it."""
+    """Processes batches of frames, and keeps its answers until `take_answers`."""
 
     name: str
 
     def prepare(self, step: int) -> Any:
-        """Step `step` of every camera, as the contender takes frames; not timed."""
+        """Return frame `step` of each camera in the contender's format; not timed."""
         ...
 
     def process(self, frames: Any) -> None:
-        """What is timed."""
+        """Process a batch; this is timed."""
         ...
 
-    def said(self) -> list[Said]:
-        """Of all frames since it was last asked, in order."""
+    def take_answers(self) -> list[Answer]:
+        """Return the answers for all frames since the last call, in order."""
         ...
 
 
 class RecordingFinder:
-    """A finder that keeps what it found, without pictures and maps."""
+    """Wrapper of a finder that records its detections, without pictures and feature maps."""
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
@@ -63,31 +63,31 @@ class RecordingFinder:
 
     @property
     def detector(self) -> object:
-        """The finder's."""
+        """See the wrapped finder."""
         return self._finder.detector
 
     @property
     def default_thresholds(self) -> ScoreThresholds:
-        """The finder's."""
+        """See the wrapped finder."""
         return self._finder.default_thresholds
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """The finder's."""
+        """See the wrapped finder."""
         return self._finder.slot_format(source_size, detector_size)
 
     def find(self, frames: Sequence[Lease], turns: Sequence[bool], max_people: int) -> BatchFound:
-        """The finder's."""
+        """See the wrapped finder."""
         found = self._finder.find(frames, turns, max_people)
         self.found += [found.frames[index] for index in range(len(frames))]
         return found
 
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
-        """The finder's."""
+        """See the wrapped finder."""
         self._finder.warm_up(pictures, content, max_people)
 
 
 class OurPipeline:
-    """The pipeline: all cameras' frames of a step in one batch."""
+    """The pipeline, with the frames of all cameras in one batch."""
 
     def __init__(
         self,
@@ -98,13 +98,13 @@ class OurPipeline:
         device: torch.device,
         observer: Observer | None = None,
     ) -> None:
-        """`footage` is made for the pipeline. Raises `WeightsError` for a checkpoint whose detector finds no parts."""
+        """`footage` creates the frames for the pipeline. Raises `WeightsError` if the detector detects no parts."""
         self.name = name
         self._finder = RecordingFinder(load_finder(checkpoint, device))
         if self._finder.has_keypoints:
             raise WeightsError(
-                f"profile {checkpoint.profile}: its people are found by MoveNet; `bench paper` measures checkpoints "
-                "with a detector of people and parts (docs/kinetics-tps.md), `bench model` any other"
+                f"profile {checkpoint.profile} detects people with MoveNet. `bench paper` measures checkpoints with a "
+                "detector of people and parts (docs/kinetics-tps.md); use `bench model` for others"
             )
         self.pipeline = Pipeline(self._finder, checkpoint, SETTINGS, device, observer)
         self.footage = footage(self.pipeline)
@@ -114,50 +114,50 @@ class OurPipeline:
 
     @property
     def thresholds(self) -> ScoreThresholds:
-        """Thresholds in use."""
+        """Thresholds of the finder and the settings."""
         return SETTINGS.thresholds(self._finder.default_thresholds)
 
     def prepare(self, step: int) -> list[Lease]:
-        """Leases of pictures in memory."""
+        """Return leases of pictures in memory."""
         return self.footage.batch(self.cameras, step)
 
     def process(self, frames: list[Lease]) -> None:
-        """One batch."""
+        """Process a batch."""
         self._answers += self.pipeline.process(frames)
 
-    def said(self) -> list[Said]:
-        """Boxes as the detector found them, people as they are published."""
+    def take_answers(self) -> list[Answer]:
+        """Return detected boxes and published people of each frame."""
         answers, found = self._answers, self._finder.found
         self._answers, self._finder.found = [], []
-        return [Said(_boxes(regions, self._parts), _people(one)) for one, regions in zip(answers, found, strict=True)]
+        return [Answer(_boxes(regions, self._parts), _people(one)) for one, regions in zip(answers, found, strict=True)]
 
 
 class PlainLoop:
-    """The plain loop: one camera's frame after the other."""
+    """The plain loop, which processes frames one by one."""
 
     name = "plain loop"
 
     def __init__(self, checkpoint: Checkpoint, ours: OurPipeline, device: torch.device) -> None:
-        """On the same pictures as `ours`."""
-        self._plain = PlainPaper(checkpoint, SETTINGS, ours.thresholds, ours.pipeline.window_steps, device)
+        """`ours` supplies the frames."""
+        self._plain = PlainPipeline(checkpoint, SETTINGS, ours.thresholds, ours.pipeline.window_steps, device)
         self._ours = ours
         self._answers: list[PlainFrame] = []
 
     def prepare(self, step: int) -> list[tuple[Lease, NDArray[np.uint8]]]:
-        """Pictures in BGR, without padding."""
+        """Return leases with their pictures in BGR, without padding."""
         return [(lease, bgr_of(lease)) for lease in self._ours.prepare(step)]
 
     def process(self, frames: list[tuple[Lease, NDArray[np.uint8]]]) -> None:
-        """Frame by frame."""
+        """Process the frames one by one."""
         for lease, picture in frames:
             meta = lease.meta
             self._answers.append(self._plain.frame(meta.camera, picture, meta.size, meta.media_us))
 
-    def said(self) -> list[Said]:
-        """As `OurPipeline.said`."""
+    def take_answers(self) -> list[Answer]:
+        """Return detected boxes and people of each frame."""
         answers, self._answers = self._answers, []
         return [
-            Said(
+            Answer(
                 Boxes(
                     np.array([region.box for region in frame.regions], np.float32).reshape(-1, 4),
                     np.array([region.score for region in frame.regions], np.float32),
@@ -169,24 +169,24 @@ class PlainLoop:
         ]
 
     def halves(self) -> tuple[float, float]:
-        """Seconds of the last frames' detection, and of all that came after it."""
+        """Return the seconds for detection and for the rest, of the frames since `take_answers`."""
         return sum(frame.detection_s for frame in self._answers), sum(frame.people_s for frame in self._answers)
 
 
 def bgr_of(lease: Lease) -> NDArray[np.uint8]:
-    """The picture as OpenCV would give it, scaled for the detector. Raises `ValueError` for one that isn't RGB."""
+    """Return the picture in BGR, scaled for the detector. Raises `ValueError` if it is not RGB."""
     format = lease.meta.format
     if format.pixels != "rgb24":
-        raise ValueError(f"the plain loop reads pictures in rgb24, not {format.pixels}")
+        raise ValueError(f"the plain loop requires rgb24 pictures, not {format.pixels}")
     width, height = format.content
     return np.ascontiguousarray(lease.picture[:height, :width, ::-1])
 
 
 def with_proposals(checkpoint: Checkpoint, count: int) -> Checkpoint:
-    """The same checkpoint, whose detector looks at no more than so many places of a picture."""
+    """Return the checkpoint with the detector limited to `count` proposals."""
     stored = checkpoint.detector
     if stored is None:
-        raise WeightsError(f"profile {checkpoint.profile}: it has no detector whose proposals could be fewer")
+        raise WeightsError(f"profile {checkpoint.profile} has no detector with proposals")
     model: Any = copy.deepcopy(dict(stored.description.model))
     model["test_cfg"]["rpn"]["max_per_img"] = count
     fewer = StoredDetector(replace(stored.description, model=model), stored.tensors, stored.where)
@@ -194,7 +194,7 @@ def with_proposals(checkpoint: Checkpoint, count: int) -> Checkpoint:
 
 
 def proposals_of(checkpoint: Checkpoint) -> int:
-    """How many places of a picture its detector looks at."""
+    """Return the number of proposals of the checkpoint's detector."""
     model: Mapping[str, Any] = checkpoint.detector.description.model if checkpoint.detector is not None else {}
     return int(model.get("test_cfg", {}).get("rpn", {}).get("max_per_img", 0))
 

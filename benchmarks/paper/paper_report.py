@@ -1,6 +1,6 @@
-"""Prints what `bench paper` measured: times, whether the answers are the same, floor, proposals, rates, goals.
+"""Tables of `bench paper`: times, equality of the answers, lower bound, proposals, rates and goals.
 
-Owns nothing. Without the same answers there is no ratio, and no goal is met.
+If the answers differ, no ratio is reported and no goal is met.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import stats
+from benchmarks.paper.answer_comparison import LEAST_IOU, LEAST_SCORE
 from benchmarks.paper.paper_bench import AGE_LIMIT_MS, KEPT_IOU, NO_CUDA, OURS, PLAIN, PaperMeasured
-from benchmarks.paper.same_answers import LEAST_IOU, LEAST_SCORE
 from benchmarks.report import NOISY, print_goals, print_machine
 from benchmarks.rounds import Goal
 
@@ -22,7 +22,7 @@ CUDA_GOAL, CUDA_CAMERAS = 8.0, 16
 
 
 def print_paper(measured: PaperMeasured, machine: dict[str, Any], console: Console) -> None:
-    """All of it."""
+    """Print all tables."""
     console.print(_contenders(measured))
     _print_sameness(measured, console)
     console.print(_stages(measured))
@@ -33,13 +33,13 @@ def print_paper(measured: PaperMeasured, machine: dict[str, Any], console: Conso
     print_machine(machine, console)
     if measured.other_cpu_share > NOISY:
         console.print(
-            f"[yellow]The machine was busy: others used {measured.other_cpu_share:.0%} of it. "
+            f"[yellow]Other programs used {measured.other_cpu_share:.0%} of the machine. "
             "Measure again when it is quiet.[/]"
         )
 
 
 def goals(measured: PaperMeasured) -> list[Goal]:
-    """What is asked of this profile on a CPU and on a CUDA device; the one that wasn't run is not resolved."""
+    """Return the goals of the profile on a CPU and on a CUDA device; the device that was not used is not resolved."""
     on_cuda = measured.plan.device.startswith("cuda")
     elsewhere = f"run again with --device {'cpu' if on_cuda else 'cuda:0'}"
     if not on_cuda and measured.as_json()["cuda"]:
@@ -50,15 +50,15 @@ def goals(measured: PaperMeasured) -> list[Goal]:
         ("a CUDA device", on_cuda, CUDA_GOAL, CUDA_CAMERAS),
     ):
         text = f"at least {limit:g} x as fast as the {PLAIN}, {cameras} cameras, on {device}"
-        said, outcome = _faster(measured, limit, cameras) if here else (elsewhere, "not resolved")
-        found.append(Goal(text, said, outcome))
+        result, outcome = _faster(measured, limit, cameras) if here else (elsewhere, "not resolved")
+        found.append(Goal(text, result, outcome))
     return found
 
 
 def _faster(measured: PaperMeasured, limit: float, cameras: int) -> tuple[str, stats.Outcome]:
     ratio = measured.ratio
     if ratio is None:
-        return f"no ratio claimed: {measured.same.incomparable}", "not resolved"
+        return f"no ratio: {measured.same.incomparable}", "not resolved"
     if measured.plan.cameras != cameras:
         return f"{ratio} x, with {measured.plan.cameras} cameras", "not resolved"
     return f"{ratio} x", stats.at_least(ratio, limit)
@@ -72,11 +72,11 @@ def _contenders(measured: PaperMeasured) -> Table:
     )
     table.add_column("", no_wrap=True)
     for heading in (
-        "ms a frame",
-        "CPU ms a frame",
-        "detection ms\na frame",
+        "ms per frame",
+        "CPU ms\nper frame",
+        "detection ms\nper frame",
         "the rest",
-        f"{OURS} is\nfaster by",
+        f"speed-up of\n{OURS}",
         "in CPU time",
     ):
         table.add_column(heading, justify="right")
@@ -84,7 +84,7 @@ def _contenders(measured: PaperMeasured) -> Table:
     ours = measured.ms(OURS)
     table.add_row(OURS, str(ours), _cpu(measured, OURS), f"{detection:.2f}", f"{ours.median - detection:.2f}", "", "")
     halves = [stats.median(values) for values in zip(*measured.plain_halves, strict=True)]
-    ratios = ["not claimed", ""]
+    ratios = ["no ratio", ""]
     if measured.ratio is not None:
         ratios = [f"{measured.ratio} x", f"{measured.times_faster(of='cpu_ms_per_frame')} x"]
     cells = (f"{half:.2f}" for half in halves)
@@ -100,25 +100,25 @@ def _print_sameness(measured: PaperMeasured, console: Console) -> None:
     same = measured.same
     console.print(
         f"boxes above {LEAST_SCORE} in {same.frames} frames ({measured.pictures} pictures): {same.boxes}, of which "
-        f"{same.matched} have a partner in the {PLAIN}'s at IoU {LEAST_IOU} and of the same class; of its "
-        f"{same.their_boxes} {same.their_matched} have one"
+        f"{same.matched} match one of the {PLAIN} with the same class and an IoU of {LEAST_IOU}; of the {PLAIN}'s "
+        f"{same.their_boxes}, {same.their_matched} match"
     )
     console.print(
-        f"people in those frames: {same.people}, of whom {same.same_people} are seen by both and {same.same_actions} "
-        f"({same.action_share:.2%}) do the same"
+        f"people in these frames: {same.people}; detected by both: {same.same_people}; with the same action: "
+        f"{same.same_actions} ({same.action_share:.2%})"
     )
     if same.incomparable:
-        console.print(f"[red]No ratio is claimed: {same.incomparable}.[/]")
+        console.print(f"[red]No ratio is reported: {same.incomparable}.[/]")
     if not measured.model.trained:
-        console.print("[red]The checkpoint isn't trained: figures of it mean nothing.[/]")
+        console.print("[red]The checkpoint is not trained, so its figures are meaningless.[/]")
 
 
 def _stages(measured: PaperMeasured) -> Table:
     floor = measured.floor
     rate = 0.0 if floor is None else floor.float32_per_s / 1e9
-    table = Table(title=f"{OURS} by stage; floor at {rate:.0f} G multiply-adds a second in float32, measured")
+    table = Table(title=f"{OURS} by stage; floor at the measured {rate:.0f} G multiply-adds per second in float32")
     table.add_column("stage")
-    for heading in ("ms a frame", "M multiply-adds\na frame", "floor ms\na frame", "x floor"):
+    for heading in ("ms per frame", "M multiply-adds\nper frame", "floor ms\nper frame", "x floor"):
         table.add_column(heading, justify="right")
     counted = {} if floor is None else floor.by_stage
     for stage, times in measured.stages.items():
@@ -127,7 +127,7 @@ def _stages(measured: PaperMeasured) -> Table:
         )
     table.add_section()
     ours = measured.ms(OURS)
-    table.add_row("whole", str(ours), *_beside_floor(ours.median, sum(counted.values()), rate))
+    table.add_row("total", str(ours), *_beside_floor(ours.median, sum(counted.values()), rate))
     return table
 
 
@@ -140,10 +140,10 @@ def _beside_floor(ms: float, multiply_adds: float | None, giga_per_s: float) -> 
 
 def _proposals(measured: PaperMeasured) -> Table:
     table = Table(
-        title=f"Fewer proposals than {measured.proposals}; boxes above {LEAST_SCORE} that remain, at IoU {KEPT_IOU}"
+        title=f"Fewer proposals than {measured.proposals}; boxes above {LEAST_SCORE} still found at IoU {KEPT_IOU}"
     )
     table.add_column("", no_wrap=True)
-    for heading in ("ms a frame", f"{OURS} with {measured.proposals}\ntakes longer by", "boxes that remain"):
+    for heading in ("ms per frame", f"speed-up against\n{measured.proposals}", "boxes still found"):
         table.add_column(heading, justify="right")
     for name, kept in measured.kept.items():
         table.add_row(
@@ -158,16 +158,16 @@ def _proposals(measured: PaperMeasured) -> Table:
 def _print_rates(measured: PaperMeasured, console: Console) -> None:
     for paced in measured.paced:
         console.print(
-            f"{paced.cameras} cameras x {paced.fps:g} frames a second: {paced.processed} of {paced.due} processed, age "
-            f"p50 {paced.age_ms_p50:.0f} ms, p99 {paced.age_ms_p99:.0f} ms"
+            f"{paced.cameras} cameras x {paced.fps:g} frames per second: {paced.processed} of {paced.due} processed, "
+            f"age p50 {paced.age_ms_p50:.0f} ms, p99 {paced.age_ms_p99:.0f} ms"
         )
     best = measured.sustained
-    rate = "none of the rates tried" if best is None else f"{best.cameras} cameras x {best.fps:g} = "
-    rate += "" if best is None else f"{best.cameras * best.fps:g} frames a second"
-    console.print(f"sustained with a frame's age at p99 within {AGE_LIMIT_MS:.0f} ms: {rate}, without decoding")
+    rate = "none of the tested rates" if best is None else f"{best.cameras} cameras x {best.fps:g} = "
+    rate += "" if best is None else f"{best.cameras * best.fps:g} frames per second"
+    console.print(f"sustained with an age p99 of at most {AGE_LIMIT_MS:.0f} ms, without decoding: {rate}")
     peak = measured.peak_share
     if peak is not None:
-        console.print(f"share of the card's bfloat16 peak, measured: {peak:.2%}")
+        console.print(f"share of the card's measured bfloat16 peak: {peak:.2%}")
     else:
         no_card = measured.as_json()["cuda"] is not None
         console.print(f"share of a card's bfloat16 peak: {NO_CUDA if no_card else 'run again with --device cuda:0'}")

@@ -1,6 +1,6 @@
-"""Whose part is whose and who holds what, as plain loops over lists: what one writes who has one picture at a time.
+"""Assignment of parts and held objects to people, as plain loops over lists.
 
-Pure, owns nothing. The rules are those of `stages.detection.part_assignment` and `stages.people.held_objects`.
+The rules are those of `stages.detection.part_assignment` and `stages.people.held_objects`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ HANDS = ("left_hand", "right_hand")
 
 
 class Region(NamedTuple):
-    """A box that a detector found."""
+    """A detected box."""
 
     box: Box
     score: float
     label: str
 
 
-def assign(people: Sequence[Region], found: Mapping[str, Sequence[Region]]) -> list[dict[str, Region]]:
-    """Each person's parts by name: the assignment whose sum of share within the person times score is the greatest."""
+def assign_regions(people: Sequence[Region], found: Mapping[str, Sequence[Region]]) -> list[dict[str, Region]]:
+    """Return each person's parts by name, with the greatest sum of (share within the person x score)."""
     parts: list[dict[str, Region]] = [{} for _ in people]
     for name, boxes in found.items():
         if not people or not boxes:
@@ -41,8 +41,8 @@ def assign(people: Sequence[Region], found: Mapping[str, Sequence[Region]]) -> l
     return parts
 
 
-def held(person: Region, parts: Mapping[str, Region], things: Sequence[Region]) -> Region | None:
-    """The thing nearest to a hand and within its reach; of two as near, the one with the better score."""
+def held_object(person: Region, parts: Mapping[str, Region], things: Sequence[Region]) -> Region | None:
+    """Return the object nearest to a hand and within reach; of equally near ones, that with the best score."""
     middles = [_middle(parts[hand].box) for hand in HANDS if hand in parts]
     x1, y1, x2, y2 = person.box
     reach = HAND_REACH * max(x2 - x1, y2 - y1)
@@ -68,6 +68,6 @@ def _middle(box: Box) -> tuple[float, float]:
 
 
 def _distance(point: tuple[float, float], box: Box) -> float:
-    """From a point to a box, 0 within it."""
+    """Return the distance from a point to a box, 0 inside it."""
     x, y = point
     return math.hypot(max(box[0] - x, 0.0, x - box[2]), max(box[1] - y, 0.0, y - box[3]))

@@ -1,4 +1,4 @@
-"""The benchmark's cameras and contenders, for real and briefly: every frame sent is accounted for."""
+"""Short runs of the benchmark's cameras and contenders, with every sent frame accounted for."""
 
 import re
 import time
@@ -28,7 +28,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory):
     return prepared(SMALL, tmp_path_factory.mktemp("clip"))
 
 
-def test_every_client_begins_with_frame_0_and_frames_leave_on_a_staggered_grid(clip) -> None:
+def test_every_client_starts_with_frame_0_and_frames_are_sent_on_a_staggered_grid(clip) -> None:
     numbers: list[int] = []
     with Cameras(clip, 2) as cameras:
         for url in cameras.urls:
@@ -75,14 +75,14 @@ def test_a_contender_delivers_every_frame_of_two_small_cameras(clip, name: str) 
         assert found.dropped == 0
 
 
-def test_an_engine_that_is_scraped_and_traced_delivers_every_frame_too(clip) -> None:
+def test_an_engine_with_metrics_and_traces_delivers_every_frame(clip) -> None:
     contender = peers.contender(peers.WITH_TRACES)
     every_frame = replace(contender, options={**contender.options, "sample_ratio": 1.0})
-    found = run_once(every_frame, clip, cameras=1, seconds=1.5, warm_up_s=0.5)  # fails if no page or no span came
+    found = run_once(every_frame, clip, cameras=1, seconds=1.5, warm_up_s=0.5)  # fails without a page or a span
     assert (found.frames_lost, found.dropped) == (0, 0) and found.frames_delivered > 30
 
 
-async def test_without_metrics_an_engine_takes_nothing_down() -> None:
+async def test_without_metrics_an_engine_records_none() -> None:
     config = configured({"id": "yard", "source": "pattern:64x64@100"})
     pages: list[str] = []
     for silent in (True, False):
@@ -103,6 +103,6 @@ async def test_without_metrics_an_engine_takes_nothing_down() -> None:
     assert float(counts[0][1]) == 0  # type: ignore[index]
 
 
-def test_a_contender_that_fails_says_why(clip) -> None:
+def test_a_failed_contender_reports_its_output(clip) -> None:
     with pytest.raises(RunFailedError, match="no_such_module"):
         run_once(Contender("broken", "no_such_module"), clip, cameras=1, seconds=1.0, warm_up_s=0.0)

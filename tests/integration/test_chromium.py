@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from support.webrtc.chromium import Browser, BrowserError
+from benchmarks.browser.chromium import Browser, BrowserError
 
 PAGE = """<!doctype html><title>one</title><meta name=viewport content="width=device-width">
 <body style="margin:0;background:rgb(255,0,0)">

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.browser.chromium import BrowserError, Page
 from benchmarks.cameras.rtsp_server import RtspServer
 from commands.demo.show import cut
 from ring_buffers.frames import Lease
@@ -26,7 +27,6 @@ from support.engines.small_clips import make_clip
 from support.repository import REPOSITORY
 from support.slow_work import slow_work
 from support.waiting import until
-from support.webrtc.chromium import BrowserError, Page
 from support.webrtc.live_page import DESKTOP, shown, tile
 
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"

@@ -51,7 +51,7 @@ async def test_an_hour_of_frames_leaves_memory_flat() -> None:
     video = long_file(HOUR_OF_FRAMES, clip.cache_folder())
     camera = {"id": "hour", "source": str(video), "pace": "fast"}
     run = recorded(
-        await measure("90,000 frames, free model", configured(camera, once=True), model=FreeModel(), say=print)
+        await measure("90,000 frames, free model", configured(camera, once=True), model=FreeModel(), progress=print)
     )
     assert run.frames == HOUR_OF_FRAMES
     # History fills to its bound (2,000 messages) and stays; an hour may add a few MiB of allocator noise, no more.
@@ -61,6 +61,6 @@ async def test_an_hour_of_frames_leaves_memory_flat() -> None:
 
 async def test_ten_minutes_of_the_real_model_leave_memory_flat() -> None:
     camera = {"id": "street", "source": str(weights.locate("vtest", "vtest.avi")), "pace": "loop"}
-    run = recorded(await measure("10 minutes, edge", configured(camera), seconds=TEN_MINUTES, say=print))
+    run = recorded(await measure("10 minutes, edge", configured(camera), seconds=TEN_MINUTES, progress=print))
     assert run.frames > 500
     assert run.slope_mib_per_hour < 60

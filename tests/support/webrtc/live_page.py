@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from benchmarks.browser.chromium import Browser, Page
 from stages.types import Model
 from stream.config import Config
 from stream.engine import Engine
-from support.webrtc.chromium import Browser, Page
 
 DESKTOP = (1440, 900)
 

@@ -1,4 +1,4 @@
-"""What is concluded from runs, and how the command line is read."""
+"""Tests of the goals and of the command line."""
 
 from dataclasses import replace
 
@@ -47,36 +47,36 @@ def outcomes(of: Measured) -> dict[str, str]:
     return {goal.text: goal.outcome for goal in goals(of)}
 
 
-def test_cpu_within_a_tenth_of_the_bare_loop_is_met_and_above_it_is_missed() -> None:
-    text = "partstream: CPU a frame at most 1.10 x bare loop, 4 cameras"
+def test_the_cpu_goal_is_met_within_a_tenth_of_the_bare_loop() -> None:
+    text = "partstream: CPU per frame at most 1.10 x bare loop, 4 cameras"
     assert outcomes(measured(3.2))[text] == "met"
     assert outcomes(measured(3.4))[text] == "missed"
 
 
-def test_with_too_few_runs_no_limit_is_met() -> None:
+def test_too_few_runs_meet_no_goal() -> None:
     found = outcomes(measured(3.2, runs=3))
-    assert found["partstream: CPU a frame at most 1.10 x bare loop, 4 cameras"] == "not resolved"
+    assert found["partstream: CPU per frame at most 1.10 x bare loop, 4 cameras"] == "not resolved"
 
 
-def test_one_lost_frame_misses_the_goal_and_is_more_than_a_peer_lost() -> None:
+def test_a_lost_frame_misses_the_goals_of_no_loss() -> None:
     found = outcomes(measured(3.2, lost=1))
     assert found["no frame lost, 4 cameras"] == "missed"
     assert found[f"no more frames lost than {peers.OPENCV}, 4 cameras"] == "missed"
 
 
-def test_a_peer_is_beaten_column_by_column() -> None:
+def test_each_figure_is_compared_with_a_peer_separately() -> None:
     found = outcomes(measured(3.5))
-    assert found[f"ahead of {peers.OPENCV} in CPU a frame, 4 cameras"] == "missed"
+    assert found[f"ahead of {peers.OPENCV} in CPU per frame, 4 cameras"] == "missed"
     assert found[f"ahead of {peers.OPENCV} in latency p50, 4 cameras"] == "met"
 
 
-def test_a_round_in_which_either_failed_is_left_out_of_the_pairs() -> None:
+def test_rounds_with_a_failed_run_give_no_pair() -> None:
     of = measured(3.2)
     of.runs[peers.BARE, Load(4)][3] = None
     assert len(of.paired((peers.OURS, Load(4)), (peers.BARE, Load(4)), "cpu_ms_per_frame")) == 8
 
 
-def test_metrics_and_traces_have_each_their_own_limit_beside_the_engine_without() -> None:
+def test_metrics_and_traces_have_separate_limits() -> None:
     plan = Plan((Load(4),), peers.TELEMETRY, 9)
     costs = {peers.SILENT: 3.0, peers.WITH_METRICS: 3.06, peers.WITH_TRACES: 3.18}
     of = Measured(plan, {(name, Load(4)): [replace(A_RUN, cpu_ms_per_frame=cpu)] * 9 for name, cpu in costs.items()})
@@ -86,17 +86,17 @@ def test_metrics_and_traces_have_each_their_own_limit_beside_the_engine_without(
     }
 
 
-def test_every_other_round_runs_backwards() -> None:
+def test_every_other_round_runs_in_reverse_order() -> None:
     assert order(["a", "b", "c"], 0) == ["a", "b", "c"]
     assert order(["a", "b", "c"], 1) == ["c", "b", "a"]
 
 
-def test_numbers_after_a_repeatable_option_all_belong_to_it() -> None:
+def test_all_numbers_after_a_repeatable_option_belong_to_it() -> None:
     written = spread(["engine", "--cameras", "1", "4", "8", "--runs", "9", "--json", "f"])
     assert written == ["engine", "--cameras", "1", "--cameras", "4", "--cameras", "8", "--runs", "9", "--json", "f"]
 
 
-def test_a_wrong_command_or_contender_is_wrong_usage() -> None:
+def test_unknown_commands_and_contenders_are_usage_errors() -> None:
     assert main(["nothing"]) == 2
     assert main(["engine", "--contender", "nobody"]) == 2
     assert main(["engine", "--transport", "carrier pigeon"]) == 2

@@ -1,4 +1,4 @@
-"""Figures from notes: what was sent, joined with what a contender says it had."""
+"""Tests of the figures computed from send times and a contender's notes."""
 
 import numpy as np
 import pytest
@@ -34,17 +34,17 @@ def delivered(frames: range, delay_ms: float) -> list[tuple[int, int]]:
     return [(n % CLIP.frames, n * FRAME_NS + 1 + int(delay_ms * MS)) for n in frames]
 
 
-def of(made: dict[str, np.ndarray], said: Sent) -> Figures:
-    return figures("someone", made, said, CLIP, server_cpu_s=0.5)
+def of(made: dict[str, np.ndarray], sent: Sent) -> Figures:
+    return figures("someone", made, sent, CLIP, server_cpu_s=0.5)
 
 
-def test_numbers_within_the_clip_become_numbers_within_the_session() -> None:
+def test_numbers_in_the_clip_become_numbers_in_the_session() -> None:
     times = sent(35).times_ns[0]
     rows = np.array(delivered(range(35), 5), np.int64)
     assert unwrapped(rows, times, CLIP.frames).tolist() == list(range(35))
 
 
-def test_a_frame_delivered_almost_a_whole_clip_late_is_still_told_from_the_next_one() -> None:
+def test_a_frame_delivered_almost_a_clip_late_has_the_right_number() -> None:
     times = sent(35).times_ns[0]
     rows = np.array(delivered(range(20), 9 * 40 + 39), np.int64)
     assert unwrapped(rows, times, CLIP.frames).tolist() == list(range(20))
@@ -69,13 +69,13 @@ def test_cpu_is_divided_by_the_frames_delivered_in_the_measured_time() -> None:
     assert found.latency_ms_p50 == pytest.approx(5.0)
 
 
-def test_cameras_are_open_when_the_last_one_has_given_its_first_picture() -> None:
+def test_cameras_are_open_when_each_has_delivered_a_frame() -> None:
     rows = delivered(range(100), 5)
     found = of(notes(rows, rows[20:], window=(30 * FRAME_NS, 60 * FRAME_NS)), sent(100, cameras=2))
     assert found.open_s == pytest.approx(0.5 + 20 * 0.040 + 0.005)
 
 
-def test_a_frame_that_never_came_is_lost_and_one_that_came_after_the_measured_time_is_not() -> None:
+def test_missing_frames_are_lost_and_late_ones_are_not() -> None:
     window = (10 * FRAME_NS, 60 * FRAME_NS)
     rows = [row for n, row in enumerate(delivered(range(100), 55)) if n not in (20, 21)]
     assert of(notes(rows, window=window), sent(100)).frames_lost == 2
@@ -102,7 +102,7 @@ def test_a_damaged_picture_is_unreadable_and_its_frame_lost() -> None:
     assert (found.frames_lost, found.unreadable) == (1, 1)
 
 
-def test_a_camera_opened_anew_is_told_and_what_it_missed_is_estimated_from_its_rate() -> None:
+def test_a_reconnected_camera_is_counted_and_its_losses_estimated_from_its_rate() -> None:
     begin, end = 10 * FRAME_NS, 60 * FRAME_NS
     again = Sent([np.arange(20, dtype=np.int64) * FRAME_NS + 40 * FRAME_NS + 1], [2])
     rows = [(n % CLIP.frames, 40 * FRAME_NS + n * FRAME_NS + 5 * MS) for n in range(20)]
@@ -111,7 +111,7 @@ def test_a_camera_opened_anew_is_told_and_what_it_missed_is_estimated_from_its_r
     assert (found.frames_sent, found.frames_lost) == (50, 30)
 
 
-def test_each_camera_is_accounted_for_by_itself() -> None:
+def test_losses_are_counted_for_each_camera() -> None:
     window = (10 * FRAME_NS, 60 * FRAME_NS)
     rows = delivered(range(100), 5)
     found = of(notes(rows, rows[:40], window=window), sent(100, cameras=2))

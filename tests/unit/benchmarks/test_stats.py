@@ -1,4 +1,4 @@
-"""What may be concluded from alternating runs."""
+"""Tests of medians, intervals and outcomes."""
 
 import math
 import random
@@ -42,7 +42,7 @@ def test_ratios_are_taken_pair_by_pair() -> None:
         stats.ratios([1.0], [1.0, 2.0])
 
 
-def test_a_limit_is_met_only_if_the_whole_interval_lies_within() -> None:
+def test_a_limit_is_met_only_if_the_whole_interval_is_within() -> None:
     values = [1.02, 1.03, 1.04, 1.05, 1.06, 1.07, 1.08, 1.09, 1.30]
     assert stats.at_most(stats.estimate(values), 1.10) == "met"
     values[-2] = 1.2
@@ -50,7 +50,7 @@ def test_a_limit_is_met_only_if_the_whole_interval_lies_within() -> None:
     assert stats.at_most(stats.estimate([value + 0.2 for value in values]), 1.10) == "missed"
 
 
-def test_at_least_is_at_most_turned_round() -> None:
+def test_at_least_follows_the_rule_of_at_most() -> None:
     values = [1.25, *[1.31] * 7, 1.5]
     assert stats.at_least(stats.estimate(values), 1.3) == "met"
     assert stats.at_least(stats.estimate(values), 1.35) == "missed"

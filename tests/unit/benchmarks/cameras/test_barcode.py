@@ -1,4 +1,4 @@
-"""The frame number in the picture survives what video does to it, and damage is told."""
+"""Tests of the frame number in pictures, and of the clip."""
 
 import numpy as np
 import pytest
@@ -27,13 +27,13 @@ def test_a_number_is_read_back_from_any_size_of_picture(height: int, width: int)
     assert barcode.read(luma) == 0xA5C3
 
 
-def test_a_number_that_does_not_fit_is_refused() -> None:
+def test_a_number_that_is_too_large_is_rejected() -> None:
     with pytest.raises(ValueError, match="65535"):
         barcode.draw(blank(), barcode.LIMIT)
 
 
 @pytest.mark.parametrize("brightness", [0, 16, 128, 255])
-def test_an_even_picture_has_no_number(brightness: int) -> None:
+def test_a_uniform_picture_has_no_number(brightness: int) -> None:
     assert barcode.read(np.full((720, 1280), brightness, np.uint8)) == barcode.UNREADABLE
 
 
@@ -46,7 +46,7 @@ def test_one_damaged_block_makes_the_number_unreadable(block: int) -> None:
     assert barcode.read(luma) == barcode.UNREADABLE
 
 
-def test_every_frame_of_a_coded_clip_shows_its_number_and_decodes_without_delay(tmp_path) -> None:
+def test_every_frame_of_an_encoded_clip_has_its_number_and_decodes_without_delay(tmp_path) -> None:
     import av
 
     recipe = Recipe(width=320, height=180, frames=60, bits_per_second=300_000)
@@ -60,7 +60,7 @@ def test_every_frame_of_a_coded_clip_shows_its_number_and_decodes_without_delay(
     for size in json.loads(clip.index.read_text())["sizes"]:
         frames = decoder.decode(av.Packet(data[at : at + size]))
         at += size
-        assert len(frames) == 1, "a frame was held back: the clip has B-frames"
+        assert len(frames) == 1, "a frame was delayed: the clip has B-frames"
         numbers += [barcode.read(frame.to_ndarray(format="gray")) for frame in frames]
     assert at == len(data)
     assert numbers == list(range(recipe.frames))

@@ -1,4 +1,4 @@
-"""Who counts as found when the detector is measured on generated people."""
+"""Tests of the matching of detections with generated people."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from training.synthetic.videos.truth import TruePerson
 
 
 def detection(person: TruePerson, shift: float = 0.0) -> np.ndarray:
-    """What a detector says that sees this person, everything `shift` pixels to the right."""
+    """Return a detection of this person, `shift` pixels to the right."""
     keypoints = np.array([(x + shift, y, 0.8) for x, y, _ in person.keypoints])
     box = np.array(person.box) + np.array([shift, 0.0, shift, 0.0])
     return np.concatenate([box, [0.9], keypoints.reshape(-1)])
 
 
-def test_who_is_where_the_detector_says_is_found_and_who_is_elsewhere_is_not() -> None:
+def test_a_detection_agrees_only_with_a_person_at_its_place() -> None:
     person = true_person()
     assert agreement(person, detection(person)) > 0.99
     assert agreement(person, detection(person, 3)) > 0.5 > agreement(person, detection(person, 60))
 
 
-def test_each_detection_finds_one_person_and_the_best_fitting_first() -> None:
+def test_each_detection_matches_one_person_best_agreement_first() -> None:
     left, right = true_person(1), true_person(2, at=(52.0, 20.0))
     assert partners([left, right], np.stack([detection(right, 1), detection(left, 1)])) == {0: 1, 1: 0}
     assert partners([left, right], np.stack([detection(right)])) == {1: 0}

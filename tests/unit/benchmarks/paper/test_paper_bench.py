@@ -1,4 +1,4 @@
-"""What is concluded of the paper's profile beside the plain loop, and what isn't."""
+"""Tests of the comparison of the paper's profile with the plain loop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rich.console import Console
 from benchmarks import machine
 from benchmarks.main import main
 from benchmarks.model.paced_frames import Paced, most_sustained
+from benchmarks.paper.answer_comparison import ActingPerson, Answer, Boxes, Comparison, matched_boxes
 from benchmarks.paper.paper_bench import OURS, PLAIN, Floor, PaperMeasured, PaperPlan, Run
 from benchmarks.paper.paper_contenders import proposals_of, with_proposals
 from benchmarks.paper.paper_report import goals, print_paper
-from benchmarks.paper.same_answers import ActingPerson, Boxes, Comparison, Said, partnered
 from stages.types import ModelInfo
 from support.models.drawn_checkpoints import drawn_checkpoint, write_drawn_checkpoint
 from support.models.drawn_people import write_film
@@ -28,13 +28,13 @@ WHERE = machine.describe()
 
 
 def boxes(*rows: tuple[float, str], score: float = 0.9) -> Boxes:
-    """Squares of ten pixels at those places."""
+    """Return squares of ten pixels at the given places."""
     corners = np.array([(x, 0, x + 10, 10) for x, _ in rows], np.float32).reshape(-1, 4)
     return Boxes(corners, np.full(len(rows), score, np.float32), [label for _, label in rows])
 
 
-def said(found: Boxes, people: Sequence[tuple[float, str]] = ()) -> Said:
-    return Said(found, [ActingPerson((x, 0, x + 10, 10), action) for x, action in people])
+def answer(found: Boxes, people: Sequence[tuple[float, str]] = ()) -> Answer:
+    return Answer(found, [ActingPerson((x, 0, x + 10, 10), action) for x, action in people])
 
 
 def compared(boxes: int, matched: int) -> Comparison:
@@ -42,7 +42,7 @@ def compared(boxes: int, matched: int) -> Comparison:
 
 
 def measured(times: float, same: Comparison, cameras: int = 4, device: str = "cpu", pairs: int = 9) -> PaperMeasured:
-    """The plain loop takes so many times as long, give or take a hundredth."""
+    """Return figures in which the plain loop takes `times` as long, within one per cent."""
     plan = PaperPlan(profile="drawn", device=device, cameras=cameras, pairs=pairs)
     made = PaperMeasured(plan, ModelInfo("drawn", "sha256:0", True), 1, (160, 128), 40, 60)
     made.runs = {
@@ -59,55 +59,55 @@ def measured(times: float, same: Comparison, cameras: int = 4, device: str = "cp
     return made
 
 
-def test_a_box_has_one_partner_of_its_class_and_whoever_scores_best_chooses_first() -> None:
+def test_boxes_are_matched_one_to_one_within_their_class_best_scores_first() -> None:
     ours = boxes((0, "ball"), (0.2, "ball"), (50, "ball"), (80, "person"))
-    assert partnered(ours, boxes((0, "ball"), (80, "person")), 0.9) == (4, 2)
-    assert partnered(ours, boxes((0, "person"), (80, "ball")), 0.9) == (4, 0)
-    assert partnered(ours, boxes((0, "ball"), (0, "ball"), (51, "ball")), 0.9) == (4, 2)
-    assert partnered(ours, boxes((0, "ball"), (0, "ball"), (51, "ball")), 0.8) == (4, 3)
+    assert matched_boxes(ours, boxes((0, "ball"), (80, "person")), 0.9) == (4, 2)
+    assert matched_boxes(ours, boxes((0, "person"), (80, "ball")), 0.9) == (4, 0)
+    assert matched_boxes(ours, boxes((0, "ball"), (0, "ball"), (51, "ball")), 0.9) == (4, 2)
+    assert matched_boxes(ours, boxes((0, "ball"), (0, "ball"), (51, "ball")), 0.8) == (4, 3)
 
 
-def test_boxes_that_score_little_are_partners_and_not_asked_for() -> None:
+def test_boxes_with_low_scores_are_matched_but_not_counted() -> None:
     one, faint = boxes((0, "ball")), boxes((0, "ball"), score=0.29)
-    assert partnered(one, faint, 0.9) == (1, 1)
-    assert partnered(faint, one, 0.9) == (0, 0)
+    assert matched_boxes(one, faint, 0.9) == (1, 1)
+    assert matched_boxes(faint, one, 0.9) == (0, 0)
 
 
-def test_what_the_other_has_more_counts_as_much_as_what_it_lacks() -> None:
+def test_additional_boxes_of_the_other_count_as_much_as_missing_ones() -> None:
     comparison = Comparison()
-    comparison.add(said(boxes((0, "ball"))), said(boxes((0, "ball"), (50, "ball"))))
-    comparison.add(said(boxes()), said(boxes()))
+    comparison.add(answer(boxes((0, "ball"))), answer(boxes((0, "ball"), (50, "ball"))))
+    comparison.add(answer(boxes()), answer(boxes()))
     assert (comparison.frames, comparison.boxes, comparison.matched) == (2, 1, 1)
     assert (comparison.their_boxes, comparison.their_matched, comparison.share) == (2, 1, 0.5)
 
 
-def test_people_do_the_same_only_where_they_are_the_same() -> None:
+def test_actions_are_compared_only_for_matched_people() -> None:
     comparison = Comparison()
     nothing = boxes()
-    comparison.add(said(nothing, [(0, "walk"), (50, "jump")]), said(nothing, [(50, "walk"), (0, "walk")]))
-    comparison.add(said(nothing, [(0, "walk")]), said(nothing, [(70, "walk")]))
+    comparison.add(answer(nothing, [(0, "walk"), (50, "jump")]), answer(nothing, [(50, "walk"), (0, "walk")]))
+    comparison.add(answer(nothing, [(0, "walk")]), answer(nothing, [(70, "walk")]))
     assert (comparison.people, comparison.same_people, comparison.same_actions) == (3, 2, 1)
 
 
 @pytest.mark.parametrize(
     ("same", "why"),
     [
-        (compared(499, 499), "499 boxes score 0.3 or more, 500 are needed"),
-        (compared(0, 0), "0 boxes score 0.3 or more, 500 are needed"),
-        (compared(1000, 989), "98.90% of the boxes are the same, 99% are needed"),
-        (replace(compared(1000, 1000), their_boxes=1100), "90.91% of the boxes are the same, 99% are needed"),
+        (compared(499, 499), "499 boxes have scores of 0.3 or more, 500 are needed"),
+        (compared(0, 0), "0 boxes have scores of 0.3 or more, 500 are needed"),
+        (compared(1000, 989), "98.90% of the boxes match, 99% are needed"),
+        (replace(compared(1000, 1000), their_boxes=1100), "90.91% of the boxes match, 99% are needed"),
     ],
 )
-def test_too_few_or_other_boxes_allow_no_ratio_however_fast(same: Comparison, why: str) -> None:
+def test_too_few_or_different_boxes_allow_no_ratio(same: Comparison, why: str) -> None:
     made = measured(20, same)
     assert made.ratio is None and made.as_json()["ratio"] is None
     goal = goals(made)[0]
-    assert (goal.measured, goal.outcome) == (f"no ratio claimed: {why}", "not resolved")
+    assert (goal.measured, goal.outcome) == (f"no ratio: {why}", "not resolved")
     text = printed(made)
-    assert f"No ratio is claimed: {why}." in text and "not claimed" in text and "20.0" not in text
+    assert f"No ratio is reported: {why}." in text and "no ratio" in text and "20.0" not in text
 
 
-def test_the_goal_is_met_only_with_its_number_of_cameras_and_the_whole_interval() -> None:
+def test_the_goal_requires_its_number_of_cameras_and_the_whole_interval() -> None:
     same = compared(500, 495)
     assert goals(measured(1.4, same))[0].outcome == "met"
     assert goals(measured(1.2, same))[0].outcome == "missed"
@@ -117,45 +117,46 @@ def test_the_goal_is_met_only_with_its_number_of_cameras_and_the_whole_interval(
     assert eight.outcome == "not resolved" and "8 cameras" in eight.measured
 
 
-def test_a_goal_on_cuda_is_not_resolved_by_a_cpu_nor_the_other_way_round() -> None:
+def test_a_goal_is_resolved_only_on_its_device() -> None:
     on_cpu, on_cuda = measured(9, compared(500, 500)), measured(9, compared(500, 500), 16, "cuda:0")
     assert [goal.outcome for goal in goals(on_cpu)] == ["met", "not resolved"]
     assert [goal.outcome for goal in goals(on_cuda)] == ["not resolved", "met"]
     assert goals(on_cuda)[0].measured == "run again with --device cpu"
 
 
-def test_without_a_cuda_device_the_report_says_that_nothing_was_measured_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cuda_device_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     made = measured(1.4, compared(500, 500))
     assert goals(made)[1].measured == "no CUDA device: not measured" == made.as_json()["cuda"]
     assert printed(made).count("no CUDA device: not measured") == 2
 
 
-def test_the_share_of_a_cards_peak_is_what_is_computed_a_second_of_what_it_could() -> None:
+def test_the_peak_share_is_the_ratio_of_the_rates_of_multiply_adds() -> None:
     made = measured(9, compared(500, 500), 16, "cuda:0")
     made.floor = Floor({"whole": 5e7}, 1e10, 1e11)
     assert made.peak_share == pytest.approx(5e7 / 0.010 / 1e11)
-    assert "share of the card's bfloat16 peak, measured: 5.00%" in printed(made)
+    assert "share of the card's measured bfloat16 peak: 5.00%" in printed(made)
 
 
-def test_the_report_shows_times_floor_what_fewer_proposals_cost_and_the_rate() -> None:
+def test_the_report_shows_times_floor_proposals_and_rates() -> None:
     text = printed(measured(1.4, compared(500, 500)))
     assert "10.0 [10.0, 10.0]" in text and "14.0 [13.9, 14.1]" in text and "1.40 [1.39, 1.41] x" in text
-    assert "boxes above 0.3 in 10 frames (40 pictures): 500, of which 500" in text and "19 (95.00%) do the same" in text
-    # 51 M multiply-adds at 10 G a second are 5.1 ms, and 10 ms are 2.0 times that.
+    assert "boxes above 0.3 in 10 frames (40 pictures): 500, of which 500" in text
+    assert "same action: 19 (95.00%)" in text
+    # 51 M multiply-adds at 10 G per second take 5.1 ms; 10 ms are 2.0 times that.
     assert "5.100" in text and "2.0" in text
     assert "450 of 600 (75.00%)" in text and "2.00 [2.00, 2.00] x" in text
-    assert "4 cameras x 2 = 8 frames a second" in text
-    assert "isn't trained" not in text
+    assert "4 cameras x 2 = 8 frames per second" in text
+    assert "is not trained" not in text
 
 
-def test_an_untrained_checkpoint_is_told() -> None:
+def test_an_untrained_checkpoint_is_reported() -> None:
     made = measured(1.4, compared(500, 500))
     made.model = ModelInfo("drawn", "", False)
-    assert "The checkpoint isn't trained" in printed(made)
+    assert "The checkpoint is not trained" in printed(made)
 
 
-def test_with_fewer_proposals_only_those_change() -> None:
+def test_fewer_proposals_change_nothing_else() -> None:
     checkpoint = drawn_checkpoint()
     fewer = with_proposals(checkpoint, 25)
     assert (proposals_of(checkpoint), proposals_of(fewer)) == (60, 25)
@@ -165,7 +166,7 @@ def test_with_fewer_proposals_only_those_change() -> None:
 
 
 class Sleeper:
-    """A model that takes a while for each frame."""
+    """A model that takes a fixed time per frame."""
 
     def __init__(self, clock: list[float], seconds: float) -> None:
         self.clock, self.seconds = clock, seconds
@@ -186,7 +187,7 @@ class Frames:
         return cameras[index], step
 
 
-def test_rates_go_up_until_frames_are_too_old_or_too_many_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rates_are_raised_until_frames_are_too_old_or_too_many_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("benchmarks.model.paced_frames.time.perf_counter", lambda: clock[0])
     monkeypatch.setattr("benchmarks.model.paced_frames.time.sleep", lambda s: clock.__setitem__(0, clock[0] + s + 1e-6))
@@ -198,13 +199,13 @@ def test_rates_go_up_until_frames_are_too_old_or_too_many_are_dropped(monkeypatc
     assert tried[2].processed == pytest.approx(4 / 0.02, abs=8) and tried[2].due == pytest.approx(2 * 4 * 40, abs=8)
     assert not tried[0].sustained(15.0)
     assert len(set(model.forgotten)) == 6
-    # Each camera's frames came in order, none twice.
+    # Each camera's frames arrived in order, without duplicates.
     for camera in model.forgotten:
         steps = [step for name, step in model.seen if name == camera]
         assert steps == sorted(set(steps)) and steps
 
 
-def test_the_command_measures_a_checkpoint_and_writes_what_it_printed(
+def test_the_command_measures_a_checkpoint_and_writes_its_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint, film = write_drawn_checkpoint(tmp_path / "drawn.safetensors"), write_film(tmp_path / "film.mp4", 40)
@@ -216,7 +217,9 @@ def test_the_command_measures_a_checkpoint_and_writes_what_it_printed(
     same = found["same_answers"]
     assert same["frames"] == 2 * 2 * 3 and same["boxes"] > 100 and same["share"] == 1
     assert same["same_actions"] == same["people"] > 12
-    assert found["ratio"] is None and "No ratio is claimed" in text and str(tmp_path) not in text.split("written to")[0]
+    assert (
+        found["ratio"] is None and "No ratio is reported" in text and str(tmp_path) not in text.split("written to")[0]
+    )
     assert set(found["runs"]) == {OURS, PLAIN, f"{OURS}, 25 proposals"}
     assert all(len(runs) == 2 and min(run["ms_per_frame"] for run in runs) > 0 for runs in found["runs"].values())
     assert found["floor"]["by_stage"]["detection"] > 1e8 and found["floor"]["x_floor"] > 1
@@ -224,7 +227,7 @@ def test_the_command_measures_a_checkpoint_and_writes_what_it_printed(
     assert found["paced"] and found["commit"] and found["model"]["trained"]
 
 
-def test_what_cannot_be_measured_is_told_and_is_no_success(
+def test_a_failed_measurement_is_reported_with_an_exit_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -232,7 +235,7 @@ def test_what_cannot_be_measured_is_told_and_is_no_success(
     assert "no CUDA device: not measured" in capsys.readouterr().err
     assert main(["paper", "--device", "abacus"]) == 2
     assert main(["paper", "--profile", "edge"]) == 1
-    assert "its people are found by MoveNet" in " ".join(capsys.readouterr().err.split())
+    assert "detects people with MoveNet" in " ".join(capsys.readouterr().err.split())
 
 
 def printed(made: PaperMeasured) -> str:

@@ -1,4 +1,4 @@
-"""The loop that the pipeline is compared with says what the pipeline says."""
+"""Tests that the plain pipeline gives the same answers as the pipeline."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.paper.plain_paper import PlainPaper
-from benchmarks.paper.plain_regions import Region, assign, held
+from benchmarks.paper.plain_pipeline import PlainPipeline
+from benchmarks.paper.plain_regions import Region, assign_regions, held_object
 from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.finder import FoundObjects
 from stages.detection.part_assignment import assign_parts
@@ -33,8 +33,7 @@ def one_thread() -> None:
 
 
 def pictures(camera: int) -> list[NDArray[np.uint8]]:
-    """Two people, from another place on for each camera, their feet hidden now and then; in the middle nobody for three
-    frames."""
+    """Return pictures of two people, with feet hidden at times and no people for three frames in the middle."""
     shown = [picture.copy() for picture in [*walking(FRAMES + 5 * camera)][5 * camera :]]
     for picture in shown[::3]:
         picture[90:] = 55
@@ -42,11 +41,11 @@ def pictures(camera: int) -> list[NDArray[np.uint8]]:
     return [empty if 6 <= number < 9 else picture for number, picture in enumerate(shown)]
 
 
-def test_people_parts_actions_and_objects_are_the_pipelines() -> None:
+def test_people_parts_actions_and_objects_equal_the_pipelines() -> None:
     checkpoint, device = drawn_checkpoint(), torch.device("cpu")
     finder = load_finder(checkpoint)
     pipeline = Pipeline(finder, checkpoint)
-    plain = PlainPaper(checkpoint, PipelineSettings(), finder.default_thresholds, pipeline.window_steps, device)
+    plain = PlainPipeline(checkpoint, PipelineSettings(), finder.default_thresholds, pipeline.window_steps, device)
     size = (2 * SIZE[0], 2 * SIZE[1])
     format = pipeline.slot_format(size, None)
     assert format.content == SIZE
@@ -59,12 +58,12 @@ def test_people_parts_actions_and_objects_are_the_pipelines() -> None:
             for camera, film in films.items()
         ]
         for lease, analysis in zip(leases, pipeline.process(leases), strict=True):
-            said = plain.frame(lease.meta.camera, lease.picture[..., ::-1].copy(), size, lease.meta.media_us)
-            assert [person.track for person in said.people] == [person.track for person in analysis.people]
-            things = [region for region in said.regions if region.label == "ball" and region.score >= 0.3]
+            plain_frame = plain.frame(lease.meta.camera, lease.picture[..., ::-1].copy(), size, lease.meta.media_us)
+            assert [person.track for person in plain_frame.people] == [person.track for person in analysis.people]
+            things = [region for region in plain_frame.regions if region.label == "ball" and region.score >= 0.3]
             assert [thing.label for thing in things] == [thing.label for thing in analysis.objects]
             objects += len(things)
-            for ours, theirs in zip(analysis.people, said.people, strict=True):
+            for ours, theirs in zip(analysis.people, plain_frame.people, strict=True):
                 assert np.allclose(ours.box, theirs.box, atol=1e-2)
                 assert [part.part for part in ours.parts] == [name for name in PARTS if name in theirs.parts]
                 for part in ours.parts:
@@ -76,16 +75,16 @@ def test_people_parts_actions_and_objects_are_the_pipelines() -> None:
                 spread.append(ours.action.score)
                 people += 1
                 absent += len(PARTS) - len(ours.parts)
-    # Tracks outlived the gap, and were longer than the window of 6 steps.
+    # Tracks outlast the gap and are longer than the window of 6 steps.
     assert people > 30 and objects > 8 and absent
     assert np.ptp(spread) > 0.01
 
 
-def test_a_checkpoint_without_a_detector_of_its_own_is_refused() -> None:
+def test_a_checkpoint_without_a_detector_is_rejected() -> None:
     checkpoint = replace(drawn_checkpoint(), detector=None)
     thresholds = load_finder(drawn_checkpoint()).default_thresholds
-    with pytest.raises(ValueError, match="lacks a detector"):
-        PlainPaper(checkpoint, PipelineSettings(), thresholds, 6, torch.device("cpu"))
+    with pytest.raises(ValueError, match="has no detector"):
+        PlainPipeline(checkpoint, PipelineSettings(), thresholds, 6, torch.device("cpu"))
 
 
 coordinate = st.integers(0, 12)
@@ -96,9 +95,9 @@ boxes = st.builds(
 
 
 @given(st.lists(boxes, max_size=4), st.lists(boxes, min_size=1, max_size=5))
-def test_parts_are_assigned_to_the_same_total_as_by_arrays(people: list[Region], found: list[Region]) -> None:
+def test_parts_are_assigned_with_the_same_total_as_with_arrays(people: list[Region], found: list[Region]) -> None:
     ours = assign_parts(rows(people), rows(found)[None], np.array([[part.score for part in found]], np.float32))
-    theirs = assign(people, {"head": found})
+    theirs = assign_regions(people, {"head": found})
     taken = [own["head"] for own in theirs if "head" in own]
     assert len(taken) == len({id(part) for part in taken})
 
@@ -119,7 +118,7 @@ def test_parts_are_assigned_to_the_same_total_as_by_arrays(people: list[Region],
 
 
 @given(boxes, st.lists(boxes, max_size=2), st.lists(boxes, max_size=4))
-def test_who_holds_what_is_as_by_arrays(person: Region, hands: list[Region], things: list[Region]) -> None:
+def test_held_objects_equal_those_of_the_pipeline(person: Region, hands: list[Region], things: list[Region]) -> None:
     own = dict(zip(("left_hand", "right_hand"), hands))
     parts = assign_parts(
         rows([person]), np.zeros((len(PARTS), 0, 4), np.float32), np.zeros((len(PARTS), 0), np.float32)
@@ -128,7 +127,7 @@ def test_who_holds_what_is_as_by_arrays(person: Region, hands: list[Region], thi
         parts.boxes[0, PARTS.index(name)], parts.present[0, PARTS.index(name)] = hand.box, True
     found = FoundObjects(rows(things), np.array([thing.score for thing in things], np.float32), ("",) * len(things))
     (index,) = held_objects(rows([person]), parts, PARTS, found)
-    assert held(person, own, things) is (None if index < 0 else things[index])
+    assert held_object(person, own, things) is (None if index < 0 else things[index])
 
 
 def rows(regions: list[Region]) -> NDArray[np.float32]:

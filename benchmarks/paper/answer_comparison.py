@@ -1,6 +1,6 @@
-"""Whether two contenders said the same of the same frames: boxes matched with boxes, people's actions compared.
+"""Comparison of two contenders' answers for the same frames: matched boxes, and actions of people.
 
-Pure, owns nothing. A ratio of times means something only if they did, so a comparison says why it doesn't allow one.
+A ratio of times is meaningful only if the answers agree; otherwise the comparison gives the reason against it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_SCORE = 0.3
-"""Boxes below aren't compared."""
+"""Boxes with lower scores are not compared."""
 LEAST_IOU = 0.9
 LEAST_BOXES = 500
 LEAST_SHARE = 0.99
@@ -21,7 +21,7 @@ LEAST_SHARE = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """n boxes of one frame: float32 [n, 4] x1, y1, x2, y2, float32 [n], and a label each."""
+    """n boxes of a frame: float32 [n, 4] x1, y1, x2, y2; scores float32 [n]; n labels."""
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -30,15 +30,15 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class ActingPerson:
-    """Somebody in a frame: their box and the label of what they do, None before their first step."""
+    """Box and action of a person in a frame; the action is None before the first step."""
 
     box: Sequence[float]
     action: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a contender said of one frame."""
+class Answer:
+    """A contender's answer for a frame."""
 
     found: Boxes
     people: Sequence[ActingPerson]
@@ -46,8 +46,11 @@ class Said:
 
 @dataclass(slots=True)
 class Comparison:
-    """One contender's answers beside another's, over so many frames. `boxes` and `their_boxes` score `LEAST_SCORE` or
-    more; of each so many have a partner among all of the other's boxes."""
+    """Counts of the comparison of our answers with theirs.
+
+    `boxes` and `their_boxes` have scores of at least `LEAST_SCORE`; `matched` and `their_matched` of them have a match
+    among all boxes of the other contender.
+    """
 
     frames: int = 0
     boxes: int = 0
@@ -58,11 +61,11 @@ class Comparison:
     same_people: int = 0
     same_actions: int = 0
 
-    def add(self, ours: Said, theirs: Said, least_iou: float = LEAST_IOU) -> None:
-        """One more frame."""
+    def add(self, ours: Answer, theirs: Answer, least_iou: float = LEAST_IOU) -> None:
+        """Add a frame."""
         self.frames += 1
-        boxes, matched = partnered(ours.found, theirs.found, least_iou)
-        their_boxes, their_matched = partnered(theirs.found, ours.found, least_iou)
+        boxes, matched = matched_boxes(ours.found, theirs.found, least_iou)
+        their_boxes, their_matched = matched_boxes(theirs.found, ours.found, least_iou)
         self.boxes, self.matched = self.boxes + boxes, self.matched + matched
         self.their_boxes, self.their_matched = self.their_boxes + their_boxes, self.their_matched + their_matched
         self.people += len(ours.people)
@@ -76,39 +79,41 @@ class Comparison:
 
     @property
     def share(self) -> float:
-        """Of our boxes and of theirs, whichever is less, those that the other has too; 0 where there are none."""
+        """Share of matched boxes, of ours or of theirs, whichever is lower; 0 without boxes."""
         of_ours = self.matched / self.boxes if self.boxes else 0.0
         return min(of_ours, self.their_matched / self.their_boxes if self.their_boxes else 0.0)
 
     @property
     def kept(self) -> float:
-        """The share of their boxes that we have too."""
+        """Share of their boxes that match ours."""
         return self.their_matched / self.their_boxes if self.their_boxes else 0.0
 
     @property
     def action_share(self) -> float:
-        """Of our people, those whom the other sees too, doing the same."""
+        """Share of our people that both detect with the same action."""
         return self.same_actions / self.people if self.people else 0.0
 
     @property
     def incomparable(self) -> str | None:
-        """Why no ratio may be claimed; None where one may."""
+        """Reason against a ratio of times; None if there is none."""
         if self.boxes < LEAST_BOXES:
-            return f"{self.boxes} boxes score {LEAST_SCORE} or more, {LEAST_BOXES} are needed"
+            return f"{self.boxes} boxes have scores of {LEAST_SCORE} or more, {LEAST_BOXES} are needed"
         if self.share < LEAST_SHARE:
-            return f"{self.share:.2%} of the boxes are the same, {LEAST_SHARE:.0%} are needed"
+            return f"{self.share:.2%} of the boxes match, {LEAST_SHARE:.0%} are needed"
         return None
 
     def as_json(self) -> dict[str, Any]:
-        """Counts and shares."""
+        """Return counts and shares."""
         shares = {"share": self.share, "action_share": self.action_share, "incomparable": self.incomparable}
         return asdict(self) | shares
 
 
-def partnered(boxes: Boxes, others: Boxes, least_iou: float) -> tuple[int, int]:
-    """How many boxes score `LEAST_SCORE` or more, and how many of those have a box of their own among the others, with
-    the same label: the best scoring chooses first. The others' scores don't matter, else one just below would count as
-    missing."""
+def matched_boxes(boxes: Boxes, others: Boxes, least_iou: float) -> tuple[int, int]:
+    """Return the number of boxes with scores of at least `LEAST_SCORE`, and the number of those with a match.
+
+    Boxes are matched one to one with others of the same label, those with the best scores first. The other boxes may
+    have lower scores, because one just below the limit would otherwise count as missing.
+    """
     free: dict[str, list[int]] = {label: [] for label in boxes.labels}
     for other, label in enumerate(others.labels):
         free.setdefault(label, []).append(other)

@@ -1,8 +1,8 @@
-"""What those who watch cost the engine: `python -m benchmarks.engine.watchers [--rounds 7] [--json FILE]`.
+"""Cost of HTTP and WebRTC clients to the engine: `python -m benchmarks.engine.clients [--rounds 7] [--json FILE]`.
 
-The engine runs in a process of its own on four RTSP cameras with a model that costs nothing. Rounds alternate: nobody
-watches, then each kind of watcher in turn. A frame's age, from its arrival until its result was handed to ZeroMQ, is
-compared with that of the quiet stretch of the same round. Needs GStreamer's RTSP server, Chromium and the source tree.
+The engine runs in a separate process on four RTSP cameras with a model that costs nothing. Each round measures first
+without clients, then with each kind of client in turn. Frame age and CPU are compared with the measurement without
+clients of the same round. Requires GStreamer's RTSP server and Chromium.
 """
 
 from __future__ import annotations
@@ -26,35 +26,36 @@ import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from benchmarks import machine, stats
+from benchmarks.browser.chromium import Browser
 from benchmarks.cameras import clip
 from benchmarks.cameras.camera_client import Cameras
 from stages.free_model import FreeModel
 from stream.config import Config
 from stream.engine import Engine
 from telemetry.observer import Observer
-from tests.support.webrtc.chromium import Browser
 
 CAMERAS = 4
 SECONDS = 4.0
 SETTLE_S = 1.5
 SILENT_CLIENTS = 50
+WITHOUT = "without clients"
 
-Watchers = Callable[[str], AbstractAsyncContextManager[None]]
+Clients = Callable[[str], AbstractAsyncContextManager[None]]
 
 
 class Ages(Observer):
-    """Frames' ages when they were handed over, ms."""
+    """Records the age of each frame when its result was handed to ZeroMQ, in ms."""
 
     def __init__(self) -> None:
         self.ms: list[float] = []
 
     def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
-        """One frame's."""
+        """Record a frame."""
         self.ms.append(age_seconds * 1e3)
 
 
 async def serve(urls: list[str]) -> None:
-    """The engine's process: says its address, then after each line that it reads what happened since the last."""
+    """Run the engine; print its address, then, for each line on standard input, the figures since the last one."""
     config = Config.model_validate(
         {
             "cameras": [{"id": f"cam{index}", "source": url} for index, url in enumerate(urls)],
@@ -66,21 +67,21 @@ async def serve(urls: list[str]) -> None:
     async with Engine(config, model=FreeModel(), observers=[ages]) as engine:
         print(engine.http_address, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
-            seen, ages.ms = ages.ms, []
+            recorded, ages.ms = ages.ms, []
             used = resource.getrusage(resource.RUSAGE_SELF)
             now = used.ru_utime + used.ru_stime
             figures = {
-                "frames": len(seen),
-                "p50": float(np.percentile(seen, 50)) if seen else None,
-                "p99": float(np.percentile(seen, 99)) if seen else None,
-                "cpu_ms_per_frame": (now - cpu) * 1e3 / max(1, len(seen)),
+                "frames": len(recorded),
+                "p50": float(np.percentile(recorded, 50)) if recorded else None,
+                "p99": float(np.percentile(recorded, 99)) if recorded else None,
+                "cpu_ms_per_frame": (now - cpu) * 1e3 / max(1, len(recorded)),
             }
             cpu = now
             print(json.dumps(figures), flush=True)
 
 
 class EngineProcess:
-    """The engine apart. `address` is its HTTP server's."""
+    """The engine in a separate process; `address` is that of its HTTP server."""
 
     def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
         self._process = process
@@ -88,24 +89,24 @@ class EngineProcess:
 
     @staticmethod
     async def start(urls: list[str]) -> EngineProcess:
-        """Returns once it listens."""
+        """Start the process and wait until it listens."""
         pipe = asyncio.subprocess.PIPE
-        command = [sys.executable, "-m", "benchmarks.engine.watchers", "--serve", *urls]
+        command = [sys.executable, "-m", "benchmarks.engine.clients", "--serve", *urls]
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         assert process.stdout is not None
         async with asyncio.timeout(60):
             address = (await process.stdout.readline()).decode().strip()
         return EngineProcess(process, address)
 
-    async def mark(self) -> dict[str, Any]:
-        """What happened since the last mark."""
+    async def take_figures(self) -> dict[str, Any]:
+        """Return the figures since the last call."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(b"\n")
         async with asyncio.timeout(30):
             return json.loads(await self._process.stdout.readline())
 
     async def stop(self) -> None:
-        """End it."""
+        """End the process."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         with contextlib.suppress(TimeoutError):
@@ -115,11 +116,11 @@ class EngineProcess:
         self._process.kill()
 
 
-def silent(path: str) -> Watchers:
-    """So many clients that ask and never read, with the smallest buffers that the system gives."""
+def unread_streams(path: str) -> Clients:
+    """Return clients that request a stream and never read it, with the smallest possible buffers."""
 
     @asynccontextmanager
-    async def watch(address: str) -> AsyncIterator[None]:
+    async def connect(address: str) -> AsyncIterator[None]:
         split = urlsplit(address)
         async with AsyncExitStack() as stack:
             for _ in range(SILENT_CLIENTS):
@@ -131,15 +132,15 @@ def silent(path: str) -> Watchers:
                 await asyncio.get_running_loop().sock_sendall(sock, request.encode())
             yield
 
-    return watch
+    return connect
 
 
-def gone(viewers: int) -> Watchers:
-    """So many viewers of cameras' own video (WHEP), who take nothing any more once they are connected."""
+def vanished_viewers(viewers: int) -> Clients:
+    """Return WebRTC viewers (WHEP) that receive nothing any more once they are connected."""
 
     @asynccontextmanager
-    async def watch(address: str) -> AsyncIterator[None]:
-        # Left to themselves their sessions would go on for half a minute, into what is measured next.
+    async def connect(address: str) -> AsyncIterator[None]:
+        # The sessions are deleted afterwards, because they would last into the next measurement (30 s).
         async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
             for index in range(viewers):
                 peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -160,7 +161,7 @@ def gone(viewers: int) -> Watchers:
                     protocol.transport.abort()
             yield
 
-    return watch
+    return connect
 
 
 def _when_connected(peer: RTCPeerConnection, connected: asyncio.Event) -> None:
@@ -168,11 +169,11 @@ def _when_connected(peer: RTCPeerConnection, connected: asyncio.Event) -> None:
         connected.set()
 
 
-def page(*, hidden: bool, camera: str = "") -> Watchers:
-    """The live page in a real Chromium, in view or in a tab behind another; of all cameras, or of one large."""
+def live_page(*, hidden: bool, camera: str = "") -> Clients:
+    """Return a Chromium with the live page, visible or in a background tab, with all cameras or a single one."""
 
     @asynccontextmanager
-    async def watch(address: str) -> AsyncIterator[None]:
+    async def connect(address: str) -> AsyncIterator[None]:
         async with Browser() as browser:
             opened = await browser.open(f"{address}/#{camera}")
             await opened.wait_for("[...document.querySelectorAll('canvas')].some(canvas => canvas.width > 1)")
@@ -182,32 +183,32 @@ def page(*, hidden: bool, camera: str = "") -> Watchers:
                 await opened.wait_for("document.hidden")
             yield
 
-    return watch
+    return connect
 
 
-KINDS: dict[str, Watchers] = {
-    f"{SILENT_CLIENTS} event streams that nobody reads": silent("/api/v1/events?kind=results&kind=stats"),
-    f"{SILENT_CLIENTS} picture streams that nobody reads": silent("/api/v1/pictures?camera=cam0&camera=cam1"),
-    "a WebRTC viewer who takes nothing": gone(1),
-    f"{CAMERAS} WebRTC viewers who take nothing": gone(CAMERAS),
-    "the live page in a tab in the background": page(hidden=True),
-    "the live page, four cameras in view": page(hidden=False),
-    "the live page, one camera's own video (WebRTC)": page(hidden=False, camera="cam0"),
+KINDS: dict[str, Clients] = {
+    f"{SILENT_CLIENTS} event streams that are not read": unread_streams("/api/v1/events?kind=results&kind=stats"),
+    f"{SILENT_CLIENTS} picture streams that are not read": unread_streams("/api/v1/pictures?camera=cam0&camera=cam1"),
+    "1 WebRTC viewer that receives nothing": vanished_viewers(1),
+    f"{CAMERAS} WebRTC viewers that receive nothing": vanished_viewers(CAMERAS),
+    "the live page in a background tab": live_page(hidden=True),
+    "the live page, four cameras in view": live_page(hidden=False),
+    "the live page, one camera's video": live_page(hidden=False, camera="cam0"),
 }
 
 
 async def measure(rounds: int) -> dict[str, Any]:
-    """All rounds: figures of each stretch, and ratios to the quiet stretch of the same round."""
-    runs: dict[str, list[dict[str, Any]]] = {"nobody": [], **{name: [] for name in KINDS}}
+    """Run all rounds; return all figures, and the ratios to the measurement without clients of the same round."""
+    runs: dict[str, list[dict[str, Any]]] = {WITHOUT: [], **{name: [] for name in KINDS}}
     with Cameras(clip.prepared(), CAMERAS) as cameras:
         engine = await EngineProcess.start(cameras.urls)
         try:
             await asyncio.sleep(3 * SETTLE_S)
             for number in range(rounds):
-                runs["nobody"].append(await _stretch(engine))
-                for name, watch in KINDS.items():
-                    async with watch(engine.address):
-                        runs[name].append(await _stretch(engine))
+                runs[WITHOUT].append(await _measure_once(engine))
+                for name, clients in KINDS.items():
+                    async with clients(engine.address):
+                        runs[name].append(await _measure_once(engine))
                     await asyncio.sleep(SETTLE_S)
                 print(f"round {number + 1} of {rounds}", file=sys.stderr)
         finally:
@@ -215,41 +216,41 @@ async def measure(rounds: int) -> dict[str, Any]:
     ratios = {
         name: {
             key: str(
-                stats.estimate(stats.ratios([one[key] for one in runs[name]], [one[key] for one in runs["nobody"]]))
+                stats.estimate(stats.ratios([one[key] for one in runs[name]], [one[key] for one in runs[WITHOUT]]))
             )
             for key in ("p50", "p99", "cpu_ms_per_frame")
         }
         for name in KINDS
     }
-    return {"cameras": CAMERAS, "seconds": SECONDS, "ratios_to_nobody": ratios, "runs": runs}
+    return {"cameras": CAMERAS, "seconds": SECONDS, "ratios": ratios, "runs": runs}
 
 
-async def _stretch(engine: EngineProcess) -> dict[str, Any]:
+async def _measure_once(engine: EngineProcess) -> dict[str, Any]:
     await asyncio.sleep(SETTLE_S)
-    await engine.mark()
+    await engine.take_figures()
     await asyncio.sleep(SECONDS)
-    return await engine.mark()
+    return await engine.take_figures()
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print the ratios, and write all figures if `--json` is arguments."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        asyncio.run(serve(given.serve))
+    arguments = parser.parse_args()
+    if arguments.serve:
+        asyncio.run(serve(arguments.serve))
         return
     figures = {
-        "benchmark": "watchers",
+        "benchmark": "clients",
         "commit": machine.commit(Path(__file__).parent),
         "machine": machine.describe(),
-        **asyncio.run(measure(given.rounds)),
+        **asyncio.run(measure(arguments.rounds)),
     }
     print(json.dumps({key: value for key, value in figures.items() if key != "runs"}, indent=1))
-    if given.json is not None:
-        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""A subscriber in the measuring process: takes every result that the engine publishes and notes when.
+"""Subscriber in the benchmark's process that records when each result arrives.
 
-Owns a SUB socket and a thread; both end with the `with` block. It is there so that the engine really sends, and to
-measure what a reader in another process sees.
+It makes the engine send its results, and measures what another process receives.
 """
 
 from __future__ import annotations
@@ -16,24 +15,24 @@ import numpy as np
 import zmq
 
 
-class _Place(msgspec.Struct):
-    """The fields of a result that say which one it is; the rest is skipped."""
+class _ResultId(msgspec.Struct):
+    """The fields that identify a result; the others are skipped."""
 
     camera: str
     epoch: int
     seq: int
 
 
-class Tap:
-    """Subscribes to `results/v1/` at `endpoint`; `rows(camera)` is `[n, 3]`: epoch, seq, received (monotonic ns)."""
+class ResultSubscriber:
+    """Subscribes to `results/v1/` at `endpoint` in a thread, within its `with` block."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._rows: dict[str, list[tuple[int, int, int]]] = {}
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._take, name="tap", daemon=True)
+        self._thread = threading.Thread(target=self._receive, name="subscriber", daemon=True)
 
-    def __enter__(self) -> Tap:
+    def __enter__(self) -> ResultSubscriber:
         self._thread.start()
         return self
 
@@ -42,11 +41,11 @@ class Tap:
         self._thread.join()
 
     def rows(self, camera: str) -> np.ndarray:
-        """What came for one camera, in order."""
+        """Return the results of a camera in order of arrival, int64 [n, 3]: epoch, seq, received (monotonic ns)."""
         return np.array(self._rows.get(camera, []), np.int64).reshape(-1, 3)
 
-    def _take(self) -> None:
-        decode = msgspec.json.Decoder(_Place).decode
+    def _receive(self) -> None:
+        decode = msgspec.json.Decoder(_ResultId).decode
         with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
             subscriber.setsockopt(zmq.LINGER, 0)
             subscriber.setsockopt(zmq.RCVHWM, 10_000)
@@ -58,12 +57,12 @@ class Tap:
                     continue
                 _, body = subscriber.recv_multipart()
                 now_ns = time.monotonic_ns()
-                place = decode(body)
-                self._rows.setdefault(place.camera, []).append((place.epoch, place.seq, now_ns))
+                result = decode(body)
+                self._rows.setdefault(result.camera, []).append((result.epoch, result.seq, now_ns))
 
 
 def free_endpoint() -> str:
-    """An address on this machine that nobody listens on just now."""
+    """Return an unused loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"tcp://127.0.0.1:{probe.getsockname()[1]}"

@@ -1,10 +1,9 @@
-"""The paper's system as one writes it who has its networks: a loop over frames, mmdet's `inference_detector` for each,
-then person by person.
+"""Plain implementation of the paper's system, with which `bench paper` compares the pipeline.
 
-What `bench paper` compares the pipeline with. Written as well as such a loop can be without becoming an engine: nothing
-records gradients, mmdet's picture pipeline is built once, the trunk sees a frame once and only if somebody is there,
-and absent parts cost nothing. Weights, configuration, thresholds, tracker, window and precision are the pipeline's.
-What it does beyond is left out: labels aren't smoothed. Owns its detector, and trackers and states by camera.
+It loops over frames, calls mmdet's `inference_detector` for each, and then processes person by person. It is efficient
+for such a loop: it records no gradients, builds mmdet's picture pipeline once, runs the trunk once per frame with
+people, and skips absent parts. Weights, configuration, thresholds, tracker, window and precision are the pipeline's.
+Labels are not smoothed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.paper.plain_regions import Box, Region, assign, held
+from benchmarks.paper.plain_regions import Box, Region, assign_regions, held_object
 from ring_buffers.state_bank import MAX_STEP_US
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
@@ -34,7 +33,7 @@ from stages.settings import PipelineSettings, ScoreThresholds
 
 @dataclass(frozen=True, slots=True)
 class PlainPerson:
-    """A confirmed track in one frame. `actions` are probabilities; `relevance` and `states` are by part."""
+    """A confirmed track in a frame. `actions` are probabilities; `relevance` and `states` are by part."""
 
     track: int
     box: Box
@@ -47,7 +46,7 @@ class PlainPerson:
 
 @dataclass(frozen=True, slots=True)
 class PlainFrame:
-    """What is said of one frame; boxes in pixels of the camera's pictures. Times are what its two halves took."""
+    """Answer for a frame, with boxes in pixels of the camera's pictures, and the times of detection and the rest."""
 
     people: list[PlainPerson]
     regions: list[Region]
@@ -57,7 +56,7 @@ class PlainFrame:
 
 @dataclass(slots=True)
 class PersonState:
-    """The LSTM's memory of one person: the two states of the staggered window, [2, layers, 1, hidden] each."""
+    """LSTM state of a person for the two states of the staggered window, each [2, layers, 1, hidden]."""
 
     h: Tensor
     c: Tensor
@@ -67,14 +66,14 @@ class PersonState:
 
 @dataclass(slots=True)
 class PlainCamera:
-    """Who is in front of one camera."""
+    """Tracker and person states of a camera."""
 
     tracker: CameraTracker
     states: dict[int, PersonState] = field(default_factory=dict[int, PersonState])
 
 
-class PlainPaper:
-    """`frame` answers one picture. People step on every frame: cameras must send 12.5 a second at most."""
+class PlainPipeline:
+    """Processes single frames. The LSTM steps on each frame, so cameras may send at most 12.5 per second."""
 
     def __init__(
         self,
@@ -84,9 +83,9 @@ class PlainPaper:
         window: int,
         device: torch.device,
     ) -> None:
-        """The checkpoint lies on `device` already; it carries a detector and a feature extractor, else `ValueError`."""
+        """`checkpoint` must be on `device`. Raises `ValueError` if it has no detector or no feature extractor."""
         if checkpoint.detector is None or checkpoint.features is None:
-            raise ValueError("the checkpoint lacks a detector or a feature extractor of its own")
+            raise ValueError("the checkpoint has no detector or no feature extractor")
         self._network: ActionNetwork = checkpoint.network.eval()
         self._extractor: VggFeatures = checkpoint.features.eval()
         self._detector = _mmdet_model(checkpoint.detector, device)
@@ -99,8 +98,10 @@ class PlainPaper:
 
     @torch.inference_mode()
     def frame(self, camera: str, picture: NDArray[np.uint8], size: tuple[int, int], media_us: int) -> PlainFrame:
-        """`picture` [height, width, 3] BGR, as OpenCV gives it, scaled for the detector; boxes are given in pixels of
-        `size` (width, height)."""
+        """Return the answer for a `picture` [height, width, 3] in BGR, scaled for the detector.
+
+        Boxes are in pixels of `size` (width, height).
+        """
         began = time.perf_counter()
         regions = self._detect(picture, size)
         detected = time.perf_counter()
@@ -141,20 +142,22 @@ class PlainPaper:
             if region.label != PERSON and region.label not in of_part and region.score >= least.object_score
         ]
         followed = [persons[person.detection] for person in tracked]
-        parts = assign(followed, {part: found[: self._settings.model.max_people] for part, found in of_part.items()})
+        parts = assign_regions(
+            followed, {part: found[: self._settings.model.max_people] for part, found in of_part.items()}
+        )
         maps, scale = self._maps(picture, size)
-        said: list[PlainPerson] = []
+        answers: list[PlainPerson] = []
         for person, region, own in zip(tracked, followed, parts, strict=True):
-            thing = held(region, own, things[:MOST_OBJECTS])
+            thing = held_object(region, own, things[:MOST_OBJECTS])
             everything = (0.0, 0.0, float(size[0]), float(size[1]))
             visual = self._features(maps, scale, own, thing.box if thing else everything)
             state = camera.states.get(person.track) or self._new_state()
             camera.states[person.track] = state
-            said.append(self._person(person.track, region.box, own, visual, state, media_us))
-        return said
+            answers.append(self._person(person.track, region.box, own, visual, state, media_us))
+        return answers
 
     def _maps(self, picture: NDArray[np.uint8], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """The trunk's last map [1, C, h, w], and what boxes are multiplied with to be in its picture's pixels [4]."""
+        """Return the trunk's last map [1, C, h, w], and the factors [4] from box to trunk picture coordinates."""
         height, width = picture.shape[:2]
         config = self._extractor.config
         to = scaled_size((width, height), config.short_side)
@@ -164,7 +167,7 @@ class PlainPaper:
         return self._extractor.trunk(planes), scale
 
     def _features(self, maps: Tensor, scale: Tensor, parts: dict[str, Region], thing: Box) -> VisualInput:
-        """One person's: `parts` [1, P, F], zeros where a part is absent, `objects` [1, 1, F]."""
+        """Return a person's features: `parts` [1, P, F] with zeros for absent parts, and `objects` [1, 1, F]."""
         from torchvision.ops import roi_align
 
         config = self._extractor.config
@@ -205,7 +208,7 @@ class PlainPaper:
         )
 
     def _step(self, embedded: Tensor, state: PersonState, media_us: int) -> Tensor:
-        """One step of one person: logits [1, actions]."""
+        """Run a step for a person; return logits [1, actions]."""
         plan = self._window.plan(state.steps)
         elapsed = 0 if state.last_us is None else min(max(media_us - state.last_us, 0), MAX_STEP_US)
         reset = torch.tensor([[plan.reset_a], [plan.reset_b]], device=self._device)
@@ -222,7 +225,7 @@ class PlainPaper:
 
 
 def _mmdet_model(stored: StoredDetector, device: torch.device) -> Any:
-    """As `mmdet.apis.init_detector` makes one of a configuration's file and a file of weights."""
+    """Return a model like that of `mmdet.apis.init_detector`."""
     from mmengine.config import Config
 
     model: Any = stored.model().to(device)
@@ -231,7 +234,7 @@ def _mmdet_model(stored: StoredDetector, device: torch.device) -> Any:
 
 
 def _picture_pipeline(scale: tuple[int, int]) -> Any:
-    """The test pipeline of mmdet's configurations, for a picture in memory."""
+    """Return the test pipeline of mmdet's configurations for a picture in memory."""
     from mmcv.transforms import Compose
 
     return Compose(

@@ -1,7 +1,4 @@
-"""partstream with a real model on live cameras: how many frames it had, processed and dropped, and how old they got.
-
-Measures itself for the time that the spec names, writes JSON where it says, and ends.
-"""
+"""partstream with a real model on live cameras. Writes counts, ages and model times as JSON to the spec's `out`."""
 
 from __future__ import annotations
 
@@ -26,33 +23,46 @@ from telemetry.observer import Observer
 POLL_S = 0.1
 
 
-class Ages(Observer):
-    """Age of every frame when its result was handed to ZeroMQ, and the people seen, since `begin`."""
+class FrameTimes(Observer):
+    """Age and model time of every frame, and the number of people, since `begin`.
+
+    The engine runs the stages of a batch and then publishes its frames, all in one thread. So the time from the begin
+    of the first stage to the end of the last one is the model time of the frames published next.
+    """
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
+        self.rows: list[tuple[float, float]] = []
+        """Age when the result was handed to ZeroMQ, and the time of that in the model, in seconds."""
         self.people = 0
         self._lock = threading.Lock()
+        self._batch_ns = (0, 0)
+        self._published = True
 
     def begin(self) -> None:
-        """Forget what came before."""
+        """Discard everything recorded so far."""
         with self._lock:
-            self.seconds, self.people = [], 0
+            self.rows, self.people = [], 0
+
+    def stage_ran(self, stage: str, began_ns: int, ended_ns: int) -> None:
+        """Record a stage of the current batch."""
+        self._batch_ns = (began_ns if self._published else self._batch_ns[0], ended_ns)
+        self._published = False
 
     def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
-        """One frame."""
+        """Record a frame."""
+        self._published = True
         with self._lock:
-            self.seconds.append(age_seconds)
+            self.rows.append((age_seconds, (self._batch_ns[1] - self._batch_ns[0]) / 1e9))
 
     def people_seen(self, camera: str, people: int, tracks: int) -> None:
-        """People of one frame."""
+        """Count the people of a frame."""
         with self._lock:
             self.people += people
 
 
 async def run(spec: Spec) -> dict[str, Any]:
-    """Run the engine, wait until every camera is live, warm up, measure."""
-    ages = Ages()
+    """Run the engine, wait for a result of each camera, warm up, and measure."""
+    times = FrameTimes()
     size = spec.options["detector_size"]
     cameras = [
         CameraConfig(**{"id": f"cam{index}", "source": url, "detector_size": size})
@@ -64,18 +74,19 @@ async def run(spec: Spec) -> dict[str, Any]:
         publish=PublishConfig(endpoint="tcp://127.0.0.1:0", replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
         http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
     )
-    async with Engine(config, observers=[ages]) as engine:
+    async with Engine(config, observers=[times]) as engine:
         give_up = time.monotonic() + spec.start_timeout_s
         while not all(camera.processed for camera in engine.stats().cameras):
             if time.monotonic() > give_up:
-                raise TimeoutError(f"not every camera gave a result within {spec.start_timeout_s:.0f} s")
+                raise TimeoutError(f"some cameras gave no result within {spec.start_timeout_s:.0f} s")
             await asyncio.sleep(POLL_S)
         await asyncio.sleep(spec.warm_up_s)
-        ages.begin()
+        times.begin()
         before, began, cpu = engine.stats().cameras, time.monotonic(), cpu_seconds()
         await asyncio.sleep(spec.seconds)
         after, elapsed_s, cpu_s = engine.stats().cameras, time.monotonic() - began, cpu_seconds() - cpu
-        return summary(before, after, elapsed_s, cpu_s, np.array(ages.seconds) * 1e3, ages.people)
+        frames = np.array(times.rows).reshape(-1, 2) * 1e3
+        return summary(before, after, elapsed_s, cpu_s, frames, times.people)
 
 
 def summary(
@@ -83,10 +94,10 @@ def summary(
     after: list[CameraStats],
     elapsed_s: float,
     cpu_s: float,
-    ages_ms: np.ndarray,
+    frames_ms: np.ndarray,
     people: int,
 ) -> dict[str, Any]:
-    """What happened between two looks at the cameras' counts."""
+    """Return the figures between two states of the cameras' counts; `frames_ms` [n, 2]: age and time in the model."""
     decoded = sum(camera.decoded for camera in after) - sum(camera.decoded for camera in before)
     processed = sum(camera.processed for camera in after) - sum(camera.processed for camera in before)
     reasons = {reason for camera in after for reason in camera.dropped}
@@ -102,13 +113,18 @@ def summary(
         "dropped": dropped,
         "people": people,
         "cpu_ms_per_frame": cpu_s * 1e3 / max(processed, 1),
-        "age_ms_p50": float(np.percentile(ages_ms, 50)) if len(ages_ms) else None,
-        "age_ms_p99": float(np.percentile(ages_ms, 99)) if len(ages_ms) else None,
+        **_percentiles("age", frames_ms[:, 0]),
+        **_percentiles("model", frames_ms[:, 1]),
+        **_percentiles("engine", frames_ms[:, 0] - frames_ms[:, 1]),
     }
 
 
+def _percentiles(name: str, values_ms: np.ndarray) -> dict[str, float | None]:
+    return {f"{name}_ms_p{q}": float(np.percentile(values_ms, q)) if len(values_ms) else None for q in (50, 99)}
+
+
 def main() -> None:
-    """Run as the spec says."""
+    """Run the spec given on the command line."""
     import uvloop
 
     spec = Spec.from_argv()

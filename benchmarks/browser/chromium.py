@@ -99,8 +99,8 @@ class Page:
         """The visible part as PNG, also written to `path`."""
         picture = base64.b64decode((await self.send("Page.captureScreenshot", format="png"))["data"])
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(picture)
+            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(path.write_bytes, picture)
         return picture
 
     async def resize(self, width: int, height: int, *, phone: bool = False, scale: float = 1.0) -> None:

@@ -1,6 +1,6 @@
-"""How many live cameras a machine sustains with a real model: one more at a time, until too many frames go unprocessed.
+"""Number of live cameras that a machine sustains with a real model, and the latency that the model adds.
 
-Owns each run's cameras and process for the length of the run.
+Adds one camera at a time until too few frames are processed. Each run has its own cameras and its own process.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from benchmarks.contenders.recorder import Spec
 from benchmarks.run_once import START_LIMIT_S, Contender, run_process
 
 SUSTAINED = 0.95
-"""Share of the frames that must be processed."""
+"""Share of the decoded frames that must be processed."""
 CLIP_FRAMES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class LivePlan:
-    """What to measure. Every camera sends `fps` frames a second of the street footage over RTSP."""
+class EndToEndPlan:
+    """What to measure. Each camera sends the street footage over RTSP at `fps` frames per second."""
 
     profile: str = "edge"
     detector_size: tuple[int, int] | None = None
@@ -38,8 +38,12 @@ class LivePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveFigures:
-    """One run. `dropped` is by reason; ages are arrival to handed to ZeroMQ."""
+class EndToEndFigures:
+    """Figures of one run; percentiles are over frames and None if none was processed.
+
+    `age_ms`: from arrival until the result was handed to ZeroMQ. `model_ms`: of that, the time in the model, which is
+    that of the frame's whole batch. `engine_ms`: the rest, which is decoding, waiting for the batch, and publishing.
+    """
 
     cameras: int
     run: int
@@ -51,27 +55,31 @@ class LiveFigures:
     cpu_ms_per_frame: float
     age_ms_p50: float | None
     age_ms_p99: float | None
+    model_ms_p50: float | None = None
+    model_ms_p99: float | None = None
+    engine_ms_p50: float | None = None
+    engine_ms_p99: float | None = None
 
     @property
     def share(self) -> float:
-        """Frames processed out of those decoded; one may be in flight at either end."""
+        """Share of the decoded frames that were processed; at most 1, because frames are in flight at both ends."""
         return min(1.0, self.processed / self.decoded) if self.decoded else 0.0
 
 
 @dataclass(slots=True)
-class LiveMeasured:
+class EndToEndMeasured:
     """All runs of a plan, in order."""
 
-    plan: LivePlan
-    runs: list[LiveFigures] = field(default_factory=list)
+    plan: EndToEndPlan
+    runs: list[EndToEndFigures] = field(default_factory=list)
 
-    def of(self, cameras: int) -> list[LiveFigures]:
-        """The runs with so many cameras."""
+    def of(self, cameras: int) -> list[EndToEndFigures]:
+        """Return the runs with this number of cameras."""
         return [run for run in self.runs if run.cameras == cameras]
 
     @property
     def sustained(self) -> int:
-        """The most cameras of which, and of every smaller number, the median run processed 95 % of the frames."""
+        """Largest number of cameras for which it and all smaller numbers are sustained in the median run."""
         cameras = 0
         while self.of(cameras + 1) and stats.median([run.share for run in self.of(cameras + 1)]) >= SUSTAINED:
             cameras += 1
@@ -79,14 +87,14 @@ class LiveMeasured:
 
     @property
     def most_frames_per_second(self) -> float:
-        """The greatest median rate of processed frames, whatever was dropped beside."""
+        """Highest median rate of processed frames over all numbers of cameras, sustained or not."""
         counts = {run.cameras for run in self.runs}
         return max(
             (stats.median([run.processed / run.seconds for run in self.of(count)]) for count in counts), default=0.0
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, run by run."""
+        """Return plan, conclusions and all runs as plain values."""
         return {
             "plan": asdict(self.plan),
             "sustained_cameras": self.sustained,
@@ -95,28 +103,29 @@ class LiveMeasured:
         }
 
 
-def measure(plan: LivePlan, say: Callable[[str], None]) -> LiveMeasured:
-    """Add cameras until fewer than 95 % of the frames are processed. Raises `RunFailedError`, `CameraServerError`."""
-    measured = LiveMeasured(plan)
+def measure(plan: EndToEndPlan, progress: Callable[[str], None]) -> EndToEndMeasured:
+    """Add cameras until a number is not sustained. Raises `RunFailedError`, `CameraServerError`, `WeightsError`."""
+    measured = EndToEndMeasured(plan)
     for cameras in range(1, plan.most_cameras + 1):
         for number in range(plan.runs):
             figures = _run(plan, cameras, number)
             measured.runs.append(figures)
-            say(
+            progress(
                 f"{cameras} cameras at {plan.fps}/s: {figures.processed} of {figures.decoded} frames processed "
-                f"({figures.share:.0%}), age p50 {figures.age_ms_p50 or 0:.0f} ms"
+                f"({figures.share:.0%}), age p50 {figures.age_ms_p50 or 0:.0f} ms, "
+                f"of which model {figures.model_ms_p50 or 0:.0f} ms"
             )
         if measured.sustained < cameras:
             break
     return measured
 
 
-def _run(plan: LivePlan, cameras: int, number: int) -> LiveFigures:
+def _run(plan: EndToEndPlan, cameras: int, number: int) -> EndToEndFigures:
     clip = from_footage(street(), plan.fps, CLIP_FRAMES)
     with tempfile.TemporaryDirectory(prefix="partstream-bench-") as folder, Cameras(clip, cameras) as served:
         out, spec_file = Path(folder, "figures.json"), Path(folder, "spec.json")
         options = {"profile": plan.profile, "detector_size": plan.detector_size}
         Spec(served.urls, plan.seconds, plan.warm_up_s, out, options=options).write(spec_file)
         limit_s = START_LIMIT_S + plan.warm_up_s + plan.seconds
-        run_process(Contender("partstream", "partstream_live"), spec_file, folder, limit_s)
-        return LiveFigures(cameras=cameras, run=number, **json.loads(out.read_text()))
+        run_process(Contender("partstream", "partstream_end_to_end"), spec_file, folder, limit_s)
+        return EndToEndFigures(cameras=cameras, run=number, **json.loads(out.read_text()))

@@ -1,0 +1,1 @@
+"""Chromium driver for benchmarks and tests of the live page and WebRTC."""
