@@ -1,6 +1,6 @@
-"""The benchmarks' command line. Owns nothing; each command measures, prints and writes a JSON file.
+"""Command line of the benchmarks. Each command measures, prints tables and writes a JSON file.
 
-Exit codes: 0 measured (whether the goals are met or not), 1 nothing could be measured, 2 wrong usage.
+Exit codes: 0 measured (whether goals are met or not), 1 nothing could be measured, 2 usage error.
 """
 
 from __future__ import annotations
@@ -34,23 +34,27 @@ QUICK = {"runs": 2, "seconds": 3.0, "warm_up_s": 1.0}
 
 app = typer.Typer(
     name="bench",
-    help="Measure partstream side by side with a bare loop and with peers, in one run on one machine.",
+    add_completion=False,
+    help="Measure partstream against a bare loop and other programs, in one run on one machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 JsonOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Where the figures go.", show_default="benchmarks/results")
+    Path | None, typer.Option("--json", metavar="FILE", help="Output file.", show_default="in benchmarks/results")
 ]
 VideoOption = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="What cameras show.", show_default="a street")
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Video to show.", show_default="street footage"),
 ]
-QuickOption = Annotated[bool, typer.Option("--quick", help="A short look; too few runs to conclude anything.")]
+QuickOption = Annotated[
+    bool, typer.Option("--quick", metavar="", help="Short trial with too few runs for conclusions.")
+]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a benchmark as the arguments say; the exit code."""
+    """Run the command line; return the exit code."""
     try:
-        app(spread(arguments), prog_name="bench")
+        app(spread(arguments), prog_name="partstream bench")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except (CameraServerError, RunFailedError, WeightsError) as error:
@@ -60,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def consoles() -> tuple[Console, Console]:
-    """Tables to standard output, as wide as they are where that is no terminal; progress to standard error."""
+    """Return the consoles for tables (standard output, full width if it is no terminal) and for progress."""
     terminal = Console()
     return terminal if terminal.is_terminal else Console(width=TABLE_WIDTH), Console(
         stderr=True, highlight=False, soft_wrap=True
@@ -68,7 +72,7 @@ def consoles() -> tuple[Console, Console]:
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
-    """Write `--cameras 1 4 8` as the repeated option that the parser knows: `--cameras 1 --cameras 4 --cameras 8`."""
+    """Expand `--cameras 1 4 8` to `--cameras 1 --cameras 4 --cameras 8`, which the parser requires."""
     written: list[str] = []
     option = ""
     for argument in arguments:
@@ -81,20 +85,20 @@ def spread(arguments: Sequence[str]) -> list[str]:
     return written
 
 
-@app.command(epilog="Example:  bench engine --cameras 1 4 8 --runs 9 --json engine.json")
+@app.command(epilog="Example:  partstream bench engine --cameras 1 4 8 --runs 9 --json engine.json")
 def engine(
     cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4 8.", show_default="1 4 8")] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
-    seconds: Annotated[float, typer.Option(min=1, help="Time measured in each run.")] = 8.0,
-    contender: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(peers.ALL)}.")] = None,
-    transport: Annotated[str, typer.Option(help=f"Of partstream's cameras: {', '.join(peers.TRANSPORTS)}.")] = "auto",
+    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds measured in each run.")] = 8.0,
+    contender: Annotated[list[str] | None, typer.Option(help=f"Measure only these: {', '.join(peers.ALL)}.")] = None,
+    transport: Annotated[str, typer.Option(help=f"Transport of partstream: {', '.join(peers.TRANSPORTS)}.")] = "auto",
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """Cameras over RTSP through the whole engine with a model that costs nothing: CPU, losses, latency."""
+    """CPU, lost frames and latency of the whole engine on RTSP cameras, with a model that costs nothing."""
     console, progress = consoles()
     if transport not in peers.TRANSPORTS:
-        raise typer.BadParameter(f"unknown transport {transport!r}; there are: {', '.join(peers.TRANSPORTS)}")
+        raise typer.BadParameter(f"unknown transport {transport!r}; available: {', '.join(peers.TRANSPORTS)}")
     loads = tuple(Load(count) for count in cameras or (1, 4, 8))
     plan = Plan(loads, _contenders(contender, peers.ALL), runs, seconds, transport=transport)
     plan = _shortened(plan) if quick else plan
@@ -105,16 +109,16 @@ def engine(
     console.print(f"written to {file}")
 
 
-@app.command(epilog="Example:  bench ingest --cameras 4 --runs 9 --json ingest.json")
+@app.command(epilog="Example:  partstream bench ingest --cameras 4 --runs 9 --json ingest.json")
 def ingest(
     cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4 8.", show_default="1 4 8")] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
-    seconds: Annotated[float, typer.Option(min=1, help="Time measured in each run.")] = 5.0,
-    contender: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(peers.INGEST)}.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds measured in each run.")] = 5.0,
+    contender: Annotated[list[str] | None, typer.Option(help=f"Measure only these: {', '.join(peers.INGEST)}.")] = None,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """From the camera to the decoded picture, by native RTSP and by FFmpeg: latency, CPU, losses, time to open."""
+    """Latency, CPU, lost frames and opening time from the camera to the decoded picture."""
     console, progress = consoles()
     loads = ingest_bench.loads(cameras or (1, 4, 8))
     plan = Plan(loads, _contenders(contender, peers.INGEST), runs, seconds)
@@ -126,17 +130,17 @@ def ingest(
     console.print(f"written to {file}")
 
 
-@app.command(epilog="Example:  bench telemetry --cameras 4 --runs 9 --seconds 10")
+@app.command(epilog="Example:  partstream bench telemetry --cameras 4 --runs 9 --seconds 10")
 def telemetry(
     cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4.", show_default="4")] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
+    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
     seconds: Annotated[
-        float, typer.Option(min=5, help="Time measured in each run; best a multiple of 5, between two scrapes.")
+        float, typer.Option(min=5, help="Seconds measured in each run, best a multiple of 5 (the scrape interval).")
     ] = 10.0,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """What metrics and traces cost: the whole engine with neither, with metrics, with both."""
+    """Cost of telemetry: the whole engine without it, with metrics, and with metrics and traces."""
     console, progress = consoles()
     plan = Plan(tuple(Load(count) for count in cameras or (4,)), peers.TELEMETRY, runs, seconds)
     plan = replace(plan, **{**QUICK, "seconds": 5.0}) if quick else plan
@@ -147,20 +151,20 @@ def telemetry(
     console.print(f"written to {file}")
 
 
-@app.command(epilog="Example:  bench model --threads 1 --batch 1 8")
+@app.command(epilog="Example:  partstream bench model --threads 1 --batch 1 8")
 def model(
     profile: Annotated[str, typer.Option(help="edge, kinetics-tps, or the path of a checkpoint.")] = "edge",
     size: Annotated[
-        str | None, typer.Option(metavar="WxH", help="The detector's picture.", show_default="the profile's")
+        str | None, typer.Option(metavar="WxH", help="Detector size.", show_default="the profile's")
     ] = None,
-    batch: Annotated[list[int] | None, typer.Option(help="Frames a batch, e.g. 1 8.", show_default="1 2 4 8")] = None,
+    batch: Annotated[list[int] | None, typer.Option(help="Frames per batch, e.g. 1 8.", show_default="1 2 4 8")] = None,
     threads: Annotated[list[int] | None, typer.Option(help="CPU threads, e.g. 1 2.", show_default="1 2")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Batches measured for each.")] = 15,
+    repeats: Annotated[int, typer.Option(min=1, help="Batches measured per configuration.")] = 15,
     video: VideoOption = None,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """What the model costs a frame and a person, by stage and batch size, beside the floor of its multiply-adds."""
+    """Cost of the model per frame and person, by stage and batch size, and its lower bound by multiply-adds."""
     console, progress = consoles()
     plan = model_bench.ModelPlan(
         profile,
@@ -173,12 +177,12 @@ def model(
     where = machine.describe()
     file = json or RESULTS / f"model{'-quick' if quick else ''}.json"
     measured = model_bench.measure(plan, progress.print, time.perf_counter)
-    write_json(file, _headed("model", where, measured.as_json()))
+    write_json(file, _with_header("model", where, measured.as_json()))
     print_model(measured, where, console)
     console.print(f"written to {file}")
 
 
-@app.command(epilog="Example:  bench paper --profile runs/kinetics-tps.safetensors --threads 1")
+@app.command(epilog="Example:  partstream bench paper --profile runs/kinetics-tps.safetensors --threads 1")
 def paper(
     profile: Annotated[str, typer.Option(help="kinetics-tps, or the path of a checkpoint with a detector.")] = PAPER,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
@@ -186,16 +190,16 @@ def paper(
     cameras: Annotated[
         int | None, typer.Option(min=1, help="Cameras.", show_default=f"{CPU_CAMERAS}, on CUDA {CUDA_CAMERAS}")
     ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Alternating runs; 9 or more give an interval to trust.")] = 9,
-    batches: Annotated[int, typer.Option(min=1, help="Batches a run, of a frame of each camera.")] = 10,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads of both; 0 leaves a core.")] = 0,
+    pairs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
+    batches: Annotated[int, typer.Option(min=1, help="Batches per run, with one frame of each camera.")] = 10,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of both contenders; 0 leaves one core free.")] = 0,
     proposals: Annotated[
-        list[int] | None, typer.Option(help="Fewer places to look at, e.g. 50 25.", show_default="50 25")
+        list[int] | None, typer.Option(help="Also measure with fewer proposals, e.g. 50 25.", show_default="50 25")
     ] = None,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """The paper's profile beside a loop of mmdet's `inference_detector` and heads person by person."""
+    """The paper's profile against a plain loop of mmdet's `inference_detector` and heads person by person."""
     console, progress = consoles()
     if device != "cpu" and not device.startswith("cuda"):
         raise typer.BadParameter(f"{device!r} is not cpu, cuda or cuda:N")
@@ -214,25 +218,25 @@ def paper(
     kind = "paper-cuda" if device.startswith("cuda") else "paper"
     file = json or RESULTS / f"{kind}{'-quick' if quick else ''}.json"
     measured = paper_bench.measure(plan, progress.print)
-    write_json(file, _headed("paper", where, measured.as_json()))
+    write_json(file, _with_header("paper", where, measured.as_json()))
     print_paper(measured, where, console)
     console.print(f"written to {file}")
 
 
-@app.command("end-to-end", epilog="Example:  bench end-to-end --fps 10 --size 256x256")
+@app.command("end-to-end", epilog="Example:  partstream bench end-to-end --fps 10 --size 256x256")
 def end_to_end(
     profile: Annotated[str, typer.Option(help="edge, kinetics-tps, or the path of a checkpoint.")] = "edge",
     size: Annotated[
-        str | None, typer.Option(metavar="WxH", help="The detector's picture.", show_default="the profile's")
+        str | None, typer.Option(metavar="WxH", help="Detector size.", show_default="the profile's")
     ] = None,
-    fps: Annotated[int, typer.Option(min=1, max=60, help="Frames a second that every camera sends.")] = 5,
-    most: Annotated[int, typer.Option(min=1, help="Never more cameras than this.")] = 16,
+    fps: Annotated[int, typer.Option(min=1, max=60, help="Frames per second of each camera.")] = 5,
+    most: Annotated[int, typer.Option(min=1, help="Largest number of cameras.")] = 16,
     runs: Annotated[int, typer.Option(min=1, help="Runs for each number of cameras.")] = 3,
-    seconds: Annotated[float, typer.Option(min=2, help="Time measured in each run.")] = 15.0,
+    seconds: Annotated[float, typer.Option(min=2, help="Seconds measured in each run.")] = 15.0,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """Live cameras that the machine sustains: one more at a time until under 95 % of their frames are processed."""
+    """Number of live cameras that the machine sustains with a real model, and the latency that the model adds."""
     console, progress = consoles()
     if quick:
         runs, seconds, most = 1, 6.0, min(most, 2)
@@ -240,16 +244,16 @@ def end_to_end(
     where = machine.describe()
     file = json or RESULTS / f"end-to-end{'-quick' if quick else ''}.json"
     measured = end_to_end_bench.measure(plan, progress.print)
-    write_json(file, _headed("end-to-end", where, measured.as_json()))
+    write_json(file, _with_header("end-to-end", where, measured.as_json()))
     print_end_to_end(measured, where, console)
     console.print(f"written to {file}")
 
 
-def _contenders(chosen: list[str] | None, there_are: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = set(chosen or []) - set(there_are)
+def _contenders(chosen: list[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = set(chosen or []) - set(available)
     if unknown:
-        raise typer.BadParameter(f"unknown contender {sorted(unknown)}; there are: {', '.join(there_are)}")
-    return tuple(chosen or there_are)
+        raise typer.BadParameter(f"unknown contender {sorted(unknown)}; available: {', '.join(available)}")
+    return tuple(chosen or available)
 
 
 def _shortened(plan: Plan) -> Plan:
@@ -264,10 +268,10 @@ def _in_rounds(
     goals: Callable[[Measured], list[Goal]],
     progress: Console,
 ) -> Measured:
-    """Run the plan, writing the file after every round. Raises `RunFailedError` if nothing could be measured."""
+    """Run the plan and write the file after every round. Raises `RunFailedError` if all runs failed."""
 
     def save(measured: Measured) -> None:
-        write_json(file, _headed(kind, where, measured.as_json(goals(measured))))
+        write_json(file, _with_header(kind, where, measured.as_json(goals(measured))))
 
     progress.print(f"about {plan.duration_s / 60:.0f} min")
     measured = measure(plan, progress.print, save)
@@ -285,5 +289,5 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-def _headed(kind: str, where: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+def _with_header(kind: str, where: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
     return {"benchmark": kind, "commit": machine.commit(REPOSITORY), "machine": where, **content}

@@ -1,6 +1,6 @@
-"""Who is measured: partstream, the bare loops, and the peers, each with what it needs to run.
+"""The contenders: partstream, the bare loops and the peers.
 
-Owns the peers' virtual environments in the user's cache; they live until the user removes them.
+Peers with other dependencies run in virtual environments, which are kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from benchmarks.run_once import Contender
 
 STREAMVISION = "streamvision==0.1.4"
 MODEL_SIZE = (640, 360)
-"""What the converting rows scale to, width and height: a common detector size at 720p's aspect."""
+"""Picture size of the converting contenders: a common detector size with 720p's aspect ratio."""
 
 OURS, BARE = "partstream", "bare loop"
 OURS_RGB, BARE_RGB = "partstream, converting", "bare loop, converting"
 STREAMVISION_NAME, OPENCV, OPENCV_ONE = "streamvision", "OpenCV threads", "OpenCV threads, 1 decoder thread"
 FLOORS = {OURS: BARE, OURS_RGB: BARE_RGB}
-"""The loop that does the same work as each of our rows, and nothing else."""
+"""The bare loop with the same work for each partstream contender."""
 PEERS = (STREAMVISION_NAME, OPENCV, OPENCV_ONE)
 ALL = (OURS, BARE, OURS_RGB, BARE_RGB, *PEERS)
-"""Who is measured with the whole engine."""
+"""Contenders of `bench engine`."""
 NATIVE, FFMPEG, ENGINE_NATIVE = "partstream native", "partstream FFmpeg", "whole engine, native"
 INGEST = (NATIVE, FFMPEG, BARE, *PEERS, ENGINE_NATIVE)
-"""Who is measured from the camera to the decoded picture; the whole engine beside it, to its result."""
+"""Contenders of `bench ingest`. The whole engine is measured up to its result."""
 SILENT, WITH_METRICS, WITH_TRACES = "no telemetry", "metrics", "metrics, 1 % traced"
 TELEMETRY = (SILENT, WITH_METRICS, WITH_TRACES)
-"""The whole engine, telling about itself more or less."""
+"""Contenders of `bench telemetry`: the whole engine with different telemetry."""
 TRACED_SHARE = 0.01
 TRANSPORTS = ("auto", "native", "ffmpeg")
-"""What a camera's `transport` may be."""
+"""Values of a camera's `transport`."""
 
 
 class PeerUnavailableError(RuntimeError):
-    """A peer can't be run here; the message says what is missing."""
+    """A peer cannot run; the message says what is missing."""
 
 
 def contender(name: str, transport: str = "auto") -> Contender:
-    """The contender of that name, ready to run; `transport` is of those of ours that don't name theirs.
+    """Return the contender of that name, ready to run.
 
-    Raises `PeerUnavailableError`.
+    `transport` is used by partstream contenders that do not set their own. Raises `PeerUnavailableError`.
     """
     planes = {"pixels": "planes", "size": None}
     rgb24 = {"pixels": "rgb24", "size": list(MODEL_SIZE)}
@@ -67,20 +67,20 @@ def contender(name: str, transport: str = "auto") -> Contender:
         return Contender(name, "bare_loop", options=planes if name == BARE else rgb24)
     if name in (OPENCV, OPENCV_ONE):
         if find_spec("cv2") is None:
-            raise PeerUnavailableError("OpenCV isn't installed: pip install opencv-python")
+            raise PeerUnavailableError("OpenCV is not installed. Run: pip install opencv-python")
         return Contender(name, "opencv_threads", options={"decoder_threads": 1 if name == OPENCV_ONE else None})
     if name == STREAMVISION_NAME:
         python = environment_of(STREAMVISION)
         return Contender(name, "streamvision_pipeline", python, {"video_processing_mode": "auto"})
     raise PeerUnavailableError(
-        f"no contender is called {name!r}; there are: {', '.join(dict.fromkeys(ALL + INGEST + TELEMETRY))}"
+        f"unknown contender {name!r}; available: {', '.join(dict.fromkeys(ALL + INGEST + TELEMETRY))}"
     )
 
 
 def environment_of(requirement: str) -> Path:
-    """The Python of a virtual environment that holds just `requirement`, made now if the cache hasn't it.
+    """Return the Python of a virtual environment with only `requirement`, which is created if necessary.
 
-    Peers pin other versions of numpy, OpenCV and pydantic than partstream's, so they never share its environment.
+    Peers require other versions of numpy, OpenCV and pydantic than partstream.
     """
     folder = cache_folder() / f"venv-{requirement.replace('==', '-')}-{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
@@ -95,6 +95,6 @@ def environment_of(requirement: str) -> Path:
     ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode != 0:
-            raise PeerUnavailableError(f"{requirement} can't be installed: {done.stderr.strip()[-400:]}")
+            raise PeerUnavailableError(f"{requirement} cannot be installed: {done.stderr.strip()[-400:]}")
     complete.touch()
     return python

@@ -1,37 +1,37 @@
-"""A real Chromium, headless, driven over its own debugging protocol (CDP): opens pages, runs scripts, looks.
+"""Driver of a headless Chromium over the DevTools protocol (CDP).
 
     async with Browser() as browser:
         page = await browser.open(address)
         await page.wait_for("document.title === 'ready'")
         assert page.errors == []
 
-A `Browser` owns one process with a profile of its own, from `start` to `close`, and the pages opened in it. Its camera
-is Chromium's test picture (or `camera`, a .y4m or .mjpeg file), handed to every page without asking.
+A `Browser` runs one process with its own profile from `start` to `close`. Pages may use its camera without a prompt: it
+shows Chromium's test picture, or `camera`, a .y4m or .mjpeg file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import inspect
 import json
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
-from support.waiting import until
-
 CLOSE_WITHIN_S = 5.0
-"""Chromium is killed if it doesn't end itself by then."""
+"""Time after which a Chromium that does not exit is killed."""
+POLL_S = 0.02
 MOST_KEPT = 1000
-"""Console lines and errors kept of a page; more are not."""
+"""Limit of the console lines and errors kept for a page."""
 
 FLAGS = (
     "--headless=new",
@@ -47,23 +47,34 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
-    # Otherwise the page's own address is a .local name that only multicast DNS knows.
+    # Otherwise the address of the page in ICE candidates is a .local name, which needs multicast DNS.
     "--disable-features=WebRtcHideLocalIpsWithMdns,Translate",
 )
 
 
 class BrowserError(AssertionError):
-    """Chromium isn't there, doesn't answer, or the page's script failed."""
+    """Chromium is missing or does not respond, or a script failed."""
+
+
+async def poll(condition: Callable[[], Any]) -> Any:
+    """Wait until the condition, a function or a coroutine function, gives a true value, and return it."""
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        await asyncio.sleep(POLL_S)
 
 
 class Page:
-    """One tab. What it logs and where it fails is kept."""
+    """A tab, with its console and errors."""
 
     def __init__(self, browser: Browser, session: str, target: str) -> None:
         self.errors: list[str] = []
-        """Uncaught exceptions, `console.error`, and what Chromium itself reports as errors (failed loads too)."""
+        """Uncaught exceptions, `console.error`, and errors reported by Chromium, such as failed loads."""
         self.console: list[str] = []
-        """All that the page logged, as `level: text`."""
+        """Console messages as `level: text`."""
         self._browser = browser
         self._session = session
         self._target = target
@@ -72,18 +83,18 @@ class Page:
         return f"page that logged {self.console[-20:]}"
 
     async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Any command of the debugging protocol."""
+        """Send a command of the protocol and return its answer."""
         return await self._browser.send(method, self._session, **parameters)
 
     async def go(self, address: str) -> None:
-        """Load another address; returns once it has loaded."""
+        """Load an address and wait until it is complete."""
         answer = await self.send("Page.navigate", url=address)
         if answer.get("errorText"):
             raise BrowserError(f"{address}: {answer['errorText']}")
         await self.wait_for("document.readyState === 'complete'")
 
     async def evaluate(self, script: str) -> Any:
-        """What an expression gives (a promise is awaited), as JSON. Raises `BrowserError` with what it threw."""
+        """Return the JSON value of an expression; a promise is awaited. Raises `BrowserError` with a thrown error."""
         answer = await self.send(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
         )
@@ -92,11 +103,11 @@ class Page:
         return answer["result"].get("value")
 
     async def wait_for(self, condition: str) -> Any:
-        """Wait until an expression is true, and return what it gives."""
-        return await until(lambda: self.evaluate(condition))
+        """Wait until an expression is true, and return its value."""
+        return await self._browser.wait_until(lambda: self.evaluate(condition))
 
     async def screenshot(self, path: Path | None = None) -> bytes:
-        """The visible part as PNG, also written to `path`."""
+        """Return the visible part as PNG, and write it to `path` if given."""
         picture = base64.b64decode((await self.send("Page.captureScreenshot", format="png"))["data"])
         if path is not None:
             await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
@@ -104,37 +115,37 @@ class Page:
         return picture
 
     async def resize(self, width: int, height: int, *, phone: bool = False, scale: float = 1.0) -> None:
-        """Show it at this size in CSS pixels; `phone` with touch and a phone's viewport rules."""
+        """Set the size in CSS pixels; `phone` enables touch and a phone's viewport rules."""
         await self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=phone
         )
         await self.send("Emulation.setTouchEmulationEnabled", enabled=phone)
 
     async def prefer(self, scheme: str) -> None:
-        """`light` or `dark`."""
+        """Set the preferred colour scheme, `light` or `dark`."""
         await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     async def click(self, selector: str) -> None:
-        """Click in the middle of the first element that matches, as a mouse does."""
+        """Click in the middle of the first matching element."""
         place = await self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return null;"
             " e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
             " return [b.x + b.width / 2, b.y + b.height / 2] })()"
         )
         if place is None:
-            raise BrowserError(f"nothing matches {selector}")
+            raise BrowserError(f"no element matches {selector}")
         for kind in ("mousePressed", "mouseReleased"):
             await self.send("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
 
     async def press(self, key: str) -> None:
-        """Press and let go of one key: a character, or a name such as `Escape`, `Enter`, `ArrowDown`, `Tab`."""
+        """Press and release a key: a character, or a name such as `Escape`, `Enter`, `ArrowDown` or `Tab`."""
         text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
         code = KEY_CODES.get(key, ord(key.upper()) if len(key) == 1 else 0)
         await self.send("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
         await self.send("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
     async def write(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type text into the focused element."""
         await self.send("Input.insertText", text=text)
 
     async def close(self) -> None:
@@ -142,17 +153,17 @@ class Page:
         self._browser.forget(self._session)
         await self._browser.send("Target.closeTarget", targetId=self._target)
 
-    def told(self, method: str, about: Mapping[str, Any]) -> None:
-        """Take an event of the protocol."""
+    def handle_event(self, method: str, event: Mapping[str, Any]) -> None:
+        """Process an event of the protocol."""
         if method == "Runtime.consoleAPICalled":
-            text = " ".join(str(one.get("value", one.get("description", ""))) for one in about["args"])
-            self._keep(self.console, f"{about['type']}: {text}")
-            if about["type"] in ("error", "assert"):
+            text = " ".join(str(one.get("value", one.get("description", ""))) for one in event["args"])
+            self._keep(self.console, f"{event['type']}: {text}")
+            if event["type"] in ("error", "assert"):
                 self._keep(self.errors, text)
         elif method == "Runtime.exceptionThrown":
-            self._keep(self.errors, _thrown(about["exceptionDetails"]))
-        elif method == "Log.entryAdded" and about["entry"]["level"] == "error":
-            self._keep(self.errors, f"{about['entry']['text']} ({about['entry'].get('url', '')})")
+            self._keep(self.errors, _thrown(event["exceptionDetails"]))
+        elif method == "Log.entryAdded" and event["entry"]["level"] == "error":
+            self._keep(self.errors, f"{event['entry']['text']} ({event['entry'].get('url', '')})")
 
     def _keep(self, where: list[str], line: str) -> None:
         if len(where) < MOST_KEPT:
@@ -175,7 +186,10 @@ KEY_CODES = {
 
 
 class Browser:
-    """One Chromium. `flags` are added to its command line."""
+    """A Chromium process. `flags` are added to its command line."""
+
+    wait_until: Callable[[Callable[[], Any]], Awaitable[Any]] = staticmethod(poll)
+    """How to wait for a condition. Tests replace it by a function that reports what was awaited."""
 
     def __init__(self, *, camera: Path | None = None, flags: Sequence[str] = ()) -> None:
         self._flags = [*FLAGS, *flags, *([f"--use-file-for-fake-video-capture={camera}"] if camera else [])]
@@ -188,7 +202,7 @@ class Browser:
         self._pages: dict[str, Page] = {}
         self._number = 0
 
-    async def __aenter__(self) -> Browser:
+    async def __aenter__(self) -> Self:
         try:
             await self.start()
         except BaseException:
@@ -202,10 +216,10 @@ class Browser:
         await self.close()
 
     async def start(self) -> None:
-        """Start it and connect to it. Raises `BrowserError` if it isn't installed or doesn't come up."""
+        """Start Chromium and connect to it. Raises `BrowserError` if it is not installed or does not start."""
         program = shutil.which("chromium")
         if program is None:
-            raise BrowserError("there is no chromium: deploy/system-packages.sh test installs it")
+            raise BrowserError("chromium is not installed: run deploy/system-packages.sh test")
         self._process = await asyncio.create_subprocess_exec(
             program,
             *self._flags,
@@ -223,7 +237,7 @@ class Browser:
         self._listener = asyncio.create_task(self._listen(self._socket), name="chromium")
 
     async def open(self, address: str = "about:blank", *, size: tuple[int, int] = (1280, 800)) -> Page:
-        """A new tab of this size, with the address loaded in it."""
+        """Open an address in a new tab of this size."""
         target = (await self.send("Target.createTarget", url="about:blank"))["targetId"]
         session = (await self.send("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
         page = self._pages[session] = Page(self, session, target)
@@ -235,14 +249,14 @@ class Browser:
         return page
 
     async def send(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """Any command of the debugging protocol, to the browser or to a page's session; its answer."""
-        assert self._socket is not None, "start it first"
+        """Send a command to the browser, or to a page's session, and return its answer."""
+        assert self._socket is not None, "the browser is not started"
         self._number += 1
         number = self._number
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        about = {"sessionId": session} if session else {}
+        target = {"sessionId": session} if session else {}
         try:
-            await self._socket.send_json({"id": number, "method": method, "params": parameters, **about})
+            await self._socket.send_json({"id": number, "method": method, "params": parameters, **target})
             reply = await answer
         finally:
             del self._waiting[number]
@@ -251,18 +265,18 @@ class Browser:
         return reply["result"]
 
     def forget(self, session: str) -> None:
-        """What comes for this page's session is of no interest any more."""
+        """Ignore further events for a page's session."""
         self._pages.pop(session, None)
 
     async def kill(self) -> None:
-        """End it at once, as a crash would: nothing says goodbye."""
+        """Kill Chromium, as in a crash."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
 
     async def close(self) -> None:
-        """End it, and take its profile away. Idempotent."""
+        """Stop Chromium and delete its profile. Idempotent."""
         if self._socket is not None and not self._socket.closed:
             with suppress(BrowserError, ConnectionError, aiohttp.ClientError):
                 await self.send("Browser.close")
@@ -281,15 +295,15 @@ class Browser:
         await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
 
     async def _debugging_address(self, process: asyncio.subprocess.Process) -> str:
-        """Chromium writes the port that it picked into its profile."""
+        """Return the address from the file that Chromium writes into its profile."""
         file = self._profile / "DevToolsActivePort"
 
         def lines() -> list[str]:
             return file.read_text().splitlines() if file.exists() else []
 
-        await until(lambda: len(lines()) >= 2 or process.returncode is not None)
+        await self.wait_until(lambda: len(lines()) >= 2 or process.returncode is not None)
         if process.returncode is not None:
-            raise BrowserError(f"chromium didn't come up (exit status {process.returncode})")
+            raise BrowserError(f"chromium did not start (exit status {process.returncode})")
         port, path = lines()[:2]
         return f"ws://127.0.0.1:{port}{path}"
 
@@ -297,12 +311,12 @@ class Browser:
         async for message in socket:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
-            said = json.loads(message.data)
-            waiting = self._waiting.get(said.get("id", 0))
+            content = json.loads(message.data)
+            waiting = self._waiting.get(content.get("id", 0))
             if waiting is not None and not waiting.done():
-                waiting.set_result(said)
-            elif page := self._pages.get(said.get("sessionId", "")):
-                page.told(said.get("method", ""), said.get("params", {}))
+                waiting.set_result(content)
+            elif page := self._pages.get(content.get("sessionId", "")):
+                page.handle_event(content.get("method", ""), content.get("params", {}))
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(BrowserError("chromium closed the connection"))

@@ -39,6 +39,7 @@ SECONDS = 4.0
 SETTLE_S = 1.5
 SILENT_CLIENTS = 50
 WITHOUT = "without clients"
+CONNECT_WITHIN_S = 60.0
 
 Clients = Callable[[str], AbstractAsyncContextManager[None]]
 
@@ -175,12 +176,13 @@ def live_page(*, hidden: bool, camera: str = "") -> Clients:
     @asynccontextmanager
     async def connect(address: str) -> AsyncIterator[None]:
         async with Browser() as browser:
-            opened = await browser.open(f"{address}/#{camera}")
-            await opened.wait_for("[...document.querySelectorAll('canvas')].some(canvas => canvas.width > 1)")
-            if hidden:
-                await opened.send("Emulation.setFocusEmulationEnabled", enabled=False)
-                await browser.open("about:blank")
-                await opened.wait_for("document.hidden")
+            async with asyncio.timeout(CONNECT_WITHIN_S):
+                opened = await browser.open(f"{address}/#{camera}")
+                await opened.wait_for("[...document.querySelectorAll('canvas')].some(canvas => canvas.width > 1)")
+                if hidden:
+                    await opened.send("Emulation.setFocusEmulationEnabled", enabled=False)
+                    await browser.open("about:blank")
+                    await opened.wait_for("document.hidden")
             yield
 
     return connect

@@ -1,4 +1,4 @@
-"""How soon a picture that was sent is there decoded, over each way in, against a bare loop and peers. Owns nothing."""
+"""Goals of the ingest benchmark, which measures the latency from a sent frame to the decoded picture."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from benchmarks import peers, stats
 from benchmarks.rounds import Goal, Load, Measured, within
 
 JUDGED = Load(4, staggered=False)
-"""The load of the latency goals: libav shows 47 and 63 ms there (p50, p99)."""
+"""Load of the latency goals, at which the FFmpeg backend has 47 ms (p50) and 63 ms (p99)."""
 P50_LIMIT_MS, P99_LIMIT_MS = 10.0, 30.0
 OPEN_CAMERAS, OPEN_LIMIT_S = 8, 2.5
 ENGINE_CPU_LIMIT = 1.08
 
 
 def loads(cameras: Sequence[int]) -> tuple[Load, ...]:
-    """Each number of cameras at once and staggered; of one camera there is one way only."""
+    """Return each number of cameras as loads at once and staggered, which are the same for one camera."""
     return tuple(
         load for count in cameras for load in ([Load(1)] if count == 1 else [Load(count, False), Load(count, True)])
     )
@@ -44,7 +44,7 @@ def goals(measured: Measured) -> list[Goal]:
     if peers.ENGINE_NATIVE in plan.contenders and peers.BARE in plan.contenders:
         for load in plan.loads:
             ratio = measured.paired((peers.ENGINE_NATIVE, load), (peers.BARE, load), "cpu_ms_per_frame")
-            text = f"{peers.ENGINE_NATIVE}: CPU a frame at most {ENGINE_CPU_LIMIT:.2f} x {peers.BARE}, {load}"
+            text = f"{peers.ENGINE_NATIVE}: CPU per frame at most {ENGINE_CPU_LIMIT:.2f} x {peers.BARE}, {load}"
             found.append(within(text, ratio, ENGINE_CPU_LIMIT))
     return found
 
@@ -59,10 +59,10 @@ def _nothing_lost(measured: Measured, load: Load) -> Goal:
     failed = sum(run is None for run in rows)
     lost = [int(value) for value in measured.values(peers.NATIVE, load, "frames_lost")]
     sent = sum(int(value) for value in measured.values(peers.NATIVE, load, "frames_sent"))
-    said = f"{sum(lost)} of {sent}" + (f", {failed} runs failed" if failed else "")
+    counts = f"{sum(lost)} of {sent}" + (f", {failed} runs failed" if failed else "")
     return Goal(
         f"{peers.NATIVE}: no frame lost, {load}",
-        said if rows else "not measured",
+        counts if rows else "not measured",
         stats.none_at_all([*lost, *[1] * failed]),
     )
 

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from benchmarks.browser.chromium import Browser, BrowserError
+from benchmarks.browser.chromium import BrowserError
+from support.webrtc.browser import Browser
 
 PAGE = """<!doctype html><title>one</title><meta name=viewport content="width=device-width">
 <body style="margin:0;background:rgb(255,0,0)">

@@ -8,11 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
-from benchmarks.browser.chromium import Browser
 from stream import results
 from stream.subscriber import Subscription, subscribe
 from support.engines.controlled_engine import configured, running
 from support.repository import REPOSITORY
+from support.webrtc.browser import Browser
 
 PAGE = REPOSITORY / "tests" / "support" / "webrtc" / "whip_page.html"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from benchmarks.browser.chromium import Browser, Page
+from benchmarks.browser.chromium import Page
 from stages.types import Model
 from stream.config import Config
 from stream.engine import Engine
+from support.webrtc.browser import Browser
 
 DESKTOP = (1440, 900)
 

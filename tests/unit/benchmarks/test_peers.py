@@ -39,7 +39,7 @@ P50 = "partstream native: sent to decoded, p50 at most 10 ms, 4 cameras at once"
 P99 = "partstream native: sent to decoded, p99 at most 30 ms, 4 cameras at once"
 LOST = "partstream native: no frame lost, 4 cameras at once"
 OPEN = "partstream native: every camera's first picture within 2.5 s, 8 cameras at once"
-ENGINE = "whole engine, native: CPU a frame at most 1.08 x bare loop, 4 cameras at once"
+ENGINE = "whole engine, native: CPU per frame at most 1.08 x bare loop, 4 cameras at once"
 MACHINE = {
     "processor": "a processor",
     "cores": 2,
@@ -66,17 +66,17 @@ def outcomes(of: Measured) -> dict[str, str]:
     return {goal.text: goal.outcome for goal in goals(of)}
 
 
-def test_several_cameras_are_read_at_once_and_staggered_and_one_camera_in_one_way() -> None:
+def test_several_cameras_are_measured_at_once_and_staggered_and_one_camera_only_once() -> None:
     assert loads([1, 4]) == (Load(1), Load(4, staggered=False), Load(4, staggered=True))
 
 
-def test_a_contender_of_ours_reads_its_cameras_over_the_transport_asked_for() -> None:
+def test_a_partstream_contender_uses_its_own_or_the_given_transport() -> None:
     assert peers.contender(peers.OURS, "ffmpeg").options["transport"] == "ffmpeg"
     assert peers.contender(peers.FFMPEG, "auto").options["transport"] == "ffmpeg"
     assert peers.contender(peers.ENGINE_NATIVE, "auto").options["transport"] == "native"
 
 
-def test_the_command_measures_the_load_that_is_judged() -> None:
+def test_the_command_measures_the_load_of_the_goals() -> None:
     assert JUDGED in loads([1, 4, 8])
 
 
@@ -86,12 +86,12 @@ def test_latency_within_its_limits_is_met_and_above_them_missed() -> None:
     assert (late[P50], late[P99]) == ("missed", "missed")
 
 
-def test_latency_whose_interval_lies_on_both_sides_of_the_limit_is_not_resolved() -> None:
+def test_latency_with_an_interval_on_both_sides_of_the_limit_is_not_resolved() -> None:
     runs: list[Figures | None] = [replace(A_RUN, latency_ms_p99=p99) for p99 in (20, 20, 21, 22, 23, 24, 25, 31, 32)]
     assert outcomes(measured(runs))[P99] == "not resolved"
 
 
-def test_with_too_few_runs_no_latency_is_met() -> None:
+def test_too_few_runs_resolve_no_latency_goal() -> None:
     assert outcomes(measured([A_RUN] * 5))[P50] == "not resolved"
 
 
@@ -101,22 +101,22 @@ def test_what_ffmpeg_shows_in_the_same_rounds_stands_beside() -> None:
 
 
 @pytest.mark.parametrize("failed", [1, 2])
-def test_a_run_that_failed_counts_as_late_and_as_a_loss(failed: int) -> None:
+def test_a_failed_run_counts_as_late_and_as_a_loss(failed: int) -> None:
     found = outcomes(measured([*[None] * failed, *[A_RUN] * (9 - failed)]))
     assert found[LOST] == "missed"
     assert found[P50] == ("met" if failed == 1 else "not resolved")
 
 
-def test_eight_cameras_are_to_be_open_within_two_and_a_half_seconds() -> None:
+def test_eight_cameras_must_be_open_within_two_and_a_half_seconds() -> None:
     assert outcomes(measured([replace(A_RUN, open_s=2.4)] * 9, load=EIGHT))[OPEN] == "met"
     assert outcomes(measured([replace(A_RUN, open_s=2.6)] * 9, load=EIGHT))[OPEN] == "missed"
 
 
-def test_the_whole_engine_is_held_against_the_bare_loop_of_the_same_round() -> None:
+def test_the_whole_engine_is_compared_with_the_bare_loop_of_the_same_round() -> None:
     assert outcomes(measured([A_RUN] * 9, engine_cpu=3.3))[ENGINE] == "missed"
 
 
-def test_what_could_not_be_measured_meets_nothing() -> None:
+def test_goals_without_measurements_are_not_resolved() -> None:
     without = measured([A_RUN] * 9)
     for name in (peers.NATIVE, peers.ENGINE_NATIVE):
         del without.runs[name, JUDGED]
@@ -125,7 +125,7 @@ def test_what_could_not_be_measured_meets_nothing() -> None:
     assert all(goal.measured.startswith("not measured") for goal in found)
 
 
-def test_every_contender_has_its_row_and_failed_runs_are_said() -> None:
+def test_every_contender_has_a_row_and_failed_runs_are_counted() -> None:
     of = measured([None, *[A_RUN] * 8])
     page = io.StringIO()
     print_ingest(of, MACHINE, Console(file=page, width=TABLE_WIDTH))
