@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 # Heavy imports (torch, av) happen inside the command, so that help and mistakes answer at once.
 
-EXIT_FAULTS, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_ERRORS, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 
-EPILOG = "Exit codes: 0 every video was answered, 1 some have faults (each is named), 2 usage, 3 weights."
+EPILOG = "Exit codes: 0 every video was answered, 1 some have errors (each is named), 2 usage, 3 weights."
 
 
 def predict_command(
@@ -62,18 +62,18 @@ def predict_command(
         before = set[str]() if force else folder.answered(found.names)
         actions = checkpoint.vocabulary.actions
         try:
-            faults = _answer(found, before, folder, actions, made_with, (profile, device), complaints)
+            errors = _answer(found, before, folder, actions, made_with, (profile, device), complaints)
         except KeyboardInterrupt:
             complaints.print("stopped; what was answered is kept, and the same command goes on from there")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         folder.assemble(found.names)
     earlier = f", {len(before)} of them in an earlier run" if before else ""
-    bad = f"; {faults} with faults" if faults else ""
+    bad = f"; {errors} with errors" if errors else ""
     Console(highlight=False, soft_wrap=True).print(
         f"answered {len(found.names)} videos{earlier}{bad}; the files are in {out}", markup=False
     )
-    if faults:
-        raise typer.Exit(EXIT_FAULTS)
+    if errors:
+        raise typer.Exit(EXIT_ERRORS)
 
 
 def _answer(
@@ -85,19 +85,19 @@ def _answer(
     model: tuple[str, str],
     complaints: Console,
 ) -> int:
-    """Answer what isn't yet; returns how many videos have a fault, each of which is named."""
+    """Answer what isn't yet; returns how many videos have an error, each of which is named."""
     from stages.profiles import load_model
     from training.benchmark.predict import answer_unseen, answer_video
 
-    for sentence in found.nameless:
+    for sentence in found.misnamed:
         complaints.print(f"[red]left out:[/] {_plain(sentence)}")
-    for name, fault in found.faulty.items():
-        complaints.print(f"[red]not looked at:[/] {_plain(fault)}")
-        folder.keep(name, answer_unseen(actions, made_with, fault))
-    faults = len(found.nameless) + len(found.faulty)
+    for name, error in found.unusable.items():
+        complaints.print(f"[red]not looked at:[/] {_plain(error)}")
+        folder.keep(name, answer_unseen(actions, made_with, error))
+    errors = len(found.misnamed) + len(found.unusable)
     todo = [video for video in found.usable if video.name not in before]
     if not todo:
-        return faults
+        return errors
     try:
         pipeline = load_model(*model)
     except ValueError as error:
@@ -112,12 +112,12 @@ def _answer(
                 lambda number, name=video.name, done=done: advance(done, f"{name}, frame {number}"),
             )
             folder.keep(video.name, answer)
-            if answer.fault is not None:
-                faults += 1
+            if answer.error is not None:
+                errors += 1
                 seen = f"{len(answer.online)} frames were looked at"
-                complaints.print(f"[red]fault:[/] {_plain(f'{video.path}: {answer.fault}; {seen}')}")
+                complaints.print(f"[red]error:[/] {_plain(f'{video.path}: {answer.error}; {seen}')}")
             advance(done + 1, video.name)
-    return faults
+    return errors
 
 
 @contextmanager

@@ -77,14 +77,14 @@ def partstream(*words: object) -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(word) for word in words])
 
 
-def test_predictions_on_real_people_are_written_mended_and_scored(data: Path, tmp_path: Path) -> None:
+def test_predictions_on_real_people_are_written_completed_and_scored(data: Path, tmp_path: Path) -> None:
     out, truth = tmp_path / "out", tmp_path / "truth"
     predict = ("predict", "--data", data, "--out", out, "--device", "cpu", "--detector-size", "384x288")
     third = video_file(data, "test", "jump", "third")
     third.write_bytes(video_file(data, "test", "jump", "street").read_bytes()[:2000])
     done = partstream(*predict)
     assert done.exit_code == 1, done.output
-    assert "third.mp4: " in done.stderr and "answered 3 videos; 1 with faults" in done.stdout
+    assert "third.mp4: " in done.stderr and "answered 3 videos; 1 with errors" in done.stdout
     assert "Traceback" not in done.output
     classes = json.loads((out / "pred_vid_result.json").read_text())
     assert set(classes) == {"street", "roof", "third"} and set(classes.values()) <= set(packaged("edge").actions)
@@ -132,7 +132,7 @@ def test_frames_hold_whole_boxes_and_one_proposal_in_the_vocabularys_words(data:
     assert mixed.exit_code == 2 and "use another folder, or --force" in mixed.stderr
 
 
-def test_mistakes_are_sentences(tmp_path: Path) -> None:
+def test_errors_are_messages(tmp_path: Path) -> None:
     for words, code, said in (
         (("--videos", tmp_path / "nowhere"), 2, "nowhere"),
         (("--data", tmp_path), 2, "has no video in test_videos"),

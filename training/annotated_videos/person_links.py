@@ -1,7 +1,7 @@
-"""Links people over the annotated frames of a video, which have boxes and no identities. Pure.
+"""Linking people over the annotated frames of a video, which have boxes but no identities.
 
-From frame to frame people are assigned one-to-one so that the sum of IoU is greatest, as annotations are dense and
-their boxes good; a person who is missing for a while keeps their place for `longest_gap` frames of the video.
+From frame to frame people are assigned one-to-one with the greatest sum of IoU, because annotations are dense and
+accurate. A missing person is remembered for `longest_gap` frames of the video.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 LEAST_IOU = 0.2
-"""Low, as frames are skipped and people are fast: a vault moves half a body's width in five frames."""
+"""Low, because frames are skipped and people are fast: a vault moves half a body's width in five frames."""
 LONGEST_GAP = 30
 """Frames of the video: about a second."""
 
@@ -28,16 +28,16 @@ def link_people(
 ) -> list[NDArray[np.int64]]:
     """Give each person of each frame an identity, from 0 in the order of appearance.
 
-    `indices`: the F frames' places in the video, ascending. `boxes`: for each of them [people, 4], x1 y1 x2 y2. Returns
-    for each frame [people] identities, no two of them equal. Two boxes are one person's only if their IoU is at least
-    `least_iou` (above 0) and their frames lie at most `longest_gap` apart. Raises ValueError for other input.
+    `indices`: the F frames' numbers in the video, ascending. `boxes`: for each frame [people, 4], x1 y1 x2 y2. Returns
+    for each frame [people] distinct identities. Two boxes belong to one person only if their IoU is at least
+    `least_iou` (above 0) and their frames are at most `longest_gap` apart. Raises ValueError for other input.
     """
     if len(indices) != len(boxes):
-        raise ValueError(f"{len(indices)} indices of frames, and boxes of {len(boxes)}")
+        raise ValueError(f"{len(indices)} frame indices but boxes for {len(boxes)} frames")
     if any(later <= earlier for earlier, later in pairwise(indices)):
         raise ValueError("the frames' indices must ascend")
     if not least_iou > 0:
-        raise ValueError("least_iou must be above 0: boxes that don't touch aren't one person's")
+        raise ValueError("least_iou must be above 0: boxes of one person overlap")
     linked: list[NDArray[np.int64]] = []
     last_box = np.zeros((0, 4))
     last_index, identity = np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -65,7 +65,7 @@ def link_people(
 
 
 def box_iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU [N, M] of boxes [N, 4] and [M, 4] that include their last row and column, as the data set's do; 0 apart."""
+    """Return the IoU [N, M] of boxes [N, 4] and [M, 4] that include their last row and column, as the data set's."""
     least = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.clip(least - np.maximum(a[:, None, :2], b[None, :, :2]) + 1, 0, None).prod(-1)
     return shared / (_extent(a)[:, None] + _extent(b)[None, :] - shared)

@@ -1,12 +1,11 @@
-"""The folder that `predict` writes: one file a video while it goes on, and at the end the benchmark's two files.
+"""The folder that `predict` writes: one file per video during the run, and at its end the benchmark's two files.
 
-    OUT/videos/<video>.json       a `VideoAnswer`, there whole or not at all
-    OUT/pred_vid_result.json      } written anew from the videos' files at the end of each run
+    OUT/videos/<video>.json       a `VideoAnswer`, written atomically
+    OUT/pred_vid_result.json      } assembled from the videos' files at the end of each run
     OUT/pred_part_result.json     }
     OUT/online.json               } the answers over time, for `evaluate --observed`
 
-Owns nothing but the path. A run that was stopped is taken up where it was: a video that has a file is answered, unless
-it had a fault, which may have been mended since.
+A stopped run resumes: videos with a file are skipped, except those with an error, which may have been fixed since.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ _VIDEOS = "videos"
 
 
 class AnswerError(RuntimeError):
-    """The folder can't be used or written; the message says what to do."""
+    """The folder cannot be used or written; the message says what to do."""
 
 
 class MadeWith(msgspec.Struct, frozen=True):
-    """What decides the answers: those of different kinds can't stand in one file."""
+    """What the answers depend on. Answers with different values cannot be mixed in one file."""
 
     weights: str
     """`sha256:…` of the checkpoint."""
@@ -40,20 +39,20 @@ class MadeWith(msgspec.Struct, frozen=True):
 
 
 class VideoAnswer(msgspec.Struct, frozen=True):
-    """All that is said of one video."""
+    """The answer for one video."""
 
     action: str
     frames: dict[str, PredictedFrame]
     """By the frame's file name, `img_00001.json`."""
     online: list[Answer]
-    """[seconds, class so far, score] of every frame."""
-    fault: str | None
-    """Why not all of the video was looked at, or None."""
+    """[seconds, class so far, score] for each frame."""
+    error: str | None
+    """Why not all of the video was read, or None."""
     made_with: MadeWith
 
 
 class _Whole(msgspec.Struct):
-    """A `VideoAnswer` whose larger fields are copied as they are."""
+    """A `VideoAnswer` whose larger fields are copied without decoding them."""
 
     action: str
     frames: msgspec.Raw
@@ -61,7 +60,7 @@ class _Whole(msgspec.Struct):
 
 
 class _Head(msgspec.Struct):
-    fault: str | None
+    error: str | None
     made_with: MadeWith
 
 
@@ -73,7 +72,7 @@ class AnswerFolder:
         self._made_with = made_with
 
     def answered(self, names: Sequence[str]) -> set[str]:
-        """Those that need no further look. Raises for answers that another model or other options gave."""
+        """Return the videos that have a complete answer. Raises for answers of another model or other options."""
         found: set[str] = set()
         for name in names:
             head = self._head(name)
@@ -81,10 +80,10 @@ class AnswerFolder:
                 continue
             if head.made_with != self._made_with:
                 raise AnswerError(
-                    f"{self.path}: holds answers of {_words(head.made_with)}, and these would be of "
-                    f"{_words(self._made_with)}; use another folder, or --force to answer anew"
+                    f"{self.path}: holds answers with {_words(head.made_with)}, and this run has "
+                    f"{_words(self._made_with)}; use another folder, or --force to replace them"
                 )
-            if head.fault is None:
+            if head.error is None:
                 found.add(name)
         return found
 
@@ -93,7 +92,7 @@ class AnswerFolder:
         self._write(self._file(name), msgspec.json.encode(answer))
 
     def assemble(self, names: Sequence[str]) -> None:
-        """Write the benchmark's files and the answers over time for these videos, all of which have an answer."""
+        """Write the benchmark's files and the answers over time for these videos, which must all have an answer."""
         actions: dict[str, str] = {}
         frames: dict[str, msgspec.Raw] = {}
         online: dict[str, msgspec.Raw] = {}
@@ -110,7 +109,7 @@ class AnswerFolder:
             self._write(self.path / file, msgspec.json.encode(content))
 
     def _head(self, name: str) -> _Head | None:
-        """None also for a file that can't be read: it is answered anew."""
+        """Return the head of a video's answer; None also for an unreadable file, so that it is replaced."""
         try:
             return msgspec.json.decode(self._file(name).read_bytes(), type=_Head)
         except (OSError, msgspec.MsgspecError):

@@ -1,8 +1,7 @@
-"""What is wrong with a result file: from a decoder's complaint to the place in the file.
+"""From a decoder's error in a result file to the place in the file.
 
-The decoder that reads millions of boxes says where a fault is only roughly (`parts[...]`, byte 301). Once it has
-complained, time no longer matters: the file, or the frame, is read again to find the video, the person and the part.
-Pure apart from reading the file it is told to.
+The decoder that reads millions of boxes gives only a rough place (`parts[...]`, byte 301). After an error speed no
+longer matters, so the file or frame is read again to find the video, the person and the part.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ import msgspec
 from training.benchmark.submission_errors import Place, SubmissionError, UnreadableFileError, WrongValueError
 
 DECODING_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What decoding raises: malformed or wrongly typed (msgspec), not UTF-8 (ValueError), nested without end."""
+"""Errors that decoding raises: malformed or of the wrong type (msgspec), not UTF-8 (ValueError), nested too deeply."""
 
 
-class _NoNumber(str):
-    """NaN or an infinity, which Python writes into JSON although JSON has no such thing."""
+class _NotFinite(str):
+    """NaN or an infinity, which Python writes into JSON although JSON does not have them."""
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's content. Raises `UnreadableFileError`."""
+    """Return the file's content. Raises `UnreadableFileError`."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -36,7 +35,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def in_file(file: str, content: bytes, error: Exception) -> SubmissionError:
-    """Why a whole file couldn't be decoded as {video: class} or {video: {frame: …}}."""
+    """Return why a whole file could not be decoded as {video: class} or {video: {frame: …}}."""
     if isinstance(error, msgspec.ValidationError):
         problem, path = _split(error)
         try:
@@ -45,19 +44,19 @@ def in_file(file: str, content: bytes, error: Exception) -> SubmissionError:
             return in_file(file, content, further)
         return WrongValueError(Place(file, video=video), problem)
     try:
-        tree = json.loads(content, parse_constant=_NoNumber)
+        tree = json.loads(content, parse_constant=_NotFinite)
     except RecursionError:
         return UnreadableFileError(Place(file), "is nested too deeply to be a result file")
     except ValueError:
         return UnreadableFileError(Place(file), _malformed(content, error))
     for path, value in _leaves(tree, []):
-        if isinstance(value, _NoNumber):
-            return WrongValueError(_place(file, path), f"{value} is no position; JSON has no such number")
+        if isinstance(value, _NotFinite):
+            return WrongValueError(_place(file, path), f"{value} is not a number in JSON")
     return UnreadableFileError(Place(file), _malformed(content, error))
 
 
 def in_frame(file: str, video: str, frame: str, raw: msgspec.Raw, error: Exception, part_type: type) -> SubmissionError:
-    """Why one frame couldn't be decoded; `part_type` is what its parts should be."""
+    """Return why one frame could not be decoded; `part_type` is the type of its parts."""
     place = Place(file, video, frame)
     if not isinstance(error, msgspec.ValidationError):
         return UnreadableFileError(place, _malformed(bytes(raw), error))
@@ -78,7 +77,7 @@ def in_frame(file: str, video: str, frame: str, raw: msgspec.Raw, error: Excepti
 
 
 def _split(error: msgspec.ValidationError) -> tuple[str, str]:
-    """The complaint, and the path that msgspec puts behind it (empty at the top): `.humans[0].box[2]`."""
+    """Return msgspec's message and the path after it (empty at the top level): `.humans[0].box[2]`."""
     problem, _, path = str(error).partition(" - at `$")
     problem = problem.replace("`", "")
     return problem[:1].lower() + problem[1:], path.rstrip("`")
@@ -91,11 +90,11 @@ def _malformed(content: bytes, error: Exception) -> str:
         return "is empty"
     if "truncated" in str(error):
         return f"ends in the middle of a value, after {len(content):,} bytes; write or copy it again"
-    return f"isn't JSON: {str(error).removeprefix('JSON is malformed: ')}"
+    return f"is not JSON: {str(error).removeprefix('JSON is malformed: ')}"
 
 
 def _video_unlike(content: bytes, expected: bytes) -> str | None:
-    """The first video whose value doesn't begin like the expected type."""
+    """Return the first video whose value does not begin like the expected type."""
     values = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     return next((video for video, raw in values.items() if not bytes(raw).lstrip().startswith(expected)), None)
 
@@ -120,7 +119,7 @@ def _leaves(tree: object, path: list[str | int]) -> Iterator[tuple[list[str | in
 
 
 def _place(file: str, path: list[str | int]) -> Place:
-    """video / frame / humans / person / (box | parts / part / (box | verb)) / …"""
+    """Return the place of video / frame / humans / person / (box | parts / part / (box | verb)) / …"""
     video, frame, humans, person, field, part, part_field = [*path, *[None] * 7][:7]
     if humans != "humans" or not isinstance(person, int):
         field = humans if isinstance(humans, str) else None

@@ -1,7 +1,6 @@
-"""Plots of an evaluation as SVG that sits in a page: it takes the page's fonts, and its colours in light and in dark.
+"""Plots of an evaluation as SVG within a page, with the page's fonts and its light or dark colours.
 
-matplotlib draws with stand-in colours, which become CSS variables of the page afterwards. Pure; each figure lives
-for one call.
+matplotlib draws with placeholder colours, which are then replaced by CSS variables of the page.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from training.benchmark.evaluation_summary import Summary
 from training.benchmark.observed_answers import SHARES, Recognition
 
 OTHER = "(not in the ground truth)"
-"""The confusion matrix's column for predicted classes that no video of the ground truth has."""
+"""The confusion matrix's column for predicted classes that the ground truth does not have."""
 
 _LABEL_LETTERS = 26
 
@@ -59,7 +58,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def accuracy_curve(summary: Summary) -> str:
-    """Accuracy against the PSC threshold; the area under it is the score."""
+    """Plot accuracy against the PSC threshold; the area under the curve is the score."""
     reached = np.sort([video.psc for video in summary.videos if video.right])
     steps = np.concatenate([[0.0], reached, [1.0]])
     left = np.concatenate([np.arange(len(reached), -1, -1), [0]]) / len(summary.videos)
@@ -68,7 +67,7 @@ def accuracy_curve(summary: Summary) -> str:
         axes.fill_between(steps, left, step="post", color=_FULL, alpha=0.18)
         axes.step(steps, left, where="post", color=_FULL, linewidth=1.8)
         axes.set_xlabel("PSC threshold")
-        axes.set_ylabel("right class and PSC at least that")
+        axes.set_ylabel("correct class and PSC at least that")
         axes.set_xlim(0, 1.02)
         axes.set_xticks(np.arange(11) / 10)
         axes.grid(axis="x")
@@ -78,7 +77,7 @@ def accuracy_curve(summary: Summary) -> str:
 
 
 def part_bars(summary: Summary) -> str:
-    """For each part: the share whose person was found, whose box is right, whose state is right as well."""
+    """Plot for each part the shares whose person was found, whose box is correct, and whose state is correct too."""
     names = list(summary.parts)
     tallies = [summary.parts[name] for name in names]
     rows = np.arange(len(names))
@@ -86,8 +85,8 @@ def part_bars(summary: Summary) -> str:
     def draw(axes: Axes) -> None:
         for key, colour, label in (
             ("person_matched", _LIGHT, "person found"),
-            ("located", _MIDDLE, "and box right"),
-            ("right", _FULL, "and state right"),
+            ("located", _MIDDLE, "and box correct"),
+            ("right", _FULL, "and state correct"),
         ):
             axes.barh(rows, [getattr(t, key) / t.count for t in tallies], 0.7, color=colour, label=label)
         axes.set_yticks(rows, _short(names))
@@ -97,11 +96,11 @@ def part_bars(summary: Summary) -> str:
         _shares(axes, "x")
         axes.figure.legend(frameon=False, ncols=3, loc="outside upper center")
 
-    return _svg((5.2, 1.1 + 0.28 * len(names)), draw, "What became of each part")
+    return _svg((5.2, 1.1 + 0.28 * len(names)), draw, "Correctness by part")
 
 
 def confusion_matrix(summary: Summary) -> str:
-    """Rows: true classes; columns: predicted ones; a cell's shade is its share of the row, its number the videos."""
+    """Plot true classes (rows) by predicted classes (columns): shade, share of the row; number, videos."""
     confusion = summary.confusion()
     actions = list(confusion)
     rest = any(answer not in confusion for row in confusion.values() for answer in row)
@@ -136,19 +135,19 @@ def confusion_matrix(summary: Summary) -> str:
 
 
 def accuracy_by_share(recognition: Recognition) -> str:
-    """Accuracy of the answer in force against the share of the video that has been observed."""
+    """Plot the accuracy of the current answer against the share of the video observed."""
 
     def draw(axes: Axes) -> None:
         axes.step(SHARES, recognition.accuracy, where="post", color=_FULL, linewidth=1.8)
         axes.set_xlabel("share of the video observed")
-        axes.set_ylabel("right at that instant")
+        axes.set_ylabel("accuracy at that point")
         _shares(axes, "xy")
 
     return _svg((5.2, 3.0), draw, "Accuracy against the share of the video observed")
 
 
 def settling_curve(recognition: Recognition) -> str:
-    """Share of the videos that are right for good, against the seconds since their beginning."""
+    """Plot the share of videos whose answer stays correct against the seconds since their beginning."""
     settled = np.sort(recognition.settled_s[np.isfinite(recognition.settled_s)])
     share = np.arange(1, len(settled) + 1) / len(recognition.settled_s)
     end = float(settled[-1]) if len(settled) and settled[-1] > 0 else 1.0
@@ -162,15 +161,15 @@ def settling_curve(recognition: Recognition) -> str:
             axes.annotate(f"median {median:.2f} s", (median, 0.5), (5, -10), textcoords="offset points")
         axes.set_xlim(0, end * 1.05)
         axes.set_xlabel("seconds since the video's beginning")
-        axes.set_ylabel("right, and stays so")
+        axes.set_ylabel("correct from then on")
         _shares(axes, "y")
         axes.grid(axis="x")
 
-    return _svg((5.2, 3.0), draw, "Time until the class is right and stays so")
+    return _svg((5.2, 3.0), draw, "Time until the class stays correct")
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Labels that leave room for the plot; the table beside it has the whole names."""
+    """Return names shortened to leave room for the plot; the table beside it has the full names."""
     return [name if len(name) <= _LABEL_LETTERS else f"{name[: _LABEL_LETTERS - 1]}…" for name in names]
 
 

@@ -1,7 +1,7 @@
-"""The report of an evaluation: one HTML page that needs no network, no script and no other file.
+"""The report of an evaluation: one self-contained HTML page without scripts.
 
-Plots are SVG within the page (`evaluation_plots`), each beside a table of its numbers; colours follow the reader's
-light or dark setting. Every name from the result files is escaped. Pure but for writing the file.
+Plots are SVG (`evaluation_plots`), each beside a table of its numbers; colours follow the reader's light or dark
+setting. Every name from the result files is escaped.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from training.benchmark.observed_answers import SHARES, Recognition
 
 _CONFUSIONS_SHOWN = 20
 _CLASSES_BESIDE = 8
-"""The confusion matrix of more classes takes the page's width."""
+"""With more classes, the confusion matrix has the page's full width."""
 
 Cell = str | int | float | None
 """Text, a count, a share from 0 to 1, or nothing."""
 
 
 def write_report(summary: Summary, path: Path, *, truth: str, prediction: str) -> None:
-    """Write the page whole or not at all. `truth`, `prediction`: what to call the two. Raises OSError."""
+    """Write the page atomically. `truth` and `prediction` are the names to show for the two. Raises OSError."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_text(render(summary, truth=truth, prediction=prediction), encoding="utf-8", errors="replace")
@@ -36,12 +36,12 @@ def write_report(summary: Summary, path: Path, *, truth: str, prediction: str) -
 
 
 def render(summary: Summary, *, truth: str, prediction: str) -> str:
-    """The page."""
+    """Return the page."""
     sections = [
         _section(
             "Score",
             "The score is the area under this curve: for each threshold on Part State Correctness (PSC), the share of "
-            "videos whose class is right and whose PSC reaches it.",
+            "videos with the correct class whose PSC reaches it.",
             plots.accuracy_curve(summary),
             _table(
                 ["PSC at least", "accuracy"],
@@ -53,20 +53,21 @@ def render(summary: Summary, *, truth: str, prediction: str) -> str:
         sections += [
             _section(
                 "Parts",
-                "A part needs its person found (IoU above 0.5), a proposed box over it (IoU at least 0.3), and there "
-                "its state. Correctness divides what is right by the number of states proposed.",
+                "A part is correct if its person is found (IoU above 0.5), and a proposed box matches it (IoU at least "
+                "0.3) and has its state. Correctness counts a correct part as 1 divided by the number of its proposed "
+                "states.",
                 plots.part_bars(summary),
                 _tallies("part", summary.parts),
             ),
             _section(
-                "Part states", "The same by true state, the most frequent first.", _tallies("state", summary.states)
+                "Part states", "The same figures by true state, most frequent first.", _tallies("state", summary.states)
             ),
         ]
     matrix, beside = plots.confusion_matrix(summary), len(summary.actions) <= _CLASSES_BESIDE
     sections.append(
         _section(
             "Classes",
-            "Videos by true and predicted class. Area is the score that the videos of the class alone would have.",
+            "Videos by true and predicted class. Area is the score of the class's videos alone.",
             *((matrix,) if beside else ()),
             _actions(summary),
             _confusions(summary),
@@ -90,14 +91,14 @@ def _figures(summary: Summary) -> str:
     recognition = summary.recognition
     shown = [
         ("score (area)", f"{summary.area:.4f}"),
-        ("videos of the right class", f"{summary.video_accuracy:.1%}"),
+        ("videos with the correct class", f"{summary.video_accuracy:.1%}"),
         ("mean PSC", f"{summary.mean_psc:.3f}"),
         ("people found", f"{summary.people_matched / summary.people:.1%}" if summary.people else "–"),
         ("videos", f"{len(summary.videos):,}"),
-        ("frames that count", f"{summary.frames:,}"),
+        ("scored frames", f"{summary.frames:,}"),
     ]
     if recognition is not None:
-        shown.insert(3, ("median time to the right class", _seconds(recognition.settled_after(0.5))))
+        shown.insert(3, ("median time to the correct class", _seconds(recognition.settled_after(0.5))))
     return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown)
 
 
@@ -112,7 +113,7 @@ def _tallies(kind: str, tallies: dict[str, PartTally]) -> str:
         [name, t.count, t.person_matched / t.count, t.located / t.count, t.right / t.count, t.correctness]
         for name, t in tallies.items()
     ]
-    return _table([kind, "number", "person found", "box right", "state right", "correctness"], rows)
+    return _table([kind, "number", "person found", "box correct", "state correct", "correctness"], rows)
 
 
 def _actions(summary: Summary) -> str:
@@ -120,7 +121,7 @@ def _actions(summary: Summary) -> str:
         [name, t.videos, t.right / t.videos, f"{t.mean_psc:.3f}", f"{t.area:.4f}"]
         for name, t in summary.actions.items()
     ]
-    return _table(["class", "videos", "right", "mean PSC", "area"], rows)
+    return _table(["class", "videos", "correct", "mean PSC", "area"], rows)
 
 
 def _confusions(summary: Summary) -> str:
@@ -131,10 +132,10 @@ def _confusions(summary: Summary) -> str:
         if answer != action
     ]
     if not wrong:
-        return "<p>No class was mistaken for another.</p>"
+        return "<p>Every video has the correct class.</p>"
     wrong.sort(key=lambda entry: -entry[0])
     rows = [[action, answer, videos] for videos, action, answer in wrong[:_CONFUSIONS_SHOWN]]
-    return _table(["mistaken class", "for", "videos"], rows, names=2)
+    return _table(["true class", "predicted as", "videos"], rows, names=2)
 
 
 def _over_time(recognition: Recognition, videos: int) -> list[str]:
@@ -142,7 +143,7 @@ def _over_time(recognition: Recognition, videos: int) -> list[str]:
     return [
         _section(
             "While watching",
-            "Share of the videos whose answer is right once so much of the video has been observed.",
+            "Share of the videos whose answer is correct after that share of the video has been observed.",
             plots.accuracy_by_share(recognition),
             _table(
                 ["observed", "accuracy"],
@@ -150,11 +151,11 @@ def _over_time(recognition: Recognition, videos: int) -> list[str]:
             ),
         ),
         _section(
-            "Time until the class is right and stays so",
-            f"{settled:,} of {videos:,} videos are right in the end; the others never are, and count as infinite.",
+            "Time until the class stays correct",
+            f"{settled:,} of {videos:,} videos end with the correct class; the others count as infinite.",
             plots.settling_curve(recognition),
             _table(
-                ["share of all videos", "right for good after"],
+                ["share of all videos", "correct from"],
                 [
                     [f"{share} %", _seconds(recognition.settled_after(share / 100))]
                     for share in (10, 25, 50, 75, 90, 95)
@@ -166,10 +167,10 @@ def _over_time(recognition: Recognition, videos: int) -> list[str]:
 
 def _videos(summary: Summary) -> str:
     ordered = sorted(summary.videos, key=lambda video: (video.right, video.psc))
-    rows = [[v.video, v.action, v.answer, "right" if v.right else "wrong", f"{v.psc:.4f}"] for v in ordered]
+    rows = [[v.video, v.action, v.answer, "correct" if v.right else "wrong", f"{v.psc:.4f}"] for v in ordered]
     table = _table(["video", "true class", "predicted", "class", "PSC"], rows, names=3)
     return (
-        f"<section><h2>Videos</h2><details><summary>All videos, the worst first ({len(rows):,})</summary>{table}"
+        f"<section><h2>Videos</h2><details><summary>All videos, worst first ({len(rows):,})</summary>{table}"
         "</details></section>"
     )
 
@@ -189,7 +190,7 @@ def _section(title: str, text: str, *beside: str, above: str = "") -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Cell]], names: int = 1) -> str:
-    """A table whose first `names` columns are text from the result files; shares get a bar behind them."""
+    """Return a table whose first `names` columns are text from the result files; shares have a bar behind them."""
     titles = "".join(f"<th{_left(column < names)}>{title}</th>" for column, title in enumerate(head))
     body = "".join(
         f"<tr>{''.join(_cell(value, column < names) for column, value in enumerate(row))}</tr>" for row in rows

@@ -1,6 +1,6 @@
-"""What an evaluation says: the score, and what became of every part, state, action and video.
+"""Summary of an evaluation: the score, and figures by part, state, action and video.
 
-Pure; `as_json` is what `evaluate --json` prints.
+`as_json` is the output of `evaluate --json`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from training.benchmark.submission import GroundTruth, Prediction
 from training.benchmark.submission_columns import Flags, Floats
 
 THRESHOLDS: Floats = np.arange(1, 10) / 10
-"""PSC thresholds at which accuracy is reported; the area takes all of 1/10000 … 9999/10000."""
+"""PSC thresholds at which accuracy is reported; the area uses all of 1/10000 … 9999/10000."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartTally:
-    """What became of true parts of one kind: how many there are, and how many came through each condition so far."""
+    """Counts of true parts of one kind: all of them, and those that meet each condition and the ones before it."""
 
     count: int
     person_matched: int
     located: int
-    """… and a proposed box lies over it."""
+    """… and a proposed box matches."""
     right: int
-    """… and has its state."""
+    """… and its state is correct."""
     correctness: float
-    """Mean part score: `right`, but each worth 1 / proposed states, over `count`."""
+    """Mean part score: each correct part counts 1 / proposed states, divided by `count`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionTally:
-    """What became of the videos of one class."""
+    """Figures of the videos of one class."""
 
     videos: int
     right: int
@@ -57,7 +57,7 @@ class VideoResult:
 
     @property
     def right(self) -> bool:
-        """Its class is right."""
+        """Whether its class is correct."""
         return self.action == self.answer
 
 
@@ -71,21 +71,21 @@ class Summary:
     accuracy_at: Floats
     """[9]: accuracy at `THRESHOLDS`."""
     frames: int
-    """Frames that count."""
+    """Scored frames."""
     people: int
     people_matched: int
     videos: tuple[VideoResult, ...]
     parts: dict[str, PartTally]
     """By name of the part, in the vocabulary's order."""
     states: dict[str, PartTally]
-    """By true state, the most frequent first."""
+    """By true state, most frequent first."""
     actions: dict[str, ActionTally]
     """By class, in alphabetical order."""
     recognition: Recognition | None
     warnings: tuple[str, ...]
 
     def confusion(self) -> dict[str, Counter[str]]:
-        """True class → predicted class → videos, the classes in the order of `actions`."""
+        """Return true class → predicted class → videos, with the classes in the order of `actions`."""
         table: dict[str, Counter[str]] = {action: Counter() for action in self.actions}
         for video in self.videos:
             table[video.action][video.answer] += 1
@@ -95,7 +95,7 @@ class Summary:
 def summarise(
     truth: GroundTruth, prediction: Prediction, found: Correctness, recognition: Recognition | None = None
 ) -> Summary:
-    """Everything that is said of an evaluation."""
+    """Return the summary of an evaluation."""
     people = truth.people
     part_names, verbs = list(truth.part_names), list(truth.verbs)
     matched = found.person_match >= 0
@@ -111,7 +111,7 @@ def summarise(
 
     by_part = {part_names[number]: tally(people.part_name == number) for number in np.unique(people.part_name)}
     order = {part: place for place, part in enumerate(PARTS)}
-    # A true part has one proposal, its own row.
+    # A true part has one proposal, in its own row.
     by_state = {verbs[number]: tally(people.proposal_verb == number) for number in np.unique(people.proposal_verb)}
     truth_actions = np.array(truth.actions)
     actions: dict[str, ActionTally] = {}
@@ -144,7 +144,7 @@ def summarise(
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
-    """`area`, `psc` by video, `video_accuracy` and everything else, as numbers and names only."""
+    """Return `area`, `psc` by video, `video_accuracy` and all other figures, as numbers and names only."""
     return {
         "area": summary.area,
         "psc": {video.video: video.psc for video in summary.videos},

@@ -1,7 +1,7 @@
-"""What always giving the most frequent answer would score: `python -m training.benchmark.most_frequent --help`.
+"""The baseline of always answering with the most frequent labels: `python -m training.benchmark.most_frequent --help`.
 
-Takes a prediction and keeps its boxes: every video gets the class that most training videos have, and every part the
-state that it has most often in training. `partstream evaluate` of it is what a model must be better than.
+It keeps a prediction's boxes; every video gets the most frequent class of the training videos, and every part its most
+frequent state. A model should score better than this baseline in `partstream evaluate`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ VIDEOS, PARTS = PREDICTION_FILES
 
 
 def most_frequent(videos: Iterable[Video]) -> tuple[str, dict[str, str]]:
-    """The class of most videos, and each part's most frequent state; of equals the first by the alphabet. Raises
-    ValueError where there is no video."""
+    """Return the class of most videos and each part's most frequent state; ties go to the first in the alphabet.
+
+    Raises ValueError without videos.
+    """
     seen = Seen(videos)
     if not seen.actions:
-        raise ValueError("no training video was seen, and the most frequent answer is theirs")
+        raise ValueError("the most frequent answers come from training videos, and there is none")
     of_part: dict[str, Counter[str]] = {}
     for (part, verb), times in seen.states.items():
         of_part.setdefault(part, Counter())[verb] += times
     return _most(seen.actions), {part: _most(verbs) for part, verbs in of_part.items()}
 
 
-def answered_so(prediction: dict[str, Any], verbs: dict[str, str]) -> dict[str, Any]:
-    """`pred_part_result.json` with those verbs instead of its own, in place."""
+def with_verbs(prediction: dict[str, Any], verbs: dict[str, str]) -> dict[str, Any]:
+    """Replace the verbs in the content of `pred_part_result.json`, in place, and return it."""
     for frames in prediction.values():
         for frame in frames.values():
             for person in frame["humans"]:
@@ -48,22 +50,22 @@ def _most(counts: Counter[str]) -> str:
 
 
 def _command(
-    data: Annotated[Path, typer.Option(metavar="DIR", help="The data set that was trained on.")],
-    pred: Annotated[Path, typer.Option(metavar="DIR", help="What `partstream predict` wrote.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the same boxes go with the most frequent answers.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The training data set.")],
+    pred: Annotated[Path, typer.Option(metavar="DIR", help="The output folder of `partstream predict`.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder for the same boxes with these answers.")],
 ) -> None:
-    """Write the prediction that always answers what is most frequent."""
+    """Write a prediction that always gives the most frequent answers."""
     try:
         action, verbs = most_frequent(Dataset(data).train())
         videos, parts = (json.loads((pred / name).read_bytes()) for name in (VIDEOS, PARTS))
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / VIDEOS, json.dumps(dict.fromkeys(videos, action)).encode())
-        write_whole(out / PARTS, json.dumps(answered_so(parts, verbs)).encode())
+        write_whole(out / PARTS, json.dumps(with_verbs(parts, verbs)).encode())
     except (DatasetError, OSError, ValueError) as error:
         typer.echo(f"partstream: {error}", err=True)
         raise typer.Exit(2) from None
-    said = ", ".join(f"{part} {verb}" for part, verb in sorted(verbs.items()))
-    typer.echo(f"{out}: every video {action}; {said}")
+    states = ", ".join(f"{part} {verb}" for part, verb in sorted(verbs.items()))
+    typer.echo(f"{out}: every video {action}; {states}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Answers while a video is still being watched: how much of it an answer needs, and when it is right for good.
+"""Answers over the course of a video: accuracy by share observed, and the time until the answer stays correct.
 
-The file is optional: {video: [[seconds, label, score], …]}, the label that was answered from that instant on (null: no
-answer yet), seconds from the video's beginning, rising. The last answer's time is taken as the video's end, so write
-one for each frame that was looked at, also when nothing changes. Pure apart from reading the file.
+The file is optional: {video: [[seconds, label, score], …]}. Each label holds from that time on (null: no answer yet);
+seconds count from the video's beginning and ascend. The last answer's time is taken as the video's end, so write one
+for each frame, also if the label stays the same.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from training.benchmark.submission_columns import Flags, Floats
 from training.benchmark.submission_errors import MissingVideosError, Place, WrongValueError
 
 SHARES: Floats = np.arange(101) / 100
-"""Shares of a video at which the answer in force is looked at."""
+"""Shares of a video at which the current answer is compared."""
 
 Answer = tuple[float, str | None, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognition:
-    """What the answers over time of V videos amount to."""
+    """Figures of the answers over time of V videos."""
 
     accuracy: Floats
-    """[101]: share of the videos whose answer is right once `SHARES` of the video has been observed."""
+    """[101]: share of the videos whose answer is correct after `SHARES` of the video."""
     settled_s: Floats
-    """[V]: seconds until the answer is right and stays so to the end; infinite where it never is."""
+    """[V]: seconds until the answer is correct to the end; infinite if it ends wrong."""
 
     def settled_after(self, share: float) -> float | None:
-        """Seconds after which that share of all videos is right for good; None if so many never are."""
+        """Return the seconds after which this share of all videos stays correct; None if fewer ever do."""
         ordered = np.sort(self.settled_s)
         seconds = float(ordered[max(0, int(np.ceil(share * len(ordered))) - 1)])
         return seconds if np.isfinite(seconds) else None
 
 
 def read_answers(path: Path, truth: GroundTruth) -> list[list[Answer]]:
-    """The answers of the truth's V videos, in its order. Raises `SubmissionError`; other videos are not looked at."""
+    """Return the answers for the truth's V videos, in its order; others are ignored. Raises `SubmissionError`."""
     content = decoding_errors.read_bytes(path)
     try:
         given = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
@@ -54,7 +54,7 @@ def read_answers(path: Path, truth: GroundTruth) -> list[list[Answer]]:
 
 
 def recognise(answers: Sequence[Sequence[Answer]], actions: Sequence[str]) -> Recognition:
-    """Accuracy by share observed, and the time until the answer is right for good. Both of length V."""
+    """Return accuracy by share observed and the time until the answer stays correct. Both arguments have length V."""
     right_at = np.zeros((len(answers), len(SHARES)), dtype=bool)
     settled = np.full(len(answers), np.inf)
     for row, (given, action) in enumerate(zip(answers, actions)):
@@ -84,6 +84,6 @@ def _answers(place: Place, raw: msgspec.Raw) -> list[Answer]:
     for number, (seconds, _, _) in enumerate(answers):
         if seconds < before:
             where = "before the video's beginning" if number == 0 else f"after {before} s"
-            raise WrongValueError(place, f"answer {number} comes {seconds} s, {where}; seconds must rise")
+            raise WrongValueError(place, f"answer {number} is at {seconds} s, {where}; seconds must ascend")
         before = seconds
     return answers

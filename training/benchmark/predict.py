@@ -1,6 +1,6 @@
-"""Answers on test videos: which there are, and what a model says of each. Owns nothing.
+"""Test videos and a model's answers for them.
 
-No folder's name is looked at: test videos lie in folders that are called after the answer.
+Folder names are ignored, because folders of test videos are named after the answer.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ _UNUSABLE = frozenset({ErrorCode.BAD_NAME, ErrorCode.DUPLICATE_VIDEO, ErrorCode.
 
 
 class FoundVideos(NamedTuple):
-    """The videos to look at, by name; those that can't be (name → why), which get an answer all the same; and files
-    whose names can't stand in results, which get none (a sentence each)."""
+    """Videos to analyse, by name; unusable ones (name → why), which get an answer too; and files whose names cannot
+    appear in results, which get none (a message each)."""
 
     usable: list[UnlabelledVideo]
-    faulty: dict[str, str]
-    nameless: list[str]
+    unusable: dict[str, str]
+    misnamed: list[str]
 
     @property
     def names(self) -> list[str]:
-        """Every name that gets an answer, sorted."""
-        return sorted([*(video.name for video in self.usable), *self.faulty])
+        """Return every name that gets an answer, sorted."""
+        return sorted([*(video.name for video in self.usable), *self.unusable])
 
 
 def videos_of_data_set(root: Path) -> FoundVideos:
-    """The videos of `test_videos`. Raises `DatasetError` where there is none."""
-    faults: list[tuple[ErrorCode, Path, str]] = []
+    """Return the videos of `test_videos`. Raises `DatasetError` if there is none."""
+    errors: list[tuple[ErrorCode, Path, str]] = []
     if not is_folder(root):
         raise DatasetError(f"{root}: is not a folder; give the one that holds {VIDEOS['test']}")
-    found = unlabelled_videos(root, lambda *fault: faults.append(fault))
-    return _sorted_out(root, found, faults, f"has no video in {VIDEOS['test']}")
+    found = unlabelled_videos(root, lambda *error: errors.append(error))
+    return _sorted_out(root, found, errors, f"has no video in {VIDEOS['test']}")
 
 
 def videos_of_folder(folder: Path) -> FoundVideos:
-    """The video files that lie in a folder itself, called by their names without the suffix. Raises `DatasetError`."""
-    faults: list[tuple[ErrorCode, Path, str]] = []
+    """Return the video files in a folder, named by their files without the suffix. Raises `DatasetError`."""
+    errors: list[tuple[ErrorCode, Path, str]] = []
     found: list[UnlabelledVideo] = []
     try:
         entries = sorted(folder.iterdir())
@@ -60,32 +60,32 @@ def videos_of_folder(folder: Path) -> FoundVideos:
     for path in entries:
         if path.name.startswith(".") or path.suffix.lower() not in VIDEO_SUFFIXES or path.is_dir():
             continue
-        if fault := name_error(path.stem):
-            faults.append((ErrorCode.BAD_NAME, path, fault))
+        if error := name_error(path.stem):
+            errors.append((ErrorCode.BAD_NAME, path, error))
         elif not path.exists():
-            faults.append((ErrorCode.BROKEN_LINK, path, "is a link to something that isn't there"))
+            errors.append((ErrorCode.BROKEN_LINK, path, "is a link whose target is missing"))
         else:
             found.append(UnlabelledVideo(path.stem, path))
-    return _sorted_out(folder, found, faults, "has no video")
+    return _sorted_out(folder, found, errors, "has no video")
 
 
 def _sorted_out(
-    root: Path, found: list[UnlabelledVideo], faults: list[tuple[ErrorCode, Path, str]], nothing: str
+    root: Path, found: list[UnlabelledVideo], errors: list[tuple[ErrorCode, Path, str]], nothing: str
 ) -> FoundVideos:
-    report_duplicates(((video.name, video.path) for video in found), lambda *fault: faults.append(fault))
-    faulty: dict[str, str] = {}
-    nameless: list[str] = []
-    for code, path, message in faults:
+    report_duplicates(((video.name, video.path) for video in found), lambda *error: errors.append(error))
+    unusable: dict[str, str] = {}
+    misnamed: list[str] = []
+    for code, path, message in errors:
         sentence = f"{shown(path, root)}: {message}"
         if code not in _UNUSABLE or path.suffix.lower() not in VIDEO_SUFFIXES:
             continue
         if code == ErrorCode.BAD_NAME or name_error(path.stem):
-            nameless.append(sentence)
+            misnamed.append(sentence)
         else:
-            faulty[path.stem] = sentence
-    videos = FoundVideos([video for video in found if video.name not in faulty], faulty, nameless)
+            unusable[path.stem] = sentence
+    videos = FoundVideos([video for video in found if video.name not in unusable], unusable, misnamed)
     if not videos.names:
-        raise DatasetError(f"{root}: {nothing}" + "".join(f"; {sentence}" for sentence in nameless[:1]))
+        raise DatasetError(f"{root}: {nothing}" + "".join(f"; {sentence}" for sentence in misnamed[:1]))
     return videos
 
 
@@ -96,19 +96,19 @@ def answer_video(
     made_with: MadeWith,
     on_frame: Callable[[int], None] = lambda number: None,
 ) -> VideoAnswer:
-    """Run every frame through the model; frames 1, 1 + every, … are reported, all have a say in the class.
+    """Run every frame through the model; frames 1, 1 + every, … are reported, and all count for the class.
 
-    `actions`: the model's vocabulary. A video that can't be read, or not to its end, is answered from what could be,
-    with `fault`. `on_frame` is told how many frames are done. The first picture is shown to the model once before: the
-    benchmark scores frame 1.
+    `actions`: the model's vocabulary. A video that cannot be read to its end is answered from the frames before, with
+    `error`. `on_frame` is called with the number of frames done. The model sees the first frame once before, because
+    the benchmark scores frame 1.
     """
     frames: dict[str, PredictedFrame] = {}
     online: list[Answer] = []
-    vote, fault = ClassVote(actions), None
+    vote, reason = ClassVote(actions), None
     try:
         probe(path)
     except VideoError as error:
-        fault = str(error)
+        reason = str(error)
     try:
         for meta, analysis in analyse_video(model, path, made_with.detector_size, rehearse=True):
             vote.add(analysis)
@@ -118,10 +118,10 @@ def answer_video(
                 frames[frame_file(meta.frame + 1)] = predicted_frame(analysis, meta.size)
             on_frame(meta.frame + 1)
     except VideoReadError as error:
-        fault = fault or str(error).removeprefix(f"{path}: ")
-    return VideoAnswer(vote.answer()[0] or stand_in(actions), frames, online, fault, made_with)
+        reason = reason or str(error).removeprefix(f"{path}: ")
+    return VideoAnswer(vote.answer()[0] or stand_in(actions), frames, online, reason, made_with)
 
 
-def answer_unseen(actions: Sequence[str], made_with: MadeWith, fault: str) -> VideoAnswer:
-    """The answer on a video that can't be looked at: the benchmark takes no submission without one."""
-    return VideoAnswer(stand_in(actions), {}, [], fault, made_with)
+def answer_unseen(actions: Sequence[str], made_with: MadeWith, error: str) -> VideoAnswer:
+    """Return the answer for a video that cannot be read; the benchmark requires one for every video."""
+    return VideoAnswer(stand_in(actions), {}, [], error, made_with)

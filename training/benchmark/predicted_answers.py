@@ -1,6 +1,6 @@
-"""From what a model says of a video's frames to what the benchmark's files say of them: people, and the video's class.
+"""From a model's analyses of a video's frames to the benchmark's files: people by frame, and the video's class.
 
-Pure. The files are in docs/evaluation.md; the class is METHOD.md's section 2.9.
+docs/evaluation.md describes the files, METHOD.md's section 2.9 the class.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ import numpy as np
 
 from stages.types import Box, FrameAnalysis, PartAnalysis, PersonAnalysis
 from stages.vocabulary import STILL
-
-MOST_PEOPLE = 10
-"""The benchmark takes no more in a frame."""
+from training.benchmark.submission_columns import PEOPLE_PER_FRAME
 
 OTHER = "other"
-"""The action of who does none of the others, where a vocabulary has it."""
+"""The action of people who do none of the others, if the vocabulary has it."""
 
 IntegerBox = tuple[int, int, int, int]
 
 
 class PredictedPart(msgspec.Struct, frozen=True):
-    """One part with its one proposal."""
+    """One part with one proposal."""
 
     number: int
     name: str
@@ -32,7 +30,7 @@ class PredictedPart(msgspec.Struct, frozen=True):
 
 
 class PredictedPerson(msgspec.Struct, frozen=True):
-    """One person; the number counts from 1 in each frame, best first."""
+    """One person; numbers count from 1 in each frame, best first."""
 
     number: int
     box: IntegerBox
@@ -40,17 +38,17 @@ class PredictedPerson(msgspec.Struct, frozen=True):
 
 
 class PredictedFrame(msgspec.Struct, frozen=True):
-    """A frame as `pred_part_result.json` holds it."""
+    """A frame in `pred_part_result.json`."""
 
     humans: list[PredictedPerson]
 
 
 def predicted_frame(analysis: FrameAnalysis, size: tuple[int, int]) -> PredictedFrame:
-    """The ten people with the highest detection scores. `size`: (width, height) that the boxes are in pixels of.
+    """Return the ten people with the highest detection scores. `size`: (width, height) of the frame that has the boxes.
 
-    A part's verb is its best state among those in force; a part without one is still.
+    A part's verb is the best of its current states; a part without one is still.
     """
-    best = sorted(analysis.people, key=lambda person: -person.score)[:MOST_PEOPLE]
+    best = sorted(analysis.people, key=lambda person: -person.score)[:PEOPLE_PER_FRAME]
     return PredictedFrame([_person(number, person, size) for number, person in enumerate(best, 1)])
 
 
@@ -65,7 +63,7 @@ def _part(number: int, part: PartAnalysis, size: tuple[int, int]) -> PredictedPa
 
 
 def whole_box(box: Box, size: tuple[int, int]) -> IntegerBox:
-    """The nearest whole pixels, cut to the picture; its last column and row belong to it, as in the metric's boxes."""
+    """Return the box in whole pixels, clipped to the frame; it includes its last column and row, as in the metric."""
     width, height = size
     x1, y1, x2, y2 = (
         min(max(round(value), 0), last) for value, last in zip(box, (width - 1, height - 1) * 2, strict=True)
@@ -74,10 +72,10 @@ def whole_box(box: Box, size: tuple[int, int]) -> IntegerBox:
 
 
 class ClassVote:
-    """The video's class so far: the mean of the people's action scores over frames and people, each weighted by the
-    person's detection score times the greatest relevance among their parts.
+    """The video's class so far: the mean of action scores over frames and people.
 
-    A model publishes only the best few scores of a person's softmax; the actions that aren't among them count 0 there.
+    Each is weighted by the person's detection score times the greatest relevance among their parts. A model publishes
+    only the best few scores of a person; the other actions count as 0.
     """
 
     def __init__(self, actions: Sequence[str]) -> None:
@@ -87,7 +85,7 @@ class ClassVote:
         self._weight = 0.0
 
     def add(self, analysis: FrameAnalysis) -> None:
-        """Count one frame. People without an action yet, or without a visible part, have no say."""
+        """Count one frame. People without an action yet or without a visible part do not count."""
         for person in analysis.people:
             if person.action is None:
                 continue
@@ -97,7 +95,7 @@ class ClassVote:
                 self._sums[self._index[action]] += weight * score
 
     def answer(self) -> tuple[str | None, float]:
-        """The class and its mean score in [0, 1]; None and 0 while nobody has had a say."""
+        """Return the class and its mean score in [0, 1]; None and 0 before anybody counted."""
         if self._weight <= 0:
             return None, 0.0
         best = int(self._sums.argmax())
@@ -105,5 +103,5 @@ class ClassVote:
 
 
 def stand_in(actions: Sequence[str]) -> str:
-    """The class of a video in which nobody was seen: `other` where there is such an action, else the first."""
+    """Return the class of a video without people: `other` if there is such an action, else the first."""
     return OTHER if OTHER in actions else actions[0]

@@ -1,8 +1,7 @@
-"""Part State Correctness and its area: the Kinetics-TPS benchmark's metric, to the official evaluator's last bit.
+"""Part State Correctness (PSC) and its area: the metric of the Kinetics-TPS benchmark, bit for bit as the official one.
 
-METHOD of the benchmark in plain words: docs/evaluation.md. Everything is computed on columns, but each sum is taken
-in the official order and each number in the official precision: people's boxes and their IoU in float32, parts in
-float64. Pure; owns nothing.
+docs/evaluation.md explains the metric. Everything is computed on columns, but sums have the official order and numbers
+the official precision: float32 for people's boxes and their IoU, float64 for parts.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from training.benchmark.submission import GroundTruth, Prediction
 from training.benchmark.submission_columns import Flags, Floats, Integers
 
 PERSON_IOU = 0.5
-"""A predicted person is the true one above it, strictly."""
+"""A predicted person matches a true one above this IoU."""
 PART_IOU = 0.3
-"""A predicted part is the true one from here on, inclusive."""
+"""A predicted part matches a true one from this IoU on."""
 THRESHOLD_STEPS = 10_000
 """The area's thresholds on PSC are 1/10000 … 9999/10000."""
 
@@ -30,28 +29,28 @@ Pixels = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correctness:
-    """The metric of V videos, and what became of each of the ground truth's N people and M parts."""
+    """The metric of V videos, and the result for each of the ground truth's N people and M parts."""
 
     psc: Floats
     """[V]: Part State Correctness, 0 to 1."""
     right: Flags
-    """[V]: the video's class is right."""
+    """[V]: the video's class is correct."""
     area: float
     """The score, 0 to 0.9999."""
     frame_counted: Flags
-    """[F]."""
+    """[F]: the frame is scored."""
     person_match: Integers
-    """[N]: the predicted person, -1 without one."""
+    """[N]: the matching predicted person, -1 without one."""
     part_located: Flags
-    """[M]: some proposal of the matched person's part lies over the true box."""
+    """[M]: a proposal for the matched person's part matches the true box."""
     part_right: Flags
     """[M]: … and has its verb."""
     part_score: Floats
-    """[M]: 1 / number of proposed verbs where `part_right`, else 0."""
+    """[M]: 1 / number of proposed verbs if `part_right`, else 0."""
 
 
 def evaluate(truth: GroundTruth, prediction: Prediction) -> Correctness:
-    """PSC of each video and the area over all of them."""
+    """Return the PSC of each video and the area over all videos."""
     true, guess = truth.people, prediction.people
     frames, videos = len(truth.frame_names), len(truth.videos)
     match = match_people(truth, prediction)
@@ -81,20 +80,20 @@ def evaluate(truth: GroundTruth, prediction: Prediction) -> Correctness:
 
 
 def accuracy_at(psc: Floats, right: Flags, thresholds: Floats) -> Floats:
-    """Share of the [V] videos whose class is right and whose PSC is at least the threshold, for each of them."""
+    """Return for each threshold the share of the [V] videos with the correct class and at least that PSC."""
     ordered = np.sort(psc[right])
     return (len(ordered) - np.searchsorted(ordered, thresholds, side="left")) / len(psc)
 
 
 def area(psc: Floats, right: Flags) -> float:
-    """Area under accuracy against PSC threshold, added up from the lowest threshold to the highest."""
+    """Return the area under accuracy against PSC threshold, summed from the lowest threshold to the highest."""
     thresholds = np.arange(1, THRESHOLD_STEPS) / THRESHOLD_STEPS
     # cumsum adds one by one, as the official evaluator does; sum would add in pairs.
     return float(np.cumsum((1.0 / THRESHOLD_STEPS) * accuracy_at(psc, right, thresholds))[-1])
 
 
 def inclusive_iou(a: Pixels, b: Pixels) -> Pixels:
-    """IoU of boxes [..., 4] that include their last row and column; -1 where they don't overlap. Keeps the dtype."""
+    """Return the IoU of boxes [..., 4] that include their last row and column; -1 without overlap. Keeps the dtype."""
     width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0]) + 1
     height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1]) + 1
     shared = width * height
@@ -108,8 +107,10 @@ def _extent(box: Pixels) -> Pixels:
 
 
 def match_people(truth: GroundTruth, prediction: Prediction) -> Integers:
-    """The predicted person of each of the N true ones, -1 without: in each frame the best one-to-one assignment, of
-    which the pairs above PERSON_IOU count."""
+    """Return the predicted person for each of the N true people, -1 without one.
+
+    Each frame has the best one-to-one assignment, of which the pairs above `PERSON_IOU` count.
+    """
     true, guess = truth.people, prediction.people
     frames = len(truth.frame_names)
     match = np.full(len(true.person_frame), -1, dtype=np.int64)
@@ -132,11 +133,10 @@ def match_people(truth: GroundTruth, prediction: Prediction) -> Integers:
 
 
 def assign(iou: NDArray[np.float32]) -> tuple[Integers, Integers]:
-    """Rows and columns of the assignment with the greatest total IoU, dummies left out. `iou`: [n, m].
+    """Return rows and columns of the assignment with the greatest total IoU, without dummies. `iou`: [n, m].
 
-    Dummies of IoU 0 make the matrix square, so that nobody is paired with somebody apart (IoU -1) where there is a
-    choice. Between equals the solver decides by the costs' order and last bits: a square matrix stays float32, a
-    padded one is float64.
+    Dummies with IoU 0 make the matrix square, so that boxes without overlap (IoU -1) are paired only if necessary. The
+    solver breaks ties by the order and last bits of the costs: a square matrix stays float32, a padded one is float64.
     """
     n, m = iou.shape
     if n != m:
@@ -150,7 +150,7 @@ def assign(iou: NDArray[np.float32]) -> tuple[Integers, Integers]:
 
 
 def _score_parts(truth: GroundTruth, prediction: Prediction, match: Integers) -> tuple[Flags, Flags, Floats]:
-    """(located, right, score) of each of the M true parts."""
+    """Return (located, right, score) of each of the M true parts."""
     true, guess = truth.people, prediction.people
     located = np.zeros(len(true.part_name), dtype=bool)
     right = np.zeros(len(true.part_name), dtype=bool)
@@ -158,7 +158,7 @@ def _score_parts(truth: GroundTruth, prediction: Prediction, match: Integers) ->
     if not len(true.part_name) or not len(guess.part_name):
         return located, right, score
     person = match[true.part_person]
-    # A person has a part once, so (person, part) names it.
+    # A person has a part once, so (person, part) identifies it.
     names = len(truth.part_names)
     known = guess.part_person * names + guess.part_name
     order = np.argsort(known)
@@ -167,14 +167,14 @@ def _score_parts(truth: GroundTruth, prediction: Prediction, match: Integers) ->
     candidate = order[slot]
     part = np.flatnonzero((person >= 0) & (known[candidate] == wanted))
     candidate = candidate[part]
-    # Every proposal of those parts: P' rows of (true part, proposal).
+    # Every proposal for those parts: P' rows of (true part, proposal).
     proposals = np.bincount(guess.proposal_part, minlength=len(guess.part_name))
     first = np.cumsum(proposals) - proposals
     many = proposals[candidate]
     owner = np.repeat(part, many)
     step = np.arange(len(owner)) - np.repeat(np.cumsum(many) - many, many)
     proposal = np.repeat(first[candidate], many) + step
-    # A ground truth's part has exactly one proposal, its own row.
+    # A true part has exactly one proposal, in its own row.
     over = inclusive_iou(true.proposal_box[owner], guess.proposal_box[proposal]) >= PART_IOU
     same = true.proposal_verb[owner] == guess.proposal_verb[proposal]
     located[owner[over]] = True

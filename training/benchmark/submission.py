@@ -1,9 +1,9 @@
-"""The four result files of the Kinetics-TPS benchmark: what is true of its videos, and what was predicted.
+"""The four result files of the Kinetics-TPS benchmark: ground truth and prediction.
 
 `gt_vid_result.json`, `pred_vid_result.json`: {video: class}. `gt_part_result.json`, `pred_part_result.json`: {video:
 {frame: {"humans": [{"box": [x1, y1, x2, y2], "parts": {part: {"box": …, "verb": …}}}]}}}, frames named
-`img_00001.json`; a true part has one box and one verb, a predicted one a list of each (docs/evaluation.md). Fields that
-the metric doesn't use may be there or not. Frames and videos that the ground truth doesn't have are not looked at.
+`img_00001.json`; a true part has one box and one verb, a predicted part a list of each (docs/evaluation.md). Fields
+that the metric does not use are optional. Frames and videos that are not in the ground truth are ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PREDICTION_FILES = ("pred_vid_result.json", "pred_part_result.json")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
-    """What is true of V videos, and the numbering of names that a prediction read against it shares."""
+    """The ground truth of V videos, and the numbering of names that predictions read against it share."""
 
     videos: tuple[str, ...]
     actions: tuple[str, ...]
@@ -42,7 +42,7 @@ class GroundTruth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What was predicted of the ground truth's videos and frames."""
+    """The prediction for the ground truth's videos and frames."""
 
     actions: tuple[str, ...]
     """[V], in the order of the ground truth's `videos`."""
@@ -63,12 +63,12 @@ def read_prediction(folder: Path, truth: GroundTruth) -> Prediction:
 
 
 def parse_ground_truth(videos: bytes, parts: bytes) -> GroundTruth:
-    """The same from the two files' contents."""
+    """Return the ground truth from the two files' contents. Raises `SubmissionError`."""
     video_file, part_file = GROUND_TRUTH_FILES
     actions = _decode(video_file, videos, dict[str, str])
     frames = _decode(part_file, parts, dict[str, dict[str, msgspec.Raw]])
     if not actions:
-        raise WrongValueError(Place(video_file), "names no video, so that there is nothing to evaluate")
+        raise WrongValueError(Place(video_file), "has no video to evaluate")
     _require(part_file, actions, frames)
     part_names, verbs = Names(), Names()
     reader = TruthReader(part_file, part_names, verbs)
@@ -83,12 +83,12 @@ def parse_ground_truth(videos: bytes, parts: bytes) -> GroundTruth:
         people=people,
         part_names=part_names,
         verbs=verbs,
-        warnings=(*_unknown(part_file, frames, actions, "aren't in gt_vid_result.json"), *reader.warnings()),
+        warnings=(*_unknown(part_file, frames, actions, "are not in gt_vid_result.json"), *reader.warnings()),
     )
 
 
 def parse_prediction(videos: bytes, parts: bytes, truth: GroundTruth) -> Prediction:
-    """The same from the two files' contents."""
+    """Return the prediction from the two files' contents. Raises `SubmissionError`."""
     video_file, part_file = PREDICTION_FILES
     actions = _decode(video_file, videos, dict[str, str])
     frames = _decode(part_file, parts, dict[str, dict[str, msgspec.Raw]])
@@ -98,7 +98,7 @@ def parse_prediction(videos: bytes, parts: bytes, truth: GroundTruth) -> Predict
     names = [truth.videos[index] for index in truth.frame_video]
     named = [(video, frame, frames[video].get(frame)) for video, frame in zip(names, truth.frame_names)]
     people = reader.read(named)
-    reason = "aren't in the ground truth"
+    reason = "are not in the ground truth"
     return Prediction(
         actions=tuple(actions[video] for video in truth.videos),
         people=people,

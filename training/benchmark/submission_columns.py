@@ -1,7 +1,6 @@
-"""People and parts of one result file as columns: numbers in arrays, frame by frame, checked as they are read.
+"""People and parts of one result file as columns of numbers, frame by frame, checked as they are read.
 
-The metric computes on whole columns, so that a benchmark of hundreds of videos takes seconds. What is read belongs to
-the caller.
+The metric computes on whole columns, so that a benchmark of hundreds of videos takes seconds.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from numpy.typing import NDArray
 from training.benchmark import decoding_errors
 from training.benchmark.submission_errors import Place, TooManyError, WrongValueError
 
-PEOPLE_A_FRAME = 10
-PROPOSALS_A_PART = 5
+PEOPLE_PER_FRAME = 10
+PROPOSALS_PER_PART = 5
 """The benchmark's limits on a prediction."""
 LARGEST_COORDINATE = 1e6
-"""Further out than any picture. Below it, sums and products of whole coordinates are exact in float64."""
+"""More than any frame has. Up to it, sums and products of whole coordinates are exact in float64."""
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Box = tuple[float, float, float, float]
 NamedFrame = tuple[str, str, msgspec.Raw | None]
-"""Video, frame, and what the file says of it; None if it doesn't have the frame."""
+"""Video, frame, and its content in the file; None if the file does not have the frame."""
 
 
 class _TruePart(msgspec.Struct, gc=False):
@@ -62,13 +61,13 @@ class _PredictedFrame(msgspec.Struct, gc=False):
 
 
 class Names:
-    """Numbers for names, from 0 in the order of their first appearance."""
+    """Numbers for names, from 0 in the order of first appearance."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def number(self, name: str) -> int:
-        """The name's number; a new name gets the next one."""
+        """Return the name's number; a new name gets the next one."""
         return self._numbers.setdefault(name, len(self._numbers))
 
     def __iter__(self) -> Iterator[str]:
@@ -83,7 +82,7 @@ class People:
     """The people of the ground truth's F frames as columns: N people, M parts, P proposals, in the files' order."""
 
     present: Flags
-    """[F]: the file has this frame."""
+    """[F]: whether the file has the frame."""
     person_frame: Integers
     """[N], ascending."""
     person_box: Floats
@@ -93,7 +92,7 @@ class People:
     part_name: Integers
     """[M]: number in the ground truth's `part_names`."""
     part_verbs: Integers
-    """[M]: how many verbs were proposed; 1 in a ground truth."""
+    """[M]: number of proposed verbs; 1 in a ground truth."""
     proposal_part: Integers
     """[P], ascending."""
     proposal_box: Floats
@@ -103,7 +102,7 @@ class People:
 
 
 class Reader(ABC):
-    """Collects one file's people into columns, frame by frame. `part_names` and `verbs` may know names already."""
+    """Collects one file's people into columns, frame by frame. `part_names` and `verbs` may already have names."""
 
     frame_type: ClassVar[type[_TrueFrame] | type[_PredictedFrame]]
     part_type: ClassVar[type]
@@ -122,7 +121,7 @@ class Reader(ABC):
         """Store one part's proposals. Raises `_PartError`."""
 
     def read(self, frames: Sequence[NamedFrame]) -> People:
-        """The people of the F frames. Raises `SubmissionError`."""
+        """Return the people of the F frames. Raises `SubmissionError`."""
         decode = msgspec.json.Decoder(self.frame_type).decode
         present = np.zeros(len(frames), dtype=bool)
         for index, (video, frame, raw) in enumerate(frames):
@@ -136,7 +135,8 @@ class Reader(ABC):
             if self.people_limit is not None and len(humans) > self.people_limit:
                 raise TooManyError(
                     Place(self.file, video, frame),
-                    f"{len(humans)} people; the benchmark allows {self.people_limit} a frame: keep the surest",
+                    f"{len(humans)} people; the benchmark allows {self.people_limit} per frame: keep those with the "
+                    "highest scores",
                 )
             for number, human in enumerate(humans, 1):
                 person = len(self._person_frame)
@@ -165,10 +165,10 @@ class Reader(ABC):
         return people
 
     def warnings(self) -> list[str]:
-        """What was tolerated, and how often."""
+        """Return a line for each kind of tolerated content, with its count."""
         if not self._reversed:
             return []
-        return [f"{self.file}: boxes with x2 < x1 or y2 < y1: {self._reversed}; corners come as x1, y1, x2, y2"]
+        return [f"{self.file}: boxes with x2 < x1 or y2 < y1: {self._reversed}; boxes are x1, y1, x2, y2"]
 
     def _check_boxes(self, people: People, frames: Sequence[NamedFrame]) -> None:
         for boxes, of_parts in ((people.person_box, False), (people.proposal_box, True)):
@@ -185,7 +185,7 @@ class Reader(ABC):
             video, frame_name, _ = frames[frame]
             raise WrongValueError(
                 Place(self.file, video, frame_name, person - first + 1, name, "box"),
-                f"{boxes[row].tolist()} is no box in pixels: coordinates go up to {LARGEST_COORDINATE:,.0f}",
+                f"{boxes[row].tolist()} is not a box in pixels: coordinates go up to {LARGEST_COORDINATE:,.0f}",
             )
 
 
@@ -208,7 +208,7 @@ class PredictionReader(Reader):
 
     frame_type = _PredictedFrame
     part_type = _PredictedPart
-    people_limit = PEOPLE_A_FRAME
+    people_limit = PEOPLE_PER_FRAME
 
     def __init__(self, file: str, part_names: Names, verbs: Names) -> None:
         super().__init__(file, part_names, verbs)
@@ -223,11 +223,12 @@ class PredictionReader(Reader):
         if single_box:
             boxes = [_single_box(boxes)]
         most = max(len(boxes), len(verbs))
-        if most > PROPOSALS_A_PART:
+        if most > PROPOSALS_PER_PART:
             raise _PartError(
                 TooManyError,
                 "verb" if most == len(verbs) else "box",
-                f"{most} proposals; the benchmark allows {PROPOSALS_A_PART} a part: keep the surest",
+                f"{most} proposals; the benchmark allows {PROPOSALS_PER_PART} per part: keep those with the highest "
+                "scores",
             )
         if len(boxes) != len(verbs):
             self._unequal += 1
@@ -245,12 +246,12 @@ class PredictionReader(Reader):
         if self._single:
             found.append(
                 f"{self.file}: parts with a single box or verb instead of a list, read as one proposal: "
-                f"{self._single}; the benchmark wants lists"
+                f"{self._single}; the benchmark requires lists"
             )
         if self._unequal:
             found.append(
-                f"{self.file}: parts with not as many boxes as verbs: {self._unequal}; a surplus verb counts as a "
-                "proposal that is wrong, a surplus box not at all"
+                f"{self.file}: parts with unequal numbers of boxes and verbs: {self._unequal}; an extra verb counts as "
+                "a wrong proposal, an extra box does not count"
             )
         return found
 
@@ -259,7 +260,7 @@ _BOXES_EXPECTED = "expected a list of boxes, each of four numbers: x1, y1, x2, y
 
 
 class _PartError(Exception):
-    """A part can't be used; its reader knows where it is."""
+    """A part cannot be used; the reader adds its place."""
 
     def __init__(self, kind: type[TooManyError] | type[WrongValueError], field: str, problem: str) -> None:
         super().__init__(problem)

@@ -1,7 +1,6 @@
-"""Errors of a benchmark submission: each says in one sentence which file, where in it, and what to do.
+"""Errors of a benchmark submission: each message names the file, the place in it, and what to do.
 
-Pure. The types differ by what the user can do: get the file again, correct a value, predict what is missing, predict
-less.
+The types differ by what the user can do: get the file again, correct a value, add what is missing, predict less.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a file something is. `person` counts from 1, in the file's order."""
+    """A place in a file. `person` counts from 1, in the file's order."""
 
     file: str
     video: str | None = None
@@ -36,7 +35,7 @@ class Place:
 
 
 class SubmissionError(ValueError):
-    """A result file can't be evaluated. `place` says where, `problem` what is wrong and what to do."""
+    """A result file cannot be evaluated. `problem` says what is wrong at `place` and what to do."""
 
     def __init__(self, place: Place, problem: str) -> None:
         super().__init__(f"{place}: {problem}")
@@ -45,31 +44,31 @@ class SubmissionError(ValueError):
 
 
 class UnreadableFileError(SubmissionError):
-    """A file is missing, can't be opened, or isn't JSON to its end."""
+    """A file is missing, cannot be opened, or is not complete JSON."""
 
 
 class WrongValueError(SubmissionError):
-    """A value has the wrong type or length, is no number, or is missing."""
+    """A value has the wrong type or length, is not a number, or is missing."""
 
 
 class MissingVideosError(SubmissionError):
-    """A file lacks videos that it must have; `videos` are all of them."""
+    """A file lacks required videos; `videos` has all of them."""
 
     def __init__(self, place: Place, videos: Collection[str], of: int) -> None:
         self.videos = tuple(videos)
         super().__init__(
             place,
             f"{len(self.videos)} of {of} videos of the ground truth are missing: {some(self.videos)}. "
-            "Every video needs a class, and frames, if only none: {}",
+            "Every video needs a class, and frames, even if empty: {}",
         )
 
 
 class TooManyError(SubmissionError):
-    """More people in a frame, or more proposals for a part, than the benchmark allows."""
+    """A frame has more people, or a part more proposals, than the benchmark allows."""
 
 
 def some(names: Collection[str]) -> str:
-    """The first few names, quoted, and how many more there are."""
+    """Return the first few names, quoted, and the number of the others."""
     shown = ", ".join(repr(name) for _, name in zip(range(_SHOWN), names))
     more = len(names) - _SHOWN
     return f"{shown} and {more} more" if more > 0 else shown

@@ -140,7 +140,7 @@ def test_only_the_frozen_set_is_scored_unless_it_is_said_to_be_another(
     assert "a set of your own" in generated("score", tmp_path / "other", "--own-set").stdout
 
 
-def test_mistakes_are_sentences(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
+def test_errors_are_messages(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
     make_set(tmp_path / "set")
     write_truth(truth_file(tmp_path / "set", "steps"), truth_of(p1="www"))
     for words, said in (

@@ -40,23 +40,23 @@ def test_people_keep_their_identity_when_the_order_of_a_frame_changes() -> None:
     assert linked([1, 2, 5], boxes) == [[0, 1], [1, 0], [0, 1]]
 
 
-def test_a_person_who_is_missing_for_a_while_comes_back_as_themselves() -> None:
+def test_a_person_who_is_missing_briefly_keeps_their_identity() -> None:
     boxes = [at((0, 0), (100, 0)), at((100, 0)), at((100, 0)), at((100, 0), (3, 3))]
     assert linked([1, 11, 21, 31], boxes) == [[0, 1], [1], [1], [1, 0]]
 
 
-def test_after_a_gap_that_is_too_long_a_person_is_a_new_one() -> None:
+def test_after_too_long_a_gap_a_person_gets_a_new_identity() -> None:
     assert linked([1, 31], [at((0, 0)), at((0, 0))]) == [[0], [0]]
     assert linked([1, 32], [at((0, 0)), at((0, 0))]) == [[0], [1]]
     assert linked([1, 7], [at((0, 0)), at((0, 0))], longest_gap=5) == [[0], [1]]
 
 
-def test_somebody_who_appears_elsewhere_is_a_new_person() -> None:
+def test_a_person_who_appears_elsewhere_gets_a_new_identity() -> None:
     assert linked([1, 2], [at((0, 0)), at((200, 0))]) == [[0], [1]]
     assert linked([1, 2], [at((0, 0)), at((30, 30))]) == [[0], [1]], "an IoU of 0.03 is no overlap to speak of"
 
 
-def test_the_assignment_is_the_best_for_all_and_not_for_the_first() -> None:
+def test_the_assignment_is_best_for_all_people_together() -> None:
     # 10 overlaps both; greedily it would be 0 that takes it, and leave 20 to nobody.
     assert linked([1, 2], [at((0, 0), (20, 0)), at((12, 0), (-16, 0))]) == [[0, 1], [1, 0]]
 
@@ -71,17 +71,19 @@ def test_frames_without_people_and_videos_without_frames_are_fine() -> None:
     [
         ([1, 1], [at(), at()], {}, "must ascend"),
         ([2, 1], [at(), at()], {}, "must ascend"),
-        ([1], [], {}, "1 indices of frames, and boxes of 0"),
+        ([1], [], {}, "1 frame indices but boxes for 0 frames"),
         ([1], [at()], {"least_iou": 0.0}, "least_iou must be above 0"),
     ],
 )
-def test_other_input_is_refused(indices: list[int], boxes: list[Boxes], options: dict[str, float], words: str) -> None:
+def test_invalid_input_is_rejected(
+    indices: list[int], boxes: list[Boxes], options: dict[str, float], words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         linked(indices, boxes, **options)
 
 
 @given(scenes())
-def test_nobody_is_twice_in_a_frame_and_identities_count_up_by_appearance(scene: tuple[list[int], list[Boxes]]) -> None:
+def test_identities_are_distinct_in_a_frame_and_count_up_by_appearance(scene: tuple[list[int], list[Boxes]]) -> None:
     found = linked(*scene)
     assert [len(frame) for frame in found] == [len(boxes) for boxes in scene[1]]
     assert all(len(set(frame)) == len(frame) for frame in found)
@@ -90,7 +92,7 @@ def test_nobody_is_twice_in_a_frame_and_identities_count_up_by_appearance(scene:
 
 
 @given(scenes())
-def test_who_is_linked_overlaps_and_was_seen_lately(scene: tuple[list[int], list[Boxes]]) -> None:
+def test_linked_people_overlap_and_were_seen_recently(scene: tuple[list[int], list[Boxes]]) -> None:
     last: dict[int, tuple[int, Boxes]] = {}
     for index, boxes, frame in zip(*scene, linked(*scene)):
         for box, identity in zip(boxes, frame):
@@ -102,9 +104,7 @@ def test_who_is_linked_overlaps_and_was_seen_lately(scene: tuple[list[int], list
 
 
 @given(scenes(), st.data())
-def test_people_who_stand_apart_are_linked_alike_in_whatever_order_they_come(
-    scene: tuple[list[int], list[Boxes]], data: st.DataObject
-) -> None:
+def test_separate_people_are_linked_in_any_order(scene: tuple[list[int], list[Boxes]], data: st.DataObject) -> None:
     """Boxes on a coarse grid either are equal or don't touch, so there is one best assignment."""
     indices = scene[0]
     boxes = [at(*np.unique(frame[:, :2] // 60 * 60, axis=0)) for frame in scene[1]]
@@ -122,7 +122,7 @@ def same_people(found: list[list[int]]) -> list[list[int]]:
 
 
 @given(scenes(), st.integers(-500, 500), st.integers(0, 10**6))
-def test_moving_the_picture_or_the_time_changes_nothing(
+def test_shifting_the_frame_or_the_time_changes_no_identity(
     scene: tuple[list[int], list[Boxes]], shift: int, later: int
 ) -> None:
     moved = [boxes + shift for boxes in scene[1]]

@@ -72,7 +72,7 @@ def test_the_page_loads_nothing_and_runs_nothing(source: str) -> None:
 
 
 @pytest.mark.parametrize("name", [SCRIPT, ODD])
-def test_names_from_the_files_are_text_wherever_they_show(name: str) -> None:
+def test_names_from_the_files_are_escaped_everywhere(name: str) -> None:
     source = render(summary(name, f"not {name}", part=name), truth=name, prediction=name)
     page = Page(source)
     assert not {"script", "q"} & {tag for tag, _ in page.elements}
@@ -81,7 +81,7 @@ def test_names_from_the_files_are_text_wherever_they_show(name: str) -> None:
     assert "var(--ink) {braces}" not in page.text
 
 
-def test_drawings_are_well_formed_and_take_every_colour_from_the_page(source: str) -> None:
+def test_plots_are_well_formed_and_take_every_colour_from_the_page(source: str) -> None:
     drawings = re.findall(r"<svg .*?</svg>", source, flags=re.DOTALL)
     assert len(drawings) == 5
     declared = set(re.findall(r"(--[a-z]+):#", source))
@@ -97,7 +97,7 @@ def test_drawings_are_well_formed_and_take_every_colour_from_the_page(source: st
     assert source.count("prefers-color-scheme: dark") == 1
 
 
-def test_plots_stand_beside_tables_of_the_same_numbers(source: str) -> None:
+def test_plots_have_tables_of_the_same_numbers(source: str) -> None:
     text = Page(source).text
     for title in (
         "Score",
@@ -105,18 +105,18 @@ def test_plots_stand_beside_tables_of_the_same_numbers(source: str) -> None:
         "Part states",
         "Classes",
         "While watching",
-        "Time until the class is right and stays so",
+        "Time until the class stays correct",
         "Videos",
     ):
         assert title in text
-    assert "3 of 3 videos are right in the end" in text and "1.00 s" in text
+    assert "3 of 3 videos end with the correct class" in text and "1.00 s" in text
 
 
-def test_answers_over_time_show_only_where_they_were_given() -> None:
+def test_answers_over_time_appear_only_if_given() -> None:
     assert "While watching" not in render(summary("lunge", "push_up"), truth="truth", prediction="guess")
 
 
-def test_a_truth_without_parts_and_with_answers_that_are_never_right_is_still_a_page() -> None:
+def test_a_truth_without_parts_and_with_wrong_answers_gives_a_page() -> None:
     truth = parse_ground_truth(as_json({"v": "lunge"}), as_json({"v": {}}))
     prediction = parse_prediction(as_json({"v": "other"}), as_json({"v": {}}), truth)
     found = summarise(truth, prediction, evaluate(truth, prediction), recognise([[]], ["lunge"]))

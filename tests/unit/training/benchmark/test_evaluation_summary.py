@@ -49,7 +49,7 @@ def small() -> Summary:
     return summarise(truth, prediction, evaluate(truth, prediction))
 
 
-def test_each_part_is_followed_from_its_person_to_its_box_to_its_state() -> None:
+def test_each_part_is_counted_by_person_box_and_state() -> None:
     summary = small()
     assert summary.parts == {
         "head": PartTally(count=3, person_matched=2, located=2, right=1, correctness=1 / 3),
@@ -59,7 +59,7 @@ def test_each_part_is_followed_from_its_person_to_its_box_to_its_state() -> None
     assert list(summary.parts) == ["head", "hip", "zeta"]  # the vocabulary's order, then the others
 
 
-def test_states_are_those_of_the_truth_the_most_frequent_first() -> None:
+def test_states_are_the_true_ones_most_frequent_first() -> None:
     states = small().states
     assert list(states) == ["none", "bend"]
     assert states["none"] == PartTally(count=3, person_matched=3, located=2, right=1, correctness=1 / 3)
@@ -105,7 +105,7 @@ def truth_of(**actions: str) -> GroundTruth:
     return parse_ground_truth(as_json(actions), as_json({video: {} for video in actions}))
 
 
-def test_an_answer_holds_until_the_next_one_and_the_last_one_ends_the_video() -> None:
+def test_an_answer_holds_until_the_next_and_the_last_ends_the_video() -> None:
     answers = [[(0.0, None, 0.0), (2.0, "wave", 0.5), (4.0, "clap", 0.5), (6.0, "wave", 0.9), (10.0, "wave", 0.9)]]
     found = recognise(answers, ["wave"])
     right = dict(zip(np.round(SHARES, 2).tolist(), found.accuracy.tolist()))
@@ -113,7 +113,7 @@ def test_an_answer_holds_until_the_next_one_and_the_last_one_ends_the_video() ->
     assert found.settled_s.tolist() == [6.0]
 
 
-def test_a_class_that_is_never_right_for_good_takes_infinitely_long_and_counts_in_the_median() -> None:
+def test_a_wrong_final_class_takes_infinitely_long_and_counts_in_the_median() -> None:
     wrong_at_last = [(0.5, "wave", 1.0), (1.0, "clap", 1.0)]
     always = [(0.5, "wave", 1.0), (1.0, "wave", 1.0)]
     found = recognise([always, wrong_at_last, [], always], ["wave"] * 4)
@@ -138,8 +138,8 @@ def test_answers_are_read_for_the_truths_videos_in_its_order(tmp_path: Path) -> 
         (b'{"a": [[0, "wave"]]}', WrongValueError, r"video 'a': .*length 3, at answer \[0\]; each answer is"),
         (b'{"a": [[0, 7, 1]]}', WrongValueError, r"video 'a': Expected str.*got int, at answer \[0\]\[1\]"),
         (b'{"a": {"0": "wave"}}', WrongValueError, "video 'a': Expected array, got object; each answer is"),
-        (b'{"a": [[2, "wave", 1], [1, "wave", 1]]}', WrongValueError, "answer 1 comes 1.0 s, after 2.0 s"),
-        (b'{"a": [[-1, "wave", 1]]}', WrongValueError, "answer 0 comes -1.0 s, before the video's beginning"),
+        (b'{"a": [[2, "wave", 1], [1, "wave", 1]]}', WrongValueError, "answer 1 is at 1.0 s, after 2.0 s"),
+        (b'{"a": [[-1, "wave", 1]]}', WrongValueError, "answer 0 is at -1.0 s, before the video's beginning"),
         (b"[]", WrongValueError, "online.json: expected object, got array"),
     ],
 )

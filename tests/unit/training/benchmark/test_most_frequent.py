@@ -14,15 +14,15 @@ from training.benchmark.most_frequent import PARTS, VIDEOS, most_frequent
 from training.kinetics_tps import Dataset
 
 
-def test_it_is_the_class_of_most_videos_and_each_parts_most_frequent_state(tmp_path: Path) -> None:
+def test_the_baseline_is_the_class_of_most_videos_and_each_parts_most_frequent_state(tmp_path: Path) -> None:
     action, verbs = most_frequent(Dataset(put_example(tmp_path)).train())
     # Two of three videos; a hand does each of three things as often, and the alphabet decides.
     assert (action, verbs) == ("lunge", {"head": "none", "left_hand": "bend"})
-    with pytest.raises(ValueError, match="no training video"):
+    with pytest.raises(ValueError, match="come from training videos"):
         most_frequent([])
 
 
-def test_a_prediction_keeps_its_boxes_and_says_the_most_frequent(tmp_path: Path) -> None:
+def test_a_prediction_keeps_its_boxes_with_the_most_frequent_answers(tmp_path: Path) -> None:
     root, pred, out = put_example(tmp_path / "data"), tmp_path / "pred", tmp_path / "out"
     pred.mkdir()
     part = {"number": 1, "name": "left_hand", "box": [[1, 2, 3, 4]], "verb": ["hold"]}

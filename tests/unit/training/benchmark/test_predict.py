@@ -46,31 +46,31 @@ def test_frames_1_6_11_are_reported_and_every_frame_has_a_running_answer(tmp_pat
     # Two votes for walk, then one after another for run; of two equals the first in the vocabulary.
     assert [label for _, label, _ in found.online] == [None, *["walk"] * 3, *["run"] * 7]
     assert [score for _, _, score in found.online[:6]] == [0.0, 1.0, 1.0, 0.6667, 0.5, 0.6]
-    assert (found.action, found.fault) == ("run", None) and done == list(range(1, 12))
+    assert (found.action, found.error) == ("run", None) and done == list(range(1, 12))
 
 
-def test_damage_is_reported_with_the_answer_up_to_it(tmp_path: Path) -> None:
+def test_damage_is_reported_with_the_answer_before_it(tmp_path: Path) -> None:
     found = answer_video(Scripted(walks_then_runs), damage(make_film(tmp_path / "worn.mp4")), ACTIONS, MADE)
-    assert found.fault is not None and found.fault.startswith("can't be read: ")
+    assert found.error is not None and found.error.startswith("can't be read: ")
     assert 0 < len(found.online) < 11 and found.online[-1][1] == found.action
 
 
-def test_a_video_that_was_cut_off_is_reported_although_its_beginning_decodes(tmp_path: Path) -> None:
+def test_a_truncated_video_is_reported_although_its_beginning_decodes(tmp_path: Path) -> None:
     film = make_film(tmp_path / "short.mp4")
     film.write_bytes(film.read_bytes()[:-200])
     found = answer_video(Scripted(walks_then_runs), film, ACTIONS, MADE)
-    assert found.fault is not None and "its last frame would end at" in found.fault and found.online
+    assert found.error is not None and "its last frame would end at" in found.error and found.online
 
 
-def test_a_file_that_is_no_video_still_has_a_class_and_no_frames(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_has_a_class_and_no_frames(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no film")
     found = answer_video(Scripted(), text, ACTIONS, MADE)
-    assert (found.action, found.frames, found.online) == ("other", {}, []) and found.fault is not None
+    assert (found.action, found.frames, found.online) == ("other", {}, []) and found.error is not None
 
 
 # -- which videos ------------------------------------------------------------------------------------------------
-def test_what_folders_are_called_changes_nothing(tmp_path: Path) -> None:
+def test_the_names_of_folders_are_ignored(tmp_path: Path) -> None:
     for root, (one, two) in (("a", ("run", "walk")), ("b", ("walk", "run"))):
         for folder, name in ((one, "first"), (two, "second")):
             path = tmp_path / root / "test_videos" / folder / f"{name}.mp4"
@@ -79,7 +79,7 @@ def test_what_folders_are_called_changes_nothing(tmp_path: Path) -> None:
     assert videos_of_data_set(tmp_path / "a").names == videos_of_data_set(tmp_path / "b").names == ["first", "second"]
 
 
-def test_videos_that_cannot_be_told_apart_or_opened_are_answered_unseen_and_reported(tmp_path: Path) -> None:
+def test_videos_with_duplicate_names_or_broken_links_are_answered_and_reported(tmp_path: Path) -> None:
     for path in ("x/twice.mp4", "y/twice.mp4", "x/good.mp4", "x/ends in.mp4.mp4", "x/notes.txt"):
         file = tmp_path / "test_videos" / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -87,22 +87,22 @@ def test_videos_that_cannot_be_told_apart_or_opened_are_answered_unseen_and_repo
     (tmp_path / "test_videos/x/gone.mp4").symlink_to(tmp_path / "nowhere")
     found = videos_of_data_set(tmp_path)
     assert [video.name for video in found.usable] == ["good"]
-    assert set(found.faulty) == {"twice", "gone"} and "2 videos are called 'twice'" in found.faulty["twice"]
+    assert set(found.unusable) == {"twice", "gone"} and "2 videos are called 'twice'" in found.unusable["twice"]
     assert found.names == ["gone", "good", "twice"]
-    assert len(found.nameless) == 1 and "ends in.mp4.mp4" in found.nameless[0]
-    assert answer_unseen(ACTIONS, MADE, found.faulty["gone"]).action == "other"
+    assert len(found.misnamed) == 1 and "ends in.mp4.mp4" in found.misnamed[0]
+    assert answer_unseen(ACTIONS, MADE, found.unusable["gone"]).action == "other"
 
 
-def test_a_folder_of_videos_is_read_by_their_suffixes(tmp_path: Path) -> None:
+def test_videos_in_a_folder_are_found_by_their_suffixes(tmp_path: Path) -> None:
     for name in ("b.MP4", "a.webm", "twice.avi", "twice.mkv", "notes.txt", ".hidden.mp4"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "folder.mp4").mkdir()
     found = videos_of_folder(tmp_path)
-    assert [video.name for video in found.usable] == ["a", "b"] and set(found.faulty) == {"twice"}
+    assert [video.name for video in found.usable] == ["a", "b"] and set(found.unusable) == {"twice"}
 
 
 @pytest.mark.parametrize("find", [videos_of_data_set, videos_of_folder])
-def test_a_folder_without_videos_is_refused(tmp_path: Path, find: type) -> None:
+def test_a_folder_without_videos_is_rejected(tmp_path: Path, find: type) -> None:
     (tmp_path / "test_videos").mkdir()
     with pytest.raises(DatasetError, match="has no video"):
         find(tmp_path)
@@ -111,7 +111,7 @@ def test_a_folder_without_videos_is_refused(tmp_path: Path, find: type) -> None:
 
 
 # -- the folder --------------------------------------------------------------------------------------------------
-def test_answers_are_put_together_as_the_benchmark_takes_them(tmp_path: Path) -> None:
+def test_answers_are_assembled_into_the_benchmarks_files(tmp_path: Path) -> None:
     folder = AnswerFolder(tmp_path / "out", MADE)
     folder.keep("a", ANSWER)
     folder.keep("b", answer_unseen(ACTIONS, MADE, "is no video"))
@@ -124,23 +124,23 @@ def test_answers_are_put_together_as_the_benchmark_takes_them(tmp_path: Path) ->
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*read, "videos"])
 
 
-def test_answered_videos_are_known_again_but_faulty_and_half_written_ones_are_not(tmp_path: Path) -> None:
+def test_answered_videos_are_skipped_except_incomplete_ones(tmp_path: Path) -> None:
     folder = AnswerFolder(tmp_path, MADE)
     folder.keep("whole", ANSWER)
-    folder.keep("faulty", msgspec.structs.replace(ANSWER, fault="was cut off"))
+    folder.keep("faulty", msgspec.structs.replace(ANSWER, error="was cut off"))
     (tmp_path / "videos" / "half.json").write_bytes(msgspec.json.encode(ANSWER)[:-9])
     assert AnswerFolder(tmp_path, MADE).answered(["whole", "faulty", "half", "new"]) == {"whole"}
 
 
 @pytest.mark.parametrize("other", [MadeWith("sha256:b", 5, None), MadeWith(MADE.weights, 1, None),
                                    MadeWith(MADE.weights, 5, (256, 256))])  # fmt: skip
-def test_answers_made_otherwise_are_never_mixed_in(tmp_path: Path, other: MadeWith) -> None:
+def test_answers_of_other_models_or_options_are_rejected(tmp_path: Path, other: MadeWith) -> None:
     AnswerFolder(tmp_path, other).keep("a", msgspec.structs.replace(ANSWER, made_with=other))
     with pytest.raises(AnswerError, match="use another folder, or --force"):
         AnswerFolder(tmp_path, MADE).answered(["a"])
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(AnswerError, match="can't be written"):
         AnswerFolder(tmp_path / "out", MADE).keep("a", ANSWER)
@@ -152,9 +152,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 # -- the command -------------------------------------------------------------------------------------------------
-def test_ctrl_c_keeps_what_was_answered_and_the_same_command_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_keeps_the_answers_and_the_same_command_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         make_film(tmp_path / "films" / f"{name}.mp4", 6)
     looked_at: list[str] = []

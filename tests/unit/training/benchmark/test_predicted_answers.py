@@ -57,7 +57,7 @@ def test_a_frame_is_written_as_the_files_are_documented() -> None:
     }
 
 
-def test_a_crowd_is_cut_to_the_ten_who_are_surest() -> None:
+def test_a_frame_keeps_the_ten_people_with_the_highest_scores() -> None:
     crowd = [person(at / 20, None, box=(at, 0, 30, 30)) for at in range(12)]
     found = predicted_frame(FrameAnalysis(crowd), (640, 360)).humans
     assert [one.box[0] for one in found] == [11, 10, 9, 8, 7, 6, 5, 4, 3, 2]
@@ -86,19 +86,19 @@ def test_the_class_is_the_mean_over_people_and_frames_by_score_times_greatest_re
     assert vote([runs], [runs], [runs], [walks]) == ("run", pytest.approx((0.6 * 0.9 + 0.4 * 0.2) / 1.0))
 
 
-def test_actions_that_are_not_among_the_best_count_nothing() -> None:
+def test_actions_outside_the_published_ones_count_as_zero() -> None:
     runs = person(1.0, {"run": 0.6}, part("hip", 1.0))
     jumps = person(1.0, {"jump": 0.5, "run": 0.3}, part("hip", 1.0))
     assert vote([runs, jumps]) == ("run", pytest.approx(0.45))
 
 
-def test_people_without_an_action_or_a_relevant_part_have_no_say() -> None:
+def test_people_without_an_action_or_a_relevant_part_do_not_count() -> None:
     nobody = [person(0.9, None, part("hip", 1.0)), person(0.9, {"run": 1.0}), person(0.9, {"run": 1.0}, part("hip", 0))]
     assert vote(nobody) == vote() == (None, 0.0)
     walks = person(0.1, {"walk": 0.8}, part("hip", 0.1))
     assert vote([*nobody, walks]) == ("walk", pytest.approx(0.8))
 
 
-def test_a_video_without_people_is_other_where_there_is_such_an_action() -> None:
+def test_a_video_without_people_is_other_if_there_is_such_an_action() -> None:
     assert stand_in(ACTIONS) == "other"
     assert stand_in(("push_up", "lunge")) == "push_up"

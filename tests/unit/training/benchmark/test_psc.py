@@ -76,7 +76,7 @@ def test_the_area_adds_up_threshold_by_threshold_to_the_last_bit(seed: int) -> N
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_the_random_pairs_hold_every_situation_that_decides(whole: bool) -> None:
+def test_the_random_pairs_cover_every_deciding_case(whole: bool) -> None:
     seen: Counter[str] = Counter()
     for seed in range(150):
         seen.update(Pair(seed, whole=whole).seen)
@@ -185,7 +185,7 @@ def test_boxes_that_touch_share_a_pixel_and_boxes_apart_score_minus_one() -> Non
     assert single.dtype == np.float32 and single == 1
 
 
-def test_a_dummy_beats_a_person_elsewhere() -> None:
+def test_a_dummy_is_assigned_before_a_person_without_overlap() -> None:
     rows, columns = assign(np.array([[0.6, -1.0, -1.0], [0.55, -1.0, -1.0]], dtype=np.float32))
     assert (rows.tolist()[columns.tolist().index(0)], len(rows)) == (0, 2)
     rows, columns = assign(np.array([[-1.0], [0.4]], dtype=np.float32))
@@ -231,7 +231,7 @@ def test_the_right_verb_may_stand_at_any_proposal_but_must_stand_at_the_right_bo
     assert psc([box, away], ["bend"]) == 1
 
 
-def test_order_of_parts_and_extra_fields_change_nothing() -> None:
+def test_the_order_of_parts_and_extra_fields_do_not_matter() -> None:
     pair = Pair(5, whole=True)
     before = evaluate(*pair.read())
     for frames in pair.guess.values():

@@ -67,7 +67,7 @@ def head(tree: Any) -> Any:
     return tree["a"][FRAME]["humans"][1]["parts"]["head"]
 
 
-def test_what_is_right_is_read_without_a_word() -> None:
+def test_valid_files_are_read_without_warnings() -> None:
     read, predicted = truth(), guess()
     assert (read.videos, read.actions) == (("a", "b"), ("lunge", "push_up"))
     assert (read.frame_names, read.frame_video.tolist()) == ((FRAME, FRAME, "img_00006.json"), [0, 1, 1])
@@ -92,7 +92,7 @@ def test_what_is_right_is_read_without_a_word() -> None:
         (lambda t: head(t).update(box=[[0, 0, 1e30, 9]]), ("a", FRAME, 2, "head", "box"), "up to 1,000,000"),
         (lambda t: head(t).update(box=[[0, 0, 10**400, 9]]), ("a", FRAME, 2, "head", "box"), "out of range"),
         (lambda t: t["a"][FRAME]["humans"][0].update(box=[1, 2]), ("a", FRAME, 1, None, "box"), "length 4"),
-        (lambda t: t["a"][FRAME]["humans"][0].update(box=[0, 0, -2e6, 1]), ("a", FRAME, 1, None, "box"), "no box"),
+        (lambda t: t["a"][FRAME]["humans"][0].update(box=[0, 0, -2e6, 1]), ("a", FRAME, 1, None, "box"), "not a box"),
         (lambda t: t["a"][FRAME]["humans"][0].update(box=[float("nan")] * 4), ("a", FRAME, 1, None, "box"), "NaN"),
         (lambda t: t["a"][FRAME]["humans"][0].pop("box"), ("a", FRAME, 1, None, None), "required field box"),
         (lambda t: t["a"][FRAME]["humans"][0].update(parts=[]), ("a", FRAME, 1, None, "parts"), "expected object"),
@@ -111,7 +111,7 @@ def test_a_wrong_value_is_named_with_file_video_frame_person_part_and_field(
     assert all(repr(step) in str(raised.value) for step in place if isinstance(step, str))
 
 
-def test_a_true_part_with_several_boxes_or_verbs_is_refused() -> None:
+def test_a_true_part_with_several_boxes_or_verbs_is_rejected() -> None:
     with pytest.raises(WrongValueError, match=r"gt_part_result.json: .*part 'head', field 'verb': expected str"):
         truth(lambda tree: head(tree).update(verb=["bend"]))
     with pytest.raises(WrongValueError, match=r"part 'head', field 'box'"):
@@ -124,26 +124,26 @@ def test_a_true_part_with_several_boxes_or_verbs_is_refused() -> None:
         (as_json(GUESS)[:-40], "ends in the middle of a value, after .* bytes"),
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b"{'a': 1}", "isn't JSON"),
-        (as_json(GUESS) + b"}", "isn't JSON: trailing characters"),
-        (b"\xff\xfe{}", "isn't JSON"),
+        (b"{'a': 1}", "is not JSON"),
+        (as_json(GUESS) + b"}", "is not JSON: trailing characters"),
+        (b"\xff\xfe{}", "is not JSON"),
         (b'{"a": ' + b"[" * 100_000, "is nested too deeply"),
         (b'{"a": {"img_00001.json": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}", "is nested too deeply"),
-        (b'{"a\xff": {}}', "isn't JSON"),
-        (b'{"\\ud800": {}}', "isn't JSON"),
+        (b'{"a\xff": {}}', "is not JSON"),
+        (b'{"\\ud800": {}}', "is not JSON"),
     ],
 )
-def test_a_file_that_is_no_json_to_its_end_is_called_that(content: bytes, problem: str) -> None:
+def test_a_file_that_is_not_complete_json_is_reported(content: bytes, problem: str) -> None:
     with pytest.raises(UnreadableFileError, match=f"^pred_part_result.json: {problem}"):
         parse_prediction(as_json(CLASSES), content, truth())
 
 
-def test_a_file_of_another_kind_of_json_is_called_that() -> None:
+def test_json_of_another_kind_is_reported() -> None:
     with pytest.raises(WrongValueError, match=r"^pred_part_result.json: expected object, got array"):
         parse_prediction(as_json(CLASSES), b"[]", truth())
     with pytest.raises(WrongValueError, match=r"^pred_vid_result.json: video 'b': expected str, got int"):
         parse_prediction(as_json({"a": "lunge", "b": 3}), as_json(GUESS), truth())
-    with pytest.raises(WrongValueError, match=r"^gt_vid_result.json: names no video"):
+    with pytest.raises(WrongValueError, match=r"^gt_vid_result.json: has no video"):
         parse_ground_truth(b"{}", b"{}")
 
 
@@ -179,7 +179,7 @@ def test_videos_without_a_prediction_are_an_error_that_counts_them() -> None:
         truth(lambda tree: tree.pop("b"))
 
 
-def test_videos_and_frames_that_the_truth_lacks_are_ignored_whatever_they_hold() -> None:
+def test_videos_and_frames_outside_the_truth_are_ignored() -> None:
     def extra(tree: Any) -> None:
         tree["z"] = {FRAME: {"humans": [person()] * 40}}
         tree["a"]["img_00099.json"] = {"humans": "many"}
@@ -187,16 +187,16 @@ def test_videos_and_frames_that_the_truth_lacks_are_ignored_whatever_they_hold()
     read = guess(extra)
     assert read.people.present.tolist() == [True, False, True]
     assert read.warnings == (
-        "pred_part_result.json: videos that aren't in the ground truth are ignored, 1 in all: 'z'",
+        "pred_part_result.json: videos that are not in the ground truth are ignored, 1 in all: 'z'",
     )
 
 
-def test_more_than_ten_people_or_five_proposals_are_refused_matched_or_not() -> None:
+def test_more_than_ten_people_or_five_proposals_are_rejected() -> None:
     def people(number: int) -> Callable[[Any], object]:
         return lambda tree: tree["a"][FRAME].update(humans=[person(["bend"], [BOX])] * number)
 
     guess(people(10))
-    with pytest.raises(TooManyError, match=f"video 'a', frame '{FRAME}': 11 people; .* 10 a frame"):
+    with pytest.raises(TooManyError, match=f"video 'a', frame '{FRAME}': 11 people; .* 10 per frame"):
         guess(people(11))
     with pytest.raises(TooManyError, match=r"11 people"):  # in a frame without true people
         guess(lambda tree: tree["b"].update({FRAME: {"humans": [person(["bend"], [BOX])] * 11}}))
@@ -206,11 +206,11 @@ def test_more_than_ten_people_or_five_proposals_are_refused_matched_or_not() -> 
 
     guess(proposals(5, 5))
     for boxes, verbs in ((6, 6), (6, 5), (5, 6)):
-        with pytest.raises(TooManyError, match=r"person 2, part 'head', .*6 proposals; .* 5 a part"):
+        with pytest.raises(TooManyError, match=r"person 2, part 'head', .*6 proposals; .* 5 per part"):
             guess(proposals(boxes, verbs))
 
 
-def test_more_than_ten_true_people_are_no_fault() -> None:
+def test_more_than_ten_true_people_are_allowed() -> None:
     read = truth(lambda tree: tree["a"][FRAME].update(humans=[person()] * 30))
     assert len(read.people.person_frame) == 31
 
@@ -230,8 +230,8 @@ def test_a_truth_scored_against_itself_is_perfect() -> None:
 @pytest.mark.parametrize(
     ("change", "warning"),
     [
-        (lambda tree: head(tree).update(box=[BOX, BOX]), "not as many boxes as verbs: 1;"),
-        (lambda tree: head(tree).update(verb=["lift", "bend"]), "not as many boxes as verbs: 1;"),
+        (lambda tree: head(tree).update(box=[BOX, BOX]), "unequal numbers of boxes and verbs: 1;"),
+        (lambda tree: head(tree).update(verb=["lift", "bend"]), "unequal numbers of boxes and verbs: 1;"),
         (lambda tree: head(tree).update(box=[[99, 0, 0, 99]]), "boxes with x2 < x1 or y2 < y1: 1;"),
         (
             lambda tree: tree["b"].clear(),
@@ -239,7 +239,7 @@ def test_a_truth_scored_against_itself_is_perfect() -> None:
         ),
     ],
 )
-def test_what_is_tolerated_is_told(change: Callable[[Any], object], warning: str) -> None:
+def test_tolerated_content_is_warned_about(change: Callable[[Any], object], warning: str) -> None:
     (told,) = guess(change).warnings
     assert told.startswith("pred_part_result.json: ") and warning in told
 
@@ -256,7 +256,7 @@ ODD_VALUES = [None, True, -1, 1e300, "", "bend", [], [[]], {}, {"humans": 3}, [1
 
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(data=st.data())
-def test_whatever_is_put_in_a_file_it_is_read_or_refused_with_its_name(data: st.DataObject) -> None:
+def test_any_content_is_read_or_rejected_with_the_files_name(data: st.DataObject) -> None:
     """An odd value somewhere in the tree, or a byte of the file replaced, cut off or doubled."""
     tree = copy.deepcopy(GUESS)
     node = tree

@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_files_whatever_the_number_of_workers(train
 
 def test_the_data_check_finds_nothing_wrong_with_either_half(train_set: Path, test_set: Path) -> None:
     train, test = check_dataset(train_set), check_dataset(test_set)
-    assert train.faults == [] and test.faults == []
+    assert train.errors == [] and test.errors == []
     assert train.totals.train_videos == 2 and train.totals.frames == 8
     assert test.totals.test_videos == 2 and any("no training half" in note for note in test.notes)
 
