@@ -83,7 +83,7 @@ _TITLES = {
     "held_out": "held-out motions, cameras and people",
     "held_out_videos": "held-out videos",
 }
-FIRST_FAULTS = 10
+FIRST_SKIPPED = 10
 _ENDINGS = {
     "minutes": "out of time after step {step} of {steps}; --resume goes on",
     "patience": "ended after step {step} of {steps}: it had not become better for evaluation.patience evaluations",
@@ -120,10 +120,10 @@ def _watch(config: TrainingConfig, workers: int, console: Console) -> Folder:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("watching videos", total=None)
         videos = watched_folder(config, workers, lambda done, total: progress.update(task, completed=done, total=total))
-    for fault in videos.faults[:FIRST_FAULTS]:
-        console.print(f"[red]left out:[/] {escape(f'{fault.path}: {fault.message}')}", highlight=False, soft_wrap=True)
-    if len(videos.faults) > FIRST_FAULTS:
-        console.print(f"… and {len(videos.faults) - FIRST_FAULTS} more videos", highlight=False)
+    for video in videos.skipped[:FIRST_SKIPPED]:
+        console.print(f"[red]left out:[/] {escape(f'{video.path}: {video.message}')}", highlight=False, soft_wrap=True)
+    if len(videos.skipped) > FIRST_SKIPPED:
+        console.print(f"… and {len(videos.skipped) - FIRST_SKIPPED} more videos", highlight=False)
     for kind, names in (("actions", videos.unknown.actions), ("part states", videos.unknown.states)):
         if names:
             shown = ", ".join(name for name, _ in names.most_common(5))
@@ -134,7 +134,7 @@ def _watch(config: TrainingConfig, workers: int, console: Console) -> Folder:
             )
     counts = {role: len(clips) for role, clips in videos.clips.items()}
     console.print(
-        f"{counts['train']} videos to learn from, {counts['choose']} to choose weights by, {counts['report']} to "
+        f"{counts['train']} videos to learn from, {counts['validation']} to choose weights by, {counts['test']} to "
         "report on",
         highlight=False,
     )

@@ -1,1 +1,1 @@
-"""Training from a folder of annotated videos, through the real detector."""
+"""Training data from a folder of annotated videos, seen by the detector that runs live."""

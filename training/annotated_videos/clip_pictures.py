@@ -1,7 +1,7 @@
-"""The pictures of a clip's steps, decoded anew: what a tuned extractor learns from and is judged by. Owns nothing.
+"""The pictures of a clip's steps, decoded again: the input of a tuned extractor in training and evaluation.
 
-Who is where comes from the video's watching; its pictures come from the code that showed them to the detector then, in
-the same format, so that the same weights find the same features.
+Boxes come from the clip's sightings. Pictures come from the code that showed them to the detector, in the same format,
+so that the same weights give the same features.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from training.video.frames import VideoReadError, read_frames
 
 
 class LostVideoError(VideoReadError):
-    """A video that could be watched can't be read any more: `clip`; the message names it."""
+    """The video of `clip` was watched but can no longer be read; the message names it."""
 
     def __init__(self, clip: Clip, message: str) -> None:
         super().__init__(message)
@@ -33,9 +33,11 @@ class LostVideoError(VideoReadError):
 def step_pictures(
     clip: Clip, steps: NDArray[np.int64], rows: NDArray[np.int64], present: NDArray[np.bool_], crop: Crop | None = None
 ) -> Iterator[StepPictures]:
-    """The pictures of a clip's steps, some at a time, in the order of frames. Of each step: `steps` int64 [k], its
-    number in the clip; `rows` int64 [k], its row of the batch; `present` bool [k, parts], which parts are looked at.
-    Raises `LostVideoError` where one can't be had, or the video has become another's size."""
+    """Yield the pictures of a clip's steps, several at a time, in the order of frames.
+
+    For each step: `steps` int64 [k], its number in the clip; `rows` int64 [k], its row in the batch; `present` bool
+    [k, parts], the parts to read. Raises `LostVideoError` if a picture cannot be read or the video's size has changed.
+    """
     seen = clip.seen
     sighting = clip.rows[steps]
     frames = seen.frame[sighting]
@@ -46,13 +48,13 @@ def step_pictures(
             continue
         place = {one.meta.frame: at for at, one in enumerate(held)}
         here = np.array([at for at, frame in enumerate(frames.tolist()) if frame in place], np.int64)
-        things = seen.thing[steps[here]]
+        objects = seen.object_box[steps[here]]
         boxes = StepBoxes(
             frames=[place[frame] for frame in frames[here].tolist()],
             parts=seen.part_boxes[sighting[here]],
             present=present[here],
-            objects=things,
-            objects_present=things[:, 2] > things[:, 0],
+            objects=objects,
+            objects_present=objects[:, 2] > objects[:, 0],
         )
         yield StepPictures(rows[here], np.stack([one.picture for one in held]), [one.meta for one in held], boxes, crop)
         held = []
@@ -60,8 +62,11 @@ def step_pictures(
 
 @torch.no_grad()
 def clip_features(clip: Clip, extractor: VggFeatures, device: torch.device) -> RoiVectors:
-    """What an extractor says of all of a clip's s steps, in whole pictures as they are seen live: `parts` float32
-    [s, parts, F] and `objects` float32 [s, 1, F], on the CPU. Its mode is kept. Raises `LostVideoError`."""
+    """Return an extractor's features of all of a clip's s steps, in whole pictures as live, on the CPU.
+
+    `parts` float32 [s, parts, F] and `objects` float32 [s, 1, F]. The extractor's mode is kept. Raises
+    `LostVideoError`.
+    """
     training = extractor.training
     extractor.eval()
     every = np.arange(len(clip.rows))
@@ -73,13 +78,13 @@ def clip_features(clip: Clip, extractor: VggFeatures, device: torch.device) -> R
 
 def _leases(clip: Clip, frames: NDArray[np.int32]) -> Iterator[Lease]:
     if clip.video is None or clip.shown is None:
-        raise ValueError(f"{clip.name}: was opened without its video")
+        raise ValueError(f"{clip.name}: has no video file")
     shown = clip.shown
 
     def format_of(size: tuple[int, int]) -> SlotFormat:
         if size != clip.size:
             was, now = ("x".join(map(str, one)) for one in (clip.size, size))
-            raise VideoReadError(f"{clip.video}: is {now} now, and was {was} when it was watched")
+            raise VideoReadError(f"{clip.video}: is {now} now but was {was} when it was watched")
         return shown
 
     try:

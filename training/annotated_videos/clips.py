@@ -1,8 +1,8 @@
-"""A folder of annotated videos as training reads it: watched, labelled, and split into what each video is for.
+"""A folder of annotated videos as training data: watched, labelled, and divided into roles.
 
-`open_folder` goes through the data set once to see what is in it, has what isn't yet watched watched, and goes through
-it again to label what was seen. What it returns holds keypoints, boxes and labels in memory (about 2 kB a step) and
-leaves RoI features on disk. Faulty videos and frames are left out, named and counted.
+`open_folder` reads the data set once to list its videos, watches new ones (`watching`), and reads it again to label
+the tracked people. The result holds keypoints, boxes and labels in memory (about 2 kB per step) and leaves RoI features
+on disk. Videos and frames with errors are left out, named and counted.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from ring_buffers.frames import SlotFormat
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import (
-    Fault,
     Progress,
+    SkippedVideo,
     VideoFile,
     features_file,
     features_folder,
@@ -43,9 +43,11 @@ from training.synthetic.videos.truth import TruthError
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One video: who was seen in it, and what their steps should be answered with. `features`: the file with RoI
-    features, None where there are none. `annotated` is kept of held-out videos only: the metric is computed on it.
-    `video` and `shown`: its file, and the picture of it that the detector was shown."""
+    """One video: the people seen in it, and the targets of their steps.
+
+    `features`: the file with RoI features, if there are any. `annotated`: the annotation, only of held-out videos, for
+    the metric. `video` and `shown`: its file, and the slot format in which the detector saw it.
+    """
 
     name: str
     action: str
@@ -59,16 +61,16 @@ class Clip:
 
     @functools.cached_property
     def rows(self) -> NDArray[np.int64]:
-        """Which sighting each step is, [s]."""
+        """The sighting of each step, [s]."""
         return np.flatnonzero(self.seen.step)
 
     @functools.cached_property
     def present(self) -> NDArray[np.bool_]:
-        """Which parts were seen at each step, [s, parts]."""
+        """The parts seen at each step, [s, parts]."""
         return self.seen.present[self.rows]
 
     def tracks(self) -> Iterator[tuple[int, int]]:
-        """First and last (exclusive) of each track's steps, counted over the video's."""
+        """Yield the first and last (exclusive) of each track's steps, numbered over the video."""
         number = np.concatenate([[0], np.cumsum(self.seen.step)])
         for track in self.seen.tracks():
             first, stop = int(number[track.start]), int(number[track.stop])
@@ -78,17 +80,17 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folder:
-    """A data set, ready. `fingerprint` is one hash of its videos, annotations and truth, and of who is held out."""
+    """A data set, ready for training. `fingerprint`: one hash of its videos, annotations, truth and roles."""
 
     root: Path
     vocabulary: Vocabulary
     clips: dict[Role, list[Clip]]
     fingerprint: str
-    faults: list[Fault] = field(default_factory=list[Fault])
+    skipped: list[SkippedVideo] = field(default_factory=list[SkippedVideo])
     unknown: Unknown = field(default_factory=Unknown)
 
     def summary(self) -> dict[str, object]:
-        """For a checkpoint's figures."""
+        """Return the data set's summary for a checkpoint's metrics."""
         steps = {role: sum(len(clip.seen.keypoints) for clip in clips) for role, clips in self.clips.items()}
         known = {role: sum(int((c.labels.action >= 0).sum()) for c in clips) for role, clips in self.clips.items()}
         return {
@@ -97,13 +99,13 @@ class Folder:
             "videos": {role: len(clips) for role, clips in self.clips.items()},
             "person_steps": steps,
             "with_an_action": known,
-            "faulty_videos": len(self.faults),
+            "skipped_videos": len(self.skipped),
             "unknown_labels": sum(self.unknown.actions.values()) + sum(self.unknown.states.values()),
         }
 
 
 class _Listed(NamedTuple):
-    """A video that can be used, before it is watched."""
+    """A valid video, before it is watched."""
 
     file: VideoFile
     action: str
@@ -122,11 +124,11 @@ def open_folder(
 ) -> Folder:
     """Read, watch and label a data set in the Kinetics-TPS layout. `vocabulary` None: that of its own labels.
 
-    Raises `DatasetError` where the folder can't be used at all, `WeightsError` without the detector, OSError where
-    `.features` can't be written.
+    Raises `DatasetError` if the folder cannot be used, `WeightsError` without the detector, and OSError if `.features`
+    cannot be written.
     """
     dataset = Dataset(root)
-    faults: list[Fault] = []
+    skipped: list[SkippedVideo] = []
     own = OwnLabels()
     listed: dict[str, _Listed] = {}
     for video in dataset.train():
@@ -135,25 +137,25 @@ def open_folder(
             file = VideoFile(video.name, video.path, file_sha256(video.path))
             entry = _Listed(file, video.action, _content(video, file.sha256, truth))
         except (TruthError, OSError) as error:
-            faults.append(Fault(video.path, str(error)))
+            skipped.append(SkippedVideo(video.path, str(error)))
             continue
         own.add(video.name, video.action, known)
         listed[video.name] = entry
-    faults += watch_videos(root, [entry.file for entry in listed.values()], settings, workers, progress)
-    for fault in faults:
-        listed.pop(fault.path.stem, None)
-        own.leave_out(fault.path.stem)
+    skipped += watch_videos(root, [entry.file for entry in listed.values()], settings, workers, progress)
+    for one in skipped:
+        listed.pop(one.path.stem, None)
+        own.leave_out(one.path.stem)
     if not listed:
-        raise DatasetError(f"{root}: no video can be used; the first fault: {faults[0].path.name}: {faults[0].message}")
+        raise DatasetError(f"{root}: no video can be used; the first one: {skipped[0].path.name}: {skipped[0].message}")
     words = vocabulary or own.vocabulary(dataset.lists)
     roles = roles_of({name: entry.action for name, entry in listed.items()}, held_out_share)
-    folder = Folder(root, words, {"train": [], "choose": [], "report": []}, _fingerprint(listed, roles), faults)
+    folder = Folder(root, words, {"train": [], "validation": [], "test": []}, _fingerprint(listed, roles), skipped)
     for video in dataset.train():
         if video.name in listed:
             try:
                 clip = _clip(root, video, listed[video.name], settings, folder, roles[video.name])
             except (SightingsFileError, TruthError) as error:
-                faults.append(Fault(video.path, str(error)))
+                skipped.append(SkippedVideo(video.path, str(error)))
             else:
                 folder.clips[roles[video.name]].append(clip)
     return folder

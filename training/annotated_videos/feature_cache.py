@@ -1,10 +1,9 @@
-"""The folder's own store: what was seen in each video, made once and kept, `DIR/.features/<way>/<video>.safetensors`.
+"""The cache of watched videos in a data set: `DIR/.features/<code>-<settings>/<video>.safetensors`.
 
-`<way>` is how videos are watched: a hash of the detector's weights and the code that runs before the learned stages,
-and one of the settings. Ways that this code can read lie side by side; those of other code are of no use to it any more
-and are removed when nobody has used them for a week. A file is good for the bytes of one video, whose hash is its key.
-Annotations are no part of it: labels are matched anew at each start, which costs little, so that an annotation that is
-mended needs no detection. A bad video never ends a run: it is named and counted.
+`<code>` is a hash of the detector's weights and of the code that runs before the learned stages, `<settings>` one of
+the settings. Folders of other code are removed after a week without use. A file's key is the hash of the video's bytes.
+Annotations are not part of it: labels are matched at each start, so that a corrected annotation needs no detection. A
+bad video never ends a run: it is skipped, named and counted.
 """
 
 from __future__ import annotations
@@ -40,9 +39,9 @@ CODE = ("detection/**/*.py", "keypoint_features/*.py", "people/*.py", "region_fe
 """Sources in `stages/` that decide what is seen in a picture."""
 
 UNUSED_S = 7 * 86_400.0
-"""A way of other code that was opened within a week may be in use by a run of that code."""
-_WAY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{8}|[0-9a-f]{16}")
-"""Ways had one hash of everything before."""
+"""A folder of other code that was opened within this time may be in use by a run of that code."""
+_FOLDER_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{8}|[0-9a-f]{16}")
+"""The second form is that of earlier versions."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,15 +49,15 @@ Progress = Callable[[int, int], None]
 """Called as (videos done, videos)."""
 
 
-class Fault(NamedTuple):
-    """A video that can't be watched, and why."""
+class SkippedVideo(NamedTuple):
+    """A video that cannot be watched, and why."""
 
     path: Path
     message: str
 
 
 class VideoFile(NamedTuple):
-    """A video, and `sha256` of its bytes."""
+    """A video and the `sha256` of its bytes."""
 
     name: str
     path: Path
@@ -66,7 +65,7 @@ class VideoFile(NamedTuple):
 
 
 def features_folder(root: Path, settings: WatchSettings) -> Path:
-    """Where what was seen in the videos of the data set `root` lies, watched that way."""
+    """Return the cache folder of the data set `root` for these settings."""
     content = dataclasses.asdict(settings)
     if settings.vgg is None:
         del content["vgg"]
@@ -80,19 +79,21 @@ def features_folder(root: Path, settings: WatchSettings) -> Path:
     return root / FEATURES / f"{_version()}-{chosen[:8]}"
 
 
-def remove_old_ways(root: Path) -> list[str]:
-    """Remove what other code saw in the videos of the data set `root`, unless somebody has used it lately, and return
-    the folders' names. What can't be removed is left and logged."""
+def remove_stale_folders(root: Path) -> list[str]:
+    """Remove cache folders of other code that were not used recently, and return their names.
+
+    Folders that cannot be removed are logged.
+    """
     removed: list[str] = []
     for folder in sorted((root / FEATURES).glob("*")):
-        if not _WAY.fullmatch(folder.name) or folder.name.startswith(f"{_version()}-") or folder.is_symlink():
+        if not _FOLDER_NAME.fullmatch(folder.name) or folder.name.startswith(f"{_version()}-") or folder.is_symlink():
             continue
         try:
             if time.time() - folder.stat().st_mtime < UNUSED_S:
                 continue
             shutil.rmtree(folder)
         except OSError as error:
-            logger.warning("%s: of another version, and can't be removed: %s", folder, error.strerror)
+            logger.warning("%s: was made by another version and can't be removed: %s", folder, error.strerror)
         else:
             removed.append(folder.name)
     return removed
@@ -103,13 +104,13 @@ def _version() -> str:
 
 
 def features_file(folder: Path, video: str) -> Path:
-    """A video's file in such a folder."""
+    """Return a video's file in a cache folder."""
     return folder / f"{video}.safetensors"
 
 
 @functools.cache
 def detector_sha256() -> str:
-    """One hash for the detector's weights, as they are pinned."""
+    """Return one hash of the detector's pinned weights."""
     return _hash(file.sha256.encode() for file in sorted(weights.asset(DETECTOR).files, key=lambda file: file.name))
 
 
@@ -121,36 +122,38 @@ def code_sha256() -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex hash of a file's bytes. Raises OSError."""
+    """Return the hex hash of a file's bytes. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def watch_videos(
     root: Path, videos: Sequence[VideoFile], settings: WatchSettings, workers: int = 1, progress: Progress | None = None
-) -> list[Fault]:
-    """See to it that each video's file is there and good; returns those that couldn't be watched.
+) -> list[SkippedVideo]:
+    """Watch the videos that have no valid file yet, and return those that cannot be watched.
 
-    Done in `workers` processes, or in this one if 1; each video's file appears whole or not at all, so that what is
-    done stays done. Raises `WeightsError` where the detector isn't in the cache, OSError where a file can't be written.
+    This takes `workers` processes, or the current one if 1. Each video's file is written atomically, so that finished
+    videos stay finished. Raises `WeightsError` without the detector's weights, OSError if a file cannot be written.
     """
     folder = features_folder(root, settings)
-    for name in remove_old_ways(root):
-        logger.info("%s: removed, another version of the code had made it", root / FEATURES / name)
+    for name in remove_stale_folders(root):
+        logger.info("%s: removed, because another version made it", root / FEATURES / name)
     if folder.is_dir():
-        os.utime(folder)  # In use: other code leaves it alone.
+        os.utime(folder)  # In use: other code does not remove it.
     todo = [video for video in videos if key_of(features_file(folder, video.name)) != video.sha256]
-    done, faults = len(videos) - len(todo), list[Fault]()
-    for fault in _watched(folder, todo, settings, workers):
+    done, skipped = len(videos) - len(todo), list[SkippedVideo]()
+    for one in _watch_all(folder, todo, settings, workers):
         done += 1
-        if fault is not None:
-            faults.append(fault)
+        if one is not None:
+            skipped.append(one)
         if progress is not None:
             progress(done, len(videos))
-    return sorted(faults)
+    return sorted(skipped)
 
 
-def _watched(folder: Path, todo: list[VideoFile], settings: WatchSettings, workers: int) -> Iterator[Fault | None]:
+def _watch_all(
+    folder: Path, todo: list[VideoFile], settings: WatchSettings, workers: int
+) -> Iterator[SkippedVideo | None]:
     if workers <= 1 or len(todo) <= 1:
         watcher = make_watcher(settings) if todo else None
         for video in todo:
@@ -158,19 +161,19 @@ def _watched(folder: Path, todo: list[VideoFile], settings: WatchSettings, worke
             yield _watch(watcher, folder, video)
         return
     if settings.detector is None:
-        weights.locate(DETECTOR)  # said here, not by each worker
+        weights.locate(DETECTOR)  # raises here instead of in each worker
     else:
         settings.detector.make()
     spawn = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
     pool = ProcessPoolExecutor(min(workers, len(todo)), spawn, _begin_worker, (settings,))
     waiting = iter(todo)
-    running: set[Future[Fault | None]] = set()
+    running: set[Future[SkippedVideo | None]] = set()
 
     def begin(number: int) -> None:
         running.update(pool.submit(_watch_in_worker, folder, video) for video in islice(waiting, number))
 
     try:
-        # One video a process at a time: none is waited for that was only queued when watching is stopped.
+        # One video per process at a time, so that stopping does not wait for queued videos.
         with _ctrl_c_ignored():
             begin(workers)
         while running:
@@ -184,7 +187,7 @@ def _watched(folder: Path, todo: list[VideoFile], settings: WatchSettings, worke
 
 @contextmanager
 def _ctrl_c_ignored() -> Generator[None]:
-    """Processes begun meanwhile ignore Ctrl-C for good: it is the parent's, which has them finish what is in hand."""
+    """Let processes started meanwhile ignore Ctrl-C; the parent handles it and lets them finish their video."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -193,7 +196,7 @@ def _ctrl_c_ignored() -> Generator[None]:
 
 
 def make_watcher(settings: WatchSettings) -> Watcher:
-    """A watcher with the detector of the settings, on the CPU. Raises `WeightsError`."""
+    """Return a watcher with the settings' detector, on the CPU. Raises `WeightsError`."""
     if settings.detector is not None:
         return Watcher(settings.detector.make(), settings)
     from stages.detection.keypoint_finder import KeypointFinder
@@ -203,7 +206,7 @@ def make_watcher(settings: WatchSettings) -> Watcher:
 
 
 def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat:
-    """The picture of a video of (width, height) that `make_watcher`'s detector is shown."""
+    """Return the slot format in which `make_watcher`'s detector sees a video of (width, height)."""
     if settings.detector is not None:
         return settings.detector.slot_format(size, settings.detector_size)
     from stages.detection.movenet.movenet import slot_format
@@ -211,11 +214,11 @@ def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat
     return slot_format(size, settings.detector_size)
 
 
-def _watch(watcher: Watcher, folder: Path, video: VideoFile) -> Fault | None:
+def _watch(watcher: Watcher, folder: Path, video: VideoFile) -> SkippedVideo | None:
     try:
         seen, roi = watcher.watch(video.path)
     except VideoReadError as error:
-        return Fault(video.path, str(error).removeprefix(f"{video.path}: "))
+        return SkippedVideo(video.path, str(error).removeprefix(f"{video.path}: "))
     write_sightings(features_file(folder, video.name), video.sha256, seen, roi)
     return None
 
@@ -230,7 +233,7 @@ def _begin_worker(settings: WatchSettings) -> None:
     _worker.append(make_watcher(settings))
 
 
-def _watch_in_worker(folder: Path, video: VideoFile) -> Fault | None:
+def _watch_in_worker(folder: Path, video: VideoFile) -> SkippedVideo | None:
     return _watch(_worker[0], folder, video)
 
 

@@ -1,7 +1,7 @@
-"""Draws training sequences out of watched videos: windows of people's steps, with steps missing as under load.
+"""Training sequences from watched videos: windows of people's steps, with steps missing as under load.
 
-A `FolderSource` owns its random state, and lives as long as the training run that made it. Its state can be saved and
-restored, so that a resumed run sees the very batches that an unbroken one sees.
+The random state of a `FolderSource` can be saved and restored, so that a resumed run sees the same batches as an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from training.annotated_videos.tensors import Tensors
 
 Integers = NDArray[np.int64]
 Regions = Callable[[Clip, int, int], RoiVectors]
-"""RoI features of the steps of a clip, from the first number to before the second."""
+"""Returns the RoI features of a clip's steps from the first number up to the second (exclusive)."""
 
 
 class _Track(NamedTuple):
-    """One person of one clip: their steps' numbers in it."""
+    """One person in one clip: the numbers of their steps."""
 
     clip: Clip
     first: int
@@ -34,7 +34,7 @@ class _Track(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """A sequence: steps of a track, by their numbers in the clip, ascending; the first `lead` are for looking back."""
+    """A sequence: ascending numbers of one track's steps in the clip. The first `lead` are only for looking back."""
 
     clip: Clip
     steps: Integers
@@ -42,16 +42,16 @@ class Cut(NamedTuple):
 
     @property
     def answered(self) -> Integers:
-        """The numbers of those after the lead."""
+        """The numbers after the lead."""
         return self.steps[self.lead :]
 
 
 class FolderSource:
-    """Makes batches of sequences of the clips' people. Every sequence ends with a step of which something is known."""
+    """Batches of sequences of the clips' people. Every sequence ends with a step that has a known target."""
 
     def __init__(self, clips: Sequence[Clip], seed: int, *, balanced: bool = False, unseen_share: float = 0.0) -> None:
-        """`balanced`: as many sequences end with each action; else with each step as often as with any other.
-        `unseen_share`: of sequences whose RoI features are withheld, so that the network never depends on them."""
+        """`balanced`: equally many sequences end with each action; otherwise every step is equally likely to be the
+        last. `unseen_share`: share of sequences without RoI features, so that the network does not depend on them."""
         self.rng = np.random.default_rng(seed)
         self._unseen_share = unseen_share
         self._tracks = [_Track(clip, *track) for clip in clips for track in clip.tracks()]
@@ -69,28 +69,28 @@ class FolderSource:
         self._of_action = list(of_action.values()) if balanced else []
 
     def __len__(self) -> int:
-        """Steps that a sequence may end with; a source without any can't be drawn from."""
+        """Return the number of steps that a sequence may end with; a source without any gives no sequence."""
         return len(self._ends)
 
     def has_other_than(self, names: Container[str]) -> bool:
-        """Whether sequences may end in any clip but those of these names."""
+        """Return whether sequences may end in a clip other than these."""
         ends = np.concatenate(self._of_action) if self._of_action else np.arange(len(self._ends))
         return any(self._tracks[number].clip.name not in names for number in np.unique(self._ends[ends, 0]))
 
     def state(self) -> dict[str, Any]:
-        """The random state, for the state of the run."""
+        """Return the random state, for the state of the run."""
         return dict(self.rng.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a saved random state."""
+        """Resume from a saved random state."""
         self.rng.bit_generator.state = state
 
     def batch(self, count: int, window: int) -> Tensors:
-        """`count` sequences of 1 to `window` steps, on the CPU."""
+        """Return `count` sequences of 1 to `window` steps, on the CPU."""
         return sequences([self.draw(window) for _ in range(count)], window, self.rng, self._unseen_share)
 
     def draw(self, window: int) -> Cut:
-        """A sequence of 1 to `window` steps."""
+        """Return a sequence of 1 to `window` steps."""
         rng = self.rng
         if self._of_action:
             mine = self._of_action[rng.integers(len(self._of_action))]
@@ -99,20 +99,22 @@ class FolderSource:
             end = rng.integers(len(self._ends))
         number, last, _ = self._ends[end]
         track = self._tracks[number]
-        # Six in ten are as long as they can be, as generated sequences are.
+        # Six in ten have the full length, as generated sequences do.
         length = window if rng.random() < 0.6 else int(rng.integers(1, window + 1))
         steps = _walk_back(rng, int(last) - track.first, length + HISTORY_STEPS - 1) + track.first
         return Cut(track.clip, steps, max(0, len(steps) - length))
 
 
 def whole_tracks(clip: Clip, window: int) -> list[tuple[Cut, slice]]:
-    """Each track of a clip in pieces as the running model's staggered window sees them: with each piece, which of its
-    steps (after the lead) are answered from it."""
+    """Return each track of a clip in the pieces that the running model's staggered window sees.
+
+    With each piece comes the slice of its steps (after the lead) that are answered from it.
+    """
     half = window // 2
     pieces: list[tuple[Cut, slice]] = []
     for first, stop in clip.tracks():
         count = stop - first
-        # As in `ring_buffers.window`: two states start anew alternately, and the older one answers.
+        # As in `ring_buffers.window`: two hidden states are reset alternately, and the older one answers.
         start, answered, begins_period = 0, 0, True
         while answered < count:
             end = min(start + window, count)
@@ -131,13 +133,16 @@ def sequences(
     unseen_share: float = 0.0,
     regions: Regions | None = None,
 ) -> Tensors:
-    """Features and targets of sequences, padded at the end to `window` steps. Geometry looks back into the lead, as it
-    does live; the network doesn't. `regions`: what gives RoI features, by default the clips' files if they have any."""
+    """Return features and targets of sequences, padded at the end to `window` steps.
+
+    Geometry looks back into the lead, as it does live; the network does not. `regions` gives RoI features; by default
+    they come from the clips' files, if there are any.
+    """
     count, longest = len(cuts), max(len(cut.steps) for cut in cuts)
     keypoints = np.zeros((count, longest, 17, 3), np.float32)
     boxes = np.zeros((count, longest, 4), np.float32)
     times = np.zeros((count, longest), np.int64)
-    # Which steps of each row are its sequence's; padding repeats the last.
+    # The steps of each row's sequence; padding repeats the last.
     place = np.zeros((count, window), np.int64)
     lengths = np.array([len(cut.steps) - cut.lead for cut in cuts], np.int64)
     for row, cut in enumerate(cuts):
@@ -148,7 +153,7 @@ def sequences(
         boxes[row, :size], times[row, :size] = seen.box[rows], seen.time_us[rows]
         times[row, size:] = times[row, size - 1]
         place[row] = np.minimum(np.arange(window) + cut.lead, size - 1)
-    geometry = sequence_features(keypoints, boxes, times)  # of nobody's joints: read by no network then
+    geometry = sequence_features(keypoints, boxes, times)  # without keypoints, no network reads it
     each = np.arange(count)[:, None]
     own = times[each, place]
     real = np.arange(window) < lengths[:, None]
@@ -205,8 +210,11 @@ def _kept(clip: Clip, first: int, stop: int) -> RoiVectors:
 
 
 def _walk_back(rng: np.random.Generator, last: int, most: int) -> Integers:
-    """Up to `most` of the steps 0 to `last`, ascending, the last one among them: in three of ten at half the rate, in
-    half with steps missing at random or in bursts, as `training.synthetic.sequences.generator.draw_times` has them."""
+    """Return up to `most` of the steps 0 to `last`, ascending, including the last.
+
+    Three in ten sequences have half the rate, and half of them miss steps at random or in bursts, as in
+    `training.synthetic.sequences.generator.draw_times`.
+    """
     gaps = np.full(most - 1, 2 if rng.random() < 0.3 else 1)
     share = rng.uniform(0.0, 0.5) if rng.random() < 0.5 else 0.0
     gaps *= 1 + (rng.random(most - 1) < share) * rng.geometric(0.6, most - 1)

@@ -1,4 +1,4 @@
-"""The vocabulary of a folder's own labels: what its people are seen doing. Pure."""
+"""The vocabulary of a folder's own labels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from training.kinetics_tps import Lists, Seen
 
 
 class OwnLabels:
-    """Counts what the people of a folder do. A vocabulary made from it has the ten parts that the detector's keypoints
-    give, whatever the list of parts says, and no action that nobody does: an output without an example learns nothing.
+    """Counts of what the people in a folder do.
+
+    Its vocabulary has the ten parts that the detector's keypoints give, whatever the list of parts has, and only
+    actions that occur, because an output without examples learns nothing.
     """
 
     def __init__(self) -> None:
@@ -28,11 +30,11 @@ class OwnLabels:
                 seen.states.update((part, label) for label in labels)
 
     def leave_out(self, video: str) -> None:
-        """The video isn't used after all."""
+        """Remove a video from the counts."""
         self._of_video.pop(video, None)
 
     def vocabulary(self, lists: Lists) -> Vocabulary:
-        """Actions by the alphabet, states in the list's order. Raises `DatasetError` if nothing was seen."""
+        """Return the vocabulary: actions sorted, states in the list's order. Raises `DatasetError` without videos."""
         every = Seen()
         for seen in self._of_video.values():
             every.actions.update(seen.actions)

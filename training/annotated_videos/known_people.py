@@ -1,7 +1,7 @@
-"""Who is in the frames of a training video and what they do, written down by people or known to a generator.
+"""The known people in a training video's frames, from annotations or from a truth file.
 
-Two sources, one form: annotations (some frames, one verb a part, nobody's identity) and truth files (every frame, all
-states of a part, identities; `training.synthetic.videos.truth`).
+Annotations have some frames, one verb per part and no identities; truth files of generated videos have every frame, all
+states of a part, and identities (`training.synthetic.videos.truth`).
 """
 
 from __future__ import annotations
@@ -20,40 +20,43 @@ from training.synthetic.videos.truth import Truth, TruthError, read_truth, truth
 
 
 class KnownPerson(NamedTuple):
-    """One person in one frame. What isn't in `states` or `relevance` isn't known."""
+    """One person in one frame. Parts that are not in `states` or `relevance` are unknown there."""
 
     identity: int
     """The same in all frames of the video."""
     box: Box
     action: str | None
-    """None where nobody can say, as where one action turns into another."""
+    """None if unknown, as in the transition between two actions."""
     states: Mapping[str, tuple[str, ...]]
-    """Part → labels of what it does; others it doesn't do."""
+    """Part → all its states."""
     relevance: Mapping[str, bool]
     """Part → whether it defines the action."""
 
 
 KnownFrames = dict[int, list[KnownPerson]]
-"""Frame, from 0 → everybody in it. Of frames that aren't in it nothing is known."""
+"""Frame, from 0 → everybody in it. Other frames are unknown."""
 
 
 def read_known(root: Path, video: Video) -> tuple[Path | None, KnownFrames]:
-    """What is known of a video of the data set `root`, and the truth file that it comes from; None: annotations.
+    """Return the truth file of a video in the data set `root`, None without one, and the known people.
 
-    Raises `TruthError` where there is such a file and it isn't this video's truth.
+    Raises `TruthError` for a truth file that is invalid or does not fit the video.
     """
     path = truth_file(root, video.name)
     if not path.exists():
         return None, from_annotations(video)
     truth = read_truth(path)
     if len(truth.frames) != video.facts.frames:
-        raise TruthError(f"{path}: tells of {len(truth.frames)} frames, and the video has {video.facts.frames}")
+        raise TruthError(f"{path}: has {len(truth.frames)} frames, and the video has {video.facts.frames}")
     return path, from_truth(truth)
 
 
 def from_annotations(video: Video) -> KnownFrames:
-    """People are linked by IoU; each does what the video's class says. A part's one verb is all it does; of a part that
-    does something there is no word for (`others`) only the relevance is known."""
+    """Return the known people of annotations.
+
+    People are linked by IoU, and each does the video's class. A part's verb is its only state; for a part with a state
+    outside the vocabulary (`others`) only the relevance is known.
+    """
     frames = sorted(video.frames, key=lambda frame: frame.index)
     boxes = [np.array([person.box for person in frame.people], np.float64).reshape(-1, 4) for frame in frames]
     identities = link_people([frame.index for frame in frames], boxes)
@@ -73,7 +76,7 @@ def from_annotations(video: Video) -> KnownFrames:
 
 
 def from_truth(truth: Truth) -> KnownFrames:
-    """Every frame, and every visible part with all its states; where relevance is known, it is of all parts."""
+    """Return the known people of a truth file: all frames, and all states of every visible part."""
     return {
         index: [
             KnownPerson(

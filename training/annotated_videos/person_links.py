@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from training.benchmark.box_overlap import inclusive_iou
+
 LEAST_IOU = 0.2
 """Low, because frames are skipped and people are fast: a vault moves half a body's width in five frames."""
 LONGEST_GAP = 30
@@ -64,12 +66,6 @@ def link_people(
     return linked
 
 
-def box_iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def box_iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.floating]:
     """Return the IoU [N, M] of boxes [N, 4] and [M, 4] that include their last row and column, as the data set's."""
-    least = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(least - np.maximum(a[:, None, :2], b[None, :, :2]) + 1, 0, None).prod(-1)
-    return shared / (_extent(a)[:, None] + _extent(b)[None, :] - shared)
-
-
-def _extent(box: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (box[:, 2] - box[:, 0] + 1) * (box[:, 3] - box[:, 1] + 1)
+    return inclusive_iou(a[:, None], b[None]).clip(0)

@@ -1,7 +1,6 @@
-"""Draws sequences with their pictures, for features that are tuned: each with a crop, decoded anew.
+"""Training sequences with their pictures, for a tuned extractor: each with a crop, decoded again.
 
-A `PictureSource` owns the threads that decode and knows which videos couldn't be read any more. What it gives follows
-from its state and the videos alone, however many threads there are.
+Batches depend only on the source's state and the videos, not on the number of decoding threads.
 """
 
 from __future__ import annotations
@@ -26,55 +25,57 @@ from training.annotated_videos.tensors import Tensors
 from training.kinetics_tps import DatasetError
 
 LEAST_VISIBLE = 0.3
-"""A part of which a smaller share lies in the crop is absent: what is left of it doesn't show what it does."""
+"""A part is absent if a smaller share of it lies in the crop, because the rest does not show its state."""
 
 logger = logging.getLogger(__name__)
 
 
 class _View(NamedTuple):
-    """A sequence, and how it is seen."""
+    """A sequence and its crop."""
 
     cut: Cut
     shown: bool
-    """False: its pictures are withheld."""
+    """Whether its pictures are used."""
     crop: Crop | None
     present: NDArray[np.bool_]
-    """[t, parts]: of the steps that are answered, which parts can be seen."""
+    """[t, parts]: the visible parts at the answered steps."""
 
 
 class PictureSource:
-    """As a `FolderSource`, and each sequence with the pictures of its steps instead of features.
+    """A `FolderSource` with pictures of each sequence's steps instead of features.
 
-    A sequence is cut out of the video once, at one place, so that what moves in the pictures is people and not the cut.
+    All pictures of a sequence have the same crop, so that only people move in them.
     """
 
     def __init__(
         self, source: FolderSource, *, short_side: int, crop: int | None, unseen_share: float = 0.0, threads: int = 0
     ) -> None:
-        """`short_side` and `crop`, pixels: what pictures are scaled to, and the side of the square that is seen of
-        them; None for all of them. `unseen_share`: of sequences whose pictures are withheld. `threads` that decode
-        videos, 0: one a core."""
+        """`short_side` and `crop` in pixels: the shorter side of scaled pictures, and the side of the square shown;
+        None shows the whole picture. `unseen_share`: share of sequences without pictures. `threads` for decoding; 0:
+        one per core."""
         self._source, self._short_side, self._crop, self._unseen_share = source, short_side, crop, unseen_share
         self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1, "decode")
         self.lost: dict[str, str] = {}
-        """Videos that couldn't be read any more and are left out since, and why."""
+        """Videos that could no longer be read and are left out, with the reason."""
 
     def __len__(self) -> int:
-        """As a `FolderSource`'s."""
+        """Return the number of steps that a sequence may end with."""
         return len(self._source)
 
     def state(self) -> dict[str, Any]:
-        """For the state of the run."""
+        """Return the state to resume from."""
         return {"source": self._source.state(), "lost": dict(self.lost)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Resume from a saved state."""
         self._source.restore(state["source"])
         self.lost = dict(state["lost"])
 
     def batch(self, count: int, window: int) -> Tensors:
-        """`count` sequences of 1 to `window` steps, on the CPU: at most `count` · `window` pictures, as bytes. Another
-        is drawn for one whose video can't be read any more. Raises `DatasetError` when no video is left."""
+        """Return `count` sequences of 1 to `window` steps, on the CPU, with at most `count` · `window` pictures.
+
+        A sequence whose video can no longer be read is replaced by another. Raises `DatasetError` if no video is left.
+        """
         views = [self._draw(window) for _ in range(count)]
         found = list(self._threads.map(_read, views, range(0, count * window, window)))
         pictures: list[StepPictures] = []
@@ -104,8 +105,10 @@ class PictureSource:
         return _View(cut, shown, crop, present)
 
     def _place(self, cut: Cut, rng: np.random.Generator) -> Crop | None:
-        """Anywhere in the picture so that the middle of the person is in it at the step that the sequence ends with: of
-        a picture twice as wide as high, every second crop would else show nobody."""
+        """Return a random crop with the middle of the person at the sequence's last step in it.
+
+        Without this condition, every second crop of a picture twice as wide as high would miss the person.
+        """
         if self._crop is None:
             return None
         size, side = _scaled(cut.clip, self._short_side), self._crop
@@ -120,14 +123,14 @@ class PictureSource:
     def _leave_out(self, error: LostVideoError) -> None:
         clip = error.clip
         if clip.name not in self.lost:
-            logger.warning("%s; it is left out from here on", error)
+            logger.warning("%s; left out from now on", error)
             self.lost[clip.name] = str(error)
         if not self._source.has_other_than(self.lost):
-            raise DatasetError(f"none of the videos to learn from can be read any more; the last: {error}")
+            raise DatasetError(f"none of the training videos can be read any more; the last error: {error}")
 
 
 def visible_parts(boxes: NDArray[np.float32], clip: Clip, short_side: int, crop: Crop) -> NDArray[np.bool_]:
-    """Of boxes [..., 4] in a clip's pixels, scaled as its pictures are: whether enough of each is in the crop."""
+    """Return whether enough of each box [..., 4], in a clip's pixels, is in the crop of its scaled picture."""
     size = _scaled(clip, short_side)
     corners = torch.from_numpy(boxes)
     whole, left = (moved_boxes(corners, clip.size, size, cut).numpy() for cut in (None, crop))
@@ -150,6 +153,6 @@ def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _scaled(clip: Clip, short_side: int) -> tuple[int, int]:
-    """(width, height) that the extractor scales a clip's pictures to."""
+    """Return the (width, height) to which the extractor scales a clip's pictures."""
     assert clip.shown is not None
     return scaled_size(clip.shown.content, short_side)

@@ -1,6 +1,6 @@
-"""Makes the next batch while the one before is learned from: one thread decodes videos, the other makes gradients.
+"""Preparing the next batch while the current one is trained on.
 
-An `Ahead` owns the thread that does so. It changes no batch and no state: what was drawn ahead counts as not yet drawn.
+One thread decodes videos while the other computes gradients. Batches and saved states are the same as without it.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from training.annotated_videos.tensors import Tensors
 
 
 class Source(Protocol):
-    """What batches of a folder's sequences come from."""
+    """A source of batches of a folder's sequences."""
 
     def batch(self, count: int, window: int) -> Tensors:
-        """`count` sequences of 1 to `window` steps, on the CPU."""
+        """Return `count` sequences of 1 to `window` steps, on the CPU."""
         ...
 
     def state(self) -> dict[str, Any]:
-        """What it goes on from, for the state of the run."""
+        """Return the state to resume from."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Resume from a saved state."""
         ...
 
 
-class Ahead:
-    """Gives the batches that `source` would, always of the same count and window; two of them are held at once."""
+class Prefetcher:
+    """Gives the batches of `source`, always with the same count and window; holds two at once."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._thread = ThreadPoolExecutor(1, "ahead")
+        self._thread = ThreadPoolExecutor(1, "prefetch")
         self._waiting: tuple[dict[str, Any], Future[Tensors]] | None = None
-        """The source's state before it began the next batch, and that batch."""
+        """The source's state before the next batch, and that batch."""
 
     def batch(self, count: int, window: int) -> Tensors:
-        """As the source's; raises what it raises, a batch later than it happened at most."""
+        """Return the source's batch; raises its errors at most one batch later."""
         made = self._source.batch(count, window) if self._waiting is None else self._waiting[1].result()
         self._waiting = self._source.state(), self._thread.submit(self._source.batch, count, window)
         return made
 
     def state(self) -> dict[str, Any]:
-        """As if nothing had been drawn ahead."""
+        """Return the state without the prefetched batch."""
         return self._source.state() if self._waiting is None else self._waiting[0]
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state; what was drawn ahead is dropped."""
+        """Resume from a saved state; the prefetched batch is dropped."""
         if self._waiting is not None:
-            self._waiting[1].exception()  # Waits: it changes the source until it is done.
+            self._waiting[1].exception()  # Wait: until it is done, it changes the source.
             self._waiting = None
         self._source.restore(state)

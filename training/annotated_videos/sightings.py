@@ -1,7 +1,7 @@
-"""What the detector and the tracker made of one video: everybody they saw, frame by frame. Arrays, and their file.
+"""Sightings: everybody whom detector and tracker saw in one video, frame by frame, as arrays and as a file.
 
-A file is one safetensors file a video. Its metadata holds the key of what it was made from: a file with another key is
-not read (`training/annotated_videos/feature_cache.py`). RoI features stay in the file and are read a slice at a time.
+There is one safetensors file per video. Its metadata holds the key of the video that it was made from; a file with
+another key is not read (`feature_cache`). RoI features stay in the file and are read a slice at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-FORMAT = "partstream.sightings/2"
+FORMAT = "partstream.sightings/3"
 _ROI_PARTS, _ROI_OBJECTS = "roi.parts", "roi.objects"
 
 
@@ -29,13 +29,13 @@ class SightingsFileError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sightings:
-    """n sightings, track by track, each track's in the order of time. Pixels are those of the video as it is shown.
+    """n sightings, sorted by track and then by time. Boxes are in pixels of the video as shown.
 
     `track` int32 [n], from 1; `frame` int32 [n], from 0; `time_us` int64 [n] media time; `box` float32 [n, 4]; `score`
     float32 [n] of the detection; `part_boxes` float32 [n, parts, 4], `part_scores` float32 [n, parts] and `present`
-    bool [n, parts]: the parts; `step` bool [n]: whether the person made a step of the learned stages there, as they
-    would have live. Of the s sightings with a step, in their order: `keypoints` float32 [s, 17, 3] (x, y, score), or
-    [s, 0, 3] where the detector finds none; `thing` float32 [s, 4]: the object that the person acts on, zeros for none.
+    bool [n, parts]: the parts; `step` bool [n]: whether the learned stages would have made a step there. For the s
+    sightings with a step, in their order: `keypoints` float32 [s, 17, 3] (x, y, score), or [s, 0, 3] if the detector
+    finds none; `object_box` float32 [s, 4]: the object that the person acts on, zeros for none.
     """
 
     track: NDArray[np.int32]
@@ -48,25 +48,25 @@ class Sightings:
     present: NDArray[np.bool_]
     step: NDArray[np.bool_]
     keypoints: NDArray[np.float32]
-    thing: NDArray[np.float32]
+    object_box: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.track)
 
     @property
     def has_keypoints(self) -> bool:
-        """Whether the detector finds them."""
+        """Whether the detector finds keypoints."""
         return self.keypoints.shape[1] > 0
 
     def tracks(self) -> Iterator[slice]:
-        """Where each track lies, in order."""
+        """Yield each track's sightings, in order."""
         edges = np.flatnonzero(np.diff(self.track)) + 1
         for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(self.track)], strict=True):
             if stop > start:
                 yield slice(start, stop)
 
     def frames(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Each frame in which somebody is seen, in order, with its sightings."""
+        """Yield each frame with people, in order, and its sightings."""
         order = np.argsort(self.frame, kind="stable")
         edges = np.flatnonzero(np.diff(self.frame[order])) + 1
         for rows in np.split(order, edges) if len(order) else []:
@@ -75,16 +75,17 @@ class Sightings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RoiVectors:
-    """RoI features of the s sightings with a step, in their order: `parts` float16 [s, parts, F] ([s, 0, F] where the
-    network reads objects alone) and `objects` float16 [s, regions, F], as `stages.heads.network.VisualInput` has
-    them."""
+    """RoI features of the s sightings with a step, in their order, as in `stages.heads.network.VisualInput`.
+
+    `parts` float16 [s, parts, F], or [s, 0, F] if the network reads only objects; `objects` float16 [s, regions, F].
+    """
 
     parts: Tensor
     objects: Tensor
 
 
 def write_sightings(path: Path, key: str, seen: Sightings, roi: RoiVectors | None) -> None:
-    """Write the file whole or not at all; `key`: hash of the video that it is about. Raises OSError."""
+    """Write the file atomically. `key`: hash of the video. Raises OSError."""
     tensors = {
         field.name: torch.from_numpy(np.ascontiguousarray(getattr(seen, field.name)))
         for field in dataclasses.fields(seen)
@@ -104,7 +105,7 @@ def write_sightings(path: Path, key: str, seen: Sightings, roi: RoiVectors | Non
 
 
 def key_of(path: Path) -> str | None:
-    """The key in a file of sightings; None where there is none that is whole and can be read."""
+    """Return the key in a file of sightings; None if the file is missing, damaged or of another format."""
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -114,7 +115,7 @@ def key_of(path: Path) -> str | None:
 
 
 def read_sightings(path: Path, key: str) -> Sightings:
-    """All but the RoI features. Raises `SightingsFileError`."""
+    """Read everything except the RoI features. Raises `SightingsFileError`."""
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             if (file.metadata() or {}).get("key") != key:
@@ -125,8 +126,7 @@ def read_sightings(path: Path, key: str) -> Sightings:
 
 
 def read_roi(path: Path, first: int, stop: int) -> RoiVectors:
-    """RoI features of the steps `first` to `stop` of the file, counted over all its steps. Raises
-    `SightingsFileError`."""
+    """Read the RoI features of the steps `first` to `stop`, numbered over the file. Raises `SightingsFileError`."""
     try:
         with safe_open(os.fspath(path), framework="pt") as file:
             return RoiVectors(*(file.get_slice(name)[first:stop] for name in (_ROI_PARTS, _ROI_OBJECTS)))

@@ -1,7 +1,7 @@
-"""What the steps of tracked people should be answered with: known people matched to tracks, by box. Pure.
+"""Targets for the steps of tracked people: known people are matched to tracks by their boxes.
 
-In each frame of which something is known, tracks and known people are assigned one-to-one so that the sum of IoU is
-greatest. Between two such frames a person's action is known if the track was the same person at both.
+In each known frame, tracks and known people are assigned one-to-one with the greatest sum of IoU. Between two such
+frames a person's action is known if the track was the same person in both.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from training.annotated_videos.person_links import LONGEST_GAP, box_iou
 from training.annotated_videos.sightings import Sightings
 
 LEAST_IOU = 0.4
-"""Of a detected and an annotated box of one person. The detector's go beyond the outermost joints by 5 to 8 % of the
-stature where annotated ones are tight, so that two of one person overlap by .6 to .9."""
-NOBODY, NOT_LOOKED = -1, -2
-"""Instead of an identity: none of the frame's known people; a frame of which nothing is known."""
+"""For a detected and an annotated box of one person. Detected boxes exceed the outermost joints by 5 to 8 % of the
+person's height while annotated ones are tight, so that the two overlap by 0.6 to 0.9."""
+NOBODY, UNKNOWN_FRAME = -1, -2
+"""In place of an identity: none of the frame's known people; a frame without known people."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Labels:
 
 @dataclass(slots=True)
 class Unknown:
-    """Labels that the vocabulary hasn't got, and how often they came; what they would have taught is masked."""
+    """Labels outside the vocabulary, with counts; their targets are masked."""
 
     actions: Counter[str] = field(default_factory=Counter[str])
     states: Counter[str] = field(default_factory=Counter[str])
@@ -52,7 +52,7 @@ class Unknown:
 
 
 def label_steps(seen: Sightings, known: KnownFrames, vocabulary: Vocabulary, unknown: Unknown) -> Labels:
-    """The targets of a video's steps. Labels that the vocabulary lacks are counted in `unknown`."""
+    """Return the targets of a video's steps. Labels outside the vocabulary are counted in `unknown`."""
     count, parts, states = len(seen.keypoints), len(vocabulary.parts), len(vocabulary.states)
     labels = Labels(
         action=np.full(count, -1, np.int64),
@@ -62,22 +62,22 @@ def label_steps(seen: Sightings, known: KnownFrames, vocabulary: Vocabulary, unk
         relevance_known=np.zeros((count, parts), bool),
     )
     match, people = _match(seen, known)
-    # The last two entries are for what NOBODY and NOT_LOOKED point at.
+    # NOBODY and UNKNOWN_FRAME index the last two entries.
     action = np.array([*(_action(person, vocabulary, unknown) for person in people), -1, -1], np.int64)
-    identity = np.array([*(person.identity for person in people), NOT_LOOKED, NOBODY], np.int64)
+    identity = np.array([*(person.identity for person in people), UNKNOWN_FRAME, NOBODY], np.int64)
     number = np.cumsum(seen.step) - 1
     for row in np.flatnonzero(seen.step & (match >= 0)):
         _put(labels, int(number[row]), people[match[row]], vocabulary, unknown)
-    of_row, who = action[match], identity[match]
+    of_row, identities = action[match], identity[match]
     for track in seen.tracks():
-        of_row[track] = _between(seen.frame[track], who[track], of_row[track])
+        of_row[track] = _between(seen.frame[track], identities[track], of_row[track])
     labels.action[:] = of_row[seen.step]
     return labels
 
 
 def _match(seen: Sightings, known: KnownFrames) -> tuple[NDArray[np.int64], list[KnownPerson]]:
-    """For each sighting its known person's place in the list, `NOBODY` or `NOT_LOOKED`; and everybody known."""
-    match = np.full(len(seen), NOT_LOOKED, np.int64)
+    """Return for each sighting the index of its known person, `NOBODY` or `UNKNOWN_FRAME`; and all known people."""
+    match = np.full(len(seen), UNKNOWN_FRAME, np.int64)
     people: list[KnownPerson] = []
     for frame, rows in seen.frames():
         if frame not in known:
@@ -94,20 +94,23 @@ def _match(seen: Sightings, known: KnownFrames) -> tuple[NDArray[np.int64], list
     return match, people
 
 
-def _between(frames: NDArray[np.int32], who: NDArray[np.int64], action: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One track's actions, also in frames of which nothing is known: what it does at the last known frame before, if it
-    is the same person with the same action at the first one after. At a track's ends one side is enough, for as long
-    as a person's place is kept (`LONGEST_GAP`)."""
-    looked = np.flatnonzero(who != NOT_LOOKED)
-    if len(looked) == 0 or len(looked) == len(who):
+def _between(frames: NDArray[np.int32], identity: NDArray[np.int64], action: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one track's actions, also in unknown frames.
+
+    Between two known frames that have the same person with the same action, it is that action. Before the first and
+    after the last known frame, it is that frame's action for up to `LONGEST_GAP` frames.
+    """
+    known = np.flatnonzero(identity != UNKNOWN_FRAME)
+    if len(known) == 0 or len(known) == len(identity):
         return action
-    rows = np.arange(len(who))
-    place = np.searchsorted(looked, rows, side="right")
-    before, after = looked[np.maximum(place - 1, 0)], looked[np.minimum(place, len(looked) - 1)]
-    first, last = place == 0, place == len(looked)
+    rows = np.arange(len(identity))
+    place = np.searchsorted(known, rows, side="right")
+    before, after = known[np.maximum(place - 1, 0)], known[np.minimum(place, len(known) - 1)]
+    first, last = place == 0, place == len(known)
     near = np.where(first, frames[after] - frames, frames - frames[before]) <= LONGEST_GAP
-    sure = np.where(first | last, near, (who[before] == who[after]) & (action[before] == action[after]))
-    return np.where(who != NOT_LOOKED, action, np.where(sure, action[np.where(first, after, before)], -1))
+    same = (identity[before] == identity[after]) & (action[before] == action[after])
+    sure = np.where(first | last, near, same)
+    return np.where(identity != UNKNOWN_FRAME, action, np.where(sure, action[np.where(first, after, before)], -1))
 
 
 def _action(person: KnownPerson, vocabulary: Vocabulary, unknown: Unknown) -> int:
@@ -129,7 +132,7 @@ def _put(labels: Labels, step: int, person: KnownPerson, vocabulary: Vocabulary,
         wanted = [State.parse(label).label for label in person.states[part]]
         lacking = [label for label in wanted if label not in vocabulary.states_of[part]]
         unknown.states.update(f"{part} {label}" for label in lacking)
-        # Where one of several states has no word the others are as true as ever, and as false.
+        # If only some of the states are outside the vocabulary, the other states are still known.
         labels.states_known[step, row] = len(lacking) < len(wanted) or not wanted
         for label in wanted:
             if label not in lacking:

@@ -1,5 +1,4 @@
-"""A batch as the network takes it, wherever it comes from. Pure: the features come from the code that computes them
-live."""
+"""A batch as the network takes it, from any source."""
 
 from __future__ import annotations
 
@@ -16,13 +15,13 @@ from training.annotated_videos.regions.step_pictures import StepPictures
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensors:
-    """What the network reads of N sequences of up to T steps, and its targets.
+    """Inputs and targets of N sequences of up to T steps.
 
-    Read: `parts` float32 [N, T, parts, F], `context` float32 [N, T, C], `present` bool [N, T, parts], `dt` float32
-    [N, T] in seconds, and of N · T rows `visual`, None where no RoI features take part. Targets: `action` int64 [N, T]
+    Inputs: `parts` float32 [N, T, parts, F], `context` float32 [N, T, C], `present` bool [N, T, parts], `dt` float32
+    [N, T] in seconds, and `visual` with N · T rows, None without RoI features. Targets: `action` int64 [N, T]
     (−1: none), `states` bool [N, T, parts, states] with `states_known` bool [N, T, parts], `relevance` bool
     [N, T, parts] with `relevance_known` bool [N, T, parts]. `real` bool [N, T]: not padding; `last` int64 [N]: the last
-    real step. `pictures`: instead of `visual` where features are tuned, what to make them from.
+    real step. `pictures`: the pictures to compute `visual` from, if the extractor is tuned.
     """
 
     parts: Tensor
@@ -40,7 +39,7 @@ class Tensors:
     pictures: tuple[StepPictures, ...] | None = None
 
     def to(self, device: torch.device) -> Tensors:
-        """The same on a device; pictures stay on the host until they are read."""
+        """Return the batch on a device; pictures stay on the host until they are read."""
         if device.type == "cpu":
             return self
         moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self._tensors().items()}
@@ -56,8 +55,10 @@ class Tensors:
 
 
 def joined(first: Tensors, second: Tensors) -> Tensors:
-    """Two batches of as many steps as one, row after row. Where one alone has RoI features, or pictures to make them
-    from, the other's rows have some that aren't known."""
+    """Return two batches with the same number of steps as one.
+
+    If only one has RoI features or pictures, those of the other's rows are marked as unknown.
+    """
     ones, others = first._tensors(), second._tensors()
     together: dict[str, Any] = {name: torch.cat([tensor, others[name]]) for name, tensor in ones.items()}
     rows, more = first.real.numel(), second.real.numel()
@@ -72,7 +73,7 @@ def joined(first: Tensors, second: Tensors) -> Tensors:
 
 
 def unseen_regions(network: ActionNetwork, rows: int) -> VisualInput | None:
-    """RoI features of people who were never in a picture, as a network that reads some takes them; else None."""
+    """Return unknown RoI features for a network that reads some; else None."""
     config = network.config
     if not config.visual:
         return None
@@ -86,7 +87,7 @@ def unseen_regions(network: ActionNetwork, rows: int) -> VisualInput | None:
 
 
 def _regions(mine: VisualInput | None, like: VisualInput | None, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    """`parts`, `objects` and `known` of that many rows."""
+    """Return `parts`, `objects` and `known` of that many rows."""
     if mine is not None:
         known = mine.known
         return (

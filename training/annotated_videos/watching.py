@@ -1,8 +1,7 @@
-"""A video through the detector, the tracker and the RoI pooling: all that runs live before the learned stages.
+"""Watching a video: detector, tracker and RoI pooling, which are the stages before the learned ones.
 
-A `Watcher` takes the learned stages' place in `training.video.analysis`, and runs what `stages.pipeline` runs
-before them by the same functions, so that training reads what a running model reads (tests/parity/test_watching.py). It
-owns the scene of the video at hand and what was seen in it so far.
+A `Watcher` runs what `stages.pipeline` runs before the learned stages, by the same functions, so that training reads
+what a running model reads (tests/parity/test_watching.py).
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ from training.video.analysis import analyse_video
 from training.video.frames import VideoReadError
 
 MOST_ROI_BYTES = 1 << 30
-"""RoI features of a video that are held in memory at most, until all of its tracks are known; putting them in order
-takes twice as much again. At the longest features (34 kB a person-step) that is 40 minutes of one person."""
+"""Most RoI features held in memory for a video until all its tracks are known; sorting them takes twice as much again.
+With the longest features (34 kB per person and step) that is 40 minutes of one person."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """How videos are watched; people are detected and tracked with the default settings of a camera.
+    """Settings for watching videos; people are detected and tracked with the default settings of a camera.
 
-    `roi`: which regions are pooled and how, None for no RoI features; `vgg`: what they are read with instead of the
-    detector's maps; `detector`: what sees them instead of MoveNet.
+    `roi`: regions and their pooling, None for no RoI features. `vgg`: the VGG-16 that reads regions instead of the
+    detector's maps. `detector`: the detector in place of MoveNet.
     """
 
     detector_size: tuple[int, int] | None = None
@@ -53,27 +52,30 @@ class WatchSettings:
 
 
 class Watcher:
-    """Implements `stages.types.Model` as far as videos need it; its answers are empty, what it saw is in `taken`."""
+    """Implements `stages.types.Model` for videos: its analyses are empty, and `watch` returns the sightings."""
 
     info = ModelInfo("watcher", "", False)
 
     def __init__(
         self, finder: Finder, settings: WatchSettings | None = None, device: torch.device | str = "cpu"
     ) -> None:
-        """The finder's detector lies on `device` already."""
+        """`finder`'s detector must already be on `device`."""
         self.settings = settings or WatchSettings()
         self._finder = finder
         self._reader = _reader(self.settings, device)
-        # People carry a vocabulary for their readings; nobody reads anything here.
+        # Tracked people need a vocabulary for their readings, but nothing is read here.
         stages = PipelineSettings()
         self._max_people = stages.model.max_people
         self._scenes = Scenes(stages, stages.thresholds(finder.default_thresholds), packaged("edge"), SmoothingConfig())
         self._seen = _Seen()
 
     def watch(self, path: Path) -> tuple[Sightings, RoiVectors | None]:
-        """Everybody who is seen in a video. The first picture is shown once before, so that people are known from the
-        first frame on. Raises `training.video.frames.VideoReadError` also where only the end can't be read,
-        and where the RoI features take more than `MOST_ROI_BYTES`."""
+        """Return everybody seen in a video, and RoI features if the settings ask for them.
+
+        The detector sees the first frame once before, so that people are tracked from the first frame on. Raises
+        `training.video.frames.VideoReadError` also if only the end cannot be read, and if the RoI features take more
+        than `MOST_ROI_BYTES`.
+        """
         self._seen = _Seen()
         for frame in analyse_video(self, path, self.settings.detector_size, rehearse=True):
             if self._seen.roi_bytes > MOST_ROI_BYTES:
@@ -85,15 +87,15 @@ class Watcher:
         return self._seen.taken()
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """The picture that the detector wants. Pure."""
+        """Return the slot format that the detector takes."""
         return self._finder.slot_format(source_size, detector_size)
 
     def warm_up(self) -> None:
-        """Nothing is slower at first that matters here."""
+        """Do nothing: a slow first frame does not matter here."""
 
     @torch.inference_mode()
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """Look at a batch, in order; the answers are empty."""
+        """Watch a batch, in order; the analyses are empty."""
         metas = [lease.meta for lease in frames]
         found = self._finder.find(frames, self._scenes.turns(metas), self._max_people)
         work, steps = self._scenes.observe(metas, found.frames, [])
@@ -109,7 +111,7 @@ class Watcher:
         return [FrameAnalysis() for _ in frames]
 
     def forget(self, camera: str) -> None:
-        """The video is over: its tracks end."""
+        """End the tracks of a finished video."""
         self._scenes.forget(camera)
 
 
@@ -120,20 +122,20 @@ def _reader(settings: WatchSettings, device: torch.device | str) -> StepReader |
 
 
 class _Seen:
-    """Collects what is seen in a video, in the order of frames."""
+    """Collects sightings of a video, in the order of frames."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[FrameMeta, SeenPerson]] = []
         self._keypoints: list[NDArray[np.float32] | None] = []
-        """Of the rows with a step, in their order; so are objects and numbers."""
-        self._things: list[NDArray[np.float32] | None] = []
+        """For the rows with a step, in their order; likewise objects and numbers."""
+        self._objects: list[NDArray[np.float32] | None] = []
         self._numbers: list[int] = []
         self._pooled: list[VisualInput] = []
         self.roi_bytes = 0
         self._steps = 0
 
     def add(self, work: Sequence[FramePeople], steps: BatchSteps, visual: VisualInput | None) -> None:
-        """Keep everybody seen in a batch but for the rehearsal, frame -1."""
+        """Keep everybody seen in a batch, except in the rehearsal (frame -1)."""
         for frame in work:
             for seen in frame.seen:
                 if frame.meta.frame < 0 or seen.tracked.detection < 0:
@@ -141,7 +143,7 @@ class _Seen:
                 self._rows.append((frame.meta, seen))
                 if seen.step is not None:
                     self._keypoints.append(steps.steps[seen.step].keypoints)
-                    self._things.append(steps.objects[seen.step])
+                    self._objects.append(steps.objects[seen.step])
                     self._numbers.append(self._steps + seen.step)
         self._steps += len(steps)
         if visual is not None:
@@ -150,12 +152,12 @@ class _Seen:
             self.roi_bytes += sum(tensor.nbytes for tensor in kept)
 
     def taken(self) -> tuple[Sightings, RoiVectors | None]:
-        """All of it, track by track."""
+        """Return all sightings, track by track."""
         people = [seen for _, seen in self._rows]
         track = np.array([seen.tracked.track for seen in people], np.int32)
         order = np.argsort(track, kind="stable")
         step = np.array([seen.step is not None for seen in people], bool)
-        # Which of the steps, in the order of frames, each sighting's is.
+        # The number of each sighting's step, in the order of frames.
         of_step = (np.cumsum(step) - 1)[order][step[order]]
 
         def sorted_rows(rows: Sequence[object], kind: type, *shape: int) -> NDArray:
@@ -173,7 +175,7 @@ class _Seen:
             present=sorted_rows([seen.present for seen in people], np.bool_, parts),
             step=step[order],
             keypoints=_joints(self._keypoints)[of_step],
-            thing=_boxes(self._things)[of_step],
+            object_box=_boxes(self._objects)[of_step],
         )
         if not self._pooled:
             return seen, None
@@ -182,13 +184,13 @@ class _Seen:
         return seen, RoiVectors(*pooled)
 
 
-def _boxes(things: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
-    """[s, 4], zeros for none."""
+def _boxes(objects: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
+    """Return boxes [s, 4], zeros for none."""
     nothing = np.zeros(4, np.float32)
-    return np.array([nothing if box is None else box for box in things], np.float32).reshape(-1, 4)
+    return np.array([nothing if box is None else box for box in objects], np.float32).reshape(-1, 4)
 
 
 def _joints(steps: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
-    """[s, 17, 3], or [s, 0, 3] where the detector finds no joints."""
+    """Return joints [s, 17, 3], or [s, 0, 3] if the detector finds none."""
     known = [joints for joints in steps if joints is not None]
     return np.array(known, np.float32).reshape(-1, KEYPOINTS, 3) if known else np.zeros((len(steps), 0, 3), np.float32)

@@ -7,12 +7,12 @@ the official precision: float32 for people's boxes and their IoU, float64 for pa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from training.benchmark.box_overlap import inclusive_iou
 from training.benchmark.submission import GroundTruth, Prediction
 from training.benchmark.submission_columns import Flags, Floats, Integers
 
@@ -22,9 +22,6 @@ PART_IOU = 0.3
 """A predicted part matches a true one from this IoU on."""
 THRESHOLD_STEPS = 10_000
 """The area's thresholds on PSC are 1/10000 … 9999/10000."""
-
-Pixels = NDArray[np.floating[Any]]
-"""float32 for people, float64 for parts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,20 +87,6 @@ def area(psc: Floats, right: Flags) -> float:
     thresholds = np.arange(1, THRESHOLD_STEPS) / THRESHOLD_STEPS
     # cumsum adds one by one, as the official evaluator does; sum would add in pairs.
     return float(np.cumsum((1.0 / THRESHOLD_STEPS) * accuracy_at(psc, right, thresholds))[-1])
-
-
-def inclusive_iou(a: Pixels, b: Pixels) -> Pixels:
-    """Return the IoU of boxes [..., 4] that include their last row and column; -1 without overlap. Keeps the dtype."""
-    width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0]) + 1
-    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1]) + 1
-    shared = width * height
-    apart = (width <= 0) | (height <= 0)
-    union = _extent(a) + _extent(b) - shared
-    return np.where(apart, -1, shared / np.where(apart, 1, union)).astype(a.dtype, copy=False)
-
-
-def _extent(box: Pixels) -> Pixels:
-    return (box[..., 2] - box[..., 0] + 1) * (box[..., 3] - box[..., 1] + 1)
 
 
 def match_people(truth: GroundTruth, prediction: Prediction) -> Integers:

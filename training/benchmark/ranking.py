@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def average_precision(score: NDArray[Any], label: NDArray[Any]) -> float:
-    """Mean of the precision at each positive, by falling score. NaN without positives."""
+    """Return the mean of the precision at each positive, by descending score; NaN without positives."""
     order = np.argsort(-score, kind="stable")
     hits = label[order].astype(float)
     if not hits.any():
@@ -19,7 +19,7 @@ def average_precision(score: NDArray[Any], label: NDArray[Any]) -> float:
 
 
 def area_under_curve(score: NDArray[Any], label: NDArray[Any]) -> float:
-    """The chance that a positive scores above a negative; ties count half. NaN where one of them is missing."""
+    """Return the probability that a positive scores above a negative; ties count half; NaN if either is missing."""
     label = label.astype(bool)
     positives, negatives = int(label.sum()), int((~label).sum())
     if positives == 0 or negatives == 0:

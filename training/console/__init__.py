@@ -1,1 +1,1 @@
-"""Progress and stopping of long runs in a terminal."""
+"""Progress bars and stopping of long runs."""

@@ -1,4 +1,4 @@
-"""A bar on stderr for commands that go through many of something. Owns the terminal's last lines while it is shown."""
+"""A progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(words: str) -> Generator[Callable[[int, int], None] | None]:
-    """Gives a function to be called with what is done and what there is to do; None while nobody is there to see it."""
+    """Show a bar and yield a function to call with (done, total); yield None if stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

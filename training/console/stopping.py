@@ -1,4 +1,4 @@
-"""Ends long work at its next good moment when Ctrl-C or SIGTERM comes. Owns the signals' handlers while it lasts."""
+"""Stopping long work at a convenient point after Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 @contextmanager
 def stopped_by_signals() -> Generator[Callable[[], bool]]:
-    """While this lasts, SIGINT and SIGTERM only make the function it gives say True; a second one acts as ever."""
+    """Yield a function that returns True after SIGINT or SIGTERM; a second signal has its usual effect."""
     received: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
 

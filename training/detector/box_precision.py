@@ -1,4 +1,4 @@
-"""How well boxes are found: the average precision of each class at an IoU of a half. Pure, owns nothing."""
+"""Average precision of detected boxes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from training.benchmark.box_overlap import iou
+
 LEAST_OVERLAP = 0.5
 
 
 def average_precision(
     found: Sequence[NDArray[np.float32]], true: Sequence[NDArray[np.float32]], least_overlap: float = LEAST_OVERLAP
 ) -> float | None:
-    """Of one class, over many pictures: `found` [n, 5] boxes and score, `true` [m, 4] of each; None without any true.
+    """Return the average precision of one class over many pictures; None without true boxes.
 
-    The best first, each found box takes the free true box that it overlaps most, and is right if there is one of at
-    least `least_overlap`. The area under the precision at each recall, where the precision is the best that is reached
-    at that recall or a greater one (as COCO's, without its sampling at 101 points).
+    `found` [n, 5] has boxes and scores, `true` [m, 4] boxes, per picture. By descending score, each detected box takes
+    the free true box with the greatest IoU, and is correct if that is at least `least_overlap`. The result is the area
+    under the precision by recall, where the precision is the best at that recall or a greater one (as COCO's, without
+    its sampling at 101 points).
     """
     truths = sum(map(len, true))
     if not truths:
@@ -39,12 +42,3 @@ def average_precision(
     precision = hits.cumsum() / np.arange(1, len(hits) + 1)
     best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
     return float(best_from_here[hits].sum() / truths)
-
-
-def iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Boxes [n, 4] and [m, 4] → [n, m]."""
-    a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    shared = np.maximum(sides, 0).prod(-1)
-    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared
-    return shared / np.maximum(union, 1e-9)

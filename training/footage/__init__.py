@@ -1,1 +1,1 @@
-"""Real footage with labels: files, runs and scoring."""
+"""Labelled real footage: labels, runs of a model, scores, and sheets of wrong answers."""

@@ -1,4 +1,4 @@
-"""Wrong answers on labelled footage as pictures: a sheet a clip, who they are about and what was said. Owns nothing."""
+"""Sheets of wrong answers on labelled footage: for each clip, pictures of the people with label and answer."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from training.video.frames import VideoReadError
 MOST = 24
 """Pictures on a sheet."""
 TALL = 240
-"""Every picture's height on the sheet, in pixels."""
+"""Height of each picture on the sheet, in pixels."""
 _AROUND, _LEAST_AROUND = 0.4, 16.0
-"""Surroundings on each side of a box: of its longer side, and at least so many pixels for people far away."""
+"""Margin around a box: share of its longer side, and the least margin in pixels for distant people."""
 _WIDE, _GAP = 1600, 8
 _LINE, _TEXT = 18, 14
 _BOX_COLOUR = (255, 220, 60)
@@ -34,34 +34,34 @@ Region = tuple[int, int, int, int]
 
 
 class Tile(NamedTuple):
-    """One wrong instant: the picture around the person, `TALL` pixels high, the labelled box drawn in."""
+    """One wrong instant: a picture around the person, `TALL` pixels high, with the labelled box."""
 
     judged: Judged
     region: Region
-    """What was cut out of the frame."""
+    """The region cut out of the frame."""
     picture: Image.Image
 
     @property
     def caption(self) -> tuple[str, str]:
-        """When and who; what was labelled and what was said."""
+        """Two lines: time and person; label and answer."""
         one = self.judged
         if one.missed:
-            said = "not found"
+            answer = "not detected"
         else:
-            said = "no answer yet" if one.answer is None else f"said {one.answer} {one.score:.2f}"
-        return f"{one.time:g} s, person {one.person}", f"{one.truth}: {said}"
+            answer = "no answer yet" if one.answer is None else f"answered {one.answer} {one.score:.2f}"
+        return f"{one.time:g} s, person {one.person}", f"{one.truth}: {answer}"
 
 
 def wrong(judged: Iterable[Judged]) -> list[Judged]:
-    """What isn't right, the surest answer first; then who had no answer, then who wasn't found, each by time."""
+    """Return wrong answers by descending score, then people without an answer, then missed people, by time."""
     ones = [one for one in judged if one.answer != one.truth]
     return sorted(ones, key=lambda one: (one.missed, one.answer is None, -one.score, one.time, one.person))
 
 
 def cut_tiles(film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> list[Tile]:
-    """Pictures of these instants, from the frames that the answers are taken from: those nearest to the instants.
+    """Return pictures of these instants, from the nearest frames, as the answers are.
 
-    Raises `FootageError` where the film can't be read as far as that.
+    Raises `FootageError` if the film cannot be read that far.
     """
     if not judged:
         return []
@@ -80,14 +80,13 @@ def cut_tiles(film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> list[
 
 
 def save_sheet(folder: Path, film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> Path:
-    """Draw what is wrong of one clip, at most `MOST` instants, into `<clip>.jpg` in an existing folder; returns it.
+    """Draw a clip's wrong answers, at most `MOST`, into `<clip>.jpg` in an existing folder, and return its path.
 
-    `judged` is everything that was judged of this labeller. Where nothing is wrong, the sheet says so. Raises
-    `FootageError`, and `OSError` where the file can't be written.
+    `judged` has all answers for one labeller. Raises `FootageError`, and OSError if the file cannot be written.
     """
     mistakes = wrong(judged)
     tiles = cut_tiles(film, labels, mistakes[:MOST])
-    title = f"{_title(labels, judged, mistakes)}; {len(tiles)} of {len(mistakes)} pictured"
+    title = f"{_title(labels, judged, mistakes)}; {len(tiles)} of {len(mistakes)} shown"
     path = folder / f"{labels.clip}.jpg"
     unfinished = path.with_name(f".{path.name}.part")
     lay_out(title, tiles).save(unfinished, "JPEG", quality=90)
@@ -96,7 +95,7 @@ def save_sheet(folder: Path, film: Path, labels: ClipLabels, judged: Sequence[Ju
 
 
 def lay_out(title: str, tiles: Sequence[Tile]) -> Image.Image:
-    """Pictures in rows under a title, each over its caption of two lines."""
+    """Return a sheet with a title and rows of pictures, each with its two lines of caption below."""
     places: list[tuple[int, int]] = []
     left, top = _GAP, _LINE + 2 * _GAP
     for tile in tiles:
@@ -128,7 +127,7 @@ def _cell_width(tile: Tile) -> int:
 
 
 def _around(box: Box, size: tuple[int, int]) -> Region:
-    """A box with its surroundings, within a picture of that (width, height)."""
+    """Return a box with its margin, clipped to a frame of (width, height)."""
     x1, y1, x2, y2 = box
     more = max(_LEAST_AROUND, _AROUND * max(x2 - x1, y2 - y1))
     width, height = size
@@ -149,9 +148,9 @@ def _enlarged(pixels: NDArray[np.uint8], box: Box, region: Region) -> Image.Imag
 
 
 class _Cutter:
-    """Stands in for a model: it says nothing of a film's frames and keeps a region of the one nearest to each time.
+    """Takes a model's place and keeps a region of the frame nearest to each time.
 
-    So pictures are turned and timed as they were for the model that is judged.
+    Pictures are therefore rotated and timed as for the scored model.
     """
 
     info = ModelInfo("cutter", "none", False)

@@ -1,4 +1,4 @@
-"""Answers on footage: every frame of a film through the pipeline, as the engine hands them to it. Owns nothing."""
+"""Running a model on labelled footage and scoring its answers."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from training.video.frames import VideoReadError
 
 
 class FootageError(RuntimeError):
-    """A film can't be read; the message names it."""
+    """A film cannot be read; the message names it."""
 
 
 class FilmAnswers(NamedTuple):
-    """What was answered on one film, frame by frame, and the (width, height) of the picture that the detector saw."""
+    """The answers on one film, frame by frame, and the (width, height) of the picture that the detector saw."""
 
     frames: list[PredictedFrame]
     detector_picture: tuple[int, int]
 
 
 def packaged_labels() -> dict[str, list[ClipLabels]]:
-    """The labels of `training/footage` by clip: one entry a labeller. Raises `LabelError`."""
+    """Return the labels in `training/footage` by clip, one entry per labeller. Raises `LabelError`."""
     clips: dict[str, list[ClipLabels]] = {}
     with resources.as_file(resources.files("training").joinpath("footage")) as folder:
         for path in sorted(folder.glob("*.json")):
@@ -45,10 +45,9 @@ def score_clip(
     *,
     smoothed: bool = False,
 ) -> list[ClipScore]:
-    """One clip, once through the model from its beginning, against each labeller's halves.
+    """Run one clip through the model once, from its beginning, and score it against each labeller's halves.
 
-    Raises `WeightsError` where the footage isn't in the cache, `FootageError`, and `LabelError` for labels of another
-    version of the footage.
+    Raises `WeightsError` if the footage is not installed, `FootageError`, and `LabelError` for labels of other footage.
     """
     first = labellers[0]
     film = weights.locate(first.asset, first.file)
@@ -73,10 +72,10 @@ def answer_film(
     until_s: float | None = None,
     smoothed: bool = False,
 ) -> FilmAnswers:
-    """Run a film through a model that takes rgb24 pictures, up to `until_s` of media time if that is given.
+    """Run a film through a model, up to `until_s` of media time if given, and return its answers.
 
-    `detector_size` (width, height) as in a camera's configuration; None lets the model choose. An answer is the label
-    of the person's last step, or the one that events are made from if `smoothed`. Raises `FootageError`.
+    `detector_size` (width, height) is that of a camera's configuration; None lets the model choose. An answer is the
+    label of the person's last step, or with `smoothed` the label that events use. Raises `FootageError`.
     """
     answers: list[PredictedFrame] = []
     content = (0, 0)

@@ -1,8 +1,7 @@
-"""What predictions are worth on labelled real footage, and how far two labellers agree.
+"""Scoring predictions on labelled real footage, and the agreement of two labellers.
 
-Time is counted in person-seconds: each labelled instant of a person stands for the clip's `every` seconds. Somebody
-who wasn't found, who got no answer, or who was answered `other` while doing something counts as wrong. Pure functions
-over `training.footage.labels`; no model is known here, predictions come in as plain values.
+Time is counted in person-seconds: each labelled instant of a person stands for the clip's `every` seconds. A person who
+was not detected, has no answer, or has the answer `other` while doing something counts as wrong.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from training.benchmark.box_overlap import iou
 from training.footage.labels import OTHER, UNSURE, Box, ClipLabels, Half, LabelError, Labelled, instants, times
 
 MIN_IOU = 0.3
-"""Two boxes this alike may be the same person; boxes drawn by hand are not tight."""
+"""Least IoU of two boxes of the same person; boxes drawn by hand are not tight."""
 WITHIN_S = 0.25
-"""An instant is answered by the predicted frame nearest to it, no farther away than this."""
+"""An instant has the answer of the nearest predicted frame, at most this far away."""
 
 
 class Prediction(NamedTuple):
-    """One predicted person in one frame; `label` None where the model hasn't answered, `score` in [0, 1]."""
+    """One predicted person in one frame; `label` None without an answer yet, `score` in [0, 1]."""
 
     box: Box
     label: str | None
@@ -32,14 +31,14 @@ class Prediction(NamedTuple):
 
 
 class PredictedFrame(NamedTuple):
-    """What was predicted in one frame, at `time` seconds of media time. Frames without people belong in the list."""
+    """The predicted people in one frame at `time` seconds of media time. Include frames without people."""
 
     time: float
     people: tuple[Prediction, ...]
 
 
 class Extra(NamedTuple):
-    """One predicted person whom nobody labelled, at one labelled instant, and what was answered."""
+    """One predicted person without a label, at one labelled instant, and the answer."""
 
     clip: str
     time: float
@@ -49,7 +48,7 @@ class Extra(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One labelled instant of one person and its answer: None if the person was missed or nothing was answered."""
+    """One labelled instant of one person and its answer: None if the person was missed or has no answer yet."""
 
     clip: str
     person: int
@@ -63,7 +62,7 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClassSeconds:
-    """Person-seconds of one label: in all, right, of people that were missed, and answered `other` or nothing."""
+    """Person-seconds of one label: total, correct, missed, and with the answer `other` or none."""
 
     total: float
     right: float
@@ -77,28 +76,28 @@ class ClassSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Selective:
-    """What is right among the answers that are sure enough, and how much of all person-seconds they are."""
+    """Precision of the answers above a threshold, and their share of all person-seconds."""
 
     precision: float | None
-    """Of labelled people. None where nothing is answered."""
+    """For labelled people. None without answers."""
     coverage: float
     precision_all: float | None
-    """Of everybody whom something is said of: an answer in a box that matches nobody's label is a wrong one."""
+    """For all predicted people: an answer in a box without a label counts as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Two labellers of one clip. `compared` instants of people were labelled by both, and by neither as unsure."""
+    """Agreement of two labellers of one clip. `compared`: instants that both labelled, neither of them as unsure."""
 
     compared: int
     percent: float
     kappa: float | None
-    """Cohen's; None where both gave one and the same label throughout, or nothing was compared."""
+    """Cohen's kappa; None if both always gave the same single label, or nothing was compared."""
     unsure: int
-    """Labelled by both, by at least one of them as unsure."""
+    """Instants that both labelled, at least one of them as unsure."""
     only_first: int
     only_second: int
-    """Somebody whom the other one didn't see."""
+    """Instants of people whom the other did not label."""
     differing: tuple[tuple[Labelled, Labelled], ...]
 
 
@@ -110,10 +109,10 @@ def judge(
     min_iou: float = MIN_IOU,
     within_s: float = WITHIN_S,
 ) -> tuple[list[Judged], list[Extra]]:
-    """Answer every labelled instant of one half by the predictions; also the predicted people whom nobody labelled.
+    """Return the answer for every labelled instant of one half, and the predicted people without a label.
 
-    At an instant the frame nearest to it counts (missing: everybody was missed). People are matched one-to-one by the
-    greatest sum of IoU, pairs below `min_iou` apart. Those labelled unsure are matched and then left out.
+    An instant has the answers of the nearest frame; without one, everybody is missed. People are matched one-to-one
+    with the greatest sum of IoU, without pairs below `min_iou`. People labelled unsure are matched and then left out.
     """
     frames = sorted(predictions, key=lambda frame: frame.time)
     frame_times = np.array([frame.time for frame in frames])
@@ -144,8 +143,10 @@ def judge(
 
 
 def by_class(judged: Iterable[Judged]) -> dict[str, ClassSeconds]:
-    """Person-seconds right of each true label, by name. Missed people, no answer and `other` are not right, unless
-    `other` is the label."""
+    """Return the person-seconds of each true label, by name.
+
+    Missed people, no answer and `other` are wrong, unless `other` is the label.
+    """
     found: dict[str, list[Judged]] = {}
     for one in judged:
         found.setdefault(one.truth, []).append(one)
@@ -161,8 +162,10 @@ def by_class(judged: Iterable[Judged]) -> dict[str, ClassSeconds]:
 
 
 def selective(judged: Sequence[Judged], threshold: float, extras: Sequence[Extra] = ()) -> Selective:
-    """Precision and coverage of the answers that score at least `threshold`. `other` is not an answer; an action said
-    of somebody labelled `other`, or of one of the `extras`, is a wrong one."""
+    """Return precision and coverage of the answers that score at least `threshold`.
+
+    `other` is not an answer; an action for a person labelled `other`, or for one of the `extras`, is wrong.
+    """
 
     def counts(one: Judged | Extra) -> bool:
         return one.answer not in (None, OTHER) and one.score >= threshold
@@ -182,9 +185,9 @@ def selective(judged: Sequence[Judged], threshold: float, extras: Sequence[Extra
 def agreement(
     first: ClipLabels, second: ClipLabels, half: Half | None = None, *, min_iou: float = MIN_IOU
 ) -> Agreement:
-    """How far two labellers of one clip agree. People are matched by their boxes at each instant, not by their ids.
+    """Return the agreement of two labellers of one clip. People are matched at each instant by their boxes, not ids.
 
-    Raises `LabelError` if the two are not about the same footage and instants.
+    Raises `LabelError` if the two do not label the same footage and instants.
     """
     if (first.sha256, first.every) != (second.sha256, second.every):
         raise LabelError(f"{first.clip} ({first.labeller}) and {second.clip} ({second.labeller}) label other footage")
@@ -210,7 +213,7 @@ def agreement(
 
 
 def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Agreement beyond chance of paired labels, at most 1; None where chance alone agrees always, or without pairs."""
+    """Return the agreement of paired labels beyond chance, at most 1; None without pairs or if it is undefined."""
     if not pairs:
         return None
     count = len(pairs)
@@ -221,23 +224,14 @@ def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 
 def match(first: Sequence[Box], second: Sequence[Box], min_iou: float = MIN_IOU) -> list[tuple[int, int]]:
-    """Pairs of rows (first, second), one-to-one, of the greatest sum of IoU; none below `min_iou`."""
+    """Return one-to-one pairs of rows (first, second) with the greatest sum of IoU, without pairs below `min_iou`."""
     if not first or not second:
         return []
     overlap = iou(np.array(first, np.float64), np.array(second, np.float64))
-    # What can't be a pair weighs nothing, so that it never takes a box from a pair that counts.
+    # Pairs below `min_iou` weigh nothing, so that they never displace a valid pair.
     rows, columns = linear_sum_assignment(np.where(overlap >= min_iou, overlap, 0.0), maximize=True)
     found = zip(rows.tolist(), columns.tolist())
     return [(row, column) for row, column in found if overlap[row, column] >= min_iou]
-
-
-def iou(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of boxes [n, 4] and [m, 4] → [n, m]."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    inner = np.clip(high - low, 0, None).prod(-1)
-    area_first, area_second = ((boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (first, second))
-    return inner / np.maximum(area_first[:, None] + area_second[None] - inner, 1e-9)
 
 
 def _by_time(people: Iterable[Labelled]) -> list[tuple[float, list[Labelled]]]:

@@ -1,4 +1,4 @@
-"""The score of labelled footage in figures: by label, by clip, and by how sure the answers are. Pure."""
+"""Figures of scored footage: by label, by clip, and by score threshold."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MISSED, UNANSWERED = "(missed)", "(no answer)"
 
 
 class ClipScore(NamedTuple):
-    """One clip's half against one labeller. `picture` is the (width, height) that the detector saw, `extras` are the
-    predicted people whom nobody labelled."""
+    """One clip's half against one labeller. `picture`: (width, height) that the detector saw; `extras`: the predicted
+    people without a label."""
 
     clip: str
     picture: tuple[int, int]
@@ -26,12 +26,12 @@ class ClipScore(NamedTuple):
 
     @property
     def extra_seconds(self) -> float:
-        """Person-seconds of predicted people whom nobody labelled."""
+        """Person-seconds of predicted people without a label."""
         return sum(one.seconds for one in self.extras)
 
 
 def taken_for(judged: Iterable[Judged]) -> dict[str, dict[str, float]]:
-    """Person-seconds of each true label by what was answered, most first; `MISSED` and `UNANSWERED` among them."""
+    """Return the person-seconds of each true label by answer, most first, including `MISSED` and `UNANSWERED`."""
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for one in judged:
         found[one.truth][MISSED if one.missed else one.answer or UNANSWERED] += one.seconds
@@ -42,7 +42,7 @@ def taken_for(judged: Iterable[Judged]) -> dict[str, dict[str, float]]:
 
 
 def total(judged: Sequence[Judged]) -> ClassSeconds:
-    """Person-seconds of all labels together."""
+    """Return the person-seconds of all labels together."""
     classes = by_class(judged)
     return ClassSeconds(
         total=sum(one.total for one in classes.values()),
@@ -53,12 +53,12 @@ def total(judged: Sequence[Judged]) -> ClassSeconds:
 
 
 def by_threshold(judged: Sequence[Judged], extras: Sequence[Extra]) -> dict[float, Selective]:
-    """Precision and coverage of the answers that score at least so much."""
+    """Return precision and coverage by threshold."""
     return {threshold: selective(judged, threshold, extras) for threshold in THRESHOLDS}
 
 
 def as_json(scores: Sequence[ClipScore]) -> dict[str, Any]:
-    """Scores of one half against one labeller, as plain values with every instant."""
+    """Return the scores of one half against one labeller as plain values, with every instant."""
     judged = [one for score in scores for one in score.judged]
     return {
         **_figures(judged, [one for score in scores for one in score.extras]),

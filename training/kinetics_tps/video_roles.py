@@ -8,15 +8,15 @@ from typing import Literal
 
 from training.kinetics_tps.dataset import Video
 
-Role = Literal["train", "choose", "report"]
-"""Use of a video: training; selecting weights and fitting the temperature; the reported figures."""
+Role = Literal["train", "validation", "test"]
+"""Use of a video: training; selecting weights and fitting the temperature (validation); the reported figures (test)."""
 
 
 def roles_of(actions: Mapping[str, str], held_out_share: float) -> dict[str, Role]:
     """Return each video's role, given its class by name.
 
     About `held_out_share` of each class is held out, chosen by the hash of the video's name, so that every machine
-    holds out the same ones. Every second held-out video is for reporting. Each class keeps at least one video for
+    holds out the same ones. Every second held-out video is for testing. Each class keeps at least one video for
     training.
     """
     ordered = sorted(actions, key=lambda name: (actions[name], hashlib.sha256(name.encode()).digest()))
@@ -29,7 +29,7 @@ def roles_of(actions: Mapping[str, str], held_out_share: float) -> dict[str, Rol
             if place >= count:
                 roles[name] = "train"
                 continue
-            roles[name] = "report" if held % 2 else "choose"
+            roles[name] = "test" if held % 2 else "validation"
             held += 1
     return roles
 

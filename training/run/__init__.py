@@ -1,1 +1,1 @@
-"""One training run: batches, losses, the loop and its checkpoints."""
+"""A training run: from a configuration and data to a checkpoint."""

@@ -1,4 +1,4 @@
-"""The folder of a training configuration, opened as its network needs it. Owns nothing."""
+"""The data folder of a training configuration, watched and labelled for its network."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from training.settings.run_config import TrainingConfig
 
 
 def watch_settings(config: TrainingConfig) -> WatchSettings:
-    """RoI features as the network reads them, all else as a camera has it by default. Where features are tuned there
-    are none to keep: who is where is watched once, and pictures are read as training goes."""
+    """Return a camera's default settings, with the RoI features that the network reads.
+
+    With a tuned VGG-16 there are no features to cache; pictures are read during training.
+    """
     if config.model.vgg.tuned:
         return WatchSettings(detector=detector_source(config))
     network, source = network_sizes(config.model), feature_source(config)
@@ -29,8 +31,8 @@ def watch_settings(config: TrainingConfig) -> WatchSettings:
 def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress | None = None) -> Folder:
     """Watch and label the videos of `data.folder`.
 
-    Raises TrainingError where the results can't be written or the vocabulary has none of its actions, `DatasetError`
-    where the folder can't be used, and `WeightsError` without the detector.
+    Raises TrainingError if the results cannot be written or the vocabulary has none of the folder's actions,
+    `DatasetError` if the folder cannot be used, and `WeightsError` without the detector.
     """
     data = config.data
     if data.folder is None:
@@ -47,15 +49,15 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
         )
     except BrokenProcessPool:
         raise TrainingError(
-            f"{data.folder}: a process that watched videos was ended from outside, perhaps for want of memory; what "
-            "was watched is kept: go on with fewer --workers"
+            f"{data.folder}: a worker process was killed, perhaps because memory ran out; finished videos are kept: "
+            "run the command again with fewer --workers"
         ) from None
     except OSError as error:
         raise TrainingError(f"{error.filename or data.folder}: can't be written: {error.strerror or error}") from None
     if videos.unknown.actions and not any((clip.labels.action >= 0).any() for clip in videos.clips["train"]):
         names = ", ".join(sorted(videos.unknown.actions))
         raise TrainingError(
-            f"{data.folder}: profile {config.profile} knows none of its actions ({names:.200}); set data.folder_share "
-            "to 1 to train a model of these alone"
+            f"{data.folder}: profile {config.profile} has none of its actions ({names:.200}); set data.folder_share "
+            "to 1 to train a model of only these"
         )
     return videos

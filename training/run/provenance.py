@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from: commit, versions, and the command that makes it again."""
+"""Provenance of a checkpoint: commit, versions, and the command that makes it again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("partstream", "torch", "numpy", "scipy")
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """`commit` (None outside a git working tree; `-dirty` where files were changed), `versions`, `device`."""
+    """Return `commit` (None outside a git working tree; `-dirty` with changed files), `versions` and `device`."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -32,15 +32,15 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of the working tree that this code lies in, None where there is none or no git."""
-    # An installed copy may lie in somebody else's working tree: then this file isn't tracked, and the commit not ours.
+    """Return the commit of this code's working tree, None without one or without git."""
+    # An installed copy may lie in another project's working tree; this file is not tracked there.
     if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
         return None
     return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
-def told_config(config: TrainingConfig) -> dict[str, Any]:
-    """The configuration as a checkpoint tells it: of absolute paths only the last name, without the machine's."""
+def portable_config(config: TrainingConfig) -> dict[str, Any]:
+    """Return the configuration for a checkpoint, with absolute paths reduced to their last name."""
     content = config.model_dump(mode="json")
     for section, name in ((content["data"], "folder"), (content, "start"), (content["model"], "detector"),
                           (content["model"]["vgg"], "weights")):  # fmt: skip
@@ -60,8 +60,8 @@ def _git(*words: str) -> str | None:
 
 
 def training_command(config: TrainingConfig, out: Path, file: Path | None = None) -> str:
-    """The command that repeats the run. Names without their folders; the configuration itself is in the checkpoint."""
-    words = ["run_stream.py", "train", "--profile", config.profile]
+    """Return the command that repeats the run, with file names only; the checkpoint has the configuration."""
+    words = ["partstream", "train", "--profile", config.profile]
     if file is not None:
         words += ["--config", file.name]
     if config.data.folder is not None:

@@ -1,7 +1,7 @@
-"""Trains relevance, part states, part graph and action LSTM on generated motion, a folder of annotated videos, or both.
+"""Training of relevance, part states, part graph and action LSTM on generated motion, annotated videos, or both.
 
-`train` owns the run for as long as it lasts. It leaves a checkpoint, and beside it `NAME.log.csv` and
-`NAME.resume.pt`, from which a run that was cut off goes on to the very numbers an unbroken run gives.
+`train` writes a checkpoint, `NAME.log.csv`, and `NAME.resume.pt`, from which an interrupted run resumes with the same
+results as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from training.run.learning.batches import generates
 from training.run.learning.learned import Learned
 from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, StepReport, TrainingError
-from training.run.provenance import provenance, told_config
+from training.run.provenance import portable_config, provenance
 from training.run.train_log import TrainLog
 from training.run.validation.held_out import HeldOut
-from training.run.validation.prevalence import check_prevalence, expect
+from training.run.validation.prevalence import apply_prevalence, check_prevalence
 from training.run.validation.selection import Selection
 from training.settings.run_config import TrainingConfig
 
 RECENT = 50
 """Steps over which reported losses are averaged."""
 Report = Callable[[int, int, dict[str, float]], None]
-"""Called as (step, steps, running losses) while training."""
+"""Called as (step, steps, running losses) during training."""
 Ending = Literal["done", "minutes", "patience", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a run came to. `ending`: all steps done, out of time, no better for too long, or asked to stop."""
+    """The result of a run. `ending`: all steps done, time over, patience exhausted, or stopped."""
 
     checkpoint: Checkpoint
     ending: Ending
@@ -52,18 +52,18 @@ class Outcome:
 
 @dataclass(slots=True)
 class Progress:
-    """What a run remembers beside the training itself; goes on over a resumption."""
+    """Progress of a run, kept when it resumes."""
 
     seconds: float = 0.0
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     saved_step: int | None = None
 
     def plain(self) -> dict[str, Any]:
-        """For the state file."""
+        """Return plain values for the state file."""
         return {"seconds": self.seconds, "losses": list(self.losses)}
 
     def restore(self, content: Mapping[str, Any], step: int) -> None:
-        """From the state file of that step."""
+        """Restore the values of the state file of that step."""
         self.seconds, self.saved_step = content["seconds"], step
         self.losses.extend(content["losses"])
 
@@ -83,16 +83,15 @@ def train(
 ) -> Outcome:
     """Train, calibrate and evaluate on held-out data, and write the checkpoint to `out`.
 
-    `resume` goes on from `<out>.resume.pt` if there is one. `minutes` cuts the run off before `steps` are done, and
-    `stop`, asked before each step, does so at once, without an evaluation: both leave the resume file and a checkpoint
-    of what there is. `motions` is the folder of motion clips, by default the cache's (`weights.locate`); `priors` the
-    language table, by default that of the model that the configuration names. `videos`: what `watched_folder` gave for
-    this configuration, if it has a folder.
-    Raises TrainingError (DivergedError where a loss is not finite any more), CheckpointError, WeightsError,
-    MotionFormatError, LanguageModelError, and DatasetError where no video can be read any more.
+    `resume` continues from `<out>.resume.pt` if it exists. `minutes` ends the run early; `stop`, called before each
+    step, ends it at once and without an evaluation. Both leave the resume file and a checkpoint of the current state.
+    `motions`: folder of motion clips, by default the cache's (`weights.locate`). `priors`: language table, by default
+    that of the configured model. `videos`: result of `watched_folder` for this configuration, if it has a folder.
+    Raises TrainingError (DivergedError if a loss is not finite), CheckpointError, WeightsError, MotionFormatError,
+    LanguageModelError, and DatasetError if no video can be read any more.
     """
     if (videos is None) != (config.data.folder is None):
-        raise ValueError("the videos of data.folder are given where there is a folder, and only there")
+        raise ValueError("give videos if and only if the configuration has data.folder")
     vocabulary = packaged(config.profile) if videos is None else videos.vocabulary
     try:
         check_prevalence(config.actions.prevalence, vocabulary.actions)
@@ -114,7 +113,7 @@ def train(
             before = time.monotonic()
             step = keeper.advance()
             taken = time.monotonic() - before
-            accuracy = keeper.judge()
+            accuracy = keeper.evaluate()
             recent.append(dict(step.losses))
             keeper.progress.seconds += time.monotonic() - before
             if step.step % config.log.every == 0 or accuracy is not None:
@@ -143,15 +142,15 @@ class _Keeper:
         self.progress = Progress()
         self.selection: Selection | None = None
         if run.config.evaluation.every:
-            judge = held_out.judge(run.network.vocabulary, run.device)
-            self.selection = Selection(judge, run.config.evaluation.patience)
+            metric = held_out.selection_metric(run.network.vocabulary, run.device)
+            self.selection = Selection(metric, run.config.evaluation.patience)
 
     def begin(self, resume: bool) -> None:
-        """From the beginning, or from the state file if there is one."""
+        """Begin a new run, or resume from the state file if there is one."""
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TrainingError(f"{self.out.parent}: can't be made: {error.strerror}") from None
+            raise TrainingError(f"{self.out.parent}: can't be created: {error.strerror}") from None
         if not (resume and self.state_file.exists()):
             self.run.normalise()
             if self.run.config.start is not None:
@@ -163,32 +162,32 @@ class _Keeper:
             self.selection.restore(extra["selection"])
 
     def advance(self) -> StepReport:
-        """A step; a DivergedError also says what is left."""
+        """Take a step; a DivergedError also names the saved files."""
         try:
             step = self.run.advance()
         except DivergedError as error:
             kept = self.progress.saved_step
             where = (
-                "no state was saved yet" if kept is None else f"the state of step {kept} is kept in {self.state_file}"
+                "no state was saved yet" if kept is None else f"the state of step {kept} is saved in {self.state_file}"
             )
             if self.selection is not None and self.selection.step:
-                where += f", the best checkpoint, of step {self.selection.step}, in {self.out}"
+                where += f", and the best checkpoint, of step {self.selection.step}, in {self.out}"
             raise DivergedError(f"{error}; {where}") from None
         self.progress.losses.append(step.losses["total"])
         return step
 
-    def judge(self) -> float | None:
-        """Macro accuracy where an evaluation is due; better weights than any before are written at once."""
+    def evaluate(self) -> float | None:
+        """Return the selection metric if an evaluation is due, and write the checkpoint if it is the best so far."""
         every, step = self.run.config.evaluation.every, self.run.step
         if self.selection is None or (step % every and step != self.run.config.steps):
             return None
-        accuracy = self.selection.judge(self.run.best_guess, step)
+        accuracy = self.selection.evaluate(self.run.evaluated, step)
         if self.selection.step == step and step != self.run.config.steps:
-            self._write(self.run.best_guess, {})
+            self._write(self.run.evaluated, {})
         return accuracy
 
     def ending(self, stop: Callable[[], bool]) -> Ending | None:
-        """Whether the run is over, and why."""
+        """Return why the run is over, or None."""
         if self.run.step >= self.run.config.steps:
             return "done"
         if self.selection is not None and self.selection.exhausted:
@@ -196,21 +195,21 @@ class _Keeper:
         return "interrupted" if stop() else None
 
     def write_state(self) -> None:
-        """All that is needed to go on."""
+        """Write the state file."""
         selection = None if self.selection is None else self.selection.state()
         write_state(self.run, self.state_file, {"progress": self.progress.plain(), "selection": selection})
         self.progress.saved_step = self.run.step
 
     def finish(self, ending: Ending, stop: Callable[[], bool]) -> Checkpoint:
-        """The best weights, calibrated and evaluated unless the run was asked to stop, as a checkpoint."""
-        # A copy: a resumed run goes on from the weights and the temperature of the training, not from the best ones.
-        learned = copy.deepcopy(self.run.best_guess).requires_grad_(False)
+        """Write a checkpoint of the best weights, calibrated and evaluated unless the run was stopped."""
+        # A copy: a resumed run continues from the training's weights and temperature, not from the best ones.
+        learned = copy.deepcopy(self.run.evaluated).requires_grad_(False)
         if self.selection is not None:
             self.selection.load_best(learned)
         figures: dict[str, Any] = {"ending": ending}
         if ending != "interrupted" and not stop():
             self.held_out.calibrate(learned)
-        expect(learned.network, self.run.config.actions.prevalence)
+        apply_prevalence(learned.network, self.run.config.actions.prevalence)
         if ending != "interrupted" and not stop():
             figures |= self.held_out.figures(learned)
         return self._write(learned, figures)
@@ -226,7 +225,7 @@ class _Keeper:
             "sequences": run.step * run.config.data.batch,
             "seconds": round(self.progress.seconds, 1),
             "seed": run.config.seed,
-            "config": told_config(run.config),
+            "config": portable_config(run.config),
             "final_loss": round(float(np.mean(self.progress.losses)), 4) if self.progress.losses else None,
             **self.held_out.data(),
             **provenance(run.device),

@@ -1,7 +1,6 @@
-"""What a run writes down as it goes: one CSV row a step and, where asked for, TensorBoard.
+"""The log of a run: one CSV row per step and optionally TensorBoard.
 
-A `TrainLog` owns both files and closes them. A resumed run goes on in the same CSV: rows of steps that it takes again
-are dropped first.
+A resumed run appends to the same CSV, after dropping the rows of steps that it repeats.
 """
 
 from __future__ import annotations
@@ -23,15 +22,14 @@ COLUMNS: tuple[str, ...] = (
     "samples_per_second",
     "held_out_accuracy",
 )
-"""`total` and the terms of the loss; seconds since the run began, without the time between it and being resumed; the
-macro accuracy where one was measured."""
+"""`total` and the terms of the loss; seconds of the run without interruptions; macro accuracy at evaluations."""
 
 
 class TrainLog:
-    """The log of one run, at `path`. Raises TrainingError where it can't be written, or TensorBoard isn't there."""
+    """The log of one run. Raises TrainingError if it cannot be written, or without the package tensorboard."""
 
     def __init__(self, path: Path, *, after: int = 0, tensorboard: Path | None = None) -> None:
-        """`after`: the step that a resumed run goes on from; 0 begins anew. `tensorboard`: a folder for its events."""
+        """`after`: the step from which a run resumes, 0 for a new run. `tensorboard`: a folder for its events."""
         self._board: Any = None if tensorboard is None else _open_board(tensorboard, after)
         kept = _rows_until(path, after) if after else []
         try:
@@ -44,7 +42,7 @@ class TrainLog:
         self._file.flush()
 
     def note(self, report: StepReport, seconds: float, samples_per_second: float, accuracy: float | None) -> None:
-        """One step; `accuracy` on the selection data where it was just measured."""
+        """Write one step; `accuracy` if the weights were evaluated after it."""
         values = {
             **{name: f"{value:.6g}" for name, value in report.losses.items()},
             "learning_rate": f"{report.learning_rate:.6g}",
@@ -77,7 +75,7 @@ def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
-        # A row that was cut short by a kill has no number, or none for its last column.
+        # A row truncated by a kill lacks its number or its last column.
         return [
             {name: row.get(name) or "" for name in COLUMNS}
             for row in rows
@@ -90,6 +88,6 @@ def _open_board(folder: Path, after: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise TrainingError(
-            "log.tensorboard: the package tensorboard isn't installed; install it, or set tensorboard: false"
+            "log.tensorboard: the package tensorboard is not installed; install it, or set tensorboard: false"
         ) from None
     return SummaryWriter(str(folder), purge_step=after + 1 if after else None)

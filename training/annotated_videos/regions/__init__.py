@@ -1,1 +1,1 @@
-"""Pictures and regions of annotated videos, for features that are tuned."""
+"""Regions in pictures: the detector and the feature extractor of a training run."""

@@ -1,7 +1,6 @@
-"""Region detector: which detector of people, parts and objects a training run sees with. Owns nothing.
+"""The detector of people, parts and objects that a training run uses in place of MoveNet.
 
-A `DetectorSource` is small and says enough to make the same detector anywhere: processes that watch videos get it
-instead of the weights.
+A `DetectorSource` is a small reference from which worker processes load the same detector.
 """
 
 from __future__ import annotations
@@ -28,26 +27,26 @@ from training.settings.run_config import TrainingConfig
 
 @dataclass(frozen=True, slots=True)
 class DetectorSource:
-    """A detector in the file `path`, whose hash is `sha256`."""
+    """A detector in the file `path` with the hash `sha256`."""
 
     path: str
     sha256: str
 
     def stored(self) -> StoredDetector:
-        """What the file holds. Raises `WeightsError`, also where the file is another by now."""
+        """Read the file. Raises `WeightsError`, also if the file has changed."""
         if _sha256(Path(self.path)) != self.sha256:
-            raise WeightsError(f"model.detector: {self.path} has changed since the run began; begin it anew")
+            raise WeightsError(f"model.detector: {self.path} has changed since the run began; start the run again")
         try:
             return detector_file.read(Path(self.path))
         except (DetectorError, ImportError) as error:
             raise WeightsError(f"model.detector: {error}") from None
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """The picture that it wants, as `Finder.slot_format`. Raises `WeightsError`."""
+        """Return the slot format that it takes, as `Finder.slot_format`. Raises `WeightsError`."""
         return picture_format(_description(self), source_size, detector_size)
 
     def make(self, device: torch.device | str = "cpu") -> Finder:
-        """The detector at work. Raises `WeightsError`."""
+        """Return the detector. Raises `WeightsError`."""
         return region_finder(self.stored(), PARTS, device)
 
 
@@ -57,8 +56,7 @@ def _description(source: DetectorSource) -> DetectorDescription:
 
 
 def detector_source(config: TrainingConfig) -> DetectorSource | None:
-    """Which detector the run sees with, None: MoveNet. Raises `WeightsError` where its file isn't here, saying what to
-    do."""
+    """Return the run's detector, None for MoveNet. Raises `WeightsError` if its file is missing."""
     if config.model.detector == MOVENET:
         return None
     path = weights_file(config.model.detector)
@@ -72,5 +70,5 @@ def _sha256(path: Path) -> str:
     except OSError as error:
         raise WeightsError(
             f"model.detector: {path} can't be read: {error.strerror}; `python -m training.detector DIR --out {path}` "
-            "makes one"
+            "trains one"
         ) from None

@@ -1,7 +1,6 @@
-"""Region features: which extractor a training run reads regions with. Owns nothing.
+"""The VGG-16 extractor that a training run reads regions with.
 
-A `FeatureSource` is small and says enough to make the same extractor anywhere: processes that watch videos get it
-instead of the weights.
+A `FeatureSource` is a small reference from which worker processes load the same extractor.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ colours are the same everywhere, and these two have the largest maps."""
 
 @dataclass(frozen=True, slots=True)
 class FeatureSource:
-    """An extractor: from the file `path`, whose hash is `sha256`, or random from `seed` with these sizes."""
+    """An extractor from the file `path` with the hash `sha256`, or with random weights from `seed` and these sizes."""
 
     channels: int
     hidden: int
@@ -36,8 +35,10 @@ class FeatureSource:
     sha256: str | None = None
 
     def make(self, device: torch.device | str = "cpu") -> VggFeatures:
-        """The extractor, in evaluation mode, frozen. Raises `WeightsError` where the file isn't one of an extractor, or
-        is another by now."""
+        """Return the extractor, frozen and in evaluation mode.
+
+        Raises `WeightsError` if the file holds no extractor or one with other sizes.
+        """
         if self.path is None:
             config = VggConfig(self.channels, self.hidden, short_side=self.short_side)
             with torch.random.fork_rng(devices=()):
@@ -46,18 +47,17 @@ class FeatureSource:
         features = load_features(Path(self.path), device, short_side=self.short_side)
         if features.length != self.hidden:
             raise WeightsError(
-                f"{self.path}: gives {features.length} numbers a region; set model.vgg.hidden to {features.length}"
+                f"{self.path}: gives {features.length} numbers per region; set model.vgg.hidden to {features.length}"
             )
         if features.config.short_side != self.short_side:
             raise WeightsError(
-                f"{self.path}: wants pictures of {features.config.short_side}; set model.vgg.short_side to that"
+                f"{self.path}: takes pictures of {features.config.short_side}; set model.vgg.short_side to that"
             )
         return features
 
 
 def feature_source(config: TrainingConfig) -> FeatureSource | None:
-    """Where the run's regions are read with a VGG-16: which. Raises `WeightsError` where its file isn't here, saying
-    what to do."""
+    """Return the run's extractor, None if it uses no VGG-16. Raises `WeightsError` if its file is missing."""
     model, chosen = config.model, config.model.vgg
     if model.visual == "none" or model.regions != "vgg":
         return None
@@ -74,8 +74,10 @@ def feature_source(config: TrainingConfig) -> FeatureSource | None:
 
 
 def weights_file(chosen: str) -> Path:
-    """The file of published weights by their name, or what is named itself. Raises `WeightsError` where the former
-    isn't here."""
+    """Return the file of published weights with this name, or else the path itself.
+
+    Raises `WeightsError` for published weights that are not installed.
+    """
     known = {asset.name: asset for asset in weights.assets()}
     asset = known.get(chosen)
     return Path(chosen) if asset is None else weights.locate(asset.name, asset.files[0].name)

@@ -1,7 +1,7 @@
-"""Pictures of steps, and reading their regions with a VGG-16 that is being tuned. Owns nothing.
+"""Pictures of steps, and reading their regions with a VGG-16 that is being tuned.
 
-Where features are frozen a training batch holds them; where they are tuned it holds the pictures, some at a time, and
-`read_regions` makes the features when they are needed, with gradients.
+With a frozen extractor a training batch holds features; with a tuned one it holds pictures, and `read_regions` computes
+the features with gradients.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from stages.region_features.step_features import OBJECT_REGIONS, SlotPictures, S
 from stages.region_features.vgg_features import VggFeatures
 
 PICTURES_AT_ONCE = 8
-"""In one `StepPictures` at most. What a VGG-16 keeps of a picture of 224 x 224 until the gradient has gone through it
-is 70 MB: of the 1024 pictures of a batch that would be 72 GB, of eight it is .6."""
+"""Most pictures in one `StepPictures`. A VGG-16 keeps 70 MB per picture of 224 x 224 for the gradient: 72 GB for the
+1024 pictures of a batch, 0.6 GB for eight."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepPictures:
     """At most `PICTURES_AT_ONCE` pictures of one video, and k steps of people in them, on the host.
 
-    `rows` int64 [k]: which row of the batch each step is; `pixels` uint8 [B, H, W, 3] as a camera's slots hold them and
-    `metas` [B] what is known of them; `boxes`: where the steps' parts are; `crop`: how much is seen, None for all.
+    `rows` int64 [k]: each step's row in the batch; `pixels` uint8 [B, H, W, 3] as in a camera's slots, with `metas`
+    [B]; `boxes`: the boxes of the steps' parts; `crop`: the part of the pictures that is shown, None for all.
     """
 
     rows: NDArray[np.int64]
@@ -49,11 +49,11 @@ def read_regions(
     parts: int,
     device: torch.device,
 ) -> VisualInput:
-    """RoI features of so many rows, of which some are in the pictures: `parts` float32 [rows, parts, F], `objects`
-    float32 [rows, 1, F], and `known` bool [rows]: which. The others are zeros.
+    """Return RoI features of `rows` rows: `parts` float32 [rows, parts, F], `objects` float32 [rows, 1, F], and `known`
+    bool [rows]. Rows without a picture are zeros.
 
-    Where gradients are wanted, only pictures and features are kept for them, and the maps of one `StepPictures` are
-    computed again when the gradient comes to it: a third more to compute, and maps of eight pictures at any time.
+    With gradients, only pictures and features are kept, and the feature maps of one `StepPictures` are computed again
+    in the backward pass: a third more computation, but memory for only eight pictures.
     """
     known = torch.zeros(rows, dtype=torch.bool, device=device)
     of_parts = torch.zeros(rows, parts, extractor.length, device=device)
@@ -79,6 +79,6 @@ def _read(pictures: StepPictures, extractor: VggFeatures, device: torch.device) 
     pixels = to_device(pictures.pixels, device)
     if not torch.is_grad_enabled():
         return VisualInput(*look(pixels))
-    # The pixels are an argument so that dropout's random state is kept on their device.
+    # `checkpoint` keeps dropout's random state for the device of its arguments, so the pixels are one.
     parts, objects = checkpoint(look, pixels, use_reentrant=False)  # pyright: ignore[reportGeneralTypeIssues]
     return VisualInput(parts, objects)

@@ -1,7 +1,4 @@
-"""Running mean of the weights (EMA): evaluated and saved in place of weights that the last few batches pulled about.
-
-Owns a copy of what is learned for as long as the run lasts.
-"""
+"""Running mean of the weights (EMA), which is evaluated and saved in place of the noisier current weights."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from training.run.learning.learned import Learned
 
 
 class WeightAverage:
-    """Moves towards the weights that are learned, by 1 − decay a step; buffers are copied."""
+    """Moves towards the trained weights by 1 − decay per step; buffers are copied."""
 
     def __init__(self, learned: Learned, decay: float) -> None:
         self.learned = copy.deepcopy(learned).eval().requires_grad_(False)
@@ -21,10 +18,10 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, learned: Learned, step: int) -> None:
-        """After optimiser step number `step` (from 1): early on the decay is only (1 + step) / (10 + step)."""
+        """Update after optimiser step `step` (from 1); the decay is at most (1 + step) / (10 + step)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for mine, theirs in zip(self.learned.parameters(), learned.parameters(), strict=True):
             mine.lerp_(theirs, 1 - decay)
         for mine, theirs in zip(self.learned.buffers(), learned.buffers(), strict=True):
             mine.copy_(theirs)
-        self.learned.eval()  # what was folded from the old weights is forgotten
+        self.learned.eval()  # drops values cached from the old weights

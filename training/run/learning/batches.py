@@ -1,8 +1,7 @@
-"""Where a run's batches come from: generated sequences, a folder's videos, or both row by row in each batch.
+"""Batches of a run: generated sequences, sequences of a folder's videos, or both in each batch.
 
-`Batches` owns both sources and the pool of generated sequences that are used again: making one costs more than learning
-from it, where a folder's are read at once. Its state can be saved and restored, so that a resumed run sees the very
-batches that an unbroken one sees.
+Generated sequences are pooled and reused, because generating one costs more than learning from it. The state can be
+saved and restored, so that a resumed run sees the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import FolderSource
 from training.annotated_videos.picture_source import PictureSource
-from training.annotated_videos.prefetching import Ahead, Source
+from training.annotated_videos.prefetching import Prefetcher, Source
 from training.annotated_videos.tensors import Tensors, joined
 from training.run.learning.generated_tensors import to_tensors
 from training.settings.run_config import TrainingConfig
@@ -26,7 +25,7 @@ from training.synthetic.sequences.generator import Generator
 
 
 class Batches:
-    """All that a run learns from."""
+    """The batches of a run."""
 
     def __init__(
         self,
@@ -36,8 +35,10 @@ class Batches:
         clips: Sequence[Clip],
         device: torch.device,
     ) -> None:
-        """`motions`: the folder of motion clips; `clips`: the videos to learn from, where there is a folder. Raises
-        ValueError where the vocabulary lacks an action that is generated, or no video shows anything to learn."""
+        """`motions`: the folder of motion clips; `clips`: the training videos of a data folder.
+
+        Raises ValueError if the vocabulary lacks a generated action, or no video has a known person.
+        """
         data = config.data
         self._window, self._reuse, self._device = data.window, data.reuse, device
         self._balanced = config.actions.balance == "sampling"
@@ -49,32 +50,32 @@ class Batches:
         if self._of_folder:
             source = FolderSource(clips, config.seed, balanced=self._balanced, unseen_share=data.visual_dropout)
             if not len(source):
-                raise ValueError("no video that is for training shows anybody of whom something is known")
+                raise ValueError("no training video shows a person with a known action or state")
             self.folder = source
             if config.model.vgg.tuned:
                 vgg = config.model.vgg
                 self._pictures = PictureSource(
                     source, short_side=vgg.short_side, crop=vgg.crop, unseen_share=data.visual_dropout
                 )
-                self.folder = Ahead(self._pictures)
+                self.folder = Prefetcher(self._pictures)
         self.pool: deque[tuple[dict[str, Any], Tensors]] = deque(maxlen=data.pool)
-        """Recent generated rows, each with the generator's state before them, from which they can be made again."""
+        """Recent generated rows, each with the generator's state before them, to generate them again."""
 
     @property
     def lost(self) -> dict[str, str]:
-        """Videos that couldn't be read any more and are left out since, and why; where features are tuned."""
+        """Videos that could no longer be read and are left out, with the reason; only with a tuned extractor."""
         return {} if self._pictures is None else dict(self._pictures.lost)
 
     def next(self, step: int) -> Tensors:
-        """The batch of a step, on the device."""
+        """Return the batch of a step, on the device."""
         return self._with_folder(None if self.generator is None else self._pooled(self.generator, step))
 
     def fresh(self) -> Tensors:
-        """A batch that comes from no pool and goes into none."""
+        """Return a batch without using the pool."""
         return self._with_folder(None if self.generator is None else self._make(self.generator))
 
     def state(self) -> dict[str, Any]:
-        """For the state of the run."""
+        """Return the state to resume from."""
         return {
             "generator": None if self.generator is None else self.generator.state(),
             "pool": [state for state, _ in self.pool],
@@ -82,7 +83,7 @@ class Batches:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave; the pool's rows are made again."""
+        """Resume from a saved state; the pool's rows are generated again."""
         self.pool.clear()
         if self.generator is not None:
             for before in state["pool"]:
@@ -111,12 +112,12 @@ class Batches:
 
 
 def generates(config: TrainingConfig) -> bool:
-    """Whether any of a batch's sequences are generated."""
+    """Return whether a batch has generated sequences."""
     return folder_rows(config) < config.data.batch
 
 
 def folder_rows(config: TrainingConfig) -> int:
-    """Of a batch's sequences, how many are a folder's: of each source at least one, if it has a share at all."""
+    """Return how many of a batch's sequences come from the folder; each source with a share has at least one."""
     data = config.data
     if data.folder is None:
         return 0

@@ -12,9 +12,9 @@ from training.synthetic.sequences.generator import Batch
 
 
 def to_tensors(batch: Batch) -> Tensors:
-    """Features and targets of a generated batch, on the CPU. It has no pictures, and so no RoI features."""
+    """Return features and targets of a generated batch, on the CPU, without RoI features."""
     geometry = sequence_features(batch.keypoints, batch.boxes, batch.times_us)
-    # The picture's edge is no matter here: joints outside it have scores that leave their part out.
+    # No frame size is needed: joints outside the frame have low scores, which make their part absent.
     present = part_boxes(batch.keypoints, batch.boxes, (1e6, 1e6)).present
     steps = batch.action.shape[1]
     real = np.arange(steps) < batch.lengths[:, None]

@@ -1,7 +1,7 @@
-"""All that a run's optimiser changes: the network, and where features are tuned the VGG-16 that it reads with.
+"""The modules that a run's optimiser changes: the network, and the VGG-16 if it is tuned.
 
-One module, so that optimiser, running mean, clipping, the best weights and the state of a run hold both or neither.
-Which layers of the VGG stay as they are is said by their `requires_grad`.
+They form one module, so that optimiser, running mean, clipping, best weights and saved state include both. Frozen
+layers of the VGG have `requires_grad` False.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from training.annotated_videos.tensors import Tensors
 
 
 class Learned(nn.Module):
-    """`extractor`: the VGG that is tuned; None where features are frozen or come from the detector's maps."""
+    """`extractor`: the tuned VGG; None if features are frozen or come from the detector's maps."""
 
     def __init__(self, network: ActionNetwork, extractor: VggFeatures | None = None) -> None:
         super().__init__()
@@ -26,13 +26,13 @@ class Learned(nn.Module):
         self.extractor = extractor
 
     def forward(self, batch: Tensors) -> SequenceReading:
-        """What a batch on the network's device says, as `ActionNetwork.forward` gives it."""
+        """Return the reading of a batch on the network's device, as `ActionNetwork.forward`."""
         visual = batch.visual if batch.pictures is None else self.regions(batch)
         return self.network(batch.parts, batch.context, batch.present, batch.dt, visual)
 
     @torch.no_grad()
     def with_features(self, batch: Tensors) -> Tensors:
-        """The batch as the extractor reads it now, without gradients: with features in place of pictures."""
+        """Return the batch with features in place of pictures, without gradients."""
         if batch.pictures is None:
             return batch
         training = self.training
@@ -41,8 +41,8 @@ class Learned(nn.Module):
         return read
 
     def regions(self, batch: Tensors) -> VisualInput:
-        """RoI features of a batch that holds pictures."""
+        """Return the RoI features of a batch with pictures."""
         if self.extractor is None or batch.pictures is None:
-            raise ValueError("there are no pictures to read, or nothing to read them with")
+            raise ValueError("there are no pictures, or no extractor to read them")
         rows, parts = batch.real.numel(), batch.present.shape[-1]
         return read_regions(batch.pictures, self.extractor, rows, parts, batch.real.device)

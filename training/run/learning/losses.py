@@ -1,7 +1,4 @@
-"""The loss: part states, relevance, and the action of each frame, of every step and of the last (docs/training.md).
-
-Pure functions; what they depend on is the run's configuration and how rare states and actions are in its data.
-"""
+"""The loss: part states, relevance, and the action of each frame, of every step and of the last (docs/training.md)."""
 
 from __future__ import annotations
 
@@ -17,20 +14,20 @@ from training.annotated_videos.tensors import Tensors
 from training.settings.run_config import ActionsConfig, StatesConfig, TrainingConfig
 
 TERMS = ("total", "states", "relevance", "frame", "every_step", "last_step")
-"""The names under which losses are reported and logged: the weighted sum, then its terms, unweighted."""
+"""Names of reported and logged losses: the weighted sum, then its unweighted terms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rarity:
-    """How much rare things count. `states` float32 [parts, states]: factor of a positive; `actions` float32 [actions]:
-    factor of a sequence's step with that target, None where all count alike."""
+    """Weights of rare labels. `states` float32 [parts, states]: weight of positives; `actions` float32 [actions]:
+    weight of steps with that action, None for equal weights."""
 
     states: Tensor
     actions: Tensor | None = None
 
 
 def measure_rarity(batches: Sequence[Tensors], actions: int, config: TrainingConfig) -> Rarity:
-    """Rarity of part states, and of `actions` actions, in the batches."""
+    """Return the rarity of part states and of `actions` actions in the batches."""
     known = torch.cat([batch.states_known.flatten(0, 1) for batch in batches])
     there = torch.cat([batch.states.flatten(0, 1) for batch in batches]) & known[..., None]
     share = there.sum(0) / known.sum(0)[:, None].clamp(min=1)
@@ -39,7 +36,7 @@ def measure_rarity(batches: Sequence[Tensors], actions: int, config: TrainingCon
 
 
 def positive_weights(share: Tensor, config: StatesConfig) -> Tensor:
-    """`share` [parts, states] of steps at which the state is there → weight of its positives, by the root of rarity."""
+    """Return the weight of positives [parts, states] for each state's `share` of steps, by the root of rarity."""
     if config.loss != "weighted":
         return torch.ones_like(share)
     least, greatest = config.positive_limits
@@ -47,7 +44,7 @@ def positive_weights(share: Tensor, config: StatesConfig) -> Tensor:
 
 
 def action_weights(counts: Tensor, config: ActionsConfig) -> Tensor | None:
-    """`counts` int64 [actions] → weights in inverse proportion, 1 for an action as frequent as the average, limited."""
+    """Return limited weights [actions] inversely proportional to `counts`; an action with the average count has 1."""
     if config.balance != "weights":
         return None
     average = counts.sum() / len(counts)
@@ -57,7 +54,7 @@ def action_weights(counts: Tensor, config: ActionsConfig) -> Tensor | None:
 def losses(
     read: SequenceReading, target: Tensors, mask: Tensor, rarity: Rarity, config: TrainingConfig
 ) -> dict[str, Tensor]:
-    """Scalars by the names in `TERMS`. `mask` bool [parts, states]: which states a part has."""
+    """Return scalars by the names in `TERMS`. `mask` bool [parts, states]: the states of each part."""
     actions = config.actions
     some = (target.present & target.states_known)[..., None] & mask
     state = state_loss(read.state_logits, target.states.float(), rarity.states, config.states)
@@ -88,9 +85,9 @@ def losses(
 
 
 def state_loss(logits: Tensor, truth: Tensor, positive: Tensor, config: StatesConfig) -> Tensor:
-    """Binary cross-entropy of each entry of [N, T, parts, states], weighted or focal as the configuration says.
+    """Return the binary cross-entropy of each entry [N, T, parts, states], weighted or focal by the configuration.
 
-    Focal: alpha_t · (1 − p_t)^gamma · cross-entropy, p_t being the probability given to what is true (Lin et al. 2017).
+    Focal: alpha_t · (1 − p_t)^gamma · cross-entropy, where p_t is the probability of the truth (Lin et al. 2017).
     """
     if config.loss != "focal":
         return F.binary_cross_entropy_with_logits(logits, truth, pos_weight=positive, reduction="none")

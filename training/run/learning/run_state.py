@@ -1,9 +1,8 @@
-"""A run's state on disk: all that it needs to go on to the very numbers that an unbroken run gives.
+"""A run's state on disk, from which it resumes with the same results as an uninterrupted run.
 
-That is what is learned (the network, and the VGG where it is tuned), its running mean, optimiser, scaler, step, what
-rarity was measured, the states of the sources of batches and that of the generator before each batch of the pool, and
-the random states of Python, NumPy, torch and CUDA. The learning rate follows from the step. A folder of videos isn't in
-it: its fingerprint is, and must be the same.
+It holds the trained modules, their running mean, optimiser, scaler, step, rarity, the states of the sources of batches,
+the generator's state before each batch of the pool, and the random states of Python, NumPy, torch and CUDA. The
+learning rate follows from the step. A data folder is represented by its fingerprint, which must be the same.
 """
 
 from __future__ import annotations
@@ -20,13 +19,11 @@ from training.run.learning.losses import Rarity
 from training.run.learning.training_run import Run, TrainingError
 from training.settings.run_config import TrainingConfig
 
-FORMAT = "partstream.run/4"
+FORMAT = "partstream.run/5"
 
 
 def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
-    """Write it whole or not at all. `extra`: what the caller wants back, plain values and tensors.
-
-    Raises TrainingError where it can't be written."""
+    """Write the state atomically. `extra`: the caller's plain values and tensors. Raises TrainingError."""
     content = {
         "format": FORMAT,
         "config": _what_matters(run.config),
@@ -54,9 +51,9 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
 
 
 def read_state(run: Run, path: Path) -> dict[str, Any]:
-    """Take up what `write_state` wrote in a run that was just made; returns its `extra`.
+    """Restore the state in a new run and return its `extra`.
 
-    Raises TrainingError if the file is damaged, or belongs to another configuration.
+    Raises TrainingError if the file is damaged or belongs to another configuration or other data.
     """
     try:
         content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
@@ -65,17 +62,17 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
             f"{path}: can't be read as the state of a run ({type(error).__name__}); remove it"
         ) from None
     if content.get("format") != FORMAT:
-        raise TrainingError(f"{path}: was written by another version of partstream; remove it, or go on with that one")
+        raise TrainingError(f"{path}: was written by another version of partstream; use that version, or remove it")
     differing = sorted(_differences(_what_matters(run.config), content["config"]))
     if differing:
         raise TrainingError(
             f"{path}: was written by a run with another {', '.join(differing)}; "
-            "give the same configuration, or remove it"
+            "use the same configuration, or remove it"
         )
     if content["fingerprint"] != run.fingerprint:
         raise TrainingError(
             f"{path}: was written by a run on other videos or annotations than {run.config.data.folder} holds now; "
-            "bring those back, or remove it"
+            "restore those, or remove it"
         )
     run.learned.load_state_dict(content["learned"])
     if run.average is not None:

@@ -1,4 +1,4 @@
-"""A training run between two steps: what is learned, optimiser, sources of batches and all random states.
+"""A training run between two steps: trained modules, optimiser, batches and random states.
 
 `Run.advance` is one step; `run_state.py` saves and restores a run.
 """
@@ -35,22 +35,22 @@ from training.run.learning.warm_start import WarmStartError, begin_from, begin_w
 from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingConfig
 
 LEAST_SCALE = 1.0
-"""float16: losses that must be scaled by less than this have gradients that no scaling saves."""
+"""With float16, a smaller scale of the loss means that the gradients overflow at any scale."""
 
 
 class TrainingError(RuntimeError):
-    """Training can't start or go on; the message says what to do."""
+    """Training cannot start or continue; the message says what to do."""
 
 
 class DivergedError(TrainingError):
-    """A loss or the gradient is not finite any more; the message names the step and which loss. The weights are still
-    those of the step before."""
+    """A loss or the gradient is not finite; the message names the step and the loss. The weights are those of the step
+    before."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """One step of the optimiser: its number from 1, the losses by name, the learning rate, and the norm of the gradient
-    before it was clipped (infinite where float16 overflowed and the step was left out)."""
+    """One step of the optimiser: its number from 1, the losses by name, the learning rate, and the gradient's norm
+    before clipping (infinite if float16 overflowed and the step was skipped)."""
 
     step: int
     losses: Mapping[str, float]
@@ -70,21 +70,23 @@ class Run:
         clips: Sequence[Clip] = (),
         fingerprint: str | None = None,
     ) -> None:
-        """`motions`: the folder of motion clips; `priors`: the language table; `clips`: a folder's videos to learn
-        from, and that folder's `fingerprint`. Raises TrainingError for a device that isn't there or can't do what is
-        asked, and for data that can't be learned from."""
+        """`motions`: the folder of motion clips; `priors`: the language table; `clips` and `fingerprint`: the training
+        videos of a data folder and its fingerprint.
+
+        Raises TrainingError for a device that is missing or unsuitable, and for data that cannot be learned from.
+        """
         self.config = config
         self.fingerprint = fingerprint
         self.device = choose_device(config)
         torch.manual_seed(config.seed)
-        # Nothing here draws from these two; what a later source of samples draws shall follow from the seed as well.
+        # Nothing draws from these two at present; a future source of samples would follow the seed as well.
         random.seed(config.seed)
         np.random.seed(config.seed)
         try:
             self.batches = Batches(config, motions, vocabulary, clips, self.device)
         except ValueError as error:
             raise TrainingError(str(error)) from None
-        # Made on the CPU: the first weights follow from the seed and not from the device.
+        # Created on the CPU, so that the initial weights depend on the seed and not on the device.
         network = ActionNetwork(network_sizes(config.model), vocabulary, priors)
         self.learned = Learned(network, tuned_extractor(config)).to(self.device)
         self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
@@ -98,17 +100,19 @@ class Run:
 
     @property
     def network(self) -> ActionNetwork:
-        """Of what is learned, what every run has."""
+        """The network."""
         return self.learned.network
 
     @property
-    def best_guess(self) -> Learned:
-        """What to evaluate and save: the running mean of the weights where there is one."""
+    def evaluated(self) -> Learned:
+        """The modules to evaluate and save: with the running mean of the weights, if there is one."""
         return self.learned if self.average is None else self.average.learned
 
     def normalise(self) -> None:
-        """Means, spreads and how rare states and actions are, from the first batches, before the first step. Raises
-        TrainingError where RoI features are to be read and none of the batches has some."""
+        """Compute means, standard deviations and rarity from the first batches, before the first step.
+
+        Raises TrainingError if the network reads RoI features and none of the batches has any.
+        """
         made = [self.learned.with_features(self.batches.fresh()) for _ in range(self.config.data.normalisation_batches)]
         parts = torch.cat([batch.parts[batch.real] for batch in made])
         context = torch.cat([batch.context[batch.real] for batch in made])
@@ -117,29 +121,31 @@ class Run:
             regions = torch.cat([_shown_regions(batch) for batch in made])
             if not len(regions):
                 raise TrainingError(
-                    "none of the first batches shows a region, so that model.visual can't be learned; raise "
+                    "none of the first batches has a region, so model.visual cannot be learned; raise "
                     "data.normalisation_batches, or lower data.visual_dropout"
                 )
             self.network.set_visual_normalisation(regions.mean(0), regions.std(0))
         self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
 
     def start_from(self, profile: str) -> None:
-        """Begin with the weights of a checkpoint, by path or profile; with those of its extractor too, where it has one
-        and features are tuned. Raises TrainingError where they don't fit, and WeightsError where it can't be read."""
+        """Begin with the weights of a checkpoint, by path or profile, and of its extractor if this run tunes one.
+
+        Raises TrainingError if they do not fit, and WeightsError if it cannot be read.
+        """
         source, extractor = load_checkpoint(profile, self.device), self.learned.extractor
         try:
             begin_from(self.network, source.network)
             if extractor is not None and source.features is not None:
                 begin_with_extractor(extractor, source.features)
             elif extractor is None and _was_tuned(source):
-                raise WarmStartError("its VGG was tuned with it, and this run would read with another: set vgg.tuned")
+                raise WarmStartError("its VGG was tuned with it, and this run would use another: set vgg.tuned")
         except WarmStartError as error:
-            raise TrainingError(f"start: {profile}: can't be begun with: {error}") from None
+            raise TrainingError(f"start: {profile}: can't be used: {error}") from None
         if self.average is not None:
             self.average = WeightAverage(self.learned, self.average.decay)
 
     def advance(self) -> StepReport:
-        """One step of the optimiser on one batch. Raises DivergedError instead of taking a step that isn't finite."""
+        """Take one step of the optimiser on one batch. Raises DivergedError instead of a step that is not finite."""
         config = self.config
         target = self.batches.next(self.step)
         rate = config.optimiser.learning_rate * schedule(
@@ -151,7 +157,7 @@ class Run:
         dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
         with torch.autocast(self.device.type, dtype=dtype, enabled=config.precision != "float32"):
             read = self.learned(target)
-        # Losses in float32: sums over a batch have no place in 8 bits of mantissa.
+        # Losses in float32: sums over a batch need more than 8 bits of mantissa.
         read = SequenceReading(*(tensor.float() for tensor in read))
         terms = losses(read, target, self.mask, self.rarity, config)
         self.optimiser.zero_grad(set_to_none=True)
@@ -159,7 +165,7 @@ class Run:
         self.scaler.unscale_(self.optimiser)
         limit = config.optimiser.clip_norm
         norm = torch.nn.utils.clip_grad_norm_(self.learned.parameters(), math.inf if limit is None else limit)
-        # One copy to the host a step.
+        # One copy to the host per step.
         *found, length = torch.stack([*(term.detach() for term in terms.values()), norm.detach()]).tolist()
         report = StepReport(self.step + 1, dict(zip(terms, found, strict=True)), rate, length)
         self._refuse_what_is_not_finite(report)
@@ -193,7 +199,7 @@ def _was_tuned(checkpoint: Checkpoint) -> bool:
 
 
 def _shown_regions(batch: Tensors) -> Tensor:
-    """RoI features of every region that was seen: [n, F]. What an absent part's box shows isn't one."""
+    """Return the RoI features [n, F] of every region seen, without those of absent parts."""
     visual = batch.visual
     assert visual is not None
     known = batch.real.flatten() if visual.known is None else visual.known
@@ -203,8 +209,10 @@ def _shown_regions(batch: Tensors) -> Tensor:
 
 
 def network_sizes(model: ModelConfig) -> NetworkConfig:
-    """The network's configuration. Regions are read with the detector's maps, and each part's object is what is at its
-    hand; or with a VGG-16, and all parts have one object."""
+    """Return the network's configuration.
+
+    With the detector's maps, a part's object is the region at its hand; with a VGG-16, all parts have the same object.
+    """
     sizes = model.model_dump(exclude={"visual", "language_model", "detector", "regions", "vgg"})
     if model.visual == "none":
         return NetworkConfig(**sizes)
@@ -223,8 +231,7 @@ def network_sizes(model: ModelConfig) -> NetworkConfig:
 
 
 def tuned_extractor(config: TrainingConfig) -> VggFeatures | None:
-    """The VGG-16 of a run that tunes it, as it is before the first step, on the CPU. Raises `WeightsError` where its
-    file can't be used."""
+    """Return the VGG-16 of a run that tunes it, before the first step, on the CPU. Raises `WeightsError`."""
     source, vgg = feature_source(config), config.model.vgg
     if source is None or not vgg.tuned:
         return None
@@ -235,8 +242,7 @@ def tuned_extractor(config: TrainingConfig) -> VggFeatures | None:
 
 
 def optimiser_for(learned: Learned, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """The optimiser that the configuration names, over all weights that are trained. Each group has the `share` of the
-    learning rate that is its own."""
+    """Return the configured optimiser over all trained weights; each group has its `share` of the learning rate."""
     groups: list[dict[str, Any]] = [{"params": list(learned.network.parameters()), "share": 1.0}]
     if learned.extractor is not None:
         tuned = [weight for weight in learned.extractor.parameters() if weight.requires_grad]
@@ -247,8 +253,7 @@ def optimiser_for(learned: Learned, config: OptimiserConfig) -> torch.optim.Opti
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
-    """The device that `config.device` names. Raises TrainingError where there is no such device, or where it can't
-    train with the precision asked for."""
+    """Return the configured device. Raises TrainingError if it is not available or lacks the configured precision."""
     name = config.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -259,15 +264,17 @@ def choose_device(config: TrainingConfig) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise TrainingError(f"device: {config.device!r} is not auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise TrainingError(f"device: {config.device!r} isn't here; CUDA devices found: {torch.cuda.device_count()}")
+        raise TrainingError(
+            f"device: {config.device!r} is not available; CUDA devices found: {torch.cuda.device_count()}"
+        )
     if device.type == "cpu" and config.precision == "float16":
-        raise TrainingError("precision: float16 is for CUDA; on the CPU take bfloat16 or float32")
+        raise TrainingError("precision: float16 needs CUDA; on the CPU use bfloat16 or float32")
     return device
 
 
 def schedule(step: int, steps: int, warm_up: int, final_share: float = 0.02) -> float:
-    """Learning rate's share of its maximum: linear warm-up, at most a tenth of the run, then a cosine down to
-    `final_share`."""
+    """Return the learning rate as a share of its peak: linear warm-up for at most a tenth of the run, then a cosine
+    down to `final_share`."""
     warm_up = min(warm_up, max(1, steps // 10))
     if step < warm_up:
         return (step + 1) / warm_up

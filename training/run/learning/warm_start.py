@@ -1,7 +1,7 @@
-"""Begins a run with the weights of a checkpoint, whatever of them the new network has a place for.
+"""Initial weights of a run from a checkpoint, as far as the two networks match.
 
-Outputs are taken by their names: actions, and states by part, that both know. RoI features that only the new network
-reads begin without a say, so that it first answers as the old one did. Owns nothing.
+Outputs are copied by name: the actions, and the states by part, that both have. The weights of RoI features that only
+the new network reads begin at zero, so that it first answers like the old one.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _ACTION_ROWS = frozenset(
 _STATE_COLUMNS = frozenset({"part_states.scores.weight", "part_states.scores.bias"})
 _JOINED_INPUTS = frozenset({"part_relevance.first.weight", "part_states.first.weight"})
 _OWN = frozenset({"language_priors.table", "action_lstm.temperature"})
-"""What belongs to the new vocabulary, or is fitted anew."""
+"""Buffers that belong to the new vocabulary or are fitted later."""
 
 
 class WarmStartError(ValueError):
-    """A checkpoint's weights don't fit; the message says which of its settings differ."""
+    """A checkpoint's weights do not fit; the message names the settings that differ."""
 
 
 @torch.no_grad()
 def begin_from(network: ActionNetwork, source: ActionNetwork) -> list[str]:
-    """Copy the weights of `source` into `network`, in place; returns the names of those that begin anew.
+    """Copy the weights of `source` into `network`, in place, and return the names of those that are not copied.
 
-    Raises `WarmStartError` where the parts or the sizes of hidden layers differ.
+    Raises `WarmStartError` if the parts or the sizes of hidden layers differ.
     """
     if network.vocabulary.parts != source.vocabulary.parts:
         raise WarmStartError("it reads other body parts")
@@ -62,8 +62,7 @@ def begin_from(network: ActionNetwork, source: ActionNetwork) -> list[str]:
 
 
 def begin_with_extractor(extractor: VggFeatures, source: VggFeatures) -> None:
-    """Copy the weights of `source` into `extractor`, in place. Raises `WarmStartError` where the two are of other sizes
-    or want other pictures."""
+    """Copy the weights of `source` into `extractor`, in place. Raises `WarmStartError` if sizes or pictures differ."""
     mine, theirs = extractor.config.to_dict(), source.config.to_dict()
     differing = [name for name, value in mine.items() if value != theirs[name]]
     if differing:
@@ -80,7 +79,7 @@ def _by_name(target: Tensor, known: Tensor, names: Sequence[str], old_names: Seq
 
 
 def _segments(network: ActionNetwork) -> dict[str, slice]:
-    """What the inputs of relevance and states consist of, in the order of `ActionNetwork.inputs`."""
+    """Return the segments of the inputs of relevance and states, in the order of `ActionNetwork.inputs`."""
     config, at = network.config, 0
     out: dict[str, slice] = {}
     embedded = config.visual_width
@@ -97,7 +96,7 @@ def _segments(network: ActionNetwork) -> dict[str, slice]:
 
 
 def _by_segment(target: Tensor, known: Tensor, places: dict[str, slice], old: dict[str, slice]) -> None:
-    """Inputs lie along axis 1."""
+    """Copy the columns of each segment that both have."""
     for name, place in places.items():
         before = old[name]
         same = before.stop - before.start == place.stop - place.start

@@ -1,7 +1,6 @@
-"""Calibration of the action scores: how far they are from how often they are right, and the temperature that mends it.
+"""Calibration of the action scores: their expected error, and the temperature that reduces it.
 
-Pure functions (Guo et al., "On calibration of modern neural networks", 2017). A temperature changes no answer, only how
-sure it is.
+As in Guo et al., "On calibration of modern neural networks", 2017. A temperature changes scores but no answer.
 """
 
 from __future__ import annotations
@@ -14,14 +13,16 @@ from scipy.special import log_softmax, softmax
 Array = NDArray[np.float64]
 BINS = 15
 LEAST, GREATEST = 0.05, 20.0
-"""Temperatures outside this range mean that there is nothing to fit."""
+"""Range of temperatures."""
 
 
 def expected_calibration_error(
     logits: NDArray[np.floating], truth: NDArray[np.integer], temperature: float = 1.0
 ) -> float:
-    """Mean over answers of |accuracy − score| in `BINS` bins of equal width by score. `logits` [n, actions], `truth`
-    [n]; NaN for none."""
+    """Return the mean over answers of |accuracy − score| in `BINS` bins of equal width by score; NaN without answers.
+
+    `logits` [n, actions], `truth` [n].
+    """
     if len(truth) == 0:
         return float("nan")
     scores = softmax(np.asarray(logits, np.float64) / temperature, axis=1)
@@ -35,13 +36,13 @@ def expected_calibration_error(
 def negative_log_likelihood(
     logits: NDArray[np.floating], truth: NDArray[np.integer], temperature: float = 1.0
 ) -> float:
-    """Mean of −log of the score given to what is true. `logits` [n, actions], `truth` [n]."""
+    """Return the mean −log of the true actions' scores. `logits` [n, actions], `truth` [n]."""
     scores = log_softmax(np.asarray(logits, np.float64) / temperature, axis=1)
     return float(-scores[np.arange(len(truth)), truth].mean())
 
 
 def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
-    """The temperature with the least negative log likelihood; 1 where there is nothing to fit it on."""
+    """Return the temperature with the least negative log likelihood; 1 without answers."""
     if len(truth) == 0:
         return 1.0
     found = minimize_scalar(
@@ -56,7 +57,7 @@ def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.integer]) ->
 def calibration_figures(
     logits: NDArray[np.floating], truth: NDArray[np.integer], temperature: float
 ) -> dict[str, float | int]:
-    """Of n answers, before and after the temperature that `logits` [n, actions] have been divided by already."""
+    """Return figures before and after the temperature; `logits` [n, actions] are already divided by it."""
     if len(truth) == 0:
         return {"temperature": temperature, "steps": 0}
     raw = np.asarray(logits, np.float64) * temperature

@@ -1,8 +1,7 @@
-"""What a network says of videos that it didn't learn from, as it would say it live, and how right that is.
+"""Evaluation on held-out videos, with the answers that the network would give live.
 
-Steps are answered as the running model's staggered window answers them. The benchmark's score is computed on people and
-parts as the pipeline publishes them: `stages.people.people` reads the scores, `training.benchmark.predicted_answers`
-writes them down. Owns nothing.
+Steps are answered by a staggered window as in the running model. The benchmark's score is computed on people and parts
+as the pipeline publishes them, by `stages.people.people` and `training.benchmark.predicted_answers`.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ from training.run.validation.generated_evaluation import state_figures
 
 _AT_ONCE = 32
 _EVERY = 5
-"""Steps between those that scores are measured on: neighbours say almost the same."""
+"""Steps between those that scores are measured on, because neighbouring steps give almost the same scores."""
 
 
 class ClipAnswers(NamedTuple):
-    """What a network says at each of a clip's s steps: `logits` [s, actions], `states` [s, parts, states] and
-    `relevance` [s, parts] in [0, 1]. float32."""
+    """A network's float32 answers at each of a clip's s steps: `logits` [s, actions], `states` [s, parts, states] and
+    `relevance` [s, parts] in [0, 1]."""
 
     logits: NDArray[np.float32]
     states: NDArray[np.float32]
@@ -50,7 +49,7 @@ class ClipAnswers(NamedTuple):
 
 
 class VideoAnswers(NamedTuple):
-    """What comes of a whole video: its class, and the frames that are annotated as the benchmark takes them."""
+    """A video's predicted class, and its annotated frames in the benchmark's form."""
 
     action: str
     frames: dict[str, Any]
@@ -60,10 +59,10 @@ class VideoAnswers(NamedTuple):
 def answer_clips(
     network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
 ) -> list[ClipAnswers]:
-    """Every step of every clip. The network is on any device; its mode is kept. `extractor`: what reads the clips'
-    pictures anew, where features are tuned and none are kept; raises `LostVideoError` where they can't be read.
+    """Return the answers at every step of every clip. The network may be on any device; its mode is kept.
 
-    Features of at most 32 clips are held then, 180 kB a step at VGG-16's size.
+    `extractor`: the tuned extractor that reads the clips' pictures, because no features are cached. Features of at most
+    32 clips are held then, 180 kB per step at VGG-16's size. Raises `LostVideoError` if a video cannot be read.
     """
     training, device = network.training, network.part_mean.device
     network.eval()
@@ -104,7 +103,7 @@ def answer_clips(
 
 
 def step_accuracy(network: ActionNetwork, clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> dict[str, Any]:
-    """Shares of the steps with a known action that are answered right: by action, their mean, and of all."""
+    """Return the share of correct steps among those with a known action: by action, its mean, and overall."""
     actions = len(network.vocabulary.actions)
     confusion = np.zeros((actions, actions), np.int64)
     for clip, answer in zip(clips, answers, strict=True):
@@ -127,8 +126,10 @@ def step_accuracy(network: ActionNetwork, clips: Sequence[Clip], answers: Sequen
 
 
 def benchmark_figures(network: ActionNetwork, clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> dict[str, Any]:
-    """The benchmark's score on the annotated frames: area, mean Part State Correctness, share of videos whose class is
-    right. None where no video has an annotated person."""
+    """Return the benchmark's area, mean Part State Correctness and share of videos with the correct class.
+
+    They are None if no video has an annotated person.
+    """
     videos = [
         (clip, answer) for clip, answer in zip(clips, answers, strict=True) if any(f.people for f in clip.annotated)
     ]
@@ -160,7 +161,7 @@ def benchmark_figures(network: ActionNetwork, clips: Sequence[Clip], answers: Se
 def evaluate_clips(
     network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
 ) -> dict[str, Any]:
-    """All figures: of steps, of videos, of each part state, of relevance, and the calibration of the action's score."""
+    """Return the figures of steps, videos, part states and relevance, and the calibration of the action's score."""
     answers = answer_clips(network, clips, window, extractor)
     present = np.concatenate([clip.present for clip in clips])
     labels = [clip.labels for clip in clips]
@@ -184,7 +185,7 @@ def evaluate_clips(
 def calibrate_clips(
     network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
 ) -> float:
-    """Fit the temperature of the action's score on every fifth step of the clips, and set it in the network."""
+    """Fit the temperature of the action's score on every fifth step of the clips, set it and return it."""
     network.action_lstm.temperature.fill_(1.0)
     temperature = fit_temperature(*_scored(clips, answer_clips(network, clips, window, extractor)))
     network.action_lstm.temperature.fill_(temperature)
@@ -196,12 +197,12 @@ def _all(labels: Sequence[Labels], name: str) -> NDArray[np.bool_]:
 
 
 def _rounded(figure: float) -> float | None:
-    """None where there is nothing to measure it on."""
+    """Return None for a figure without data."""
     return None if np.isnan(figure) else round(figure, 3)
 
 
 def _scored(clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Logits [n, actions] and truth [n] of every fifth step whose action is known."""
+    """Return logits [n, actions] and truth [n] of every fifth step with a known action."""
     some = [(clip.labels.action >= 0) & (np.arange(len(clip.rows)) % _EVERY == _EVERY - 1) for clip in clips]
     return (
         np.concatenate([answer.logits[mine] for answer, mine in zip(answers, some, strict=True)]),
@@ -210,7 +211,7 @@ def _scored(clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> tuple[NDAr
 
 
 def _replay(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> VideoAnswers:
-    """What the pipeline would have published of a clip, from its steps' scores."""
+    """Return what the pipeline would have published for a clip, from its steps' scores."""
     words = network.vocabulary
     vote = ClassVote(words.actions)
     frames: dict[str, Any] = {}
@@ -224,7 +225,7 @@ def _replay(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> VideoAn
 
 
 def replayed_frames(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> Iterator[tuple[int, FrameAnalysis]]:
-    """What is said of each frame in which somebody is seen, in order."""
+    """Yield the analysis of each frame with people, in order."""
     seen, words = clip.seen, network.vocabulary
     scores = torch.softmax(torch.from_numpy(answers.logits), -1).numpy()
     number = np.cumsum(seen.step) - 1

@@ -1,7 +1,4 @@
-"""Evaluation on held-out generated data: motions, gestures, builds and cameras that training never sees.
-
-Pure apart from the random state it makes from its seed; owns nothing.
-"""
+"""Evaluation on held-out generated data: motions, gestures, builds and cameras that training never sees."""
 
 from __future__ import annotations
 
@@ -29,10 +26,12 @@ _AT_ONCE = 100
 def evaluate(
     network: ActionNetwork, motions: Path, sequences: int, *, seed: int, held_out: bool = True, window: int
 ) -> dict[str, Any]:
-    """Figures over about `sequences` sequences, as many of each action: accuracy at the last step by action and their
-    mean, the confusion matrix, accuracy by steps seen, average precision and F1 of each part state, relevance AUC,
-    the same accuracy where the view is hard, and the calibration of the action's score. The network is on any device;
-    its mode is kept."""
+    """Return figures over about `sequences` sequences, equally many of each action.
+
+    They are accuracy at the last step by action and its mean, the confusion matrix, accuracy by steps seen, average
+    precision and F1 of each part state, relevance AUC, accuracy in difficult views, and the calibration of the action's
+    score. The network may be on any device; its mode is kept.
+    """
     vocabulary = network.vocabulary
     training = network.training
     truths, answers, certainty, hard, heights = [], [], [], [], []
@@ -60,7 +59,7 @@ def evaluate(
         frame_counted += int((truth >= 0).sum())
         real = target.real.numpy()
         scored.append(_some_steps(batch, target, read))
-        # Every fifth step: neighbours say almost the same.
+        # Every fifth step, because neighbouring steps give almost the same scores.
         real[:, np.arange(window) % 5 != 4] = False
         states.append(
             (torch.sigmoid(read.state_logits).numpy()[real], batch.states[real], target.present.numpy()[real])
@@ -108,7 +107,7 @@ def evaluate(
 
 
 def calibrate(network: ActionNetwork, motions: Path, sequences: int, *, seed: int, window: int) -> float:
-    """Fit the temperature of the action's score on about `sequences` held-out sequences, and set it in the network."""
+    """Fit the temperature of the action's score on about `sequences` held-out sequences, set it and return it."""
     training = network.training
     network.action_lstm.temperature.fill_(1.0)
     found = [
@@ -125,7 +124,7 @@ def calibrate(network: ActionNetwork, motions: Path, sequences: int, *, seed: in
 def _readings(
     network: ActionNetwork, motions: Path, sequences: int, seed: int, held_out: bool, window: int
 ) -> Iterator[tuple[Batch, Tensors, SequenceReading]]:
-    """As many sequences of each action, and what the network, put in evaluation mode, says of them. On the CPU."""
+    """Yield equally many sequences of each action, and the network's readings in evaluation mode, on the CPU."""
     generator = Generator(motions, network.vocabulary, seed, held_out=held_out)
     device = network.part_mean.device
     network.eval()
@@ -142,7 +141,7 @@ def _readings(
 
 
 def _some_steps(batch: Batch, target: Tensors, read: SequenceReading) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Action logits [n, actions] and truth [n] of every fifth step whose action is known."""
+    """Return action logits [n, actions] and truth [n] of every fifth step with a known action."""
     steps = batch.action.shape[1]
     some = target.real.numpy() & (batch.action >= 0) & (np.arange(steps) % 5 == 4)
     return read.action_logits.numpy()[some], batch.action[some]
@@ -159,8 +158,10 @@ def _share(right: NDArray[np.bool_], where: NDArray[np.bool_]) -> float | None:
 def state_figures(
     vocabulary: Vocabulary, scores: NDArray[Any], truth: NDArray[Any], known: NDArray[Any]
 ) -> dict[str, Any]:
-    """Average precision, F1 at .5 and share of each part state, and the mean of the first. `scores` and `truth`
-    [n, parts, states], `known` [n, parts]: where the part was seen and its states are known."""
+    """Return average precision, F1 at 0.5 and share of each part state, and the mean average precision.
+
+    `scores` and `truth` [n, parts, states]; `known` [n, parts]: whether the part was seen and its states are known.
+    """
     out: dict[str, Any] = {}
     for part, state in vocabulary.pairs():
         row, column = vocabulary.part_index(part), vocabulary.state_index(state.label)

@@ -1,8 +1,7 @@
-"""What a run is judged by: generated sequences that training never sees, or a folder's held-out videos, or both.
+"""Held-out data of a run: generated sequences that training never sees, a folder's held-out videos, or both.
 
-A `HeldOut` owns its settings and the folder's clips, and knows which of them can't be read any more. What chooses the
-weights, what the temperature is fitted on and what is reported are separate draws of generated sequences; of videos,
-one half chooses and calibrates, the other is reported.
+Selection, calibration and test use separate draws of generated sequences. Of the videos, the validation half selects
+and calibrates, the test half gives the reported figures.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from training.run.learning.learned import Learned
 from training.run.learning.training_run import TrainingError
 from training.run.validation.clip_evaluation import calibrate_clips, evaluate_clips
 from training.run.validation.generated_evaluation import calibrate, evaluate
-from training.run.validation.selection import Judge, by_generated_sequences, by_videos
+from training.run.validation.selection import Metric, clip_metric, generated_metric
 from training.settings.run_config import TrainingConfig
 
-REPORTED_SEED, SELECTION_SEED, CALIBRATION_SEED = 1000, 2000, 3000
-"""Added to the run's seed: what is reported shares no draw with what chose the weights or the temperature."""
+TEST_SEED, SELECTION_SEED, CALIBRATION_SEED = 1000, 2000, 3000
+"""Added to the run's seed, so that the three uses share no draw."""
 
 logger = logging.getLogger(__name__)
 
@@ -34,83 +33,87 @@ Figures = TypeVar("Figures")
 
 
 class HeldOut:
-    """Held-out data of a run. With a folder its videos choose and calibrate: they went through the real detector."""
+    """Held-out data of a run. With a folder its videos select and calibrate, because they went through the detector."""
 
     def __init__(self, config: TrainingConfig, motions: Path, videos: Folder | None) -> None:
         self._config, self._motions, self._videos = config, motions, videos
         self._generates = folder_rows(config) < config.data.batch
         self.lost: dict[str, str] = {}
-        """Held-out videos that couldn't be read any more and are left out since, and why."""
+        """Held-out videos that could no longer be read and are left out, with the reason."""
 
-    def judge(self, vocabulary: Vocabulary, device: torch.device) -> Judge:
-        """What the weights are chosen by. Raises TrainingError where no video is held out for it."""
+    def selection_metric(self, vocabulary: Vocabulary, device: torch.device) -> Metric:
+        """Return the metric that selects the weights. Raises TrainingError without validation videos."""
         config, window = self._config.evaluation, self._config.data.window
         if self._videos is None:
             seed = self._config.seed + SELECTION_SEED
-            return by_generated_sequences(self._motions, vocabulary, config.selection_sequences, window, seed, device)
-        if not self._choosing:
+            return generated_metric(self._motions, vocabulary, config.selection_sequences, window, seed, device)
+        if not self._validation_clips:
             raise TrainingError(
-                f"{self._videos.root}: no video is held out to choose the weights by; raise data.held_out_share, add "
+                f"{self._videos.root}: no video is held out to select the weights; raise data.held_out_share, add "
                 "videos, or set evaluation.every to 0"
             )
 
-        def judged(learned: Learned) -> float:
-            found = self._of_readable(self._choosing, lambda clips: by_videos(clips, window, config.select)(learned))
+        def metric(learned: Learned) -> float:
+            found = self._of_readable(
+                self._validation_clips, lambda clips: clip_metric(clips, window, config.select)(learned)
+            )
             if found is None:
                 raise TrainingError(
-                    f"none of the videos to choose the weights by can be read any more: {'; '.join(self.lost.values())}"
+                    f"none of the videos that select the weights can be read any more: {'; '.join(self.lost.values())}"
                 )
             return found
 
-        return judged
+        return metric
 
     def calibrate(self, learned: Learned) -> None:
-        """Fit the temperature of the network's action scores, if there is what to fit it on and the run wants it."""
+        """Fit the temperature of the network's action scores, if the run asks for it and has data for it."""
         count, window = self._config.evaluation.calibration_sequences, self._config.data.window
         if not count:
             return
         if self._videos is None:
             seed = self._config.seed + CALIBRATION_SEED
             calibrate(learned.network, self._motions, count, seed=seed, window=window)
-        elif self._choosing:
+        elif self._validation_clips:
             self._of_readable(
-                self._choosing, lambda clips: calibrate_clips(learned.network, clips, window, learned.extractor)
+                self._validation_clips, lambda clips: calibrate_clips(learned.network, clips, window, learned.extractor)
             )
 
     def figures(self, learned: Learned) -> dict[str, Any]:
-        """The figures at the end: `held_out` of generated sequences, `held_out_videos` of videos."""
+        """Return the final figures: `held_out` for generated sequences, `held_out_videos` for videos."""
         count, window, found = self._config.evaluation.sequences, self._config.data.window, dict[str, Any]()
         if self._generates and count:
-            seed = self._config.seed + REPORTED_SEED
+            seed = self._config.seed + TEST_SEED
             found["held_out"] = evaluate(learned.network, self._motions, count, seed=seed, window=window)
-        if self._videos is not None and self._reported:
+        if self._videos is not None and self._test_clips:
             figures = self._of_readable(
-                self._reported, lambda clips: evaluate_clips(learned.network, clips, window, learned.extractor)
+                self._test_clips, lambda clips: evaluate_clips(learned.network, clips, window, learned.extractor)
             )
             if figures is not None:
                 found["held_out_videos"] = figures
         return found
 
     def _of_readable(self, clips: Sequence[Clip], ask: Callable[[Sequence[Clip]], Figures]) -> Figures | None:
-        """What is asked of the clips, without those that can't be read any more: where features are tuned, pictures
-        are read each time. None when none is left."""
+        """Return `ask` of the clips that can still be read; None if there is none.
+
+        With a tuned extractor, pictures are read at each evaluation.
+        """
         while left := [clip for clip in clips if clip.name not in self.lost]:
             try:
                 return ask(left)
             except LostVideoError as error:
-                logger.warning("%s; held out, it is left out from here on", error)
+                logger.warning("%s; this held-out video is left out from now on", error)
                 self.lost[error.clip.name] = str(error)
         return None
 
     def data(self) -> dict[str, Any]:
-        """What of the folder a checkpoint remembers."""
+        """Return the folder's summary for a checkpoint's metrics."""
         return {} if self._videos is None else {"data": self._videos.summary()}
 
     @property
-    def _choosing(self) -> list[Clip]:
-        return [] if self._videos is None else self._videos.clips["choose"]
+    def _validation_clips(self) -> list[Clip]:
+        return [] if self._videos is None else self._videos.clips["validation"]
 
     @property
-    def _reported(self) -> list[Clip]:
-        """Where a single video is held out, it is reported too: better than no figure, and said in the document."""
-        return [] if self._videos is None else self._videos.clips["report"] or self._videos.clips["choose"]
+    def _test_clips(self) -> list[Clip]:
+        """The test clips; with a single held-out video, the validation clip (docs/train-your-own.md)."""
+        return [] if self._videos is None else self._videos.clips["test"] or self._videos.clips["validation"]

@@ -1,9 +1,8 @@
-"""Moves a network's action scores from how often training shows the actions to how often they occur in use.
+"""Adjusting a network's action scores to how often the actions occur in use.
 
-Training draws actions almost evenly, and a camera does not: for each who carries something it sees many who walk, and
-from keypoints alone the two often look alike. By Bayes' rule such a shift of the shares of classes is an addition to
-their logits (Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities",
-2002). Owns nothing.
+Training draws actions almost evenly, but a camera sees far more people who walk than people who carry something, and
+from keypoints alone the two often look alike. By Bayes' rule a shift of the class shares adds a constant to each logit
+(Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities", 2002).
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from stages.heads.network import ActionNetwork
 
 
 def check_prevalence(prevalence: Mapping[str, float], actions: Sequence[str]) -> None:
-    """Raises ValueError for an action that isn't one of `actions`."""
+    """Raise ValueError for an action that is not one of `actions`."""
     if unknown := sorted(set(prevalence) - set(actions)):
         raise ValueError(f"actions.prevalence: there is no action {', '.join(unknown)}; there are {', '.join(actions)}")
 
 
 @torch.no_grad()
-def expect(network: ActionNetwork, prevalence: Mapping[str, float]) -> None:
-    """Change the action scores in place: `prevalence` says how many times as often as in training an action occurs.
+def apply_prevalence(network: ActionNetwork, prevalence: Mapping[str, float]) -> None:
+    """Change the action scores in place; `prevalence` is how often an action occurs, relative to training.
 
-    The odds of its published score, beside those of actions that aren't named, change by just that factor. Raises
-    ValueError as `check_prevalence`.
+    The odds of its published score against actions that are not listed change by this factor. Raises ValueError as
+    `check_prevalence`.
     """
     actions = network.vocabulary.actions
     check_prevalence(prevalence, actions)
@@ -38,5 +37,5 @@ def expect(network: ActionNetwork, prevalence: Mapping[str, float]) -> None:
         layers.append(network.action_lstm.scores)
     for name, times in prevalence.items():
         for layer in layers:
-            # Logits are divided by the temperature after this.
+            # Logits are divided by the temperature afterwards.
             layer.bias[actions.index(name)] += math.log(times) * temperature

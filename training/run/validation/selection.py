@@ -1,7 +1,6 @@
-"""Which weights of a run to keep: the best on held-out data, by one figure; and when to stop looking for better.
+"""Selecting a run's best weights by a metric on held-out data, and early stopping.
 
-A `Selection` owns the best weights so far. What it judges by is made once, and draws from a generator of its own:
-evaluating changes no number of the training.
+The metric draws from its own generator, so that evaluations do not change the training.
 """
 
 from __future__ import annotations
@@ -23,27 +22,27 @@ from training.run.validation.clip_evaluation import answer_clips, benchmark_figu
 from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.sequences.generator import Generator
 
-Judge = Callable[[Learned], float]
-"""How good what was learned is on held-out data, from 0 to 1. Its mode is kept."""
+Metric = Callable[[Learned], float]
+"""Returns a figure from 0 to 1 on held-out data. The modules' mode is kept."""
 
 
 class Selection:
-    """The best weights so far, by evaluations every so many steps."""
+    """The best weights so far."""
 
-    def __init__(self, judge: Judge, patience: int) -> None:
-        """`patience`: evaluations without a better one after which it is `exhausted`; 0: never."""
-        self._judge = judge
+    def __init__(self, metric: Metric, patience: int) -> None:
+        """`patience`: evaluations without an improvement after which it is `exhausted`; 0: never."""
+        self._metric = metric
         self._patience = patience
         self._since_best = 0
         self.accuracy: float | None = None
-        """What the judge says of the best weights."""
+        """The metric of the best weights."""
         self.step = 0
-        """Of the best weights."""
+        """The step of the best weights."""
         self._weights: dict[str, Tensor] = {}
 
-    def judge(self, learned: Learned, step: int) -> float:
-        """What the judge says; remembers the weights if they are the best so far."""
-        accuracy = self._judge(learned)
+    def evaluate(self, learned: Learned, step: int) -> float:
+        """Return the metric, and keep the weights if they are the best so far."""
+        accuracy = self._metric(learned)
         if self.accuracy is None or accuracy > self.accuracy:
             self.accuracy, self.step, self._since_best = accuracy, step, 0
             self._weights = {name: tensor.detach().cpu().clone() for name, tensor in learned.state_dict().items()}
@@ -53,16 +52,16 @@ class Selection:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the last `patience` evaluations were no better than the best before them."""
+        """Whether the last `patience` evaluations brought no improvement."""
         return 0 < self._patience <= self._since_best
 
     def load_best(self, learned: Learned) -> None:
-        """Put the best weights into what was learned, if there was an evaluation."""
+        """Load the best weights into the modules, if there was an evaluation."""
         if self._weights:
             learned.load_state_dict(self._weights)
 
     def state(self) -> dict[str, Any]:
-        """For the file of a run that may be resumed."""
+        """Return the state to resume from."""
         return {
             "accuracy": self.accuracy,
             "step": self.step,
@@ -71,38 +70,40 @@ class Selection:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave."""
+        """Resume from a saved state."""
         self.accuracy, self.step = state["accuracy"], state["step"]
         self._since_best, self._weights = state["since_best"], state["weights"]
 
 
-def by_generated_sequences(
+def generated_metric(
     motions: Path, vocabulary: Vocabulary, sequences: int, window: int, seed: int, device: torch.device
-) -> Judge:
-    """By the macro accuracy at the last step of about so many held-out sequences, as many of each action."""
+) -> Metric:
+    """Return the macro accuracy at the last step of about `sequences` held-out sequences, equally many per action."""
     generator = Generator(motions, vocabulary, seed, held_out=True)
     each = max(1, sequences // len(ACTIONS))
     data = [to_tensors(generator.batch(each, window, action=action)).to(device) for action in ACTIONS]
     return lambda learned: macro_accuracy(learned.network, data)
 
 
-def by_videos(clips: Sequence[Clip], window: int, figure: Literal["accuracy", "area"]) -> Judge:
-    """By held-out videos: the mean of the actions' shares of right steps, or the benchmark's area. 0 where the videos
-    don't show what is asked for."""
+def clip_metric(clips: Sequence[Clip], window: int, figure: Literal["accuracy", "area"]) -> Metric:
+    """Return a metric on held-out videos: the actions' mean share of correct steps, or the benchmark's area.
 
-    def judge(learned: Learned) -> float:
+    It is 0 if the videos have no steps or no annotated people to measure it on.
+    """
+
+    def metric(learned: Learned) -> float:
         network = learned.network
         answers = answer_clips(network, clips, window, learned.extractor)
         if figure == "area":
             return benchmark_figures(network, clips, answers)["area"] or 0.0
         return step_accuracy(network, clips, answers)["macro_accuracy"] or 0.0
 
-    return judge
+    return metric
 
 
 @torch.no_grad()
 def macro_accuracy(network: ActionNetwork, data: list[Tensors]) -> float:
-    """Mean over actions of the share of sequences whose last step is answered right. The network's mode is kept."""
+    """Return the actions' mean share of sequences with a correct last step. The network's mode is kept."""
     training = network.training
     network.eval()
     actions = len(network.vocabulary.actions)

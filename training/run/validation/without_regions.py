@@ -1,7 +1,4 @@
-"""A checkpoint that looks into regions, as it answers of people of whom no region is known: from keypoints alone.
-
-For runtimes that don't pool features (docs/export.md). Owns nothing.
-"""
+"""A checkpoint without its RoI branch, for runtimes that do not pool features (docs/export.md)."""
 
 from __future__ import annotations
 
@@ -13,14 +10,16 @@ from training.run.learning.warm_start import begin_from
 
 
 def from_keypoints_alone(checkpoint: Checkpoint) -> Checkpoint:
-    """The same weights without those that read regions; its answers are the checkpoint's where regions are unknown, and
-    its file's hash stays. A checkpoint that reads none comes back as it is. Raises ValueError for one without geometry.
+    """Return the checkpoint without the weights that read regions; its answers are those with unknown regions.
+
+    The file's hash stays. A checkpoint that reads no regions is returned unchanged. Raises ValueError for one without
+    geometry.
     """
     network = checkpoint.network
     if not network.config.visual:
         return checkpoint
     if not network.config.geometry:
-        raise ValueError("it reads regions alone, so that nothing is left without them")
+        raise ValueError("it reads only regions, so nothing is left without them")
     config = dataclasses.replace(network.config, visual=False, visual_features=0, object_regions=())
     table = network.language_priors.table if config.language else None
     alone = ActionNetwork(config, network.vocabulary, table)

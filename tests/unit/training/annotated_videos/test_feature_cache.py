@@ -35,8 +35,8 @@ def opened(root: Path, settings: WatchSettings | None = None) -> Folder:
 
 def test_each_persons_steps_come_with_their_labels_and_their_regions(tmp_path: Path, stand_in: StandIn) -> None:
     folder = opened(put_folder(tmp_path))
-    assert {role: len(clips) for role, clips in folder.clips.items()} == {"train": 4, "choose": 1, "report": 1}
-    assert not folder.faults and not folder.unknown
+    assert {role: len(clips) for role, clips in folder.clips.items()} == {"train": 4, "validation": 1, "test": 1}
+    assert not folder.skipped and not folder.unknown
     words = folder.vocabulary
     for clip in (clip for clips in folder.clips.values() for clip in clips):
         assert np.allclose(clip.seen.box, BOX) and clip.seen.frame.tolist() == list(range(FRAMES))
@@ -107,12 +107,12 @@ def test_bad_videos_and_bad_truth_are_named_and_counted_and_the_others_are_used(
         folder = opened(root)
     names = [clip.name for clips in folder.clips.values() for clip in clips]
     assert sorted(names) == ["stand-2", "wave-2"]
-    faults = {fault.path.stem: fault.message for fault in folder.faults}
-    assert faults.keys() == {"wave-0", "stand-0", "stand-1"}
-    assert "tells of 1 frames, and the video has 12" in faults["stand-0"]
-    assert "is not the truth about a video" in faults["stand-1"] and "can't be read" in faults["wave-0"]
+    skipped = {video.path.stem: video.message for video in folder.skipped}
+    assert skipped.keys() == {"wave-0", "stand-0", "stand-1"}
+    assert "has 1 frames, and the video has 12" in skipped["stand-0"]
+    assert "is not the truth about a video" in skipped["stand-1"] and "can't be read" in skipped["wave-0"]
     assert "wave-1" in caplog.text, "what can't be opened at all is the data set's own fault"
-    assert folder.summary()["faulty_videos"] == 3
+    assert folder.summary()["skipped_videos"] == 3
 
 
 def test_an_action_of_bad_videos_alone_is_no_output(tmp_path: Path, stand_in: StandIn) -> None:
@@ -127,7 +127,7 @@ def test_a_folder_without_a_video_that_can_be_watched_says_so(tmp_path: Path, st
     root = put_folder(tmp_path, each=1)
     for name in ("wave", "stand"):
         damage(make_film(video_file(root, "train", name, f"{name}-0")))
-    with pytest.raises(DatasetError, match=r"no video can be used; the first fault: stand-0\.mp4: "):
+    with pytest.raises(DatasetError, match=r"no video can be used; the first one: stand-0\.mp4: "):
         opened(root)
 
 
@@ -177,4 +177,4 @@ def test_a_video_whose_regions_would_fill_the_memory_is_named_with_what_to_do(
         opened(root)
     assert not [*(root / feature_cache.FEATURES).rglob("*.safetensors")]
     monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS)
-    assert not opened(root).faults
+    assert not opened(root).skipped

@@ -32,7 +32,7 @@ from training.run.learning.batches import folder_rows
 from training.run.learning.learned import Learned
 from training.run.learning.training_run import Run, TrainingError
 from training.run.train import Outcome, train
-from training.run.validation.selection import by_videos
+from training.run.validation.selection import clip_metric
 from training.settings.run_config import TrainingConfig, TrainingConfigError
 
 __all__ = ["stand_in"]
@@ -127,7 +127,7 @@ def test_regions_are_normalised_by_what_was_seen_and_not_by_the_place_of_absent_
 
 def test_a_run_that_is_shown_no_region_says_so_before_its_first_step(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(put_folder(tmp_path / "data", each=1), {"folder_share": 1, "visual_dropout": 1}, **VISUAL)
-    with pytest.raises(TrainingError, match=r"none of the first batches shows a region.* lower data\.visual_dropout"):
+    with pytest.raises(TrainingError, match=r"none of the first batches has a region.* lower data\.visual_dropout"):
         trained(config, tmp_path / "a.safetensors")
 
 
@@ -221,7 +221,7 @@ def test_videos_judge_a_network_by_its_right_steps_or_by_the_benchmarks_area(
     config = on_folder(put_folder(tmp_path / "data"), {"folder_share": 1}, steps=1)
     outcome = trained(config, tmp_path / "a.safetensors")
     held_out = watched_folder(config).clips
-    clips = held_out["choose"] + held_out["report"]
+    clips = held_out["validation"] + held_out["test"]
     network = outcome.checkpoint.network
     words = network.vocabulary
 
@@ -238,9 +238,9 @@ def test_videos_judge_a_network_by_its_right_steps_or_by_the_benchmarks_area(
             return read._replace(state_logits=states, action_logits=actions)
 
     monkeypatch.setattr(network, "__class__", Sure)
-    assert by_videos(clips, 8, "accuracy")(Learned(network)) == 0.5
+    assert clip_metric(clips, 8, "accuracy")(Learned(network)) == 0.5
     # One of two videos has that class, and all of its parts do just that.
-    assert by_videos(clips, 8, "area")(Learned(network)) == pytest.approx(0.9999 / 2, abs=1e-4)
+    assert clip_metric(clips, 8, "area")(Learned(network)) == pytest.approx(0.9999 / 2, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_settings_that_need_videos_say_so(changes: dict[str, Any], message: str)
 
 def test_a_folder_without_a_held_out_video_cannot_choose_weights(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(put_folder(tmp_path / "data"), {"held_out_share": 0}, evaluation={"every": 1})
-    with pytest.raises(TrainingError, match=r"no video is held out to choose the weights by; raise data\.held_out"):
+    with pytest.raises(TrainingError, match=r"no video is held out to select the weights; raise data\.held_out"):
         trained(config, tmp_path / "a.safetensors")
 
 
@@ -268,7 +268,7 @@ def test_a_folder_of_actions_that_the_profile_has_not_got_says_how_to_learn_them
 ) -> None:
     root = put_folder(tmp_path / "data", each=1, actions=("juggling_balls", "lunge"))
     with pytest.raises(
-        TrainingError, match=r"knows none of its actions \(juggling_balls, lunge\); set data.folder_share"
+        TrainingError, match=r"has none of its actions \(juggling_balls, lunge\); set data.folder_share"
     ):
         watched_folder(on_folder(root))
     assert watched_folder(on_folder(root, {"folder_share": 1})).vocabulary.actions == ("juggling_balls", "lunge")
@@ -284,6 +284,6 @@ def test_the_command_trains_on_a_folder_and_says_what_it_left_out(tmp_path: Path
     assert done.exit_code == 0, done.output
     assert "wave-0.mp4: can't be read" in done.output and "4 videos to learn from, 1 to choose" in done.output
     assert load(out).vocabulary.actions == ("stand", "wave")
-    assert load(out).training_command.startswith("run_stream.py train --profile edge --config mine.yaml --data data")
+    assert load(out).training_command.startswith("partstream train --profile edge --config mine.yaml --data data")
     nowhere = CliRunner().invoke(train_app, ["--data", str(tmp_path / "nowhere"), "--out", str(out)])
     assert nowhere.exit_code == 2 and "is not a folder" in nowhere.output

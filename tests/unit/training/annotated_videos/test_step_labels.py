@@ -40,7 +40,7 @@ def sightings(*tracks: Mapping[int, tuple[float, float, float, float]]) -> Sight
         present=np.ones((count, 10), bool),
         step=np.ones(count, bool),
         keypoints=np.zeros((count, 17, 3), np.float32),
-        thing=np.zeros((count, 4), np.float32),
+        object_box=np.zeros((count, 4), np.float32),
     )
 
 
@@ -139,7 +139,7 @@ def test_every_class_keeps_a_video_to_learn_from_and_the_split_depends_on_names_
         assert "train" in mine
         assert len(mine) - mine.count("train") == min(round(share * len(mine)), len(mine) - 1)
     held = [role for role in roles.values() if role != "train"]
-    assert 0 <= held.count("choose") - held.count("report") <= 1
+    assert 0 <= held.count("validation") - held.count("test") <= 1
 
 
 def test_annotated_people_are_linked_over_frames(tmp_path: Path) -> None:

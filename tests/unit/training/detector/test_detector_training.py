@@ -16,7 +16,7 @@ from stages.detection.cascade_rcnn.detector_file import load
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector
 from stages.vocabulary import PARTS
 from support.training.kinetics_tps_examples import FACTS, FRAMES, HEIGHT, LISTS, WIDTH, person, put_dataset
-from training.detector.box_precision import iou
+from training.benchmark.box_overlap import iou
 from training.detector.detector_run import run_training
 from training.detector.detector_training import DetectorTraining, losses, train_detector
 from training.detector.labelled_pictures import classes_of, read_pictures

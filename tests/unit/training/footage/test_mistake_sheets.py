@@ -76,9 +76,9 @@ def test_a_tile_shows_the_person_in_the_frame_of_that_instant(
 def test_captions_say_when_who_what_was_labelled_and_what_was_said(street: tuple[Path, ClipLabels]) -> None:
     captions = [tile.caption for tile in cut_tiles(*street, [SURE, SILENT, MISSED])]
     assert captions == [
-        ("2 s, person 1", "walk: said jump 0.90"),
+        ("2 s, person 1", "walk: answered jump 0.90"),
         ("1 s, person 2", "walk: no answer yet"),
-        ("1 s, person 3", "walk: not found"),
+        ("1 s, person 3", "walk: not detected"),
     ]
 
 
@@ -94,7 +94,7 @@ def test_a_sheet_holds_each_wrong_instant_once_and_no_right_one(
     monkeypatch.setattr("training.footage.mistake_sheets.lay_out", keep)
     path = save_sheet(tmp_path, *street, [RIGHT, MISSED, SURE])
     [(title, tiles)] = laid
-    assert title == "vtest, development, labeller a: 2 of 3 person-seconds are wrong; 2 of 2 pictured"
+    assert title == "vtest, development, labeller a: 2 of 3 person-seconds are wrong; 2 of 2 shown"
     assert [tile.judged for tile in tiles] == [SURE, MISSED]
     assert list(tmp_path.iterdir()) == [path] and path.name == "vtest.jpg"
     sheet = np.asarray(Image.open(path), np.float64)

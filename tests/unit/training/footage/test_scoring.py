@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.benchmark.box_overlap import iou
 from training.footage.labels import Box, ClipLabels, LabelError, parse_labels
 from training.footage.scoring import (
     PredictedFrame,
@@ -20,7 +21,6 @@ from training.footage.scoring import (
     agreement,
     by_class,
     cohens_kappa,
-    iou,
     judge,
     match,
     selective,

@@ -23,11 +23,11 @@ from training.benchmark.ranking import area_under_curve, average_precision
 from training.run.learning.learned import Learned
 from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, TrainingError
-from training.run.provenance import told_config
+from training.run.provenance import portable_config
 from training.run.train import Outcome, train
 from training.run.train_log import COLUMNS
 from training.run.validation.generated_evaluation import evaluate
-from training.run.validation.selection import Selection, by_generated_sequences
+from training.run.validation.selection import Selection, generated_metric
 from training.settings.run_config import TrainingConfig
 from training.settings.run_config import load as load_config
 
@@ -64,7 +64,7 @@ def test_the_loss_falls_and_the_checkpoint_loads_with_all_it_needs(tmp_path: Pat
     outcome = trained(
         config,
         out,
-        command="run_stream.py train --steps 24",
+        command="partstream train --steps 24",
         report=lambda step, steps, running: losses.append(running["total"]),
     )
     assert outcome.ending == "done" and outcome.step == 24
@@ -73,7 +73,7 @@ def test_the_loss_falls_and_the_checkpoint_loads_with_all_it_needs(tmp_path: Pat
     assert np.mean(totals[-4:]) < 0.95 * np.mean(totals[:4])
     loaded = load(out)
     assert loaded.trained and loaded.profile == "edge" and not loaded.network.config.visual
-    assert loaded.training_command == "run_stream.py train --steps 24"
+    assert loaded.training_command == "partstream train --steps 24"
     metrics = loaded.metrics
     held_out = metrics["held_out"]
     assert sum(map(sum, held_out["confusion"])) == held_out["sequences"] > 10
@@ -222,7 +222,9 @@ def test_a_loss_that_is_not_finite_names_what_is_left_and_leaves_the_last_good_s
         return advance(run)
 
     monkeypatch.setattr(Run, "advance", poisoned)
-    with pytest.raises(DivergedError, match=r"step 4: .*every_step \(nan\), last_step.*the state of step 3 is kept in"):
+    with pytest.raises(
+        DivergedError, match=r"step 4: .*every_step \(nan\), last_step.*the state of step 3 is saved in"
+    ):
         trained(config, out)
     state = torch.load(f"{out}.resume.pt", weights_only=True)
     assert state["step"] == 3 and all(bool(v.isfinite().all()) for v in state["learned"].values())
@@ -275,16 +277,16 @@ def test_evaluating_on_the_way_changes_no_weight(tmp_path: Path) -> None:
 def test_the_selections_accuracy_is_the_evaluations(tmp_path: Path) -> None:
     out = tmp_path / "a.safetensors"
     network = trained(tiny(steps=2), out).checkpoint.network
-    judge = by_generated_sequences(motion_clips(), network.vocabulary, 55, 12, 5, torch.device("cpu"))
-    selection = Selection(judge, patience=0)
+    metric = generated_metric(motion_clips(), network.vocabulary, 55, 12, 5, torch.device("cpu"))
+    selection = Selection(metric, patience=0)
     found = evaluate(network, motion_clips(), 55, seed=5, window=12)["macro_accuracy"]
-    assert selection.judge(Learned(network), 1) == pytest.approx(found, abs=6e-4)
+    assert selection.evaluate(Learned(network), 1) == pytest.approx(found, abs=6e-4)
 
 
 def test_resuming_with_other_options_is_refused_and_says_which(tmp_path: Path) -> None:
     out = tmp_path / "other.safetensors"
     trained(tiny(steps=1), out)
-    with pytest.raises(TrainingError, match=r"with another data\.batch, optimiser\.ema_decay; give the same"):
+    with pytest.raises(TrainingError, match=r"with another data\.batch, optimiser\.ema_decay; use the same"):
         trained(tiny(steps=1, data={"batch": 8}, optimiser={"ema_decay": 0.5}), out, resume=True)
     assert trained(tiny(steps=1, log={"every": 2}), out, resume=True).step == 1, "what is logged changes no number"
 
@@ -302,13 +304,13 @@ def test_a_damaged_or_older_state_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_what_can_not_be_written_is_said_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match="file: can't be made"):
+    with pytest.raises(TrainingError, match="file: can't be created"):
         trained(tiny(steps=1), tmp_path / "file" / "a.safetensors")
 
 
 def test_asking_for_tensorboard_where_it_is_not_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(TrainingError, match="tensorboard isn't installed"):
+    with pytest.raises(TrainingError, match="tensorboard is not installed"):
         trained(tiny(steps=1, log={"tensorboard": True}), tmp_path / "a.safetensors")
 
 
@@ -334,11 +336,11 @@ def test_what_a_checkpoint_tells_of_its_configuration_names_no_folder_of_the_mac
                   "visual": "all", "regions": "vgg", "geometry": False},
     }  # fmt: skip
     config = load_config(None, changes)
-    told = told_config(config)
+    told = portable_config(config)
     assert str(tmp_path) not in str(told)
     assert (told["data"]["folder"], told["start"]) == ("films", "old.safetensors")
     assert (told["model"]["detector"], told["model"]["vgg"]["weights"]) == (
         "seer.safetensors",
         "runs/features.safetensors",
     )
-    assert told_config(TrainingConfig()) == TrainingConfig().model_dump(mode="json")
+    assert portable_config(TrainingConfig()) == TrainingConfig().model_dump(mode="json")

@@ -23,7 +23,7 @@ def file_of(folder: Path, text: str) -> Path:
 def test_the_file_that_ships_says_what_the_code_defaults_to() -> None:
     assert load(EDGE) == TrainingConfig() == load()
     assert EDGE.read_text(encoding="utf-8") == commented(), (
-        "training/configs/edge.yaml is old: run `run_stream.py train config > training/configs/edge.yaml`"
+        "training/configs/edge.yaml is old: run `partstream train config > training/configs/edge.yaml`"
     )
 
 

@@ -135,7 +135,7 @@ def test_tuned_features_begin_as_what_was_kept_of_the_same_pictures_parts_and_ob
     tuned = watched_folder(on_films(films, detector, vgg={**vgg, "tuned": True, "crop": 48})).clips["train"][0]
     assert source is not None and frozen.features is not None and tuned.features is None
     kept, now = read_roi(frozen.features, 0, len(frozen.rows)), clip_features(tuned, source.make(), torch.device("cpu"))
-    assert (tuned.seen.thing[:, 2] > 0).any()
+    assert (tuned.seen.object_box[:, 2] > 0).any()
     for ours, theirs in zip((now.parts, now.objects), (kept.parts, kept.objects), strict=True):
         assert (ours - theirs.float()).abs().max() <= 1e-3 * theirs.float().abs().max()
 

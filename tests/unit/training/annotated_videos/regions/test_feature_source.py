@@ -176,9 +176,9 @@ def test_weights_come_from_a_file_whose_sizes_are_the_configurations(tmp_path: P
     )
     source = feature_source(config)
     assert source is not None and source.sha256 is not None and source.make().length == 16
-    with pytest.raises(WeightsError, match=r"gives 16 numbers a region; set model\.vgg\.hidden to 16"):
+    with pytest.raises(WeightsError, match=r"gives 16 numbers per region; set model\.vgg\.hidden to 16"):
         replace(source, hidden=17).make()
-    with pytest.raises(WeightsError, match=r"wants pictures of 64; set model\.vgg\.short_side"):
+    with pytest.raises(WeightsError, match=r"takes pictures of 64; set model\.vgg\.short_side"):
         replace(source, short_side=128).make()
     path.unlink()
     with pytest.raises(WeightsError, match=r"model\.vgg\.weights: .*features\.safetensors can't be read"):

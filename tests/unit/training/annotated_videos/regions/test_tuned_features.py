@@ -29,7 +29,7 @@ from training.annotated_videos.clips import Clip, Folder
 from training.annotated_videos.feature_cache import features_folder
 from training.annotated_videos.folder_source import FolderSource
 from training.annotated_videos.picture_source import LEAST_VISIBLE, PictureSource, visible_parts
-from training.annotated_videos.prefetching import Ahead
+from training.annotated_videos.prefetching import Prefetcher
 from training.annotated_videos.regions.feature_source import feature_source
 from training.annotated_videos.regions.step_pictures import PICTURES_AT_ONCE, read_regions
 from training.annotated_videos.tensors import Tensors, joined
@@ -186,7 +186,7 @@ def test_neither_threads_nor_drawing_ahead_change_a_batch(tmp_path: Path, stand_
             for one, other in zip(ones, others, strict=True)
         )
 
-    plain, threaded = pictures_of(clips, threads=1), Ahead(pictures_of(clips, threads=4))
+    plain, threaded = pictures_of(clips, threads=1), Prefetcher(pictures_of(clips, threads=4))
     batches = [content(plain.batch(3, 6)) for _ in range(4)]
     assert all(equal(content(threaded.batch(3, 6)), batch) for batch in batches[:2])
     state = threaded.state()
@@ -357,7 +357,7 @@ def test_a_video_that_becomes_unreadable_is_named_and_left_out(
     root = put_folder(tmp_path / "films")
     config = on_folder(root, steps=5, evaluation={"every": 5})
     videos = watched_folder(config)
-    gone, worn = videos.clips["train"][0], videos.clips["choose"][0]
+    gone, worn = videos.clips["train"][0], videos.clips["validation"][0]
     assert gone.video is not None and worn.video is not None
 
     def spoil(step: int, *_: Any) -> None:
@@ -368,13 +368,13 @@ def test_a_video_that_becomes_unreadable_is_named_and_left_out(
     with caplog.at_level(logging.WARNING):
         trained(config, out, videos, report=spoil)
     assert load(out).metrics["lost_videos"] == [gone.name]
-    assert [record.getMessage() for record in caplog.records if "left out from here on" in record.getMessage()] == [
-        f"{gone.video}: can't be read: No such file or directory; it is left out from here on"
+    assert [record.getMessage() for record in caplog.records if "left out from now on" in record.getMessage()] == [
+        f"{gone.video}: can't be read: No such file or directory; left out from now on"
     ]
     state = torch.load(f"{out}.resume.pt", weights_only=True)["batches"]["folder"]
     assert list(state["lost"]) == [gone.name]
     damage(make_film(worn.video))
-    with pytest.raises(TrainingError, match=rf"none of the videos to choose .*{worn.name}\.mp4"):
+    with pytest.raises(TrainingError, match=rf"none of the videos that select the weights .*{worn.name}\.mp4"):
         trained(config, tmp_path / "other.safetensors", videos)
 
 
@@ -383,7 +383,9 @@ def test_when_no_video_is_left_a_run_says_so(tmp_path: Path, stand_in: StandIn) 
     for clip in videos.clips["train"]:
         assert clip.video is not None
         clip.video.write_bytes(b"nothing")
-    with pytest.raises(DatasetError, match=r"none of the videos to learn from can be read any more; the last: .*\.mp4"):
+    with pytest.raises(
+        DatasetError, match=r"none of the training videos can be read any more; the last error: .*\.mp4"
+    ):
         pictures_of(videos.clips["train"]).batch(2, 4)
 
 
@@ -391,7 +393,7 @@ def test_a_video_of_another_size_is_not_taken_for_the_one_that_was_watched(tmp_p
     root = put_folder(tmp_path / "films", each=1)
     clip = watched_folder(on_folder(root)).clips["train"][0]
     make_film(video_file(root, "train", clip.action, clip.name))
-    with pytest.raises(LostVideoError, match=r"is 160x120 now, and was 96x64 when it was watched"):
+    with pytest.raises(LostVideoError, match=r"is 160x120 now but was 96x64 when it was watched"):
         clip_features(clip, VggFeatures(VggConfig(2, 16, short_side=64)), CPU)
 
 
@@ -469,7 +471,7 @@ def test_a_run_begins_with_a_checkpoints_tuned_vgg_and_a_frozen_one_is_warned_of
     assert first is not None and second.learned.extractor is not None
     assert same(second.learned.extractor.state_dict(), first.state_dict())
     frozen = on_folder(root, {"tuned": False})
-    with pytest.raises(TrainingError, match=r"its VGG was tuned with it, and this run would read with another"):
+    with pytest.raises(TrainingError, match=r"its VGG was tuned with it, and this run would use another"):
         begun(frozen, watched_folder(frozen)).start_from(str(out))
     other = on_folder(root, {"short_side": 80})
     with pytest.raises(TrainingError, match=r"its VGG has short_side 64 instead of 80: set the same"):

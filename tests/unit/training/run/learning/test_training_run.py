@@ -96,10 +96,10 @@ def test_the_running_mean_follows_the_weights_and_is_what_is_evaluated() -> None
         run.advance()
         decay = min(0.5, (1 + step) / (10 + step))
         mean = decay * mean + (1 - decay) * run.network.state_dict()[name]
-    assert run.average is not None and run.best_guess is run.average.learned
-    assert torch.allclose(run.best_guess.network.state_dict()[name], mean, atol=1e-6)
-    assert torch.equal(run.best_guess.network.part_mean, run.network.part_mean)
-    assert not any(weight.requires_grad for weight in run.best_guess.parameters())
+    assert run.average is not None and run.evaluated is run.average.learned
+    assert torch.allclose(run.evaluated.network.state_dict()[name], mean, atol=1e-6)
+    assert torch.equal(run.evaluated.network.part_mean, run.network.part_mean)
+    assert not any(weight.requires_grad for weight in run.evaluated.parameters())
 
 
 def test_an_evaluated_running_mean_does_not_keep_what_was_folded_from_older_weights() -> None:
@@ -110,11 +110,11 @@ def test_an_evaluated_running_mean_does_not_keep_what_was_folded_from_older_weig
         with torch.no_grad():
             return network(target.parts, target.context, target.present, target.dt).action_logits
 
-    answer(run.best_guess.network)
+    answer(run.evaluated.network)
     run.advance()
     fresh = ActionNetwork(run.network.config, run.network.vocabulary, stand_in_priors()).eval()
-    fresh.load_state_dict(run.best_guess.network.state_dict())
-    assert torch.equal(answer(run.best_guess.network), answer(fresh))
+    fresh.load_state_dict(run.evaluated.network.state_dict())
+    assert torch.equal(answer(run.evaluated.network), answer(fresh))
 
 
 def test_the_gradient_is_cut_to_the_norm_and_its_norm_before_that_is_reported() -> None:
@@ -162,8 +162,8 @@ def test_a_gradient_that_is_not_finite_ends_the_run_too() -> None:
     [
         ({"device": "gpu"}, "'gpu' is not auto, cpu, cuda or cuda:N"),
         ({"device": "meta"}, "'meta' is not auto"),
-        ({"device": "cuda:99"}, "'cuda:99' isn't here"),
-        ({"device": "cpu", "precision": "float16"}, "float16 is for CUDA"),
+        ({"device": "cuda:99"}, "'cuda:99' is not available"),
+        ({"device": "cpu", "precision": "float16"}, "float16 needs CUDA"),
     ],
 )
 def test_a_device_that_can_not_train_is_refused(changes: dict[str, Any], named: str) -> None:
@@ -206,7 +206,7 @@ def test_on_cuda_each_precision_begins_with_the_cpus_losses_and_learns(precision
     steps = [run.advance() for _ in range(40)]
     assert steps[0].losses["total"] == pytest.approx(here.losses["total"], rel=1e-4 if precision == "float32" else 0.03)
     assert np.mean([step.losses["total"] for step in steps[-5:]]) < 0.95 * steps[0].losses["total"]
-    assert all(weight.dtype == torch.float32 and weight.is_cuda for weight in run.best_guess.parameters())
+    assert all(weight.dtype == torch.float32 and weight.is_cuda for weight in run.evaluated.parameters())
 
 
 @pytest.mark.gpu

@@ -93,7 +93,7 @@ def test_a_run_and_its_running_mean_begin_with_the_checkpoint(tmp_path: Path) ->
 
 def test_other_sizes_are_refused_with_what_to_set(tmp_path: Path) -> None:
     path = kept(tmp_path / "old.safetensors", tiny())
-    with pytest.raises(TrainingError, match=r"old\.safetensors: can't be begun with: .*set the same sizes"):
+    with pytest.raises(TrainingError, match=r"old\.safetensors: can't be used: .*set the same sizes"):
         begun(tiny(start=str(path), model={"graph_hidden": 24}))
 
 

@@ -7,7 +7,7 @@ import torch
 
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.vocabulary import packaged
-from training.run.validation.prevalence import expect
+from training.run.validation.prevalence import apply_prevalence
 
 
 def scores(network: ActionNetwork) -> torch.Tensor:
@@ -28,7 +28,7 @@ def test_the_odds_of_an_action_change_by_the_factor_that_is_asked_for(temporal: 
     )
     network.action_lstm.temperature.fill_(1.7)
     before = scores(network)
-    expect(network, {"carry": 0.35, "walk": 2.0})
+    apply_prevalence(network, {"carry": 0.35, "walk": 2.0})
     after = scores(network)
     carry, walk, stand = (vocabulary.actions.index(name) for name in ("carry", "walk", "stand"))
     for action, factor in ((carry, 0.35), (walk, 2.0)):
@@ -41,4 +41,4 @@ def test_an_action_that_is_not_known_is_named() -> None:
     vocabulary = packaged("edge")
     network = ActionNetwork(NetworkConfig(), vocabulary, torch.zeros(len(vocabulary.parts), len(vocabulary.states), 12))
     with pytest.raises(ValueError, match=r"actions\.prevalence: there is no action fly; there are stand, walk"):
-        expect(network, {"fly": 2.0})
+        apply_prevalence(network, {"fly": 2.0})
