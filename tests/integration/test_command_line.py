@@ -173,7 +173,7 @@ def test_the_schema_of_the_configuration_is_json() -> None:
     assert json.loads(command("config", "schema").stdout)["title"] == "Config"
 
 
-def test_missing_weights_end_with_code_3_and_say_what_to_run(tmp_path: Path) -> None:
+def test_missing_weights_exit_with_3_and_name_the_command_to_run(tmp_path: Path) -> None:
     done = command("run", "pattern:", *PORTS, PARTSTREAM_CACHE=str(tmp_path / "empty"))
     assert done.returncode == 3
     assert "weights fetch" in done.stderr

@@ -48,7 +48,7 @@ def test_each_persons_steps_come_with_their_labels_and_their_regions(tmp_path: P
         assert pooled.objects.float().std() > 0
 
 
-def test_videos_are_watched_once_and_again_only_if_they_or_what_they_are_watched_with_changed(
+def test_videos_are_watched_again_only_if_they_the_settings_or_the_code_changed(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = put_folder(tmp_path, each=1)
@@ -93,7 +93,7 @@ def test_a_damaged_file_of_features_is_made_again(tmp_path: Path, stand_in: Stan
         read_sightings(kept, "0")
 
 
-def test_bad_videos_and_bad_truth_are_named_and_counted_and_the_others_are_used(
+def test_bad_videos_and_truth_files_are_named_and_skipped(
     tmp_path: Path, stand_in: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = put_folder(tmp_path)
@@ -115,7 +115,7 @@ def test_bad_videos_and_bad_truth_are_named_and_counted_and_the_others_are_used(
     assert folder.summary()["skipped_videos"] == 3
 
 
-def test_an_action_of_bad_videos_alone_is_no_output(tmp_path: Path, stand_in: StandIn) -> None:
+def test_an_action_only_in_bad_videos_is_not_an_output(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path, each=1)
     put_dataset(root, [annotated(root, "yodel", "yodel-0", left_arm="swing")])
     damage(make_film(video_file(root, "train", "yodel", "yodel-0")))
@@ -123,7 +123,7 @@ def test_an_action_of_bad_videos_alone_is_no_output(tmp_path: Path, stand_in: St
     assert words.actions == ("stand", "wave") and "swing" not in words.states_of["left_arm"]
 
 
-def test_a_folder_without_a_video_that_can_be_watched_says_so(tmp_path: Path, stand_in: StandIn) -> None:
+def test_a_folder_without_valid_videos_is_rejected_with_the_reason(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path, each=1)
     for name in ("wave", "stand"):
         damage(make_film(video_file(root, "train", name, f"{name}-0")))
@@ -131,7 +131,7 @@ def test_a_folder_without_a_video_that_can_be_watched_says_so(tmp_path: Path, st
         opened(root)
 
 
-def test_two_ways_of_watching_lie_side_by_side(tmp_path: Path, stand_in: StandIn) -> None:
+def test_each_setting_has_its_own_cache_folder(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path, each=1)
     ways = [WatchSettings(), WatchSettings(detector_size=(256, 256)), WatchSettings(roi=POOLING)]
     for settings in (*ways, *ways):
@@ -140,7 +140,7 @@ def test_two_ways_of_watching_lie_side_by_side(tmp_path: Path, stand_in: StandIn
     assert len({features_folder(root, settings) for settings in ways}) == len(ways)
 
 
-def test_ways_of_other_code_are_removed_once_nobody_uses_them_and_nothing_else_is(
+def test_unused_cache_folders_of_other_code_are_removed_and_nothing_else(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = put_folder(tmp_path, each=1)
@@ -167,7 +167,7 @@ def test_ways_of_other_code_are_removed_once_nobody_uses_them_and_nothing_else_i
     assert left.endswith(used), "other code may be using what was opened just now"
 
 
-def test_a_video_whose_regions_would_fill_the_memory_is_named_with_what_to_do(
+def test_a_video_with_too_many_regions_for_the_memory_is_named_with_a_remedy(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = put_folder(tmp_path, each=1)

@@ -56,9 +56,7 @@ def trained(config: TrainingConfig, out: Path, **options: Any) -> Outcome:
     return train(config, out, motions=motion_clips(), priors=priors, videos=videos, **options)
 
 
-def test_from_a_folder_alone_a_network_learns_its_own_labels_and_the_checkpoint_runs(
-    tmp_path: Path, stand_in: StandIn
-) -> None:
+def test_a_network_learns_a_folders_own_labels_and_its_checkpoint_runs(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(
         put_folder(tmp_path / "data"),
         {"folder_share": 1},
@@ -105,7 +103,7 @@ def test_generated_motion_and_videos_share_each_batch_and_only_videos_have_regio
     assert mixed.real[:, 0].all() and mixed.parts.shape[:2] == (6, 8)
 
 
-def test_regions_are_normalised_by_what_was_seen_and_not_by_the_place_of_absent_parts(
+def test_regions_are_normalised_without_those_of_absent_parts(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = on_folder(put_folder(tmp_path / "data", each=1), {"folder_share": 0.5}, **VISUAL)
@@ -125,14 +123,14 @@ def test_regions_are_normalised_by_what_was_seen_and_not_by_the_place_of_absent_
     assert 0 < run.network.visual_mean.abs().max() < 10
 
 
-def test_a_run_that_is_shown_no_region_says_so_before_its_first_step(tmp_path: Path, stand_in: StandIn) -> None:
+def test_a_run_without_regions_ends_before_its_first_step(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(put_folder(tmp_path / "data", each=1), {"folder_share": 1, "visual_dropout": 1}, **VISUAL)
     with pytest.raises(TrainingError, match=r"none of the first batches has a region.* lower data\.visual_dropout"):
         trained(config, tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
-def test_a_run_on_a_folder_stopped_half_way_and_resumed_gives_the_bits_of_an_unbroken_one(
+def test_a_resumed_run_on_a_folder_equals_an_uninterrupted_one_bit_for_bit(
     share: float, tmp_path: Path, stand_in: StandIn
 ) -> None:
     config = on_folder(
@@ -162,9 +160,7 @@ def test_a_run_is_not_resumed_on_other_annotations(tmp_path: Path, stand_in: Sta
         trained(config, tmp_path / "a.safetensors", resume=True)
 
 
-def test_sequences_end_with_labelled_steps_of_one_person_and_frames_go_missing(
-    tmp_path: Path, stand_in: StandIn
-) -> None:
+def test_sequences_of_one_person_end_with_labelled_steps_and_miss_frames(tmp_path: Path, stand_in: StandIn) -> None:
     clips = watched_folder(on_folder(put_folder(tmp_path / "data"))).clips["train"]
     batch = FolderSource(clips, 0).batch(60, 5)
     ends = batch.action[torch.arange(60), batch.last]
@@ -180,7 +176,7 @@ def test_sequences_end_with_labelled_steps_of_one_person_and_frames_go_missing(
     assert torch.equal(again.batch(60, 5).parts, batch.parts)
 
 
-def test_balanced_sequences_end_with_each_action_alike(tmp_path: Path, stand_in: StandIn) -> None:
+def test_balanced_sequences_end_equally_often_with_each_action(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path / "data", each=1)
     put_dataset(root, [annotated(root, "wave", f"wave-{n}", left_arm="bend") for n in range(1, 6)])
     videos = watched_folder(on_folder(root, {"held_out_share": 0, "folder_share": 1}))
@@ -200,7 +196,7 @@ def test_held_out_tracks_are_cut_as_the_running_window_cuts_them(tmp_path: Path,
     assert torch.equal(whole.parts[0, 2:6], second.parts[0]), "what lies before a piece is looked back on"
 
 
-def test_every_step_of_a_track_is_answered_once_and_after_as_many_steps_as_live(
+def test_every_step_of_a_track_is_answered_once_as_it_would_be_live(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip, first = watched_folder(on_folder(put_folder(tmp_path / "data", each=1))).clips["train"][0], 10
@@ -215,7 +211,7 @@ def test_every_step_of_a_track_is_answered_once_and_after_as_many_steps_as_live(
         assert answered == [(first + step, live.plan(step).seen) for step in range(count)]
 
 
-def test_videos_judge_a_network_by_its_right_steps_or_by_the_benchmarks_area(
+def test_videos_score_a_network_by_correct_steps_or_the_benchmarks_area(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = on_folder(put_folder(tmp_path / "data"), {"folder_share": 1}, steps=1)
@@ -252,20 +248,18 @@ def test_videos_judge_a_network_by_its_right_steps_or_by_the_benchmarks_area(
         ({"data": {"folder_share": 0}}, "folder_share"),
     ],
 )
-def test_settings_that_need_videos_say_so(changes: dict[str, Any], message: str) -> None:
+def test_settings_that_need_videos_are_rejected_without_them(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingConfigError, match=message):
         tiny(**changes)
 
 
-def test_a_folder_without_a_held_out_video_cannot_choose_weights(tmp_path: Path, stand_in: StandIn) -> None:
+def test_a_folder_without_a_held_out_video_cannot_select_weights(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(put_folder(tmp_path / "data"), {"held_out_share": 0}, evaluation={"every": 1})
     with pytest.raises(TrainingError, match=r"no video is held out to select the weights; raise data\.held_out"):
         trained(config, tmp_path / "a.safetensors")
 
 
-def test_a_folder_of_actions_that_the_profile_has_not_got_says_how_to_learn_them(
-    tmp_path: Path, stand_in: StandIn
-) -> None:
+def test_a_folder_without_the_profiles_actions_is_rejected_with_a_remedy(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path / "data", each=1, actions=("juggling_balls", "lunge"))
     with pytest.raises(
         TrainingError, match=r"has none of its actions \(juggling_balls, lunge\); set data.folder_share"
@@ -274,7 +268,7 @@ def test_a_folder_of_actions_that_the_profile_has_not_got_says_how_to_learn_them
     assert watched_folder(on_folder(root, {"folder_share": 1})).vocabulary.actions == ("juggling_balls", "lunge")
 
 
-def test_the_command_trains_on_a_folder_and_says_what_it_left_out(tmp_path: Path, stand_in: StandIn) -> None:
+def test_the_command_trains_on_a_folder_and_reports_what_it_left_out(tmp_path: Path, stand_in: StandIn) -> None:
     root, out = put_folder(tmp_path / "data"), tmp_path / "mine.safetensors"
     damage(make_film(video_file(root, "train", "wave", "wave-0")))
     config = tmp_path / "mine.yaml"

@@ -53,13 +53,13 @@ def actions(seen: Sightings, frames: KnownFrames) -> list[str | None]:
     return [None if index < 0 else WORDS.actions[index] for index in found]
 
 
-def test_people_are_matched_by_box_one_to_one_whatever_their_order() -> None:
+def test_people_are_matched_one_to_one_by_box_in_any_order() -> None:
     seen = sightings({0: RIGHT}, {0: LEFT}, {0: (200.0, 10.0, 220.0, 60.0)})
     frames = {0: [known(1, LEFT, "wave"), known(2, RIGHT, "walk"), known(3, (12.0, 10.0, 31.0, 60.0), "sit")]}
     assert actions(seen, frames) == ["walk", "wave", None]
 
 
-def test_a_parts_one_verb_is_all_it_does_and_what_is_not_annotated_is_not_known(tmp_path: Path) -> None:
+def test_a_parts_verb_is_its_only_state_and_unannotated_parts_are_unknown(tmp_path: Path) -> None:
     video = annotated(tmp_path, "wave", "a", left_arm="wave", head="none", hip="others", right_hand="hum")
     unknown = Unknown()
     labels = label_steps(sightings({0: BOX, 2: BOX}), from_annotations(video), WORDS, unknown)
@@ -76,7 +76,7 @@ def test_a_parts_one_verb_is_all_it_does_and_what_is_not_annotated_is_not_known(
     assert not labels.states_known[1].any() and not labels.relevance_known[1].any(), "frame 3 has no annotation"
 
 
-def test_between_annotated_frames_a_step_has_the_action_of_a_person_who_is_the_same_at_both() -> None:
+def test_a_step_between_annotated_frames_has_the_action_of_the_same_person_in_both() -> None:
     still = dict.fromkeys(range(0, 61, 5), LEFT)
     seen = sightings(still)
     assert actions(seen, {10: [known(1, LEFT)], 20: [known(1, LEFT)]}) == [
@@ -90,7 +90,7 @@ def test_between_annotated_frames_a_step_has_the_action_of_a_person_who_is_the_s
     assert actions(seen, gone)[2:5] == ["wave", None, None], "somebody who isn't annotated does what nobody knows"
 
 
-def test_truth_tells_all_states_of_visible_parts_and_where_nobody_can_say_the_action() -> None:
+def test_truth_has_all_states_of_visible_parts_and_unknown_actions() -> None:
     keypoints = ((0.0, 0.0, 0),) * 17
     states = {"left_arm": ("raise", "wave"), "head": ("none",)}
     truth = Truth(
@@ -106,7 +106,7 @@ def test_truth_tells_all_states_of_visible_parts_and_where_nobody_can_say_the_ac
     assert labels.relevance_known[0].all() and labels.relevance[0].sum() == 2 and not labels.relevance_known[1].any()
 
 
-def test_an_action_that_the_vocabulary_has_not_got_is_counted_and_masked() -> None:
+def test_an_action_outside_the_vocabulary_is_counted_and_masked() -> None:
     unknown = Unknown()
     labels = label_steps(sightings({0: LEFT}), {0: [known(1, LEFT, "yodel")]}, WORDS, unknown)
     assert labels.action.tolist() == [-1] and unknown.actions == {"yodel": 1} and unknown
@@ -117,7 +117,7 @@ def test_a_video_without_anybody_has_no_labels() -> None:
     assert actions(sightings({0: LEFT}), {}) == [None]
 
 
-def test_a_folders_own_vocabulary_has_the_ten_parts_and_what_its_people_do(tmp_path: Path) -> None:
+def test_a_folders_own_vocabulary_has_the_ten_parts_and_its_peoples_states(tmp_path: Path) -> None:
     own = OwnLabels()
     own.add("a", "wave", from_annotations(annotated(tmp_path, "wave", "a", left_hand="hold", hip="others")))
     own.add("b", "stand", {0: [known(1, LEFT, "juggle")]})
@@ -128,7 +128,7 @@ def test_a_folders_own_vocabulary_has_the_ten_parts_and_what_its_people_do(tmp_p
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.sampled_from("abc"), min_size=1), st.floats(0, 0.9))
-def test_every_class_keeps_a_video_to_learn_from_and_the_split_depends_on_names_alone(
+def test_every_class_keeps_a_training_video_and_roles_depend_only_on_names(
     videos: dict[str, str], share: float
 ) -> None:
     roles = roles_of(videos, share)
@@ -149,7 +149,7 @@ def test_annotated_people_are_linked_over_frames(tmp_path: Path) -> None:
     assert list(from_annotations(video)) == [0, 4, 10]
 
 
-def test_of_two_tracks_on_one_person_only_the_better_one_is_labelled() -> None:
+def test_only_the_better_of_two_tracks_on_one_person_is_labelled() -> None:
     seen = sightings({0: LEFT}, {0: (11.0, 12.0, 31.0, 62.0)})
     assert actions(seen, {0: [known(1, LEFT)]}) == ["wave", None]
 

@@ -16,11 +16,11 @@ def rows(*boxes: list[float]) -> np.ndarray:
     return np.array(boxes, np.float32).reshape(-1, width)
 
 
-def test_all_found_and_nothing_else_is_one() -> None:
+def test_precision_is_one_if_exactly_the_true_boxes_are_detected() -> None:
     assert average_precision([rows([*SQUARE, 0.3], [*AWAY, 0.2])], [rows(SQUARE, AWAY)]) == 1
 
 
-def test_nothing_found_is_nothing_and_nothing_to_find_is_none() -> None:
+def test_precision_is_zero_without_detections_and_none_without_true_boxes() -> None:
     none = np.zeros((0, 5), np.float32)
     assert average_precision([none], [rows(SQUARE)]) == 0
     assert average_precision([none], [none[:, :4]]) is None
@@ -33,17 +33,17 @@ def test_a_wrong_box_before_a_right_one_halves_the_precision() -> None:
     assert average_precision([rows([*AWAY, 0.1], [*SQUARE, 0.5])], [rows(SQUARE)]) == 1
 
 
-def test_pictures_are_ranked_together_and_matched_apart() -> None:
+def test_detections_are_ranked_over_all_pictures_and_matched_within_each() -> None:
     found = [rows([*AWAY, 0.9]), rows([*SQUARE, 0.8])]
     assert average_precision(found, [rows(SQUARE), rows(SQUARE)]) == pytest.approx(0.5 * 0.5)
 
 
-def test_a_second_box_on_the_same_thing_is_wrong() -> None:
+def test_a_second_box_on_the_same_object_is_wrong() -> None:
     twice = [rows([*SQUARE, 0.9], [*SQUARE, 0.8], [*AWAY, 0.7])]
     assert average_precision(twice, [rows(SQUARE, AWAY)]) == pytest.approx(0.5 + 0.5 * 2 / 3)
 
 
-def test_half_an_overlap_is_enough_and_less_is_not() -> None:
+def test_an_iou_of_one_half_matches_and_less_does_not() -> None:
     true = [rows(SQUARE)]
     assert average_precision([rows([0, 0, 10, 5, 0.9])], true) == 1
     assert average_precision([rows([0, 0, 10, 4.9, 0.9])], true) == 0
@@ -56,5 +56,5 @@ def test_the_precision_at_a_recall_is_the_best_at_that_or_a_greater_one() -> Non
     assert average_precision(found, true) == pytest.approx((1 + 0.75 + 0.75) / 3)
 
 
-def test_overlaps_are_shared_area_by_joint_area() -> None:
+def test_iou_is_shared_area_by_joint_area() -> None:
     assert iou(rows(SQUARE), rows([5.0, 0.0, 15.0, 10.0], AWAY)).tolist() == [[pytest.approx(1 / 3), 0]]

@@ -37,7 +37,7 @@ def example(root: Path, name: str = "a1", action: str = "lunge") -> Video:
     return Video(name, action, video_file(root, "train", action, name), FACTS, tuple(frames))
 
 
-def test_annotated_frames_come_with_their_boxes_scaled_as_the_picture(tmp_path: Path) -> None:
+def test_annotated_frames_have_boxes_scaled_like_the_picture(tmp_path: Path) -> None:
     video = example(tmp_path)
     put_dataset(tmp_path, [video])
     pictures = list(read_pictures(video, [4, 11], CLASSES, 128))
@@ -61,7 +61,7 @@ def test_each_picture_is_that_of_its_frame(tmp_path: Path) -> None:
     assert np.abs(moved[:, 8:] - singly[1][:, 8:]).mean() < np.abs(singly[0].astype(int) - singly[1]).mean() / 2
 
 
-def test_a_video_that_is_damaged_says_so(tmp_path: Path) -> None:
+def test_a_damaged_video_is_named(tmp_path: Path) -> None:
     video = example(tmp_path)
     video.path.parent.mkdir(parents=True)
     video.path.write_bytes(b"nothing")
@@ -69,7 +69,7 @@ def test_a_video_that_is_damaged_says_so(tmp_path: Path) -> None:
         next(read_pictures(video, [1], CLASSES, 64))
 
 
-def test_classes_are_person_parts_and_the_objects_that_are_listed_or_else_annotated(tmp_path: Path) -> None:
+def test_classes_are_person_parts_and_listed_or_annotated_objects(tmp_path: Path) -> None:
     assert classes_of(LISTS, []) == CLASSES
     assert classes_of(Lists(PARTS, ("none",), ()), [example(tmp_path)]) == CLASSES
     assert classes_of(Lists(PARTS, ("none",), ("bat", "ball")), []) == (*CLASSES, "bat")
@@ -95,7 +95,7 @@ def filled(view: LabelledPicture) -> list[int]:
     return values
 
 
-def test_boxes_move_along_with_a_crop_and_those_mostly_outside_are_gone() -> None:
+def test_boxes_move_with_a_crop_and_those_mostly_outside_are_dropped() -> None:
     view = cropped(drawn(), 10, 2, 20)
     assert view.picture.shape == (20, 20, 3)
     assert view.boxes.tolist() == [[0, 0, 4, 10], [10, 6, 20, 20]] and view.labels.tolist() == [1, 2]
@@ -105,12 +105,12 @@ def test_boxes_move_along_with_a_crop_and_those_mostly_outside_are_gone() -> Non
     assert centre_view(drawn(), 24).labels.tolist() == [1, 2]
 
 
-def test_a_crop_beyond_the_picture_is_refused() -> None:
+def test_a_crop_beyond_the_picture_is_rejected() -> None:
     with pytest.raises(ValueError, match="exceeds the picture of 40x24"):
         cropped(drawn(), 20, 0, 24)
 
 
-def test_a_mirrored_picture_has_its_boxes_and_the_names_of_sides_mirrored() -> None:
+def test_a_mirrored_picture_has_mirrored_boxes_and_sides() -> None:
     swapped = swapped_sides(("head", "left_hand", "right_hand"))
     assert swapped.tolist() == [0, 2, 1]
     assert swapped_sides(("left_over", "ball")).tolist() == [0, 1]
@@ -148,7 +148,7 @@ def small() -> DetectorDescription:
 
 
 @pytest.mark.timeout(600)
-def test_the_losses_fall_and_what_was_learned_is_found(small: DetectorDescription) -> None:
+def test_the_losses_fall_and_learned_objects_are_detected(small: DetectorDescription) -> None:
     torch.manual_seed(0)
     model = build(small, initialise=True).train()
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
@@ -173,7 +173,7 @@ def test_the_losses_fall_and_what_was_learned_is_found(small: DetectorDescriptio
     assert np.mean(overlaps) > 0.5
 
 
-def test_every_weight_that_learns_gets_a_gradient(small: DetectorDescription) -> None:
+def test_every_trained_weight_has_a_gradient(small: DetectorDescription) -> None:
     torch.manual_seed(0)
     model = build(small, initialise=True).train()
     total_loss(losses(model, [disc(1), disc(2)], CPU)).backward()
@@ -182,7 +182,7 @@ def test_every_weight_that_learns_gets_a_gradient(small: DetectorDescription) ->
     assert without == []
 
 
-def test_a_picture_with_nobody_in_it_can_be_learned_from(small: DetectorDescription) -> None:
+def test_a_picture_without_boxes_has_finite_losses(small: DetectorDescription) -> None:
     torch.manual_seed(0)
     model = build(small, initialise=True).train()
     empty = LabelledPicture(disc(1).picture, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
@@ -232,7 +232,7 @@ def test_a_run_ends_when_its_time_is_up(tmp_path: Path, small: DetectorDescripti
     assert train_detector(build(small, initialise=True), small, [video], SHORT, CPU, minutes=0) == 0
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, small: DetectorDescription) -> None:
+def test_an_infinite_loss_ends_the_run(tmp_path: Path, small: DetectorDescription) -> None:
     video = example(tmp_path)
     put_dataset(tmp_path, [video])
     model = build(small, initialise=True)

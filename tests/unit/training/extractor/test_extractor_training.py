@@ -39,7 +39,7 @@ def read(root: Path, video: Video) -> list[Example]:
     return list(read_examples(root, video, [1, 4], VERBS, ACTIONS, 128))
 
 
-def test_each_box_says_whose_part_it_is_what_that_does_and_what_its_person_does(tmp_path: Path) -> None:
+def test_each_box_has_its_part_state_and_action(tmp_path: Path) -> None:
     video = example(tmp_path)
     put_dataset(tmp_path, [video])
     first, second = read(tmp_path, video)
@@ -49,7 +49,7 @@ def test_each_box_says_whose_part_it_is_what_that_does_and_what_its_person_does(
     assert (first.picture != second.picture).any()
 
 
-def test_what_a_person_does_is_taken_from_the_truth_where_there_is_one(tmp_path: Path) -> None:
+def test_actions_come_from_the_truth_file_if_there_is_one(tmp_path: Path) -> None:
     video = example(tmp_path)
     put_dataset(tmp_path, [video])
 
@@ -65,7 +65,7 @@ def test_what_a_person_does_is_taken_from_the_truth_where_there_is_one(tmp_path:
     assert first.action.tolist() == [1] * 4 and second.action.tolist() == [UNKNOWN] * 4
 
 
-def test_what_is_known_of_a_box_goes_along_with_it_into_a_view() -> None:
+def test_a_boxs_labels_follow_it_into_a_view() -> None:
     boxes = np.array([[0, 0, 10, 10], [20, 20, 30, 30], [44, 44, 60, 60]], np.float32)
     kinds = np.array([KINDS.index(name) for name in ("head", "left_hand", "right_foot")])
     whole = Example(np.zeros((64, 64, 3), np.uint8), boxes, kinds, np.array([0, 1, 2]), np.array([3, 4, 5]))
@@ -79,7 +79,7 @@ def test_what_is_known_of_a_box_goes_along_with_it_into_a_view() -> None:
     assert all((view.boxes >= 0).all() and (view.boxes <= 48).all() for view in views)
 
 
-def test_a_norm_that_is_folded_into_its_convolution_changes_no_answer() -> None:
+def test_folding_a_batch_norm_changes_no_answer() -> None:
     torch.manual_seed(0)
     plain = VggFeatures(SMALL).features
     normed = with_batch_norm(plain).train()
@@ -111,7 +111,7 @@ def square(seed: int) -> Example:
     return Example(picture, np.array(boxes, np.float32), kinds, np.array([0, 1]), action)
 
 
-def test_it_learns_what_is_asked_of_boxes_and_tells_it_without_norms_as_well() -> None:
+def test_the_extractor_learns_its_tasks_and_keeps_them_without_batch_norm() -> None:
     torch.manual_seed(0)
     extractor = VggFeatures(SMALL)
     plain, extractor.features = extractor.features, with_batch_norm(extractor.features)
@@ -134,7 +134,7 @@ def test_it_learns_what_is_asked_of_boxes_and_tells_it_without_norms_as_well() -
     assert losses(reader(unseen), unseen)["action"] == 0
 
 
-def test_a_run_writes_weights_that_training_loads_and_begins_from_them_without_norms(tmp_path: Path) -> None:
+def test_a_run_writes_weights_that_training_loads_and_continues_without_batch_norm(tmp_path: Path) -> None:
     put_dataset(tmp_path, [example(tmp_path, name) for name in ("a1", "a2")])
     out = tmp_path / "runs" / "features.safetensors"
     whole = dataclasses.replace(SHORT, crop=VggConfig().short_side)
@@ -176,7 +176,7 @@ def test_a_broken_video_is_left_out_and_none_left_ends_the_run(
     assert train([good], minutes=0) == 0
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+def test_an_infinite_loss_ends_the_run(tmp_path: Path) -> None:
     video = example(tmp_path)
     put_dataset(tmp_path, [video])
     broken = VggFeatures(SMALL)

@@ -87,7 +87,7 @@ def test_instants_need_not_be_whole_numbers_of_seconds() -> None:
     assert [one.time for one in instants(labels)] == [0.333, 1.667]
 
 
-def test_a_box_with_nobody_of_its_own_is_as_if_it_were_not_there() -> None:
+def test_a_box_labelled_nobody_is_ignored() -> None:
     labels = parse_labels(json.dumps(person(spans=[[0, 0, "nobody"], [1, 1, "walk"]])), "")
     assert [one.time for one in instants(labels)] == [1]
 
@@ -124,7 +124,7 @@ def test_a_box_with_nobody_of_its_own_is_as_if_it_were_not_there() -> None:
         (clip(fps=3), "unknown field `fps`"),
     ],
 )
-def test_a_fault_is_named_with_its_place(content: dict[str, Any], expected: str) -> None:
+def test_an_error_is_named_with_its_place(content: dict[str, Any], expected: str) -> None:
     assert expected in fault(content)
 
 
@@ -139,7 +139,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         read_labels(tmp_path / "bytes.json")
 
 
-def test_many_faults_are_cut_short() -> None:
+def test_a_long_list_of_errors_is_cut() -> None:
     boxes = [[time, 9, 1, 1, 9] for time in range(10)]
     message = fault(clip(people=[{"id": k, "boxes": boxes, "spans": [[0, 9, "walk"]]} for k in (1, 2)]))
     assert message.count("\n") == 13

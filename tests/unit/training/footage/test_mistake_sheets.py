@@ -47,7 +47,7 @@ def frames(street: tuple[Path, ClipLabels]) -> list[NDArray[np.uint8]]:
         return [np.asarray(frame.to_image().convert("RGB"), np.uint8) for frame in islice(film.decode(video=0), 31)]
 
 
-def test_the_surest_wrong_answer_comes_first_who_was_not_found_last_and_right_ones_nowhere() -> None:
+def test_wrong_answers_come_by_score_then_missed_people_and_correct_ones_not_at_all() -> None:
     assert wrong([MISSED, RIGHT, SILENT, OTHER, SURE]) == [SURE, OTHER, SILENT, MISSED]
 
 
@@ -73,7 +73,7 @@ def test_a_tile_shows_the_person_in_the_frame_of_that_instant(
         assert np.abs(outline - (255, 220, 60)).mean(-1).min() < 25
 
 
-def test_captions_say_when_who_what_was_labelled_and_what_was_said(street: tuple[Path, ClipLabels]) -> None:
+def test_captions_have_time_person_label_and_answer(street: tuple[Path, ClipLabels]) -> None:
     captions = [tile.caption for tile in cut_tiles(*street, [SURE, SILENT, MISSED])]
     assert captions == [
         ("2 s, person 1", "walk: answered jump 0.90"),
@@ -102,7 +102,7 @@ def test_a_sheet_holds_each_wrong_instant_once_and_no_right_one(
         assert _best_fit(sheet, tile) < 5
 
 
-def test_of_many_wrong_instants_the_surest_are_pictured_and_all_are_counted(
+def test_the_wrong_instants_with_the_highest_scores_are_shown_and_all_are_counted(
     street: tuple[Path, ClipLabels], tmp_path: Path
 ) -> None:
     film, labels = street
@@ -117,7 +117,7 @@ def test_of_many_wrong_instants_the_surest_are_pictured_and_all_are_counted(
     assert Image.open(tmp_path / "vtest.jpg").size == whole.size
 
 
-def test_where_all_is_right_an_older_sheet_is_replaced_by_one_that_says_so(tmp_path: Path) -> None:
+def test_a_sheet_without_wrong_answers_replaces_an_older_one(tmp_path: Path) -> None:
     (tmp_path / "vtest.jpg").write_text("an older one")
     labels = packaged_labels()["vtest"][0]
     save_sheet(tmp_path, tmp_path / "not-even-opened.avi", labels, [RIGHT])
@@ -132,7 +132,7 @@ def labels_of(film: Path, size: tuple[int, int], *boxes: tuple[float, float, flo
     )
 
 
-def test_a_film_that_is_shown_turned_is_pictured_turned(tmp_path: Path) -> None:
+def test_a_rotated_film_is_shown_rotated(tmp_path: Path) -> None:
     film = make_film(tmp_path / "turned.mp4", 3, shown_turned=True)
     size = (SIZE[1], SIZE[0])
     labels = labels_of(film, size, (0.0, 30, 60, 90, 100))

@@ -85,14 +85,14 @@ def test_every_frame_is_answered_once_in_order_at_its_time_since_the_first(film:
     assert model.forgotten == ["grey.mp4"]
 
 
-def test_who_has_no_answer_yet_has_none_and_others_the_label_that_was_asked_for(film: Path) -> None:
+def test_people_have_no_answer_or_the_requested_label(film: Path) -> None:
     raw = answer_film(Counting(), film, until_s=0.5).frames
     assert [(frame.people[0].label, frame.people[0].score) for frame in raw] == [(None, 0.0)] + [("walk", 0.75)] * 5
     smoothed = answer_film(Counting(), film, until_s=0.5, smoothed=True).frames
     assert [(frame.people[0].label, frame.people[0].score) for frame in smoothed[1:]] == [("stand", 0.5)] * 5
 
 
-def test_a_file_that_is_no_film_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_film_is_named(tmp_path: Path) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("no film")
     model = Counting()
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_film_is_named(tmp_path: Path) -> None:
         answer_film(model, tmp_path / "absent.mp4")
 
 
-def test_labels_of_another_version_of_the_footage_are_refused() -> None:
+def test_labels_of_another_version_of_the_footage_are_rejected() -> None:
     first, second = packaged_labels()["talking-test"]
     changed = msgspec.structs.replace(second, sha256="ab" * 32)
     with pytest.raises(LabelError, match=r"talking-test \(b\): labels another version of testMovie\.mp4"):
@@ -130,7 +130,7 @@ SOME = judged(
 UNLABELLED = [Extra("yard", float(time), 0.5, answer, 0.8) for time, answer in enumerate(("jump", "other", None))]
 
 
-def test_what_each_label_was_taken_for_is_told_with_missed_people_and_silence() -> None:
+def test_answers_are_counted_by_label_with_missed_people_and_no_answers() -> None:
     assert taken_for(SOME) == {
         "stand": {"stand": 0.5, "walk": 0.5},
         "walk": {MISSED: 0.5, UNANSWERED: 0.5, "other": 0.5, "walk": 0.5},
@@ -164,7 +164,7 @@ def test_the_object_holds_figures_clips_and_instants() -> None:
     assert len(found["clips"]["yard"]["instants"]) == len(SOME)
 
 
-def test_the_console_shows_labels_clips_and_thresholds_also_where_nothing_is_labelled() -> None:
+def test_the_console_shows_labels_clips_and_thresholds_also_without_labels() -> None:
     console = Console(file=io.StringIO(), width=160)
     empty = ClipScore("garden", (256, 256), "test", "a", [], [])
     show("test half, labeller a", [ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED), empty], console)
@@ -185,25 +185,25 @@ def test_an_unknown_clip_is_a_usage_error_that_names_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("size", ["768", "0x32", "axb", "-1x5", "768x576x3"])
-def test_a_size_that_is_none_is_a_usage_error(size: str) -> None:
+def test_an_invalid_size_is_a_usage_error(size: str) -> None:
     done = call("score", f"--detector-size={size}")
     assert done.exit_code == 2
     assert "for example 768x576" in done.output
 
 
-def test_missing_weights_end_with_code_3_and_say_what_to_run(tmp_path: Path) -> None:
+def test_missing_weights_exit_with_3_and_name_the_command_to_run(tmp_path: Path) -> None:
     done = call("score", "--clip", "vtest", PARTSTREAM_CACHE=str(tmp_path))
     assert done.exit_code == 3
     assert "weights fetch" in done.output
 
 
-def test_a_checkpoint_that_is_none_is_named(tmp_path: Path) -> None:
+def test_an_invalid_checkpoint_is_named(tmp_path: Path) -> None:
     done = call("score", "--profile", str(tmp_path / "mine.safetensors"))
     assert done.exit_code == 3
     assert "mine.safetensors" in done.output
 
 
-def test_a_device_that_is_none_is_a_usage_error() -> None:
+def test_an_invalid_device_is_a_usage_error() -> None:
     done = call("score", "--device", "gpu")
     assert done.exit_code == 2
     assert "'gpu' is not auto, cpu, cuda" in done.output

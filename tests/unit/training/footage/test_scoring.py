@@ -88,7 +88,7 @@ def test_each_instant_of_the_half_counts_with_its_person_seconds() -> None:
     assert extras == []
 
 
-def test_the_missed_the_unanswered_and_other_are_wrong() -> None:
+def test_missed_people_no_answer_and_other_are_wrong() -> None:
     answers: dict[float, tuple[str | None, float]] = {4: ("other", 0.3), 5: (None, 0.0), 6: ("walk", 0.9)}
     judged, _ = judge(
         labelled({1: "wwwwwww ", 2: "    ww  "}),
@@ -101,18 +101,18 @@ def test_the_missed_the_unanswered_and_other_are_wrong() -> None:
     assert [one.answer for one in judged if one.missed] == [None, None]
 
 
-def test_other_is_right_where_people_say_other() -> None:
+def test_other_is_correct_if_the_label_is_other() -> None:
     judged, _ = judge(labelled({1: "oooooooo"}), predicted({1: lambda _: ("other", 0.4)}), "test")
     assert by_class(judged)["other"].share == 1.0
 
 
-def test_the_unsure_count_neither_way_and_nobody_is_an_extra() -> None:
+def test_people_labelled_unsure_do_not_count_and_boxes_of_nobody_are_extras() -> None:
     judged, extras = judge(labelled({1: "uuuuuuuu", 2: "nnnnnnnn"}), predicted({1: walks, 2: walks}), "test")
     assert judged == []
     assert sum(one.seconds for one in extras) == 4
 
 
-def test_people_whom_nobody_labelled_are_counted_also_where_nobody_is_labelled_at_all() -> None:
+def test_people_without_a_label_are_counted_also_if_nobody_is_labelled() -> None:
     judged, extras = judge(labelled({1: "ww"}), predicted({1: walks, 2: walks}), "test")
     assert (judged, sum(one.seconds for one in extras)) == ([], 8)
 
@@ -125,7 +125,7 @@ def test_without_a_frame_near_the_instant_everybody_is_missed() -> None:
     assert [one.missed for one in judged] == [True] * 4
 
 
-def test_an_empty_frame_is_an_answer_of_its_own() -> None:
+def test_a_frame_without_people_is_an_answer() -> None:
     frames = [PredictedFrame(3.9, (Prediction(PLACES[1], "walk", 0.9),)), PredictedFrame(4.0, ())]
     (one, *_), _ = judge(labelled({1: "wwwwwwww"}), frames, "test")
     assert one.missed
@@ -143,7 +143,7 @@ def test_one_prediction_answers_one_person() -> None:
     assert [(one.person, one.missed) for one in judged] == [(1, True), (2, False)]
 
 
-def test_precision_is_of_what_is_said_and_coverage_of_all() -> None:
+def test_precision_counts_answers_and_coverage_all_person_seconds() -> None:
     scores = {4: ("walk", 0.95), 5: ("walk", 0.6), 6: ("stand", 0.9), 7: ("other", 0.99)}
     judged, _ = judge(
         labelled({1: "wwwwwwww"}), predicted({1: lambda time: scores.get(int(time), ("walk", 1))}), "test"
@@ -155,7 +155,7 @@ def test_precision_is_of_what_is_said_and_coverage_of_all() -> None:
     assert selective([], 0.5) == Selective(None, 0.0, None)
 
 
-def test_an_answer_in_a_box_that_matches_nobody_lowers_only_the_precision_of_all() -> None:
+def test_an_answer_without_a_labelled_person_lowers_only_the_precision_of_all() -> None:
     said = {1: walks, 2: lambda _: ("jump", 0.6), 3: lambda _: ("other", 0.9)}
     judged, extras = judge(labelled({1: "wwwwwwww"}), predicted(said), "test")
     assert selective(judged, 0.5, extras) == Selective(1.0, 1.0, 0.5)
@@ -163,7 +163,7 @@ def test_an_answer_in_a_box_that_matches_nobody_lowers_only_the_precision_of_all
     assert selective([], 0.5, extras) == Selective(None, 0.0, 0.0)
 
 
-def test_an_action_said_of_somebody_who_does_none_lowers_precision() -> None:
+def test_an_action_answered_for_other_lowers_precision() -> None:
     judged, _ = judge(labelled({1: "oooooooo", 2: "wwwwwwww"}), predicted({1: walks, 2: walks}), "test")
     assert selective(judged, 0.5) == Selective(0.5, 1.0, 0.5)
 
@@ -176,7 +176,7 @@ def test_two_labellers_are_compared_by_boxes_not_by_ids() -> None:
     assert agreement(first, second, "test").compared == 8
 
 
-def test_disagreement_unsure_and_people_of_one_labeller_are_told_apart() -> None:
+def test_disagreement_unsure_and_unshared_people_are_counted_separately() -> None:
     found = agreement(labelled({1: "wwwsssuu", 2: "ww      "}), labelled({1: "wwssssww", 3: "wnw     "}, labeller="b"))
     assert (found.compared, found.unsure, found.only_first, found.only_second) == (6, 2, 2, 2)
     assert found.percent == pytest.approx(100 * 5 / 6)
@@ -191,7 +191,7 @@ def test_other_footage_is_not_compared() -> None:
         agreement(labelled({1: "ww"}), labelled({1: "ww"}, sha256="cd" * 32, labeller="b"))
 
 
-def test_kappa_is_undefined_where_chance_agrees_always() -> None:
+def test_kappa_is_undefined_if_chance_always_agrees() -> None:
     assert cohens_kappa([]) is None
     assert cohens_kappa([("walk", "walk")] * 5) is None
 
@@ -220,9 +220,7 @@ BOXES = st.lists(
 
 
 @given(BOXES, BOXES, st.floats(0.1, 0.9))
-def test_matches_are_one_to_one_and_alike_and_leave_no_alike_pair_unmatched(
-    first: list[Box], second: list[Box], least: float
-) -> None:
+def test_matches_are_one_to_one_and_complete(first: list[Box], second: list[Box], least: float) -> None:
     pairs = match(first, second, least)
     rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
     assert len(rows) == len(columns) == len(pairs)

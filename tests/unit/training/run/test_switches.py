@@ -26,7 +26,7 @@ ABSENT: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("settings", "absent"), ABSENT.values(), ids=list(ABSENT))
-def test_what_a_switch_leaves_out_has_no_weights_and_the_rest_learns(settings: dict[str, Any], absent: str) -> None:
+def test_a_disabled_stage_has_no_weights_and_the_rest_learns(settings: dict[str, Any], absent: str) -> None:
     torch.manual_seed(0)
     vocabulary = packaged("edge")
     config = network_sizes(ModelConfig.model_validate(settings))
@@ -49,7 +49,7 @@ def test_what_a_switch_leaves_out_has_no_weights_and_the_rest_learns(settings: d
     assert still == []
 
 
-def test_by_default_every_stage_takes_part_and_pictures_are_not_read() -> None:
+def test_by_default_every_stage_is_active_and_pictures_are_not_read() -> None:
     config = network_sizes(ModelConfig.model_validate({}))
     assert not config.visual and config.geometry and config.relevance_gates and config.language and config.temporal
     assert config.graph == "sequential" and config.visual_features == 0

@@ -91,9 +91,7 @@ def test_the_loss_falls_and_the_checkpoint_loads_with_all_it_needs(tmp_path: Pat
 
 
 @pytest.mark.parametrize("features", [{}, EVERYTHING], ids=["defaults", "every feature"])
-def test_a_run_stopped_half_way_and_resumed_gives_the_bits_of_an_unbroken_one(
-    features: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(features: dict[str, Any], tmp_path: Path) -> None:
     config = tiny(**features)
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
     trained(config, whole)
@@ -127,7 +125,7 @@ def same(ones: dict[str, Any], others: dict[str, Any]) -> bool:
     )
 
 
-def test_a_state_brings_back_every_random_stream(tmp_path: Path) -> None:
+def test_a_state_restores_every_random_generator(tmp_path: Path) -> None:
     def drawn(run: Run) -> list[float]:
         numbers = [random.random(), random.gauss(), float(np.random.normal()), float(torch.rand(()))]
         return [*numbers, float(run.batches.generator.rng.random())]
@@ -141,7 +139,7 @@ def test_a_state_brings_back_every_random_stream(tmp_path: Path) -> None:
     assert drawn(again) == expected != drawn(again)
 
 
-def test_a_run_cut_off_by_time_goes_on_with_resume(tmp_path: Path) -> None:
+def test_a_run_ended_by_minutes_resumes(tmp_path: Path) -> None:
     out, seen = tmp_path / "cut.safetensors", []
     config = tiny(steps=3, evaluation={"sequences": 11})
 
@@ -179,7 +177,7 @@ def test_a_run_stopped_before_its_first_step_does_not_claim_to_be_trained(tmp_pa
     assert not load(tmp_path / "new.safetensors").trained
 
 
-def test_a_second_ctrl_c_acts_as_ever() -> None:
+def test_a_second_ctrl_c_has_its_usual_effect() -> None:
     # Tests that are run in the background may have been started with it ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -191,7 +189,7 @@ def test_a_second_ctrl_c_acts_as_ever() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_the_log_has_a_row_a_step_with_each_loss_and_a_resumed_run_goes_on_in_it(tmp_path: Path) -> None:
+def test_the_log_has_a_row_per_step_and_a_resumed_run_appends_to_it(tmp_path: Path) -> None:
     out = tmp_path / "logged.safetensors"
     stop, report = stop_after(3)
     trained(tiny(), out, stop=stop, report=report)
@@ -209,9 +207,7 @@ def test_the_log_has_a_row_a_step_with_each_loss_and_a_resumed_run_goes_on_in_it
     assert seconds == sorted(seconds)
 
 
-def test_a_loss_that_is_not_finite_names_what_is_left_and_leaves_the_last_good_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_infinite_loss_keeps_and_names_the_last_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "diverging.safetensors"
     config = tiny(log={"save_seconds": 1e-6})
     advance = Run.advance
@@ -236,9 +232,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.run.validation.selection.macro_accuracy", lambda network, data: next(accuracies))
 
 
-def test_the_best_weights_are_kept_and_a_run_that_gets_no_better_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_weights_are_kept_and_patience_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch)
     out = tmp_path / "best.safetensors"
     config = tiny(
@@ -267,7 +261,7 @@ def test_the_best_weights_are_kept_and_a_run_that_gets_no_better_ends(
     assert trained(config, out, resume=True).step == 8, "resuming doesn't begin again what has ended"
 
 
-def test_evaluating_on_the_way_changes_no_weight(tmp_path: Path) -> None:
+def test_evaluations_do_not_change_the_training(tmp_path: Path) -> None:
     trained(tiny(steps=2), tmp_path / "a.safetensors")
     trained(tiny(steps=2, evaluation={"every": 1, "selection_sequences": 11}), tmp_path / "b.safetensors")
     ones, others = (torch.load(tmp_path / f"{n}.safetensors.resume.pt", weights_only=True)["learned"] for n in "ab")
@@ -283,7 +277,7 @@ def test_the_selections_accuracy_is_the_evaluations(tmp_path: Path) -> None:
     assert selection.evaluate(Learned(network), 1) == pytest.approx(found, abs=6e-4)
 
 
-def test_resuming_with_other_options_is_refused_and_says_which(tmp_path: Path) -> None:
+def test_resuming_with_other_options_is_rejected_and_names_them(tmp_path: Path) -> None:
     out = tmp_path / "other.safetensors"
     trained(tiny(steps=1), out)
     with pytest.raises(TrainingError, match=r"with another data\.batch, optimiser\.ema_decay; use the same"):
@@ -291,7 +285,7 @@ def test_resuming_with_other_options_is_refused_and_says_which(tmp_path: Path) -
     assert trained(tiny(steps=1, log={"every": 2}), out, resume=True).step == 1, "what is logged changes no number"
 
 
-def test_a_damaged_or_older_state_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_damaged_or_older_state_is_rejected_by_name(tmp_path: Path) -> None:
     out = tmp_path / "torn.safetensors"
     state = tmp_path / "torn.safetensors.resume.pt"
     state.write_bytes(b"not a state")
@@ -302,19 +296,19 @@ def test_a_damaged_or_older_state_is_refused_by_name(tmp_path: Path) -> None:
         trained(tiny(steps=1), out, resume=True)
 
 
-def test_what_can_not_be_written_is_said_and_no_traceback(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_gives_a_message(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="file: can't be created"):
         trained(tiny(steps=1), tmp_path / "file" / "a.safetensors")
 
 
-def test_asking_for_tensorboard_where_it_is_not_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_without_its_package_gives_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(TrainingError, match="tensorboard is not installed"):
         trained(tiny(steps=1, log={"tensorboard": True}), tmp_path / "a.safetensors")
 
 
-def test_a_profile_that_generated_motion_cannot_train_is_refused(tmp_path: Path) -> None:
+def test_a_profile_without_generated_motion_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="kinetics-tps"):
         train_profile(tiny(profile="kinetics-tps"), tmp_path / "x.safetensors", console=Console(quiet=True))
 
@@ -328,7 +322,7 @@ def test_average_precision_and_area_under_curve_agree_with_worked_examples() -> 
     assert np.isnan(average_precision(score, np.zeros(4, bool)))
 
 
-def test_what_a_checkpoint_tells_of_its_configuration_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+def test_a_checkpoints_configuration_has_no_folders_of_the_machine(tmp_path: Path) -> None:
     changes = {
         "data": {"folder": str(tmp_path / "films"), "folder_share": 1},
         "start": str(tmp_path / "old.safetensors"),

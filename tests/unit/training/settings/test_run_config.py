@@ -20,7 +20,7 @@ def file_of(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_file_that_ships_says_what_the_code_defaults_to() -> None:
+def test_the_packaged_file_has_the_defaults() -> None:
     assert load(EDGE) == TrainingConfig() == load()
     assert EDGE.read_text(encoding="utf-8") == commented(), (
         "training/configs/edge.yaml is old: run `partstream train config > training/configs/edge.yaml`"
@@ -31,7 +31,7 @@ def test_the_file_that_ships_says_what_the_code_defaults_to() -> None:
     ("name", "hidden", "features", "optimiser"),
     [("kinetics-tps", (512, 512), 4096, "sgd"), ("kinetics-tps-tiny", (64, 96), 128, "adamw")],
 )
-def test_the_papers_recipe_ships_as_configurations_that_need_a_folder(
+def test_the_papers_recipe_is_packaged_as_configurations_that_need_a_folder(
     name: str, hidden: tuple[int, int], features: int, optimiser: str
 ) -> None:
     path = EDGE.with_name(f"{name}.yaml")
@@ -49,20 +49,20 @@ def test_the_papers_recipe_ships_as_configurations_that_need_a_folder(
     assert min(config.states.weight, config.relevance.weight) > 0 and config.evaluation.select == "area"
 
 
-def test_a_configuration_that_is_printed_is_read_back_as_it_was(tmp_path: Path) -> None:
+def test_a_printed_configuration_is_read_back_unchanged(tmp_path: Path) -> None:
     changes = {"seed": 7, "optimiser": {"clip_norm": None, "ema_decay": 0.998}, "states": {"loss": "focal"}}
     config = load(None, changes)
     assert load(file_of(tmp_path, commented(config))) == config != load()
 
 
-def test_a_file_holds_only_what_differs_and_options_win_over_it(tmp_path: Path) -> None:
+def test_a_file_may_hold_only_changes_and_options_override_it(tmp_path: Path) -> None:
     path = file_of(tmp_path, "steps: 10\noptimiser: {learning_rate: 1e-4, warm_up: 5}\n")
     config = load(path, {"steps": 20, "optimiser": {"warm_up": 6}})
     assert (config.steps, config.optimiser.learning_rate, config.optimiser.warm_up) == (20, 1e-4, 6)
     assert config.data == load().data
 
 
-def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert load(file_of(tmp_path, "# nothing\n")) == load()
 
 
@@ -90,18 +90,18 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("a: [", "line 2: not valid YAML"),
     ],
 )
-def test_what_can_not_be_is_refused_by_file_and_field(tmp_path: Path, text: str, named: str) -> None:
+def test_invalid_settings_are_rejected_by_file_and_field(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(TrainingConfigError, match=named) as fault:
         load(file_of(tmp_path, text + "\n"))
     assert "run.yaml" in str(fault.value)
 
 
-def test_every_fault_of_a_file_is_said_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(TrainingConfigError, match=r"seed: .*data\.batch: "):
         load(file_of(tmp_path, "seed: -1\ndata: {batch: 0}\n"))
 
 
-def test_files_that_can_not_be_read_are_refused_by_name(tmp_path: Path) -> None:
+def test_unreadable_files_are_rejected_by_name(tmp_path: Path) -> None:
     with pytest.raises(TrainingConfigError, match=r"none\.yaml: can't be read"):
         load(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"profile: \xe9dge\n")
@@ -112,7 +112,7 @@ def test_files_that_can_not_be_read_are_refused_by_name(tmp_path: Path) -> None:
         load(tmp_path / "torn.safetensors")
 
 
-def test_the_command_prints_the_defaults_and_refuses_faults_with_exit_code_2(tmp_path: Path) -> None:
+def test_the_command_prints_the_defaults_and_exits_with_2_on_errors(tmp_path: Path) -> None:
     printed = CliRunner().invoke(train_app, ["config"])
     assert (printed.exit_code, printed.stdout) == (0, commented())
     refused = CliRunner().invoke(train_app, ["--config", str(file_of(tmp_path, "steps: 0\n"))])

@@ -27,7 +27,7 @@ def pictures(path: Path) -> list[np.ndarray]:
     return seen
 
 
-def test_a_video_is_seen_as_it_is_shown(tmp_path: Path) -> None:
+def test_frames_are_rotated_as_shown(tmp_path: Path) -> None:
     upright = pictures(make_film(tmp_path / "upright.mp4", 2))[1]
     assert upright.shape == (SIZE[1], SIZE[0], 3)
     assert upright[:, :70].min() > 240 and upright[:, 90:].max() < 15
@@ -37,7 +37,7 @@ def test_a_video_is_seen_as_it_is_shown(tmp_path: Path) -> None:
     assert probe(tmp_path / "turned.mp4") == (2, SIZE[1], SIZE[0])
 
 
-def test_what_comes_before_damage_is_analysed_then_the_video_is_named(tmp_path: Path) -> None:
+def test_frames_before_damage_are_analysed_and_then_the_video_is_named(tmp_path: Path) -> None:
     film = damage(make_film(tmp_path / "worn.mp4"))
     model, numbers = Scripted(), []
     with pytest.raises(VideoReadError, match=r"worn\.mp4: can't be read: "):
@@ -47,7 +47,7 @@ def test_what_comes_before_damage_is_analysed_then_the_video_is_named(tmp_path: 
     assert model.forgotten == ["worn.mp4"]
 
 
-def test_a_playlist_called_a_video_opens_nothing(tmp_path: Path) -> None:
+def test_a_playlist_named_like_a_video_opens_nothing(tmp_path: Path) -> None:
     make_film(tmp_path / "secret.mp4")
     playlist = tmp_path / "list.mp4"
     playlist.write_text("ffconcat version 1.0\nfile secret.mp4\n")
@@ -55,7 +55,7 @@ def test_a_playlist_called_a_video_opens_nothing(tmp_path: Path) -> None:
         list(analyse_video(Scripted(), playlist))
 
 
-def test_a_caller_who_stops_early_leaves_nobody_remembered(tmp_path: Path) -> None:
+def test_stopping_early_ends_the_videos_tracks(tmp_path: Path) -> None:
     model = Scripted()
     frames = analyse_video(model, make_film(tmp_path / "film.mp4"))
     next(frames)
@@ -63,7 +63,7 @@ def test_a_caller_who_stops_early_leaves_nobody_remembered(tmp_path: Path) -> No
     assert model.forgotten == ["film.mp4"]
 
 
-def test_a_rehearsal_shows_the_first_picture_once_before_and_its_answer_is_not_kept(tmp_path: Path) -> None:
+def test_a_rehearsal_shows_the_first_frame_once_before_and_drops_its_answer(tmp_path: Path) -> None:
     shown: list[tuple[int, int]] = []
 
     def say(lease: Lease) -> FrameAnalysis:
@@ -75,7 +75,7 @@ def test_a_rehearsal_shows_the_first_picture_once_before_and_its_answer_is_not_k
     assert [(frame.meta.frame, frame.analysis.tracks) for frame in kept] == [(at, at + 2) for at in range(9)]
 
 
-def test_single_frames_are_those_of_the_whole_video_and_nothing_behind_them_is_decoded(tmp_path: Path) -> None:
+def test_single_frames_equal_those_of_the_whole_video_and_later_ones_are_not_decoded(tmp_path: Path) -> None:
     film = put_clip(tmp_path / "clip.mp4")
     every = pictures(film)
     asked: list[tuple[int, int]] = []
@@ -93,7 +93,7 @@ def test_single_frames_are_those_of_the_whole_video_and_nothing_behind_them_is_d
     assert [lease.meta.frame for lease in read_frames(worn, whole, [0, 1])] == [0, 1], "the damage lies behind them"
 
 
-def test_a_frame_that_is_not_there_is_named_with_its_video(tmp_path: Path) -> None:
+def test_a_missing_frame_is_named_with_its_video(tmp_path: Path) -> None:
     film = put_clip(tmp_path / "clip.mp4")
     leases = read_frames(film, lambda size: SlotFormat("rgb24", size, size), [3, FRAMES])
     assert next(leases).meta.frame == 3

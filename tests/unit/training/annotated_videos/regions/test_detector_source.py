@@ -94,7 +94,7 @@ def on_films(films: Path, detector: Path, **model: Any) -> TrainingConfig:
     )
 
 
-def test_a_run_sees_with_the_detector_and_its_checkpoint_runs_without_any_other_file(
+def test_a_run_uses_the_detector_and_its_checkpoint_needs_no_other_file(
     films: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))
@@ -126,9 +126,7 @@ def test_a_run_sees_with_the_detector_and_its_checkpoint_runs_without_any_other_
     assert [thing.label for thing in analysis.objects] == ["ball"]
 
 
-def test_tuned_features_begin_as_what_was_kept_of_the_same_pictures_parts_and_objects(
-    films: Path, detector: Path
-) -> None:
+def test_tuned_features_begin_as_the_cached_features_of_the_same_pictures(films: Path, detector: Path) -> None:
     vgg = {"weights": None, "channels": 2, "hidden": 16, "short_side": 64}
     config = on_films(films, detector)
     frozen, source = watched_folder(config).clips["train"][0], feature_source(config)
@@ -140,7 +138,7 @@ def test_tuned_features_begin_as_what_was_kept_of_the_same_pictures_parts_and_ob
         assert (ours - theirs.float()).abs().max() <= 1e-3 * theirs.float().abs().max()
 
 
-def test_what_was_kept_is_anothers_if_the_detector_is_another_and_the_same_wherever_its_file_lies() -> None:
+def test_the_cache_depends_on_the_detector_and_not_on_its_path() -> None:
     def folder(source: DetectorSource | None) -> Path:
         return features_folder(Path("films"), WatchSettings(detector=source))
 
@@ -148,9 +146,7 @@ def test_what_was_kept_is_anothers_if_the_detector_is_another_and_the_same_where
     assert folder(here) == folder(there) != folder(replace(here, sha256="cd")) != folder(None)
 
 
-def test_a_detector_that_is_not_there_is_another_by_now_or_finds_no_parts_is_said_to_be(
-    detector: Path, tmp_path: Path
-) -> None:
+def test_a_missing_changed_or_partless_detector_is_reported(detector: Path, tmp_path: Path) -> None:
     path = tmp_path / "detector.safetensors"
     config = on_films(tmp_path, path)
     with pytest.raises(
@@ -169,7 +165,7 @@ def test_a_detector_that_is_not_there_is_another_by_now_or_finds_no_parts_is_sai
         again.make()
 
 
-def test_a_detector_of_regions_asks_for_no_keypoints_and_no_weights_of_movenet(detector: Path) -> None:
+def test_a_region_detector_needs_neither_keypoints_nor_movenets_weights(detector: Path) -> None:
     assert needed(on_films(Path("films"), detector)) == ["minilm"]
     assert watch_settings(on_films(Path("films"), detector)).roi is None
     regions = {"detector": "x.safetensors", "geometry": False, "visual": "all", "regions": "vgg"}

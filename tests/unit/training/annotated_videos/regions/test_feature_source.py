@@ -58,7 +58,7 @@ def on_folder(root: Path, **model: Any) -> TrainingConfig:
     )
 
 
-def test_each_step_keeps_what_the_extractor_says_of_its_own_picture(tmp_path: Path, stand_in: StandIn) -> None:
+def test_each_step_has_the_extractors_features_of_its_own_picture(tmp_path: Path, stand_in: StandIn) -> None:
     pictures: list[torch.Tensor] = []
     shown = StandIn.__call__
 
@@ -97,7 +97,7 @@ def _features(extractor: VggFeatures, picture: torch.Tensor, box: Any) -> torch.
         )[0]
 
 
-def test_what_was_kept_is_anothers_if_the_extractor_is_another_and_the_same_wherever_its_file_lies() -> None:
+def test_the_cache_depends_on_the_extractor_and_not_on_its_path() -> None:
     def folder(source: FeatureSource | None) -> Path:
         return features_folder(Path("films"), WatchSettings(vgg=source))
 
@@ -106,7 +106,7 @@ def test_what_was_kept_is_anothers_if_the_extractor_is_another_and_the_same_wher
     assert folder(here) == folder(there) != folder(replace(here, sha256="cd"))
 
 
-def test_a_run_on_such_features_learns_and_its_checkpoint_needs_no_other_file(
+def test_a_run_on_vgg_features_learns_and_its_checkpoint_needs_no_other_file(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))  # nothing is generated, so no motion is needed
@@ -136,7 +136,7 @@ def test_a_run_on_such_features_learns_and_its_checkpoint_needs_no_other_file(
     assert torch.isfinite(read.frame_logits).all()
 
 
-def test_a_checkpoint_whose_extractor_does_not_fit_is_refused(tmp_path: Path, stand_in: StandIn) -> None:
+def test_a_checkpoint_with_an_unfitting_extractor_is_rejected(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(put_folder(tmp_path / "films", each=2))
     videos = watched_folder(config)
     words = videos.vocabulary
@@ -158,7 +158,7 @@ def test_a_checkpoint_whose_extractor_does_not_fit_is_refused(tmp_path: Path, st
         load(out)
 
 
-def test_random_weights_follow_from_the_seed_and_disturb_no_other(tmp_path: Path) -> None:
+def test_random_weights_depend_on_the_seed_and_leave_other_random_states(tmp_path: Path) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     one, same, other = SOURCE.make(), SOURCE.make(), replace(SOURCE, seed=8).make()
@@ -167,7 +167,7 @@ def test_random_weights_follow_from_the_seed_and_disturb_no_other(tmp_path: Path
     assert not one.training and not one.fc6.weight.requires_grad
 
 
-def test_weights_come_from_a_file_whose_sizes_are_the_configurations(tmp_path: Path) -> None:
+def test_weights_from_a_file_must_have_the_configured_sizes(tmp_path: Path) -> None:
     path = tmp_path / "features.safetensors"
     save_features(VggFeatures(VggConfig(2, 16, short_side=64)), path)
     config = tiny(
@@ -185,7 +185,7 @@ def test_weights_come_from_a_file_whose_sizes_are_the_configurations(tmp_path: P
         feature_source(config)
 
 
-def test_the_papers_weights_are_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_papers_weights_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
     config = load_config(CONFIGS / "kinetics-tps.yaml", {"data": {"folder": "films"}})
     with pytest.raises(WeightsError, match=r"(?s)weights fetch vgg16.*vgg16-397923af\.pth"):
@@ -198,7 +198,7 @@ def test_the_detectors_own_maps_need_no_extractor() -> None:
     assert feature_source(seeing) is None and watch_settings(seeing).roi is not None
 
 
-def test_what_a_run_needs_is_known_before_videos_are_watched() -> None:
+def test_the_weights_a_run_needs_are_known_before_videos_are_watched() -> None:
     folder = {"data": {"folder": "films"}}
     assert needed(load_config(CONFIGS / "kinetics-tps.yaml", folder)) == ["bert-base-uncased", "vgg16"]
     with_keypoints = folder | {"model": {"detector": "movenet"}}
@@ -213,7 +213,7 @@ def test_what_a_run_needs_is_known_before_videos_are_watched() -> None:
 @pytest.mark.parametrize(
     "data", [{}, {"folder": "films", "folder_share": 0.5}, {"folder": "films", "vocabulary": "profile"}]
 )
-def test_a_profile_without_a_vocabulary_of_its_own_is_trained_on_a_folders_labels_alone(
+def test_a_profile_without_a_vocabulary_is_trained_only_on_a_folders_labels(
     data: dict[str, Any], tmp_path: Path
 ) -> None:
     config = tiny(profile="kinetics-tps", data=data)
@@ -223,6 +223,6 @@ def test_a_profile_without_a_vocabulary_of_its_own_is_trained_on_a_folders_label
         train_profile(config, tmp_path / "x.safetensors", console=Console(quiet=True))
 
 
-def test_a_vgg_without_pictures_is_refused() -> None:
+def test_a_vgg_without_visual_features_is_rejected() -> None:
     with pytest.raises(TrainingConfigError, match="model: regions: vgg reads pictures: set visual to all or objects"):
         tiny(model={"regions": "vgg"})

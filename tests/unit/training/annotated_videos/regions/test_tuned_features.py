@@ -109,7 +109,7 @@ def test_the_gradient_reaches_the_heads_and_every_layer_of_the_vgg(tmp_path: Pat
     assert {"network.part_relevance.first.weight", "network.action_lstm.scores.weight"} <= moved
 
 
-def test_gradients_are_those_of_all_pictures_held_at_once(tmp_path: Path, stand_in: StandIn) -> None:
+def test_gradients_equal_those_of_all_pictures_at_once(tmp_path: Path, stand_in: StandIn) -> None:
     videos = watched_folder(on_folder(put_folder(tmp_path / "films", each=1)))
     batch = pictures_of(videos.clips["train"]).batch(3, 6)
     assert batch.pictures is not None and sum(len(one.rows) for one in batch.pictures) == batch.real.sum()
@@ -142,9 +142,7 @@ def test_the_loss_falls_while_heads_and_vgg_are_trained_together(tmp_path: Path,
     assert np.mean(losses[-8:]) < 0.9 * np.mean(losses[:8])
 
 
-def test_a_run_stopped_half_way_and_resumed_gives_the_bits_of_an_unbroken_one(
-    tmp_path: Path, stand_in: StandIn
-) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(
         put_folder(tmp_path / "films"),
         steps=6,
@@ -170,7 +168,7 @@ def test_a_run_stopped_half_way_and_resumed_gives_the_bits_of_an_unbroken_one(
     assert same(one.network.state_dict(), other.network.state_dict())
 
 
-def test_neither_threads_nor_drawing_ahead_change_a_batch(tmp_path: Path, stand_in: StandIn) -> None:
+def test_neither_threads_nor_prefetching_change_a_batch(tmp_path: Path, stand_in: StandIn) -> None:
     clips = watched_folder(on_folder(put_folder(tmp_path / "films"))).clips["train"]
 
     def content(batch: Tensors) -> list[Any]:
@@ -196,9 +194,7 @@ def test_neither_threads_nor_drawing_ahead_change_a_batch(tmp_path: Path, stand_
     assert not equal(batches[0], batches[1])
 
 
-def test_frozen_by_its_learning_rate_it_says_of_whole_pictures_what_watching_kept(
-    tmp_path: Path, stand_in: StandIn
-) -> None:
+def test_an_untrained_extractor_gives_the_cached_features_of_whole_pictures(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(put_folder(tmp_path / "films"), steps=3, optimiser={"trunk_share": 0})
     videos = watched_folder(config)
     out = tmp_path / "model.safetensors"
@@ -209,7 +205,7 @@ def test_frozen_by_its_learning_rate_it_says_of_whole_pictures_what_watching_kep
     assert_watching_sees_the_same(videos.clips["train"][0], loaded.features)
 
 
-def test_a_checkpoint_carries_the_tuned_vgg_and_watching_with_it_sees_what_training_saw(
+def test_a_checkpoint_carries_the_tuned_vgg_and_watching_with_it_gives_the_same_features(
     tmp_path: Path, stand_in: StandIn
 ) -> None:
     config = on_folder(put_folder(tmp_path / "films"), optimiser={"learning_rate": 0.05})
@@ -268,7 +264,7 @@ def assert_watching_sees_the_same(clip: Clip, extractor: VggFeatures) -> None:
         assert (mine - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
-def test_a_crop_moves_the_boxes_and_parts_that_fall_out_of_it_are_absent(tmp_path: Path, stand_in: StandIn) -> None:
+def test_a_crop_moves_boxes_and_parts_outside_it_are_absent(tmp_path: Path, stand_in: StandIn) -> None:
     clip = watched_folder(on_folder(put_folder(tmp_path / "films", each=1))).clips["train"][0]
     boxes = np.random.default_rng(3).uniform(-10, 96, (200, 2, 2)).astype(np.float32)
     boxes = np.sort(boxes, axis=1).reshape(200, 4)
@@ -287,9 +283,7 @@ def test_a_crop_moves_the_boxes_and_parts_that_fall_out_of_it_are_absent(tmp_pat
     assert visible_parts(tenth, clip, 32, crop).tolist() == [False]
 
 
-def test_a_sequence_is_cut_out_at_one_place_with_its_person_in_it_and_shows_just_that(
-    tmp_path: Path, stand_in: StandIn
-) -> None:
+def test_a_sequence_has_one_crop_with_its_person_and_shows_only_that(tmp_path: Path, stand_in: StandIn) -> None:
     videos = watched_folder(on_folder(put_folder(tmp_path / "films")))
     clips = videos.clips["train"]
     batch = pictures_of(clips).batch(40, 6)
@@ -339,7 +333,7 @@ def test_rows_of_the_batch_are_the_steps_own_pictures(tmp_path: Path, stand_in: 
     assert [one.metas[0].frame for one in some] == [int(clip.seen.frame[clip.rows[1]])]
 
 
-def test_withheld_pictures_are_not_read_and_generated_rows_have_none(tmp_path: Path, stand_in: StandIn) -> None:
+def test_withheld_pictures_are_not_read_and_generated_rows_have_no_pictures(tmp_path: Path, stand_in: StandIn) -> None:
     clips = watched_folder(on_folder(put_folder(tmp_path / "films"))).clips["train"]
     unseen = pictures_of(clips, unseen_share=1.0).batch(3, 6)
     assert unseen.pictures == ()
@@ -378,7 +372,7 @@ def test_a_video_that_becomes_unreadable_is_named_and_left_out(
         trained(config, tmp_path / "other.safetensors", videos)
 
 
-def test_when_no_video_is_left_a_run_says_so(tmp_path: Path, stand_in: StandIn) -> None:
+def test_a_run_ends_when_no_video_is_left(tmp_path: Path, stand_in: StandIn) -> None:
     videos = watched_folder(on_folder(put_folder(tmp_path / "films", each=1)))
     for clip in videos.clips["train"]:
         assert clip.video is not None
@@ -389,7 +383,7 @@ def test_when_no_video_is_left_a_run_says_so(tmp_path: Path, stand_in: StandIn) 
         pictures_of(videos.clips["train"]).batch(2, 4)
 
 
-def test_a_video_of_another_size_is_not_taken_for_the_one_that_was_watched(tmp_path: Path, stand_in: StandIn) -> None:
+def test_a_video_whose_size_changed_is_rejected(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path / "films", each=1)
     clip = watched_folder(on_folder(root)).clips["train"][0]
     make_film(video_file(root, "train", clip.action, clip.name))
@@ -397,7 +391,7 @@ def test_a_video_of_another_size_is_not_taken_for_the_one_that_was_watched(tmp_p
         clip_features(clip, VggFeatures(VggConfig(2, 16, short_side=64)), CPU)
 
 
-def test_held_out_videos_are_read_with_the_weights_as_they_are(tmp_path: Path, stand_in: StandIn) -> None:
+def test_held_out_videos_are_read_with_the_current_weights(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(put_folder(tmp_path / "films"), steps=3, evaluation={"every": 3})
     videos = watched_folder(config)
     asked: list[bool] = []
@@ -414,7 +408,7 @@ def test_held_out_videos_are_read_with_the_weights_as_they_are(tmp_path: Path, s
     assert outcome.checkpoint.metrics["held_out_videos"]["videos"] == 1
 
 
-def test_nothing_of_pictures_is_kept_beside_the_videos(tmp_path: Path, stand_in: StandIn) -> None:
+def test_no_features_are_cached_for_a_tuned_extractor(tmp_path: Path, stand_in: StandIn) -> None:
     config = on_folder(put_folder(tmp_path / "films"))
     videos = watched_folder(config)
     assert all(clip.features is None for clips in videos.clips.values() for clip in clips)
@@ -424,9 +418,7 @@ def test_nothing_of_pictures_is_kept_beside_the_videos(tmp_path: Path, stand_in:
 
 
 @pytest.mark.parametrize(("frozen", "stages"), [(None, 2), (0, 0), (5, 5)])
-def test_the_first_stages_of_weights_from_a_file_stay_as_they_are(
-    frozen: int | None, stages: int, tmp_path: Path
-) -> None:
+def test_the_first_stages_of_weights_from_a_file_stay_frozen(frozen: int | None, stages: int, tmp_path: Path) -> None:
     path = tmp_path / "vgg.safetensors"
     save_features(VggFeatures(VggConfig(2, 16, short_side=64)), path)
     extractor = tuned_extractor(on_folder(tmp_path, {"weights": str(path), "frozen_stages": frozen}))
@@ -458,7 +450,7 @@ def test_the_vggs_learning_rate_is_its_share_of_the_others(tmp_path: Path, stand
     assert [group["lr"] for group in run.optimiser.param_groups] == [rate, rate * 0.25]
 
 
-def test_a_run_begins_with_a_checkpoints_tuned_vgg_and_a_frozen_one_is_warned_of_it(
+def test_a_run_begins_with_a_checkpoints_tuned_vgg_and_a_frozen_run_rejects_it(
     tmp_path: Path, stand_in: StandIn
 ) -> None:
     root = put_folder(tmp_path / "films")
@@ -492,7 +484,7 @@ def test_a_run_begins_with_a_checkpoints_tuned_vgg_and_a_frozen_one_is_warned_of
         ),
     ],
 )
-def test_what_can_not_be_tuned_is_refused_before_anything_is_watched(model: dict[str, Any], message: str) -> None:
+def test_invalid_tuning_settings_are_rejected_before_anything_is_watched(model: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingConfigError, match=message):
         tiny(data={"folder": "films"}, model=model)
 

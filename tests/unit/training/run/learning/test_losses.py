@@ -38,7 +38,7 @@ def reading(target: Tensors, seed: int = 0) -> SequenceReading:
     )
 
 
-def test_the_total_is_the_terms_each_as_often_as_configured(target: Tensors) -> None:
+def test_the_total_is_the_weighted_sum_of_the_terms(target: Tensors) -> None:
     config = load(
         None,
         {
@@ -62,14 +62,14 @@ def test_the_total_is_the_terms_each_as_often_as_configured(target: Tensors) -> 
         ({"actions": {"every_step_weight": 0, "last_step_weight": 0}}, "action_logits"),
     ],
 )
-def test_a_term_that_weighs_nothing_teaches_nothing(target: Tensors, changes: dict[str, Any], silent: str) -> None:
+def test_a_term_with_weight_zero_has_no_gradient(target: Tensors, changes: dict[str, Any], silent: str) -> None:
     read = reading(target)
     losses(read, target, MASK, PLAIN, load(None, changes))["total"].backward()
     for name, logits in read._asdict().items():
         assert bool(logits.grad.any()) is (name != silent), name
 
 
-def test_padding_absent_parts_foreign_states_and_unknown_actions_take_no_part(target: Tensors) -> None:
+def test_padding_absent_parts_foreign_states_and_unknown_actions_do_not_count(target: Tensors) -> None:
     read = reading(target)
     losses(read, target, MASK, PLAIN, load())["total"].backward()
     assert not read.state_logits.grad[~(target.present[..., None] & MASK & target.real[..., None, None])].any()
@@ -79,7 +79,7 @@ def test_padding_absent_parts_foreign_states_and_unknown_actions_take_no_part(ta
     assert (~target.real).any() and (target.action < 0).any(), "the example must have padding"
 
 
-def test_the_windowed_term_looks_at_each_sequences_own_last_step(target: Tensors) -> None:
+def test_the_window_term_uses_each_sequences_last_step(target: Tensors) -> None:
     read = reading(target)
     losses(read, target, MASK, PLAIN, load())["last_step"].backward()
     touched = read.action_logits.grad.abs().sum(-1) > 0
@@ -88,14 +88,14 @@ def test_the_windowed_term_looks_at_each_sequences_own_last_step(target: Tensors
         assert touched[row].nonzero().flatten().tolist() == ([last] if known else [])
 
 
-def test_a_batch_in_which_no_action_is_known_has_no_action_loss_and_stays_finite(target: Tensors) -> None:
+def test_a_batch_without_known_actions_has_a_finite_loss_without_action_terms(target: Tensors) -> None:
     unknown = Tensors(**{name: getattr(target, name) for name in Tensors.__slots__} | {"action": target.action * 0 - 1})
     found = losses(reading(target), unknown, MASK, PLAIN, load())
     assert (found["frame"], found["every_step"], found["last_step"]) == (0, 0, 0)
     assert torch.isfinite(found["total"])
 
 
-def test_focal_loss_without_focus_is_half_the_cross_entropy_and_with_it_forgets_what_is_right() -> None:
+def test_focal_loss_is_half_the_cross_entropy_without_gamma_and_ignores_correct_entries_with_it() -> None:
     logits, truth = torch.tensor([4.0, -4.0, 0.5]), torch.tensor([1.0, 0.0, 0.0])
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     ones = torch.ones(3)
@@ -107,7 +107,7 @@ def test_focal_loss_without_focus_is_half_the_cross_entropy_and_with_it_forgets_
     assert torch.allclose(state_loss(logits, truth, ones, focal), expected, rtol=1e-4)
 
 
-def test_positives_of_rare_states_count_more_within_limits_and_only_where_asked() -> None:
+def test_positives_of_rare_states_have_larger_limited_weights_only_if_configured() -> None:
     share = torch.tensor([[0.0, 0.01, 0.2, 0.5, 0.99]])
     weighted = load(None, {"states": {"positive_limits": [0.5, 4.0]}}).states
     assert positive_weights(share, weighted).tolist() == [[4.0, 4.0, 2.0, 1.0, 0.5]]
@@ -115,7 +115,7 @@ def test_positives_of_rare_states_count_more_within_limits_and_only_where_asked(
         assert positive_weights(share, load(None, {"states": {"loss": other}}).states).tolist() == [[1.0] * 5]
 
 
-def test_rare_actions_weigh_in_inverse_proportion_within_limits_and_only_where_asked(target: Tensors) -> None:
+def test_rare_actions_have_larger_limited_weights_only_if_configured(target: Tensors) -> None:
     counts = torch.tensor([400, 100, 50, 0, 450])
     config = load(None, {"actions": {"balance": "weights", "greatest_weight": 3}})
     assert action_weights(counts, config.actions) == pytest.approx(torch.tensor([0.5, 2.0, 3.0, 3.0, 200 / 450]))
@@ -131,7 +131,7 @@ def test_rare_actions_weigh_in_inverse_proportion_within_limits_and_only_where_a
     assert torch.isclose(found, (each * rarity.actions[truth]).sum() / rarity.actions[truth].sum())
 
 
-def test_balanced_batches_end_with_each_action_alike_and_plain_ones_do_not() -> None:
+def test_balanced_batches_end_equally_often_with_each_action_and_plain_ones_do_not() -> None:
     generator = Generator(motion_clips(), VOCABULARY, 3)
     common = [VOCABULARY.action_index(name) for name in ("stand", "walk")]
 

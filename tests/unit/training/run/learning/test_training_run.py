@@ -102,7 +102,7 @@ def test_the_running_mean_follows_the_weights_and_is_what_is_evaluated() -> None
     assert not any(weight.requires_grad for weight in run.evaluated.parameters())
 
 
-def test_an_evaluated_running_mean_does_not_keep_what_was_folded_from_older_weights() -> None:
+def test_an_evaluated_running_mean_drops_values_cached_from_older_weights() -> None:
     run = started(tiny(optimiser={"ema_decay": 0.5}))
     target = run.batches.fresh()
 
@@ -117,7 +117,7 @@ def test_an_evaluated_running_mean_does_not_keep_what_was_folded_from_older_weig
     assert torch.equal(answer(run.evaluated.network), answer(fresh))
 
 
-def test_the_gradient_is_cut_to_the_norm_and_its_norm_before_that_is_reported() -> None:
+def test_the_gradient_is_clipped_and_its_norm_before_clipping_is_reported() -> None:
     def norm_of(run: Run) -> float:
         return float(torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None]).norm())
 
@@ -137,7 +137,7 @@ def test_bfloat16_keeps_weights_in_float32_and_stays_near_float32() -> None:
         assert one.losses != other.losses
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_by_step_and_name_and_leaves_the_weights() -> None:
+def test_an_infinite_loss_ends_the_run_with_step_and_name_and_keeps_the_weights() -> None:
     run = started(tiny())
     run.advance()
     with torch.no_grad():
@@ -150,7 +150,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_by_step_and_name_and_leaves_the_
         assert torch.equal(value.nan_to_num(7), before[name].nan_to_num(7)), name
 
 
-def test_a_gradient_that_is_not_finite_ends_the_run_too() -> None:
+def test_an_infinite_gradient_ends_the_run() -> None:
     run = started(tiny())
     run.network.part_graph.register_full_backward_hook(lambda module, into, out: (into[0] * math.inf, *into[1:]))
     with pytest.raises(DivergedError, match="step 1: the gradient is not finite, though the loss is"):
@@ -166,7 +166,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run_too() -> None:
         ({"device": "cpu", "precision": "float16"}, "float16 needs CUDA"),
     ],
 )
-def test_a_device_that_can_not_train_is_refused(changes: dict[str, Any], named: str) -> None:
+def test_an_unsuitable_device_is_rejected(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(TrainingError, match=named):
         Run(tiny(**changes), motion_clips(), stand_in_priors(), packaged("edge"))
 
@@ -188,7 +188,7 @@ def test_sgd_is_momentum_with_the_decay_in_the_gradient() -> None:
                 assert torch.allclose(weight.double(), weights[name], atol=1e-6), name
 
 
-def test_the_learning_rate_warms_up_and_falls_to_its_last_share() -> None:
+def test_the_learning_rate_warms_up_and_decays_to_its_final_share() -> None:
     rates = [schedule(step, 1000, 100) for step in range(1000)]
     assert rates[0] == 0.01 and max(rates) == pytest.approx(1.0) and rates[-1] < 0.021
     assert np.diff(rates[:100]).min() > 0 and np.diff(rates[101:]).max() < 0
@@ -211,7 +211,7 @@ def test_on_cuda_each_precision_begins_with_the_cpus_losses_and_learns(precision
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_float16_leaves_a_step_out_that_overflows_and_resumes_with_its_scale(tmp_path: Path) -> None:
+def test_float16_skips_a_step_that_overflows_and_resumes_with_its_scale(tmp_path: Path) -> None:
     config = tiny(device="cuda", precision="float16")
     run = started(config)
     run.scaler.load_state_dict({**run.scaler.state_dict(), "scale": 2.0**40})

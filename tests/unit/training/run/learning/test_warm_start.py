@@ -45,14 +45,14 @@ def seen(net: ActionNetwork) -> VisualInput:
     return VisualInput(torch.zeros(rows, 0, length), torch.randn(rows, 3, length))
 
 
-def test_a_network_of_the_same_kind_answers_as_the_one_that_it_began_with() -> None:
+def test_a_network_with_the_same_outputs_answers_like_its_source() -> None:
     vocabulary = packaged("edge")
     old, new = network(tiny(), vocabulary, 1), network(tiny(), vocabulary, 2)
     assert begin_from(new, old) == []
     assert torch.equal(scores(new), scores(old))
 
 
-def test_regions_that_only_the_new_network_sees_have_no_say_at_first() -> None:
+def test_regions_that_only_the_new_network_reads_have_no_effect_at_first() -> None:
     vocabulary = packaged("edge")
     old, new = network(tiny(), vocabulary, 1), network(SEEING, vocabulary, 2)
     fresh = begin_from(new, old)
@@ -60,7 +60,7 @@ def test_regions_that_only_the_new_network_sees_have_no_say_at_first() -> None:
     assert torch.allclose(scores(new, seen(new)), scores(old), atol=1e-6)
 
 
-def test_outputs_are_taken_over_by_their_names() -> None:
+def test_outputs_are_copied_by_name() -> None:
     vocabulary = packaged("edge")
     other = replace(vocabulary, actions=("skip", *reversed(vocabulary.actions)))
     old, new = network(tiny(), vocabulary, 1), network(tiny(), other, 2)
@@ -91,13 +91,13 @@ def test_a_run_and_its_running_mean_begin_with_the_checkpoint(tmp_path: Path) ->
     assert torch.equal(scores(run.network), scores(network(tiny(), packaged("edge"), 1)))
 
 
-def test_other_sizes_are_refused_with_what_to_set(tmp_path: Path) -> None:
+def test_other_sizes_are_rejected_with_the_settings_to_change(tmp_path: Path) -> None:
     path = kept(tmp_path / "old.safetensors", tiny())
     with pytest.raises(TrainingError, match=r"old\.safetensors: can't be used: .*set the same sizes"):
         begun(tiny(start=str(path), model={"graph_hidden": 24}))
 
 
-def test_without_regions_a_network_answers_as_of_people_of_whom_none_is_known() -> None:
+def test_a_network_without_regions_answers_as_with_unknown_regions() -> None:
     torch.manual_seed(2)
     vocabulary = packaged("edge")
     priors = (

@@ -25,7 +25,7 @@ def answers(temperature: float, count: int = 20_000) -> tuple[np.ndarray, np.nda
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_fitted_temperature_is_the_one_that_the_truth_was_drawn_at(temperature: float) -> None:
+def test_the_fitted_temperature_is_that_of_the_drawn_truth(temperature: float) -> None:
     logits, truth = answers(temperature)
     fitted = fit_temperature(logits, truth)
     assert fitted == pytest.approx(temperature, rel=0.05)
@@ -33,7 +33,7 @@ def test_the_fitted_temperature_is_the_one_that_the_truth_was_drawn_at(temperatu
     assert negative_log_likelihood(logits, truth, fitted) <= negative_log_likelihood(logits, truth)
 
 
-def test_overconfident_scores_have_a_calibration_error_that_the_temperature_takes_away() -> None:
+def test_the_temperature_removes_the_calibration_error_of_overconfident_scores() -> None:
     logits, truth = answers(2.5)
     assert expected_calibration_error(logits, truth) > 0.15
 
@@ -45,7 +45,7 @@ def test_the_calibration_error_agrees_with_a_worked_example() -> None:
     assert np.isnan(expected_calibration_error(np.zeros((0, 2)), np.zeros(0, int)))
 
 
-def test_nothing_to_fit_on_leaves_the_scores_as_they_are_and_hopeless_data_stays_in_range() -> None:
+def test_without_data_the_temperature_stays_1_and_random_data_keeps_it_in_range() -> None:
     assert fit_temperature(np.zeros((0, 3)), np.zeros(0, int)) == 1.0
     logits = np.array([[5.0, 0.0], [5.0, 0.0]])
     assert fit_temperature(logits, np.array([1, 1])) == pytest.approx(20.0, rel=0.05)
@@ -71,7 +71,7 @@ def test_the_temperature_divides_the_logits_of_sequences_and_of_live_steps() -> 
             assert torch.equal(now, before / 2)
 
 
-def test_the_checkpoint_that_ships_carries_the_temperature_that_was_fitted_for_it() -> None:
+def test_the_packaged_checkpoint_has_its_fitted_temperature() -> None:
     made = checkpoint.load(EDGE)
     fitted = made.metrics["held_out"]["calibration"]
     assert float(made.network.action_lstm.temperature) == pytest.approx(fitted["temperature"], abs=1e-3)

@@ -20,7 +20,7 @@ def scores(network: ActionNetwork) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("temporal", [True, False])
-def test_the_odds_of_an_action_change_by_the_factor_that_is_asked_for(temporal: bool) -> None:
+def test_the_odds_of_an_action_change_by_the_given_factor(temporal: bool) -> None:
     vocabulary = packaged("edge")
     torch.manual_seed(0)
     network = ActionNetwork(
@@ -37,7 +37,7 @@ def test_the_odds_of_an_action_change_by_the_factor_that_is_asked_for(temporal: 
     assert torch.allclose(after.sum(-1), torch.ones(5))
 
 
-def test_an_action_that_is_not_known_is_named() -> None:
+def test_an_unknown_action_is_named() -> None:
     vocabulary = packaged("edge")
     network = ActionNetwork(NetworkConfig(), vocabulary, torch.zeros(len(vocabulary.parts), len(vocabulary.states), 12))
     with pytest.raises(ValueError, match=r"actions\.prevalence: there is no action fly; there are stand, walk"):
