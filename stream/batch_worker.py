@@ -1,7 +1,6 @@
-"""BatchWorker: a batch of frames through the model and out to who subscribes. Owned by the engine, and lives in its
-inference thread.
+"""The batch worker: runs a batch of frames through the model and publishes their results, in the inference thread.
 
-A frame changes threads once, for each change costs more than the work around it: so it is published here as well.
+Publishing happens here because each change of threads costs more than the work around it: a frame changes threads once.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class BatchWorker:
-    """`run` is called with one batch after the other, once `model` is set."""
+    """Processes one batch after another with `run`, once `model` is set."""
 
     def __init__(
         self,
@@ -43,11 +42,11 @@ class BatchWorker:
     ) -> None:
         self.model: Model | None = None
         self.model_ref = model_ref
-        """What results say of it."""
+        """The model's description in results."""
         self.processed = 0
         """Frames published so far."""
         self.abandoned = False
-        """The thread hung while the engine stopped; what it still does is in vain."""
+        """The thread hung while the engine stopped; its remaining output is discarded."""
         self.at_once = Halving("detection", "frames", observer)
         self._batcher = batcher
         self._cameras = cameras
@@ -58,13 +57,13 @@ class BatchWorker:
         self._traces = traces
 
     def run(self, batch: list[Lease]) -> None:
-        """The engine, read aloud: run the model over a batch, publish every frame, give the slots back."""
+        """Run the model over a batch, publish every frame, and release the slots."""
         if self._traces is not None:
             self._traces.choose([lease.meta for lease in batch])
         self.at_once.run(len(batch), lambda start, stop: self._run(batch[start:stop]))
 
     def _run(self, batch: list[Lease]) -> None:
-        """Raises `TooLargeError` where half of it may fit; every other fault loses these frames and no others."""
+        """Raises `TooLargeError` if half the batch may fit. Any other error drops these frames only."""
         assert self.model is not None
         traces = self._traces
         started_ns = time.monotonic_ns()
@@ -75,9 +74,9 @@ class BatchWorker:
         except TooLargeError as error:
             if len(batch) > 1:
                 raise
-            self._lose(batch, error.__cause__ if isinstance(error.__cause__, Exception) else error)
+            self._drop(batch, error.__cause__ if isinstance(error.__cause__, Exception) else error)
         except Exception as error:
-            self._lose(batch, error)
+            self._drop(batch, error)
         else:
             if traces is not None:
                 traces.analysed(time.monotonic_ns())
@@ -88,10 +87,10 @@ class BatchWorker:
             traces.end(ended_ns)
         self._batcher.batch_done((ended_ns - started_ns) / 1e9, len(batch))
 
-    def _lose(self, batch: Sequence[Lease], error: Exception) -> None:
+    def _drop(self, batch: Sequence[Lease], error: Exception) -> None:
         stage = getattr(error, "stage", "pipeline")
         cameras = ", ".join(sorted({lease.meta.camera for lease in batch}))
-        logger.error("stage %s failed, %d frames of %s are lost", stage, len(batch), cameras, exc_info=error)
+        logger.error("stage %s failed; %d frames of %s are dropped", stage, len(batch), cameras, exc_info=error)
         self._observer.stage_failed(stage)
         if self._traces is not None:
             self._traces.failed(stage, error)
@@ -106,7 +105,7 @@ class BatchWorker:
         camera = self._cameras.get(meta.camera)
         if camera is None:
             return
-        if camera.stopped or self.abandoned:  # removed, or stopped, while the model had the frame
+        if camera.stopped or self.abandoned:  # while the model had the frame
             camera.ring.release(lease, DropReason.SHUTDOWN)
             return
         for event in camera.enter(meta):

@@ -1,12 +1,11 @@
-"""When a batch leaves, and whose frames are in it: pure functions of what is ready, what is expected and what it costs.
+"""When a batch starts and which frames are in it, from ready frames, expected frames and the cost of batches.
 
-Nothing here owns anything or reads a clock; times are arguments, monotonic nanoseconds.
+Pure functions and small classes; times are arguments, in monotonic nanoseconds.
 
-Why wait at all: a batch of n frames costs fixed + n x per-frame. With p frames in hand, waiting t for one more makes
-each of the p later by t + per-frame, and the newcomer earlier by fixed - t, for it doesn't have to wait for a batch of
-its own. It pays if p (t + per-frame) + t < fixed. So a model that costs nothing never waits, nor does one whose cost
-is all per frame (most CPUs); one whose cost is fixed (a GPU that a few frames don't fill) waits the longer, the dearer
-it is.
+Why a batch waits: n frames cost fixed + n x per-frame. With p frames ready, waiting t for one more delays each of the p
+by t + per-frame, and makes the new frame earlier by fixed - t, because it needs no batch of its own. Waiting pays if
+p (t + per-frame) + t < fixed. So a model without cost never waits, nor does one whose whole cost is per frame (most
+CPUs). One with a fixed cost (a GPU that a few frames do not fill) waits longer, the higher that cost is.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ from typing import NamedTuple
 from ring_buffers.frames import FrameMeta
 
 LEAST_GAIN_NS = 1_000_000
-"""Batches whose fixed cost is below this aren't worth waiting for: the event loop's timer is no finer."""
+"""Fixed cost of a batch below which waiting is not worthwhile: timers are no finer."""
 
 
 class RingView(NamedTuple):
-    """One ring, as the planner sees it at an instant."""
+    """One ring at an instant."""
 
     ready: int
-    """Frames ready to be taken."""
+    """Ready frames."""
     oldest_ready_ns: int
-    """When the oldest of them became ready (any value if there is none)."""
+    """Time at which the oldest of them became ready; any value if there is none."""
     due_ns: int | None
-    """When its next frame is expected; None if that isn't known, or if it wouldn't be waited for."""
+    """Time at which its next frame is expected; None if unknown or not to be waited for."""
     overdue_ns: int
-    """From then on it is no longer expected."""
+    """Time from which that frame is no longer expected."""
 
 
 class BatchCost(NamedTuple):
-    """What a batch of n frames takes: fixed + n x per frame."""
+    """Cost of a batch of n frames: fixed + n x per frame."""
 
     fixed_ns: int
     per_frame_ns: int
@@ -45,7 +44,7 @@ FREE = BatchCost(0, 0)
 
 
 def leave_at(now_ns: int, rings: Sequence[RingView], max_frames: int, cost: BatchCost, max_wait_ns: int) -> int | None:
-    """When to look again: at or before `now_ns` means that the batch leaves now, None that nothing is ready."""
+    """Return when to plan again. A time up to `now_ns`: the batch starts now. None: no frame is ready."""
     ready = sum(ring.ready for ring in rings)
     if ready == 0:
         return None
@@ -54,23 +53,23 @@ def leave_at(now_ns: int, rings: Sequence[RingView], max_frames: int, cost: Batc
     deadline = min(ring.oldest_ready_ns for ring in rings if ring.ready) + max_wait_ns
     if deadline <= now_ns:
         return now_ns
-    # The longest that waiting for one more frame pays.
+    # The longest wait for one more frame that pays.
     worth_ns = (cost.fixed_ns - ready * cost.per_frame_ns) // (ready + 1)
     if worth_ns <= 0:
         return now_ns
     latest_due = min(deadline, now_ns + worth_ns)
     until = now_ns
     for ring in rings:
-        # Whoever is overdue already doesn't make it later.
+        # A camera that is already overdue is not waited for.
         if ring.due_ns is not None and ring.due_ns <= latest_due:
             until = max(until, ring.overdue_ns)
     return min(until, deadline)
 
 
 def affordable(seconds_a_frame: float | None, budget_s: float, max_frames: int) -> int:
-    """How many frames a batch may have, so that it takes no longer than its budget: 1 … `max_frames`.
+    """Return how many frames, 1 … `max_frames`, a batch can have within its time budget.
 
-    `seconds_a_frame` is what a frame has cost in batches lately, None before the first: then one frame finds out.
+    `seconds_a_frame` is the cost of a frame in recent batches; None before the first, which then has one frame.
     """
     if seconds_a_frame is None:
         return 1
@@ -80,7 +79,7 @@ def affordable(seconds_a_frame: float | None, budget_s: float, max_frames: int) 
 
 
 def share(ready: Sequence[int], first: int, max_frames: int) -> list[int]:
-    """Whose frame is taken at each place of the batch: in turns, a frame a camera, beginning with ring `first`."""
+    """Return the ring of each place in the batch: one frame per camera in turn, beginning with ring `first`."""
     left = list(ready)
     places: list[int] = []
     turns = [*range(first, len(left)), *range(first)]
@@ -96,7 +95,7 @@ def share(ready: Sequence[int], first: int, max_frames: int) -> list[int]:
 
 @dataclass(slots=True)
 class FramePace:
-    """How often a camera's frames become ready, learned from those that were taken."""
+    """The interval of a camera's frames, learned from those that were taken."""
 
     epoch: int = 0
     frame: int = 0
@@ -105,10 +104,10 @@ class FramePace:
 
     SMOOTHING = 0.1
     PATIENCE = 0.25
-    """A frame late by this share of its interval is no longer waited for: the camera may have stalled."""
+    """Share of the interval by which a frame may be late; after that it is not waited for."""
 
     def taken(self, meta: FrameMeta) -> None:
-        """A frame of the camera was taken. Frames dropped between it and the one before are allowed for."""
+        """Learn from a frame that was taken; frames dropped before it are taken into account."""
         frames = meta.frame - self.frame
         if meta.epoch == self.epoch and frames > 0:
             interval = (meta.ready_ns - self.ready_ns) / frames
@@ -116,7 +115,7 @@ class FramePace:
         self.epoch, self.frame, self.ready_ns = meta.epoch, meta.frame, meta.ready_ns
 
     def expected(self) -> tuple[int | None, int]:
-        """When the next frame is due, and from when it is overdue; (None, 0) before the pace is known."""
+        """Return when the next frame is due and from when it is overdue; (None, 0) before the interval is known."""
         if not self.interval_ns:
             return None, 0
         due = self.ready_ns + int(self.interval_ns)
@@ -124,13 +123,13 @@ class FramePace:
 
 
 class CostEstimate:
-    """Learns what batches cost, as a line through (frames, time) that forgets: recent batches count most."""
+    """Estimates the cost of batches as a line through (frames, time), weighted towards recent batches."""
 
     MEMORY = 0.97
-    """What a batch counts after the next one: half of it is forgotten after 23 batches."""
+    """Weight of a batch after the next one; it halves after 23 batches."""
     LEAST_SPREAD = 0.05
-    """Variance of the frames a batch below which the line's slope can't be told: then all of the cost counts as fixed.
-    So batches are waited for until there are larger ones to learn from."""
+    """Variance of batch sizes below which the slope is unknown and the whole cost counts as fixed. Batches then wait
+    until larger ones give a slope."""
 
     def __init__(self) -> None:
         self._weight = 0.0
@@ -141,18 +140,18 @@ class CostEstimate:
 
     @property
     def may_reward_waiting(self) -> bool:
-        """False where batches take less, all of it, than waiting is worth: then nobody needs to know more."""
+        """Whether batches take long enough, in all, for waiting to be worthwhile."""
         return self._time * 1e9 >= LEAST_GAIN_NS * self._weight
 
     @property
     def seconds_a_frame(self) -> float | None:
-        """A frame's share of what batches took lately; None before the first."""
+        """Time per frame in recent batches; None before the first."""
         return self._time / self._frames if self._frames else None
 
     def batch_done(self, seconds: float, frames: int) -> None:
-        """A batch of `frames` frames took `seconds`."""
+        """Learn that a batch of `frames` frames took `seconds`."""
         if frames < 1 or seconds < 0:
-            raise ValueError(f"a batch has at least one frame and takes no less than no time, not {frames}, {seconds}")
+            raise ValueError(f"a batch has at least one frame and takes at least 0 s, not {frames} and {seconds}")
         keep = self.MEMORY
         self._weight = self._weight * keep + 1
         self._frames = self._frames * keep + frames
@@ -162,7 +161,7 @@ class CostEstimate:
 
     @property
     def cost(self) -> BatchCost:
-        """The line now."""
+        """The present estimate."""
         if not self._weight:
             return BatchCost(0, 0)
         mean_frames = self._frames / self._weight

@@ -1,11 +1,10 @@
-"""Batcher: which frames go into the next batch, and when it leaves.
+"""The batcher: takes frames from the cameras' rings, batch by batch.
 
-Owns nothing but its list of rings; rings and leases are the engine's. The inference thread takes batches from it and
-sleeps in it between them; it ends with `close`. What it decides is in `batch_planning.py`, without a clock or a thread;
-this is the shell that waits.
+The inference thread takes batches from it and sleeps in it between them, until `close`. `batch_planning.py` makes the
+decisions, without clock or threads; this module waits.
 
-A batch leaves when it is full, when its oldest frame has waited `max_wait_ms`, or as soon as no frame is expected that
-would be worth waiting for: for a model that costs nothing none ever is.
+A batch starts when it is full, when its oldest frame has waited `max_wait_ms`, or when no expected frame is worth
+waiting for.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from telemetry.tally import Histogram
 
 
 class _Member:
-    """One ring and what the batcher knows of it."""
+    """One ring and its state in the batcher."""
 
     __slots__ = ("pace", "ring", "staleness_ns")
 
@@ -46,71 +45,71 @@ class _Member:
 class Batcher:
     """Takes frames from rings, batch by batch; the caller releases the leases.
 
-    One thread calls `next_batch` and `batch_done`. The other methods may be called from any thread; `wake` is what the
-    rings are given as `on_ready`.
+    One thread calls `next_batch` and `batch_done`; any thread may call the other methods. The rings get `wake` as
+    `on_ready`.
     """
 
     def __init__(self, config: BatchConfig, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.frames = Histogram(BATCH_BUCKETS)
-        """Frames a batch."""
+        """Frames per batch."""
         self.waits = Histogram(SECONDS_BUCKETS)
-        """How long each batch's oldest frame had been ready, seconds."""
+        """Seconds that each batch's oldest frame had been ready."""
         self._max_frames = config.max_frames
         self._budget_s = config.max_batch_ms / 1000
         self._max_wait_ns = int(config.max_wait_ms * 1e6)
         self._estimate = CostEstimate()
         self._now_ns = now_ns
-        # Replaced, never changed: the inference thread may be going through it.
+        # Replaced, never changed: the inference thread may be iterating over it.
         self._members: tuple[_Member, ...] = ()
         self._turn = 0
         self._closed = False
         self._interrupted = False
         self._bell = Doorbell()
         self.wake = self._bell.ring
-        """Look at the rings again. Many calls while nobody looks cost one look."""
+        """Check the rings again. Calls before the next check count as one."""
 
     def add(self, ring: FrameRing, staleness_ns: int) -> None:
-        """Take frames from this ring too; ready ones that arrived longer ago than `staleness_ns` are dropped."""
+        """Add a ring. Ready frames that arrived longer ago than `staleness_ns` are dropped."""
         if any(member.ring is ring for member in self._members):
             raise ValueError(f"camera {ring.camera}: its ring was added to the batcher before")
         self._members = (*self._members, _Member(ring, staleness_ns))
         self.wake()
 
     def remove(self, ring: FrameRing) -> None:
-        """Take nothing more from this ring, but for a batch being formed now. Unknown rings are ignored."""
+        """Remove a ring; a batch that is being formed may still take from it. Unknown rings are ignored."""
         self._members = tuple(member for member in self._members if member.ring is not ring)
         self.wake()
 
     def set_staleness(self, ring: FrameRing, staleness_ns: int) -> None:
-        """From now on ready frames of this ring are dropped at another age. Unknown rings are ignored."""
+        """Change the age at which ready frames of this ring are dropped. Unknown rings are ignored."""
         for member in self._members:
             if member.ring is ring:
                 member.staleness_ns = staleness_ns
         self.wake()
 
     def interrupt(self) -> None:
-        """Let `next_batch` return, without frames, once: its thread is wanted elsewhere."""
+        """Make `next_batch` return once without frames: its thread has other work."""
         self._interrupted = True
         self.wake()
 
     def close(self) -> None:
-        """No more batches: `next_batch` returns an empty list, now and for ever."""
+        """End: `next_batch` returns an empty list from now on."""
         self._closed = True
         self.wake()
 
     def batch_done(self, seconds: float, frames: int) -> None:
-        """A batch of so many frames took so long: the waiting tunes itself to it."""
+        """Learn that a batch of `frames` frames took `seconds`; waiting adapts to it."""
         self._estimate.batch_done(seconds, frames)
 
     @property
     def cost(self) -> BatchCost:
-        """What batches are found to cost."""
+        """The estimated cost of batches."""
         return self._estimate.cost
 
     def next_batch(self, timeout_s: float | None = None) -> list[Lease]:
-        """The next batch: 1 … `max_frames` leases, in order within a camera, one epoch a camera. Waits for it.
+        """Wait for the next batch: 1 … `max_frames` leases, in order within a camera, one epoch per camera.
 
-        Empty when closed, when interrupted, and when there is none within `timeout_s` (None: however long it takes).
+        Return an empty list when closed, when interrupted, and after `timeout_s` without a batch (None: no limit).
         """
         give_up = None if timeout_s is None else self._now_ns() + int(timeout_s * 1e9)
         while not self._closed:
@@ -129,12 +128,12 @@ class Batcher:
                 if now >= give_up:
                     return []
                 until = give_up if until is None else min(until, give_up)
-            # A frame that came after the look has rung, so this returns at once.
+            # A frame that became ready since the check has rung, so this returns at once.
             self._bell.wait(None if until is None else (until - now) / 1e9)
         return []
 
     def _plan(self, members: Sequence[_Member], now: int) -> int | None:
-        """When the next batch leaves (now or before: at once), None if there is nothing to take. Drops stale frames."""
+        """Return when the next batch starts (up to `now`: at once); None if no frame is ready. Drops stale frames."""
         cost = self._estimate.cost if self._estimate.may_reward_waiting else FREE
         waiting_may_pay = cost.fixed_ns >= LEAST_GAIN_NS
         views: list[RingView] = []
@@ -160,30 +159,30 @@ class Batcher:
         return RingView(0, 0, due, overdue) if head is None else RingView(ring.ready, head.ready_ns, due, overdue)
 
     def _places(self, members: Sequence[_Member], ready: list[int]) -> list[int]:
-        """Whose frames the batch has. Where the model can't keep up, older frames of live cameras give way."""
+        """Return the ring of each place in the batch. If the model is too slow, drop older frames of live cameras."""
         a_frame = self._estimate.seconds_a_frame
-        first = self._turn % len(members)  # cameras may have gone since
+        first = self._turn % len(members)  # cameras may have been removed
         places = share(ready, first, affordable(a_frame, self._budget_s, self._max_frames))
         if len(places) < sum(ready) and (a_frame or 0.0) * sum(ready) > self._budget_s:
-            # Of each live camera whose turn it is, its newest frames are worth most, and steps evenly apart tell more
-            # of an action than a burst and a pause.
+            # The newest frames of a live camera are worth most, and evenly spaced steps show an action better than
+            # bursts and pauses.
             for place in set(places):
                 members[place].ring.drop_oldest(ready[place] - places.count(place))
         return places
 
     @staticmethod
     def _may_add_more(ring: FrameRing) -> bool:
-        """A live camera that has a frame here isn't waited for again; a file, which waits for us, is."""
+        """Whether to wait for further frames: from a file, which waits for the engine, but not from a live camera."""
         return ring.policy == "every" and ring.ready + ring.leased < ring.slots
 
     def _take(self, members: Sequence[_Member], now: int) -> list[Lease]:
         batch: list[Lease] = []
         epochs: dict[int, int] = {}
         ready = [member.ring.ready for member in members]
-        # One frame is the usual case, of staggered cameras.
+        # The usual case: one frame, because cameras are staggered.
         for place in [ready.index(1)] if sum(ready) == 1 else self._places(members, ready):
             member = members[place]
-            # A camera's next epoch begins in the next batch.
+            # A camera's next epoch starts in the next batch.
             lease = member.ring.lease(epochs.get(place))
             if lease is not None:
                 epochs[place] = lease.meta.epoch

@@ -1,7 +1,7 @@
-"""Whether the largest batch that the configuration allows fits onto the model's device: tried at the start.
+"""Check at start-up, by trying, that the largest configured batch fits into the device's memory.
 
-What a network needs while it works can't be told from its weights, so a blank batch is shown to it. That also prepares
-the device for pictures of these sizes. A CPU's memory is the machine's: `memory_budget` looks at that.
+The memory that a network needs while it runs cannot be computed from its weights, so it runs on a blank batch. This
+also warms up the device for these picture sizes. On a CPU, `memory_budget` checks the machine's memory instead.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ Size = tuple[int, int]
 
 @runtime_checkable
 class RehearsingModel(Protocol):
-    """A model that may run on a device with memory of its own."""
+    """A model that can run on a device with its own memory."""
 
     def device_memory(self) -> DeviceMemory | None:
-        """What it takes there, and what is left; None where the memory is the machine's."""
+        """Return the memory in use and free there; None if the device uses the machine's memory."""
         ...
 
     def rehearse(self, frames: int, source_size: Size, detector_size: Size | None) -> None:
-        """Detect in so many blank pictures. Raises `TooLargeError` if they don't fit."""
+        """Run the detector on `frames` blank pictures. Raises `TooLargeError` if they do not fit."""
         ...
 
 
 def rehearse(model: object, config: Config, at_once: Halving, observer: Observer) -> None:
-    """Try the largest batch of each size of picture that is configured; for the inference thread.
+    """Try the largest batch of each configured picture size; for the inference thread.
 
-    If it doesn't fit, `at_once` has found how many frames do, and warned of it. Raises `ConfigError` if not even one
-    does, with what takes the memory and which settings would help.
+    If it does not fit, `at_once` finds how many frames do and logs a warning. Raises `ConfigError` if not even one
+    does, with the use of memory and the settings to change.
     """
     memory = model.device_memory() if isinstance(model, RehearsingModel) else None
     if memory is None or not isinstance(model, RehearsingModel):
@@ -64,5 +64,5 @@ def _nothing_fits(memory: DeviceMemory, picture: Size) -> ConfigError:
         f"not even one picture of {picture[0]}x{picture[1]} fits onto {memory.device}: the weights take "
         f"{memory.weights >> 20} MiB, the states of model.state_slots people {memory.states >> 20}, and "
         f"{memory.free >> 20} of {memory.total >> 20} MiB were free. Lower cameras[].detector_size or "
-        "model.state_slots, end other programs on the device, or choose another one by model.device"
+        "model.state_slots, end other programs on the device, or set model.device"
     )

@@ -1,9 +1,9 @@
-"""The inference thread: one a device, so that a model never sees two batches at once.
+"""The inference thread: one per device, so that a model never processes two batches at once.
 
-It takes a batch, works on it, and takes the next; between two batches it runs what others ask of it, in the order in
-which they asked. So a frame crosses from its camera's thread to this one and nowhere else: not through the event loop.
+It takes one batch after another and, between batches, runs the calls that others have queued, in order. A frame goes
+from its camera's thread directly to this one, not through the event loop.
 
-Owned by the engine; a daemon thread, so that a model stuck in a call can't keep the process from ending.
+It is a daemon thread, so that a model stuck in a call cannot keep the process alive.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _Call = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[..., An
 
 
 class InferenceThread(Generic[Batch]):
-    """Works on batches until it is stopped, and on calls in between.
+    """Processes batches until it is stopped, and queued calls in between.
 
-    `take` waits for the next batch; it may return None, or anything empty, and must when `interrupt` is called from
-    another thread. `work` is given each batch. If either raises, `on_death` is called with the error and the thread
-    ends: that is a fault of the engine's own. All three run in this thread.
+    `take` waits for the next batch. It may return None or an empty batch, and must do so when another thread calls
+    `interrupt`. `work` processes a batch. If either raises, which is a bug, `on_death` is called with the error and the
+    thread ends. All three run in this thread.
     """
 
     def __init__(
@@ -47,20 +47,20 @@ class InferenceThread(Generic[Batch]):
         self._thread.start()
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """The function's result, or its exception, from between two batches. At most a few calls wait at any time.
+        """Call the function between two batches. Return its result or raise its exception.
 
-        Raises RuntimeError if the thread has ended, or ends before it comes to this call.
+        Raises RuntimeError if the thread has ended, or ends before this call.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._calls.append((loop, future, function, arguments))
         self._interrupt()
         if self._ended:
-            self._refuse_calls()  # this one may have come after the thread had refused the others
+            self._refuse_calls()  # the thread may already have refused the others
         return await future
 
     def stop(self, timeout_s: float) -> bool:
-        """Let the batch in hand and the calls already made finish; false if they don't within the time."""
+        """Finish the current batch and the queued calls. Return false if they take longer than `timeout_s`."""
         self._stopping = True
         self._interrupt()
         self._thread.join(timeout_s)
@@ -76,7 +76,7 @@ class InferenceThread(Generic[Batch]):
                 batch = self._take()
                 if batch:
                     self._work(batch)
-                del batch  # its pictures are the rings' again: nothing of it is kept while waiting
+                del batch  # the rings own its pictures again: keep no reference while waiting
         except BaseException as error:
             self._on_death(error)
         finally:
@@ -84,7 +84,7 @@ class InferenceThread(Generic[Batch]):
             self._refuse_calls()
 
     def _refuse_calls(self) -> None:
-        """Nobody comes to the calls that are left: whoever waits for one is told."""
+        """Reject the queued calls."""
         while True:
             try:
                 loop, future, _, _ = self._calls.popleft()
@@ -108,7 +108,7 @@ def _answer(
     try:
         loop.call_soon_threadsafe(outcome, future, value)
     except RuntimeError:
-        return  # the loop is closed: nobody waits for this any more
+        return  # the loop is closed: no caller waits any more
 
 
 def _refuse() -> None:

@@ -1,4 +1,4 @@
-"""Which model the configuration asks for. Loaded once, in the inference thread; lives as long as the engine."""
+"""Loading of the configured model, once, in the inference thread."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from telemetry.observer import Observer
 
 
 def load_model(config: Config, observer: Observer) -> Model:
-    """The configured profile on the configured device; `free` is the model that costs nothing and sees nobody.
+    """Load the configured profile onto the configured device; `free` is the empty model.
 
-    Raises `WeightsError` saying what to fetch or put where, `ConfigError` for a device that isn't there.
+    Raises `WeightsError` if weights are missing, with what to do, and `ConfigError` if the device is unusable.
     """
     if config.model.profile == "free":
         return FreeModel()
-    import torch  # not before it is needed
+    import torch  # only when needed
 
     from stages.profiles import load_profile
 
@@ -28,6 +28,6 @@ def load_model(config: Config, observer: Observer) -> Model:
         raise ConfigError(str(error)) from None
     except torch.OutOfMemoryError as error:
         raise ConfigError(
-            f"the model's weights and the states of {config.model.state_slots} people don't fit onto the device: lower "
-            f"model.state_slots, end other programs on it, or choose another one by model.device ({error})"
+            f"the model's weights and the states of {config.model.state_slots} people don't fit into the device's "
+            f"memory: lower model.state_slots, end other programs on the device, or set model.device ({error})"
         ) from None

@@ -1,7 +1,7 @@
-"""Profiling: records on demand where the model's thread spends its time, while the engine goes on. Owned by the engine.
+"""Profiling on demand: records how the inference thread spends its time, while the engine runs.
 
-One recording at a time, of at most so many seconds and batches, into a file that may be so large; the oldest files go.
-What it waits for, it waits for in threads of its own: the event loop never does.
+There is one recording at a time, limited in seconds, batches and bytes; the oldest files are deleted. All blocking work
+runs in threads other than the event loop's.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 USUAL_S, LONGEST_S = 5.0, 30.0
 MOST_BATCHES = 100
-"""Some thousand operators each: with the edge profile 4 MB compressed, and 0.6 s to end."""
+"""Some thousand operators each: with the edge profile 4 MB compressed, and 0.6 s to finish."""
 LARGEST_BYTES = 64 << 20
 LEAST_FREE_BYTES = 4 * LARGEST_BYTES
-"""torch writes it uncompressed first."""
+"""torch first writes the file uncompressed."""
 KEPT = 8
 LOOK_EVERY_S = 0.05
 STOP_WITHIN_S = 0.4
@@ -39,24 +39,24 @@ NAME = re.compile(r"profiling-\d{8}T\d{6}Z(-\d+)?")
 
 
 class ProfilingError(Exception):
-    """Nothing can be recorded now; the message says why."""
+    """No recording is possible now; the message says why."""
 
 
 class AlreadyProfilingError(ProfilingError):
-    """A recording is under way."""
+    """A recording is in progress."""
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """One recording, as the API tells it."""
+    """One recording, as the API returns it."""
 
     name: str
     state: Literal["recording", "writing", "done", "failed"]
     seconds: float
-    """Asked for, then recorded."""
+    """Requested duration, later the actual one."""
     batches: int
     bytes: int
     message: str
-    """Why it failed, or where its file is."""
+    """Why it failed, or the path of its file."""
 
 
 class RecordingList(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class RecordingList(msgspec.Struct, frozen=True):
 
 
 class Profiler(Protocol):
-    """As `stages.device.profiler.Profiler`."""
+    """Interface of `stages.device.profiler.Profiler`."""
 
     def prepare(self) -> None: ...
     def begin(self) -> None: ...
@@ -74,32 +74,32 @@ class Profiler(Protocol):
     def write(self, path: Path) -> None: ...
 
 
-InModelThread = Callable[[Callable[[], None]], Awaitable[None]]
-"""Calls a function between two batches. Raises RuntimeError if the thread has ended."""
+InInferenceThread = Callable[[Callable[[], None]], Awaitable[None]]
+"""Calls a function in the inference thread, between two batches. Raises RuntimeError if the thread has ended."""
 
 
 def torch_profiler() -> Profiler:
-    """torch's own. Imports torch: not for the event loop."""
+    """Return torch's profiler. Imports torch, so not for the event loop."""
     from stages.device.profiler import Profiler
 
     return Profiler()
 
 
 class Profiling:
-    """Begins and keeps recordings; `batches` counts those done so far. All methods are for the event loop.
+    """Makes and keeps recordings; `batches` returns the number of batches so far. All methods are for the event loop.
 
-    Without a directory, files go into a new one of the system's temporary ones, which stays.
+    Without a directory, files go into a new temporary directory, which is not deleted.
     """
 
     def __init__(
         self,
         directory: Path | None,
-        in_model_thread: InModelThread,
+        in_inference_thread: InInferenceThread,
         batches: Callable[[], int],
         make_profiler: Callable[[], Profiler] = torch_profiler,
     ) -> None:
         self._directory = directory
-        self._in_model_thread = in_model_thread
+        self._in_inference_thread = in_inference_thread
         self._batches = batches
         self._make_profiler = make_profiler
         self._recordings: dict[str, Recording] = {}
@@ -107,26 +107,26 @@ class Profiling:
 
     @property
     def recordings(self) -> list[Recording]:
-        """Those of this run that are kept, newest first."""
+        """The recordings of this run that are kept, newest first."""
         return list(reversed(self._recordings.values()))
 
     def file(self, name: str) -> Path | None:
-        """The file of a recording that is done; None if there is none."""
+        """Return the file of a finished recording; None if there is none."""
         recording = self._recordings.get(name)
         return Path(recording.message) if recording is not None and recording.state == "done" else None
 
     def begin(self, seconds: float = USUAL_S) -> Recording:
-        """Begin to record. Raises `AlreadyProfilingError`, or `ProfilingError` if there is no place for a file."""
+        """Start a recording. Raises `AlreadyProfilingError`, or `ProfilingError` if a file cannot be written."""
         if self._task is not None and not self._task.done():
-            raise AlreadyProfilingError("one recording at a time: wait until it is done")
+            raise AlreadyProfilingError("a recording is in progress: wait until it is done")
         folder = self._folder()
         name = self._new_name(folder)
-        self._tell(Recording(name, "recording", min(seconds, LONGEST_S), 0, 0, ""))
+        self._update(Recording(name, "recording", min(seconds, LONGEST_S), 0, 0, ""))
         self._task = asyncio.create_task(self._record(name, folder), name="profiling")
         return self._recordings[name]
 
     async def stop(self) -> None:
-        """Record nothing more; what is under way is lost. Waits a moment for the model's thread to hear of it."""
+        """Stop, discarding a recording in progress. Waits briefly for the inference thread to stop profiling."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
@@ -141,7 +141,7 @@ class Profiling:
             raise ProfilingError(f"profiling_directory can't be used: {error.strerror}") from None
         if free < LEAST_FREE_BYTES:
             raise ProfilingError(
-                f"{free >> 20} MiB are free in {self._directory}, and {LEAST_FREE_BYTES >> 20} are needed: make room"
+                f"{free >> 20} MiB are free in {self._directory}, but {LEAST_FREE_BYTES >> 20} are needed: make room"
             )
         return self._directory
 
@@ -156,10 +156,10 @@ class Profiling:
             profiler = await _in_thread(self._make_profiler)
             await _in_thread(profiler.prepare)
             seconds, batches = await self._run(profiler, self._recordings[name].seconds)
-            self._tell(Recording(name, "writing", seconds, batches, 0, ""))
+            self._update(Recording(name, "writing", seconds, batches, 0, ""))
             file = folder / (name + ENDING)
             size = await _in_thread(lambda: _write(profiler, part, file))
-            self._tell(Recording(name, "done", seconds, batches, size, str(file)))
+            self._update(Recording(name, "done", seconds, batches, size, str(file)))
             logger.info("profiled %.1f s, %d batches: %s", seconds, batches, file)
         except ProfilingError as error:
             self._fail(name, str(error))
@@ -171,35 +171,35 @@ class Profiling:
 
     def _fail(self, name: str, why: str) -> None:
         logger.warning("profiling: %s", why)
-        self._tell(msgspec.structs.replace(self._recordings[name], state="failed", message=why))
+        self._update(msgspec.structs.replace(self._recordings[name], state="failed", message=why))
 
     async def _run(self, profiler: Profiler, seconds: float) -> tuple[float, int]:
-        """Record for so long, or so many batches; how long and how many it was."""
-        await self._in_model_thread(profiler.begin)
+        """Record for `seconds` or `MOST_BATCHES`. Return the actual seconds and batches."""
+        await self._in_inference_thread(profiler.begin)
         began, first = time.monotonic(), self._batches()
         try:
             for _ in range(ceil(seconds / LOOK_EVERY_S)):
                 if self._batches() - first >= MOST_BATCHES:
                     break
                 await asyncio.sleep(LOOK_EVERY_S)
-        finally:  # also when the engine stops: another one in this process may want to profile
-            await self._in_model_thread(profiler.end)
+        finally:  # also when the engine stops: another engine in this process may profile later
+            await self._in_inference_thread(profiler.end)
         return round(time.monotonic() - began, 2), self._batches() - first
 
-    def _tell(self, recording: Recording) -> None:
+    def _update(self, recording: Recording) -> None:
         self._recordings[recording.name] = recording
         while len(self._recordings) > KEPT:
             del self._recordings[next(iter(self._recordings))]
 
 
 def _write(profiler: Profiler, part: Path, to: Path) -> int:
-    """The file's size; older files make room for it. Raises `ProfilingError` if it became too large."""
+    """Write the file, delete the oldest ones and return its size. Raises `ProfilingError` if it is too large."""
     try:
         profiler.write(part)
         size = part.stat().st_size
         if size > LARGEST_BYTES:
             raise ProfilingError(
-                f"it is {size >> 20} MiB large, and {LARGEST_BYTES >> 20} may be: ask for fewer seconds"
+                f"it has {size >> 20} MiB, but at most {LARGEST_BYTES >> 20} are allowed: ask for fewer seconds"
             )
         part.replace(to)
     finally:
@@ -209,7 +209,7 @@ def _write(profiler: Profiler, part: Path, to: Path) -> int:
 
 
 def _remove_oldest(folder: Path) -> None:
-    """Of the files of any run, all but the newest; and what an earlier one left unfinished."""
+    """Delete all but the newest files, of any run, and unfinished files of earlier runs."""
     names = [file.name.removesuffix(ENDING) for file in folder.glob(f"*{ENDING}")]
     finished = sorted(name for name in names if NAME.fullmatch(name))
     left = [name for name in names if name.startswith(".") and NAME.fullmatch(name[1:])]
@@ -218,11 +218,11 @@ def _remove_oldest(folder: Path) -> None:
 
 
 async def _in_thread(function: Callable[[], T]) -> T:
-    """The function's result, from a thread that nobody waits for when the engine ends."""
+    """Return the function's result from a daemon thread, which does not delay the engine's end."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def tell(outcome: Callable[[Any], None], value: Any) -> None:
+    def settle(outcome: Callable[[Any], None], value: Any) -> None:
         if not future.done():
             outcome(value)
 
@@ -232,9 +232,9 @@ async def _in_thread(function: Callable[[], T]) -> T:
         except Exception as error:
             outcome, value = future.set_exception, error
         try:
-            loop.call_soon_threadsafe(tell, outcome, value)
+            loop.call_soon_threadsafe(settle, outcome, value)
         except RuntimeError:
-            return  # the loop has closed meanwhile
+            return  # the loop has been closed
 
     threading.Thread(target=call, name="profiling", daemon=True).start()
     return await future
