@@ -1,4 +1,4 @@
-"""From what the model says of a frame to the message that goes out. Pure."""
+"""Conversion of a model's analysis of a frame into the message to publish."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from stream import results
 def frame_message(
     meta: FrameMeta, analysis: FrameAnalysis, model: results.ModelRef, trace_id: str | None = None
 ) -> results.Frame:
-    """The result of one frame, with its trace if it has one; the publisher fills in run, number and time.
+    """Return the result of one frame; the publisher fills in run, number and time.
 
-    Scores are rounded to 4 digits and boxes to a tenth of a pixel: more is noise.
+    Scores are rounded to 4 digits and boxes to a tenth of a pixel: more digits are noise.
     """
     return results.Frame(
         run="",
@@ -36,15 +36,15 @@ def frame_message(
 
 
 def rounded_box(box: tuple[float, float, float, float]) -> results.Box:
-    """A box as published: x1, y1, x2, y2 in pixels of the epoch's first picture size."""
+    """Return the box as published: x1, y1, x2, y2 in pixels of the epoch's first picture size."""
     x1, y1, x2, y2 = box
     return (round(float(x1), 1), round(float(y1), 1), round(float(x2), 1), round(float(y2), 1))
 
 
 def capture_time_of(meta: FrameMeta, media_us: int) -> int:
-    """UTC µs of an earlier media time of the same epoch, counted back from this frame's capture time.
+    """Return the capture time, µs UTC, at an earlier media time of the same epoch.
 
-    Elapsed time comes from media time alone, so that a clock that is corrected meanwhile doesn't stretch it.
+    The elapsed time is taken from media time alone, so that a clock correction does not change it.
     """
     return meta.capture_us - (meta.media_us - media_us)
 

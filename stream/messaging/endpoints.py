@@ -1,4 +1,4 @@
-"""Where the engine's ZeroMQ sockets listen, and whether other hosts can reach them there. Owns nothing."""
+"""Binding of the engine's ZeroMQ sockets, and the check whether other hosts can reach them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 
 
 class EndpointError(ConfigError):
-    """An endpoint of the configuration can't be bound; the message names the field and says what to do."""
+    """A configured endpoint cannot be bound; the message names the field and says what to do."""
 
 
 def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
-    """Bind and return the real address (port 0 has become one). Raises `EndpointError` naming `field`."""
+    """Bind the socket and return the bound address, with a real port. Raises `EndpointError` naming `field`."""
     if "[" in endpoint:
         socket.setsockopt(zmq.IPV6, 1)
     try:
@@ -26,7 +26,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
         if error.errno == zmq.EADDRINUSE:
             raise EndpointError(
                 f"{field}: {endpoint} is in use by another program (another engine?): "
-                "choose another port, or 0 to have a free one picked"
+                "choose another port, or 0 for any free one"
             ) from None
         raise EndpointError(
             f"{field}: can't listen on {endpoint!r} ({error.strerror}): "
@@ -36,7 +36,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
 
 
 def check_reach(address: str, field: str, *, allow_plaintext: bool) -> None:
-    """For a socket without CURVE: refuse a bound address that other hosts can reach, or warn where that is allowed.
+    """Refuse a bound address that other hosts can reach without CURVE, or log a warning if that is allowed.
 
     Raises `EndpointError` naming `field`.
     """
@@ -44,15 +44,16 @@ def check_reach(address: str, field: str, *, allow_plaintext: bool) -> None:
         return
     if not allow_plaintext:
         raise EndpointError(
-            f"{field}: whoever can reach {address} would read all results: make keys with `partstream keys new` and "
+            f"{field}: anyone who can reach {address} could read all results: make keys with `partstream keys new` and "
             "set publish.curve_secret_key_file and publish.curve_allowed_keys, or set publish.allow_plaintext: true "
-            "where the network is trusted"
+            "on a trusted network"
         )
-    logger.warning("%s: whoever can reach %s reads all results, unencrypted (publish.allow_plaintext)", field, address)
+    text = "%s: anyone who can reach %s can read all results, unencrypted (publish.allow_plaintext)"
+    logger.warning(text, field, address)
 
 
 def _only_this_machine(address: str) -> bool:
-    """Whether a bound endpoint, with a literal address, can't be reached from other hosts."""
+    """Whether a bound endpoint, with a literal address, is only reachable from this machine."""
     transport, _, place = address.partition("://")
     if transport != "tcp":
         return transport in ("ipc", "inproc")

@@ -1,6 +1,6 @@
-"""A feed: messages for one reader inside the process, bounded: the oldest go first when the reader is slow.
+"""Feeds: published messages for readers inside the process. A slow reader loses the oldest messages.
 
-Made by `Engine.results()` for each caller; dies with its iteration or with the engine.
+`Engine.results()` opens one for each caller; it ends with the engine, or when its reader drops it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from stream.results import Message
 T = TypeVar("T")
 
 IN_A_ROW_S = 0.005
-"""How long a reader may find messages waiting, one after another, before the event loop has others' turn: who is slower
-than the writer would never let it go."""
+"""Time for which a reader may take queued messages before other tasks run. A reader slower than the writer would
+otherwise block the event loop."""
 
 
 class Feed(Generic[T]):
-    """Written from any thread, read by one `async for`. `missed` counts what a slow reader lost."""
+    """Messages from any thread to one `async for`. `missed` counts messages that a slow reader lost."""
 
     def __init__(self, size: int) -> None:
         self._waiting: deque[T] = deque()
@@ -47,7 +47,7 @@ class Feed(Generic[T]):
         _wake(reader)
 
     def close(self) -> None:
-        """No more will come; the reader gets what waits, then its iteration ends."""
+        """End the feed: the reader gets the queued messages, then its iteration ends."""
         with self._lock:
             self._closed = True
             reader, self._reader = self._reader, None
@@ -108,7 +108,7 @@ def _wake(reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None)
     try:
         loop.call_soon_threadsafe(_succeed, woken)
     except RuntimeError:
-        return  # the reader's loop is closed: nobody reads any more
+        return  # the reader's loop is closed
 
 
 def _succeed(woken: asyncio.Future[None]) -> None:

@@ -1,6 +1,6 @@
-"""Which messages of a topic were missed: bookkeeping over (run, topic, epoch, seq), without a socket.
+"""Detection of missed messages from their run, topic, epoch and number.
 
-Lives with one subscription. Messages come in order from ZeroMQ, some missing, the last of a topic now and then twice.
+ZeroMQ delivers messages in order; some may be missing, and the last message of a topic may arrive twice.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 TOPICS_FOLLOWED = 4096
-"""Topics remembered; the one unheard of for longest is forgotten first."""
+"""Topics remembered; the one without messages for longest is forgotten first."""
 EPOCHS_FOLLOWED = 8
-"""Epochs of a topic remembered. A late message of an epoch older than these counts as seen."""
+"""Epochs of a topic remembered. Late messages of older epochs count as seen."""
 EPOCHS_SKIPPED = 64
-"""Whole epochs between two messages that are looked for; older ones aren't."""
+"""Most missed epochs between two messages that are requested; older ones are not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a topic was read: of (topic, run, epoch), `next_seq` is the first number that wasn't seen."""
+    """How far a topic was read: `next_seq` is the first number of (topic, run, epoch) not yet seen."""
 
     topic: str
     run: str
@@ -29,9 +29,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Messages that may be missing: from `first_seq` up to, without, `end_seq`.
+    """Messages that may be missing: from `first_seq` to `end_seq`, exclusive.
 
-    `end_seq` is None for the end of an epoch: a later one began, and how long this one went on isn't known.
+    `end_seq` is None for the rest of an epoch of unknown length, after a later one has started.
     """
 
     topic: str
@@ -43,31 +43,31 @@ class Hole:
 
 @dataclass(slots=True)
 class Filling:
-    """A hole that is being filled by replay, page by page: where it stands."""
+    """The progress of filling a hole by replay, page by page."""
 
     hole: Hole
     cursor: int
-    """The next number to ask for."""
+    """The next number to request."""
     missed: int
-    """Messages known to be missing; of an epoch's end it is known only as pages come."""
+    """Messages known to be missing; for the rest of an epoch this grows with each page."""
     replayed: int = 0
 
     @classmethod
     def of(cls, hole: Hole) -> Filling:
-        """The beginning: nothing asked for yet."""
+        """Return the state before the first request."""
         missed = 0 if hole.end_seq is None else hole.end_seq - hole.first_seq
         return cls(hole, hole.first_seq, missed)
 
     def wants(self, at_most: int) -> int:
-        """How many messages to ask for next, from `cursor` on; 0 when the end is reached."""
+        """Return how many messages to request next, from `cursor` on; 0 at the end."""
         return at_most if self.hole.end_seq is None else min(at_most, self.hole.end_seq - self.cursor)
 
     def holds(self, seq: int) -> bool:
-        """Whether a message belongs into what is still to be filled."""
+        """Whether a message belongs to the part still to be filled."""
         return self.cursor <= seq and (self.hole.end_seq is None or seq < self.hole.end_seq)
 
     def advance(self, next_seq: int) -> None:
-        """All before `next_seq` has been given, or is too old to be had."""
+        """Record that all messages before `next_seq` were received or are no longer available."""
         if self.hole.end_seq is not None:
             self.cursor = min(next_seq, self.hole.end_seq)
         else:
@@ -76,11 +76,10 @@ class Filling:
 
 
 class Sequences:
-    """Follows the numbering of every topic, and says what is new, what is a duplicate and what is missing.
+    """Follows the numbering of every topic, to find new, duplicate and missing messages.
 
-    With `resumed`, where an earlier reader stopped, it goes on from there and wants all of what came after: a new run
-    is expected from its first message on, and so is a topic that wasn't there yet. With no positions in it, the first
-    message of a topic is the beginning, as ever.
+    `resumed` has the positions at which an earlier reader stopped. Then all later messages are wanted: a new run from
+    its first message on, and new topics from theirs. If it is empty, only new runs are wanted from their beginning.
     """
 
     def __init__(self, resumed: Iterable[Position] | None = None) -> None:
@@ -97,10 +96,10 @@ class Sequences:
         return len(self._topics)
 
     def seen(self, topic: str, run: str, epoch: int, seq: int) -> list[Hole] | None:
-        """Take note of a message. None: a duplicate, to be discarded. Else the holes before it, in order.
+        """Record a message. Return None for a duplicate, to be discarded, else the holes before it, in order.
 
-        The first message of a topic, or of a new `run` of the engine, starts anew and has no hole before it, unless an
-        earlier reader's work is resumed.
+        The first message of a topic, or of a new `run` of the engine, has no hole before it, unless positions were
+        resumed.
         """
         followed = self._topics.get(topic)
         if followed is None or followed[0] != run:
@@ -120,7 +119,7 @@ class Sequences:
             return [Hole(topic, run, epoch, expected, seq)] if seq > expected else []
         newest = max(due)
         if epoch < newest:
-            return None  # the epoch was over before this subscription began, or its messages were looked for already
+            return None  # the epoch ended before this subscription, or its messages were already requested
         holes = [Hole(topic, run, newest, due[newest], None), *_skipped(topic, run, newest + 1, epoch, seq)]
         due[epoch] = seq + 1
         while len(due) > EPOCHS_FOLLOWED:
@@ -128,13 +127,13 @@ class Sequences:
         return holes
 
     def recovered(self, hole: Hole, seq: int) -> None:
-        """The message `seq` of this hole was got by replay: should it come again, it is a duplicate."""
+        """Record that replay returned message `seq` of this hole: if it arrives again, it is a duplicate."""
         run, due = self._topics.get(hole.topic, ("", {}))
         if run == hole.run:
             due[hole.epoch] = max(due.get(hole.epoch, 0), seq + 1)
 
 
 def _skipped(topic: str, run: str, first_epoch: int, epoch: int, seq: int) -> list[Hole]:
-    """What may have come from the beginning of `first_epoch` up to, without, (epoch, seq)."""
+    """Return the holes from the beginning of `first_epoch` to (epoch, seq), exclusive."""
     holes = [Hole(topic, run, between, 0, None) for between in range(max(first_epoch, epoch - EPOCHS_SKIPPED), epoch)]
     return [*holes, Hole(topic, run, epoch, 0, seq)] if seq > 0 else holes

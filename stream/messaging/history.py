@@ -1,8 +1,7 @@
-"""What was published lately, and its numbering: the memory behind `seq` and behind replay.
+"""The history of published messages: sequence numbers, and the latest bodies for replay.
 
-Owns the next sequence number of every (topic, epoch) and the bodies of the latest messages, bounded by messages a topic
-and by bytes in all. Lives and dies with one publisher. One thread appends, others may read; the lock is held for
-microseconds.
+It has the next sequence number of every (topic, epoch) and the bodies of the latest messages, limited by messages per
+topic and by total bytes. One thread appends, others may read; the lock is held for microseconds.
 """
 
 from __future__ import annotations
@@ -12,22 +11,21 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 EPOCHS_NUMBERED = 32
-"""Epochs of a topic whose numbering is kept. Only the latest can still get messages; the bound is for cameras that
-reconnect for years."""
+"""Epochs of a topic whose numbering is kept; a limit for cameras that reconnect for years."""
 TOPICS_NUMBERED = 4096
-"""Topics whose numbering is kept, so that a camera that is removed and added again goes on where it was."""
+"""Topics whose numbering is kept, so that a camera that is removed and added again continues it."""
 BYTES_A_MESSAGE = 320
-"""What keeping a message costs beside its body (key, links, object headers, as sys.getsizeof has them on CPython 3.11),
-so that many tiny messages can't outgrow the bound either."""
+"""Bookkeeping per message beside its body (key, links, object headers; measured with sys.getsizeof on CPython 3.11), so
+that the limit also holds for many small messages."""
 
 
 class StaleEpochError(ValueError):
-    """A message came for an epoch that is over for so long that its numbering is gone."""
+    """A message belongs to an epoch so old that its numbering has been dropped."""
 
 
 @dataclass(slots=True)
 class _Numbers:
-    """Of one (topic, epoch): the messages from `oldest` up to, without, `next` are held."""
+    """Numbers of one (topic, epoch): messages from `oldest` to `next`, exclusive, are held."""
 
     oldest: int = 0
     next: int = 0
@@ -37,16 +35,16 @@ class _Numbers:
 class _Topic:
     epochs: dict[int, _Numbers] = field(default_factory=dict[int, _Numbers])
     first_epoch: int = 0
-    """Epochs below this have lost their numbering."""
+    """The numbering of epochs below this has been dropped."""
     held: deque[tuple[int, int]] = field(default_factory=deque[tuple[int, int]])
-    """(epoch, seq) of what is held, oldest first."""
+    """(epoch, seq) of the held messages, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a (topic, epoch) stands: held are the messages from `oldest_seq` up to, without, `next_seq`.
+    """The messages held of a (topic, epoch): from `oldest_seq` to `next_seq`, exclusive.
 
-    `forgotten` is true of an epoch that is over for so long that even its numbering is gone.
+    `forgotten` is true for an epoch so old that its numbering has been dropped.
     """
 
     oldest_seq: int
@@ -55,14 +53,14 @@ class Span:
 
 
 class History:
-    """Numbers messages, and keeps the latest `messages_a_topic` of each topic in at most `total_bytes`."""
+    """Numbers messages and keeps the latest `messages_a_topic` of each topic, in at most `total_bytes`."""
 
     def __init__(self, messages_a_topic: int, total_bytes: int) -> None:
         self._messages_a_topic = messages_a_topic
         self._total_bytes = total_bytes
         self._bytes = 0
         self.evicted = 0
-        """Messages that had to go to make room, since it began."""
+        """Messages dropped to make room."""
         self._topics: OrderedDict[str, _Topic] = OrderedDict()  # least lately published first
         self._bodies: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()  # oldest first, over all topics
         self._lock = threading.Lock()
@@ -73,13 +71,13 @@ class History:
 
     @property
     def bytes_held(self) -> int:
-        """Bytes held, bookkeeping included."""
+        """Bytes held, including bookkeeping."""
         return self._bytes
 
     def next_seq(self, topic: str, epoch: int) -> int:
-        """The number that the next message of this topic and epoch carries. For the appending thread only.
+        """Return the number of the next message of this topic and epoch. For the appending thread only.
 
-        Raises `StaleEpochError` where more than `EPOCHS_NUMBERED` epochs of the topic have begun since.
+        Raises `StaleEpochError` if more than `EPOCHS_NUMBERED` epochs of the topic have started since.
         """
         entry = self._topics.get(topic)
         if entry is None:
@@ -88,13 +86,13 @@ class History:
         if numbers is not None:
             return numbers.next
         if epoch < entry.first_epoch:
-            raise StaleEpochError(f"{topic}: epoch {epoch} is long over (epoch {max(entry.epochs)} has begun)")
+            raise StaleEpochError(f"{topic}: epoch {epoch} is too old (the topic is at epoch {max(entry.epochs)})")
         return 0
 
     def append(self, topic: str, epoch: int, body: bytes) -> None:
-        """Keep `body` as the message numbered `next_seq(topic, epoch)`; old ones go where there are too many.
+        """Keep `body` as message number `next_seq(topic, epoch)`, and drop the oldest messages above the limits.
 
-        A message larger than the whole history is numbered and not kept.
+        A message larger than the whole history is numbered but not kept.
         """
         seq = self.next_seq(topic, epoch)
         with self._lock:
@@ -116,7 +114,7 @@ class History:
                 self._drop_oldest_of(next(iter(self._bodies))[0])
 
     def span(self, topic: str, epoch: int) -> Span:
-        """Where this topic and epoch stand; what was never published stands at 0, 0."""
+        """Return the messages held of this topic and epoch; 0, 0 if none was published."""
         with self._lock:
             entry = self._topics.get(topic)
             if entry is None:
@@ -127,7 +125,7 @@ class History:
             return Span(numbers.oldest, numbers.next)
 
     def read(self, topic: str, epoch: int, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
-        """(seq, body) of at most `limit` messages in order, from `from_seq` or, if that is gone, the oldest held."""
+        """Return (seq, body) of up to `limit` messages in order, from `from_seq` or the oldest held after it."""
         with self._lock:
             entry = self._topics.get(topic)
             numbers = entry.epochs.get(epoch) if entry else None

@@ -1,10 +1,10 @@
-"""Results out over ZeroMQ: numbers each message, encodes it once, sends it, and keeps it for those who come late.
+"""The publisher: numbers each message, encodes it once, sends it over ZeroMQ, and keeps it for replay.
 
-Owns the XPUB socket, the history with its replay server (`stream.messaging.replay`) and the last value of every topic.
-It runs in one event loop, from `start()` to `stop()`, which handles subscriptions; any thread may call `publish()`.
-A lock makes the socket one thread's at a time, as ZeroMQ asks, and topics' numbers the order in which they are sent.
-Nothing that a subscriber does, or fails to do, reaches the caller: XPUB drops what a slow one can't take, and
-subscriptions are read in small bites.
+It has the XPUB socket, the history with its replay server (`stream.messaging.replay`), and the last value of each
+topic. From `start()` to `stop()` one event loop handles subscriptions; any thread may call `publish()`. A lock gives
+the socket to one thread at a time, as ZeroMQ requires, and keeps each topic's numbers in the order of sending.
+Subscribers cannot delay the caller: XPUB drops messages that a slow one cannot take, and subscriptions are read in
+small chunks.
 """
 
 from __future__ import annotations
@@ -32,33 +32,35 @@ from telemetry.observer import Observer
 logger = logging.getLogger(__name__)
 
 stamp = msgspec.structs.force_setattr
-"""Messages don't change, but for what the publisher fills in before anybody has seen them."""
+"""Sets a field of a frozen message; the publisher fills some in before any reader has the message."""
 
-# Plain numbers: combining pyzmq's flags anew for each message costs as much as sending it.
+# Plain numbers: combining pyzmq's flags for each message costs as much as sending it.
 _WITH_MORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 _AT_ONCE = int(zmq.NOBLOCK)
 
 AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats)
-Tap = Callable[[str, Message], None]
+Listener = Callable[[str, Message], None]
+"""Receives the topic and the message."""
 
 LINGER_MS = 400
-"""How long `stop()` lets the sockets deliver what they hold; a subscriber that hangs can't hold the engine longer."""
+"""Time for the sockets to deliver queued messages in `stop()`; a hanging subscriber cannot delay it further."""
 TERMINATE_WITHIN_S = 1.2
-"""What is delivered takes `LINGER_MS`. Whoever checks clients' keys may hang longer, on a disk that doesn't answer."""
+"""Delivery takes `LINGER_MS`. Checking clients' keys may take longer, on a disk that does not answer."""
 SUBSCRIPTION_BYTES = 1024
-"""A peer that sends a larger frame than this is no subscriber: ZeroMQ disconnects it."""
-BITE = 64
-"""Subscriptions read, or last values sent again, in one go …"""
-LOOK_NS = 50_000_000
-"""ZeroMQ's file descriptor is edge-triggered, and every message sent may use up the edge: so after sending one it is
-asked whether somebody subscribed. After frames only this often, for to ask costs as much as to send."""
+"""Largest ZeroMQ frame from a subscriber; ZeroMQ disconnects peers that send larger ones."""
+CHUNK = 64
+"""Subscriptions read, or last values sent again, at a time."""
 PAUSE_S = 0.005
-"""… and the rest between two goes: a flood of subscriptions costs the loop a few per cent, not its time."""
+"""Pause between two chunks, so that a flood of subscriptions takes only a few per cent of the event loop's time."""
+POLL_NS = 50_000_000
+"""Interval of checks for subscriptions after frames. ZeroMQ's file descriptor is edge-triggered and sending may consume
+the edge, so the socket is polled after sending; after frames only at this interval, because polling costs as much as
+sending."""
 
 
 @dataclass(slots=True)
 class _Route:
-    """Where the messages of one kind and camera go, and how many went there."""
+    """The topic of one kind of message of one camera, and the number of messages published on it."""
 
     topic: str
     topic_bytes: bytes
@@ -69,8 +71,8 @@ class _Route:
 class Publisher:
     """Publishes messages of one engine run on XPUB, with last values for late joiners and replay for those with gaps.
 
-    `run` is the engine run's identity, put into every message. `endpoint` and `replay_endpoint` are the addresses that
-    were bound, known after `start()`: a configured port 0 has become a real one.
+    `run` identifies the engine's run in every message. After `start()`, `endpoint` and `replay_endpoint` are the bound
+    addresses, with real ports in place of a configured port 0.
     """
 
     def __init__(self, config: PublishConfig, run: str, observer: Observer) -> None:
@@ -83,7 +85,7 @@ class Publisher:
         self._last = LastValues()
         self._encode = (msgspec.json.Encoder() if config.encoding == "json" else msgspec.msgpack.Encoder()).encode
         self._routes: dict[tuple[type[Message], str], _Route] = {}
-        self._taps: list[Tap] = []
+        self._listeners: list[Listener] = []
         self._subscriptions = 0
         self._high_water_mark = 0
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
@@ -93,21 +95,21 @@ class Publisher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
         self._pausing = False
-        self._looked_ns = 0
-        # Held for one message, or one bite of subscriptions, never while something is waited for. Guards the socket,
-        # the history's appending side, the last values and the routes.
+        self._polled_ns = 0
+        # Held for one message or one chunk of subscriptions, never while waiting. Guards the socket, appending to the
+        # history, the last values and the routes.
         self._lock = threading.RLock()
 
     async def start(self) -> None:
-        """Bind both sockets and begin to watch for subscribers.
+        """Bind both sockets and start to serve subscribers.
 
-        Raises `ConfigError`, naming the field, where an endpoint can't or may not be bound, or a key can't be used.
+        Raises `ConfigError`, naming the field, if an endpoint cannot or must not be bound, or a key is unusable.
         """
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
             gate = open_gate(context, self._config)
             xpub = context.socket(zmq.XPUB)
-            xpub.setsockopt(zmq.XPUB_VERBOSER, 1)  # every subscription and every end of one, also repeated ones
+            xpub.setsockopt(zmq.XPUB_VERBOSER, 1)  # report every subscription and unsubscription, also repeated ones
             xpub.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
             self._high_water_mark = self._config.high_water_mark
             xpub.setsockopt(zmq.SNDHWM, self._high_water_mark)
@@ -129,10 +131,10 @@ class Publisher:
         self._replay = ReplayServer(router, self._history, self.run, self._observer)
         self._replay.start()
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(xpub.fileno(), self._attend)
+        self._loop.add_reader(xpub.fileno(), self._serve_subscriptions)
 
     async def stop(self) -> None:
-        """Deliver what is queued, for at most `LINGER_MS`, and close. Returns within a second; may be called again."""
+        """Deliver queued messages, for at most `LINGER_MS`, and close. Takes at most a second; may be called again."""
         if self._context is None or self._socket is None or self._loop is None or self._replay is None:
             return
         context, self._context = self._context, None
@@ -150,15 +152,15 @@ class Publisher:
             )
 
     def publish(self, message: AnyMessage) -> AnyMessage:
-        """Number, encode and send one message, which is the publisher's from now on; returns it as it was sent.
+        """Number, encode and send a message, and return it. The publisher takes it over.
 
-        `run`, `seq` and, for frames, `published_us` are filled in, whatever they were. From any thread; never blocks,
-        whatever subscribers do. Raises RuntimeError before `start()` and after `stop()`.
+        `run`, `seq` and, for frames, `published_us` are overwritten. Any thread may call this; it never blocks. Raises
+        RuntimeError before `start()` and after `stop()`.
         """
         with self._lock:
             socket = self._socket
             if socket is None:
-                raise RuntimeError("the publisher isn't started, or has stopped")
+                raise RuntimeError("the publisher has not started, or has stopped")
             camera = "" if isinstance(message, Stats) else message.camera
             route = self._routes.get((type(message), camera)) or self._add_route(message, camera)
             stamp(message, "run", self.run)
@@ -166,69 +168,69 @@ class Publisher:
             if isinstance(message, Frame):
                 stamp(message, "published_us", time.time_ns() // 1000)
             body = self._encode(message)
-            # Kept before it is sent: who sees a gap after this message can be sure to find it.
+            # Kept before it is sent, so that a subscriber who notices a gap finds the message.
             self._history.append(route.topic, message.epoch, body)
             self._last.published(route.topic_bytes, body)
             _send(socket, route.topic_bytes, body)
             route.published += 1
             now_ns = time.monotonic_ns()
-            if now_ns - self._looked_ns >= LOOK_NS or not isinstance(message, Frame):
-                self._look(socket, now_ns)
-            for tap in self._taps:
-                self._tell(tap, route.topic, message)
+            if now_ns - self._polled_ns >= POLL_NS or not isinstance(message, Frame):
+                self._poll(socket, now_ns)
+            for listener in self._listeners:
+                self._call(listener, route.topic, message)
         return message
 
-    def on_message(self, tap: Tap) -> Callable[[], None]:
-        """Call `tap(topic, message)` for each message published from now on; returns what ends it.
+    def on_message(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(topic, message)` for each message from now on. Return a function that stops this.
 
-        It runs inside `publish()`, in the publishing thread, so it must be quick. One that raises is logged and not
-        called again.
+        It is called inside `publish()`, in the publishing thread, so it must be fast. A listener that raises is logged
+        and removed.
         """
         with self._lock:
-            self._taps = [*self._taps, tap]
-        return lambda: self._end_tap(tap)
+            self._listeners = [*self._listeners, listener]
+        return lambda: self._remove_listener(listener)
 
     @property
     def subscriptions(self) -> int:
-        """Subscriptions held by connected subscribers now (one subscriber may hold several)."""
+        """Subscriptions of all connected subscribers; one subscriber may have several."""
         return self._subscriptions
 
     @property
     def evicted(self) -> int:
-        """Messages that left the history to make room, since it began."""
+        """Messages dropped from the history to make room."""
         return self._history.evicted
 
     @property
     def refused(self) -> int:
-        """Attempts to connect that were refused because the client's key isn't listed."""
+        """Connections refused because the client's key is not listed."""
         return self._gate.refused if self._gate is not None else 0
 
     def published(self) -> list[tuple[str, str, int]]:
-        """(camera, kind of topic, messages) published so far; the camera is empty for the engine's own `stats`."""
+        """Return (camera, kind of topic, number of messages); the camera is empty for the engine's own `stats`."""
         return [(route.camera, route.topic.partition("/")[0], route.published) for route in list(self._routes.values())]
 
     def last(self, topic: str) -> bytes | None:
-        """The body that was last published on this topic, as it was encoded; None if there is none. From any thread."""
+        """Return the last body published on this topic, as encoded; None if there is none. Any thread may call this."""
         return self._last.last(topic.encode())
 
     def forget(self, camera: str) -> None:
-        """Drop the camera's last values: it was removed. Its history goes by age, its numbering stays."""
+        """Drop the last values of a removed camera. Its history ages out; its numbering stays."""
         with self._lock:
             routes = {key: route for key, route in self._routes.items() if key[1] == camera}
             for key in routes:
                 del self._routes[key]
             self._last.forget({route.topic_bytes for route in routes.values()})
 
-    def _tell(self, tap: Tap, topic: str, sent: Message) -> None:
+    def _call(self, listener: Listener, topic: str, sent: Message) -> None:
         try:
-            tap(topic, sent)
+            listener(topic, sent)
         except Exception:
-            logger.exception("a listener to published messages failed and is no longer called")
-            self._end_tap(tap)
+            logger.exception("a listener to published messages failed and was removed")
+            self._remove_listener(listener)
 
-    def _end_tap(self, tap: Tap) -> None:
+    def _remove_listener(self, listener: Listener) -> None:
         with self._lock:
-            self._taps = [other for other in self._taps if other is not tap]
+            self._listeners = [other for other in self._listeners if other is not listener]
 
     def _add_route(self, message: Message, camera: str) -> _Route:
         match message:
@@ -241,25 +243,25 @@ class Publisher:
             case Stats():
                 name = STATS_TOPIC
         route = self._routes[type(message), camera] = _Route(name, name.encode(), camera)
-        # All last values at once must fit into a late joiner's queue, beside the messages of the moment.
+        # All last values must fit into the queue of a new subscriber, together with current messages.
         if self._socket is not None and 2 * len(self._routes) > self._high_water_mark:
             self._high_water_mark = 4 * len(self._routes)
             self._socket.setsockopt(zmq.SNDHWM, self._high_water_mark)
         return route
 
     # -- subscriptions, in the loop -----------------------------------------------------------------------------
-    def _look(self, socket: zmq.Socket[bytes], now_ns: int) -> None:
-        """Has the loop attend to subscriptions, if any wait; from any thread, with the lock held."""
-        self._looked_ns = now_ns
+    def _poll(self, socket: zmq.Socket[bytes], now_ns: int) -> None:
+        """Have the event loop handle subscriptions, if any wait. Called in any thread, with the lock held."""
+        self._polled_ns = now_ns
         if self._loop is None or self._pausing or not _readable(socket):
             return
         try:
-            self._loop.call_soon_threadsafe(self._attend)
+            self._loop.call_soon_threadsafe(self._serve_subscriptions)
         except RuntimeError:
-            return  # the loop is closed: nobody attends to subscriptions any more
+            return  # the loop is closed
 
-    def _attend(self) -> None:
-        """Read subscriptions and send last values that are due: a bite of each, the rest after a pause."""
+    def _serve_subscriptions(self) -> None:
+        """Read subscriptions and send last values that are due: a chunk of each, the rest after a pause."""
         loop = self._loop
         with self._lock:
             socket = self._socket
@@ -270,27 +272,27 @@ class Publisher:
                 self._wake = None
             now = time.monotonic()
             more = self._read_subscriptions(socket, now)
-            due = self._last.take_due(now, BITE)
+            due = self._last.take_due(now, CHUNK)
             for name, body in due:
                 _send(socket, name, body)
-            # Sending may have let in further subscriptions.
-            self._pausing = more or len(due) == BITE or _readable(socket)
+            # Sending may have received further subscriptions.
+            self._pausing = more or len(due) == CHUNK or _readable(socket)
             next_due = self._last.next_due()
         if self._pausing:
             loop.remove_reader(socket.fileno())
             self._wake = loop.call_later(PAUSE_S, self._resume)
         elif next_due is not None:
-            self._wake = loop.call_later(next_due - now, self._attend)
+            self._wake = loop.call_later(next_due - now, self._serve_subscriptions)
 
     def _resume(self) -> None:
         self._pausing = False
         if self._socket is not None and self._loop is not None:
-            self._loop.add_reader(self._socket.fileno(), self._attend)
-            self._attend()
+            self._loop.add_reader(self._socket.fileno(), self._serve_subscriptions)
+            self._serve_subscriptions()
 
     def _read_subscriptions(self, socket: zmq.Socket[bytes], now: float) -> bool:
-        """Read up to `BITE` of them; true if more wait."""
-        left = BITE
+        """Read up to `CHUNK` subscriptions. Return whether more wait."""
+        left = CHUNK
         while left and _readable(socket):
             left -= 1
             frame = socket.recv(zmq.NOBLOCK)
@@ -301,9 +303,9 @@ class Publisher:
                 case b"\x00":
                     self._subscriptions = max(0, self._subscriptions - 1)
                 case _:
-                    pass  # peers may send anything upstream; it means nothing here
-        if left < BITE and self._high_water_mark > self._config.high_water_mark:
-            # A new connection has the mark that held when the socket was bound; setting it reaches open connections.
+                    pass  # peers may send anything upstream
+        if left < CHUNK and self._high_water_mark > self._config.high_water_mark:
+            # A new connection starts with the mark from the time of binding; setting it changes open connections.
             socket.setsockopt(zmq.SNDHWM, self._high_water_mark)
         return left == 0
 
@@ -314,7 +316,7 @@ def _send(socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:
 
 
 def _terminated(context: zmq.Context[zmq.Socket[bytes]]) -> bool:
-    """End the context, which waits for its sockets; false if that takes longer than `TERMINATE_WITHIN_S`."""
+    """Terminate the context, which waits for its sockets. Return false if it takes longer than `TERMINATE_WITHIN_S`."""
     ending = threading.Thread(target=context.term, name="end of ZeroMQ", daemon=True)
     ending.start()
     ending.join(TERMINATE_WITHIN_S)

@@ -1,8 +1,7 @@
-"""Replay: messages that a subscriber missed, asked for over DEALER and answered by a ROUTER in a thread of its own.
+"""The replay server: sends missed messages on request, from a ROUTER socket to DEALER clients, in its own thread.
 
-Owns its thread and the ROUTER socket handed to it; both end with `stop()`. A large answer is sent in small chunks, the
-clients taking turns, so that neither the engine's loop nor another client waits for it. A client that doesn't read its
-answer is given up.
+Large answers are sent in chunks, one client after another, so that neither the engine's event loop nor another client
+waits. A client that does not read its answer is dropped. Thread and socket end with `stop()`.
 """
 
 from __future__ import annotations
@@ -26,37 +25,37 @@ logger = logging.getLogger(__name__)
 Status = Literal["ok", "too_old", "unknown_run", "bad_request"]
 
 MAX_LIMIT = 10_000
-"""Messages in one answer; a request for more gets this many, and `next_seq` says where to go on."""
+"""Most messages in one answer; a request for more gets this many, and `next_seq` is where to continue."""
 REQUEST_BYTES = 4096
-"""A peer that sends a larger frame is disconnected by ZeroMQ."""
+"""Largest frame of a request; ZeroMQ disconnects peers that send larger ones."""
 CHUNK = 32
-"""Messages sent to one client before the next one's turn."""
+"""Messages sent to one client before the next client's turn."""
 REQUESTS_A_CLIENT = 64
-"""Answers that one client may have open; requests beyond are answered `bad_request`."""
+"""Open answers of one client; further requests get `bad_request`."""
 CLIENTS = 256
-"""Clients served at once; requests of others are answered `bad_request` meanwhile."""
+"""Clients served at once; requests of further ones get `bad_request`."""
 GIVE_UP_S = 5.0
-"""A client that takes nothing for this long loses its answers."""
+"""Time after which a client that takes nothing loses its answers."""
 PACE_MS = 1
-"""The pause between two rounds of chunks: Python runs one thread at a time, and the engine's loop has the first claim.
-(5000 messages sent without it held the loop up for as long as 27 ms.)"""
+"""Pause between two rounds of chunks, which leaves the GIL to the engine's event loop. (Without it, 5000 messages
+delayed the loop by up to 27 ms.)"""
 QUEUED_A_CLIENT = 256
-"""Messages queued in ZeroMQ for one client; memory is this times the size of a message, for each."""
+"""Messages queued in ZeroMQ for each client."""
 RETRY_MS = 10
-"""How often clients with a full queue are tried again."""
+"""Interval of retries when all clients' queues are full."""
 LINGER_MS = 200
 
 
 LARGEST = 2**53 - 1
-"""The largest integer that JavaScript has exactly."""
+"""The largest integer that JavaScript represents exactly."""
 Natural = Annotated[int, Meta(ge=0, le=LARGEST)]
 Id = Annotated[str, Meta(max_length=128)] | Natural
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for bytes that aren't what they should be; the last for JSON nested too deep."""
+"""Exceptions from decoding invalid bytes; RecursionError for JSON nested too deep."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Please send the messages of (run, topic, epoch) from `from_seq` on, at most `limit`. `id` names the answer."""
+    """A request for up to `limit` messages of (run, topic, epoch) from `from_seq` on. The answer repeats `id`."""
 
     id: Id
     topic: str
@@ -69,9 +68,9 @@ class Request(msgspec.Struct, frozen=True):
 class End(msgspec.Struct, frozen=True):
     """The end of an answer.
 
-    `next_seq`: the number to ask for next. `oldest_seq`: the oldest message still held (equal to the next one to be
-    published if none is). `status`: `too_old` if messages from `from_seq` on are held no longer; the answer then began
-    with `oldest_seq`.
+    `next_seq`: the number to request next. `oldest_seq`: the oldest message still held, or if none is, the next one to
+    be published. `status`: `too_old` if messages from `from_seq` on are no longer held; the answer then began with
+    `oldest_seq`.
     """
 
     next_seq: int
@@ -85,7 +84,7 @@ class _Id(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Answer:
-    """An answer on its way: pure bookkeeping, without a socket."""
+    """The state of an answer that is being sent."""
 
     request: Request
     next_seq: int
@@ -94,7 +93,7 @@ class Answer:
     sent: int = 0
 
     def chunk(self, history: History, size: int) -> list[tuple[int, bytes]]:
-        """The next (seq, body) to send; empty when the answer is complete. Notes whether any had gone already."""
+        """Return the next (seq, body) to send, empty when complete. Sets `too_old` if messages are missing."""
         request = self.request
         oldest = history.span(request.topic, request.epoch).oldest_seq
         if self.left and self.next_seq < oldest:
@@ -102,21 +101,21 @@ class Answer:
             self.next_seq = oldest
         return history.read(request.topic, request.epoch, self.next_seq, min(size, self.left))
 
-    def took(self, seq: int) -> None:
-        """The message `seq` was handed over."""
-        if seq > self.next_seq:  # the oldest went between asking for the span and reading
+    def sent_message(self, seq: int) -> None:
+        """Record that the message `seq` was sent."""
+        if seq > self.next_seq:  # the oldest ones were dropped between `span` and `read`
             self.status = "too_old"
         self.next_seq = seq + 1
         self.left -= 1
         self.sent += 1
 
     def end(self, history: History) -> End:
-        """What closes the answer."""
+        """Return the end of the answer."""
         return End(self.next_seq, history.span(self.request.topic, self.request.epoch).oldest_seq, self.status)
 
 
 def read_request(frame: bytes, run: str, history: History) -> tuple[bytes, Answer | End]:
-    """The request's id and the answer to begin, or the end to send at once where there is nothing to answer."""
+    """Return the request's id, and the answer to start or the end to send at once."""
     try:
         request = msgspec.json.decode(frame, type=Request)
     except UNREADABLE:
@@ -131,7 +130,7 @@ def read_request(frame: bytes, run: str, history: History) -> tuple[bytes, Answe
 
 
 def _id_of(frame: bytes) -> bytes:
-    """The id of a request that is wrong otherwise, so that its sender can tell which; empty if there is none."""
+    """Return the id of an invalid request, for its sender; empty if there is none."""
     try:
         return str(msgspec.json.decode(frame, type=_Id).id).encode()
     except UNREADABLE:
@@ -140,7 +139,7 @@ def _id_of(frame: bytes) -> bytes:
 
 @dataclass(slots=True)
 class _Client:
-    """One peer with answers open. `moved_at` is when it last took something (monotonic seconds)."""
+    """One peer with open answers. `moved_at` is when it last took a message (monotonic seconds)."""
 
     moved_at: float
     open: deque[tuple[bytes, Answer | End]] = field(default_factory=deque[tuple[bytes, "Answer | End"]])
@@ -148,16 +147,16 @@ class _Client:
 
 
 def open_router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    """The socket for a `ReplayServer`, yet to be bound: what is set here counts only for connections made later."""
+    """Return the socket for a `ReplayServer`, not yet bound: its options apply to later connections."""
     router = context.socket(zmq.ROUTER)
-    router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a client that is full or gone is an error, not a silent loss
+    router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a full or vanished client raises, instead of a silent loss
     router.setsockopt(zmq.MAXMSGSIZE, REQUEST_BYTES)
     router.setsockopt(zmq.SNDHWM, QUEUED_A_CLIENT)
     return router
 
 
 class ReplayServer:
-    """Answers replay requests from `history` on a bound ROUTER socket, which it takes over."""
+    """Answers replay requests from `history` on a bound ROUTER socket, which it closes."""
 
     def __init__(self, router: zmq.Socket[bytes], history: History, run: str, observer: Observer) -> None:
         self._router = router
@@ -173,11 +172,11 @@ class ReplayServer:
         self._thread = threading.Thread(target=self._serve, name="replay", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and close its sockets; answers under way are cut off. Returns within `LINGER_MS` or so."""
+        """End the thread and close its sockets, cutting off open answers. Takes about `LINGER_MS`."""
         self._stop_sender.send(b"", zmq.NOBLOCK)
         self._thread.join()
         self._stop_sender.close(linger=0)
@@ -199,13 +198,13 @@ class ReplayServer:
                     self._receive(time.monotonic())
                 self._take_turns(time.monotonic())
             except Exception:
-                logger.exception("replay failed; the clients being answered are dropped, others go on")
+                logger.exception("replay failed; the open answers are dropped, later requests are served")
                 self._clients.clear()
         self._stop_receiver.close(linger=0)
         self._router.close(linger=LINGER_MS)
 
     def _receive(self, now: float) -> None:
-        """Read the requests that have come, a chunk at most."""
+        """Read up to a chunk of waiting requests."""
         for _ in range(CHUNK):
             try:
                 identity, *frames = self._router.recv_multipart(zmq.NOBLOCK)
@@ -223,15 +222,15 @@ class ReplayServer:
             client.open.append((name, answer))
 
     def _refuse(self, identity: bytes, name: bytes) -> None:
-        """Say `bad_request` at once, if the client can take it."""
+        """Send `bad_request` at once, if the client can take it."""
         self._observer.replay_requested("bad_request", 0)
         try:
             self._send(identity, name, b"end", self._encode(End(0, 0, "bad_request")))
         except zmq.ZMQError as error:
-            logger.debug("a replay client could not be told that it asks too much: %s", error)
+            logger.debug("a replay client could not be sent bad_request: %s", error)
 
     def _take_turns(self, now: float) -> None:
-        """Send every client its next chunk; drop those that are gone or take nothing."""
+        """Send every client its next chunk; drop those that have gone or take nothing."""
         for identity, client in list(self._clients.items()):
             try:
                 self._advance(identity, client)
@@ -240,7 +239,7 @@ class ReplayServer:
             except zmq.Again:
                 client.full = True
                 if now - client.moved_at > GIVE_UP_S:
-                    logger.warning("a replay client took nothing for %.0f s: its answers are dropped", GIVE_UP_S)
+                    logger.warning("a replay client took nothing for %.0f s; its answers are dropped", GIVE_UP_S)
                     del self._clients[identity]
                     continue
             except zmq.ZMQError as error:
@@ -258,7 +257,7 @@ class ReplayServer:
             topic = answer.request.topic.encode()
             for seq, body in answer.chunk(self._history, CHUNK):
                 self._send(identity, name, b"msg", topic, body)
-                answer.took(seq)
+                answer.sent_message(seq)
             if answer.chunk(self._history, 1):
                 return
             end, sent = answer.end(self._history), answer.sent

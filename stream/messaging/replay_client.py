@@ -1,7 +1,7 @@
-"""Asks an engine's replay server for messages that were missed.
+"""The client of an engine's replay server: requests missed messages.
 
-Owns one DEALER socket, opened at the first request and renewed after one that failed, so that a late answer to it can't
-be taken for the answer to another. Ends with `close()`.
+Its DEALER socket is opened at the first request and replaced after a failed one, so that a late answer is not taken for
+the answer to another request.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.replay import UNREADABLE, End, Request
 
 WINDOW = 1000
-"""Messages queued for us at most; the server waits for us beyond."""
+"""Messages queued here; when the queue is full, the server waits."""
 
 
 class ReplayUnavailableError(Exception):
-    """The replay server didn't answer, or not as one."""
+    """The replay server did not answer, or its answer is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer: the bodies, in order, and how it ended."""
+    """One answer: the bodies in order, and its end."""
 
     bodies: list[bytes]
     end: End
 
 
 class ReplayClient:
-    """Sends one request at a time to `endpoint`; gives up when nothing comes for `timeout_s`."""
+    """Sends one request at a time to `endpoint`; gives up after `timeout_s` without data."""
 
     def __init__(self, context: zmq.asyncio.Context, endpoint: str, timeout_s: float, keys: ClientKeys | None) -> None:
         self._context = context
@@ -44,9 +44,9 @@ class ReplayClient:
         self._requests = 0
 
     async def fetch(self, topic: str, run: str, epoch: int, from_seq: int, limit: int) -> Page:
-        """The messages of (run, topic, epoch) from `from_seq` on that are still held, at most `limit`.
+        """Return up to `limit` messages of (run, topic, epoch), from `from_seq` or the oldest held after it.
 
-        Raises `ReplayUnavailableError` when the server is silent for `timeout_s`, or what answers isn't one.
+        Raises `ReplayUnavailableError` if the server sends nothing for `timeout_s`, or its answer is invalid.
         """
         self._requests += 1
         request = Request(str(self._requests), topic, run, epoch, from_seq, limit)
@@ -59,15 +59,15 @@ class ReplayClient:
             complete = True
             return page
         except TimeoutError:
-            raise ReplayUnavailableError(f"{self._endpoint} said nothing for {self._timeout_s:g} s") from None
+            raise ReplayUnavailableError(f"{self._endpoint} sent nothing for {self._timeout_s:g} s") from None
         except (zmq.ZMQError, ValueError, IndexError, *UNREADABLE) as error:
-            raise ReplayUnavailableError(f"{self._endpoint} gave no answer to a replay request: {error}") from None
+            raise ReplayUnavailableError(f"{self._endpoint} did not answer a replay request: {error}") from None
         finally:
             if not complete:
                 self.close()
 
     def close(self) -> None:
-        """Close the socket; a further `fetch` opens another."""
+        """Close the socket; the next `fetch` opens another."""
         if self._socket is not None:
             self._socket.close(linger=0)
             self._socket = None

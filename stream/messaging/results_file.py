@@ -1,4 +1,4 @@
-"""ResultsFile: every result as a JSON line. Opened by the engine before anything starts, closed when it stops."""
+"""The results file: every result as a JSON line, from the engine's start to its stop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 
 
 class ResultsFile:
-    """Writes what it is told, until the disk is full: then it says so once, and the engine goes on without it.
+    """Writes results until an error, such as a full disk; it is logged once and the engine continues.
 
-    Raises `ConfigError` naming `results` if the file can't be written.
+    Raises `ConfigError` naming `results` if the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,21 +30,21 @@ class ResultsFile:
             raise ConfigError(f"results: {path} can't be written: {error.strerror}") from None
 
     def write(self, topic: str, message: Message) -> None:
-        """A result's line; other messages are none of this file's."""
+        """Write the line of a result; other messages are ignored."""
         if self._file is None or not isinstance(message, Frame):
             return
         try:
             self._file.write(msgspec.json.encode(message) + b"\n")
         except OSError as error:
-            logger.error("results file %s: %s; no more is written to it", self._path, error.strerror)
+            logger.error("results file %s: %s; nothing more is written to it", self._path, error.strerror)
             self.close()
 
     def close(self) -> None:
-        """Write what is still held back. May be called again."""
+        """Flush and close. May be called again."""
         if self._file is None:
             return
         file, self._file = self._file, None
         try:
             file.close()
         except OSError as error:
-            logger.error("results file %s: %s; its end is lost", self._path, error.strerror)
+            logger.error("results file %s: %s; the last results are missing", self._path, error.strerror)

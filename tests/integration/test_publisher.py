@@ -20,7 +20,7 @@ import zmq.asyncio
 import support.engines.wire_messages as wire
 from stream.messaging import replay
 from stream.messaging.endpoints import EndpointError
-from stream.messaging.publisher import BITE, PAUSE_S, SUBSCRIPTION_BYTES, Publisher
+from stream.messaging.publisher import CHUNK, PAUSE_S, SUBSCRIPTION_BYTES, Publisher
 from stream.results import Frame, Message, Stats, decode
 from stream.settings.engine import PublishConfig
 from stream.settings.section import ConfigError
@@ -281,9 +281,9 @@ async def test_a_flood_of_subscriptions_is_read_in_bites_and_to_the_end(monkeypa
                 publisher.publish(wire.frame())
                 await asyncio.sleep(0)
             took = time.monotonic() - started
-        assert max(bites) <= BITE
+        assert max(bites) <= CHUNK
         # Between full bites there is a pause, however often the loop turns and messages are published.
-        assert len([bite for bite in bites if bite == BITE]) <= took / PAUSE_S + 1
+        assert len([bite for bite in bites if bite == CHUNK]) <= took / PAUSE_S + 1
 
 
 @pytest.mark.parametrize("field", ["endpoint", "replay"])

@@ -1,7 +1,7 @@
-"""The public keys of clients that may connect: a directory of `*.key` certificates, or one file that holds several.
+"""The public keys of clients that may connect: a directory of `*.key` certificates, or one file with several keys.
 
-Owns nothing but what it has read. Read anew when something changed, at most once in `LOOK_AGAIN_S`, so that a client is
-added or taken away without a restart.
+The list is read again after a change, which is checked at most once per `CHECK_INTERVAL_S`: clients are added and
+removed without a restart.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from stream.messaging.curve.keys import KeyFileError, read_public_keys
 
 logger = logging.getLogger(__name__)
 
-LOOK_AGAIN_S = 1.0
+CHECK_INTERVAL_S = 1.0
 MAX_FILES = 10_000
-"""Certificates in a directory; more are taken for a mistake, not for clients."""
+"""Most certificates in a directory; more count as a mistake."""
 
 Stamp = tuple[object, ...]
-"""What tells whether something changed since it was read."""
+"""State of the files, to detect a change."""
 
 
 class AllowList:
-    """Which keys are listed now. Not for several threads at once.
+    """The keys that are listed now. For one thread at a time.
 
-    Raises `KeyFileError` at first if any of it can't be read. Later such a file lists nobody and is logged: a list that
-    became unreadable lets nobody in.
+    Raises `KeyFileError` at first if any file cannot be read. Later, the keys of an unreadable file are rejected, and
+    the error is logged.
     """
 
     def __init__(self, path: Path, now: float) -> None:
         self._path = path
         self._stamp = _stamp(path)
-        self._look_again_at = now + LOOK_AGAIN_S
-        self._keys, faults = _read(path)
-        if faults:
-            raise faults[0]
+        self._next_check = now + CHECK_INTERVAL_S
+        self._keys, errors = _read(path)
+        if errors:
+            raise errors[0]
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def lists(self, key: str, now: float) -> bool:
         """Whether this key may connect at `now` (monotonic seconds)."""
-        if now >= self._look_again_at:
-            self._look_again_at = now + LOOK_AGAIN_S
-            # Taken before reading: a change while it is read shows at the next look.
+        if now >= self._next_check:
+            self._next_check = now + CHECK_INTERVAL_S
+            # Taken before reading: a change while reading shows at the next check.
             stamp = _stamp(self._path)
             if stamp != self._stamp:
                 self._stamp = stamp
@@ -53,32 +53,32 @@ class AllowList:
 
     def _read_again(self) -> None:
         before = len(self._keys)
-        self._keys, faults = _read(self._path)
-        for fault in faults[:3]:
-            logger.warning("allowed keys: %s; it lists nobody until that is put right", fault)
-        logger.info("allowed keys: %d are listed now, %d before", len(self._keys), before)
+        self._keys, errors = _read(self._path)
+        for error in errors[:3]:
+            logger.warning("allowed keys: %s; its clients are rejected until the file is fixed", error)
+        logger.info("allowed keys: now %d, before %d", len(self._keys), before)
 
 
 def _read(path: Path) -> tuple[frozenset[str], list[KeyFileError]]:
-    """All keys listed, and what couldn't be read."""
+    """Return all keys, and the errors of files that could not be read."""
     keys: set[str] = set()
-    faults: list[KeyFileError] = []
+    errors: list[KeyFileError] = []
     try:
         files = _files(path)
     except OSError as error:
         return frozenset(), [KeyFileError(f"{path} can't be read: {error.strerror}")]
     if len(files) > MAX_FILES:
-        return frozenset(), [KeyFileError(f"{path} has more than {MAX_FILES} files of keys")]
+        return frozenset(), [KeyFileError(f"{path} has more than {MAX_FILES} key files")]
     for file in files:
         try:
             keys |= read_public_keys(file)
         except KeyFileError as error:
-            faults.append(error)
-    return frozenset(keys), faults
+            errors.append(error)
+    return frozenset(keys), errors
 
 
 def _files(path: Path) -> list[Path]:
-    """The files that hold keys. Raises OSError."""
+    """Return the key files. Raises OSError."""
     if not path.is_dir():
         return [path]
     with os.scandir(path) as entries:

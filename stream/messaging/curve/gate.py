@@ -1,8 +1,7 @@
-"""Who may connect to the engine's ZeroMQ sockets: CURVE, and an answer from here (ZAP, RFC 27) for every client.
+"""Access to the engine's ZeroMQ sockets: CURVE, and a ZAP handler (RFC 27) that accepts or refuses each client.
 
-Owns the ZAP socket and a thread that answers on it, from `start()` until the context is
-terminated. libzmq asks over `inproc://zeromq.zap.01`, which is one for each context: so the engine's sockets need a
-context of their own. Without an answer, nobody is let in.
+The handler's thread runs from `start()` until the context is terminated. libzmq asks it over `inproc://zeromq.zap.01`,
+of which a context has one, so the engine's sockets need a context of their own. Without an answer, no client connects.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 DOMAIN = b"partstream"
 HANDSHAKE_WITHIN_MS = 5000
-"""libzmq cuts off a client that isn't in after this long. One that was refused stays silent until then and tries again:
-so it gets in soon after its key is listed, and can't try more often."""
+"""Time after which libzmq disconnects a client that is not accepted. A refused client waits for this and then tries
+again, so it connects soon after its key is listed and cannot try more often."""
 TRY_AGAIN_LATER = b"300"
-"""RFC 27's temporary refusal. After a 400 libzmq's client never tries again, also when its key is listed later."""
+"""RFC 27's temporary refusal. After a 400, libzmq's client never tries again, even if its key is listed later."""
 
 
 def open_gate(context: zmq.Context[zmq.Socket[bytes]], config: PublishConfig) -> CurveGate | None:
-    """The gate that the configuration asks for, or None. Raises `ConfigError` naming the field that is at fault."""
+    """Return the configured gate, or None. Raises `ConfigError` naming the wrong field."""
     if config.curve_secret_key_file is None or config.curve_allowed_keys is None:
         return None
     try:
@@ -42,12 +41,12 @@ def open_gate(context: zmq.Context[zmq.Socket[bytes]], config: PublishConfig) ->
         allowed = AllowList(config.curve_allowed_keys, time.monotonic())
     except KeyFileError as error:
         raise ConfigError(f"publish.curve_allowed_keys: {error}") from None
-    logger.info("results go, encrypted, to the %d clients listed in %s", len(allowed), config.curve_allowed_keys)
+    logger.info("results are encrypted, for the %d clients in %s", len(allowed), config.curve_allowed_keys)
     return CurveGate(context, pair, allowed)
 
 
 class CurveGate:
-    """Lets clients in whose keys are listed, to the sockets that it was told to `protect`; counts those it refuses."""
+    """Accepts clients with listed keys on the sockets that it protects; counts the refused ones."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], pair: KeyPair, allowed: AllowList) -> None:
         self.refused = 0
@@ -61,16 +60,16 @@ class CurveGate:
         self._thread = threading.Thread(target=self._serve, name="curve gate", daemon=True)
 
     def protect(self, socket: zmq.Socket[bytes]) -> None:
-        """Have this socket, yet to be bound, take encrypted connections of listed clients only."""
+        """Make this socket, not yet bound, accept only encrypted connections of listed clients."""
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, self._pair.secret.encode())
         socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
-        # Otherwise libzmq lets in whoever knows the server's key as long as nobody answers here.
+        # Otherwise libzmq accepts everyone who knows the server's key while no handler answers.
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_WITHIN_MS)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def _serve(self) -> None:
@@ -82,8 +81,8 @@ class CurveGate:
                 except zmq.ContextTerminated:
                     raise
                 except Exception:
-                    # Unanswered, the client isn't let in.
-                    logger.exception("a ZeroMQ client could not be checked and is not let in")
+                    # Without an answer, the client is not accepted.
+                    logger.exception("a ZeroMQ client could not be checked and is refused")
         except zmq.ContextTerminated:
             pass
         finally:

@@ -40,7 +40,7 @@ def drain(answer: Answer, history: History, size: int = 4) -> list[int]:
     while chunk := answer.chunk(history, size):
         for seq, body in chunk:
             assert body == b"%d" % seq
-            answer.took(seq)
+            answer.sent_message(seq)
             numbers.append(seq)
     return numbers
 
@@ -71,7 +71,7 @@ def test_messages_that_go_while_they_are_sent_are_too_old_not_silently_missing()
     history = published(100, keep=100)
     answer = answer_to(request(limit=100), history)
     for seq, _ in answer.chunk(history, 10):
-        answer.took(seq)
+        answer.sent_message(seq)
     for number in range(100, 150):
         history.append(TOPIC, 1, b"%d" % number)
     assert drain(answer, history)[0] == 50
@@ -149,7 +149,7 @@ def test_an_answer_is_in_order_without_repeats_within_its_limit_and_owns_up_to_w
     for size, more in chunks:  # the publisher goes on between the chunks
         for seq, body in answer.chunk(history, size):
             assert body == b"%d" % seq
-            answer.took(seq)
+            answer.sent_message(seq)
             numbers.append(seq)
         for _ in range(more):
             history.append(TOPIC, 1, b"%d" % count)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stream.messaging.curve import allow_list
-from stream.messaging.curve.allow_list import LOOK_AGAIN_S, AllowList
+from stream.messaging.curve.allow_list import CHECK_INTERVAL_S, AllowList
 from stream.messaging.curve.keys import KeyFileError, KeyPair
 
 WALL, NAS = KeyPair.new(), KeyPair.new()
@@ -27,11 +27,11 @@ def listed(allowed: AllowList, now: float) -> tuple[bool, bool]:
 
 def test_a_change_counts_from_the_next_look_on_and_looks_are_a_second_apart(folder: Path) -> None:
     allowed = AllowList(folder, 0.0)
-    assert listed(allowed, LOOK_AGAIN_S) == (True, False)
+    assert listed(allowed, CHECK_INTERVAL_S) == (True, False)
     (folder / "nas.key").write_text(NAS.public_certificate())
     (folder / "wall.key").unlink()
-    assert listed(allowed, 2 * LOOK_AGAIN_S - 0.01) == (True, False)
-    assert listed(allowed, 2 * LOOK_AGAIN_S) == (False, True)
+    assert listed(allowed, 2 * CHECK_INTERVAL_S - 0.01) == (True, False)
+    assert listed(allowed, 2 * CHECK_INTERVAL_S) == (False, True)
 
 
 def test_what_did_not_change_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_a_file_that_is_spoilt_lists_nobody_and_the_others_hold(folder: Path, ca
     allowed = AllowList(folder, 0.0)
     (folder / "nas.key").write_text(NAS.public_certificate()[:-5])
     assert listed(allowed, 5.0) == (True, False)
-    assert "nas.key is no ZeroMQ certificate" in caplog.text
+    assert "nas.key is not a ZeroMQ certificate" in caplog.text
     (folder / "wall.key").unlink()
     (folder / "nas.key").unlink()
     (folder / "README").unlink()
@@ -67,7 +67,7 @@ def test_what_cant_be_read_at_first_is_a_fault_and_an_empty_folder_is_none(folde
     with pytest.raises(KeyFileError, match="No such file"):
         AllowList(tmp_path / "absent", 0.0)
     (folder / "bad.key").write_text("")
-    with pytest.raises(KeyFileError, match=r"bad\.key is no ZeroMQ certificate"):
+    with pytest.raises(KeyFileError, match=r"bad\.key is not a ZeroMQ certificate"):
         AllowList(folder, 0.0)
     (tmp_path / "empty").mkdir()
     assert listed(AllowList(tmp_path / "empty", 0.0), 0.0) == (False, False)

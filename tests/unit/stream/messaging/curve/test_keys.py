@@ -163,14 +163,14 @@ def written(path: Path, text: str, mode: int = 0o600) -> Path:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is no secret ZeroMQ certificate"),
-        (PAIR.public_certificate(), "is no secret ZeroMQ certificate"),
-        (PAIR.secret_certificate() * 2, "is no secret ZeroMQ certificate"),
-        (PAIR.secret_certificate().replace(PAIR.secret, PAIR.secret[:-1]), "is no secret ZeroMQ certificate"),
-        (PAIR.secret_certificate().replace(PAIR.public, "#" * 40), "is no secret ZeroMQ certificate"),
-        (PAIR.secret_certificate().replace(PAIR.public, OTHER.public), "aren't of one pair"),
-        ("\0\xff" * 9, "is no secret ZeroMQ certificate"),
-        (" " * (1 << 20) + "x", "is no file of keys"),
+        ("", "is not a secret ZeroMQ certificate"),
+        (PAIR.public_certificate(), "is not a secret ZeroMQ certificate"),
+        (PAIR.secret_certificate() * 2, "is not a secret ZeroMQ certificate"),
+        (PAIR.secret_certificate().replace(PAIR.secret, PAIR.secret[:-1]), "is not a secret ZeroMQ certificate"),
+        (PAIR.secret_certificate().replace(PAIR.public, "#" * 40), "is not a secret ZeroMQ certificate"),
+        (PAIR.secret_certificate().replace(PAIR.public, OTHER.public), "not a pair"),
+        ("\0\xff" * 9, "is not a secret ZeroMQ certificate"),
+        (" " * (1 << 20) + "x", "too large for a key file"),
     ],
 )
 def test_a_secret_file_that_holds_no_pair_is_refused_without_saying_what_it_holds(
@@ -186,7 +186,7 @@ def test_a_secret_file_that_holds_no_pair_is_refused_without_saying_what_it_hold
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o620])
 def test_a_secret_file_that_others_may_open_is_refused(tmp_path: Path, mode: int) -> None:
     path = written(tmp_path / "server.key_secret", PAIR.secret_certificate(), mode)
-    with pytest.raises(KeyFileError, match=r"can be read by others.*chmod 600"):
+    with pytest.raises(KeyFileError, match=r"readable by others.*chmod 600"):
         read_pair(path)
 
 
@@ -195,7 +195,7 @@ def test_a_secret_file_that_others_may_open_is_refused(tmp_path: Path, mode: int
     [
         (lambda path: None, "No such file"),
         (lambda path: path.mkdir(), "Is a directory"),
-        (lambda path: os.mkfifo(path, 0o600), "isn't a file"),
+        (lambda path: os.mkfifo(path, 0o600), "is not a file"),
     ],
 )
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None], says: str) -> None:
