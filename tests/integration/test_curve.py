@@ -335,7 +335,7 @@ async def test_where_nobody_checks_nobody_is_let_in(keys: Keys) -> None:
             "is not a secret ZeroMQ certificate",
         ),
         ("curve_allowed_keys", lambda keys: (keys.folder / "allowed").replace(keys.folder / "gone"), "No such file"),
-        ("curve_allowed_keys", lambda keys: (keys.folder / "allowed" / "b.key").write_text("?"), "b.key is no ZeroMQ"),
+        ("curve_allowed_keys", lambda keys: (keys.folder / "allowed" / "b.key").write_text("?"), "not a ZeroMQ"),
     ],
 )
 async def test_a_key_that_cant_be_used_is_a_clear_fault_at_the_start(

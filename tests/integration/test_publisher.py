@@ -317,7 +317,7 @@ async def test_port_0_becomes_a_real_port_and_a_start_that_failed_leaves_nothing
 
 async def test_publishing_before_start_or_after_stop_says_so() -> None:
     publisher = Publisher(PublishConfig(), wire.RUN, Observer())
-    with pytest.raises(RuntimeError, match="isn't started"):
+    with pytest.raises(RuntimeError, match="has not started"):
         publisher.publish(wire.frame())
     await publisher.stop()  # never started: nothing to do
     async with publishing() as publisher:

@@ -77,5 +77,5 @@ def test_a_folder_with_too_many_files_is_refused(folder: Path, monkeypatch: pyte
     monkeypatch.setattr(allow_list, "MAX_FILES", 3)
     for number in range(3):
         (folder / f"{number}.key").write_text(NAS.public_certificate())
-    with pytest.raises(KeyFileError, match="more than 3 files"):
+    with pytest.raises(KeyFileError, match="more than 3 key files"):
         AllowList(folder, 0.0)
