@@ -1,1 +1,1 @@
-"""Results kept as Parquet files, to ask about later. Needs the extra `archive`; nothing else of stream imports it."""
+"""The archive of results in Parquet files. Needs the extra `archive`; no other folder imports it."""

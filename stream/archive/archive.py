@@ -1,11 +1,10 @@
-"""Archive: a folder of Parquet files that several tables' rows are added to, all or none, and its positions with them.
+"""A folder of Parquet files: rows of several tables are added atomically, together with the positions of the topics.
 
-Files are at `TABLE/day=2026-11-25/hour=21/20261125T213000000000Z.parquet`: the partition is the rows' time, the name
-the time of writing, both UTC. What is written goes through three steps: files under another ending; then
-`archive.json`, in one rename, with the names of these files and how far each topic is in them; then the files' own
-names. A crash before the second step leaves nothing of it, one after it is made up for at the next start. A reader who
-looks for `*.parquet` sees whole files only. Lives as long as its archiver, one a folder, held by a lock. Not safe for
-several threads.
+Files are at `TABLE/day=2026-11-25/hour=21/20261125T213000000000Z.parquet`: the partition is the time of the rows, the
+name the time of writing, both UTC. Writing has three steps: files with the ending `.part`; then `archive.json`,
+replaced by one rename, with the names of these files and the position of each topic; then the files' final names. After
+a crash before the second step nothing of the write remains; after a later crash the next start completes it. Readers of
+`*.parquet` see whole files only. A lock allows one process per folder. Not thread-safe.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ logger = logging.getLogger(__name__)
 Partition = Literal["hour", "day"]
 STATE, LOCK, PART = "archive.json", "archive.lock", ".part"
 EARLIER_STATE = "bridge.json"
-"""The name of the state file when the command was called `bridge`."""
+"""Name of the state file in archives of version 0.1, when the command was called `bridge`."""
 SCHEMA_KEY = b"partstream.archive/1"
 _NAME_FORMAT = "%Y%m%dT%H%M%S%f"
 _FILE = re.compile(
@@ -47,7 +46,7 @@ _US = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 
 class State(msgspec.Struct, frozen=True):
-    """What `archive.json` says: how far each topic is in the archive, and files that may still want their names."""
+    """The content of `archive.json`: the position of each topic, and files that may not have their final names yet."""
 
     positions: list[Position]
     files: list[str]
@@ -55,16 +54,16 @@ class State(msgspec.Struct, frozen=True):
 
 
 class NoRoomError(OSError):
-    """Nothing is written: less is free on the disk than is to stay free."""
+    """Nothing was written, because the disk has less free space than configured."""
 
 
 class Archive:
-    """The archive in `folder`, which is made where it isn't there.
+    """The archive in `folder`, which is created if necessary.
 
-    The oldest files go when all have more than `keep_bytes` or were written more than `keep_days` ago; a table's last
-    file stays. `least_free` bytes of the disk are left to others.
+    The oldest files are deleted while all have more than `keep_bytes`, and when they are older than `keep_days`; the
+    last file of each table stays. Nothing is written while the disk has less than `least_free` free bytes.
 
-    Raises `ConfigError` where the folder can't be used, or another process uses it.
+    Raises `ConfigError` if the folder is unusable or in use by another process.
     """
 
     def __init__(
@@ -79,16 +78,16 @@ class Archive:
     ) -> None:
         self.folder = folder
         self.positions: list[Position] = []
-        """How far each topic is in the archive."""
+        """The position of each topic in the archive."""
         self.removed = 0
-        """Files that went to make room, or were too old."""
+        """Number of deleted files."""
         self._partition: Partition = partition
         self._keep_bytes = keep_bytes
         self._keep_days = keep_days
         self._least_free = least_free
         self._now = now
         self._files: dict[str, int] = {}  # path in the folder → bytes
-        self._unnamed: list[str] = []
+        self._unnamed: list[str] = []  # written, but perhaps without their final names
         self._lock = filelock.FileLock(folder / LOCK, blocking=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -109,15 +108,15 @@ class Archive:
         return sum(self._files.values())
 
     def __len__(self) -> int:
-        """Files kept."""
+        """Number of files."""
         return len(self._files)
 
     def write(self, tables: Mapping[Table, Sequence[pa.RecordBatch]], positions: Sequence[Position]) -> None:
-        """Add rows, and from now on be at `positions`. Raises OSError with nothing changed where that can't be."""
+        """Add rows and set the positions. On OSError nothing has changed."""
         self._name_files()
         free = shutil.disk_usage(self.folder).free
         if free < self._least_free:
-            room = f"{free >> 20} MiB are free, {self._least_free >> 20} MiB are to stay free"
+            room = f"{free >> 20} MiB are free, but {self._least_free >> 20} MiB must stay free"
             raise NoRoomError(errno.ENOSPC, room)
         written: list[str] = []
         try:
@@ -137,11 +136,11 @@ class Archive:
         try:
             self._name_files()
             self._retain()
-        except OSError as error:  # what was written is safe; this is done with the next
+        except OSError as error:  # the rows are safe; the next write completes this
             logger.warning("archive %s: %s", self.folder, error.strerror or error)
 
     def close(self) -> None:
-        """Let others write; may be called again."""
+        """Release the lock. May be called again."""
         self._lock.release()
 
     # -- opening ------------------------------------------------------------------------------------------------
@@ -155,7 +154,7 @@ class Archive:
             else:
                 self._files[name] = path.stat().st_size
         absent: list[Table] = [table for table in SCHEMAS if not any(name.startswith(table) for name in self._files)]
-        # One without rows, so that queries find every table, and its columns, from the beginning.
+        # A file without rows, so that queries find every table and its columns from the beginning.
         day, hour = self._place(int(self._now() * 1e6))
         for table in absent:
             path = f"{table}/{day}{hour}/{self._new_name()}"
@@ -174,11 +173,11 @@ class Archive:
             return State([], [])
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"{path} is damaged ({error}): move it away to go on without knowing what is there already"
+                f"{path} is damaged ({error}): move it away to continue without the positions of the archive"
             ) from None
 
     def _own_files(self) -> Iterator[tuple[Path, str]]:
-        """Files that are called as this class calls them, also unfinished ones. Others are never touched."""
+        """Yield the archive's files, including unfinished ones. Other files are never touched."""
         for table in SCHEMAS:
             for path in (self.folder / table).rglob("*"):
                 name = path.relative_to(self.folder).as_posix()
@@ -187,7 +186,7 @@ class Archive:
 
     # -- writing ------------------------------------------------------------------------------------------------
     def _new_name(self) -> str:
-        """After every other, also where the clock was set back."""
+        """Return a name that sorts after all others, even if the clock was set back."""
         written = datetime.fromtimestamp(self._now(), UTC)
         if self._files:
             newest = _written(max(self._files, key=_own_name))
@@ -195,7 +194,7 @@ class Archive:
         return f"{written:{_NAME_FORMAT}}Z.parquet"
 
     def _filed(self, table: Table, batches: Sequence[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
-        """The rows by the folder that they belong into."""
+        """Yield the rows of each partition with its folder."""
         rows = pa.Table.from_batches(batches, SCHEMAS[table])
         if not rows.num_rows:
             return
@@ -215,7 +214,7 @@ class Archive:
             pq.write_table(rows.replace_schema_metadata({SCHEMA_KEY: b""}), file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
-        for folder in part.parents:  # they may be new
+        for folder in part.parents:  # which may be new
             _sync_folder(folder)
             if folder == self.folder:
                 break
@@ -229,7 +228,7 @@ class Archive:
         part.replace(self.folder / STATE)
 
     def _name_files(self) -> None:
-        """Give what was written its names, once it is sure that `archive.json` says so. May be tried again."""
+        """Give written files their final names, once `archive.json` is on disk. May be repeated after an error."""
         if self._unnamed:
             _sync_folder(self.folder)
         while self._unnamed:
@@ -237,14 +236,14 @@ class Archive:
             path = self.folder / name
             if not _FILE.fullmatch(name):
                 raise ConfigError(f"{self.folder / STATE} names {name!r}, which is not a file of an archive")
-            with suppress(FileNotFoundError):  # it has its name already
+            with suppress(FileNotFoundError):  # it already has its name
                 (self.folder / (name + PART)).replace(path)
                 _sync_folder(path.parent)
-            with suppress(FileNotFoundError):  # it went to make room
+            with suppress(FileNotFoundError):  # it was deleted to make room
                 self._files[name] = path.stat().st_size
             self._unnamed.pop()
 
-    # -- making room --------------------------------------------------------------------------------------------
+    # -- retention ----------------------------------------------------------------------------------------------
     def _retain(self) -> None:
         kept = self.bytes_kept
         oldest_first = sorted(self._files, key=_own_name)
@@ -261,17 +260,17 @@ class Archive:
             kept -= self._files.pop(name)
             self.removed += 1
             for emptied in list(path.parents)[: name.count("/") - 1]:
-                with suppress(OSError):  # others' files are in it
+                with suppress(OSError):  # it is not empty
                     emptied.rmdir()
 
 
 def _own_name(path: str) -> str:
-    """A file's name without its folders: in the order of these, files were written."""
+    """Return a file's name without folders; the names sort by time of writing."""
     return path.rpartition("/")[2]
 
 
 def _written(path: str) -> datetime:
-    """When a file was written, as its name says."""
+    """Return when a file was written, from its name."""
     return datetime.strptime(_own_name(path).removesuffix("Z.parquet"), _NAME_FORMAT).replace(tzinfo=UTC)
 
 

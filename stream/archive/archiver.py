@@ -1,8 +1,8 @@
-"""Archiver: reads a subscription and puts what comes into an archive, some minutes' worth at a time.
+"""The archiver: reads a subscription and writes it into an archive, in batches of some minutes.
 
-Owns the rows that aren't written yet, in bounded memory. While it writes, and while it can't write, it doesn't read:
-messages then queue at the subscription and at the engine, and what these drop is a gap, filled by replay or counted.
-Ends when it is cancelled, after writing what it has.
+It holds the rows that are not written yet, in bounded memory. While it writes, and while it cannot write, it does not
+read: messages then queue in the subscription and the engine, and those that are dropped are a gap, filled by replay or
+counted. It ends when it is cancelled, after writing what it holds.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from stream.subscriber import Counts, Gap, Subscription
 logger = logging.getLogger(__name__)
 
 ROWS_A_BATCH = 2000
-"""Rows of a table that are held as objects; so many become columns, which need about a tenth of the memory."""
+"""Rows of a table held as objects, before they become columns, which need about a tenth of the memory."""
 BYTES_A_ROW = 3000
-"""What such a row has about: ten parts, of which three are kept, with their states."""
+"""Approximate size of such a row: three of ten parts are kept, with their states."""
 WRITE_AGAIN_S = 5.0
-"""After writing failed."""
+"""Time until the next attempt after a failed write."""
 LAST_READ_S = 0.5
-"""So long, when it is stopped, what was sent already is still read."""
+"""Time for which messages already sent are still read after a stop."""
 
 
 class Positions:
-    """How far each topic was read: what `archive.json` keeps. Bounded like what a subscription remembers."""
+    """The position of each topic, for `archive.json`. Bounded like the memory of a subscription."""
 
     def __init__(self, positions: Iterable[Position]) -> None:
         self._topics: OrderedDict[str, tuple[str, dict[int, int]]] = OrderedDict()
@@ -44,7 +44,7 @@ class Positions:
             self.reached(position.topic, position.run, position.epoch, position.next_seq)
 
     def reached(self, name: str, run: str, epoch: int, next_seq: int) -> None:
-        """All of (topic, run, epoch) below `next_seq` is dealt with."""
+        """Record that all of (topic, run, epoch) below `next_seq` has been read."""
         followed = self._topics.get(name)
         if followed is None or followed[0] != run:
             followed = self._topics[name] = (run, {})
@@ -57,7 +57,7 @@ class Positions:
             self._topics.popitem(last=False)
 
     def all(self) -> list[Position]:
-        """Every topic's, the least lately read first."""
+        """Return all positions, the least recently read topic first."""
         return [
             Position(name, run, epoch, next_seq)
             for name, (run, epochs) in self._topics.items()
@@ -67,32 +67,33 @@ class Positions:
 
 @dataclass(slots=True)
 class Held:
-    """Rows that wait to be written."""
+    """Rows that are not written yet."""
 
     rows: dict[Table, list[Row]] = field(default_factory=dict[Table, list[Row]])
     batches: dict[Table, list[pa.RecordBatch]] = field(default_factory=dict[Table, list[pa.RecordBatch]])
     messages: int = 0
 
     def add(self, table: Table, row: Row) -> None:
+        """Hold one more row."""
         rows = self.rows.setdefault(table, [])
         rows.append(row)
         if len(rows) >= ROWS_A_BATCH:
-            self.settle(table)
+            self.to_columns(table)
 
-    def settle(self, table: Table) -> None:
-        """Make columns of the table's rows."""
+    def to_columns(self, table: Table) -> None:
+        """Convert the table's rows into columns."""
         if rows := self.rows.pop(table, None):
             self.batches.setdefault(table, []).append(batch(table, rows))
 
     def all(self) -> dict[Table, list[pa.RecordBatch]]:
-        """Everything, as columns."""
+        """Return everything as columns."""
         for table in list(self.rows):
-            self.settle(table)
+            self.to_columns(table)
         return self.batches
 
     @property
     def bytes(self) -> int:
-        """About how much memory it takes."""
+        """Approximate memory in use."""
         columns = sum(part.nbytes for parts in self.batches.values() for part in parts)
         return columns + BYTES_A_ROW * sum(len(rows) for rows in self.rows.values())
 
@@ -102,73 +103,73 @@ class Held:
 
 @dataclass(slots=True)
 class ArchiverCounts:
-    """What an archiver has done since it started."""
+    """Counts of an archiver since its start."""
 
     messages: int = 0
-    """Messages in the archive."""
+    """Messages written."""
     people: int = 0
-    """Rows of people among them."""
+    """Rows of people in them."""
     gaps: int = 0
-    """Gaps noticed, filled or not."""
+    """Gaps, filled or not."""
     lost: int = 0
-    """Messages in them that replay couldn't give."""
+    """Messages in gaps that replay could not provide."""
     unusable: int = 0
-    """Messages with numbers that no table can hold, left out."""
+    """Messages left out because of numbers that no table can hold."""
     failed_writes: int = 0
-    """Times that the disk took nothing."""
+    """Failed writes."""
     unwritten: int = 0
-    """Messages that were read and, at the end, couldn't be written: a further run asks for them again."""
+    """Messages that were read but could not be written at the end; the next run requests them again."""
 
 
 class Archiver:
-    """Fills `archive`: every `every_s` seconds, or sooner when `most_held` bytes of rows wait."""
+    """Writes into `archive` every `every_s` seconds, or sooner when rows take `most_held` bytes."""
 
     def __init__(self, archive: Archive, *, every_s: float = 60.0, parts: int = 3, most_held: int = 64 << 20) -> None:
         self.counts = ArchiverCounts()
-        self.trouble = ""
-        """Why nothing can be written at present; empty when it can."""
+        self.write_error = ""
+        """Why writing fails at present; empty if it works."""
         self._archive = archive
         self._every_s = every_s
         self._parts = parts
         self._most_held = most_held
         self._positions = Positions(archive.positions)
         self._held = Held()
-        self._said_silent = False
+        self._warned_silent = False
 
     @property
     def waiting(self) -> int:
-        """Messages that were read and aren't written yet."""
+        """Messages that are read but not written yet."""
         return self._held.messages
 
     async def run(self, messages: Subscription[Message]) -> None:
-        """Read until the subscription is closed or this is cancelled; either way all that was read is written.
+        """Read until the subscription is closed or this is cancelled, then write the rest.
 
-        Where the last of it can't be written, `counts.unwritten` says how much.
+        `counts.unwritten` is the number of messages that could not be written at the end.
         """
         try:
             async with messages:
                 try:
-                    while await self._read(messages, self._every_s if not self.trouble else WRITE_AGAIN_S):
-                        self._say_if_silent(messages.counts)
+                    while await self._read(messages, self._every_s if not self.write_error else WRITE_AGAIN_S):
+                        self._warn_if_silent(messages.counts)
                         await self._write_or_wait()
                 except asyncio.CancelledError:
                     await self._read(messages, LAST_READ_S)
                     raise
         finally:
-            if not await self._written():
+            if not await self._write():
                 self.counts.unwritten = self.waiting
 
     def gap(self, gap: Gap) -> None:
-        """A gap, after all was done to fill it: the subscription's `on_gap`."""
+        """Record a gap after the attempt to fill it; the subscription's `on_gap`."""
         self.counts.gaps += 1
         self.counts.lost += gap.missed - gap.replayed
         if max(gap.first_seq + gap.missed, gap.epoch) >= MOST:
-            return  # the message after it is as wrong, and counted
+            return  # the message after it is wrong too, and counted
         self._held.add("gaps", gap_row(gap, time.time_ns() // 1000))
         self._positions.reached(gap.topic, gap.run, gap.epoch, gap.first_seq + gap.missed)
 
     def add(self, message: Message) -> None:
-        """A message, the next of its topic."""
+        """Add the next message of its topic."""
         if isinstance(message, Stats):
             return
         try:
@@ -179,40 +180,40 @@ class Archiver:
         except UnusableError as error:
             self.counts.unusable += 1
             if self.counts.unusable == 1:
-                logger.warning("%s: a message is left out: %s; further ones are only counted", message.camera, error)
+                logger.warning("%s: a message is left out: %s; further ones are counted only", message.camera, error)
             if max(message.epoch, message.seq) >= MOST:
                 return
         kind = "results" if isinstance(message, Frame) else "events" if isinstance(message, Event) else "status"
         self._positions.reached(topic(kind, message.camera), message.run, message.epoch, message.seq + 1)
 
     async def _read(self, messages: Subscription[Message], seconds: float) -> bool:
-        """Read for so long, or until memory is full. False: there will be no more."""
-        look = 0
+        """Read for `seconds`, or until memory is full. Return false if the subscription has ended."""
+        count = 0
         try:
             async with asyncio.timeout(seconds):
                 async for message in messages:
                     self.add(message)
-                    look += 1
-                    if look % 100 == 0 and self._held.bytes >= self._most_held:
+                    count += 1
+                    if count % 100 == 0 and self._held.bytes >= self._most_held:
                         return True
                 return False
         except TimeoutError:
             return True
 
-    def _say_if_silent(self, counts: Counts) -> None:
-        if not counts.received and not counts.duplicates and not self._said_silent:
-            self._said_silent = True
-            logger.warning("nothing has come yet: is the engine up, is the address right, and are these its cameras?")
+    def _warn_if_silent(self, counts: Counts) -> None:
+        if not counts.received and not counts.duplicates and not self._warned_silent:
+            self._warned_silent = True
+            logger.warning("no message received yet: check that the engine runs, its address, and the cameras' ids")
 
     async def _write_or_wait(self) -> None:
-        """Write. Where that fails, and no more may be held, wait until it succeeds."""
-        while not await self._written():
+        """Write. If that fails while memory is full, retry until it succeeds."""
+        while not await self._write():
             if self._held.bytes < self._most_held:
                 return
             await asyncio.sleep(WRITE_AGAIN_S)
 
-    async def _written(self) -> bool:
-        """Write what is held, in a thread; whether that went well. Cancelling waits until it is done."""
+    async def _write(self) -> bool:
+        """Write the held rows in a thread. Return whether it succeeded. Cancelling waits until it is done."""
         if not self._held:
             return True
         held = self._held.all()
@@ -227,9 +228,9 @@ class Archiver:
         if error is None:
             self.counts.messages += self._held.messages
             self._held = Held()
-            if self.trouble:
-                self.trouble = ""
-                logger.info("archive %s: written again", self._archive.folder)
+            if self.write_error:
+                self.write_error = ""
+                logger.info("archive %s: writing works again", self._archive.folder)
         elif isinstance(error, OSError):
             self._failed(error)
         else:
@@ -240,19 +241,19 @@ class Archiver:
 
     def _failed(self, error: OSError) -> None:
         self.counts.failed_writes += 1
-        if not self.trouble:
+        if not self.write_error:
             logger.error(
-                "archive %s can't be written: %s; %d messages wait in memory, further ones too while there is room, "
-                "then in the engine, and what is lost there is counted as a gap",
+                "archive %s can't be written: %s; %d messages wait in memory, later ones too while there is room, then "
+                "in the engine; messages that it drops are counted as a gap",
                 self._archive.folder,
-                why_not(error),
+                reason_of(error),
                 self.waiting,
             )
-        self.trouble = why_not(error)
+        self.write_error = reason_of(error)
 
 
-def why_not(error: OSError) -> str:
-    """Why a file couldn't be written, in plain words, with what to do."""
+def reason_of(error: OSError) -> str:
+    """Return why a file could not be written, and what to do."""
     if isinstance(error, NoRoomError):
         return f"{error.strerror} (--least-free): make room, or keep less (--keep, --keep-days)"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

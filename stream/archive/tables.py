@@ -1,7 +1,7 @@
-"""The tables of an archive, and the rows that a message becomes. Pure: knows no files, sockets or clocks.
+"""The tables of an archive, and the conversion of messages into rows.
 
-Times are timestamps in microseconds, UTC, without a zone, in columns named `*_utc`; boxes are x1, y1, x2, y2 in pixels
-of the frame's size. Columns are only ever added, at the end.
+Times are timestamps in microseconds, UTC, without a zone, in columns named `*_utc`. Boxes are x1, y1, x2, y2 in pixels
+of the frame's size. Columns are only added, at the end.
 """
 
 from __future__ import annotations
@@ -106,21 +106,21 @@ SCHEMAS: dict[Table, pa.Schema] = {
         ]
     ),
 }
-"""The first column of each is the time by which its rows are filed."""
+"""The first column of each table is the time that selects the partition."""
 
 YEAR_10000_US = 253_402_300_800_000_000
 MOST = 2**63
-"""What a number must be below to fit into a column."""
+"""Exclusive limit of numbers in a column."""
 
 
 class UnusableError(ValueError):
-    """The message has a number that no table can hold: its sender is none of partstream's engines, or is broken."""
+    """The message has a number that no table can hold: its sender is not a partstream engine, or is broken."""
 
 
 def rows_of(message: Message, parts: int) -> Iterator[tuple[Table, Row]]:
-    """The rows of a message, each with its table; of each person at most so many `parts`, the most relevant first.
+    """Yield the rows of a message with their tables; of each person at most `parts` parts, the most relevant first.
 
-    Raises `UnusableError` before the first row where a number is out of range.
+    Raises `UnusableError` before the first row if a number is out of range.
     """
     match message:
         case Frame():
@@ -142,7 +142,7 @@ def rows_of(message: Message, parts: int) -> Iterator[tuple[Table, Row]]:
 
 
 def gap_row(gap: Gap, noticed_us: int) -> Row:
-    """The row of the table `gaps`. `camera` is the topic's."""
+    """Return the row of the table `gaps`; `camera` is the topic's."""
     kind, _, rest = gap.topic.partition("/")
     camera = rest.removeprefix("v1/").rstrip("/")
     lost = gap.missed - gap.replayed
@@ -150,7 +150,7 @@ def gap_row(gap: Gap, noticed_us: int) -> Row:
 
 
 def batch(table: Table, rows: Sequence[Row]) -> pa.RecordBatch:
-    """The rows as columns, about a tenth of their size as objects."""
+    """Return the rows as columns, about a tenth of their size as objects."""
     schema = SCHEMAS[table]
     columns = zip(*rows) if rows else [[] for _ in schema]
     return pa.record_batch(
@@ -182,7 +182,7 @@ def _frame(frame: Frame) -> Row:
 def _person(frame: Frame, person: Person, parts: int) -> Row:
     action = person.action
     _check([action.since_us] if action is not None else [], [person.track])
-    telling = sorted(person.parts, key=lambda part: -part.relevance)[:parts]
+    relevant = sorted(person.parts, key=lambda part: -part.relevance)[:parts]
     return (
         frame.capture_us,
         frame.run,
@@ -205,7 +205,7 @@ def _person(frame: Frame, person: Person, parts: int) -> Row:
                 "score": part.score,
                 "states": _labelled(part.states),
             }
-            for part in telling
+            for part in relevant
         ],
     )
 
@@ -251,7 +251,7 @@ def _labelled(labelled: Sequence[tuple[str, float]]) -> list[dict[str, object]]:
 def _check(times_us: Sequence[int], numbers: Sequence[int]) -> None:
     for value in times_us:
         if not 0 <= value < YEAR_10000_US:
-            raise UnusableError(f"{value} µs since 1970 is no time of this era")
+            raise UnusableError(f"{value} µs since 1970 is not a valid time")
     for value in numbers:
         if not -MOST <= value < MOST:
             raise UnusableError(f"{value} has more than 64 bits")
