@@ -1,1 +1,1 @@
-"""From a camera to a published result."""
+"""The engine: from cameras to published results."""

@@ -1,12 +1,12 @@
-"""The engine: owns every part, starts it, feeds frames through the model, publishes, and stops within two seconds.
+"""The engine: runs cameras, the model and the publisher, and stops within two seconds.
 
     async with Engine(load(Path("partstream.yaml"))) as engine:
         async for message in engine.results():
             ...
 
-Cameras decode in threads of their own. The inference thread takes their frames, runs the model and publishes, so that
-a frame changes threads once. The event loop has all that isn't a frame: cameras coming and going, their status, stats,
-HTTP, subscriptions. Replay is answered in a thread of its own. Nothing here waits for a subscriber.
+Each camera decodes in its own thread. The inference thread takes the frames, runs the model and publishes, so that a
+frame changes threads once. The event loop does everything else: changes of cameras, status, statistics, HTTP and
+subscriptions. Another thread answers replay requests. The engine never waits for subscribers.
 """
 
 from __future__ import annotations
@@ -68,18 +68,18 @@ from telemetry.observer import Guarded, Observer
 logger = logging.getLogger(__name__)
 
 STOP_WITHIN_S = 1.6
-"""Everything is told to stop at once and given this long in all; the rest of two seconds is the process's own end."""
+"""Time for all parts together to stop; the rest of two seconds is for the end of the process."""
 
 
 class EngineFailedError(RuntimeError):
-    """The engine met a fault of its own that it can't go on from."""
+    """The engine has failed because of a bug and cannot continue."""
 
 
 class Engine:
-    """Cameras in, results out. `model` and `observer` can be handed in; by default the configured profile is loaded.
+    """Analyses cameras and publishes results. By default it loads the configured model; `model` replaces it.
 
-    Start raises `ConfigError`, or `stages.third_party.weights.WeightsError` with what to do; afterwards one
-    camera's or batch's fault is its own: it is counted, logged, shown in status, and the engine goes on.
+    Starting raises `ConfigError` or `stages.third_party.weights.WeightsError`, which say what to do. Later errors are
+    isolated to one camera or batch: they are counted, logged and shown in the status, and the engine continues.
     """
 
     def __init__(self, config: Config, *, model: Model | None = None, observers: Sequence[Observer] = ()) -> None:
@@ -100,13 +100,13 @@ class Engine:
         self._native_rtsp = NativeRtsp()
         clips = config.recording.directory
         self.recorder = Recorder(config.recording, clips, self.run) if clips is not None else None
-        """Writes clips of events; None if nothing is recorded."""
+        """The recorder of clips; None without recording."""
         self.cameras = CameraRegistry(
             self._batcher,
             self.publisher,
             self.observer,
             self._in_loop,
-            self._look_whether_finished,
+            self._check_finished,
             SharedTransports(self._peers, self._publishers, self._native_rtsp),
             self.recorder,
         )
@@ -133,7 +133,7 @@ class Engine:
         self.profiling = Profiling(
             config.profiling_directory, self._between_batches, lambda: self._batcher.frames.count
         )
-        """Records on demand what the inference thread spends its time on."""
+        """Profiling of the inference thread, on demand."""
         self._http = self._make_http_server() if config.http.bind is not None else None
         self._feeds = MessageFeeds(self.publisher)
         self._results_file: ResultsFile | None = None
@@ -143,7 +143,7 @@ class Engine:
         self._failure: BaseException | None = None
         self._stopped = False
 
-    # -- life ---------------------------------------------------------------------------------------------------
+    # -- start and stop -----------------------------------------------------------------------------------------
     async def __aenter__(self) -> Engine:
         try:
             await self.start()
@@ -158,7 +158,7 @@ class Engine:
         await self.stop()
 
     async def start(self) -> None:
-        """Open what is published to, load and warm up the model, then start every configured camera."""
+        """Open the sockets, load and warm up the model, then start every configured camera."""
         self._loop = asyncio.get_running_loop()
         self._inference = InferenceThread(
             self._batcher.next_batch, self._work.run, interrupt=self._batcher.interrupt, on_death=self._inference_died
@@ -186,7 +186,7 @@ class Engine:
         self.cameras.begin(model, self._inference, self.config.cameras)
 
     async def stop(self) -> None:
-        """Stop every camera, finish the batch in hand, send what is published, close. Idempotent."""
+        """Stop every camera, finish the current batch, deliver what was published, and close. May be called again."""
         if self._stopped:
             return
         self._stopped = True
@@ -196,7 +196,6 @@ class Engine:
         self.cameras.stop_reading()
         ending: list[asyncio.Task[object]] = [asyncio.create_task(asyncio.to_thread(self._peers.stop))]
         self._batcher.close()
-        # It finishes the batch in hand.
         within_s = max(0.1, deadline - time.monotonic() - 0.6)
         worked = self._inference is None or await asyncio.to_thread(self._inference.stop, within_s)
         self._work.abandoned = not worked
@@ -212,9 +211,9 @@ class Engine:
                 self.publisher.publish(event)
         joined = [
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
-            for camera in list(self._cameras.values())  # one may be removed meanwhile
+            for camera in list(self._cameras.values())  # a camera may be removed meanwhile
         ]
-        await asyncio.to_thread(self._native_rtsp.stop)  # after the cameras, which say goodbye through it
+        await asyncio.to_thread(self._native_rtsp.stop)  # after the cameras, which end their sessions through it
         if self.recorder is not None:
             await asyncio.to_thread(self.recorder.stop, max(0.1, deadline - time.monotonic()))
         self._event_streams.close()
@@ -232,10 +231,10 @@ class Engine:
             logger.warning("stopped without waiting longer for %s", "a camera" if worked else "the model")
 
     async def wait(self) -> None:
-        """Until the engine is stopped or, with `once`, until every source has ended and its frames are published.
+        """Wait until the engine is stopped or, with `once`, until every source has ended and its frames are published.
 
-        Also returns when every source has failed for good without ever having opened. Raises `EngineFailedError` if
-        the engine itself can't go on: `/healthz` says so too, and only a restart helps.
+        Also returns when every source has failed permanently without ever opening. Raises `EngineFailedError` if the
+        engine itself cannot continue; `/healthz` then reports it, and only a restart helps.
         """
         await self._finished.wait()
         if self._failure is not None:
@@ -249,21 +248,21 @@ class Engine:
         self._in_loop(self._die, error, "its inference thread")
 
     def _die(self, error: BaseException, who: str) -> None:
-        logger.critical("the engine can't go on", exc_info=error)
+        logger.critical("the engine can't continue", exc_info=error)
         self.health.died(f"{who} failed: {type(error).__name__}")
         self._failure = error
         self._finished.set()
 
     def _in_loop(self, function: Callable[..., None], *arguments: object) -> None:
-        """Call it in the event loop, from another thread; not at all once the loop has closed."""
+        """Call the function in the event loop, from any thread; do nothing if the loop is closed."""
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
-            logger.debug("%s came after the event loop had closed", function.__name__)
+            logger.debug("%s was called after the event loop had closed", function.__name__)
 
-    # -- what users ask -----------------------------------------------------------------------------------------
+    # -- results and statistics ---------------------------------------------------------------------------------
     def results(self, buffer: int = 1024) -> Feed[results.Message]:
-        """Every message from now on, as an async iterator; a reader more than `buffer` behind misses the oldest."""
+        """Return an async iterator of all messages from now on. With more than `buffer` unread, the oldest are lost."""
         feed = self._feeds.open(buffer)
         if self._finished.is_set():
             feed.close()
@@ -271,16 +270,19 @@ class Engine:
 
     @property
     def ever_live(self) -> bool:
-        """Whether any source has ever given a picture."""
+        """Whether any source has delivered a frame."""
         return self.cameras.ever_live
 
     @property
     def http_address(self) -> str | None:
-        """Where metrics and health are served, `http://host:port`; None if the server is off."""
+        """Address of the HTTP server, `http://host:port`; None if it is off."""
         return self._http.address if self._http is not None else None
 
     def stats(self, *, measure: bool = True) -> results.Stats:
-        """The engine as a whole, now; rates are over the time since the last call, or without `measure` that call's."""
+        """Return the engine's statistics.
+
+        Rates cover the time since the last call with `measure`; without it, they are that call's.
+        """
         now_ns = time.monotonic_ns()
         ready, reasons = self._ready()
         cameras = list(self._cameras.values())
@@ -337,20 +339,20 @@ class Engine:
 
     # -- cameras ------------------------------------------------------------------------------------------------
     def add_camera(self, config: CameraConfig) -> None:
-        """Start a camera. Raises ValueError if its id is in use, RuntimeError after `stop`. Touches no other camera."""
+        """Start a camera. Raises ValueError if its id is in use, RuntimeError after `stop`."""
         self.cameras.add(config)
 
     async def change_camera(self, config: CameraConfig) -> None:
-        """Give the camera of this id other settings; it starts anew only if they need it. Touches no other camera.
+        """Change the settings of the camera of this id; it restarts only if they require it.
 
-        Raises KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
+        Raises KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
         await self.cameras.change(config)
 
     async def remove_camera(self, camera_id: str) -> None:
-        """Stop a camera and forget all about it. Touches no other camera.
+        """Stop and remove a camera.
 
-        Raises KeyError if there is none, RuntimeError if the engine stops or fails meanwhile.
+        Raises KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
         await self.cameras.remove(camera_id)
 
@@ -370,14 +372,14 @@ class Engine:
 
     async def _between_batches(self, function: Callable[[], None]) -> None:
         if self._inference is None:
-            raise RuntimeError("the inference thread isn't there yet")
+            raise RuntimeError("the engine has not started")
         await self._inference.run(function)
 
     # -- status and stats ---------------------------------------------------------------------------------------
-    def _look_whether_finished(self) -> None:
-        """Sources that ended for good and whose last frame is out: nothing more will come.
+    def _check_finished(self) -> None:
+        """Finish if every source has ended and its last frame is published.
 
-        Without `once` only if none ever opened; but where cameras are changed at run time another may be added.
+        Without `once`, only if none ever opened and no camera was changed at run time.
         """
         if self.cameras.over and (self.config.once or not (self.ever_live or self.cameras.changed)):
             self._finished.set()
@@ -391,12 +393,12 @@ class Engine:
     def _ready(self) -> tuple[bool, list[str]]:
         now = time.monotonic()
         self.health.observe_counts(
-            sum(_awaited(camera.ring) for camera in self._cameras.values()), self._work.processed, now
+            sum(_wanted_frames(camera.ring) for camera in self._cameras.values()), self._work.processed, now
         )
         return self.health.ready(now)
 
 
-def _awaited(ring: FrameRing) -> int:
-    """Frames that the camera gave, without those that were let go on purpose."""
+def _wanted_frames(ring: FrameRing) -> int:
+    """Return the number of decoded frames without those dropped intentionally."""
     counts = ring.counts()
     return counts.decoded - sum(count for reason, count in counts.dropped.items() if reason in INTENTIONAL_DROPS)

@@ -1,4 +1,4 @@
-"""The metrics that are read from the engine's own counts when the page is asked for: what happens to every frame."""
+"""Metrics that are read from the engine's counts when `/metrics` is requested, and the tracing of frames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from telemetry.tracing.span_export import SpanExport, TracingUnavailableError
 def derive_metrics(
     metrics: PrometheusObserver, cameras: Mapping[str, Camera], batcher: Batcher, publisher: Publisher
 ) -> None:
-    """Have the page read what these have counted. `cameras` may change at any time; its series go with a camera."""
+    """Add the metrics of frames and messages. `cameras` may change; a removed camera's series disappear."""
 
     def dropped() -> Iterable[Series]:
         for name, camera in list(cameras.items()):
@@ -58,7 +58,7 @@ def derive_metrics(
 def derive_http_metrics(
     metrics: PrometheusObserver, server: HttpServer, events: EventStreams, pictures: LivePictures
 ) -> None:
-    """Have the page read what these have counted."""
+    """Add the metrics of the HTTP server."""
     metrics.derive("http_refused_total", lambda: [((code,), server.refused.get(code, 0)) for code in TITLES])
     metrics.derive("http_streams", lambda: [((), server.streams)])
     metrics.derive("http_events_skipped_total", lambda: [((), events.skipped)])
@@ -67,7 +67,7 @@ def derive_http_metrics(
 
 
 def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers, viewers: Viewers) -> None:
-    """Have the page read what these have counted."""
+    """Add the metrics of WebRTC."""
 
     def sessions() -> Iterable[Series]:
         counts = peers.ice_states()
@@ -79,7 +79,7 @@ def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers, viewers: Vi
 
 
 def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) -> None:
-    """Have the page read what recording has counted. Its series go with a camera."""
+    """Add the metrics of recording."""
 
     def of_cameras(value: Callable[[CameraRecording], int]) -> Callable[[], Iterable[Series]]:
         return lambda: [((name,), value(camera)) for name, camera in recorder.cameras.items()]
@@ -102,7 +102,7 @@ def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) ->
 
 
 class FrameTracing:
-    """Traces of single frames: `frames` takes notes in the inference thread, the export sends them in its own."""
+    """Tracing of single frames: `frames` records them in the inference thread, an export thread sends them."""
 
     def __init__(self, config: TracingConfig, run: str, metrics: PrometheusObserver) -> None:
         export = self._export = SpanExport(run)

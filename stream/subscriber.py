@@ -1,9 +1,9 @@
-"""The client that users import: `async for result in subscribe("tcp://…", camera="lobby")`.
+"""The client for results: `async for result in subscribe("tcp://…", camera="lobby")`.
 
-A subscription owns its ZeroMQ context and sockets, from the first iteration (or `async with`) to `close()`, the end of
-the iteration, or its cancellation. ZeroMQ reconnects by itself; a restarted engine is known by its new `run`. Messages
-that were dropped because this side was slow are noticed by their numbers and, with a replay endpoint, fetched and
-handed out in order.
+A subscription's ZeroMQ context and sockets live from the first iteration (or `async with`) to `close()`, the end of the
+iteration, or its cancellation. ZeroMQ reconnects automatically; a restarted engine has a new `run`. Messages that were
+dropped because this side was slow are detected by their numbers and, with a replay endpoint, requested and delivered in
+order.
 """
 
 from __future__ import annotations
@@ -35,41 +35,41 @@ KINDS: tuple[Kind, ...] = ("results", "events", "status", "stats")
 AnyMessage = TypeVar("AnyMessage", bound=Message, covariant=True)
 
 REPLAY_PAGE = 500
-"""Missed messages asked for at a time; so many bodies are held in memory."""
+"""Missed messages requested at a time and held in memory."""
 REPLAY_RETRY_S = 5.0
-"""After the replay server was silent, gaps are only counted for this long: live results go first."""
+"""Time for which gaps are only counted after the replay server did not answer."""
 MESSAGES_BETWEEN_YIELDS = 32
-"""A flood of messages lets the loop's other tasks run this often."""
+"""Messages after which other tasks run, even if more messages wait."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What a subscription has seen. After replay, `missed - replayed` messages are lost."""
+    """Counts of a subscription. After replay, `missed - replayed` messages are lost."""
 
     received: int = 0
-    """Messages handed out as they came."""
+    """Messages delivered as they arrived."""
     gaps: int = 0
-    """Holes in the numbering."""
+    """Gaps in the numbering."""
     missed: int = 0
-    """Messages in them: sent by the engine, never received here."""
+    """Messages in these gaps: sent by the engine, but not received."""
     replayed: int = 0
-    """Of those missed, handed out after all, by replay."""
+    """Missed messages that were delivered by replay."""
     duplicates: int = 0
-    """Messages received again and discarded (last values sent for other late joiners)."""
+    """Messages received twice and discarded (last values sent for other new subscribers)."""
     undecodable: int = 0
-    """Bodies that aren't version 1 messages, discarded."""
+    """Discarded bodies that are not version 1 messages."""
     restarts: int = 0
-    """Times that the engine came back as a new run."""
+    """Restarts of the engine."""
 
     @property
     def lost(self) -> int:
-        """Messages missed for good."""
+        """Messages missed and not replayed."""
         return self.missed - self.replayed
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A hole in the numbering of (run, topic, epoch), after all was done to fill it."""
+    """A gap in the numbering of (run, topic, epoch), after the attempt to fill it."""
 
     topic: str
     run: str
@@ -125,22 +125,22 @@ def subscribe(
     key_file: str | Path | None = None,
     resume: Iterable[Position] | None = None,
 ) -> Subscription[Message]:
-    """Results of an engine, as they come: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
+    """Subscribe to an engine: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
 
-    - `endpoint`: the engine's `publish.endpoint`. It need not be up yet.
-    - `kinds`: which messages; by default results (`Frame`) only. `stream.subscriber.KINDS` is all of them.
-    - `camera`, `cameras`: only these; by default all, also those added later.
-    - `replay`: the engine's `publish.replay`. With it, missed messages are fetched and handed out in order; without it,
-      or when they are too old, they are counted and reported.
-    - `on_gap`: called after each hole in the numbering, filled or not.
-    - `high_water_mark`, `receive_buffer`: messages queued, and bytes of the socket's buffer, while you are busy.
-    - `replay_timeout_s`: how long the replay server may be silent before live results go on without it.
-    - `server_key`, `key_file`: where the engine takes only clients with listed keys (docs/security.md), its public
-      key, or a file that holds it, and the file of your own secret key.
-    - `resume`: where an earlier subscription stopped. What came since is asked for as after any gap; so is, from now
-      on, the beginning of a new run of the engine. An empty one: only the latter.
+    - `endpoint`: the engine's `publish.endpoint`. The engine need not be running yet.
+    - `kinds`: the kinds of messages; by default only results (`Frame`). `stream.subscriber.KINDS` has all.
+    - `camera`, `cameras`: ids of cameras; by default all, including those added later.
+    - `replay`: the engine's `publish.replay`. With it, missed messages are requested and delivered in order. Without
+      it, or if they are too old, they are counted and reported.
+    - `on_gap`: called after each gap in the numbering, filled or not.
+    - `high_water_mark`, `receive_buffer`: messages, and bytes of the socket's buffer, queued while you are busy.
+    - `replay_timeout_s`: time without an answer from the replay server after which live results continue without it.
+    - `server_key`, `key_file`: for an engine with CURVE (docs/security.md), its public key or a file that holds it,
+      and the file of your secret key.
+    - `resume`: positions at which an earlier subscription stopped. The messages since then are requested as after any
+      gap, and so is the beginning of each new run of the engine. If empty, only the latter.
 
-    Raises ValueError where a camera id, a kind, a key or the endpoint isn't one.
+    Raises ValueError if a camera id, a kind, a key or the endpoint is invalid.
     """
     wanted = {*(cameras or ()), *([camera] if camera is not None else [])}
     for name in wanted:
@@ -163,10 +163,11 @@ def subscribe(
 
 
 class Subscription(Generic[AnyMessage]):
-    """What `subscribe` returns: an asynchronous iterable of messages, with `counts` of what was seen and missed.
+    """An asynchronous iterable of messages, returned by `subscribe`, with `counts` of received and missed messages.
 
-    Iterating opens it and the iteration's end closes it. As a context manager it is open, and queues messages, from
-    `async with` on; iterations within, and single `anext()`, go on where the one before stopped, also after a timeout.
+    Iterating opens it, and the end of the iteration closes it. As a context manager it is open, and queues messages,
+    from `async with` on; iterations and single `anext()` calls within continue where the previous one stopped, also
+    after a timeout.
     """
 
     def __init__(
@@ -218,7 +219,7 @@ class Subscription(Generic[AnyMessage]):
         return self if self._socket is not None else self._iterate_and_close()
 
     async def __anext__(self) -> AnyMessage:
-        """The next message. May be cancelled, for example by a timeout, and called again without losing anything."""
+        """Return the next message. May be cancelled, for example by a timeout, and called again, without loss."""
         while self._socket is not None:
             if self._recovered and self._filling is not None:
                 self._filling.replayed += 1
@@ -237,7 +238,7 @@ class Subscription(Generic[AnyMessage]):
         raise StopAsyncIteration
 
     def close(self) -> None:
-        """Close the sockets at once; may be called again. An iteration that waits for a message ends."""
+        """Close the sockets at once. A waiting iteration ends. May be called again."""
         context, self._context, self._socket, self._replay = self._context, None, None, None
         if self._fetching is not None:
             self._fetching.cancel()
@@ -261,7 +262,7 @@ class Subscription(Generic[AnyMessage]):
                 self._keys.protect(socket)
             if "[" in self._endpoint:
                 socket.setsockopt(zmq.IPV6, 1)
-            # A host that vanished without a word is noticed, and connected to again when it is back.
+            # Detects a host that vanished, and reconnects when it is back.
             socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
             socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
             socket.setsockopt(zmq.RECONNECT_IVL, 100)
@@ -285,17 +286,17 @@ class Subscription(Generic[AnyMessage]):
             self.close()
 
     async def _receive(self, socket: zmq.asyncio.Socket) -> None:
-        """Wait for a message; hold it until the holes before it are filled."""
+        """Wait for a message, and hold it until the holes before it are filled."""
         self._at_once += 1
         if self._at_once % MESSAGES_BETWEEN_YIELDS == 0:
             await asyncio.sleep(0)
-        # Waited for apart from the future, so that a cancelled wait doesn't take a message with it.
+        # Not awaited directly, so that a cancelled wait does not lose a message.
         arriving = self._arriving = self._arriving or asyncio.ensure_future(socket.recv_multipart())
         if not arriving.done():
             await asyncio.wait({arriving})
         self._arriving = None
         if self._socket is not socket:
-            return  # closed by `close()` meanwhile
+            return  # `close()` was called meanwhile
         frames = arriving.result()
         decoded = self._decode(frames)
         if decoded is None:
@@ -312,13 +313,13 @@ class Subscription(Generic[AnyMessage]):
         self._held = message
 
     def _decode(self, frames: list[bytes]) -> tuple[str, Message] | None:
-        """Topic and message; None, and counted, where it isn't one of ours."""
+        """Return topic and message; None for an invalid one, which is counted."""
         try:
             name, body = frames
             return name.decode(), decode(body)
         except (msgspec.MsgspecError, ValueError) as error:
             self.counts.undecodable += 1
-            self._warn("a message from %s isn't one of partstream's version 1: %s", self._endpoint, error)
+            self._warn("a message from %s is not a partstream message of version 1: %s", self._endpoint, error)
             return None
 
     def _begin_filling(self, hole: Hole) -> None:
@@ -327,7 +328,7 @@ class Subscription(Generic[AnyMessage]):
         self.counts.gaps += self._filling.missed > 0
 
     async def _fill(self, filling: Filling) -> None:
-        """Get the next page of what is missing, or account for the hole if there are no more."""
+        """Request the next page of missing messages, or report the gap if there are no more."""
         wanted, known = filling.wants(REPLAY_PAGE), filling.missed
         page = await self._fetched(filling.hole, filling.cursor, wanted) if wanted else None
         if page is None or page.end.next_seq <= filling.cursor:
@@ -354,7 +355,7 @@ class Subscription(Generic[AnyMessage]):
             self._on_gap(Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, missed, replayed))
 
     async def _fetched(self, hole: Hole, from_seq: int, limit: int) -> Page | None:
-        """The page asked for. Cancelling the wait doesn't cancel the request: the next call finds its answer."""
+        """Return the page. Cancelling the wait does not cancel the request: the next call finds its answer."""
         if self._fetching is None:
             self._fetching = asyncio.ensure_future(self._fetch(hole, from_seq, limit))
         await asyncio.wait({self._fetching})
@@ -362,19 +363,19 @@ class Subscription(Generic[AnyMessage]):
         return None if fetched is None or fetched.cancelled() else fetched.result()
 
     async def _fetch(self, hole: Hole, from_seq: int, limit: int) -> Page | None:
-        """Ask for messages of the hole; None where replay isn't to be had or knows nothing of it."""
+        """Request messages of the hole; None if replay is unavailable or does not know them."""
         if self._replay is None or time.monotonic() < self._replay_again_at:
             return None
         try:
             page = await self._replay.fetch(hole.topic, hole.run, hole.epoch, from_seq, limit)
         except ReplayUnavailableError as error:
             self._replay_again_at = time.monotonic() + REPLAY_RETRY_S
-            self._warn("replay: %s; gaps aren't filled for %.0f s", error, REPLAY_RETRY_S)
+            self._warn("replay: %s; gaps are not filled for %.0f s", error, REPLAY_RETRY_S)
             return None
         return page if page.end.status in ("ok", "too_old") else None
 
     def _warn(self, text: str, *arguments: object) -> None:
-        """Log at most once a second: a subscriber that can't keep up must not write a log instead."""
+        """Log at most once a second, because a slow subscriber must not spend its time on logging."""
         now = time.monotonic()
         if now >= self._warn_again_at:
             self._warn_again_at = now + 1.0
