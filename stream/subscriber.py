@@ -24,7 +24,7 @@ import zmq.asyncio
 
 from stream.messaging.curve.keys import ClientKeys, client_keys
 from stream.messaging.gaps import Filling, Hole, Position, Sequences
-from stream.messaging.replay_client import Page, ReplayClient, ReplayUnavailableError
+from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
 from stream.settings.section import CAMERA_ID
 
@@ -200,7 +200,7 @@ class Subscription(Generic[AnyMessage]):
         self._filling: Filling | None = None
         self._recovered: deque[Message] = deque()
         self._held: Message | None = None
-        self._fetching: asyncio.Task[Page | None] | None = None
+        self._fetching: asyncio.Task[ReplayPage | None] | None = None
         self._arriving: asyncio.Future[list[bytes]] | None = None
         self._at_once = 0
         self._replay_again_at = 0.0
@@ -354,7 +354,7 @@ class Subscription(Generic[AnyMessage]):
         if self._on_gap is not None:
             self._on_gap(Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, missed, replayed))
 
-    async def _fetched(self, hole: Hole, from_seq: int, limit: int) -> Page | None:
+    async def _fetched(self, hole: Hole, from_seq: int, limit: int) -> ReplayPage | None:
         """Return the page. Cancelling the wait does not cancel the request: the next call finds its answer."""
         if self._fetching is None:
             self._fetching = asyncio.ensure_future(self._fetch(hole, from_seq, limit))
@@ -362,7 +362,7 @@ class Subscription(Generic[AnyMessage]):
         fetched, self._fetching = self._fetching, None
         return None if fetched is None or fetched.cancelled() else fetched.result()
 
-    async def _fetch(self, hole: Hole, from_seq: int, limit: int) -> Page | None:
+    async def _fetch(self, hole: Hole, from_seq: int, limit: int) -> ReplayPage | None:
         """Request messages of the hole; None if replay is unavailable or does not know them."""
         if self._replay is None or time.monotonic() < self._replay_again_at:
             return None

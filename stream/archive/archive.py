@@ -45,7 +45,7 @@ _FILE = re.compile(
 _US = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 
-class State(msgspec.Struct, frozen=True):
+class ArchiveState(msgspec.Struct, frozen=True):
     """The content of `archive.json`: the position of each topic, and files that may not have their final names yet."""
 
     positions: list[Position]
@@ -53,7 +53,7 @@ class State(msgspec.Struct, frozen=True):
     version: Literal[1] = 1
 
 
-class NoRoomError(OSError):
+class DiskSpaceError(OSError):
     """Nothing was written, because the disk has less free space than configured."""
 
 
@@ -117,7 +117,7 @@ class Archive:
         free = shutil.disk_usage(self.folder).free
         if free < self._least_free:
             room = f"{free >> 20} MiB are free, but {self._least_free >> 20} MiB must stay free"
-            raise NoRoomError(errno.ENOSPC, room)
+            raise DiskSpaceError(errno.ENOSPC, room)
         written: list[str] = []
         try:
             name = self._new_name()
@@ -126,7 +126,7 @@ class Archive:
                     path = f"{place}/{name}"
                     written.append(path)
                     self._write_part(path, rows)
-            self._save(State(list(positions), written))
+            self._save(ArchiveState(list(positions), written))
         except BaseException:
             for path in [*written, STATE]:
                 with suppress(OSError):
@@ -163,14 +163,14 @@ class Archive:
             self._name_files()
         self._retain()
 
-    def _read_state(self) -> State:
+    def _read_state(self) -> ArchiveState:
         path = self.folder / STATE
         if not path.exists() and (earlier := self.folder / EARLIER_STATE).exists():
             earlier.rename(path)
         try:
-            return msgspec.json.decode(path.read_bytes(), type=State)
+            return msgspec.json.decode(path.read_bytes(), type=ArchiveState)
         except FileNotFoundError:
-            return State([], [])
+            return ArchiveState([], [])
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{path} is damaged ({error}): move it away to continue without the positions of the archive"
@@ -219,7 +219,7 @@ class Archive:
             if folder == self.folder:
                 break
 
-    def _save(self, state: State) -> None:
+    def _save(self, state: ArchiveState) -> None:
         part = self.folder / (STATE + PART)
         with part.open("wb") as file:
             file.write(msgspec.json.encode(state))

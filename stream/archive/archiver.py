@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from stream.archive.archive import Archive, NoRoomError
+from stream.archive.archive import Archive, DiskSpaceError
 from stream.archive.tables import MOST, Row, Table, UnusableError, batch, gap_row, rows_of
 from stream.messaging.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Position
 from stream.results import Event, Frame, Message, Stats, topic
@@ -254,7 +254,7 @@ class Archiver:
 
 def reason_of(error: OSError) -> str:
     """Return why a file could not be written, and what to do."""
-    if isinstance(error, NoRoomError):
+    if isinstance(error, DiskSpaceError):
         return f"{error.strerror} (--least-free): make room, or keep less (--keep, --keep-days)"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full: make room, or keep less (--keep, --keep-days)"

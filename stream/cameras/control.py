@@ -47,11 +47,11 @@ class NoSuchCameraError(ControlError):
     """No camera has this id."""
 
 
-class NoRoomError(ControlError):
+class NoCapacityError(ControlError):
     """The limit of cameras is reached, or this camera's ring does not fit into memory."""
 
 
-class NotKeptError(ControlError):
+class NotSavedError(ControlError):
     """The state file cannot be written, so the change was not made."""
 
 
@@ -150,10 +150,10 @@ class Control:
     def _check_room(self, config: CameraConfig, before: CameraConfig | None) -> None:
         most = self._config.http.max_cameras
         if before is None and len(self._cameras.configs) >= most:
-            raise NoRoomError(f"there are {most} cameras, the limit of http.max_cameras: remove one first")
+            raise NoCapacityError(f"there are {most} cameras, the limit of http.max_cameras: remove one first")
         if not memory_budget.has_room(config, before, self._config, memory_budget.available_bytes()):
             recorded = " or recording.packet_bytes" if self._config.recording.directory is not None else ""
-            raise NoRoomError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots{recorded}")
+            raise NoCapacityError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots{recorded}")
 
     async def _set(self, config: CameraConfig) -> None:
         before = self._cameras.configs.get(config.id)
@@ -178,7 +178,7 @@ class Control:
             await asyncio.to_thread(self._state.save, list(wanted.values()))
         except OSError as error:
             logger.error("state_file: %s can't be written: %s", self._state.path, error.strerror)
-            raise NotKeptError(
+            raise NotSavedError(
                 f"the state file can't be written ({error.strerror}): make room, or correct state_file"
             ) from None
 

@@ -17,9 +17,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
+
+if TYPE_CHECKING:
+    from stages.device.profiler import Profiler
 
 T = TypeVar("T")
 
@@ -63,15 +66,6 @@ class RecordingList(msgspec.Struct, frozen=True):
     """The recordings of this run, newest first."""
 
     recordings: list[Recording]
-
-
-class Profiler(Protocol):
-    """Interface of `stages.device.profiler.Profiler`."""
-
-    def prepare(self) -> None: ...
-    def begin(self) -> None: ...
-    def end(self) -> None: ...
-    def write(self, path: Path) -> None: ...
 
 
 InInferenceThread = Callable[[Callable[[], None]], Awaitable[None]]

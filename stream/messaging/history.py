@@ -41,7 +41,7 @@ class _Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class HeldRange:
     """The messages held of a (topic, epoch): from `oldest_seq` to `next_seq`, exclusive.
 
     `forgotten` is true for an epoch so old that its numbering has been dropped.
@@ -113,16 +113,16 @@ class History:
             while self._bytes > self._total_bytes:
                 self._drop_oldest_of(next(iter(self._bodies))[0])
 
-    def span(self, topic: str, epoch: int) -> Span:
+    def span(self, topic: str, epoch: int) -> HeldRange:
         """Return the messages held of this topic and epoch; 0, 0 if none was published."""
         with self._lock:
             entry = self._topics.get(topic)
             if entry is None:
-                return Span(0, 0)
+                return HeldRange(0, 0)
             numbers = entry.epochs.get(epoch)
             if numbers is None:
-                return Span(0, 0, forgotten=epoch < entry.first_epoch)
-            return Span(numbers.oldest, numbers.next)
+                return HeldRange(0, 0, forgotten=epoch < entry.first_epoch)
+            return HeldRange(numbers.oldest, numbers.next)
 
     def read(self, topic: str, epoch: int, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
         """Return (seq, body) of up to `limit` messages in order, from `from_seq` or the oldest held after it."""

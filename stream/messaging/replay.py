@@ -54,7 +54,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Exceptions from decoding invalid bytes; RecursionError for JSON nested too deep."""
 
 
-class Request(msgspec.Struct, frozen=True):
+class ReplayRequest(msgspec.Struct, frozen=True):
     """A request for up to `limit` messages of (run, topic, epoch) from `from_seq` on. The answer repeats `id`."""
 
     id: Id
@@ -65,7 +65,7 @@ class Request(msgspec.Struct, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=LARGEST)]
 
 
-class End(msgspec.Struct, frozen=True):
+class ReplayEnd(msgspec.Struct, frozen=True):
     """The end of an answer.
 
     `next_seq`: the number to request next. `oldest_seq`: the oldest message still held, or if none is, the next one to
@@ -83,10 +83,10 @@ class _Id(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Answer:
+class ReplayAnswer:
     """The state of an answer that is being sent."""
 
-    request: Request
+    request: ReplayRequest
     next_seq: int
     left: int
     status: Status = "ok"
@@ -109,24 +109,24 @@ class Answer:
         self.left -= 1
         self.sent += 1
 
-    def end(self, history: History) -> End:
+    def end(self, history: History) -> ReplayEnd:
         """Return the end of the answer."""
-        return End(self.next_seq, history.span(self.request.topic, self.request.epoch).oldest_seq, self.status)
+        return ReplayEnd(self.next_seq, history.span(self.request.topic, self.request.epoch).oldest_seq, self.status)
 
 
-def read_request(frame: bytes, run: str, history: History) -> tuple[bytes, Answer | End]:
+def read_request(frame: bytes, run: str, history: History) -> tuple[bytes, ReplayAnswer | ReplayEnd]:
     """Return the request's id, and the answer to start or the end to send at once."""
     try:
-        request = msgspec.json.decode(frame, type=Request)
+        request = msgspec.json.decode(frame, type=ReplayRequest)
     except UNREADABLE:
-        return _id_of(frame), End(0, 0, "bad_request")
+        return _id_of(frame), ReplayEnd(0, 0, "bad_request")
     name = str(request.id).encode()
     if request.run != run:
-        return name, End(0, 0, "unknown_run")
+        return name, ReplayEnd(0, 0, "unknown_run")
     span = history.span(request.topic, request.epoch)
     if span.forgotten:
-        return name, End(request.from_seq, 0, "too_old")
-    return name, Answer(request, request.from_seq, min(request.limit, MAX_LIMIT))
+        return name, ReplayEnd(request.from_seq, 0, "too_old")
+    return name, ReplayAnswer(request, request.from_seq, min(request.limit, MAX_LIMIT))
 
 
 def _id_of(frame: bytes) -> bytes:
@@ -142,7 +142,9 @@ class _Client:
     """One peer with open answers. `moved_at` is when it last took a message (monotonic seconds)."""
 
     moved_at: float
-    open: deque[tuple[bytes, Answer | End]] = field(default_factory=deque[tuple[bytes, "Answer | End"]])
+    open: deque[tuple[bytes, ReplayAnswer | ReplayEnd]] = field(
+        default_factory=deque[tuple[bytes, "ReplayAnswer | ReplayEnd"]]
+    )
     full: bool = False
 
 
@@ -212,7 +214,7 @@ class ReplayServer:
                 return
             client = self._clients.get(identity) or _Client(moved_at=now)
             if len(frames) != 1:
-                name, answer = b"", End(0, 0, "bad_request")
+                name, answer = b"", ReplayEnd(0, 0, "bad_request")
             else:
                 name, answer = read_request(frames[0], self._run, self._history)
             if len(self._clients) >= CLIENTS or len(client.open) >= REQUESTS_A_CLIENT:
@@ -225,7 +227,7 @@ class ReplayServer:
         """Send `bad_request` at once, if the client can take it."""
         self._observer.replay_requested("bad_request", 0)
         try:
-            self._send(identity, name, b"end", self._encode(End(0, 0, "bad_request")))
+            self._send(identity, name, b"end", self._encode(ReplayEnd(0, 0, "bad_request")))
         except zmq.ZMQError as error:
             logger.debug("a replay client could not be sent bad_request: %s", error)
 
@@ -253,7 +255,7 @@ class ReplayServer:
     def _advance(self, identity: bytes, client: _Client) -> None:
         """Send the next chunk of the client's first answer, or its end. Raises zmq.Again when its queue is full."""
         name, answer = client.open[0]
-        if isinstance(answer, Answer):
+        if isinstance(answer, ReplayAnswer):
             topic = answer.request.topic.encode()
             for seq, body in answer.chunk(self._history, CHUNK):
                 self._send(identity, name, b"msg", topic, body)

@@ -14,7 +14,7 @@ import zmq
 import zmq.asyncio
 
 from stream.messaging.curve.keys import ClientKeys
-from stream.messaging.replay import UNREADABLE, End, Request
+from stream.messaging.replay import UNREADABLE, ReplayEnd, ReplayRequest
 
 WINDOW = 1000
 """Messages queued here; when the queue is full, the server waits."""
@@ -25,11 +25,11 @@ class ReplayUnavailableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReplayPage:
     """One answer: the bodies in order, and its end."""
 
     bodies: list[bytes]
-    end: End
+    end: ReplayEnd
 
 
 class ReplayClient:
@@ -43,13 +43,13 @@ class ReplayClient:
         self._socket: zmq.asyncio.Socket | None = None
         self._requests = 0
 
-    async def fetch(self, topic: str, run: str, epoch: int, from_seq: int, limit: int) -> Page:
+    async def fetch(self, topic: str, run: str, epoch: int, from_seq: int, limit: int) -> ReplayPage:
         """Return up to `limit` messages of (run, topic, epoch), from `from_seq` or the oldest held after it.
 
         Raises `ReplayUnavailableError` if the server sends nothing for `timeout_s`, or its answer is invalid.
         """
         self._requests += 1
-        request = Request(str(self._requests), topic, run, epoch, from_seq, limit)
+        request = ReplayRequest(str(self._requests), topic, run, epoch, from_seq, limit)
         complete = False
         try:
             socket = self._socket or self._open()
@@ -84,7 +84,7 @@ class ReplayClient:
         socket.connect(self._endpoint)
         return socket
 
-    async def _receive(self, socket: zmq.asyncio.Socket, name: bytes, silence: asyncio.Timeout) -> Page:
+    async def _receive(self, socket: zmq.asyncio.Socket, name: bytes, silence: asyncio.Timeout) -> ReplayPage:
         bodies: list[bytes] = []
         clock = asyncio.get_running_loop().time
         while True:
@@ -93,5 +93,5 @@ class ReplayClient:
             if answer != name:
                 continue
             if kind == b"end":
-                return Page(bodies, msgspec.json.decode(rest[0], type=End))
+                return ReplayPage(bodies, msgspec.json.decode(rest[0], type=ReplayEnd))
             bodies.append(rest[1])

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 import support.engines.wire_messages as wire
-from stream.archive.archive import Archive, NoRoomError
+from stream.archive.archive import Archive, DiskSpaceError
 from stream.archive.archiver import Held, Positions
 from stream.archive.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
 from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
@@ -212,7 +212,7 @@ def test_a_clock_that_is_set_back_overwrites_nothing(tmp_path: Path) -> None:
 
 def test_bytes_that_are_to_stay_free_are_left(tmp_path: Path) -> None:
     archive = Archive(tmp_path, least_free=1 << 60)
-    with pytest.raises(NoRoomError, match="must stay free"):
+    with pytest.raises(DiskSpaceError, match="must stay free"):
         write(archive, numbered(range(10)), 10)
     archive.close()
     assert numbers(tmp_path) == []

@@ -216,9 +216,9 @@ async def _applied(change: Awaitable[T]) -> T:
         raise invalid(error.errors) from None
     except control.NoSuchCameraError as error:
         raise Problem(404, "no-such-camera", str(error)) from None
-    except control.NoRoomError as error:
+    except control.NoCapacityError as error:
         raise Problem(409, "no-room", str(error)) from None
-    except control.NotKeptError as error:
+    except control.NotSavedError as error:
         raise Problem(507, "not-kept", str(error)) from None
     except control.NotNowError as error:
         raise Problem(503, "not-now", str(error), headers={"Retry-After": "2"}) from None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stream.messaging import history as history_module
 from stream.messaging.history import History
-from stream.messaging.replay import MAX_LIMIT, Answer, End, Request, read_request
+from stream.messaging.replay import MAX_LIMIT, ReplayAnswer, ReplayEnd, ReplayRequest, read_request
 
 TOPIC = "results/v1/lobby/"
 RUN = "a" * 32
@@ -29,13 +29,13 @@ def request(**changes: Any) -> bytes:
     return json.dumps({**fields, **changes}).encode()
 
 
-def answer_to(frame: bytes, history: History) -> Answer:
+def answer_to(frame: bytes, history: History) -> ReplayAnswer:
     _, answer = read_request(frame, RUN, history)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ReplayAnswer)
     return answer
 
 
-def drain(answer: Answer, history: History, size: int = 4) -> list[int]:
+def drain(answer: ReplayAnswer, history: History, size: int = 4) -> list[int]:
     numbers: list[int] = []
     while chunk := answer.chunk(history, size):
         for seq, body in chunk:
@@ -49,7 +49,7 @@ def test_an_answer_gives_the_limit_and_says_where_to_go_on() -> None:
     history = published(100)
     answer = answer_to(request(from_seq=20, limit=15), history)
     assert drain(answer, history) == list(range(20, 35))
-    assert answer.end(history) == End(35, 0, "ok")
+    assert answer.end(history) == ReplayEnd(35, 0, "ok")
 
 
 def test_nothing_more_to_come_leaves_next_seq_where_it_was() -> None:
@@ -57,7 +57,7 @@ def test_nothing_more_to_come_leaves_next_seq_where_it_was() -> None:
     for from_seq in (100, 5000):
         answer = answer_to(request(from_seq=from_seq), history)
         assert drain(answer, history) == []
-        assert answer.end(history) == End(from_seq, 0, "ok")
+        assert answer.end(history) == ReplayEnd(from_seq, 0, "ok")
 
 
 def test_an_answer_larger_than_allowed_is_cut_and_says_where_to_go_on() -> None:
@@ -82,7 +82,7 @@ def test_of_an_epoch_whose_numbers_are_gone_everything_is_too_old() -> None:
     history = published(3)
     for epoch in range(2, history_module.EPOCHS_NUMBERED + 2):
         history.append(TOPIC, epoch, b"x")
-    assert read_request(request(from_seq=1), RUN, history) == (b"q", End(1, 0, "too_old"))
+    assert read_request(request(from_seq=1), RUN, history) == (b"q", ReplayEnd(1, 0, "too_old"))
 
 
 @pytest.mark.parametrize("name", ["q", "", "ünï", 0, 17])
@@ -105,31 +105,35 @@ def test_an_id_may_be_text_or_a_number(name: object) -> None:
     ],
 )
 def test_a_field_out_of_its_range_is_a_bad_request_with_the_senders_id(changes: dict[str, object]) -> None:
-    assert read_request(request(**changes), RUN, published(1)) == (b"q", End(0, 0, "bad_request"))
+    assert read_request(request(**changes), RUN, published(1)) == (b"q", ReplayEnd(0, 0, "bad_request"))
 
 
 @pytest.mark.parametrize("depth", [100, 5000])
 def test_nesting_without_end_is_a_bad_request(depth: int) -> None:
     for frame in (b'{"x":' + b"[" * depth, b'{"id":"q","x":' + b"[" * depth + b"]" * depth + b"}"):
-        assert read_request(frame, RUN, published(1))[1] == End(0, 0, "bad_request")
+        assert read_request(frame, RUN, published(1))[1] == ReplayEnd(0, 0, "bad_request")
 
 
 def test_a_request_of_another_run_is_told_so_before_anything_else() -> None:
-    assert read_request(request(run="b" * 32, topic="?"), RUN, published(1)) == (b"q", End(0, 0, "unknown_run"))
+    assert read_request(request(run="b" * 32, topic="?"), RUN, published(1)) == (b"q", ReplayEnd(0, 0, "unknown_run"))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_answered(frame: bytes) -> None:
     name, answer = read_request(frame, RUN, published(1))
     assert isinstance(name, bytes)
-    assert answer == End(0, 0, "bad_request")
+    assert answer == ReplayEnd(0, 0, "bad_request")
 
 
-@given(st.dictionaries(st.sampled_from(Request.__struct_fields__), st.integers() | st.text() | st.none() | st.floats()))
+@given(
+    st.dictionaries(
+        st.sampled_from(ReplayRequest.__struct_fields__), st.integers() | st.text() | st.none() | st.floats()
+    )
+)
 def test_any_fields_are_answered(fields: dict[str, object]) -> None:
     name, answer = read_request(request(**fields), RUN, published(1))
     assert isinstance(name, bytes)
-    assert isinstance(answer, Answer | End)
+    assert isinstance(answer, ReplayAnswer | ReplayEnd)
 
 
 @given(
