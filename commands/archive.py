@@ -136,8 +136,8 @@ def _summarise(archiver: Archiver, archive: Archive) -> None:
         logger.warning("%d messages skipped, %d writes failed", counts.unusable, counts.failed_writes)
     if counts.unwritten:
         print_error(
-            f"{counts.unwritten} messages could not be written ({archiver.trouble}): free some space and start again; "
-            "the engine is then asked for those that it still holds"
+            f"{counts.unwritten} messages could not be written ({archiver.write_error}): free some space and start "
+            "again; the engine is then asked for those that it still holds"
         )
 
 

@@ -76,7 +76,7 @@ class CameraRegistry:
         observer: Observer,
         in_loop: Callable[..., None],
         on_change: Callable[[], None],
-        ways: SharedTransports,
+        transports: SharedTransports,
         recorder: Recorder | None = None,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
@@ -93,7 +93,7 @@ class CameraRegistry:
         self._observer = observer
         self._in_loop = in_loop
         self._on_change = on_change
-        self._ways = ways
+        self._transports = transports
         self._recorder = recorder
         self._disabled: dict[str, CameraStatus] = {}
         self._model: Model | None = None
@@ -192,7 +192,7 @@ class CameraRegistry:
             self._observer,
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
-            make_opener=partial(make_opener, shared=self._ways),
+            make_opener=partial(make_opener, shared=self._transports),
             packets=PacketSinks([tap, recorded]) if recorded is not None else tap,
             key_wish=tap.key_wish,
         )
@@ -236,7 +236,7 @@ class CameraRegistry:
         self._batcher.remove(camera.ring)
         camera.ring.close()
         await asyncio.to_thread(camera.reader.join, JOIN_WITHIN_S)
-        self._ways.publishers.end_camera(camera_id)
+        self._transports.publishers.end_camera(camera_id)
         assert self._model is not None and self._inference is not None
         await self._inference.run(self._model.forget, camera_id)
         # The inference thread has finished the last batch with its frames.

@@ -21,7 +21,7 @@ def camera(name: str, **settings: Any) -> CameraConfig:
     return CameraConfig.model_validate(pattern(name, **settings))
 
 
-async def test_another_rate_holds_at_once_and_the_epoch_goes_on() -> None:
+async def test_a_new_rate_applies_at_once_and_the_epoch_continues() -> None:
     async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 10)
         await engine.change_camera(camera("a", max_fps=10.0, staleness_ms=2000))
@@ -32,7 +32,7 @@ async def test_another_rate_holds_at_once_and_the_epoch_goes_on() -> None:
         assert engine.stats().cameras[0].dropped["rate_limited"] > 0
 
 
-async def test_what_needs_a_new_start_starts_this_camera_alone_in_a_new_epoch() -> None:
+async def test_a_setting_that_needs_a_restart_restarts_only_this_camera_in_a_new_epoch() -> None:
     async with Engine(configured(pattern("a"), pattern("stays")), model=FreeModel()) as engine:
         reading = asyncio.create_task(messages_until(engine, lambda seen: len(frames_of(seen, "stays")) >= 120))
         await asyncio.sleep(0.5)
@@ -52,7 +52,7 @@ async def test_the_same_settings_again_change_nothing() -> None:
         assert engine.cameras.running["a"].ring is ring
 
 
-async def test_a_camera_that_is_not_enabled_is_listed_and_rests_until_it_is() -> None:
+async def test_a_disabled_camera_is_listed_and_not_read_until_enabled() -> None:
     async with Engine(configured(pattern("a"), pattern("b", enabled=False)), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 5)
         await engine.change_camera(camera("a", enabled=False))
@@ -69,7 +69,7 @@ async def test_a_camera_that_is_not_enabled_is_listed_and_rests_until_it_is() ->
         assert {frame.epoch for frame in frames_of(seen, "b")} == {1}
 
 
-async def test_a_wrong_camera_added_to_an_engine_without_any_does_not_end_it() -> None:
+async def test_a_failing_camera_added_to_an_engine_without_cameras_does_not_end_it() -> None:
     async with Engine(configured(), model=FreeModel()) as engine:
         engine.add_camera(CameraConfig.model_validate({"id": "a", "source": "/absent.mp4"}))
         await until(lambda: engine.cameras.status("a").state == "ended")
@@ -77,18 +77,18 @@ async def test_a_wrong_camera_added_to_an_engine_without_any_does_not_end_it() -
             await asyncio.wait_for(engine.wait(), 0.3)
 
 
-async def test_what_is_not_there_cannot_be_changed() -> None:
+async def test_a_camera_that_does_not_exist_cannot_be_changed() -> None:
     async with Engine(configured(), model=FreeModel()) as engine:
         with pytest.raises(KeyError):
             await engine.change_camera(camera("nobody"))
 
 
-def test_another_password_is_a_difference_though_addresses_print_the_same() -> None:
+def test_another_password_is_a_difference_although_addresses_print_the_same() -> None:
     one, other = ({"id": "a", "source": f"rtsp://u:{word}@h/x"} for word in ("one", "two"))
     assert differences(CameraConfig.model_validate(one), CameraConfig.model_validate(other)) == {"source"}
 
 
-def test_epochs_of_more_cameras_than_are_remembered_are_never_used_again() -> None:
+def test_epochs_are_never_reused_even_of_more_cameras_than_are_remembered() -> None:
     epochs = LastEpochs(remembered=3)
     for number, camera_id in enumerate("abcdef", start=1):
         assert epochs.of(camera_id) <= number

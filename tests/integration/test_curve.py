@@ -269,7 +269,7 @@ async def test_a_refused_client_gets_in_once_its_key_is_listed_and_a_removed_one
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_list_that_becomes_unreadable_lists_nobody_and_says_so(
+async def test_a_list_that_becomes_unreadable_rejects_its_clients_and_is_logged(
     keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with publishing(keys) as publisher:
@@ -292,7 +292,7 @@ async def test_one_file_may_list_several_clients(keys: Keys) -> None:
 
 
 # -- faults ---------------------------------------------------------------------------------------------------------
-async def test_a_fault_while_checking_a_client_lets_it_not_in_and_the_next_one_in(
+async def test_an_error_while_checking_a_client_refuses_it_and_accepts_the_next_one(
     keys: Keys, quick: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     lists = allow_list.AllowList.lists
@@ -313,7 +313,7 @@ async def test_a_fault_while_checking_a_client_lets_it_not_in_and_the_next_one_i
     assert "could not be checked and is refused" in caplog.text
 
 
-async def test_where_nobody_checks_nobody_is_let_in(keys: Keys) -> None:
+async def test_without_a_zap_handler_no_client_is_accepted(keys: Keys) -> None:
     with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.XPUB) as xpub:
         gate = open_gate(context, PublishConfig(**PORTS, **keys.settings))
         assert gate is not None
@@ -338,7 +338,7 @@ async def test_where_nobody_checks_nobody_is_let_in(keys: Keys) -> None:
         ("curve_allowed_keys", lambda keys: (keys.folder / "allowed" / "b.key").write_text("?"), "not a ZeroMQ"),
     ],
 )
-async def test_a_key_that_cant_be_used_is_a_clear_fault_at_the_start(
+async def test_an_unusable_key_is_a_clear_error_at_start(
     keys: Keys, field: str, spoil: Callable[[Keys], object], says: str
 ) -> None:
     secret = keys.server.secret
@@ -351,14 +351,14 @@ async def test_a_key_that_cant_be_used_is_a_clear_fault_at_the_start(
     assert descriptors() == before
 
 
-def test_half_a_setting_is_a_fault() -> None:
+def test_half_a_setting_is_an_error() -> None:
     with pytest.raises(ValueError, match="go together"):
         PublishConfig(curve_secret_key_file=Path("key"))
 
 
 # -- where it listens -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("field", ["endpoint", "replay"])
-async def test_off_loopback_the_sockets_need_keys_or_an_express_wish(
+async def test_off_loopback_the_sockets_need_keys_or_explicit_permission(
     keys: Keys, field: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     open_to_all = {field: "tcp://0.0.0.0:0"}
@@ -372,7 +372,7 @@ async def test_off_loopback_the_sockets_need_keys_or_an_express_wish(
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://localhost:0", "tcp://lo:0", "tcp://[::1]:0", "ipc://{folder}/results"])
-async def test_what_only_this_machine_reaches_needs_no_keys(tmp_path: Path, endpoint: str) -> None:
+async def test_addresses_of_this_machine_only_need_no_keys(tmp_path: Path, endpoint: str) -> None:
     async with (
         publishing(None, endpoint=endpoint.format(folder=tmp_path)) as publisher,
         subscribe(publisher.endpoint) as results,
@@ -381,7 +381,7 @@ async def test_what_only_this_machine_reaches_needs_no_keys(tmp_path: Path, endp
 
 
 # -- life -----------------------------------------------------------------------------------------------------------
-async def test_publishers_in_one_process_have_lists_of_their_own(keys: Keys, tmp_path: Path) -> None:
+async def test_publishers_in_one_process_have_separate_lists(keys: Keys, tmp_path: Path) -> None:
     make_keys(tmp_path / "others", ["other"])
     others = Keys(tmp_path / "others")
     async with publishing(keys) as one, publishing(others) as two:
@@ -395,7 +395,7 @@ async def test_publishers_in_one_process_have_lists_of_their_own(keys: Keys, tmp
 
 
 @pytest.mark.usefixtures("quick")
-async def test_stopping_is_quick_and_complete_while_clients_are_refused_again_and_again(
+async def test_stopping_is_fast_and_complete_while_clients_are_refused(
     keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
     files: list[int] = []
@@ -415,7 +415,7 @@ async def test_stopping_is_quick_and_complete_while_clients_are_refused_again_an
     await until(lambda: descriptors() <= files[0])
 
 
-async def test_stopping_waits_for_no_disk_that_hangs_while_a_key_is_checked(
+async def test_stopping_does_not_wait_for_a_disk_that_hangs_during_a_key_check(
     keys: Keys, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked, goes_on = threading.Event(), threading.Event()

@@ -111,7 +111,7 @@ async def test_a_persons_action_becomes_events_in_order() -> None:
     assert [event.seq for event in events] == [0, 1, 2]
 
 
-async def test_a_stage_that_fails_loses_its_batch_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_stage_drops_its_batch_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     config = configured(pattern("good"), pattern("poison", fps=5), batch={"max_frames": 1})
     async with Engine(config, model=FailsOn("poison")) as engine:
         seen = await messages_until(
@@ -126,7 +126,7 @@ async def test_a_stage_that_fails_loses_its_batch_and_nothing_else(caplog: pytes
     assert "this camera's pictures are poison" in caplog.text
 
 
-async def test_errors_in_a_row_make_the_engine_unready_and_it_says_why() -> None:
+async def test_consecutive_errors_make_the_engine_unready_with_a_reason() -> None:
     config = configured(pattern("poison"), batch={"max_frames": 1})
     async with Engine(config, model=FailsOn("poison")) as engine:
         seen = await messages_until(engine, lambda seen: isinstance(seen[-1], results.Stats) and not seen[-1].ready)
@@ -207,7 +207,7 @@ async def test_metrics_of_a_removed_camera_disappear() -> None:
         assert b'camera="stays"' in page
 
 
-async def test_the_metrics_page_tells_what_the_engine_counted() -> None:
+async def test_the_metrics_page_shows_the_engines_counts() -> None:
     config = configured(pattern("a", pace="fast"), pattern("b"))
     async with Engine(config, model=FreeModel()) as engine:
         await messages_until(
@@ -249,14 +249,14 @@ async def test_results_are_written_as_lines_that_the_schema_reads(tmp_path: Path
     assert all(isinstance(frame, results.Frame) for frame in frames)
 
 
-async def test_a_results_file_that_cannot_be_written_is_said_before_anything_starts(tmp_path: Path) -> None:
+async def test_an_unwritable_results_file_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"results: .*can't be written"):
         async with Engine(configured(pattern("a"), results=tmp_path / "file" / "x.jsonl"), model=FreeModel()):
             pass
 
 
-async def test_a_disk_full_at_the_end_is_logged_and_the_engine_stops_all_the_same(
+async def test_a_full_disk_at_the_end_is_logged_and_the_engine_stops(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     engine = Engine(configured(pattern("a"), results="/dev/full"), model=FreeModel())
@@ -266,7 +266,7 @@ async def test_a_disk_full_at_the_end_is_logged_and_the_engine_stops_all_the_sam
     assert "results file /dev/full: No space left on device" in caplog.text
 
 
-async def test_with_once_the_run_ends_though_the_last_frames_were_stale_and_nobody_took_them() -> None:
+async def test_with_once_the_run_ends_although_the_last_frames_were_stale() -> None:
     class LooksLong(Observer):
         def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
             time.sleep(0.3)  # the frame's slot is free again, and what came meanwhile goes stale
@@ -279,7 +279,7 @@ async def test_with_once_the_run_ends_though_the_last_frames_were_stale_and_nobo
         await asyncio.wait_for(engine.wait(), 30)
 
 
-async def test_with_once_removing_the_last_camera_that_runs_ends_the_run() -> None:
+async def test_with_once_removing_the_last_running_camera_ends_the_run() -> None:
     async with Engine(configured(pattern("over"), pattern("runs"), once=True), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "over")) >= 2)
         engine._cameras["over"].reader.stop()  # as a source that is over
@@ -288,7 +288,7 @@ async def test_with_once_removing_the_last_camera_that_runs_ends_the_run() -> No
         await asyncio.wait_for(engine.wait(), 5)
 
 
-async def test_a_reader_that_ends_late_says_nothing_of_the_camera_that_has_its_id_now() -> None:
+async def test_a_reader_that_ends_late_does_not_report_for_the_new_camera_with_its_id() -> None:
     async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
         slow = engine._cameras["a"].reader
@@ -300,7 +300,7 @@ async def test_a_reader_that_ends_late_says_nothing_of_the_camera_that_has_its_i
         assert engine.stats().cameras[0].state == "live"
 
 
-async def test_a_camera_that_is_being_removed_while_the_engine_stops_holds_up_neither(
+async def test_removing_a_camera_while_the_engine_stops_delays_neither(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = Engine(configured(pattern("a"), pattern("b")), model=FreeModel())
@@ -322,7 +322,7 @@ async def test_a_camera_that_is_being_removed_while_the_engine_stops_holds_up_ne
         engine.add_camera(CameraConfig(id="c", source=SourceAddress("pattern:128x96@50")))
 
 
-async def test_a_reader_that_is_gone_is_collected_without_waiting_for_who_publishes() -> None:
+async def test_a_dropped_feed_is_collected_without_waiting_for_the_publisher() -> None:
     async with Engine(configured(), model=FreeModel()) as engine:
         feed = engine.results()
         gone = weakref.ref(feed)
@@ -333,7 +333,7 @@ async def test_a_reader_that_is_gone_is_collected_without_waiting_for_who_publis
         assert gone() is None
 
 
-async def test_an_engine_whose_only_source_can_never_open_says_so_and_ends(tmp_path: Path) -> None:
+async def test_an_engine_whose_only_source_can_never_open_reports_it_and_ends(tmp_path: Path) -> None:
     config = configured({"id": "a", "source": str(tmp_path / "absent.mp4")})
     async with Engine(config, model=FreeModel()) as engine:
         await asyncio.wait_for(engine.wait(), 30)
@@ -341,7 +341,7 @@ async def test_an_engine_whose_only_source_can_never_open_says_so_and_ends(tmp_p
         assert engine.stats().cameras[0].state == "ended"
 
 
-async def test_stopping_is_quick_even_while_the_model_hangs() -> None:
+async def test_stopping_is_fast_even_while_the_model_hangs() -> None:
     class Hangs(FreeModel):
         def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
             time.sleep(4)
@@ -355,7 +355,7 @@ async def test_stopping_is_quick_even_while_the_model_hangs() -> None:
     assert time.monotonic() - before < 2.5
 
 
-async def test_a_fault_of_the_engines_own_ends_it_and_health_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_in_the_engine_ends_it_and_health_reports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 3)
 
@@ -369,7 +369,7 @@ async def test_a_fault_of_the_engines_own_ends_it_and_health_says_so(monkeypatch
         monkeypatch.undo()
 
 
-async def test_a_port_in_use_is_said_with_the_field_to_change() -> None:
+async def test_a_port_in_use_is_an_error_with_the_field_to_change() -> None:
     async with Engine(configured(), model=FreeModel()) as engine:
         taken = configured(publish={"endpoint": engine.publisher.endpoint, "replay": "tcp://127.0.0.1:0"})
         with pytest.raises(ConfigError, match=r"publish\.endpoint.*in use"):

@@ -190,7 +190,7 @@ async def test_subscriptions_are_noticed_while_messages_are_published_without_a_
                 assert (await arrived)[1].seq == 0, f"late joiner {number}"
 
 
-async def test_a_late_joiner_does_not_wait_for_what_another_is_owed() -> None:
+async def test_a_new_subscriber_does_not_wait_for_another_ones_last_values() -> None:
     async with publishing() as publisher:
         publisher.publish(wire.status("a"))
         publisher.publish(wire.status("b"))
@@ -244,7 +244,7 @@ async def test_frames_too_large_for_a_subscription_or_a_request_are_not_read() -
             assert len((await ask(dealer))[0]) == 1
 
 
-async def test_bytes_that_are_no_zeromq_are_harmless_on_both_ports() -> None:
+async def test_bytes_that_are_not_zeromq_are_harmless_on_both_ports() -> None:
     async with publishing() as publisher:
         for endpoint in (publisher.endpoint, publisher.replay_endpoint):
             port = int(endpoint.rsplit(":", 1)[1])
@@ -258,7 +258,7 @@ async def test_bytes_that_are_no_zeromq_are_harmless_on_both_ports() -> None:
             assert len((await ask(dealer))[0]) == 1
 
 
-async def test_a_flood_of_subscriptions_is_read_in_bites_and_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flood_of_subscriptions_is_read_in_chunks_and_completely(monkeypatch: pytest.MonkeyPatch) -> None:
     async with publishing() as publisher:
         for camera in range(50):
             publisher.publish(wire.status(f"cam{camera}"))
@@ -315,7 +315,7 @@ async def test_port_0_becomes_a_real_port_and_a_start_that_failed_leaves_nothing
         pass  # free again as soon as it has stopped
 
 
-async def test_publishing_before_start_or_after_stop_says_so() -> None:
+async def test_publishing_before_start_or_after_stop_is_an_error() -> None:
     publisher = Publisher(PublishConfig(), wire.RUN, Observer())
     with pytest.raises(RuntimeError, match="has not started"):
         publisher.publish(wire.frame())
@@ -327,7 +327,7 @@ async def test_publishing_before_start_or_after_stop_says_so() -> None:
     await publisher.stop()
 
 
-async def test_stopping_delivers_what_was_published_and_a_hung_subscriber_cannot_hold_it() -> None:
+async def test_stopping_delivers_what_was_published_and_a_hung_subscriber_cannot_delay_it() -> None:
     async with (
         publishing() as publisher,
         connected(publisher.endpoint, zmq.SUB, b"") as reading,
@@ -382,7 +382,7 @@ async def test_with_more_topics_than_the_high_water_mark_a_late_joiner_still_get
 
 
 # -- replay ---------------------------------------------------------------------------------------------------------
-async def test_replay_gives_the_very_bodies_that_were_published_from_a_number_on() -> None:
+async def test_replay_returns_the_published_bodies_from_a_number_on() -> None:
     seen = Seen()
     async with (
         publishing(seen, high_water_mark=1000) as publisher,
@@ -404,7 +404,7 @@ async def test_replay_gives_the_very_bodies_that_were_published_from_a_number_on
     assert seen.replays == [("ok", 150), ("ok", 50), ("ok", 0)]
 
 
-async def test_replay_of_what_is_gone_says_too_old_and_gives_the_rest() -> None:
+async def test_replay_of_dropped_messages_answers_too_old_and_returns_the_rest() -> None:
     async with publishing(history_messages=100) as publisher:
         for number in range(250):
             publisher.publish(wire.frame(number=number))
@@ -415,7 +415,7 @@ async def test_replay_of_what_is_gone_says_too_old_and_gives_the_rest() -> None:
             assert end == {"next_seq": 250, "oldest_seq": 150, "status": "too_old"}
 
 
-async def test_replay_of_another_run_or_of_nothing_is_told_apart() -> None:
+async def test_replay_of_another_run_and_of_an_unknown_topic_are_distinguished() -> None:
     async with publishing() as publisher, connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
         publisher.publish(wire.frame())
         assert (await ask(dealer, run="f" * 32))[1]["status"] == "unknown_run"
@@ -452,7 +452,7 @@ async def test_a_bad_request_is_answered_and_the_next_one_served(frames: list[by
         assert len((await ask(dealer))[0]) == 1
 
 
-async def test_a_replay_client_that_reads_nothing_delays_no_other_and_is_given_up(
+async def test_a_replay_client_that_reads_nothing_delays_no_other_and_is_dropped(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(replay, "GIVE_UP_S", 0.5)
@@ -474,7 +474,7 @@ async def test_a_replay_client_that_reads_nothing_delays_no_other_and_is_given_u
             assert len((await ask(dealer, limit=500))[0]) == 500
 
 
-async def test_a_fault_within_replay_is_logged_and_the_next_request_served(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_in_replay_is_logged_and_the_next_request_served(caplog: pytest.LogCaptureFixture) -> None:
     class Faulty(Seen):
         def replay_requested(self, status: str, messages: int) -> None:
             if not self.replays:
@@ -511,7 +511,7 @@ async def test_too_many_open_requests_of_one_client_are_refused() -> None:
             assert counted == 500 * ends.count("ok")
 
 
-async def test_a_large_replay_leaves_the_loop_its_time() -> None:
+async def test_a_large_replay_does_not_block_the_event_loop() -> None:
     async with publishing(history_messages=5000) as publisher:
         for number in range(5000):
             publisher.publish(wire.frame(number=number, people=5))
@@ -544,8 +544,8 @@ async def test_the_stats_message_belongs_to_no_epoch_of_a_camera() -> None:
         test_a_second_late_joiner_gets_a_quiet_topic_within_a_second_and_the_first_gets_it_twice,
         test_subscriptions_are_counted_up_and_down_also_when_a_subscriber_vanishes,
         test_subscriptions_are_noticed_while_messages_are_published_without_a_pause,
-        test_replay_gives_the_very_bodies_that_were_published_from_a_number_on,
-        test_stopping_delivers_what_was_published_and_a_hung_subscriber_cannot_hold_it,
+        test_replay_returns_the_published_bodies_from_a_number_on,
+        test_stopping_delivers_what_was_published_and_a_hung_subscriber_cannot_delay_it,
     ],
     ids=lambda scenario: scenario.__name__.removeprefix("test_"),
 )

@@ -84,7 +84,7 @@ def open_files() -> int:
 
 
 # -- what is handed out ---------------------------------------------------------------------------------------------
-async def test_results_of_one_camera_are_handed_out_decoded_and_in_order() -> None:
+async def test_results_of_one_camera_are_delivered_decoded_and_in_order() -> None:
     async with publishing() as publisher, subscribe(publisher.endpoint, camera="lobby") as results:
         await until(lambda: publisher.subscriptions == 1)
         sent = []
@@ -97,7 +97,7 @@ async def test_results_of_one_camera_are_handed_out_decoded_and_in_order() -> No
         assert (results.counts.gaps, results.counts.missed, results.counts.duplicates) == (0, 0, 0)
 
 
-async def test_all_kinds_of_all_cameras_can_be_asked_for() -> None:
+async def test_all_kinds_of_all_cameras_can_be_selected() -> None:
     async with publishing() as publisher, subscribe(publisher.endpoint, kinds=KINDS) as everything:
         await until(lambda: publisher.subscriptions == 4)
         sent: list[Message] = [
@@ -112,7 +112,7 @@ async def test_all_kinds_of_all_cameras_can_be_asked_for() -> None:
     assert [type(message) for message in got] == [Frame, Frame, Event, Status, Stats]
 
 
-async def test_a_camera_whose_name_begins_like_another_is_told_apart() -> None:
+async def test_a_camera_whose_id_begins_like_another_is_distinguished() -> None:
     async with publishing() as publisher, subscribe(publisher.endpoint, cameras=["cam1", "door"]) as results:
         await until(lambda: publisher.subscriptions == 2)
         for camera in ("cam1", "cam10", "cam1-roof", "door", "cam1"):
@@ -120,7 +120,7 @@ async def test_a_camera_whose_name_begins_like_another_is_told_apart() -> None:
         assert [frame.camera for frame in await take(results, 3)] == ["cam1", "door", "cam1"]
 
 
-async def test_messagepack_is_told_by_its_first_byte() -> None:
+async def test_messagepack_is_recognised_by_its_first_byte() -> None:
     async with publishing(encoding="msgpack") as publisher:
         sent = publisher.publish(wire.frame())
         assert await take(subscribe(publisher.endpoint), 1) == [sent]
@@ -149,7 +149,7 @@ async def test_last_values_sent_for_others_are_discarded_and_counted() -> None:
             assert [frame.seq for frame in await take(first, 1)] == [1]
 
 
-async def test_a_subscriber_may_be_there_before_the_engine() -> None:
+async def test_a_subscriber_may_start_before_the_engine() -> None:
     with sockets.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -161,7 +161,7 @@ async def test_a_subscriber_may_be_there_before_the_engine() -> None:
             assert await waiting == [sent]
 
 
-async def test_a_restarted_engine_is_a_new_run_that_starts_anew_without_a_gap() -> None:
+async def test_a_restarted_engine_is_a_new_run_without_a_gap() -> None:
     async with publishing("a" * 32) as publisher:
         endpoint = publisher.endpoint
         results = subscribe(endpoint, replay=publisher.replay_endpoint)
@@ -182,7 +182,7 @@ async def test_a_restarted_engine_is_a_new_run_that_starts_anew_without_a_gap() 
                 assert results.counts.gaps == 0
 
 
-async def test_what_is_not_a_message_is_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+async def test_invalid_messages_are_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     context = zmq.asyncio.Context()
     odd = context.socket(zmq.XPUB)
     port = odd.bind_to_random_port("tcp://127.0.0.1")
@@ -222,7 +222,7 @@ async def test_what_is_not_a_message_is_skipped_and_counted(caplog: pytest.LogCa
         ("tcp://127.0.0.1", {}, "use tcp://HOST:PORT"),
     ],
 )
-async def test_what_cannot_be_subscribed_to_is_an_error_that_says_what_to_do(
+async def test_an_invalid_endpoint_is_an_error_that_says_what_to_do(
     endpoint: str, options: dict[str, Any], message: str
 ) -> None:
     before = open_files()
@@ -301,7 +301,7 @@ async def test_a_gap_partly_too_old_is_filled_as_far_as_history_goes_and_the_los
     assert " messages missed in epoch 1" in caplog.text
 
 
-async def test_a_gap_all_too_old_does_not_hand_out_anything_twice() -> None:
+async def test_a_gap_that_is_completely_too_old_delivers_nothing_twice() -> None:
     async with (
         publishing(high_water_mark=4, history_messages=1) as publisher,
         small(publisher, replay=publisher.replay_endpoint) as results,
@@ -329,7 +329,7 @@ async def test_ends_and_beginnings_of_epochs_lost_in_a_stall_are_replayed_too() 
         assert results.counts.missed == results.counts.replayed
 
 
-async def test_what_replay_found_of_an_old_epoch_is_not_handed_out_again_when_it_comes() -> None:
+async def test_replayed_messages_of_an_old_epoch_are_not_delivered_again() -> None:
     async with (
         publishing() as publisher,
         subscribe(publisher.endpoint, kinds=["events"], replay=publisher.replay_endpoint) as events,
@@ -342,7 +342,7 @@ async def test_what_replay_found_of_an_old_epoch_is_not_handed_out_again_when_it
         assert events.counts.duplicates == events.counts.replayed == 1
 
 
-async def test_a_stalled_subscriber_costs_the_publisher_and_a_reading_one_nothing() -> None:
+async def test_a_stalled_subscriber_delays_neither_the_publisher_nor_another_subscriber() -> None:
     async with publishing(high_water_mark=2000) as publisher:
         frame = wire.frame(people=2)
 
@@ -373,7 +373,7 @@ async def test_a_stalled_subscriber_costs_the_publisher_and_a_reading_one_nothin
         print(f"publish: {alone * 1e6:.1f} µs a message alone, {beside * 1e6:.1f} µs beside a stalled subscriber")
 
 
-async def test_a_silent_replay_server_holds_live_results_up_once_not_for_ever(
+async def test_a_silent_replay_server_delays_live_results_only_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(subscriber, "REPLAY_RETRY_S", 60.0)
@@ -391,7 +391,7 @@ async def test_a_silent_replay_server_holds_live_results_up_once_not_for_ever(
     assert "sent nothing for 0.2 s" in caplog.text
 
 
-async def test_a_replay_endpoint_that_is_something_else_is_survived(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_endpoint_that_is_not_a_replay_server_is_tolerated(caplog: pytest.LogCaptureFixture) -> None:
     context = zmq.asyncio.Context()
     other = context.socket(zmq.ROUTER)
     port = other.bind_to_random_port("tcp://127.0.0.1")
@@ -438,7 +438,7 @@ async def test_a_flood_of_messages_lets_other_tasks_run() -> None:
         assert turns > 50
 
 
-async def test_a_timeout_in_the_midst_of_a_replay_loses_nothing() -> None:
+async def test_a_timeout_during_a_replay_loses_nothing() -> None:
     async with (
         publishing(high_water_mark=4, history_messages=STALLED + 1) as publisher,
         small(publisher, replay=publisher.replay_endpoint) as results,
@@ -460,7 +460,7 @@ async def test_a_timeout_in_the_midst_of_a_replay_loses_nothing() -> None:
         assert results.counts.missed == results.counts.replayed > 0
 
 
-async def test_waiting_with_ever_so_short_timeouts_loses_nothing() -> None:
+async def test_waiting_with_very_short_timeouts_loses_nothing() -> None:
     async with publishing(high_water_mark=10_000) as publisher, subscribe(publisher.endpoint) as results:
         await until(lambda: publisher.subscriptions == 1)
         got: list[Frame] = []
@@ -506,7 +506,7 @@ async def test_cancelling_the_reader_closes_everything() -> None:
         await until(lambda: open_files() == before)
 
 
-async def test_cancelling_in_the_midst_of_a_replay_closes_everything() -> None:
+async def test_cancelling_during_a_replay_closes_everything() -> None:
     with sockets.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -523,7 +523,7 @@ async def test_cancelling_in_the_midst_of_a_replay_closes_everything() -> None:
             await until(lambda: open_files() == before)
 
 
-async def test_closing_ends_an_iteration_that_waits() -> None:
+async def test_closing_ends_a_waiting_iteration() -> None:
     async with publishing() as publisher:
         before = open_files()
         results = subscribe(publisher.endpoint)
@@ -535,7 +535,7 @@ async def test_closing_ends_an_iteration_that_waits() -> None:
         await until(lambda: open_files() == before)
 
 
-async def test_within_async_with_iterations_go_on_where_the_last_one_stopped() -> None:
+async def test_within_async_with_iterations_continue_where_the_last_one_stopped() -> None:
     async with publishing() as publisher, subscribe(publisher.endpoint) as results:
         await until(lambda: publisher.subscriptions == 1)
         for number in range(6):
@@ -546,12 +546,12 @@ async def test_within_async_with_iterations_go_on_where_the_last_one_stopped() -
 @pytest.mark.parametrize(
     "scenario",
     [
-        test_results_of_one_camera_are_handed_out_decoded_and_in_order,
+        test_results_of_one_camera_are_delivered_decoded_and_in_order,
         test_a_stalled_subscriber_counts_its_gap_exactly,
         test_a_stalled_subscriber_replays_its_gap_exactly,
-        test_a_restarted_engine_is_a_new_run_that_starts_anew_without_a_gap,
+        test_a_restarted_engine_is_a_new_run_without_a_gap,
         test_cancelling_the_reader_closes_everything,
-        test_closing_ends_an_iteration_that_waits,
+        test_closing_ends_a_waiting_iteration,
     ],
     ids=lambda scenario: scenario.__name__.removeprefix("test_"),
 )

@@ -55,7 +55,7 @@ def test_a_new_label_changes_the_action_and_names_the_one_before() -> None:
     assert kinds(events.update(meta(1), doing("wave"))) == [("changed", "wave", "walk")]
 
 
-def test_an_action_ends_with_its_track_and_says_since_when_it_had_gone_on() -> None:
+def test_an_action_ends_with_its_track_and_has_its_start_time() -> None:
     events = ActionEvents()
     events.update(meta(3), doing("walk"))
     (message,) = events.update(meta(9), FrameAnalysis(ended=[7]))

@@ -36,16 +36,16 @@ def empty(due_ms: float | None = None, overdue_ms: float = 0) -> RingView:
     return RingView(0, 0, None if due_ms is None else int(due_ms * MS), int(overdue_ms * MS))
 
 
-def test_nothing_ready_leaves_never():
+def test_without_ready_frames_no_batch_starts():
     assert leave_at(0, [empty(), empty(1, 20)], 8, GPU, 10 * MS) is None
     assert leave_at(0, [], 8, GPU, 10 * MS) is None
 
 
-def test_a_model_that_costs_nothing_never_waits():
+def test_a_model_without_cost_never_waits():
     assert leave_at(0, [ready(), empty(1, 20)], 8, FREE, 10 * MS) == 0
 
 
-def test_a_gain_finer_than_the_loops_timer_is_not_waited_for():
+def test_a_gain_below_the_timers_resolution_is_not_waited_for():
     assert leave_at(0, [ready(), empty(0.1, 10)], 8, BatchCost(LEAST_GAIN_NS - 1, 0), 10 * MS) == 0
     assert leave_at(0, [ready(), empty(0.1, 10)], 8, BatchCost(LEAST_GAIN_NS, 0), 10 * MS) == 10 * MS
 
@@ -54,11 +54,11 @@ def test_a_model_whose_cost_is_all_per_frame_never_waits():
     assert leave_at(0, [ready(), empty(1, 20)], 8, CPU, 10 * MS) == 0
 
 
-def test_a_dear_batch_waits_for_a_camera_that_is_about_to_add_a_frame():
+def test_an_expensive_batch_waits_for_a_camera_that_is_about_to_add_a_frame():
     assert leave_at(0, [ready(), empty(3, 9)], 8, GPU, 10 * MS) == 9 * MS
 
 
-def test_a_full_batch_leaves_at_once():
+def test_a_full_batch_starts_at_once():
     assert leave_at(0, [ready(5), ready(3), empty(1, 9)], 8, GPU, 10 * MS) == 0
 
 
@@ -68,19 +68,19 @@ def test_a_batch_never_waits_beyond_the_deadline_of_its_oldest_frame():
     assert leave_at(50 * MS, [ready(since_ms=0), empty(51, 60)], 8, GPU, 10 * MS) == 50 * MS
 
 
-def test_nobody_is_waited_for_who_comes_after_the_deadline_or_is_overdue_or_unknown():
+def test_a_camera_due_after_the_deadline_or_overdue_or_unknown_is_not_waited_for():
     assert leave_at(0, [ready(), empty(11, 19)], 8, GPU, 10 * MS) == 0
     assert leave_at(5 * MS, [ready(), empty(1, 5)], 8, GPU, 10 * MS) == 5 * MS
     assert leave_at(0, [ready(), empty()], 8, GPU, 10 * MS) == 0
 
 
-def test_the_more_frames_in_hand_the_less_a_newcomer_is_worth_waiting_for():
+def test_the_more_frames_are_ready_the_less_waiting_for_another_pays():
     cost = BatchCost(20 * MS, 0)
     assert leave_at(0, [ready(), empty(9, 12)], 8, cost, 100 * MS) == 12 * MS
     assert leave_at(0, [ready(3), empty(9, 12)], 8, cost, 100 * MS) == 0
 
 
-def test_nobody_late_is_waited_for_where_waiting_never_pays():
+def test_no_camera_is_waited_for_if_waiting_never_pays():
     assert leave_at(5 * MS, [ready(), empty(1, 9)], 8, BatchCost(20 * MS, 24 * MS), 10 * MS) == 5 * MS
 
 
@@ -103,7 +103,7 @@ views = st.lists(
     cost=st.builds(BatchCost, st.integers(0, 200 * MS), st.integers(0, 200 * MS)),
     max_wait=st.integers(0, 50 * MS),
 )
-def test_whatever_comes_a_batch_waits_within_its_limits_and_only_for_a_reason(now, rings, max_frames, cost, max_wait):
+def test_a_batch_waits_within_its_limits_and_only_for_a_reason(now, rings, max_frames, cost, max_wait):
     at = leave_at(now, rings, max_frames, cost, max_wait)
     frames = sum(ring.ready for ring in rings)
     if frames == 0:
@@ -177,7 +177,7 @@ def test_a_change_of_pace_is_followed():
 
 
 @pytest.mark.parametrize(("fixed_ms", "per_frame_ms"), [(80, 1), (5, 30), (0, 50), (0, 0)])
-def test_the_cost_of_batches_is_told_apart_into_fixed_and_per_frame(fixed_ms, per_frame_ms):
+def test_the_cost_of_batches_is_split_into_fixed_and_per_frame(fixed_ms, per_frame_ms):
     noise = random.Random(1)
     estimate = CostEstimate()
     for _ in range(200):
@@ -187,7 +187,7 @@ def test_the_cost_of_batches_is_told_apart_into_fixed_and_per_frame(fixed_ms, pe
     assert estimate.cost.per_frame_ns == pytest.approx(per_frame_ms * MS, abs=2 * MS)
 
 
-def test_batches_all_alike_count_as_fixed_cost():
+def test_the_cost_of_equal_batches_counts_as_fixed():
     estimate = CostEstimate()
     for _ in range(50):
         estimate.batch_done(0.08, 1)
@@ -213,7 +213,7 @@ def test_costs_are_never_negative(batches):
         assert estimate.cost.per_frame_ns >= 0
 
 
-def test_a_batch_of_nothing_is_refused():
+def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match="at least one frame"):
         CostEstimate().batch_done(1.0, 0)
 

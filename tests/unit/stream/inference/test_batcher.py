@@ -95,7 +95,7 @@ def at_once(batcher: Batcher) -> list[Lease]:
     return batcher.next_batch(timeout_s=0)
 
 
-def test_a_ready_frame_leaves_at_once():
+def test_a_ready_frame_starts_a_batch_at_once():
     clock = Clock()
     batcher = batcher_of(clock)
     a = Camera("a", batcher)
@@ -106,7 +106,7 @@ def test_a_ready_frame_leaves_at_once():
     assert batcher.waits.sum == pytest.approx(0.003)
 
 
-def test_a_frame_that_comes_later_wakes_the_batcher():
+def test_a_later_frame_wakes_the_batcher():
     clock = Clock()
     batcher = batcher_of(clock)
     a = Camera("a", batcher)
@@ -204,7 +204,7 @@ def learn_pace(clock: Clock, batcher: Batcher, cameras: list[Camera], offsets_ms
     return start + 80 * MS
 
 
-def test_a_dear_model_waits_for_the_camera_that_is_about_to_come():
+def test_an_expensive_model_waits_for_a_camera_that_is_due():
     clock = Clock()
     batcher = batcher_of(clock, max_wait_ms=10)
     cameras = [Camera("a", batcher), Camera("b", batcher)]
@@ -219,7 +219,7 @@ def test_a_dear_model_waits_for_the_camera_that_is_about_to_come():
     assert names(taking.batch()) == ["a2", "b2"], "and once it is there nobody else is expected"
 
 
-def test_a_dear_model_gives_up_waiting_for_a_camera_that_does_not_come():
+def test_an_expensive_model_stops_waiting_for_a_camera_that_is_overdue():
     class Passing(Clock):
         def __call__(self) -> int:
             self.now += MS
@@ -267,7 +267,7 @@ def test_a_finished_camera_is_not_waited_for():
     assert names(taking.batch()) == ["a2"]
 
 
-def test_closing_ends_the_wait_for_ever():
+def test_closing_ends_the_wait_permanently():
     batcher = batcher_of()
     a = Camera("a", batcher)
     taking = Taking(batcher)
@@ -278,7 +278,7 @@ def test_closing_ends_the_wait_for_ever():
     assert at_once(batcher) == []
 
 
-def test_a_removed_camera_is_left_alone_and_others_go_on():
+def test_a_removed_camera_is_ignored_and_others_continue():
     clock = Clock()
     batcher = batcher_of(clock)
     a, b = Camera("a", batcher), Camera("b", batcher)
@@ -327,7 +327,7 @@ def test_a_wait_ends_after_its_time():
     assert batcher.next_batch(timeout_s=0.05) == []
 
 
-def test_cameras_that_go_while_it_is_their_turn_leave_the_turn_to_others():
+def test_cameras_removed_during_their_turn_leave_it_to_others():
     clock = Clock()
     batcher = batcher_of(clock, max_frames=1)
     cameras = [Camera(name, batcher) for name in "abc"]
@@ -355,7 +355,7 @@ def test_cameras_that_go_while_it_is_their_turn_leave_the_turn_to_others():
     ),
     max_frames=st.integers(1, 5),
 )
-def test_whatever_comes_frames_leave_in_order_fresh_and_once(actions, max_frames):
+def test_frames_leave_in_order_fresh_and_once(actions, max_frames):
     clock = Clock()
     batcher = batcher_of(clock, max_frames, max_wait_ms=0)
     budgets = {"a": 100 * MS, "b": 300 * MS, "f": 0}
@@ -434,7 +434,7 @@ def test_a_model_that_cannot_keep_up_gets_the_newest_frame_of_each_camera_in_tur
     assert [camera.ring.dropped["stale"] for camera in cameras] == [2, 2]
 
 
-def test_a_fast_model_gets_every_frame_that_has_piled_up():
+def test_a_fast_model_gets_every_queued_frame():
     batcher = batcher_of(max_frames=2)
     camera = Camera("a", batcher)
     for _ in range(5):
@@ -443,7 +443,7 @@ def test_a_fast_model_gets_every_frame_that_has_piled_up():
     assert taken == ["a0", "a1", "a2", "a3", "a4"]
 
 
-def test_of_a_file_no_frame_gives_way_however_slow_the_model():
+def test_no_frame_of_a_file_is_dropped_for_a_slow_model():
     batcher = batcher_of()
     for _ in range(50):
         batcher.batch_done(0.2, 1)

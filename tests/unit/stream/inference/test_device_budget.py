@@ -61,13 +61,13 @@ def test_the_largest_batch_of_each_size_is_tried_once() -> None:
     assert mebibytes == {"weights": 20, "states": 3, "peak": 500, "free": 900, "total": 8000}
 
 
-def test_without_cameras_the_usual_picture_is_tried() -> None:
+def test_without_cameras_the_default_picture_size_is_tried() -> None:
     card = Card(10**9)
     rehearse(card, configured(), at_once(), Observer())
     assert card.shown == [(8, (1920, 1080), None)]
 
 
-def test_a_batch_that_does_not_fit_is_warned_of_with_what_does_and_the_settings(
+def test_a_batch_that_does_not_fit_logs_a_warning_with_the_batch_that_does_and_the_settings(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     halving = at_once()
@@ -76,7 +76,7 @@ def test_a_batch_that_does_not_fit_is_warned_of_with_what_does_and_the_settings(
     assert "at most 2" in caplog.messages[-1] and "batch.max_frames" in caplog.messages[-1]
 
 
-def test_a_device_for_not_even_one_picture_is_refused_with_what_takes_the_memory() -> None:
+def test_a_device_too_small_for_one_picture_is_refused_with_the_use_of_memory() -> None:
     with pytest.raises(ConfigError) as fault:
         rehearse(Card(1000), configured((768, 576)), at_once(), Observer())
     for said in ("768x576", "cuda:0", "20 MiB", "900 of 8000 MiB", "cameras[].detector_size", "model.state_slots"):
@@ -95,7 +95,7 @@ def test_on_a_cpu_and_for_other_models_nothing_is_tried() -> None:
     assert device_memory(torch.device("cpu"), [], 0) is None
 
 
-def test_a_model_that_does_not_fit_onto_the_device_is_refused_with_what_would_help(
+def test_a_model_that_does_not_fit_onto_the_device_is_refused_with_settings_to_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: object) -> None:

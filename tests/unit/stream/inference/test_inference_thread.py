@@ -35,7 +35,7 @@ class Worked:
         self.done.append(batch)
 
 
-async def test_calls_run_one_after_another_in_the_order_asked() -> None:
+async def test_calls_run_one_after_another_in_order() -> None:
     worked = Worked()
     seen: list[tuple[int, str]] = []
 
@@ -59,7 +59,7 @@ async def test_calls_run_between_batches_and_no_batch_is_lost() -> None:
     assert worked.done.count("call") == 50
 
 
-async def test_stopping_finishes_the_batch_in_hand_and_the_calls_already_made() -> None:
+async def test_stopping_finishes_the_current_batch_and_the_queued_calls() -> None:
     worked = Worked()
     held, release = threading.Event(), threading.Event()
 
@@ -77,7 +77,7 @@ async def test_stopping_finishes_the_batch_in_hand_and_the_calls_already_made() 
     assert worked.done == ["call"]
 
 
-async def test_an_exception_reaches_the_caller_and_the_thread_goes_on() -> None:
+async def test_an_exception_reaches_the_caller_and_the_thread_continues() -> None:
     worked = Worked()
 
     def fail() -> None:
@@ -90,14 +90,14 @@ async def test_an_exception_reaches_the_caller_and_the_thread_goes_on() -> None:
     assert not worked.death
 
 
-async def test_a_fault_in_the_work_ends_the_thread_and_is_told() -> None:
+async def test_an_error_in_a_batch_ends_the_thread_and_is_reported() -> None:
     worked = Worked()
     worked.batches.put("fault")
     assert await asyncio.to_thread(worked.thread.stop, PATIENCE_S)
     assert [type(error) for error in worked.death] == [ZeroDivisionError]
 
 
-async def test_a_call_that_hangs_does_not_hold_up_stop_beyond_its_time() -> None:
+async def test_a_hanging_call_does_not_delay_stop_beyond_its_timeout() -> None:
     worked = Worked()
     held, release = threading.Event(), threading.Event()
 
@@ -112,7 +112,7 @@ async def test_a_call_that_hangs_does_not_hold_up_stop_beyond_its_time() -> None
     assert await hanging is True
 
 
-async def test_a_call_that_comes_after_the_end_is_refused() -> None:
+async def test_a_call_after_the_end_is_refused() -> None:
     worked = Worked()
     assert await asyncio.to_thread(worked.thread.stop, PATIENCE_S)
     with pytest.raises(RuntimeError, match="the inference thread has ended"):
@@ -140,7 +140,7 @@ async def test_a_call_that_waits_while_the_work_fails_is_refused() -> None:
     assert [type(error) for error in death] == [ZeroDivisionError]
 
 
-def test_threads_that_still_ring_a_doorbell_while_the_process_exits_meet_no_fault() -> None:
+def test_threads_can_ring_a_doorbell_while_the_process_exits() -> None:
     script = """
 import atexit, threading, time
 rung = []
@@ -172,7 +172,7 @@ def test_a_doorbell_keeps_one_ring_and_answers_it_once() -> None:
     assert not bell.wait(0)
 
 
-def test_a_doorbell_rung_from_many_threads_never_fails_and_wakes_the_one_who_waits() -> None:
+def test_a_doorbell_rung_from_many_threads_never_fails_and_wakes_the_waiting_thread() -> None:
     bell = Doorbell()
     failed: list[BaseException] = []
     stop = threading.Event()

@@ -24,7 +24,7 @@ def test_too_many_slots_are_refused_with_the_fields_to_change() -> None:
         check(with_cameras(8, ring_slots=256), 2 << 30)
 
 
-def test_packets_held_for_clips_count_where_clips_are_made() -> None:
+def test_packets_held_for_clips_count_if_clips_are_recorded() -> None:
     config = with_cameras(8)
     check(config, 2 << 30)
     recording = config.recording.model_copy(update={"directory": Path("clips"), "packet_bytes": 200 << 20})
@@ -32,7 +32,7 @@ def test_packets_held_for_clips_count_where_clips_are_made() -> None:
         check(config.model_copy(update={"recording": recording}), 2 << 30)
 
 
-def test_packets_count_of_cameras_that_are_recorded_only() -> None:
+def test_only_packets_of_recorded_cameras_count() -> None:
     config = with_cameras(8)
     recording = {"directory": Path("clips"), "packet_bytes": 200 << 20, "cameras": ["c0"]}
     config = config.model_copy(update={"recording": config.recording.model_copy(update=recording)})
@@ -43,7 +43,7 @@ def test_packets_count_of_cameras_that_are_recorded_only() -> None:
     assert has_room(recorded, recorded, config, 100 << 20), "it is held already"
 
 
-def test_nothing_is_refused_where_the_system_does_not_tell() -> None:
+def test_nothing_is_refused_if_the_system_does_not_report_memory() -> None:
     check(with_cameras(8, ring_slots=256), None)
 
 

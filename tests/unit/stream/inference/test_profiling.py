@@ -54,7 +54,7 @@ async def finished(profiling: Profiling) -> Recording:
     return profiling.recordings[0]
 
 
-async def test_a_recording_lasts_as_long_as_asked_and_its_file_is_kept(tmp_path: Path) -> None:
+async def test_a_recording_has_the_requested_duration_and_its_file_is_kept(tmp_path: Path) -> None:
     profiler = FakeProfiler()
     recording = recorder(tmp_path / "new", profiler)
     began = recording.begin(0.1)
@@ -89,7 +89,7 @@ async def test_there_is_one_recording_at_a_time(tmp_path: Path) -> None:
     assert first.name != second.name
 
 
-async def test_a_file_that_became_too_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_is_too_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiling, "LARGEST_BYTES", 100)
     recording = recorder(tmp_path, FakeProfiler(size=101))
     recording.begin(0.01)
@@ -98,7 +98,7 @@ async def test_a_file_that_became_too_large_is_not_kept(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_disk_that_fills_up_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path: Path) -> None:
     recording = recorder(tmp_path, FakeProfiler(error=OSError(28, "No space left on device")))
     recording.begin(0.01)
     failed = await finished(recording)
@@ -106,7 +106,7 @@ async def test_a_disk_that_fills_up_is_told_and_nothing_is_left(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_without_room_or_a_folder_none_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_space_or_a_folder_no_recording_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ProfilingError, match="can't be used"):
         recorder(tmp_path / "file" / "x", FakeProfiler()).begin()
@@ -115,7 +115,9 @@ async def test_without_room_or_a_folder_none_is_begun(tmp_path: Path, monkeypatc
         recorder(tmp_path, FakeProfiler()).begin()
 
 
-async def test_only_the_newest_files_stay_and_none_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_newest_files_are_kept_and_other_files_are_untouched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(profiling, "KEPT", 2)
     for old in ("profiling-20200101T000000Z", "profiling-20200101T000000Z-2", ".profiling-20200101T000000Z", "mine"):
         (tmp_path / f"{old}.json.gz").touch()
@@ -140,7 +142,7 @@ async def test_an_engine_that_stops_ends_the_recording_in_the_models_thread(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_fault_of_the_profiler_is_its_own(tmp_path: Path) -> None:
+async def test_an_error_of_the_profiler_affects_only_its_recording(tmp_path: Path) -> None:
     class Broken(FakeProfiler):
         def begin(self) -> None:
             raise RuntimeError("kineto says /secret/path")

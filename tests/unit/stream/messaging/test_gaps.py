@@ -17,7 +17,7 @@ def test_messages_in_order_have_no_holes() -> None:
     assert [follow.seen(TOPIC, "run", 1, seq) for seq in range(5)] == [[]] * 5
 
 
-def test_the_first_message_starts_anew_wherever_it_stands() -> None:
+def test_the_first_message_of_a_topic_has_no_hole_before_it() -> None:
     follow = Sequences()
     assert follow.seen(TOPIC, "run", 3, 1000) == []
     assert follow.seen(TOPIC, "run", 3, 1001) == []
@@ -37,21 +37,21 @@ def test_a_message_seen_before_is_a_duplicate() -> None:
     assert [follow.seen(TOPIC, "run", 1, seq) for seq in (7, 5, 0)] == [None, None, None]
 
 
-def test_a_new_run_starts_anew_though_its_numbers_are_lower() -> None:
+def test_a_new_run_has_no_hole_although_its_numbers_are_lower() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "first", 5, 100)
     assert follow.seen(TOPIC, "second", 1, 3) == []
     assert follow.seen(TOPIC, "second", 1, 4) == []
 
 
-def test_what_came_since_an_earlier_reader_stopped_is_a_hole_and_what_it_had_a_duplicate() -> None:
+def test_after_a_resume_new_messages_are_a_hole_and_old_ones_duplicates() -> None:
     follow = Sequences([Position(TOPIC, "run", 2, 10), Position(TOPIC, "run", 3, 4)])
     assert follow.seen(TOPIC, "run", 3, 3) is None
     assert follow.seen(TOPIC, "run", 3, 6) == [Hole(TOPIC, "run", 3, 4, 6)]
     assert follow.seen(TOPIC, "run", 2, 10) == []
 
 
-def test_an_earlier_readers_work_goes_on_with_the_beginning_of_new_runs_and_new_topics() -> None:
+def test_after_a_resume_new_runs_and_topics_are_wanted_from_their_beginning() -> None:
     follow = Sequences([Position(TOPIC, "first", 3, 4)])
     assert follow.seen(TOPIC, "second", 2, 5) == [
         Hole(TOPIC, "second", 0, 0, None),
@@ -61,13 +61,13 @@ def test_an_earlier_readers_work_goes_on_with_the_beginning_of_new_runs_and_new_
     assert follow.seen("results/v1/added/", "second", 0, 2) == [Hole("results/v1/added/", "second", 0, 0, 2)]
 
 
-def test_a_first_reader_that_wants_whole_runs_begins_where_it_comes_and_misses_nothing_of_the_next_run() -> None:
+def test_with_an_empty_resume_only_later_runs_are_wanted_from_their_beginning() -> None:
     follow = Sequences([])
     assert follow.seen(TOPIC, "first", 0, 1000) == []
     assert follow.seen(TOPIC, "second", 0, 1) == [Hole(TOPIC, "second", 0, 0, 1)]
 
 
-def test_topics_are_followed_each_by_itself() -> None:
+def test_each_topic_is_followed_separately() -> None:
     follow = Sequences()
     follow.seen("a/", "run", 1, 0)
     follow.seen("b/", "run", 1, 5)
@@ -75,7 +75,7 @@ def test_topics_are_followed_each_by_itself() -> None:
     assert follow.seen("b/", "run", 1, 7) == [Hole("b/", "run", 1, 6, 7)]
 
 
-def test_a_new_epoch_leaves_the_end_of_the_old_one_open_and_its_own_beginning_known() -> None:
+def test_a_new_epoch_gives_holes_at_the_end_of_the_old_one_and_at_its_own_beginning() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "run", 1, 9)
     assert follow.seen(TOPIC, "run", 2, 0) == [Hole(TOPIC, "run", 1, 10, None)]
@@ -86,7 +86,7 @@ def test_a_new_epoch_leaves_the_end_of_the_old_one_open_and_its_own_beginning_kn
     ]
 
 
-def test_a_late_message_of_the_epoch_before_is_followed_in_its_own_numbers() -> None:
+def test_a_late_message_of_the_previous_epoch_is_followed_by_its_own_numbers() -> None:
     follow = Sequences()
     follow.seen("events/v1/lobby/", "run", 1, 3)
     follow.seen("events/v1/lobby/", "run", 2, 0)
@@ -94,7 +94,7 @@ def test_a_late_message_of_the_epoch_before_is_followed_in_its_own_numbers() -> 
     assert follow.seen("events/v1/lobby/", "run", 2, 1) == []
 
 
-def test_what_replay_recovered_is_a_duplicate_when_it_comes_again() -> None:
+def test_a_replayed_message_that_arrives_again_is_a_duplicate() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "run", 1, 9)
     (hole,) = follow.seen(TOPIC, "run", 2, 0) or []
@@ -103,7 +103,7 @@ def test_what_replay_recovered_is_a_duplicate_when_it_comes_again() -> None:
     assert follow.seen(TOPIC, "run", 1, 11) == []
 
 
-def test_a_jump_over_very_many_epochs_looks_only_for_the_latest() -> None:
+def test_a_jump_over_many_epochs_gives_holes_only_for_the_latest() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "run", 1, 0)
     holes = follow.seen(TOPIC, "run", 1_000_000, 0) or []
@@ -111,7 +111,7 @@ def test_a_jump_over_very_many_epochs_looks_only_for_the_latest() -> None:
     assert holes[-1] == Hole(TOPIC, "run", 999_999, 0, None)
 
 
-def test_topics_and_epochs_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembered_topics_and_epochs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gaps, "TOPICS_FOLLOWED", 3)
     follow = Sequences()
     for number in range(10):
@@ -175,7 +175,7 @@ def test_a_hole_is_filled_page_by_page_to_its_end_and_not_beyond() -> None:
     assert filling.missed == 15
 
 
-def test_the_end_of_an_epoch_is_as_long_as_replay_says() -> None:
+def test_the_length_of_an_epoch_is_known_from_replay() -> None:
     filling = Filling.of(Hole(TOPIC, "run", 1, 10, None))
     assert filling.missed == 0
     filling.advance(17)

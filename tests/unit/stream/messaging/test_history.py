@@ -28,7 +28,7 @@ def test_messages_are_numbered_from_0_without_gaps_for_each_topic_and_epoch() ->
     assert numbers == [("a/", 1, 0), ("a/", 1, 1), ("b/", 1, 0), ("a/", 2, 0), ("a/", 2, 1), ("a/", 1, 2), ("b/", 1, 1)]
 
 
-def test_a_full_topic_loses_its_oldest_message_and_says_so() -> None:
+def test_a_full_topic_drops_its_oldest_message_and_counts_it() -> None:
     kept = filled(3, messages_a_topic=3)
     assert kept.evicted == 0
     for number in (3, 4):
@@ -72,7 +72,7 @@ def test_reading_starts_with_the_oldest_held_and_ends_at_the_limit() -> None:
     assert kept.read("other/", 1, 0, 10) == []
 
 
-def test_an_epoch_long_over_is_forgotten_with_all_that_was_held_of_it() -> None:
+def test_an_old_epoch_is_forgotten_with_its_messages() -> None:
     kept = History(1000, 1 << 20)
     for epoch in range(1, history.EPOCHS_NUMBERED + 2):
         kept.append(TOPIC, epoch, b"x")
@@ -85,7 +85,7 @@ def test_an_epoch_long_over_is_forgotten_with_all_that_was_held_of_it() -> None:
     assert len(kept) == history.EPOCHS_NUMBERED
 
 
-def test_numbering_of_topics_is_bounded_and_the_unused_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_numbering_of_topics_is_bounded_and_unused_topics_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "TOPICS_NUMBERED", 2)
     kept = History(10, 1 << 20)
     for name in ["a/", "b/", "a/", "c/"]:
@@ -98,7 +98,7 @@ appended = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3), st.inte
 
 
 @given(appended, st.integers(1, 12), st.integers(1000, 20_000))
-def test_whatever_is_published_history_is_bounded_contiguous_exact_and_accounted_for(
+def test_history_is_bounded_contiguous_exact_and_accounted_for(
     messages: list[tuple[str, int, int]], messages_a_topic: int, total_bytes: int
 ) -> None:
     kept = History(messages_a_topic, total_bytes)

@@ -15,7 +15,7 @@ def two_cameras() -> LastValues:
     return values
 
 
-def test_a_late_joiner_gets_the_last_value_of_every_topic_beneath_its_prefix() -> None:
+def test_a_new_subscriber_gets_the_last_value_of_every_topic_under_its_prefix() -> None:
     values = two_cameras()
     values.subscribed(b"results/v1/", 10.0)
     assert dict(values.take_due(10.0, 100)) == {
@@ -25,7 +25,7 @@ def test_a_late_joiner_gets_the_last_value_of_every_topic_beneath_its_prefix() -
     assert values.next_due() is None
 
 
-def test_a_second_joiner_within_a_second_gets_it_later_not_never() -> None:
+def test_a_second_subscriber_within_a_second_gets_the_last_value_later() -> None:
     values = two_cameras()
     values.subscribed(b"status/", 10.0)
     values.take_due(10.0, 100)
@@ -35,14 +35,14 @@ def test_a_second_joiner_within_a_second_gets_it_later_not_never() -> None:
     assert [name for name, _ in values.take_due(11.0, 100)] == [b"status/v1/a/"]
 
 
-def test_a_message_published_meanwhile_settles_what_was_owed() -> None:
+def test_a_message_published_meanwhile_cancels_the_resend() -> None:
     values = two_cameras()
     values.subscribed(b"results/v1/a/", 10.0)
     values.published(b"results/v1/a/", b"newer")
     assert values.take_due(10.0, 100) == []
 
 
-def test_a_camera_that_is_gone_is_sent_to_nobody() -> None:
+def test_a_removed_cameras_last_value_is_not_sent() -> None:
     values = two_cameras()
     values.subscribed(b"", 10.0)
     values.forget({b"results/v1/a/", b"status/v1/a/", b"never/seen/"})
@@ -50,7 +50,7 @@ def test_a_camera_that_is_gone_is_sent_to_nobody() -> None:
     assert len(values) == 1
 
 
-def test_many_last_values_are_taken_in_bites() -> None:
+def test_many_last_values_are_taken_in_chunks() -> None:
     values = two_cameras()
     values.subscribed(b"", 10.0)
     assert len(values.take_due(10.0, 2)) == 2

@@ -45,14 +45,14 @@ def drain(answer: ReplayAnswer, history: History, size: int = 4) -> list[int]:
     return numbers
 
 
-def test_an_answer_gives_the_limit_and_says_where_to_go_on() -> None:
+def test_an_answer_has_at_most_the_limit_and_tells_where_to_continue() -> None:
     history = published(100)
     answer = answer_to(request(from_seq=20, limit=15), history)
     assert drain(answer, history) == list(range(20, 35))
     assert answer.end(history) == ReplayEnd(35, 0, "ok")
 
 
-def test_nothing_more_to_come_leaves_next_seq_where_it_was() -> None:
+def test_an_empty_answer_leaves_next_seq_unchanged() -> None:
     history = published(100)
     for from_seq in (100, 5000):
         answer = answer_to(request(from_seq=from_seq), history)
@@ -60,14 +60,14 @@ def test_nothing_more_to_come_leaves_next_seq_where_it_was() -> None:
         assert answer.end(history) == ReplayEnd(from_seq, 0, "ok")
 
 
-def test_an_answer_larger_than_allowed_is_cut_and_says_where_to_go_on() -> None:
+def test_an_answer_above_the_maximum_is_cut_and_tells_where_to_continue() -> None:
     history = published(MAX_LIMIT + 5, keep=MAX_LIMIT + 5)
     answer = answer_to(request(limit=2**53 - 1), history)
     assert len(drain(answer, history, 1000)) == MAX_LIMIT
     assert answer.end(history).next_seq == MAX_LIMIT
 
 
-def test_messages_that_go_while_they_are_sent_are_too_old_not_silently_missing() -> None:
+def test_messages_dropped_while_an_answer_is_sent_are_reported_as_too_old() -> None:
     history = published(100, keep=100)
     answer = answer_to(request(limit=100), history)
     for seq, _ in answer.chunk(history, 10):
@@ -78,7 +78,7 @@ def test_messages_that_go_while_they_are_sent_are_too_old_not_silently_missing()
     assert answer.end(history).status == "too_old"
 
 
-def test_of_an_epoch_whose_numbers_are_gone_everything_is_too_old() -> None:
+def test_messages_of_a_forgotten_epoch_are_too_old() -> None:
     history = published(3)
     for epoch in range(2, history_module.EPOCHS_NUMBERED + 2):
         history.append(TOPIC, epoch, b"x")
@@ -109,12 +109,12 @@ def test_a_field_out_of_its_range_is_a_bad_request_with_the_senders_id(changes: 
 
 
 @pytest.mark.parametrize("depth", [100, 5000])
-def test_nesting_without_end_is_a_bad_request(depth: int) -> None:
+def test_json_nested_too_deep_is_a_bad_request(depth: int) -> None:
     for frame in (b'{"x":' + b"[" * depth, b'{"id":"q","x":' + b"[" * depth + b"]" * depth + b"}"):
         assert read_request(frame, RUN, published(1))[1] == ReplayEnd(0, 0, "bad_request")
 
 
-def test_a_request_of_another_run_is_told_so_before_anything_else() -> None:
+def test_a_request_of_another_run_gets_unknown_run_before_other_checks() -> None:
     assert read_request(request(run="b" * 32, topic="?"), RUN, published(1)) == (b"q", ReplayEnd(0, 0, "unknown_run"))
 
 
@@ -143,7 +143,7 @@ def test_any_fields_are_answered(fields: dict[str, object]) -> None:
     limit=st.integers(1, 50),
     chunks=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 20)), max_size=12),
 )
-def test_an_answer_is_in_order_without_repeats_within_its_limit_and_owns_up_to_what_it_skipped(
+def test_an_answer_is_in_order_without_repeats_within_its_limit_and_reports_what_it_skipped(
     keep: int, before: int, from_seq: int, limit: int, chunks: list[tuple[int, int]]
 ) -> None:
     history = published(before, keep)

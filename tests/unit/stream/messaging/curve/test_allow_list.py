@@ -25,7 +25,7 @@ def listed(allowed: AllowList, now: float) -> tuple[bool, bool]:
     return allowed.lists(WALL.public, now), allowed.lists(NAS.public, now)
 
 
-def test_a_change_counts_from_the_next_look_on_and_looks_are_a_second_apart(folder: Path) -> None:
+def test_a_change_applies_from_the_next_check_on_and_checks_are_a_second_apart(folder: Path) -> None:
     allowed = AllowList(folder, 0.0)
     assert listed(allowed, CHECK_INTERVAL_S) == (True, False)
     (folder / "nas.key").write_text(NAS.public_certificate())
@@ -34,7 +34,7 @@ def test_a_change_counts_from_the_next_look_on_and_looks_are_a_second_apart(fold
     assert listed(allowed, 2 * CHECK_INTERVAL_S) == (False, True)
 
 
-def test_what_did_not_change_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_list_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = AllowList(folder, 0.0)
     monkeypatch.setattr(allow_list, "read_public_keys", lambda path: pytest.fail("read again"))
     assert listed(allowed, 5.0) == (True, False)
@@ -50,7 +50,9 @@ def test_another_file_of_the_same_size_and_time_is_a_change(folder: Path) -> Non
     assert listed(allowed, 5.0) == (False, True)
 
 
-def test_a_file_that_is_spoilt_lists_nobody_and_the_others_hold(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_rejects_its_clients_and_keeps_those_of_other_files(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (folder / "nas.key").write_text(NAS.public_certificate())
     allowed = AllowList(folder, 0.0)
     (folder / "nas.key").write_text(NAS.public_certificate()[:-5])
@@ -63,7 +65,7 @@ def test_a_file_that_is_spoilt_lists_nobody_and_the_others_hold(folder: Path, ca
     assert listed(allowed, 10.0) == (False, False)
 
 
-def test_what_cant_be_read_at_first_is_a_fault_and_an_empty_folder_is_none(folder: Path, tmp_path: Path) -> None:
+def test_an_unreadable_list_at_start_is_an_error_and_an_empty_folder_is_not(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="No such file"):
         AllowList(tmp_path / "absent", 0.0)
     (folder / "bad.key").write_text("")

@@ -76,7 +76,7 @@ def test_pyzmqs_own_reader_reads_the_files_and_ours_reads_pyzmqs(tmp_path: Path)
     assert read_public(Path(public_file)) == theirs.public
 
 
-def test_new_never_overwrites_and_adds_clients_to_a_server_that_is_there(tmp_path: Path) -> None:
+def test_new_never_overwrites_and_adds_clients_to_an_existing_server(tmp_path: Path) -> None:
     keys("new", tmp_path, "--client", "wall")
     before = every_file(tmp_path)
     code, said = keys("new", tmp_path, "--client", "nas", "--client", "wall")
@@ -90,7 +90,7 @@ def test_new_never_overwrites_and_adds_clients_to_a_server_that_is_there(tmp_pat
     assert {name: after[name] for name in before} == before
 
 
-def test_new_without_a_name_makes_what_is_missing_and_says_if_nothing_is(tmp_path: Path) -> None:
+def test_new_without_a_name_makes_missing_keys_and_reports_if_none_is_missing(tmp_path: Path) -> None:
     assert keys("new", tmp_path)[0] == 0
     before = every_file(tmp_path)
     assert set(before) == {"server.key_secret", "server.key", "clients/client.key_secret", "allowed/client.key"}
@@ -113,7 +113,7 @@ def test_a_servers_public_file_that_is_missing_is_made_again_from_the_secret_one
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 64, "a\nb"])
-def test_a_clients_name_that_would_lead_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_clients_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     code, said = keys("new", tmp_path / "keys", "--client", name)
     assert (code, list(tmp_path.iterdir())) == (2, [])
     assert "can't be the name of a file" in said
@@ -133,7 +133,7 @@ def test_show_prints_the_public_key_and_nothing_else(tmp_path: Path) -> None:
         assert keys("show", tmp_path / name) == (0, pair.public + "\n")
 
 
-def test_a_new_file_leaves_nothing_beside_it_and_one_that_is_there_stays(tmp_path: Path) -> None:
+def test_a_new_file_leaves_no_temporary_file_and_an_existing_one_stays(tmp_path: Path) -> None:
     path = tmp_path / "file"
     private_file.create(path, "first")
     with pytest.raises(FileExistsError):
@@ -143,7 +143,7 @@ def test_a_new_file_leaves_nothing_beside_it_and_one_that_is_there_stays(tmp_pat
     assert every_file(tmp_path) == {"file": b"third"}
 
 
-def test_subscribe_says_which_key_is_missing_or_wrong(tmp_path: Path) -> None:
+def test_subscribe_names_the_missing_or_wrong_key(tmp_path: Path) -> None:
     for given, says in (
         (["--server-key", OTHER.public], "go together"),
         (["--server-key", OTHER.public, "--key-file", str(tmp_path / "[none]")], "[none] can't be read"),
@@ -173,7 +173,7 @@ def written(path: Path, text: str, mode: int = 0o600) -> Path:
         (" " * (1 << 20) + "x", "too large for a key file"),
     ],
 )
-def test_a_secret_file_that_holds_no_pair_is_refused_without_saying_what_it_holds(
+def test_a_secret_file_without_a_pair_is_refused_without_showing_its_content(
     tmp_path: Path, text: str, says: str
 ) -> None:
     path = written(tmp_path / "server.key_secret", text)
@@ -184,7 +184,7 @@ def test_a_secret_file_that_holds_no_pair_is_refused_without_saying_what_it_hold
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o620])
-def test_a_secret_file_that_others_may_open_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_secret_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = written(tmp_path / "server.key_secret", PAIR.secret_certificate(), mode)
     with pytest.raises(KeyFileError, match=r"readable by others.*chmod 600"):
         read_pair(path)
@@ -198,7 +198,7 @@ def test_a_secret_file_that_others_may_open_is_refused(tmp_path: Path, mode: int
         (lambda path: os.mkfifo(path, 0o600), "is not a file"),
     ],
 )
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None], says: str) -> None:
+def test_a_path_that_is_not_a_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None], says: str) -> None:
     make(tmp_path / "odd")
     for read in (read_pair, read_public, read_public_keys):
         with pytest.raises(KeyFileError, match=says):
