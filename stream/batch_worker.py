@@ -47,7 +47,7 @@ class BatchWorker:
         """Frames published so far."""
         self.abandoned = False
         """The thread hung while the engine stopped; its remaining output is discarded."""
-        self.at_once = Halving("detection", "frames", observer)
+        self.halving = Halving("detection", "frames", observer)
         self._batcher = batcher
         self._cameras = cameras
         self._publisher = publisher
@@ -60,7 +60,7 @@ class BatchWorker:
         """Run the model over a batch, publish every frame, and release the slots."""
         if self._traces is not None:
             self._traces.choose([lease.meta for lease in batch])
-        self.at_once.run(len(batch), lambda start, stop: self._run(batch[start:stop]))
+        self.halving.run(len(batch), lambda start, stop: self._run(batch[start:stop]))
 
     def _run(self, batch: list[Lease]) -> None:
         """Raises `TooLargeError` if half the batch may fit. Any other error drops these frames only."""

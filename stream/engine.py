@@ -120,7 +120,7 @@ class Engine:
         self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
         self._live_pictures = LivePictures()
         self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
-        self._work = BatchWorker(
+        self._worker = BatchWorker(
             self._batcher,
             self._cameras,
             self.publisher,
@@ -161,7 +161,7 @@ class Engine:
         """Open the sockets, load and warm up the model, then start every configured camera."""
         self._loop = asyncio.get_running_loop()
         self._inference = InferenceThread(
-            self._batcher.next_batch, self._work.run, interrupt=self._batcher.interrupt, on_death=self._inference_died
+            self._batcher.next_batch, self._worker.run, interrupt=self._batcher.interrupt, on_death=self._inference_died
         )
         if self._state_file is not None:
             origin = f"state_file: {self._state_file.path}"
@@ -198,7 +198,7 @@ class Engine:
         self._batcher.close()
         within_s = max(0.1, deadline - time.monotonic() - 0.6)
         worked = self._inference is None or await asyncio.to_thread(self._inference.stop, within_s)
-        self._work.abandoned = not worked
+        self._worker.abandoned = not worked
         if self._tracing is not None:
             within_s = max(0.1, deadline - time.monotonic() - 0.4)
             ending.append(asyncio.create_task(asyncio.to_thread(self._tracing.stop, within_s)))
@@ -238,18 +238,18 @@ class Engine:
         """
         await self._finished.wait()
         if self._failure is not None:
-            raise EngineFailedError(f"a fault in partstream: {self._failure!r}; the log has it") from self._failure
+            raise EngineFailedError(f"a fault in partstream: {self._failure!r}; see the log") from self._failure
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._die(error, f"its task {task.get_name()!r}")
+            self._fail(error, f"its task {task.get_name()!r}")
 
     def _inference_died(self, error: BaseException) -> None:
-        self._in_loop(self._die, error, "its inference thread")
+        self._in_loop(self._fail, error, "its inference thread")
 
-    def _die(self, error: BaseException, who: str) -> None:
+    def _fail(self, error: BaseException, part: str) -> None:
         logger.critical("the engine can't continue", exc_info=error)
-        self.health.died(f"{who} failed: {type(error).__name__}")
+        self.health.died(f"{part} failed: {type(error).__name__}")
         self._failure = error
         self._finished.set()
 
@@ -297,7 +297,7 @@ class Engine:
             uptime_s=round((now_ns - self._started_ns) / 1e9, 3),
             ready=ready,
             ready_reason="; ".join(reasons),
-            model=self._work.model_ref,
+            model=self._worker.model_ref,
             cameras=[camera.stats() for camera in cameras],
             state_slots_used=getattr(self._model, "state_slots_used", 0),
             state_slots=getattr(self._model, "state_slots", 0),
@@ -361,13 +361,13 @@ class Engine:
         if self._model is None:
             self._model = await inference.run(load_model, self.config, self.observer)
         info = self._model.info
-        self._work.model_ref = results.ModelRef(info.profile, info.weights, info.trained)
+        self._worker.model_ref = results.ModelRef(info.profile, info.weights, info.trained)
         self.observer.model_loaded(info.profile, info.weights)
         self.health.weights(True, "", time.monotonic())
         await inference.run(self._model.warm_up)
-        await inference.run(device_budget.rehearse, self._model, self.config, self._work.at_once, self.observer)
+        await inference.run(device_budget.rehearse, self._model, self.config, self._worker.halving, self.observer)
         self.health.device(True, "", time.monotonic())
-        self._work.model = self._model
+        self._worker.model = self._model
         return self._model
 
     async def _between_batches(self, function: Callable[[], None]) -> None:
@@ -393,7 +393,7 @@ class Engine:
     def _ready(self) -> tuple[bool, list[str]]:
         now = time.monotonic()
         self.health.observe_counts(
-            sum(_wanted_frames(camera.ring) for camera in self._cameras.values()), self._work.processed, now
+            sum(_wanted_frames(camera.ring) for camera in self._cameras.values()), self._worker.processed, now
         )
         return self.health.ready(now)
 

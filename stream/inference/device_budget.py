@@ -33,10 +33,10 @@ class RehearsingModel(Protocol):
         ...
 
 
-def rehearse(model: object, config: Config, at_once: Halving, observer: Observer) -> None:
+def rehearse(model: object, config: Config, halving: Halving, observer: Observer) -> None:
     """Try the largest batch of each configured picture size; for the inference thread.
 
-    If it does not fit, `at_once` finds how many frames do and logs a warning. Raises `ConfigError` if not even one
+    If it does not fit, `halving` finds how many frames do and logs a warning. Raises `ConfigError` if not even one
     does, with the use of memory and the settings to change.
     """
     memory = model.device_memory() if isinstance(model, RehearsingModel) else None
@@ -53,7 +53,7 @@ def rehearse(model: object, config: Config, at_once: Halving, observer: Observer
                     raise
                 raise _nothing_fits(memory, source) from None
 
-        at_once.run(config.batch.max_frames, attempt)
+        halving.run(config.batch.max_frames, attempt)
     after = model.device_memory() or memory
     for kind in MEMORY_KINDS:
         observer.device_memory(kind, getattr(after, kind))
