@@ -1,4 +1,4 @@
-"""The archiver against a real publisher over TCP: all that was published is in the archive once, or said to be lost."""
+"""The archiver with a real publisher over TCP: every message is in the archive once, or reported as lost."""
 
 from __future__ import annotations
 

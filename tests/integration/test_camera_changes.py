@@ -1,4 +1,4 @@
-"""Cameras that are changed while the engine runs: each alone, and no epoch's number twice."""
+"""Changes of cameras while the engine runs affect one camera each and never reuse an epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CURVE on real sockets: a client whose key is listed gets everything, and any other nothing at all."""
+"""CURVE on real sockets: clients with listed keys get everything, others nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole engine around a model that costs nothing: every frame accounted for, published, and one camera's own."""
+"""The whole engine with the free model: every frame is accounted for and published, and cameras are isolated."""
 
 from __future__ import annotations
 

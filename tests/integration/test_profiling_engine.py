@@ -1,4 +1,4 @@
-"""Profiling a running engine: over HTTP with the control token, and by SIGUSR2; the engine goes on meanwhile."""
+"""Profiling a running engine: over HTTP with the control token, and by SIGUSR2; the engine continues meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The subscriber against a real publisher over TCP: what it hands out, what it misses, and how it gets that back."""
+"""The subscriber with a real publisher over TCP: delivery, missed messages, and replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FrameRing: every frame accounted for, none overwritten while leased, nobody waits for ever."""
+"""FrameRing: every frame is accounted for, none is overwritten while leased, and no thread waits forever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StateBank: a person's state is theirs alone, from their first step to their track's end."""
+"""StateBank: each person has a separate state, from the first step to the end of the track."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration: defaults, files, environment; every fault names its field; secrets never show."""
+"""The configuration: defaults, files and environment. Every error names its field; secrets never show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire schema: what is published, how it is read, and that what is written about it is current."""
+"""The message format: encoding, decoding, and documentation that matches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a batch leaves and whose frames it takes: a batch waits only where waiting pays, and nobody is favoured."""
+"""When a batch starts and which frames it takes: it waits only if that pays, and favours no camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batcher: the shell around the planning. Wakes once, takes in order, never hangs, never waits without a reason."""
+"""The batcher wakes once, takes frames in order, never hangs, and never waits without a reason."""
 
 from __future__ import annotations
 

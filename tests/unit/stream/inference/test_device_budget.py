@@ -1,4 +1,4 @@
-"""At the start the largest batch is tried on the device: what fits is remembered, and what never will is refused."""
+"""At start-up the largest batch is tried on the device: a size that fits is kept, an impossible one is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inference thread works on one batch or call at a time, in order, and hands exceptions to the one who asked."""
+"""The inference thread runs one batch or call at a time, in order, and passes exceptions to the caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A configuration that can't fit into memory is refused at the start, with the fields that would help."""
+"""A configuration that does not fit into memory is refused at start-up, with the settings to lower."""
 
 from __future__ import annotations
 

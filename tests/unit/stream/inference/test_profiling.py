@@ -1,4 +1,4 @@
-"""Recordings of where time goes: one at a time, bounded in time, batches, size and number, whatever fails."""
+"""Profiling: one recording at a time, limited in time, batches, size and number, even after errors."""
 
 from __future__ import annotations
 

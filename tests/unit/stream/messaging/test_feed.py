@@ -1,4 +1,4 @@
-"""A feed never makes its writer wait and never grows: a slow reader loses the oldest messages and is told how many."""
+"""A feed never delays its writer and is bounded: a slow reader loses the oldest messages, which are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the numbering of messages says of those that were missed."""
+"""Detection of missed messages from their numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay without sockets: which requests are understood, and what an answer gives when history moves on under it."""
+"""Replay without sockets: valid and invalid requests, and answers while the history changes."""
 
 from __future__ import annotations
 

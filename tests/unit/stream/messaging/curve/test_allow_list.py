@@ -1,4 +1,4 @@
-"""The list of clients: read again when it changed, not more often than need be, and never trusted half."""
+"""The list of clients is read again only after a change, and unreadable files reject their clients."""
 
 from __future__ import annotations
 

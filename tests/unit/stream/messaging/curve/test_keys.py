@@ -1,4 +1,4 @@
-"""CURVE keys: their files are the owner's only, never overwritten, read by others' readers; faults name the file."""
+"""CURVE key files are private, never overwritten, and compatible with other readers; errors name the file."""
 
 from __future__ import annotations
 
