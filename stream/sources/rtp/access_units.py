@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES
+from stream.sources.rtp.codecs.depacketiser import BEGUN, BROKEN, NalKind
 from stream.sources.rtp.codecs.parameter_sets import ParameterSets
 from stream.sources.rtp.codecs.video_parameters import VideoCodec, VideoParameters
 from stream.sources.rtp.encoded_unit import EncodedUnit
 from stream.sources.rtp.header import FIXED_HEADER, HEADER_BYTES, MARKER, PLAIN, VERSION, VERSION_MASK, payload_range
-from stream.sources.rtp.nal_buffer import BEGUN, BROKEN, NalKind
 from stream.sources.rtp.picture_headers import pictures_of
 from stream.sources.rtp.recovery import Verdict
 from stream.sources.rtp.reorder import ReorderBuffer

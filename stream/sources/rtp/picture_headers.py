@@ -9,11 +9,11 @@ from typing import Protocol
 
 from stream.sources.rtp.codecs import h264_syntax, h265_syntax
 from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES, MalformedError
+from stream.sources.rtp.codecs.depacketiser import Depacketiser
 from stream.sources.rtp.codecs.h264_depacketiser import H264Depacketiser
 from stream.sources.rtp.codecs.h265_depacketiser import H265Depacketiser
 from stream.sources.rtp.codecs.parameter_sets import ParameterSets
 from stream.sources.rtp.codecs.video_parameters import VideoCodec
-from stream.sources.rtp.nal_buffer import NalBuffer
 from stream.sources.rtp.recovery import H264Picture, H264Recovery, H265Picture, H265Recovery, Verdict
 
 
@@ -21,7 +21,7 @@ class Pictures(Protocol):
     """Reads pictures of one codec out of its buffer, and judges what of them can be decoded and shown."""
 
     @property
-    def buffer(self) -> NalBuffer:
+    def buffer(self) -> Depacketiser:
         """Of the picture that is being received."""
         ...
 

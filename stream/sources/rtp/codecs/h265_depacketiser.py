@@ -1,119 +1,75 @@
-"""H265Depacketiser: H.265 out of RTP payloads (RFC 7798): single NAL units, AP, FU. Pure.
+"""H.265 in RTP payloads (RFC 7798): single NAL units, AP, FU.
 
-Decoding order numbers (DONL, DOND) are what the session's description says or doesn't; here there are none.
+Decoding order numbers (DONL, DOND) are not supported. The session's description tells whether there are any.
 """
 
 from __future__ import annotations
 
 from stream.sources.rtp.codecs import h265_syntax as syntax
-from stream.sources.rtp.errors import UnsupportedStreamError
-from stream.sources.rtp.nal_buffer import (
-    BEGUN,
+from stream.sources.rtp.codecs.depacketiser import (
     BROKEN,
     CONTINUED,
-    MOST_AGGREGATED,
-    START_CODE,
-    NalBuffer,
+    FORBIDDEN,
+    FRAGMENT_END,
+    FRAGMENT_START,
+    Depacketiser,
     NalKind,
 )
+from stream.sources.rtp.errors import UnsupportedStreamError
 
 _AP, _FU, _PACI = 48, 49, 50
-_TYPE, _FORBIDDEN, _HEADER_REST = 0x7E, 0x80, 0x81
+_TYPES = range(_AP)
+_TYPE, _HEADER_REST = 0x7E, 0x81
 _FU_BITS = _FU << 1
-_START, _END, _FU_TYPE = 0x80, 0x40, 0x3F
-_LAST_SLICE_TYPE = 31
+_FU_TYPE = 0x3F
 _FIRST_SLICE_SEGMENT = 0x80
 
 _KINDS = [NalKind.SLICE] * 32 + [NalKind.BEFORE] * 32
-for _type in (36, 37, 38, 40, 45, 46, 47, *range(56, 64)):  # ends, filling, suffix SEI
+for _type in (36, 37, 38, 40, 45, 46, 47, *range(56, 64)):  # ends, filler, suffix SEI
     _KINDS[_type] = NalKind.AFTER
 
 
-class H265Depacketiser(NalBuffer):
-    """Fills its buffer with one payload after another, in order."""
+class H265Depacketiser(Depacketiser):
+    """See `Depacketiser`."""
 
-    codec = "h265"
+    _header_bytes = 2
+    _types = _TYPES
+    _kinds = _KINDS
 
     def add(self, packet: memoryview, start: int, end: int) -> int:
-        """See `NalBuffer`."""
+        """See `Depacketiser`."""
         first = packet[start]
-        if first & (_TYPE | _FORBIDDEN) == _FU_BITS:
+        if first & (_TYPE | FORBIDDEN) == _FU_BITS:
             if end - start < 4:
                 return BROKEN
             header = packet[start + 2]
-            if header & _START:
-                return self._begin_fragments(packet, start, end)
+            if header & FRAGMENT_START:
+                nal_header = bytes((first & _HEADER_REST | (header & _FU_TYPE) << 1, packet[start + 1]))
+                return self._begin_fragments(nal_header, header, packet[start + 3 : end])
             if not self.unfinished:
                 return BROKEN
             self.data += packet[start + 3 : end]
-            if header & _END:
+            if header & FRAGMENT_END:
                 return self._end_fragments()
             return CONTINUED
-        if self.unfinished or first & _FORBIDDEN:
+        if self.unfinished or first & FORBIDDEN:
             return BROKEN
-        kind = syntax.type_of(first)
-        if kind < _AP:
-            return self._append(packet, start, end, kind)
-        if kind == _AP:
-            return self._add_several(packet, start + 2, end)
-        if kind == _PACI:
+        nal_type = syntax.type_of(first)
+        if nal_type < _AP:
+            return self._append(packet, start, end, nal_type)
+        if nal_type == _AP:
+            return self._append_aggregated(packet, start + 2, end)
+        if nal_type == _PACI:
             raise UnsupportedStreamError("packetisation")
         return BROKEN
 
-    def _append(self, packet: memoryview, start: int, end: int, kind: int) -> int:
-        if end - start < (3 if kind <= _LAST_SLICE_TYPE else 2):
-            return BROKEN
-        self.data += START_CODE
-        self.nals.append(len(self.data))
-        self.data += packet[start:end]
-        if kind > _LAST_SLICE_TYPE:
-            self._find_more()
-        return BEGUN
-
-    def _begin_fragments(self, packet: memoryview, start: int, end: int) -> int:
-        header = packet[start + 2]
-        kind = header & _FU_TYPE
-        if self.unfinished or kind >= _AP:
-            return BROKEN
-        self.data += START_CODE
-        self.nals.append(len(self.data))
-        self.data.append(packet[start] & _HEADER_REST | kind << 1)
-        self.data.append(packet[start + 1])
-        self.data += packet[start + 3 : end]
-        self.unfinished = not header & _END
-        return BEGUN
-
-    def _end_fragments(self) -> int:
-        self.unfinished = False
-        count = len(self.nals)
-        if syntax.type_of(self.data[self.nals[-1]]) > _LAST_SLICE_TYPE:
-            self._find_more()
-        return CONTINUED if len(self.nals) == count else BEGUN
-
-    def _add_several(self, packet: memoryview, at: int, end: int) -> int:
-        if at >= end:
-            return BROKEN
-        most = len(self.nals) + MOST_AGGREGATED
-        while at < end:
-            if at + 2 > end or len(self.nals) >= most:
-                return BROKEN
-            size = packet[at] << 8 | packet[at + 1]
-            at += 2
-            if not size or at + size > end:
-                return BROKEN
-            kind = syntax.type_of(packet[at])
-            if packet[at] & _FORBIDDEN or kind >= _AP or self._append(packet, at, at + size, kind) == BROKEN:
-                return BROKEN
-            at += size
-        return BEGUN
-
     def layer(self, index: int) -> int:
-        """nuh_layer_id: 0 of the base layer."""
+        """Return nuh_layer_id: 0 in the base layer."""
         start = self.nals[index]
         return (self.data[start] & 1) << 5 | self.data[start + 1] >> 3
 
     def kind(self, index: int) -> NalKind:
-        """See `NalBuffer`. What belongs to other layers than the base goes with the picture before."""
+        """See `Depacketiser`. NAL units of other layers belong to the picture before them."""
         start = self.nals[index]
         if len(self.data) < start + 2 or self.layer(index):
             return NalKind.AFTER
@@ -121,3 +77,6 @@ class H265Depacketiser(NalBuffer):
         if kind == NalKind.SLICE and len(self.data) > start + 2 and self.data[start + 2] & _FIRST_SLICE_SEGMENT:
             return NalKind.FIRST_SLICE
         return kind
+
+    def _type_of(self, first: int) -> int:
+        return syntax.type_of(first)
