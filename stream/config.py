@@ -19,6 +19,7 @@ from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.section import ConfigError, Section
 from stream.settings.tracing import TracingConfig
+from stream.settings.validation_messages import describe
 
 
 class Config(Section):
@@ -87,7 +88,7 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> C
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError(f"{path or 'configuration'}: {_faults(error)}") from None
+        raise ConfigError(f"{path or 'configuration'}: {describe(error, Config)}") from None
 
 
 def with_cameras(config: Config, cameras: Sequence[CameraConfig], origin: str) -> Config:
@@ -95,14 +96,7 @@ def with_cameras(config: Config, cameras: Sequence[CameraConfig], origin: str) -
     try:
         return Config.model_validate(dict(config) | {"cameras": list(cameras)})
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {_faults(error)}") from None
-
-
-def _faults(error: ValidationError) -> str:
-    return "; ".join(
-        ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, "))))
-        for fault in error.errors(include_url=False, include_input=False)
-    )
+        raise ConfigError(f"{origin}: {describe(error, Config)}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

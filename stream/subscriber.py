@@ -26,7 +26,7 @@ from stream.messaging.curve.keys import ClientKeys, client_keys
 from stream.messaging.gaps import Filling, Hole, Position, Sequences
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
-from stream.settings.section import CAMERA_ID
+from stream.settings.section import CAMERA_ID, camera_id_error
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def subscribe(
     wanted = {*(cameras or ()), *([camera] if camera is not None else [])}
     for name in wanted:
         if not CAMERA_ID.fullmatch(name):
-            raise ValueError(f"camera {name!r} isn't a camera id ([a-z0-9][a-z0-9_-]{{0,62}})")
+            raise ValueError(camera_id_error(name))
     kinds = tuple(dict.fromkeys(kinds))
     for kind in kinds:
         if kind not in KINDS:

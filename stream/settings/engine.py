@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ring_buffers.frames import Policy
-from stream.settings.section import CAMERA_ID, Section
+from stream.settings.section import CAMERA_ID, Section, camera_id_error
 from stream.settings.source_address import SourceAddress
 
 DetectorSide = Annotated[int, Field(ge=32, le=4096)]
@@ -110,7 +110,7 @@ class CameraConfig(Section):
     @classmethod
     def _valid_id(cls, value: str) -> str:
         if not CAMERA_ID.fullmatch(value):
-            raise ValueError(f"camera id {value!r} must match [a-z0-9][a-z0-9_-]{{0,62}}")
+            raise ValueError(camera_id_error(value))
         return value
 
 

@@ -10,6 +10,8 @@ from pydantic_core import CoreSchema, core_schema
 
 LONGEST_ADDRESS = 2048
 """Characters of a camera's address."""
+FORMS = "rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:"
+_CAPTURE_DEVICE = re.compile(r"(\d{1,3})|(/dev/(?:video\d+(?:\?\S*)?|v4l/\S+))")
 
 
 class SourceAddress(str):
@@ -27,6 +29,12 @@ class SourceAddress(str):
         made._secret = address
         return made
 
+    @classmethod
+    def parse(cls, text: str) -> SourceAddress:
+        """Return the address that a person typed: `0` and `/dev/video0` are short for `device:/dev/video0`."""
+        device = _CAPTURE_DEVICE.fullmatch(text)
+        return cls(f"device:{device[2] or f'/dev/video{device[1]}'}" if device else text)
+
     def reveal(self) -> str:
         """The address with its credentials, for the one who opens it."""
         return self._secret
@@ -39,12 +47,10 @@ class SourceAddress(str):
             if isinstance(value, SourceAddress):
                 return value
             if not isinstance(value, str) or not value:
-                raise ValueError(
-                    "must be an address: rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:"
-                )
+                raise ValueError(f"must be an address: {FORMS}")
             if len(value) > LONGEST_ADDRESS or not value.isprintable():
                 raise ValueError(f"must be an address of at most {LONGEST_ADDRESS} printable characters")
-            return cls(value)
+            return cls.parse(value)
 
         return core_schema.no_info_plain_validator_function(
             parse,

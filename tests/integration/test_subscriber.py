@@ -215,8 +215,8 @@ async def test_invalid_messages_are_skipped_and_counted(caplog: pytest.LogCaptur
 @pytest.mark.parametrize(
     ("endpoint", "options", "message"),
     [
-        ("tcp://127.0.0.1:1", {"camera": "Not An Id"}, "isn't a camera id"),
-        ("tcp://127.0.0.1:1", {"cameras": ["ok", "a/b"]}, "'a/b' isn't a camera id"),
+        ("tcp://127.0.0.1:1", {"camera": "Not An Id"}, "camera id 'Not An Id': use a-z, 0-9, - and _"),
+        ("tcp://127.0.0.1:1", {"cameras": ["ok", "a/b"]}, "camera id 'a/b': use a-z, 0-9, - and _, for example a-b"),
         ("tcp://127.0.0.1:1", {"kinds": ["result"]}, "results, events, status, stats"),
         ("127.0.0.1:5555", {}, "use tcp://HOST:PORT"),
         ("tcp://127.0.0.1", {}, "use tcp://HOST:PORT"),

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from commands.configuration import parse_source
 from stream.config import Config, load
 from stream.settings.engine import CameraConfig
 from stream.settings.section import ConfigError
@@ -104,20 +103,6 @@ def test_what_holds_no_secret_is_shown_as_it_is(address: str) -> None:
 def test_command_line_options_keep_the_secret_of_an_address_in_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "cameras:\n  - {id: door, source: 'rtsp://u:hunter2@h/x'}\n")
     assert load(path, {"once": True}).cameras[0].source.reveal() == "rtsp://u:hunter2@h/x"
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "address"),
-    [
-        ("rtsp://h/x?a=b", "cam2", "rtsp://h/x?a=b"),
-        ("door=rtsp://h/x?a=b", "door", "rtsp://h/x?a=b"),
-        ("clip.mp4", "cam2", "clip.mp4"),
-        ("yard=clip.mp4", "yard", "clip.mp4"),
-    ],
-)
-def test_a_source_argument_may_carry_a_name(text: str, name: str, address: str) -> None:
-    parsed = parse_source(text, 2)
-    assert (parsed["id"], parsed["source"].reveal()) == (name, address)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_subscribe_names_the_missing_or_wrong_key(tmp_path: Path) -> None:
     for given, says in (
         (["--server-key", OTHER.public], "go together"),
         (["--server-key", OTHER.public, "--key-file", str(tmp_path / "[none]")], "[none] can't be read"),
-        (["--camera", "Door"], "camera 'Door' isn't a camera id"),
+        (["--camera", "Door"], "camera id 'Door': use a-z, 0-9, - and _, for example door"),
     ):
         done = CliRunner().invoke(app, ["subscribe", *given])
         assert (done.exit_code, says in done.output.replace("\n", " ")) == (2, True), done.output
