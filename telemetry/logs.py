@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -67,8 +68,14 @@ class Lines(logging.Formatter):
         level = f"{record.levelname:<7}"
         if self._colour and record.levelno in _COLOURS:
             level = f"\x1b[{_COLOURS[record.levelno]}m{level}\x1b[0m"
-        fields = "".join(f"  {name}={_one_line(value)}" for name, value in _fields(record).items())
         message = _message(record).translate(_CONTROL).replace("\n", "\n    ")
+        words = set(re.findall(r"[\w-]+", message))
+        fields = "".join(
+            f"  {name}={_one_line(value)}"
+            for name, value in _fields(record).items()
+            # JSON lines have all fields; here one that the message names already would be a repetition.
+            if value is not None and not (isinstance(value, str) and value in words)
+        )
         text = f"{at} {level} {record.name}: {message}{fields}"
         trace = _traceback(record)
         return f"{text}\n{trace.translate(_CONTROL)}" if trace else text

@@ -268,9 +268,11 @@ class CameraReader:
             return
         self._said = said
         about = {"camera": self._config.id, "state": state, "reason": reason}
-        if reason is None:
+        if state == "live":
             place = (self._config.id, message, frames.epoch, frames.clock)
             logger.info("camera %s: %s (epoch %d, clock %s)", *place, extra=about)
+        elif reason is None:
+            logger.info("camera %s: %s", self._config.id, message, extra=about)
         else:
             logger.warning("%s (%s, %s)", message, state, reason, extra=about)
         self.status = CameraStatus(

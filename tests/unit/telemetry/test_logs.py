@@ -54,6 +54,16 @@ def test_a_readable_line_has_time_level_logger_message_and_fields(configured: Co
     assert len(time_of_day) == len("12:34:56.789")
 
 
+def test_a_readable_line_does_not_repeat_what_its_message_says(configured: Configure) -> None:
+    output, stream = configured()
+    fields = {"camera": "front-door", "state": "live", "reason": None, "epoch": 1, "why": "door"}
+    logging.getLogger("stream.sources.reader").info("camera front-door: live (epoch 1)", extra=fields)
+    output.close(PATIENCE_S)
+    assert stream.getvalue().partition(" ")[2] == (
+        "INFO    stream.sources.reader: camera front-door: live (epoch 1)  epoch=1  why=door\n"
+    )
+
+
 def test_a_json_line_has_the_same_parts_as_keys(configured: Configure) -> None:
     output, stream = configured(json=True)
     fields = {"camera": "lobby", "frames": 3, "share": 0.5, "level": "x", "odd": float("nan"), "size": (640, 480)}
