@@ -11,7 +11,7 @@ import typer
 
 from commands import annotate, archive, bench, run, subscribe
 from commands.application import Application
-from commands.config import config_app
+from commands.config.command import config_app
 from commands.demo.command import demo_command
 from commands.doctor import command as doctor
 from commands.keys import keys_app

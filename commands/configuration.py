@@ -1,7 +1,8 @@
-"""The configuration that a command runs with: a file, the environment, and what the command line says over both."""
+"""The configuration that a command runs with: a file, the environment, and the command line over both."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,47 +16,60 @@ if TYPE_CHECKING:
 SourcesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SOURCE]...",
-        help="rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:, as they are (named cam0, cam1 …) "
-        "or as id=SOURCE.",
+        metavar="[[ID=]SOURCE]...",
+        help="rtsp://…, a file, /dev/video0, whip, whep+https://… or pattern:. Without an id they are cam0, cam1 …",
         show_default=False,
     ),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", help="YAML; `config schema` says what it may hold.")
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="YAML file; `partstream config new` writes one."),
 ]
 
 
-def load_config(path: Path | None, overrides: dict[str, Any], sources: list[str], pace: str | None) -> Config:
-    """As `configuration`; ends the command, code 2, if it is wrong."""
+def load_config(
+    path: Path | None, overrides: Mapping[str, Any], sources: Sequence[str], of_cameras: Mapping[str, Any] | None = None
+) -> Config:
+    """Return what `configuration` does; end the command with code 2 if the configuration is wrong."""
     from stream.config import ConfigError
 
     try:
-        return configuration(path, overrides, sources, pace)
+        return configuration(path, overrides, sources, of_cameras)
     except ConfigError as error:
         fail(str(error), EXIT_USAGE)
 
 
-def configuration(path: Path | None, overrides: dict[str, Any], sources: list[str], pace: str | None) -> Config:
-    """The configuration with these sources as further cameras, all at one pace if it is given. Raises `ConfigError`."""
+def configuration(
+    path: Path | None, overrides: Mapping[str, Any], sources: Sequence[str], of_cameras: Mapping[str, Any] | None = None
+) -> Config:
+    """Return the configuration with these sources as further cameras. Raises `ConfigError`.
+
+    `overrides` are nested like the file; `of_cameras` are settings that every camera gets.
+    """
     from stream.config import load
 
-    settings = load(path, overrides)
-    if not sources and pace is None:
+    settings = load(path, dict(overrides))
+    if not sources and not of_cameras:
         return settings
     cameras = [camera.model_dump() | {"source": camera.source} for camera in settings.cameras]
     cameras += [parse_source(text, len(cameras) + index) for index, text in enumerate(sources)]
-    if pace is not None:
-        cameras = [camera | {"pace": pace} for camera in cameras]
-    return load(path, overrides | {"cameras": cameras})
+    cameras = [camera | dict(of_cameras or {}) for camera in cameras]
+    return load(path, {**overrides, "cameras": cameras})
 
 
 def parse_source(text: str, index: int) -> dict[str, Any]:
-    """`id=SOURCE`, or a bare source, which is named cam0, cam1 … by its place."""
-    from stream.settings.section import CAMERA_ID
+    """Return the id and source of `ID=SOURCE`, or of a bare source, which is named cam0, cam1 … by its place.
+
+    Raises `ConfigError` for an id that cannot be one, unless a file has that name.
+    """
+    from stream.settings.section import CAMERA_ID, ConfigError, camera_id_error
     from stream.settings.source_address import SourceAddress
 
     name, equals, source = text.partition("=")
-    if equals and CAMERA_ID.fullmatch(name) and source:
-        return {"id": name, "source": SourceAddress(source)}
-    return {"id": f"cam{index}", "source": SourceAddress(text)}
+    if not equals or any(mark in name for mark in "/:?#") or Path(text).exists():
+        return {"id": f"cam{index}", "source": SourceAddress.parse(text)}
+    if not CAMERA_ID.fullmatch(name):
+        raise ConfigError(camera_id_error(name))
+    if not source:
+        raise ConfigError(f"camera {name}: no source after `{name}=`")
+    return {"id": name, "source": SourceAddress.parse(source)}

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.application import Application
 from commands.ending import errors
 
 if TYPE_CHECKING:
     from stream.messaging.curve.keys import KeyPair
 
-keys_app = typer.Typer(help="ZeroMQ CURVE keys: who may read results, encrypted.", no_args_is_help=True)
+keys_app = Application(help="ZeroMQ CURVE keys: who may read results, encrypted.", no_args_is_help=True)
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 

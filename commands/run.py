@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.cameras.missing import remind
 from commands.configuration import ConfigOption, SourcesArgument, load_config
+from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_NO_SOURCE, EXIT_USAGE, console, errors, fail, print_error
 from commands.until_signal import until_signal
 
@@ -22,20 +24,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EPILOG = (
-    "Examples:  partstream run rtsp://user:password@10.0.0.7/stream   ·   partstream run door=rtsp://… yard=rtsp://…"
-    "   ·   partstream run clip.mp4 --pace fast --once --results out.jsonl"
+    "Examples:  partstream run rtsp://user:password@10.0.0.7/stream   ·   partstream run door=rtsp://… yard=/dev/video0"
+    "   ·   partstream run clip.mp4 --pace fast --once --results out.jsonl   ·   Cameras that cannot be reached are "
+    "tried again until Ctrl-C. Exit code 4: no source opened before `--once` ended or the engine was stopped."
 )
+REMIND_EVERY_S = 30.0
+"""Interval of reminders of cameras that are not live."""
 
 
 class Encoding(StrEnum):
-    """How messages are encoded."""
+    """Encoding of messages."""
 
     json = "json"
     msgpack = "msgpack"
 
 
 class LogLevel(StrEnum):
-    """How much is logged."""
+    """Least severity that is logged."""
 
     debug = "debug"
     info = "info"
@@ -44,7 +49,7 @@ class LogLevel(StrEnum):
 
 
 class Pace(StrEnum):
-    """How files are played."""
+    """Pace at which files are played."""
 
     live = "live"
     fast = "fast"
@@ -57,26 +62,39 @@ def run_command(
     profile: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help="edge, kinetics-tps or a checkpoint.", show_default="edge")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N.", show_default="auto")] = None,
-    pub: Annotated[str | None, typer.Option(help="ZeroMQ: results.", show_default="tcp://127.0.0.1:5555")] = None,
-    replay: Annotated[
-        str | None, typer.Option(help="ZeroMQ endpoint for replay.", show_default="tcp://127.0.0.1:5556")
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.", show_default="auto")
     ] = None,
-    http: Annotated[
-        str | None,
-        typer.Option(help="host:port of live page, API, metrics; `off` for none.", show_default="127.0.0.1:9090"),
+    max_fps: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Analyse at most N frames a second of each camera.", show_default="no limit"),
     ] = None,
-    encoding: Annotated[Encoding | None, typer.Option(help="Encoding of messages.", show_default="json")] = None,
-    results: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write results as JSON lines.")] = None,
+    detector_size: DetectorSizeOption = None,
     pace: Annotated[
         Pace | None, typer.Option(help="Files: at their own pace, fast (every frame), or looped.", show_default="live")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="End when every source has ended.")] = False,
+    results: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write results as JSON lines.")] = None,
     table: Annotated[bool, typer.Option("--table", help="Show a live table of what is recognised.")] = False,
-    json_logs: Annotated[bool, typer.Option("--json", help="Logs as JSON lines.")] = False,
-    log_level: Annotated[LogLevel, typer.Option(help="How much is logged.")] = LogLevel.info,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Live page, API and metrics; `off` for none.", show_default="127.0.0.1:9090"
+        ),
+    ] = None,
+    pub: Annotated[
+        str | None,
+        typer.Option(metavar="ENDPOINT", help="ZeroMQ endpoint of results.", show_default="tcp://127.0.0.1:5555"),
+    ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(metavar="ENDPOINT", help="ZeroMQ endpoint of replay.", show_default="tcp://127.0.0.1:5556"),
+    ] = None,
+    encoding: Annotated[Encoding | None, typer.Option(help="Encoding of messages.", show_default="json")] = None,
+    json_logs: Annotated[bool, typer.Option("--json", help="Log as JSON lines.")] = False,
+    log_level: Annotated[LogLevel, typer.Option(help="Least severity that is logged.")] = LogLevel.info,
 ) -> None:
-    """Run the engine on cameras: recognise, publish over ZeroMQ, serve metrics. Ctrl-C stops it."""
+    """Recognise actions on cameras, publish the results over ZeroMQ, and serve a live page and metrics."""
     from telemetry import logs
 
     logs.configure(json=json_logs, level=log_level.value)
@@ -89,43 +107,52 @@ def run_command(
         overrides["http"] = {"bind": None if http == "off" else http}
     if once:
         overrides["once"] = True
-    settings = load_config(config, overrides, sources or [], pace.value if pace else None)
+    of_cameras = _given(pace=pace and pace.value, max_fps=max_fps, detector_size=parse_detector_size(detector_size))
+    settings = load_config(config, overrides, sources or [], of_cameras)
     if not settings.cameras and settings.state_file is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)
     raise typer.Exit(run_engine(settings, table=table))
 
 
-def run_engine(settings: Config, *, table: bool = False) -> int:
-    """Run the engine until it is done or stopped; the exit code."""
+def run_engine(settings: Config, *, table: bool = False, remind_every_s: float = REMIND_EVERY_S) -> int:
+    """Run the engine until it is done or stopped, and return the exit code."""
     with errors():
-        return until_signal(_serve(settings, table))
+        return until_signal(serve(settings, table=table, remind_every_s=remind_every_s))
 
 
-async def _serve(settings: Config, table: bool) -> int:
+async def serve(settings: Config, *, table: bool = False, remind_every_s: float = REMIND_EVERY_S) -> int:
+    """Run the engine until it is done, and return the exit code. Cancelling stops it in order."""
     from stream.engine import Engine, EngineFailedError
 
     async with Engine(settings) as engine:
         _profile_on_signal(engine)
-        watching = None
+        cameras = engine.cameras.running
+        beside = [asyncio.create_task(remind(lambda: [camera.status for camera in cameras.values()], remind_every_s))]
         if table:
             from commands.console.watch import show_table
 
-            watching = asyncio.create_task(show_table(engine.results(), console))
+            beside.append(asyncio.create_task(show_table(engine.results(), console)))
         try:
             await engine.wait()
+        except asyncio.CancelledError:
+            if engine.ever_live:
+                raise
+            print_error("stopped before any source opened; the log above gives the reasons")
+            return EXIT_NO_SOURCE
         except EngineFailedError as error:
             fail(str(error))
-        if watching is not None:
-            watching.cancel()
+        finally:
+            for task in beside:
+                task.cancel()
         if not engine.ever_live:
-            print_error("no source ever opened; the log above says why for each")
-            return EXIT_NO_SOURCE
+            print_error("no source opened; the log above gives the reason for each")
+            # Without --once the engine ends by itself only if no source can ever be opened as it is configured.
+            return EXIT_NO_SOURCE if settings.once else EXIT_USAGE
     return 0
 
 
-# -- shared by the commands -------------------------------------------------------------------------------------
 def _profile_on_signal(engine: Engine) -> None:
-    """SIGUSR2 records for a few seconds where the time goes; the log says where the file is."""
+    """Record a profile of the inference thread on SIGUSR2; the log names its file."""
     from stream.inference.profiling import ProfilingError
 
     def begin() -> None:

@@ -1,4 +1,4 @@
-"""`partstream subscribe`: watches what an engine publishes."""
+"""`partstream subscribe`: watch what an engine publishes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import Annotated
 import typer
 
 from commands.ending import EXIT_USAGE, console, errors, fail
+from commands.endpoints import LOCAL, endpoint_to_connect_to
 from commands.until_signal import until_signal
 
-EPILOG = "Example:  partstream subscribe tcp://127.0.0.1:5555 --camera door"
+EPILOG = "Examples:  partstream subscribe   ·   partstream subscribe 10.0.0.5:5555 --camera door --raw"
 
 
 def subscribe_command(
-    endpoint: Annotated[str, typer.Argument(help="Where an engine publishes.")] = "tcp://127.0.0.1:5555",
-    camera: Annotated[list[str] | None, typer.Option("--camera", help="Only this camera; may be repeated.")] = None,
-    replay: Annotated[str | None, typer.Option(help="The engine's replay endpoint: gaps are filled from it.")] = None,
+    endpoint: Annotated[str, typer.Argument(help="The engine's results: tcp://HOST:PORT or HOST:PORT.")] = LOCAL,
+    camera: Annotated[
+        list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
+    ] = None,
+    replay: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="The engine's replay endpoint, to fill gaps from.")
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print messages as JSON lines instead.")] = False,
     server_key: Annotated[
         str | None,
@@ -26,15 +31,17 @@ def subscribe_command(
         Path | None, typer.Option(metavar="FILE", envvar="PARTSTREAM_KEY_FILE", help="CURVE: your own secret key.")
     ] = None,
 ) -> None:
-    """Watch what an engine publishes: a live table, or the messages themselves."""
+    """Watch an engine's results: a live table, or the messages as JSON lines."""
+    endpoint = endpoint_to_connect_to(endpoint)
+    replay = endpoint_to_connect_to(replay) if replay is not None else None
     from commands.console.watch import watch
     from stream.subscriber import KINDS, subscribe
 
-    try:
-        messages = subscribe(
-            endpoint, kinds=KINDS, cameras=camera, replay=replay, server_key=server_key, key_file=key_file
-        )
-    except ValueError as error:
-        fail(str(error), EXIT_USAGE)
     with errors():
-        raise typer.Exit(until_signal(watch(messages, raw, console)))
+        try:
+            messages = subscribe(
+                endpoint, kinds=KINDS, cameras=camera, replay=replay, server_key=server_key, key_file=key_file
+            )
+            raise typer.Exit(until_signal(watch(messages, raw, console, endpoint)))
+        except ValueError as error:
+            fail(str(error), EXIT_USAGE)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from commands.application import Application
 from commands.ending import EXIT_WEIGHTS, console, errors
 
-weights_app = typer.Typer(help="Third-party weights, data and footage in your cache.", no_args_is_help=True)
+weights_app = Application(help="Third-party weights, data and footage in your cache.", no_args_is_help=True)
 
 
 @weights_app.command("list")

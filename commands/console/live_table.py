@@ -39,6 +39,11 @@ class LiveTable:
         self._stats: Stats | None = None
         self._events: deque[Event] = deque(maxlen=EVENTS_SHOWN)
         self._run = ""
+        self._hint = "Waiting for an engine to publish …"
+
+    def set_hint(self, hint: str) -> None:
+        """Show this text while there is nothing to show in the table."""
+        self._hint = hint
 
     def add(self, message: Message) -> None:
         """Take in a message of any kind. One of another run of the engine clears what was known of the run before."""
@@ -63,7 +68,7 @@ class LiveTable:
         width = options.max_width
         names = sorted({*self._status, *self._frames, *(camera.camera for camera in self._rates().values())})
         if not names:
-            yield Text("Waiting for an engine to publish …", "dim")
+            yield Text(self._hint, "dim")
             return
         parts: list[RenderableType] = [self._cameras(names, width), *self._faults(names)]
         if self._stats is not None and not self._stats.ready:

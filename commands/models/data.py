@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.application import Application
 from commands.models.data_generate import EPILOG as GENERATE_EPILOG
 from commands.models.data_generate import generate_command
 from training.console.progress_bar import progress_bar
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 EXIT_ERRORS, EXIT_USAGE = 1, 2
 FIRST_FILES = 20
 
-data_app = typer.Typer(help="Data sets in the Kinetics-TPS layout: check, convert, generate.", no_args_is_help=True)
+data_app = Application(help="Data sets in the Kinetics-TPS layout: check, convert, generate.", no_args_is_help=True)
 data_app.command("generate", epilog=GENERATE_EPILOG)(generate_command)
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from commands.application import Application
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS = 1, 2, 3
 
-footage_app = typer.Typer(help="Real footage that people have labelled: score a checkpoint.", no_args_is_help=True)
+footage_app = Application(help="Real footage that people have labelled: score a checkpoint.", no_args_is_help=True)
 
 
 class HalfChoice(StrEnum):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.application import Application
 from commands.models.frozen_set import FREEZE_EPILOG, FROZEN_EPILOG, freeze_command, frozen_command
 from commands.models.generated_errors import EXIT_USAGE, fail, readable_errors
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 EXIT_FAULTS = 1
 
-generated_app = typer.Typer(
+generated_app = Application(
     help="Generated test videos, of which everything is known: score and compare checkpoints.", no_args_is_help=True
 )
 generated_app.command("frozen", epilog=FROZEN_EPILOG)(frozen_command)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from commands.application import Application
+
 if TYPE_CHECKING:
     from training.settings.run_config import TrainingConfig
 
 EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 
-train_app = typer.Typer(invoke_without_command=True)
+train_app = Application(invoke_without_command=True)
 ConfigOption = Annotated[
     Path | None,
     typer.Option(

@@ -283,7 +283,7 @@ async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path
     ("arguments", "words"),
     [
         (["--keep", "much"], "--keep much is not a size such as 500MB or 20GB"),
-        (["--camera", "Not An Id"], "isn't a camera id"),
+        (["--camera", "Not An Id"], "camera id 'Not An Id': use a-z, 0-9, - and _, for example not-an-id"),
         (["--key-file", "absent.key"], "key"),
     ],
 )

@@ -137,13 +137,6 @@ def test_logs_can_be_json_lines(clip: Path) -> None:
     assert any(record.get("camera") == "cam0" for record in records)
 
 
-def test_a_source_that_can_never_open_ends_with_code_4_and_names_it(tmp_path: Path) -> None:
-    done = command("run", f"yard={tmp_path / 'absent.mp4'}", "--profile", "free", *PORTS)
-    assert done.returncode == 4
-    assert "yard" in done.stderr
-    assert "absent.mp4" in done.stderr
-
-
 def test_no_source_at_all_is_a_usage_error_that_says_what_to_do() -> None:
     done = command("run", "--profile", "free")
     assert done.returncode == 2

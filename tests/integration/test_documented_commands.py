@@ -22,6 +22,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from run_stream import app
+from stream.config import load
 from support.engines.archiving import ask
 from support.repository import REPOSITORY
 
@@ -48,6 +49,7 @@ def shown(page: str) -> list[str]:
 
 COMMANDS = sorted({command for page in PAGES for command in shown(page)})
 RUN = next(command for command in COMMANDS if " run door=" in command)
+NEW = next(command for command in COMMANDS if " config new " in command)
 
 
 def arguments(command: str) -> list[str]:
@@ -125,6 +127,18 @@ def run_reads_a_configuration(engine: Engine, folder: Path) -> None:
     stopped(process)
 
 
+def configuration_is_written(engine: Engine, folder: Path) -> None:
+    command, _, file = NEW.partition(" > ")
+    done = CliRunner().invoke(app, arguments(command))
+    assert done.exit_code == 0, done.output
+    (folder / file).write_text(done.stdout)
+    cameras = load(folder / file).cameras
+    assert [(camera.id, camera.max_fps, camera.detector_size) for camera in cameras] == [
+        ("door", 12.5, (128, 96)),
+        ("yard", 12.5, (128, 96)),
+    ]
+
+
 def configuration_is_checked(engine: Engine, folder: Path) -> None:
     write_configuration(folder)
     done = CliRunner().invoke(app, ["config", "check", str(folder / "partstream.yaml")])
@@ -169,6 +183,7 @@ PARTSTREAM = ".venv/bin/partstream"
 TRIED: dict[str, Callable[[Engine, Path], None]] = {
     RUN: run_is_live,
     f"{PARTSTREAM} run --config partstream.yaml": run_reads_a_configuration,
+    NEW: configuration_is_written,
     f"{PARTSTREAM} config check partstream.yaml": configuration_is_checked,
     f"{PARTSTREAM} subscribe tcp://127.0.0.1:5555": subscribe_shows_the_cameras,
     f"{PARTSTREAM} archive": archive_keeps_results,

@@ -129,6 +129,6 @@ def test_systemd_starts_again_unless_that_would_not_help() -> None:
     service = unit["Service"]
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"].split() == [str(EXIT_USAGE), str(EXIT_WEIGHTS)]
-    assert service["SuccessExitStatus"] == "143"
+    assert service["SuccessExitStatus"] == "4 143"
     assert service["User"] == "partstream"
     assert "u partstream " in (DEPLOY / "systemd" / "partstream.conf").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Cameras that a command opens or waits for."""

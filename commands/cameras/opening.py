@@ -1,0 +1,66 @@
+"""Opening one camera outside the engine, as the engine opens it, for a limited time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+from time import monotonic
+
+from stream.settings.engine import CameraConfig
+from stream.settings.network import WebRtcConfig
+from stream.sources.decoding.decoder import Decoded, Decoder
+from stream.sources.open_transport import OpenTransport, SharedWays, make_transport
+from stream.sources.rtsp.fallback import Wire
+from stream.sources.transport import Transport, UnitTimes
+from stream.sources.webrtc.peers import Peers
+from stream.sources.webrtc.publishers import Publishers
+from telemetry.observer import Observer
+
+PICTURE_WITHIN_S = 8.0
+"""Longer than the interval between keyframes of nearly every camera."""
+
+
+@contextmanager
+def transports(webrtc: WebRtcConfig) -> Generator[OpenTransport]:
+    """Yield a function that opens cameras of every kind. What they share is closed at the end of the block."""
+    peers = Peers(webrtc, Observer())
+    shared = SharedWays(peers, Publishers(peers), Wire())
+    try:
+        yield partial(make_transport, shared=shared)
+    finally:
+        shared.wire.stop()
+        peers.stop()
+
+
+@contextmanager
+def opened(config: CameraConfig, open_transport: OpenTransport, limit_s: float) -> Generator[Transport]:
+    """Yield the camera's transport, not yet open, which is told to stop after `limit_s` and closed at the end.
+
+    Raises `SourceError`, and `StoppedError` once the time is over.
+    """
+    stopping = threading.Event()
+    giving_up = threading.Timer(limit_s, stopping.set)
+    giving_up.daemon = True
+    giving_up.start()
+    transport: Transport | None = None
+    try:
+        transport = open_transport(config, stopping, lambda reason: None)
+        yield transport
+    finally:
+        giving_up.cancel()
+        stopping.set()
+        if transport is not None:
+            transport.close()
+
+
+def first_picture(transport: Transport, decoder: Decoder, deadline: float) -> tuple[Decoded, UnitTimes]:
+    """Return the first picture and its unit's times. Raises `SourceError` if none came by `deadline` (monotonic s)."""
+    while monotonic() < deadline:
+        unit = transport.read()
+        if unit is None:
+            continue
+        if pictures := decoder.decode(unit):
+            return pictures[0], unit.times
+    raise transport.faults.no_picture_in_time()

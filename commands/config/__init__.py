@@ -1,0 +1,1 @@
+"""`partstream config`: check, write and describe configurations."""

@@ -1,0 +1,69 @@
+"""`partstream config`: check, write and describe configurations."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.application import Application
+from commands.configuration import load_config
+from commands.ending import console, error_console
+
+if TYPE_CHECKING:
+    from commands.cameras.probe import Probe
+    from stream.settings.engine import CameraConfig
+
+config_app = Application(help="Write, check and describe configuration files.", no_args_is_help=True)
+
+
+@config_app.command("new", epilog="Example:  partstream config new door=rtsp://… yard=rtsp://… > partstream.yaml")
+def new_command(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="[ID=]SOURCE...", help="Cameras, as for `run`: rtsp://…, /dev/video0, a file …"),
+    ],
+) -> None:
+    """Write a configuration for these cameras: open each, and propose a detector size and a frame rate.
+
+    The file holds the sources as given, with their passwords: keep it readable by its owner only.
+    """
+    from commands.config.new_file import new_file
+
+    settings = load_config(None, {"cameras": []}, sources)
+    found = _probe(settings.cameras)
+    typer.echo(new_file(zip(settings.cameras, found)), nl=False)
+
+
+@config_app.command("check")
+def check_command(file: Annotated[Path, typer.Argument(help="The YAML file.")]) -> None:
+    """Check a configuration, and print the effective configuration as JSON, without secrets."""
+    settings = load_config(file, {}, [])
+    console.print_json(settings.model_dump_json())
+
+
+@config_app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of the configuration, for editors that check YAML."""
+    from stream.config import Config
+
+    console.print_json(data=Config.model_json_schema())
+
+
+def _probe(cameras: list[CameraConfig]) -> list[Probe]:
+    """Open all cameras at the same time, with progress on stderr."""
+    from commands.cameras.opening import transports
+    from commands.cameras.probe import probe
+    from stream.settings.network import WebRtcConfig
+    from telemetry import logs
+
+    logs.configure(level="error")  # what a camera answers is in its entry
+    with transports(WebRtcConfig.model_validate({})) as open_transport, ThreadPoolExecutor(len(cameras)) as threads:
+        found: list[Probe] = []
+        for config, result in zip(cameras, threads.map(lambda config: probe(config, open_transport), cameras)):
+            seen = f"{result.size[0]}x{result.size[1]}" if result.size is not None else result.error
+            error_console.print(f"{config.id}: {seen}", markup=False)
+            found.append(result)
+        return found

@@ -1,0 +1,165 @@
+"""Mistakes of a first user: each is answered at once, with what to do, and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from commands.run import serve
+from stream.config import Config
+from support.repository import REPOSITORY
+from support.waiting import until
+
+PORTS = ("--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0")
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "run_stream.py"), *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command whose output, of both streams, can be read while it runs."""
+    process = subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "run_stream.py"), *arguments],
+        env={**os.environ, "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> str:
+    """Return what was printed up to the line that matches."""
+    assert process.stdout is not None
+    read = ""
+    for line in process.stdout:
+        read += line
+        if re.search(pattern, line):
+            return read
+    raise AssertionError(f"{pattern!r} was never printed:\n{read}")
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nothing listens."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]
+
+
+def test_the_program_is_called_partstream_however_it_is_started(tmp_path: Path) -> None:
+    done = command(tmp_path, "run", "--colour")
+    assert "Usage: partstream run" in done.stderr
+    assert "run_stream" not in done.stderr
+
+
+def test_the_version_is_printed_without_loading_the_engine(tmp_path: Path) -> None:
+    assert re.fullmatch(r"partstream \d+\.\d+\.\d+\S*\n", command(tmp_path, "--version").stdout)
+
+
+def test_a_subscriber_without_an_engine_says_so_and_goes_on_waiting(closed_port: int) -> None:
+    for table in ((), ("--raw",)):
+        with started("subscribe", f"127.0.0.1:{closed_port}", *table) as process:
+            read = read_until(process, "Still waiting")
+            assert f"Nothing answers at tcp://127.0.0.1:{closed_port} yet" in read
+            process.send_signal(signal.SIGINT)
+            assert "Traceback" not in process.communicate()[0]
+            assert process.returncode == 130
+
+
+def test_a_host_and_port_are_an_endpoint_to_subscribe_to() -> None:
+    with started("run", "door=pattern:128x96@50", "--profile", "free", *PORTS) as engine:
+        endpoint = re.findall(r"results at tcp://(\S+),", read_until(engine, r": live \("))[0]
+        with started("subscribe", endpoint, "--raw") as process:
+            assert '"camera":"door"' in read_until(process, "partstream.frame/1")
+
+
+def test_an_endpoint_alone_archives_into_the_default_folder(tmp_path: Path, closed_port: int) -> None:
+    with started("archive", f"tcp://127.0.0.1:{closed_port}", "--out", str(tmp_path / "archive")) as process:
+        read_until(process, "archiving tcp://")
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+async def test_run_says_again_and_again_what_is_missing_and_stopping_it_ends_with_code_4(
+    closed_port: int, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Config.model_validate(
+        {
+            "cameras": [{"id": "door", "source": f"rtsp://127.0.0.1:{closed_port}/x", "reconnect_initial_s": 0.05}],
+            "model": {"profile": "free"},
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+            "http": {"bind": None},
+        }
+    )
+    running = asyncio.create_task(serve(settings, table=False, remind_every_s=0.2))
+    await until(lambda: running.done() or caplog.text.count("not live for") >= 2)
+    assert not running.done()
+    assert f"camera door: nothing listens at rtsp://127.0.0.1:{closed_port}/x" in caplog.text
+    running.cancel()
+    assert await running == 4
+    assert "stopped before any source opened" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_tries_an_unreachable_camera_until_it_is_stopped(number: signal.Signals, closed_port: int) -> None:
+    with started("run", f"rtsp://127.0.0.1:{closed_port}/x", "--profile", "free", *PORTS) as process:
+        read_until(process, "nothing listens")
+        process.send_signal(number)
+        printed, _ = process.communicate()
+        assert "stopped before any source opened" in printed
+        assert process.returncode == 4
+
+
+def test_a_file_that_is_missing_ends_run_as_a_wrong_argument_and_with_once_with_code_4(tmp_path: Path) -> None:
+    for more, code in (((), 2), (("--once",), 4)):
+        done = command(tmp_path, "run", "yard=absent.mp4", "--profile", "free", *more, *PORTS)
+        assert done.returncode == code
+        assert "camera yard: there is no file absent.mp4" in done.stderr
+        assert "no source opened" in done.stderr
+
+
+@pytest.mark.parametrize("source", ["0", "/dev/video0", "door=0", "door=/dev/video0"])
+def test_a_webcam_needs_no_scheme(source: str, tmp_path: Path) -> None:
+    done = command(tmp_path, "config", "new", source)
+    (camera,) = yaml.safe_load(done.stdout)["cameras"]
+    assert camera["source"] == "device:/dev/video0"
+
+
+def test_console_lines_say_a_thing_once() -> None:
+    with started("run", "door=pattern:128x96@50", "--profile", "free", *PORTS) as process:
+        lines = read_until(process, r": live \(").splitlines()
+        process.send_signal(signal.SIGINT)
+        lines += process.communicate()[0].splitlines()
+    about_the_camera = [line for line in lines if "camera door" in line]
+    assert len(about_the_camera) == 3
+    for line in about_the_camera:
+        assert line.count("door") == 1
+        assert "null" not in line
+        assert "None" not in line

@@ -1,0 +1,113 @@
+"""Configurations from the command line: sources as people type them, settings of all cameras, and errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from commands.configuration import configuration, parse_source
+from run_stream import app
+from stream.settings.section import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("rtsp://h/x?a=b", "cam2", "rtsp://h/x?a=b"),
+        ("door=rtsp://h/x?a=b", "door", "rtsp://h/x?a=b"),
+        ("clip.mp4", "cam2", "clip.mp4"),
+        ("yard=clip.mp4", "yard", "clip.mp4"),
+        ("0", "cam2", "device:/dev/video0"),
+        ("door=1", "door", "device:/dev/video1"),
+        ("/dev/video2", "cam2", "device:/dev/video2"),
+        ("door=/dev/v4l/by-id/usb-cam", "door", "device:/dev/v4l/by-id/usb-cam"),
+        ("/dev/video0?fps=15", "cam2", "device:/dev/video0?fps=15"),
+        ("clips/a=b.mp4", "cam2", "clips/a=b.mp4"),
+    ],
+)
+def test_a_source_may_have_an_id(text: str, name: str, address: str) -> None:
+    parsed = parse_source(text, 2)
+    assert (parsed["id"], parsed["source"].reveal()) == (name, address)
+
+
+def test_an_id_that_cannot_be_one_is_named_with_one_that_can() -> None:
+    with pytest.raises(ConfigError, match=r"camera id 'Mycam': use a-z, 0-9, - and _, for example mycam"):
+        parse_source("Mycam=pattern:", 0)
+
+
+def test_an_id_without_a_source_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="camera door: no source after `door=`"):
+        parse_source("door=", 0)
+
+
+def test_a_file_whose_name_has_an_equals_sign_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("My=clip.mp4").write_bytes(b"")
+    assert parse_source("My=clip.mp4", 0)["source"] == "My=clip.mp4"
+
+
+def test_settings_of_all_cameras_hold_for_those_of_the_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x', max_fps: 5, ring_slots: 3}]")
+    settings = configuration(path, {}, ["yard=pattern:"], {"max_fps": 8.0, "detector_size": (512, 384)})
+    assert [(camera.id, camera.max_fps, camera.detector_size) for camera in settings.cameras] == [
+        ("door", 8.0, (512, 384)),
+        ("yard", 8.0, (512, 384)),
+    ]
+    assert settings.cameras[0].ring_slots == 3
+    assert settings.cameras[0].source.reveal() == "rtsp://u:hunter2@h/x"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("cameras: [{id: door, source: x, fps: 5}]", "cameras.0.fps: unknown; did you mean `max_fps`?"),
+        (
+            "cameras: [{id: 'Front Door', source: x}]",
+            "camera id 'Front Door': use a-z, 0-9, - and _, for example front-door",
+        ),
+        ("htpp: {bind: null}", "htpp: unknown; did you mean `http`?"),
+    ],
+)
+def test_config_check_names_the_error_and_the_remedy(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(content)
+    done = CliRunner().invoke(app, ["config", "check", str(path)])
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_brackets_in_an_error_are_printed(tmp_path: Path) -> None:
+    """They look like rich's markup."""
+    done = CliRunner().invoke(app, ["config", "check", str(tmp_path / "[a-z0-9]{0,62}[bold].yaml")])
+    assert "[a-z0-9]{0,62}[bold].yaml: can't be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["Mycam=pattern:"], "camera id 'Mycam'"),
+        (["pattern:", "--detector-size", "big"], "'big' is not WIDTHxHEIGHT"),
+        (["pattern:", "--max-fps", "0"], "cameras.0.max_fps"),
+    ],
+)
+def test_run_ends_with_code_2_on_a_wrong_argument(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, ["run", "--profile", "free", *arguments])
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("command", ["subscribe", "archive"])
+@pytest.mark.parametrize(
+    "endpoint", ["archive", "http://127.0.0.1:5555", "127.0.0.1", "tcp://127.0.0.1", "tcp:/h:5555"]
+)
+def test_what_is_not_an_endpoint_is_an_error_that_says_what_to_write(
+    command: str, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [command, endpoint])
+    assert done.exit_code == 2
+    assert f"{endpoint!r} is not an endpoint: use tcp://HOST:PORT" in done.stderr
+    assert not list(tmp_path.iterdir())
