@@ -11,9 +11,9 @@ from time import monotonic
 from stream.settings.engine import CameraConfig
 from stream.settings.network import WebRtcConfig
 from stream.sources.decoding.decoder import Decoded, Decoder
-from stream.sources.open_transport import OpenTransport, SharedWays, make_transport
-from stream.sources.rtsp.fallback import Wire
-from stream.sources.transport import Transport, UnitTimes
+from stream.sources.open_transport import MakeOpener, SharedTransports, make_opener
+from stream.sources.rtsp.fallback import NativeRtsp
+from stream.sources.transport import Transport, TransportOpener, UnitTimes
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from telemetry.observer import Observer
@@ -23,20 +23,20 @@ PICTURE_WITHIN_S = 8.0
 
 
 @contextmanager
-def transports(webrtc: WebRtcConfig) -> Generator[OpenTransport]:
-    """Yield a function that opens cameras of every kind. What they share is closed at the end of the block."""
+def openers(webrtc: WebRtcConfig) -> Generator[MakeOpener]:
+    """Yield a function that makes openers of cameras of every kind. What they share is closed at the end."""
     peers = Peers(webrtc, Observer())
-    shared = SharedWays(peers, Publishers(peers), Wire())
+    shared = SharedTransports(peers, Publishers(peers), NativeRtsp())
     try:
-        yield partial(make_transport, shared=shared)
+        yield partial(make_opener, shared=shared)
     finally:
-        shared.wire.stop()
+        shared.native_rtsp.stop()
         peers.stop()
 
 
 @contextmanager
-def opened(config: CameraConfig, open_transport: OpenTransport, limit_s: float) -> Generator[Transport]:
-    """Yield the camera's transport, not yet open, which is told to stop after `limit_s` and closed at the end.
+def opened(config: CameraConfig, make_opener: MakeOpener, limit_s: float) -> Generator[Transport]:
+    """Yield the camera's transport, which is told to stop after `limit_s` and closed at the end.
 
     Raises `SourceError`, and `StoppedError` once the time is over.
     """
@@ -44,15 +44,15 @@ def opened(config: CameraConfig, open_transport: OpenTransport, limit_s: float) 
     giving_up = threading.Timer(limit_s, stopping.set)
     giving_up.daemon = True
     giving_up.start()
-    transport: Transport | None = None
+    opener: TransportOpener | None = None
     try:
-        transport = open_transport(config, stopping, lambda reason: None)
-        yield transport
+        opener = make_opener(config, stopping, lambda reason: None)
+        yield opener.open()
     finally:
         giving_up.cancel()
         stopping.set()
-        if transport is not None:
-            transport.close()
+        if opener is not None:
+            opener.close()
 
 
 def first_picture(transport: Transport, decoder: Decoder, deadline: float) -> tuple[Decoded, UnitTimes]:
@@ -63,4 +63,4 @@ def first_picture(transport: Transport, decoder: Decoder, deadline: float) -> tu
             continue
         if pictures := decoder.decode(unit):
             return pictures[0], unit.times
-    raise transport.faults.no_picture_in_time()
+    raise transport.diagnosis.no_picture_in_time()

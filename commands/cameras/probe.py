@@ -9,7 +9,7 @@ from commands.cameras.opening import PICTURE_WITHIN_S, first_picture, opened
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoder
 from stream.sources.errors import SourceError
-from stream.sources.open_transport import OpenTransport, make_transport
+from stream.sources.open_transport import MakeOpener, make_opener
 from stream.sources.transport import StoppedError, Transport
 
 RATE_WITHIN_S = 2.0
@@ -32,7 +32,7 @@ class Probe:
 
 def probe(
     config: CameraConfig,
-    open_transport: OpenTransport = make_transport,
+    make_opener: MakeOpener = make_opener,
     picture_within_s: float = PICTURE_WITHIN_S,
     rate_within_s: float = RATE_WITHIN_S,
 ) -> Probe:
@@ -41,12 +41,11 @@ def probe(
         return Probe(error=f"not opened: somebody has to publish to /whip/{config.id} first")
     hurried = config.model_copy(update={"start_timeout_s": picture_within_s, "pace": "fast"})
     try:
-        with opened(hurried, open_transport, picture_within_s + rate_within_s + 1.0) as transport:
-            codec = transport.open()
-            decoder = Decoder(codec, lambda reason: None)
+        with opened(hurried, make_opener, picture_within_s + rate_within_s + 1.0) as transport:
+            decoder = Decoder(transport.codec, lambda reason: None)
             picture, times = first_picture(transport, decoder, monotonic() + picture_within_s)
             size = (picture.frame.width, picture.frame.height)
-            return Probe(codec.name, size, _frame_rate(transport, times.pts_us, monotonic() + rate_within_s))
+            return Probe(transport.codec.name, size, _frame_rate(transport, times.pts_us, monotonic() + rate_within_s))
     except SourceError as error:
         return Probe(error=f"could not be opened: {error.what}. {error.remedy}")
     except StoppedError:

@@ -54,15 +54,15 @@ def schema_command() -> None:
 
 def _probe(cameras: list[CameraConfig]) -> list[Probe]:
     """Open all cameras at the same time, with progress on stderr."""
-    from commands.cameras.opening import transports
+    from commands.cameras.opening import openers
     from commands.cameras.probe import probe
     from stream.settings.network import WebRtcConfig
     from telemetry import logs
 
     logs.configure(level="error")  # what a camera answers is in its entry
-    with transports(WebRtcConfig.model_validate({})) as open_transport, ThreadPoolExecutor(len(cameras)) as threads:
+    with openers(WebRtcConfig.model_validate({})) as make_opener, ThreadPoolExecutor(len(cameras)) as threads:
         found: list[Probe] = []
-        for config, result in zip(cameras, threads.map(lambda config: probe(config, open_transport), cameras)):
+        for config, result in zip(cameras, threads.map(lambda config: probe(config, make_opener), cameras)):
             seen = f"{result.size[0]}x{result.size[1]}" if result.size is not None else result.error
             error_console.print(f"{config.id}: {seen}", markup=False)
             found.append(result)

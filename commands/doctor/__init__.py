@@ -1,1 +1,1 @@
-"""What `partstream doctor` looks at before, or while, an engine runs: each check is a function with findings."""
+"""`partstream doctor`: each check is a function that returns findings."""

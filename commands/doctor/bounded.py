@@ -1,4 +1,4 @@
-"""A check that can't hold the doctor up: it runs in a thread of its own and is left behind when its time is over."""
+"""Checks with a time limit: each runs in its own thread, which is abandoned when its time is over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THREADS = "doctor:"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`look` gives the findings of what `name` says, within `limit_s` seconds."""
+    """A check: `look` returns its findings, for which it has `limit_s` seconds."""
 
     name: str
     limit_s: float
@@ -26,7 +26,7 @@ class Check:
 
 
 class RunningCheck:
-    """A check under way, since it was made."""
+    """A check that runs from the moment this is made."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
@@ -36,14 +36,14 @@ class RunningCheck:
         threading.Thread(target=self._look, name=f"{THREADS} {check.name}", daemon=True).start()
 
     def findings(self) -> list[Finding]:
-        """What it found. Waits for it, but not beyond its limit: then that is the finding."""
+        """Return what it found. A check that reaches its limit is itself the finding."""
         if self._done.wait(max(0.0, self._deadline - monotonic())):
             return self._findings
         return [
             fault(
                 self._check.name,
                 f"no answer within {self._check.limit_s:g} s",
-                "Something here hangs: a slow disk, network or device. Look at it, and ask again",
+                "A slow disk, network or device may hang. Check it, then run the doctor again",
             )
         ]
 
@@ -52,35 +52,39 @@ class RunningCheck:
             found = self._check.look()
             self._findings = [found] if isinstance(found, Finding) else list(found)
         except Exception as error:
-            # Its message may quote anything; the kind of error tells enough to report.
+            # Its message may quote a secret; the kind of error is enough for a report.
             place = f"{type(error).__name__} in {_innermost(error)}"
             self._findings = [
-                fault(self._check.name, f"this check failed itself: {place}", "A fault in partstream: please report it")
+                fault(
+                    self._check.name,
+                    f"the check itself failed: {place}",
+                    "This is a bug in partstream: please report it",
+                )
             ]
         self._done.set()
 
 
 def within(limit_s: float, function: Callable[[], T], otherwise: T) -> T:
-    """The function's value; `otherwise` if it has none in time, or raises."""
+    """Return the function's value, or `otherwise` if it takes too long or raises."""
     values: list[T] = []
 
     def call() -> None:
         with suppress(Exception):
             values.append(function())
 
-    thread = threading.Thread(target=call, name=f"{THREADS} something", daemon=True)
+    thread = threading.Thread(target=call, name=f"{THREADS} look-up", daemon=True)
     thread.start()
     thread.join(limit_s)
     return values[0] if values else otherwise
 
 
 def left_behind() -> bool:
-    """Whether a check still hangs: such a process must be ended without waiting for its threads."""
+    """Return whether a check still hangs: the process must then end without waiting for its threads."""
     return any(thread.name.startswith(THREADS) for thread in threading.enumerate())
 
 
 def run(check: Check) -> list[Finding]:
-    """The findings of one check."""
+    """Return the findings of one check."""
     return RunningCheck(check).findings()
 
 

@@ -1,4 +1,4 @@
-"""Whether this machine's clock, and the cameras', are right: by them pictures of different cameras are compared."""
+"""Checks of this machine's clock and of the cameras' clocks, by which pictures of several cameras are compared."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from commands.doctor.time_reference import NoTimeError, Reading, kernel_keeps_ti
 
 CHECK, KEEPING = "clock", "timekeeping"
 WORTH_KNOWING_S, WRONG_S = 0.5, 2.0
-"""People look at answers, and alerts compare ages, by the second."""
-LATEST_PICTURE_S = 1.0
-"""From being taken to arriving, a picture may take this long: so much is no difference of clocks."""
-KEEP_TIME = "Run chrony or systemd-timesyncd, with an NTP server that this machine reaches (often the cameras' own)"
+"""Differences that are a warning, and a fault. Alerts compare ages to the second."""
+LONGEST_DELAY_S = 1.0
+"""A picture may take this long from capture to arrival; that much is no difference of clocks."""
+KEEP_TIME = "Run chrony or systemd-timesyncd with an NTP server that this machine reaches (often the cameras' own)"
 
 
 def own_clock(reference: str | None) -> list[Finding]:
-    """What the system says of its clock, and what the reference says, if one is given."""
+    """Check whether the system keeps its clock right, and compare it with the reference, if one is given."""
     findings: list[Finding] = []
     if reference is not None:
         try:
             findings.append(judge(read_time(reference)))
         except NoTimeError as error:
-            findings.append(warning(CHECK, str(error), "Name a server that answers: http(s)://HOST or ntp://HOST"))
+            findings.append(warning(CHECK, str(error), "Name another server: http(s)://HOST or ntp://HOST"))
     kept = kernel_keeps_time()
     if kept is False:
-        findings.append(warning(KEEPING, "nothing keeps this machine's clock right, says its kernel", KEEP_TIME))
+        findings.append(warning(KEEPING, "the kernel reports that the clock is not synchronised", KEEP_TIME))
     elif kept is None:
-        findings.append(ok(KEEPING, "the system doesn't say whether something keeps its clock right"))
+        findings.append(ok(KEEPING, "the system does not report whether its clock is synchronised"))
     else:
-        findings.append(ok(KEEPING, "something keeps this machine's clock right, says its kernel"))
+        findings.append(ok(KEEPING, "the kernel reports that the clock is synchronised"))
     return findings
 
 
 def judge(reading: Reading) -> Finding:
-    """What a reading of another clock says of ours. Both offsets count less what the reading may be wrong by."""
+    """Judge our clock by a reading of another. The reading's uncertainty counts in our favour."""
     off_s = max(0.0, abs(reading.ahead_s) - reading.uncertain_s)
     seen = (
         f"this machine's clock is {abs(reading.ahead_s):.1f} s {'behind' if reading.ahead_s > 0 else 'ahead of'} "
@@ -45,39 +45,39 @@ def judge(reading: Reading) -> Finding:
         return fault(CHECK, seen, f"Set it. {KEEP_TIME}")
     if off_s >= WORTH_KNOWING_S:
         return warning(CHECK, seen, f"Set it. {KEEP_TIME}")
-    return ok(CHECK, f"as {reading.source} (± {max(abs(reading.ahead_s), reading.uncertain_s):.1f} s)")
+    return ok(CHECK, f"agrees with {reading.source} (± {max(abs(reading.ahead_s), reading.uncertain_s):.1f} s)")
 
 
 def camera_clocks(behind_s: Mapping[str, float]) -> list[Finding]:
-    """What the cameras' clocks say, by how far each was behind ours when a picture arrived.
+    """Judge the cameras' clocks by how far each was behind ours when a picture arrived.
 
-    Where most are off alike, ours is likely the one that is wrong.
+    If most are off by the same amount, ours is probably the one that is wrong.
     """
     if not behind_s:
         return []
-    off = {camera: _beyond_the_way(seconds) for camera, seconds in behind_s.items()}
+    off = {camera: _beyond_delay(seconds) for camera, seconds in behind_s.items()}
     middle = statistics.median(off.values())
     wrong_alike = [camera for camera, seconds in off.items() if abs(seconds - middle) < WORTH_KNOWING_S]
     if abs(middle) >= WORTH_KNOWING_S and len(off) > 1 and len(wrong_alike) * 2 > len(off):
-        seen = f"the clocks of {len(wrong_alike)} of {len(off)} cameras are alike, {_words(middle)} this machine's"
-        return [_by_size(CHECK, middle, seen, f"This machine's is likely the one that is wrong. {KEEP_TIME}")]
+        seen = f"the clocks of {len(wrong_alike)} of {len(off)} cameras agree, {_words(middle)} this machine's"
+        return [_by_size(CHECK, middle, seen, f"This machine's is probably the one that is wrong. {KEEP_TIME}")]
     findings = [
         _by_size(
             f"clock of camera {camera}",
             seconds,
             f"{_words(seconds)} this machine's",
-            "Set the camera's time, best by NTP from the same server as this machine",
+            "Set the camera's time, preferably by NTP from the same server as this machine",
         )
         for camera, seconds in off.items()
         if abs(seconds) >= WORTH_KNOWING_S
     ]
     alike = len(off) - len(findings)
-    return [*findings, *([ok("cameras' clocks", f"{alike} as this machine's")] if alike else [])]
+    return [*findings, *([ok("cameras' clocks", f"{alike} agree with this machine's")] if alike else [])]
 
 
-def _beyond_the_way(behind_s: float) -> float:
-    """What can't be the time that pictures take to here."""
-    return behind_s if behind_s < 0 else max(0.0, behind_s - LATEST_PICTURE_S)
+def _beyond_delay(behind_s: float) -> float:
+    """Return the part of the difference that the delay of pictures cannot explain."""
+    return behind_s if behind_s < 0 else max(0.0, behind_s - LONGEST_DELAY_S)
 
 
 def _by_size(check: str, off_s: float, seen: str, remedy: str) -> Finding:

@@ -1,4 +1,4 @@
-"""`partstream doctor`: looks at everything that an engine needs here, and says what to do about what is wrong."""
+"""`partstream doctor`: check everything that an engine needs on this machine."""
 
 from __future__ import annotations
 
@@ -38,10 +38,12 @@ def doctor_command(
     profile: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help="edge, kinetics-tps or a checkpoint.", show_default="edge")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N.", show_default="auto")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.", show_default="auto")
+    ] = None,
     time_from: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Compare the clock with this server's: ntp://HOST or http(s)://HOST."),
+        typer.Option(metavar="URL", help="Compare the clock with this server: ntp://HOST or http(s)://HOST."),
     ] = None,
     cameras: Annotated[bool, typer.Option("--cameras/--no-cameras", help="Open each camera for a moment.")] = True,
     self_test: Annotated[
@@ -49,56 +51,56 @@ def doctor_command(
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
-    """Look at versions, device, weights, ports, disks, clocks and cameras, run a self-test, and say what to do.
+    """Check this machine: versions, device, weights, ports, disks, clocks, cameras, and two seconds of the engine.
 
-    An engine may run meanwhile; cameras that serve one client only will refuse the doctor then (--no-cameras).
+    Each fault comes with a remedy. An engine may run meanwhile; if cameras accept only one client, use --no-cameras.
     """
     from commands.doctor.bounded import left_behind
     from commands.doctor.finding import fault
     from stream.config import ConfigError
     from telemetry import logs
 
-    logs.configure(json=False, level="error")  # whatever is worth saying is a finding
+    logs.configure(json=False, level="error")  # what matters is a finding
     asked: dict[str, Any] = {"profile": profile, "device": device}
     overrides = {"model": {name: value for name, value in asked.items() if value is not None}}
     try:
         settings = configuration(config, overrides, sources or [], None)
     except ConfigError as error:
         found: Iterable[Finding] = [
-            fault("configuration", str(error), "Correct it: `partstream config schema` says what it may hold")
+            fault("configuration", str(error), "Correct it. `partstream config schema` lists all settings")
         ]
     else:
         from commands.doctor.examination import Wanted, examine
 
         found = examine(settings, Wanted(time_from, cameras, self_test))
-    told = [_tell(finding, None if as_json else console) for finding in found]
-    faults = sum(finding.level == "fault" for finding in told)
+    findings = [_show(finding, None if as_json else console) for finding in found]
+    faults = sum(finding.level == "fault" for finding in findings)
     if as_json:
-        typer.echo(json.dumps({"ok": faults == 0, "findings": [_as_json(finding) for finding in told]}, indent=1))
+        typer.echo(json.dumps({"ok": faults == 0, "findings": [_as_json(finding) for finding in findings]}, indent=1))
     else:
-        warnings = sum(finding.level == "warning" for finding in told)
+        warnings = sum(finding.level == "warning" for finding in findings)
         console.print(
-            f"\n{_count(faults, 'fault')}, {_count(warnings, 'warning')}, {len(told)} findings.", highlight=False
+            f"\n{_count(faults, 'fault')}, {_count(warnings, 'warning')}, {len(findings)} findings.", highlight=False
         )
     code = EXIT_FAILED if faults else 0
     if left_behind():
         sys.stdout.flush()
-        os._exit(code)  # Python would wait for what hangs
+        os._exit(code)  # Python would wait for the check that hangs
     raise typer.Exit(code)
 
 
-def _tell(finding: Finding, console: Console | None) -> Finding:
-    """Print a finding as soon as it is there: some take seconds."""
+def _show(finding: Finding, console: Console | None) -> Finding:
+    """Print a finding as soon as it is known: some take seconds. Return it."""
     if console is not None:
         mark, colour = MARKS[finding.level]
-        said = Text(finding.check, "bold")
-        said.append(f"  {finding.seen}", "dim" if finding.level == "ok" else "not bold")
+        text = Text(finding.check, "bold")
+        text.append(f"  {finding.seen}", "dim" if finding.level == "ok" else "not bold")
         if finding.remedy:
-            said.append(f"\n→ {finding.remedy}", "not bold")
+            text.append(f"\n→ {finding.remedy}", "not bold")
         line = Table.grid()
         line.add_column(width=MARK_COLUMNS)
         line.add_column(overflow="fold")
-        line.add_row(Text(mark, colour), said)
+        line.add_row(Text(mark, colour), text)
         console.print(line)
     return finding
 

@@ -1,4 +1,4 @@
-"""The doctor's round: every check of one configuration, in the order in which they are told."""
+"""All checks of one configuration, in the order in which they are reported."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from commands.cameras.opening import openers
 from commands.doctor import cameras, clock, disk, installation, model_files, ports, self_test
 from commands.doctor.bounded import Check, RunningCheck, run, within
 from commands.doctor.finding import Finding, fault, ok, warning
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
 from stream.inference import memory_budget
+from stream.settings.engine import CameraConfig
 from stream.settings.section import ConfigError
-from stream.sources.open_transport import MakeOpener, SharedTransports, make_opener
 from stream.sources.reader import secrets_of
-from stream.sources.rtsp.fallback import NativeRtsp
-from stream.sources.webrtc.peers import Peers
-from stream.sources.webrtc.publishers import Publishers
-from telemetry.observer import Observer
 
 QUICK_S, MODEL_S = 10.0, 90.0
-"""What looks at this machine only; and what reads weights, after importing torch."""
+"""Limits of checks that only look at this machine, and of those that import torch and read weights."""
 SHORTEST_SECRET = 4
+"""Shorter ones are not hidden: hiding them in every word that contains them would reveal them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to leave out, and what to compare this machine's clock with."""
+    """Which optional checks to run, and what to compare this machine's clock with."""
 
     time_from: str | None = None
     open_cameras: bool = True
@@ -38,8 +36,8 @@ class Wanted:
 
 
 def examine(config: Config, wanted: Wanted) -> Iterator[Finding]:
-    """Every finding as it comes, bounded in time, none with a secret of this configuration in it."""
-    hangs = fault("configuration", f"state_file: {config.state_file} can't be read in time", "Look at its disk")
+    """Yield each finding as it comes, in bounded time, without the configuration's secrets."""
+    hangs = fault("configuration", f"state_file: reading {config.state_file} took too long", "Check its disk")
     config, state = within(QUICK_S, partial(_with_kept_cameras, config), (config, hangs))
     secrets = _secrets(config)
     for findings in _rounds(config, state, wanted):
@@ -67,7 +65,7 @@ def _rounds(config: Config, state: Finding, wanted: Wanted) -> Iterator[Sequence
     if not wanted.self_test:
         return
     if any(finding.level == "fault" for finding in (*device, *weights)):
-        yield [warning(self_test.CHECK, "not run: the model can't be loaded", "First do what is said of it above")]
+        yield [warning(self_test.CHECK, "not run: the model cannot be loaded", "Correct the faults above first")]
     else:
         yield run(Check(self_test.CHECK, self_test.LIMIT_S, partial(self_test.run, config)))
 
@@ -89,42 +87,35 @@ def _folders(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
 
 
 def _cameras(config: Config) -> Iterator[Sequence[Finding]]:
-    """All at once, as the engine opens them; then what their clocks say."""
-    peers = Peers(config.webrtc, Observer())
-    shared = SharedTransports(peers, Publishers(peers), NativeRtsp())
+    """Open all cameras at the same time, as the engine does; then compare their clocks."""
     behind_s: dict[str, float] = {}
+    with openers(config.webrtc) as make_opener:
 
-    def look(camera: int) -> Finding:
-        one = config.cameras[camera]
-        opener: MakeOpener = partial(make_opener, shared=shared)
-        seen = cameras.look_at(one, opener)
-        if seen.clock_behind_s is not None:
-            behind_s[one.id] = seen.clock_behind_s
-        return seen.finding
+        def look(camera: CameraConfig) -> Finding:
+            seen = cameras.look_at(camera, make_opener)
+            if seen.clock_behind_s is not None:
+                behind_s[camera.id] = seen.clock_behind_s
+            return seen.finding
 
-    try:
         looks = [
-            RunningCheck(Check(f"camera {camera.id}", cameras.LIMIT_S, partial(look, number)))
-            for number, camera in enumerate(config.cameras)
+            RunningCheck(Check(f"camera {camera.id}", cameras.LIMIT_S, partial(look, camera)))
+            for camera in config.cameras
         ]
         for running in looks:
             yield running.findings()
         yield clock.camera_clocks(dict(behind_s))
-    finally:
-        shared.native_rtsp.stop()
-        peers.stop()
 
 
 def _with_kept_cameras(config: Config) -> tuple[Config, Finding]:
-    """The cameras with which an engine would begin: what was changed at run time is in the state file."""
+    """Return the configuration with the cameras that an engine would start with: those of the state file, if any."""
     if config.state_file is None:
-        return config, ok("configuration", f"right; {len(config.cameras)} cameras")
+        return config, ok("configuration", f"valid, {len(config.cameras)} cameras")
     try:
         kept = CameraStateFile(config.state_file, config.cameras).load()
         config = with_cameras(config, kept, f"state_file: {config.state_file}")
     except ConfigError as error:
         return config, fault("configuration", str(error), "Correct the state file, or delete it")
-    return config, ok("configuration", f"right; {len(config.cameras)} cameras, with what {config.state_file} keeps")
+    return config, ok("configuration", f"valid, {len(config.cameras)} cameras (from {config.state_file})")
 
 
 def _memory(config: Config) -> Finding:
@@ -135,15 +126,12 @@ def _memory(config: Config) -> Finding:
         seen, _, remedy = str(error).rpartition(": ")
         return fault("memory", seen, remedy[:1].upper() + remedy[1:])
     if available is None:
-        return ok("memory", "this system doesn't say how much is available")
-    return ok("memory", f"{available >> 20} MiB are available, which is enough for this configuration")
+        return ok("memory", "the system does not report how much is available")
+    return ok("memory", f"{available >> 20} MiB are available, enough for this configuration")
 
 
 def _secrets(config: Config) -> list[str]:
-    """Whatever of this configuration must not be shown, the longest first.
-
-    What is very short is left out: taken out of every word that has it, it would be plain to see.
-    """
+    """Return the secrets of this configuration, the longest first."""
     found = [secret for camera in config.cameras for secret, _ in secrets_of(camera.source)]
     tokens = [config.http.read_token, config.http.control_token]
     tokens += [server.credential for server in config.webrtc.ice_servers]

@@ -1,4 +1,4 @@
-"""Finding: what one check of the doctor saw, how bad that is, and what to do about it. Owns nothing."""
+"""Finding: what one check of the doctor saw, how serious it is, and what to do."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Level = Literal["ok", "warning", "fault"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`check` names what was looked at, `seen` is what was there, `remedy` what to do; empty when all is well.
+    """The result of a check: its name, what was seen, and what to do (empty if all is well).
 
-    A warning is worth knowing and keeps nothing from working; with a fault, something will not work.
+    A warning does not stop anything from working; a fault does.
     """
 
     check: str
@@ -24,22 +24,22 @@ class Finding:
     remedy: str = ""
 
     def without(self, secrets: Sequence[str]) -> Finding:
-        """The same, showing none of these secrets, nor in `seen` what looks like one. Remedies show what to write."""
+        """Return the finding without these secrets and, in `seen`, without what looks like one."""
         return replace(self, seen=redact(_hidden(self.seen, secrets)), remedy=_hidden(self.remedy, secrets))
 
 
 def ok(check: str, seen: str) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(check, "ok", seen)
 
 
 def warning(check: str, seen: str, remedy: str) -> Finding:
-    """It works, and something is worth knowing."""
+    """Return a finding that stops nothing from working."""
     return Finding(check, "warning", seen, remedy)
 
 
 def fault(check: str, seen: str, remedy: str) -> Finding:
-    """It will not work like this."""
+    """Return a finding that stops something from working."""
     return Finding(check, "fault", seen, remedy)
 
 

@@ -1,4 +1,4 @@
-"""Whether the configured model can be had: its device, its checkpoint, and the weights that it sees with."""
+"""Checks of the configured model: its device, its checkpoint, and the detector's weights."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from stages.third_party.weights import WeightsError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 KEYPOINTS = "movenet-multipose"
-"""What finds people where the checkpoint carries no detector."""
+"""The detector of checkpoints that contain none."""
 
 
 def device(model: ModelSettings, driver: Path = NVIDIA_DRIVER) -> Finding:
-    """Whether the device is there, and whether one is that nobody uses."""
+    """Check whether the device is there, and whether there is a GPU that is not used."""
     import torch
 
     from stages.device.precision import seeing_precision
@@ -34,16 +34,16 @@ def device(model: ModelSettings, driver: Path = NVIDIA_DRIVER) -> Finding:
     if model.device == "auto" and driver.exists():
         return warning(
             "device",
-            f"an NVIDIA driver is here, and the model runs on the CPU: torch sees no GPU ({built_for})",
+            f"the model runs on the CPU: an NVIDIA driver is installed, but torch sees no GPU ({built_for})",
             _how_to_get_cuda(torch.version.cuda is not None, driver),
         )
     return ok("device", f"the CPU, {torch.get_num_threads()} threads ({built_for})")
 
 
 def model_weights(model: ModelSettings) -> Finding:
-    """Whether checkpoint and weights are there and are what they should be: every byte is read."""
+    """Check the SHA-256 of checkpoint and weights: every byte is read."""
     if model.profile == "free":
-        return ok("weights", "the profile `free` has none")
+        return ok("weights", "the profile `free` needs none")
     from stages.profiles import load_checkpoint, load_finder
 
     try:
@@ -51,24 +51,24 @@ def model_weights(model: ModelSettings) -> Finding:
         if checkpoint.detector is None:
             if faults := weights.verify(KEYPOINTS):
                 return fault("weights", "; ".join(faults), _how_to_get(KEYPOINTS))
-            return ok("weights", f"profile {model.profile}, and {KEYPOINTS} as it was published")
+            return ok("weights", f"profile {model.profile}, and {KEYPOINTS} with the published SHA-256")
         load_finder(checkpoint)
     except WeightsError as error:
         seen, _, remedy = str(error).partition("\n")
-        return fault("weights", seen, remedy or "Give the path of another checkpoint as model.profile, or use edge")
-    return ok("weights", f"profile {model.profile}, with a detector of its own")
+        return fault("weights", seen, remedy or "Set model.profile to edge or to the path of another checkpoint")
+    return ok("weights", f"profile {model.profile}, which contains its detector")
 
 
 def _how_to_get_cuda(built: bool, driver: Path) -> str:
     if built and not driver.exists():
-        return "Install NVIDIA's driver, in a container also its toolkit (`--gpus`); or set model.device: cpu"
+        return "Install NVIDIA's driver (in a container: its toolkit, and `--gpus`), or set model.device: cpu"
     if built:
-        return "See what `nvidia-smi` and CUDA_VISIBLE_DEVICES say; or set model.device: cpu"
-    return "Install a torch that is built for CUDA (docs/cuda.md); or set model.device: auto or cpu"
+        return "Check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or set model.device: cpu"
+    return "Install a build of torch with CUDA (docs/cuda.md), or set model.device: auto or cpu"
 
 
 def _how_to_get(asset: str) -> str:
     return (
-        f"Run `partstream weights fetch {asset}`; without a network, `partstream weights add {asset} FOLDER` with the "
-        f"files from elsewhere. What is damaged in {weights.folder(asset)}, delete first"
+        f"Run `partstream weights fetch {asset}`, or without a network `partstream weights add {asset} FOLDER` with "
+        f"files from another machine. Delete damaged files in {weights.folder(asset)} first"
     )

@@ -1,4 +1,4 @@
-"""Who listens on a TCP port of this machine, as far as /proc tells: other users' programs may be hidden."""
+"""Find the process that listens on a TCP port, from /proc. Processes of other users may be hidden."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LISTENING = "0A"
 
 
 class Owner(NamedTuple):
-    """A process; never with its command line, which may hold secrets."""
+    """A process, without its command line, which may contain secrets."""
 
     pid: int
     name: str
@@ -20,7 +20,7 @@ class Owner(NamedTuple):
 
 
 def owner_of(port: int, proc: Path = Path("/proc")) -> Owner | None:
-    """The process that listens on this port, on any address; None if nobody does or it can't be told."""
+    """Return the process that listens on this port, on any address; None if there is none or it cannot be seen."""
     wanted = {f"socket:[{inode}]" for inode in _inodes(port, proc)}
     if not wanted:
         return None

@@ -1,4 +1,4 @@
-"""Whether the engine's sockets can listen where they are to: they are bound, as the engine binds them, and let go."""
+"""Checks of the engine's sockets: each is bound as the engine binds it, and closed again."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from stream.settings.section import ConfigError
 
 ASK_WITHIN_S = 2.0
 ADVICE = re.compile(r"(?::|;) (?=(?:make|set|use|choose|lower) )")
-"""Where in a message what is wrong ends, and what to do begins."""
-ANOTHER_PORT = "End that program, or choose another port (0: any that is free)"
+"""Separates the problem from the remedy in a message."""
+ANOTHER_PORT = "Stop that program, or choose another port (0 picks a free one)"
 
 
 def engine_at(config: HttpConfig) -> Owner | None:
-    """The process of a partstream engine that answers where this configuration's would; None if none does."""
+    """Return the process of the partstream engine that answers at this address; None if there is none."""
     if config.bind is None:
         return None
     host, _, port = config.bind.rpartition(":")
@@ -36,7 +36,7 @@ def engine_at(config: HttpConfig) -> Owner | None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     connection: http.client.HTTPConnection
     if config.tls_certificate is not None:
-        # Whether something listens there is asked, not who: nothing is sent to it.
+        # The certificate does not matter: nothing secret is sent.
         unverified = ssl.create_default_context()
         unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection(host, int(port), timeout=ASK_WITHIN_S, context=unverified)
@@ -55,9 +55,9 @@ def engine_at(config: HttpConfig) -> Owner | None:
 
 
 def zeromq(field: str, endpoint: str, config: PublishConfig, engine: Owner | None = None) -> Finding:
-    """Whether `publish.endpoint` or `publish.replay` can be bound, and may be, from where it could be read.
+    """Check whether `publish.endpoint` or `publish.replay` can be bound, and is protected if others can reach it.
 
-    `engine`: the one that runs here with this configuration, if any: then its ports are taken as they should be.
+    `engine` is the engine that runs here with this configuration, if any: its ports are in use, as they should be.
     """
     context = zmq.Context()
     try:
@@ -76,22 +76,20 @@ def zeromq(field: str, endpoint: str, config: PublishConfig, engine: Owner | Non
 
 
 def encryption(config: PublishConfig) -> Finding:
-    """Whether the keys of CURVE, where it is configured, can be used."""
+    """Check whether the CURVE keys can be read, if CURVE is configured."""
     if config.curve_secret_key_file is None:
-        return ok("publish keys", "no CURVE is configured")
+        return ok("publish keys", "CURVE is not configured")
     assert config.curve_allowed_keys is not None
     try:
         read_pair(config.curve_secret_key_file)
         AllowList(config.curve_allowed_keys, monotonic())
     except KeyFileError as error:
-        return fault(
-            "publish keys", str(error), "`partstream keys new` makes keys; docs/security.md says who gets which"
-        )
-    return ok("publish keys", "CURVE: the engine's key and its clients' can be read")
+        return fault("publish keys", str(error), "Make keys with `partstream keys new` (docs/security.md)")
+    return ok("publish keys", "CURVE: the keys of the engine and its clients are readable")
 
 
 def http_server(config: HttpConfig, engine: Owner | None = None) -> Finding:
-    """Whether the HTTP server can start: address, tokens, certificate; it is started and stopped."""
+    """Check whether the HTTP server can start, with its address, tokens and certificate."""
     if config.bind is None:
         return ok("http.bind", "the HTTP server is switched off")
 
@@ -110,20 +108,20 @@ def http_server(config: HttpConfig, engine: Owner | None = None) -> Finding:
 
 
 def _not_bound(field: str, address: str, message: str, engine: Owner | None) -> Finding:
-    """Why a socket couldn't be bound: by whom the port is taken, if it is."""
+    """Return why a socket could not be bound: if its port is in use, by which process."""
     if "in use" not in message:
         return fault(field, *_split(field, message))
     owner = owner_of(int(address.rpartition(":")[2]))
     if engine is not None and (owner is None or owner.pid == engine.pid):
         return warning(
-            field, f"{address} is taken by the engine that runs here, {engine}", "Only one engine can have it at a time"
+            field, f"{address} is in use by the engine that runs here, {engine}", "Only one engine can use it at a time"
         )
     taken_by = str(owner) if owner is not None else "a program of another user"
-    return fault(field, f"{address} is taken by {taken_by}", ANOTHER_PORT)
+    return fault(field, f"{address} is in use by {taken_by}", ANOTHER_PORT)
 
 
 def _split(field: str, message: str) -> tuple[str, str]:
-    """What a `ConfigError` says was wrong with a field, and what it says to do."""
+    """Split the message of a `ConfigError` about a field into the problem and the remedy."""
     seen, *remedy = ADVICE.split(message.removeprefix(f"{field}: "), maxsplit=1)
     return seen, remedy[0][:1].upper() + remedy[0][1:] if remedy else "Correct this setting"
 

@@ -1,4 +1,4 @@
-"""Two seconds of the real engine, apart from everything else: a picture in, results out, with the configured model."""
+"""Self-test: the real engine with the configured model for two seconds, on ports of its own."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CHECK = "self-test"
 SECONDS = 2.0
 FIRST_RESULT_WITHIN_S = 15.0
 LIMIT_S = 120.0
-"""Loading the largest model from a slow disk takes most of it."""
+"""Most of it is for loading the largest model from a slow disk."""
 FOOTAGE, FOOTAGE_FILE = "vtest", "vtest.avi"
-"""Pedestrians, if somebody has fetched them; else the test picture, in which nobody is."""
+"""Pedestrians in a street, if they were fetched; otherwise the test picture is used, which shows no people."""
 DETECTOR_SIZE = (512, 384)
-"""The street's people are small."""
+"""The people in the street are small."""
 ENOUGH_FRAMES = 5
-"""In fewer, a person needn't have been followed for long enough to be published."""
+"""In fewer, no person may have been tracked long enough to be published."""
 CAMERA = "self-test"
 
 
@@ -40,44 +40,47 @@ class _Failures(Observer):
 
 
 def run(config: Config, seconds: float = SECONDS) -> Finding:
-    """Run it and say what came. No port, file or camera of the configuration is touched."""
+    """Run the engine and judge its results. Uses no port, file or camera of the configuration."""
     footage = _footage()
     failures = _Failures()
     try:
-        frames, took_s = asyncio.run(_frames(_apart(config, footage), failures, seconds))
+        frames, took_s = asyncio.run(_frames(_isolated(config, footage), failures, seconds))
     except (WeightsError, ConfigError) as error:
         seen, _, remedy = str(error).partition("\n")
-        return fault(CHECK, f"the engine can't start: {seen}", remedy or "See what is said of its settings above")
+        return fault(CHECK, f"the engine cannot start: {seen}", remedy or "Correct the faults above")
     except EngineFailedError as error:
-        return fault(CHECK, str(error), "A fault in partstream: please report it, with `run --log-level debug`'s log")
+        return fault(
+            CHECK, str(error), "This is a bug in partstream: please report it with the log of `run --log-level debug`"
+        )
     if failures.stages:
         names = ", ".join(sorted(failures.stages))
         return fault(
-            CHECK, f"stages failed: {names}", "`partstream run pattern:` logs why; report it if it's no setting"
+            CHECK,
+            f"stages failed: {names}",
+            "`partstream run pattern:` logs the reason. If it is no setting, please report it",
         )
     if not frames:
         return fault(
             CHECK,
-            f"no result within {took_s:.0f} s of the model's being loaded",
-            "`partstream run pattern:` shows what it waits for",
+            f"no result within {took_s:.0f} s after the model was loaded",
+            "`partstream run pattern:` logs what it waits for",
         )
     return _judge(frames, took_s, footage is not None)
 
 
 def _judge(frames: list[Frame], took_s: float, with_people: bool) -> Finding:
     people = max(len(frame.people) for frame in frames)
-    rate = f"{len(frames)} frames analysed in {took_s:.1f} s, one after the other ({len(frames) / took_s:.1f}/s)"
+    rate = f"{len(frames)} frames analysed in {took_s:.1f} s, one at a time ({len(frames) / took_s:.1f}/s)"
     if not with_people:
         return ok(
-            CHECK, f"{rate}; the test picture, in which nobody is: {FOOTAGE} would show people, if it were fetched"
+            CHECK,
+            f"{rate}; with the test picture, which shows no people (`weights fetch {FOOTAGE}` gets footage of some)",
         )
     if people or not frames[0].model.trained:
         return ok(CHECK, f"{rate}; {people} people in footage of a street")
     if len(frames) < ENOUGH_FRAMES:
-        return warning(CHECK, f"{rate}; too few to see anybody", "This machine is slow for the model, or busy")
-    return fault(
-        CHECK, f"{rate}; nobody was seen in footage of a street", "Look at model.person_score and model.profile"
-    )
+        return warning(CHECK, f"{rate}; too few to find people", "This machine is slow for the model, or busy")
+    return fault(CHECK, f"{rate}; no people found in footage of a street", "Check model.person_score and model.profile")
 
 
 def _footage() -> Path | None:
@@ -88,8 +91,8 @@ def _footage() -> Path | None:
     return None
 
 
-def _apart(config: Config, footage: Path | None) -> Config:
-    """The same model, and nothing else of the configuration."""
+def _isolated(config: Config, footage: Path | None) -> Config:
+    """Return a configuration with the same model and nothing else of it."""
     source = str(footage) if footage is not None else "pattern:"
     return Config.model_validate(
         {
@@ -102,7 +105,7 @@ def _apart(config: Config, footage: Path | None) -> Config:
 
 
 async def _frames(config: Config, failures: Observer, seconds: float) -> tuple[list[Frame], float]:
-    """The results of so many seconds from the first one on, and how long they took to come."""
+    """Return the results of `seconds` seconds from the first one on, and how long they took."""
     frames: list[Frame] = []
     async with Engine(config, observers=[failures]) as engine:
         feed = engine.results()

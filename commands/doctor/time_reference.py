@@ -1,4 +1,4 @@
-"""What time it is, by others: a web server's Date header, an NTP server, or what the kernel knows of who keeps it."""
+"""The time by other clocks: a web server's Date header, an NTP server; and whether the kernel's is synchronised."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from urllib.parse import urlsplit
 ANSWER_WITHIN_S = 3.0
 NTP_PORT = 123
 NTP_EPOCH_S = 2_208_988_800
-"""From 1900, where NTP counts from, to 1970."""
+"""From 1900, the epoch of NTP, to 1970."""
 NTP_ERA_S = 1 << 32
-"""Seconds of NTP begin again after so many, first in 2036."""
+"""NTP's seconds wrap around after this many, first in 2036."""
 STA_UNSYNC = 0x0040
 _TIMEX_BYTES, _TIMEX_STATUS_AT = 208, 40
 """glibc's `struct timex` on 64-bit Linux."""
 
 
 class NoTimeError(Exception):
-    """The reference told no time; the message says which, without what its address keeps secret."""
+    """The reference gave no time. The message names it without its secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """By how much a reference's clock was ahead of ours, in seconds, and by how much that may be wrong."""
+    """How far a reference's clock was ahead of ours, and the uncertainty of that, in seconds."""
 
     source: str
     ahead_s: float
@@ -45,9 +45,9 @@ def read_time(reference: str, now: Callable[[], float] = time.time) -> Reading:
         parts = urlsplit(reference)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise NoTimeError("the address to have the time from is none") from None
+        raise NoTimeError("the time server's address is not valid") from None
     if not host or parts.scheme not in ("http", "https", "ntp"):
-        raise NoTimeError("the address to have the time from must begin with http://, https:// or ntp://")
+        raise NoTimeError("the time server's address must begin with http://, https:// or ntp://")
     source = f"{parts.scheme}://{host}"
     try:
         if parts.scheme == "ntp":
@@ -55,11 +55,11 @@ def read_time(reference: str, now: Callable[[], float] = time.time) -> Reading:
         return _ask_web(source, parts.scheme, host, port, parts.path or "/", now)
     except (OSError, http.client.HTTPException, ValueError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
-        raise NoTimeError(f"{source} told no time ({why})") from None
+        raise NoTimeError(f"{source} gave no time ({why})") from None
 
 
 def kernel_keeps_time() -> bool | None:
-    """Whether something disciplines this machine's clock, as `timedatectl` shows too; None where that can't be told."""
+    """Return whether this machine's clock is synchronised, as `timedatectl` shows it; None if unknown."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # all zero: only read
@@ -84,31 +84,33 @@ def _ask_web(source: str, scheme: str, host: str, port: int | None, path: str, n
     date = answer.getheader("Date")
     if date is None:
         raise ValueError
-    # It has been this second for somewhere between nothing and one second.
+    # The header is cut to whole seconds: on average, half a second is missing.
     theirs = parsedate_to_datetime(date).timestamp() + 0.5
     return Reading(source, theirs - (asked + answered) / 2, 0.5 + (answered - asked) / 2)
 
 
 def _ask_ntp(source: str, host: str, port: int, now: Callable[[], float]) -> Reading:
-    """RFC 4330: one question, and the midpoint of what the server stamped on it."""
+    """Send one request (RFC 4330), and compare the midpoint of the server's two timestamps with ours."""
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind) as asking:
         asking.settimeout(ANSWER_WITHIN_S)
         asking.connect(address)
         asked = now()
-        asking.send(b"\x23" + bytes(39) + struct.pack("!Q", 1))  # version 4, client; our stamp, to be given back
+        asking.send(
+            b"\x23" + bytes(39) + struct.pack("!Q", 1)
+        )  # version 4, client; a stamp that the answer must repeat
         answer = asking.recv(512)
         answered = now()
     if len(answer) < 48 or answer[0] & 7 != 4 or answer[1] == 0 or answer[0] >> 6 == 3:
-        raise ValueError("no answer of a server that has the time")
+        raise ValueError("the answer is not from a synchronised server")
     originate, received, sent = struct.unpack_from("!QQQ", answer, 24)
     if originate != 1:
-        raise ValueError("an answer to another question")
+        raise ValueError("the answer is to another request")
     theirs = (_unix_s(received, asked) + _unix_s(sent, asked)) / 2
     return Reading(source, theirs - (asked + answered) / 2, (answered - asked) / 2)
 
 
 def _unix_s(stamp: int, near: float) -> float:
-    """An NTP stamp as seconds since 1970, in the era nearest to `near`."""
+    """Return an NTP timestamp as seconds since 1970, in the era nearest to `near`."""
     seconds = stamp / 2**32 - NTP_EPOCH_S
     return seconds + round((near - seconds) / NTP_ERA_S) * NTP_ERA_S

@@ -89,7 +89,7 @@ def test_every_planted_fault_is_found_with_what_to_do_and_no_secret(
         ("weights", "missing", "partstream weights fetch movenet-multipose"),
         ("publish.endpoint", f"process {os.getpid()}", "another port"),
         ("http.bind", f"process {os.getpid()}", "another port"),
-        ("recording.directory", "no clips are written", "Make room"),
+        ("recording.directory", "less than recording.least_free", "Free some space"),
         ("clock", "behind http://127.0.0.1", "NTP"),
         ("camera wrong", "(unauthorised)", "password"),
         ("camera off", "(refused)", "Check host and port"),
@@ -108,8 +108,8 @@ def test_a_machine_that_is_well_has_no_fault_and_the_cameras_clock_is_seen(camer
     ports = {"PARTSTREAM_PUBLISH__ENDPOINT": "tcp://127.0.0.1:0", "PARTSTREAM_PUBLISH__REPLAY": "tcp://127.0.0.1:0"}
     code, found, printed = doctor(f"door={camera}", "--profile", "free", **ports, PARTSTREAM_HTTP__BIND="127.0.0.1:0")
     assert code == 0, printed
-    assert "h264, a picture after" in found["camera door"]["seen"]
-    assert found["cameras' clocks"]["seen"] == "1 as this machine's"
+    assert "h264, first picture after" in found["camera door"]["seen"]
+    assert found["cameras' clocks"]["seen"] == "1 agree with this machine's"
     assert "frames analysed" in found["self-test"]["seen"]
     assert SECRET not in printed
 

@@ -64,7 +64,7 @@ def test_a_model_that_sees_nobody_in_footage_of_people_is_a_fault(monkeypatch: p
     monkeypatch.setattr(engine, "load_model", lambda config, observer: Blind())
     found = self_test.run(FREE, 0.2)
     assert found.level == "fault"
-    assert "nobody was seen" in found.seen
+    assert "no people found" in found.seen
 
 
 def test_a_model_that_cant_be_loaded_is_a_fault_with_its_own_advice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,8 +114,8 @@ def test_ntp_stamps_are_right_after_their_seconds_have_begun_again() -> None:
     ],
     ids=["kiss of death", "server without the time", "short", "to another question"],
 )
-def test_an_ntp_answer_that_tells_no_time_is_none(answer: Callable[[bytes], bytes]) -> None:
-    with ntp_server(answer) as url, pytest.raises(NoTimeError, match="told no time"):
+def test_an_ntp_answer_without_a_time_is_an_error(answer: Callable[[bytes], bytes]) -> None:
+    with ntp_server(answer) as url, pytest.raises(NoTimeError, match="gave no time"):
         read_time(url)
 
 

@@ -109,7 +109,7 @@ def test_weights_of_a_wrong_hash_are_a_fault_also_where_they_were_right_once(wro
     found = model_files.model_weights(ModelSettings())
     assert found.level == "fault"
     assert f"{wrong_movenet} has SHA-256" in found.seen
-    assert "delete first" in found.remedy
+    assert "Delete damaged files" in found.remedy
 
 
 def test_a_checkpoint_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_full_disk_is_a_fault_wherever_something_is_to_be_written(tmp_path: Pa
     ):
         assert found.level == "fault"
         assert f"{tmp_path} is full" in found.seen
-        assert found.remedy == "Make room there"
+        assert found.remedy == "Free some space there"
 
 
 def test_less_room_than_recording_leaves_free_is_a_fault(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_a_state_file_that_cant_be_read_in_time_is_a_fault(tmp_path: Path, monke
     monkeypatch.setattr(examination, "QUICK_S", 0.05)
     config = Config.model_validate({"state_file": state})
     found = next(finding for finding in examine(config, Wanted()) if finding.check == "configuration")
-    assert (found.level, "in time" in found.seen) == ("fault", True)
+    assert (found.level, "took too long" in found.seen) == ("fault", True)
     state.open("wb").close()  # lets the one that waits go
 
 
