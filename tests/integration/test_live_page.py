@@ -178,15 +178,15 @@ async def test_a_camera_is_added_changed_and_removed_in_the_page_and_faults_are_
         await fill(page, "id", "Front Door")
         await fill(page, "source", "ftp://10.0.0.7/x")
         await page.press("Enter")
-        await page.wait_for(visible("[data-fault=source]") + " || " + visible("[data-fault=id]"))
+        await page.wait_for(visible("[data-error=source]") + " || " + visible("[data-error=id]"))
         await fill(page, "id", "front-door")
         await page.press("Enter")
-        await page.wait_for(visible("[data-fault=source]"))
+        await page.wait_for(visible("[data-error=source]"))
         await page.wait_for("document.activeElement.name === 'source'")
         await fill(page, "source", SOURCE)
         await fill(page, "max_fps", "-3")
         await page.press("Enter")
-        await page.wait_for(f"{visible('[data-fault=max_fps]')} && !({visible('[data-fault=source]')})")
+        await page.wait_for(f"{visible('[data-error=max_fps]')} && !({visible('[data-error=source]')})")
         await fill(page, "max_fps", "10")
         await page.press("Enter")
         await page.wait_for("!document.querySelector('#camera-dialog').open")
@@ -205,7 +205,7 @@ async def test_a_camera_is_added_changed_and_removed_in_the_page_and_faults_are_
         await page.click("#camera-remove")
         await page.wait_for("document.querySelector('#remove-dialog').open")
         assert "front-door" in engine.cameras.configs, "it asks first"
-        await page.click("#remove-sure")
+        await page.click("#remove-confirm")
         await page.wait_for(f"{visible('#empty')} && !document.querySelector('.tile')")
         assert engine.cameras.configs == {}
         expected = "status of 422"
@@ -219,7 +219,7 @@ async def test_with_tokens_the_page_asks_for_one_and_shows_what_it_allows() -> N
         assert await page.evaluate("document.querySelectorAll('.tile').length") == 0
         await page.write("wrong")
         await page.press("Enter")
-        await page.wait_for(f'{text("#login-fault")}.includes("isn\'t known")')
+        await page.wait_for(f'{text("#login-error")}.includes("Unknown token")')
         await page.write(READ)
         await page.press("Enter")
         await page.wait_for(f"document.querySelector({json.dumps(tile('door', 'canvas'))})?.drawn")
@@ -253,7 +253,7 @@ async def test_it_says_that_the_engine_is_overloaded_and_that_nobody_is_recognis
         )
         await page.wait_for(f"/[0-9]+ % dropped/.test({text(tile('door', '.figures'))})")
         chip = tile("door", ".chip")
-        await page.wait_for(f"{visible(chip)} && {text(chip)} === 'Nobody recognised'")
+        await page.wait_for(f"{visible(chip)} && {text(chip)} === 'No people detected'")
         assert page.errors == []
 
 
@@ -294,9 +294,9 @@ async def test_a_killed_camera_is_shown_as_down_and_plays_again_after_its_return
         async with shown(configured(camera, {"id": "door", "source": SOURCE}), FreeModel()) as (_, page):
             await page.wait_for(f"document.querySelector({json.dumps(tile('yard', 'canvas'))})?.drawn")
             server.kill()
-            await page.wait_for(f"{text(tile('yard', '.message strong'))}.startsWith('Down')")
+            await page.wait_for(f"{text(tile('yard', '.message strong'))}=== 'Reconnecting'")
             await page.wait_for(f"{text(tile('yard', '.message span'))}.includes('othing listens')")
-            await page.wait_for(f"{text(tile('yard', '.doing'))} === 'nothing listens there'")
+            await page.wait_for(f"{text(tile('yard', '.doing'))} === 'connection refused'")
             await page.wait_for(f"!({visible(tile('door', '.message'))})")  # the other one plays on
             epoch = await page.evaluate(f"document.querySelector({json.dumps(tile('yard', 'canvas'))}).drawn.epoch")
             server.restart()

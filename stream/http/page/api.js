@@ -1,7 +1,7 @@
-// Requests to the engine, and its problem details as errors.
+// Requests to the engine. Problem details become errors.
 
 export class Problem extends Error {
-  /** `fields`: what is wrong with each field, [[name, text], …]. */
+  /** `fields`: the errors of fields, [[name, text], …]. */
   constructor(status, text, fields = [], retryAfterS = 0) {
     super(text)
     this.status = status
@@ -10,7 +10,7 @@ export class Problem extends Error {
   }
 }
 
-/** The answer's JSON, or null where there is none. Throws `Problem`; status 0 means that the engine wasn't reached. */
+/** Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the engine is not reachable. */
 export async function ask(method, path, body) {
   let answer
   try {
@@ -21,35 +21,35 @@ export async function ask(method, path, body) {
       signal: AbortSignal.timeout(15000),
     })
   } catch {
-    throw new Problem(0, "The engine can't be reached.")
+    throw new Problem(0, "Cannot reach the engine.")
   }
   if (!answer.ok) throw await problemOf(answer)
   return answer.status === 204 ? null : answer.json()
 }
 
-/** What an answer that isn't one says is wrong. */
+/** Returns an error response as a `Problem`. */
 export async function problemOf(answer) {
-  const told = await answer.json().catch(() => ({}))
-  const fields = (told.errors ?? []).map((error) => [error.field, error.detail])
-  const text = told.detail ?? `The engine answered ${answer.status}.`
+  const details = await answer.json().catch(() => ({}))
+  const fields = (details.errors ?? []).map((error) => [error.field, error.detail])
+  const text = details.detail ?? `The engine responded with status ${answer.status}.`
   return new Problem(answer.status, text, fields, Number(answer.headers.get("Retry-After")) || 0)
 }
 
-/** Waits that double from try to try, so that an engine that comes back isn't met by everybody at once. */
+/** Waiting times that double with each attempt, with jitter, so that pages do not all reconnect at once. */
 export class Backoff {
   constructor(firstMs = 500, longestMs = 10000) {
     this.firstMs = firstMs
     this.longestMs = longestMs
-    this.tries = 0
+    this.attempts = 0
   }
 
-  /** How long to wait before the next try, ms. */
+  /** Returns the time before the next attempt, ms. */
   next() {
-    const wait = Math.min(this.longestMs, this.firstMs * 2 ** Math.min(this.tries++, 10))
+    const wait = Math.min(this.longestMs, this.firstMs * 2 ** Math.min(this.attempts++, 10))
     return wait * (0.75 + 0.25 * Math.random())
   }
 
   reset() {
-    this.tries = 0
+    this.attempts = 0
   }
 }

@@ -1,4 +1,4 @@
-// The live page: brings together what the engine says, what is in view, and what the reader does.
+// The live page: connects the engine's messages, the views and the user's input.
 
 import { Problem, ask } from "./api.js"
 import { Camera } from "./cameras.js"
@@ -17,11 +17,11 @@ const UPDATE_MS = 300
 const LIST_EVERY_MS = 30000
 const WALL_FPS = 12.5
 const LARGE_FPS = 25
-const MOST_VIDEO_AGE_MS = 600 // later results don't meet their picture: video isn't held for longer
-const ACTIONS_KEPT = 60
+const MAX_VIDEO_AGE_MS = 600 // video is not delayed for longer, so later results would miss their frame
+const MAX_ACTIONS = 60
 const RELIST_MS = 200
 const RETRY_MS = 2000
-const NOTICE_MS = 4000 // figures in it change all the time: nobody can read that, or wants it read out
+const NOTICE_MS = 4000 // minimum time between changes of the notice, so that it can be read
 
 const field = (id) => document.getElementById(id)
 
@@ -31,11 +31,11 @@ class App {
     this.actions = new Set()
     this.filter = ""
     this.opened = null
-    this.mayChange = false
+    this.canChange = false
     this.connected = false
     this.lost = false
     this.stats = null
-    this.pictureTrouble = ""
+    this.pictureError = ""
     this.noticedAt = 0
     this.listing = 0
 
@@ -48,7 +48,7 @@ class App {
     })
     this.pictures = new PictureFeed({
       picture: (picture) => this.#screens(picture.camera).forEach((screen) => screen.take(picture)),
-      trouble: (text) => (this.pictureTrouble = text),
+      error: (text) => (this.pictureError = text),
     })
     this.video = new VideoFeed({
       picture: (picture) => {
@@ -113,8 +113,10 @@ class App {
   }
 
   async #signedIn(role) {
-    this.mayChange = role === "control"
-    field("add").hidden = !this.mayChange
+    this.canChange = role === "control"
+    field("add").hidden = !this.canChange
+    field("empty-control").hidden = !this.canChange
+    field("empty-read").hidden = this.canChange
     await this.list()
     this.messages.connect(!document.hidden)
     this.pictures.again()
@@ -122,7 +124,7 @@ class App {
     if (!this.opened) document.querySelector(".tile")?.focus({ focusVisible: false, preventScroll: true })
   }
 
-  /** Read which cameras there are, with their settings. */
+  /** Load the cameras and their settings. */
   async list() {
     try {
       const { cameras } = await ask("GET", "/api/v1/cameras")
@@ -139,7 +141,7 @@ class App {
     this.#choosePictures()
   }
 
-  // -- what the engine says ---------------------------------------------------------------------------------------
+  // -- the engine's messages --------------------------------------------------------------------------------------
   #take(kind, message) {
     if (kind === "stats") {
       this.stats = message
@@ -152,7 +154,7 @@ class App {
     if (!camera.isNew(kind, message)) return
     if (kind === "results") {
       camera.addResult(message)
-      for (const person of message.people) if (person.action) this.#knowAction(words(person.action.label))
+      for (const person of message.people) if (person.action) this.#addAction(words(person.action.label))
       for (const screen of this.#screens(camera.id)) screen.match()
     } else if (kind === "events") {
       this.events.add(message)
@@ -170,8 +172,8 @@ class App {
     }, RELIST_MS)
   }
 
-  #knowAction(label) {
-    if (this.actions.has(label) || this.actions.size >= ACTIONS_KEPT) return
+  #addAction(label) {
+    if (this.actions.has(label) || this.actions.size >= MAX_ACTIONS) return
     this.actions.add(label)
     const option = document.createElement("option")
     option.value = label
@@ -179,22 +181,22 @@ class App {
   }
 
   #connection(connected) {
-    if (connected && !this.connected) this.list() // what changed meanwhile
+    if (connected && !this.connected) this.list() // for changes in the meantime
     this.connected = connected
     this.lost = !connected
     this.#updateHealth()
   }
 
-  // -- what is in view --------------------------------------------------------------------------------------------
+  // -- visible cameras -------------------------------------------------------------------------------------------
   #screens(id) {
     const screen = this.opened ? this.opened === id && this.detail.screen : this.wall.tiles.get(id)?.screen
     return screen ? [screen] : []
   }
 
-  /** Ask for the pictures of what is to be seen, and of nothing else. */
+  /** Request pictures of the visible cameras only. */
   #choosePictures() {
     const large = this.cameras.get(document.hidden ? null : this.opened)
-    this.video.show(large?.live && large.ageMs < MOST_VIDEO_AGE_MS ? large.id : null)
+    this.video.show(large?.live && large.ageMs < MAX_VIDEO_AGE_MS ? large.id : null)
     const ids = document.hidden ? [] : this.opened ? [this.opened] : [...this.wall.inView]
     if (this.video.playing) ids.length = 0
     const screen = ids.length ? this.#screens(ids[0])[0] : null
@@ -208,13 +210,13 @@ class App {
     this.#choosePictures()
   }
 
-  /** Look at one camera closely, or with null at all of them. */
+  /** Enlarge a camera, or show all cameras if `id` is null. */
   open(id, remember = true) {
     const from = this.opened
     if (id === from) return
     this.opened = id
     field("wall").hidden = Boolean(id)
-    if (id) this.detail.open(this.cameras.get(id), this.mayChange)
+    if (id) this.detail.open(this.cameras.get(id), this.canChange)
     else this.detail.close()
     if (!id) this.wall.focus(from)
     if (remember) history.pushState(null, "", id ? `#${id}` : location.pathname)
@@ -233,7 +235,7 @@ class App {
     this.open(this.cameras.has(id) ? id : null, false)
   }
 
-  // -- what the reader does ---------------------------------------------------------------------------------------
+  // -- the user's input ------------------------------------------------------------------------------------------
   #filterBy(text) {
     this.filter = text.trim().toLowerCase()
     this.wall.redraw()
@@ -260,7 +262,7 @@ class App {
     event.preventDefault()
   }
 
-  // -- what is shown ----------------------------------------------------------------------------------------------
+  // -- display ---------------------------------------------------------------------------------------------------
   #update() {
     if (document.hidden) return
     this.wall.update()
@@ -283,19 +285,19 @@ class App {
     setText(field("notice"), notice)
   }
 
-  /** [level, a few words, more where something is to be done]. */
+  /** Returns [level, short text, notice]. */
   #health() {
     const cameras = [...this.cameras.values()]
-    if (!this.connected && !this.lost) return ["wait", "Connecting", ""]
+    if (!this.connected && !this.lost) return ["wait", "Connecting…", ""]
     if (!this.connected) {
-      return ["bad", "Not connected", "The connection to the engine is lost. It is tried again every few seconds."]
+      return ["bad", "Disconnected", "The connection to the engine is lost. Reconnecting…"]
     }
     if (this.stats && !this.stats.ready)
-      return ["bad", "Not ready", `The engine doesn't analyse as it should: ${this.stats.ready_reason}`]
+      return ["bad", "Not ready", `The engine is not ready: ${this.stats.ready_reason}`]
     const busy = cameras.filter((camera) => camera.overloaded)
     if (busy.length) {
-      const which = [...busy.slice(0, 3).map(overload), ...(busy.length > 3 ? ["and others"] : [])].join("; ")
-      return ["warn", "Overloaded", `The engine is overloaded: ${which}. Results are fewer than pictures.`]
+      const which = [...busy.slice(0, 3).map(overload), ...(busy.length > 3 ? ["more cameras"] : [])].join("; ")
+      return ["warn", "Overloaded", `The engine is overloaded: ${which}.`]
     }
     const down = cameras.filter(
       (camera) =>
@@ -303,21 +305,21 @@ class App {
         camera.status.reason !== "disabled" &&
         (camera.status.reason || camera.status.state !== "connecting"),
     )
-    if (this.pictureTrouble) return ["warn", "No pictures", this.pictureTrouble]
-    if (down.length) return ["bad", `${down.length} of ${cameras.length} down`, ""]
+    if (this.pictureError) return ["warn", "No pictures", this.pictureError]
+    if (down.length) return ["bad", `${down.length} of ${plural(cameras.length, "camera")} down`, ""]
     if (this.stats && !this.stats.model.trained && this.stats.model.profile !== "free")
-      return ["warn", "Untrained model", "The model isn't trained: what it says means nothing."]
+      return ["warn", "Untrained model", "The model is not trained: its labels mean nothing."]
     return ["good", cameras.length ? `${plural(cameras.length, "camera")} live` : "Ready", ""]
   }
 }
 
 function overload(camera) {
   const { share, reason } = camera.drops
-  if (camera.tooOld) return `${camera.id} is ${duration(camera.ageMs)} late`
-  return `${camera.id} drops ${percent(share)} of its pictures (${dropWords(reason)})`
+  if (camera.tooOld) return `${camera.id} is ${duration(camera.ageMs)} behind`
+  return `${camera.id} drops ${percent(share)} of its frames (${dropWords(reason)})`
 }
 
-/** Only where it differs: a live region would be read out again. */
+/** Change the text only if it differs: screen readers would read it again. */
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text
 }

@@ -1,20 +1,20 @@
-// Adding, changing and removing cameras. What the engine finds wrong is said at the field that it is about.
+// The dialog to add, change and remove cameras. The engine's errors are shown next to their fields.
 
 import { ask } from "./api.js"
 import { trimmedNumber } from "./words.js"
 
 const FIELDS = ["id", "source", "max_fps", "staleness_ms", "detector_size", "lower_transport", "enabled"]
-const NEW_HINT = "rtsp://, rtsps://, pattern:, or whip to publish to it. A password in it is never shown again."
-const KNOWN_HINT = "Its password isn't shown; left as it is, the address stays."
+const NEW_HINT = "rtsp://…, rtsps://…, pattern:…, or whip for a camera that publishes. A password is not shown again."
+const KNOWN_HINT = "Passwords are hidden. Leave the address unchanged to keep its password."
 const field = (id) => document.getElementById(id)
 
 export class CameraForm {
-  /** `on.changed(id)` when the engine has made a change; `on.removed(id)`. */
+  /** Calls `on.changed(id)` and `on.removed(id)` after the engine has made a change. */
   constructor(on) {
     this.on = on
     this.dialog = field("camera-dialog")
     this.form = field("camera-form")
-    this.sure = field("remove-dialog")
+    this.confirmation = field("remove-dialog")
     this.known = null
     this.form.addEventListener("submit", (event) => {
       event.preventDefault()
@@ -22,18 +22,18 @@ export class CameraForm {
     })
     field("camera-cancel").addEventListener("click", () => this.dialog.close())
     field("camera-remove").addEventListener("click", () => this.#askToRemove())
-    field("remove-keep").addEventListener("click", () => this.sure.close())
-    field("remove-sure").addEventListener("click", () => this.#remove())
+    field("remove-cancel").addEventListener("click", () => this.confirmation.close())
+    field("remove-confirm").addEventListener("click", () => this.#remove())
   }
 
-  /** For a new camera, or to change this one. */
+  /** Open the dialog for a new camera, or to change this one. */
   open(camera = null) {
     this.known = camera
     this.form.reset()
-    this.#fault([])
+    this.#showErrors([])
     const { elements } = this.form
     elements.id.disabled = Boolean(camera)
-    field("camera-title").textContent = camera ? `Change ${camera.id}` : "Add a camera"
+    field("camera-title").textContent = camera ? `Edit ${camera.id}` : "Add a camera"
     field("camera-save").textContent = camera ? "Save" : "Add"
     field("camera-remove").hidden = !camera
     field("source-hint").textContent = camera ? KNOWN_HINT : NEW_HINT
@@ -54,7 +54,7 @@ export class CameraForm {
     elements.enabled.checked = settings.enabled
   }
 
-  /** The settings that are written in the form; what is left empty is the default's. */
+  /** Returns the settings in the form; empty fields are null, which means the default. */
   #settings() {
     const { elements } = this.form
     const text = (name) => elements[name].value.trim()
@@ -80,7 +80,7 @@ export class CameraForm {
       ["id", id],
       ["source", elements.source.value.trim()],
     ].filter(([, value]) => !value)
-    if (missing.length) return this.#fault(missing.map(([name]) => [name, "is needed"]))
+    if (missing.length) return this.#showErrors(missing.map(([name]) => [name, "is required"]))
     const settings = this.#settings()
     const path = `/api/v1/cameras/${encodeURIComponent(id)}`
     await this.#busy(field("camera-save"), async () => {
@@ -91,11 +91,11 @@ export class CameraForm {
     })
   }
 
-  /** PUT would change a camera that has this name already: whoever adds one doesn't mean that. */
+  /** PUT would replace a camera with the same name, which is not what adding means. */
   async #addNew(path, settings) {
     const { cameras } = await ask("GET", "/api/v1/cameras")
     if (cameras.some((camera) => path.endsWith(`/${camera.id}`))) {
-      throw Object.assign(new Error(), { fields: [["id", "There is a camera with this name already."]] })
+      throw Object.assign(new Error(), { fields: [["id", "A camera with this name already exists."]] })
     }
     const given = Object.entries(settings).filter(([, value]) => value !== null)
     await ask("PUT", path, Object.fromEntries(given))
@@ -104,10 +104,10 @@ export class CameraForm {
   #askToRemove() {
     field("remove-title").textContent = `Remove ${this.known.id}?`
     field("remove-text").textContent =
-      "It is no longer read, and what is known of its people is forgotten. Its settings are lost."
-    field("remove-fault").hidden = true
-    this.sure.showModal()
-    field("remove-keep").focus()
+      "The engine stops reading the camera and deletes its settings. Recorded clips are kept."
+    field("remove-error").hidden = true
+    this.confirmation.showModal()
+    field("remove-cancel").focus()
   }
 
   async #remove() {
@@ -115,42 +115,42 @@ export class CameraForm {
     try {
       await ask("DELETE", `/api/v1/cameras/${encodeURIComponent(id)}`)
     } catch (error) {
-      field("remove-fault").hidden = false
-      field("remove-fault").textContent = error.message
+      field("remove-error").hidden = false
+      field("remove-error").textContent = error.message
       return
     }
-    this.sure.close()
+    this.confirmation.close()
     this.dialog.close()
     this.on.removed(id)
   }
 
   async #busy(button, work) {
-    this.#fault([])
+    this.#showErrors([])
     button.disabled = true
     try {
       await work()
     } catch (error) {
-      this.#fault(error.fields?.length ? error.fields : [["", error.message]])
+      this.#showErrors(error.fields?.length ? error.fields : [["", error.message]])
     } finally {
       button.disabled = false
     }
   }
 
-  /** Say each fault at its field, those of no field above; none takes all away. */
-  #fault(faults) {
+  /** Show errors next to their fields, others above the form. An empty list removes all. */
+  #showErrors(errors) {
     const by = new Map()
-    for (const [name, text] of faults) {
+    for (const [name, text] of errors) {
       const [first] = name.split(".")
       const known = FIELDS.includes(first) ? first : ""
       by.set(known, [by.get(known), known ? text : [name, text].filter(Boolean).join(": ")].filter(Boolean).join(" "))
     }
-    for (const place of this.form.querySelectorAll("[data-fault]")) {
-      const name = place.dataset.fault
+    for (const place of this.form.querySelectorAll("[data-error]")) {
+      const name = place.dataset.error
       place.hidden = !by.has(name)
       place.textContent = by.get(name) ?? ""
       const input = name && this.form.elements[name]
       if (!input) continue
-      place.id ||= `fault-${name}`
+      place.id ||= `error-${name}`
       input.setAttribute("aria-invalid", String(by.has(name)))
       input.setAttribute("aria-describedby", place.id)
     }

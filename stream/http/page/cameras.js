@@ -1,47 +1,47 @@
-// What is known of the cameras, from the engine's messages. Everything here is bounded, and old things go.
+// The state of a camera, from the engine's messages. Everything is bounded.
 
-const RESULTS_KEPT = 96 // a camera: 4 s at 25 fps, more than a picture ever waits
+const MAX_RESULTS = 96 // 4 s at 25 fps, longer than a picture waits for its result
 const SAME_US = 100
-const STATS_KEPT = 12 // samples over which rates are taken
-const RATE_SAMPLES = 6
-const TRACKS_KEPT = 48
-const SPANS_KEPT = 160 // a track
+const MAX_SAMPLES = 12 // of stats, for drops
+const RATE_SAMPLES = 6 // for rates
+const MAX_TRACKS = 48
+const MAX_SPANS = 160 // per track
 const TIMELINE_US = 180e6
-const SIGHT_US = 2e6 // a person is followed so long after the last sight, as the engine does
-const GAP_US = 2.5e6 // a person unseen for longer has a gap in the timeline
-const HARMLESS = new Set(["rate_limited", "epoch_ended", "shutdown"]) // frames let go on purpose
-export const MUCH_DROPPED = 0.2
+const LOST_AFTER_US = 2e6 // a track ends this long after the last detection, as in the engine
+const GAP_US = 2.5e6 // a person not seen for longer has a gap in the timeline
+const INTENTIONAL = new Set(["rate_limited", "epoch_ended", "shutdown"]) // drops that are not overload
+export const OVERLOAD_SHARE = 0.2 // of frames dropped
 
 export class Camera {
   constructor(view) {
     this.id = view.id
     this.run = ""
     this.take(view)
-    this.#forget()
+    this.#reset()
   }
 
-  /** The camera as the API shows it. */
+  /** Take the camera's settings and status from the API. */
   take(view) {
     this.settings = view.settings
     this.status = view.status
   }
 
-  #forget() {
+  #reset() {
     this.results = new Map()
     this.latest = null
     this.tracks = new Map()
-    this.sights = new Map()
+    this.lastSeen = new Map()
     this.seqs = {}
     this.samples = []
     this.ageMs = null
     this.peopleAtMs = performance.now()
   }
 
-  /** False for a message that came before, or is older than one that did. */
+  /** Returns false for a repeated or outdated message. */
   isNew(kind, message) {
     if (message.run !== this.run) {
       this.run = message.run
-      this.#forget()
+      this.#reset()
     }
     const last = this.seqs[kind]
     if (last && last.epoch === message.epoch && message.seq <= last.seq) return false
@@ -57,7 +57,7 @@ export class Camera {
 
   addStats(stats, atUs) {
     this.samples.push({ atUs, decoded: stats.decoded, processed: stats.processed, dropped: stats.dropped })
-    if (this.samples.length > STATS_KEPT) this.samples.shift()
+    if (this.samples.length > MAX_SAMPLES) this.samples.shift()
     if (this.status.state !== stats.state && stats.state !== "ended")
       this.status = { ...this.status, state: stats.state }
   }
@@ -65,28 +65,28 @@ export class Camera {
   addResult(result) {
     if (this.latest && this.latest.epoch !== result.epoch) {
       this.tracks.clear()
-      this.sights.clear()
+      this.lastSeen.clear()
     }
     this.latest = result
     this.results.set(`${result.epoch}:${result.frame}`, result)
-    if (this.results.size > RESULTS_KEPT) this.results.delete(this.results.keys().next().value)
+    if (this.results.size > MAX_RESULTS) this.results.delete(this.results.keys().next().value)
     if (result.people.length) this.peopleAtMs = performance.now()
     if (result.clock !== "media") {
       const ms = (result.published_us - result.capture_us) / 1000
       this.ageMs = this.ageMs === null ? ms : this.ageMs + 0.1 * (ms - this.ageMs)
     }
     for (const person of result.people) {
-      this.sights.set(person.track, { person, us: result.capture_us })
+      this.lastSeen.set(person.track, { person, us: result.capture_us })
       this.#addToTimeline(person, result.capture_us)
     }
-    for (const [track, { us }] of this.sights) if (result.capture_us - us > SIGHT_US) this.sights.delete(track)
+    for (const [track, { us }] of this.lastSeen) if (result.capture_us - us > LOST_AFTER_US) this.lastSeen.delete(track)
   }
 
   resultOf(epoch, frame) {
     return this.results.get(`${epoch}:${frame}`)
   }
 
-  /** The result of the picture at this media time, as far as times can tell: RTP's are rounded. */
+  /** Returns the result of the frame at this media time. RTP times are rounded. */
   resultAt(epoch, mediaUs) {
     for (const result of this.results.values()) {
       if (result.epoch === epoch && Math.abs(result.media_time_us - mediaUs) < SAME_US) return result
@@ -96,19 +96,19 @@ export class Camera {
   #addToTimeline(person, us) {
     const track = this.tracks.get(person.track) ?? { id: person.track, spans: [], seenUs: us }
     this.tracks.delete(person.track)
-    this.tracks.set(person.track, track) // the one seen last is last
-    if (this.tracks.size > TRACKS_KEPT) this.tracks.delete(this.tracks.keys().next().value)
+    this.tracks.set(person.track, track) // the one seen most recently comes last
+    if (this.tracks.size > MAX_TRACKS) this.tracks.delete(this.tracks.keys().next().value)
     const label = person.action?.label
     const last = track.spans.at(-1)
     if (label && last?.label === label && us - last.endUs < GAP_US) last.endUs = us
     else if (label) track.spans.push({ label, beginUs: last && us - last.endUs < GAP_US ? last.endUs : us, endUs: us })
     track.seenUs = us
-    while (track.spans.length && (track.spans.length > SPANS_KEPT || track.spans[0].endUs < us - TIMELINE_US)) {
+    while (track.spans.length && (track.spans.length > MAX_SPANS || track.spans[0].endUs < us - TIMELINE_US)) {
       track.spans.shift()
     }
   }
 
-  /** Tracks seen in the time that the timeline shows, by number. */
+  /** Returns the tracks in the timeline's window, by number. */
   recentTracks(nowUs) {
     return [...this.tracks.values()].filter((track) => track.seenUs > nowUs - TIMELINE_US).sort((a, b) => a.id - b.id)
   }
@@ -117,24 +117,24 @@ export class Camera {
     return this.status.state === "live"
   }
 
-  /** Everybody in sight now or a moment ago, as last seen. */
+  /** The people who are tracked now, as last seen. */
   get people() {
-    return this.live ? [...this.sights.values()].map(({ person }) => person).sort((a, b) => a.track - b.track) : []
+    return this.live ? [...this.lastSeen.values()].map(({ person }) => person).sort((a, b) => a.track - b.track) : []
   }
 
-  /** Results a second, over the last few samples; null before there are two. */
+  /** Results per second over the last few samples; null before there are two. */
   get fps() {
     const last = this.samples.at(-1)
     const first = this.samples.at(-RATE_SAMPLES) ?? this.samples[0]
     return last && last.atUs > first.atUs ? ((last.processed - first.processed) * 1e6) / (last.atUs - first.atUs) : null
   }
 
-  /** Share of the frames that were dropped lately, not on purpose; and for which reason most of them. */
+  /** The recent share of frames that were dropped because of overload or errors, and the main reason. */
   get drops() {
     const [first, last] = [this.samples[0], this.samples.at(-1)]
     if (!first || last.decoded <= first.decoded) return { share: 0, reason: "" }
     const by = Object.entries(last.dropped)
-      .filter(([reason]) => !HARMLESS.has(reason))
+      .filter(([reason]) => !INTENTIONAL.has(reason))
       .map(([reason, count]) => [reason, count - (first.dropped[reason] ?? 0)])
       .sort((a, b) => b[1] - a[1])
     const count = by.reduce((sum, [, one]) => sum + one, 0)
@@ -146,6 +146,6 @@ export class Camera {
   }
 
   get overloaded() {
-    return this.live && this.samples.length > 3 && (this.drops.share > MUCH_DROPPED || this.tooOld)
+    return this.live && this.samples.length > 3 && (this.drops.share > OVERLOAD_SHARE || this.tooOld)
   }
 }

@@ -1,5 +1,5 @@
-// The colours of what is drawn: a ramp for relevance that is read right in grey too (its lightness rises), colours of
-// people that can't be taken for it, and one for each action on a timeline. The same as in annotated videos. Pure.
+// Colours, as in annotated videos: a ramp for relevance, whose lightness rises so that it also works in greyscale;
+// other hues for people; and a colour for each action in the timeline.
 
 /** `relevance` 0 … 1: from violet over red to yellow. */
 export function relevanceColour(relevance, alpha = 1) {
@@ -7,12 +7,12 @@ export function relevanceColour(relevance, alpha = 1) {
   return oklch(0.44 + 0.48 * at, 0.19 - 0.03 * at, 295 + 170 * at, alpha)
 }
 
-/** A person's, as unlike their neighbours' as green to blue allows. */
+/** A person's colour, from green to blue, as different as possible from those of neighbouring numbers. */
 export function trackColour(track, alpha = 1) {
   return oklch(track % 2 ? 0.83 : 0.72, 0.13, 145 + 135 * ((track * 0.6180339887) % 1), alpha)
 }
 
-/** An action's: always the same for the same name. */
+/** An action's colour, which depends on its name only. */
 export function actionColour(label) {
   let hash = 7
   for (const letter of label) hash = (hash * 31 + letter.charCodeAt(0)) % 3600

@@ -1,31 +1,31 @@
-// One camera, large: its picture, what each of its people did lately, and why the chosen one's action is what it is.
+// One camera, enlarged: its picture, a timeline of its people's actions, and the reasons for one person's action.
 
 import { actionColour, relevanceColour, trackColour } from "./colours.js"
 import { Screen, child } from "./screen.js"
 import { Figures, level } from "./wall.js"
-import { clockTime, duration, percent, stateWord, words } from "./words.js"
+import { clockTime, duration, percent, stateWords, words } from "./words.js"
 
-const LANES = 10
+const MAX_LANES = 10
 const WINDOWS = [
   [30e6, "30 s ago"],
   [60e6, "1 min ago"],
   [180e6, "3 min ago"],
-] // what a timeline shows, the smallest that holds all
-const PARTS = 6
-const CHOICES = 5
-const LEAST_SPAN = 0.004 // of the timeline's width
+] // the timeline shows the shortest window that contains everything
+const MAX_PARTS = 6
+const MAX_ACTIONS = 5
+const MIN_SPAN = 0.004 // of the timeline's width
 
 export class Detail {
   /**
-   * `places`: the elements {detail, peoplePanel, people, whyPanel, why}; `filter()` gives what is filtered by;
-   * `on.close()`, `on.change(id)`, `on.drawn(…)` as for a `Screen`.
+   * `places`: the elements {detail, peoplePanel, people, whyPanel, why}. `filter()` returns the filter's text. Calls
+   * `on.close()`, `on.change(id)`, and `on.drawn(…)` as a `Screen` does.
    */
   constructor(places, filter, on) {
     this.places = places
     this.filter = filter
     this.on = on
     this.camera = null
-    this.chosen = this.usual = null
+    this.chosen = this.automatic = null
     this.screen = null
     for (const list of [places.detail, places.people]) {
       list.addEventListener("click", (event) => {
@@ -35,7 +35,7 @@ export class Detail {
     }
   }
 
-  open(camera, mayChange) {
+  open(camera, canChange) {
     this.close()
     this.camera = camera
     const { detail } = this.places
@@ -49,16 +49,16 @@ export class Detail {
     this.stateText = child(this.state, "span")
     this.figures = new Figures(head)
     this.source = child(head, "p", "quiet source")
-    if (mayChange) {
-      const change = child(head, "button", "change", "Change")
+    if (canChange) {
+      const change = child(head, "button", "change", "Edit")
       change.type = "button"
       change.addEventListener("click", () => this.on.change(camera.id))
     }
     this.screen = new Screen(camera, () => ({ filter: this.filter(), chosen: this.#track(), states: 3 }), this.on.drawn)
     detail.append(this.screen.element)
     const timeline = child(detail, "section", "timeline")
-    timeline.setAttribute("aria-label", "What people did in the last minutes")
-    child(child(timeline, "div", "timeline-head"), "h2", "", "What people did")
+    timeline.setAttribute("aria-label", "Actions in the last minutes")
+    child(child(timeline, "div", "timeline-head"), "h2", "", "Actions")
     this.lanes = child(timeline, "div", "lanes")
     const axis = child(timeline, "div", "axis")
     this.oldest = child(axis, "span")
@@ -70,7 +70,7 @@ export class Detail {
 
   close() {
     this.screen?.close()
-    this.screen = this.camera = this.chosen = this.usual = null
+    this.screen = this.camera = this.chosen = this.automatic = null
     this.places.detail.replaceChildren()
     this.#show(false)
   }
@@ -79,16 +79,16 @@ export class Detail {
     for (const name of ["detail", "peoplePanel", "whyPanel"]) this.places[name].hidden = !shown
   }
 
-  /** The person in question: the one chosen while in sight, else who was the surest of those when it had to be told. */
+  /** The selected track while it exists, otherwise the one that had the highest score when there was no selection. */
   #track() {
     const people = this.camera.people
-    const inSight = (track) => people.some((person) => person.track === track)
-    if (inSight(this.chosen)) return this.chosen
-    if (!inSight(this.usual)) {
+    const exists = (track) => people.some((person) => person.track === track)
+    if (exists(this.chosen)) return this.chosen
+    if (!exists(this.automatic)) {
       const byScore = [...people].sort((a, b) => (b.action?.score ?? -1) - (a.action?.score ?? -1))
-      this.usual = byScore[0]?.track ?? null
+      this.automatic = byScore[0]?.track ?? null
     }
-    return this.usual
+    return this.automatic
   }
 
   #choose(track) {
@@ -97,14 +97,14 @@ export class Detail {
     this.update()
   }
 
-  /** A few times a second: faster than that nobody reads. */
+  /** Update the texts. Called a few times a second. */
   update() {
     const { camera } = this
     if (!camera) return
     this.screen.update()
     this.figures.update(camera)
     this.state.dataset.level = level(camera)
-    this.stateText.textContent = stateWord(camera.status.state)
+    this.stateText.textContent = stateWords(camera.status)
     this.source.textContent = [
       camera.settings.source,
       camera.status.size?.join(" × "),
@@ -122,7 +122,7 @@ export class Detail {
   #updateLanes() {
     const { camera } = this
     const nowUs = camera.latest?.capture_us ?? 0
-    const tracks = camera.recentTracks(nowUs).slice(-LANES)
+    const tracks = camera.recentTracks(nowUs).slice(-MAX_LANES)
     const oldestUs = nowUs - Math.min(nowUs, ...tracks.map((track) => track.spans[0]?.beginUs ?? nowUs))
     const [windowUs, text] = WINDOWS.find(([us]) => us >= oldestUs) ?? WINDOWS.at(-1)
     this.oldest.textContent = text
@@ -148,7 +148,7 @@ export class Detail {
           () => ({ element: document.createElement("span") }),
           ({ element }, span) => {
             const begin = Math.max(0, 1 - (nowUs - span.beginUs) / windowUs)
-            const width = Math.max(LEAST_SPAN, 1 - (nowUs - span.endUs) / windowUs - begin)
+            const width = Math.max(MIN_SPAN, 1 - (nowUs - span.endUs) / windowUs - begin)
             element.className = "span"
             element.style.left = `${begin * 100}%`
             element.style.width = `${width * 100}%`
@@ -164,7 +164,7 @@ export class Detail {
 
   #updatePeople() {
     const { people } = this.camera
-    if (!people.length) return quiet(this.places.people, "Nobody is in sight.")
+    if (!people.length) return quiet(this.places.people, "No people detected.")
     keep(
       this.places.people,
       people,
@@ -172,7 +172,7 @@ export class Detail {
       makePerson,
       (row, person) => {
         row.element.setAttribute("aria-pressed", String(person.track === this.#track()))
-        row.doing.textContent = person.action ? words(person.action.label) : "seen a moment ago"
+        row.doing.textContent = person.action ? words(person.action.label) : "no action yet"
         if (!person.action) return (row.since.textContent = "")
         const ms = (this.camera.latest.capture_us - person.action.since_us) / 1000
         row.since.textContent = `${percent(person.action.score)} · ${ms < 500 ? "just now" : duration(ms)}`
@@ -184,25 +184,25 @@ export class Detail {
     const { why } = this.places
     const person = this.camera.people.find((one) => one.track === this.#track())
     if (!person?.action)
-      return quiet(why, person ? "The action follows after a few pictures." : "It is told of somebody in sight.")
+      return quiet(why, person ? "The action is known after a few frames." : "Shown for the selected person.")
     const verdict = document.createElement("div")
     verdict.className = "verdict"
     child(verdict, "strong", "", words(person.action.label))
-    child(verdict, "span", "quiet", `#${person.track} · ${percent(person.action.score)} sure`)
-    const parts = bars("Body parts that spoke for it, and what they do")
-    const telling = [...person.parts].sort((a, b) => b.relevance - a.relevance).slice(0, PARTS)
-    telling.forEach((part, index) => {
+    child(verdict, "span", "quiet", `#${person.track} · score ${percent(person.action.score)}`)
+    const parts = bars("Body parts by relevance, with their states")
+    const shown = [...person.parts].sort((a, b) => b.relevance - a.relevance).slice(0, MAX_PARTS)
+    shown.forEach((part, index) => {
       const states = part.states.filter(([state]) => state !== "none").slice(0, 3)
       const row = bar(parts, words(part.part), part.relevance, relevanceColour(part.relevance))
       if (index === 0) row.dataset.first = ""
       if (states.length)
         child(row, "span", "states", states.map(([state, score]) => `${words(state)} ${percent(score)}`).join(", "))
     })
-    if (!telling.length) child(parts, "p", "quiet", "No part of the body is in sight.")
-    const choices = bars("What else it might be")
+    if (!shown.length) child(parts, "p", "quiet", "No body parts detected.")
+    const choices = bars("Other likely actions")
     for (const [label, score] of person.action.top
       .filter(([label]) => label !== person.action.label)
-      .slice(0, CHOICES - 1)) {
+      .slice(0, MAX_ACTIONS - 1)) {
       bar(choices, words(label), score, actionColour(label))
     }
     why.replaceChildren(verdict, parts, choices)
@@ -256,7 +256,7 @@ function quiet(parent, text) {
 
 const rows = new WeakMap()
 
-/** Have one child for each item, in order, made once for its key and then changed: so focus and pointer stay. */
+/** Keep one child for each item, in order. Children are reused by key, so that they keep the focus. */
 function keep(parent, items, keyOf, make, change) {
   const known = rows.get(parent) ?? new Map()
   const now = new Map(items.map((item) => [keyOf(item), known.get(keyOf(item)) ?? make(item)]))

@@ -1,17 +1,17 @@
-// What people began, changed and ended, newest first, each with what was to be seen then.
+// The list of events, newest first, each with a picture of that moment.
 
 import { child } from "./screen.js"
 import { clockTime, duration, words } from "./words.js"
 
-const KEPT = 60
-const SHOT_WITHIN_MS = 1500 // the picture comes about when the event does, or isn't asked for
+const MAX_EVENTS = 60
+const PICTURE_WITHIN_MS = 1500 // the picture arrives about the same time as the event, if it was requested
 const THUMB = { width: 128, height: 96 }
 
 export class EventsList {
-  /** `on.open(camera, track)` when one is chosen. */
-  constructor(list, nothing, on) {
+  /** Calls `on.open(camera, track)` when an event is selected. */
+  constructor(list, placeholder, on) {
     this.list = list
-    this.nothing = nothing
+    this.placeholder = placeholder
     this.on = on
     this.events = []
     this.filter = ""
@@ -27,18 +27,18 @@ export class EventsList {
     Object.assign(thumb, THUMB)
     thumb.setAttribute("aria-hidden", "true")
     const text = child(button, "span")
-    child(text, "div", "what", whatHappened(event))
+    child(text, "div", "what", describe(event))
     const where = child(text, "div", "where")
     child(where, "span", "", `${event.camera} · #${event.track}`)
     child(where, "span", "", clockTime(event.capture_us))
-    this.events.unshift({ event, row, thumb, cameAt: performance.now(), shot: false })
-    for (const old of this.events.splice(KEPT)) old.row.remove()
+    this.events.unshift({ event, row, thumb, arrivedAt: performance.now(), hasPicture: false })
+    for (const old of this.events.splice(MAX_EVENTS)) old.row.remove()
     this.list.prepend(row)
     this.#show(this.events[0])
     this.#count()
   }
 
-  /** Show only those with this text in their action, and of this camera if one is given. */
+  /** Show only events whose action contains this text, and only of this camera if it is not null. */
   choose(filter, camera) {
     if (filter === this.filter && camera === this.camera) return
     this.filter = filter
@@ -54,30 +54,30 @@ export class EventsList {
   }
 
   #count() {
-    this.nothing.hidden = this.events.some(({ row }) => !row.hidden)
+    this.placeholder.hidden = this.events.some(({ row }) => !row.hidden)
   }
 
-  /** A picture was drawn: it is the thumbnail of events that happened just then. */
+  /** Use a picture that was drawn as the thumbnail of the events of that moment. */
   drawn(camera, bitmap, epoch, frame) {
     const now = performance.now()
     for (const one of this.events) {
-      if (now - one.cameAt > SHOT_WITHIN_MS) break
-      if (one.shot || one.event.camera !== camera.id || one.event.epoch !== epoch || frame < one.event.frame) continue
-      one.shot = true
-      shoot(one.thumb, bitmap, one.event.box, camera.latest?.size ?? [bitmap.width, bitmap.height])
+      if (now - one.arrivedAt > PICTURE_WITHIN_MS) break
+      if (one.hasPicture || one.event.camera !== camera.id || one.event.epoch !== epoch || frame < one.event.frame) continue
+      one.hasPicture = true
+      drawThumbnail(one.thumb, bitmap, one.event.box, camera.latest?.size ?? [bitmap.width, bitmap.height])
     }
   }
 }
 
-function whatHappened(event) {
+function describe(event) {
   if (event.kind === "changed") return `${words(event.previous)} → ${words(event.label)}`
   if (event.kind === "ended")
-    return `ended ${words(event.label)} after ${duration((event.capture_us - event.since_us) / 1000)}`
+    return `${words(event.label)} ended after ${duration((event.capture_us - event.since_us) / 1000)}`
   return words(event.label)
 }
 
-/** The person with some of what is around, or the whole picture where no box is told. */
-function shoot(thumb, bitmap, box, size) {
+/** Draw the person with some surroundings, or the whole picture if there is no box. */
+function drawThumbnail(thumb, bitmap, box, size) {
   const [x1, y1, x2, y2] = box ?? [0, 0, ...size]
   const scale = bitmap.width / size[0]
   const aspect = thumb.width / thumb.height

@@ -1,21 +1,21 @@
-// Draws a result over its picture. Pure but for the canvas; sizes are in the canvas's pixels.
+// Draws a result over its picture. Sizes are in the canvas's pixels.
 
 import { relevanceColour, trackColour } from "./colours.js"
 import { percent, words } from "./words.js"
 
 const INK = "#10131ad9"
 const PAPER = "#eceff3"
-const LEAST_RELEVANCE = 0.12 // parts that tell less are not drawn: they'd hide those that do
-const NARROW = 420 // CSS pixels of a picture in which labels must be short
-const STATE_HEIGHT = 70 // people smaller than this (CSS pixels) have no room for states
+const MIN_RELEVANCE = 0.12 // parts below are not drawn, because they would hide the relevant ones
+const NARROW = 420 // CSS pixels; narrower pictures get short labels
+const STATE_HEIGHT = 70 // CSS pixels; smaller people have no room for states
 
-/** Whether a person does what is asked for; everybody does when nothing is. */
+/** Whether a person's action matches the filter. Everyone matches an empty filter. */
 export const matches = (person, filter) => !filter || (person.action?.label ?? "").replaceAll("_", " ").includes(filter)
 
 /**
- * `place`: where the picture lies on the canvas, {x, y, width, height}. `look`: {scale (canvas pixels a CSS pixel),
- * filter, chosen (a track or null), states (how many parts of the chosen one say their state)}. Gives the people's
- * boxes as drawn, [{track, box: [x1, y1, x2, y2]}].
+ * `place`: the picture's rectangle on the canvas, {x, y, width, height}. `look`: {scale (canvas pixels per CSS pixel),
+ * filter, chosen (a track or null), states (for how many parts of the chosen person the state is shown)}. Returns the
+ * people's boxes as drawn, [{track, box: [x1, y1, x2, y2]}].
  */
 export function drawPeople(canvas, result, place, look) {
   const across = place.width / result.size[0]
@@ -48,9 +48,9 @@ export function drawPeople(canvas, result, place, look) {
 }
 
 function drawParts(canvas, person, [, top, , bottom], onCanvas, look) {
-  const finer = Math.min(1, Math.max(0.45, (bottom - top) / (140 * look.scale))) // small people aren't to be hidden
+  const finer = Math.min(1, Math.max(0.45, (bottom - top) / (140 * look.scale))) // lines must not hide small people
   const parts = person.parts
-    .filter((part) => part.relevance >= LEAST_RELEVANCE)
+    .filter((part) => part.relevance >= MIN_RELEVANCE)
     .sort((a, b) => a.relevance - b.relevance)
   for (const part of parts) {
     const box = onCanvas(part.box)
@@ -70,13 +70,13 @@ function drawAction(canvas, plates, person, box, look) {
   const size = (narrow ? 11 : 12.5) * look.scale
   const action = person.action
   const text = action ? words(action.label) : "…"
-  const sure = action && !narrow ? percent(action.score) : ""
+  const score = action && !narrow ? percent(action.score) : ""
   canvas.font = `650 ${size}px system-ui, sans-serif`
   const textWidth = canvas.measureText(text).width
   canvas.font = `400 ${size}px system-ui, sans-serif`
-  const sureWidth = sure ? canvas.measureText(sure).width + size * 0.45 : 0
+  const scoreWidth = score ? canvas.measureText(score).width + size * 0.45 : 0
   const pad = size * 0.5
-  const [width, height] = [textWidth + sureWidth + 2 * pad + 3 * look.scale, size * 1.6]
+  const [width, height] = [textWidth + scoreWidth + 2 * pad + 3 * look.scale, size * 1.6]
   const at = plates.find(
     width,
     height,
@@ -97,7 +97,7 @@ function drawAction(canvas, plates, person, box, look) {
   canvas.textBaseline = "middle"
   const [left, middle] = [at[0] + pad + 3 * look.scale, at[1] + height / 2 + 0.5 * look.scale]
   canvas.fillStyle = "#b4bdc9"
-  canvas.fillText(sure, left + textWidth + size * 0.45, middle)
+  canvas.fillText(score, left + textWidth + size * 0.45, middle)
   canvas.font = `650 ${size}px system-ui, sans-serif`
   canvas.fillStyle = PAPER
   canvas.fillText(text, left, middle)
@@ -105,14 +105,14 @@ function drawAction(canvas, plates, person, box, look) {
 
 function drawStates(canvas, plates, person, box, onCanvas, look) {
   if (box[3] - box[1] < STATE_HEIGHT * look.scale) return
-  const telling = person.parts
-    .filter((part) => part.relevance >= LEAST_RELEVANCE && part.states.length && part.states[0][0] !== "none")
+  const labelled = person.parts
+    .filter((part) => part.relevance >= MIN_RELEVANCE && part.states.length && part.states[0][0] !== "none")
     .sort((a, b) => b.relevance - a.relevance)
     .slice(0, look.chosen === person.track ? look.states : 1)
   const size = 11 * look.scale
   canvas.font = `500 ${size}px system-ui, sans-serif`
   canvas.textBaseline = "middle"
-  for (const part of telling) {
+  for (const part of labelled) {
     const text = words(part.states[0][0])
     const [width, height] = [canvas.measureText(text).width + size, size * 1.5]
     const [x1, y1, x2, y2] = onCanvas(part.box)
@@ -156,7 +156,7 @@ function plate(canvas, [x, y], width, height, radius) {
   canvas.fill()
 }
 
-/** Where labels lie, so that none hides another, nor a person if that can be. */
+/** Places labels so that they do not hide one another and, if possible, no people. */
 class Plates {
   constructor(place, people) {
     this.place = place
@@ -164,7 +164,7 @@ class Plates {
     this.taken = []
   }
 
-  /** The first of the places that is free and on the picture; one that `must` be shown is moved onto it. */
+  /** Returns the first free place on the picture. A label that `must` be shown is moved onto the picture. */
   find(width, height, places, must) {
     const { place } = this
     const inside = ([x, y]) =>

@@ -1,13 +1,13 @@
-// Live pictures of all cameras in view, from one answer: each with the epoch and frame whose result belongs to it.
+// Live pictures of all visible cameras from one response, each with the epoch and frame of its result.
 
 import { Backoff, problemOf } from "./api.js"
 
-const SETTLE_MS = 120 // scrolling changes what is in view many times; one request is enough
-const MOST_BYTES = 8 << 20
+const SETTLE_MS = 120 // scrolling changes the visible cameras many times, but one request is enough
+const MAX_BYTES = 8 << 20
 const END_OF_HEAD = [13, 10, 13, 10]
 
 export class PictureFeed {
-  /** `on.picture({camera, epoch, frame, bytes})`; `on.trouble(text)`, empty once pictures come again. */
+  /** Calls `on.picture({camera, epoch, frame, bytes})` and `on.error(text)`; the text is empty when pictures arrive again. */
   constructor(on) {
     this.on = on
     this.backoff = new Backoff()
@@ -16,7 +16,7 @@ export class PictureFeed {
     this.timer = 0
   }
 
-  /** From now on pictures of these cameras, in this width. The same again changes nothing. */
+  /** Request pictures of these cameras in this width. Repeating a request changes nothing. */
   show(cameras, width, maxFps) {
     const query = new URLSearchParams([
       ["width", width],
@@ -29,7 +29,7 @@ export class PictureFeed {
     this.#begin(wanted ? SETTLE_MS : 0)
   }
 
-  /** Ask again at once, as after signing in. */
+  /** Repeat the request at once, for example after signing in. */
   again() {
     this.#begin(0)
   }
@@ -58,13 +58,13 @@ export class PictureFeed {
         if (done) break
         for (const picture of parts.push(value)) {
           this.backoff.reset()
-          this.on.trouble("")
+          this.on.error("")
           this.on.picture(picture)
         }
       }
     } catch (error) {
       if (running.signal.aborted) return
-      if (error.status) this.on.trouble(error.status === 503 ? "Too many watch: no pictures now" : error.message)
+      if (error.status) this.on.error(error.status === 503 ? "Too many viewers: no live pictures are available now." : error.message)
     }
     if (this.running === running) {
       this.running = null
@@ -73,14 +73,14 @@ export class PictureFeed {
   }
 }
 
-/** Takes multipart/x-mixed-replace apart, however it is cut up on its way. */
+/** Parses multipart/x-mixed-replace from chunks of any size. */
 export class PartReader {
   constructor() {
     this.bytes = new Uint8Array(1 << 16)
     this.length = 0
   }
 
-  /** The pictures that are whole with this chunk. */
+  /** Yields the pictures that this chunk completes. */
   *push(chunk) {
     this.#append(chunk)
     let at = 0
@@ -96,7 +96,7 @@ export class PartReader {
 
   #append(chunk) {
     const needed = this.length + chunk.length
-    if (needed > MOST_BYTES) throw new Error("a part without an end")
+    if (needed > MAX_BYTES) throw new Error("a part without an end")
     if (needed > this.bytes.length) {
       const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2))
       larger.set(this.bytes.subarray(0, this.length))

@@ -1,17 +1,17 @@
-// One camera's picture with its result over it, the two always of the same frame. Owns a canvas and the picture on it.
+// A canvas with one camera's picture and the result of the same frame over it.
 
 import { drawPeople } from "./overlay.js"
-import { trouble } from "./words.js"
+import { cameraProblem } from "./words.js"
 
-const WAIT_MS = 250 // a picture waits this long for its result, then it is shown without one
-const MOST_WAITING = 4
-const VIDEO_WAIT_MS = 700 // video comes before its results
-const MOST_VIDEO_WAITING = 20
-const NOBODY_AFTER_MS = 3000
-const MOST_SCALE = 2
+const WAIT_MS = 250 // a picture waits this long for its result and is then shown without one
+const MAX_WAITING = 4
+const VIDEO_WAIT_MS = 700 // video arrives before its results
+const MAX_VIDEO_WAITING = 20
+const EMPTY_AFTER_MS = 3000
+const MAX_SCALE = 2
 
 export class Screen {
-  /** `look()`: {filter, chosen, states}; `onDrawn(camera, bitmap, result)` after each picture. */
+  /** `look()` returns {filter, chosen, states}. Calls `onDrawn(camera, bitmap, epoch, frame)` after each picture. */
   constructor(camera, look, onDrawn) {
     this.camera = camera
     this.look = look
@@ -36,30 +36,30 @@ export class Screen {
     this.update()
   }
 
-  /** A picture has come; it is drawn with its result. */
+  /** Take a JPEG, to be drawn with its result. */
   async take({ epoch, frame, bytes }) {
     const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" })).catch(() => null)
     if (!bitmap) return
     const result = () => this.camera.resultOf(epoch, frame)
-    this.#await({ epoch, frame, at: frame, bitmap, result }, WAIT_MS, MOST_WAITING)
+    this.#await({ epoch, frame, at: frame, bitmap, result }, WAIT_MS, MAX_WAITING)
   }
 
-  /** A picture of the camera's own video has come, which doesn't know its frame's number. */
+  /** Take a picture of the camera's own video, which has a media time instead of a frame number. */
   takeVideo({ epoch, mediaUs, bitmap }) {
     const result = () => this.camera.resultAt(epoch, mediaUs)
-    this.#await({ epoch, frame: null, at: mediaUs, bitmap, result }, VIDEO_WAIT_MS, MOST_VIDEO_WAITING)
+    this.#await({ epoch, frame: null, at: mediaUs, bitmap, result }, VIDEO_WAIT_MS, MAX_VIDEO_WAITING)
   }
 
   #await(one, waitMs, most) {
-    if (this.closed) return one.bitmap.close() // meanwhile
+    if (this.closed) return one.bitmap.close() // closed in the meantime
     this.waiting.push({ ...one, until: performance.now() + waitMs })
-    this.waiting.sort((a, b) => a.epoch - b.epoch || a.at - b.at) // decoding may overtake
+    this.waiting.sort((a, b) => a.epoch - b.epoch || a.at - b.at) // decoding can change the order
     while (this.waiting.length > most) this.waiting.shift().bitmap.close()
     setTimeout(() => this.match(), waitMs + 5)
     this.match()
   }
 
-  /** Show the newest picture whose result is there, or that has waited long enough. Called when results come, too. */
+  /** Show the newest picture that has a result or has waited long enough. Also called when results arrive. */
   match() {
     const now = performance.now()
     const ready = this.waiting.findLastIndex((one) => one.result() || one.until <= now)
@@ -72,23 +72,23 @@ export class Screen {
     this.#drawSoon()
   }
 
-  /** Draw anew what is there, as after a change of the filter. */
+  /** Draw the same picture again, for example after a change of the filter. */
   redraw() {
     if (this.shown) this.#drawSoon()
   }
 
-  /** What is said over the picture: why there is none, or that nobody is in it. */
+  /** Update the texts over the picture: why there is none, or that it shows no people. */
   update() {
     const { camera } = this
-    const wrong = trouble(camera.status)
-    const waits = !wrong && !this.shown
-    this.element.dataset.fresh = wrong ? "no" : "yes"
-    this.message.hidden = !wrong && !waits
-    this.headline.textContent = wrong ? wrong[0] : waits ? "Waiting for a picture" : ""
-    this.text.textContent = wrong ? wrong[1] : ""
-    const nobody = camera.live && this.shown && performance.now() - camera.peopleAtMs > NOBODY_AFTER_MS
-    this.chip.hidden = !nobody
-    this.chip.textContent = "Nobody recognised"
+    const problem = cameraProblem(camera.status)
+    const waits = !problem && !this.shown
+    this.element.dataset.fresh = problem ? "no" : "yes"
+    this.message.hidden = !problem && !waits
+    this.headline.textContent = problem ? problem[0] : waits ? "Waiting for the first frame" : ""
+    this.text.textContent = problem ? problem[1] : ""
+    const empty = camera.live && this.shown && performance.now() - camera.peopleAtMs > EMPTY_AFTER_MS
+    this.chip.hidden = !empty
+    this.chip.textContent = "No people detected"
   }
 
   close() {
@@ -106,11 +106,11 @@ export class Screen {
     if (!width || (this.canvas.width === width && this.canvas.height === height)) return
     this.canvas.width = width
     this.canvas.height = height
-    if (this.shown && !this.request) this.#draw() // in the same frame, or it would flash
+    if (this.shown && !this.request) this.#draw() // in the same frame, to avoid a flash
   }
 
   #scale() {
-    return Math.min(MOST_SCALE, devicePixelRatio || 1)
+    return Math.min(MAX_SCALE, devicePixelRatio || 1)
   }
 
   #drawSoon() {
@@ -136,7 +136,7 @@ export class Screen {
     context.imageSmoothingQuality = "high"
     context.drawImage(bitmap, place.x, place.y, width, height)
     const boxes = result ? drawPeople(context, result, place, { ...this.look(), scale: this.#scale() }) : []
-    /** What is to be seen, for whoever looks from outside. */
+    /** What is shown, for tests. */
     const captureUs = result?.capture_us ?? null
     canvas.drawn = { epoch, frame, captureUs, place, boxes, withResult: Boolean(result), at: performance.now() }
     if (fresh) {
@@ -146,7 +146,7 @@ export class Screen {
   }
 }
 
-/** A new element at the end of `parent`. */
+/** Appends a new element to `parent` and returns it. */
 export function child(parent, name, className = "", text = "") {
   const element = document.createElement(name)
   if (className) element.className = className

@@ -1,16 +1,16 @@
-// Who may do what: asks the engine, and for a token where it wants one.
+// The user's role, and the sign-in dialog if the engine needs a token.
 
 import { ask } from "./api.js"
 
 const field = (id) => document.getElementById(id)
 
 export class Session {
-  /** `on.signedIn(role)` once the engine can be read. */
+  /** Calls `on.signedIn(role)` when the user has access. */
   constructor(on) {
     this.on = on
     this.dialog = field("login-dialog")
     this.form = field("login-form")
-    this.dialog.addEventListener("cancel", (event) => event.preventDefault()) // there is nothing behind it
+    this.dialog.addEventListener("cancel", (event) => event.preventDefault()) // the page is empty without a token
     this.form.addEventListener("submit", (event) => {
       event.preventDefault()
       this.#signIn()
@@ -21,10 +21,10 @@ export class Session {
     })
   }
 
-  /** Throws `Problem` if the engine can't be reached. */
+  /** Throws `Problem` if the engine is not reachable. */
   async begin() {
     try {
-      this.#told(await ask("GET", "/api/v1/session"))
+      this.#enter(await ask("GET", "/api/v1/session"))
     } catch (error) {
       if (error.status !== 401) throw error
       this.askForToken()
@@ -39,20 +39,20 @@ export class Session {
 
   async #signIn() {
     const token = this.form.elements.token.value.trim()
-    const fault = field("login-fault")
-    fault.hidden = true
+    const message = field("login-error")
+    message.hidden = true
     try {
-      const told = await ask("POST", "/api/v1/session", { token })
+      const answer = await ask("POST", "/api/v1/session", { token })
       this.dialog.close()
-      this.#told(told)
+      this.#enter(answer)
     } catch (error) {
-      fault.hidden = false
-      fault.textContent = error.status === 401 || error.status === 422 ? "This token isn't known here." : error.message
+      message.hidden = false
+      message.textContent = error.status === 401 || error.status === 422 ? "Unknown token" : error.message
       this.form.elements.token.select()
     }
   }
 
-  #told({ role, by }) {
+  #enter({ role, by }) {
     field("logout").hidden = by !== "session"
     this.on.signedIn(role)
   }

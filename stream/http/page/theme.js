@@ -1,7 +1,7 @@
-// Light or dark: as the reader's system has it, or as chosen here, which is kept.
+// Light or dark theme: the system's, or the user's choice, which is stored.
 
 const NAMES = ["auto", "light", "dark"]
-const LABELS = { auto: "as the system has it", light: "light", dark: "dark" }
+const LABELS = { auto: "system", light: "light", dark: "dark" }
 const SHAPES = {
   auto: ["M12 3a9 9 0 1 0 0 18z", "M12 3a9 9 0 0 1 0 18"],
   light: [
@@ -11,7 +11,7 @@ const SHAPES = {
   dark: ["M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z"],
 }
 
-/** Have this button go through the themes. */
+/** Make this button switch between the themes. */
 export function themeButton(button) {
   let name = NAMES.includes(localStorage.getItem("theme")) ? localStorage.getItem("theme") : "auto"
   const show = () => {

@@ -1,30 +1,30 @@
-// One camera's own video over WebRTC, picture by picture, each named by its epoch and media time.
+// One camera's own video over WebRTC, as pictures with their epoch and media time.
 
 import { ask, problemOf } from "./api.js"
 
 const ANSWER_MS = 5000
 const GATHER_MS = 2000
-const FIRST_MS = 15000 // the first picture is a key frame, and cameras send one every few seconds
+const FIRST_MS = 15000 // video starts at a keyframe, which cameras send every few seconds
 const STALL_MS = 5000
-const LOOK_MS = 500
-const AGAIN_MS = 60000
-const FAILED_KEPT = 64
+const POLL_MS = 500
+const RETRY_MS = 60000
+const MAX_FAILED = 64
 const TICKS_PER_US = 0.09 // RTP counts in 1/90000 s
 const SAME_S = 0.001
-const ORIGINS_KEPT = 2
+const MAX_ORIGINS = 2
 
 export class VideoFeed {
   /**
-   * `on.picture({camera, epoch, mediaUs, bitmap})`; `on.changed()` when `playing` has changed; `widest(camera)`, the
-   * most pixels across that are of use.
+   * Calls `on.picture({camera, epoch, mediaUs, bitmap})`, `on.changed()` when `playing` has changed, and
+   * `on.widest(camera)` for the maximum useful width in pixels.
    */
   constructor(on) {
     this.on = on
-    /** The camera whose pictures come this way now, or null. */
+    /** The camera whose video is playing, or null. */
     this.playing = null
     this.camera = null
     this.session = null
-    /** Whether this browser tells which picture is which. */
+    /** Whether this browser can identify pictures. */
     this.able = Boolean(
       globalThis.RTCPeerConnection && globalThis.VideoFrame && HTMLVideoElement.prototype.requestVideoFrameCallback,
     )
@@ -32,7 +32,7 @@ export class VideoFeed {
     this.timer = 0
   }
 
-  /** From now on this camera's pictures, or with null none. The same again changes nothing. */
+  /** Play this camera's video, or none if it is null. Repeating a call changes nothing. */
   show(camera) {
     if (camera === this.camera) return
     this.camera = camera
@@ -53,17 +53,17 @@ export class VideoFeed {
         this.#play(camera)
         this.on.picture({ camera, ...picture })
       },
-      failed: (forGood) => this.session === session && this.#fail(forGood),
+      failed: (permanent) => this.session === session && this.#fail(permanent),
       widest: () => this.on.widest(camera),
     }))
     session.begin(camera)
   }
 
-  #fail(forGood) {
-    this.able = !forGood
+  #fail(permanent) {
+    this.able = !permanent
     this.failed.delete(this.camera)
-    this.failed.set(this.camera, performance.now() + AGAIN_MS)
-    if (this.failed.size > FAILED_KEPT) this.failed.delete(this.failed.keys().next().value)
+    this.failed.set(this.camera, performance.now() + RETRY_MS)
+    if (this.failed.size > MAX_FAILED) this.failed.delete(this.failed.keys().next().value)
     this.#end()
     if (this.able) this.#begin()
   }
@@ -82,7 +82,7 @@ export class VideoFeed {
   }
 }
 
-/** One connection, from `begin` to `close`. `on.failed(forGood)` is called at most once. */
+/** One connection, from `begin` to `close`. `on.failed(permanent)` is called at most once. */
 class VideoSession {
   constructor(on) {
     this.on = on
@@ -97,12 +97,12 @@ class VideoSession {
     this.video.playsInline = true
     this.peer = new RTCPeerConnection()
     const { receiver } = this.peer.addTransceiver("video", { direction: "recvonly" })
-    receiver.jitterBufferTarget = 0 // pictures are shown when their results come, which evens them out enough
+    receiver.jitterBufferTarget = 0 // pictures wait for their results, which smooths the playback
     this.peer.addEventListener("track", ({ track }) => this.#receive(track))
     this.peer.addEventListener("connectionstatechange", () => this.peer.connectionState === "failed" && this.#fail())
-    // The engine tells in it which RTP timestamp is which media time.
+    // The engine uses this channel to map RTP timestamps to media times.
     this.peer.createDataChannel("frames").addEventListener("message", ({ data }) => this.#learn(JSON.parse(data)))
-    this.timer = setInterval(() => performance.now() - this.lastMs > this.patience && this.#fail(), LOOK_MS)
+    this.timer = setInterval(() => performance.now() - this.lastMs > this.patience && this.#fail(), POLL_MS)
   }
 
   async begin(camera) {
@@ -123,7 +123,7 @@ class VideoSession {
       if (this.closed) return this.#leave()
       await this.peer.setRemoteDescription({ type: "answer", sdp })
     } catch {
-      this.#fail() // whatever it is: JPEGs are shown
+      this.#fail() // the page shows JPEGs instead
     }
   }
 
@@ -136,10 +136,10 @@ class VideoSession {
     this.#leave()
   }
 
-  #fail(forGood = false) {
+  #fail(permanent = false) {
     if (this.closed) return
     this.close()
-    this.on.failed(forGood)
+    this.on.failed(permanent)
   }
 
   #leave() {
@@ -159,7 +159,7 @@ class VideoSession {
 
   #learn(origin) {
     this.origins.unshift(origin)
-    this.origins.length = Math.min(this.origins.length, ORIGINS_KEPT)
+    this.origins.length = Math.min(this.origins.length, MAX_ORIGINS)
   }
 
   #receive(track) {
@@ -176,7 +176,7 @@ class VideoSession {
   async #grab({ rtpTimestamp: rtp, mediaTime }) {
     if (rtp === undefined) return this.#fail(true)
     if (this.grabbing) return
-    // The newest origin that isn't after the picture; timestamps wrap at 32 bits.
+    // The newest origin that is not after the picture; timestamps wrap at 32 bits.
     const origin = this.origins.find((one) => ((rtp - one.rtp) | 0) >= 0)
     if (!origin) return
     this.grabbing = true
@@ -190,7 +190,7 @@ class VideoSession {
     this.on.picture({ epoch: origin.epoch, mediaUs, bitmap })
   }
 
-  /** The picture of this time (s) that the video shows, no larger than is of use; null if it shows the next already. */
+  /** Returns the video's picture of this time (s), no wider than useful; null if the video already shows the next. */
   async #bitmap(mediaTime) {
     let shown = null
     try {

@@ -1,23 +1,23 @@
-// All cameras side by side. Which of them are in view decides of which pictures are asked for.
+// All cameras side by side. Pictures are requested only of the visible ones.
 
 import { Screen, child } from "./screen.js"
 import { matches } from "./overlay.js"
-import { dropWords, duration, percent, plural, shortReason, stateWord, trouble, words } from "./words.js"
-import { MUCH_DROPPED } from "./cameras.js"
+import { cameraProblem, dropWords, duration, percent, plural, shortReason, stateWords, words } from "./words.js"
+import { OVERLOAD_SHARE } from "./cameras.js"
 
 export class Wall {
-  /** `on.open(id)` when one is chosen, `on.viewChanged()`, `on.drawn(…)`; `look()` as for a `Screen`. */
+  /** Calls `on.open(id)`, `on.viewChanged()`, and `on.drawn(…)` as a `Screen` does; `look()` as for a `Screen`. */
   constructor(element, look, on) {
     this.element = element
     this.look = look
     this.on = on
     this.tiles = new Map()
     this.inView = new Set()
-    this.views = new IntersectionObserver((entries) => this.#looked(entries), { rootMargin: "60px" })
+    this.views = new IntersectionObserver((entries) => this.#viewsChanged(entries), { rootMargin: "60px" })
     element.addEventListener("keydown", (event) => this.#key(event))
   }
 
-  /** Have a tile for each of these cameras, in this order. */
+  /** Show a tile for each of these cameras, in this order. */
   arrange(cameras) {
     for (const [id, tile] of this.tiles) {
       if (cameras.get(id) === tile.camera) continue
@@ -47,7 +47,7 @@ export class Wall {
     this.tiles.get(id)?.element.focus()
   }
 
-  #looked(entries) {
+  #viewsChanged(entries) {
     for (const { target, isIntersecting } of entries) {
       if (isIntersecting) this.inView.add(target.dataset.camera)
       else this.inView.delete(target.dataset.camera)
@@ -64,7 +64,7 @@ export class Wall {
     event.preventDefault()
   }
 
-  /** The tile beside this one, by where they are to be seen. */
+  /** Returns the neighbouring tile, by position on the screen. */
   #neighbour(tile, direction) {
     const tiles = [...this.element.children]
     const at = tiles.indexOf(tile)
@@ -109,14 +109,14 @@ class Tile {
     ].join(", ")
     this.doing.textContent = doing || shortReason(camera.status)
     this.element.dataset.match = filter && !people.length ? "no" : "yes"
-    const state = camera.live
+    const about = camera.live
       ? camera.people.length
         ? plural(camera.people.length, "person", "people")
-        : "nobody"
-      : trouble(camera.status)?.join(". ")
+        : "no people"
+      : cameraProblem(camera.status)?.[1]
     this.element.setAttribute(
       "aria-label",
-      `Camera ${camera.id}: ${stateWord(camera.status.state)}, ${state}${doing ? `: ${doing}` : ""}`,
+      [`Camera ${camera.id}: ${stateWords(camera.status)}`, about, doing].filter(Boolean).join(", "),
     )
   }
 
@@ -126,7 +126,7 @@ class Tile {
   }
 }
 
-/** Rate, age and drops of a camera, in one line. */
+/** A line with a camera's rate, age and drops. */
 export class Figures {
   constructor(parent) {
     this.element = child(parent, "span", "figures")
@@ -139,13 +139,13 @@ export class Figures {
     const { share, reason } = camera.drops
     const known = camera.live && camera.samples.length > 0
     this.rate.textContent = known && camera.fps !== null ? `${camera.fps.toFixed(1)} fps` : ""
-    this.rate.title = "Results a second"
+    this.rate.title = "Results per second"
     this.age.textContent = known && camera.ageMs !== null ? duration(camera.ageMs) : ""
-    this.age.title = "From a picture's capture until its result was published"
+    this.age.title = "Age of a frame when its result is published"
     this.age.classList.toggle("over", camera.tooOld)
     this.drops.textContent = known && share >= 0.005 ? `${percent(share)} dropped` : ""
-    this.drops.title = reason ? `Mostly because ${dropWords(reason)}` : ""
-    this.drops.classList.toggle("over", share > MUCH_DROPPED)
+    this.drops.title = reason ? `Main reason: ${dropWords(reason)}` : ""
+    this.drops.classList.toggle("over", share > OVERLOAD_SHARE)
   }
 }
 

@@ -1,74 +1,78 @@
-// What codes mean, in words; and numbers and times as people read them. Pure.
+// Codes in words, and readable numbers and times.
 
 const REASONS = {
-  refused: "nothing listens there",
-  unreachable: "no way to its host",
+  refused: "connection refused",
+  unreachable: "no route to host",
   unknown_host: "unknown host",
-  not_found: "no such stream",
-  unauthorised: "wrong name or password",
-  untrusted: "its certificate is not trusted",
-  server_error: "its server has an error",
-  silent: "it says nothing",
-  timeout: "no picture in time",
-  stalled: "no pictures any more",
-  ended: "the stream is over",
-  not_a_video: "no video there",
-  unknown_codec: "unknown coding",
-  broken: "reading failed",
-  no_such_file: "no such file",
-  unreadable: "may not be read",
-  no_such_device: "no such device",
-  bad_address: "wrong address",
+  not_found: "stream not found",
+  unauthorised: "wrong user name or password",
+  untrusted: "certificate not trusted",
+  server_error: "server error",
+  silent: "no response",
+  timeout: "no video in time",
+  stalled: "no more video",
+  ended: "stream ended",
+  not_a_video: "not a video",
+  unknown_codec: "unknown codec",
+  broken: "read error",
+  no_such_file: "file not found",
+  unreadable: "permission denied",
+  no_such_device: "device not found",
+  bad_address: "invalid address",
   internal: "could not be started",
-  internal_error: "a fault in partstream",
-  no_publisher: "nobody publishes to it",
-  unconnected: "no connection to its peer",
-  disabled: "switched off",
+  internal_error: "internal error",
+  no_publisher: "no publisher",
+  unconnected: "no connection to the peer",
+  disabled: "disabled",
 }
 
 const STATES = {
   connecting: "Connecting",
   live: "Live",
-  stalled: "No pictures",
-  reconnecting: "Down: connecting again",
+  stalled: "No video",
+  reconnecting: "Reconnecting",
   ended: "Ended",
   removed: "Removed",
 }
 
 const DROPS = {
-  overwritten: "newer ones came first",
-  all_leased: "all were being analysed",
-  stale: "too old to be live",
-  stage_error: "the model failed",
+  overwritten: "replaced by newer frames",
+  all_leased: "no free buffer",
+  stale: "too old",
+  stage_error: "model error",
 }
 
-/** What is wrong with a camera: [headline, what to know of it and to do]; null while all is well. */
-export function trouble(status) {
+/** Returns [headline, explanation] if a camera has a problem, otherwise null. */
+export function cameraProblem(status) {
   if (status.state === "live") return null
-  if (status.reason === "disabled") return ["Switched off", "This camera is not read."]
-  if (status.reason === "no_publisher") return ["Waiting for its publisher", sentence(status)]
+  if (status.reason === "disabled") return ["Disabled", "The engine does not read this camera."]
+  if (status.reason === "no_publisher") {
+    return ["Waiting for a publisher", sentence(status).replace("Waiting for a publisher. ", "")]
+  }
   const again = status.state === "connecting" && status.reason
   return [STATES[again ? "reconnecting" : status.state], sentence(status)]
 }
 
-/** What the engine says of it, without the camera's name, which stands beside it. */
+/** Returns the status message without the camera's name, which is shown beside it. */
 function sentence(status) {
-  const said = status.message.replace(/^camera \S+: /, "")
-  return said && said !== "connecting" ? said[0].toUpperCase() + said.slice(1) : ""
+  const text = status.message.replace(/^camera \S+: /, "")
+  return text && text !== "connecting" ? text[0].toUpperCase() + text.slice(1) : ""
 }
 
-/** Why a camera gives no pictures, in a few words; empty while all is well. */
+/** Why a camera has no video, in a few words; empty if it is live. */
 export const shortReason = (status) => (status.state === "live" ? "" : (REASONS[status.reason] ?? ""))
 
-export const stateWord = (state) => STATES[state] ?? state
+/** The state in a few words: the headline of the camera's problem, or "Live". */
+export const stateWords = (status) => cameraProblem(status)?.[0] ?? STATES.live
+
 export const dropWords = (reason) => DROPS[reason] ?? words(reason)
 
-/** `right_hand` as "right hand". */
+/** Returns `right_hand` as "right hand". */
 export const words = (name) => name.replaceAll("_", " ")
 
 export const percent = (share) => `${Math.round(share * 100)} %`
 
-/** Milliseconds, as short as they can be read. */
+/** Returns milliseconds in a short form. */
 export function duration(ms) {
   if (ms < 950) return `${Math.round(ms)} ms`
   const seconds = ms / 1000
@@ -78,11 +82,11 @@ export function duration(ms) {
   return `${Math.round(seconds / 3600)} h`
 }
 
-/** The time of day of an instant in µs. */
+/** Returns the local time of day of an instant in µs. */
 export const clockTime = (us) => new Date(us / 1000).toLocaleTimeString([], { hour12: false })
 
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`
 
-/** What was typed as a number, as it was typed if it is none (the engine says what is wrong with it), null if empty. */
+/** Returns input as a number, null if it is empty, or unchanged if it is not a number: the engine rejects it. */
 export const trimmedNumber = (text) =>
   text === "" ? null : Number.isFinite(Number(text.replace(",", "."))) ? Number(text.replace(",", ".")) : text
