@@ -87,7 +87,7 @@ async def test_a_browser_publishes_its_camera_closes_reopens_and_the_camera_reco
                 assert "webrtc.max_publishers" in refused["problem"]["detail"]
 
                 # Without being told its bitrates it would be at 640x360 for a minute.
-                await first.wait_for("sent().then(sent => sent.frames >= 60 && sent.width === 1280)", 20)
+                await first.wait_for("sent().then(sent => sent.frames >= 60 && sent.width === 1280)")
                 assert engine.cameras.status("one").epoch == 1
                 assert engine.cameras.status("one").clock == "rtcp"
 
