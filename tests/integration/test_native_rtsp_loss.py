@@ -7,9 +7,7 @@ with what libav makes of the same picture of the stream itself. All cases run at
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass, replace
-from statistics import median
 
 import pytest
 
@@ -19,10 +17,8 @@ from support.rtp.stream_corpus import RTP_CLOCK, CorpusStream, corpus_stream
 from support.rtp.udp_relay import Impairments, UdpRelay
 from support.waiting import wait_until
 
-BAD_S, GOOD_S = 3.5, 1.9
-"""The network is bad, then good; together longer than a receiver report takes."""
-DRAINED_S = 0.3
-"""Everything that was sent has been decoded by then."""
+BAD, GOOD = 3.5 * RTP_CLOCK, 1.9 * RTP_CLOCK
+"""So much of each stream (ticks) comes while the network is bad, then good."""
 DISORDER = Impairments(swap=0.03, delay=0.02, double=0.02, delay_s=0.005)
 """Far less than a missing packet is waited for: also on a busy machine."""
 CASES: dict[str, tuple[str, Impairments]] = {
@@ -41,18 +37,14 @@ CASES: dict[str, tuple[str, Impairments]] = {
 LOSING = [case for case, (_, impairments) in CASES.items() if impairments.drop]
 SEEDS = {"0.1 %": 12}
 """Of 400 packets one is lost, the 221st."""
-REORDERED = {"1 %, B-frames", "1 %, open GOP", "1 %, open GOP, H.265"}
-REORDER_S = 3 / 25
-"""How long pictures wait for their turn in these."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture out of the ring. `pts`: ticks since the stream's first. `late_s`: since its last packet was sent."""
+    """One picture out of the ring. `pts`: ticks since the stream's first."""
 
     pts: int
     digest: int
-    late_s: float
 
 
 @dataclass(frozen=True)
@@ -83,21 +75,24 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
         for case, (name, impairments) in CASES.items():
             relay = relays[case] = stack.enter_context(UdpRelay(server.port, impairments, SEEDS.get(case, 1)))
             address = relay.url(server.url(f"/{name}"))
-            camera = WatchedCamera(
-                address, f"case{len(cameras)}", 64, transport="native", lower_transport="udp", stall_timeout_s=5
-            )
+            camera = WatchedCamera(address, f"case{len(cameras)}", 64, transport="native", lower_transport="udp")
             cameras[case] = stack.enter_context(camera)
         for camera in cameras.values():
             wait_until(lambda camera=camera: camera.live)
-        time.sleep(BAD_S)
         for case, relay in relays.items():
+            wait_until(lambda relay=relay: max(ticks_of(relay)) >= BAD)
             relay.impairments = Impairments()
             good_from[case] = max(ticks_of(relay)) + 1
-        time.sleep(GOOD_S)
+        for case, relay in relays.items():
+            wait_until(lambda case=case, relay=relay: max(ticks_of(relay)) >= good_from[case] + GOOD)
+            wait_until(lambda relay=relay: losses_reported(relay))
         for relay in relays.values():
             relay.impairments = Impairments(drop=1.0)
         ends = {case: len(relay.dropped) for case, relay in relays.items()}
-        time.sleep(DRAINED_S)
+        for case, (name, _) in CASES.items():
+            camera, sent = cameras[case], sorted(ticks_of(relays[case]))
+            # At the end some wait in the decoder for their turn, and one for its last packet.
+            wait_until(lambda name=name, camera=camera, sent=sent: shown_by(camera, streams[name])[-1].pts >= sent[-4])
     return {
         case: outcome_of(streams[name], relays[case], cameras[case], good_from[case], ends[case])
         for case, (name, _) in CASES.items()
@@ -106,18 +101,24 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
 
 def outcome_of(stream: CorpusStream, relay: UdpRelay, camera: WatchedCamera, good_from: int, end: int) -> Outcome:
     sent = ticks_of(relay)
-    first = next(picture.pts for picture in stream.shown if picture.digest == camera.frames[0].digest)
-    shown: list[Shown] = []
-    for taken in camera.frames:
-        pts = first + round(taken.meta.media_us * RTP_CLOCK / 1e6)
-        shown.append(Shown(pts, taken.digest, (taken.taken_ns - sent.get(pts, 0)) / 1e9))
     hit = {tick_of(relay, timestamp) for _, timestamp in relay.dropped[:end]}
+    shown = shown_by(camera, stream)
     return Outcome(stream, relay, shown, camera.discarded, good_from, sorted(sent), hit, camera.reconnects)
 
 
-def ticks_of(relay: UdpRelay) -> dict[int, int]:
-    """When the last packet of each picture was sent, by the picture's ticks."""
-    return {tick_of(relay, timestamp): sent_ns for timestamp, sent_ns in list(relay.sent_ns.items())}
+def shown_by(camera: WatchedCamera, stream: CorpusStream) -> list[Shown]:
+    first = next(picture.pts for picture in stream.shown if picture.digest == camera.frames[0].digest)
+    return [Shown(first + round(each.meta.media_us * RTP_CLOCK / 1e6), each.digest) for each in list(camera.frames)]
+
+
+def losses_reported(relay: UdpRelay) -> list[bytes]:
+    """Receiver reports with a block about the sender."""
+    return [report for report in list(relay.reports) if report[0] & 0x1F]
+
+
+def ticks_of(relay: UdpRelay) -> set[int]:
+    """The ticks of the pictures of which a packet was sent on."""
+    return {tick_of(relay, timestamp) for timestamp in relay.sent.copy()}
 
 
 def tick_of(relay: UdpRelay, timestamp: int) -> int:
@@ -162,17 +163,10 @@ def test_once_the_network_is_good_nothing_is_missing_after_the_next_point_of_rec
     assert settled == [pts for pts in shown if pts >= settled[0]]
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_pictures_are_not_held_back(outcomes: dict[str, Outcome], case: str) -> None:
-    late = [each.late_s for each in outcomes[case].shown]
-    assert median(late) < (0.1 if case not in REORDERED else 0.1 + REORDER_S)
-    assert max(late) < 1.5  # a loss keeps those that wait for their turn waiting, and so does a busy machine
-
-
 def test_disorder_alone_costs_no_picture(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["disorder"]
     relay = outcome.relay
-    assert min(relay.swapped, relay.delayed, relay.doubled) > 3
+    assert min(relay.swapped, relay.delayed, len(relay.doubled)) > 3
     assert outcome.discarded == []
     shown = [each.pts for each in outcome.shown]
     assert shown == outcome.sent[: len(shown)]
@@ -181,8 +175,15 @@ def test_disorder_alone_costs_no_picture(outcomes: dict[str, Outcome]) -> None:
 
 @pytest.mark.parametrize("case", LOSING)
 def test_the_sender_is_told_what_was_lost(outcomes: dict[str, Outcome], case: str) -> None:
-    reports = [(data, missing) for data, missing in outcomes[case].relay.reports if data[0] & 0x1F]
-    data, missing = reports[0]
+    relay = outcomes[case].relay
+    data = losses_reported(relay)[0]
     assert data[1] == 201
     lost = int.from_bytes(data[13:16], "big", signed=True)
-    assert abs(lost - missing) <= 2
+    highest = int.from_bytes(data[18:20], "big")
+
+    def before(sequence: int) -> bool:
+        return (highest - sequence) & 0xFFFF < 0x8000
+
+    dropped = sum(before(sequence) for sequence, _ in relay.dropped)
+    doubled = sum(before(sequence) for sequence in relay.doubled)
+    assert abs(lost - (dropped - doubled)) <= 2  # some were on their way

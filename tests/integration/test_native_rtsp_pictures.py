@@ -43,10 +43,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
             with contextlib.ExitStack() as stack:
 
                 def watch(name: str, transport: str, stack: contextlib.ExitStack = stack) -> WatchedCamera:
-                    slots = PICTURES[name] + 2  # a busy machine may let them wait
-                    camera = WatchedCamera(
-                        server.url(f"/{name}"), f"{name}-{transport}", slots, transport=transport, stall_timeout_s=5
-                    )
+                    slots = 3 * PICTURES[name]  # a busy machine may let them wait
+                    camera = WatchedCamera(server.url(f"/{name}"), f"{name}-{transport}", slots, transport=transport)
                     return stack.enter_context(camera)
 
                 cameras = {name: (watch(name, "native"), watch(name, "ffmpeg")) for name in together}

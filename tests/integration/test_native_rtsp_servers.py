@@ -6,7 +6,6 @@ import contextlib
 import re
 import select
 import socket
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -43,12 +42,12 @@ def test_foreign_servers_are_read_frozen_killed_and_found_again(server: str) -> 
         wait_until(lambda: len(camera.frames) >= 20)
         assert_whole_and_complete(camera, SLICES)
 
-        last_ns = camera.frames[-1].meta.arrival_ns
+        stalls = camera.states.count("stalled")
         running.suspend()
-        wait_until(lambda: camera.state == "stalled")
-        assert 0.4 <= (time.monotonic_ns() - last_ns) / 1e9 < 1.3
+        wait_until(lambda: camera.states.count("stalled") > stalls)
+        epoch = camera.said[-1].epoch
         running.resume()
-        wait_until(lambda: camera.live and len(camera.numbers(camera.said[-1].epoch)) >= 3)
+        wait_until(lambda: camera.live and len(camera.numbers(epoch + 1)) >= 3)
 
         running.kill()
         wait_until(lambda: "refused" in camera.reasons)
@@ -127,22 +126,21 @@ def test_vlcs_basic_password_opens_it_and_a_wrong_one_does_not() -> None:
 def test_a_session_that_a_server_would_end_is_kept_alive() -> None:
     with (
         VlcServer(MAIN, session_timeout_s=3) as server,
-        WatchedCamera(server.url(), transport="native", lower_transport="udp", slots=32, stall_timeout_s=5) as camera,
+        WatchedCamera(server.url(), transport="native", lower_transport="udp") as camera,
     ):
         wait_until(lambda: camera.live)
         with silent_client(server) as media:
-            assert media.recv(2000)
-            time.sleep(4.2)
-            with contextlib.suppress(BlockingIOError):
-                while media.recv(2000):  # what came while it was still there
-                    pass
-            time.sleep(0.3)
-            with pytest.raises(BlockingIOError):
-                media.recv(2000)
-        seen = len(camera.frames)
-        wait_until(lambda: len(camera.frames) >= seen + 3)
+            seen = [len(camera.frames)]
+
+            def left_out() -> bool:
+                """Return whether 25 frames came to the camera, and no packet to the silent client."""
+                with contextlib.suppress(BlockingIOError):
+                    while media.recv(2000):
+                        seen[0] = len(camera.frames)
+                return len(camera.frames) >= seen[0] + 25
+
+            wait_until(left_out)
         assert camera.reconnects == []
-        assert seen > 90
         assert_whole(camera, MAIN)
 
 
@@ -151,7 +149,7 @@ def silent_client(server: VlcServer) -> Iterator[socket.socket]:
     """A client that says nothing after PLAY, and the socket at which its packets arrive."""
     rtp, rtcp = bind_pair()
     port = rtp.getsockname()[1]
-    with rtp, rtcp, socket.create_connection(("127.0.0.1", server.port), 2) as connection:
+    with rtp, rtcp, socket.create_connection(("127.0.0.1", server.port)) as connection:
 
         def ask(number: int, method: str, url: str, header: str) -> str:
             connection.sendall(f"{method} {url} RTSP/1.0\r\nCSeq: {number}\r\n{header}\r\n\r\n".encode())
@@ -161,9 +159,7 @@ def silent_client(server: VlcServer) -> Iterator[socket.socket]:
         answer = ask(1, "SETUP", f"{server.url()}/trackID=0", ports)
         (session,) = re.findall(r"Session: *(\w+)", answer)
         assert ask(2, "PLAY", server.url(), f"Session: {session}").startswith("RTSP/1.0 200")
-        deadline = time.monotonic() + 5
-        while not select.select([rtp], [], [], 0.1)[0]:
-            assert time.monotonic() < deadline
+        select.select([rtp], [], [])
         yield rtp
 
 

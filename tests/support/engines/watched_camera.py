@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +25,12 @@ from telemetry.observer import Observer
 class Taken:
     """One frame out of the ring, and the number that its pixels show (`barcode.UNREADABLE` if none).
 
-    `digest`: CRC-32 of its planes. `taken_ns`: monotonic instant when it was taken out.
+    `digest`: CRC-32 of its planes.
     """
 
     meta: FrameMeta
     number: int
     digest: int
-    taken_ns: int
 
 
 class WatchedCamera(Observer):
@@ -145,9 +143,8 @@ class WatchedCamera(Observer):
             self._filled.wait()
             self._filled.clear()
             while lease := self.ring.lease():
-                taken_ns = time.monotonic_ns()
                 width, height = lease.meta.format.size
                 luma: np.ndarray = lease.picture[: width * height].reshape(height, width)
                 digest = zlib.crc32(lease.picture.tobytes())
-                self.frames.append(Taken(lease.meta, barcode.read(luma), digest, taken_ns))
+                self.frames.append(Taken(lease.meta, barcode.read(luma), digest))
                 self.ring.release(lease)

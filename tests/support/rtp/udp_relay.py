@@ -13,7 +13,6 @@ import re
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -40,19 +39,20 @@ class Impairments:
 class UdpRelay:
     """`with UdpRelay(server.port, Impairments(drop=0.01)) as relay: open(relay.url(server.url("/clip")))`.
 
-    `impairments` may be changed at any time. `relayed`, `swapped`, `delayed` and `doubled` count packets; `dropped`
-    lists the sequence number and RTP timestamp of each dropped packet. `sent_ns` maps an RTP timestamp to the monotonic
-    instant at which the latest packet of that picture was sent on. `first_timestamp` is that of the very first packet,
-    dropped or not. `reports` lists the client's RTCP packets, each with the number of packets missing at that time.
+    `impairments` may be changed at any time. `relayed`, `swapped` and `delayed` count packets; `doubled` lists sequence
+    numbers, and `dropped` the sequence number and RTP timestamp of each dropped packet. `sent` holds the RTP timestamps
+    of pictures of which a packet was sent on. `first_timestamp` is that of the very first packet, dropped or not.
+    `reports` lists the client's RTCP packets.
     """
 
     def __init__(self, server_port: int, impairments: Impairments | None = None, seed: int = 1) -> None:
         self.impairments = impairments or Impairments()
         self.port = 0
-        self.relayed = self.swapped = self.delayed = self.doubled = 0
+        self.relayed = self.swapped = self.delayed = 0
+        self.doubled: list[int] = []
         self.dropped: list[tuple[int, int]] = []
-        self.sent_ns: dict[int, int] = {}
-        self.reports: list[tuple[bytes, int]] = []
+        self.sent: set[int] = set()
+        self.reports: list[bytes] = []
         self.first_timestamp: int | None = None
         self._server_port = server_port
         self._random = random.Random(seed)
@@ -123,7 +123,7 @@ class UdpRelay:
             self.dropped.append((sequence, timestamp))
             return
         self.relayed += 1
-        self.sent_ns[timestamp] = time.monotonic_ns()
+        self.sent.add(timestamp)
         if swap < impairments.swap and not held:
             self.swapped += 1
             held.append(packet)
@@ -134,7 +134,7 @@ class UdpRelay:
         else:
             send(packet)
         if double < impairments.double:
-            self.doubled += 1
+            self.doubled.append(sequence)
             send(packet)
         while held:
             send(held.pop())
@@ -179,7 +179,7 @@ class _Media:
 
     def _noting(self, send: Callable[[bytes], None]) -> Callable[[bytes], None]:
         def note_and_send(packet: bytes) -> None:
-            self._relay.reports.append((packet, len(self._relay.dropped) - self._relay.doubled))
+            self._relay.reports.append(packet)
             send(packet)
 
         return note_and_send
