@@ -1,7 +1,6 @@
-"""A real RTSP server (GStreamer's) in a process of its own, for the tests, the benchmarks and the demo.
+"""GStreamer's RTSP server in a separate process, for tests, benchmarks and the demo.
 
-`RtspServer` owns the process and kills it on leaving its `with` block; it also owns a temporary folder with the clips
-taken apart into access units, gone at the same time.
+`RtspServer` runs the process within its `with` block, with a temporary folder for the access units of its clips.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import Any
 import av
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
-"""Debian's own interpreter: its `gi` bindings exist for no other."""
+"""Debian's own interpreter, the only one with the `gi` bindings."""
 SCRIPT = Path(__file__).with_name("rtsp_server_process.py")
 DEBIAN_PACKAGES = (
     "gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad "
@@ -35,13 +34,13 @@ TO_BYTE_STREAM = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
 
 
 class RtspServerError(RuntimeError):
-    """The server can't be started; the message says why and what to do."""
+    """The server cannot start; the message gives the reason and the remedy."""
 
 
 def write_units(video: Path, to: Path) -> None:
-    """Take a video apart into the access units that the server's script reads: no decoding, no encoding.
+    """Split a video into the access units that the server reads, without decoding or encoding.
 
-    H.264, H.265 or MJPEG in any container. Times are kept, moved so that the first picture is at 0. Raises
+    The video is H.264, H.265 or MJPEG in any container. Times are shifted so that the first picture is at 0. Raises
     `RtspServerError` for other codecs.
     """
     with av.open(str(video)) as container:
@@ -76,11 +75,11 @@ def write_units(video: Path, to: Path) -> None:
 class RtspServer:
     """`with RtspServer(files={"/clip": Path("clip.mp4")}) as server: open(server.url("/clip"))`.
 
-    `files`: path on the server → a video, or several (played one after the other: a change of size in mid-stream), over
-    and over with times that only grow; what ends in `.units` is taken for what `write_units` writes. Every client
-    starts at frame 0. `launch`: path → a GStreamer pipeline with a payloader named `pay0`, shared by all clients.
-    `users`: name → password; with any, every mount asks for one, by Digest if `digest`, else by Basic. `port` 0 picks a
-    free one, which `restart` keeps.
+    `files`: path on the server → a video, or several that are played in turn (for a change of size in the stream). They
+    loop with increasing times. A file `*.units` has the format of `write_units`. Every client starts at frame 0.
+    `launch`: path → a GStreamer pipeline with a payloader named `pay0`, shared by all clients. `users`: name →
+    password; if given, every mount requires one, by Digest if `digest`, else by Basic. `port` 0 picks a free port,
+    which `restart` keeps.
     """
 
     def __init__(
@@ -120,47 +119,47 @@ class RtspServer:
 
     @property
     def pid(self) -> int:
-        """Process id of the running server, for measuring it."""
+        """Process id of the running server."""
         if self._process is None:
-            raise RtspServerError("the RTSP server isn't running: call start() or restart() first")
+            raise RtspServerError("the RTSP server is not running: call start() or restart() first")
         return self._process.pid
 
     def url(self, path: str, user: str | None = None, password: str | None = None) -> str:
-        """The address of a mount, with credentials if given."""
+        """Return the address of a mount, with credentials if given."""
         login = f"{user}:{password}@" if user is not None else ""
         return f"rtsp://{login}127.0.0.1:{self.port}{path}"
 
     def start(self) -> None:
-        """Start the process and wait until it listens. Raises `RtspServerError`, naming what is missing."""
+        """Start the process and wait until it listens. Raises `RtspServerError` with the missing packages."""
         if self._folder is None:
             raise RtspServerError("use the RTSP server as a context manager: `with RtspServer(…) as server`")
         if not SYSTEM_PYTHON.exists():
             raise RtspServerError(f"{SYSTEM_PYTHON} is missing. On Debian: apt-get install {DEBIAN_PACKAGES}")
-        complaints = Path(self._folder.name) / "stderr"
-        with complaints.open("wb") as errors:
+        errors_file = Path(self._folder.name) / "stderr"
+        with errors_file.open("wb") as errors:
             process = subprocess.Popen(
                 [str(SYSTEM_PYTHON), str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
             )
         self._process = process
         assert process.stdin is not None
         try:
-            # It stays open: the server ends when it closes, even if this process has no time to say goodbye.
+            # Standard input stays open: the server ends when it closes, even if this process is killed.
             process.stdin.write(json.dumps({**self._configuration, "port": self.port}).encode() + b"\n")
             process.stdin.flush()
             self.port = json.loads(_first_line(process))["port"]
         except (OSError, ValueError):
             self.kill()
-            said = complaints.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+            message = errors_file.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
             raise RtspServerError(
-                f"GStreamer's RTSP server doesn't start ({said or 'it said nothing'}). If a package is missing, on "
-                f"Debian: apt-get install {DEBIAN_PACKAGES}"
+                f"GStreamer's RTSP server does not start ({message or 'no error message'}). If a package is missing, "
+                f"on Debian: apt-get install {DEBIAN_PACKAGES}"
             ) from None
         except BaseException:
             self.kill()
             raise
 
     def kill(self) -> None:
-        """End the process at once (SIGKILL), as when a camera loses its power."""
+        """Kill the process, as when a camera loses its power."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -171,18 +170,18 @@ class RtspServer:
                         pipe.close()
 
     def restart(self, users: Mapping[str, str] | None = None) -> None:
-        """Kill it, if it lives, and start it again on the same port; `users` are other names and passwords."""
+        """Kill the process if it runs, and start it again on the same port; `users` replace names and passwords."""
         self.kill()
         if users is not None:
             self._configuration["users"] = dict(users)
         self.start()
 
     def suspend(self) -> None:
-        """SIGSTOP: connections stay open and nothing comes through them, as with a frozen camera."""
+        """Stop the process (SIGSTOP): connections stay open without data, as with a frozen camera."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT after `suspend`."""
+        """Continue the process (SIGCONT) after `suspend`."""
         os.kill(self.pid, signal.SIGCONT)
 
     def _write_configuration(self, folder: Path) -> dict[str, Any]:
@@ -202,9 +201,9 @@ class RtspServer:
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:
-    """The first line that the process prints. Raises `ValueError` if it ends or `START_TIMEOUT_S` pass before."""
+    """Return the first line that the process prints. Raises `ValueError` after `START_TIMEOUT_S`."""
     assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_S)
     if not readable:
-        raise ValueError("it didn't say that it listens")
+        raise ValueError("the process did not report its port")
     return process.stdout.readline()

@@ -1,16 +1,15 @@
-"""A real RTSP server (GStreamer's), run by Debian's own python3, which has the `gi` bindings.
+"""GStreamer's RTSP server, run by Debian's own python3, which has the `gi` bindings.
 
-It lives until it is killed or its standard input closes, so that it never outlives who started it.
+It runs until it is killed or its standard input closes, so that it ends with the process that started it.
 
-Start it through `benchmarks.cameras.rtsp_server.RtspServer`, which writes the configuration that this script reads: one
-line of JSON on standard input, `{"port": 0, "users": {name: password}, "digest": false, "mounts": [{"path": "/clip",
-"kind": …, …}]}`; it listens on loopback unless `"address"` says otherwise. One line of JSON on standard output,
-`{"port": N}`, says that it listens. Kinds of mounts:
+`benchmarks.cameras.rtsp_server.RtspServer` starts it. The configuration is one line of JSON on standard input:
+`{"port": 0, "users": {name: password}, "digest": false, "mounts": [{"path": "/clip", "kind": …, …}]}`; it listens on
+loopback unless `"address"` is set. When it listens, it prints one line of JSON, `{"port": N}`. Kinds of mounts:
 
-* `units`: encoded access units from files in the format of `benchmarks.cameras.rtsp_server.write_units`, played one
-file after the other and from the start again, with times that only grow; every client has its own playback from frame
-0. A file that names its `codec_data` has its parameter sets in the session's description only, not in the stream.
-* `launch`: a pipeline given as text (`pay0` is the payloader), shared by all clients or not.
+* `units`: encoded access units from files in the format of `benchmarks.cameras.rtsp_server.write_units`, played in turn
+  and repeated, with increasing times. Every client has its own playback from frame 0. A file with `codec_data` has its
+  parameter sets in the session description only, not in the stream.
+* `launch`: a pipeline given as text (`pay0` is the payloader), shared by all clients unless `"shared"` is false.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ PAY_OUT_OF_BAND = {
     "h264": ("video/x-h264,stream-format=avc,alignment=au", "rtph264pay config-interval=0"),
     "hevc": ("video/x-h265,stream-format=hvc1,alignment=au", "rtph265pay config-interval=0"),
 }
-"""As `PARSE_AND_PAY`, for units whose parameter sets are in the caps alone: no parser that would put them in."""
+"""Like `PARSE_AND_PAY`, for units with parameter sets in the caps only: a parser would insert them."""
 UNIT_HEADER = struct.Struct("<qqI?")
-"""Presentation and decoding time in ns, size in bytes, is a keyframe."""
+"""Presentation and decoding time in ns, size in bytes, keyframe flag."""
 QUEUED_BYTES = 1 << 20
 
 
 class Unit(NamedTuple):
-    """One access unit; times in ns from the start of its file."""
+    """An access unit; times in ns from the start of its file."""
 
     pts: int
     dts: int
@@ -54,7 +53,7 @@ class Unit(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """The access units of one file and how long they last, ns. `codec_data`: hexadecimal; "" for Annex B."""
+    """The access units of a file and their duration in ns. `codec_data`: hexadecimal; "" for Annex B."""
 
     codec: str
     duration: int
@@ -63,8 +62,7 @@ class Clip(NamedTuple):
 
 
 def read_units(path: Path) -> Clip:
-    """Read what `benchmarks.cameras.rtsp_server.write_units` wrote: a JSON line, then a header and the bytes of each
-    unit."""
+    """Read a file of `rtsp_server.write_units`: a line of JSON, then header and bytes of each unit."""
     content = path.read_bytes()
     end = content.index(b"\n")
     head = json.loads(content[:end])
@@ -80,13 +78,13 @@ def read_units(path: Path) -> Clip:
 
 
 def length_prefixed(annex_b: bytes) -> bytes:
-    """NAL units with their length before each (four bytes), as in MP4, instead of start codes."""
+    """Return the NAL units with length prefixes of four bytes, as in MP4, instead of start codes."""
     nals = [part.rstrip(b"\0") for part in annex_b.split(b"\0\0\1")]
     return b"".join(struct.pack(">I", len(nal)) + nal for nal in nals if nal)
 
 
 class Feed:
-    """Hands one client's pipeline the next access unit whenever it asks, without end."""
+    """Feeds a client's pipeline with access units on request, without end."""
 
     def __init__(self, clips: list[Clip]) -> None:
         self._clips = clips
@@ -111,7 +109,7 @@ class Feed:
 
 
 class UnitsFactory(GstRtspServer.RTSPMediaFactory):
-    """Makes a pipeline of its own for every client, each playing the clips from frame 0."""
+    """Creates a pipeline for each client, which plays the clips from frame 0."""
 
     def __init__(self, clips: list[Clip]) -> None:
         super().__init__()
@@ -132,7 +130,7 @@ class UnitsFactory(GstRtspServer.RTSPMediaFactory):
 
 
 def make_factory(mount: dict[str, Any]) -> Any:
-    """The media factory of one mount of the configuration."""
+    """Return the media factory of a mount."""
     if mount["kind"] == "units":
         return UnitsFactory([read_units(Path(path)) for path in mount["files"]])
     factory = GstRtspServer.RTSPMediaFactory()
@@ -142,7 +140,7 @@ def make_factory(mount: dict[str, Any]) -> Any:
 
 
 def protect(server: Any, users: dict[str, str], digest: bool) -> None:
-    """Ask for one of these names and passwords on every mount, by Digest or by Basic."""
+    """Require one of these users on every mount, by Digest or by Basic."""
     auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
@@ -156,7 +154,7 @@ def protect(server: Any, users: dict[str, str], digest: bool) -> None:
 
 
 def allow_viewers(factory: Any) -> None:
-    """Let those who are logged in see and play the mount."""
+    """Allow authenticated users to play the mount."""
     permissions = GstRtspServer.RTSPPermissions()
     permissions.add_permission_for_role("viewer", "media.factory.access", True)
     permissions.add_permission_for_role("viewer", "media.factory.construct", True)
@@ -164,7 +162,7 @@ def allow_viewers(factory: Any) -> None:
 
 
 def main() -> None:
-    """Serve until the end."""
+    """Serve until standard input closes."""
     configuration = json.loads(sys.stdin.readline())
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
@@ -178,7 +176,7 @@ def main() -> None:
             allow_viewers(factory)
         server.get_mount_points().add_factory(mount["path"], factory)
     if not server.attach(None):
-        sys.exit(f"port {configuration['port']} can't be listened on")
+        sys.exit(f"cannot listen on port {configuration['port']}")
     sys.stdout.write(json.dumps({"port": server.get_bound_port()}) + "\n")
     sys.stdout.flush()
     loop = GLib.MainLoop()

@@ -81,8 +81,8 @@ def test_without_debians_python_it_names_the_packages(clip: Path, monkeypatch: p
         RtspServer(files={"/clip": clip}).__enter__()
 
 
-def test_a_port_that_is_taken_is_said_to_be(clip: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(RtspServerError, match="can't be listened on"):
+def test_a_port_in_use_is_reported(clip: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(RtspServerError, match="cannot listen on port"):
         RtspServer(files={"/clip": clip}, port=taken.getsockname()[1]).__enter__()
 
 

@@ -1,4 +1,4 @@
-"""The queries of the committed dashboards, as Grafana would send them."""
+"""Queries of the committed dashboards, as Grafana sends them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDER = REPOSITORY / "deploy" / "grafana" / "dashboards"
 
 
 class PanelQuery(NamedTuple):
-    """One query of a panel, its variables filled in."""
+    """A query of a panel, with its variables replaced."""
 
     dashboard: str
     panel: str
@@ -20,12 +20,12 @@ class PanelQuery(NamedTuple):
 
 
 def dashboards() -> list[dict[str, Any]]:
-    """The files' contents, in the order of their names."""
+    """Return the contents of the files in the order of their names."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))]
 
 
 def filled(expression: str, camera: str, rate_interval: str) -> str:
-    """All engines, one camera, and a window that suits the rate of scraping."""
+    """Return the expression for all engines, one camera, and the rate interval."""
     for name, value in {"instance": ".+", "camera": camera, "__rate_interval": rate_interval}.items():
         expression = expression.replace(f"${name}", value)
     assert "$" not in expression, expression
@@ -33,7 +33,7 @@ def filled(expression: str, camera: str, rate_interval: str) -> str:
 
 
 def panel_queries(camera: str, rate_interval: str) -> Iterator[PanelQuery]:
-    """Every query of every panel, and of the marks for alerts."""
+    """Yield the queries of all panels and alert annotations."""
     for dashboard in dashboards():
         marks = [("annotation", mark) for mark in dashboard["annotations"]["list"]]
         targets = [(panel["title"], target) for panel in dashboard["panels"] for target in panel.get("targets", [])]

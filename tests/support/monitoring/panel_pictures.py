@@ -1,7 +1,7 @@
-"""Draws the committed dashboards with matplotlib, from the answers of a Prometheus server, where Grafana can't be had.
+"""Drawings of the committed dashboards with matplotlib, from the answers of a Prometheus server, without Grafana.
 
-It reads the panels' JSON: kind, place, unit, thresholds, colours, stacking. It shows whether queries, legends and units
-make sense together; how Grafana itself would draw them it can't show.
+It reads type, place, unit, thresholds, colours and stacking from the panels' JSON. The drawings show whether queries,
+legends and units fit together, but not how Grafana draws them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Drawer:
         self._step_s = max(1.0, (end - begin) / 200)
 
     def draw(self, dashboard: dict[str, Any], to: Path) -> None:
-        """The whole dashboard as a PNG."""
+        """Write the dashboard as a PNG."""
         height = max(panel["gridPos"]["y"] + (panel["gridPos"]["h"] or 1) for panel in dashboard["panels"])
         with mpl.rc_context(DARK):
             figure = plt.figure(figsize=(24 * COLUMN_INCHES, (height + HEAD + FOOT) * ROW_INCHES))

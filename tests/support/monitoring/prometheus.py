@@ -1,4 +1,4 @@
-"""A real Prometheus server for the tests, in a hurry: seconds stand for the minutes of the rules."""
+"""Prometheus server for tests, with the rules' minutes shortened to seconds."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from support.rtsp_servers.server_process import ServerProcess
 from support.waiting import wait_until
 
 SCRAPE_S = 1
-"""No less: a page that takes longer, on a machine that is busy, is a missed scrape."""
+"""Shorter intervals would cause missed scrapes on a busy machine."""
 HURRY = 30
 _DURATION = re.compile(r"\b(\d+)([smh])\b")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def hurried(rules: str) -> str:
-    """The rule file with every duration a thirtieth: five minutes become ten seconds. Names are left alone."""
+    """Return the rule file with all durations divided by 30. Names are unchanged."""
     return _DURATION.sub(lambda found: f"{int(found[1]) * _SECONDS[found[2]] * 1000 // HURRY}ms", rules)
 
 
 class PrometheusServer(ServerProcess):
-    """Scrapes `targets` (host:port) every second as job `partstream`, under the rules handed in."""
+    """Scrapes `targets` (host:port) every second as job `partstream`, with the given rules."""
 
     def __init__(self, targets: Sequence[str], rules: str) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class PrometheusServer(ServerProcess):
         ]
 
     def start(self) -> None:
-        """Start it, and wait until it answers queries: it listens before that."""
+        """Start the server and wait until it answers queries, which is later than listening."""
         super().start()
         wait_until(self._ready)
 
