@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
 from stages.checkpoint import Checkpoint
-from stages.detection.finder import Finder, PictureGroup
+from stages.detection.detections import PictureGroup
+from stages.detection.detector import Detector
 from stages.detection.slot_pictures import planes_for
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
@@ -25,11 +26,12 @@ from stages.device.plane_pictures import device_pictures
 from stages.device.stage_timer import StageTimer
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
+from stages.people.batch_steps import BatchSteps
 from stages.people.people import Reading, SeenPerson
-from stages.people.scene import BatchSteps, FramePeople, Scenes
+from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.settings import PipelineSettings
 from stages.step_readers import step_reader
-from stages.step_scores import StepScores, joined, person_inputs, score_steps
+from stages.step_scores import StepScores, joined, person_inputs, read_steps, score_actions
 from stages.types import Box, DeviceMemory, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis
 from telemetry.observer import Observer
 
@@ -64,17 +66,17 @@ def _window(wanted: int | None, checkpoint: Checkpoint) -> int:
 
 
 class Pipeline:
-    """Implements `stages.types.Model` for any checkpoint, with a finder that sees what its network reads."""
+    """Implements `stages.types.Model` for any checkpoint, with a detector that sees what its network reads."""
 
     def __init__(
         self,
-        finder: Finder,
+        detector: Detector,
         checkpoint: Checkpoint,
         settings: PipelineSettings | None = None,
         device: torch.device | str = "cpu",
         observer: Observer | None = None,
     ) -> None:
-        """Finder and checkpoint lie on `device` already, whatever `settings.model.device` is.
+        """Detector and checkpoint lie on `device` already, whatever `settings.model.device` is.
 
         Raises `ValueError` where they don't fit together.
         """
@@ -83,25 +85,25 @@ class Pipeline:
         reads_keypoints = checkpoint.network.config.reads_geometry or (
             self._reader is not None and self._reader.needs_keypoints
         )
-        if reads_keypoints and not finder.has_keypoints:
+        if reads_keypoints and not detector.has_keypoints:
             raise ValueError("the checkpoint's network reads keypoints, and its detector finds none")
         self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
-        self._finder = finder
+        self._detector = detector
         self._network = checkpoint.network.eval()
-        self._weights = (finder.detector, checkpoint.features, checkpoint.network)
+        self._weights = (detector.network, checkpoint.features, checkpoint.network)
         self._parts = checkpoint.vocabulary.parts
         self._max_people = settings.model.max_people
         self._device = torch.device(device)
         where = settings.model.pictures
         if where == "auto":
             where = "device" if self._device.type == "cuda" else "host"
-        self._format_of = planes_for(finder.slot_format) if where == "device" else finder.slot_format
+        self._format_of = planes_for(detector.slot_format) if where == "device" else detector.slot_format
         self._observer = observer or Observer()
         self._steps_at_once = Halving("steps", "people's steps", self._observer)
         self.window_steps = _window(settings.window.steps, checkpoint)
         """W, in steps."""
-        thresholds = settings.thresholds(finder.default_thresholds)
-        self._scenes = Scenes(settings, thresholds, checkpoint.vocabulary, checkpoint.smoothing)
+        thresholds = settings.thresholds(detector.default_thresholds)
+        self._tracker = PeopleTracker(settings, thresholds, checkpoint.vocabulary, checkpoint.smoothing)
         self._states = ActionStates(
             self._network.action_lstm,
             settings.model.state_slots,
@@ -123,15 +125,14 @@ class Pipeline:
         """
         metas = [lease.meta for lease in frames]
         timer = StageTimer(self._observer, self._device)
-        gone: list[TrackKey] = []
         try:
             try:
                 with timer.stage("detection"):
-                    found = self._finder.find(frames, self._scenes.turns(metas), self._max_people)
+                    found = self._detector.detect(frames, self._tracker.due(metas), self._max_people)
             except torch.OutOfMemoryError as error:
                 raise TooLargeError from error
             with timer.stage("tracking", on_host=True):
-                work, steps = self._scenes.observe(metas, found.frames, gone)
+                seen, steps = self._tracker.track(metas, found.frames)
             scores = None
             if len(steps):
                 try:
@@ -144,15 +145,17 @@ class Pipeline:
                 finally:
                     steps.abandon()
             timer.finish()
-            return [self._analysis(frame, scores) for frame in work]
+            analyses = [self._analysis(frame, scores) for frame in seen]
+            self._tracker.mark_reported(seen)
+            return analyses
         finally:
-            for key in gone:
+            for key in self._tracker.take_ended():
                 self._states.release(key)
 
     def _score(
         self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup], timer: StageTimer
     ) -> StepScores:
-        """Everything learned, of as many steps as fit. Raises `TooLargeError` if they don't, before any was made."""
+        """Run the learned stages. Raises `TooLargeError` if the steps don't fit, before any hidden state changes."""
         try:
             with timer.stage("geometry", on_host=True):
                 inputs = person_inputs(steps, self._network, self._device)
@@ -160,11 +163,10 @@ class Pipeline:
             if self._reader is not None:
                 with timer.stage("roi_features"):
                     visual = self._reader.read(steps, metas, groups)
-            return score_steps(self._network, self._states, steps, inputs, visual, timer)
+            reading = read_steps(self._network, inputs, visual, timer)
         except torch.OutOfMemoryError as error:
-            if steps.begun:
-                raise
             raise TooLargeError from error
+        return score_actions(self._states, steps, reading, timer)
 
     @torch.inference_mode()
     def warm_up(self) -> None:
@@ -190,7 +192,7 @@ class Pipeline:
         format = self.slot_format(source_size, detector_size)
         try:
             blank = torch.zeros((frames, *format.shape), dtype=torch.uint8, device=self._device)
-            self._finder.warm_up(device_pictures(blank, format), format.content, self._max_people)
+            self._detector.warm_up(device_pictures(blank, format), format.content, self._max_people)
         except torch.OutOfMemoryError as error:
             raise TooLargeError from error
 
@@ -200,7 +202,7 @@ class Pipeline:
 
     def forget(self, camera: str) -> None:
         """The camera is gone: its tracker, its people and their states."""
-        self._scenes.forget(camera)
+        self._tracker.forget(camera)
         self._states.release_camera(camera)
 
     @property
@@ -244,8 +246,6 @@ class Pipeline:
                     frame.meta.media_us,
                 )
             people.append(self._person(seen, reading))
-        # Only now: what a failed batch would have said goes with the next.
-        frame.scene.ended = [track for track in frame.scene.ended if track not in frame.ended]
         self._observer.people_seen(frame.meta.camera, len(people), frame.tracks)
         return FrameAnalysis(people, _objects(frame), frame.ended, frame.tracks)
 

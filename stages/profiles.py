@@ -16,12 +16,11 @@ import torch
 
 from stages import checkpoint as checkpoints
 from stages.checkpoint import Checkpoint, CheckpointError
-from stages.detection.batched import Detector
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
-from stages.detection.cascade_rcnn.detector_model import DetectorError
-from stages.detection.cuda_graphs import GraphedDetector, GraphedRegionDetector
-from stages.detection.finder import Finder
-from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.cuda_graphs import GraphedKeypointNetwork, GraphedRegionNetwork
+from stages.detection.detector import Detector, DetectorError
+from stages.detection.keypoint_batches import KeypointNetwork
+from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.device.precision import full_float32, seeing_precision
 from stages.pipeline import Pipeline
@@ -57,8 +56,8 @@ def load_profile(settings: PipelineSettings, observer: Observer | None = None) -
             "your own take edge, or a checkpoint trained on videos like theirs",
             PAPER,
         )
-    finder = load_finder(checkpoint, device, model.precision, model.cuda_graphs)
-    return Pipeline(finder, checkpoint, settings, device, observer)
+    detector = load_detector(checkpoint, device, model.precision, model.cuda_graphs)
+    return Pipeline(detector, checkpoint, settings, device, observer)
 
 
 def load_model(profile: str, device: str = "auto", threads: int = 0) -> Pipeline:
@@ -68,58 +67,58 @@ def load_model(profile: str, device: str = "auto", threads: int = 0) -> Pipeline
     return load_profile(PipelineSettings(model=model))
 
 
-def load_finder(
+def load_detector(
     checkpoint: Checkpoint,
     device: torch.device | str = "cpu",
     precision: Precision = "auto",
     cuda_graphs: bool = False,
-) -> Finder:
+) -> Detector:
     """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`, or
     `ValueError` for a precision that the device doesn't compute in."""
     numbers = seeing_precision(precision, torch.device(device))
     # Only a CUDA device waits for launches.
     graphed = cuda_graphs and torch.device(device).type == "cuda"
     if checkpoint.detector is None:
-        return KeypointFinder(_movenet(device, numbers, graphed), slot_format, device)
-    return region_finder(checkpoint.detector, checkpoint.vocabulary.parts, device, numbers, graphed)
+        return KeypointDetector(_movenet(device, numbers, graphed), slot_format, device)
+    return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, numbers, graphed)
 
 
-def region_finder(
+def region_detector(
     stored: StoredDetector,
     parts: Sequence[str],
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
     graphed: bool = False,
-) -> Finder:
+) -> Detector:
     """A detector of people, objects and those parts, ready to run; one without parts has MoveNet find them.
     `graphed`: replayed, as only a CUDA device can. Raises `WeightsError`, also where mmdet or MoveNet isn't there."""
     # Here, since it imports torchvision.
     from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
-    from stages.detection.paired_finder import PairedFinder
-    from stages.detection.region_finder import RegionFinder
+    from stages.detection.paired_detector import PairedDetector
+    from stages.detection.region_detector import RegionDetector
 
     try:
         detector = CascadeRCNN.of(stored, parts).to(device)
         detector.precision = precision
-        replayed = GraphedRegionDetector(detector) if graphed else detector
+        replayed = GraphedRegionNetwork(detector) if graphed else detector
         if not detector.classes.parts:
             if tuple(parts) != PARTS:
                 raise WeightsError(
                     f"{stored.where}: finds none of the checkpoint's parts {', '.join(parts)}; from keypoints come "
                     f"{', '.join(PARTS)}, in this order, and no others"
                 )
-            return PairedFinder(replayed, _movenet(device, precision, graphed), device)
-        return RegionFinder(replayed, device)
+            return PairedDetector(replayed, _movenet(device, precision, graphed), device)
+        return RegionDetector(replayed, device)
     except ImportError as error:
         raise WeightsError(f"{stored.where}: {error}") from None
     except (DetectorError, ValueError) as error:
         raise WeightsError(str(error)) from None
 
 
-def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) -> Detector:
+def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) -> KeypointNetwork:
     movenet = MoveNet.load().to(device)
     movenet.precision = precision
-    return GraphedDetector(movenet) if graphed else movenet
+    return GraphedKeypointNetwork(movenet) if graphed else movenet
 
 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:

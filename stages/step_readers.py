@@ -13,9 +13,9 @@ import torch
 
 from ring_buffers.frames import FrameMeta
 from stages.checkpoint import Checkpoint
-from stages.detection.finder import PictureGroup
+from stages.detection.detections import PictureGroup
 from stages.heads.network import VisualInput
-from stages.people.scene import BatchSteps
+from stages.people.batch_steps import BatchSteps
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_features import SlotPictures, StepBoxes, step_features
 from stages.region_features.step_regions import step_regions

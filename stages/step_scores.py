@@ -19,7 +19,7 @@ from stages.device.transfer import bucket, to_device, to_host
 from stages.heads.action_states import ActionStates
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.keypoint_features.geometry import window_features
-from stages.people.scene import BatchSteps
+from stages.people.batch_steps import BatchSteps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,15 +61,20 @@ def person_inputs(steps: BatchSteps, network: ActionNetwork, device: torch.devic
     )
 
 
-def score_steps(
-    network: ActionNetwork,
-    states: ActionStates,
-    steps: BatchSteps,
-    inputs: PersonInputs,
-    visual: VisualInput | None,
-    timer: StageTimer,
-) -> StepScores:
-    """Relevance → states → language priors → part graph → action LSTM by waves → one copy to the host."""
+@dataclass(frozen=True, slots=True, eq=False)
+class StepReading:
+    """Outputs of the stateless stages for padded rows, on the device: relevance [rows, parts], state probabilities
+    [rows, parts, states] and the action LSTM's inputs [rows, width]."""
+
+    relevance: Tensor
+    states: Tensor
+    embedded: Tensor
+
+
+def read_steps(
+    network: ActionNetwork, inputs: PersonInputs, visual: VisualInput | None, timer: StageTimer
+) -> StepReading:
+    """Run relevance → states → language priors → part graph. No hidden state changes."""
     with timer.stage("part_relevance"):
         part, thing = network.inputs(inputs.parts, inputs.context, visual)
         relevance = network.relevance(part, thing, inputs.present)[1]
@@ -81,12 +86,16 @@ def score_steps(
         with timer.stage("language_priors"):
             represented = torch.cat((network.language_priors(probabilities), visual_feature), -1)
     with timer.stage("part_graph"):
-        graph = network.part_graph(represented, inputs.present)
+        embedded = network.action_inputs(network.part_graph(represented, inputs.present))
+    return StepReading(relevance, probabilities, embedded)
+
+
+def score_actions(states: ActionStates, steps: BatchSteps, reading: StepReading, timer: StageTimer) -> StepScores:
+    """Step the action LSTM by waves and copy all scores to the host at once. Steps whose hidden state has been stored
+    are committed, also if a later wave fails."""
     with timer.stage("action_lstm"):
-        embedded = network.action_inputs(graph)
-        steps.begun = True
-        groups = states.waves(embedded, steps.waves, steps.commit)
-        scores = [relevance, probabilities, *(torch.softmax(logits, -1) for logits, _ in groups)]
+        groups = states.waves(reading.embedded, steps.waves, steps.commit)
+        scores = [reading.relevance, reading.states, *(torch.softmax(logits, -1) for logits, _ in groups)]
         packed = to_host(torch.cat([tensor.flatten() for tensor in scores]))
     shapes = [tuple(tensor.shape) for tensor in scores]
     return _unpack(packed, shapes, [[step.row for step in group] for _, group in groups], len(steps))

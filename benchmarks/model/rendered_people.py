@@ -49,7 +49,7 @@ VISIBLE = 0.6
 FOUND = 0.5
 """Least keypoint similarity or IoU of a match."""
 DETECTION_SCORE = 0.15
-"""Slightly above the score that keeps a track alive in the engine (`stages.people.scene`)."""
+"""Slightly above the score that keeps a track alive in the engine (`stages.people.people_tracker`)."""
 SIZES = ((320, 256), (256, 256), (384, 224), (288, 384))
 SIZE_BINS = (0, 50, 70, 100, 150, 1000)
 CLIP_S = 3.0

@@ -21,11 +21,12 @@ from benchmarks.paper.plain_pipeline import PlainFrame, PlainPipeline
 from ring_buffers.frames import Lease, SlotFormat
 from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
-from stages.detection.finder import BatchFound, Finder, FoundInFrame
+from stages.detection.detections import BatchDetections, FrameDetections
+from stages.detection.detector import Detector
 from stages.detection.region_classes import PERSON
-from stages.detection.region_finder import PeopleWithRegions
+from stages.detection.region_detector import RegionDetections
 from stages.pipeline import Pipeline
-from stages.profiles import load_finder
+from stages.profiles import load_detector
 from stages.settings import ModelSettings, PipelineSettings, ScoreThresholds
 from stages.third_party.weights import WeightsError
 from stages.types import FrameAnalysis
@@ -53,37 +54,37 @@ class Contender(Protocol):
         ...
 
 
-class RecordingFinder:
-    """Wrapper of a finder that records its detections, without pictures and feature maps."""
+class RecordingDetector:
+    """Wrapper of a detector that records its detections, without pictures and feature maps."""
 
-    def __init__(self, finder: Finder) -> None:
-        self._finder = finder
-        self.has_keypoints = finder.has_keypoints
-        self.found: list[FoundInFrame] = []
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.has_keypoints = detector.has_keypoints
+        self.found: list[FrameDetections] = []
 
     @property
-    def detector(self) -> object:
-        """See the wrapped finder."""
-        return self._finder.detector
+    def network(self) -> object:
+        """See the wrapped detector."""
+        return self._detector.network
 
     @property
     def default_thresholds(self) -> ScoreThresholds:
-        """See the wrapped finder."""
-        return self._finder.default_thresholds
+        """See the wrapped detector."""
+        return self._detector.default_thresholds
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """See the wrapped finder."""
-        return self._finder.slot_format(source_size, detector_size)
+        """See the wrapped detector."""
+        return self._detector.slot_format(source_size, detector_size)
 
-    def find(self, frames: Sequence[Lease], turns: Sequence[bool], max_people: int) -> BatchFound:
-        """See the wrapped finder."""
-        found = self._finder.find(frames, turns, max_people)
+    def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
+        """See the wrapped detector."""
+        found = self._detector.detect(frames, due, max_people)
         self.found += [found.frames[index] for index in range(len(frames))]
         return found
 
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
-        """See the wrapped finder."""
-        self._finder.warm_up(pictures, content, max_people)
+        """See the wrapped detector."""
+        self._detector.warm_up(pictures, content, max_people)
 
 
 class OurPipeline:
@@ -100,13 +101,13 @@ class OurPipeline:
     ) -> None:
         """`footage` creates the frames for the pipeline. Raises `WeightsError` if the detector detects no parts."""
         self.name = name
-        self._finder = RecordingFinder(load_finder(checkpoint, device))
-        if self._finder.has_keypoints:
+        self._detector = RecordingDetector(load_detector(checkpoint, device))
+        if self._detector.has_keypoints:
             raise WeightsError(
                 f"profile {checkpoint.profile} detects people with MoveNet. `bench paper` measures checkpoints with a "
                 "detector of people and parts (docs/kinetics-tps.md); use `bench model` for others"
             )
-        self.pipeline = Pipeline(self._finder, checkpoint, SETTINGS, device, observer)
+        self.pipeline = Pipeline(self._detector, checkpoint, SETTINGS, device, observer)
         self.footage = footage(self.pipeline)
         self.cameras = cameras
         self._parts = checkpoint.vocabulary.parts
@@ -114,8 +115,8 @@ class OurPipeline:
 
     @property
     def thresholds(self) -> ScoreThresholds:
-        """Thresholds of the finder and the settings."""
-        return SETTINGS.thresholds(self._finder.default_thresholds)
+        """Thresholds of the detector and the settings."""
+        return SETTINGS.thresholds(self._detector.default_thresholds)
 
     def prepare(self, step: int) -> list[Lease]:
         """Return leases of pictures in memory."""
@@ -127,8 +128,8 @@ class OurPipeline:
 
     def take_answers(self) -> list[Answer]:
         """Return detected boxes and published people of each frame."""
-        answers, found = self._answers, self._finder.found
-        self._answers, self._finder.found = [], []
+        answers, found = self._answers, self._detector.found
+        self._answers, self._detector.found = [], []
         return [Answer(_boxes(regions, self._parts), _people(one)) for one, regions in zip(answers, found, strict=True)]
 
 
@@ -199,8 +200,8 @@ def proposals_of(checkpoint: Checkpoint) -> int:
     return int(model.get("test_cfg", {}).get("rpn", {}).get("max_per_img", 0))
 
 
-def _boxes(found: FoundInFrame, parts: Sequence[str]) -> Boxes:
-    assert isinstance(found, PeopleWithRegions)
+def _boxes(found: FrameDetections, parts: Sequence[str]) -> Boxes:
+    assert isinstance(found, RegionDetections)
     there = found.part_scores > 0
     labels = [PERSON] * len(found.scores)
     labels += [part for part, count in zip(parts, there.sum(1), strict=True) for _ in range(count)]

@@ -44,7 +44,7 @@ def model_weights(model: ModelSettings) -> Finding:
     """Check the SHA-256 of checkpoint and weights: every byte is read."""
     if model.profile == "free":
         return ok("weights", "the profile `free` needs none")
-    from stages.profiles import load_checkpoint, load_finder
+    from stages.profiles import load_checkpoint, load_detector
 
     try:
         checkpoint = load_checkpoint(model.profile)
@@ -52,7 +52,7 @@ def model_weights(model: ModelSettings) -> Finding:
             if faults := weights.verify(KEYPOINTS):
                 return fault("weights", "; ".join(faults), _how_to_get(KEYPOINTS))
             return ok("weights", f"profile {model.profile}, and {KEYPOINTS} with the published SHA-256")
-        load_finder(checkpoint)
+        load_detector(checkpoint)
     except WeightsError as error:
         seen, _, remedy = str(error).partition("\n")
         return fault("weights", seen, remedy or "Set model.profile to edge or to the path of another checkpoint")

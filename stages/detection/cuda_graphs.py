@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ring_buffers.frames import SlotFormat
-from stages.detection.batched import Detector, FoundPeople
-from stages.detection.region_batches import FoundRegions, RegionDetector
+from stages.detection.keypoint_batches import KeypointNetwork, PackedPeople
+from stages.detection.region_batches import PackedRegions, RegionNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -74,60 +74,60 @@ class ShapeGraphs:
         return self._recordings[shape]
 
 
-class GraphedDetector(nn.Module):
-    """A detector whose network is replayed; decoding runs as it is. `stages.detection.batched.Detector`."""
+class GraphedKeypointNetwork(nn.Module):
+    """A keypoint network that is replayed; decoding is not. Implements `KeypointNetwork`."""
 
-    def __init__(self, detector: Detector, record: Record | None = None) -> None:
+    def __init__(self, network: KeypointNetwork, record: Record | None = None) -> None:
         super().__init__()
-        self.detector = detector
-        self.graphs = ShapeGraphs(detector, record or record_cuda)
+        self.network = network
+        self.graphs = ShapeGraphs(network, record or record_cuda)
 
     def forward(self, pictures: Tensor) -> tuple[dict[int, Tensor], Any]:
-        """As the detector's; valid until the next batch of the same shape."""
+        """As the network's; valid until the next batch of the same shape."""
         return self.graphs(pictures)
 
-    def decode(self, heads: Any, max_people: int) -> FoundPeople:
-        """As the detector's."""
-        return self.detector.decode(heads, max_people)
+    def decode(self, heads: Any, max_people: int) -> PackedPeople:
+        """As the network's."""
+        return self.network.decode(heads, max_people)
 
 
-class Cascade(RegionDetector, Protocol):
-    """A detector of regions. But for the last choice of rows its work has shapes that follow from its input's alone."""
+class Cascade(RegionNetwork, Protocol):
+    """A region network whose shapes follow from its input's alone, except in the last selection of rows."""
 
     def boxes(self, heads: Any) -> Tensor:
         """Every box of each picture: float32 `[B, R, 6]`."""
         ...
 
-    def found(self, boxes: Tensor, max_people: int) -> FoundRegions:
+    def found(self, boxes: Tensor, max_people: int) -> PackedRegions:
         """The regions among them."""
         ...
 
 
-class GraphedRegionDetector(nn.Module):
-    """A detector of regions that is replayed, with all that lies between its networks: it is hundreds of small kernels.
-    `stages.detection.region_batches.RegionDetector`."""
+class GraphedRegionNetwork(nn.Module):
+    """A region network that is replayed, with the hundreds of small kernels between its parts. Implements
+    `RegionNetwork`."""
 
-    def __init__(self, detector: Cascade, record: Record | None = None) -> None:
+    def __init__(self, network: Cascade, record: Record | None = None) -> None:
         super().__init__()
-        self.detector = detector
-        self.classes = detector.classes
+        self.network = network
+        self.classes = network.classes
         self.graphs = ShapeGraphs(self._boxes, record or record_cuda)
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> SlotFormat:
-        """The detector's."""
-        return self.detector.slot_format(source_size, detector_size)
+        """As the network's."""
+        return self.network.slot_format(source_size, detector_size)
 
     def forward(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Tensor]:
-        """As the detector's, with boxes for heads; valid until the next batch of the same shape."""
+        """As the network's, with boxes for heads; valid until the next batch of the same shape."""
         return self.graphs(pictures, content)
 
-    def decode(self, heads: Tensor, max_people: int) -> FoundRegions:
-        """As the detector's."""
-        return self.detector.found(heads, max_people)
+    def decode(self, heads: Tensor, max_people: int) -> PackedRegions:
+        """As the network's."""
+        return self.network.found(heads, max_people)
 
     def _boxes(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Tensor]:
-        maps, heads = self.detector(pictures, content)
-        return maps, self.detector.boxes(heads)
+        maps, heads = self.network(pictures, content)
+        return maps, self.network.boxes(heads)
 
 
 def record_cuda(function: Function, given: tuple[Tensor, ...]) -> Function:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from stages.detection.part_boxes import PartBoxes
+from stages.detection.detections import PartBoxes
 
 LEAST_CONTAINED = 0.5
 """A part of which less lies within a person isn't theirs. In drawn pictures of two to four people, 99.7 % of the true

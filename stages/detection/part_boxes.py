@@ -7,13 +7,10 @@ is drawn where nothing was seen (docs/method.md, "Part boxes").
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
+from stages.detection.detections import PartBoxes
 from stages.keypoint_features.skeleton import (
-    CHAINS,
     FACE,
     L_ANKLE,
     L_ELBOW,
@@ -44,19 +41,6 @@ _HELD_HALF = 0.2
 _FOOT_REACH, _FOOT_ALONG, _FOOT_ACROSS = 0.035, 0.043, 0.062
 _HIP_MARGIN_X, _HIP_HALF_HEIGHT, _HIP_LEAST_HALF_WIDTH = 0.05, 0.06, 0.085
 _CROWN = 0.1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PartBoxes:
-    """The ten parts of people, in the vocabulary's order; leading shape as the keypoints'.
-
-    `boxes` float32 [..., 10, 4] in the keypoints' pixels (zeros where absent), `scores` float32 [..., 10],
-    `present` bool [..., 10].
-    """
-
-    boxes: Floats
-    scores: Floats
-    present: Flags
 
 
 def part_boxes(
@@ -170,10 +154,3 @@ def _hip(points: Floats, stature: Floats) -> Floats:
     half_y = (high - low)[..., 1:] * np.float32(0.5) + stature * np.float32(_HIP_HALF_HEIGHT)
     half = np.concatenate([np.maximum(half_x, stature * np.float32(_HIP_LEAST_HALF_WIDTH)), half_y], -1)
     return np.concatenate([middle - half, middle + half], -1, dtype=np.float32)
-
-
-def absent_parts(people: int) -> PartBoxes:
-    """No part of these people is known: as `part_boxes` with leading shape [people]."""
-    shape = (people, len(CHAINS))
-    empty: NDArray[np.float32] = np.zeros(shape, np.float32)
-    return PartBoxes(np.zeros((*shape, 4), np.float32), empty, np.zeros(shape, bool))

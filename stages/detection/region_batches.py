@@ -1,7 +1,7 @@
-"""Detection of people, parts and objects in a batch: pictures of any mix of shapes, and one copy of the answers.
+"""Detection of people, parts and objects in a batch of frames, with one copy of the detections to the host.
 
-Owns nothing. `stages.detection.batched` does the same for detectors of keypoints; pictures of one shape go through the
-detector together, whichever cameras they are from.
+Pictures of one shape go through the network together. `stages.detection.keypoint_batches` does the same for networks
+that detect keypoints.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
-from stages.detection.finder import PictureGroup
+from stages.detection.detections import PictureGroup
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.slot_pictures import pictures_by_shape
 from stages.device.transfer import to_device, to_host
 
 
-class FoundRegions(Protocol):
-    """The regions of a batch's pictures."""
+class PackedRegions(Protocol):
+    """The people, parts and objects of a batch of pictures."""
 
     @property
     def packed(self) -> Tensor:
@@ -32,17 +32,17 @@ class FoundRegions(Protocol):
 
     @property
     def layout(self) -> RegionLayout:
-        """What lies where in `packed`."""
+        """The meaning of the rows of `packed`."""
         ...
 
 
-class RegionDetector(Protocol):
-    """Finds people, parts and objects; `stages.detection.cascade_rcnn.cascade_rcnn.CascadeRCNN` is one."""
+class RegionNetwork(Protocol):
+    """Detects people, parts and objects, as `stages.detection.cascade_rcnn.cascade_rcnn.CascadeRCNN` does."""
 
     classes: RegionClasses
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> SlotFormat:
-        """The picture that the detector wants. Pure."""
+        """Return the format of the pictures that the network reads."""
         ...
 
     def __call__(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Any]:
@@ -50,15 +50,15 @@ class RegionDetector(Protocol):
         stride, and heads for `decode`."""
         ...
 
-    def decode(self, heads: Any, max_people: int) -> FoundRegions:
-        """The regions of each picture, of at most `max_people` people."""
+    def decode(self, heads: Any, max_people: int) -> PackedRegions:
+        """Return the regions of each picture, with at most `max_people` people."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchRegions:
-    """What was found in a batch. `rows`: frame index → float32 [layout.rows, 6] on the host, in input pixels; `groups`:
-    the pictures of one shape, with their pixels and feature maps.
+    """The detections of a batch: frame index → float32 `[layout.rows, 6]` on the host, in input pixels; and the
+    pictures with their maps.
     """
 
     rows: dict[int, NDArray[np.float32]]
@@ -67,16 +67,16 @@ class BatchRegions:
 
 
 def detect_regions(
-    frames: Sequence[Lease], turns: Sequence[bool], detector: RegionDetector, max_people: int, device: torch.device
+    frames: Sequence[Lease], due: Sequence[bool], network: RegionNetwork, max_people: int, device: torch.device
 ) -> BatchRegions:
-    """Detect in those frames whose turn it is."""
+    """Detect in the frames that are `due`."""
     groups: list[PictureGroup] = []
     found: list[Tensor] = []
     layout = RegionLayout(0, 0, 0, 0)
-    for indices, pictures in pictures_by_shape(frames, turns, device):
+    for indices, pictures in pictures_by_shape(frames, due, device):
         content = np.array([frames[index].meta.format.content for index in indices], np.float32)
-        maps, heads = detector(pictures, to_device(content, device))
-        regions = detector.decode(heads, max_people)
+        maps, heads = network(pictures, to_device(content, device))
+        regions = network.decode(heads, max_people)
         groups.append(PictureGroup(indices, pictures, maps))
         found.append(regions.packed)
         layout = regions.layout

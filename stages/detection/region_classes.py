@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stages.detection.cascade_rcnn.detector_model import DetectorError
+from stages.detection.detector import DetectorError
 
 PERSON = "person"
 BOX_COLUMNS = 6

@@ -30,12 +30,12 @@ def planes_for(picture_format: FormatOf) -> FormatOf:
 
 
 def pictures_by_shape(
-    frames: Sequence[Lease], turns: Sequence[bool], device: torch.device
+    frames: Sequence[Lease], due: Sequence[bool], device: torch.device
 ) -> list[tuple[list[int], Tensor]]:
-    """Those frames whose turn it is: their indices in the batch, and uint8 [B, H, W, 3] RGB on the device."""
+    """Return the frames that are `due`, by shape: indices in the batch, and uint8 `[B, H, W, 3]` RGB on the device."""
     by_format: dict[SlotFormat, list[int]] = {}
-    for index, (lease, turn) in enumerate(zip(frames, turns, strict=True)):
-        if turn:
+    for index, (lease, is_due) in enumerate(zip(frames, due, strict=True)):
+        if is_due:
             by_format.setdefault(lease.meta.format, []).append(index)
     by_shape: dict[tuple[int, ...], list[tuple[list[int], Tensor]]] = {}
     for format, indices in by_format.items():

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.detection.finder import FoundObjects
-from stages.detection.part_boxes import PartBoxes
+from stages.detection.detections import ObjectDetections, PartBoxes
 
 HAND_REACH = 0.2
 """In statures: half the side of the square that `edge` looks at around a hand."""
@@ -19,7 +18,7 @@ _HANDS = ("left_hand", "right_hand")
 
 
 def held_objects(
-    people: NDArray[np.float32], parts: PartBoxes, names: tuple[str, ...], objects: FoundObjects
+    people: NDArray[np.float32], parts: PartBoxes, names: tuple[str, ...], objects: ObjectDetections
 ) -> NDArray[np.int64]:
     """Each person's object, by row, −1 for none: int64 `[n]`. people float32 `[n, 4]`, `parts` are theirs, `names` the
     parts' in order; all in the same pixels."""

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta
-from stages.detection.finder import PictureGroup
+from stages.detection.detections import PictureGroup
 from stages.detection.part_boxes import hand_regions
 from stages.device.transfer import bucket, to_device
 from stages.heads.network import VisualInput
-from stages.people.scene import BatchSteps
+from stages.people.batch_steps import BatchSteps
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 
 _HANDS = 2

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from run_stream import app
 from stages.checkpoint import Checkpoint
-from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline
@@ -100,11 +100,11 @@ def test_the_watched_pipeline_says_what_the_pipeline_says_also_when_it_remembers
     torch.set_num_threads(1)
     film = video_file(test_set, "test", "stand", "first")
     checkpoint, settings = make(), PipelineSettings()
-    detector = MoveNet.load()
-    finder = KeypointFinder(detector, slot_format)
-    plain = list(analyse_video(Pipeline(finder, checkpoint, settings), film, rehearse=True))
-    remembering = RememberingDetector(detector, settings.model.max_people, keep_maps=True)
-    watched = WatchedPipeline(KeypointFinder(remembering, slot_format), remembering, checkpoint, settings)
+    network = MoveNet.load()
+    detector = KeypointDetector(network, slot_format)
+    plain = list(analyse_video(Pipeline(detector, checkpoint, settings), film, rehearse=True))
+    remembering = RememberingDetector(network, settings.model.max_people, keep_maps=True)
+    watched = WatchedPipeline(KeypointDetector(remembering, slot_format), remembering, checkpoint, settings)
     assert any(frame.analysis.people for frame in plain)
     for _ in range(2):
         steps = watched.effort.steps

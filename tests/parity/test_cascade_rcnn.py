@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stages.detection.cascade_rcnn.cascade_rcnn import MOST_OBJECTS, CascadeRCNN
-from stages.detection.cascade_rcnn.detector_model import DetectorDescription, DetectorError, build
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build
+from stages.detection.detector import DetectorError
 from stages.vocabulary import PARTS
 from support.models.random_detectors import (
     CLASSES,

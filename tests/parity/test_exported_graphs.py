@@ -33,7 +33,7 @@ from support.models.scripted_people import (
     Spot,
     moving_people,
     run,
-    scripted_finder,
+    scripted_detector,
     scripted_lease,
 )
 
@@ -152,7 +152,7 @@ def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(name: str, tmp_p
     made = export(checkpoint, None, tmp_path, ["heads", "step"])
     assert [part.file.name for part in made] == ["heads.onnx", "step.onnx"]
     pipeline = Pipeline(
-        scripted_finder(SeeingDetector(script)), checkpoint, PipelineSettings(window=WindowSettings(steps=WINDOW))
+        scripted_detector(SeeingDetector(script)), checkpoint, PipelineSettings(window=WindowSettings(steps=WINDOW))
     )
     analyses = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
     given = people_inputs(checkpoint.network.config, script)

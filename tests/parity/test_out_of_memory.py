@@ -24,7 +24,7 @@ from support.models.scripted_people import (
     assert_same,
     moving_people,
     run,
-    scripted_finder,
+    scripted_detector,
     scripted_lease,
     scripted_pipeline,
 )
@@ -87,7 +87,7 @@ def test_a_batch_that_is_split_for_its_pictures_gives_the_same(holds: int, mode:
     whole = run(scripted_pipeline(script, settings(mode))[0], mixed(8))
     pipeline, _ = scripted_pipeline(script, settings(mode))
     detector = SmallCard(script)
-    pipeline._finder = scripted_finder(detector)
+    pipeline._detector = scripted_detector(detector)
     detector.holds = holds
     at_once = Halving("detection", "frames", Observer())
     found = in_pieces(pipeline, mixed(8), at_once)
@@ -101,7 +101,7 @@ def test_a_batch_that_is_split_for_its_pictures_gives_the_same(holds: int, mode:
 @pytest.mark.parametrize("mode", ["staggered", "exact", "continuous"])
 @pytest.mark.parametrize("holds", [1, 2, 5])
 def test_a_batch_whose_people_are_too_many_for_the_learned_stages_gives_the_same(
-    holds: int, mode: str, monkeypatch: pytest.MonkeyPatch
+    holds: int, mode: WindowMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = moving_people(FRAMES, 3)
     whole = run(scripted_pipeline(script, settings(mode))[0], mixed(8))
@@ -125,7 +125,7 @@ def test_pictures_that_do_not_fit_leave_nothing_behind() -> None:
     script = moving_people(FRAMES, 2)
     pipeline, _ = scripted_pipeline(script, settings())
     detector = SmallCard(script)
-    pipeline._finder = scripted_finder(detector)
+    pipeline._detector = scripted_detector(detector)
     run(pipeline, [[scripted_lease(n)] for n in range(10)])
     for _ in range(3):
         with pytest.raises(TooLargeError) as fault:
@@ -143,7 +143,7 @@ def test_a_rehearsal_tells_whether_so_many_pictures_fit_and_leaves_no_trace(wher
     script = moving_people(FRAMES, 2)
     made = PipelineSettings(model=ModelSettings(pictures=where), window=WindowSettings(steps=12))  # pyright: ignore[reportArgumentType]
     pipeline, _ = scripted_pipeline(script, made)
-    pipeline._finder = scripted_finder(Blind(script))
+    pipeline._detector = scripted_detector(Blind(script))
     pipeline.rehearse(2, (640, 384))
     with pytest.raises(TooLargeError):
         pipeline.rehearse(3, (640, 384))
@@ -188,6 +188,6 @@ def test_a_frame_whose_one_person_does_not_fit_is_a_fault_of_its_stage(monkeypat
     script = moving_people(4, 1)
     pipeline, _ = scripted_pipeline(script, settings())
     run(pipeline, [[scripted_lease(0)]])
-    monkeypatch.setattr(pipelines, "score_steps", above(0, pipelines.score_steps, lambda *given: len(given[2])))
+    monkeypatch.setattr(pipelines, "person_inputs", above(0, pipelines.person_inputs, lambda *given: len(given[0])))
     with pytest.raises(torch.OutOfMemoryError):
         pipeline.process([scripted_lease(1)])

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from stages.detection.detections import PartBoxes
 from stages.detection.part_assignment import LEAST_CONTAINED, assign_parts
-from stages.detection.part_boxes import PartBoxes
 
 Box = tuple[float, float, float, float]
 

@@ -10,7 +10,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, SlotFormat
 from ring_buffers.slot_writers import frame_colours, picture_writer
-from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.detection.slot_pictures import pictures_by_shape, planes_for, stacked
 from stages.device.plane_pictures import area_weights, bilinear_weights, device_pictures
@@ -161,11 +161,11 @@ def watched(frames: list[av.VideoFrame], pipeline: Pipeline, size: tuple[int, in
 
 def test_people_parts_and_actions_of_a_real_street_are_those_of_swscales_pictures() -> None:
     frames = film("vtest", "vtest.avi", 680, 24)
-    finder, checkpoint = KeypointFinder(MoveNet.load(), slot_format), load_checkpoint("edge")
+    detector, checkpoint = KeypointDetector(MoveNet.load(), slot_format), load_checkpoint("edge")
     answers = [
         watched(
             frames,
-            Pipeline(finder, checkpoint, PipelineSettings(model=ModelSettings(pictures=where))),  # pyright: ignore[reportArgumentType]
+            Pipeline(detector, checkpoint, PipelineSettings(model=ModelSettings(pictures=where))),  # pyright: ignore[reportArgumentType]
             (512, 384),
         )
         for where in ("host", "device")

@@ -119,7 +119,7 @@ def test_a_checkpoint_that_carries_its_detector_computes_as_configured(tmp_path:
         {"model": {"device": "cpu", "threads": 1, "precision": "bfloat16", "profile": str(path)}}
     )
     pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
-    assert isinstance(detector := pipeline._finder.detector, CascadeRCNN) and detector.precision == torch.bfloat16
+    assert isinstance(detector := pipeline._detector.network, CascadeRCNN) and detector.precision == torch.bfloat16
     assert isinstance(reader := pipeline._reader, VggReader) and reader._extractor.precision == torch.bfloat16
 
 
@@ -145,7 +145,7 @@ def test_float32_on_cuda_is_not_rounded_to_tf32() -> None:
 def test_what_is_configured_reaches_the_model(chosen: dict[str, str], precision: torch.dtype, pixels: str) -> None:
     config = Config.model_validate({"model": {"device": "cpu", "threads": 1, **chosen}})
     pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
-    assert isinstance(detector := pipeline._finder.detector, MoveNet) and detector.precision == precision
+    assert isinstance(detector := pipeline._detector.network, MoveNet) and detector.precision == precision
     format = pipeline.slot_format((1280, 720), None)
     assert format.pixels == pixels
     assert format.size == ((768, 448) if pixels == "rgb24" else (1280, 720)) and format.content == (768, 432)

@@ -10,19 +10,19 @@ import pytest
 import torch
 
 from ring_buffers.window import StaggeredWindow
-from stages import pipeline as live
 from stages import step_scores
 from stages.detection import region_batches
-from stages.detection.finder import FoundObjects
-from stages.detection.keypoint_finder import MOVENET_THRESHOLDS
-from stages.detection.part_boxes import PartBoxes
+from stages.detection.detections import ObjectDetections, PartBoxes
+from stages.detection.keypoint_detector import MOVENET_THRESHOLDS
 from stages.detection.region_classes import RegionClasses
-from stages.detection.region_finder import RegionFinder
+from stages.detection.region_detector import RegionDetector
 from stages.heads.network import VisualInput
+from stages.people.batch_steps import BatchSteps
 from stages.people.held_objects import HAND_REACH, held_objects
 from stages.pipeline import Pipeline
 from stages.region_features.vgg_features import PictureRegions
 from stages.settings import ModelSettings, PipelineSettings, TrackingSettings, WindowSettings
+from stages.step_scores import PersonInputs
 from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
 from support.models.plain_stages import agree, plain_actions, plain_reading
@@ -37,7 +37,16 @@ from support.models.region_people import (
     region_lease,
     region_pipeline,
 )
-from support.models.scripted_people import PICTURE, SLOT, STEP_US, Spot, assert_same, random_checkpoint, run
+from support.models.scripted_people import (
+    PICTURE,
+    SLOT,
+    STEP_US,
+    Spot,
+    assert_same,
+    random_checkpoint,
+    record_inputs,
+    run,
+)
 
 FRAMES, PEOPLE, WINDOW = 26, 3, 12
 SETTINGS = PipelineSettings(window=WindowSettings(steps=WINDOW))
@@ -150,15 +159,14 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
     script: np.ndarray, singly: dict[Spot, FrameAnalysis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-    score_steps = live.score_steps
 
-    def listening(network: Any, states: Any, steps: Any, inputs: Any, visual: Any, timer: Any) -> Any:
+    def record(steps: BatchSteps, inputs: PersonInputs, visual: VisualInput | None) -> None:
+        assert visual is not None
         for row, (person, step) in enumerate(zip(steps.people, steps.steps, strict=True)):
             at = (person.key.track, step.media_us // STEP_US)
             read[at] = visual.parts[row].numpy().copy(), visual.objects[row].numpy().copy()
-        return score_steps(network, states, steps, inputs, visual, timer)
 
-    monkeypatch.setattr(live, "score_steps", listening)
+    record_inputs(monkeypatch, record)
     batches = [[region_lease(n) for n in range(start, min(start + 4, FRAMES))] for start in range(0, FRAMES, 4)]
     run(region_pipeline(script, PEOPLE, SETTINGS)[0], batches)
 
@@ -256,16 +264,16 @@ def test_it_warms_up_without_a_trace(script: np.ndarray, singly: dict[Spot, Fram
 
 
 def test_a_network_that_reads_keypoints_is_refused_where_none_are_found(script: np.ndarray) -> None:
-    finder = RegionFinder(ScriptedRegions(script, PEOPLE))
+    detector = RegionDetector(ScriptedRegions(script, PEOPLE))
     with pytest.raises(ValueError, match="reads keypoints, and its detector finds none"):
-        Pipeline(finder, random_checkpoint())
+        Pipeline(detector, random_checkpoint())
 
 
 def test_a_detector_without_parts_is_refused(script: np.ndarray) -> None:
     detector = ScriptedRegions(script, PEOPLE)
     detector.classes = RegionClasses.of(("person", "ball"), PARTS)
     with pytest.raises(ValueError, match="finds no body parts"):
-        RegionFinder(detector)
+        RegionDetector(detector)
 
 
 def test_what_a_hand_is_nearest_to_is_held_and_nothing_beyond_its_reach() -> None:
@@ -277,7 +285,7 @@ def test_what_a_hand_is_nearest_to_is_held_and_nothing_beyond_its_reach() -> Non
 
     def held(hands: PartBoxes, *boxes: tuple[float, float, float, float], names: tuple[str, ...] = PARTS) -> int:
         scores = np.linspace(0.9, 0.5, len(boxes), dtype=np.float32)
-        things = FoundObjects(np.array(boxes, np.float32).reshape(-1, 4), scores, ("ball",) * len(boxes))
+        things = ObjectDetections(np.array(boxes, np.float32).reshape(-1, 4), scores, ("ball",) * len(boxes))
         return int(held_objects(np.array([[0, 0, 40, 100]], np.float32), hands, names, things)[0])
 
     hand = (10, 10, 20, 20)  # its middle is at 15, 15; the reach 20
@@ -307,7 +315,7 @@ def test_the_host_never_waits_for_the_device_but_for_the_two_copies(
 
 
 def test_thresholds_are_the_detectors_where_the_user_sets_none(script: np.ndarray) -> None:
-    region, keypoint = RegionFinder(ScriptedRegions(script, PEOPLE)).default_thresholds, MOVENET_THRESHOLDS
+    region, keypoint = RegionDetector(ScriptedRegions(script, PEOPLE)).default_thresholds, MOVENET_THRESHOLDS
     assert (region.activation_score, region.high_score) == (0.5, 0.5)
     assert (keypoint.activation_score, keypoint.high_score) == (0.25, 0.2)
     chosen = PipelineSettings(model=ModelSettings(person_score=0.0), tracking=TrackingSettings(high_score=0.4))

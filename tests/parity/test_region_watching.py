@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from ring_buffers.frames import FrameMeta, Lease
-from stages import pipeline as live
+from stages.heads.network import VisualInput
+from stages.people.batch_steps import BatchSteps
 from stages.pipeline import Pipeline
-from stages.profiles import load_finder
+from stages.profiles import load_detector
 from stages.settings import PipelineSettings, WindowSettings
+from stages.step_scores import PersonInputs
 from support.models.drawn_people import SIZE, drawn_checkpoint, walking, write_film
-from support.models.scripted_people import Spot, run
+from support.models.scripted_people import Spot, record_inputs, run
 from training.annotated_videos.regions.feature_source import FeatureSource
 from training.annotated_videos.sightings import read_roi, write_sightings
 from training.annotated_videos.watching import Watcher, WatchSettings
@@ -35,22 +36,21 @@ def test_training_reads_of_a_film_what_the_pipeline_reads_live(tmp_path: Path, m
     extractor = checkpoint.features
     assert extractor is not None
     monkeypatch.setattr(FeatureSource, "make", lambda self, device="cpu": extractor)
-    watcher = Watcher(load_finder(checkpoint), WatchSettings(vgg=FeatureSource(2, 16, 64)))
+    watcher = Watcher(load_detector(checkpoint), WatchSettings(vgg=FeatureSource(2, 16, 64)))
     seen, roi = watcher.watch(film)
     write_sightings(tmp_path / "film.safetensors", "key", seen, roi)
     kept = read_roi(tmp_path / "film.safetensors", 0, len(seen.keypoints))
 
     read: dict[tuple[int, int], list[np.ndarray]] = {}
-    score_steps = live.score_steps
 
-    def listening(net: Any, states: Any, steps: Any, inputs: Any, visual: Any, timer: Any) -> Any:
+    def record(steps: BatchSteps, inputs: PersonInputs, visual: VisualInput | None) -> None:
+        assert visual is not None
         for row, (person, step) in enumerate(zip(steps.people, steps.steps, strict=True)):
             tensors = (inputs.present, visual.parts, visual.objects)
             read[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
-        return score_steps(net, states, steps, inputs, visual, timer)
 
-    monkeypatch.setattr(live, "score_steps", listening)
-    model = Pipeline(load_finder(checkpoint), checkpoint)
+    record_inputs(monkeypatch, record)
+    model = Pipeline(load_detector(checkpoint), checkpoint)
     published = {frame.meta.frame: frame.analysis for frame in analyse_video(model, film, rehearse=True)}
     read = {at: found for at, found in read.items() if at in set(zip(seen.track.tolist(), seen.time_us.tolist()))}
     assert len(read) == seen.step.sum() >= 2 * FRAMES - 4
@@ -76,10 +76,10 @@ def test_frames_singly_in_batches_and_beside_another_cameras_give_the_same() -> 
         return Lease(meta, pictures[number if camera == "hall" else FRAMES - 1 - number], 0)
 
     checkpoint = drawn_checkpoint()
-    finder = load_finder(checkpoint)
+    detector = load_detector(checkpoint)
 
     def model() -> Pipeline:
-        return Pipeline(finder, checkpoint, PipelineSettings(window=WindowSettings(steps=8)))
+        return Pipeline(detector, checkpoint, PipelineSettings(window=WindowSettings(steps=8)))
 
     singly = run(model(), [[lease(n)] for n in range(FRAMES)])
     together = run(model(), [[lease(m) for m in range(n, min(n + 5, FRAMES))] for n in range(0, FRAMES, 5)])

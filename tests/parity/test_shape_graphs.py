@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
-from stages.detection.cuda_graphs import Function, GraphedDetector, GraphedRegionDetector, ShapeGraphs
+from stages.detection.cuda_graphs import Function, GraphedKeypointNetwork, GraphedRegionNetwork, ShapeGraphs
 from stages.detection.movenet.movenet import MoveNet
 from stages.settings import PipelineSettings, WindowSettings
 from support.models.movenet_frames import CASES, picture
@@ -20,7 +20,7 @@ from support.models.scripted_people import (
     assert_same,
     moving_people,
     run,
-    scripted_finder,
+    scripted_detector,
     scripted_lease,
     scripted_pipeline,
 )
@@ -112,7 +112,7 @@ def test_a_pipeline_over_a_recorded_detector_answers_the_same() -> None:
     plain = run(scripted_pipeline(script, settings)[0], batches)
     pipeline, _ = scripted_pipeline(script, settings)
     record = StandIn()
-    pipeline._finder = scripted_finder(GraphedDetector(ScriptedDetector(script), record))
+    pipeline._detector = scripted_detector(GraphedKeypointNetwork(ScriptedDetector(script), record))
     found = run(pipeline, batches)
     assert record.replays == 3
     for spot, analysis in plain.items():
@@ -134,7 +134,7 @@ def of_noise(seed: int, pictures: int = 2) -> tuple[Tensor, Tensor]:
 
 def test_a_recorded_cascade_finds_the_regions_of_each_batch_that_it_is_given() -> None:
     net, record = random_cascade(), StandIn()
-    graphed = GraphedRegionDetector(net, record)
+    graphed = GraphedRegionNetwork(net, record)
     for seed in range(4):
         given = of_noise(seed)
         expected = net.decode(net(*given)[1], 4)
@@ -150,7 +150,7 @@ def test_on_cuda_movenets_recording_gives_what_movenet_gives() -> None:
     street = torch.from_numpy(picture(next(case for case in CASES if case.name == "street-576x768"))).cuda()
     crowd = torch.from_numpy(picture(next(case for case in CASES if case.name == "crowd-576x768"))).cuda()
     net = MoveNet.load().cuda()
-    graphed = GraphedDetector(net)
+    graphed = GraphedKeypointNetwork(net)
     with torch.inference_mode():
         for pictures in (torch.stack([street, crowd]), torch.stack([crowd, street]), torch.stack([street, street])):
             expected = net.decode(net(pictures)[1], 32).packed
@@ -162,7 +162,7 @@ def test_on_cuda_movenets_recording_gives_what_movenet_gives() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda_a_cascades_recording_gives_what_the_cascade_gives() -> None:
     net = random_cascade().cuda()
-    graphed = GraphedRegionDetector(net)
+    graphed = GraphedRegionNetwork(net)
     for seed in range(4):
         given = tuple(tensor.cuda() for tensor in of_noise(seed))
         expected = net.decode(net(*given)[1], 4).packed

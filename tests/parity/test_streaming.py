@@ -23,7 +23,7 @@ from support.models.scripted_people import (
     moving_people,
     random_checkpoint,
     run,
-    scripted_finder,
+    scripted_detector,
     scripted_lease,
     scripted_pipeline,
 )
@@ -72,7 +72,7 @@ def test_the_window_is_the_checkpoints_unless_another_is_asked_for_which_is_warn
         checkpoint = replace(random_checkpoint(), metrics={"config": {"data": trained}} if trained else {})
         detector = ScriptedDetector(moving_people(1, 1))
         return Pipeline(
-            scripted_finder(detector), checkpoint, PipelineSettings(window=WindowSettings(steps=wanted))
+            scripted_detector(detector), checkpoint, PipelineSettings(window=WindowSettings(steps=wanted))
         ).window_steps
 
     assert window(None) == 64 and window(12) == 12
@@ -87,7 +87,7 @@ def test_a_pipeline_of_a_trained_window_answers_as_one_that_is_told_that_window(
     script = moving_people(FRAMES, 2)
     told, _ = scripted_pipeline(script, settings())
     checkpoint = replace(random_checkpoint(), metrics={"config": {"data": {"window": WINDOW}}})
-    trained = Pipeline(scripted_finder(ScriptedDetector(script)), checkpoint)
+    trained = Pipeline(scripted_detector(ScriptedDetector(script)), checkpoint)
     batches = [[scripted_lease(number)] for number in range(FRAMES)]
     expected, found = run(told, batches), run(trained, batches)
     assert len(expected) == FRAMES
@@ -332,7 +332,7 @@ def test_a_fault_while_following_people_leaves_no_half_made_step(monkeypatch: py
         return works(*given, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr("stages.detection.keypoint_finder.part_boxes", breaks_at_the_second_frame)
+        patch.setattr("stages.detection.keypoint_detector.part_boxes", breaks_at_the_second_frame)
         with pytest.raises(RuntimeError, match="no such box") as fault:
             pipeline.process([scripted_lease(10), scripted_lease(11)])
     assert getattr(fault.value, "stage", None) == "tracking"

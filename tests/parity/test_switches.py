@@ -29,7 +29,7 @@ from support.models.scripted_people import (
     Spot,
     moving_people,
     run,
-    scripted_finder,
+    scripted_detector,
     scripted_lease,
 )
 
@@ -178,7 +178,7 @@ def test_the_live_path_reads_as_training_does(name: str, mode: Any) -> None:
     script = moving_people(frames, people, seed=4)
     network = made(CONFIGS[name])
     pipeline = Pipeline(
-        scripted_finder(SeeingDetector(script)),
+        scripted_detector(SeeingDetector(script)),
         Checkpoint(network, "edge", True, "none"),
         PipelineSettings(window=WindowSettings(steps=64, mode=mode)),
     )

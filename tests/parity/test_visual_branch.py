@@ -22,7 +22,7 @@ from support.models.scripted_people import (
     assert_same,
     moving_people,
     run,
-    scripted_finder,
+    scripted_detector,
     scripted_lease,
 )
 
@@ -45,7 +45,9 @@ def seeing_checkpoint() -> Checkpoint:
 
 def seeing_pipeline(script: np.ndarray) -> Pipeline:
     return Pipeline(
-        scripted_finder(SeeingDetector(script)), seeing_checkpoint(), PipelineSettings(window=WindowSettings(steps=12))
+        scripted_detector(SeeingDetector(script)),
+        seeing_checkpoint(),
+        PipelineSettings(window=WindowSettings(steps=12)),
     )
 
 
@@ -101,7 +103,7 @@ def test_a_visual_checkpoint_of_another_pooling_is_refused() -> None:
     config = NetworkConfig(visual=True, visual_features=7, object_regions=(2,) * 10)
     other = ActionNetwork(config, checkpoint.vocabulary, torch.zeros(10, len(checkpoint.vocabulary.states), 3))
     with pytest.raises(ValueError, match="7 RoI features"):
-        Pipeline(scripted_finder(SeeingDetector(moving_people(1, 1))), Checkpoint(other, "edge", False, ""))
+        Pipeline(scripted_detector(SeeingDetector(moving_people(1, 1))), Checkpoint(other, "edge", False, ""))
 
 
 def test_a_visual_model_warms_up_too() -> None:

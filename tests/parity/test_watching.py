@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
 import torch
 
-from stages import pipeline as live
 from stages.checkpoint import Checkpoint
-from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.people.batch_steps import BatchSteps
 from stages.pipeline import Pipeline
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import PipelineSettings, WindowSettings
+from stages.step_scores import PersonInputs
 from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
+from support.models.scripted_people import record_inputs
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import sequences, whole_tracks
 from training.annotated_videos.sightings import write_sightings
@@ -75,7 +76,7 @@ def network() -> ActionNetwork:
 
 def watched(film: Path, folder: Path) -> Clip:
     """The film as training has it."""
-    watcher = Watcher(KeypointFinder(MoveNet.load(), slot_format), WatchSettings(roi=POOLING))
+    watcher = Watcher(KeypointDetector(MoveNet.load(), slot_format), WatchSettings(roi=POOLING))
     seen, roi = watcher.watch(film)
     features = folder / "walk.safetensors"
     write_sightings(features, "key", seen, roi)
@@ -87,18 +88,17 @@ def run_live(
 ) -> tuple[list[FrameAnalysis], dict[tuple[int, int], list[np.ndarray]]]:
     """What the pipeline says of each frame, and what its network reads of each track's step at each time."""
     read: dict[tuple[int, int], list[np.ndarray]] = {}
-    score_steps = live.score_steps
 
-    def listening(net: Any, states: Any, steps: Any, inputs: Any, visual: Any, timer: Any) -> Any:
+    def record(steps: BatchSteps, inputs: PersonInputs, visual: VisualInput | None) -> None:
+        assert visual is not None
         for row, (person, step) in enumerate(zip(steps.people, steps.steps, strict=True)):
             tensors = (inputs.parts, inputs.context, inputs.present, visual.parts, visual.objects)
             read[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
-        return score_steps(net, states, steps, inputs, visual, timer)
 
-    monkeypatch.setattr(live, "score_steps", listening)
+    record_inputs(monkeypatch, record)
     settings = PipelineSettings(window=WindowSettings(steps=WINDOW))
-    finder = KeypointFinder(MoveNet.load(), slot_format)
-    model = Pipeline(finder, Checkpoint(network, "edge", False, "none"), settings)
+    detector = KeypointDetector(MoveNet.load(), slot_format)
+    model = Pipeline(detector, Checkpoint(network, "edge", False, "none"), settings)
     return [analysis for _, analysis in analyse_video(model, film, rehearse=True)], read
 
 

@@ -199,10 +199,10 @@ def make_watcher(settings: WatchSettings) -> Watcher:
     """Return a watcher with the settings' detector, on the CPU. Raises `WeightsError`."""
     if settings.detector is not None:
         return Watcher(settings.detector.make(), settings)
-    from stages.detection.keypoint_finder import KeypointFinder
+    from stages.detection.keypoint_detector import KeypointDetector
     from stages.detection.movenet.movenet import MoveNet, slot_format
 
-    return Watcher(KeypointFinder(MoveNet.load(), slot_format), settings)
+    return Watcher(KeypointDetector(MoveNet.load(), slot_format), settings)
 
 
 def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat:

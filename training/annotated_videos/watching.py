@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stages.detection.finder import Finder
+from stages.detection.detector import Detector
 from stages.heads.network import VisualInput
 from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.people.batch_steps import BatchSteps
 from stages.people.people import SeenPerson
-from stages.people.scene import BatchSteps, FramePeople, Scenes
+from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.people.smoothing import SmoothingConfig
 from stages.region_features.roi_features import RoiConfig
 from stages.settings import PipelineSettings
@@ -57,16 +58,18 @@ class Watcher:
     info = ModelInfo("watcher", "", False)
 
     def __init__(
-        self, finder: Finder, settings: WatchSettings | None = None, device: torch.device | str = "cpu"
+        self, detector: Detector, settings: WatchSettings | None = None, device: torch.device | str = "cpu"
     ) -> None:
-        """`finder`'s detector must already be on `device`."""
+        """The detector must already be on `device`."""
         self.settings = settings or WatchSettings()
-        self._finder = finder
+        self._detector = detector
         self._reader = _reader(self.settings, device)
         # Tracked people need a vocabulary for their readings, but nothing is read here.
         stages = PipelineSettings()
         self._max_people = stages.model.max_people
-        self._scenes = Scenes(stages, stages.thresholds(finder.default_thresholds), packaged("edge"), SmoothingConfig())
+        self._tracker = PeopleTracker(
+            stages, stages.thresholds(detector.default_thresholds), packaged("edge"), SmoothingConfig()
+        )
         self._seen = _Seen()
 
     def watch(self, path: Path) -> tuple[Sightings, RoiVectors | None]:
@@ -88,7 +91,7 @@ class Watcher:
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """Return the slot format that the detector takes."""
-        return self._finder.slot_format(source_size, detector_size)
+        return self._detector.slot_format(source_size, detector_size)
 
     def warm_up(self) -> None:
         """Do nothing: a slow first frame does not matter here."""
@@ -97,8 +100,8 @@ class Watcher:
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         """Watch a batch, in order; the analyses are empty."""
         metas = [lease.meta for lease in frames]
-        found = self._finder.find(frames, self._scenes.turns(metas), self._max_people)
-        work, steps = self._scenes.observe(metas, found.frames, [])
+        found = self._detector.detect(frames, self._tracker.due(metas), self._max_people)
+        work, steps = self._tracker.track(metas, found.frames)
         try:
             visual = None
             if len(steps) and self._reader is not None:
@@ -112,7 +115,7 @@ class Watcher:
 
     def forget(self, camera: str) -> None:
         """End the tracks of a finished video."""
-        self._scenes.forget(camera)
+        self._tracker.forget(camera)
 
 
 def _reader(settings: WatchSettings, device: torch.device | str) -> StepReader | None:

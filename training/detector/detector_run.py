@@ -10,7 +10,8 @@ import torch
 
 from stages.detection.cascade_rcnn import detector_file
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
-from stages.detection.cascade_rcnn.detector_model import DetectorError, build, narrow_detector, paper_detector
+from stages.detection.cascade_rcnn.detector_model import build, narrow_detector, paper_detector
+from stages.detection.detector import DetectorError
 from stages.profiles import choose_device
 from training.detector.detector_training import DetectorTraining, evaluate_detector, train_detector
 from training.detector.labelled_pictures import classes_of

@@ -18,12 +18,7 @@ from torch import Tensor, nn
 from ring_buffers.frames import SlotFormat
 from stages.detection.cascade_rcnn import detector_file, mmcv_ops
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
-from stages.detection.cascade_rcnn.detector_model import (
-    DetectorDescription,
-    DetectorError,
-    picture_format,
-    size_multiple,
-)
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, picture_format, size_multiple
 from stages.detection.cascade_rcnn.region_pooling import Pooling, Pyramid, pool
 from stages.detection.cascade_rcnn.two_stage import (
     AnswerSettings,
@@ -35,6 +30,7 @@ from stages.detection.cascade_rcnn.two_stage import (
     of_class,
     propose,
 )
+from stages.detection.detector import DetectorError
 from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
 from stages.device.precision import computing_in
 from stages.vocabulary import PARTS
@@ -58,7 +54,7 @@ class Heads:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FoundRegions:
+class PackedRegions:
     """A batch's detections in one tensor, so that one copy moves them all.
 
     `packed` float32 `[B, layout.rows, 6]`: x1, y1, x2, y2 in input pixels, score, class. `layout` reads it, on the
@@ -150,16 +146,16 @@ class CascadeRCNN(nn.Module):
         return by_stride, Heads(maps, levels, content)
 
     @torch.no_grad()
-    def decode(self, heads: Heads, max_people: int) -> FoundRegions:
+    def decode(self, heads: Heads, max_people: int) -> PackedRegions:
         """The regions of each picture, best first: at most `max_people` people, as many of each part, and
         `MOST_OBJECTS` objects.
         """
         return self.found(self.boxes(heads), max_people)
 
-    def found(self, boxes: Tensor, max_people: int) -> FoundRegions:
+    def found(self, boxes: Tensor, max_people: int) -> PackedRegions:
         """The same, of all `boxes`."""
         layout = RegionLayout(max_people, len(self.classes.parts), max_people, MOST_OBJECTS)
-        return FoundRegions(sort_regions(boxes, self.kinds, layout), layout)
+        return PackedRegions(sort_regions(boxes, self.kinds, layout), layout)
 
     @torch.no_grad()
     def boxes(self, heads: Heads) -> Tensor:

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from stages.detection.cascade_rcnn.detector_model import (
     COCO_CONFIG,
     DetectorDescription,
-    DetectorError,
     build,
     for_classes,
     read_config,
 )
+from stages.detection.detector import DetectorError
 
 FORMAT = "partstream.detector/1"
 _NAMED = 5

@@ -17,6 +17,7 @@ from torch import nn
 
 from ring_buffers.frames import SlotFormat
 from stages.detection.cascade_rcnn import mmcv_ops
+from stages.detection.detector import DetectorError
 
 COCO_CONFIG = "cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco"
 """mmdet's name of the paper's detector: Cascade R-CNN, ResNet-50, FPN."""
@@ -26,10 +27,6 @@ PAPER_BOXES = 300
 """Boxes a picture. mmdet's 100 are fewer than ten people with ten parts each."""
 PAPER_ANCHOR_SCALE = 4
 """Anchors of 16 pixels and more: at the paper's size a hand is that small, and mmdet's begin at 32."""
-
-
-class DetectorError(RuntimeError):
-    """A detector can't be built or loaded; the message names the file or field and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

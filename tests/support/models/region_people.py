@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
-from stages.detection.cascade_rcnn.cascade_rcnn import FoundRegions
+from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
 from stages.detection.part_boxes import part_boxes
 from stages.detection.region_classes import RegionClasses, RegionLayout
-from stages.detection.region_finder import RegionFinder
+from stages.detection.region_detector import RegionDetector
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline
 from stages.region_features.step_features import object_regions_of
@@ -83,9 +83,9 @@ class ScriptedRegions:
         first = pictures[:, 0, 0].long()
         return {}, first[:, 0] * 256 + first[:, 1]
 
-    def decode(self, heads: Tensor, max_people: int) -> FoundRegions:
+    def decode(self, heads: Tensor, max_people: int) -> PackedRegions:
         # The warm-up's picture has no number that must be in the script.
-        return FoundRegions(self._script.index_select(0, heads), layout(self._people))
+        return PackedRegions(self._script.index_select(0, heads), layout(self._people))
 
 
 def region_lease(number: int, camera: str = "hall", frame: int | None = None) -> Lease:
@@ -125,5 +125,5 @@ def region_pipeline(
 ) -> tuple[Pipeline, ScriptedRegions]:
     """A pipeline over the script with a random network and extractor."""
     detector = ScriptedRegions(script, people, device)
-    made = Pipeline(RegionFinder(detector, device), paper_checkpoint(device=device), settings, device)
+    made = Pipeline(RegionDetector(detector, device), paper_checkpoint(device=device), settings, device)
     return made, detector

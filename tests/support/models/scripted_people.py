@@ -5,22 +5,27 @@ A scripted picture carries its number in its first pixel; the detector looks the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stages import pipeline as live
 from stages.checkpoint import Checkpoint
-from stages.detection.batched import Detector
-from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.keypoint_batches import KeypointNetwork
+from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import FEATURE_CHANNELS
-from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.device.stage_timer import StageTimer
+from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.people.batch_steps import BatchSteps
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings
+from stages.step_scores import PersonInputs
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
 from telemetry.observer import Observer
@@ -142,9 +147,9 @@ def random_checkpoint(seed: int = 0, device: torch.device | str = "cpu") -> Chec
     return Checkpoint(network.to(device).eval().requires_grad_(False), "edge", False, "none")
 
 
-def scripted_finder(detector: Detector, device: torch.device | str = "cpu") -> KeypointFinder:
-    """The detector, whose slots are as the script's."""
-    return KeypointFinder(detector, lambda source, wanted: SLOT, device)
+def scripted_detector(network: KeypointNetwork, device: torch.device | str = "cpu") -> KeypointDetector:
+    """A detector whose slots are as the script's."""
+    return KeypointDetector(network, lambda source, wanted: SLOT, device)
 
 
 def scripted_pipeline(
@@ -155,10 +160,28 @@ def scripted_pipeline(
     observer: Observer | None = None,
 ) -> tuple[Pipeline, ScriptedDetector]:
     """A pipeline over the script with a random network."""
-    detector = ScriptedDetector(script, device)
-    finder = scripted_finder(detector, device)
-    made = Pipeline(finder, random_checkpoint(seed, device), settings, device, observer)
-    return made, detector
+    network = ScriptedDetector(script, device)
+    detector = scripted_detector(network, device)
+    return Pipeline(detector, random_checkpoint(seed, device), settings, device, observer), network
+
+
+def record_inputs(
+    monkeypatch: pytest.MonkeyPatch, record: Callable[[BatchSteps, PersonInputs, VisualInput | None], None]
+) -> None:
+    """Have pipelines call `record` with the steps and what the network reads of them."""
+    person_inputs, read_steps = live.person_inputs, live.read_steps
+    current: list[BatchSteps] = []
+
+    def keeping(steps: BatchSteps, *rest: Any) -> PersonInputs:
+        current[:] = [steps]
+        return person_inputs(steps, *rest)
+
+    def recording(network: ActionNetwork, inputs: PersonInputs, visual: VisualInput | None, timer: StageTimer) -> Any:
+        record(current[0], inputs, visual)
+        return read_steps(network, inputs, visual, timer)
+
+    monkeypatch.setattr(live, "person_inputs", keeping)
+    monkeypatch.setattr(live, "read_steps", recording)
 
 
 class Spot(NamedTuple):

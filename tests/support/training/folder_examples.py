@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from ring_buffers.frames import SlotFormat
-from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import FEATURE_CHANNELS
 from stages.detection.part_boxes import part_boxes
 from stages.vocabulary import PARTS
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass
 class StandIn:
-    """Implements `stages.detection.batched.Detector`; its maps are the picture itself, made smaller."""
+    """Implements `stages.detection.keypoint_batches.Detector`; its maps are the picture itself, made smaller."""
 
     pictures: int = 0
     swaying: float = 1.0
@@ -75,7 +75,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     detector = StandIn()
 
     def make(settings: WatchSettings) -> Watcher:
-        return Watcher(KeypointFinder(detector, formats), settings)
+        return Watcher(KeypointDetector(detector, formats), settings)
 
     monkeypatch.setattr(feature_cache, "make_watcher", make)
     monkeypatch.setattr(clips, "picture_format", lambda settings, size: formats(size, settings.detector_size))

@@ -24,7 +24,7 @@ from stages.checkpoint import CheckpointError, load, save
 from stages.detection.cascade_rcnn import mmcv_ops
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline
-from stages.profiles import load_finder, load_model
+from stages.profiles import load_detector, load_model
 from stages.third_party.weights import WeightsError
 from support.models.drawn_people import CLASSES, SIZE, drawn_checkpoint, walking
 from training.synthetic.scoring.runs import Conditions, check_models, load_bench
@@ -63,7 +63,7 @@ def test_it_is_read_back_whole_and_answers_alike(path: Path) -> None:
     assert after.detector.description == replace(made.detector.description)
     assert set(after.detector.tensors) == set(made.detector.tensors)
     assert all(torch.equal(after.detector.tensors[name], tensor) for name, tensor in made.detector.tensors.items())
-    expected = answers(Pipeline(load_finder(made), made))
+    expected = answers(Pipeline(load_detector(made), made))
     found = answers(load_model(str(path), "cpu", threads=1))
     assert found == expected and found[-1][0].people and found[-1][0].objects
     assert {thing.label for thing in found[-1][0].objects} == {"ball"}

@@ -15,9 +15,9 @@ import torch
 from ring_buffers.frames import SlotFormat
 from stages.detection.cascade_rcnn import detector_file
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
-from stages.detection.cascade_rcnn.detector_model import DetectorDescription, DetectorError, picture_format
-from stages.detection.finder import Finder
-from stages.profiles import region_finder
+from stages.detection.cascade_rcnn.detector_model import DetectorDescription, picture_format
+from stages.detection.detector import Detector, DetectorError
+from stages.profiles import region_detector
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from training.annotated_videos.regions.feature_source import weights_file
@@ -42,12 +42,12 @@ class DetectorSource:
             raise WeightsError(f"model.detector: {error}") from None
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """Return the slot format that it takes, as `Finder.slot_format`. Raises `WeightsError`."""
+        """Return the slot format that it takes, as `Detector.slot_format`. Raises `WeightsError`."""
         return picture_format(_description(self), source_size, detector_size)
 
-    def make(self, device: torch.device | str = "cpu") -> Finder:
+    def make(self, device: torch.device | str = "cpu") -> Detector:
         """Return the detector. Raises `WeightsError`."""
-        return region_finder(self.stored(), PARTS, device)
+        return region_detector(self.stored(), PARTS, device)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta
-from stages.detection.batched import DETECTION_WIDTH, Detector
+from stages.detection.keypoint_batches import DETECTION_WIDTH, KeypointNetwork
 from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
 
 SEEN_SCORE, HIDDEN_SCORE, OUTSIDE_SCORE = 0.8, 0.25, 0.05
@@ -29,7 +29,7 @@ class _Packed(NamedTuple):
     packed: Tensor
 
 
-class FrameDetector(Detector, Protocol):
+class FrameDetector(KeypointNetwork, Protocol):
     """A detector that is told which frames it will see, and can be asked afterwards what it found in them."""
 
     def expect(self, metas: Sequence[FrameMeta]) -> None:
@@ -47,7 +47,7 @@ class RememberingDetector:
     `keep_maps`: also keep the feature maps (about a megabyte a frame), for models that read them.
     """
 
-    def __init__(self, detector: Detector, max_people: int, *, keep_maps: bool) -> None:
+    def __init__(self, detector: KeypointNetwork, max_people: int, *, keep_maps: bool) -> None:
         self._detector = detector
         self._max_people = max_people
         self._keep_maps = keep_maps

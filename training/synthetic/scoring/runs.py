@@ -14,9 +14,9 @@ import numpy as np
 
 from ring_buffers.frames import FrameMeta
 from stages.checkpoint import Checkpoint
-from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.profiles import choose_device, load_checkpoint, load_finder
+from stages.profiles import choose_device, load_checkpoint, load_detector
 from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
@@ -123,9 +123,9 @@ def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callab
 
     def made(checkpoint: Checkpoint) -> WatchedPipeline:
         if checkpoint.detector is not None:
-            return WatchedPipeline(load_finder(checkpoint, device), None, checkpoint, settings, device)
+            return WatchedPipeline(load_detector(checkpoint, device), None, checkpoint, settings, device)
         assert detector is not None
-        return WatchedPipeline(KeypointFinder(detector, slot_format, device), detector, checkpoint, settings, device)
+        return WatchedPipeline(KeypointDetector(detector, slot_format, device), detector, checkpoint, settings, device)
 
     return Bench([made(checkpoint) for checkpoint in checkpoints], conditions)
 

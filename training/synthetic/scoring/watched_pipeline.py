@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import Lease
 from stages.checkpoint import Checkpoint
-from stages.detection.finder import Finder
-from stages.people.scene import FramePeople
+from stages.detection.detector import Detector
+from stages.people.people_tracker import FramePeople
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings
 from stages.step_scores import StepScores
@@ -54,21 +54,21 @@ class WatchedPipeline(Pipeline):
 
     def __init__(
         self,
-        finder: Finder,
+        detector: Detector,
         frames: FrameDetector | None,
         checkpoint: Checkpoint,
         settings: PipelineSettings,
         device: torch.device | str = "cpu",
     ) -> None:
-        """`frames`: what the finder asks, where it can be asked afterwards what it found."""
+        """`frames`: the detector's network, where it can be asked afterwards what it found."""
         self._stopwatch = _Stopwatch()
-        super().__init__(finder, checkpoint, settings, device, self._stopwatch)
+        super().__init__(detector, checkpoint, settings, device, self._stopwatch)
         vocabulary = checkpoint.vocabulary
         self.actions = vocabulary.actions
         self.pairs: tuple[Pair, ...] = tuple((part, state.label) for part, state in vocabulary.pairs())
         self._pair_mask = vocabulary.mask()
         self._frame_detector = frames
-        self._person_score = settings.thresholds(finder.default_thresholds).person_score
+        self._person_score = settings.thresholds(detector.default_thresholds).person_score
         self._steps = 0
         self._batch: dict[int, dict[int, NDArray[np.float32]]] = {}
         self._last: dict[int, NDArray[np.float32]] = {}
@@ -86,7 +86,7 @@ class WatchedPipeline(Pipeline):
         super().forget(camera)
 
     def detections(self, frame: int) -> NDArray[np.float32] | None:
-        """Those good enough for the tracker, [K, 56] in input pixels; None of a finder without keypoints."""
+        """Those good enough for the tracker, [K, 56] in input pixels; None of a detector without keypoints."""
         if self._frame_detector is None:
             return None
         rows = self._frame_detector.found(frame)

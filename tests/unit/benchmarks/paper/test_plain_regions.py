@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from benchmarks.paper.plain_pipeline import PlainPipeline
 from benchmarks.paper.plain_regions import Region, assign_regions, held_object
 from ring_buffers.frames import FrameMeta, Lease
-from stages.detection.finder import FoundObjects
+from stages.detection.detections import ObjectDetections
 from stages.detection.part_assignment import assign_parts
 from stages.people.held_objects import held_objects
 from stages.pipeline import Pipeline
-from stages.profiles import load_finder
+from stages.profiles import load_detector
 from stages.settings import PipelineSettings
 from stages.vocabulary import PARTS
 from support.models.drawn_checkpoints import drawn_checkpoint
@@ -43,9 +43,9 @@ def pictures(camera: int) -> list[NDArray[np.uint8]]:
 
 def test_people_parts_actions_and_objects_equal_the_pipelines() -> None:
     checkpoint, device = drawn_checkpoint(), torch.device("cpu")
-    finder = load_finder(checkpoint)
-    pipeline = Pipeline(finder, checkpoint)
-    plain = PlainPipeline(checkpoint, PipelineSettings(), finder.default_thresholds, pipeline.window_steps, device)
+    detector = load_detector(checkpoint)
+    pipeline = Pipeline(detector, checkpoint)
+    plain = PlainPipeline(checkpoint, PipelineSettings(), detector.default_thresholds, pipeline.window_steps, device)
     size = (2 * SIZE[0], 2 * SIZE[1])
     format = pipeline.slot_format(size, None)
     assert format.content == SIZE
@@ -82,7 +82,7 @@ def test_people_parts_actions_and_objects_equal_the_pipelines() -> None:
 
 def test_a_checkpoint_without_a_detector_is_rejected() -> None:
     checkpoint = replace(drawn_checkpoint(), detector=None)
-    thresholds = load_finder(drawn_checkpoint()).default_thresholds
+    thresholds = load_detector(drawn_checkpoint()).default_thresholds
     with pytest.raises(ValueError, match="has no detector"):
         PlainPipeline(checkpoint, PipelineSettings(), thresholds, 6, torch.device("cpu"))
 
@@ -125,7 +125,7 @@ def test_held_objects_equal_those_of_the_pipeline(person: Region, hands: list[Re
     )
     for name, hand in own.items():
         parts.boxes[0, PARTS.index(name)], parts.present[0, PARTS.index(name)] = hand.box, True
-    found = FoundObjects(rows(things), np.array([thing.score for thing in things], np.float32), ("",) * len(things))
+    found = ObjectDetections(rows(things), np.array([thing.score for thing in things], np.float32), ("",) * len(things))
     (index,) = held_objects(rows([person]), parts, PARTS, found)
     assert held_object(person, own, things) is (None if index < 0 else things[index])
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.detection import region_batches
-from stages.detection.cascade_rcnn.cascade_rcnn import FoundRegions
+from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
 from stages.detection.region_batches import detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
 
@@ -33,10 +33,10 @@ class Brightness:
         heads = torch.cat((torch.zeros(len(pictures), 2), content, bright[:, None], torch.zeros(len(pictures), 1)), 1)
         return {4: bright}, heads
 
-    def decode(self, heads: Tensor, max_people: int) -> FoundRegions:
+    def decode(self, heads: Tensor, max_people: int) -> PackedRegions:
         rows = torch.zeros(len(heads), max_people + 1, 6)
         rows[:, 0] = heads
-        return FoundRegions(rows, RegionLayout(max_people, 0, 0, 1))
+        return PackedRegions(rows, RegionLayout(max_people, 0, 0, 1))
 
 
 def frame(brightness: int, size: tuple[int, int] = (64, 32), content: tuple[int, int] = (60, 30)) -> Lease:

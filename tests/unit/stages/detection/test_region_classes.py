@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stages.detection.cascade_rcnn.detector_model import DetectorError
+from stages.detection.detector import DetectorError
 from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
 
 PARTS = ("head", "hip")

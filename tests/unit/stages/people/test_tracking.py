@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from stages.detection.keypoint_finder import MOVENET_THRESHOLDS
+from stages.detection.keypoint_detector import MOVENET_THRESHOLDS
 from stages.people.tracking import CameraTracker
 from stages.settings import TrackingSettings
 

@@ -16,7 +16,7 @@ from commands.models.train import train_app
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import load
-from stages.detection.keypoint_finder import KeypointFinder
+from stages.detection.keypoint_detector import KeypointDetector
 from stages.heads.network import ActionNetwork
 from stages.pipeline import Pipeline
 from support.engines.film_models import damage, make_film
@@ -77,7 +77,7 @@ def test_a_network_learns_a_folders_own_labels_and_its_checkpoint_runs(tmp_path:
     assert len(loaded.metrics["data"]["fingerprint"]) == 64
     assert loaded.metrics["selection_accuracy"] >= 0
 
-    model = Pipeline(KeypointFinder(StandIn(), formats), loaded)
+    model = Pipeline(KeypointDetector(StandIn(), formats), loaded)
     picture = np.full((SIZE[1], SIZE[0], 3), 100, np.uint8)
     for frame in range(4):
         meta = FrameMeta("hall", 1, frame, frame * 80_000, 0, "media", 0, 0, SIZE, formats(SIZE, None))

@@ -17,12 +17,12 @@ from stages.detection.cascade_rcnn import detector_file
 from stages.detection.cascade_rcnn.detector_model import (
     COCO_CONFIG,
     DetectorDescription,
-    DetectorError,
     build,
     narrow_detector,
     paper_detector,
     read_config,
 )
+from stages.detection.detector import DetectorError
 
 CLASSES = ("person", "head", "ball")
 

@@ -1,4 +1,4 @@
-"""A detector without parts and one of keypoints as one finder: whose joints are whose, batches, the real MoveNet.
+"""A detector without parts and one of keypoints as one detector: whose joints are whose, batches, the real MoveNet.
 
 The detector of COCO's classes is scripted, or narrow with random weights: its published weights can't be had here.
 """
@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ring_buffers.frames import FrameMeta, Lease
-from stages.detection.cascade_rcnn.cascade_rcnn import FoundRegions
+from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import for_classes
-from stages.detection.paired_finder import LEAST_IOU, PairedFinder, same_people
+from stages.detection.paired_detector import LEAST_IOU, PairedDetector, same_people
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.pipeline import Pipeline
-from stages.profiles import region_finder
+from stages.profiles import region_detector
 from stages.settings import PipelineSettings, WindowSettings
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
@@ -38,8 +38,8 @@ class Regions(ScriptedRegions):
 
     classes = CLASSES
 
-    def decode(self, heads: torch.Tensor, max_people: int) -> FoundRegions:
-        return FoundRegions(super().decode(heads, max_people).packed, LAYOUT)
+    def decode(self, heads: torch.Tensor, max_people: int) -> PackedRegions:
+        return PackedRegions(super().decode(heads, max_people).packed, LAYOUT)
 
 
 def script() -> tuple[np.ndarray, np.ndarray]:
@@ -57,13 +57,13 @@ def script() -> tuple[np.ndarray, np.ndarray]:
     return rows, poses
 
 
-def paired(rows: np.ndarray, poses: np.ndarray) -> PairedFinder:
-    return PairedFinder(Regions(rows, PEOPLE), ScriptedDetector(poses))
+def paired(rows: np.ndarray, poses: np.ndarray) -> PairedDetector:
+    return PairedDetector(Regions(rows, PEOPLE), ScriptedDetector(poses))
 
 
 def test_each_person_has_the_joints_of_the_one_in_their_place() -> None:
     rows, poses = script()
-    found = paired(rows, poses).find([region_lease(n) for n in range(FRAMES)], [True] * FRAMES, PEOPLE).frames
+    found = paired(rows, poses).detect([region_lease(n) for n in range(FRAMES)], [True] * FRAMES, PEOPLE).frames
     for frame in range(FRAMES):
         here = found[frame]
         assert here.keypoints is not None
@@ -78,7 +78,7 @@ def test_whom_only_one_of_the_two_finds_has_no_parts_or_isnt_there() -> None:
     rows, poses = script()
     poses[:, 2] = 0  # whom the regions have first
     rows[:, 1, 4] = 0
-    here = paired(rows, poses).find([region_lease(0)], [True], PEOPLE).frames[0]
+    here = paired(rows, poses).detect([region_lease(0)], [True], PEOPLE).frames[0]
     assert len(here.boxes) == 2
     assert here.parts_of(np.arange(2), 0.2).present.any(1).tolist() == [False, True]
 
@@ -132,18 +132,18 @@ def coco_like(names: tuple[str, ...] = ("person", "ball", "bat")) -> StoredDetec
 
 
 def test_a_detector_that_knows_no_parts_gets_them_from_movenet() -> None:
-    finder = region_finder(coco_like(), PARTS)
-    assert isinstance(finder, PairedFinder) and finder.has_keypoints
-    assert sum(1 for _ in finder.detector.children()) == 2
-    format = finder.slot_format((300, 180), None)
+    detector = region_detector(coco_like(), PARTS)
+    assert isinstance(detector, PairedDetector) and detector.has_keypoints
+    assert sum(1 for _ in detector.network.children()) == 2
+    format = detector.slot_format((300, 180), None)
     picture = np.zeros(format.shape, np.uint8)
     picture[: format.content[1], : format.content[0]] = random_picture(*format.content)
     lease = Lease(FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, PICTURE, format), picture, 0)
-    finder.warm_up(torch.from_numpy(picture)[None], format.content, 4)
-    here = finder.find([lease], [True], 4).frames[0]
+    detector.warm_up(torch.from_numpy(picture)[None], format.content, 4)
+    here = detector.detect([lease], [True], 4).frames[0]
     assert here.keypoints is not None and here.keypoints.shape == (len(here.boxes), 17, 3)
 
 
 def test_parts_that_keypoints_dont_give_are_refused() -> None:
     with pytest.raises(WeightsError, match=r"coco\.pth.*tail"):
-        region_finder(coco_like(), (*PARTS, "tail"))
+        region_detector(coco_like(), (*PARTS, "tail"))

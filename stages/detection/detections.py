@@ -1,0 +1,95 @@
+"""Detections: the people, parts and objects that a detector gives for a batch of frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ring_buffers.frames import FrameMeta
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartBoxes:
+    """The parts of people, in the vocabulary's order; the leading shape `…` is that of the people.
+
+    `boxes` float32 `[…, parts, 4]` in pixels, zeros where absent; `scores` float32 `[…, parts]`; `present` bool
+    `[…, parts]`.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    present: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectDetections:
+    """m detected objects of a frame, people excluded, best first: boxes float32 `[m, 4]`, scores float32 `[m]`."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: tuple[str, ...]
+
+    def at_least(self, score: float) -> ObjectDetections:
+        """Return the objects that score at least `score`."""
+        good = np.flatnonzero(self.scores >= score)
+        return ObjectDetections(self.boxes[good], self.scores[good], tuple(self.labels[row] for row in good))
+
+
+NO_OBJECTS = ObjectDetections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), ())
+
+
+class FrameDetections(Protocol):
+    """The n people and the objects of a frame; boxes and keypoints in pixels of the epoch's first picture."""
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """`[n, 4]`"""
+        ...
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """`[n]`"""
+        ...
+
+    @property
+    def keypoints(self) -> NDArray[np.float32] | None:
+        """`[n, 17, 3]`: x, y, score; None from a detector without keypoints."""
+        ...
+
+    @property
+    def objects(self) -> ObjectDetections: ...
+
+    def parts_of(self, people: NDArray[np.int64], least_score: float) -> PartBoxes:
+        """Return the parts of the people in the rows `people`; a part that scores less than `least_score` is absent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureGroup:
+    """Pictures of one shape, with the detector's feature maps.
+
+    `frames`: their indices in the batch. `pixels`: uint8 `[B, H, W, 3]` RGB as in their slots, on the device. `maps`:
+    feature maps by stride.
+    """
+
+    frames: list[int]
+    pixels: Tensor
+    maps: dict[int, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchDetections:
+    """The detections of a batch by frame index, on the host, and the pictures that were detected in."""
+
+    frames: dict[int, FrameDetections]
+    groups: list[PictureGroup]
+
+
+def epoch_scale(meta: FrameMeta) -> NDArray[np.float32]:
+    """Return pixels of the epoch's first picture per pixel of the detector's, along x and y: float32 `[2]`."""
+    content = meta.format.content
+    return np.array([meta.size[0] / content[0], meta.size[1] / content[1]], np.float32)

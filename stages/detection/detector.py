@@ -1,0 +1,52 @@
+"""The detector's protocol.
+
+Three classes implement it: `KeypointDetector` (people and keypoints, from which part boxes follow), `RegionDetector`
+(people, part boxes and objects) and `PairedDetector` (people, objects and keypoints, from two networks). All stages
+after detection are the same for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from ring_buffers.frames import Lease, SlotFormat
+from stages.detection.detections import BatchDetections
+from stages.settings import ScoreThresholds
+
+
+class DetectorError(RuntimeError):
+    """A detector can't be built or loaded; the message names the file or field and says what to do."""
+
+
+class Detector(Protocol):
+    """Detects people in batches of frames with one or two networks."""
+
+    has_keypoints: bool
+
+    @property
+    def network(self) -> object:
+        """The network that detects, or both networks; the weights lie on the device."""
+        ...
+
+    @property
+    def default_thresholds(self) -> ScoreThresholds:
+        """Thresholds that suit the network's scores, for those that the user has not set."""
+        ...
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """Return the format of the pictures that the network reads."""
+        ...
+
+    def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
+        """Detect in the frames that are `due`, with one copy from the device to the host per network."""
+        ...
+
+    def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
+        """Run the network on made-up pictures, uint8 `[B, H, W, 3]` on the device, and wait for the device.
+
+        `content`: width and height of the pictures without their padding.
+        """
+        ...

@@ -1,0 +1,82 @@
+"""Detector of people and keypoints: part boxes follow from the keypoints, and objects are not detected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stages.detection.detections import NO_OBJECTS, BatchDetections, ObjectDetections, PartBoxes, epoch_scale
+from stages.detection.keypoint_batches import KeypointNetwork, detect_keypoints
+from stages.detection.part_boxes import part_boxes
+from stages.detection.slot_pictures import FormatOf
+from stages.device.transfer import to_host
+from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.settings import KEYPOINT_SCORE, ScoreThresholds
+
+MOVENET_THRESHOLDS = ScoreThresholds(
+    person_score=0.1, keypoint_score=KEYPOINT_SCORE, object_score=0.3, activation_score=0.25, high_score=0.2
+)
+"""MoveNet scores people low."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeypointDetections:
+    """Implements `FrameDetections`. `size`: width and height of the epoch's first picture."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+    size: tuple[int, int]
+    objects: ObjectDetections = NO_OBJECTS
+
+    @staticmethod
+    def of(rows: NDArray[np.float32], meta: FrameMeta) -> KeypointDetections:
+        """Convert a network's rows `[n, 56]`, which are in input pixels."""
+        scale = epoch_scale(meta)
+        keypoints = rows[:, 5:].reshape(-1, KEYPOINTS, 3) * np.append(scale, np.float32(1))
+        return KeypointDetections(rows[:, :4] * np.tile(scale, 2), rows[:, 4].copy(), keypoints, meta.size)
+
+    def parts_of(self, people: NDArray[np.int64], least_score: float) -> PartBoxes:
+        """Return boxes around the people's keypoints."""
+        return part_boxes(self.keypoints[people], self.boxes[people], self.size, least_score)
+
+
+class KeypointDetector:
+    """Implements `Detector` with a network such as MoveNet."""
+
+    has_keypoints = True
+
+    def __init__(self, network: KeypointNetwork, format_of: FormatOf, device: torch.device | str = "cpu") -> None:
+        """`network` lies on `device`; `format_of` gives the format of the pictures that it reads."""
+        self._network, self._format_of, self._device = network, format_of, torch.device(device)
+
+    @property
+    def network(self) -> KeypointNetwork:
+        """The network that detects."""
+        return self._network
+
+    @property
+    def default_thresholds(self) -> ScoreThresholds:
+        """MoveNet's."""
+        return MOVENET_THRESHOLDS
+
+    def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        """Return the format of the pictures that the network reads."""
+        return self._format_of(source_size, detector_size)
+
+    def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
+        """Detect in the frames that are `due`."""
+        found = detect_keypoints(frames, due, self._network, max_people, self._device)
+        people = {index: KeypointDetections.of(rows, frames[index].meta) for index, rows in found.people.items()}
+        return BatchDetections(dict(people), found.groups)
+
+    def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
+        """Run the network on made-up pictures."""
+        _, heads = self._network(pictures)
+        to_host(self._network.decode(heads, max_people).packed)
