@@ -46,19 +46,20 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def error_text(error: ValidationError, model: type[BaseModel], *, show_values: bool) -> str:
+def error_text(error: ValidationError, model: type[BaseModel], *, command: str, show_values: bool = False) -> str:
     """Return all errors of settings validated as `model`, each by its field.
 
-    `show_values` quotes wrong values; leave it off where they may be secret.
+    `command` lists all settings; it is named if no setting resembles an unknown one. `show_values` quotes wrong values;
+    leave it off if they may be secret.
     """
-    return "; ".join(_line(one, model, show_values) for one in error.errors(include_url=False))
+    return "; ".join(_line(one, model, command, show_values) for one in error.errors(include_url=False))
 
 
-def _line(error: ErrorDetails, model: type[BaseModel], show_values: bool) -> str:
+def _line(error: ErrorDetails, model: type[BaseModel], command: str, show_values: bool) -> str:
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         nearest = _nearest(error["loc"], model)
-        return f"{name}: there is no such setting{f'; did you mean {nearest}?' if nearest else ''}"
+        return f"{name}: unknown; " + (f"did you mean `{nearest}`?" if nearest else f"`{command}` lists all settings")
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{name}: {message}" if name else message
@@ -67,14 +68,16 @@ def _line(error: ErrorDetails, model: type[BaseModel], show_values: bool) -> str
 
 
 def _nearest(place: Sequence[str | int], model: type[BaseModel]) -> str | None:
-    """Return the setting most like an unknown one, in the same section."""
+    """Return the setting of the same section that is spelt most like an unknown one, or that it abbreviates."""
     sections = [model]
     for step in place[:-1]:
         fields = [section.model_fields[step] for section in sections if step in section.model_fields]
         # A step that is no field is an index of a list or the tag of a union.
         sections = [inner for field in fields for inner in _sections_in(field.annotation)] or sections
-    names = {name for section in sections for name in section.model_fields}
-    return next(iter(difflib.get_close_matches(str(place[-1]), sorted(names), 1)), None)
+    key, names = str(place[-1]), sorted({name for section in sections for name in section.model_fields})
+    similar = difflib.get_close_matches(key, names, 1)
+    abbreviated = [name for name in names if name.startswith(key) or key in name.split("_")]
+    return next(iter(similar or abbreviated), None)
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:

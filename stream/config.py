@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from stages.settings import ModelSettings, TrackingSettings, WindowSettings
+from stages.settings_file import SettingsFileError, error_text, merged, read_settings
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.section import ConfigError, Section
 from stream.settings.tracing import TracingConfig
-from stream.settings.validation_messages import describe
 
 
 class Config(Section):
@@ -81,39 +80,23 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> C
 
     Raises `ConfigError` that names every error by file and field. Values are never quoted, because they may be secret.
     """
-    layers = [_read(path) if path is not None else {}, _read_environment(), overrides or {}]
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        merged = _merge(merged, layer)
     try:
-        return Config.model_validate(merged)
-    except ValidationError as error:
-        raise ConfigError(f"{path or 'configuration'}: {describe(error, Config)}") from None
+        content = read_settings(path, ", for example `cameras: [...]`") if path is not None else {}
+    except SettingsFileError as error:
+        raise ConfigError(str(error)) from None
+    return _validated(merged(merged(content, _read_environment()), overrides or {}), str(path or "configuration"))
 
 
 def with_cameras(config: Config, cameras: Sequence[CameraConfig], origin: str) -> Config:
     """Return the configuration with these cameras. Raises `ConfigError` naming `origin` if they are invalid in it."""
+    return _validated(dict(config) | {"cameras": list(cameras)}, origin)
+
+
+def _validated(content: dict[str, Any], origin: str) -> Config:
     try:
-        return Config.model_validate(dict(config) | {"cameras": list(cameras)})
+        return Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {describe(error, Config)}") from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError(f"{path}{f', line {mark.line + 1}' if mark else ''}: not valid YAML") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: must be a mapping of settings, for example `cameras: [...]`")
-    return content
+        raise ConfigError(f"{origin}: {error_text(error, Config, command='partstream config schema')}") from None
 
 
 def _read_environment() -> dict[str, Any]:
@@ -121,11 +104,3 @@ def _read_environment() -> dict[str, Any]:
         return EnvSettingsSource(_Environment)()
     except SettingsError as error:
         raise ConfigError(f"environment: {error}; lists are given as JSON") from None
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        current = merged.get(key)
-        merged[key] = _merge(current, value) if isinstance(current, dict) and isinstance(value, dict) else value
-    return merged

@@ -265,7 +265,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     except SettingsFileError as error:
         raise TrainingConfigError(str(error)) from None
     except ValidationError as error:
-        found = error_text(error, TrainingConfig, show_values=True)
+        found = error_text(error, TrainingConfig, command="partstream train config", show_values=True)
         raise TrainingConfigError(f"{path or 'training configuration'}: {found}") from None
 
 

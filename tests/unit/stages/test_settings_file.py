@@ -39,20 +39,21 @@ class Settings(Section):
 def errors(content: dict[str, object], *, show_values: bool = True) -> str:
     with pytest.raises(ValidationError) as error:
         Settings.model_validate(content)
-    return error_text(error.value, Settings, show_values=show_values)
+    return error_text(error.value, Settings, command="partstream list", show_values=show_values)
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"sed": 1}, "sed: there is no such setting; did you mean seed?"),
-        ({"cameras": [{"fps": 5}]}, "cameras.0.fps: there is no such setting; did you mean max_fps?"),
-        ({"camera": {"maxfps": 5}}, "camera.maxfps: there is no such setting; did you mean max_fps?"),
+        ({"cam": {}}, "cam: unknown; did you mean `camera`?"),
+        ({"sed": 1}, "sed: unknown; did you mean `seed`?"),
+        ({"cameras": [{"fps": 5}]}, "cameras.0.fps: unknown; did you mean `max_fps`?"),
+        ({"camera": {"maxfps": 5}}, "camera.maxfps: unknown; did you mean `max_fps`?"),
         (
             {"cameras": [{"source": {"kind": "stream", "adress": "x"}}]},
-            "cameras.0.source.stream.adress: there is no such setting; did you mean address?",
+            "cameras.0.source.stream.adress: unknown; did you mean `address`?",
         ),
-        ({"banana": 1}, "banana: there is no such setting"),
+        ({"banana": 1}, "banana: unknown; `partstream list` lists all settings"),
     ],
 )
 def test_an_unknown_setting_is_answered_with_the_nearest_one(content: dict[str, object], expected: str) -> None:

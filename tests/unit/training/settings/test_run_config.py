@@ -72,9 +72,9 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ("optimiser: {learning_rate: -1}", r"run\.yaml: optimiser\.learning_rate: .*greater than 0 \(got -1\)"),
         (
             "optimiser: {learning_rat: 0.1}",
-            r"optimiser\.learning_rat: there is no such setting; did you mean learning_",
+            r"optimiser\.learning_rat: unknown; did you mean `learning_",
         ),
-        ("sed: 1", "sed: there is no such setting; did you mean seed"),
+        ("sed: 1", "sed: unknown; did you mean `seed`"),
         ("steps: many", r"steps: .*integer.* \(got 'many'\)"),
         ("states: {loss: hinge}", r"states\.loss: .*weighted.*focal"),
         ("states: {positive_limits: [3, 1]}", "states: positive_limits must be two numbers above 0, the least first"),
