@@ -62,7 +62,8 @@ def parse_source(text: str, index: int) -> dict[str, Any]:
 
     Raises `ConfigError` for an id that cannot be one, unless a file has that name.
     """
-    from stream.settings.section import CAMERA_ID, ConfigError, camera_id_error
+    from stream.settings.camera_id import CAMERA_ID, camera_id_error
+    from stream.settings.config_error import ConfigError
     from stream.settings.source_address import SourceAddress
 
     name, equals, source = text.partition("=")

@@ -41,7 +41,7 @@ def _escaped(letter: str) -> str:
 def errors() -> Generator[None]:
     """Turn errors that a user can correct into a message and an exit code."""
     from stages.third_party.weights import WeightsError
-    from stream.settings.section import ConfigError
+    from stream.settings.config_error import ConfigError
 
     try:
         yield

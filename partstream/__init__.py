@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stream.config import Config, load
     from stream.engine import Engine, EngineFailedError
     from stream.results import Event, Frame, Message, Stats, Status
-    from stream.settings.section import ConfigError
+    from stream.settings.config_error import ConfigError
     from stream.subscriber import Gap, Subscription, subscribe
 
     __version__: str
@@ -44,7 +44,7 @@ _DEFINED_IN = {
     "stream.config": ("Config", "load"),
     "stream.engine": ("Engine", "EngineFailedError"),
     "stream.results": ("Event", "Frame", "Message", "Stats", "Status"),
-    "stream.settings.section": ("ConfigError",),
+    "stream.settings.config_error": ("ConfigError",),
     "stream.subscriber": ("Gap", "Subscription", "subscribe"),
 }
 _MODULE_OF = {name: module for module, names in _DEFINED_IN.items() for name in names}

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from stages.settings import ModelSettings, TrackingSettings, WindowSettings
+from stages.settings import ModelSettings, Section, TrackingSettings, WindowSettings
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
-from stream.settings.section import ConfigError, Section
 from stream.settings.tracing import TracingConfig
 
 

@@ -14,7 +14,7 @@ from stream.live.viewers import Viewers
 from stream.messaging.publisher import Publisher
 from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
 from stream.recording.recorder import Recorder
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 from stream.settings.tracing import TracingConfig
 from stream.sources.webrtc.peers import Peers
 from telemetry.catalogue import ICE_STATES, RECORDING_STATES, TOPIC_KINDS

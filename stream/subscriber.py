@@ -26,7 +26,7 @@ from stream.messaging.curve.keys import ClientKeys, client_keys
 from stream.messaging.gaps import Filling, Hole, Position, Sequences
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
-from stream.settings.section import CAMERA_ID, camera_id_error
+from stream.settings.camera_id import CAMERA_ID, camera_id_error
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from commands.doctor.finding import Finding, fault, ok, warning
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
 from stream.inference import memory_budget
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
-from stream.settings.section import ConfigError
 from stream.sources.reader import secrets_of
 
 QUICK_S, MODEL_S = 10.0, 90.0

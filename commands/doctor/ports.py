@@ -17,9 +17,9 @@ from stream.messaging import endpoints
 from stream.messaging.curve.allow_list import AllowList
 from stream.messaging.curve.keys import KeyFileError, read_pair
 from stream.messaging.endpoints import EndpointError
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
 from stream.settings.network import HttpConfig
-from stream.settings.section import ConfigError
 
 ASK_WITHIN_S = 2.0
 ADVICE = re.compile(r"(?::|;) (?=(?:make|set|use|choose|lower) )")

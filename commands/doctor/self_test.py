@@ -14,7 +14,7 @@ from stages.third_party.weights import WeightsError
 from stream.config import Config
 from stream.engine import Engine, EngineFailedError
 from stream.results import Frame
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 from telemetry.observer import Observer
 
 CHECK = "self-test"

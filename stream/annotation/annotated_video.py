@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from stream.recording.video_encoding import TICKS, NoEncoderError, add_encoded_stream
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 FALLBACK_RATE = Fraction(25)
 BT709 = 1

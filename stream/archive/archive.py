@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from stream.archive.tables import SCHEMAS, Table, batch
 from stream.messaging.gaps import Position
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
 

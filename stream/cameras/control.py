@@ -18,8 +18,8 @@ from stream.cameras.registry import CameraRegistry, differences
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config
 from stream.inference import memory_budget
+from stream.settings.camera_id import CAMERA_ID
 from stream.settings.engine import CameraConfig
-from stream.settings.section import CAMERA_ID
 from stream.settings.source_address import SourceAddress
 
 logger = logging.getLogger(__name__)

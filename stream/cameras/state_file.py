@@ -15,9 +15,10 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from stages.settings import Section
 from stream.settings import private_file
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
-from stream.settings.section import ConfigError, Section
 
 
 class _Kept(Section):

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from stages.device.halving import Halving, TooLargeError
 from stages.types import DeviceMemory
 from stream.config import Config
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 from telemetry.catalogue import MEMORY_KINDS
 from telemetry.observer import Observer
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from stages.settings import ModelSettings
 from stream.config import Config
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
 from stream.settings.recording import RecordingConfig
-from stream.settings.section import ConfigError
 
 USUAL_PICTURE = 1920 * 1080 * 3 // 2
 MODEL_AND_LIBRARIES = 700 << 20

@@ -6,7 +6,7 @@ from stages.free_model import FreeModel
 from stages.settings import PipelineSettings
 from stages.types import Model
 from stream.config import Config
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 from telemetry.observer import Observer
 
 

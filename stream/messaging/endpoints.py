@@ -7,7 +7,7 @@ import logging
 
 import zmq
 
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import IO
 import msgspec
 
 from stream.results import Frame, Message
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
 

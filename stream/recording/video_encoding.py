@@ -9,7 +9,7 @@ from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 TICKS = 60_000
 """Of the MP4's clock, a second: exact for 25, 30 and 29.97 pictures a second; MPEG-4 allows 65,535 at most."""

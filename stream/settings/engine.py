@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ring_buffers.frames import Policy
-from stream.settings.section import CAMERA_ID, Section, camera_id_error
+from stages.settings import Section
+from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.source_address import SourceAddress
 
 DetectorSide = Annotated[int, Field(ge=32, le=4096)]

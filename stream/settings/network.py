@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from stream.settings.section import Section
+from stages.settings import Section
 
 
 class HttpConfig(Section):

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import ByteSize, Field, field_validator, model_validator
 
-from stream.settings.section import CAMERA_ID, Section
+from stages.settings import Section
+from stream.settings.camera_id import CAMERA_ID
 
 LATE_S = 2.0
 """Longest delay from a frame to the recording of its event, by the model and the recorder: packets are held this much

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from stream.settings.section import Section
+from stages.settings import Section
 
 
 class TracingConfig(Section):

@@ -20,7 +20,7 @@ from stream.archive.archiver import Held, Positions
 from stream.archive.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
 from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
 from stream.results import Frame, Message, Status
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap
 from support.engines.archiving import ask, numbers
 

@@ -20,7 +20,8 @@ from stages.free_model import FreeModel
 from stream import results
 from stream.cameras import control
 from stream.engine import Engine
-from stream.settings.section import CAMERA_ID, ConfigError
+from stream.settings.camera_id import CAMERA_ID
+from stream.settings.config_error import ConfigError
 from support.engines.controlled_engine import PATTERN, configured, descriptors, running
 from support.engines.small_clips import make_clip
 from support.waiting import until

@@ -28,8 +28,8 @@ from stream.messaging.curve.keys import ClientKeys, KeyPair, read_pair
 from stream.messaging.endpoints import EndpointError
 from stream.messaging.publisher import Publisher
 from stream.results import Frame
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
-from stream.settings.section import ConfigError
 from stream.subscriber import Subscription, subscribe
 from support.engines.controlled_engine import PATTERN, configured, descriptors, running
 from support.repository import REPOSITORY

@@ -18,8 +18,8 @@ from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
 from stream.engine import Engine, EngineFailedError
 from stream.messaging.history import EPOCHS_NUMBERED
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
-from stream.settings.section import ConfigError
 from stream.settings.source_address import SourceAddress
 from stream.sources.status import CameraStatus
 from stream.subscriber import subscribe

@@ -21,8 +21,8 @@ from stream.http.server import connections
 from stream.http.server.app import HttpServer, Verdict
 from stream.http.server.bodies import read_body
 from stream.http.server.routes import Answer, Route
+from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
-from stream.settings.section import ConfigError
 from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
 

@@ -18,7 +18,7 @@ from stream.config import Config
 from stream.engine import Engine
 from stream.http.endpoints.page_files import page_routes
 from stream.http.server import connections
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 from support.engines.certificate import certificate
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
 from support.waiting import until

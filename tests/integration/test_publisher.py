@@ -22,8 +22,8 @@ from stream.messaging import replay
 from stream.messaging.endpoints import EndpointError
 from stream.messaging.publisher import CHUNK, PAUSE_S, SUBSCRIPTION_BYTES, Publisher
 from stream.results import Frame, Message, Stats, decode
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
-from stream.settings.section import ConfigError
 from support.waiting import until
 from telemetry.observer import Observer
 

@@ -17,7 +17,7 @@ from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
 from stream import results
 from stream.engine import Engine
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 from support.engines.controlled_engine import configured
 from support.engines.trace_collector import Collector, Received
 from telemetry.observer import Observer

@@ -13,7 +13,7 @@ from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_p
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
-from stream.settings.section import CAMERA_ID
+from stream.settings.camera_id import CAMERA_ID
 
 PATH = "/api/v1/clips"
 

@@ -23,7 +23,7 @@ from stream.http.server.queries import CAMERA_ERROR, unknown_parameters
 from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
 from stream.messaging.publisher import Listener
 from stream.results import Event, Frame, Message, Stats, Status
-from stream.settings.section import CAMERA_ID
+from stream.settings.camera_id import CAMERA_ID
 
 UNSENT = 1024
 """Messages that can wait for the event loop; if it is blocked for longer, the oldest are lost."""

@@ -22,7 +22,7 @@ from stream.http.server.routes import Answer, Parameter, Route
 from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
 from stream.live.live_jpeg import WIDTHS
 from stream.live.live_pictures import LivePicture, LivePictures
-from stream.settings.section import CAMERA_ID
+from stream.settings.camera_id import CAMERA_ID
 
 ONE = "/api/v1/cameras/{camera}/pictures"
 SEVERAL = "/api/v1/pictures"

@@ -24,8 +24,8 @@ from stream.http.server.gate import Gate
 from stream.http.server.rate_limit import RateLimiter
 from stream.http.server.routes import Answer, Route
 from stream.http.server.sessions import Sessions
+from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
-from stream.settings.section import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 BACKLOG = 128
 """Connections that the kernel holds until they are accepted."""

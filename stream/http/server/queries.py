@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from stream.settings.section import CAMERA_ID
+from stream.settings.camera_id import CAMERA_ID
 
 CAMERA_ID_SCHEMA = {"type": "string", "pattern": f"^{CAMERA_ID.pattern}$"}
 CAMERA_ERROR = "camera", f"must be a camera id, which matches {CAMERA_ID.pattern}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:

@@ -15,8 +15,8 @@ from zmq.utils import z85
 
 from stream.messaging.curve.allow_list import AllowList
 from stream.messaging.curve.keys import KeyFileError, KeyPair, read_pair
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
-from stream.settings.section import ConfigError
 from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)

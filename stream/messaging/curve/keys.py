@@ -17,7 +17,7 @@ from typing import Any
 import zmq
 from zmq.utils import z85
 
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 LARGEST_FILE = 1 << 20
 """Bytes; enough for some ten thousand keys."""

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from commands.configuration import configuration, parse_source
 from run_stream import app
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 
 @pytest.mark.parametrize(

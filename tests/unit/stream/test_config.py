@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from stream.config import Config, load
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
-from stream.settings.section import ConfigError
 from stream.settings.source_address import SourceAddress, redact
 
 

@@ -13,7 +13,7 @@ from stages.types import DeviceMemory
 from stream.config import Config
 from stream.inference.device_budget import rehearse
 from stream.inference.model_loading import load_model
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 from telemetry.observer import Observer
 
 

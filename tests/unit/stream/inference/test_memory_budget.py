@@ -8,7 +8,7 @@ import pytest
 
 from stream.config import Config
 from stream.inference.memory_budget import available_bytes, check, has_room, ring_bytes
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 
 def with_cameras(count: int, **camera: object) -> Config:

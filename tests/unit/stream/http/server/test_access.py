@@ -6,7 +6,7 @@ import pytest
 
 from stream.http.server.access import Access, Caller, Role, allows, names_loopback, same_origin
 from stream.http.server.bind_address import BindAddress, resolve
-from stream.settings.section import ConfigError
+from stream.settings.config_error import ConfigError
 
 
 @pytest.mark.parametrize(

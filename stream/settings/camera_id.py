@@ -1,19 +1,11 @@
-"""Definitions that all sections of the configuration share."""
+"""Camera ids: their form, and the error for another one."""
 
 from __future__ import annotations
 
 import re
 
-from stages.settings import Section
-
-__all__ = ["CAMERA_ID", "ConfigError", "Section", "camera_id_error"]
-
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LONGEST_ID = 63
-
-
-class ConfigError(ValueError):
-    """The configuration is invalid; the message names the file and the field and says what to do."""
 
 
 def camera_id_error(value: str) -> str:
