@@ -13,7 +13,7 @@ import pytest
 from stream.sources.rtsp import client
 from support.engines.own_authority import OwnAuthority
 from support.engines.watched_camera import WatchedCamera
-from support.rtp.rtp_packets import Markers, Packetiser
+from support.rtp.packetiser import Markers, StreamPacketiser
 from support.rtp.stream_corpus import CorpusStream, corpus_stream
 from support.rtsp_servers.scripted_rtsp import ScriptedRtspServer, description_of
 from support.waiting import wait_until
@@ -24,7 +24,7 @@ STREAM = corpus_stream("h264_short_gop")
 def server_of(
     stream: CorpusStream = STREAM, markers: Markers = "last", tls: ssl.SSLContext | None = None
 ) -> ScriptedRtspServer:
-    packets = Packetiser(size=500, markers=markers).packets(stream, turns=100)
+    packets = StreamPacketiser(mtu=500, markers=markers).packets(stream, turns=100)
     return ScriptedRtspServer(packets, description_of(stream), tls=tls)
 
 
@@ -198,7 +198,7 @@ def test_a_camera_that_falls_silent_is_a_stall(server: ScriptedRtspServer) -> No
 
 
 def test_a_camera_that_loses_packets_and_falls_silent_then_is_a_stall() -> None:
-    packets = Packetiser(size=500).packets(STREAM)
+    packets = StreamPacketiser(mtu=500).packets(STREAM)
     begins = [at for at, packet in enumerate(packets) if at and packet.data[4:8] != packets[at - 1].data[4:8]]
     lossy = [*packets[: begins[6]], packets[begins[7]]]  # a picture is missing, and the next has only begun
     with (

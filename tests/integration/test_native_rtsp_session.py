@@ -23,16 +23,17 @@ from stream.sources.transport import StoppedError
 from support.engines.own_authority import OwnAuthority
 from support.engines.small_clips import make_clip
 from support.engines.watched_camera import WatchedCamera
-from support.rtp.rtp_packets import Packetiser, TimedPacket
-from support.rtp.stream_corpus import CorpusStream, corpus_stream, nal_type
+from support.rtp.nal_units import nal_type
+from support.rtp.packetiser import StreamPacketiser, TimedPacket
+from support.rtp.stream_corpus import CorpusStream, corpus_stream
 from support.rtsp_servers.scripted_rtsp import Request, ScriptedRtspServer, _Connection, description_of
 from support.waiting import until, wait_until
 
 MAIN, SLICES = corpus_stream("h264_main"), corpus_stream("h264_slices")
 
 
-def server_of(stream: CorpusStream, packetiser: Packetiser | None = None, turns: int = 1) -> ScriptedRtspServer:
-    return ScriptedRtspServer((packetiser or Packetiser()).packets(stream, turns), description_of(stream))
+def server_of(stream: CorpusStream, packetiser: StreamPacketiser | None = None, turns: int = 1) -> ScriptedRtspServer:
+    return ScriptedRtspServer((packetiser or StreamPacketiser()).packets(stream, turns), description_of(stream))
 
 
 def plays(server: ScriptedRtspServer, source: str | None = None, pictures: int = 5, **settings: Any) -> WatchedCamera:
@@ -118,7 +119,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> OwnAuthority:
 
 @pytest.fixture
 def secured(authority: OwnAuthority) -> ScriptedRtspServer:
-    return ScriptedRtspServer(Packetiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
+    return ScriptedRtspServer(StreamPacketiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
 
 
 @pytest.mark.parametrize("transport", ["auto", "native", "ffmpeg"])
@@ -176,7 +177,7 @@ def without_keyframes(packets: Sequence[TimedPacket]) -> list[TimedPacket]:
 
 def test_where_no_recovery_point_ever_comes_libav_reads_it_and_the_reason_is_told() -> None:
     stream = corpus_stream("h264_main")
-    server = ScriptedRtspServer(without_keyframes(Packetiser().packets(stream, 4)), description_of(stream))
+    server = ScriptedRtspServer(without_keyframes(StreamPacketiser().packets(stream, 4)), description_of(stream))
     with server:
         camera = fails_with(server.url(), "broken", "where decoding may begin", start_timeout_s=0.5)
         assert "awaiting_keyframe" in camera.discarded
@@ -186,7 +187,7 @@ def test_where_no_recovery_point_ever_comes_libav_reads_it_and_the_reason_is_tol
 
 def test_a_stream_that_loses_its_point_of_recovery_for_too_long_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.sources.rtsp.native_transport.NO_RECOVERY_AFTER_S", 0.5)
-    packets = Packetiser().packets(MAIN)
+    packets = StreamPacketiser().packets(MAIN)
     gap = without_keyframes(packets)[4:]
     last = int.from_bytes(gap[-1].data[4:8], "big")
     rest = [packet for packet in packets if packet in gap and int.from_bytes(packet.data[4:8], "big") <= last]
@@ -227,7 +228,7 @@ def test_what_the_wire_does_not_speak_is_read_by_libav_and_remembered(tmp_path: 
 
 
 def test_what_the_wire_does_not_speak_in_mid_stream_is_read_by_libav_from_the_next_connection_on() -> None:
-    packets = list(Packetiser(size=500).packets(MAIN, 2))
+    packets = list(StreamPacketiser(mtu=500).packets(MAIN, 2))
     at = next(number for number, packet in enumerate(packets) if packet.at > 8 * 3600)
     stap_b = packets[at].data[:12] + b"\x19" + packets[at].data[13:]
     packets[at] = TimedPacket(packets[at].at, stap_b)
@@ -250,7 +251,7 @@ def test_libav_has_its_own_time_where_it_is_asked_after_the_wire() -> None:
     stream = corpus_stream("h264_open_gop")
     kept = [  # pictures of slices of their own only, which nothing says to be points of recovery
         packet
-        for packet in Packetiser().packets(stream, 2)
+        for packet in StreamPacketiser().packets(stream, 2)
         if not {nal_type("h264", packet.data[12:]), packet.data[13] & 31 if packet.data[12] & 31 == 28 else 0} & {5, 6}
     ]
     packets = [
@@ -269,7 +270,7 @@ def test_libav_has_its_own_time_where_it_is_asked_after_the_wire() -> None:
 def test_packets_that_are_not_spoken_and_come_before_play_is_answered_are_left_to_libav_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    packets = Packetiser().packets(MAIN)
+    packets = StreamPacketiser().packets(MAIN)
     answer, take = _Connection._answer, RtpReceiver.packet
     came, answers = threading.Event(), list[asyncio.Task[None]]()
 
@@ -323,7 +324,7 @@ def mutated(packets: Sequence[TimedPacket], seed: int) -> list[TimedPacket]:
 @pytest.mark.parametrize("carried", ["tcp", "udp"])
 def test_damaged_packets_cost_pictures_and_never_the_camera(name: str, carried: str) -> None:
     stream = corpus_stream(name)
-    packets = Packetiser(size=200).packets(stream)
+    packets = StreamPacketiser(mtu=200).packets(stream)
     server = ScriptedRtspServer(mutated(packets, 1), description_of(stream))
     with server, WatchedCamera(server.url(), transport="auto", lower_transport=carried, slots=64) as camera:
         for seed in range(2, 6):

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from support.rtp.rtp_packets import Markers, Packetiser, TimedPacket
+from support.rtp.packetiser import Markers, StreamPacketiser, TimedPacket
+from support.rtp.packets_to_frames import PacketsToFrames
 from support.rtp.stream_corpus import CorpusStream, corpus_stream, names
-from support.rtp.wire_path import WirePath
 
-PACKETISER = Packetiser(size=400)
+PACKETISER = StreamPacketiser(mtu=400)
 REORDERED = 4 * 3600
 """Pictures that were sent before a loss may be shown so long after it."""
 LOSSY = [name for name in names() if name != "h264_4k"]
@@ -25,13 +25,13 @@ LOSSY = [name for name in names() if name != "h264_4k"]
 @pytest.mark.parametrize("name", names())
 def test_every_picture_comes_out_whole_at_its_time(name: str, markers: Markers, aggregate: bool) -> None:
     stream = corpus_stream(name)
-    packetiser = Packetiser(markers=markers, aggregate=aggregate)
-    path = WirePath(stream, packetiser.first_timestamp).take(packetiser.packets(stream)).flush()
+    packetiser = StreamPacketiser(markers=markers, aggregate=aggregate)
+    path = PacketsToFrames(stream, packetiser.first_timestamp).take(packetiser.packets(stream)).flush()
     expected = [(picture.pts, picture.digest) for picture in stream.shown]
     if markers == "none":  # nothing says that the last one is complete
         expected = [picture for picture in expected if picture[0] != stream.units[-1].pts]
-    assert [(given.pts, given.digest) for given in path.given] == expected
-    assert path.left_out == path.discarded == []
+    assert [(shown.pts, shown.digest) for shown in path.shown] == expected
+    assert path.undelivered == path.undecoded == []
     assert path.units.closes_on == ("timestamp" if markers == "none" else "marker")
 
 
@@ -39,17 +39,17 @@ def test_every_picture_comes_out_whole_at_its_time(name: str, markers: Markers, 
 @pytest.mark.parametrize("name", ["h264_slices", "hevc_slices", "h264_main", "h264_b_pyramid", "hevc_b_frames"])
 def test_wrong_markers_cost_pictures_at_most_and_give_no_broken_one(name: str, markers: Markers) -> None:
     stream = corpus_stream(name)
-    packetiser = Packetiser(markers=markers, size=400)
-    path = WirePath(stream, packetiser.first_timestamp).take(packetiser.packets(stream, turns=2)).flush()
+    packetiser = StreamPacketiser(markers=markers, mtu=400)
+    path = PacketsToFrames(stream, packetiser.first_timestamp).take(packetiser.packets(stream, turns=2)).flush()
     assert_whole(stream, path)
-    assert len(path.given) >= 60
+    assert len(path.shown) >= 60
 
 
 @pytest.mark.parametrize("name", ["h264_main", "hevc_main", "h264_slices", "hevc_slices"])
 def test_a_picture_is_there_with_its_last_packet(name: str) -> None:
     stream = corpus_stream(name)
-    path = WirePath(stream, PACKETISER.first_timestamp).take(PACKETISER.packets(stream))
-    late = [given.at - given.pts for given in path.given]
+    path = PacketsToFrames(stream, PACKETISER.first_timestamp).take(PACKETISER.packets(stream))
+    late = [shown.at - shown.pts for shown in path.shown]
     assert set(late[2:]) == {0}
     assert max(late) <= 3600
 
@@ -63,11 +63,11 @@ def test_no_loss_ever_gives_a_broken_picture_and_every_picture_is_accounted_for(
     arriving = [packet for packet in packets if dice.random() >= share]
     assert len(arriving) < len(packets)
     after = PACKETISER.packets(stream, turns=3)[len(packets)]
-    path = WirePath(stream, PACKETISER.first_timestamp, reorder=share < 0.01).take([*arriving, after]).flush()
+    path = PacketsToFrames(stream, PACKETISER.first_timestamp, reorder=share < 0.01).take([*arriving, after]).flush()
     assert_whole(stream, path)
     begun = {packet.data[4:8] for packet in arriving}
-    assert len(path.handed) + len(path.left_out) == len(begun)
-    assert len(path.given) == sum(path.handed)
+    assert len(path.delivered) + len(path.undelivered) == len(begun)
+    assert len(path.shown) == sum(path.delivered)
 
 
 @pytest.mark.parametrize("name", ["h264_size_change", "h264_quiet_change", "h264_open_gop", "hevc_open_gop"])
@@ -78,7 +78,7 @@ def test_whichever_packet_of_a_keyframe_is_lost_nothing_broken_comes_out(name: s
     at = [number for number, packet in enumerate(packets) if packet.at == keyframe.dts - stream.units[0].dts]
     assert len(at) > 5
     for lost in at:
-        path = WirePath(stream, PACKETISER.first_timestamp).take(packets[:lost] + packets[lost + 1 :]).flush()
+        path = PacketsToFrames(stream, PACKETISER.first_timestamp).take(packets[:lost] + packets[lost + 1 :]).flush()
         assert_whole(stream, path)
 
 
@@ -88,10 +88,10 @@ def test_after_a_burst_of_loss_all_pictures_come_again(name: str) -> None:
     packets = PACKETISER.packets(stream, turns=2)
     starts = len(packets) // 5
     lost_at = packets[starts + 6].at
-    path = WirePath(stream, PACKETISER.first_timestamp).take(packets[:starts] + packets[starts + 7 :]).flush()
+    path = PacketsToFrames(stream, PACKETISER.first_timestamp).take(packets[:starts] + packets[starts + 7 :]).flush()
     assert_whole(stream, path)
     sent = sorted(picture.pts + turn * stream.duration for turn in (0, 1) for picture in stream.shown)
-    came = [given.pts for given in path.given]
+    came = [shown.pts for shown in path.shown]
     again = next(pts for pts in came if pts > lost_at + REORDERED)
     assert came[came.index(again) :] == sent[sent.index(again) :]
     assert len(came) >= 50
@@ -101,10 +101,10 @@ def test_after_a_burst_of_loss_all_pictures_come_again(name: str) -> None:
 def test_disorder_and_doubles_cost_nothing(name: str) -> None:
     stream = corpus_stream(name)
     packets = PACKETISER.packets(stream)
-    path = WirePath(stream, PACKETISER.first_timestamp, reorder=True).take(disordered(packets, name)).flush()
+    path = PacketsToFrames(stream, PACKETISER.first_timestamp, reorder=True).take(disordered(packets, name)).flush()
     expected = [(picture.pts, picture.digest) for picture in stream.shown]
-    assert [(given.pts, given.digest) for given in path.given] == expected
-    assert path.left_out == path.discarded == []
+    assert [(shown.pts, shown.digest) for shown in path.shown] == expected
+    assert path.undelivered == path.undecoded == []
 
 
 def disordered(packets: Sequence[TimedPacket], seed: str) -> Iterator[TimedPacket]:
@@ -123,10 +123,10 @@ def disordered(packets: Sequence[TimedPacket], seed: str) -> Iterator[TimedPacke
             held = None
 
 
-def assert_whole(stream: CorpusStream, path: WirePath) -> None:
+def assert_whole(stream: CorpusStream, path: PacketsToFrames) -> None:
     """Everything given is what libav makes of the whole stream, at its time, in order, and only once."""
     whole = {picture.pts: picture.digest for picture in stream.shown}
-    broken = [given.pts for given in path.given if whole.get(given.pts % stream.duration) != given.digest]
+    broken = [shown.pts for shown in path.shown if whole.get(shown.pts % stream.duration) != shown.digest]
     assert broken == []
-    times = [given.pts for given in path.given]
+    times = [shown.pts for shown in path.shown]
     assert times == sorted(set(times))

@@ -15,7 +15,8 @@ import pytest
 from benchmarks.cameras import rtsp_server
 from benchmarks.cameras.rtsp_server import RtspServer, RtspServerError
 from support.engines.small_clips import make_clip
-from support.rtp.stream_corpus import corpus_stream, nal_type, nal_units
+from support.rtp.nal_units import nal_type, nal_units
+from support.rtp.stream_corpus import corpus_stream
 from support.waiting import wait_until
 
 

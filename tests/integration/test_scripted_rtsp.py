@@ -13,15 +13,15 @@ import av.error
 import pytest
 
 from support.engines.own_authority import OwnAuthority
-from support.rtp.rtp_packets import HEADER, Markers, Packetiser
+from support.rtp.packetiser import HEADER, Markers, StreamPacketiser
 from support.rtp.stream_corpus import CorpusStream, corpus_stream, digest_of
 from support.rtsp_servers.scripted_rtsp import ScriptedRtspServer, description_of
 
 MAIN = corpus_stream("h264_main")
 
 
-def server_of(stream: CorpusStream, packetiser: Packetiser | None = None) -> ScriptedRtspServer:
-    return ScriptedRtspServer((packetiser or Packetiser()).packets(stream), description_of(stream))
+def server_of(stream: CorpusStream, packetiser: StreamPacketiser | None = None) -> ScriptedRtspServer:
+    return ScriptedRtspServer((packetiser or StreamPacketiser()).packets(stream), description_of(stream))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def server_of(stream: CorpusStream, packetiser: Packetiser | None = None) -> Scr
 @pytest.mark.parametrize("aggregate", [False, True])
 def test_libav_finds_every_picture_in_the_packets(name: str, aggregate: bool) -> None:
     stream = corpus_stream(name)
-    with server_of(stream, Packetiser(aggregate=aggregate, size=300)) as server:
+    with server_of(stream, StreamPacketiser(aggregate=aggregate, mtu=300)) as server:
         assert played(server.url(), 8) == [picture.digest for picture in stream.shown[:8]]
 
 
@@ -43,13 +43,13 @@ def test_they_come_over_udp_too() -> None:
     ("markers", "expected"), [("last", 50), ("none", 0), ("all", None), ("each_nal", 205), ("parameter_sets", 55)]
 )
 def test_markers_are_where_they_are_told_to_be(markers: Markers, expected: int | None) -> None:
-    packets = Packetiser(markers=markers).packets(corpus_stream("h264_slices"))
+    packets = StreamPacketiser(markers=markers).packets(corpus_stream("h264_slices"))
     marked = sum(packet.data[1] >> 7 for packet in packets)
     assert marked == (len(packets) if expected is None else expected)
 
 
 def test_sequence_numbers_and_timestamps_wrap() -> None:
-    headers = [HEADER.unpack_from(packet.data) for packet in Packetiser().packets(MAIN, turns=2)]
+    headers = [HEADER.unpack_from(packet.data) for packet in StreamPacketiser().packets(MAIN, turns=2)]
     sequences = [header[2] for header in headers]
     assert {(after - before) % 65536 for before, after in pairwise(sequences)} == {1}
     assert min(sequences) == 0
@@ -93,7 +93,7 @@ def test_a_redirect_leads_to_the_other_server() -> None:
 
 def test_tls_is_proved_by_the_authority_of_the_tests(tmp_path: Path) -> None:
     authority = OwnAuthority(tmp_path)
-    server = ScriptedRtspServer(Packetiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
+    server = ScriptedRtspServer(StreamPacketiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
     with server, socket.create_connection(("127.0.0.1", server.port)) as plain:
         trusting = ssl.create_default_context(cafile=str(authority.ca))
         with trusting.wrap_socket(plain, server_hostname="127.0.0.1") as connection:

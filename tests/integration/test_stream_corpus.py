@@ -19,8 +19,8 @@ from support.rtp.stream_corpus import (
     slices_of,
 )
 
-PARAMETER_SETS = {"h264": {7, 8}, "hevc": {32, 33, 34}}
-SEI = {"h264": 6, "hevc": 39}
+PARAMETER_SETS = {"h264": {7, 8}, "h265": {32, 33, 34}}
+SEI = {"h264": 6, "h265": 39}
 IRAP = range(16, 24)
 
 
@@ -56,7 +56,7 @@ def test_pictures_are_sent_ahead_of_their_turn(name: str, ahead: int) -> None:
 @pytest.mark.parametrize("name", ["h264_intra_refresh", "hevc_intra_refresh", "hevc_recovery_points"])
 def test_intra_refresh_has_one_keyframe_and_points_of_recovery(name: str) -> None:
     stream = corpus_stream(name)
-    randomly_accessible = {"h264": {5}, "hevc": set(IRAP)}[stream.codec]
+    randomly_accessible = {"h264": {5}, "h265": set(IRAP)}[stream.codec]
     keyframes = [unit for unit in stream.units if types_of(stream.codec, unit) & randomly_accessible]
     assert keyframes == [stream.units[0]]
     recovering = [number for number, unit in enumerate(stream.units) if has_recovery_point(stream.codec, unit)]
@@ -87,7 +87,7 @@ def test_pictures_after_an_open_gops_start_are_shown_before_it(name: str) -> Non
             assert 5 not in types_of("h264", stream.units[start])
             assert has_recovery_point("h264", stream.units[start])
         else:
-            assert 21 in types_of("hevc", stream.units[start])  # CRA
+            assert 21 in types_of("h265", stream.units[start])  # CRA
 
 
 @pytest.mark.parametrize("name", ["h264_out_of_band", "hevc_out_of_band"])

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtp.encoded_unit import EncodedUnit
 from support.rtp.bit_writer import BitWriter
-from support.rtp.rtp_packetiser import PAYLOAD_TYPE, Codec, Coded, Decoding, Packetiser, annex_b, encode, type_of
+from support.rtp.coded_pictures import Coded, Decoding, encode
+from support.rtp.nal_units import Codec, annex_b, nal_type
+from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
 
 X264 = "x264-params"
 X265 = "x265-params"
@@ -128,7 +130,7 @@ def two_slices(number: int, codec: Codec = "h264") -> list[bytes]:
 def sets_of(codec: Codec) -> list[bytes]:
     """A real stream's, for pictures that are made up."""
     _, coded = stream("h264 slices" if codec == "h264" else "h265 slices")
-    return [nal for nal in coded[0].nals if type_of(codec, nal) in ((7, 8) if codec == "h264" else (32, 33, 34))]
+    return [nal for nal in coded[0].nals if nal_type(codec, nal) in ((7, 8) if codec == "h264" else (32, 33, 34))]
 
 
 def begun(codec: Codec = "h264") -> tuple[Receiving, Packetiser]:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -26,16 +25,13 @@ from av.video.codeccontext import VideoCodecContext
 from benchmarks.cameras import barcode
 from benchmarks.cameras.rtsp_server import UNIT_HEADER
 from ring_buffers.slot_writers import visible
-
-Codec = Literal["h264", "hevc"]
+from support.rtp.nal_units import FFMPEG_NAMES, PARAMETER_SETS, Codec, annex_b, is_slice, nal_type, nal_units
 
 RTP_CLOCK = 90_000
 TICK = Fraction(1, RTP_CLOCK)
-START_CODE = b"\0\0\0\1"
 RECOVERY_POINT = 6
 """An SEI message's type, in both codecs."""
-_ENCODERS = {"h264": "libx264", "hevc": "libx265"}
-_PARAMETER_SETS = {"h264": frozenset({7, 8}), "hevc": frozenset({32, 33, 34})}
+_ENCODERS: dict[Codec, str] = {"h264": "libx264", "h265": "libx265"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ class CorpusStream:
     @functools.cached_property
     def shown(self) -> tuple[ShownPicture, ...]:
         """What libav's decoder makes of the whole stream when nothing is missing."""
-        decoder = av.CodecContext.create(self.codec, "r")
+        decoder = av.CodecContext.create(FFMPEG_NAMES[self.codec], "r")
         assert isinstance(decoder, VideoCodecContext)
         decoder.thread_count = 1
         decoder.extradata = annex_b(self.parameter_sets)
@@ -126,7 +122,7 @@ class CorpusStream:
         def ns(ticks: int) -> int:
             return ticks * 1_000_000_000 // RTP_CLOCK
 
-        head = {"codec": self.codec, "duration_ns": ns(self.duration)}
+        head = {"codec": FFMPEG_NAMES[self.codec], "duration_ns": ns(self.duration)}
         if not self.in_band:
             head["codec_data"] = self._codec_data().hex()
         with to.open("wb") as out:
@@ -144,7 +140,7 @@ class CorpusStream:
 
     def _mux(self, container: OutputContainer, times: int) -> None:
         raw = io.BytesIO(annex_b(self.parameter_sets) + b"".join(unit.data for unit in self.units))
-        with av.open(raw, format=self.codec) as parsed:
+        with av.open(raw, format=FFMPEG_NAMES[self.codec]) as parsed:
             stream = container.add_stream_from_template(parsed.streams.video[0])
         stream.time_base = TICK
         for turn in range(times):
@@ -185,7 +181,7 @@ def corpus_stream(name: str) -> CorpusStream:
         units += _encode(recipe.codec, section, times[:-1], number)
         number += section.pictures
         at = times[-1]
-    kinds = _PARAMETER_SETS[recipe.codec]
+    kinds = PARAMETER_SETS[recipe.codec]
     sets = tuple(nal for nal in nal_units(units[0].data) if nal_type(recipe.codec, nal) in kinds)
     if recipe.recovers_after is not None:
         units = [_with_recovery_point(unit, recipe.recovers_after) for unit in units]
@@ -197,26 +193,9 @@ def corpus_stream(name: str) -> CorpusStream:
     return CorpusStream(name, recipe.codec, tuple(units), sets, recipe.in_band, at)
 
 
-def nal_units(data: bytes) -> list[bytes]:
-    """The NAL units of an Annex B byte stream, without start codes."""
-    return [part.rstrip(b"\0") for part in data.split(b"\0\0\1") if part.strip(b"\0")]
-
-
-def nal_type(codec: Codec, nal: bytes) -> int:
-    """A NAL unit's type by its header."""
-    return nal[0] & 0x1F if codec == "h264" else nal[0] >> 1 & 0x3F
-
-
 def slices_of(codec: Codec, unit: CodedPicture) -> list[bytes]:
-    """A unit's coded slices."""
-    if codec == "h264":
-        return [nal for nal in nal_units(unit.data) if 1 <= nal_type(codec, nal) <= 5]
-    return [nal for nal in nal_units(unit.data) if nal_type(codec, nal) < 32]
-
-
-def annex_b(nals: Sequence[bytes]) -> bytes:
-    """NAL units with a start code before each."""
-    return b"".join(START_CODE + nal for nal in nals)
+    """Return a unit's coded slices."""
+    return [nal for nal in nal_units(unit.data) if is_slice(codec, nal)]
 
 
 def luma_of(frame: av.VideoFrame) -> np.ndarray:
@@ -246,8 +225,8 @@ def _encode(codec: Codec, section: Section, times: Sequence[int], first_number: 
     encoder.width, encoder.height = section.size
     encoder.pix_fmt = section.pixels
     encoder.time_base, encoder.framerate = TICK, Fraction(25)
-    options = {"preset": "ultrafast" if codec == "hevc" else "veryfast", "crf": "24"}
-    if codec == "hevc":
+    options = {"preset": "ultrafast" if codec == "h265" else "veryfast", "crf": "24"}
+    if codec == "h265":
         options["x265-params"] = f"log-level=none:pools=1:frame-threads=1:{section.encoder_options}"
     else:
         options["x264-params"] = f"threads=1:scenecut=0:rc-lookahead=0:sync-lookahead=0:{section.encoder_options}"
@@ -310,8 +289,8 @@ def _h264(options: str, **section: object) -> Recipe:
     return Recipe("h264", (Section(options, **section),))  # pyright: ignore[reportArgumentType]
 
 
-def _hevc(options: str, **section: object) -> Recipe:
-    return Recipe("hevc", (Section(options, **section),))  # pyright: ignore[reportArgumentType]
+def _h265(options: str, **section: object) -> Recipe:
+    return Recipe("h265", (Section(options, **section),))  # pyright: ignore[reportArgumentType]
 
 
 _RECIPES: dict[str, Recipe] = {
@@ -356,13 +335,13 @@ _RECIPES: dict[str, Recipe] = {
     "h264_interlaced": _h264("keyint=25:bframes=0:interlaced=1"),
     "h264_full_range": _h264("keyint=25:bframes=0", pixels="yuvj420p"),
     "h264_4k": _h264("keyint=2:bframes=0:no-deblock=1", size=(3840, 2160), pictures=4),
-    "hevc_main": _hevc("keyint=25:bframes=0"),
-    "hevc_b_frames": _hevc("keyint=25:bframes=3:b-adapt=0:b-pyramid=1:open-gop=0"),
-    "hevc_open_gop": _hevc("keyint=12:open-gop=1:bframes=2:b-adapt=0"),
-    "hevc_slices": _hevc("keyint=25:bframes=0:slices=3:ctu=16", size=(320, 240)),
-    "hevc_intra_refresh": _hevc("keyint=10:intra-refresh=1:bframes=0:ctu=16", size=(320, 240), pictures=75),
+    "hevc_main": _h265("keyint=25:bframes=0"),
+    "hevc_b_frames": _h265("keyint=25:bframes=3:b-adapt=0:b-pyramid=1:open-gop=0"),
+    "hevc_open_gop": _h265("keyint=12:open-gop=1:bframes=2:b-adapt=0"),
+    "hevc_slices": _h265("keyint=25:bframes=0:slices=3:ctu=16", size=(320, 240)),
+    "hevc_intra_refresh": _h265("keyint=10:intra-refresh=1:bframes=0:ctu=16", size=(320, 240), pictures=75),
     "hevc_recovery_points": Recipe(
-        "hevc",
+        "h265",
         (
             # x265's intra refresh leaks; like this, two rounds of it make all whole.
             Section(
@@ -373,8 +352,8 @@ _RECIPES: dict[str, Recipe] = {
         ),
         recovers_after=19,
     ),
-    "hevc_delimiters": _hevc("keyint=10:bframes=0:aud=1"),
-    "hevc_10_bit": _hevc("keyint=25:bframes=0", pixels="yuv420p10le"),
-    "hevc_cropped": _hevc("keyint=25:bframes=0", size=(178, 98)),
-    "hevc_out_of_band": Recipe("hevc", (Section("keyint=25:bframes=0"),), in_band=False),
+    "hevc_delimiters": _h265("keyint=10:bframes=0:aud=1"),
+    "hevc_10_bit": _h265("keyint=25:bframes=0", pixels="yuv420p10le"),
+    "hevc_cropped": _h265("keyint=25:bframes=0", size=(178, 98)),
+    "hevc_out_of_band": Recipe("h265", (Section("keyint=25:bframes=0"),), in_band=False),
 }

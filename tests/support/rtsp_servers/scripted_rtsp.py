@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal
 
-from support.rtp.rtp_packets import PAYLOAD_TYPE, TimedPacket
+from support.rtp.packetiser import PAYLOAD_TYPE, TimedPacket
 from support.rtp.stream_corpus import RTP_CLOCK, CorpusStream
 from support.rtp.udp_relay import Pair, bind_pair
 

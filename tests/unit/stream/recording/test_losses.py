@@ -10,7 +10,9 @@ from stream.sources.byte_stream import ByteStream, parameter_sets
 from stream.sources.decoding.clock import Stamp
 from stream.sources.decoding.decoder import Decoder
 from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
-from support.rtp.rtp_packetiser import Decoding, Packetiser, decoder, type_of
+from support.rtp.coded_pictures import Decoding, decoder
+from support.rtp.nal_units import nal_type
+from support.rtp.packetiser import Packetiser
 from support.rtp.rtp_streams import Receiving, decoded, stream
 
 REFRESHED = "h264 intra refresh"
@@ -58,7 +60,7 @@ def test_behind_a_loss_a_clip_shows_what_was_shown_live(name: str) -> None:
 
 def test_parameter_sets_that_come_twice_are_no_other_ones() -> None:
     codec, coded = stream("h264 baseline")
-    picture_set = next(nal for nal in coded[0].nals if type_of(codec, nal) == 8)
+    picture_set = next(nal for nal in coded[0].nals if nal_type(codec, nal) == 8)
     other = b"\x68" + bytes([picture_set[1] & 0x1F | 0x40]) + picture_set[2:]  # of another number
     receiving = Receiving(codec, (other,))
     receiving.add(Packetiser(codec).packets(coded[:12]))

@@ -9,7 +9,9 @@ import pytest
 
 from stream.sources.rtp import access_units
 from support.rtp.bit_writer import BitWriter
-from support.rtp.rtp_packetiser import TICKS, Codec, Coded, Markers, Packetiser, annex_b, type_of
+from support.rtp.coded_pictures import TICKS, Coded
+from support.rtp.nal_units import Codec, annex_b, nal_type
+from support.rtp.packetiser import Markers, Packetiser
 from support.rtp.rtp_streams import CHANGING, COUNT, NAMES, Receiving, begun, decoded, sets_of, stream, two_slices
 
 ALL = [*NAMES, *CHANGING]
@@ -57,7 +59,7 @@ def test_they_decode_to_the_same_pictures(name: str) -> None:
     assert pictures == decoded(name)
 
 
-@pytest.mark.parametrize("markers", ["none", "every", "slices", "sets"])
+@pytest.mark.parametrize("markers", ["none", "all", "slices", "parameter_sets"])
 @pytest.mark.parametrize("name", ["h264 slices", "h264 B pyramid", "h265 slices", "h265 open GOP"])
 def test_markers_that_are_wrong_break_nothing(name: str, markers: Markers) -> None:
     codec, coded = stream(name)
@@ -99,14 +101,14 @@ def test_slices_behind_a_marker_show_that_markers_are_wrong_and_what_was_given_o
 @pytest.mark.parametrize("codec", ["h264", "h265"])
 def test_a_marker_in_the_middle_of_a_fragmented_slice_closes_nothing(codec: Codec) -> None:
     receiving, packetiser = begun(codec)
-    packetiser.markers = "every"
+    packetiser.markers = "all"
     receiving.add(packetiser.picture(two_slices(2, codec), 2))
     receiving.add(packetiser.picture(two_slices(3, codec), 3))
     assert [unit.data for unit in receiving.units[2:]] == [annex_b(two_slices(2, codec))]
     assert receiving.access_units.closes_on == "timestamp"
 
 
-@pytest.mark.parametrize("markers", ["right", "none"])
+@pytest.mark.parametrize("markers", ["last", "none"])
 def test_two_pictures_with_one_timestamp_are_two_units(markers: Markers) -> None:
     receiving, packetiser = begun()
     packetiser.markers = markers
@@ -190,14 +192,14 @@ def test_parameter_sets_with_a_timestamp_and_marker_of_their_own_go_with_the_nex
 
 def test_parameters_and_their_sets_are_the_descriptions_until_the_stream_brings_its_own() -> None:
     codec, coded = stream(CHANGING[0])
-    described = [nal for nal in coded[10].nals if type_of(codec, nal) in (7, 8)]
+    described = [nal for nal in coded[10].nals if nal_type(codec, nal) in (7, 8)]
     receiving = Receiving(codec, tuple(described))
     access_units = receiving.access_units
     assert access_units.parameters is not None and access_units.parameters.width == 64
     assert access_units.parameter_sets == annex_b(described)
     receiving.add(Packetiser(codec).packets(coded[:9]))
     assert access_units.parameters.width == 128
-    assert access_units.parameter_sets == annex_b(nal for nal in coded[0].nals if type_of(codec, nal) in (7, 8))
+    assert access_units.parameter_sets == annex_b(nal for nal in coded[0].nals if nal_type(codec, nal) in (7, 8))
 
 
 def test_a_keyframe_without_parameter_sets_is_not_given_before_they_come() -> None:

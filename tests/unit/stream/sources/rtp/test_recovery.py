@@ -15,7 +15,9 @@ from stream.sources.rtp.recovery import (
     H265Recovery,
     Verdict,
 )
-from support.rtp.rtp_packetiser import TICKS, Codec, Markers, Packetiser
+from support.rtp.coded_pictures import TICKS
+from support.rtp.nal_units import Codec
+from support.rtp.packetiser import Markers, Packetiser
 from support.rtp.rtp_streams import CHANGING, COUNT, NAMES, POINT, POINT_AT, POINT_COUNT, Receiving, decoded, stream
 
 ALL = [*NAMES, *CHANGING]
@@ -29,7 +31,7 @@ runs = st.lists(
     st.sampled_from(ALL),
     st.sampled_from((60, 200, 1400)),
     st.booleans(),
-    st.sampled_from(("right", "right", "none", "every", "slices", "sets")),
+    st.sampled_from(("last", "last", "none", "all", "slices", "parameter_sets")),
     st.booleans(),
     runs,
 )

@@ -13,7 +13,8 @@ from stream.sources.rtp.access_units import MOST_PICTURES_BEGUN, AccessUnits
 from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtp.reorder import GIVE_UP_NS, MOST_PACKETS, ReorderBuffer
 from support.counted_calls import calls_during
-from support.rtp.rtp_packetiser import PAYLOAD_TYPE, Codec, Packetiser, annex_b
+from support.rtp.nal_units import Codec, annex_b
+from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
 from support.rtp.rtp_streams import NAMES, Receiving, decoded, stream
 
 NAME = "h264 B pictures"

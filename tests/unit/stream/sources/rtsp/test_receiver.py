@@ -12,7 +12,7 @@ from stream.sources.rtp.rtp_clock import NTP_TO_UNIX_S
 from stream.sources.rtsp.protocol.sdp import VideoDescription
 from stream.sources.rtsp.receiver import RtpReceiver
 from stream.sources.transport import AccessUnit
-from support.rtp.rtp_packets import PAYLOAD_TYPE, Packetiser
+from support.rtp.packetiser import PAYLOAD_TYPE, StreamPacketiser
 from support.rtp.stream_corpus import corpus_stream
 
 STREAM = corpus_stream("h264_main")
@@ -29,7 +29,7 @@ class Received:
         description = VideoDescription("h264", PAYLOAD_TYPE, parameter_sets=tuple(STREAM.parameter_sets))
         self.receiver = RtpReceiver(description, self.handover, self.discarded.append, lambda: None, reorder=True)
 
-    def take(self, packetiser: Packetiser, from_ns: int = 0) -> int:
+    def take(self, packetiser: StreamPacketiser, from_ns: int = 0) -> int:
         """The whole stream, at its times; when it ended."""
         now_ns = from_ns
         for packet in packetiser.packets(STREAM):
@@ -50,7 +50,7 @@ def report(ssrc: int, timestamp: int) -> memoryview:
 
 
 def test_pictures_of_another_sender_are_not_dated_by_the_reports_of_the_one_before() -> None:
-    received, first = Received(), Packetiser()
+    received, first = Received(), StreamPacketiser()
     ended_ns = received.take(first)
     received.receiver.report(report(first.ssrc, 0), ended_ns)
     received.units()
@@ -66,7 +66,7 @@ def test_pictures_of_another_sender_are_not_dated_by_the_reports_of_the_one_befo
 def test_what_comes_in_the_same_breath_as_a_picture_that_is_thrown_away_is_not_handed_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    packets = [memoryview(packet.data) for packet in Packetiser().packets(STREAM)]
+    packets = [memoryview(packet.data) for packet in StreamPacketiser().packets(STREAM)]
     late, received, counted = 40, Received(), Received()
     for packet in packets[:late]:
         received.receiver.packet(packet, 0)

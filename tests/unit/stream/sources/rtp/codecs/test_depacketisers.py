@@ -6,7 +6,8 @@ import pytest
 
 from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtp.header import payload_range
-from support.rtp.rtp_packetiser import PAYLOAD_TYPE, Codec, Packetiser, annex_b
+from support.rtp.nal_units import Codec, annex_b
+from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
 from support.rtp.rtp_streams import Receiving, begun, sets_of, stream, two_slices
 
 

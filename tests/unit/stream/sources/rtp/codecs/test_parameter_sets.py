@@ -12,7 +12,8 @@ from stream.sources.rtp.codecs import h264_syntax, h265_syntax
 from stream.sources.rtp.codecs.bits import BitReader, MalformedError
 from stream.sources.rtp.codecs.parameter_sets import ParameterSets
 from support.rtp.bit_writer import BitWriter, bits_of
-from support.rtp.rtp_packetiser import TICKS, Codec, Decoding, annex_b, encode, is_slice, split_nals, type_of
+from support.rtp.coded_pictures import TICKS, Decoding, encode
+from support.rtp.nal_units import Codec, annex_b, is_slice, nal_type, nal_units
 from support.rtp.rtp_streams import X264, X265, stream
 
 H264: list[tuple[tuple[int, int], str, dict[str, str]]] = [
@@ -200,7 +201,7 @@ def test_reference_picture_sets_are_passed_over_as_libav_does(
                     before.append(at)
                     bits.unsigned(step).flags(True)
     nals = full_range_keyframe()
-    number = next(index for index, nal in enumerate(nals) if type_of("h265", nal) == h265_syntax.SEQUENCE)
+    number = next(index for index, nal in enumerate(nals) if nal_type("h265", nal) == h265_syntax.SEQUENCE)
     whole = bits_of(nals[number][2:].replace(b"\0\0\3", b"\0\0"))
     at = len(whole) - bits_left_at_reference_sets(nals[number])
     assert whole[at] == "1"  # none
@@ -239,7 +240,7 @@ def test_frame_numbers_count_reference_frames_since_the_last_idr_picture(name: s
     number = 0
     _, sequence = h264_syntax.sequence_parameters(coded[0].nals[coded[0].nals[0][0] & 0x1F == 9])  # behind a delimiter
     for picture in coded:
-        if picture.keyframe and any(type_of(codec, nal) == h264_syntax.INTRA for nal in picture.nals):
+        if picture.keyframe and any(nal_type(codec, nal) == h264_syntax.INTRA for nal in picture.nals):
             number = 0
         headers = {h264_syntax.slice_header(nal, sequence).frame_number for nal in picture.nals if is_slice(codec, nal)}
         assert headers == {number % (1 << sequence.frame_number_bits)}
@@ -253,7 +254,7 @@ def test_order_counts_are_the_order_of_presentation(name: str) -> None:
     base = 0
     for picture in coded:
         first = next(nal for nal in picture.nals if is_slice(codec, nal))
-        if type_of(codec, first) in (h265_syntax.IDR_W_RADL, h265_syntax.IDR_N_LP):
+        if nal_type(codec, first) in (h265_syntax.IDR_W_RADL, h265_syntax.IDR_N_LP):
             base = picture.timestamp // TICKS
         found = sets.of(first)
         assert found is not None
@@ -299,9 +300,9 @@ def test_the_latest_of_each_number_is_kept_in_the_order_that_decoders_need() -> 
     first, second = h264_sequence(), h264_sequence(frames_only=False)
     picture = BitWriter().unsigned(0, 0).flags(0, 0).nal(b"\x68")
     sets = ParameterSets("h264", [picture, b"\0\0\0\1" + first, b""])
-    assert split_nals(sets.annex_b) == [first, picture]
+    assert nal_units(sets.annex_b) == [first, picture]
     sets.add(second)
-    assert split_nals(sets.annex_b) == [second, picture]
+    assert nal_units(sets.annex_b) == [second, picture]
     assert sets.beside([picture, second]) == b""
     assert sets.beside([picture]) == sets.annex_b
     video = sets.video()
