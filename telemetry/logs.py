@@ -4,7 +4,7 @@
 Logging never blocks: lines go through a bounded queue to a writing thread, and lines that do not fit are counted and
 reported later. Secrets are removed (`telemetry.redaction`), long lines are shortened, repeated ones are limited.
 
-A version on `logging.handlers.QueueListener` and python-json-logger had 271 lines instead of 282 and took 1.7 times the
+A version on `logging.handlers.QueueListener` and python-json-logger was 11 lines shorter and took 1.6 to 1.8 times the
 CPU time per record: redaction, limits, counting of lost lines and closing with a timeout have to be written either way.
 """
 
@@ -73,7 +73,7 @@ class Lines(logging.Formatter):
         fields = "".join(
             f"  {name}={_one_line(value)}"
             for name, value in _fields(record).items()
-            # JSON lines have all fields; here one that the message names already would be a repetition.
+            # Omit fields whose value is already in the message. JSON lines have all fields.
             if value is not None and not (isinstance(value, str) and value in words)
         )
         text = f"{at} {level} {record.name}: {message}{fields}"

@@ -36,7 +36,7 @@ def families() -> Fixed:
     for number in (*numbers, float("-inf")):
         gauge.labels(str(number)).set(number)
     Gauge("bare", "No labels.", registry=registry).set(2)
-    Gauge("nobody", "No series yet.", ["camera"], registry=registry)
+    Gauge("empty", "No series yet.", ["camera"], registry=registry)
     seconds = Histogram("seconds", "Spread.", ["stage"], buckets=(0.00025, 1.0, 10.0), registry=registry)
     for value in (0.0001, 0.5, 3.0, 99.0):
         seconds.labels("detection").observe(value)
