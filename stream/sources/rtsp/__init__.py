@@ -1,1 +1,1 @@
-"""RTSP cameras: at the wire, or through libav's demuxer."""
+"""RTSP cameras: native RTSP and the FFmpeg backend."""

@@ -1,7 +1,7 @@
-"""RtspClient: one camera's RTSP session, from its opening to its end. Lives in the wire's thread.
+"""RtspClient: one camera's RTSP session. Runs in the network thread.
 
-It follows redirects, turns to TCP where nothing arrives over UDP, keeps the session alive, reports what is received,
-and hands over the pictures. What goes wrong is raised while it opens; later it closes the handover.
+It follows redirects, falls back to TCP if nothing arrives over UDP, keeps the session alive, sends receiver reports and
+hands over access units. Errors are raised while it opens; later they close the handover.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from telemetry.reasons import DiscardReason
 
 MOST_REDIRECTS = 5
 UDP_SILENCE_S = 3.0
-"""A server that sends over UDP has begun within a round trip: after this long a firewall keeps it out."""
+"""A server that sends over UDP begins within a round trip. After this time, a firewall is assumed to block it."""
 REPORT_EVERY_S = 5.0
-"""The interval that RFC 3550 gives for a session of two."""
+"""RFC 3550's interval for a session of two."""
 LOOK_EVERY_S = 0.01
-"""How often missing packets are looked for while some are."""
+"""Interval of the check for overdue packets, while any are missing."""
 HOLE = b"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-"""An RTP packet of nothing: sent to where packets come from, it opens a firewall for them."""
+"""Empty RTP packet. Sent to the server's port, it opens a firewall for the packets from there."""
 
 LowerTransport = Literal["tcp", "udp"]
 
@@ -44,8 +44,10 @@ SILENT = Fallback("udp_silent", "carried by TCP: nothing arrived over UDP")
 
 
 class RtspClient:
-    """`on_discard(reason)` is called for each lost picture; `closing(error)` turns what ended it into the camera's own
-    error (None: the server ended it)."""
+    """One session. `on_discard(reason)` is called for each discarded unit.
+
+    `closing(error)` returns the camera's error for what ended the session; None means that the server ended it.
+    """
 
     def __init__(
         self,
@@ -57,11 +59,11 @@ class RtspClient:
     ) -> None:
         self.handover = Handover[Exception]()
         self.fallback: Fallback | None = None
-        """Set where TCP carries what was asked for over UDP."""
+        """Set if TCP is used although UDP was asked for."""
         self.connected = False
-        """Whether a server took our connection."""
+        """Whether a server accepted the connection."""
         self.answered = False
-        """Whether it said anything; known once it has failed to open."""
+        """Whether the server sent anything; known once opening has failed."""
         self.receiver: RtpReceiver | None = None
         self._address = address
         self._lower: LowerTransport = lower
@@ -79,8 +81,11 @@ class RtspClient:
 
     # -- opening ------------------------------------------------------------------------------------------------
     async def open(self, within_s: float, tls: ssl.SSLContext | None) -> RtspClient:
-        """Connect, and have it play; itself. Raises TimeoutError, OSError (`ssl.SSLError` too), `SessionError`,
-        `UnsupportedStreamError`, `UntrustedCertificateError`, `UnusableCertificatesError`, `ConnectionClosedError`."""
+        """Connect, start playing, and return the client.
+
+        Raises TimeoutError, OSError (including `ssl.SSLError`), `SessionError`, `UnsupportedStreamError`,
+        `UntrustedCertificateError`, `UnusableCertificatesError`, `ConnectionClosedError`.
+        """
         self._loop = asyncio.get_running_loop()
         self._tls = tls
         try:
@@ -142,7 +147,7 @@ class RtspClient:
     async def _anything_arrives(self, within_s: float) -> bool:
         receiver = self.receiver
         assert receiver is not None and self._loop is not None
-        if receiver.packets or self._connection is None:  # which may have ended as soon as it played
+        if receiver.packets or self._connection is None:  # the connection may already have ended
             return True
         self._arrived = self._loop.create_future()
         try:
@@ -156,7 +161,7 @@ class RtspClient:
 
     # -- what the connection tells ----------------------------------------------------------------------------
     def prepared(self, prepared: Prepared) -> None:
-        """Packets may come from now on."""
+        """Prepare for packets, which may arrive from now on."""
         delivery = self._delivery = prepared.delivery
         udp = isinstance(delivery, UdpDelivery)
         self.receiver = RtpReceiver(prepared.description, self.handover, self._on_discard, self._goodbye, reorder=udp)
@@ -169,7 +174,7 @@ class RtspClient:
         self._send_report(time.monotonic_ns())
 
     def packet(self, channel: int, packet: memoryview, now_ns: int) -> None:
-        """One came over the connection itself."""
+        """Take a packet that arrived over the RTSP connection."""
         delivery = self._delivery
         if not isinstance(delivery, InterleavedDelivery):
             return
@@ -179,20 +184,20 @@ class RtspClient:
             self._rtcp(packet, now_ns)
 
     def ended(self, error: Exception | None) -> None:
-        """It played, and nothing more comes. Packets over UDP may end it earlier."""
+        """Close the handover after playing has ended. A UDP packet may cause this before PLAY is answered."""
         if self._connection is not None and self._connection.fail(error):
             return
         try:
             reason: Exception = self._closing(error)
         except Exception as unknown:
-            reason = unknown  # a fault of ours: the camera's thread tells it
+            reason = unknown  # an internal error: the camera's thread reports it
         self.handover.close(reason)
         self._leave()
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
     def _goodbye(self) -> None:
-        """The sender says that it ends. Not at once: its packets are still being looked at."""
+        """End the session after an RTCP BYE, once the packet at hand is processed."""
         assert self._loop is not None
         self._loop.call_soon(self.ended, None)
 
@@ -213,7 +218,7 @@ class RtspClient:
 
     # -- what is done now and then ------------------------------------------------------------------------------
     def _later(self, after_s: float, what: Callable[[], None]) -> None:
-        """While there is a connection."""
+        """Schedule a call, to be made while there is a connection."""
         assert self._loop is not None
         if self._connection is None:
             return
@@ -255,25 +260,25 @@ class RtspClient:
 
     # -- the end ------------------------------------------------------------------------------------------------
     def close(self) -> None:
-        """End it. In the wire's thread."""
+        """End the session. Call it in the network thread."""
         self._leave()
 
     def close_soon(self) -> None:
-        """End it. From any thread; returns at once."""
+        """End the session soon. Any thread; returns at once."""
         if self._loop is None:
             return
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and all that lived in it
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the session with it
             self._loop.call_soon_threadsafe(self.close)
 
     def need_recovery(self) -> None:
-        """What was handed over couldn't be decoded. From any thread."""
+        """Discard units until decoding can begin again. Any thread."""
         receiver = self.receiver
         if self._loop is not None and receiver is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(receiver.units.need_recovery)
 
     def _leave(self) -> None:
-        """Let go of the connection, perhaps for another one."""
+        """Close the connection; another may follow."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

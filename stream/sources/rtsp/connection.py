@@ -1,6 +1,6 @@
-"""RtspConnection: one TCP connection to an RTSP server, which also carries the packets where they don't come over UDP.
+"""RtspConnection: one TCP connection to an RTSP server, which also carries the packets unless they use UDP.
 
-Knows sockets and nothing of what is said: `session.py` does. Lives in the wire's thread, until its connection is gone.
+It handles the socket; `protocol/session.py` handles the messages. Runs in the network thread.
 """
 
 from __future__ import annotations
@@ -16,61 +16,61 @@ from stream.sources.rtsp.protocol.messages import Message
 from stream.sources.rtsp.protocol.session import Closed, Playing, Prepared, Redirected, RtspSession, Send
 
 LONGEST_BACKLOG = 256 << 10
-"""Bytes that a server hasn't taken yet: requests are small and few, more of them it will never read."""
+"""Unsent bytes after which the server is taken to have stopped reading: requests are few and small."""
 
 MOST_BYTES_AT_ONCE = 64 << 10
-"""Received before the other cameras have their turn: of packets without anything in them it is 7 ms of work."""
+"""Bytes received before other cameras get their turn: at most 7 ms of work, with empty packets."""
 MOST_MESSAGES_AT_ONCE = 256
-"""Of 4000 that fit, each as much work as five packets."""
+"""Limit on messages, since 4000 would fit and each is as much work as five packets."""
 
 
 class ConnectionListener(Protocol):
-    """Who is told what comes of a conversation. All of it happens in the wire's thread."""
+    """Receives what a connection brings, in the network thread."""
 
     def prepared(self, prepared: Prepared) -> None:
-        """Packets may come from now on."""
+        """Packets may arrive from now on."""
         ...
 
     def packet(self, channel: int, packet: memoryview, now_ns: int) -> None:
-        """One came over the connection itself. The view is valid during the call only."""
+        """A packet arrived over the connection. The view is valid during the call only."""
         ...
 
     def ended(self, error: Exception | None) -> None:
-        """It played or was elsewhere, and nothing more comes: for this error, or because the server ended it (None).
+        """The connection ended after its outcome was known: with this error, or by the server (None).
 
-        Called once, and not at all where `close` or `abort` were.
+        Called at most once, and not after `close` or `abort`.
         """
         ...
 
 
 class RtspConnection(asyncio.BufferedProtocol):
-    """Once connected, `begin` asks for the video; `outcome` is what comes of it: it plays, or is elsewhere."""
+    """Once connected, `begin` starts the session; `outcome` is then that it plays or is redirected."""
 
     def __init__(self, listener: ConnectionListener) -> None:
         self.outcome: asyncio.Future[Playing | Redirected] = asyncio.get_running_loop().create_future()
         self.heard = False
-        """Whether the server said anything."""
+        """Whether the server sent a message."""
         self._session: RtspSession | None = None
         self._listener = listener
         self._framing = Framing(self._packet, self._message)
         self._transport: asyncio.Transport | None = None
         self._now_ns = 0
         self._messages = 0
-        """Received at once."""
+        """Messages in the data received last."""
         self._prepared = False
         self._over = False
 
     # -- asyncio ------------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """There is a connection, and nothing to be said yet."""
+        """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> Any:
-        """Where to receive into."""
+        """Return the buffer to receive into."""
         return self._framing.buffer()[:MOST_BYTES_AT_ONCE]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """So much came."""
+        """Process received bytes."""
         if self._over:
             return
         self._now_ns = time.monotonic_ns()
@@ -81,20 +81,20 @@ class RtspConnection(asyncio.BufferedProtocol):
             self._end(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """End the session."""
         self._end(None)
 
-    # -- what the session says ----------------------------------------------------------------------------------
+    # -- the session --------------------------------------------------------------------------------------------
     def _packet(self, channel: int, packet: memoryview) -> None:
         self._listener.packet(channel, packet, self._now_ns)
 
     def _message(self, message: Message) -> None:
         if self._session is None:
-            raise ProtocolError("it speaks before it is asked")
+            raise ProtocolError("a message before the first request")
         self.heard = True
         self._messages += 1
         if self._messages > MOST_MESSAGES_AT_ONCE:
-            raise ProtocolError("it talks without end")
+            raise ProtocolError("too many messages")
         for event in self._session.receive(message):
             match event:
                 case Send(data):
@@ -105,18 +105,18 @@ class RtspConnection(asyncio.BufferedProtocol):
                 case Playing() | Redirected():
                     if not self.outcome.done():
                         self.outcome.set_result(event)
-                    elif isinstance(event, Redirected):  # in the middle: the next connection finds the way again
+                    elif isinstance(event, Redirected):  # while playing: the next connection follows the redirect
                         self._end(None)
                 case Closed():
                     self._end(None)
 
     def begin(self, session: RtspSession) -> None:
-        """Have this conversation."""
+        """Start this session."""
         self._session = session
         self._send(session.begin())
 
     def keep_alive(self) -> None:
-        """Tell the server that we are still here."""
+        """Send a keep-alive request."""
         if self._session is not None and not self._over:
             self._send(self._session.keep_alive())
 
@@ -125,14 +125,14 @@ class RtspConnection(asyncio.BufferedProtocol):
         self._send(b"$" + bytes((channel,)) + len(packet).to_bytes(2, "big") + packet)
 
     def fail(self, error: Exception | None) -> bool:
-        """End it for this error (None: the server ended it) before its outcome is known; False if that is known."""
+        """End the connection with this error (None: by the server). Return False if its outcome is already known."""
         if self.outcome.done():
             return False
         self._end(error)
         return True
 
     def close(self) -> None:
-        """Say goodbye and hang up: what is still to be sent is sent, for as long as the loop runs."""
+        """Send TEARDOWN and close. Pending data is sent for as long as the loop runs."""
         self._over = True
         self.outcome.cancel()
         if self._transport is not None and not self._transport.is_closing():
@@ -141,20 +141,20 @@ class RtspConnection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Hang up at once."""
+        """Close at once, without sending what is pending."""
         self._over = True
         if self._transport is not None:
             self._transport.abort()
 
     @property
     def tls(self) -> ssl.SSLObject:
-        """The encrypted connection, of an rtsps server."""
+        """The TLS connection of an rtsps server."""
         assert self._transport is not None
         return self._transport.get_extra_info("ssl_object")
 
     @property
     def hosts(self) -> tuple[str, str]:
-        """Our own address of this connection, and the server's; of IPv6 with the zone, if it has one."""
+        """The local and the server's address, with the zone of an IPv6 address that has one."""
         assert self._transport is not None
         return _host(self._transport.get_extra_info("sockname")), _host(self._transport.get_extra_info("peername"))
 
@@ -175,7 +175,7 @@ class RtspConnection(asyncio.BufferedProtocol):
             self._listener.ended(error)
         else:
             self.outcome.set_exception(error or ConnectionClosedError("the server closed the connection"))
-            self.outcome.exception()  # nobody may be waiting any more
+            self.outcome.exception()  # mark it as retrieved: the caller may have stopped waiting
 
 
 def _host(name: tuple[Any, ...]) -> str:
@@ -184,4 +184,4 @@ def _host(name: tuple[Any, ...]) -> str:
 
 
 class ConnectionClosedError(Exception):
-    """The server hung up in the middle of the conversation."""
+    """The server closed the connection before the session was established."""

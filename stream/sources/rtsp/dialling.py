@@ -1,7 +1,7 @@
-"""Dialling: a TCP connection to a host by its name, without being at the mercy of name look-ups.
+"""TCP connections by host name, with name look-ups that can be abandoned.
 
-A look-up can block without limit, and neither the loop's own pool of threads nor the process's end would be rid of it:
-each has a thread of its own, which is left behind.
+A look-up can block without limit, and in the loop's thread pool it would delay others and the end of the process. So
+each one runs in a daemon thread, which is abandoned when the connection is cancelled.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from typing import Any, TypeVar
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 Address = tuple[int, tuple[Any, ...]]
-"""Family and a socket's name of it: of IPv6 with the zone, without which an address of one link leads nowhere."""
+"""Address family and socket address. A link-local IPv6 address needs its zone."""
 
 EACH_ADDRESS_S = 2.0
-"""How long an address that isn't a host's last may take, before the next is tried: many names have an IPv6 address that
-leads nowhere."""
+"""Time before a host's next address is tried. Many names have an IPv6 address that cannot be reached."""
 
 
 async def dial(
     host: str, port: int, protocol: Callable[[], P], tls: ssl.SSLContext | None, reached: Callable[[], None]
 ) -> P:
-    """The protocol of a connection that is made; `reached` is called before its TLS. Raises OSError (`socket.gaierror`,
-    `ssl.SSLError` too)."""
+    """Connect, and return the connection's protocol. `reached` is called before the TLS handshake.
+
+    Raises OSError (including `socket.gaierror` and `ssl.SSLError`).
+    """
     loop = asyncio.get_running_loop()
     addresses = await _addresses(host, port)
     for number, address in enumerate(addresses):
@@ -62,7 +63,7 @@ async def _connected(address: Address) -> socket.socket:
 
 
 async def _addresses(host: str, port: int) -> list[Address]:
-    """In the order of preference, each once."""
+    """Return a host's addresses without duplicates, in order of preference."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Address]] = loop.create_future()
 
@@ -84,7 +85,7 @@ async def _addresses(host: str, port: int) -> list[Address]:
             error = socket.gaierror(socket.EAI_NONAME, "not a name")
         except OSError as raised:
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(tell, addresses, error)
 
     threading.Thread(target=look_up, name="look-up", daemon=True).start()

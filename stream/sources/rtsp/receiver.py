@@ -26,7 +26,7 @@ MICROSECOND = Fraction(1, 1_000_000)
 
 
 class RtpReceiver:
-    """`on_discard(reason)` is called for each picture that is lost, `on_goodbye` when the sender says that it ends.
+    """One stream. `on_discard(reason)` is called for each discarded unit, `on_goodbye` for an RTCP BYE.
 
     `packet` and `due` raise `UnsupportedStreamError`.
     """
@@ -44,11 +44,11 @@ class RtpReceiver:
             description.codec, description.payload_type, description.parameter_sets, on_discard, reorder=reorder
         )
         self.packets = 0
-        """How many have come, of whatever kind."""
+        """RTP packets received, of any kind."""
         self._codec = description.codec
         self._clock = RtpClock()
         self._ssrc: int | None = None
-        """Whose reports the clock goes by."""
+        """Sender whose reports set the clock."""
         self._reports = RtcpReader()
         self._own_ssrc = random.getrandbits(32)
         self._handover = handover
@@ -56,24 +56,24 @@ class RtpReceiver:
         self._on_goodbye = on_goodbye
 
     def packet(self, packet: memoryview, now_ns: int) -> None:
-        """One RTP packet, at this monotonic instant."""
+        """Take an RTP packet that arrived at this monotonic instant."""
         self.packets += 1
         units = self.units.add(packet, now_ns)
         if units:
             self._hand_over(units, now_ns)
 
     def due(self, now_ns: int) -> None:
-        """Look for what has been missing for too long: now and then, while `units.waits`."""
+        """Give up packets that are overdue. Call it regularly while `units.waits`."""
         units = self.units.due(now_ns)
         if units:
             self._hand_over(units, now_ns)
 
     def report(self, packet: memoryview, now_ns: int) -> None:
-        """One compound RTCP packet."""
+        """Take a compound RTCP packet."""
         statistics = self.units.statistics
         for said in self._reports.read(packet):
             if self.packets and said.ssrc != statistics.ssrc:
-                continue  # of another stream
+                continue  # from another stream
             if isinstance(said, SenderReport):
                 self._look_at_sender()
                 self._clock.report(said.ntp_time, said.rtp_timestamp)
@@ -82,7 +82,7 @@ class RtpReceiver:
                 self._on_goodbye()
 
     def receiver_report(self, now_ns: int) -> bytes:
-        """What the sender is told of how its packets arrive."""
+        """Return the receiver report to send."""
         return self.units.statistics.receiver_report(self._own_ssrc, CNAME, now_ns)
 
     def _look_at_sender(self) -> None:
@@ -107,4 +107,4 @@ class RtpReceiver:
                 self.units.need_recovery()
                 for _ in range(lost + len(units) - number):
                     self._on_discard(DiscardReason.OVERRUN)
-                return  # the others may refer to it
+                return  # the following units may refer to it

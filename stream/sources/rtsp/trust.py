@@ -1,4 +1,4 @@
-"""Trust: which certificate of an rtsps server is good."""
+"""Trust: which certificates of an rtsps server are accepted."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pathlib import Path
 
 
 class UntrustedCertificateError(Exception):
-    """The server's certificate isn't the one whose fingerprint was given."""
+    """The server's certificate does not have the configured fingerprint."""
 
 
 class UnusableCertificatesError(Exception):
-    """The file of certificates to trust can't be read, or holds none."""
+    """The file of trusted certificates cannot be read, or contains none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """One camera's: the system's authorities unless something else is given."""
+    """Trust settings of one camera. By default, the system's certificate authorities."""
 
     certificates: Path | None = None
-    """PEM file of what to trust instead."""
+    """PEM file of certificates to trust instead."""
     fingerprint: str | None = None
-    """SHA-256 of the server's certificate, hex in lower case: then nothing else counts."""
+    """SHA-256 of the server's certificate, lower-case hex. If set, nothing else is checked."""
 
     def context(self) -> ssl.SSLContext:
-        """For one connection. Raises `UnusableCertificatesError`."""
+        """Return the context for one connection. Raises `UnusableCertificatesError`."""
         try:
             context = ssl.create_default_context(cafile=self.certificates)
         except ssl.SSLError:
@@ -40,14 +40,14 @@ class Trust:
         return context
 
     def check_plain(self) -> None:
-        """A redirect leads to a connection without TLS. Raises `UntrustedCertificateError`."""
+        """Raise `UntrustedCertificateError` if a redirect to a connection without TLS is not allowed."""
         if self.fingerprint is not None:
             raise UntrustedCertificateError("no certificate, and one is expected")
 
     def check(self, connection: ssl.SSLObject) -> None:
-        """Once connected, before anything is said. Raises `UntrustedCertificateError`."""
+        """Check a new connection before its first request. Raises `UntrustedCertificateError`."""
         if self.fingerprint is None:
-            return  # the context has checked it
+            return  # the TLS context has checked the certificate
         certificate = connection.getpeercert(binary_form=True) or b""
         if not hmac.compare_digest(hashlib.sha256(certificate).hexdigest(), self.fingerprint):
             raise UntrustedCertificateError("another certificate than the one expected")

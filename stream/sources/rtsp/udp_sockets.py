@@ -1,4 +1,4 @@
-"""UdpSockets: the two UDP ports of one camera, for RTP and RTCP. Lives in the wire's thread, for one connection."""
+"""UdpSockets: the two UDP ports of one connection, for RTP and RTCP. Used in the network thread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 
 RECEIVE_BUFFER = 2 << 20
-"""Bytes asked for, of which the kernel gives what it allows: a 4K keyframe comes in one burst."""
+"""Requested socket buffer: a 4K keyframe arrives in one burst. The kernel may grant less."""
 MOST_AT_ONCE = 256
-"""Packets read of one camera before the others have their turn."""
+"""Packets read from one camera before other cameras get their turn."""
 LARGEST = 1 << 16
 PORTS = range(20_000, 60_000, 2)
 TRIES = 64
@@ -21,12 +21,15 @@ OnPacket = Callable[[memoryview, int], None]
 
 
 class NoPortsError(OSError):
-    """No pair of free ports was found."""
+    """No free pair of ports was found."""
 
 
 class UdpSockets:
-    """Binds its ports at once; raises `NoPortsError`. `on_rtp(packet, now_ns)` and `on_rtcp` get views that are valid
-    during the call only; what they raise goes to `on_error`."""
+    """Binds its ports when created, or raises `NoPortsError`.
+
+    `on_rtp(packet, now_ns)` and `on_rtcp` get views that are valid during the call only. Their exceptions go to
+    `on_error`.
+    """
 
     def __init__(
         self, local_host: str, on_rtp: OnPacket, on_rtcp: OnPacket, on_error: Callable[[Exception], None]
@@ -37,29 +40,29 @@ class UdpSockets:
         self._buffer = memoryview(bytearray(LARGEST))
         self._from: set[str] = set()
         self.foreign_packets = 0
-        """From anybody but the server: left alone."""
+        """Ignored packets, which came from other hosts than the server."""
         for bound, on_packet in ((self._rtp, on_rtp), (self._rtcp, on_rtcp)):
             self._loop.add_reader(bound.fileno(), self._readable, bound, on_packet)
 
     @property
     def ports(self) -> tuple[int, int]:
-        """RTP's and RTCP's."""
+        """The local ports of RTP and RTCP."""
         return self._rtp.getsockname()[1], self._rtcp.getsockname()[1]
 
     def expect(self, hosts: set[str]) -> None:
-        """Take packets from these addresses only."""
+        """Accept packets from these addresses only."""
         self._from = {_plain(host) for host in hosts}
 
     def send_rtp(self, data: bytes, host: str, port: int) -> None:
-        """To open a firewall's way back."""
+        """Send a packet from the RTP port, to open a firewall for the replies."""
         _send(self._rtp, data, host, port)
 
     def send_rtcp(self, data: bytes, host: str, port: int) -> None:
-        """A receiver report."""
+        """Send a receiver report."""
         _send(self._rtcp, data, host, port)
 
     def close(self) -> None:
-        """Let go of the ports. May be called more than once."""
+        """Close the ports. May be called more than once."""
         for bound in (self._rtp, self._rtcp):
             if bound.fileno() >= 0:
                 self._loop.remove_reader(bound.fileno())
@@ -69,13 +72,13 @@ class UdpSockets:
         now_ns = time.monotonic_ns()
         buffer = self._buffer
         for _ in range(MOST_AT_ONCE):
-            if bound.fileno() < 0:  # closed by what a packet said
+            if bound.fileno() < 0:  # closed while a packet was processed
                 return
             try:
                 size, sender = bound.recvfrom_into(buffer)
             except BlockingIOError:
                 return
-            except OSError:  # an ICMP answer to what we sent: not of interest
+            except OSError:  # an ICMP reply to what was sent
                 continue
             if _plain(sender[0]) not in self._from:
                 self.foreign_packets += 1
@@ -88,7 +91,7 @@ class UdpSockets:
 
 
 def _bind_pair(local_host: str) -> tuple[socket.socket, socket.socket]:
-    """An even port and the one above it, as RTP has them."""
+    """Bind an even port and the next one, as RTP requires."""
     family = socket.AF_INET6 if ":" in local_host else socket.AF_INET
     for _ in range(TRIES):
         port = random.choice(PORTS)
@@ -117,18 +120,18 @@ def _bound(family: int, host: str, port: int) -> socket.socket | None:
 def _send(bound: socket.socket, data: bytes, host: str, port: int) -> None:
     try:
         bound.sendto(data, _name(host, port))
-    except OSError:  # it is lost like any other datagram
+    except OSError:  # lost, like any datagram
         return
 
 
 def _name(host: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
-    """A socket's name; the zone of an IPv6 address of one link has a place of its own in it."""
+    """Return a socket address. The zone of a link-local IPv6 address is a field of its own."""
     plain, _, zone = host.partition("%")
     return (plain, port, 0, int(zone)) if zone else (host, port)
 
 
 def _plain(host: str) -> str:
-    """An address without its zone; an IPv4 one that came over an IPv6 socket as IPv4."""
+    """Return an address without its zone, and an IPv4-mapped IPv6 address as IPv4."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
