@@ -8,7 +8,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta
 from stream import results
 from stream.cameras.events import ActionEvents
-from stream.live.tap import PacketTap
+from stream.live.live_video import LiveVideo
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
@@ -27,7 +27,7 @@ class Camera:
     ring: FrameRing
     reader: CameraReader
     status: CameraStatus
-    tap: PacketTap
+    live_video: LiveVideo
     """Its access units, for viewers of live video."""
     stopped: bool = False
     tracks: int = 0
@@ -50,7 +50,7 @@ class Camera:
         """Return why its video cannot be sent to viewers, as the end of a sentence; None if it can."""
         if self.config.ring_policy == "every":
             return "it is read faster than real time"
-        return self.tap.refusal()
+        return self.live_video.refusal()
 
     def enter(self, meta: FrameMeta) -> list[results.Event]:
         """Enter the epoch of a frame about to be published. Return the events that end a previous epoch."""

@@ -18,7 +18,7 @@ from stages.types import Model
 from stream.cameras.camera import Camera
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
-from stream.live.tap import PacketTap
+from stream.live.live_video import LiveVideo
 from stream.messaging.publisher import Publisher
 from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
@@ -183,7 +183,7 @@ class CameraRegistry:
             pinned=getattr(self._model, "pinned_pictures", False),
             on_finished=partial(self._in_loop, self._on_change),
         )
-        tap = PacketTap()
+        video = LiveVideo()
         recorded = self._recorder.camera_starts(config) if self._recorder is not None else None
         reader = CameraReader(
             config,
@@ -193,10 +193,10 @@ class CameraRegistry:
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
             make_opener=partial(make_opener, shared=self._transports),
-            packets=PacketSinks([tap, recorded]) if recorded is not None else tap,
-            key_wish=tap.key_wish,
+            packets=PacketSinks([video, recorded]) if recorded is not None else video,
+            key_wish=video.keyframe_due,
         )
-        camera = Camera(config, ring, reader, reader.status, tap)
+        camera = Camera(config, ring, reader, reader.status, video)
         self.running[config.id] = camera
         self._observer.camera_added(config.id)
         self._batcher.add(ring, camera.staleness_ns)
@@ -232,7 +232,7 @@ class CameraRegistry:
         camera_id = camera.config.id
         camera.stopped = True
         camera.reader.stop()
-        camera.tap.close()
+        camera.live_video.close()
         self._batcher.remove(camera.ring)
         camera.ring.close()
         await asyncio.to_thread(camera.reader.join, JOIN_WITHIN_S)

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from stream.live.tap import LiveUnit
+from stream.live.live_video import LiveUnit
 
 MOST_UNITS = 30
 """A second: what waits longer is no live picture."""
@@ -18,19 +18,19 @@ MOST_BYTES = 4 << 20
 """A second at 32 Mbit/s."""
 
 
-class QueueOverError(Exception):
+class QueueClosedError(Exception):
     """Nothing more will come."""
 
 
 class UnitQueue:
     """A `UnitSink`. `get` belongs to the event loop in which it was made, the rest to any thread."""
 
-    def __init__(self, codec: str, want_key: Callable[[], None]) -> None:
-        """`want_key` is called when it can't go on without a key frame."""
+    def __init__(self, codec: str, want_keyframe: Callable[[], None]) -> None:
+        """`want_keyframe` is called when it can't go on without a key frame."""
         self.skipped = 0
         """Units that were thrown away since too many waited, and those after them up to a key frame."""
         self._codec = codec
-        self._want_key = want_key
+        self._want_keyframe = want_keyframe
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class UnitQueue:
     def put(self, unit: LiveUnit) -> None:
         """Add it, unless a key frame must come first. Another codec than the one agreed on ends it."""
         if unit.codec != self._codec:
-            return self.over()
+            return self.close()
         with self._lock:
             if self._over:
                 return
@@ -58,7 +58,7 @@ class UnitQueue:
                 self._key_awaited = self._behind = True
                 if not unit.is_key or len(unit.data) > MOST_BYTES:
                     self.skipped += 1
-                    self._want_key()
+                    self._want_keyframe()
                     return
             self._key_awaited = self._behind = False
             self._units.append(unit)
@@ -69,7 +69,7 @@ class UnitQueue:
         """Only a key frame may follow."""
         self._key_awaited = True
 
-    def over(self) -> None:
+    def close(self) -> None:
         """Nothing more comes; what waits is of no use any more."""
         with self._lock:
             self._over = True
@@ -78,13 +78,13 @@ class UnitQueue:
         self._ring()
 
     async def get(self) -> LiveUnit:
-        """The oldest unit, once there is one. Raises `QueueOverError` once nothing more will come."""
+        """The oldest unit, once there is one. Raises `QueueClosedError` once nothing more will come."""
         while True:
             with self._lock:
                 self._news.clear()
                 self._rung = False
                 if self._over:
-                    raise QueueOverError
+                    raise QueueClosedError
                 if self._units:
                     unit = self._units.popleft()
                     self._bytes -= len(unit.data)

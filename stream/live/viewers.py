@@ -6,8 +6,8 @@ import asyncio
 import secrets
 import threading
 
-from stream.live.session import SDP_NAMES, ViewerSession
-from stream.live.tap import PacketTap
+from stream.live.live_video import LiveVideo
+from stream.live.viewer_session import SDP_NAMES, ViewerSession
 from stream.sources.webrtc.descriptions import checked_viewers_offer
 from stream.sources.webrtc.peers import Peers
 
@@ -39,14 +39,14 @@ class Viewers:
         with self._lock:
             return self._skipped + sum(one.skipped for one in self._sessions.values() if one is not None)
 
-    async def view(self, camera: str, tap: PacketTap, offer: bytes) -> tuple[str, str]:
+    async def view(self, camera: str, video: LiveVideo, offer: bytes) -> tuple[str, str]:
         """Take a viewer of this camera: the key of his session, and the answer to his offer.
 
         Raises `NotSendableError`, `OfferError`, `TooManyViewersError`, `PeersStoppedError`.
         """
-        codec = tap.codec
+        codec = video.codec
         if codec not in SDP_NAMES:
-            raise NotSendableError(tap.refusal() or "it gives no pictures now")
+            raise NotSendableError(video.refusal() or "it gives no pictures now")
         text = checked_viewers_offer(offer, SDP_NAMES[codec])
         name = camera, secrets.token_urlsafe(24)
         with self._lock:
@@ -55,7 +55,7 @@ class Viewers:
                 raise TooManyViewersError(f"{most} are sent video, as many as webrtc.max_viewers")
             self._sessions[name] = None
         try:
-            return name[1], await asyncio.wrap_future(self._peers.submit(self._negotiate(name, tap, codec, text)))
+            return name[1], await asyncio.wrap_future(self._peers.submit(self._negotiate(name, video, codec, text)))
         except BaseException:
             if self._sessions.get(name) is None:  # else it counts until it is closed
                 self._forget(name)
@@ -68,9 +68,9 @@ class Viewers:
         if session is not None:
             session.close_soon("left")
 
-    async def _negotiate(self, name: tuple[str, str], tap: PacketTap, codec: str, offer: str) -> str:
+    async def _negotiate(self, name: tuple[str, str], video: LiveVideo, codec: str, offer: str) -> str:
         """In the WebRTC thread."""
-        session = ViewerSession(self._peers.ice_servers, tap, codec, self._peers.forget)
+        session = ViewerSession(self._peers.ice_servers, video, codec, self._peers.forget)
         with self._lock:
             self._sessions[name] = session
         self._peers.keep(session, lambda: self._forget(name))

@@ -74,7 +74,7 @@ async def test_a_camera_s_own_video_is_shown_with_the_result_of_the_very_picture
             await page.press("Escape")
             await until(lambda: len(engine._viewers) == 0 and "yard" in watched)
             await until(lambda: not engine._peers.ice_states())
-            assert not engine.cameras.running["yard"].tap.watched
+            assert not engine.cameras.running["yard"].live_video.watched
             assert page.errors == []
 
 
@@ -116,4 +116,4 @@ async def test_video_that_breaks_off_or_cannot_be_had_gives_way_to_jpegs_and_a_h
 
 async def codes(page: Page, count: int) -> list[dict[str, float | str]]:
     script = CODES.replace("WIDTH", str(SIZE[0])).replace("COUNT", str(count))
-    return await page.evaluate(script, timeout_s=60)
+    return await page.evaluate(script)

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.cameras.rtsp_server import RtspServer
 from stream.engine import Engine
 from stream.live import unit_queue
-from stream.live.tap import LiveUnit
+from stream.live.live_video import LiveUnit
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
 from support.engines.small_clips import REORDERED_H264, make_clip
 from support.waiting import until
@@ -51,8 +51,8 @@ def sent_without_loss(numbers: list[int]) -> None:
 async def test_a_viewer_is_sent_each_picture_as_it_is_and_told_which_time_it_has(server: RtspServer) -> None:
     async with running(configured(yard(server))) as (engine, client):
         await live(engine)
-        tap = engine.cameras.running["yard"].tap
-        assert not tap.watched
+        video = engine.cameras.running["yard"].live_video
+        assert not video.watched
         assert (await client.get("/api/v1/cameras/yard"))["no_video"] is None
         times: list[tuple[int, int]] = []
         engine.publisher.on_message(
@@ -83,7 +83,7 @@ async def test_a_viewer_is_sent_each_picture_as_it_is_and_told_which_time_it_has
             assert await viewer.leave() == 204
             await until(lambda: viewer.peer.connectionState == "closed")
         await until(lambda: len(engine._viewers) == 0 and not engine._peers.ice_states())
-        assert not tap.watched
+        assert not video.watched
 
 
 async def test_a_second_viewer_is_sent_the_same_and_a_camera_that_comes_back_goes_on_in_its_next_epoch(
@@ -232,7 +232,7 @@ async def test_a_viewer_who_vanishes_is_noticed(server: RtspServer, monkeypatch:
             await until(lambda: len(viewer.numbers) > 3)
             viewer.vanish()
             await until(lambda: len(engine._viewers) == 0)
-            assert not engine.cameras.running["yard"].tap.watched
+            assert not engine.cameras.running["yard"].live_video.watched
 
 
 async def test_thirty_sessions_leave_nothing_behind(server: RtspServer) -> None:
@@ -258,4 +258,4 @@ async def test_thirty_sessions_leave_nothing_behind(server: RtspServer) -> None:
         loop = engine._peers._thread._loop
         assert loop is not None
         await until(lambda: not asyncio.all_tasks(loop))
-        assert not engine.cameras.running["yard"].tap.watched
+        assert not engine.cameras.running["yard"].live_video.watched

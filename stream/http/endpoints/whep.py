@@ -74,7 +74,7 @@ class WhepApi:
         camera = self._camera(name)
         try:
             with offer_problems():
-                key, answer = await self.viewers.view(name, camera.tap, offer)
+                key, answer = await self.viewers.view(name, camera.live_video, offer)
         except NotSendableError as error:  # it could be forwarded a moment ago
             raise _not_sendable(name, error) from None
         except TooManyViewersError as error:

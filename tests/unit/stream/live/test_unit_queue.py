@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from stream.live.tap import LiveUnit
-from stream.live.unit_queue import MOST_BYTES, MOST_UNITS, QueueOverError, UnitQueue
+from stream.live.live_video import LiveUnit
+from stream.live.unit_queue import MOST_BYTES, MOST_UNITS, QueueClosedError, UnitQueue
 
 
 def unit(number: int, *, key: bool = False, size: int = 10, codec: str = "h264") -> LiveUnit:
@@ -66,12 +66,12 @@ async def test_a_unit_larger_than_all_that_may_wait_is_not_sent_nor_what_needs_i
 
 
 async def test_another_codec_or_the_end_ends_it() -> None:
-    for end in (lambda queue: queue.put(unit(1, codec="vp8")), UnitQueue.over):
+    for end in (lambda queue: queue.put(unit(1, codec="vp8")), UnitQueue.close):
         queue = UnitQueue("h264", nobody)
         queue.put(unit(0, key=True))
         end(queue)
         queue.put(unit(2, key=True))
-        with pytest.raises(QueueOverError):
+        with pytest.raises(QueueClosedError):
             await queue.get()
 
 

@@ -20,9 +20,9 @@ from aiortc import RTCIceServer, RTCRtpSender
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdatachannel import RTCDataChannel
 
+from stream.live.live_video import LiveUnit, LiveVideo
 from stream.live.rtp_times import RATE, RtpTimes
-from stream.live.tap import LiveUnit, PacketTap
-from stream.live.unit_queue import QueueOverError, UnitQueue
+from stream.live.unit_queue import QueueClosedError, UnitQueue
 from stream.sources.webrtc.connection import Connection
 from stream.sources.webrtc.end_reason import EndReason
 
@@ -49,18 +49,18 @@ class VideoTrack(MediaStreamTrack):
 
 
 class ViewerSession(Connection):
-    """Sends what `tap` gives, in this codec (libav's name), from `answer` until its end."""
+    """Sends what `video` gives, in this codec (libav's name), from `answer` until its end."""
 
     def __init__(
         self,
         ice_servers: Sequence[RTCIceServer],
-        tap: PacketTap,
+        video: LiveVideo,
         codec: str,
         on_closed: Callable[[Connection], None],
     ) -> None:
         super().__init__(ice_servers, on_closed)
-        self._tap = tap
-        self._queue = UnitQueue(codec, tap.want_key)
+        self._video = video
+        self._queue = UnitQueue(codec, video.want_keyframe)
         self._times = RtpTimes()
         self._channel: RTCDataChannel | None = None
         self._sent: LiveUnit | None = None
@@ -72,7 +72,7 @@ class ViewerSession(Connection):
         self._sender: Any = transceiver.sender
         assert hasattr(self._sender, "_RTCRtpSender__rtp_timestamp"), "another aiortc than the one that was looked into"
         # Told of a viewer's PLI and FIR, which aiortc's encoder would answer.
-        self._sender._send_keyframe = tap.want_key
+        self._sender._send_keyframe = video.want_keyframe
         self._peer.on("datachannel", self._channel_came)
 
     @property
@@ -83,7 +83,7 @@ class ViewerSession(Connection):
     async def answer(self, offer: str) -> str:
         """Take the viewer's offer; our answer, complete with our addresses. Raises `OfferError`."""
         answer = await self._answer(offer, self._send_only)
-        self._tap.look(self._queue)
+        self._video.add_viewer(self._queue)
         self._tasks.append(asyncio.create_task(self._watch(), name="webrtc viewer"))
         return answer
 
@@ -96,7 +96,7 @@ class ViewerSession(Connection):
         self._tell()
         try:
             unit = await self._queue.get()
-        except QueueOverError:
+        except QueueClosedError:
             self.end("stopped")
             raise MediaStreamError from None
         packet = av.Packet(unit.data)
@@ -126,8 +126,8 @@ class ViewerSession(Connection):
 
     # -- the end ------------------------------------------------------------------------------------------------
     def _stop_handing_over(self, reason: EndReason) -> None:
-        self._tap.leave(self._queue)
-        self._queue.over()
+        self._video.remove_viewer(self._queue)
+        self._queue.close()
 
     async def _watch(self) -> None:
         """End it if no connection comes about: an offer alone mustn't hold anything for long."""

@@ -1,12 +1,12 @@
-"""PacketTap and RtpTimes: which encoded pictures go to who looks, and when none can."""
+"""LiveVideo and RtpTimes: which encoded pictures go to who looks, and when none can."""
 
 from __future__ import annotations
 
 import av
 import pytest
 
+from stream.live.live_video import LiveUnit, LiveVideo
 from stream.live.rtp_times import RtpTimes
-from stream.live.tap import LiveUnit, PacketTap
 from stream.sources.decoding.clock import Stamp
 from stream.sources.packet_sinks import PacketSinks
 from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
@@ -29,7 +29,7 @@ class Looker:
     def gap(self) -> None:
         self.gaps += 1
 
-    def over(self) -> None:
+    def close(self) -> None:
         self.ended = True
 
 
@@ -39,40 +39,40 @@ def unit(number: int, data: bytes = b"\x00\x00\x00\x01\x41x", *, key: bool = Fal
     return AccessUnit(packet, UnitTimes(number * STEP_US, number * STEP_US * 1000, 0))
 
 
-def show(tap: PacketTap, shown: AccessUnit, epoch: int = 1) -> None:
-    tap.shown(shown.times, epoch, Stamp(shown.times.pts_us or 0, 0, "arrival"))
+def show(video: LiveVideo, shown: AccessUnit, epoch: int = 1) -> None:
+    video.shown(shown.times, epoch, Stamp(shown.times.pts_us or 0, 0, "arrival"))
 
 
 @pytest.fixture
-def tap() -> PacketTap:
-    made = PacketTap()
+def video() -> LiveVideo:
+    made = LiveVideo()
     made.begin(H264)
     return made
 
 
-def test_with_nobody_who_looks_nothing_is_kept(tap: PacketTap) -> None:
+def test_with_nobody_who_looks_nothing_is_kept(video: LiveVideo) -> None:
     looker = Looker()
-    tap.look(looker)
-    tap.add(unit(0, key=True))
-    tap.leave(looker)
+    video.add_viewer(looker)
+    video.add(unit(0, key=True))
+    video.remove_viewer(looker)
     for number in range(1, 5):
-        tap.add(one := unit(number))
-        show(tap, one)
-    assert not tap.watched
-    assert not tap._pending
+        video.add(one := unit(number))
+        show(video, one)
+    assert not video.watched
+    assert not video._pending
     assert looker.units == []
 
 
 def test_a_unit_is_handed_on_once_it_is_shown_with_its_epoch_and_time_and_a_key_frame_with_its_parameter_sets(
-    tap: PacketTap,
+    video: LiveVideo,
 ) -> None:
     looker = Looker()
-    tap.look(looker)
-    tap.add(key := unit(0, b"\x00\x00\x00\x01\x65idr", key=True))
+    video.add_viewer(looker)
+    video.add(key := unit(0, b"\x00\x00\x00\x01\x65idr", key=True))
     assert looker.units == []
-    show(tap, key, epoch=3)
-    tap.add(other := unit(1))
-    show(tap, other, epoch=3)
+    show(video, key, epoch=3)
+    video.add(other := unit(1))
+    show(video, other, epoch=3)
     assert [(one.epoch, one.media_us, one.is_key) for one in looker.units] == [(3, 0, True), (3, STEP_US, False)]
     assert looker.units[0].data == H264.extradata + b"\x00\x00\x00\x01\x65idr"
     assert looker.units[1].data == b"\x00\x00\x00\x01\x41x"
@@ -81,100 +81,100 @@ def test_a_unit_is_handed_on_once_it_is_shown_with_its_epoch_and_time_and_a_key_
 
 def test_length_prefixed_units_become_a_byte_stream() -> None:
     avcc = b"\x01\x42\x00\x1e\xff\xe1\x00\x02\x67S\x01\x00\x02\x68P"
-    tap = PacketTap()
-    tap.begin(CodecParameters("h264", avcc, (64, 48), "yuv420p"))
+    video = LiveVideo()
+    video.begin(CodecParameters("h264", avcc, (64, 48), "yuv420p"))
     looker = Looker()
-    tap.look(looker)
-    tap.add(key := unit(0, b"\x00\x00\x00\x02\x65I", key=True))
-    show(tap, key)
-    tap.add(broken := unit(1, b"\x00\x00\x00\x09\x41"))
-    show(tap, broken)
+    video.add_viewer(looker)
+    video.add(key := unit(0, b"\x00\x00\x00\x02\x65I", key=True))
+    show(video, key)
+    video.add(broken := unit(1, b"\x00\x00\x00\x09\x41"))
+    show(video, broken)
     start = b"\x00\x00\x00\x01"
     assert [one.data for one in looker.units] == [start + b"\x67S" + start + b"\x68P" + start + b"\x65I"]
     assert looker.gaps == 1, "what can't be read is lost"
 
 
-def test_a_unit_that_is_never_shown_is_a_gap_and_little_waits_for_it(tap: PacketTap) -> None:
+def test_a_unit_that_is_never_shown_is_a_gap_and_little_waits_for_it(video: LiveVideo) -> None:
     looker = Looker()
-    tap.look(looker)
-    tap.add(unit(0, key=True))
-    tap.add(second := unit(1))
-    show(tap, second)
+    video.add_viewer(looker)
+    video.add(unit(0, key=True))
+    video.add(second := unit(1))
+    show(video, second)
     assert looker.gaps == 1
     assert [one.media_us for one in looker.units] == [STEP_US]
     for number in range(2, 100):
-        tap.add(unit(number))
-    assert len(tap._pending) <= 4
+        video.add(unit(number))
+    assert len(video._pending) <= 4
 
 
-def test_b_frames_end_it_and_are_told_but_a_jump_of_the_clock_is_none(tap: PacketTap) -> None:
+def test_b_frames_end_it_and_are_told_but_a_jump_of_the_clock_is_none(video: LiveVideo) -> None:
     looker = Looker()
-    tap.look(looker)
-    tap.add(unit(100, key=True))
-    tap.add(unit(0))
-    assert tap.refusal() is None, "4 s back: another time"
-    tap.add(unit(3))
-    tap.add(unit(1))
+    video.add_viewer(looker)
+    video.add(unit(100, key=True))
+    video.add(unit(0))
+    assert video.refusal() is None, "4 s back: another time"
+    video.add(unit(3))
+    video.add(unit(1))
     assert looker.ended
-    assert not tap.watched
-    assert "B-frames" in (tap.refusal() or "")
-    tap.begin(H264)
-    assert tap.refusal() is None, "another connection may be another stream"
+    assert not video.watched
+    assert "B-frames" in (video.refusal() or "")
+    video.begin(H264)
+    assert video.refusal() is None, "another connection may be another stream"
 
 
 @pytest.mark.parametrize("codec", ["hevc", "mjpeg", "rawvideo"])
-def test_what_browsers_are_not_sent_is_refused_and_ends_who_looked(tap: PacketTap, codec: str) -> None:
+def test_what_browsers_are_not_sent_is_refused_and_ends_who_looked(video: LiveVideo, codec: str) -> None:
     looker = Looker()
-    tap.look(looker)
-    tap.begin(CodecParameters(codec, b"", (64, 48), None))
+    video.add_viewer(looker)
+    video.begin(CodecParameters(codec, b"", (64, 48), None))
     assert looker.ended
-    assert codec in (tap.refusal() or "")
+    assert codec in (video.refusal() or "")
 
 
-def test_without_pictures_none_can_be_sent_and_who_looks_waits_for_the_next_connection(tap: PacketTap) -> None:
+def test_without_pictures_none_can_be_sent_and_who_looks_waits_for_the_next_connection(video: LiveVideo) -> None:
     looker = Looker()
-    tap.look(looker)
-    tap.disconnected()
-    assert "no pictures now" in (tap.refusal() or "")
-    assert tap.codec == ""
-    tap.begin(H264)
+    video.add_viewer(looker)
+    video.disconnected()
+    assert "no pictures now" in (video.refusal() or "")
+    assert video.codec == ""
+    video.begin(H264)
     assert not looker.ended
     assert looker.gaps == 1
-    tap.close()
+    video.close()
     assert looker.ended
     late = Looker()
-    tap.look(late)
+    video.add_viewer(late)
     assert late.ended
 
 
 def test_unreadable_parameter_sets_are_told() -> None:
-    tap = PacketTap()
-    tap.begin(CodecParameters("h264", b"\x01\x42", (64, 48), None))
-    assert "parameter sets" in (tap.refusal() or "")
+    video = LiveVideo()
+    video.begin(CodecParameters("h264", b"\x01\x42", (64, 48), None))
+    assert "parameter sets" in (video.refusal() or "")
 
 
 def test_a_key_frame_is_wished_for_when_somebody_begins_to_look_or_wants_one_but_not_all_the_time() -> None:
-    tap = PacketTap()
-    assert not tap.key_wish(10.0)
-    tap.look(Looker())
-    assert tap.key_wish(10.0)
-    assert not tap.key_wish(10.1)
-    tap.want_key()
-    assert not tap.key_wish(10.2)
-    assert tap.key_wish(11.1)
+    video = LiveVideo()
+    assert not video.keyframe_due(10.0)
+    video.add_viewer(Looker())
+    assert video.keyframe_due(10.0)
+    assert not video.keyframe_due(10.1)
+    video.want_keyframe()
+    assert not video.keyframe_due(10.2)
+    assert video.keyframe_due(11.1)
 
 
 def test_several_sinks_are_told_the_same() -> None:
-    taps = [PacketTap(), PacketTap()]
-    both = PacketSinks(taps)
+    videos = [LiveVideo(), LiveVideo()]
+    both = PacketSinks(videos)
     lookers = [Looker(), Looker()]
-    for one, looker in zip(taps, lookers, strict=True):
-        one.look(looker)
+    for one, looker in zip(videos, lookers, strict=True):
+        one.add_viewer(looker)
     both.begin(H264)
     both.add(key := unit(0, key=True))
     both.shown(key.times, 1, Stamp(0, 0, "arrival"))
     both.disconnected()
-    assert [one.codec for one in taps] == ["", ""]
+    assert [one.codec for one in videos] == ["", ""]
     both.close()
     assert [len(looker.units) for looker in lookers] == [1, 1]
     assert all(looker.ended for looker in lookers)

@@ -1,4 +1,4 @@
-"""PacketTap: one camera's encoded pictures, for who looks at them live. Lives as long as its camera's reader.
+"""LiveVideo: one camera's encoded pictures, for who looks at them live. Lives as long as its camera's reader.
 
 A unit is handed on when it has been decoded here, for only then its epoch and media time are known, by which whoever
 looks finds its result; that takes the few ms of decoding. With nobody who looks it keeps nothing and costs a
@@ -50,12 +50,12 @@ class UnitSink(Protocol):
         """Units are lost: only a key frame may follow."""
         ...
 
-    def over(self) -> None:
+    def close(self) -> None:
         """Nothing more comes, or nothing that can be sent."""
         ...
 
 
-class PacketTap:
+class LiveVideo:
     """A `PacketSink`. What isn't said to be the camera's thread's may be called from any."""
 
     def __init__(self) -> None:
@@ -95,21 +95,21 @@ class PacketTap:
         return None
 
     # -- who looks ----------------------------------------------------------------------------------------------
-    def look(self, sink: UnitSink) -> None:
+    def add_viewer(self, sink: UnitSink) -> None:
         """From now on `sink` gets units, a key frame first."""
         with self._lock:
             if not self._closed:
                 self._sinks = (*self._sinks, sink)
                 self._key_wanted = True
                 return
-        sink.over()
+        sink.close()
 
-    def leave(self, sink: UnitSink) -> None:
+    def remove_viewer(self, sink: UnitSink) -> None:
         """Give it nothing more."""
         with self._lock:
             self._sinks = tuple(other for other in self._sinks if other is not sink)
 
-    def want_key(self) -> None:
+    def want_keyframe(self) -> None:
         """Somebody can't go on without a key frame."""
         self._key_wanted = True
 
@@ -157,7 +157,7 @@ class PacketTap:
         for sink in self._sinks:
             sink.put(live)
 
-    def key_wish(self, now_s: float) -> bool:
+    def keyframe_due(self, now_s: float) -> bool:
         """Whether the sender, if that can be done, is to be asked for a key frame: at most once a second."""
         if not self._key_wanted or now_s - self._key_asked_s < ASK_EVERY_S:
             return False
@@ -176,7 +176,7 @@ class PacketTap:
             self._closed = True
             sinks, self._sinks = self._sinks, ()
         for sink in sinks:
-            sink.over()
+            sink.close()
 
     def _look_at_order(self, pts_us: int | None) -> None:
         last, self._last_pts_us = self._last_pts_us, pts_us
@@ -190,7 +190,7 @@ class PacketTap:
             with self._lock:
                 sinks, self._sinks = self._sinks, ()
             for sink in sinks:
-                sink.over()
+                sink.close()
 
     def _lost(self) -> None:
         for sink in self._sinks:
