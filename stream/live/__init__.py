@@ -1,1 +1,1 @@
-"""Live video for who looks: a camera's own encoded pictures over WebRTC (WHEP), none of them encoded anew."""
+"""Live video and pictures for viewers: a camera's own video over WebRTC (WHEP), and JPEGs of the model's input."""

@@ -1,7 +1,7 @@
-"""From a ring's slot to a JPEG of the width that is asked for. No threads and no sockets.
+"""JPEGs of a requested width from a ring's slots.
 
-The slot is copied first, into memory that is used again, because it goes back to its ring at once; scaling and encoding
-(swscale and libav's encoder, both without the interpreter's lock) may then take their time.
+A slot is copied first, into reused memory, because it returns to its ring at once. Scaling and encoding (swscale and
+FFmpeg's encoder, both without the interpreter's lock) can then take longer.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from ring_buffers.frames import SlotFormat
 from ring_buffers.slot_writers import COLORSPACES, FULL, LIMITED, plane_bounds, visible
 
 WIDTHS = (160, 240, 320, 480, 640, 960, 1280, 1920)
-"""Widths asked for are rounded up to one of these, so that many who watch share a picture."""
+"""Requested widths are rounded up to one of these, so that viewers can share pictures."""
 
 QUANTISER = "4"
-"""libav's scale, 2 (large) to 31 (coarse). At 4 a street scene of 640x480 takes 41 kB and 2 ms."""
+"""FFmpeg's scale from 2 (best) to 31. At 4, a street scene of 640x480 takes 41 kB and 2 ms."""
 
-ENCODERS_KEPT = 16
-SMALLEST = 16
-"""Pixels of a side, and of what a picture is rounded down to in memory: no encoder takes less than one."""
+MAX_ENCODERS = 16
+MIN_SIDE = 16
+"""Minimum width and height in pixels; the encoder needs one macroblock."""
 
 
 def rounded_width(wanted: int) -> int:
-    """The width that is made for one who wants `wanted`."""
+    """Return the width that serves a request for `wanted` pixels."""
     return next((width for width in WIDTHS if width >= wanted), WIDTHS[-1])
 
 
 class SlotCopy:
-    """The picture of one slot, without what fills the slot up. `fill` may be called again and again."""
+    """A copy of a slot's picture, without padding. `fill` can be called repeatedly."""
 
     def __init__(self, format: SlotFormat) -> None:
         self.format = format
@@ -44,7 +44,7 @@ class SlotCopy:
         self.frame = av.VideoFrame(width, height, "yuv420p" if self._planar else "rgb24")
 
     def fill(self, picture: np.ndarray) -> None:
-        """Copy a slot of this format (uint8, `SlotFormat.shape`): 0.1 ms for 720p planes."""
+        """Copy a slot of this format (uint8, `SlotFormat.shape`). Takes 0.1 ms for 720p planes."""
         if not self._planar:
             width, height = self.format.content
             visible(self.frame.planes[0], 3)[:] = picture[:height, :width]
@@ -54,14 +54,14 @@ class SlotCopy:
 
 
 class JpegMaker:
-    """Makes JPEGs; keeps an encoder for each of the sizes last made. One thread's at a time."""
+    """Encodes JPEGs with one encoder per size. Not thread-safe."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._encoders: OrderedDict[tuple[int, int], VideoCodecContext] = OrderedDict()
 
     def make(self, copy: SlotCopy, width: int) -> bytes:
-        """The picture as JPEG, at most `width` pixels wide, never larger than it is."""
+        """Encode the picture as JPEG, at most `width` pixels wide. It is never enlarged."""
         size = _fitted(copy.frame.width, copy.frame.height, width)
         colours = copy.format.colours
         planar = copy.format.pixels == "planes"
@@ -70,7 +70,7 @@ class JpegMaker:
             *size,
             "yuvj420p",
             src_colorspace=COLORSPACES[colours.matrix] if planar else None,
-            dst_colorspace=Colorspace.ITU601,  # what JPEG means by its numbers
+            dst_colorspace=Colorspace.ITU601,  # the colour space of JPEG
             interpolation=Interpolation.AREA,
             src_color_range=FULL if colours.full_range or not planar else LIMITED,
             dst_color_range=FULL,
@@ -82,16 +82,16 @@ class JpegMaker:
     def _encoder(self, size: tuple[int, int]) -> VideoCodecContext:
         encoder = self._encoders.pop(size, None) or _new_encoder(size)
         self._encoders[size] = encoder
-        while len(self._encoders) > ENCODERS_KEPT:
+        while len(self._encoders) > MAX_ENCODERS:
             self._encoders.popitem(last=False)
         return encoder
 
 
 def _fitted(width: int, height: int, widest: int) -> tuple[int, int]:
-    """Even sides, as colours at half the size want them."""
+    """Return even sides, which 4:2:0 needs."""
     across = min(width, widest)
     down = round(height * across / width)
-    return max(SMALLEST, across // 2 * 2), max(SMALLEST, down // 2 * 2)
+    return max(MIN_SIDE, across // 2 * 2), max(MIN_SIDE, down // 2 * 2)
 
 
 def _new_encoder(size: tuple[int, int]) -> VideoCodecContext:

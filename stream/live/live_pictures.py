@@ -1,8 +1,8 @@
-"""Live pictures: what the model saw, as JPEGs for whoever watches, each named by its epoch and frame.
+"""Live pictures: the model's input as JPEGs for viewers, identified by epoch and frame.
 
-A frame's slot is copied when its result is published, and only if somebody who watches its camera waits for a picture;
-a thread of this module's scales and encodes it. Who watches gets one picture, and the next only after asking again: a
-slow one gets fewer and newer ones, and nothing queues up anywhere. Nobody who watches holds up the engine.
+When a frame's result is published, its slot is copied if a viewer waits for a picture of the camera. A separate thread
+scales and encodes the copy. A viewer gets the next picture only after asking for it, so a slow viewer gets fewer and
+newer pictures, and nothing queues. Viewers do not slow the engine.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from stream.sources.decoding.frame_writer import RateLimit
 logger = logging.getLogger(__name__)
 
 COPIES = 2
-"""A camera: one is being encoded, one waits."""
+"""Copies per camera: one is being encoded, one waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class LivePicture:
-    """One picture. `epoch` and `frame` are those of the result that belongs to it."""
+    """A JPEG with the `epoch` and `frame` of its result."""
 
     camera: str
     epoch: int
@@ -36,7 +36,7 @@ class LivePicture:
 
 
 class Watch:
-    """One who watches one camera: waits for a picture from the beginning, and again after each `again`."""
+    """A viewer of one camera. It waits for a picture at first, and again after each call of `again`."""
 
     def __init__(self, camera: str, width: int, max_fps: float, deliver: Callable[[LivePicture], None]) -> None:
         self.camera = camera
@@ -46,11 +46,11 @@ class Watch:
         self._waits = True
 
     def again(self) -> None:
-        """The next picture may come."""
+        """Wait for the next picture."""
         self._waits = True
 
     def takes_turn(self, now_us: int) -> bool:
-        """Whether this frame is for this one, who then waits no more."""
+        """Return whether the viewer gets this frame; it then no longer waits."""
         if not (self._waits and self._rate.keeps(now_us)):
             return False
         self._waits = False
@@ -65,38 +65,38 @@ class _Job:
 
 
 class LivePictures:
-    """Those who watch, and the thread that works for them: it begins with the first one and ends with `close`.
+    """The viewers, and the encoding thread, which starts with the first viewer and stops with `close`.
 
-    `offer` is the inference thread's; `deliver` of a watch is called in the encoding thread, and must be quick.
+    `offer` is called by the inference thread. A watch's `deliver` is called in the encoding thread and must not block.
     """
 
     def __init__(self, now_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000) -> None:
         self._now_us = now_us
         self.encoded = 0
-        """JPEGs made since it began."""
+        """JPEGs encoded so far."""
         self.skipped = 0
-        """Pictures that gave way to a newer one of their camera before they were encoded."""
+        """Pictures discarded before encoding, in favour of a newer one of the same camera."""
         self._watched: dict[str, tuple[Watch, ...]] = {}
         self._pending: dict[str, _Job] = {}
         self._spare: dict[str, list[SlotCopy]] = {}
-        self._lock = threading.Lock()  # guards the three above; held for no longer than they are looked at
+        self._lock = threading.Lock()  # for the three above; held briefly
         self._bell = Doorbell()
         self._maker = JpegMaker()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     def watch(self, camera: str, width: int, max_fps: float, deliver: Callable[[LivePicture], None]) -> Watch:
-        """From now on `deliver` gets pictures of this camera, whether or not there is one of this name yet."""
+        """Deliver pictures of this camera, which need not exist yet."""
         watch = Watch(camera, width, max_fps, deliver)
         with self._lock:
             self._watched[camera] = (*self._watched.get(camera, ()), watch)
         if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._live, name="live pictures", daemon=True)
+            self._thread = threading.Thread(target=self._encode_all, name="live pictures", daemon=True)
             self._thread.start()
         return watch
 
     def unwatch(self, watch: Watch) -> None:
-        """Deliver nothing more to it, but what is on its way."""
+        """Stop delivering. A picture that is being encoded can still arrive."""
         with self._lock:
             left = tuple(other for other in self._watched.get(watch.camera, ()) if other is not watch)
             if left:
@@ -106,7 +106,7 @@ class LivePictures:
                 self._spare.pop(watch.camera, None)
 
     def offer(self, lease: Lease) -> None:
-        """This frame's result is out, and its slot still there. With nobody who waits, it costs a look into a dict."""
+        """Offer a published frame whose slot is still leased. Without viewers this costs a dict look-up."""
         watches = self._watched.get(lease.meta.camera)
         if not watches:
             return
@@ -114,18 +114,18 @@ class LivePictures:
         due = [watch for watch in watches if watch.takes_turn(now_us)]
         if due:
             try:
-                self._keep(lease, due)
+                self._schedule(lease, due)
             except Exception:
                 self._failed(lease.meta.camera, due)
 
     def close(self) -> None:
-        """End the thread, with the picture in hand."""
+        """Stop the thread after the picture that it is encoding."""
         self._closed = True
         self._bell.ring()
         if self._thread is not None:
             self._thread.join(1.0)
 
-    def _keep(self, lease: Lease, due: list[Watch]) -> None:
+    def _schedule(self, lease: Lease, due: list[Watch]) -> None:
         camera = lease.meta.camera
         copy = self._take_copy(camera, lease.meta.format)
         copy.fill(lease.picture)
@@ -148,13 +148,13 @@ class LivePictures:
         return SlotCopy(format)
 
     def _give_back(self, camera: str, copy: SlotCopy) -> None:
-        """With the lock held."""
+        """Keep a copy for reuse. Needs the lock."""
         spare = self._spare.setdefault(camera, []) if camera in self._watched else []
         if len(spare) < COPIES:
             spare.append(copy)
 
     # -- the encoding thread ------------------------------------------------------------------------------------
-    def _live(self) -> None:
+    def _encode_all(self) -> None:
         while not self._closed:
             self._bell.wait()
             while not self._closed and (job := self._next()) is not None:
@@ -166,7 +166,7 @@ class LivePictures:
                     self._give_back(job.meta.camera, job.copy)
 
     def _next(self) -> _Job | None:
-        """The camera's that has waited longest."""
+        """Return the job of the camera that has waited longest."""
         with self._lock:
             return self._pending.pop(next(iter(self._pending))) if self._pending else None
 
@@ -181,6 +181,6 @@ class LivePictures:
                     watch.deliver(picture)
 
     def _failed(self, camera: str, watches: list[Watch]) -> None:
-        logger.exception("camera %s: no live picture could be made of a frame", camera)
+        logger.exception("camera %s: encoding a live picture failed", camera)
         for watch in watches:
             watch.again()

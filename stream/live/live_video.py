@@ -1,8 +1,7 @@
-"""LiveVideo: one camera's encoded pictures, for who looks at them live. Lives as long as its camera's reader.
+"""One camera's encoded video for its viewers. Lives as long as the camera's reader.
 
-A unit is handed on when it has been decoded here, for only then its epoch and media time are known, by which whoever
-looks finds its result; that takes the few ms of decoding. With nobody who looks it keeps nothing and costs a
-comparison a unit.
+An access unit is forwarded after it has been decoded here, a few ms later, because only then its epoch and media time
+are known, which identify its result. Without viewers nothing is kept, and a unit costs a comparison.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from stream.sources.byte_stream import ByteStream, MalformedError
 from stream.sources.decoding.clock import Stamp
 from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
-SENT = ("h264", "vp8")
-"""libav's names of what every browser decodes and aiortc packs."""
-MOST_HELD_BACK = 4
-"""Units that the decoder may hold back, in order; later ones count as lost."""
-LONGEST_REORDER_US = 1_000_000
-"""A time that goes back by more is a jump of the camera's clock, none of B-frames."""
+SENDABLE = ("h264", "vp8")
+"""FFmpeg's names of the codecs that every browser decodes and aiortc packetises."""
+MAX_PENDING = 4
+"""Units that can be in the decoder; with more, the oldest count as lost."""
+MAX_REORDER_US = 1_000_000
+"""A time that goes back by more is a jump of the camera's clock and not a B-frame."""
 
-ASK_EVERY_S = 1.0
-"""Key frames are large: viewers that lose much mustn't make a publisher send nothing else."""
+KEYFRAME_INTERVAL_S = 1.0
+"""Minimum time between requests for a keyframe. Keyframes are large, and viewers with losses must not cause many."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveUnit:
-    """One encoded picture to be sent: a byte stream with parameter sets in front of each key frame, or VP8."""
+    """An access unit for viewers: VP8, or a byte stream with parameter sets in front of each keyframe."""
 
     codec: str
     data: bytes
@@ -40,23 +39,23 @@ class LiveUnit:
 
 
 class UnitSink(Protocol):
-    """One who looks. Called in the camera's thread, and must be quick."""
+    """A viewer. Called in the camera's thread; must not block."""
 
     def put(self, unit: LiveUnit) -> None:
-        """The next unit. One that isn't a key frame follows the unit before without a gap, unless `gap` was called."""
+        """Take the next unit. There is no gap before it unless it is a keyframe or `gap` was called."""
         ...
 
     def gap(self) -> None:
-        """Units are lost: only a key frame may follow."""
+        """Units were lost: only a keyframe can follow."""
         ...
 
     def close(self) -> None:
-        """Nothing more comes, or nothing that can be sent."""
+        """No more units will come that can be sent."""
         ...
 
 
 class LiveVideo:
-    """A `PacketSink`. What isn't said to be the camera's thread's may be called from any."""
+    """A `PacketSink` that forwards units to viewers. Thread-safe except for the methods of the camera's thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -67,55 +66,55 @@ class LiveVideo:
         self._last_pts_us: int | None = None
         self._reordered = False
         self._closed = False
-        self._key_wanted = False
-        self._key_asked_s = 0.0
+        self._keyframe_wanted = False
+        self._keyframe_requested_s = 0.0
 
     @property
     def watched(self) -> bool:
-        """Whether anybody looks."""
+        """Whether there are viewers."""
         return bool(self._sinks)
 
     @property
     def codec(self) -> str:
-        """libav's name of what comes; empty while nothing does."""
+        """FFmpeg's name of the codec; empty while there is no video."""
         codec = self._codec
         return codec.name if codec is not None else ""
 
     def refusal(self) -> str | None:
-        """Why its pictures can't be sent as they are, as the end of a sentence; None if they can."""
+        """Return why the video cannot be forwarded, as the end of a sentence, or None if it can."""
         codec = self._codec
         if self._closed or codec is None:
-            return "it gives no pictures now"
-        if codec.name not in SENT:
-            return f"its pictures are coded as {codec.name}, and browsers are sent H.264 and VP8"
+            return "it has no video at the moment"
+        if codec.name not in SENDABLE:
+            return f"its codec is {codec.name}, and only H.264 and VP8 are sent to browsers"
         if self._stream is None:
-            return "its parameter sets can't be read"
+            return "its parameter sets cannot be parsed"
         if self._reordered:
-            return "its pictures come in another order than they are shown in: turn B-frames off in the camera"
+            return "it contains B-frames: turn them off in the camera"
         return None
 
-    # -- who looks ----------------------------------------------------------------------------------------------
+    # -- viewers ------------------------------------------------------------------------------------------------
     def add_viewer(self, sink: UnitSink) -> None:
-        """From now on `sink` gets units, a key frame first."""
+        """Forward units to `sink`, beginning with a keyframe."""
         with self._lock:
             if not self._closed:
                 self._sinks = (*self._sinks, sink)
-                self._key_wanted = True
+                self._keyframe_wanted = True
                 return
         sink.close()
 
     def remove_viewer(self, sink: UnitSink) -> None:
-        """Give it nothing more."""
+        """Stop forwarding to `sink`."""
         with self._lock:
             self._sinks = tuple(other for other in self._sinks if other is not sink)
 
     def want_keyframe(self) -> None:
-        """Somebody can't go on without a key frame."""
-        self._key_wanted = True
+        """Request a keyframe, which a viewer needs to continue."""
+        self._keyframe_wanted = True
 
     # -- the camera's thread ------------------------------------------------------------------------------------
     def begin(self, codec: CodecParameters) -> None:
-        """What comes now is another connection's. Who looks goes on with its first key frame."""
+        """Start with the units of a new connection. Viewers continue with its first keyframe."""
         self._pending.clear()
         self._last_pts_us = None
         self._reordered = False
@@ -128,19 +127,19 @@ class LiveVideo:
         self._end_if_refused()
 
     def add(self, unit: AccessUnit) -> None:
-        """A unit that is about to be decoded."""
-        self._look_at_order(unit.times.pts_us)
+        """Take a unit that is about to be decoded."""
+        self._check_order(unit.times.pts_us)
         if not self._sinks:
             if self._pending:
                 self._pending.clear()
             return
         self._pending.append(unit)
-        if len(self._pending) > MOST_HELD_BACK:
+        if len(self._pending) > MAX_PENDING:
             self._pending.popleft()
             self._lost()
 
     def shown(self, times: UnitTimes, epoch: int, stamp: Stamp) -> None:
-        """The unit that had these times has been decoded: hand it on. Those before it that weren't are lost."""
+        """Forward the unit with these times, which has been decoded. Earlier units that were not decoded are lost."""
         if not any(unit.times is times for unit in self._pending):
             return
         while (unit := self._pending.popleft()).times is not times:
@@ -158,29 +157,29 @@ class LiveVideo:
             sink.put(live)
 
     def keyframe_due(self, now_s: float) -> bool:
-        """Whether the sender, if that can be done, is to be asked for a key frame: at most once a second."""
-        if not self._key_wanted or now_s - self._key_asked_s < ASK_EVERY_S:
+        """Return whether the sender should be asked for a keyframe: at most once a second."""
+        if not self._keyframe_wanted or now_s - self._keyframe_requested_s < KEYFRAME_INTERVAL_S:
             return False
-        self._key_wanted = False
-        self._key_asked_s = now_s
+        self._keyframe_wanted = False
+        self._keyframe_requested_s = now_s
         return True
 
     def disconnected(self) -> None:
-        """The connection is over. Who looks may wait for the next."""
+        """End the connection. Viewers wait for the next one."""
         self._codec = None
         self._pending.clear()
 
     def close(self) -> None:
-        """No more units will come."""
+        """End all viewers: no more units will come."""
         with self._lock:
             self._closed = True
             sinks, self._sinks = self._sinks, ()
         for sink in sinks:
             sink.close()
 
-    def _look_at_order(self, pts_us: int | None) -> None:
+    def _check_order(self, pts_us: int | None) -> None:
         last, self._last_pts_us = self._last_pts_us, pts_us
-        if pts_us is None or last is None or not last - LONGEST_REORDER_US < pts_us < last or self._reordered:
+        if pts_us is None or last is None or not last - MAX_REORDER_US < pts_us < last or self._reordered:
             return
         self._reordered = True
         self._end_if_refused()

@@ -1,13 +1,13 @@
-"""RtpTimes: media times of a camera's epochs as one RTP clock that never goes back. Pure."""
+"""Media times of a camera's epochs as one RTP clock that never goes back."""
 
 from __future__ import annotations
 
 RATE = 90_000
-"""Ticks a second of every video codec."""
+"""Ticks per second, for every video codec."""
 
 
 class RtpTimes:
-    """One a viewer. Within an epoch ticks follow media time; from one to the next the time between arrivals."""
+    """One viewer's RTP clock: it follows media time within an epoch, and arrival times from one epoch to the next."""
 
     def __init__(self) -> None:
         self._epoch: int | None = None
@@ -16,7 +16,7 @@ class RtpTimes:
         self._last_arrival_ns = 0
 
     def ticks(self, epoch: int, media_us: int, arrival_ns: int) -> int:
-        """Of the next unit, from 0 on."""
+        """Return the timestamp of the next unit, from 0 on."""
         at = media_us * RATE // 1_000_000
         if epoch != self._epoch:
             passed = (

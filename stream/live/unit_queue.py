@@ -1,6 +1,6 @@
-"""UnitQueue: encoded pictures on their way to one viewer, from the camera's thread to the WebRTC thread. Bounded.
+"""A bounded queue of access units for one viewer, from the camera's thread to the WebRTC thread.
 
-A viewer for whom too much waits loses all of it and goes on with the next key frame: the camera's thread never waits.
+A full queue is emptied, and the viewer continues with the next keyframe, so that the camera's thread never waits.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from collections.abc import Callable
 
 from stream.live.live_video import LiveUnit
 
-MOST_UNITS = 30
-"""A second: what waits longer is no live picture."""
-MOST_BYTES = 4 << 20
+MAX_UNITS = 30
+"""About a second; older units are not live any more."""
+MAX_BYTES = 4 << 20
 """A second at 32 Mbit/s."""
 
 
 class QueueClosedError(Exception):
-    """Nothing more will come."""
+    """No more units will come."""
 
 
 class UnitQueue:
-    """A `UnitSink`. `get` belongs to the event loop in which it was made, the rest to any thread."""
+    """A thread-safe `UnitSink`. `get` is called in the event loop in which the queue was created."""
 
     def __init__(self, codec: str, want_keyframe: Callable[[], None]) -> None:
-        """`want_keyframe` is called when it can't go on without a key frame."""
+        """`want_keyframe` is called if the viewer needs a keyframe to continue."""
         self.skipped = 0
-        """Units that were thrown away since too many waited, and those after them up to a key frame."""
+        """Units dropped because the queue was full, including those until the next keyframe."""
         self._codec = codec
         self._want_keyframe = want_keyframe
         self._loop = asyncio.get_running_loop()
@@ -36,54 +36,54 @@ class UnitQueue:
         self._lock = threading.Lock()
         self._units: deque[LiveUnit] = deque()
         self._bytes = 0
-        self._rung = False
+        self._woken = False
         self._key_awaited = True
         self._behind = False
-        self._over = False
+        self._closed = False
 
     def put(self, unit: LiveUnit) -> None:
-        """Add it, unless a key frame must come first. Another codec than the one agreed on ends it."""
+        """Add a unit, unless a keyframe must come first. A unit of another codec closes the queue."""
         if unit.codec != self._codec:
             return self.close()
         with self._lock:
-            if self._over:
+            if self._closed:
                 return
             if self._key_awaited and not unit.is_key:
                 self.skipped += self._behind
                 return
-            if len(self._units) >= MOST_UNITS or self._bytes + len(unit.data) > MOST_BYTES:
+            if len(self._units) >= MAX_UNITS or self._bytes + len(unit.data) > MAX_BYTES:
                 self.skipped += len(self._units)
                 self._units.clear()
                 self._bytes = 0
                 self._key_awaited = self._behind = True
-                if not unit.is_key or len(unit.data) > MOST_BYTES:
+                if not unit.is_key or len(unit.data) > MAX_BYTES:
                     self.skipped += 1
                     self._want_keyframe()
                     return
             self._key_awaited = self._behind = False
             self._units.append(unit)
             self._bytes += len(unit.data)
-        self._ring()
+        self._wake()
 
     def gap(self) -> None:
-        """Only a key frame may follow."""
+        """Skip units until the next keyframe."""
         self._key_awaited = True
 
     def close(self) -> None:
-        """Nothing more comes; what waits is of no use any more."""
+        """Empty and close the queue."""
         with self._lock:
-            self._over = True
+            self._closed = True
             self._units.clear()
             self._bytes = 0
-        self._ring()
+        self._wake()
 
     async def get(self) -> LiveUnit:
-        """The oldest unit, once there is one. Raises `QueueClosedError` once nothing more will come."""
+        """Wait for the oldest unit. Raises `QueueClosedError` once the queue is closed."""
         while True:
             with self._lock:
                 self._news.clear()
-                self._rung = False
-                if self._over:
+                self._woken = False
+                if self._closed:
                     raise QueueClosedError
                 if self._units:
                     unit = self._units.popleft()
@@ -91,12 +91,12 @@ class UnitQueue:
                     return unit
             await self._news.wait()
 
-    def _ring(self) -> None:
-        """Once for however many units: a loop that is busy must not be given more and more to do."""
+    def _wake(self) -> None:
+        """Wake the loop once for any number of units, so that a busy loop does not get ever more callbacks."""
         with self._lock:
-            if self._rung:
+            if self._woken:
                 return
-            self._rung = True
+            self._woken = True
         try:
             self._loop.call_soon_threadsafe(self._news.set)
         except RuntimeError:

@@ -1,8 +1,8 @@
-"""ViewerSession: one connection on which one viewer is sent one camera's video. Lives in the WebRTC thread.
+"""One viewer's WebRTC connection with one camera's video. Lives in the WebRTC thread.
 
-aiortc packs what its track gives as an encoded packet, and picks the RTP timestamp to begin with by itself; it is
-overheard (aiortc is pinned), for a viewer who opened a data channel is told which RTP timestamp is which media time:
-`{"epoch", "media_us", "rtp"}` as JSON, at the beginning, with each epoch and every few seconds.
+aiortc packetises encoded packets and chooses the first RTP timestamp itself. A viewer with a data channel needs to map
+RTP timestamps to media times and is sent `{"epoch", "media_us", "rtp"}` as JSON at first, with each epoch and every few
+seconds. The timestamp is read from a private attribute, which is why aiortc is pinned.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ logger = logging.getLogger(__name__)
 
 CONNECT_WITHIN_S = 10.0
 SDP_NAMES = {"h264": "H264", "vp8": "VP8"}
-TELL_EVERY_S = 10.0
-"""RTP timestamps wrap after 13 hours: a difference is only clear to one who is told anew now and then."""
+MAPPING_INTERVAL_S = 10.0
+"""RTP timestamps wrap after 13 hours, so the mapping must be sent repeatedly."""
 
 
 class VideoTrack(MediaStreamTrack):
-    """What aiortc asks for the next picture."""
+    """The source of packets for aiortc."""
 
     kind = "video"
 
@@ -44,12 +44,12 @@ class VideoTrack(MediaStreamTrack):
         self._next_packet = next_packet
 
     async def recv(self) -> av.Packet:
-        """An encoded picture, its time in 1/90000 s."""
+        """Return the next encoded picture, with its time in 1/90000 s."""
         return await self._next_packet()
 
 
 class ViewerSession(Connection):
-    """Sends what `video` gives, in this codec (libav's name), from `answer` until its end."""
+    """Sends `video` in this codec (FFmpeg's name) to one viewer, from `answer` until its end."""
 
     def __init__(
         self,
@@ -64,24 +64,24 @@ class ViewerSession(Connection):
         self._times = RtpTimes()
         self._channel: RTCDataChannel | None = None
         self._sent: LiveUnit | None = None
-        self._told: tuple[int, float] = (0, 0.0)
-        """The epoch of which the viewer was told last, and when (monotonic s)."""
+        self._mapped: tuple[int, float] = (0, 0.0)
+        """The epoch of the last mapping sent, and when (monotonic s)."""
         capabilities = RTCRtpSender.getCapabilities("video").codecs
         transceiver = self._peer.addTransceiver(VideoTrack(self._next_packet), direction="sendonly")
         transceiver.setCodecPreferences([one for one in capabilities if one.name in (SDP_NAMES[codec], "rtx")])
         self._sender: Any = transceiver.sender
-        assert hasattr(self._sender, "_RTCRtpSender__rtp_timestamp"), "another aiortc than the one that was looked into"
-        # Told of a viewer's PLI and FIR, which aiortc's encoder would answer.
+        assert hasattr(self._sender, "_RTCRtpSender__rtp_timestamp"), "unexpected aiortc version"
+        # Called for a viewer's PLI and FIR, which aiortc's encoder would otherwise answer.
         self._sender._send_keyframe = video.want_keyframe
-        self._peer.on("datachannel", self._channel_came)
+        self._peer.on("datachannel", self._take_channel)
 
     @property
     def skipped(self) -> int:
-        """Units that weren't sent since too many waited."""
+        """Units dropped because the viewer was too slow."""
         return self._queue.skipped
 
     async def answer(self, offer: str) -> str:
-        """Take the viewer's offer; our answer, complete with our addresses. Raises `OfferError`."""
+        """Accept the viewer's offer, and return the answer with all candidates. Raises `OfferError`."""
         answer = await self._answer(offer, self._send_only)
         self._video.add_viewer(self._queue)
         self._tasks.append(asyncio.create_task(self._watch(), name="webrtc viewer"))
@@ -92,8 +92,8 @@ class ViewerSession(Connection):
             transceiver.direction = "sendonly" if transceiver.kind == "video" else "inactive"
 
     async def _next_packet(self) -> av.Packet:
-        """aiortc asks again when it has sent all of the packet before."""
-        self._tell()
+        """Return the next packet. aiortc calls this after it has sent the previous one."""
+        self._send_mapping()
         try:
             unit = await self._queue.get()
         except QueueClosedError:
@@ -105,22 +105,22 @@ class ViewerSession(Connection):
         self._sent = unit
         return packet
 
-    # -- which picture is which ---------------------------------------------------------------------------------
-    def _channel_came(self, channel: RTCDataChannel) -> None:
+    # -- RTP timestamps and media times---------------------------------------------------------------------------
+    def _take_channel(self, channel: RTCDataChannel) -> None:
         if self._channel is not None:
-            self.end("left")  # nobody needs two
+            self.end("left")  # one is enough
             return
         self._channel = channel
 
-    def _tell(self) -> None:
+    def _send_mapping(self) -> None:
         sent, channel = self._sent, self._channel
         if sent is None or channel is None or channel.readyState != "open":
             return
-        epoch, at_s = self._told
+        epoch, at_s = self._mapped
         now_s = time.monotonic()
-        if epoch == sent.epoch and now_s - at_s < TELL_EVERY_S:
+        if epoch == sent.epoch and now_s - at_s < MAPPING_INTERVAL_S:
             return
-        self._told = sent.epoch, now_s
+        self._mapped = sent.epoch, now_s
         rtp = self._sender._RTCRtpSender__rtp_timestamp
         channel.send(json.dumps({"epoch": sent.epoch, "media_us": sent.media_us, "rtp": rtp}))
 
@@ -130,7 +130,7 @@ class ViewerSession(Connection):
         self._queue.close()
 
     async def _watch(self) -> None:
-        """End it if no connection comes about: an offer alone mustn't hold anything for long."""
+        """End the session if no connection is established in time."""
         await asyncio.sleep(CONNECT_WITHIN_S)
         if not self._connected:
             self.end("unconnected")

@@ -1,4 +1,4 @@
-"""Viewers: who is sent which camera's video, at most `webrtc.max_viewers` in all. Owned by the engine."""
+"""All viewers' WebRTC sessions, at most `webrtc.max_viewers`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from stream.sources.webrtc.peers import Peers
 
 
 class TooManyViewersError(Exception):
-    """As many are sent video as may be."""
+    """The maximum number of viewers is reached."""
 
 
 class NotSendableError(Exception):
-    """The camera's pictures can't be sent, or not any more."""
+    """The camera's video cannot be forwarded."""
 
 
 class Viewers:
-    """Every viewer's session, by the key that names it to him and is hard to guess. Any thread."""
+    """Sessions by camera and an unguessable key. Thread-safe."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self._lock = threading.Lock()
         self._sessions: dict[tuple[str, str], ViewerSession | None] = {}
-        """None while a session is about to be made."""
+        """None while a session is being created."""
         self._skipped = 0
 
     def __len__(self) -> int:
@@ -35,41 +35,41 @@ class Viewers:
 
     @property
     def skipped(self) -> int:
-        """Pictures that weren't sent to one for whom too many waited, since the beginning."""
+        """Units dropped so far because viewers were too slow."""
         with self._lock:
             return self._skipped + sum(one.skipped for one in self._sessions.values() if one is not None)
 
     async def view(self, camera: str, video: LiveVideo, offer: bytes) -> tuple[str, str]:
-        """Take a viewer of this camera: the key of his session, and the answer to his offer.
+        """Accept a viewer's offer, and return the key of the session and the answer.
 
         Raises `NotSendableError`, `OfferError`, `TooManyViewersError`, `PeersStoppedError`.
         """
         codec = video.codec
         if codec not in SDP_NAMES:
-            raise NotSendableError(video.refusal() or "it gives no pictures now")
+            raise NotSendableError(video.refusal() or "it has no video at the moment")
         text = checked_viewers_offer(offer, SDP_NAMES[codec])
         name = camera, secrets.token_urlsafe(24)
         with self._lock:
             most = self._peers.config.max_viewers
             if len(self._sessions) >= most:
-                raise TooManyViewersError(f"{most} are sent video, as many as webrtc.max_viewers")
+                raise TooManyViewersError(f"there are {most} viewers, which is the limit webrtc.max_viewers")
             self._sessions[name] = None
         try:
             return name[1], await asyncio.wrap_future(self._peers.submit(self._negotiate(name, video, codec, text)))
         except BaseException:
-            if self._sessions.get(name) is None:  # else it counts until it is closed
+            if self._sessions.get(name) is None:  # otherwise it counts until it is closed
                 self._forget(name)
             raise
 
     def end(self, camera: str, key: str) -> None:
-        """End this session, if there is one."""
+        """End a session, if it exists."""
         with self._lock:
             session = self._sessions.get((camera, key))
         if session is not None:
             session.close_soon("left")
 
     async def _negotiate(self, name: tuple[str, str], video: LiveVideo, codec: str, offer: str) -> str:
-        """In the WebRTC thread."""
+        """Create the session and return the answer. Runs in the WebRTC thread."""
         session = ViewerSession(self._peers.ice_servers, video, codec, self._peers.forget)
         with self._lock:
             self._sessions[name] = session

@@ -126,7 +126,7 @@ class KeysOf:
 async def test_a_published_camera_is_passed_on_in_vp8_and_its_publisher_asked_for_viewers_key_frames() -> None:
     async with running(configured({"id": "phone", "source": "whip"})) as (engine, client):
         refused = await client.get("/api/v1/cameras/phone")
-        assert "no pictures now" in refused["no_video"]
+        assert "no video" in refused["no_video"]
         async with Publisher(client.address, "phone"):
             await live(engine, "phone")
             async with Viewer(client.address, "phone") as viewer:
@@ -193,7 +193,7 @@ async def test_wrong_requests_are_told_apart_and_leave_nothing_behind(server: Rt
 async def test_a_viewer_whose_pictures_go_nowhere_holds_up_nobody(
     server: RtspServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unit_queue, "MOST_UNITS", 10)
+    monkeypatch.setattr(unit_queue, "MAX_UNITS", 10)
     async with running(configured(yard(server))) as (engine, client):
         await live(engine)
         async with Viewer(client.address, "yard") as good, Viewer(client.address, "yard") as bad:

@@ -1,4 +1,4 @@
-"""JPEGs of ring slots: they show what the slot shows, in the size that is asked for."""
+"""JPEGs of ring slots: content and size."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def shown(jpeg: bytes) -> np.ndarray:
     ],
     ids=["planes", "bt709", "odd", "filled up below", "filled up on the right"],
 )
-def test_a_slot_of_any_format_is_shown_in_its_colours_and_without_what_fills_it_up(format: SlotFormat) -> None:
+def test_a_slot_of_any_format_keeps_its_colours_and_loses_its_padding(format: SlotFormat) -> None:
     content = format.content
     copy = SlotCopy(format)
     copy.fill(np.full(format.shape, 255, np.uint8))
@@ -64,7 +64,7 @@ def test_a_slot_of_any_format_is_shown_in_its_colours_and_without_what_fills_it_
     assert np.abs(picture.astype(int) - expected).mean() <= 3
 
 
-def test_a_picture_is_made_smaller_but_never_larger_and_a_frame_number_in_it_stays_readable() -> None:
+def test_a_picture_is_reduced_but_never_enlarged_and_stays_readable() -> None:
     format = SlotFormat("planes", (640, 360), (640, 360))
     picture = np.full(format.shape, 128, np.uint8)
     barcode.draw(picture[: 640 * 360].reshape(360, 640), 4711)
@@ -77,13 +77,13 @@ def test_a_picture_is_made_smaller_but_never_larger_and_a_frame_number_in_it_sta
 
 
 @pytest.mark.parametrize("size", [(16, 2000), (3, 3), (1, 40)])
-def test_odd_sizes_give_a_picture_too(size: tuple[int, int]) -> None:
+def test_odd_sizes_are_supported(size: tuple[int, int]) -> None:
     format = SlotFormat("rgb24", (32, 2016), size)
     copy = SlotCopy(format)
     copy.fill(np.zeros(format.shape, np.uint8))
     assert shown(JpegMaker().make(copy, 320)).size > 0
 
 
-def test_widths_are_rounded_up_so_that_those_who_watch_share_pictures() -> None:
+def test_widths_are_rounded_up_so_that_viewers_share_pictures() -> None:
     assert [rounded_width(wanted) for wanted in (1, 160, 161, 700, 1920, 9999)] == [160, 160, 240, 960, 1920, 1920]
     assert list(WIDTHS) == sorted(WIDTHS)

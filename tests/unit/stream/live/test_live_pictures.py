@@ -1,4 +1,4 @@
-"""Live pictures: made only for who waits, newest first, and nothing of it holds up the thread that offers."""
+"""Live pictures: encoded only for waiting viewers, newest first, without blocking the thread that offers them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def slow_down(pictures: LivePictures) -> SlowMaker:
     return maker
 
 
-def test_with_nobody_who_watches_nothing_is_copied_and_no_thread_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_viewers_nothing_is_copied_and_no_thread_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_pictures, "SlotCopy", None)  # calling it would fail
     pictures = LivePictures()
     for frame in range(10):
@@ -61,7 +61,7 @@ def test_with_nobody_who_watches_nothing_is_copied_and_no_thread_runs(monkeypatc
     pictures.close()
 
 
-def test_a_picture_tells_the_frame_that_it_shows_and_the_next_comes_only_when_asked_for(pictures: LivePictures) -> None:
+def test_a_picture_names_its_frame_and_the_next_arrives_only_on_request(pictures: LivePictures) -> None:
     got: queue.Queue[LivePicture] = queue.Queue()
     watch = pictures.watch("door", 640, 1000, got.put)
     pictures.offer(lease(7, "other"))
@@ -77,7 +77,7 @@ def test_a_picture_tells_the_frame_that_it_shows_and_the_next_comes_only_when_as
     assert got.get().frame == 30, "the one after asking, not one from before"
 
 
-def test_no_more_pictures_a_second_are_made_than_asked_for() -> None:
+def test_the_requested_rate_is_not_exceeded() -> None:
     pictures = LivePictures(itertools.count(0, 20_000).__next__)
     got: queue.Queue[int] = queue.Queue()
     watch = pictures.watch("door", 640, 5, lambda picture: got.put(picture.frame))
@@ -92,7 +92,7 @@ def test_no_more_pictures_a_second_are_made_than_asked_for() -> None:
     assert got.empty()
 
 
-def test_while_one_is_encoded_the_newest_waits_and_older_ones_give_way(pictures: LivePictures) -> None:
+def test_while_one_is_encoded_only_the_newest_waits(pictures: LivePictures) -> None:
     maker = slow_down(pictures)
     got: queue.Queue[LivePicture] = queue.Queue()
     watches = [pictures.watch("door", 640, 1000, got.put) for _ in range(4)]
@@ -109,7 +109,7 @@ def test_while_one_is_encoded_the_newest_waits_and_older_ones_give_way(pictures:
     assert sum(map(len, pictures._spare.values())) <= live_pictures.COPIES
 
 
-def test_those_who_want_the_same_width_share_a_picture_and_others_have_their_own(pictures: LivePictures) -> None:
+def test_viewers_of_the_same_width_share_a_picture(pictures: LivePictures) -> None:
     maker = slow_down(pictures)
     maker.may.release(10)
     got: queue.Queue[bytes] = queue.Queue()
@@ -134,7 +134,7 @@ def test_cameras_take_turns(pictures: LivePictures) -> None:
     assert [got.get() for _ in range(4)] == ["a", "b", "c", "a"]
 
 
-def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_comes(
+def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_arrives(
     pictures: LivePictures, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     got: queue.Queue[LivePicture] = queue.Queue()
@@ -154,10 +154,10 @@ def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_comes(
     wait_until(lambda: watch._waits)
     pictures.offer(lease(3))
     assert got.get().frame == 3
-    assert caplog.text.count("no live picture could be made") == 2
+    assert caplog.text.count("encoding a live picture failed") == 2
 
 
-def test_who_watches_no_more_gets_nothing_and_the_copies_go_with_the_last_one(pictures: LivePictures) -> None:
+def test_a_viewer_who_leaves_gets_nothing_and_the_last_one_frees_the_copies(pictures: LivePictures) -> None:
     got: queue.Queue[int] = queue.Queue()
     first, second = (pictures.watch("door", 640, 1000, lambda picture: got.put(picture.frame)) for _ in range(2))
     pictures.unwatch(first)

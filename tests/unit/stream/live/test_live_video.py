@@ -1,4 +1,4 @@
-"""LiveVideo and RtpTimes: which encoded pictures go to who looks, and when none can."""
+"""LiveVideo and RtpTimes: which access units viewers get, and when video cannot be forwarded."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def video() -> LiveVideo:
     return made
 
 
-def test_with_nobody_who_looks_nothing_is_kept(video: LiveVideo) -> None:
+def test_without_viewers_nothing_is_kept(video: LiveVideo) -> None:
     looker = Looker()
     video.add_viewer(looker)
     video.add(unit(0, key=True))
@@ -63,7 +63,7 @@ def test_with_nobody_who_looks_nothing_is_kept(video: LiveVideo) -> None:
     assert looker.units == []
 
 
-def test_a_unit_is_handed_on_once_it_is_shown_with_its_epoch_and_time_and_a_key_frame_with_its_parameter_sets(
+def test_a_decoded_unit_is_forwarded_with_epoch_and_media_time_and_a_keyframe_with_parameter_sets(
     video: LiveVideo,
 ) -> None:
     looker = Looker()
@@ -94,7 +94,7 @@ def test_length_prefixed_units_become_a_byte_stream() -> None:
     assert looker.gaps == 1, "what can't be read is lost"
 
 
-def test_a_unit_that_is_never_shown_is_a_gap_and_little_waits_for_it(video: LiveVideo) -> None:
+def test_a_unit_that_is_not_decoded_is_a_gap_and_few_units_wait(video: LiveVideo) -> None:
     looker = Looker()
     video.add_viewer(looker)
     video.add(unit(0, key=True))
@@ -107,7 +107,7 @@ def test_a_unit_that_is_never_shown_is_a_gap_and_little_waits_for_it(video: Live
     assert len(video._pending) <= 4
 
 
-def test_b_frames_end_it_and_are_told_but_a_jump_of_the_clock_is_none(video: LiveVideo) -> None:
+def test_b_frames_are_refused_but_a_jump_of_the_clock_is_not(video: LiveVideo) -> None:
     looker = Looker()
     video.add_viewer(looker)
     video.add(unit(100, key=True))
@@ -123,7 +123,7 @@ def test_b_frames_end_it_and_are_told_but_a_jump_of_the_clock_is_none(video: Liv
 
 
 @pytest.mark.parametrize("codec", ["hevc", "mjpeg", "rawvideo"])
-def test_what_browsers_are_not_sent_is_refused_and_ends_who_looked(video: LiveVideo, codec: str) -> None:
+def test_codecs_that_browsers_do_not_support_are_refused_and_end_viewers(video: LiveVideo, codec: str) -> None:
     looker = Looker()
     video.add_viewer(looker)
     video.begin(CodecParameters(codec, b"", (64, 48), None))
@@ -131,11 +131,11 @@ def test_what_browsers_are_not_sent_is_refused_and_ends_who_looked(video: LiveVi
     assert codec in (video.refusal() or "")
 
 
-def test_without_pictures_none_can_be_sent_and_who_looks_waits_for_the_next_connection(video: LiveVideo) -> None:
+def test_without_video_nothing_is_forwarded_and_viewers_wait_for_the_next_connection(video: LiveVideo) -> None:
     looker = Looker()
     video.add_viewer(looker)
     video.disconnected()
-    assert "no pictures now" in (video.refusal() or "")
+    assert "no video" in (video.refusal() or "")
     assert video.codec == ""
     video.begin(H264)
     assert not looker.ended
@@ -147,13 +147,13 @@ def test_without_pictures_none_can_be_sent_and_who_looks_waits_for_the_next_conn
     assert late.ended
 
 
-def test_unreadable_parameter_sets_are_told() -> None:
+def test_invalid_parameter_sets_are_refused() -> None:
     video = LiveVideo()
     video.begin(CodecParameters("h264", b"\x01\x42", (64, 48), None))
     assert "parameter sets" in (video.refusal() or "")
 
 
-def test_a_key_frame_is_wished_for_when_somebody_begins_to_look_or_wants_one_but_not_all_the_time() -> None:
+def test_a_keyframe_is_requested_for_new_viewers_and_on_demand_but_not_too_often() -> None:
     video = LiveVideo()
     assert not video.keyframe_due(10.0)
     video.add_viewer(Looker())
@@ -164,7 +164,7 @@ def test_a_key_frame_is_wished_for_when_somebody_begins_to_look_or_wants_one_but
     assert video.keyframe_due(11.1)
 
 
-def test_several_sinks_are_told_the_same() -> None:
+def test_several_sinks_get_the_same_calls() -> None:
     videos = [LiveVideo(), LiveVideo()]
     both = PacketSinks(videos)
     lookers = [Looker(), Looker()]

@@ -1,4 +1,4 @@
-"""UnitQueue: bounded whatever its viewer does, and nothing in it that couldn't be decoded."""
+"""UnitQueue: bounded, and contains only units that can be decoded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from stream.live.live_video import LiveUnit
-from stream.live.unit_queue import MOST_BYTES, MOST_UNITS, QueueClosedError, UnitQueue
+from stream.live.unit_queue import MAX_BYTES, MAX_UNITS, QueueClosedError, UnitQueue
 
 
 def unit(number: int, *, key: bool = False, size: int = 10, codec: str = "h264") -> LiveUnit:
@@ -23,7 +23,7 @@ async def numbers(queue: UnitQueue, count: int) -> list[int]:
     return [(await queue.get()).media_us for _ in range(count)]
 
 
-async def test_it_begins_with_a_key_frame_and_keeps_the_order() -> None:
+async def test_it_begins_with_a_keyframe_and_keeps_the_order() -> None:
     queue = UnitQueue("h264", nobody)
     for number in range(6):
         queue.put(unit(number, key=number == 2))
@@ -31,7 +31,7 @@ async def test_it_begins_with_a_key_frame_and_keeps_the_order() -> None:
     assert queue.skipped == 0, "what came before the first key frame isn't counted"
 
 
-async def test_after_a_gap_only_a_key_frame_follows() -> None:
+async def test_only_a_keyframe_follows_a_gap() -> None:
     queue = UnitQueue("h264", nobody)
     queue.put(unit(0, key=True))
     queue.gap()
@@ -40,8 +40,8 @@ async def test_after_a_gap_only_a_key_frame_follows() -> None:
     assert await numbers(queue, 2) == [0, 2]
 
 
-@pytest.mark.parametrize(("size", "most"), [(10, MOST_UNITS), (MOST_BYTES // 4, 4)])
-async def test_a_viewer_for_whom_too_much_waits_goes_on_with_the_next_key_frame(size: int, most: int) -> None:
+@pytest.mark.parametrize(("size", "most"), [(10, MAX_UNITS), (MAX_BYTES // 4, 4)])
+async def test_a_slow_viewer_continues_with_the_next_keyframe(size: int, most: int) -> None:
     wanted: list[bool] = []
     queue = UnitQueue("h264", lambda: wanted.append(True))
     for number in range(most):
@@ -57,15 +57,15 @@ async def test_a_viewer_for_whom_too_much_waits_goes_on_with_the_next_key_frame(
     assert queue.skipped == most + 2
 
 
-async def test_a_unit_larger_than_all_that_may_wait_is_not_sent_nor_what_needs_it() -> None:
+async def test_a_unit_larger_than_the_limit_and_units_that_depend_on_it_are_skipped() -> None:
     queue = UnitQueue("h264", nobody)
-    queue.put(unit(0, key=True, size=MOST_BYTES + 1))
+    queue.put(unit(0, key=True, size=MAX_BYTES + 1))
     queue.put(unit(1))
     queue.put(unit(2, key=True))
     assert await numbers(queue, 1) == [2]
 
 
-async def test_another_codec_or_the_end_ends_it() -> None:
+async def test_another_codec_or_close_ends_it() -> None:
     for end in (lambda queue: queue.put(unit(1, codec="vp8")), UnitQueue.close):
         queue = UnitQueue("h264", nobody)
         queue.put(unit(0, key=True))
@@ -75,7 +75,7 @@ async def test_another_codec_or_the_end_ends_it() -> None:
             await queue.get()
 
 
-async def test_units_from_another_thread_wake_it_and_a_loop_that_is_busy_is_rung_once() -> None:
+async def test_units_from_another_thread_wake_the_loop_once() -> None:
     queue = UnitQueue("h264", nobody)
     rung: list[object] = []
     loop = asyncio.get_running_loop()
