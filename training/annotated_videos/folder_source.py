@@ -58,10 +58,10 @@ class FolderSource:
         ends: list[tuple[int, int, int]] = []
         for number, track in enumerate(self._tracks):
             labels, steps = track.clip.labels, slice(track.first, track.stop)
-            told = (labels.action[steps] >= 0) | labels.states_known[steps].any(1)
+            known = (labels.action[steps] >= 0) | labels.states_known[steps].any(1)
             ends += [
                 (number, step + track.first, int(labels.action[step + track.first]))
-                for step in np.flatnonzero(told).tolist()
+                for step in np.flatnonzero(known).tolist()
             ]
         self._ends = np.array(ends, np.int64).reshape(-1, 3)
         of_action = {action: np.flatnonzero(self._ends[:, 2] == action) for action in np.unique(self._ends[:, 2])}

@@ -1,1 +1,1 @@
-"""Training of Cascade R-CNN on people, parts and objects of a folder in the Kinetics-TPS layout (METHOD section 2)."""
+"""Training of Cascade R-CNN on the people, parts and objects of a folder in the Kinetics-TPS layout."""

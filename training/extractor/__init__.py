@@ -1,1 +1,1 @@
-"""Training of the VGG-16 that regions are read with on a folder's annotated boxes, before heads read its features."""
+"""Training of the VGG-16 that reads regions, on the annotated boxes of a folder in the Kinetics-TPS layout."""

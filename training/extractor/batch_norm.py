@@ -1,8 +1,6 @@
-"""Batch norm for the time of training: a VGG-16 has none, and learns slowly from nothing. Pure, but for the module that
-is made.
+"""Batch norm during training: a VGG-16 has none and learns slowly from random weights.
 
-A network trained with it is, when training is over, the same function as one without: each norm goes into the
-convolution before it (`folded`).
+After training, each norm is folded into the convolution before it, so that the network has no batch norm again.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from torch import nn
 
 
 def with_batch_norm(trunk: nn.Sequential) -> nn.Sequential:
-    """The trunk's own layers, and a norm after each convolution."""
+    """Return the trunk's layers with a batch norm after each convolution."""
     layers: list[nn.Module] = []
     for layer in trunk:
         layers.append(layer)
@@ -23,11 +21,10 @@ def with_batch_norm(trunk: nn.Sequential) -> nn.Sequential:
 
 @torch.no_grad()
 def folded(normed: nn.Sequential) -> nn.Sequential:
-    """A trunk without norms that computes what `normed` does in evaluation mode. The convolutions are changed in place:
-    `normed` is of no use any more.
+    """Return a trunk without norms that equals `normed` in evaluation mode; its convolutions are changed in place.
 
-    Of a convolution w, b and a norm of mean m, variance v, scale g and shift s: w · g / √(v + ε) and
-    (b − m) · g / √(v + ε) + s.
+    A convolution w, b and a norm with mean m, variance v, scale g and shift s become w · g / √(v + ε) and
+    (b − m) · g / √(v + ε) + s. Do not use `normed` afterwards.
     """
     layers: list[nn.Module] = []
     for layer in normed:

@@ -58,8 +58,8 @@ class BoxReader(nn.Module):
         device = self.extractor.fc6.weight.device
         pictures = torch.from_numpy(np.stack([one.picture for one in examples])).to(device)
         boxes = torch.from_numpy(np.concatenate([one.boxes for one in examples])).to(device)
-        which = np.repeat(np.arange(len(examples)), [len(one.boxes) for one in examples])
-        features = self.extractor([PictureRegions(pictures, boxes, torch.from_numpy(which).to(device))])
+        rows = np.repeat(np.arange(len(examples)), [len(one.boxes) for one in examples])
+        features = self.extractor([PictureRegions(pictures, boxes, torch.from_numpy(rows).to(device))])
         return {name: layer(features) for name, layer in self.scores.items()}
 
 

@@ -1,22 +1,24 @@
-"""The section `model` of a training run: sizes of the network, what it reads, and the VGG-16 it reads pictures with.
+"""The section `model` of a training run: sizes of the network, its inputs, and the VGG-16 that reads regions.
 
-Needs no torch, as `training/settings/run_config.py`.
+Like `run_config`, it does not import torch.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from stages import settings
 
 MOVENET = "movenet"
-"""The detector of keypoints, by its name in a configuration."""
+"""The keypoint detector's name in a configuration."""
 
 
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, so that a typing mistake never passes for a setting."""
+class Section(settings.Section):
+    """A section of a training configuration: numbers must also be finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class VggRegionsConfig(Section):
@@ -126,7 +128,7 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _parts_have_features(self) -> ModelConfig:
         if not self.geometry and self.visual != "all":
-            raise ValueError("without geometry, visual must be all: parts would have no features")
+            raise ValueError("without geometry, visual must be all, because parts would have no features")
         if self.regions == "vgg" and self.visual == "none":
             raise ValueError("regions: vgg reads pictures: set visual to all or objects")
         if self.detector != MOVENET and (self.geometry or self.regions != "vgg"):
@@ -139,13 +141,12 @@ class ModelConfig(Section):
             return self
         if self.regions != "vgg":
             raise ValueError(
-                "vgg.tuned needs regions: vgg. The detector's own maps also decide where its boxes are, so that a "
-                "tuned copy of its trunk would have to run beside it, live too, at twice the detector's cost; set "
-                "regions to vgg, or vgg.tuned to false"
+                "vgg.tuned needs regions: vgg, because tuning the detector's maps would change its boxes; set regions "
+                "to vgg, or vgg.tuned to false"
             )
         if self.vgg.crop is not None and self.vgg.crop > self.vgg.short_side:
             raise ValueError(
-                f"vgg.crop is {self.vgg.crop}, more than the {self.vgg.short_side} of vgg.short_side; make it smaller, "
-                "or null for the whole picture"
+                f"vgg.crop is {self.vgg.crop}, larger than vgg.short_side ({self.vgg.short_side}); make it smaller, or "
+                "null for the whole picture"
             )
         return self

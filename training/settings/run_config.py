@@ -1,8 +1,8 @@
-"""What a training run depends on: one YAML file a run, whose every setting has a default, a reason and bounds.
+"""The configuration of a training run: one YAML file per run; every setting has a default and limits.
 
-`training/configs/edge.yaml` spells the defaults out. The checkpoint that ships was made in several runs, each of which
-began with the weights of the one before (docs/training.md). Needs no torch, so that a mistake in a file is said at
-once.
+`training/configs/edge.yaml` has all defaults. The packaged checkpoint was made in several runs, each beginning with
+the weights of the one before (docs/training.md). The module does not import torch, so that errors in a file are
+reported at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH = 120
 
 
 class TrainingConfigError(ValueError):
-    """The configuration can't be used; the message names the file and the field."""
+    """The configuration cannot be used; the message names the file and the field."""
 
 
 class DataConfig(Section):
@@ -113,7 +113,7 @@ class StatesConfig(Section):
     def _ordered(self) -> StatesConfig:
         least, greatest = self.positive_limits
         if not 0 < least <= greatest:
-            raise ValueError("positive_limits must be two numbers above 0, the least first")
+            raise ValueError("positive_limits must be two numbers above 0, the smaller first")
         return self
 
 
@@ -243,9 +243,9 @@ class TrainingConfig(Section):
             for name in (name for name, asked in wanted.items() if asked):
                 raise ValueError(f"{name} needs annotated videos: set data.folder")
         elif self.data.vocabulary == "folder" and self.data.folder_share < 1:
-            raise ValueError("data.vocabulary: generated sequences have the profile's: set data.folder_share to 1")
+            raise ValueError("data.vocabulary: generated sequences use the profile's: set data.folder_share to 1")
         elif self.model.detector != MOVENET and self.data.folder_share < 1:
-            raise ValueError("model.detector: generated sequences are of keypoints: set data.folder_share to 1")
+            raise ValueError("model.detector: generated sequences have only keypoints: set data.folder_share to 1")
         return self
 
 
@@ -270,7 +270,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
 
 
 def commented(config: TrainingConfig | None = None) -> str:
-    """The configuration as YAML that `load` reads, with what each setting means; by default the defaults."""
+    """Return the configuration as YAML with a comment for each setting; None: the defaults."""
     lines = [
         "# A training run: `partstream train --config FILE`. Settings that keep their default may be left out.",
         "# `partstream train config` prints all settings with their defaults.",
@@ -306,5 +306,5 @@ def _from_checkpoint(path: Path) -> dict[str, Any]:
         raise TrainingConfigError(f"{path}: can't be read as a checkpoint: {error}") from None
     config = metrics.get("config") if isinstance(metrics, dict) else None
     if not isinstance(config, dict) or "data" not in config:
-        raise TrainingConfigError(f"{path}: holds no configuration of a training run that this version knows")
+        raise TrainingConfigError(f"{path}: holds no training configuration that this version can read")
     return config

@@ -166,7 +166,7 @@ def evaluate_clips(
     present = np.concatenate([clip.present for clip in clips])
     labels = [clip.labels for clip in clips]
     relevance = np.concatenate([answer.relevance for answer in answers])
-    told = present & _all(labels, "relevance_known")
+    known = present & _all(labels, "relevance_known")
     return {
         "videos": len(clips),
         **step_accuracy(network, clips, answers),
@@ -177,7 +177,7 @@ def evaluate_clips(
             _all(labels, "states"),
             present & _all(labels, "states_known"),
         ),
-        "relevance_auc": _rounded(area_under_curve(relevance[told], _all(labels, "relevance")[told])),
+        "relevance_auc": _rounded(area_under_curve(relevance[known], _all(labels, "relevance")[known])),
         "calibration": calibration_figures(*_scored(clips, answers), float(network.action_lstm.temperature)),
     }
 

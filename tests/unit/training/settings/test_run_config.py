@@ -77,7 +77,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ("sed: 1", "sed: unknown; did you mean `seed`"),
         ("steps: many", r"steps: .*integer.* \(got 'many'\)"),
         ("states: {loss: hinge}", r"states\.loss: .*weighted.*focal"),
-        ("states: {positive_limits: [3, 1]}", "states: positive_limits must be two numbers above 0, the least first"),
+        ("states: {positive_limits: [3, 1]}", "states: positive_limits must be two numbers above 0, the smaller first"),
         ("states: {weight: .nan}", r"states\.weight"),
         ("evaluation: {patience: 3}", "evaluation: patience needs evaluations: set every"),
         (
