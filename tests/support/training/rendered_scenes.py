@@ -14,12 +14,12 @@ from training.synthetic.rendering.bodies.body_shape import Phenotype, shaped
 from training.synthetic.rendering.bodies.clothing import ShapedBody
 from training.synthetic.rendering.bodies.figure import Figure, draw_figure, dressed
 from training.synthetic.rendering.bodies.heads import HeadStyle
-from training.synthetic.rendering.bodies.outfits import plain_outfit
+from training.synthetic.rendering.bodies.outfits import Bottom, Outfit, Top
 from training.synthetic.rendering.camera import Camera, look_at
 from training.synthetic.rendering.light import Light
 from training.synthetic.rendering.objects import Thing
 from training.synthetic.rendering.scene import Posed, Scene, posed_person
-from training.synthetic.rendering.surfaces.materials import Material, pack
+from training.synthetic.rendering.surfaces.materials import PLAIN, Material, Rng, cloth_colour, pack
 from training.synthetic.rendering.surfaces.mesh import joined
 from training.synthetic.rendering.surfaces.shapes import ball, cuboid
 from training.synthetic.rendering.surroundings import SMOOTH, Plane, Surroundings, pack_planes
@@ -37,6 +37,23 @@ def build(seed: int = 0, *, held_out: bool = False) -> Builds:
 def anybody(seed: int = 0) -> Figure:
     """A person with everything drawn by the seed."""
     return draw_figure(load_body(), np.random.default_rng(seed), build(seed))
+
+
+def plain_outfit(rng: Rng) -> Outfit:
+    """Return a T-shirt, trousers and shoes of one colour each."""
+    cloths = [Material(cloth_colour(rng), pattern=PLAIN, grain=0.0) for _ in range(3)]
+    return Outfit(
+        tops=(Top(cloths[0], 0.6, 0.0, 0.4, 0.004),),
+        bottom=Bottom(cloths[1], 1.93, 0.4),
+        skirt=None,
+        shoe=cloths[2],
+        sole=None,
+        sock=None,
+        shaft=1.9,
+        gloves=None,
+        hat=None,
+        sunglasses=False,
+    )
 
 
 @functools.cache

@@ -40,10 +40,7 @@ WIDTH = 39
 QUATERNIONS = (ROOT, CHEST, NECK)
 
 # Rest offsets of the capture's own body, metres (the `humanoid` the clips were retargeted to, at its scale of 0.25).
-_HIP = 0.0849
 _LEG = (0.4215, 0.4099)
-_CHEST = 0.2361
-_SHOULDER = (-0.0240, 0.2435, 0.1831)
 _ARM = (0.2748, 0.2589)
 _ANKLE_HEIGHT = 0.065
 """Of the capture's body on the ground; limb poses put a standing ankle at zero."""

@@ -164,23 +164,6 @@ def make_backpack(rng: Rng) -> Thing:
     return _thing("backpack", [body, pocket], fabric, replace(_paint(rng, 0.03), wrinkles=0.3))
 
 
-def make_rope(rng: Rng, path: Array) -> Thing:
-    """A cord along `path` [K, 3]; for one that moves take its vertices from `tube_vertices` with the same radius."""
-    return _thing("rope", [tube(path, ROPE_RADIUS)], _paint(rng, 0.05))
-
-
-ROPE_RADIUS = 0.008
-
-
-def skipping_rope(left: Array, right: Array, swing: Array, length: float, count: int = 24) -> Array:
-    """The path [count, 3] of a rope of that length between two hands [3], bowed towards the unit vector `swing` [3]."""
-    apart = float(np.linalg.norm(right - left))
-    share = np.linspace(0, 1, count)[:, None]
-    # A parabola's arc is about apart · (1 + 8/3 (depth/apart)²) while flat, and twice the depth when deep.
-    depth = 0.47 * np.sqrt(max(length**2 - apart**2, 0.01))
-    return left + share * (right - left) + (1 - (2 * share - 1) ** 4) * depth * swing
-
-
 def make_chair(rng: Rng, seat: float | None = None) -> Thing:
     """A chair; x is forward, and the seat is `seat` metres high if told: somebody sits on it."""
     height, wide, back = rng.uniform(0.4, 0.48), rng.uniform(0.2, 0.26), rng.uniform(0.35, 0.55)

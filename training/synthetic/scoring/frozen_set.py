@@ -31,7 +31,7 @@ class FrozenSetError(ValueError):
     """A frozen set can't be read, or a folder holds another one; the message says what to do."""
 
 
-class FrozenSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FrozenSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the generator is told, and the SHA-256 of its sources."""
 
     version: int
@@ -39,6 +39,8 @@ class FrozenSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_action: int
     code: str
     settings: dict[str, Any]
+    former_codes: tuple[str, ...] = ()
+    """Hashes of the same generator by earlier versions of `code_hash`; folders made then have them."""
 
 
 def frozen_sets() -> list[str]:
@@ -89,7 +91,7 @@ def write_frozen_set(frozen: FrozenSet, folder: Path | None = None) -> Path:
 
 def require_this_code(frozen: FrozenSet) -> None:
     """Raises `FrozenSetError` where this code would make another set."""
-    if frozen.code != (now := code_hash()):
+    if (now := code_hash()) != frozen.code:
         raise FrozenSetError(
             f"version {frozen.version} was frozen with a generator whose code is {frozen.code[:12]}, and this one's is "
             f"{now[:12]}. {_NEW_VERSION}"
@@ -108,7 +110,7 @@ def require(manifest: Manifest, frozen: FrozenSet, where: Path) -> None:
 def differences(manifest: Manifest, frozen: FrozenSet) -> Sequence[str]:
     """What differs, in words; empty for just this set."""
     found: list[str] = []
-    if manifest.code != frozen.code:
+    if manifest.code not in (frozen.code, *frozen.former_codes):
         found.append(f"its generator's code is {manifest.code[:12]}, not {frozen.code[:12]}")
     if manifest.seed != frozen.seed:
         found.append(f"its seed is {manifest.seed}, not {frozen.seed}")

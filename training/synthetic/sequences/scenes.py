@@ -22,7 +22,6 @@ from training.synthetic.motion.movement import (
     Rng,
     mirrored,
     smoothstep,
-    upright,
 )
 from training.synthetic.motion.procedural import choose_gesture
 
@@ -228,10 +227,3 @@ def _lay_over(
         return
     labels[weight > 0.85] = ACTION_INDEX[gesture.action]
     labels[(weight > 0.2) & (weight <= 0.85)] = UNSURE
-
-
-def resting_scene(times: Array) -> Scene:
-    """A person standing perfectly still: what tests compare with."""
-    tags = np.zeros((len(times), len(TAG_INDEX)))
-    tags[:, TAG_INDEX["stand"]] = 1.0
-    return Scene(upright(times), tags, np.full(len(times), ACTION_INDEX["stand"]), False, False)

@@ -1,8 +1,16 @@
-"""Which code made a data set: one hash of all sources that decide what a generated video shows. Owns nothing."""
+"""The hash of the generator's code, which tells whether two data sets come from the same generator.
+
+It covers the sources that decide what a generated video shows, and ignores what cannot change a video: where a source
+is, its imports, docstrings, comments and layout.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import io
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[3]
@@ -12,12 +20,12 @@ SOURCES = (
     "training/synthetic/motion/motion.py",
     "training/synthetic/motion/movement.py",
     "training/synthetic/motion/procedural.py",
-    "training/synthetic/sequences/scenes.py",
     "training/synthetic/motion/skeleton.py",
     "training/synthetic/rendering/*.py",
     "training/synthetic/rendering/bodies/*.py",
     "training/synthetic/rendering/surfaces/*.py",
     "training/synthetic/sequences/labels.py",
+    "training/synthetic/sequences/scenes.py",
     "training/synthetic/videos/annotation.py",
     "training/synthetic/videos/cast.py",
     "training/synthetic/videos/film.py",
@@ -30,9 +38,38 @@ SOURCES = (
 
 
 def code_hash(root: Path = _ROOT) -> str:
-    """SHA-256 over names and contents of the sources, in the order of their names."""
+    """Return the SHA-256 of the sources, in the order of their contents."""
+    files = {path for pattern in SOURCES for path in root.glob(pattern)}
+    contents = (code_of(path.read_bytes()) if path.suffix == ".py" else path.read_bytes() for path in files)
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in SOURCES for path in root.glob(pattern)):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
+    for content in sorted(content for content in contents if content):
+        digest.update(len(content).to_bytes(8, "little") + content)
     return digest.hexdigest()
+
+
+def code_of(source: bytes) -> bytes:
+    """Return a module's source without imports, docstrings, comments and white space."""
+    lines = source.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    kept = bytearray(source)
+    for start, end in _left_out(source, lines):
+        begin, stop = (starts[row - 1] + column for row, column in (start, end))
+        kept[begin:stop] = b" " * (stop - begin)
+    return b"".join(bytes(kept).split())
+
+
+def _left_out(source: bytes, lines: list[bytes]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yield (line from 1, column in bytes) of the beginning and the end of each piece to leave out."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Import | ast.ImportFrom | ast.Expr):
+            continue
+        if not isinstance(node, ast.Expr) or isinstance(node.value, ast.Constant):
+            assert node.end_lineno is not None and node.end_col_offset is not None
+            yield (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            begin = len(lines[row - 1].decode()[:column].encode())
+            yield (row, begin), (row, begin + len(token.string.encode()))

@@ -98,11 +98,6 @@ class Figure:
         return np.stack([np.cross(out, along), out, along, place], -1)
 
 
-def one_build(builds: Builds, index: int) -> Builds:
-    """The measures of person `index` alone."""
-    return Builds(**{name: getattr(builds, name)[index : index + 1] for name in Builds.__slots__})
-
-
 def draw_figure(model: BodyModel, rng: Rng, build: Builds) -> Figure:
     """A random person with those measures (`build` of one)."""
     phenotype = draw_phenotype(rng, float(build.stature[0]))

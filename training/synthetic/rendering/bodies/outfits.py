@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 
 from training.synthetic.rendering.surfaces.materials import (
     BANDS,
-    PLAIN,
     Material,
     Rng,
-    cloth_colour,
     draw_cloth,
     linear,
 )
@@ -157,20 +155,3 @@ def _safety_vest(rng: Rng, chest: float) -> Top:
     bright = linear(0.85, 0.95, 0.15) if rng.random() < 0.6 else linear(0.98, 0.45, 0.1)
     cloth = Material(bright, linear(0.85, 0.87, 0.88), BANDS, share=chest - 0.2, frequency=0.05, grain=0.05)
     return Top(cloth, 0.05, 0.02, 0.7, 0.03, opening=float(rng.choice([0.0, 0.03])))
-
-
-def plain_outfit(rng: Rng) -> Outfit:
-    """A T-shirt, trousers and shoes of one colour each: what tests look at."""
-    cloths = [Material(cloth_colour(rng), pattern=PLAIN, grain=0.0) for _ in range(3)]
-    return Outfit(
-        tops=(Top(cloths[0], 0.6, 0.0, 0.4, 0.004),),
-        bottom=Bottom(cloths[1], 1.93, 0.4),
-        skirt=None,
-        shoe=cloths[2],
-        sole=None,
-        sock=None,
-        shaft=1.9,
-        gloves=None,
-        hat=None,
-        sunglasses=False,
-    )

@@ -17,7 +17,6 @@ from training.synthetic.rendering.objects import (
     hanging,
     make_backpack,
     make_bag,
-    skipping_rope,
     standing,
 )
 from training.synthetic.rendering.scene import Scene, posed_thing, render
@@ -71,15 +70,6 @@ def test_a_barbell_lies_through_both_hands_and_a_bag_hangs() -> None:
     tilted = np.c_[np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]), [0.0, 0.8, 0.0]]
     assert np.allclose(hanging(tilted)[:, 1], (0, 1, 0))
     assert np.linalg.det(hanging(tilted)[:, :3]) == pytest.approx(1.0)
-
-
-def test_a_skipping_rope_joins_the_hands_and_bows_where_it_swings() -> None:
-    left, right = np.array([0.2, 1.0, -0.4]), np.array([0.2, 1.0, 0.4])
-    path = skipping_rope(left, right, np.array([0.0, -1.0, 0.0]), 2.4)
-    assert np.allclose(path[0], left) and np.allclose(path[-1], right)
-    assert -0.3 < path[:, 1].min() < 0.2
-    length = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
-    assert length == pytest.approx(2.4, rel=0.15)
 
 
 def test_effects_are_the_same_by_seed_and_keep_the_order_of_greys() -> None:

@@ -22,6 +22,7 @@ from training.synthetic.scoring.frozen_set import (
     frozen_sets,
     read_frozen_set,
     require,
+    require_this_code,
     write_frozen_set,
 )
 from training.synthetic.videos.code import code_hash
@@ -77,6 +78,13 @@ def test_other_code_neither_freezes_a_set_nor_makes_one() -> None:
     for settings in ({}, {**own.settings, "crf": "low"}, {**own.settings, "actions": ["swim"]}):
         with pytest.raises((FrozenSetError, ValueError), match=re.compile("settings are not|unknown actions")):
             plan_of(msgspec.structs.replace(own, settings=settings))
+
+
+def test_this_code_makes_the_current_set() -> None:
+    frozen = read_frozen_set(CURRENT)
+    require_this_code(frozen)
+    made = plan_of(frozen).manifest(frozen.former_codes[0], ())
+    assert not any("code" in difference for difference in differences(made, frozen))
 
 
 def test_uneven_or_missing_actions_are_not_frozen() -> None:

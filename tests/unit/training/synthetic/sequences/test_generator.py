@@ -11,13 +11,14 @@ from stages.detection.part_boxes import part_boxes
 from stages.keypoint_features.skeleton import skeleton_points, step_stature
 from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
+from support.training.resting_scene import resting_scene
 from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, set_arm, tags_of, upright
 from training.synthetic.motion.skeleton import draw_builds, joints
 from training.synthetic.sequences.cameras import look
 from training.synthetic.sequences.generator import Generator, draw_times
 from training.synthetic.sequences.keypoint_noise import detect
 from training.synthetic.sequences.labels import part_states, relevance
-from training.synthetic.sequences.scenes import UNSURE, draw_scene, resting_scene
+from training.synthetic.sequences.scenes import UNSURE, draw_scene
 
 
 @pytest.fixture(scope="module")

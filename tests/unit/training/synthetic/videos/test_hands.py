@@ -7,13 +7,13 @@ import pytest
 
 from stages.vocabulary import packaged
 from support.training.rendered_scenes import block, front_camera, person, plain_person, scene, standing_poses, unmoved
+from support.training.resting_scene import resting_scene
 from training.synthetic.motion.motion import POSITION, ROOT, WRISTS, axis_rotation, quaternion_multiply
 from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, Prop, tags_of, upright
 from training.synthetic.motion.skeleton import HIPS, KEYPOINTS, NOSE, joints
 from training.synthetic.rendering.bodies.posing import Hands
 from training.synthetic.rendering.scene import Posed, Scene, posed_person, posed_thing, render
 from training.synthetic.sequences.scenes import Scene as Acted
-from training.synthetic.sequences.scenes import resting_scene
 from training.synthetic.videos.cast import Actor, bent, seats
 from training.synthetic.videos.film import Shot
 from training.synthetic.videos.hands import MAKERS, OBJECTS, draw_hands, use_props
