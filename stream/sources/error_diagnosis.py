@@ -1,6 +1,6 @@
-"""From what libav raises to what the user is told, for one camera. The kinds of sources add what only they know.
+"""ErrorDiagnosis: turns what a source raises into one camera's `SourceError`. Each kind of source has a subclass.
 
-libav's own messages quote the address with its password: nothing of them is passed on but the error number's name.
+FFmpeg's own messages quote the address with its password, so that only the name of its error number is passed on.
 """
 
 from __future__ import annotations
@@ -29,64 +29,64 @@ class ErrorDiagnosis:
         self.stall_timeout_s = stall_timeout_s
 
     def awaited(self) -> SourceError | None:
-        """What must come about elsewhere before the source can be opened, if anything."""
+        """Return what must happen elsewhere before the source can be opened, if anything."""
         return None
 
     def opening(self, error: Exception, after_s: float) -> SourceError:
-        """What opening raised, `after_s` seconds from its beginning."""
+        """Return the error for an exception while opening, `after_s` seconds after the start."""
         return self.reading(error)
 
     def not_open_in_time(self) -> SourceError:
-        """The start timeout passed before it was open."""
+        """Return the error for a source that was not open within the start timeout."""
         return StartTimeoutError(
             self.camera,
-            f"{self.address} wasn't open within {self.start_timeout_s:g} s",
+            f"{self.address} was not open within {self.start_timeout_s:g} s",
             "Raise start_timeout_s if it needs longer",
         )
 
     def no_picture_in_time(self) -> SourceError:
-        """It is open, and the start timeout passed without a picture."""
+        """Return the error for an open source without a frame within the start timeout."""
         return StartTimeoutError(
             self.camera,
-            f"{self.address} is open and gave no picture within {self.start_timeout_s:g} s",
+            f"{self.address} is open but gave no picture within {self.start_timeout_s:g} s",
             "Shorten the camera's keyframe interval, or raise start_timeout_s",
         )
 
     def stalled(self) -> SourceError:
-        """It was live and nothing has come for the stall timeout."""
+        """Return the error for a live source without a frame for the stall timeout."""
         return StalledError(
             self.camera,
             f"no picture from {self.address} for {self.stall_timeout_s:g} s",
-            "Look at the camera and its network, or raise stall_timeout_s if it is this slow",
+            "Check the camera and its network, or raise stall_timeout_s if it is this slow",
         )
 
     def no_video(self) -> SourceError:
-        """Open, and there is no video in it."""
-        return NotAVideoError(self.camera, f"{self.address} has no video stream", "Give the address of one that has")
+        """Return the error for a source without video."""
+        return NotAVideoError(self.camera, f"{self.address} has no video stream", "Use an address with video")
 
     def unknown_codec(self) -> SourceError:
-        """There is video that libav has no decoder for."""
+        """Return the error for video that FFmpeg has no decoder for."""
         return UnknownCodecError(
             self.camera,
-            f"the video of {self.address} is in a coding that can't be decoded",
+            f"the video codec of {self.address} is not supported",
             "Set the camera to H.264, H.265 or MJPEG",
         )
 
     def ended(self) -> SourceError:
-        """The stream is over."""
-        return EndedError(self.camera, f"{self.address} has ended", "Nothing is to be done")
+        """Return the error for the end of the stream."""
+        return EndedError(self.camera, f"{self.address} has ended", "No action is needed")
 
     def reading(self, error: Exception) -> SourceError:
-        """What reading raised."""
+        """Return the error for an exception while reading."""
         return BrokenError(
             self.camera,
             f"reading {self.address} failed ({name_of(error)})",
-            "Check that the source is intact; other programs can tell more about it",
+            "Check the source with another program",
         )
 
 
 def name_of(error: Exception) -> str:
-    """What an error is called, without its message: `errno` in words for libav's errors, else the type."""
+    """Return an error's name without its message: FFmpeg's text for its number, else the type."""
     if isinstance(error, av.error.FFmpegError) and error.strerror:
         return error.strerror
     return type(error).__name__

@@ -1,7 +1,7 @@
-"""What can go wrong with a source, typed by what the user can do about it. Owns nothing.
+"""Errors of sources, by what the user can do about them.
 
-Every message names the camera, what failed and what to do, and carries no secret: it is made from the redacted address
-and never from FFmpeg's own messages, which quote the whole URL.
+Every message names the camera, what failed and what to do. It contains no secret: it is made from the redacted address,
+and never from FFmpeg's messages, which quote the whole URL.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import ClassVar
 
 
 class SourceError(Exception):
-    """A source can't be opened, or gives nothing more. `reason` is the short code for status, metrics and logs."""
+    """A source cannot be opened or read. `reason` is the short code for status, metrics and logs."""
 
     reason: ClassVar[str] = "failed"
     permanent: ClassVar[bool] = False
-    """Trying again is no use: the configuration must change."""
+    """Whether retrying is useless, because the configuration must change."""
 
     def __init__(self, camera: str, what: str, remedy: str) -> None:
         super().__init__(f"camera {camera}: {what}. {remedy}")
@@ -24,25 +24,25 @@ class SourceError(Exception):
 
 
 class RefusedError(SourceError):
-    """Nothing listens at that port."""
+    """Nothing listens on the port."""
 
     reason = "refused"
 
 
 class UnreachableError(SourceError):
-    """No way to that host."""
+    """No route to the host."""
 
     reason = "unreachable"
 
 
 class UnknownHostError(SourceError):
-    """The host's name has no address."""
+    """The host name cannot be resolved."""
 
     reason = "unknown_host"
 
 
 class UntrustedError(SourceError):
-    """The server's certificate isn't trusted."""
+    """The server's certificate is not trusted."""
 
     reason = "untrusted"
 
@@ -54,98 +54,98 @@ class NotFoundError(SourceError):
 
 
 class UnauthorisedError(SourceError):
-    """The server wants a name and password, or others."""
+    """The server asks for credentials, or rejects the given ones."""
 
     reason = "unauthorised"
 
 
 class ServerError(SourceError):
-    """The server answered with an error of its own."""
+    """The server answered with an error."""
 
     reason = "server_error"
 
 
 class SilentError(SourceError):
-    """The server accepts the connection and then says nothing."""
+    """The server accepts the connection but does not answer."""
 
     reason = "silent"
 
 
 class StartTimeoutError(SourceError):
-    """No picture within the start timeout."""
+    """No frame within the start timeout."""
 
     reason = "timeout"
 
 
 class StalledError(SourceError):
-    """It was live and has given nothing for the stall timeout."""
+    """A live source has given no frame for the stall timeout."""
 
     reason = "stalled"
 
 
 class EndedError(SourceError):
-    """The stream is over: the file's end, or the server closed the connection."""
+    """The stream has ended: end of file, or the server closed the connection."""
 
     reason = "ended"
 
 
 class NotAVideoError(SourceError):
-    """What is there holds no video."""
+    """The source has no video."""
 
     reason = "not_a_video"
 
 
 class UnknownCodecError(SourceError):
-    """There is video, in a coding that can't be decoded here."""
+    """The video codec is not supported."""
 
     reason = "unknown_codec"
 
 
 class BrokenError(SourceError):
-    """Reading failed in the middle."""
+    """Reading failed."""
 
     reason = "broken"
 
 
 class UnconnectedError(SourceError):
-    """The other end is there, and no way for the pictures between it and us."""
+    """The other end was reached, but no media connection could be established."""
 
     reason = "unconnected"
 
 
 class PublisherAwaitedError(SourceError):
-    """Nobody publishes to this camera (now: somebody may at any time)."""
+    """No publisher is connected yet."""
 
     reason = "no_publisher"
 
 
 class NoSuchFileError(SourceError):
-    """There is no such file."""
+    """The file does not exist."""
 
     reason = "no_such_file"
     permanent = True
 
 
 class UnreadableError(SourceError):
-    """The file or device is there and may not be read."""
+    """The file or device exists but must not be read."""
 
     reason = "unreadable"
 
 
 class NoSuchDeviceError(SourceError):
-    """There is no such device (now: it may be plugged in later)."""
+    """The device does not exist. It may be plugged in later."""
 
     reason = "no_such_device"
 
 
 class BadAddressError(SourceError):
-    """The address itself is wrong."""
+    """The address is invalid."""
 
     reason = "bad_address"
     permanent = True
 
 
 class InternalError(SourceError):
-    """A fault in partstream."""
+    """An internal error of partstream."""
 
     reason = "internal_error"

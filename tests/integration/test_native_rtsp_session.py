@@ -149,11 +149,11 @@ def test_a_file_of_certificates_that_is_of_no_use_is_named_and_not_the_server(
 
 def test_who_connects_and_says_nothing_is_told_from_who_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        fails_with(f"rtsps://127.0.0.1:{mute.getsockname()[1]}/x", "silent", "said nothing", start_timeout_s=0.3)
+        fails_with(f"rtsps://127.0.0.1:{mute.getsockname()[1]}/x", "silent", "did not answer for", start_timeout_s=0.3)
     answer = _Connection._answer
     monkeypatch.setattr(_Connection, "_answer", lambda this, asked: asked.method == "SETUP" or answer(this, asked))
     with server_of(MAIN) as server:
-        fails_with(server.url(), "silent", "not all that it is asked", start_timeout_s=0.3)
+        fails_with(server.url(), "silent", "did not answer all requests", start_timeout_s=0.3)
 
 
 def test_udp_that_does_not_come_leaves_time_for_tcp_however_short_the_start_may_take() -> None:
@@ -179,7 +179,7 @@ def test_where_no_recovery_point_ever_comes_libav_reads_it_and_the_reason_is_tol
     stream = corpus_stream("h264_main")
     server = ScriptedRtspServer(without_keyframes(StreamPacketiser().packets(stream, 4)), description_of(stream))
     with server:
-        camera = fails_with(server.url(), "broken", "where decoding may begin", start_timeout_s=0.5)
+        camera = fails_with(server.url(), "broken", "no point at which decoding can begin", start_timeout_s=0.5)
         assert "awaiting_keyframe" in camera.discarded
         with WatchedCamera(server.url(), transport="auto", start_timeout_s=0.5) as camera:
             wait_until(lambda: bool(camera.reconnects))
@@ -222,7 +222,7 @@ def test_what_the_wire_does_not_speak_is_read_by_libav_and_remembered(tmp_path: 
         with WatchedCamera(server.url("/clip")) as camera:
             wait_until(lambda: len(camera.frames) >= 5)
             assert camera.fallbacks == ["codec"]
-            assert camera.said[-1].message.startswith("live; read by FFmpeg, one picture later: native RTSP reads")
+            assert camera.said[-1].message.startswith("live; read by the FFmpeg backend, one frame later: native RTSP")
         told = refused(server.url("/clip"), attempts=1)
         assert "Set transport: auto" in told.said[1].message
 
@@ -237,7 +237,7 @@ def test_what_the_wire_does_not_speak_in_mid_stream_is_read_by_libav_from_the_ne
         config = WatchedCamera(server.url(), transport="auto").config
         first, second = (rtsp_opener(config, stopping, lambda reason: None, native_rtsp) for _ in range(2))
         transport = first.open()
-        with pytest.raises(NativeUnsupportedError, match="If it goes on, set transport: ffmpeg"):
+        with pytest.raises(NativeUnsupportedError, match="If this continues, set transport: ffmpeg"):
             while True:
                 transport.read()
         first.close()
@@ -295,7 +295,7 @@ def test_packets_that_are_not_spoken_and_come_before_play_is_answered_are_left_t
     with server_of(MAIN) as server:
         told = refused(server.url(), attempts=1, lower_transport="udp")
     assert set(told.reasons) == {"broken"}
-    assert "packets are of a kind" in told.said[1].message
+    assert "packet types are not supported" in told.said[1].message
 
 
 # -- whatever comes --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""RtspErrorDiagnosis: what goes wrong with an RTSP camera, told apart where libav reports it alike."""
+"""RtspErrorDiagnosis: errors of RTSP cameras, including causes that FFmpeg does not tell apart."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ from stream.sources.rtsp.protocol.errors import (
 from stream.sources.rtsp.trust import Trust, UntrustedCertificateError, UnusableCertificatesError
 
 PROBE_S = 1.0
-"""How long a failed connection may be looked into."""
+"""Time limit for a test connection that finds the cause of an error."""
 
 
 UNSUPPORTED_MEANINGS = {
     "codec": "native RTSP reads H.264 and H.265",
     "encrypted": "its packets are encrypted",
     "interleaving": "its packets are interleaved",
-    "packetisation": "its packets are of a kind that native RTSP doesn't read",
-    "clock_rate": "its clock isn't RTP's usual one for video",
+    "packetisation": "its packet types are not supported",
+    "clock_rate": "its RTP clock rate is not 90 kHz",
     "multicast": "it sends by multicast only",
-    "protocol": "its RTSP can't be followed",
+    "protocol": "its RTSP messages are not understood",
     "status": "it answers requests with an error",
-    "no_recovery_point": "nothing in its stream says where decoding may begin",
+    "no_recovery_point": "its stream has no point at which decoding can begin",
 }
-"""What the wire doesn't speak, by code."""
+"""What native RTSP does not support, by code."""
 
 
 class NativeUnsupportedError(BrokenError):
-    """The wire doesn't speak what the camera does; `code` says what, for metrics."""
+    """Native RTSP does not support the camera. `code` is the reason for metrics."""
 
     def __init__(self, camera: str, what: str, remedy: str, code: str) -> None:
         super().__init__(camera, what, remedy)
@@ -68,28 +68,27 @@ class NativeUnsupportedError(BrokenError):
 
 
 class RtspErrorDiagnosis(ErrorDiagnosis):
-    """From what the wire and libav raise to what the user is told. What libav reports alike is told apart by looking at
-    the host and port."""
+    """Errors of one camera. Where FFmpeg reports several causes alike, a test connection finds the cause."""
 
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
         self._udp = config.lower_transport == "udp"
-        self._unspoken_remedy = "Set transport: auto, or ffmpeg"
+        self._unsupported_remedy = "Set transport: auto, or ffmpeg"
         if config.tls_fingerprint is not None:
-            self._unspoken_remedy = "Try transport: ffmpeg, with tls_certificates instead of tls_fingerprint"
+            self._unsupported_remedy = "Try transport: ffmpeg, with tls_certificates instead of tls_fingerprint"
         elif config.transport == "auto":
-            self._unspoken_remedy = "If it goes on, set transport: ffmpeg"
+            self._unsupported_remedy = "If this continues, set transport: ffmpeg"
         try:
             address = RtspAddress.parse(config.source.reveal())
         except ValueError:
             raise BadAddressError(
-                config.id, f"{config.source} isn't an RTSP address", "Write rtsp://[user:password@]host[:port]/path"
+                config.id, f"{config.source} is not an RTSP address", "Write rtsp://[user:password@]host[:port]/path"
             ) from None
         self._host, self._port = address.host, address.port
         self._trust = Trust(config.tls_certificates, config.tls_fingerprint) if address.scheme == "rtsps" else None
 
     def opening(self, error: Exception, after_s: float) -> SourceError:
-        """From the answer's status, else from what a bare connection to the same port shows."""
+        """Use the response's status, or else a test connection to the same port."""
         if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
             return self._unauthorised()
         if isinstance(error, av.error.HTTPNotFoundError):
@@ -101,8 +100,10 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         return self._unreachable() or self._untrusted() or self._not_a_video()
 
     def native_opening_failed(self, error: Exception, *, connected: bool, answered: bool) -> SourceError:
-        """What opening at the wire raised; raises `error` itself if nothing is known of its kind. `connected`: whether
-        the server took our connection before; `answered`: whether it said anything."""
+        """Return the error for an exception while native RTSP opened; raise the exception itself if it is unknown.
+
+        `connected`: whether the server accepted the connection; `answered`: whether it sent anything.
+        """
         match error:
             case AccessDeniedError():
                 return self._unauthorised()
@@ -111,7 +112,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             case NoVideoError():
                 return self._not_a_video()
             case LowerTransportError():
-                return self._answered("it doesn't send over TCP")
+                return self._answered("it does not send over TCP")
             case ConnectionClosedError():
                 return self._answered("it closed the connection")
             case TimeoutError():
@@ -123,30 +124,30 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             case UntrustedCertificateError() | ssl.SSLCertVerificationError():
                 return self._untrusted_certificate()
             case ssl.SSLError():
-                return self._answered("it doesn't speak TLS")
+                return self._answered("it does not use TLS")
             case OSError():
                 return self._connecting(error)
         return self.session_ended(error)
 
     def session_ended(self, error: Exception | None) -> SourceError:
-        """What ended a session at the wire: None if the server did."""
+        """Return the error for what ended a native RTSP session. None means that the server ended it."""
         match error:
             case None:
                 return self.ended()
             case UnsupportedStreamError():
-                return self._unspoken(error.reason)
+                return self._unsupported(error.reason)
             case StatusError() if error.status >= 500:  # it may be starting, or have too many clients
                 return self._answered(f"status {error.status} to {error.method}")
             case StatusError():
-                return self._unspoken("status", f"it answers {error.method} with status {error.status}")
+                return self._unsupported("status", f"it answers {error.method} with status {error.status}")
             case SessionError():
-                return self._unspoken("protocol")
+                return self._unsupported("protocol")
             case OSError():
                 return self.ended()
         raise error
 
     def no_recovery(self, after_s: float) -> SourceError:
-        """Packets come, and decoding can't begin with any of them."""
+        """Return the error for packets with which decoding cannot begin."""
         return StalledError(
             self.camera,
             f"stalled: no recovery point from {self.address} for {after_s:g} s",
@@ -154,31 +155,31 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         )
 
     def no_recovery_at_first(self) -> NativeUnsupportedError:
-        """The same, and there never was one."""
-        return self._unspoken("no_recovery_point")
+        """Return the same error for a stream that never had a recovery point."""
+        return self._unsupported("no_recovery_point")
 
     def not_open_in_time(self) -> SourceError:
-        """A port that can be connected to is silent; else the host or the network between is at fault."""
+        """Tell a server that does not answer from a host that cannot be reached."""
         return self._unreachable() or self._silent()
 
     def ended(self) -> SourceError:
-        """A camera doesn't end: its server closed the connection, or died."""
+        """A camera's stream has no end: the server closed the connection, or died."""
         return EndedError(
-            self.camera, f"the server of {self.address} closed the connection", "If it goes on, look at the camera"
+            self.camera, f"the server of {self.address} closed the connection", "If this continues, check the camera"
         )
 
     def no_picture_in_time(self) -> SourceError:
-        """Over UDP the commonest cause is a firewall."""
+        """Over UDP, the most common cause is a firewall."""
         if not self._udp:
             return super().no_picture_in_time()
         return StartTimeoutError(
             self.camera,
-            f"{self.address} is open and no picture came over UDP within {self.start_timeout_s:g} s",
-            "Let UDP through the firewall, or use lower_transport: tcp",
+            f"{self.address} is open but no picture arrived over UDP within {self.start_timeout_s:g} s",
+            "Allow UDP in the firewall, or use lower_transport: tcp",
         )
 
     def _unreachable(self) -> SourceError | None:
-        """Why a bare TCP connection fails; None if it doesn't."""
+        """Return why a TCP connection fails, or None if it succeeds."""
         try:
             with contextlib.closing(socket.create_connection((self._host, self._port), PROBE_S)):
                 return None
@@ -186,7 +187,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             return self._connecting(error)
 
     def _untrusted(self) -> SourceError | None:
-        """Why a bare TLS connection fails; None if it doesn't, or there is to be none."""
+        """Return why a TLS connection fails, or None if it succeeds or TLS is not used."""
         if self._trust is None:
             return None
         try:
@@ -201,26 +202,26 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         except ssl.SSLCertVerificationError:
             return self._untrusted_certificate()
         except ssl.SSLError:
-            return self._answered("it doesn't speak TLS")
+            return self._answered("it does not use TLS")
         except (OSError, UnicodeError):
             return None
 
     def _untrusted_certificate(self) -> SourceError:
         return UntrustedError(
             self.camera,
-            f"the certificate of {self.address} isn't trusted",
+            f"the certificate of {self.address} is not trusted",
             "Set tls_certificates to a file with the camera's certificate, or tls_fingerprint to its SHA-256",
         )
 
     def _unusable_certificates(self, error: Exception) -> SourceError:
         return UntrustedError(
             self.camera,
-            f"the file of tls_certificates is of no use ({error})",
-            "Give a file of certificates in PEM that may be read",
+            f"the file of tls_certificates cannot be used ({error})",
+            "Set it to a readable file of certificates in PEM format",
         )
 
     def _connecting(self, error: Exception) -> SourceError:
-        """What connecting raised."""
+        """Return the error for an exception while connecting."""
         match error:
             case ConnectionRefusedError():
                 return RefusedError(
@@ -229,70 +230,70 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             case socket.gaierror() | UnicodeError():
                 return UnknownHostError(
                     self.camera,
-                    f"the host of {self.address} has no known address",
+                    f"the host name of {self.address} cannot be resolved",
                     "Check its name, or use its IP address",
                 )
             case TimeoutError():
                 return self._cannot_be_connected_to()
         why = errno.errorcode.get(getattr(error, "errno", 0) or 0, "no route")
         return UnreachableError(
-            self.camera, f"the host of {self.address} can't be reached ({why})", "Check the network"
+            self.camera, f"no route to the host of {self.address} ({why})", "Check the address and the network"
         )
 
     def _cannot_be_connected_to(self) -> SourceError:
         return StartTimeoutError(
-            self.camera, f"{self.address} can't be connected to", "Check host and network, or raise start_timeout_s"
+            self.camera, f"connecting to {self.address} timed out", "Check host and network, or raise start_timeout_s"
         )
 
     def _silent(self) -> SourceError:
         return SilentError(
             self.camera,
-            f"{self.address} accepts connections and said nothing for {self.start_timeout_s:g} s",
+            f"{self.address} accepts connections but did not answer for {self.start_timeout_s:g} s",
             "Restart the camera, or check that the port is its RTSP port",
         )
 
     def _falls_silent(self) -> SourceError:
         return SilentError(
             self.camera,
-            f"{self.address} answers, and not all that it is asked within {self.start_timeout_s:g} s",
+            f"{self.address} did not answer all requests within {self.start_timeout_s:g} s",
             "Restart the camera, or raise start_timeout_s",
         )
 
     def _unauthorised(self) -> SourceError:
         return UnauthorisedError(
             self.camera,
-            f"{self.address} asks for a user name and password, or doesn't take the ones given",
+            f"{self.address} asks for a user name and password, or rejects the given ones",
             "Write them into the address: rtsp://user:password@host/path (percent-encode special characters)",
         )
 
     def _not_found(self) -> SourceError:
         return NotFoundError(
-            self.camera, f"the server has no {self.address}", "Check the path; the camera's manual names it"
+            self.camera, f"the server has no {self.address}", "Check the path; see the camera's manual"
         )
 
     def _not_a_video(self) -> SourceError:
         return NotAVideoError(
             self.camera,
-            f"what answers at {self.address} has no video, or isn't an RTSP server",
-            "Check the path, which may name a stream of sound only, and the port, often 554 or 8554",
+            f"{self.address} has no video, or is not an RTSP server",
+            "Check the path, which may lead to an audio stream, and the port, often 554 or 8554",
         )
 
     def _answered(self, how: str) -> SourceError:
         return ServerError(
             self.camera,
             f"the server answered the request for {self.address} with an error ({how})",
-            "With lower_transport: udp try tcp; else look at the camera's own log",
+            "If lower_transport is udp, try tcp; otherwise check the camera's log",
         )
 
-    def _unspoken(self, code: str, why: str | None = None) -> NativeUnsupportedError:
+    def _unsupported(self, code: str, why: str | None = None) -> NativeUnsupportedError:
         return NativeUnsupportedError(
             self.camera,
-            f"{self.address} can't be read by native RTSP: {why or UNSUPPORTED_MEANINGS[code]}",
-            self._unspoken_remedy,
+            f"{self.address} cannot be read by native RTSP: {why or UNSUPPORTED_MEANINGS[code]}",
+            self._unsupported_remedy,
             code,
         )
 
 
 def name_of_status(error: av.error.HTTPError) -> str:
-    """libav's short words for an answer's status, such as `Server returned 5XX Server Error reply`."""
+    """Return FFmpeg's text for a response's status, such as `Server returned 5XX Server Error reply`."""
     return error.strerror or "unknown status"

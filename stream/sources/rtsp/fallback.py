@@ -135,7 +135,7 @@ class RtspOpener:
                 reason = error.code
             native.close()
             self._stopping.wait(RELEASE_S)
-        fallback = Fallback(reason, f"read by FFmpeg, one picture later: {UNSUPPORTED_MEANINGS[reason]}")
+        fallback = Fallback(reason, f"read by the FFmpeg backend, one frame later: {UNSUPPORTED_MEANINGS[reason]}")
         self._transport = FfmpegRtspTransport(self._config, self.diagnosis, self._stopping, fallback)
         return self._transport.open()
 
