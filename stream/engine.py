@@ -24,19 +24,12 @@ import msgspec
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
 from stages.types import Model
-from stream import results
+from stream import engine_metrics, results
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
 from stream.cameras.registry import CameraRegistry
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
-from stream.engine_metrics import (
-    derive_http_metrics,
-    derive_metrics,
-    derive_recording_metrics,
-    derive_webrtc_metrics,
-    frame_tracing,
-)
 from stream.http.endpoints.clips_api import ClipsApi
 from stream.http.endpoints.control_api import ControlApi
 from stream.http.endpoints.event_streams import EventStreams
@@ -87,7 +80,7 @@ class Engine:
         self.run = secrets.token_hex(16)
         self.health = Health(time.monotonic())
         self.metrics = PrometheusObserver()
-        self._tracing = frame_tracing(config.tracing, self.run, self.metrics)
+        self._tracing = engine_metrics.frame_tracing(config.tracing, self.run, self.metrics)
         traces = self._tracing.frames if self._tracing is not None else None
         self.observer = Guarded(self.metrics, *observers, *filter(None, [traces]))
         self._model = model
@@ -111,10 +104,10 @@ class Engine:
             self.recorder,
         )
         self._cameras = self.cameras.running
-        derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
-        derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
+        engine_metrics.derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
+        engine_metrics.derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
         if self.recorder is not None:
-            derive_recording_metrics(self.metrics, self.recorder)
+            engine_metrics.derive_recording_metrics(self.metrics, self.recorder)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
@@ -328,7 +321,7 @@ class Engine:
                 *WhepApi(self.cameras, self._viewers).routes(),
             ],
         )
-        derive_http_metrics(self.metrics, server, self._event_streams, self._live_pictures)
+        engine_metrics.derive_http_metrics(self.metrics, server, self._event_streams, self._live_pictures)
         return server
 
     def _last_json(self, kind: Literal["results", "status"], camera: str) -> bytes | None:
