@@ -1,9 +1,9 @@
-"""FfmpegTransport: access units out of anything that FFmpeg's demuxers open. Lives for one connection.
+"""FfmpegTransport: access units from anything that FFmpeg's demuxers can open.
 
-libav's reads block. A read is given a slice of time; one that runs out of it leaves the connection as it was, and the
-next read goes on from there without loss (measured over TCP and UDP with a server stopped for 2 s). The first slice
-to run out after data makes libav's parser give the picture that it held back, the following ones raise; that is why
-libav's own timeouts seem to take twice their value.
+FFmpeg's reads block, so each read gets a time slice. A read that exceeds its slice leaves the connection intact, and
+the next read continues without loss (measured over TCP and UDP with a server stopped for 2 s). When the first slice
+after data expires, FFmpeg's parser returns the access unit that it held back; later slices raise. For this reason,
+FFmpeg's own timeouts seem to take twice their value.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.transport import AccessUnit, StoppedError, Transport, UnitTimes
 
 LONGEST_SLICE_S = 1.5
-"""A stop is noticed within this. Shorter slices could cut a picture of a camera slower than one a slice in two."""
+"""Longest time slice, and so the delay of a stop. Shorter ones could split access units of slow cameras."""
 NOTHING_YET_S = 0.005
-"""How long to leave a device alone that has no picture ready."""
+"""Pause before a device without a frame is read again."""
 EARLIEST_SANE_UTC_US = 1_420_070_400_000_000
-"""2015: senders whose clock was never set report times before it."""
+"""2015. Senders whose clock was never set report earlier times."""
 AGREEMENT_US = 5_000
-"""Less than a frame interval, more than what a new report corrects (some µs)."""
+"""Less than a frame interval, more than the correction by a new report (some µs)."""
 _PRODUCER_TIME = struct.Struct("<q")
 
 
 def slice_s(stall_timeout_s: float) -> float:
-    """How long one read may take: a whole number of them is the stall timeout."""
+    """Return the time slice of one read. The stall timeout is a multiple of it."""
     return stall_timeout_s / math.ceil(stall_timeout_s / LONGEST_SLICE_S)
 
 
 class FfmpegTransport(Transport):
-    """One container. `diagnosis` turns libav's errors into the camera's own, which carry no secret."""
+    """One container. `diagnosis` turns FFmpeg's errors into the camera's, which contain no secret."""
 
     def __init__(
         self,
@@ -105,12 +105,12 @@ class FfmpegTransport(Transport):
 
     @property
     def average_rate(self) -> float | None:
-        """Frames a second as the stream tells it, once open."""
+        """Frames a second according to the stream, once open."""
         rate = self._stream.average_rate or self._stream.guessed_rate
         return float(rate) if rate else None
 
     def read(self) -> AccessUnit | None:
-        """The next unit; None after a slice without any."""
+        """Return the next unit, or None after a time slice without any."""
         assert self._container is not None
         packets = self._packets or self._container.demux(self._stream)
         self._packets = packets
@@ -129,10 +129,10 @@ class FfmpegTransport(Transport):
         except Exception as error:
             raise self.diagnosis.reading(error) from None
         arrival_ns = time.monotonic_ns()
-        if packet.size == 0:  # libav's way of saying that the decoder is to be flushed: the stream is over
+        if packet.size == 0:  # FFmpeg's sign to flush the decoder: the stream has ended
             raise self.diagnosis.ended()
         utc_us = time.time_ns() // 1000
-        if arrival_ns - began_ns >= self._slice_s * 1e9:  # the picture that the parser held back: it was here before
+        if arrival_ns - began_ns >= self._slice_s * 1e9:  # the unit that the parser held back arrived earlier
             utc_us -= (arrival_ns - began_ns) // 1000
             arrival_ns = began_ns
         pts_us = self._pts_us(packet)
@@ -146,7 +146,10 @@ class FfmpegTransport(Transport):
             container.close()
 
     def _pts_us(self, packet: av.Packet) -> int | None:
-        """Presentation time; after a slice ran out the parser forgets it once: then where the unit before ended."""
+        """Return the presentation time, µs.
+
+        The parser omits it once after an expired slice: the end of the unit before is used then.
+        """
         pts = packet.pts
         us = self._expected_us if pts is None else round(pts * self._us_per_tick)
         self._expected_us = (
@@ -155,9 +158,9 @@ class FfmpegTransport(Transport):
         return us
 
     def _sender_utc_us(self, packet: av.Packet, pts_us: int | None) -> int | None:
-        """Capture time by the sender's clock, once two packets running agree on how far it is from the stream's.
+        """Return the capture time by the sender's clock, once two successive packets agree on its offset.
 
-        libav attaches the first one after a sender report to the packet before the one that it is of.
+        After a sender report, FFmpeg attaches the first time to the packet before the one that it belongs to.
         """
         utc_us = _producer_time_us(packet)
         offset_us = None if utc_us is None or pts_us is None else utc_us - pts_us
@@ -168,7 +171,7 @@ class FfmpegTransport(Transport):
 
 
 def _moving_pictures(container: InputContainer) -> VideoStream | None:
-    """The first stream of video. The cover of a song is none, and neither is a text file, which libav would play."""
+    """Return the first video stream, but no cover image, and no text file, which FFmpeg would also play."""
     if container.format.name == "tty":
         return None
     for stream in container.streams.video:
@@ -178,7 +181,7 @@ def _moving_pictures(container: InputContainer) -> VideoStream | None:
 
 
 def _producer_time_us(packet: av.Packet) -> int | None:
-    """What libav attaches to every packet once it had an RTCP sender report."""
+    """Return the time that FFmpeg attaches to each packet after an RTCP sender report."""
     if not packet.has_sidedata("prft"):
         return None
     (utc_us,) = _PRODUCER_TIME.unpack_from(bytes(packet.get_sidedata("prft")))

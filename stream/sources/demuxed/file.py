@@ -1,4 +1,4 @@
-"""Video files: read as a camera would send them, or as fast as they are taken. Lives for one reading of the file."""
+"""Video files, read at their own pace or as fast as they are processed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from stream.sources.errors import (
 from stream.sources.transport import AccessUnit, Transport, UnitTimes
 
 ASSUMED_FPS = 25
-"""For streams that tell neither times nor rate (bare H.264)."""
+"""Rate of streams without times or rate (raw H.264)."""
 
 
 def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTransport:
-    """One reading of a file, at its own pace unless `pace` is `fast`."""
+    """Prepare one pass through a file, at its own pace unless `pace` is `fast`."""
     diagnosis = FileErrorDiagnosis(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
     reading = FfmpegTransport(
         config.id,
@@ -40,7 +40,7 @@ def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTrans
 
 
 class FileTransport(Transport):
-    """Holds every unit back until its time has come (`paced`), as if it were sent by a camera."""
+    """One pass through a file. If `paced`, each unit is held back until its time, as if a camera sent it."""
 
     def __init__(self, reading: FfmpegTransport, stopping: threading.Event, *, paced: bool) -> None:
         super().__init__(reading.diagnosis)
@@ -60,7 +60,7 @@ class FileTransport(Transport):
         return self
 
     def read(self) -> AccessUnit | None:
-        """The next unit, at its time. The end comes one frame interval after the last unit."""
+        """Return the next unit, at its time. The file ends one frame interval after its last unit."""
         try:
             unit = self._reading.read()
         except SourceError:
@@ -73,7 +73,7 @@ class FileTransport(Transport):
         if pts_us is None and packet.dts is None:
             pts_us = round(self._units * self._interval_us)
         self._units += 1
-        # In decoding order, which is the order that cameras send in.
+        # Decoding order, in which cameras send.
         ticks = packet.dts if packet.dts is not None else packet.pts
         self._due_us = float(pts_us or 0) if ticks is None else float(ticks * packet.time_base * 1_000_000)
         self._wait_until(self._due_us)
@@ -97,18 +97,18 @@ class FileTransport(Transport):
 
 
 class FileErrorDiagnosis(ErrorDiagnosis):
-    """A file that isn't there, or isn't a video, stays so: these errors end the camera."""
+    """Errors of files. They end the camera, since the file does not change."""
 
     def opening(self, error: Exception, after_s: float) -> SourceError:
-        """From the error that the operating system or the demuxer gave."""
+        """Use the error of the operating system or the demuxer."""
         if isinstance(error, (av.error.FileNotFoundError, av.error.NotADirectoryError)):
             return NoSuchFileError(self.camera, f"there is no file {self.address}", "Check the path")
         if isinstance(error, (av.error.PermissionError, av.error.IsADirectoryError)):
             return UnreadableError(
-                self.camera, f"{self.address} can't be read ({error.strerror})", "Give the path of a file you may read"
+                self.camera, f"{self.address} cannot be read ({error.strerror})", "Use the path of a readable file"
             )
         if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
             return NotAVideoError(
-                self.camera, f"{self.address} isn't a video, or is cut off", "Give a video file, such as MP4 or MKV"
+                self.camera, f"{self.address} is not a video, or is incomplete", "Use a video file, such as MP4 or MKV"
             )
         return self.reading(error)

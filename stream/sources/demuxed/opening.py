@@ -1,7 +1,7 @@
-"""Opening a libav container without being at its mercy: it can block for long, in name look-ups even without limit.
+"""Opening of FFmpeg containers, which can block for long, and in name look-ups without limit.
 
-The opening runs in a thread of its own, which the caller may leave behind; then whatever it opens is closed again.
-The thread ends when libav's own time limit is over.
+Each container is opened in its own thread, which the caller may abandon. What an abandoned thread opens is closed
+again, and the thread ends at FFmpeg's own time limit.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ POLL_S = 0.05
 
 
 class OpeningTimeoutError(Exception):
-    """The container wasn't open in time."""
+    """The container was not open in time."""
 
 
 class OpeningStoppedError(Exception):
-    """The caller was told to stop before the container was open."""
+    """The camera was told to stop before the container was open."""
 
 
 class Opening:
@@ -42,7 +42,7 @@ class Opening:
         self._options = dict(options)
         self._format = format
         self._hwaccel = hwaccel
-        # libav counts the connection and the look at the streams apart.
+        # FFmpeg has separate limits for connecting and for reading.
         self._timeout = (open_s, read_s)
         self._done = threading.Event()
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class Opening:
         self._thread = threading.Thread(target=self._open, name=name, daemon=True)
 
     def wait(self, timeout_s: float, stopping: threading.Event) -> InputContainer:
-        """The open container. Raises what libav raised, `OpeningTimeoutError` or `OpeningStoppedError`."""
+        """Return the open container. Raises FFmpeg's error, `OpeningTimeoutError` or `OpeningStoppedError`."""
         self._thread.start()
         deadline = time.monotonic() + timeout_s
         while not self._done.wait(POLL_S):

@@ -58,7 +58,7 @@ class WebRtcTransport(Transport):
         self._first: AccessUnit | None = None
 
     def open(self) -> Transport:
-        """Returns with the first picture, which tells the codec."""
+        """Connect and wait for the first unit, which determines the codec."""
         self._session = self._connect(self._stopping)
         while not self._stopping.is_set():
             got = self._get()
@@ -71,7 +71,7 @@ class WebRtcTransport(Transport):
         raise StoppedError
 
     def read(self) -> AccessUnit | None:
-        """The next picture, in the order in which they were sent."""
+        """Return the next unit, in the order of sending."""
         if self._first is not None:
             unit, self._first = self._first, None
             return unit
@@ -84,12 +84,12 @@ class WebRtcTransport(Transport):
         return unit
 
     def report_undecodable(self) -> None:
-        """Ask for a keyframe."""
+        """See `Transport`."""
         if self._session is not None:
             self._session.need_keyframe()
 
     def request_keyframe(self) -> None:
-        """Ask for one."""
+        """See `Transport`."""
         if self._session is not None:
             self._session.want_keyframe()
 
@@ -150,13 +150,13 @@ def _outcome(beginning: Future[Session], stopping: threading.Event, diagnosis: G
 
 
 class WebRtcErrorDiagnosis(ErrorDiagnosis):
-    """What the two have in common."""
+    """Errors of both kinds of WebRTC cameras."""
 
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
 
     def closed(self, reason: EndReason) -> SourceError:
-        """Why nothing more comes."""
+        """Return the error for the end of a session."""
         match reason:
             case "stalled":
                 return self.stalled()
@@ -165,21 +165,21 @@ class WebRtcErrorDiagnosis(ErrorDiagnosis):
             case "unconnected":
                 return UnconnectedError(
                     self.camera,
-                    f"no WebRTC connection with {self._who} came about",
-                    "Let UDP through between the two, or set webrtc.ice_servers to a TURN server",
+                    f"no WebRTC connection with {self._who} could be established",
+                    "Allow UDP between the two, or set webrtc.ice_servers to a TURN server",
                 )
             case "lost":
                 return BrokenError(
-                    self.camera, f"the WebRTC connection with {self._who} broke", "Look at the network between the two"
+                    self.camera, f"the WebRTC connection with {self._who} was lost", "Check the network between the two"
                 )
             case "replaced":
-                return EndedError(self.camera, f"another has taken the place of {self._who}", "Nothing is to be done")
+                return EndedError(self.camera, f"another publisher replaced {self._who}", "No action is needed")
             case "left" | "stopped":
-                return EndedError(self.camera, f"{self._who} has ended the session", "Nothing is to be done")
+                return EndedError(self.camera, f"{self._who} has ended the session", "No action is needed")
 
     def other_codec(self) -> SourceError:
-        """The video goes on in another coding."""
-        return BrokenError(self.camera, f"{self._who} changed the video's coding", "Connect again")
+        """Return the error for a change of the video codec."""
+        return BrokenError(self.camera, f"{self._who} changed the video codec", "Connect again")
 
     @property
     def _who(self) -> str:
@@ -187,67 +187,69 @@ class WebRtcErrorDiagnosis(ErrorDiagnosis):
 
 
 class PublisherErrorDiagnosis(WebRtcErrorDiagnosis):
-    """Of a camera that is published to us."""
+    """Errors of cameras that publish to partstream."""
 
     @property
     def _who(self) -> str:
         return "the publisher"
 
     def awaited(self) -> SourceError:
-        """Nothing can be done here until somebody publishes."""
+        """Tell that a publisher is awaited."""
         return PublisherAwaitedError(
             self.camera, "waiting for a publisher", f"Publish to /whip/{self.camera} of the HTTP server"
         )
 
     def stalled(self) -> SourceError:
-        """He was live and sends nothing any more."""
+        """Return the error for a publisher that stopped sending."""
         error = super().stalled()
         return type(error)(
             self.camera,
             f"no picture from the publisher for {self.stall_timeout_s:g} s",
-            "Have him publish anew, or raise stall_timeout_s if it is this slow",
+            "Publish again, or raise stall_timeout_s if it is this slow",
         )
 
     def no_picture_in_time(self) -> SourceError:
-        """He is connected and sends nothing that can be shown."""
+        """Return the error for a connected publisher without a frame."""
         return StartTimeoutError(
             self.camera,
             f"the publisher gave no picture within {self.start_timeout_s:g} s",
-            "Look at the publisher's own messages; it must send VP8 or H.264",
+            "Check the publisher's log; it must send VP8 or H.264",
         )
 
 
 class GatewayErrorDiagnosis(WebRtcErrorDiagnosis):
-    """Of a camera that is fetched from a gateway."""
+    """Errors of cameras that are fetched from a gateway."""
 
     def beginning(self, error: Exception) -> SourceError:
-        """What negotiating raised."""
+        """Return the error for an exception while negotiating."""
         match error:
             case GatewayError(status=401 | 403):
                 return UnauthorisedError(
                     self.camera,
-                    f"{self.address} asks for credentials, or doesn't take the ones given",
+                    f"{self.address} asks for credentials, or rejects the given ones",
                     "Write them into the address: whep+https://user:password@host/path, or TOKEN@ for a bearer token",
                 )
             case GatewayError(status=404):
                 return NotFoundError(self.camera, f"the gateway has no {self.address}", "Check path and stream name")
             case GatewayError(status=status):
                 return ServerError(
-                    self.camera, f"{self.address} answered with status {status}", "Look at the gateway's own log"
+                    self.camera, f"{self.address} answered with status {status}", "Check the gateway's log"
                 )
             case NegotiationError():
                 return NotAVideoError(
-                    self.camera, f"no video can be had from {self.address}: {error}", "Check that it is a WHEP endpoint"
+                    self.camera, f"no video from {self.address}: {error}", "Check that it is a WHEP endpoint"
                 )
             case aiohttp.ClientConnectorDNSError() | socket.gaierror():
                 return UnknownHostError(
                     self.camera,
-                    f"the host of {self.address} has no known address",
+                    f"the host name of {self.address} cannot be resolved",
                     "Check its name, or use its IP address",
                 )
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
                 return UnreachableError(
-                    self.camera, f"the certificate of {self.address} isn't trusted", "Give the gateway one that is"
+                    self.camera,
+                    f"the certificate of {self.address} is not trusted",
+                    "Install a trusted one on the gateway",
                 )
             case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
                 return RefusedError(
@@ -255,13 +257,13 @@ class GatewayErrorDiagnosis(WebRtcErrorDiagnosis):
                 )
             case aiohttp.ClientConnectorError():
                 return UnreachableError(
-                    self.camera, f"the host of {self.address} can't be reached", "Check the network"
+                    self.camera, f"no route to the host of {self.address}", "Check the address and the network"
                 )
             case TimeoutError():
                 return self.not_open_in_time()
             case aiohttp.ClientError():
                 return ServerError(
-                    self.camera, f"what answers at {self.address} doesn't speak HTTP", "Check host, port and scheme"
+                    self.camera, f"{self.address} does not answer with HTTP", "Check host, port and scheme"
                 )
             case _:
                 raise error
