@@ -5,16 +5,21 @@ PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3,$(if 
 BIN := $(VENV)/bin
 # Tests that run side by side. Much of their time is waiting, so one more than the two cores that they are meant for.
 WORKERS ?= 3
+TESTS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# No servers, no browser, no training, no downloaded weights.
+FAST := tests/unit -m "not slow and not weights" -n 2 --dist loadfile
 # The demo needs the engine alone; everything else needs the development tools too.
 ENGINE := $(VENV)/.engine-ready
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-lowest lint format hooks bench soak train docs dist clean
+.PHONY: help demo test test-fast test-lowest flaky lint format hooks bench soak train docs dist clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    recognise actions in real footage that arrives over RTSP"
 	@echo "make test    lint, then every test (about 10 minutes on two cores)"
+	@echo "make test-fast  unit tests without servers, training or weights (2 minutes)"
+	@echo "make flaky   run the tests five times on a loaded machine"
 	@echo "make format  format the code and apply the linter's fixes"
 	@echo "make lint    ruff, pyright, import-linter"
 	@echo "make hooks   run the linters before each commit (pre-commit)"
@@ -49,7 +54,17 @@ demo: $(ENGINE)
 test: $(READY) lint
 	@deploy/system-packages.sh test
 	@$(BIN)/python run_stream.py weights fetch
-	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m "not soak" $(TESTS)
+
+test-fast: $(READY)
+	@$(BIN)/python -m pytest $(FAST)
+
+# Five runs of `make test` on a loaded machine: RUNS=5, and logs in build/flaky.
+RUNS ?= 5
+flaky: $(READY)
+	@deploy/system-packages.sh flaky
+	@$(BIN)/python run_stream.py weights fetch
+	@$(BIN)/python -m tools.flaky --runs $(RUNS) -- -m "not soak" $(TESTS)
 
 # The lowest versions that pyproject.toml allows, in an environment of their own.
 test-lowest:

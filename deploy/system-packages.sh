@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages for partstream's demo or tests. Without root it lists the missing packages.
-#   deploy/system-packages.sh demo|test
+#   deploy/system-packages.sh demo|test|flaky
 set -euo pipefail
 
 # GStreamer's RTSP server, and footage of a street (opencv-doc).
@@ -10,11 +10,14 @@ demo=(gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstr
 # Prometheus to scrape an engine, with promtool to check /metrics and the rules; Chromium to publish a camera and open
 # pages; VLC as another RTSP server.
 test=("${demo[@]}" prometheus chromium vlc-bin vlc-plugin-base)
+# Load beside the tests.
+flaky=("${test[@]}" stress-ng)
 
 case "${1:-}" in
   demo) wanted=("${demo[@]}") ;;
   test) wanted=("${test[@]}") ;;
-  *) echo "usage: $0 demo|test" >&2; exit 2 ;;
+  flaky) wanted=("${flaky[@]}") ;;
+  *) echo "usage: $0 demo|test|flaky" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then

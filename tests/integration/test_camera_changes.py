@@ -14,7 +14,7 @@ from stream.cameras.registry import LastEpochs, differences
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig
 from support.engines.running_engine import configured, frames_of, messages_until, pattern
-from support.waiting import until
+from support.waiting import settle, until
 
 
 def camera(name: str, **settings: Any) -> CameraConfig:
@@ -34,8 +34,12 @@ async def test_a_new_rate_applies_at_once_and_the_epoch_continues() -> None:
 
 async def test_a_setting_that_needs_a_restart_restarts_only_this_camera_in_a_new_epoch() -> None:
     async with Engine(configured(pattern("a"), pattern("stays")), model=FreeModel()) as engine:
-        reading = asyncio.create_task(messages_until(engine, lambda seen: len(frames_of(seen, "stays")) >= 120))
-        await asyncio.sleep(0.5)
+
+        def enough(seen: list[results.Message]) -> bool:
+            return len(frames_of(seen, "stays")) >= 120 and any(frame.epoch == 2 for frame in frames_of(seen, "a"))
+
+        reading = asyncio.create_task(messages_until(engine, enough))
+        await until(lambda: engine.cameras.running["a"].ring.processed > 5)
         await engine.change_camera(CameraConfig.model_validate({"id": "a", "source": "pattern:320x240@50"}))
         seen = await reading
         assert next(frame.size for frame in frames_of(seen, "a") if frame.epoch == 2) == (320, 240)
@@ -73,8 +77,10 @@ async def test_a_failing_camera_added_to_an_engine_without_cameras_does_not_end_
     async with Engine(configured(), model=FreeModel()) as engine:
         engine.add_camera(CameraConfig.model_validate({"id": "a", "source": "/absent.mp4"}))
         await until(lambda: engine.cameras.status("a").state == "ended")
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(engine.wait(), 0.3)
+        waiting = asyncio.create_task(engine.wait())
+        await settle()
+        assert not waiting.done()
+        waiting.cancel()
 
 
 async def test_a_camera_that_does_not_exist_cannot_be_changed() -> None:

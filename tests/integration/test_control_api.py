@@ -392,7 +392,7 @@ async def test_no_camera_id_and_no_body_makes_a_fault() -> None:
         @settings(max_examples=300, suppress_health_check=list(HealthCheck))
         @given(_fuzzed())
         def fuzz(case: tuple[str, str, Any]) -> None:
-            asyncio.run_coroutine_threadsafe(ask(*case), loop).result(20)
+            asyncio.run_coroutine_threadsafe(ask(*case), loop).result()
 
         await asyncio.to_thread(fuzz)
         assert not engine.cameras.configs

@@ -58,7 +58,7 @@ async def test_what_the_document_allows_and_what_it_does_not_makes_no_fault(tmp_
         asked = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=tmp_path
         )
-        said, _ = await asyncio.wait_for(asked.communicate(), 280)
+        said, _ = await asked.communicate()
         assert asked.returncode == 0, said.decode()[-6000:]
         print(said.decode()[-1500:])
         assert (await client.get("/healthz"))["alive"] is True

@@ -55,7 +55,7 @@ async def test_ffmpeg_publishes_h264_and_takes_its_leave(tmp_path: Path) -> None
             assert publisher.stdin is not None
             publisher.stdin.close()
             await until(lambda: engine.cameras.status("cam").reason == "no_publisher")
-            _, said = await asyncio.wait_for(publisher.communicate(), 20)
+            _, said = await publisher.communicate()
             assert publisher.returncode == 0, said.decode()
         finally:
             if publisher.returncode is None:
