@@ -14,8 +14,9 @@ import pytest
 
 import support.engines.wire_messages as wire
 from stream.messaging.publisher import Publisher
-from support.engines.archiving import publishing, until
+from support.engines.archiving import publishing
 from support.repository import REPOSITORY
+from support.waiting import until
 
 EXAMPLES = REPOSITORY / "examples"
 
@@ -30,11 +31,10 @@ class Running:
     async def read_until(self, words: str) -> None:
         """Read until these words were printed."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(120):
-            while words not in self.printed:
-                line = await self._process.stdout.readline()
-                assert line, f"{words!r} was not printed:\n{self.printed}"
-                self.printed += line.decode()
+        while words not in self.printed:
+            line = await self._process.stdout.readline()
+            assert line, f"{words!r} was not printed:\n{self.printed}"
+            self.printed += line.decode()
 
 
 @asynccontextmanager
@@ -61,7 +61,7 @@ async def running(name: str, *arguments: str, **environment: str) -> AsyncIterat
 
 
 async def subscribed(publisher: Publisher, subscriptions: int) -> None:
-    await until(lambda: publisher.subscriptions == subscriptions, seconds=120)
+    await until(lambda: publisher.subscriptions == subscriptions)
 
 
 async def test_subscribe_prints_actions_and_their_reasons() -> None:

@@ -8,7 +8,6 @@ import os
 import resource
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import aiohttp
@@ -23,6 +22,7 @@ from stream.http.server.bodies import read_body
 from stream.http.server.routes import Answer, Route
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
+from support.waiting import until
 from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
 
@@ -283,11 +283,8 @@ async def test_a_client_that_does_not_read_its_response_is_cut() -> None:
     _, writer = await asyncio.open_connection(*host_and_port(server), limit=1024)
     try:
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        async with asyncio.timeout(20):
-            while not open_connections(server):
-                await asyncio.sleep(0.01)
-            while open_connections(server):
-                await asyncio.sleep(0.01)
+        await until(lambda: open_connections(server))
+        await until(lambda: not open_connections(server))
     finally:
         writer.close()
         await server.stop()
@@ -299,15 +296,11 @@ async def test_connections_beyond_the_limit_are_closed_and_it_recovers(client: a
     try:
         opening = [asyncio.open_connection(*host_and_port(server)) for _ in range(connections.MAX_CONNECTIONS)]
         idle = await asyncio.gather(*opening)
-        async with asyncio.timeout(20):
-            while open_connections(server) < connections.MAX_CONNECTIONS:
-                await asyncio.sleep(0.01)
+        await until(lambda: open_connections(server) == connections.MAX_CONNECTIONS)
         assert await raw(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
         for _, writer in idle:
             writer.close()
-        async with asyncio.timeout(20):
-            while open_connections(server):
-                await asyncio.sleep(0.01)
+        await until(lambda: not open_connections(server))
         async with client.get(server.address + "/healthz") as answer:
             assert answer.status == 200
     finally:
@@ -329,9 +322,7 @@ async def test_it_accepts_connections_again_after_file_descriptors_ran_out(
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
         try:
             await loop.sock_connect(client, host_and_port(server))
-            async with asyncio.timeout(20):
-                while "http: cannot accept connections: Too many open files" not in caplog.messages:
-                    await asyncio.sleep(0.01)
+            await until(lambda: "http: cannot accept connections: Too many open files" in caplog.messages)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         await loop.sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -351,20 +342,22 @@ async def test_it_listens_on_ipv6(client: aiohttp.ClientSession) -> None:
 
 async def test_a_slow_page_is_rendered_in_another_thread_and_the_loop_goes_on(client: aiohttp.ClientSession) -> None:
     rendered_in: list[int] = []
+    may_end = threading.Event()
 
     def slow(accept: str) -> tuple[bytes, str]:
         rendered_in.append(threading.get_ident())
-        time.sleep(0.5)
+        may_end.wait()
         return b"page", "text/plain"
 
     server = make(metrics=slow)
     await server.start()
     try:
         page = asyncio.create_task(client.get(server.address + "/metrics"))
-        await asyncio.sleep(0.1)
+        await until(lambda: rendered_in)
         async with client.get(server.address + "/healthz") as answer:
             assert answer.status == 200
         assert not page.done()
+        may_end.set()
         assert await (await page).read() == b"page"
         assert rendered_in and rendered_in[0] != threading.get_ident()
     finally:
@@ -387,15 +380,13 @@ async def test_a_page_that_fails_to_render_is_an_error_without_its_details(clien
         await server.stop()
 
 
-async def test_stopping_is_quick_and_can_be_repeated_though_a_client_hangs_on() -> None:
+async def test_stopping_does_not_wait_for_a_client_that_hangs_on_and_can_be_repeated() -> None:
     server = make()
     await server.start()
     address = host_and_port(server)
     _, writer = await asyncio.open_connection(*address)
-    start = time.monotonic()
     await server.stop()
     await server.stop()
-    assert time.monotonic() - start < 1.5
     with pytest.raises(OSError):
         await asyncio.open_connection(*address)
     writer.close()
