@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 TESTS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # No servers, no browser, no training, no downloaded weights.
-FAST := tests/unit -m "not slow and not weights" -n 2 --dist loadfile
+FAST := tests/unit -m "not slow" -n 2 --dist loadfile
 # The demo needs the engine alone; everything else needs the development tools too.
 ENGINE := $(VENV)/.engine-ready
 READY := $(VENV)/.ready
@@ -16,19 +16,19 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    recognise actions in real footage that arrives over RTSP"
-	@echo "make test    lint, then every test (about 10 minutes on two cores)"
+	@echo "make demo       recognise actions in real footage that arrives over RTSP"
+	@echo "make test       lint, then every test (about 10 minutes on two cores)"
 	@echo "make test-fast  unit tests without servers, training or weights (2 minutes)"
-	@echo "make flaky   run the tests five times on a loaded machine"
-	@echo "make format  format the code and apply the linter's fixes"
-	@echo "make lint    ruff, pyright, import-linter"
-	@echo "make hooks   run the linters before each commit (pre-commit)"
-	@echo "make bench   measure against a bare loop and against peers"
-	@echo "make soak    long runs: memory over an hour's worth of frames, pictures of the dashboards"
-	@echo "make train   train the default checkpoint again"
-	@echo "make docs    build the documentation site in build/site"
-	@echo "make dist    build wheel and source distribution in dist/"
-	@echo "make clean   delete what was built"
+	@echo "make flaky      run the tests five times on a loaded machine"
+	@echo "make format     format the code and apply the linter's fixes"
+	@echo "make lint       ruff, pyright, import-linter"
+	@echo "make hooks      run the linters before each commit (pre-commit)"
+	@echo "make bench      measure against a bare loop and against peers"
+	@echo "make soak       long runs: memory over an hour's worth of frames, pictures of the dashboards"
+	@echo "make train      train the default checkpoint again"
+	@echo "make docs       build the documentation site in build/site"
+	@echo "make dist       build wheel and source distribution in dist/"
+	@echo "make clean      delete what was built"
 
 $(ENGINE): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "partstream needs Python 3.11 or newer, and none was found" >&2; exit 1; }

@@ -26,6 +26,21 @@ settings.load_profile("any machine")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+SLOW = (
+    "unit/benchmarks/paper/",
+    "unit/commands/doctor/test_examination.py",
+    "unit/stages/region_features/",
+    "unit/stages/test_checkpoint_detector.py",
+    "unit/training/annotated_videos/",
+    "unit/training/detector/",
+    "unit/training/extractor/",
+    "unit/training/footage/",
+    "unit/training/kinetics_tps/",
+    "unit/training/run/",
+    "unit/training/synthetic/",
+)
+"""Unit tests that train, render or need `weights fetch`: marked `slow`, and not part of `make test-fast`."""
+
 _MADE_ONCE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -39,6 +54,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if (folder := config.stash.get(_MADE_ONCE, None)) is not None:
         folder.cleanup()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow unit tests."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)

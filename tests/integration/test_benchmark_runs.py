@@ -1,7 +1,6 @@
 """Short runs of the benchmark's cameras and contenders, with every sent frame accounted for."""
 
 import re
-import time
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from stages.free_model import FreeModel
 from stream.engine import Engine
 from stream.results import Frame
 from support.engines.controlled_engine import configured
+from support.waiting import wait_until
 
 SMALL = Recipe(width=320, height=180, frames=50, bits_per_second=300_000)
 
@@ -52,10 +52,7 @@ def test_the_server_ends_with_its_block(clip) -> None:
     with Cameras(clip, 1) as cameras:
         process = Path(f"/proc/{cameras.pid}")
         assert process.exists()
-    deadline = time.monotonic() + 5
-    while process.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not process.exists()
+    wait_until(lambda: not process.exists())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import string
-import time
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +24,7 @@ from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
 from support.engines.controlled_engine import PATTERN, configured, descriptors, running
 from support.engines.small_clips import make_clip
+from support.slow_work import slow_work
 from support.waiting import until
 
 CAMERAS = "/api/v1/cameras"
@@ -52,7 +53,6 @@ async def test_a_camera_is_added_listed_changed_and_removed_and_others_lose_noth
             assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
         assert (await client.ask("GET", f"{CAMERAS}/door"))[0] == 404
         assert b'camera="door"' not in engine.metrics.render()
-        await asyncio.sleep(0.2)
         frames = [message for message in seen if isinstance(message, results.Frame)]
         numbers = [frame.frame for frame in frames if frame.camera == "stays"]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
@@ -294,13 +294,10 @@ async def test_hundreds_of_cameras_come_and_go_and_nothing_is_left_behind() -> N
 
         for number in range(20):
             await visit(f"warm{number}")
-        await asyncio.sleep(0.3)
         tasks, files = len(asyncio.all_tasks()), descriptors()
         for number in range(300):
             await visit(f"c{number % 100}")
-        await asyncio.sleep(0.3)
-        assert len(asyncio.all_tasks()) <= tasks + 1
-        assert descriptors() <= files + 2
+        await until(lambda: len(asyncio.all_tasks()) <= tasks + 1 and descriptors() <= files + 2)
         assert list(engine.cameras.configs) == list(engine.cameras.running) == ["stays"]
         page = engine.metrics.render()
         assert b'camera="c1"' not in page and b'camera="stays"' in page
@@ -335,13 +332,16 @@ async def test_changes_before_the_model_is_loaded_and_while_the_engine_stops_are
     reader = engine.cameras.running["a"].reader
     join = reader.join
 
+    joining = threading.Event()
+
     def join_late(timeout_s: float) -> bool:
-        time.sleep(0.5)
+        joining.set()
+        slow_work(0.5)
         return join(timeout_s)
 
     monkeypatch.setattr(reader, "join", join_late)
     removing = asyncio.create_task(engine.control.remove("a"))
-    await asyncio.sleep(0.1)
+    await until(joining.is_set)
     await engine.stop()
     with pytest.raises(control.NotNowError, match="the engine is stopping"):
         await removing

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from stream.settings.engine import PublishConfig
 from stream.subscriber import Subscription, subscribe
 from support.engines.controlled_engine import PATTERN, configured, descriptors, running
 from support.repository import REPOSITORY
+from support.slow_work import pace
 from support.waiting import until
 from telemetry.observer import Observer
 
@@ -115,8 +115,7 @@ async def connected(endpoint: str, kind: int, keys: ClientKeys | None) -> AsyncI
 
 
 async def take(subscription: Subscription[Frame], count: int) -> list[Frame]:
-    async with asyncio.timeout(30):
-        return [await anext(subscription) for _ in range(count)]
+    return [await anext(subscription) for _ in range(count)]
 
 
 @asynccontextmanager
@@ -127,7 +126,7 @@ async def goes_on(publisher: Publisher) -> AsyncIterator[list[Frame]]:
     async def publish() -> None:
         while True:
             sent.append(publisher.publish(wire.frame(number=len(sent))))
-            await asyncio.sleep(0.005)
+            await pace(0.005)
 
     publishing = asyncio.create_task(publish())
     try:
@@ -199,8 +198,7 @@ async def test_an_unlisted_client_and_one_without_the_right_keys_get_nothing_whi
                 await dealer.send(request())
             await until(lambda: publisher.refused >= 2)  # the stranger, at both sockets
             begun = len(sent)
-            await asyncio.sleep(SILENCE_S)
-            assert len(sent) > begun + 20
+            await until(lambda: len(sent) > begun + 100)
             assert [await gets(socket) for socket in subscribers + dealers] == [False] * 8
             assert publisher.subscriptions == 1
             got = await take(wall, len(sent))
@@ -208,7 +206,7 @@ async def test_an_unlisted_client_and_one_without_the_right_keys_get_nothing_whi
             assert wall.counts.missed == 0
         # The same request of the listed client is answered.
         listed = ClientKeys(keys.server.public, read_pair(keys.secret_file("wall")))
-        async with connected(publisher.replay_endpoint, zmq.DEALER, listed) as dealer, asyncio.timeout(30):
+        async with connected(publisher.replay_endpoint, zmq.DEALER, listed) as dealer:
             await dealer.send(request(limit=1))
             assert (await dealer.recv_multipart())[1] == b"msg"
 
@@ -395,9 +393,7 @@ async def test_publishers_in_one_process_have_separate_lists(keys: Keys, tmp_pat
 
 
 @pytest.mark.usefixtures("quick")
-async def test_stopping_is_fast_and_complete_while_clients_are_refused(
-    keys: Keys, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_stopping_is_complete_while_clients_are_refused(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
     files: list[int] = []
     for _ in range(5):
         async with AsyncExitStack() as stack:
@@ -406,9 +402,7 @@ async def test_stopping_is_fast_and_complete_while_clients_are_refused(
                 await stack.enter_async_context(subscribe(publisher.endpoint, **keys.of("stranger")))
             await stack.enter_async_context(connected(publisher.endpoint, zmq.SUB, None))
             await until(lambda: publisher.refused >= 4)  # noqa: B023
-            began = time.monotonic()
             await publisher.stop()
-            assert time.monotonic() - began < 2
         assert caplog.text.count("was refused: its key") == len(files) + 1  # one key, once a minute
         await until(lambda: not {"curve gate", "replay"} & {thread.name for thread in threading.enumerate()})
         files.append(descriptors())
@@ -422,16 +416,14 @@ async def test_stopping_does_not_wait_for_a_disk_that_hangs_during_a_key_check(
 
     def hang(allowed: allow_list.AllowList, key: str, now: float) -> bool:
         asked.set()
-        goes_on.wait(60)
+        goes_on.wait()
         return True
 
     monkeypatch.setattr(allow_list.AllowList, "lists", hang)
     try:
         async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")):
             await until(asked.is_set)
-            began = time.monotonic()
             await publisher.stop()
-            assert time.monotonic() - began < 5
     finally:
         goes_on.set()
     assert "stopped without waiting longer for ZeroMQ" in caplog.text
@@ -469,7 +461,7 @@ async def first_line(publisher: Publisher, *command: str, **environment: str) ->
     )
     assert process.stdout is not None
     try:
-        async with goes_on(publisher), asyncio.timeout(60):
+        async with goes_on(publisher):
             return await process.stdout.readline()
     finally:
         process.kill()

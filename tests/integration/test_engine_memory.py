@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -14,6 +12,8 @@ from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
 from stream.config import Config
 from stream.engine import Engine
+from support.slow_work import slow_work
+from support.waiting import until
 
 
 class SmallCard(FreeModel):
@@ -25,7 +25,7 @@ class SmallCard(FreeModel):
         self.sizes: list[int] = []
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        time.sleep(0.01)
+        slow_work(0.01)
         self.sizes.append(len(frames))
         if len(frames) > 2 or any(lease.meta.frame % 10 == 9 for lease in frames):
             raise TooLargeError from MemoryError("device")
@@ -44,8 +44,7 @@ async def test_batches_that_do_not_fit_are_halved_and_only_a_frame_that_never_fi
     )
     model = SmallCard()
     async with Engine(config, model=model) as engine:
-        while len(model.seen) < 60:
-            await asyncio.sleep(0.02)
+        await until(lambda: len(model.seen) >= 60)
         page = engine.metrics.render().decode()
     assert max(model.sizes) > 2, "there were batches to halve"
     last = model.seen[-1]

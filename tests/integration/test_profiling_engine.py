@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import os
@@ -10,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,11 @@ PATH = "/api/v1/profiling"
 
 
 async def done(client: Client) -> Any:
-    async with asyncio.timeout(30):
-        while (newest := (await client.get(PATH))["recordings"][0])["state"] in ("recording", "writing"):
-            await asyncio.sleep(0.05)
-    return newest
+    async def newest_done() -> Any:
+        newest = (await client.get(PATH))["recordings"][0]
+        return None if newest["state"] in ("recording", "writing") else newest
+
+    return await until(newest_done)
 
 
 async def test_who_may_control_the_engine_records_it_and_takes_the_file_while_it_goes_on(tmp_path: Path) -> None:
@@ -68,7 +67,6 @@ def test_sigusr2_records_and_a_stop_meanwhile_waits_for_nothing(tmp_path: Path) 
         assert json.loads(gzip.decompress(Path(written).read_bytes()))["traceEvents"]
         process.send_signal(signal.SIGUSR2)
         line_with(process, "profiling for 5 s")
-        time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate()
         assert process.returncode == 143

@@ -20,6 +20,7 @@ from stream.engine import Engine
 from stream.settings.config_error import ConfigError
 from support.engines.controlled_engine import configured
 from support.engines.trace_collector import Collector, Received
+from support.slow_work import slow_work
 from telemetry.observer import Observer
 from telemetry.tracing import span_export
 
@@ -37,11 +38,11 @@ class Staged(FreeModel):
 
         timer = StageTimer(self.observer, torch.device("cpu"))
         with timer.stage("detection"):
-            time.sleep(0.004)
+            slow_work(0.004)
             if any(lease.meta.frame == self.fails_on for lease in frames):
                 raise ValueError("rtsp://admin:hunter2@10.0.0.7/ can't be seen")
         with timer.stage("tracking"):
-            time.sleep(0.001)
+            slow_work(0.001)
         timer.finish()
         return super().process(frames)
 

@@ -34,7 +34,7 @@ def wait_until(condition: Callable[[], T]) -> T:
     while not (value := condition()):
         awaited.last = value
         time.sleep(POLL_S)
-    _awaited.remove(awaited)
+    _end(awaited)
     return value
 
 
@@ -46,9 +46,9 @@ async def until(condition: Callable[[], T | Awaitable[T]]) -> T:
             awaited.last = value
             await asyncio.sleep(POLL_S)
     except asyncio.CancelledError:
-        _awaited.remove(awaited)
+        _end(awaited)
         raise
-    _awaited.remove(awaited)
+    _end(awaited)
     return value
 
 
@@ -97,6 +97,11 @@ def _begin(condition: Callable[[], Any]) -> _Awaited:
     awaited = _Awaited(condition)
     _awaited.append(awaited)
     return awaited
+
+
+def _end(awaited: _Awaited) -> None:
+    if awaited in _awaited:  # not reported meanwhile
+        _awaited.remove(awaited)
 
 
 async def _value(condition: Callable[[], T | Awaitable[T]]) -> T:
