@@ -1,15 +1,15 @@
-"""Backoff: how long to wait before connecting again. Pure but for its random numbers; one a camera."""
+"""Backoff: the waiting times between one camera's connection attempts."""
 
 from __future__ import annotations
 
 import random
 
 SPREAD = 0.5
-"""A wait is shortened by up to this share at random, so that cameras behind one switch don't return all at once."""
+"""Largest random reduction of a wait, so that cameras behind one switch do not reconnect all at once."""
 
 
 class Backoff:
-    """Doubles from `initial_s` up to `longest_s`, jittered downwards."""
+    """Waits that double from `initial_s` to `longest_s`, with downward jitter."""
 
     def __init__(self, initial_s: float, longest_s: float, chance: random.Random | None = None) -> None:
         self._initial_s = min(initial_s, longest_s)
@@ -18,11 +18,11 @@ class Backoff:
         self._next_s = self._initial_s
 
     def next_s(self) -> float:
-        """The next wait, in seconds."""
+        """Return the next wait in seconds."""
         wait_s = self._next_s * (1 - SPREAD * self._chance.random())
         self._next_s = min(self._longest_s, self._next_s * 2)
         return wait_s
 
     def reset(self) -> None:
-        """All was well for a while: begin with short waits again."""
+        """Begin with short waits again, after a good connection."""
         self._next_s = self._initial_s

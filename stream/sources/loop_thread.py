@@ -1,6 +1,7 @@
-"""LoopThread: an event loop in a thread of its own, in which the connections of many cameras live.
+"""LoopThread: an event loop in its own thread, for the connections of many cameras.
 
-Begins with the first thing to do and ends with `stop`. Packets and closing connections never hold up the engine's loop.
+The thread starts with the first submitted work and ends with `stop`. It keeps packets and closing connections out of
+the engine's loop.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ T = TypeVar("T")
 
 STOP_WITHIN_S = 1.0
 LOOK_AROUND_S = 0.05
-"""How soon a stop is noticed by who waits for work in the thread."""
+"""Delay after which a waiting caller notices a stop."""
 
 
 class LoopStoppedError(RuntimeError):
-    """Nothing is done any more."""
+    """The thread accepts no more work."""
 
 
 class LoopThread:
-    """Any thread may use it. `at_end()` runs in it when it stops: it has half a second to end what lives there."""
+    """May be used from any thread. `at_end()` runs in the loop at the stop, to close connections."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class LoopThread:
         return self._stopped
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Do this in the thread. Raises `LoopStoppedError` after `stop`."""
+        """Run this in the thread. Raises `LoopStoppedError` after `stop`."""
         with self._lock:
             if self._stopped:
                 work.close()
@@ -60,9 +61,9 @@ class LoopThread:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def stop(self) -> bool:
-        """End all that lives in it, and the thread; whether that came about within a second. Blocks so long.
+        """End the connections and the thread, and return whether it ended within a second. Blocks meanwhile.
 
-        Once more: whether it has ended meanwhile.
+        May be called again to see whether the thread has ended.
         """
         with self._lock:
             before, self._stopped = self._stopped, True
@@ -92,8 +93,10 @@ class LoopThread:
 
 
 def outcome(work: Future[T], stopping: threading.Event, end_late: Callable[[T], None]) -> T:
-    """Wait for what was submitted: its result, or what it raised. `StoppedError` if told to stop meanwhile; what comes
-    of it after all is given to `end_late`."""
+    """Wait for submitted work, and return its result or raise its error.
+
+    Raises `StoppedError` when the camera is told to stop. A result that arrives later is given to `end_late`.
+    """
     while not work.done():
         if stopping.is_set():
             work.add_done_callback(partial(_end, end_late))

@@ -1,4 +1,4 @@
-"""Where a camera's encoded pictures go besides its decoder: to the recorder, and to who looks at it live."""
+"""Receivers of a camera's access units besides the decoder: the recorder and live viewers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 
 class PacketSink(Protocol):
-    """Told all by the camera's thread, which it must never hold up."""
+    """Called in the camera's thread, which it must never block."""
 
     def begin(self, codec: CodecParameters) -> None:
-        """What comes now is another connection's."""
+        """A new connection begins."""
         ...
 
     def add(self, unit: AccessUnit) -> None:
-        """A unit that is about to be decoded."""
+        """A unit is about to be decoded."""
         ...
 
     def shown(self, times: UnitTimes, epoch: int, stamp: Stamp) -> None:
-        """The unit that had these times has been decoded: when it is shown."""
+        """The unit with these times has been decoded; `stamp` tells its time."""
         ...
 
     def disconnected(self) -> None:
-        """The connection is over; another may come."""
+        """The connection has ended; another may follow."""
         ...
 
     def close(self) -> None:
@@ -34,32 +34,32 @@ class PacketSink(Protocol):
 
 
 class PacketSinks:
-    """Several as one."""
+    """Several sinks as one."""
 
     def __init__(self, sinks: Sequence[PacketSink]) -> None:
         self._sinks = tuple(sinks)
 
     def begin(self, codec: CodecParameters) -> None:
-        """Tell each of them."""
+        """Forward to each sink."""
         for sink in self._sinks:
             sink.begin(codec)
 
     def add(self, unit: AccessUnit) -> None:
-        """Tell each of them."""
+        """Forward to each sink."""
         for sink in self._sinks:
             sink.add(unit)
 
     def shown(self, times: UnitTimes, epoch: int, stamp: Stamp) -> None:
-        """Tell each of them."""
+        """Forward to each sink."""
         for sink in self._sinks:
             sink.shown(times, epoch, stamp)
 
     def disconnected(self) -> None:
-        """Tell each of them."""
+        """Forward to each sink."""
         for sink in self._sinks:
             sink.disconnected()
 
     def close(self) -> None:
-        """Tell each of them."""
+        """Forward to each sink."""
         for sink in self._sinks:
             sink.close()

@@ -1,10 +1,10 @@
-"""CameraReader: one camera's thread, from its source into its ring, for as long as the camera lives.
+"""CameraReader: one camera's thread, which reads its source into its ring.
 
     connecting → live → stalled → reconnecting → live …; ended
 
-Transport (encoded pictures in), decoder and clock are parts of their own; the reader moves what comes out of one into
-the next, says what state the camera is in, and connects again after every fault that may pass. It ends when it is
-stopped, when a file is over, and when the configuration itself is at fault.
+The reader passes access units from the transport to the decoder and frames to the frame writer, reports the camera's
+state, and reconnects after every error that may be temporary. It ends when it is stopped, at the end of a file, and
+after an error in the configuration.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ StatusSink = Callable[[CameraStatus], None]
 logger = logging.getLogger(__name__)
 
 WELL_AFTER_S = 5.0
-"""A connection that was live for this long was a good one: waits before the next begin short again."""
+"""After a connection that was live for this long, the back-off begins with short waits again."""
 
 
 class CameraReader:
-    """Reads one camera. `on_status` is called from its thread at every change of state, epoch or clock.
+    """Reads one camera. `on_status` is called in its thread at every change of state, epoch or clock.
 
-    `first_epoch` continues the count of a camera that was there before in the same run. `packets` gets the encoded
-    pictures too, for whoever wants them as they came; `key_wish(now)` (monotonic s) says whether the sender is to be
-    asked for a key frame. `now_ns` is the monotonic clock.
+    `first_epoch` continues the count of an earlier camera with the same id in this run. `packets` also gets the access
+    units. `key_wish(now)` (monotonic s) returns whether the sender is to be asked for a keyframe. `now_ns` is the
+    monotonic clock.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class CameraReader:
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.status = CameraStatus.initial(config, first_epoch - 1)
-        """The latest one."""
+        """The latest status."""
         self.ever_live = False
-        """Whether a picture ever came."""
+        """Whether the camera ever gave a frame."""
         self._config = config
         self._ring = ring
         self._observer = observer
@@ -104,19 +104,19 @@ class CameraReader:
         self._thread = threading.Thread(target=self._run, name=f"camera-{config.id}", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect, in the camera's own thread."""
+        """Start the camera's thread, which connects."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to end; returns at once."""
+        """Ask the thread to end; returns at once."""
         self._stopping.set()
 
     def limit(self, max_fps: float | None) -> None:
-        """Keep so many frames a second from now on."""
+        """Change the maximum frame rate."""
         self._frames.limit(max_fps)
 
     def join(self, timeout_s: float) -> bool:
-        """Whether it has ended, after waiting at most this long. It ends within 2 s of `stop`."""
+        """Wait for the thread, and return whether it has ended. It ends within 2 s of `stop`."""
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -138,7 +138,7 @@ class CameraReader:
                 return self._end(None, "stopped")
 
     def _connect_and_read(self) -> SourceError | None:
-        """One connection, from its beginning to what ended it; None if it was told to stop."""
+        """Read one connection to its end, and return what ended it; None after `stop`."""
         self._live_since_ns = None
         opener: TransportOpener | None = None
         try:
@@ -197,7 +197,7 @@ class CameraReader:
                 self._watch(transport.diagnosis, self._now_ns(), began_ns, last_ns)
 
     def _look_at_fallbacks(self, way: Fallback | None, codec: VideoCodecContext) -> None:
-        """Tell where a camera is read or decoded in another way than was asked for."""
+        """Report what is used in place of what the configuration asks for."""
         decoding = nvdec.fallback(self._config.decoder, codec.is_hwaccel) if self._wants_nvdec else None
         fallbacks = [way] if way is not None else []
         if decoding is not None:
@@ -214,7 +214,7 @@ class CameraReader:
                 self._live()
 
     def _watch(self, diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int) -> None:
-        """Raises if there has been no picture for too long."""
+        """Raise if there has been no frame for too long."""
         if self._live_since_ns is None:
             if now_ns - began_ns >= self._config.start_timeout_s * 1e9:
                 raise diagnosis.no_picture_in_time()
@@ -222,22 +222,22 @@ class CameraReader:
             raise diagnosis.stalled()
 
     def _wait_before_connecting(self, fault: SourceError) -> bool:
-        """False if it was told to stop meanwhile."""
+        """Wait, and return False if the camera was told to stop."""
         if self._live_since_ns is not None and self._now_ns() - self._live_since_ns >= WELL_AFTER_S * 1e9:
             self._backoff.reset()
         again: CameraState = "reconnecting" if self.ever_live else "connecting"
         self._say("stalled" if fault.reason == "stalled" else again, fault.reason, str(fault))
-        # Who comes to us needn't be spared, and finds us ready.
+        # Publishers connect to partstream, so there is no back-off.
         if self._stopping.wait(0 if self._awaited else self._backoff.next_s()):
             return False
         self._observer.reconnecting(self._config.id, fault.reason)
         self._say(again, fault.reason, str(fault))
         return True
 
-    # -- what it says -------------------------------------------------------------------------------------------
+    # -- status -------------------------------------------------------------------------------------------------
 
     def _live(self) -> None:
-        """A picture showed a new epoch or another clock."""
+        """Set the status after a frame that began an epoch or changed the clock."""
         if self._live_since_ns is None:
             self._live_since_ns = self._now_ns()
         self.ever_live = True
@@ -255,7 +255,7 @@ class CameraReader:
         self._observer.unit_discarded(self._config.id, reason)
 
     def _end(self, reason: str | None, message: str) -> None:
-        # First the rings: whoever hears of the end must find them finished.
+        # The rings are finished before the status says so.
         self._ring.finish()
         if self._packets is not None:
             self._packets.close()
@@ -289,11 +289,11 @@ class CameraReader:
         try:
             self._on_status(self.status)
         except Exception:
-            # Whoever listens may fail: the camera goes on.
+            # An error in the callback must not stop the camera.
             logger.exception("camera %s: its status wasn't taken", self._config.id)
 
     def _internal(self, trace: str) -> SourceError:
-        """A fault of ours: told in full, but for what the address keeps secret."""
+        """Log an internal error with its traceback, without the address's secrets."""
         for secret, shown in secrets_of(self._config.source):
             trace = trace.replace(secret, shown)
         logger.error("camera %s: a fault in partstream\n%s", self._config.id, trace)
@@ -303,7 +303,7 @@ class CameraReader:
 
 
 def secrets_of(source: SourceAddress) -> list[tuple[str, str]]:
-    """What must never be shown of an address, the longest first, and what to show in its place."""
+    """Return the secrets in an address, the longest first, each with its replacement."""
     address = source.reveal()
     found = [(address, str(source))] if address != str(source) else []
     login = address.partition("://")[2].partition("/")[0].rpartition("@")[0]

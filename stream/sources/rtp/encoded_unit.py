@@ -1,4 +1,4 @@
-"""EncodedUnit: one whole picture, and what its decoder must know of it. Owns nothing."""
+"""EncodedUnit: one complete access unit, with what its decoder must know."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import msgspec
 
 
 class EncodedUnit(msgspec.Struct, frozen=True, gc=False):
-    """One encoded picture, complete; of interlaced video it may be a field."""
+    """One complete access unit; in interlaced video, it may be a field."""
 
     data: bytes
-    """Annex B: all its slices, and the parameter sets and SEI that came with it."""
+    """Annex B: all slices, with the parameter sets and SEI sent with them."""
     rtp_timestamp: int
     """90 kHz, modulo 2^32."""
     is_keyframe: bool
-    """IDR, IRAP, or what an H.264 sender calls a recovery point, as with libav's packets: players and files can
-    begin there, if not always with a whole picture."""
+    """IDR, IRAP, or a recovery point in H.264, as in FFmpeg's packets: players and files can begin there, though not
+    always with a complete picture."""
     restart: bool
-    """Decoding begins anew: flush the decoder before it. All the parameter sets it needs are in `data`."""
+    """Decoding begins again: flush the decoder before this unit. `data` contains all parameter sets it needs."""
     shown: bool
-    """False: decode it, for others refer to it, and show nothing of it."""
+    """False for a decode-only unit: later units refer to it, but it must not be shown."""

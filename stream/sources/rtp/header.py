@@ -1,7 +1,7 @@
-"""The header of an RTP packet (RFC 3550, 5.1). Owns nothing.
+"""Header of RTP packets (RFC 3550, 5.1).
 
-The first 12 bytes are read where packets are taken, with `FIXED_HEADER`: a function call a packet costs as much as all
-the rest of the reading. Nearly all packets have no more header than that.
+Callers unpack the first 12 bytes with `FIXED_HEADER` themselves: a function call per packet would double the time for
+reading it. Nearly all packets have no longer header.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _PADDING, _EXTENSION, _SOURCES = 0x20, 0x10, 0x0F
 
 
 def payload_range(packet: memoryview) -> tuple[int, int]:
-    """Where the payload of a packet with any header begins and ends; the two are equal if there is none.
+    """Return the start and end of a packet's payload, which are equal if there is none.
 
-    A header that says more than the packet holds leaves no payload.
+    If the header announces more than the packet contains, there is no payload.
     """
     first, end = packet[0], len(packet)
     start = HEADER_BYTES + 4 * (first & _SOURCES)
@@ -33,5 +33,5 @@ def payload_range(packet: memoryview) -> tuple[int, int]:
         start += 4 + 4 * (packet[start + 2] << 8 | packet[start + 3])
     if first & _PADDING and end > start:
         padding = packet[end - 1]
-        end -= padding if padding else end - start  # no padding at all isn't a valid length
+        end -= padding if padding else end - start  # a padding length of 0 is invalid
     return (start, end) if start <= end else (start, start)
