@@ -1,1 +1,1 @@
-"""Keypoint sequences for training, with labels and simulated detector errors."""
+"""Generated keypoint sequences for training, with labels and simulated detector errors."""

@@ -1,7 +1,4 @@
-"""Random cameras: where a person is seen from, how large, and what the picture's edge cuts off.
-
-Pure functions over a batch of N people; owns nothing.
-"""
+"""Random cameras: viewpoint, size and cropping of a batch of N people."""
 
 from __future__ import annotations
 
@@ -15,12 +12,12 @@ from training.synthetic.motion.skeleton import HIPS
 
 Array = NDArray[np.float64]
 SMALLEST, LARGEST = 24.0, 500.0
-"""Of people, in pixels of the detector's picture. A street seen at 512x384 has people of 27 to 80."""
+"""Heights of people in pixels of the detector's picture. A street at 512x384 has people of 27 to 80."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What N cameras see of one person each over T steps.
+    """The views of N cameras, each of one person, over T steps.
 
     `points` [N, T, 17, 2] pixels, x right and y down; `depth` [N, T, 17] metres; `stature` [N, T] the person's standing
     height in pixels at their distance; `facing` [N, T] cosine between the chest's forward direction and the direction
@@ -46,7 +43,7 @@ def look(
     *,
     held_out: bool,
 ) -> View:
-    """See people through random cameras.
+    """Return the views of people through random cameras.
 
     `joints` [N, T, 17, 3] metres, `facing` [N, T, 3], `stature` [N] metres, `times` [N, T] seconds, `from_front` [N].
     Half of the cameras are at eye height, level to within 10°, and half look down by 10 to 45°, from as far as across a
@@ -56,7 +53,7 @@ def look(
     count = len(joints)
     from_above = rng.random(count) < 0.5
     pitch = np.where(from_above, rng.uniform(10, 45, count), rng.normal(0, 4, count).clip(-8, 10))
-    # Small people are most of what a street camera sees, and the hardest; near ones are few and alike.
+    # Most people that a street camera sees are small, and they are the hardest; near ones are few and alike.
     pixels = np.exp(np.log(SMALLEST) + rng.beta(1.0, 1.3, count) * np.log(LARGEST / SMALLEST))
     distance = (10 * (120 / pixels) ** 0.8 * np.exp(rng.normal(0, 0.6, count))).clip(2.2, 80)
     if held_out:
@@ -64,7 +61,7 @@ def look(
     pitch = np.deg2rad(pitch)
     distance = np.maximum(distance, np.where(from_above, 4.0, 2.2))
 
-    # Which side of the person the camera is on: towards it mostly, if the movement is made at somebody.
+    # The side of the person on which the camera is: mostly the front, if the movement addresses somebody.
     heading = np.arctan2(-facing[..., 2].mean(1), facing[..., 0].mean(1))
     front = from_front & (rng.random(count) < 0.65)
     bearing = np.where(front, rng.normal(0, 0.6, count), rng.uniform(-np.pi, np.pi, count)) + heading
@@ -94,7 +91,7 @@ def look(
     to_camera = -forward
     across = np.cross(facing, np.broadcast_to(np.array([0.0, 1.0, 0.0]), facing.shape))
     picture = _picture(rng, points, pixels)
-    # Pixels count from the picture's corner, as a detector's do: what lies before it is out of the picture.
+    # Pixels count from the picture's corner, as a detector's do; negative ones are outside the picture.
     points = points - picture[:, None, None, :2]
     picture = picture - np.tile(picture[:, :2], 2)
     return View(
@@ -108,7 +105,7 @@ def look(
 
 
 def _camera_motion(rng: Rng, times: Array, pixels: Array, share: float) -> Array:
-    """[N, T, 2] pixels: most cameras stand still; some sway in the wind, pan slowly, or are held by hand."""
+    """Return the camera's motion [N, T, 2] in pixels: most stand still; some sway, pan slowly or are held by hand."""
     count = len(times)
     kind = rng.random(count)
     sway = np.where(kind < 0.5 * share, rng.uniform(0.002, 0.02, count), 0.0) * pixels
@@ -121,7 +118,7 @@ def _camera_motion(rng: Rng, times: Array, pixels: Array, share: float) -> Array
 
 
 def _picture(rng: Rng, points: Array, pixels: Array) -> Array:
-    """The picture's edges [N, 4]: around everything mostly; else legs, a side or all but the head are out of it."""
+    """Return the picture's edges [N, 4], which mostly show the whole person, or cut off legs, a side or the body."""
     count = len(points)
     low, high = points.min((1, 2)), points.max((1, 2))
     edges = np.concatenate([low, high], -1)
@@ -131,7 +128,7 @@ def _picture(rng: Rng, points: Array, pixels: Array) -> Array:
     tall = last[..., 1].max(1) - last[..., 1].min(1)
     kind = rng.random(count)
     legs_out = kind < np.where(pixels < 150, 0.09, 0.22)
-    # Three in a hundred are head and shoulders alone, as before a screen or a door.
+    # Three in a hundred show only head and shoulders, as in front of a screen or a door.
     cut = (
         last[..., 1].min(1)
         + np.where(kind < 0.03, rng.uniform(0.12, 0.26, count), rng.uniform(0.45, 0.95, count)) * tall

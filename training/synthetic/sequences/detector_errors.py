@@ -1,9 +1,8 @@
-"""Where a keypoint detector errs as a whole: hidden joints guessed, sides and neighbours taken for each other, nothing
-to read at all.
+"""Larger errors of a keypoint detector: guessed hidden joints, swapped sides and neighbours, unreadable people.
 
-What each error looks like was seen on footage (docs/training.md): a hidden leg is drawn straight down, and not at a low
-score; a small person in profile is drawn as if seen from the front, and a moment later the right way round; arms jump
-to the person or the thing beside. Pure functions over a batch of N people and T steps; owns nothing.
+Each was observed on footage (docs/training.md): a hidden leg is drawn straight down, without a low score; a small
+person in profile is drawn as if seen from the front, and correctly a moment later; arms jump to a person or object
+nearby. Arrays are batches of N people and T steps.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ _MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 _PARENT = np.array([0, 0, 0, 0, 0, 5, 6, 5, 6, 7, 8, 11, 12, 11, 12, 13, 14])
 _LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
 _TELLING = np.arange(7, 17)
-"""Elbows to ankles: without any of them there is a head, and nobody knows what the person does."""
+"""Elbows to ankles. Without any of them only a head is visible, and the action cannot be recognised."""
 
 
 def slow(rng: Rng, gap: Array, seconds: float, channels: int) -> Array:
-    """A stationary process [N, T, channels] of unit variance that forgets within `seconds`, at irregular instants."""
+    """Return a stationary process [N, T, channels] of unit variance and correlation time `seconds`."""
     count, steps = gap.shape
     keep = np.exp(-gap / seconds)[..., None]
     out = rng.standard_normal((count, steps, channels))
@@ -40,19 +39,19 @@ def slow(rng: Rng, gap: Array, seconds: float, channels: int) -> Array:
 
 
 def occlusion(rng: Rng, view: View, times: Array, hide_legs: Flags) -> Flags:
-    """Which joints something hides [N, T, 17]: what passes in front, what stands before, the person's own body."""
+    """Return which joints are hidden [N, T, 17]: by something passing, something standing in front, or the own body."""
     count, steps = times.shape
     points, stature = view.points, view.stature
     hidden = np.zeros((count, steps, 17), dtype=bool)
     hidden[:, :, LEGS] |= hide_legs[:, None, None]
-    # Somebody or something passes in front: one side or the lower half for a while.
+    # Something passes in front and hides one side or the lower half for a while.
     begin = times[:, 0] + rng.uniform(-1.0, 1.0, count) * (times[:, -1] - times[:, 0] + 0.1)
     long = rng.uniform(0.3, 3.0, count)
     during = (times >= begin[:, None]) & (times <= (begin + long)[:, None]) & (rng.random(count) < 0.15)[:, None]
     kind = rng.integers(0, 4, count)
     for which, joints in enumerate((LEFT, RIGHT, LEGS, ARMS)):
         hidden[:, :, joints] |= (during & (kind == which)[:, None])[..., None]
-    # A counter, a car or a sign before the lower body, or a post that the person stands or walks behind.
+    # A counter, a car or a sign in front of the lower body, or a post in front of the person.
     before = rng.random(count)
     hips = points[:, :, 11:13].mean(2)
     edge = hips[..., 1] + rng.uniform(-0.15, 0.4, (count, 1)) * stature
@@ -60,7 +59,7 @@ def occlusion(rng: Rng, view: View, times: Array, hide_legs: Flags) -> Flags:
     post = hips[np.arange(count), rng.integers(steps, size=count), 0] + rng.normal(0, 0.15, count) * stature.mean(1)
     near = abs(points[..., 0] - post[:, None, None]) < (rng.uniform(0.04, 0.25, (count, 1)) * stature)[..., None]
     hidden |= ((before > 0.07) & (before < 0.13))[:, None, None] & near
-    # The body hides its own far arm and, from behind, what the hands do before the chest.
+    # The body hides its far arm and, from behind, hands in front of the chest.
     wrists, shoulders = points[:, :, 9:11], points[:, :, 5:7]
     left = np.minimum(shoulders[..., 0], points[:, :, 11:13, 0]).min(-1)[..., None]
     right = np.maximum(shoulders[..., 0], points[:, :, 11:13, 0]).max(-1)[..., None]
@@ -72,7 +71,7 @@ def occlusion(rng: Rng, view: View, times: Array, hide_legs: Flags) -> Flags:
 
 
 def guess_unseen(rng: Rng, found: Array, unseen: Flags, outside: Flags, view: View, gap: Array) -> Array:
-    """Joints that can't be seen are guessed: near where they should be, or at a neighbour, or at the picture's edge."""
+    """Return the joints with unseen ones guessed: near their place, at a neighbouring joint, or at the edge."""
     count, steps = gap.shape
     stature, edges = view.stature[..., None], view.picture[:, None, None]
     guess = slow(rng, gap, 0.5, 34).reshape(count, steps, 17, 2) * (0.045 * stature)[..., None]
@@ -86,12 +85,15 @@ def guess_unseen(rng: Rng, found: Array, unseen: Flags, outside: Flags, view: Vi
 PAIR_WIDTH = np.array(
     [0.0, 0.02, 0.02, 0.03, 0.03, 0.1, 0.1, 0.12, 0.12, 0.12, 0.12, 0.055, 0.055, 0.05, 0.05, 0.04, 0.04]
 )
-"""How far each joint lies beside the body's middle, in statures."""
+"""Distance of each joint from the body's middle, in statures."""
 
 
 def misjudge_turn(rng: Rng, found: Array, view: View, gap: Array) -> Array:
-    """Of somebody small the detector sees badly how far they are turned: it draws a profile as a front and the other
-    way round, changing its mind several times a second; of people seen straight from the front it is surer."""
+    """Return the joints with errors in how far people are turned.
+
+    The detector draws small people in profile as if from the front, and the reverse, changing several times a second;
+    it is surer of people seen from the front.
+    """
     small = np.clip((170 - view.stature) / 110, 0.12, 1.0)
     level = np.exp(rng.normal(-0.2, 0.5, (len(gap), 1))) * small * (1 - 0.6 * abs(view.facing).clip(0, 1))
     wrong = 0.5 * level * slow(rng, gap, 0.4, 1)[..., 0]
@@ -99,7 +101,7 @@ def misjudge_turn(rng: Rng, found: Array, view: View, gap: Array) -> Array:
     out = found.copy()
     out[:, :, LEFT, 0] += shift[..., LEFT]
     out[:, :, RIGHT, 0] -= shift[..., RIGHT]
-    # And draws them upright: shoulders and hips that a steep view shows aslant come out more level.
+    # It also draws them upright: shoulders and hips that a steep view shows tilted are drawn more level.
     pairs = ((1, 2), (3, 4), (5, 6), (11, 12))
     even = (rng.uniform(0.2, 0.8, (len(gap), 1)) * small)[..., None]
     for pair in pairs:
@@ -109,7 +111,7 @@ def misjudge_turn(rng: Rng, found: Array, view: View, gap: Array) -> Array:
 
 
 def swap_sides(rng: Rng, found: Array, score: Array, view: View, gap: Array) -> tuple[Array, Array]:
-    """Exchange left and right: ankles or whole legs in some frames, arms in few, everything now and then."""
+    """Exchange left and right: ankles or legs in some frames, arms in few, everything occasionally."""
     count = len(gap)
     close = np.abs(view.facing) < 0.6
     rate = np.where(close, rng.uniform(0.01, 0.06, (count, 1)), rng.uniform(0.0, 0.025, (count, 1)))
@@ -133,8 +135,11 @@ def swap_sides(rng: Rng, found: Array, score: Array, view: View, gap: Array) -> 
 
 
 def mistake_neighbours(rng: Rng, found: Array, view: View, times: Array, gap: Array) -> Array:
-    """One in seven has somebody beside them or passing by, whose limbs are taken for theirs for moments: the more
-    often, the nearer the two are. The neighbour is another person of the batch."""
+    """Return the joints with some limbs taken from a neighbour.
+
+    One person in seven has a neighbour, another person of the batch, whose limbs are taken for theirs for moments; more
+    often the closer the two are.
+    """
     count = len(gap)
     other = np.roll(np.arange(count), int(rng.integers(1, max(count, 2))))
     hips = view.points[:, :, 11:13].mean(2)
@@ -159,21 +164,21 @@ def mistake_neighbours(rng: Rng, found: Array, view: View, times: Array, gap: Ar
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Sequences of which nothing can be told: `garbled` bool [N], the joints are anywhere at low scores; `strip` bool
-    [N], a face so near that only it is found, in a flat box."""
+    """Sequences that cannot be recognised: `garbled` bool [N], joints at random places with low scores; `strip` bool
+    [N], a close-up in which only the face is detected, in a flat box."""
 
     garbled: Flags
     strip: Flags
 
 
 def draw_unreadable(rng: Rng, count: int) -> Unreadable:
-    """Two in a hundred are garbled, and one or two are faces in close-up."""
+    """Draw two in a hundred garbled sequences, and one or two close-ups of faces."""
     kind = rng.random(count)
     return Unreadable(kind < 0.02, (kind >= 0.02) & (kind < 0.035))
 
 
 def garble(rng: Rng, found: Array, score: Array, garbled: Flags, view: View, gap: Array) -> tuple[Array, Array]:
-    """Joints of garbled sequences: displaced by about an arm's thickness to an arm's length, and unsure."""
+    """Return joints and scores with those of garbled sequences displaced by up to an arm's length, at low scores."""
     count, steps = gap.shape
     size = (rng.uniform(0.05, 0.16, (count, 1)) * view.stature)[..., None, None]
     away = size * (slow(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) + 0.5 * rng.standard_normal(found.shape))
@@ -183,14 +188,14 @@ def garble(rng: Rng, found: Array, score: Array, garbled: Flags, view: View, gap
 
 
 _FACE = np.array([(0.0, 0.35), (0.22, -0.2), (-0.22, -0.2), (0.42, 0.15), (-0.42, 0.15)])
-"""Nose, eyes and ears in a close-up, from the box's middle in its width and height."""
+"""Nose, eyes and ears in a close-up, relative to the box's middle, in its width and height."""
 
 
 def face_strips(rng: Rng, score: Array, view: View, gap: Array) -> tuple[Array, Array, Array]:
-    """What is found of faces that fill the picture: keypoints [N, T, 17, 2], scores [N, T, 17], boxes [N, T, 4].
+    """Return detections of faces that fill the picture: keypoints [N, T, 17, 2], scores [N, T, 17], boxes [N, T, 4].
 
-    As on film: a box three to four times as wide as high over the eyes, a face at middling scores, and every other
-    joint somewhere in the box at none.
+    As on footage: a box three to four times as wide as high over the eyes, a face with medium scores, and every other
+    joint somewhere in the box with a score near zero.
     """
     count, steps = gap.shape
     high = np.exp(rng.uniform(np.log(25), np.log(160), (count, 1))) * (1 + 0.05 * slow(rng, gap, 1.0, 1)[..., 0])
@@ -207,13 +212,13 @@ def face_strips(rng: Rng, score: Array, view: View, gap: Array) -> tuple[Array, 
 
 
 def readable(unreadable: Unreadable, seen: Flags) -> Flags:
-    """At which steps [N, T] something can be told: neither garbled nor a face alone, and more in sight than a head
-    and shoulders. `seen` is bool [N, T, 17]."""
+    """Return the steps [N, T] whose action can be recognised: neither garbled nor a close-up, and with more than head
+    and shoulders in sight. `seen` is bool [N, T, 17]."""
     return ~(unreadable.garbled | unreadable.strip)[:, None] & np.any(seen[:, :, _TELLING], axis=-1)
 
 
 def _inverse_error(x: Array) -> Array:
-    """Inverse error function by Winitzki's formula; two digits are plenty for a rate."""
+    """Return the inverse error function by Winitzki's formula, whose two digits are enough for a rate."""
     log = np.log(np.maximum(1 - x * x, 1e-12))
     a = 0.147
     first = 2 / (np.pi * a) + log / 2

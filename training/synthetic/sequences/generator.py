@@ -1,7 +1,7 @@
-"""Generated training data: batches of sequences, made as they are needed and never stored.
+"""Generated training data: batches of sequences, made on demand and never stored.
 
-A `Generator` owns its random state and the motion clips; it lives as long as the training run or evaluation that made
-it. Its state can be saved and restored, so that a resumed run sees the very batches that an unbroken one sees.
+The random state of a `Generator` can be saved and restored, so that a resumed run sees the same batches as an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Batch:
 
 
 class Generator:
-    """Makes batches. `held_out` takes motions, gestures, builds and cameras that training never sees."""
+    """Makes batches. With `held_out`, motions, gestures, builds and cameras are those that training never sees."""
 
     def __init__(self, motions: Path, vocabulary: Vocabulary, seed: int, *, held_out: bool = False) -> None:
         missing = [name for name in ACTIONS if name not in vocabulary.actions]
@@ -64,22 +64,22 @@ class Generator:
         self._action_of = np.array([vocabulary.action_index(name) for name in ACTIONS] + [-1])
 
     def state(self) -> dict[str, Any]:
-        """The random state, for a checkpoint of the run."""
+        """Return the random state, for the state of a run."""
         return dict(self.rng.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a saved random state."""
+        """Resume from a saved random state."""
         self.rng.bit_generator.state = state
 
     def batch(self, count: int, steps: int, *, action: str | Sequence[str] | None = None) -> Batch:
-        """Make `count` sequences of 1 to `steps` steps; `action` fixes what all end with, or what each does."""
+        """Return `count` sequences of 1 to `steps` steps; `action` fixes the last action of all, or of each."""
         rng = self.rng
         ends = [action] * count if action is None or isinstance(action, str) else list(action)
         times = draw_times(rng, count, steps)
         lengths = np.where(rng.random(count) < 0.6, steps, rng.integers(1, steps + 1, count))
         scenes: list[Scene] = []
         for row in range(count):
-            # Padded steps repeat the last instant, so that the sequence ends with what the scene ends with.
+            # Padded steps repeat the last instant, so that the sequence ends like the scene.
             times[row, lengths[row] :] = times[row, lengths[row] - 1]
             own = times[row, : lengths[row]]
             scene = draw_scene(rng, self.library, own, held_out=self.held_out, action=ends[row])
@@ -87,7 +87,7 @@ class Generator:
         return self._see(scenes, times, lengths)
 
     def balanced_batch(self, count: int, steps: int) -> Batch:
-        """As `batch`, each action being as likely as any other to end a sequence."""
+        """Return a batch in which all actions are equally likely to end a sequence."""
         return self.batch(
             count, steps, action=[ACTIONS[index] for index in self.rng.integers(len(ACTIONS), size=count)]
         )
@@ -106,7 +106,7 @@ class Generator:
         defining, known = relevance(self.vocabulary, action, points, tags, times, builds.stature)
         real = np.arange(times.shape[1]) < lengths[:, None]
         action = told_apart(action, points[:, :, 11:13].mean(2), times, builds.stature)
-        # Where nothing can be told from what is found, the right answer is none of the actions.
+        # If the detections do not show the action, the correct answer is none of the actions.
         action = np.where(found.readable | (action == UNSURE), action, ACTION_INDEX["other"])
         return Batch(
             keypoints=found.keypoints,
@@ -124,9 +124,11 @@ class Generator:
 
 
 def draw_times(rng: np.random.Generator, count: int, steps: int) -> Array:
-    """Instants [count, steps] in seconds from 0: 1 to 30 frames a second, rates drawn mostly from 5 to 12.5 (the most
-    that a person is stepped at) and a fifth of them below, frames missing at random or in bursts, as they are under
-    load."""
+    """Return instants [count, steps] in seconds from 0, at 1 to 30 frames per second.
+
+    Most rates are from 5 to 12.5, the highest rate of a person's steps, and a fifth of them below. Frames are missing
+    at random or in bursts, as under load.
+    """
     rate = np.where(rng.random(count) < 0.8, rng.uniform(5.0, 12.5, count), rng.uniform(12.5, 30.0, count))
     rate = np.where(rng.random(count) < 0.2, np.exp(rng.uniform(0.0, np.log(5.0), count)), rate)
     gaps = np.repeat(1 / rate[:, None], steps, 1)
@@ -141,8 +143,11 @@ def draw_times(rng: np.random.Generator, count: int, steps: int) -> Array:
 
 
 def reported_times(rng: np.random.Generator, times: Array) -> Array:
-    """The instants [N, T] that a camera reports for pictures taken at `times`: of half of the cameras the true ones; of
-    the others, whose clock is the network's or counts frames, off by up to half an interval. Padding stays padding."""
+    """Return the instants [N, T] that a camera reports for pictures taken at `times`.
+
+    Half of the cameras report the true instants; the others, with a clock of the network or of a frame counter, are off
+    by up to half an interval. Padding stays padding.
+    """
     before = np.diff(times, axis=1, prepend=times[:, :1])
     after = np.diff(times, axis=1, append=times[:, -1:])
     spread = rng.uniform(0.0, 0.3, (len(times), 1)) * (rng.random((len(times), 1)) < 0.5)

@@ -1,9 +1,8 @@
-"""What a keypoint detector makes of a person: scores, jitter, slow displacements, blunders, and the box around it all.
+"""Simulated keypoint detections: scores, jitter, slow displacements, larger errors, and boxes.
 
-Modelled on what MoveNet MultiPose does on real footage (docs/training.md has the figures side by side): of people 80 px
-tall half the second difference of a shoulder is 1 to 2 % of stature, of a wrist 2 to 3; of people four times as tall
-0.4 to 0.7; it changes its mind about which shoulder is left nearly once a second. Pure functions over a batch; owns
-nothing.
+They are modelled on MoveNet MultiPose on real footage (docs/training.md compares the figures): for people 80 px tall,
+half the second difference of a shoulder is 1 to 2 % of stature and of a wrist 2 to 3 %; for people four times as tall,
+0.4 to 0.7 %. It swaps left and right shoulders nearly once a second.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ Array = NDArray[np.float64]
 
 #             nose  eyes      ears      shoulders elbows    wrists    hips      knees     ankles
 JITTER = np.array([0.5, 0.45, 0.45, 0.5, 0.5, 0.5, 0.5, 0.6, 0.6, 0.7, 0.7, 0.5, 0.5, 0.55, 0.6, 0.7, 0.7])
-"""White jitter of each keypoint, standard deviation on each axis in % of stature, of a person 120 px tall."""
+"""White jitter of each keypoint for a person 120 px tall: standard deviation per axis in % of stature."""
 BIAS = np.array([0.7, 0.6, 0.6, 0.7, 0.7, 1.0, 1.0, 1.4, 1.4, 1.6, 1.6, 1.1, 1.1, 1.1, 1.1, 1.2, 1.2])
-"""Slowly changing displacement, the same way."""
+"""Slowly changing displacement, in the same units."""
 BIAS_SECONDS = 0.8
 SCORE_FRONT = np.array(
     [0.67, 0.66, 0.66, 0.66, 0.66, 0.78, 0.78, 0.69, 0.69, 0.62, 0.62, 0.81, 0.81, 0.71, 0.71, 0.68, 0.68]
@@ -37,7 +36,7 @@ SCORE_BEHIND = np.array(
 @dataclass(frozen=True, slots=True)
 class Detections:
     """`keypoints` float32 [N, T, 17, 3] (x, y in pixels, score), `boxes` float32 [N, T, 4], `seen` bool [N, T, 17]:
-    the joint is in the picture and nothing hides it; `readable` bool [N, T]: an action could be told from it."""
+    the joint is in the picture and not hidden; `readable` bool [N, T]: the action can be recognised."""
 
     keypoints: NDArray[np.float32]
     boxes: NDArray[np.float32]
@@ -46,7 +45,7 @@ class Detections:
 
 
 def detect(rng: Rng, view: View, times: Array, hide_legs: NDArray[np.bool_]) -> Detections:
-    """Turn true projections into what the detector would say, N people over T steps at `times` [N, T] seconds."""
+    """Return detections for true projections of N people over T steps at `times` [N, T] seconds."""
     gap = np.diff(times, axis=1, prepend=times[:, :1])
     hidden = detector_errors.occlusion(rng, view, times, hide_legs)
     edges = view.picture[:, None, None]
@@ -75,9 +74,10 @@ def detect(rng: Rng, view: View, times: Array, hide_legs: NDArray[np.bool_]) -> 
 
 
 def _scores(rng: Rng, view: View, gap: Array, hidden: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Array:
-    """Scores [N, T, 17]: by how much the person faces the camera, which side is turned away, who they are, and a slow
-    course. What is hidden scores less, though of small people not much less; what is out of the picture next to
-    nothing."""
+    """Return scores [N, T, 17] by how much the person faces the camera, the side turned away, the person, and time.
+
+    Hidden joints score less, though for small people not much less; joints outside the picture score near zero.
+    """
     count, steps = gap.shape
     front = (0.5 + 0.5 * view.facing.clip(-1, 1))[..., None]
     base = SCORE_BEHIND + (SCORE_FRONT - SCORE_BEHIND) * front
@@ -86,8 +86,8 @@ def _scores(rng: Rng, view: View, gap: Array, hidden: NDArray[np.bool_], outside
     turned[..., RIGHT] = np.maximum(-view.side, 0)[..., None]
     small = np.clip((160 - view.stature) / 100, 0, 1)[..., None]
     murky = (rng.random((count, 1, 1)) < 0.15) * rng.uniform(0.04, 0.18, (count, 1, 1))
-    # Of somebody small the far arm is drawn on the near one, and scores like it.
-    # Below about 60 px scores fall fast: hips .62 at 60 px and .46 at 25 px on street footage.
+    # For small people the far arm is drawn on the near one and scores like it.
+    # Below about 60 px scores fall fast: hips 0.62 at 60 px and 0.46 at 25 px on street footage.
     tiny = np.clip((62 - view.stature) / 20, 0, 1)[..., None]
     base = base * (1 - 0.35 * turned * (1 - 0.6 * small)) - 0.1 * small - 0.13 * tiny - murky
     person = rng.normal(0, 0.06, (count, 1, 1)) + rng.normal(0, 0.03, (count, 1, 17))
@@ -100,12 +100,15 @@ def _scores(rng: Rng, view: View, gap: Array, hidden: NDArray[np.bool_], outside
 
 
 def _jittered(rng: Rng, view: View, gap: Array, score: Array) -> Array:
-    """The joints [N, T, 17, 2] with their jitter: the surer a joint, the steadier; small people more; a quick joint,
-    being blurred, more; and now and then a limb's joint is taken for something else nearby, for a moment."""
+    """Return the joints [N, T, 17, 2] with jitter.
+
+    Joints with high scores jitter less; small people and fast, blurred joints more. Occasionally a limb's joint is
+    placed on something nearby for a moment.
+    """
     count, steps = gap.shape
     stature = view.stature[..., None]
-    # A detector's map has cells of a fixed size in pixels: jitter in statures grows as people shrink. On street footage
-    # shoulders of 20 to 30 px jitter by 4.2 % of stature, of 55 to 65 px by 2.5.
+    # A detector's map has cells of a fixed size in pixels, so jitter relative to stature grows for small people: on
+    # street footage shoulders of people of 20 to 30 px jitter by 4.2 % of stature, of 55 to 65 px by 2.5 %.
     size = np.clip(120 / view.stature, 0.2, 5.0)[..., None]
     unsure = np.clip(1.6 - 1.3 * score, 0.8, 1.6)
     level = np.exp(rng.normal(-0.05, 0.45, (count, 1, 1)))
@@ -126,11 +129,11 @@ def _jittered(rng: Rng, view: View, gap: Array, score: Array) -> Array:
 
 
 BOX_MARGIN = np.array([0.052, 0.079, 0.052, 0.077])
-"""How far the detector's box goes beyond the keypoints (left, top, right, bottom), in statures."""
+"""Margin of the detector's box around the keypoints (left, top, right, bottom), in statures."""
 
 
 def boxes_around(rng: Rng, keypoints: Array, view: View, gap: Array) -> NDArray[np.float32]:
-    """The detector's boxes float32 [N, T, 4]: around the keypoints with its own margins and wobble, in the picture."""
+    """Return boxes float32 [N, T, 4] around the keypoints, with the detector's margins and jitter, in the picture."""
     count, steps = gap.shape
     trusted: NDArray[np.bool_] = np.greater(keypoints[..., 2], 0.12)
     low = np.where(trusted[..., None], keypoints[..., :2], np.inf).min(2)

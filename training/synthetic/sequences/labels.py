@@ -1,7 +1,7 @@
-"""True part states and relevance from the skeleton in space and from what the composition knows.
+"""True part states and relevance, from the skeleton in space and the movement's tags.
 
-Pure functions over a batch; owns nothing. What is measured (is the elbow bent, is the hand above the shoulder) comes
-from the joints before any camera or noise; what is meant (wave, clap, hold) comes from the tags.
+Measured states (the elbow is bent, the hand is above the shoulder) come from the joints before any camera or noise;
+intended ones (wave, clap, hold) come from the tags.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SIDES = ("left", "right")
-# The parts that define an action; what else defines it depends on which limb does it (`_BY_LIMB`).
+# The parts that define an action; further ones depend on the limb that does it (`_BY_LIMB`).
 _DEFINING = {
     "stand": ("hip", "left_leg", "right_leg", "left_foot", "right_foot"),
     "walk": ("hip", "left_leg", "right_leg", "left_foot", "right_foot"),
@@ -41,7 +41,7 @@ _DEFINING = {
     "cartwheel": ("hip", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg"),
     "juggle": ("left_arm", "right_arm", "left_hand", "right_hand"),
 }
-# Of these it is whatever moves.
+# For these actions, the moving parts define it.
 _WHATEVER_MOVES = frozenset({"dance", "other"})
 _BY_LIMB = {"wave": ("wave", ("arm", "hand")), "clap": ("applaud", ("arm", "hand"))}
 _BY_LIMB |= {"punch": ("strike", ("arm", "hand")), "kick": ("kick", ("leg", "foot"))}
@@ -50,14 +50,14 @@ _BY_LIMB |= {"carry": ("carry", ("arm", "hand"))}
 
 
 def _angle(a: Array, b: Array, c: Array) -> Array:
-    """The angle at b in degrees, [...]."""
+    """Return the angle at b in degrees, [...]."""
     u, v = a - b, c - b
     size = np.linalg.norm(u, axis=-1) * np.linalg.norm(v, axis=-1)
     return np.degrees(np.arccos(np.clip((u * v).sum(-1) / np.maximum(size, 1e-9), -1, 1)))
 
 
 def _speed(points: Array, times: Array) -> Array:
-    """Metres a second [N, T] of points [N, T, 3], between the step before and the step after."""
+    """Return the speed [N, T] of points [N, T, 3] in metres per second, from the steps before and after."""
     if points.shape[1] < 2:
         return np.zeros(points.shape[:2])
     moved = np.linalg.norm(np.diff(points, axis=1), axis=-1) / np.maximum(np.diff(times, axis=1), 1e-3)
@@ -68,7 +68,7 @@ def _speed(points: Array, times: Array) -> Array:
 def part_states(
     vocabulary: Vocabulary, joints: Array, facing: Array, tags: Array, times: Array, stature: Array
 ) -> Flags:
-    """True states bool [N, T, parts, states] of people with `joints` [N, T, 17, 3] metres and `tags` [N, T, K].
+    """Return true states bool [N, T, parts, states] of people with `joints` [N, T, 17, 3] metres and `tags` [N, T, K].
 
     `facing` [N, T, 3] is the chest's forward direction, `times` [N, T] seconds, `stature` [N] metres. A part without
     any other state is `none`.
@@ -82,11 +82,11 @@ def part_states(
     lean = np.degrees(np.arccos(np.clip(trunk[..., 1] / np.maximum(np.linalg.norm(trunk, axis=-1), 1e-9), -1, 1)))
 
     ankles = joints[:, :, 15:17]
-    # What the person is on: the lowest joint, where a standing ankle is.
+    # The ground under the person: the lowest joint, at the height of a standing ankle.
     others = joints[:, :, 5:15, 1].min(-1) + 0.015 * tall
     ground = np.minimum(ankles[..., 1].min(-1), np.minimum(others, joints[:, :, 0, 1]))
     level = (pelvis[..., 1] - ground) / tall
-    # Who lies raises an arm along the own trunk, not towards the sky.
+    # A person lying down raises an arm along the trunk, not upwards.
     flat = (lean > 55) & (level < 0.17)
     up = np.where(
         flat[..., None], trunk / np.maximum(np.linalg.norm(trunk, axis=-1, keepdims=True), 1e-9), [0.0, 1.0, 0.0]
@@ -98,7 +98,7 @@ def part_states(
     across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
     ahead = nose - (nose * across).sum(-1, keepdims=True) * across
     yaw = np.degrees(np.arctan2(np.abs((nose * across).sum(-1)), np.linalg.norm(ahead, axis=-1)))
-    # A level head's nose is a little below its ears.
+    # With a level head, the nose is slightly below the ears.
     pitch = np.degrees(np.arcsin(np.clip((nose * up).sum(-1) / np.maximum(np.linalg.norm(nose, axis=-1), 1e-9), -1, 1)))
     labels["head", "turn"] = (yaw > 35) & (lean < 60)
     labels["head", "raise"] = pitch > 15
@@ -175,10 +175,10 @@ def part_states(
 def relevance(
     vocabulary: Vocabulary, action: NDArray[np.int64], joints: Array, tags: Array, times: Array, stature: Array
 ) -> tuple[Flags, Flags]:
-    """Which parts define the action: bool [N, T, parts], and bool [N, T] where that is known.
+    """Return which parts define the action, bool [N, T, parts], and whether that is known, bool [N, T].
 
-    `action` [N, T] indexes `training.synthetic.motion.movement.ACTIONS`, −1 where it is unsure. Of `other` and `dance`
-    it is whatever moves: parts whose end goes faster than half a stature a second.
+    `action` [N, T] indexes `training.synthetic.motion.movement.ACTIONS`, −1 if unsure. For `other` and `dance` the
+    defining parts are those whose end moves faster than half a stature per second.
     """
     out = np.zeros((*action.shape, len(vocabulary.parts)), dtype=bool)
     for index, name in enumerate(ACTIONS):

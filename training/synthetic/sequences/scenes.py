@@ -1,7 +1,4 @@
-"""One person's few seconds: activities in a row, gestures over them, the true action at every instant.
-
-`draw_scene` is a pure function of the generator's random state and the instants; it owns nothing.
-"""
+"""Scenes of one person over a few seconds: successive activities, gestures over them, and the true action."""
 
 from __future__ import annotations
 
@@ -26,10 +23,10 @@ from training.synthetic.motion.movement import (
 from training.synthetic.motion.procedural import choose_gesture
 
 GESTURE_ACTIONS = ("wave", "clap", "punch")
-"""Made by gestures over another activity, where no style of their own is drawn."""
+"""Actions that are made by gestures over another activity, unless a style of their own is drawn."""
 
-# How often each action is what the sequence ends with. Standing and walking are most of what cameras see, and the
-# hardest pair to tell apart under joint noise: with fewer of them, one pedestrian in ten was seen to jump or to punch.
+# Shares of the actions that sequences end with. Standing and walking are most of what cameras see, and the hardest pair
+# to distinguish under joint noise: with fewer of them, one pedestrian in ten was classified as jumping or punching.
 SHARES = {
     "stand": 0.17, "walk": 0.16, "run": 0.04, "jump": 0.036, "crouch": 0.04, "sit": 0.049, "lie": 0.031,
     "crawl": 0.027, "fall": 0.031, "sit_down": 0.031, "stand_up": 0.031, "wave": 0.036, "clap": 0.031, "punch": 0.031,
@@ -37,18 +34,18 @@ SHARES = {
     "cartwheel": 0.018, "dance": 0.027, "juggle": 0.018, "other": 0.037,
 }  # fmt: skip
 
-# What a gesture is made over: standing mostly, but people also wave while they walk or sit.
+# Activities under a gesture: mostly standing, but people also wave while they walk or sit.
 _UNDER = {
     "wave": (("stand", 0.62), ("sit", 0.16), ("walk", 0.14), ("crouch", 0.04), ("jump", 0.04)),
     "clap": (("stand", 0.70), ("sit", 0.22), ("walk", 0.08)),
     "punch": (("stand", 0.90), ("walk", 0.10)),
 }
-# What plausibly comes before, for a change within the sequence.
+# Plausible activities before a change within the sequence.
 _BEFORE = ("stand", "stand", "stand", "walk", "walk", "walk", "sit", "crouch", "run", "jump", "kick", "other", "carry")
-# Of what begins low, and where nobody gets to within a second from walking or running.
+# Activities near the ground, which cannot follow walking or running within a second.
 _LOW = frozenset({"lie", "crawl", "push_up"})
 _BEFORE_LOW = ("crouch", "crouch", "sit", "lie", "crawl", "stand")
-# What happens once: what comes before must not cover it.
+# Events that happen once; the activity before must not cover them.
 _EVENTS = frozenset({"fall", "sit_down", "stand_up", "throw", "pick_up"})
 
 
@@ -56,8 +53,8 @@ _EVENTS = frozenset({"fall", "sit_down", "stand_up", "throw", "pick_up"})
 class Scene:
     """Limb poses [T, 39], tags [T, K], true action [T] (UNSURE at changes), whether something hides the legs.
 
-    `faces_camera` asks for a view from the front: movements of the hands are mostly made at somebody. `sources` names
-    the styles and gestures used, as "walk/curves".
+    `faces_camera` asks for a view from the front, because hand movements mostly address somebody. `sources` names the
+    styles and gestures used, such as "walk/curves".
     """
 
     poses: Array
@@ -79,10 +76,10 @@ def draw_scene(
     change_share: float = 0.45,
     latest_change: float = 0.85,
 ) -> Scene:
-    """Draw a scene at `times` [T] seconds that ends with `action`, or with any.
+    """Draw a scene at `times` [T] seconds that ends with `action`, or with a random action.
 
-    `held_out` takes the styles and gestures that training never uses. With a chance of `change_share` something else
-    comes before, until `latest_change` of the time at the latest.
+    `held_out` uses the styles and gestures that training never uses. With probability `change_share` another activity
+    comes before, at most until `latest_change` of the time.
     """
     goal = action or str(rng.choice(ACTIONS, p=np.array([SHARES[name] for name in ACTIONS])))
     overlaid = goal in GESTURE_ACTIONS and not (library.has(goal, held_out=held_out) and rng.random() < 0.3)
@@ -93,7 +90,7 @@ def draw_scene(
     labels = _labels(movement, times)
     if rng.random() < change_share and duration > 1.0:
         latest = times[0] + latest_change * duration
-        if base in _EVENTS:  # the last of them is seen from its beginning
+        if base in _EVENTS:  # The last event is shown from its beginning.
             latest = min(latest, _last_begins(labels == ACTION_INDEX[base], times) - 1.2)
         change = rng.uniform(times[0] + 0.15 * duration, max(latest, times[0] + 0.16 * duration))
         if change <= latest:
@@ -112,7 +109,7 @@ def draw_scene(
 
 
 def _last_begins(on: NDArray[np.bool_], times: Array) -> float:
-    """When the last unbroken run of `on` [T] begins; the first instant if there is none."""
+    """Return the beginning of the last unbroken run of `on` [T]; the first instant if there is none."""
     starts = np.flatnonzero(on & ~np.concatenate([[False], on[:-1]]))
     return float(times[starts[-1]] if len(starts) else times[0])
 
@@ -128,13 +125,14 @@ def _base(rng: Rng, library: MotionLibrary, times: Array, action: str, held_out:
     movement = style.make(rng, times)
     if rng.random() < 0.5:
         movement = mirrored(movement)
-    # Time differs from body to body, and no two people start from the same place.
     return movement
 
 
 def _labels(movement: Movement, times: Array) -> NDArray[np.int64]:
-    """The action at each instant. Exercise with pauses (squats, jumps, kicks) is standing while its pause lasts a
-    second or more; shorter pauses belong to the action."""
+    """Return the action at each instant.
+
+    Pauses of a second or more in an exercise (squats, jumps, kicks) are standing; shorter ones belong to the action.
+    """
     if movement.labels is not None:
         return movement.labels.copy()
     labels = np.full(len(times), ACTION_INDEX[movement.action])
@@ -153,7 +151,7 @@ def _labels(movement: Movement, times: Array) -> NDArray[np.int64]:
         at_edge = index == 0 or end == len(times) - 1
         if times[end] - times[index] > (0.3 if at_edge else pause):
             labels[index : end + 1] = ACTION_INDEX["stand"]
-            # The first moments after the action are still its end.
+            # The first moments after the action still belong to its end.
             if index > 0:
                 labels[index : end + 1][times[index : end + 1] < times[index] + 0.35] = UNSURE
         index = end + 1
@@ -189,7 +187,7 @@ def _join(
 
 
 def _move_to(movement: Movement, at: int, pose: Array) -> None:
-    """Shift and turn a movement so that at index `at` its pelvis is where `pose` is, heading as it does, in place."""
+    """Shift and turn a movement, in place, so that at index `at` its pelvis has the place and heading of `pose`."""
 
     def heading(quaternion: Array) -> float:
         forward = rotate(quaternion, np.array([1.0, 0.0, 0.0]))
