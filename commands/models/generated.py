@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Heavy imports (torch, av) happen inside the commands, so that help and mistakes answer at once.
 
-EXIT_FAULTS = 1
+EXIT_ERRORS = 1
 
 generated_app = Application(
     help="Generated test videos, of which everything is known: score and compare checkpoints.", no_args_is_help=True
@@ -51,7 +51,7 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.", show_defau
 WindowOption = Annotated[Window, typer.Option(help="How the memory of a person is kept.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda:N.")]
 CORES = os.cpu_count() or 1
-EPILOG = "Exit codes: 0 done, 1 some videos have faults (each is named), 2 usage, 3 weights, 130 stopped."
+EPILOG = "Exit codes: 0 done, 1 some videos have errors (each is named), 2 usage, 3 weights, 130 stopped."
 
 
 @generated_app.command("score", epilog=EPILOG)
@@ -101,8 +101,8 @@ def score_command(
         show(figures, console)
         if out is not None:
             _write(out, {**_head(manifest, name, conditions), **_model(profile, infos[0]), **as_json(figures)})
-        if any(one.video.fault for one in own):
-            raise typer.Exit(EXIT_FAULTS)
+        if any(one.video.error for one in own):
+            raise typer.Exit(EXIT_ERRORS)
 
 
 @generated_app.command(
@@ -164,8 +164,8 @@ def ablate_command(
             models = {name: _model(path, info) for (name, path), info in zip(named.items(), infos)}
             rows = [{**models[one.name], **msgspec.to_builtins(one)} for one in compared]
             _write(out, {**_head(manifest, set_name, conditions), "baseline": reference, "checkpoints": rows})
-        if any(one.video.fault for row in scored for one in row):
-            raise typer.Exit(EXIT_FAULTS)
+        if any(one.video.error for row in scored for one in row):
+            raise typer.Exit(EXIT_ERRORS)
 
 
 def _named(checkpoints: Sequence[str]) -> dict[str, str]:
@@ -220,8 +220,8 @@ def _score(
             found[index] = scored
             if progress is not None:
                 progress(len(found), len(videos))
-            if (fault := scored[0].video.fault) is not None:
-                complaints.print(f"fault: {printable(f'{videos[index].path}: {fault}')}", markup=False)
+            if (error := scored[0].video.error) is not None:
+                complaints.print(f"error: {printable(f'{videos[index].path}: {error}')}", markup=False)
     return infos, [found[index] for index in range(len(videos))]
 
 

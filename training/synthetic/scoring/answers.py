@@ -1,4 +1,4 @@
-"""What a model said of one generated video, as plain values. Owns nothing; no model is known here."""
+"""A model's answers on one generated video, as plain values."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class AnsweredPerson(NamedTuple):
     label: str | None
     score: float
     in_force: frozenset[Pair] = frozenset()
-    """The states in force; of a part without any, `none`."""
+    """The current states; for a part without any, `none`."""
     state_scores: NDArray[np.float32] | None = None
-    """[pairs], in the order of `VideoAnswers.pairs`; None: only what is in force is known."""
+    """[pairs], in the order of `VideoAnswers.pairs`; None: only the current states are known."""
 
 
 class AnsweredFrame(NamedTuple):
@@ -33,12 +33,12 @@ class AnsweredFrame(NamedTuple):
     number: int
     people: tuple[AnsweredPerson, ...]
     found: NDArray[np.float32] | None = None
-    """[K, 56] in the video's pixels, what the detector found: box, score, 17 keypoints with scores; None: not known."""
+    """Detections [K, 56] in the video's pixels: box, score, 17 keypoints with scores; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What the learned stages took: all but decoding, detection and tracking."""
+    """Time of the learned stages, without decoding, detection and tracking."""
 
     steps: int = 0
     seconds: float = 0.0
@@ -46,16 +46,16 @@ class Effort:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoAnswers:
-    """All that was said of one video."""
+    """All answers on one video."""
 
     frames: list[AnsweredFrame]
-    """Those that were shown to the model and could be read, in order."""
+    """The frames that were shown to the model and could be read, in order."""
     action: str
     """The video's class."""
     reported: dict[str, PredictedFrame]
     """The frames that the benchmark scores, by file name (`img_00001.json`)."""
     pairs: tuple[Pair, ...]
     """The part states that the model knows."""
-    fault: str | None = None
-    """Why not all of the video was looked at, or None."""
+    error: str | None = None
+    """Why not all of the video was read, or None."""
     effort: Effort = field(default_factory=Effort)

@@ -1,7 +1,6 @@
-"""Detectors for scoring: one that remembers a video's pictures, and one that answers with the truth.
+"""Detectors for scoring: one that caches a video's detections, and one that returns the truth.
 
-Both are told beforehand which frames the next pictures are, since a detector sees pictures only. Each holds what it
-knows of one video at a time.
+A detector gets only pictures, so both are told beforehand which frames come next. Each keeps one video at a time.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from stages.detection.keypoint_batches import DETECTION_WIDTH, KeypointNetwork
 from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
 
 SEEN_SCORE, HIDDEN_SCORE, OUTSIDE_SCORE = 0.8, 0.25, 0.05
-"""Scores that true joints are given. MoveNet guesses joints that something hides: hidden wrists and ankles of generated
-people score .25 in the median, hidden hips more; outside the picture it finds nothing."""
+"""Scores of true joints. MoveNet guesses hidden joints: hidden wrists and ankles of generated people have a median
+score of 0.25, hidden hips more; outside the picture it detects nothing."""
 PERSON_SCORE = 0.8
 
 
@@ -30,21 +29,21 @@ class _Packed(NamedTuple):
 
 
 class FrameDetector(KeypointNetwork, Protocol):
-    """A detector that is told which frames it will see, and can be asked afterwards what it found in them."""
+    """A detector that is told which frames come next and keeps its detections in them."""
 
     def expect(self, metas: Sequence[FrameMeta]) -> None:
-        """The next pictures are these frames, in this order; they are one video's."""
+        """Announce that the next pictures are these frames of one video, in this order."""
         ...
 
     def found(self, frame: int) -> NDArray[np.float32]:
-        """float32 [K, 56] in input pixels, of a frame that was seen."""
+        """Return the detections float32 [K, 56], in input pixels, of a frame that was seen."""
         ...
 
 
 class RememberingDetector:
-    """Asks another detector once about each frame of a video, however many models look at it and however often.
+    """Runs another detector once on each frame of a video, for any number of models and passes.
 
-    `keep_maps`: also keep the feature maps (about a megabyte a frame), for models that read them.
+    `keep_maps`: also keep the feature maps (about a megabyte per frame), for models that read them.
     """
 
     def __init__(self, detector: KeypointNetwork, max_people: int, *, keep_maps: bool) -> None:
@@ -56,18 +55,18 @@ class RememberingDetector:
         self._expected: list[int] = []
 
     def expect(self, metas: Sequence[FrameMeta]) -> None:
-        """The next pictures are these frames; a new video ends what is known of the one before."""
+        """Announce the next frames; a new video clears the cache."""
         if metas[0].camera != self._video:
             self._video = metas[0].camera
             self._memory.clear()
         self._expected = [meta.frame for meta in metas]
 
     def found(self, frame: int) -> NDArray[np.float32]:
-        """float32 [K, 56] in input pixels."""
+        """Return the detections float32 [K, 56] in input pixels."""
         return self._memory[frame][1].cpu().numpy()
 
     def __call__(self, pictures: Tensor) -> tuple[dict[int, Tensor], list[Tensor]]:
-        """uint8 [B, H, W, 3] → maps by stride ({} unless kept), and each picture's detections."""
+        """Return maps by stride ({} unless kept) and each picture's detections for pictures uint8 [B, H, W, 3]."""
         for picture, frame in zip(pictures, self._expected, strict=True):
             if frame not in self._memory:
                 maps, heads = self._detector(picture[None])
@@ -78,15 +77,15 @@ class RememberingDetector:
         return maps, [packed for _, packed in known]
 
     def decode(self, heads: Any, max_people: int) -> _Packed:
-        """`max_people` was settled before."""
+        """Return the detections; `max_people` was set before."""
         return _Packed(torch.stack(heads))
 
 
 class TrueKeypoints:
-    """Finds exactly the people that are there, each joint where it is: what is wrong then is no fault of the detector.
+    """Returns exactly the true people and joints, so that remaining errors are not the detector's.
 
-    `noise`: standard deviation of each joint's place, in percent of the person's box's longer side, the same for a
-    frame however often it is seen. `maps` gives feature maps, for models that read them.
+    `noise`: standard deviation of each joint's place, in percent of the longer side of the person's box; a frame always
+    has the same noise. `maps` gives feature maps, for models that read them.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class TrueKeypoints:
         noise: float = 0.0,
         maps: FrameDetector | None = None,
     ) -> None:
-        """`truth_of` gives the truth about a video by its camera's name."""
+        """`truth_of` returns the truth of a video by its camera's name."""
         self._truth_of = truth_of
         self._max_people = max_people
         self._noise = noise / 100
@@ -108,7 +107,7 @@ class TrueKeypoints:
         self._expected: list[int] = []
 
     def expect(self, metas: Sequence[FrameMeta]) -> None:
-        """The next pictures are these frames; those before the first one show what it shows."""
+        """Announce the next frames; frames before the first one show the same as it."""
         if metas[0].camera != self._video:
             self._video = metas[0].camera
             self._truth = self._truth_of(self._video)
@@ -121,16 +120,16 @@ class TrueKeypoints:
             self._maps.expect(metas)
 
     def found(self, frame: int) -> NDArray[np.float32]:
-        """float32 [K, 56] in input pixels."""
+        """Return the detections float32 [K, 56] in input pixels."""
         return self._rows[frame]
 
     def __call__(self, pictures: Tensor) -> tuple[dict[int, Tensor], Tensor]:
-        """uint8 [B, H, W, 3] → maps by stride, and the people [B, K, 56] who are there."""
+        """Return maps by stride and the true people [B, K, 56] for pictures uint8 [B, H, W, 3]."""
         rows = torch.from_numpy(np.stack([self._rows[frame] for frame in self._expected])).to(pictures.device)
         return ({} if self._maps is None else self._maps(pictures)[0]), rows
 
     def decode(self, heads: Any, max_people: int) -> _Packed:
-        """`max_people` was settled before."""
+        """Return the detections; `max_people` was set before."""
         return _Packed(heads)
 
     def _detections(self, meta: FrameMeta) -> NDArray[np.float32]:
@@ -151,7 +150,7 @@ class TrueKeypoints:
 
 
 def true_joints(person: TruePerson, size: tuple[int, int]) -> NDArray[np.float64]:
-    """[17, 3] in the video's pixels, with the scores that true joints are given."""
+    """Return the joints [17, 3] in the video's pixels, with the scores of true joints."""
     joints = np.array(person.keypoints, np.float64)
     inside = ((joints[:, :2] >= 0) & (joints[:, :2] < size)).all(-1)
     joints[:, 2] = np.where(joints[:, 2] > 0, SEEN_SCORE, np.where(inside, HIDDEN_SCORE, OUTSIDE_SCORE))

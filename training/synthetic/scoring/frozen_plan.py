@@ -1,4 +1,4 @@
-"""From a frozen set to the generator's plan that makes it. Apart from `frozen_set`: scoring needs no generator."""
+"""The generator's plan for a frozen set; apart from `frozen_set`, because scoring needs no generator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.synthetic.videos.settings import Settings
 
 
 def plan_of(frozen: FrozenSet) -> Plan:
-    """What makes just this set. Raises `FrozenSetError` where this code would make another one."""
+    """Return the plan that makes this set. Raises `FrozenSetError` if this code would make another one."""
     require_this_code(frozen)
     settings = dict(frozen.settings)
     try:

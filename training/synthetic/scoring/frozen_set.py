@@ -1,8 +1,7 @@
-"""Frozen test sets: what a set that figures are compared on is made from, kept in `training/held_out`.
+"""Frozen test sets in `training/held_out`: the recipes of sets on which figures are compared.
 
-A set is frozen by its seed, its settings and the hash of the code that draws it, so that figures of different days
-are of the same videos. A changed generator makes another set: it gets a new version, and the old figures stay with the
-old one.
+A set is defined by its seed, its settings and the hash of the generator's code, so that figures from different days are
+for the same videos. A changed generator makes another set, with a new version.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from training.synthetic.videos.code import code_hash
 from training.synthetic.videos.manifest import Manifest
 
 CURRENT = "generated-2"
-"""The set that checkpoints are scored on now."""
+"""The set on which checkpoints are scored."""
 _FOLDER = "held_out"
 _SHIPPED = Path(__file__).parents[2] / _FOLDER
 _NEW_VERSION = (
-    "A changed generator is a new version: freeze it as one, or make this one with the code that it was frozen with"
+    "A changed generator is a new version: freeze its set as one, or make this set with the code that froze it"
 )
 
 
 class FrozenSetError(ValueError):
-    """A frozen set can't be read, or a folder holds another one; the message says what to do."""
+    """A frozen set cannot be read, or a folder holds another one; the message says what to do."""
 
 
 class FrozenSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the generator is told, and the SHA-256 of its sources."""
+    """The generator's arguments and the hash of its code."""
 
     version: int
     seed: int
@@ -44,18 +43,18 @@ class FrozenSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def frozen_sets() -> list[str]:
-    """The names of the frozen sets that ship."""
+    """Return the names of the packaged frozen sets."""
     return sorted(path.stem for path in _SHIPPED.glob("*.json"))
 
 
 def read_frozen_set(name: str) -> FrozenSet:
-    """A frozen set that ships. Raises `FrozenSetError`."""
+    """Return a packaged frozen set. Raises `FrozenSetError`."""
     file = _SHIPPED / f"{name}.json"
     if not file.is_file():
         known = ", ".join(frozen_sets()) or "none"
         raise FrozenSetError(
-            f"no frozen test set is called {name!r}; there is: {known}. `generated freeze` makes one of a generated "
-            "set, and --own-set scores any other"
+            f"no frozen test set is called {name!r}; there is: {known}. `generated freeze` makes one from a generated "
+            "set, and --own-set scores any other set"
         )
     try:
         return msgspec.json.decode(file.read_bytes(), type=FrozenSet)
@@ -64,12 +63,12 @@ def read_frozen_set(name: str) -> FrozenSet:
 
 
 def freeze(manifest: Manifest, version: int) -> FrozenSet:
-    """The set that a manifest tells of. Raises `FrozenSetError` unless it is whole and made by this very code."""
+    """Return the set of a manifest. Raises `FrozenSetError` unless it is complete and made by this code."""
     counts = _videos_of(manifest)
     if len(set(counts.values())) != 1:
         raise FrozenSetError(
             f"the actions have from {min(counts.values(), default=0)} to {max(counts.values(), default=0)} videos; a "
-            "frozen set has as many of each: generate one with `data generate --split test --per-action`"
+            "frozen set has equally many of each: generate one with `data generate --split test --per-action`"
         )
     frozen = FrozenSet(version, manifest.seed, next(iter(counts.values())), manifest.code, manifest.settings)
     require_this_code(frozen)
@@ -77,20 +76,20 @@ def freeze(manifest: Manifest, version: int) -> FrozenSet:
 
 
 def write_frozen_set(frozen: FrozenSet, folder: Path | None = None) -> Path:
-    """Write it among those that ship, or in another folder, as `generated-VERSION.json`.
+    """Write it among the packaged sets, or in another folder, as `generated-VERSION.json`.
 
-    Raises `FrozenSetError` where there is one already, since figures may have been published of it, and
+    Raises `FrozenSetError` if the version exists, because figures may have been published for it, and
     `training.kinetics_tps.DatasetError`.
     """
     path = (folder or _SHIPPED) / f"generated-{frozen.version}.json"
     if path.exists():
-        raise FrozenSetError(f"{path}: is there already, and what is frozen isn't changed; give the next --version")
+        raise FrozenSetError(f"{path}: exists, and a frozen set does not change; give the next --version")
     write_whole(path, msgspec.json.format(msgspec.json.encode(frozen), indent=1) + b"\n")
     return path
 
 
 def require_this_code(frozen: FrozenSet) -> None:
-    """Raises `FrozenSetError` where this code would make another set."""
+    """Raise `FrozenSetError` if this code would make another set."""
     if (now := code_hash()) != frozen.code:
         raise FrozenSetError(
             f"version {frozen.version} was frozen with a generator whose code is {frozen.code[:12]}, and this one's is "
@@ -99,33 +98,33 @@ def require_this_code(frozen: FrozenSet) -> None:
 
 
 def require(manifest: Manifest, frozen: FrozenSet, where: Path) -> None:
-    """Raises `FrozenSetError`, naming everything that differs, unless the manifest is of just this set."""
+    """Raise `FrozenSetError` that lists all differences, unless the manifest is of this set."""
     if differing := differences(manifest, frozen):
         raise FrozenSetError(
             f"{where}: is not the frozen test set of version {frozen.version}: {'; '.join(differing)}. {_NEW_VERSION}, "
-            "or score the folder as a set of its own with --own-set"
+            "or score the folder as another set with --own-set"
         )
 
 
 def differences(manifest: Manifest, frozen: FrozenSet) -> Sequence[str]:
-    """What differs, in words; empty for just this set."""
+    """Return the differences in words; none for this set."""
     found: list[str] = []
     if manifest.code not in (frozen.code, *frozen.former_codes):
         found.append(f"its generator's code is {manifest.code[:12]}, not {frozen.code[:12]}")
     if manifest.seed != frozen.seed:
         found.append(f"its seed is {manifest.seed}, not {frozen.seed}")
-    # As they are read back: a tuple and a list are the same there.
+    # Compared as JSON, where a tuple and a list are the same.
     if msgspec.json.encode(manifest.settings, order="sorted") != msgspec.json.encode(frozen.settings, order="sorted"):
         found.append("its settings differ")
     counts = set(_videos_of(manifest).values())
     if counts != {frozen.per_action}:
         most = ", ".join(str(count) for count in sorted(counts))
-        found.append(f"it has {most or 'no'} videos an action, not {frozen.per_action}")
+        found.append(f"it has {most or 'no'} videos per action, not {frozen.per_action}")
     return found
 
 
 def _videos_of(manifest: Manifest) -> Counter[str]:
-    """How many videos there are of each action, also of those that the set was to have and has none of."""
+    """Return the number of videos by action, including planned actions without any."""
     counts = Counter[str](dict.fromkeys(manifest.settings.get("actions", ()), 0))
     counts.update(video.action for video in manifest.videos)
     return counts

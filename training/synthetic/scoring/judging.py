@@ -1,7 +1,7 @@
-"""One video's answers against its truth. Pure functions over plain values.
+"""Comparing one video's answers with its truth.
 
-A person counts in a frame where at least half of them is seen. People are matched by their boxes, one to one; who
-wasn't matched is missed, and to miss somebody is as wrong as to say the wrong thing of them.
+A person counts in a frame if at least half of them is visible. People are matched one-to-one by their boxes; a person
+without a match is missed, which is as wrong as a wrong answer.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Ef
 from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
 
 Saying = tuple[str | None, float]
-"""What is said of somebody: a label, None where there is no answer yet, and its score."""
+"""A person's answer: a label, None without an answer yet, and its score."""
 COUNTED_FROM = 0.5
-"""Share of a person that must be seen for them to count."""
+"""Share of a person that must be visible for them to count."""
 CLOSE_IOU = 0.5
-"""The benchmark takes a predicted person for the true one above this."""
+"""IoU above which the benchmark matches a predicted person to a true one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateRows:
-    """Part states of n counted person-frames, [n, pairs]: what is true, where it is known (the part is seen), the
-    scores in [0, 1], and what was published as in force. Somebody missed has scores 0 and nothing in force."""
+    """Part states of n counted person-frames, [n, pairs]: the truth, whether it is known (the part is visible), scores
+    in [0, 1], and the published states. A missed person has scores 0 and no states."""
 
     truth: NDArray[np.bool_]
     known: NDArray[np.bool_]
@@ -37,10 +37,10 @@ class StateRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectorRows:
-    """What the detector made of `people` counted person-frames.
+    """Detections for `people` counted person-frames.
 
-    `found` of them have a detection (IoU of at least `MIN_IOU`), `close` one of at least `CLOSE_IOU`. Of those found,
-    [m, 17]: `errors` in shares of the true box's longer side, `scores`, and whether the joint is `seen`.
+    `found` of them have a detection with an IoU of at least `MIN_IOU`, `close` of at least `CLOSE_IOU`. For those
+    found, [m, 17]: `errors` as shares of the true box's longer side, `scores`, and whether the joint is `seen`.
     """
 
     people: int
@@ -53,8 +53,8 @@ class DetectorRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoJudgement:
-    """One video: each counted person-frame whose action is known (of a length of 1: `seconds` counts frames), what is
-    said of people where nobody is, part states, and the detector (None: it wasn't looked at)."""
+    """One video: each counted person-frame with a known action (`seconds` counts frames, so each is 1), the answers for
+    people who are not there, part states, and detections (None: unknown)."""
 
     judged: list[Judged]
     extras: list[Saying]
@@ -64,7 +64,7 @@ class VideoJudgement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredVideo:
-    """One video under one checkpoint. `dropped`: person-frames of the pass in which frames were missing."""
+    """One video under one checkpoint. `dropped`: person-frames of the pass with missing frames."""
 
     name: str
     action: str
@@ -73,14 +73,14 @@ class ScoredVideo:
     judgement: VideoJudgement
     pairs: tuple[Pair, ...]
     dropped: list[Judged] | None = None
-    fault: str | None = None
+    error: str | None = None
     effort: Effort = Effort()  # noqa: RUF009
 
 
 def judge_video(
     name: str, fps: float, truth: Truth, answers: VideoAnswers, shown: Sequence[int] | None = None
 ) -> VideoJudgement:
-    """Judge the frames `shown` to the model, by number from 0; None: all. What wasn't read of them is missed."""
+    """Compare the frames `shown` to the model, by number from 0; None: all. People in unread frames are missed."""
     said = {frame.number: frame for frame in answers.frames}
     judged: list[Judged] = []
     people: list[tuple[TruePerson, AnsweredPerson | None]] = []
@@ -107,7 +107,7 @@ def judge_video(
 
 
 def state_rows(people: Sequence[tuple[TruePerson, AnsweredPerson | None]], pairs: Sequence[Pair]) -> StateRows:
-    """Part states of people and of what was said of them, for the pairs that the model knows."""
+    """Return true and answered part states of people, for the pairs that the model knows."""
     shape = (len(people), len(pairs))
     truth, known, called = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool)
     scores = np.zeros(shape, np.float32)
@@ -122,7 +122,7 @@ def state_rows(people: Sequence[tuple[TruePerson, AnsweredPerson | None]], pairs
 
 
 def detector_rows(frames: Sequence[tuple[TrueFrame, NDArray[np.float32]]]) -> DetectorRows:
-    """The detections [K, 56] of frames beside their truth."""
+    """Return the comparison of frames' detections [K, 56] with their truth."""
     people = found = close = 0
     errors: list[NDArray[np.floating]] = []
     scores: list[NDArray[np.float32]] = []

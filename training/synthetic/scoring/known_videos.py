@@ -1,4 +1,4 @@
-"""The videos of a generated test set, and where they and their truth lie. Owns nothing; reads the manifest only."""
+"""The videos of a generated test set and their files, from its manifest."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from training.kinetics_tps.names import video_file
 from training.synthetic.videos.manifest import MANIFEST, Manifest, ManifestError, read_manifest
 from training.synthetic.videos.truth import truth_file
 
-"""The folder of the metric's files in a generated test set."""
-
 
 class KnownVideo(NamedTuple):
-    """A test video: what the manifest says of it, and its files."""
+    """A test video: its entry in the manifest, and its files."""
 
     name: str
     action: str
@@ -30,12 +28,12 @@ def read_test_set(root: Path) -> Manifest:
     if manifest.split != "test":
         raise ManifestError(f"{root / MANIFEST}: is a training set; give one made with `data generate --split test`")
     if not manifest.videos:
-        raise ManifestError(f"{root / MANIFEST}: names no video, so that there is nothing to score")
+        raise ManifestError(f"{root / MANIFEST}: has no video to score")
     return manifest
 
 
 def known_videos(root: Path, manifest: Manifest) -> list[KnownVideo]:
-    """Its videos, in the manifest's order. Whether the files are there shows when they are read."""
+    """Return its videos, in the manifest's order, without checking that the files exist."""
     return [
         KnownVideo(
             video.name,

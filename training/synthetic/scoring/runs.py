@@ -1,7 +1,4 @@
-"""Runs a generated test video through one or several models, and judges what each said.
-
-A `Bench` owns its models and their one detector, in the thread that made it.
-"""
+"""Running a generated test video through one or several models, and scoring their answers."""
 
 from __future__ import annotations
 
@@ -38,37 +35,37 @@ DETECTOR = "movenet-multipose"
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """How the videos are shown to the models."""
+    """Conditions under which the videos are shown to the models."""
 
     window: Literal["staggered", "continuous", "exact"] = "staggered"
     true_keypoints: bool = False
     keypoint_noise: float = 0.0
-    """Of true keypoints: standard deviation in percent of the person's box's longer side."""
+    """Standard deviation of true keypoints, in percent of the longer side of the person's box."""
     every: int = 1
     """Frames 1, 1 + every, … are shown."""
     drop: float | None = None
-    """A second pass with that share of the frames missing; None: no such pass."""
+    """Share of missing frames in a second pass; None: no such pass."""
     drop_seed: int = 0
     device: str = "cpu"
 
 
 class Scored(NamedTuple):
-    """What came of one video under one model."""
+    """The score of one video under one model."""
 
     video: ScoredVideo
     reported: dict[str, PredictedFrame]
-    """What the benchmark's metric takes: frames by file name."""
+    """Frames by file name, for the benchmark's metric."""
 
 
 class Bench:
-    """Models that look at the same videos under the same conditions."""
+    """Models that see the same videos under the same conditions, with one shared detector."""
 
     def __init__(self, models: Sequence[WatchedModel], conditions: Conditions) -> None:
         self._models = models
         self._conditions = conditions
 
     def score(self, video: KnownVideo) -> list[Scored]:
-        """One entry a model. Raises `TruthError`."""
+        """Return one entry per model. Raises `TruthError`."""
         truth = read_video_truth(video)
         return [self._score(model, video, truth) for model in self._models]
 
@@ -88,14 +85,14 @@ class Bench:
             judge_video(video.name, video.fps, truth, answers, shown),
             answers.pairs,
             dropped,
-            answers.fault,
+            answers.error,
             answers.effort,
         )
         return Scored(scored, answers.reported)
 
 
 def check_models(profiles: Sequence[str], conditions: Conditions) -> list[ModelInfo]:
-    """Which models a bench would have; raises what `load_bench` would."""
+    """Return the models that a bench would have. Raises the errors of `load_bench`."""
     choose_device(conditions.device)
     found = [load_checkpoint(profile) for profile in profiles]
     _refuse_true_keypoints(found, conditions)
@@ -105,10 +102,10 @@ def check_models(profiles: Sequence[str], conditions: Conditions) -> list[ModelI
 
 
 def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callable[[str], Truth]) -> Bench:
-    """A bench of checkpoints, by profile or path. `truth_of` gives the truth about a video by its file's name.
+    """Return a bench of checkpoints, by profile or path. `truth_of` returns a video's truth by its file's name.
 
-    Raises `WeightsError`, and `ValueError` for a device that isn't there, as `stages.profiles.load_model`, or for true
-    keypoints where a model reads none.
+    Raises `WeightsError`, and ValueError for a device that is not available, or for true keypoints if a model reads no
+    keypoints.
     """
     device = choose_device(conditions.device)
     settings = PipelineSettings(model=ModelSettings(pictures="host"), window=WindowSettings(mode=conditions.window))
@@ -131,7 +128,7 @@ def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callab
 
 
 def _reads_pictures(checkpoint: Checkpoint) -> bool:
-    """With the maps of the detector that all models share."""
+    """Return whether it reads regions with the maps of the shared detector."""
     return checkpoint.network.config.visual and checkpoint.detector is None
 
 
@@ -142,57 +139,57 @@ def _shared_detector_is_asked(checkpoints: Sequence[Checkpoint], conditions: Con
 
 
 def _refuse_true_keypoints(checkpoints: Sequence[Checkpoint], conditions: Conditions) -> None:
-    """Raises `ValueError` where a model that reads no keypoints is to be given true ones."""
+    """Raise ValueError if true keypoints are requested for a model that reads none."""
     for checkpoint in checkpoints:
         if conditions.true_keypoints and checkpoint.detector is not None:
             raise ValueError(
-                f"true keypoints were asked for, and the checkpoint of profile {checkpoint.profile} sees parts as "
-                "regions, without keypoints: score it without --true-keypoints"
+                f"the checkpoint of profile {checkpoint.profile} detects parts as regions, without keypoints: score it "
+                "without --true-keypoints"
             )
 
 
 def read_video_truth(video: KnownVideo) -> Truth:
-    """The truth about a video. Raises `TruthError`, also where it isn't of as many frames as the manifest says."""
+    """Return a video's truth. Raises `TruthError`, also if its number of frames differs from the manifest."""
     truth = read_truth(video.truth)
     if len(truth.frames) != video.frames:
         raise TruthError(
-            f"{video.truth}: is about {len(truth.frames)} frames, and the manifest says that {video.name} has "
-            f"{video.frames}; generate the set anew"
+            f"{video.truth}: has {len(truth.frames)} frames, and the manifest lists {video.frames} for {video.name}; "
+            "generate the set again"
         )
     return truth
 
 
 def answer_known_video(model: WatchedModel, video: KnownVideo, shown: Collection[int]) -> VideoAnswers:
-    """Run those frames of a video, by number from 0, through a model.
+    """Run the frames `shown` of a video, by number from 0, through a model.
 
-    As `training.benchmark.predict` does: the first picture is shown once before, since people are reported from their
-    second sighting on and the benchmark scores frame 1. A video that can't be read, or not to its end, has a `fault`.
+    As in `training.benchmark.predict`, the model sees the first frame once before, because people are reported from
+    their second sighting on and the benchmark scores frame 1. A video that cannot be read to its end has an `error`.
     """
     frames: list[AnsweredFrame] = []
     reported: dict[str, PredictedFrame] = {}
-    vote, fault, before = ClassVote(model.actions), None, model.effort
+    vote, problem, before = ClassVote(model.actions), None, model.effort
     without = set(range(video.frames)) - set(shown)
     try:
         for meta, analysis in analyse_video(model, video.path, rehearse=True, without=without):
             if meta.frame >= video.frames:
-                fault = f"has more than the {video.frames} frames that the manifest says"
+                problem = f"has more than the {video.frames} frames in the manifest"
                 break
             vote.add(analysis)
             frames.append(_frame(model, meta, analysis))
             if meta.frame % OFFICIAL_EVERY == 0:
                 reported[frame_file(meta.frame + 1)] = predicted_frame(analysis, meta.size)
     except VideoReadError as error:
-        fault = str(error).removeprefix(f"{video.path}: ")
-    if fault is None and len(frames) < len(shown):
-        fault = f"has fewer than the {video.frames} frames that the manifest says"
+        problem = str(error).removeprefix(f"{video.path}: ")
+    if problem is None and len(frames) < len(shown):
+        problem = f"has fewer than the {video.frames} frames in the manifest"
     after = model.effort
     effort = Effort(after.steps - before.steps, after.seconds - before.seconds)
     action = vote.answer()[0] or stand_in(model.actions)
-    return VideoAnswers(frames, action, reported, model.pairs, fault, effort)
+    return VideoAnswers(frames, action, reported, model.pairs, problem, effort)
 
 
 def remaining(video: str, shown: Sequence[int], drop: float, seed: int) -> list[int]:
-    """The frames that are left of those shown when that share of them, drawn at random, is missing; at least one."""
+    """Return the frames left when a random share of those shown is missing; at least one."""
     random = np.random.default_rng([seed, zlib.crc32(video.encode())])
     left = max(1, round(len(shown) * (1 - drop)))
     return sorted(random.choice(np.array(shown), left, replace=False).tolist())

@@ -1,6 +1,6 @@
-"""The pipeline as it runs live, with a view of what it doesn't publish: detections, scores of all part states, effort.
+"""The live pipeline with access to what it does not publish: detections, scores of all part states, and effort.
 
-Nothing of its answers is changed. What can be asked is about the frames of the last batch.
+The answers are unchanged. The extra values are those of the last batch.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ LEARNED_STAGES = frozenset(
 
 
 class WatchedModel(Model, Protocol):
-    """A model of which more can be asked than it publishes."""
+    """A model with access to unpublished values."""
 
     actions: tuple[str, ...]
     pairs: tuple[Pair, ...]
 
     def detections(self, frame: int) -> NDArray[np.float32] | None:
-        """[K, 56] in input pixels, of a frame of the last batch; None: not known."""
+        """Return the detections [K, 56], in input pixels, in a frame of the last batch; None: unknown."""
         ...
 
     def state_scores(self, frame: int, track: int) -> NDArray[np.float32] | None:
-        """[pairs] of a person's last step at a frame of the last batch; None: not known."""
+        """Return the scores [pairs] of a person's last step at a frame of the last batch; None: unknown."""
         ...
 
     @property
     def effort(self) -> Effort:
-        """All that the learned stages have done so far."""
+        """Steps and seconds of the learned stages so far."""
         ...
 
 
@@ -60,7 +60,7 @@ class WatchedPipeline(Pipeline):
         settings: PipelineSettings,
         device: torch.device | str = "cpu",
     ) -> None:
-        """`frames`: the detector's network, where it can be asked afterwards what it found."""
+        """`frames`: the detector's network, if it keeps its detections."""
         self._stopwatch = _Stopwatch()
         super().__init__(detector, checkpoint, settings, device, self._stopwatch)
         vocabulary = checkpoint.vocabulary
@@ -74,31 +74,31 @@ class WatchedPipeline(Pipeline):
         self._last: dict[int, NDArray[np.float32]] = {}
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """As the pipeline's."""
+        """Process a batch as the pipeline does."""
         self._batch.clear()
         if self._frame_detector is not None:
             self._frame_detector.expect([lease.meta for lease in frames])
         return super().process(frames)
 
     def forget(self, camera: str) -> None:
-        """As the pipeline's."""
+        """Forget a camera as the pipeline does."""
         self._last.clear()
         super().forget(camera)
 
     def detections(self, frame: int) -> NDArray[np.float32] | None:
-        """Those good enough for the tracker, [K, 56] in input pixels; None of a detector without keypoints."""
+        """Return the detections that reach the tracker, [K, 56] in input pixels; None without keypoints."""
         if self._frame_detector is None:
             return None
         rows = self._frame_detector.found(frame)
         return rows[rows[:, 4] >= self._person_score]
 
     def state_scores(self, frame: int, track: int) -> NDArray[np.float32] | None:
-        """[pairs] of a person's last step; None before their first."""
+        """Return the scores [pairs] of a person's last step; None before their first."""
         return self._batch[frame].get(track)
 
     @property
     def effort(self) -> Effort:
-        """Steps that people made, and seconds in the learned stages."""
+        """Steps of people, and seconds in the learned stages."""
         return Effort(self._steps, self._stopwatch.seconds)
 
     def _analysis(self, frame: FramePeople, scores: StepScores | None) -> FrameAnalysis:
@@ -112,7 +112,7 @@ class WatchedPipeline(Pipeline):
 
 
 class _Stopwatch(Observer):
-    """Adds up the learned stages."""
+    """Sums up the time of the learned stages."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

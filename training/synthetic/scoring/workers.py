@@ -1,4 +1,4 @@
-"""Scores many videos in several processes: each loads the models once and takes one video after another."""
+"""Scoring many videos in several processes, each of which loads the models once."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from training.synthetic.videos.truth import Truth
 
 
 class ScoringError(RuntimeError):
-    """The videos can't be scored in that way; the message says what to do."""
+    """The videos cannot be scored this way; the message says what to do."""
 
 
 _bench: Bench | None = None
-"""A worker process's own."""
+"""The worker process's bench."""
 
 
 def score_videos(
     videos: Sequence[KnownVideo], profiles: Sequence[str], conditions: Conditions, workers: int
 ) -> Iterator[tuple[int, list[Scored]]]:
-    """(index of the video, one entry a profile), in whatever order they are done. One worker is this process.
+    """Yield (index of the video, one entry per profile) in the order of completion. One worker is this process.
 
-    Raises `WeightsError`, `ValueError` for a device that isn't there, `TruthError`, `ScoringError`.
+    Raises `WeightsError`, ValueError for a device that is not available, `TruthError` and `ScoringError`.
     """
     truths = {video.path.name: video for video in videos}
     if workers == 1:
@@ -50,7 +50,7 @@ def score_videos(
             running[pool.submit(_score, video)] = index
 
     try:
-        # One video a process at a time: none is waited for that was only queued when scoring is stopped.
+        # One video per process at a time, so that stopping does not wait for queued videos.
         with _ctrl_c_ignored():
             begin(workers)
         while running:
@@ -59,7 +59,7 @@ def score_videos(
                 yield running.pop(done), done.result()
     except BrokenProcessPool:
         raise ScoringError(
-            "a worker process ended suddenly, perhaps for want of memory; score with fewer --workers"
+            "a worker process was killed, perhaps because memory ran out; score with fewer --workers"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -67,8 +67,7 @@ def score_videos(
 
 @contextmanager
 def _ctrl_c_ignored() -> Generator[None]:
-    """Processes begun meanwhile ignore Ctrl-C for good, also while they load: it is the parent's, which lets them
-    finish the videos in hand."""
+    """Let processes started meanwhile ignore Ctrl-C; the parent handles it and lets them finish their video."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -77,7 +76,7 @@ def _ctrl_c_ignored() -> Generator[None]:
 
 
 class _TruthOf:
-    """The truth about a video by its file's name."""
+    """Returns a video's truth by its file's name."""
 
     def __init__(self, videos: dict[str, KnownVideo]) -> None:
         self._videos = videos

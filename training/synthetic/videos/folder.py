@@ -42,8 +42,7 @@ from training.synthetic.videos.settings import Settings
 from training.synthetic.videos.truth import TRUTH, truth_file
 
 Progress = Callable[[int, int], None]
-"""Called with videos made and videos to make."""
-"""The folder of the metric's files in a test set."""
+"""Called with (videos made, videos in all)."""
 _LOOK_S = 0.5
 """How often a stop is looked for."""
 

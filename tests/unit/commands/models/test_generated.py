@@ -116,7 +116,7 @@ def test_a_damaged_video_is_named_and_what_was_not_seen_of_it_is_missed(
     assert done.exit_code == 1 and "steps.mp4: can't be read" in done.stderr and "Traceback" not in done.output
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["online"]["person_frames"] == 33 and found["online"]["missed"] > 0
-    assert "can't be read" in found["videos"][0]["fault"] and found["videos"][1]["fault"] is None
+    assert "can't be read" in found["videos"][0]["error"] and found["videos"][1]["error"] is None
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_errors_are_messages(tmp_path: Path, models: dict[str, WatchedScript]) -
     write_truth(truth_file(tmp_path / "set", "steps"), truth_of(p1="www"))
     for words, said in (
         (("score", tmp_path / "nowhere", "--own-set"), "no generated data set"),
-        (("score", tmp_path / "set", "--own-set"), "is about 3 frames, and the manifest says that steps has 11"),
+        (("score", tmp_path / "set", "--own-set"), "has 3 frames, and the manifest lists 11 for steps"),
         (("score", tmp_path / "set", "--keypoint-noise", 2), "give --true-keypoints too"),
         (("score", tmp_path / "set", "--drop", 1), "--drop"),
         (("ablate", tmp_path / "set", "edge"), "is not NAME=PATH"),

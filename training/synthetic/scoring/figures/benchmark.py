@@ -1,4 +1,4 @@
-"""The benchmark's metric on a generated test set, whose ground truth lies beside its videos."""
+"""The benchmark's metric on a generated test set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.synthetic.videos.manifest import GROUND_TRUTH
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkScore:
-    """Part state correctness by video, its mean, and the area over it and the classes."""
+    """Part State Correctness by video, its mean, and the area."""
 
     psc: dict[str, float]
     mean_psc: float
@@ -24,14 +24,14 @@ class BenchmarkScore:
 
 
 def read_benchmark(root: Path) -> GroundTruth:
-    """The ground truth of the test set `root`. Raises `SubmissionError`."""
+    """Return the ground truth of the test set `root`. Raises `SubmissionError`."""
     return read_ground_truth(root / GROUND_TRUTH)
 
 
 def benchmark_score(
     truth: GroundTruth, actions: Mapping[str, str], reported: Mapping[str, Mapping[str, PredictedFrame]]
 ) -> BenchmarkScore:
-    """Score classes, and frames by file name, of each video. Raises `SubmissionError` where a video is missing."""
+    """Score each video's class and its frames by file name. Raises `SubmissionError` if a video is missing."""
     guess = parse_prediction(msgspec.json.encode(actions), msgspec.json.encode(reported), truth)
     found = evaluate(truth, guess)
     return BenchmarkScore(dict(zip(truth.videos, found.psc.tolist())), float(found.psc.mean()), found.area)

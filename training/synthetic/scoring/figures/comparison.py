@@ -1,6 +1,6 @@
-"""Checkpoints side by side on the same videos, with paired bootstrap intervals of how they differ. Pure.
+"""Comparison of checkpoints on the same videos, with paired bootstrap intervals of their differences.
 
-Videos are drawn anew, not person-frames: neighbouring frames of one person are right or wrong together.
+The bootstrap draws videos, not person-frames, because neighbouring frames of a person are correct or wrong together.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 
 
 class VideoOutcome(NamedTuple):
-    """One video under one checkpoint: person-frames by true action (right, all), whether its class is right, its part
-    state correctness."""
+    """One video under one checkpoint: person-frames by true action (correct, all), whether its class is correct, and
+    its Part State Correctness."""
 
     name: str
     frames: Mapping[str, tuple[int, int]]
@@ -32,7 +32,7 @@ class VideoOutcome(NamedTuple):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A figure less the baseline's, and the interval that holds 95 % of the draws."""
+    """A figure minus the baseline's, and the interval with 95 % of the draws."""
 
     value: float
     low: float
@@ -40,8 +40,8 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """One checkpoint: its figures by name (`FIGURES`), the differences to the baseline (None: it is that), and the
-    milliseconds that the learned stages take a person and step."""
+    """One checkpoint: its figures by name (`FIGURES`), the differences to the baseline (None for the baseline itself),
+    and the milliseconds of the learned stages per person and step."""
 
     name: str
     figures: dict[str, float]
@@ -51,7 +51,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Columns:
-    """Of V videos and A actions: right and all person-frames [V, A], class right [V], class right × PSC [V]."""
+    """For V videos and A actions: correct and all person-frames [V, A], correct class [V], correct class × PSC [V]."""
 
     right: Array
     total: Array
@@ -60,7 +60,7 @@ class _Columns:
 
 
 def outcome(judged: Sequence[Judged], name: str, right: bool, psc: float) -> VideoOutcome:
-    """What one video's person-frames come to."""
+    """Return the outcome of one video's person-frames."""
     frames: dict[str, tuple[int, int]] = {}
     for one in judged:
         hit, all_of_it = frames.get(one.truth, (0, 0))
@@ -76,10 +76,10 @@ def compare(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> list[Compared]:
-    """Every checkpoint beside the baseline, in the order given. All must have been scored on the same videos.
+    """Return every checkpoint compared with the baseline, in the given order. All need scores on the same videos.
 
-    Online accuracy is the mean over actions; area is Σ [class right] · PSC / videos, which the metric's sum over
-    10,000 thresholds approaches within 1e-4.
+    Online accuracy is the mean over actions; area is Σ [correct class] · PSC / videos, which the metric's sum over
+    10,000 thresholds approximates within 1e-4.
     """
     names = [one.name for one in checkpoints[baseline]]
     for name, outcomes in checkpoints.items():
@@ -110,7 +110,7 @@ def compare(
 
 
 def markdown(compared: Sequence[Compared]) -> str:
-    """One table. Differences are in points, with their 95 % intervals; those that don't hold 0 are bold."""
+    """Return a table. Differences are in points, with 95 % intervals; those that exclude 0 are bold."""
     lines = [
         "| checkpoint | " + " | ".join(f"{figure} | difference" for figure in FIGURES) + " | ms a step |",
         "|---|" + "---:|" * (2 * len(FIGURES) + 1),
@@ -143,8 +143,10 @@ def _columns(outcomes: Sequence[VideoOutcome], actions: Sequence[str]) -> _Colum
 
 
 def _figures(columns: _Columns, weights: Array) -> Array:
-    """[figures, draws] of draws of videos, `weights` [draws, V] of which each sums to V. An action that a draw lacks
-    doesn't count there."""
+    """Return figures [figures, draws] for draws of videos: `weights` [draws, V], each summing to V.
+
+    An action that is missing in a draw does not count there.
+    """
     total = weights @ columns.total
     there = total > 0
     shares = np.where(there, (weights @ columns.right) / np.maximum(total, 1), 0.0)

@@ -1,4 +1,4 @@
-"""How well the detector sees generated people: recall, and where it puts their joints. Pure."""
+"""Figures of the detector on generated people: recall and errors of the joints."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ JOINTS: dict[str, tuple[int, ...]] = {
 }
 """Pairs of joints in COCO's order."""
 NEAR = 0.1
-"""A joint no farther off than this share of the box's longer side is in its place."""
+"""A joint is in place if its error is at most this share of the box's longer side."""
 
 
 class JointFigures(msgspec.Struct, frozen=True):
-    """Joints of one kind. Errors in shares of the true box's longer side; of seen joints but `hidden_score`."""
+    """Joints of one kind. Errors are shares of the true box's longer side; all but `hidden_score` for seen joints."""
 
     median_error: float | None
     near: float | None
-    """Share of them no farther off than `NEAR`."""
+    """Share of joints with an error of at most `NEAR`."""
     seen_score: float | None
     hidden_score: float | None
 
 
 class DetectorFigures(msgspec.Struct, frozen=True):
-    """Counted person-frames, the share of them with a detection over them (IoU .3) and closely over them (.5)."""
+    """Counted person-frames, and the shares of them with a detection at an IoU of 0.3 and of 0.5."""
 
     person_frames: int
     recall: float | None
@@ -44,7 +44,7 @@ class DetectorFigures(msgspec.Struct, frozen=True):
 
 
 def detector_figures(videos: Sequence[DetectorRows]) -> DetectorFigures | None:
-    """The figures of all videos together; None where the detector was looked at in none."""
+    """Return the figures of all videos together; None without detections."""
     if not videos:
         return None
     people = sum(rows.people for rows in videos)

@@ -1,7 +1,4 @@
-"""All that is said of one checkpoint on a generated test set, in figures. Pure; `docs/generated-test.md` explains each.
-
-Everything is computed from `ScoredVideo`s, one a video, which any process can make.
-"""
+"""All figures of one checkpoint on a generated test set, from its `ScoredVideo`s (see docs/generated-test.md)."""
 
 from __future__ import annotations
 
@@ -22,13 +19,13 @@ from training.synthetic.scoring.figures.settling import figures as settling_figu
 from training.synthetic.scoring.judging import Saying, ScoredVideo
 
 BINS = 15
-"""Of equal width by score, for the calibration error; as in `training.run.validation.calibration`."""
+"""Bins of equal width by score for the calibration error, as in `training.run.validation.calibration`."""
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 class Accuracy(msgspec.Struct, frozen=True):
-    """Counted person-frames, the mean of the actions' shares right, and the shares of all that are right, of people
-    that were missed, and not answered yet or, wrongly, `other`."""
+    """Counted person-frames, the mean of the actions' correct shares, and the shares of all person-frames that are
+    correct, missed, and without an answer or wrongly answered `other`."""
 
     person_frames: int
     macro: float | None
@@ -38,7 +35,7 @@ class Accuracy(msgspec.Struct, frozen=True):
 
 
 class ActionFigures(msgspec.Struct, frozen=True):
-    """One true action. `answers`: person-frames by what was said, most first."""
+    """One true action. `answers`: person-frames by answer, most first."""
 
     person_frames: int
     right: float
@@ -46,9 +43,9 @@ class ActionFigures(msgspec.Struct, frozen=True):
 
 
 class Threshold(msgspec.Struct, frozen=True):
-    """Of the answers that score at least so much: what is right, what would be if those given where nobody is counted
-    as wrong, and their share of all person-frames. `other` is no answer, and wrong answers about somebody whose action
-    is `other` count."""
+    """The answers that score at least a threshold: the correct share, that share with answers for people who are not
+    there counted as wrong, and their share of all person-frames. `other` is not an answer; an answer for a person whose
+    action is `other` is wrong."""
 
     precision: float | None
     precision_all: float | None
@@ -56,16 +53,15 @@ class Threshold(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """How far the published score is from how often it is right: the expected calibration error, and what a user gets
-    who looks at sure answers only, by threshold."""
+    """Calibration of the published score: the expected calibration error, and precision and coverage by threshold."""
 
     expected_error: float | None
     at_least: dict[str, Threshold]
 
 
 class Benchmark(msgspec.Struct, frozen=True):
-    """As the benchmark scores: videos whose class is right, mean part state correctness and area over both. The last
-    two are None where frames that it scores weren't shown."""
+    """The benchmark's figures: videos with the correct class, mean Part State Correctness, and area. The last two are
+    None if scored frames were not shown."""
 
     video_accuracy: float
     mean_psc: float | None
@@ -73,7 +69,7 @@ class Benchmark(msgspec.Struct, frozen=True):
 
 
 class WithDrops(msgspec.Struct, frozen=True):
-    """The pass with that share of frames missing. `lost`: macro accuracy lost against the pass without."""
+    """The pass with a share of missing frames. `lost`: macro accuracy lost against the pass without."""
 
     share: float
     online: Accuracy
@@ -81,7 +77,7 @@ class WithDrops(msgspec.Struct, frozen=True):
 
 
 class VideoFigures(msgspec.Struct, frozen=True):
-    """One video. `right` of `person_frames` are; `psc` as in `Benchmark`."""
+    """One video: `right` of its `person_frames` are correct; `psc` as in `Benchmark`."""
 
     name: str
     action: str
@@ -90,19 +86,19 @@ class VideoFigures(msgspec.Struct, frozen=True):
     person_frames: int
     right: int
     psc: float | None
-    fault: str | None
+    error: str | None
 
 
 class SetFigures(msgspec.Struct, frozen=True):
-    """All of one checkpoint. `seen` and `unseen`: people doing their video's action, by whether it is done in a way
-    that training has shown. `step_ms`: the learned stages, a person and step."""
+    """All figures of one checkpoint. `seen` and `unseen`: people doing their video's action, by whether training shows
+    it done in this way. `step_ms`: milliseconds of the learned stages per person and step."""
 
     online: Accuracy
     unseen: Accuracy
     seen: Accuracy
     with_drops: WithDrops | None
     extra_people: int
-    """Person-frames said to be where nobody is."""
+    """Predicted person-frames without a person."""
     settling: SettlingFigures
     settling_after_change: SettlingFigures
     actions: dict[str, ActionFigures]
@@ -117,7 +113,7 @@ class SetFigures(msgspec.Struct, frozen=True):
 def set_figures(
     videos: Sequence[ScoredVideo], benchmark: BenchmarkScore | None, drop: float | None = None
 ) -> SetFigures:
-    """Everything, of at least one video, all scored alike. `benchmark`: None where it doesn't apply."""
+    """Return all figures of at least one video, scored under equal conditions. `benchmark`: None if not applicable."""
     judged = [one for video in videos for one in video.judgement.judged]
     doing = {
         unseen: [
@@ -154,13 +150,13 @@ def set_figures(
 
 
 def step_ms(videos: Sequence[ScoredVideo]) -> float | None:
-    """Milliseconds that the learned stages take a person and step; None without a step."""
+    """Return the milliseconds of the learned stages per person and step; None without a step."""
     steps = sum(video.effort.steps for video in videos)
     return 1e3 * sum(video.effort.seconds for video in videos) / steps if steps else None
 
 
 def accuracy(judged: Sequence[Judged]) -> Accuracy:
-    """Of counted person-frames; None where there are none."""
+    """Return the accuracy of counted person-frames; its shares are None without any."""
     if not judged:
         return Accuracy(0, None, None, None, None)
     classes = by_class(judged).values()
@@ -175,7 +171,7 @@ def accuracy(judged: Sequence[Judged]) -> Accuracy:
 
 
 def action_figures(judged: Iterable[Judged]) -> dict[str, ActionFigures]:
-    """By true action, in alphabetical order."""
+    """Return the figures by true action, in alphabetical order."""
     judged = list(judged)
     answers = taken_for(judged)
     return {
@@ -187,7 +183,7 @@ def action_figures(judged: Iterable[Judged]) -> dict[str, ActionFigures]:
 
 
 def calibration(judged: Sequence[Judged], extras: Sequence[Saying]) -> Calibration:
-    """Of the published score. To the calibration error `other` is an answer like any."""
+    """Return the calibration of the published score; its expected error includes the answer `other`."""
     said = [one for one in judged if one.answer is not None]
     error = calibration_error([one.score for one in said], [one.answer == one.truth for one in said])
     return Calibration(error, {f"{least:g}": _threshold(judged, extras, least) for least in THRESHOLDS})
@@ -205,7 +201,7 @@ def _threshold(judged: Sequence[Judged], extras: Sequence[Saying], least: float)
 
 
 def calibration_error(scores: Sequence[float], right: Sequence[bool]) -> float | None:
-    """Mean over answers of |share right − mean score| in `BINS` bins by score; None for none."""
+    """Return the mean over answers of |correct share − mean score| in `BINS` bins by score; None without answers."""
     if not len(scores):
         return None
     sure = np.asarray(scores, np.float64)
@@ -215,7 +211,7 @@ def calibration_error(scores: Sequence[float], right: Sequence[bool]) -> float |
 
 
 def as_json(figures: SetFigures) -> dict[str, Any]:
-    """Plain values, numbers with four digits."""
+    """Return plain values, with numbers rounded to four digits."""
     return _rounded(msgspec.to_builtins(figures))
 
 
@@ -239,5 +235,5 @@ def _video(video: ScoredVideo, psc: float | None) -> VideoFigures:
     judged = video.judgement.judged
     right = sum(one.answer == one.truth for one in judged)
     return VideoFigures(
-        video.name, video.action, video.answer, video.unseen_motion, len(judged), right, psc, video.fault
+        video.name, video.action, video.answer, video.unseen_motion, len(judged), right, psc, video.error
     )

@@ -1,4 +1,4 @@
-"""How well part states are recognised, pair by pair: average precision of the scores, F1 of what is published. Pure."""
+"""Figures of part states: average precision of the scores, and F1 of the published states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIDES = ("left_", "right_")
 
 
 class PairFigures(msgspec.Struct, frozen=True):
-    """One part state. `count`: person-frames in which it is true, of `shown` in which the part is seen."""
+    """One part state. `count`: person-frames with the state, of `shown` in which the part is visible."""
 
     count: int
     shown: int
@@ -35,7 +35,7 @@ class PartFigures(msgspec.Struct, frozen=True):
 
 
 def part_figures(videos: Sequence[StateRows], pairs: Sequence[Pair]) -> PartFigures:
-    """The figures of at least one video, together, for the pairs that are the columns of each."""
+    """Return the figures of at least one video for the pairs that are the columns of `videos`."""
     found: dict[str, dict[str, PairFigures]] = defaultdict(dict)
     for column, (part, state) in enumerate(pairs):
         known = [rows.known[:, column] for rows in videos]
@@ -56,7 +56,7 @@ def part_figures(videos: Sequence[StateRows], pairs: Sequence[Pair]) -> PartFigu
 
 
 def by_kind(figures: PartFigures) -> dict[str, dict[str, tuple[int, float, float]]]:
-    """(count, average precision, F1) of the states that occur, of left and right parts averaged; parts as `arm`."""
+    """Return (count, average precision, F1) of the states that occur, averaged over left and right parts, by `arm` …"""
     sides: dict[str, dict[str, list[PairFigures]]] = defaultdict(lambda: defaultdict(list))
     for part, states in figures.pairs.items():
         kind = next((part.removeprefix(side) for side in _SIDES if part.startswith(side)), part)

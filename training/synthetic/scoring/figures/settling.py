@@ -1,6 +1,6 @@
-"""How long it takes until a person's action is answered right and stays so. Pure.
+"""The time until the answer for a person's action is correct and stays correct.
 
-A stretch is one person doing one action, from when they appear or take it up until they stop or are out of sight.
+A stretch is one person doing one action, from its beginning or the person's appearance until its end or disappearance.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import msgspec
 from training.footage.scoring import Judged
 
 STAYS_S = 0.5
-"""An answer must be right for so long without a break; shorter stretches aren't counted."""
+"""An answer must be correct for this long without a break; shorter stretches do not count."""
 GONE_S = 1.0
-"""Who isn't counted for longer than this appears anew."""
+"""A person who is not counted for longer than this appears again."""
 _ROUNDING_S = 1e-6
 
 
 class Settled(NamedTuple):
-    """One stretch: seconds from its beginning to the first of the answers that are right and stay so, infinite if there
-    is none; whether the same person did something else just before."""
+    """One stretch: seconds from its beginning to the first answer that stays correct, infinite without one; and whether
+    the same person did something else just before."""
 
     truth: str
     seconds: float
@@ -31,8 +31,7 @@ class Settled(NamedTuple):
 
 
 class SettlingFigures(msgspec.Struct, frozen=True):
-    """Of so many stretches: the median and the 90th percentile, None where the answer never settles, and the share that
-    never does."""
+    """The number of stretches, their median and 90th percentile (None: never), and the share that never settles."""
 
     stretches: int
     median_s: float | None
@@ -41,7 +40,7 @@ class SettlingFigures(msgspec.Struct, frozen=True):
 
 
 def settled(judged: Iterable[Judged]) -> list[Settled]:
-    """Every stretch that is long enough, by video, person and time."""
+    """Return every stretch that is long enough, by video, person and time."""
     found: list[Settled] = []
     in_order = sorted(judged, key=lambda one: (one.clip, one.person, one.time))
     for _, own in groupby(in_order, key=lambda one: (one.clip, one.person)):
@@ -58,7 +57,7 @@ def settled(judged: Iterable[Judged]) -> list[Settled]:
 
 
 def figures(stretches: Sequence[Settled]) -> SettlingFigures:
-    """The figures of many stretches; stretches that never settle count as infinite, also in the median."""
+    """Return the figures of many stretches; those that never settle count as infinite, also in the median."""
     if not stretches:
         return SettlingFigures(0, None, None, None)
     times = sorted(one.seconds for one in stretches)
@@ -81,6 +80,6 @@ def _of(stretch: Sequence[Judged], changed: bool) -> list[Settled]:
 
 
 def _quantile(times: Sequence[float], share: float) -> float | None:
-    """The least time within which at least that share of the stretches has settled."""
+    """Return the least time within which at least that share of the stretches has settled."""
     time = times[max(0, math.ceil(share * len(times)) - 1)]
     return None if math.isinf(time) else time

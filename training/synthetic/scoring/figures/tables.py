@@ -13,11 +13,11 @@ from training.synthetic.scoring.figures.settling import SettlingFigures
 
 _NOTHING = "–"
 _ANSWERS = 4
-"""So many answers are shown of each action; the JSON object has all."""
+"""Answers shown for each action; the JSON object has all."""
 
 
 def show(figures: SetFigures, console: Console) -> None:
-    """Print everything but the single videos."""
+    """Print all figures except those of single videos."""
     console.print(_summary(figures))
     console.print(_actions(figures))
     console.print(_thresholds(figures))
@@ -32,7 +32,7 @@ def _summary(figures: SetFigures) -> Table:
     rows = [
         ("online accuracy, mean of the actions", _accuracy(figures.online)),
         ("… motions that training shows", _accuracy(figures.seen)),
-        ("… motions that it doesn't", _accuracy(figures.unseen)),
+        ("… motions that it does not show", _accuracy(figures.unseen)),
     ]
     if figures.with_drops is not None:
         dropped = figures.with_drops
@@ -43,15 +43,15 @@ def _summary(figures: SetFigures) -> Table:
     rows += [
         ("people missed", _percent(figures.online.missed)),
         ("`other` or nothing answered", _percent(figures.online.unanswered)),
-        ("people where nobody is", f"{figures.extra_people} person-frames"),
-        ("time until right for good", _settling(figures.settling)),
+        ("predicted people without a person", f"{figures.extra_people} person-frames"),
+        ("time until the answer stays correct", _settling(figures.settling)),
         ("… after a change of action", _settling(figures.settling_after_change)),
         ("calibration error", _percent(figures.calibration.expected_error)),
         ("part states, mean average precision", _percent(figures.parts.mean_average_precision)),
         ("part states, mean F1", _percent(figures.parts.mean_f1)),
         ("video accuracy", _percent(benchmark.video_accuracy)),
         ("area (mean part state correctness)", f"{area} ({_percent(benchmark.mean_psc)})"),
-        ("learned stages, a person and step", _NOTHING if figures.step_ms is None else f"{figures.step_ms:.2f} ms"),
+        ("learned stages, per person and step", _NOTHING if figures.step_ms is None else f"{figures.step_ms:.2f} ms"),
     ]
     for name, value in rows:
         table.add_row(name, value)
@@ -72,7 +72,7 @@ def _settling(found: SettlingFigures) -> str:
 
 
 def _actions(figures: SetFigures) -> Table:
-    table = _table("online accuracy by action", "action", "person-frames", "right", "answers")
+    table = _table("online accuracy by action", "action", "person-frames", "correct", "answers")
     table.columns[3].justify = "left"
     for action, found in figures.actions.items():
         answers = [f"{answer} {frames}" for answer, frames in list(found.answers.items())[:_ANSWERS]]
@@ -81,7 +81,7 @@ def _actions(figures: SetFigures) -> Table:
 
 
 def _thresholds(figures: SetFigures) -> Table:
-    table = _table(None, "answers of at least", "precision", "with people where nobody is", "coverage")
+    table = _table(None, "answers of at least", "precision", "with predictions without a person", "coverage")
     for least, found in figures.calibration.at_least.items():
         table.add_row(least, *map(_percent, (found.precision, found.precision_all, found.coverage)))
     return table
