@@ -1,6 +1,6 @@
-"""Makes data sets in the Kinetics-TPS layout out of drawn people, with the truth about every frame beside them.
+"""Generated data sets in the Kinetics-TPS layout: rendered people, with the truth of every frame.
 
-Read in this order: truth and manifest (what lies on disk), recipe (what a video's seed decides), plot (who does what),
-clip (the pictures and their truth), annotate (truth as annotations), folder (a whole data set), sheet (to look at).
-docs/generated-data.md shows the layout.
+Read in this order: truth and manifest (files on disk), settings (ranges that a video is drawn from), cast (people and
+actions), film (pictures), observation (truth of a frame), annotation (truth as annotations), making (one video), folder
+(a whole data set), sheet (a preview). docs/generated-data.md shows the layout.
 """

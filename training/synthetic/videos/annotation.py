@@ -1,4 +1,4 @@
-"""The truth about a frame as somebody would annotate it in Kinetics-TPS: integer boxes, one verb a part. Pure."""
+"""The truth of a frame as a Kinetics-TPS annotation: integer boxes, one verb per part."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ VERB_ORDER = (
     "strike", "kick", "throw", "applaud", "wave", "grab", "carry", "push", "hold", "tiptoe", "jump", "crouch", "sit",
     "lie", "stoop", "swing", "step", "turn", "raise", "lower", "bend", "unbend", "stand", "none",
 )  # fmt: skip
-"""Of a part's true states the one that says most comes first; a state that isn't here, before all of these."""
+"""Order in which the verb is chosen from a part's true states, most specific first; other states come before all."""
 _LEAST_OBJECT_PIXELS = 6
 
 
 def verb_of(states: Iterable[str]) -> str:
-    """The one verb that an annotation has for a part of those states; `none` if there are none."""
+    """Return the verb of a part with these states; `none` without any."""
     rank = {verb: at for at, verb in enumerate(VERB_ORDER)}
     return min(states, key=lambda state: rank.get(state, -1), default="none")
 
 
 def annotated(shot: Shot, people: Sequence[Observed]) -> AnnotatedFrame:
-    """A frame's annotation: everybody in the truth, their visible parts, the things that they use."""
+    """Return a frame's annotation: the people in the truth, their visible parts, and the objects that they use."""
     humans = tuple(
         AnnotatedPerson(
             number=one.person.number,
@@ -44,7 +44,7 @@ def annotated(shot: Shot, people: Sequence[Observed]) -> AnnotatedFrame:
 
 
 def pixel_box(edges: Sequence[float]) -> Box:
-    """A box whose x2 and y2 are inside it, from its outer edges."""
+    """Return the annotated box, which includes the pixels x2 and y2, for outer edges."""
     x1, y1, x2, y2 = edges
     left, top = math.floor(x1), math.floor(y1)
     return (left, top, max(left, math.ceil(x2) - 1), max(top, math.ceil(y2) - 1))

@@ -1,7 +1,4 @@
-"""Who is in a video and what each of them does: bodies, movements, things, and where everybody goes.
-
-Everything is drawn from a random state; owns nothing.
-"""
+"""The people of a video: bodies, movements, objects and paths, drawn from a random state."""
 
 from __future__ import annotations
 
@@ -28,30 +25,30 @@ from training.synthetic.videos.settings import Settings
 Array = NDArray[np.float64]
 
 BYSTANDERS = (("stand", 0.5), ("walk", 0.25), ("sit", 0.25))
-"""What people do who don't do the video's main action, and how often."""
+"""Actions of people who do not do the video's main action, with shares."""
 WALKERS = ("walk", "run")
-"""Actions that lead somewhere: a camera may turn after them."""
+"""Actions that move away; the camera may follow them."""
 _WAYS = (("across", 0.35), ("follow", 0.3), ("round", 0.35))
-"""Where those go who go somewhere: through the picture, with the camera after them, round in a circle."""
+"""Paths of people who move: across the picture, followed by the camera, or in a circle."""
 _FAR, _TOO_FAR = 2.5, 5.0
-"""Metres from the middle of their way beyond which people go round if that is their way, and whatever it is."""
+"""Metres from the middle of their path beyond which people go in a circle: with the path "round", and with any path."""
 _TURN_RADIUS = (1.0, 2.2)
 _APART = 0.35
-"""Metres between the joints of two people that is room enough."""
+"""Least distance between the joints of two people, in metres."""
 _FACING = 0.7
-"""Share of those with something to show who turn to the camera, more or less."""
+"""Share of people with hand movements who roughly face the camera."""
 _TRIES = 8
-"""How often a movement or a way is drawn anew that isn't good enough; then the best of them is taken."""
+"""Attempts to draw a suitable movement or path, after which the best one is used."""
 _LEAST_S = 0.8
-"""Seconds for which people do the video's action at least."""
+"""Least time for which people do the video's action, in seconds."""
 _SEATS = (0.25, 0.78)
-"""Heights of seats in metres; what is lower is the floor."""
+"""Heights of seats in metres; lower ones are the floor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Actor:
     """One person over I instants: limb poses [I, 39], joints [I, 17, 3] metres, the chest's direction `facing`
-    [I, 3], bones' transforms [I, B, 3, 4], what they use. `scene` has tags and true actions."""
+    [I, 3], bones' transforms [I, B, 3, 4], and the objects in use. `scene` has tags and true actions."""
 
     figure: Figure
     scene: Scene
@@ -68,8 +65,8 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cast:
-    """The people of a video, and the direction from them to the camera (radians from x towards z); whether the camera
-    turns after them."""
+    """The people of a video, the direction from them to the camera (radians from x towards z), and whether the camera
+    follows them."""
 
     actors: list[Actor]
     bearing: float
@@ -86,7 +83,7 @@ def draw_cast(
     *,
     held_out: bool,
 ) -> Cast:
-    """People at `times` [I] seconds: at least half of them do `action`, the others stand, walk or sit."""
+    """Draw people at `times` [I] seconds: at least half of them do `action`, the others stand, walk or sit."""
     count = int(rng.choice(len(settings.people), p=settings.people)) + 1
     way = _pick(rng, _WAYS)
     follow = way == "follow" and action in WALKERS
@@ -165,7 +162,7 @@ def _draw_actor(
 def _draw_scene(
     rng: Rng, library: MotionLibrary, settings: Settings, action: str, times: Array, *, held_out: bool
 ) -> Scene:
-    """A scene in which `action` is seen for some time: a fall at the very end is hardly one."""
+    """Draw a scene that shows `action` for some time."""
     wanted = min(_LEAST_S, 0.5 * float(times[-1] - times[0]))
     lasting = float(times[-1] - times[0]) / len(times)
     scenes: list[tuple[float, Scene]] = []
@@ -190,7 +187,7 @@ def _pick(rng: Rng, options: Sequence[tuple[str, float]]) -> str:
 
 
 def _room(points: Array, others: Sequence[Actor], every: int = 6) -> float:
-    """The least distance in metres between somebody's joints [I, 17, 3] and the others', looked at now and then."""
+    """Return the least distance in metres of a person's joints [I, 17, 3] to the others', at every sixth instant."""
     nearest = np.inf
     for other in others:
         gaps = points[::every, :, None] - other.points[::every, None]
@@ -199,11 +196,10 @@ def _room(points: Array, others: Sequence[Actor], every: int = 6) -> float:
 
 
 def bent(poses: Array, times: Array, radius: float) -> Array:
-    """Limb poses [I, 39] of somebody who goes straight on, round a circle of `radius` leg lengths (to the left if
-    positive): the way is bent, and they turn with it."""
+    """Return limb poses [I, 39] of a straight path bent to a circle of `radius` leg lengths (left if positive)."""
     out = poses.copy()
     way = poses[:, POSITION] * np.array([1.0, 0.0, 1.0])
-    # The pelvis sways; only the way that is left when half a second is averaged leads anywhere.
+    # The pelvis sways, so the path is averaged over half a second.
     reach = max(1, round(0.25 * len(times) / max(float(times[-1] - times[0]), 0.1)))
     padded = np.pad(way, ((reach, reach), (0, 0)), "edge")
     sums = np.cumsum(np.pad(padded, ((1, 0), (0, 0))), 0)
@@ -219,7 +215,7 @@ def bent(poses: Array, times: Array, radius: float) -> Array:
 
 
 def seats(rng: Rng, actor: Actor) -> list[Posed]:
-    """A chair or stool under who sits at a seat's height, and a table before who has their legs under one."""
+    """Return a chair or stool for a person who sits at a seat's height, and a table if it hides their legs."""
     sits = actor.scene.tags[:, TAG_INDEX["sit"]] > 0.5
     if sits.mean() < 0.1:
         return []

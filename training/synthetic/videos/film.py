@@ -1,7 +1,4 @@
-"""Films a cast: one picture after another, with what can be seen of whom. The same random state gives the same film.
-
-A `Film` owns a video's people, place and camera; its `shots` can be taken once.
-"""
+"""Filming a cast: one picture after another, with the visible people. The same random state gives the same film."""
 
 from __future__ import annotations
 
@@ -27,19 +24,18 @@ Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 _ABOVE = -0.15
-"""A camera looks down if its line of sight falls by more than this in a metre."""
+"""A camera looks down if its line of sight falls by more than this per metre."""
 _ADAPTING = 0.5
-"""Share of cameras whose exposure follows the light; the others keep that of the first picture."""
+"""Share of cameras whose exposure adapts to the light; the others keep that of the first picture."""
 _ADAPTATION_S = 2.0
 _METERED = 4
-"""A camera meters a pixel of so many across and down."""
+"""A camera meters every fourth pixel across and down."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """One picture uint8 [H, W, 3]: the frame's `row` from 0; what is seen (`rendering`) by the `camera` in the middle
-    of the exposure. After `people` people the rendering has their things, `objects`: (owner's row, name), then
-    furniture."""
+    """One picture uint8 [H, W, 3]: the frame's `row` from 0, and its `rendering` by the `camera` in the middle of the
+    exposure. The rendering has `people` people first, then their `objects` (owner's row, name), then furniture."""
 
     row: int
     picture: Pixels
@@ -50,7 +46,7 @@ class Shot:
 
 
 class Film:
-    """Draws a video's cast, stage and camera, then its pictures."""
+    """A video's cast, stage and camera, and its pictures; `shots` can be iterated once."""
 
     def __init__(
         self,
@@ -82,7 +78,7 @@ class Film:
             *self.stage.furniture,
             *(seat for actor in actors for seat in seats(rng, actor)),
         ]
-        # A clip is compressed as a whole; stills aren't compressed before.
+        # The whole clip is compressed later, so single pictures are not.
         self._effects: Effects = replace(draw_effects(rng), jpeg=0)
         self._adapts = bool(rng.random() < _ADAPTING)
 
@@ -95,7 +91,7 @@ class Film:
         return bool(self.stage.camera.at(0.0).axes[2, 1] < _ABOVE)
 
     def shots(self) -> Iterator[Shot]:
-        """Every frame of the video, in order."""
+        """Yield every frame of the video, in order."""
         path, light = self.stage.camera, self.stage.light
         figures = self._figures()
         still = backdrop(self.stage.surroundings, path.at(0.0), light) if path.still else None
@@ -118,7 +114,7 @@ class Film:
             yield Shot(row, picture, drawn, path.at(float((opening + closing) / 2)), len(people), names)
 
     def _figures(self) -> list[Figure]:
-        """Everybody with as many triangles as can be told apart where they are nearest."""
+        """Return each person's figure with the detail needed where they are nearest."""
         out: list[Figure] = []
         cameras = [self.stage.camera.at(float(time)) for time in self.form.opening]
         for actor in self.cast.actors:
@@ -128,7 +124,7 @@ class Film:
         return out
 
     def _posed(self, figures: list[Figure], row: int) -> tuple[list[Posed], list[Posed], list[tuple[int, str]]]:
-        """People, then the things they use, with the owner's row and the name of each thing."""
+        """Return people, the objects they use, and each object's owner's row and name."""
         moments = slice(2 * row, 2 * row + 2)
         people = [
             posed_person(figure, actor.transforms[moments])

@@ -1,8 +1,7 @@
-"""Makes a whole data set of generated videos in a folder: by several processes, to be interrupted and gone on with.
+"""Making a whole data set of generated videos in a folder, by several processes and with resumption.
 
-A `GeneratedFolder` owns nothing but its plan; the folder says itself how far it is. Videos appear in it whole, with a
-note each (`making`); lists and manifest are written at the beginning, for what is there, and at the end or when
-interrupted.
+The folder itself records its progress: each finished video has a note (`making`). Lists and manifest are written at the
+beginning for the existing videos, and at the end or when interrupted.
 """
 
 from __future__ import annotations
@@ -44,17 +43,17 @@ from training.synthetic.videos.truth import TRUTH, truth_file
 Progress = Callable[[int, int], None]
 """Called with (videos made, videos in all)."""
 _LOOK_S = 0.5
-"""How often a stop is looked for."""
+"""Seconds between checks for a stop."""
 
 
 class GenerateError(ValueError):
-    """A data set can't be generated as it was asked for; the message says what to do."""
+    """A data set cannot be generated as requested; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a data set is to hold: `videos` of them, whose main actions are `actions` in turn. `frames` only where a
-    video's length isn't to be drawn."""
+    """The plan of a data set: `videos` videos, whose main actions are `actions` in turn. `frames` fixes the length of a
+    video; None draws it."""
 
     split: Split
     videos: int
@@ -75,7 +74,7 @@ class Plan:
             raise GenerateError(f"seed {self.seed}: must be a whole number from 0 to 2^63 − 1")
 
     def orders(self, root: Path) -> list[Order]:
-        """The videos to make, in the order of their numbers. None of them depends on how many there are."""
+        """Return the videos to make, by number. None of them depends on the number of videos."""
         unseen = unseen_actions() if self.split == "test" else frozenset[str]()
         return [
             Order(root, self.split, self.seed, number, action, action in unseen, self.settings, self.frames)
@@ -84,16 +83,18 @@ class Plan:
         ]
 
     def manifest(self, code: str, made: Sequence[Made]) -> Manifest:
-        """What a folder says that holds `made`, which code with the hash `code` made."""
+        """Return the manifest of a folder with the videos `made`, by code with the hash `code`."""
         settings = {"actions": list(self.actions), "frames": self.frames, **self.settings.to_json()}
-        # As JSON has them: tuples come back as lists, and two manifests must compare.
+        # As read from JSON, where tuples become lists, so that two manifests can be compared.
         return Manifest(self.seed, code, self.split, _plain(settings), tuple(one.video for one in made))
 
 
 class GeneratedFolder:
-    """The folder `root` of a data set that follows `plan`. With `resume` it may hold some of it already. Raises
-    `GenerateError` if it holds anything else, `stages.third_party.weights.WeightsError` where body or motions aren't in
-    the cache."""
+    """The folder `root` of a data set with `plan`. With `resume` it may already hold some of its videos.
+
+    Raises `GenerateError` if it holds anything else, and `stages.third_party.weights.WeightsError` if body or motions
+    are not installed.
+    """
 
     def __init__(self, root: Path, plan: Plan, *, resume: bool = False) -> None:
         self.root, self.plan = root, plan
@@ -106,13 +107,16 @@ class GeneratedFolder:
     def make(
         self, workers: int = 1, progress: Progress | None = None, stopped: Callable[[], bool] = lambda: False
     ) -> Manifest:
-        """Make what is missing, until `stopped`: then videos under way are finished and no other is begun. Returns the
-        manifest of all that is there. Raises `GenerateError`, `training.kinetics_tps.DatasetError`,
-        `stages.third_party.weights.WeightsError`; what was whole by then is listed."""
+        """Make the missing videos and return the manifest of all videos in the folder.
+
+        When `stopped` returns True, videos in progress are finished and no more are begun. Raises `GenerateError`,
+        `training.kinetics_tps.DatasetError` and `stages.third_party.weights.WeightsError`; finished videos are listed
+        even then.
+        """
         self._sweep()
         missing = [order for order in self._orders if self._note(order.name) is None]
         done = len(self._orders) - len(missing)
-        # From now on the folder says what it is going to hold.
+        # From now on the folder records its plan.
         self._list_videos()
         try:
             for _ in _made(missing, workers, stopped):
@@ -134,12 +138,12 @@ class GeneratedFolder:
             return
         if MANIFEST not in names:
             raise GenerateError(
-                f"{self.root}: holds something else already, such as {names[0]}; name a folder that is empty or new"
+                f"{self.root}: already holds something else, such as {names[0]}; use an empty or new folder"
             )
         there, wanted = read_manifest(self.root), self.plan.manifest(self._code, ())
         if not resume:
             raise GenerateError(
-                f"{self.root}: holds {len(there.videos)} generated videos already; --resume goes on with them"
+                f"{self.root}: already holds {len(there.videos)} generated videos; --resume continues with them"
             )
         if there.code != wanted.code:
             raise GenerateError(f"{self.root}: was made by another version of the code; generate into a new folder")
@@ -147,11 +151,11 @@ class GeneratedFolder:
             if (was := getattr(there, name)) != (now := getattr(wanted, name)):
                 raise GenerateError(
                     f"{self.root}: was generated with {name} {was}, and now it is {now}; "
-                    "go on with the same, or generate into a new folder"
+                    "use the same, or generate into a new folder"
                 )
 
     def _note(self, name: str) -> Made | None:
-        """The note of a video, if its file and truth are there too."""
+        """Return the note of a video, if its file and truth exist too."""
         made = read_note(self.root, name)
         if made is None:
             return None
@@ -159,7 +163,7 @@ class GeneratedFolder:
         return made if all(path.is_file() for path in files) else None
 
     def _sweep(self) -> None:
-        """Remove what a process left half-written when it was killed."""
+        """Remove partial files of a killed process."""
         for top in (VIDEOS[self.plan.split], ANNOTATIONS, TRUTH, NOTES):
             for path in (self.root / top).rglob(".*.part"):
                 path.unlink(missing_ok=True)
@@ -168,7 +172,7 @@ class GeneratedFolder:
                 video_file(self.root, order.split, order.action, order.name).unlink(missing_ok=True)
 
     def _list_videos(self) -> Manifest:
-        """Write lists and manifest for the videos that are whole, also those beyond the plan."""
+        """Write lists and manifest for all finished videos, also those beyond the plan."""
         made = sorted(
             (note for path in (self.root / NOTES).glob("*.json") if (note := self._note(path.stem))),
             key=lambda one: one.video.name,
@@ -187,12 +191,12 @@ class GeneratedFolder:
 
 
 def unseen_actions() -> frozenset[str]:
-    """Actions that a test set shows done in ways that are never trained on."""
+    """Return the actions that a test set shows in ways that training never shows."""
     return frozenset(action for action in ACTIONS if unseen_motion(action))
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    """A value as it comes back from JSON."""
+    """Return a value as read back from JSON."""
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
@@ -203,7 +207,7 @@ def _scored_videos(root: Path, made: Sequence[Made]) -> Iterator[Video]:
 
 
 _maker: Maker | None = None
-"""This process's own, made with its first video."""
+"""The process's maker, created with its first video."""
 
 
 def _make(order: Order) -> Made:
@@ -213,21 +217,21 @@ def _make(order: Order) -> Made:
 
 
 def _prepare_worker() -> None:
-    # Ctrl-C goes to every process of the terminal; what is under way is to be finished. Should the first process be
-    # killed, nobody is left to give these work, and they end by themselves.
+    # Ctrl-C goes to every process of the terminal; workers finish their video. If the first process is killed, workers
+    # get no more work and end by themselves.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _made(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) -> Iterator[Made]:
-    """Each video as it is made, in whatever order. Once `stopped`, those that aren't begun are given up."""
+    """Yield each video as it is made, in any order. When `stopped`, no more are begun."""
     if workers <= 1 or len(orders) <= 1:
         for order in orders:
             if stopped():
                 return
             yield _make(order)
         return
-    # Processes of their own from the start: a fork would copy threads' locks.
+    # Spawned, because a fork would copy the locks of threads.
     context = multiprocessing.get_context("spawn")
     workers = min(workers, len(orders))
     pool = ProcessPoolExecutor(workers, context, _prepare_worker)
@@ -235,7 +239,7 @@ def _made(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) ->
     running: set[Future[Made]] = set()
     try:
         while True:
-            # No more are handed over than are worked on, so that a stop waits for nothing else.
+            # One video per process at a time, so that stopping does not wait for queued videos.
             while len(running) < workers and not stopped() and (order := next(waiting, None)) is not None:
                 running.add(pool.submit(_make, order))
             if not running:
@@ -244,7 +248,7 @@ def _made(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) ->
             yield from (future.result() for future in done)
     except BrokenProcessPool:
         raise GenerateError(
-            "a worker process ended suddenly, perhaps for want of memory; --resume with fewer --workers goes on"
+            "a worker process was killed, perhaps because memory ran out; continue with --resume and fewer --workers"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

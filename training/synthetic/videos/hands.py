@@ -1,4 +1,4 @@
-"""What people hold: their hands around it, and where it is at every instant. Pure functions; owns nothing."""
+"""Objects that people hold: the grip of their hands, and each object's place at every instant."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MAKERS = {**HELD, **CARRIED, "bag": make_bag, "backpack": make_backpack}
-"""Everything that people use, by name."""
+"""Makers of the objects that people use, by name."""
 OBJECTS = tuple(MAKERS)
 
 _CLOSED = 0.85
 _FIST, _FLAT = 1.0, 0.08
 _STAND_ON_END = ("bottle", "cup")
 _PALM = 0.06
-"""The greatest radius, metres, of a ball of which a hand catches one after another."""
+"""Largest radius of a ball for juggling, in metres."""
 _LOADS = ("bag", "box", "backpack", "barbell")
 _GROWN = 1.7
-"""Metres: the stature that loads are made for."""
+"""Stature that loads are made for, in metres."""
 _BAG_IN_ARMS = 0.3
-"""Metres that a bag is lifted in both arms: its handles, where it begins, are above them."""
+"""Lift of a bag held in both arms, in metres, because its origin is at its handles above them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Used:
-    """A thing in use over a clip: where it is, [I, 3, 4] for I instants, and when it is there, [I]."""
+    """An object in use over a clip: its places [I, 3, 4] for I instants, and whether it is there, [I]."""
 
     thing: Thing
     places: Array
@@ -54,8 +54,8 @@ class Used:
 
 
 def draw_hands(rng: Rng, tags: Array, props: Sequence[Prop]) -> Hands:
-    """Hands over I instants, from tags [I, K]: closed around what they hold, fists to strike, flat to clap, wave and
-    push, else as relaxed as the person is."""
+    """Return hands over I instants, from tags [I, K]: closed around objects, fists to strike, flat to clap, wave and
+    push, otherwise relaxed."""
     count = len(tags)
     grip = np.full((count, 2), rng.uniform(0.1, 0.6))
     for side, short in enumerate("lr"):
@@ -71,8 +71,8 @@ def draw_hands(rng: Rng, tags: Array, props: Sequence[Prop]) -> Hands:
 def use_props(
     rng: Rng, figure: Figure, poses: Array, points: Array, transforms: Floats, props: Sequence[Prop]
 ) -> list[Used]:
-    """The things of `props` where the person has them: limb poses [I, 39], joints [I, 17, 3] metres, bones'
-    transforms [I, B, 3, 4]. What is never there is left out."""
+    """Return the objects of `props` at their places, given limb poses [I, 39], joints [I, 17, 3] metres and bones'
+    transforms [I, B, 3, 4]. Objects that never appear are left out."""
     out: list[Used] = []
     made: dict[tuple[str, int], Thing] = {}
     flying = [prop.shown > 0.5 for prop in props if prop.name == "ball" and prop.held == "free"]
@@ -96,7 +96,7 @@ def _places(
     rng: Rng, figure: Figure, poses: Array, points: Array, transforms: Floats, prop: Prop, thing: Thing
 ) -> Array:
     if prop.name == "backpack":
-        # Its maker's x is forward, y up: as the back's frame has them.
+        # Its x axis is forward and y is up, as in the back's frame.
         return figure.back_frames(transforms)
     if prop.held == "free":
         return _along(rng, figure, poses, points, prop)
@@ -113,7 +113,7 @@ def _places(
     if prop.name == "bag":
         return hanging(frames)
     if prop.name == "ball":
-        # It lies before the palm, not in it.
+        # The ball is in front of the palm, not in it.
         radius = float(np.abs(thing.mesh.vertices).max())
         frames = frames.copy()
         frames[..., 3] += radius * frames[..., 1]
@@ -121,7 +121,7 @@ def _places(
 
 
 def _along(rng: Rng, figure: Figure, poses: Array, points: Array, prop: Prop) -> Array:
-    """Places on a free thing's path, [I, 3, 4]. It doesn't turn; bottles and cups stand, what is longer lies."""
+    """Return the places [I, 3, 4] on a free object's path. It does not turn; bottles and cups stand, long ones lie."""
     if prop.path is None:
         raise ValueError(f"prop {prop.name!r}: it is free, so it needs a path")
     chest = quaternion_multiply(poses[:, ROOT], poses[:, CHEST])
@@ -138,7 +138,7 @@ def _along(rng: Rng, figure: Figure, poses: Array, points: Array, prop: Prop) ->
 
 
 def _fitting(thing: Thing, stature: float) -> Thing:
-    """A load that somebody of that stature can carry: children have smaller ones."""
+    """Return a load scaled to the person's stature; children have smaller ones."""
     if thing.name not in _LOADS:
         return thing
     factor = np.float32(np.clip(stature / _GROWN, 0.5, 1.0))
@@ -146,7 +146,7 @@ def _fitting(thing: Thing, stature: float) -> Thing:
 
 
 def _above_ground(thing: Thing, places: Array) -> Array:
-    """The same places, lifted where the thing would be in the ground."""
+    """Return the places, lifted where the object would be below the ground."""
     low = thing.at(places)[..., 1].min(-1)
     out = places.copy()
     out[:, 1, 3] += np.maximum(0.0, -low)

@@ -1,7 +1,6 @@
-"""Makes one video of a generated data set: pictures, annotations, truth, and a note that all of it is there.
+"""Making one video of a generated data set: pictures, annotations, truth, and a note that it is finished.
 
-Everything that a video shows follows from the seed, the half, its number, its action and the settings, whoever makes
-it and in which order. A `Maker` owns the body and the motions, and lives as long as the process that makes videos.
+A video depends only on the seed, the half, its number, its action and the settings, not on the order of making.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ from training.synthetic.videos.truth import TrueFrame, Truth, truth_file, write_
 from training.synthetic.videos.video_file import write_video
 
 PROFILE = "edge"
-"""Whose vocabulary the states' names are of."""
+"""Profile with the vocabulary of the states' names."""
 MOTIONS = "motion"
 ASSETS = ("body", MOTIONS)
-"""What must be in the cache."""
+"""Assets that must be installed."""
 NOTES = ".made"
-"""The folder of notes: one for each video that is whole."""
+"""The folder with a note for each finished video."""
 _SPLIT_NUMBER: dict[Split, int] = {"train": 0, "test": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One video to make in the data set `root`. `frames` only where their number isn't to be drawn."""
+    """One video to make in the data set `root`. `frames` fixes its length; None draws it."""
 
     root: Path
     split: Split
@@ -55,20 +54,19 @@ class Order:
 
     @property
     def name(self) -> str:
-        """The video's name: it doesn't tell the action."""
+        """The video's name, which does not reveal the action."""
         return f"{self.split}-{self.seed}-{self.number:05d}"
 
 
 class Made(msgspec.Struct, frozen=True):
-    """The note of a video that is whole: what the manifest says of it, and of a test video what is scored."""
+    """The note of a finished video: its entry in the manifest, and the scored frames of a test video."""
 
     video: GeneratedVideo
     scored: tuple[AnnotatedFrame, ...] = ()
 
 
 class Maker:
-    """Makes videos one by one. Raises `stages.third_party.weights.WeightsError` where body or motions aren't in the
-    cache."""
+    """Makes videos one by one. Raises `stages.third_party.weights.WeightsError` if body or motions are missing."""
 
     def __init__(self) -> None:
         self._library = MotionLibrary(weights.locate(MOTIONS))
@@ -76,7 +74,7 @@ class Maker:
         self._vocabulary: Vocabulary = packaged(PROFILE)
 
     def make(self, order: Order) -> Made:
-        """Make a video with everything that belongs to it; the note comes last."""
+        """Make a video with all its files; the note is written last."""
         rng = np.random.default_rng([order.seed, _SPLIT_NUMBER[order.split], order.number])
         form = draw_format(rng, order.settings, order.frames)
         crf = int(rng.integers(order.settings.crf[0], order.settings.crf[1] + 1))
@@ -112,7 +110,7 @@ class Maker:
     def _pictures(
         self, film: Film, frames: list[AnnotatedFrame], truth: list[TrueFrame]
     ) -> Iterator[NDArray[np.uint8]]:
-        """The film's pictures; what is true of each is appended as it passes."""
+        """Yield the film's pictures, and append each frame's annotation and truth."""
         actors = film.cast.actors
         meanings = [meaning(self._vocabulary, actor, film.form.instants) for actor in actors]
         statures = [actor.stature for actor in actors]
@@ -124,12 +122,12 @@ class Maker:
 
 
 def note_file(root: Path, name: str) -> Path:
-    """Where the note lies that a video is whole."""
+    """Return the path of a video's note."""
     return root / NOTES / f"{name}.json"
 
 
 def read_note(root: Path, name: str) -> Made | None:
-    """The note of a video, None if it isn't whole."""
+    """Return the note of a video, None if it is not finished."""
     try:
         return msgspec.json.decode(note_file(root, name).read_bytes(), type=Made)
     except (OSError, msgspec.DecodeError):

@@ -1,7 +1,4 @@
-"""What a generated data set says of itself: `generated.json`, from which seed and code it comes and what it shows.
-
-Read and written as JSON; owns nothing.
-"""
+"""The manifest of a generated data set, `generated.json`: its seed, code, settings and videos."""
 
 from __future__ import annotations
 
@@ -19,13 +16,12 @@ MANIFEST = "generated.json"
 
 
 class ManifestError(ValueError):
-    """A manifest can't be read or is not one; the message names the file and what is wrong."""
+    """A manifest is unreadable or invalid; the message names the file and the error."""
 
 
 class GeneratedVideo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One video. `action` is the main one; `unseen_motion` says that it is done in a way that no training video shows
-    and no training sequence is made of; `sources` the styles and gestures of each person; `above` that the camera
-    looks down."""
+    """One video. `action`: the main action; `unseen_motion`: it is done in a way that neither training videos nor
+    training sequences show; `sources`: styles and gestures of each person; `above`: the camera looks down."""
 
     name: str
     action: str
@@ -40,8 +36,7 @@ class GeneratedVideo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole data set. `code` is the SHA-256 of the sources that decide what is drawn (`code_hash`); `settings` the
-    ranges that it was drawn from."""
+    """A whole data set. `code`: hash of the generator's code (`code_hash`); `settings`: the ranges of its videos."""
 
     seed: int
     code: str
@@ -57,7 +52,7 @@ def read_manifest(root: Path) -> Manifest:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
-        raise ManifestError(f"{path}: is not there, so this is no generated data set") from None
+        raise ManifestError(f"{path}: is missing, so this is not a generated data set") from None
     except OSError as error:
         raise ManifestError(f"{path}: can't be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -65,5 +60,5 @@ def read_manifest(root: Path) -> Manifest:
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Write the manifest, whole or not at all. Raises `training.kinetics_tps.DatasetError`."""
+    """Write the manifest atomically. Raises `training.kinetics_tps.DatasetError`."""
     write_whole(root / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")

@@ -1,7 +1,7 @@
-"""What is true of each frame of a film, in the picture's terms: boxes, joints, states, actions. Pure, owns nothing.
+"""The truth of each frame of a film: boxes, joints, states and actions.
 
-Boxes are around what is seen, by part, from the drawing itself. A joint is seen if the pixels where it is show the
-part of that very person that the joint is in: then nothing is nearer, not even another part of themselves.
+Boxes are around the visible pixels of each part. A joint is seen if the pixels at its place show the person's own part
+that contains the joint, so that nothing is in front of it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 LEAST_PART = 0.25
-"""Share of a part that must be seen for it to be annotated."""
+"""Share of a part that must be visible for it to be annotated."""
 _LEAST_PART_PIXELS = 6
 _NEAR = 0.012
-"""How far from a joint, in statures, a pixel of its part may lie: limbs are thin and pixels coarse."""
+"""Distance from a joint, in statures, within which a pixel of its part counts, because limbs are thin."""
 _TOWARDS = -0.1
-"""A face's joint is in sight if the cosine between the way out of the head there and to the camera is more."""
+"""A joint of the face is in sight if the cosine between its outward direction and that to the camera is larger."""
 
 
 def _parts_at(keypoint: str) -> tuple[str, ...]:
@@ -47,13 +47,13 @@ def _parts_at(keypoint: str) -> tuple[str, ...]:
 
 
 _SEEN_ON = np.array([[part in _parts_at(keypoint) for part in (*PART_NAMES, None)] for keypoint in KEYPOINTS])
-"""Whether a joint is seen on a part [17, P + 1]; the last column, which −1 means, is no part."""
+"""Whether a joint belongs to a part [17, P + 1]; the last column, index −1, is no part."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Meaning:
-    """What one person does in each of T frames: joints [T, 17, 3] metres, `states` bool [T, parts, states] of the
-    vocabulary, `action` [T] (`UNSURE` at changes), `relevant` bool [T, parts] and where that is known [T]."""
+    """One person's labels in T frames: joints [T, 17, 3] metres, `states` bool [T, parts, states] of the vocabulary,
+    `action` [T] (`UNSURE` at changes), `relevant` bool [T, parts] and whether that is known [T]."""
 
     points: Array
     states: Flags
@@ -63,7 +63,7 @@ class Meaning:
 
 
 def meaning(vocabulary: Vocabulary, actor: Actor, times: Array) -> Meaning:
-    """Of one person at the frames' openings and closings `times` [2 T]; the labels are those of the middle."""
+    """Return one person's labels at the middle of the frames' openings and closings `times` [2 T]."""
     first, last = slice(0, None, 2), slice(1, None, 2)
     points = (actor.points[first] + actor.points[last]) / 2
     facing = (actor.facing[first] + actor.facing[last]) / 2
@@ -78,8 +78,7 @@ def meaning(vocabulary: Vocabulary, actor: Actor, times: Array) -> Meaning:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """One person as they are seen in one frame: the truth about them, and the boxes of their visible parts by name
-    (outer edges)."""
+    """One person as seen in one frame: their truth, and the boxes of their visible parts by name (outer edges)."""
 
     person: TruePerson
     parts: dict[str, tuple[float, float, float, float]]
@@ -88,7 +87,7 @@ class Observed:
 def observe(
     shot: Shot, meanings: Sequence[Meaning], statures: Sequence[float], vocabulary: Vocabulary
 ) -> list[Observed]:
-    """Everybody of whom enough is seen, by number."""
+    """Return all sufficiently visible people, by number."""
     labels = [state.label for state in vocabulary.states]
     out: list[Observed] = []
     for row, told in enumerate(meanings):
@@ -131,7 +130,7 @@ def _visible_parts(shot: Shot, row: int) -> dict[str, tuple[float, float, float,
 
 
 def _keypoints(shot: Shot, row: int, points: Array, stature: float) -> tuple[Keypoint, ...]:
-    """COCO's joints of a person with joints [17, 3] metres."""
+    """Return COCO's keypoints of a person with joints [17, 3] metres."""
     pixels, depth = shot.camera.project(points)
     height, width = shot.rendering.owner.shape
     out: list[Keypoint] = []
@@ -148,12 +147,12 @@ def _keypoints(shot: Shot, row: int, points: Array, stature: float) -> tuple[Key
 
 
 def _faces(shot: Shot, points: Array, index: int) -> bool:
-    """Whether that side of the head is turned to the camera on which a joint of the face lies; True for others."""
+    """Return whether the side of the head with a joint of the face is turned to the camera; True for other joints."""
     if index > 4:
         return True
     ears = points[3:5].mean(0)
     outwards = points[index] - ears
-    if index in (1, 2):  # eyes are seen from the side too, unless the nose is before them
+    if index in (1, 2):  # Eyes are also seen from the side, unless the nose is in front of them.
         outwards = points[0] - ears + 0.5 * (points[index] - points[1:3].mean(0))
     towards = shot.camera.position - points[index]
     cosine = outwards @ towards / max(float(np.linalg.norm(outwards) * np.linalg.norm(towards)), 1e-9)

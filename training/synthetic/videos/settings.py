@@ -1,4 +1,4 @@
-"""How hard a generated data set is: the ranges that each video is drawn from. Plain values; owns nothing."""
+"""Settings of a generated data set: the ranges that each video is drawn from."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is drawn how often. Ranges are least and most, drawn evenly unless said otherwise."""
+    """Shares and ranges of what is drawn. Ranges are drawn uniformly unless stated otherwise."""
 
     people: tuple[float, ...] = (0.35, 0.3, 0.2, 0.15)
     """Shares of videos with 1, 2, … people."""
     seconds: tuple[float, float] = (3.0, 6.0)
     frame_rates: tuple[float, ...] = (10.0, 12.0, 12.5)
     sizes: tuple[tuple[int, int], ...] = ((352, 288), (384, 288), (416, 256), (448, 256), (448, 336), (336, 416))
-    """Width and height, both even, as 4:2:0 pictures are."""
+    """Width and height, both even for 4:2:0."""
     exposure: tuple[float, float] = (1 / 250, 1 / 30)
-    """Seconds that the shutter is open, by even draws of the logarithm; a camera of 25 frames a second, every second
-    picture of which was kept, has no longer ones."""
+    """Exposure time in seconds, log-uniform; a camera with 25 frames per second, of which every second is kept, has no
+    longer ones."""
     stature: tuple[float, float] = (140.0, 320.0)
-    """Pixels that a person of mean stature is tall, by even draws of the logarithm; less where a group wouldn't fit."""
+    """Height of a person of mean stature in pixels, log-uniform; less if a group would not fit."""
     clutter: float = 0.5
-    """Share of videos with furniture, trees, cars about."""
+    """Share of videos with furniture, trees or cars."""
     change_share: float = 0.3
-    """Share of people who begin with something else."""
+    """Share of people who begin with another activity."""
     latest_change: float = 0.45
-    """When they have turned to what they do at the latest, as a share of the video."""
+    """Latest change to their activity, as a share of the video."""
     crf: tuple[int, int] = (18, 34)
-    """H.264's constant rate factor: 18 looks as good as new, 34 is what a cheap camera sends over a thin line."""
+    """H.264's constant rate factor: 18 is visually lossless, 34 is a cheap camera on a slow connection."""
 
     def to_json(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Return plain values for the manifest."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
-    """One video's form: `size` width and height, `rate` frames a second, `opening` and `closing` [T] seconds of the
+    """One video's format: `size` width and height, `rate` frames per second, `opening` and `closing` [T] seconds of the
     shutter."""
 
     size: tuple[int, int]
@@ -54,12 +54,12 @@ class VideoFormat:
 
     @property
     def instants(self) -> Array:
-        """Seconds [2 T], rising: each frame's opening and closing."""
+        """Each frame's opening and closing in seconds, ascending [2 T]."""
         return np.stack([self.opening, self.closing], -1).reshape(-1)
 
 
 def draw_format(rng: Rng, settings: Settings, frames: int | None = None) -> VideoFormat:
-    """A video's form; `frames` if the number of frames isn't to be drawn."""
+    """Draw a video's format; `frames` fixes the number of frames."""
     size = settings.sizes[int(rng.integers(len(settings.sizes)))]
     rate = float(rng.choice(settings.frame_rates))
     count = round(rng.uniform(*settings.seconds) * rate)

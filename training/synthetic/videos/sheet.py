@@ -1,4 +1,4 @@
-"""A contact sheet of a generated data set: a row an action, frames with their truth drawn in. Owns nothing."""
+"""A contact sheet of a generated data set: one row per action, frames with their truth."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SHEET = "contact-sheet.jpg"
 _CELL = (240, 184)
 _COLUMNS = 8
 _LEAST_FRAMES = 2
-"""Pictures of a video, one after another; more where there are few videos."""
+"""Pictures of each video; more if there are few videos."""
 _UNSURE = "…"
 
 
 def save_sheet(root: Path, manifest: Manifest) -> Path:
-    """Draw some frames of the first videos of each action; returns the file."""
+    """Draw some frames of the first videos of each action, and return the file."""
     actions = list(dict.fromkeys(video.action for video in manifest.videos))
     sheet = Image.new("RGB", (_CELL[0] * _COLUMNS, _CELL[1] * max(1, len(actions))))
     for row, action in enumerate(sorted(actions)):
@@ -38,7 +38,7 @@ def save_sheet(root: Path, manifest: Manifest) -> Path:
 
 
 def _cells(root: Path, manifest: Manifest, video: GeneratedVideo, count: int) -> Iterator[Image.Image]:
-    """So many pictures of a video, evenly from its time, less where it has less."""
+    """Yield `count` pictures spread over a video, or all of a shorter one."""
     wanted = {int((place + 0.5) * video.frames / count) for place in range(count)}
     truth = read_truth(truth_file(root, video.name))
     with av.open(str(video_file(root, manifest.split, video.action, video.name))) as container:

@@ -1,4 +1,4 @@
-"""The truth about a generated video: who is in each frame, where, doing what. Read and written as JSON; owns nothing.
+"""The truth of a generated video: the people in each frame with places and actions, as JSON.
 
 `truth/<video>.json` beside the data set's own folders has one entry for each of the video's frames, in order:
 
@@ -20,27 +20,27 @@ from training.synthetic.motion.skeleton import KEYPOINTS
 TRUTH = "truth"
 """The folder of truth files in a generated data set."""
 LEAST_VISIBLE = 0.1
-"""People of whom less is seen are left out of a frame."""
+"""Least visible share of people in a frame's truth."""
 
 Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2: the edges of what is seen, in pixels counted from the picture's top left corner."""
+"""x1, y1, x2, y2: the edges of the visible person, in pixels from the top left corner."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Keypoint = tuple[float, float, Literal[0, 1]]
-"""x, y in pixels, also outside the picture; 1 where the joint is seen and nothing is in front of it."""
+"""x, y in pixels, also outside the picture; 1 if the joint is visible."""
 Keypoints = Annotated[tuple[Keypoint, ...], msgspec.Meta(min_length=len(KEYPOINTS), max_length=len(KEYPOINTS))]
 """COCO's seventeen, in its order (`training.synthetic.motion.skeleton.KEYPOINTS`)."""
 
 
 class TruthError(ValueError):
-    """A truth file can't be read or is not what it should be; the message names the file and what is wrong where."""
+    """A truth file is unreadable or invalid; the message names the file and the error's place."""
 
 
 class TruePerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One person in one frame.
 
-    `number` is the same in all frames; `visible` the share of the person that is seen; `action` None where one action
-    turns into another; `states` what each visible part does, none left out; `relevant` the parts that define the
-    action, None where that isn't known; `props` the things they use, by name.
+    `number`: the same in all frames; `visible`: the visible share of the person; `action`: None during a change;
+    `states`: all states of each visible part; `relevant`: the parts that define the action, None if unknown; `props`:
+    the objects in use, by name.
     """
 
     number: Annotated[int, msgspec.Meta(ge=1)]
@@ -54,19 +54,19 @@ class TruePerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrueFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everybody of whom at least `LEAST_VISIBLE` is seen, by number."""
+    """All people with at least `LEAST_VISIBLE` visible, by number."""
 
     people: tuple[TruePerson, ...]
 
 
 class Truth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One video's truth: an entry a frame, in order."""
+    """One video's truth: one entry per frame, in order."""
 
     frames: tuple[TrueFrame, ...]
 
 
 def truth_file(root: Path, video: str) -> Path:
-    """Where the truth about a video of the data set `root` lies."""
+    """Return the truth file of a video in the data set `root`."""
     return root / TRUTH / f"{video}.json"
 
 
@@ -91,5 +91,5 @@ def read_truth(path: Path) -> Truth:
 
 
 def write_truth(path: Path, truth: Truth) -> None:
-    """Write a truth file that is there whole or not at all. Raises `training.kinetics_tps.DatasetError`."""
+    """Write a truth file atomically. Raises `training.kinetics_tps.DatasetError`."""
     write_whole(path, msgspec.json.encode(truth))

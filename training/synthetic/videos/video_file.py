@@ -1,4 +1,4 @@
-"""Writes pictures as an H.264 video in an MP4 file that is there whole or not at all. Owns the file while it writes."""
+"""Writing pictures as an H.264 video in an MP4 file."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from training.kinetics_tps import DatasetError
 Pixels = NDArray[np.uint8]
 _KEYFRAMES_S = 2
 _REPEATABLE = "cpu-independent=1"
-"""For x264: it then weighs macroblocks by its plain code. Its AVX-512 code reads past the end of a row of macroblocks
-whose number isn't a multiple of 8, so that what lay in memory would decide how a picture is compressed."""
+"""Makes x264 weigh macroblocks with its plain code. Its AVX-512 code reads past the end of a row of macroblocks whose
+number is not a multiple of 8, so that the result would depend on the memory behind it."""
 
 
 def write_video(path: Path, pictures: Iterable[Pixels], size: tuple[int, int], rate: float, crf: int) -> int:
-    """Write pictures uint8 [H, W, 3] of `size` (width, height, both even), `rate` of them a second, with x264's
-    constant rate factor `crf`; returns their number. The same pictures give the same file: one thread, and no code
-    whose results depend on what lay in memory. Raises `DatasetError` where the file can't be written; what `pictures`
-    raises goes through."""
+    """Write pictures uint8 [H, W, 3] of `size` (width, height, both even) atomically, and return their number.
+
+    `rate`: pictures per second; `crf`: x264's constant rate factor. The same pictures give the same file. Raises
+    `DatasetError` if the file cannot be written, and the errors of `pictures`.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
@@ -36,7 +37,7 @@ def write_video(path: Path, pictures: Iterable[Pixels], size: tuple[int, int], r
         count = _encode(Path(temporary), pictures, size, rate, crf)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except OSError as error:  # the codec's errors are of this kind too
+    except OSError as error:  # The codec's errors are OSErrors too.
         raise DatasetError(f"{path}: can't be written: {error.strerror or error}") from None
     finally:
         Path(temporary).unlink(missing_ok=True)

@@ -35,7 +35,7 @@ def test_a_seed_below_nothing_and_two_ways_to_count_are_refused(tmp_path: Path) 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
-    assert "something else already, such as letters" in refused([str(tmp_path)], 2)
+    assert "already holds something else, such as letters" in refused([str(tmp_path)], 2)
     assert [path.name for path in tmp_path.iterdir()] == ["letters"]
 
 

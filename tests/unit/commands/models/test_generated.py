@@ -144,7 +144,7 @@ def test_errors_are_messages(tmp_path: Path, models: dict[str, WatchedScript]) -
     make_set(tmp_path / "set")
     write_truth(truth_file(tmp_path / "set", "steps"), truth_of(p1="www"))
     for words, said in (
-        (("score", tmp_path / "nowhere", "--own-set"), "no generated data set"),
+        (("score", tmp_path / "nowhere", "--own-set"), "not a generated data set"),
         (("score", tmp_path / "set", "--own-set"), "has 3 frames, and the manifest lists 11 for steps"),
         (("score", tmp_path / "set", "--keypoint-noise", 2), "give --true-keypoints too"),
         (("score", tmp_path / "set", "--drop", 1), "--drop"),

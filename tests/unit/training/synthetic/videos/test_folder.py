@@ -200,7 +200,7 @@ def test_a_run_that_was_stopped_goes_on_and_keeps_what_was_whole(train_set: Path
     kept = video_file(root, "train", "wave", "train-11-00000")
     written = kept.stat().st_mtime_ns
     (kept.parent / ".half.mp4.part").write_bytes(b"half")
-    with pytest.raises(GenerateError, match="--resume goes on"):
+    with pytest.raises(GenerateError, match="--resume continues"):
         GeneratedFolder(root, PLAN)
     GeneratedFolder(root, PLAN, resume=True).make()
     assert kept.stat().st_mtime_ns == written
@@ -223,7 +223,7 @@ def test_a_video_that_lost_one_of_its_files_is_not_listed_and_made_again(
 
 def test_a_folder_that_holds_something_else_is_left_alone(train_set: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(GenerateError, match=r"something else already, such as thesis\.tex"):
+    with pytest.raises(GenerateError, match=r"already holds something else, such as thesis\.tex"):
         GeneratedFolder(tmp_path, PLAN, resume=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     for other in (
@@ -231,7 +231,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(train_set: Path, tmp_p
         Plan("test", 2, 11, PLAN.actions, SMALL, frames=4),
         Plan("train", 2, 11, PLAN.actions, Settings(), frames=4),
     ):
-        with pytest.raises(GenerateError, match="go on with the same"):
+        with pytest.raises(GenerateError, match="use the same"):
             GeneratedFolder(train_set, other, resume=True)
 
 

@@ -62,7 +62,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_what_is_no_manifest_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="no generated data set"):
+    with pytest.raises(ManifestError, match="not a generated data set"):
         read_manifest(tmp_path)
     written = write_example_manifest(tmp_path, {"a": "wave"})
     content = json.loads((tmp_path / MANIFEST).read_text())
