@@ -1,6 +1,6 @@
-"""FreeModel: a model that costs nothing and sees nobody, for measuring everything around a model.
+"""FreeModel: an empty model, for measuring everything around a model.
 
-By default it asks for the decoder's own planes, which are the cheapest picture there is; it never looks at them.
+By default it asks for the decoder's planes, which need no conversion.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ring_buffers.frames import Lease, SlotFormat
-from stages.types import FrameAnalysis, ModelInfo
+from stages.types import FrameAnalysis, Model, ModelInfo
 
 
-class FreeModel:
-    """Implements `stages.types.Model`; every answer is empty. Its labels mean nothing, so it calls itself untrained."""
+class FreeModel(Model):
+    """Returns empty analyses, and reports itself as untrained."""
 
     def __init__(self, pixels: Literal["planes", "rgb24"] = "planes", size: tuple[int, int] | None = None) -> None:
-        """`pixels`: which pictures it asks for; `size`: (width, height) of an rgb24 slot, by default the source's."""
+        """`pixels`: the format that it asks for; `size`: (width, height) of an rgb24 slot, by default the source's."""
         self.info = ModelInfo(profile="free", weights="", trained=False)
         self._pixels: Literal["planes", "rgb24"] = pixels
         self._size = size
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """Planes at the source's size; or rgb24 with the largest content of the source's aspect that fits."""
+        """Return planes at the source's size, or rgb24 with the largest content of the source's aspect that fits."""
         if self._pixels == "planes":
             return SlotFormat(pixels="planes", size=source_size, content=source_size)
         size = self._size or detector_size or source_size
@@ -31,11 +31,11 @@ class FreeModel:
         return SlotFormat(pixels="rgb24", size=size, content=content)
 
     def warm_up(self) -> None:
-        """Nothing to warm."""
+        """Do nothing."""
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """One empty analysis a frame."""
+        """Return one empty analysis per frame."""
         return [FrameAnalysis() for _ in frames]
 
     def forget(self, camera: str) -> None:
-        """Nothing was kept."""
+        """Do nothing."""

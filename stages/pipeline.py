@@ -32,7 +32,16 @@ from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.settings import PipelineSettings
 from stages.step_readers import step_reader
 from stages.step_scores import StepScores, joined, person_inputs, read_steps, score_actions
-from stages.types import Box, DeviceMemory, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis
+from stages.types import (
+    Box,
+    DeviceMemory,
+    FrameAnalysis,
+    Model,
+    ModelInfo,
+    ObjectAnalysis,
+    PartAnalysis,
+    PersonAnalysis,
+)
 from telemetry.observer import Observer
 
 logger = logging.getLogger(__name__)
@@ -65,7 +74,7 @@ def _window(wanted: int | None, checkpoint: Checkpoint) -> int:
     return wanted or trained
 
 
-class Pipeline:
+class Pipeline(Model):
     """Implements `stages.types.Model` for any checkpoint, with a detector that sees what its network reads."""
 
     def __init__(

@@ -97,27 +97,52 @@ class DeviceMemory:
 
 
 class Model(Protocol):
-    """What the engine needs of a model. All methods but `slot_format` are called from the one inference thread."""
+    """A model that the engine can run. Implementations inherit from it for the defaults.
+
+    `slot_format` is called from camera threads, everything else from the inference thread.
+    """
 
     info: ModelInfo
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """How this model wants pictures of a (width, height) source; called from camera threads. Pure."""
+        """Return the format of the pictures that the model reads from a source of (width, height) `source_size`."""
         ...
 
     def warm_up(self) -> None:
-        """Run once on made-up input, so that the first real batch is not the slow one."""
+        """Run once on made-up input, so that the first real batch is not slower than the others."""
         ...
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """Analyse a batch: any mix of cameras and sizes, in order within a camera. One answer a frame, same order.
+        """Analyse a batch: any mix of cameras and sizes, in order within a camera. Returns one analysis per frame.
 
-        A frame whose `meta.epoch` differs from the camera's last one starts the camera's tracks and states anew.
-        Raises `stages.device.halving.TooLargeError` if the frames don't fit into the device's memory together and
-        nothing has been done yet: the engine then hands them in by halves.
+        A frame whose `meta.epoch` differs from the camera's last one resets the camera's tracks and hidden states.
+        Raises `stages.device.halving.TooLargeError` if the frames do not fit into the device's memory together and
+        nothing has changed yet: the engine then passes them in by halves.
         """
         ...
 
     def forget(self, camera: str) -> None:
-        """The camera is gone: drop its tracker and free its states."""
+        """Drop a removed camera's tracker and hidden states."""
         ...
+
+    def rehearse(self, frames: int, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> None:
+        """Detect in `frames` blank pictures of a source. Raises `TooLargeError` if they do not fit into the memory."""
+
+    def device_memory(self) -> DeviceMemory | None:
+        """Return the memory that the model uses on its device; None if that is the machine's memory."""
+        return None
+
+    @property
+    def pinned_pictures(self) -> bool:
+        """Whether pictures should be in page-locked memory, from which copies to a CUDA device are asynchronous."""
+        return False
+
+    @property
+    def state_slots(self) -> int:
+        """Number of people whose hidden state can be kept."""
+        return 0
+
+    @property
+    def state_slots_used(self) -> int:
+        """Number of people whose hidden state is kept."""
+        return 0

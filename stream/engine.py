@@ -292,8 +292,8 @@ class Engine:
             ready_reason="; ".join(reasons),
             model=self._worker.model_ref,
             cameras=[camera.stats() for camera in cameras],
-            state_slots_used=getattr(self._model, "state_slots_used", 0),
-            state_slots=getattr(self._model, "state_slots", 0),
+            state_slots_used=0 if self._model is None else self._model.state_slots_used,
+            state_slots=0 if self._model is None else self._model.state_slots,
             subscriptions=self.publisher.subscriptions,
         )
 

@@ -180,7 +180,7 @@ class CameraRegistry:
             slots=config.ring_slots,
             policy=config.ring_policy,
             on_ready=self._batcher.wake,
-            pinned=getattr(self._model, "pinned_pictures", False),
+            pinned=self._model.pinned_pictures,
             on_finished=partial(self._in_loop, self._on_change),
         )
         video = LiveVideo()

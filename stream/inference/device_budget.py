@@ -6,10 +6,8 @@ also warms up the device for these picture sizes. On a CPU, `memory_budget` chec
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 from stages.device.halving import Halving, TooLargeError
-from stages.types import DeviceMemory
+from stages.types import DeviceMemory, Model
 from stream.config import Config
 from stream.settings.config_error import ConfigError
 from telemetry.catalogue import MEMORY_KINDS
@@ -20,27 +18,14 @@ USUAL_SOURCE = (1920, 1080)
 Size = tuple[int, int]
 
 
-@runtime_checkable
-class RehearsingModel(Protocol):
-    """A model that can run on a device with its own memory."""
-
-    def device_memory(self) -> DeviceMemory | None:
-        """Return the memory in use and free there; None if the device uses the machine's memory."""
-        ...
-
-    def rehearse(self, frames: int, source_size: Size, detector_size: Size | None) -> None:
-        """Run the detector on `frames` blank pictures. Raises `TooLargeError` if they do not fit."""
-        ...
-
-
-def rehearse(model: object, config: Config, halving: Halving, observer: Observer) -> None:
+def rehearse(model: Model, config: Config, halving: Halving, observer: Observer) -> None:
     """Try the largest batch of each configured picture size; for the inference thread.
 
     If it does not fit, `halving` finds how many frames do and logs a warning. Raises `ConfigError` if not even one
     does, with the use of memory and the settings to change.
     """
-    memory = model.device_memory() if isinstance(model, RehearsingModel) else None
-    if memory is None or not isinstance(model, RehearsingModel):
+    memory = model.device_memory()
+    if memory is None:
         return
     for wanted in {camera.detector_size for camera in config.cameras} or {None}:
         source = wanted or USUAL_SOURCE

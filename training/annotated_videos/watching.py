@@ -25,7 +25,7 @@ from stages.people.smoothing import SmoothingConfig
 from stages.region_features.roi_features import RoiConfig
 from stages.settings import PipelineSettings
 from stages.step_readers import MapReader, StepReader, VggReader
-from stages.types import FrameAnalysis, ModelInfo
+from stages.types import FrameAnalysis, Model, ModelInfo
 from stages.vocabulary import PARTS, packaged
 from training.annotated_videos.regions.detector_source import DetectorSource
 from training.annotated_videos.regions.feature_source import FeatureSource
@@ -52,7 +52,7 @@ class WatchSettings:
     detector: DetectorSource | None = None
 
 
-class Watcher:
+class Watcher(Model):
     """Implements `stages.types.Model` for videos: its analyses are empty, and `watch` returns the sightings."""
 
     info = ModelInfo("watcher", "", False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ring_buffers.frames import Lease, SlotFormat
-from stages.types import FrameAnalysis, ModelInfo
+from stages.types import FrameAnalysis, Model, ModelInfo
 from training.footage.labels import Box, ClipLabels, instants
 from training.footage.runs import FootageError
 from training.footage.scoring import WITHIN_S, Judged
@@ -147,7 +147,7 @@ def _enlarged(pixels: NDArray[np.uint8], box: Box, region: Region) -> Image.Imag
     return picture
 
 
-class _Cutter:
+class _Cutter(Model):
     """Takes a model's place and keeps a region of the frame nearest to each time.
 
     Pictures are therefore rotated and timed as for the scored model.

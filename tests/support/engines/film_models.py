@@ -10,12 +10,12 @@ import av
 import numpy as np
 
 from ring_buffers.frames import Lease, SlotFormat
-from stages.types import FrameAnalysis, ModelInfo
+from stages.types import FrameAnalysis, Model, ModelInfo
 
 SIZE = (160, 120)
 
 
-class Scripted:
+class Scripted(Model):
     """Says of each lease what it is told to say."""
 
     info = ModelInfo("scripted", "none", False)

@@ -17,17 +17,18 @@ from stream.settings.config_error import ConfigError
 from telemetry.observer import Observer
 
 
-class Card:
+class Card(FreeModel):
     """A model on a card that holds so many pixels."""
 
     def __init__(self, holds: int) -> None:
+        super().__init__()
         self.holds = holds
         self.shown: list[tuple[int, tuple[int, int], tuple[int, int] | None]] = []
 
     def device_memory(self) -> DeviceMemory | None:
         return DeviceMemory("cuda:0", 20 << 20, 3 << 20, 500 << 20, 900 << 20, 8000 << 20)
 
-    def rehearse(self, frames: int, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> None:
+    def rehearse(self, frames: int, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> None:
         self.shown.append((frames, source_size, detector_size))
         width, height = detector_size or (768, 432)
         if frames * width * height > self.holds:

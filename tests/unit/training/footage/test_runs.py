@@ -20,14 +20,14 @@ from typer.testing import CliRunner, Result
 from commands.models.footage import show
 from ring_buffers.frames import Lease, SlotFormat
 from run_stream import app
-from stages.types import ActionAnalysis, FrameAnalysis, ModelInfo, PersonAnalysis
+from stages.types import ActionAnalysis, FrameAnalysis, Model, ModelInfo, PersonAnalysis
 from training.footage.labels import LabelError
 from training.footage.runs import FootageError, answer_film, packaged_labels, score_clip
 from training.footage.scoring import Extra, Judged
 from training.footage.summary import MISSED, UNANSWERED, ClipScore, as_json, taken_for, total
 
 
-class Counting:
+class Counting(Model):
     """A model that sees one person in every frame, whose box carries the frame's number and mean brightness."""
 
     info = ModelInfo("counting", "none", False)
