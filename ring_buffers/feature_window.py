@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from ring_buffers.transfer import to_device
 
 
 class RecentFeatures(NamedTuple):
@@ -60,7 +63,7 @@ class FeatureWindow:
         if features.shape != (slots.shape[0], self.width):
             raise ValueError(f"features must be [{slots.shape[0]}, {self.width}], not {list(features.shape)}")
         if not isinstance(times_us, Tensor):
-            times_us = to_device(times_us, self.device)
+            times_us = to_device(np.array(times_us, np.int64), self.device)
         elif times_us.device != self.device:
             times_us = times_us.to(self.device, non_blocking=True)
         written = self._written.index_select(0, slots)
@@ -88,9 +91,3 @@ class FeatureWindow:
         if not 0 <= slot <= self.capacity:
             raise IndexError(f"slot {slot} is not between 0 and {self.capacity}")
         self._written[slot].zero_()
-
-
-def to_device(numbers: Sequence[int], device: torch.device) -> Tensor:
-    """Return the numbers as an int64 tensor on the device, without waiting for it."""
-    host = torch.tensor(numbers, dtype=torch.int64, pin_memory=device.type == "cuda")
-    return host.to(device, non_blocking=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ring_buffers.feature_window import to_device
+from ring_buffers.transfer import to_device
 from ring_buffers.window import ContinuousWindow, StaggeredWindow
 from telemetry.observer import Observer
 
@@ -181,7 +182,7 @@ class StateBank:
             raise ValueError("a row occurs twice in one wave: one of its states would be lost")
         if real and (min(real) < 0 or max(real) > self.capacity):
             raise ValueError(f"rows must be between 0 and {self.capacity}")
-        return to_device(rows, self.device)
+        return to_device(np.array(rows, np.int64), self.device)
 
     def gather(self, slots: Tensor) -> tuple[Tensor, Tensor]:
         """Return copies of h and c of these rows (from `indices`), each [2, layers, n, hidden]."""

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ring_buffers.transfer import bucket, to_device, to_host
 from stages.device.stage_timer import StageTimer
-from stages.device.transfer import bucket, to_device, to_host
 from stages.heads.action_states import ActionStates
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.keypoint_features.geometry import window_features

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import Lease
+from ring_buffers.transfer import to_host
 from stages.detection.detections import PictureGroup
 from stages.detection.slot_pictures import pictures_by_shape
-from stages.device.transfer import to_host
 
 DETECTION_WIDTH = 56
 """Box (4), score, then x, y, score of 17 keypoints."""

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from ring_buffers.transfer import to_host
 from stages.detection.detections import NO_OBJECTS, BatchDetections, ObjectDetections, PartBoxes, epoch_scale
 from stages.detection.keypoint_batches import KeypointNetwork, detect_keypoints
 from stages.detection.part_boxes import part_boxes
 from stages.detection.slot_pictures import FormatOf
-from stages.device.transfer import to_host
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.settings import KEYPOINT_SCORE, ScoreThresholds
 

@@ -17,13 +17,13 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from ring_buffers.transfer import to_host
 from stages.detection.detections import BatchDetections, FrameDetections, PictureGroup
 from stages.detection.keypoint_batches import KeypointNetwork
 from stages.detection.keypoint_detector import KeypointDetections
 from stages.detection.region_batches import RegionNetwork, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.region_detector import CASCADE_RCNN_THRESHOLDS, RegionDetections
-from stages.device.transfer import to_host
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.settings import KEYPOINT_SCORE, ScoreThresholds
 

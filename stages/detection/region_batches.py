@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
+from ring_buffers.transfer import to_device, to_host
 from stages.detection.detections import PictureGroup
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.slot_pictures import pictures_by_shape
-from stages.device.transfer import to_device, to_host
 
 
 class PackedRegions(Protocol):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
+from ring_buffers.transfer import to_device
 from stages.device.plane_pictures import device_pictures
-from stages.device.transfer import to_device
 
 FormatOf = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 """A detector's `slot_format`: from (width, height) of a source, and of the picture that is asked for, if one is."""

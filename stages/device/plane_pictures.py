@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ring_buffers.frames import LUMA_SHARES, Colours, SlotFormat
-from stages.device.transfer import to_device
+from ring_buffers.transfer import to_device
 
 SIZES_KEPT = 64
 """Weights for so many pairs of sizes: four a format of source and picture, 0.01 to 3 MB each."""

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stages.device.transfer import to_device
+from ring_buffers.transfer import to_device
 
 STRIDE = 16
 """Scaled sides are multiples of it, so that every pixel lies in a cell of the trunk's last map and few shapes occur."""

@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ring_buffers.transfer import to_device
 from stages.detection.movenet.movenet import FEATURE_CHANNELS
-from stages.device.transfer import to_device
 from stages.heads.network import NetworkConfig, VisualInput
 
 

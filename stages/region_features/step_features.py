@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta
-from stages.device.transfer import bucket, to_device
+from ring_buffers.transfer import bucket, to_device
 from stages.heads.network import VisualInput
 from stages.region_features.picture_scaling import Crop
 from stages.region_features.vgg_features import PictureRegions, VggFeatures

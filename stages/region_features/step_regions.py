@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta
+from ring_buffers.transfer import bucket, to_device
 from stages.detection.detections import PictureGroup
 from stages.detection.part_boxes import hand_regions
-from stages.device.transfer import bucket, to_device
 from stages.heads.network import VisualInput
 from stages.people.batch_steps import BatchSteps
 from stages.region_features.roi_features import Regions, RoiConfig, person_features

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ring_buffers.frames import FrameMeta
-from stages.device.transfer import to_device
+from ring_buffers.transfer import to_device
 from stages.heads.network import VisualInput
 from stages.region_features.picture_scaling import Crop
 from stages.region_features.step_features import OBJECT_REGIONS, SlotPictures, StepBoxes, step_features
