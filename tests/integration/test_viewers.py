@@ -239,7 +239,7 @@ async def test_a_viewer_who_vanishes_is_noticed(server: RtspServer, monkeypatch:
 
 
 async def test_thirty_sessions_leave_nothing_behind(server: RtspServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.live.session.CONNECT_WITHIN_S", 10.0)  # a session's task lasts as long
+    monkeypatch.setattr("stream.live.viewer_session.CONNECT_WITHIN_S", 10.0)  # a session's task lasts as long
     async with running(configured(yard(server))) as (engine, client):
         await live(engine)
 
