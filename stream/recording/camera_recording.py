@@ -1,7 +1,7 @@
-"""CameraRecording: one camera's packets, results and planned windows, and the clip that is being made of them.
+"""One camera's packets, results and planned windows, and the clip that is being written.
 
-Fed from the camera's thread (packets) and from where results are published; `advance` is the writer's. Lives from one
-start of its camera to the end of its last clip. All that it holds is bounded: results are kept as long as packets.
+The camera's thread adds packets, the publishing thread results, and the writer thread calls `advance`. Lives from a
+start of the camera to the end of its last clip. Everything is bounded: results are kept as long as packets.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from stream.results import Event, Frame
 logger = logging.getLogger(__name__)
 
 RESULTS_HELD = 4096
-"""Results at most, however many a second there are."""
+"""Maximum number of results, whatever their rate."""
 
 WHY_LOST = {
-    "no_key_frame": "no key frame was held: see recording.packet_bytes and packet_seconds",
-    "behind": "its first pictures had left memory before the disk took them",
+    "no_key_frame": "no keyframe is in memory: see recording.packet_bytes and packet_seconds",
+    "behind": "the disk was too slow: the first frames are no longer in memory",
 }
-"""Of `ClipLostError`."""
+"""Explanations for the reasons of `ClipLostError`."""
 
 FAIL_REASONS = ("low_disk", "disk_full", "unwritable", "no_key_frame", "behind", "codec", "internal")
 
 
 @dataclass(slots=True)
 class ClipCounts:
-    """What became of a camera's events, since the engine started."""
+    """Clips of a camera since the engine started."""
 
     written: int = 0
-    """Clips that were kept."""
+    """Clips written."""
     failed: Counter[str] = field(default_factory=Counter[str])
-    """Clips that came to nothing, by reason."""
+    """Clips that failed, by reason."""
 
 
 class CameraRecording:
-    """`run` names the engine's run in what is said of clips; `counts` outlives a start of the camera."""
+    """Recording of one camera. `run` is the engine's run; `counts` is shared with later starts of the camera."""
 
     def __init__(
         self,
@@ -65,14 +65,14 @@ class CameraRecording:
         self._library = library
         self._planner = ClipPlanner(rules)
         self._results: deque[tuple[int, Frame]] = deque(maxlen=RESULTS_HELD)
-        """With the monotonic ns at which they came."""
+        """Results with their arrival, monotonic ns."""
         self._lock = threading.Lock()
         self._clip: OpenClip | None = None
         self._refused_told = 0
 
-    # -- where results are published ----------------------------------------------------------------------------
+    # -- the publishing thread ----------------------------------------------------------------------------------
     def take_frame(self, frame: Frame) -> None:
-        """A result was published."""
+        """Take a published result."""
         oldest_ns = self.packets.oldest_arrival_ns
         with self._lock:
             self._results.append((time.monotonic_ns(), frame))
@@ -80,7 +80,7 @@ class CameraRecording:
                 self._results.popleft()
 
     def take_event(self, event: Event) -> bool:
-        """An event was published, after the result of its frame; whether `advance` has something to do."""
+        """Take a published event, after its frame's result. Return whether `advance` has work to do."""
         with self._lock:
             if not self._results:
                 return False
@@ -89,13 +89,13 @@ class CameraRecording:
     # -- the writer's thread ------------------------------------------------------------------------------------
     @property
     def idle(self) -> bool:
-        """Whether nothing is being written, nor waits to be."""
+        """Whether nothing is being written or waits to be written."""
         return not self._planner.windows
 
     def advance(self, *, stopping: bool = False) -> None:
-        """Write what there is to write. Never raises; a clip that can't be is counted, logged and given up.
+        """Write what is available. Never raises: a clip that fails is counted, logged and abandoned.
 
-        `stopping`: what isn't here now doesn't come any more.
+        `stopping`: no more packets or results will arrive.
         """
         self._tell_refused()
         while True:
@@ -113,16 +113,16 @@ class CameraRecording:
                 self._library.failed(error)
                 self._lose(reason_of(error), window, error.strerror or str(error))
             except (ClipError, FFmpegError) as error:
-                # libav's errors of files are OSErrors too; what is left is data that it can't make sense of.
+                # FFmpeg's file errors are OSErrors too, so this is about invalid data.
                 self._lose("codec", window, str(error))
             except Exception:
-                logger.exception("camera %s: a fault in partstream while writing a clip", self.camera)
-                self._lose("internal", window, "a fault in partstream")
+                logger.exception("camera %s: internal error while writing a clip", self.camera)
+                self._lose("internal", window, "internal error")
             with self._lock:
                 self._planner.done(window)
 
     def _advance(self, window: Window, stopping: bool) -> bool:
-        """Whether the window's clip is finished."""
+        """Return whether the window's clip is finished."""
         clip = self._clip or self._begin(window, stopping)
         if clip is None:
             return False
@@ -136,7 +136,7 @@ class CameraRecording:
             clip.end("low_disk")
         if not clip.complete(stopping):
             return False
-        with self._lock:  # its events are the publishing thread's
+        with self._lock:  # the publishing thread changes its events
             events = _told(window)
         self._library.keep(clip.finish(self._run, events))
         logger.info("camera %s: clip %s (%s)", self.camera, clip.name, clip.ended)
@@ -148,7 +148,7 @@ class CameraRecording:
             return window.end_us, "longest" if window.cut_short else "complete"
 
     def _begin(self, window: Window, stopping: bool) -> OpenClip | None:
-        """Open the clip, once its first picture is here."""
+        """Open the clip once its first frame is available."""
         packets = self.packets
         first = packets.start_for(window.epoch, window.begin_us)
         if first is None:
@@ -178,7 +178,7 @@ class CameraRecording:
         if refused:
             self._refused_told += refused
             self.counts.failed["behind"] += refused
-            logger.warning("camera %s: %d events have no clip: writing is behind", self.camera, refused)
+            logger.warning("camera %s: %d events have no clip, because writing cannot keep up", self.camera, refused)
 
 
 def _told(window: Window) -> list[ClipEvent]:

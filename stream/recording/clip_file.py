@@ -1,7 +1,7 @@
-"""ClipFile: one MP4 being written, from a key frame on. Its times are media time since its first picture.
+"""Writes one MP4 file, beginning at a keyframe. Its times are media time since the first frame.
 
-What MP4 takes as it is goes in as it came (H.264, H.265, MPEG-4, MJPEG); anything else is decoded and encoded anew.
-Knows nothing of events, names or budgets. Errors are `OSError`s, as of any file, or `ClipError`.
+H.264, H.265, MPEG-4 and MJPEG are copied; other codecs are re-encoded. Raises `OSError`, as for any file, and
+`ClipError`.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from stream.sources.transport import CodecParameters
 
 logger = logging.getLogger(__name__)
 
-KEPT_AS_THEY_ARE = (*CODECS_WITH_UNITS, "mpeg4", "mjpeg")
+COPIED_CODECS = (*CODECS_WITH_UNITS, "mpeg4", "mjpeg")
 MICROS = Fraction(1, 1_000_000)
-USUAL_INTERVAL_US = 40_000
-USUAL_RATE = Fraction(25)
+DEFAULT_INTERVAL_US = 40_000
+DEFAULT_RATE = Fraction(25)
 
 
 class ClipError(Exception):
-    """The stream can't be put into MP4; the message says why."""
+    """The stream cannot be written as MP4; the message says why."""
 
 
 class ClipFile:
-    """Written unit by unit in decoding order, then closed. `reorder`: units that the stream's decoder holds back."""
+    """An MP4 file, written unit by unit in decoding order. `reorder`: units that the stream's decoder delays."""
 
     def __init__(self, path: Path, first: HeldUnit, reorder: int) -> None:
         self.codec = first.codec
         self.first_us = self.last_us = first.media_us
-        """Media time of the earliest and the latest picture written."""
+        """Media time of the first and the last frame."""
         self.first_capture_us = self.last_capture_us = first.capture_us
         self.frames = 0
-        """Pictures written."""
-        self.reencoded = first.codec.name not in KEPT_AS_THEY_ARE
+        """Number of frames."""
+        self.reencoded = first.codec.name not in COPIED_CODECS
         self._reorder = reorder
         self._sets: list[bytes] = []
         try:
@@ -56,20 +56,20 @@ class ClipFile:
         self._file = path.open("wb")
         try:
             self._container = cast(OutputContainer, av.open(self._file, "w", format="mp4"))
-            self._track = _Reencoded(self._container, first.codec) if self.reencoded else self._kept(first)
+            self._track = _Reencoded(self._container, first.codec) if self.reencoded else self._copied(first)
         except (NoEncoderError, FFmpegError, ValueError) as error:
             self._file.close()
-            raise ClipError(f"{first.codec.name} can't be put into MP4: {error}") from None
+            raise ClipError(f"{first.codec.name} cannot be written as MP4: {error}") from None
 
-    def _kept(self, first: HeldUnit) -> _Kept:
+    def _copied(self, first: HeldUnit) -> _Copied:
         size = first.codec.size
-        if not all(size):  # what comes over WebRTC tells it in its key frames only
+        if not all(size):  # WebRTC gives the size in keyframes only
             size = _decoded_size(first.codec.name, self._byte_stream.first_packet(bytes(first.unit.packet)))
-        return _Kept(self._container, first.codec.name, size, self._reorder)
+        return _Copied(self._container, first.codec.name, size, self._reorder)
 
     @property
     def coding(self) -> str:
-        """libav's name of the coding that the file has."""
+        """FFmpeg's name of the file's codec."""
         return self._track.coding
 
     @property
@@ -78,7 +78,7 @@ class ClipFile:
         return self._file.tell()
 
     def fits(self, unit: HeldUnit) -> bool:
-        """Whether this unit can follow in the same file: the stream's coding and size haven't changed."""
+        """Return whether this unit can follow in the same file: codec and size are unchanged."""
         if unit.codec != self.codec:
             return False
         if not (unit.is_key and self.codec.name in CODECS_WITH_UNITS and self._sets):
@@ -87,7 +87,7 @@ class ClipFile:
         return not sets or sets == self._sets
 
     def write(self, unit: HeldUnit) -> None:
-        """Add a unit that `fits`. One that is shown before the first, and so needs what came before it, is left out."""
+        """Add a unit that `fits`. Units shown before the first one depend on earlier units and are left out."""
         if unit.media_us < self.first_us:
             return
         data = bytes(unit.unit.packet)
@@ -105,7 +105,7 @@ class ClipFile:
         self.last_capture_us = max(self.last_capture_us, unit.capture_us)
 
     def close(self) -> None:
-        """Write what makes it a whole file."""
+        """Complete and close the file."""
         try:
             self._track.finish()
             self._container.close()
@@ -114,21 +114,21 @@ class ClipFile:
             self._file.close()
 
     def abandon(self) -> None:
-        """Close it without caring for what is in it; never raises."""
-        # First the file, so that libav doesn't try to write the rest. On a full disk closing fails too, and closes.
+        """Close the file without completing it. Never raises."""
+        # The file first, so that FFmpeg does not write the rest. On a full disk close raises, but still closes.
         for close in (self._file.close, self._container.close):
             try:
                 close()
             except (OSError, ValueError) as error:
-                logger.debug("a clip given up: %s", error)
+                logger.debug("abandoned clip: %s", error)
 
 
-class _Kept:
-    """Packets as they came.
+class _Copied:
+    """Copied packets.
 
-    MP4 wants decoding times that grow and don't pass the time of showing; what cameras and libav say of them isn't
-    reliable. With `reorder` units held back, the time at which the i-th unit must be decoded is at the latest the
-    (i - reorder)-th time of showing.
+    MP4 needs decoding times that increase and are not later than presentation times. Those of cameras and FFmpeg are
+    not reliable. If the decoder delays `reorder` units, the i-th unit must be decoded by the (i - reorder)-th
+    presentation time.
     """
 
     def __init__(self, container: OutputContainer, coding: str, size: tuple[int, int], reorder: int) -> None:
@@ -141,7 +141,7 @@ class _Kept:
         self._written = 0
         self._last_dts = -reorder - 1
         self._latest_us = 0
-        self._interval_us = USUAL_INTERVAL_US
+        self._interval_us = DEFAULT_INTERVAL_US
 
     def write(self, data: bytes, at_us: int, is_key: bool) -> None:
         heapq.heappush(self._early, at_us)
@@ -150,13 +150,13 @@ class _Kept:
             dts = heapq.heappop(self._early)
             if dts > self._last_dts >= 0:
                 self._interval_us = dts - self._last_dts
-        # Two pictures may have the same media time, where a camera's clock jittered.
+        # Two frames can have the same media time if the camera's clock jitters.
         dts = max(dts, self._last_dts + 1)
         packet = av.Packet(data)
         packet.stream = self._stream
         packet.time_base = MICROS
         packet.dts, packet.pts = dts, max(at_us, dts)
-        # Only the last one's counts, the others' follow from the next one's time: the file ends when all are shown.
+        # Only the last packet's duration counts; the others follow from the next packet's time.
         self._latest_us = max(self._latest_us, at_us)
         packet.duration = self._latest_us + self._interval_us - dts
         packet.is_keyframe = is_key
@@ -165,18 +165,18 @@ class _Kept:
         self._container.mux(packet)
 
     def finish(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no packets are delayed."""
 
 
 class _Reencoded:
-    """Pictures of a coding that MP4 doesn't take, or that no player knows: decoded, and encoded anew."""
+    """Re-encoded frames, for codecs that MP4 or players do not support."""
 
     def __init__(self, container: OutputContainer, codec: CodecParameters) -> None:
         self.coding = ""
         self._container = container
         decoder = av.CodecContext.create(codec.name, "r")
         assert isinstance(decoder, VideoCodecContext)
-        if codec.pixels is not None:  # otherwise the first picture tells
+        if codec.pixels is not None:  # otherwise they follow from the first frame
             decoder.width, decoder.height = codec.size
             decoder.pix_fmt = codec.pixels
         if codec.extradata:
@@ -193,7 +193,7 @@ class _Reencoded:
         self._encode(cast(list[VideoFrame], self._decoder.decode(packet)))
 
     def finish(self) -> None:
-        """Write what decoder and encoder hold back."""
+        """Write the frames that decoder and encoder delay."""
         self._encode(cast(list[VideoFrame], self._decoder.decode(None)))
         if self._stream is not None:
             self._container.mux(self._stream.encode(None))
@@ -201,9 +201,9 @@ class _Reencoded:
     def _encode(self, frames: list[VideoFrame]) -> None:
         for frame in frames:
             if self._stream is None:
-                # MP4's 4:2:0 has whole pairs of pixels.
+                # 4:2:0 needs even sides.
                 size = (frame.width & ~1, frame.height & ~1)
-                self._stream = add_encoded_stream(self._container, USUAL_RATE, size)
+                self._stream = add_encoded_stream(self._container, DEFAULT_RATE, size)
                 self._stream.codec_context.thread_count = 1
                 self.coding = self._stream.codec_context.codec.canonical_name
             shown = frame.reformat(self._stream.width, self._stream.height, "yuv420p")
@@ -214,7 +214,7 @@ class _Reencoded:
 
 
 def _decoded_size(coding: str, key_frame: bytes) -> tuple[int, int]:
-    """Width and height of a picture that is encoded like this. Raises `FFmpegError` if it can't be decoded."""
+    """Return width and height of an encoded keyframe. Raises `FFmpegError` if it cannot be decoded."""
     decoder = av.CodecContext.create(coding, "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.decode(av.Packet(key_frame))

@@ -1,4 +1,4 @@
-"""What is said of a clip in the file beside it, and what clips are called."""
+"""Clip metadata, which is stored beside each clip, and clip names."""
 
 from __future__ import annotations
 
@@ -13,48 +13,52 @@ from stream.results import CameraId, Count, Epoch, Micros, Run, Score, about
 CLIP_SCHEMA = "partstream.clip/1"
 
 NAME = re.compile(r"[0-9]{8}T[0-9]{9}Z_[a-z0-9][a-z0-9_-]{0,62}_[a-z0-9_-]{1,48}")
-"""A clip's name: UTC time of its first event to the millisecond, camera, action. Sorted by name is sorted by time."""
+"""A clip's name: UTC time of its first event to the millisecond, camera and action. Names sort by time."""
 
-LONGEST_ACTION = 40
+MAX_ACTION_LENGTH = 40
 
 EndReason = Literal["complete", "longest", "epoch", "format", "camera", "behind", "budget", "low_disk"]
 
 
 class ClipEvent(msgspec.Struct, frozen=True):
-    """One action that the clip was made for."""
+    """An action that caused the clip."""
 
     track: Annotated[int, about("The person, as in the results of the same epoch.")]
     action: Annotated[str, about("The action that began.")]
     score: Score
-    capture_us: Annotated[int, about("When it began, microseconds since 1970, UTC.")]
-    media_time_us: Annotated[int, about("The same by the stream's own time, as in the results.")]
-    end_media_time_us: Annotated[int | None, about("When it ended; null if it outlasted the clip.")]
+    capture_us: Annotated[int, about("Begin of the action, microseconds since 1970, UTC.")]
+    media_time_us: Annotated[int, about("Begin of the action in media time, as in the results.")]
+    end_media_time_us: Annotated[
+        int | None, about("End of the action in media time; null if it continued after the clip.")
+    ]
 
 
 class Clip(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=CLIP_SCHEMA):
-    """The file `NAME.json`; a clip is whole once it is there."""
+    """The file `NAME.json`. A clip is complete once this file exists."""
 
-    name: Annotated[str, about("The name that its files share.", pattern=f"^{NAME.pattern}$")]
+    name: Annotated[str, about("The common name of the clip's files.", pattern=f"^{NAME.pattern}$")]
     run: Run
     camera: CameraId
     epoch: Epoch
-    events: Annotated[list[ClipEvent], about("What it was made for, in order of time.")]
-    start_us: Annotated[int, about("When its first picture was taken, microseconds since 1970, UTC.")]
-    end_us: Annotated[int, about("When its last picture was taken, microseconds since 1970, UTC.")]
+    events: Annotated[list[ClipEvent], about("The events that caused the clip, in order of time.")]
+    start_us: Annotated[int, about("Capture time of the first frame, microseconds since 1970, UTC.")]
+    end_us: Annotated[int, about("Capture time of the last frame, microseconds since 1970, UTC.")]
     start_media_time_us: Annotated[
-        int, about("Media time of its first picture: a result's `media_time_us` minus this is its time in the clip.")
+        int, about("Media time of the first frame. A result's `media_time_us` minus this is its time in the clip.")
     ]
-    end_media_time_us: Annotated[int, about("Media time of its last picture.")]
-    codec: Annotated[str, about("The video's coding, as libav calls it.")]
-    reencoded: Annotated[bool, about("Whether the source's coding could not be kept.")]
+    end_media_time_us: Annotated[int, about("Media time of the last frame.")]
+    codec: Annotated[str, about("The video's codec, by FFmpeg's name.")]
+    reencoded: Annotated[
+        bool, about("Whether the video was re-encoded, because MP4 or players do not support the source's codec.")
+    ]
     frames: Count
-    results: Annotated[int, about("Results beside it: lines in `NAME.jsonl`.", minimum=0)]
+    results: Annotated[int, about("Number of results: lines in `NAME.jsonl`.", minimum=0)]
     ended: Annotated[
         EndReason,
         about(
-            "Why it ends where it does: `complete`, `longest` (recording.max_clip_s), `epoch` (the stream broke), "
-            "`format` (its coding or size changed), `camera` (ended or changed, or the engine stopped), `behind` (the "
-            "disk was too slow), `budget`, `low_disk`."
+            "Why the clip ended: `complete`, `longest` (recording.max_clip_s), `epoch` (the stream was interrupted), "
+            "`format` (codec or size changed), `camera` (the camera ended or changed, or the engine stopped), `behind` "
+            "(the disk was too slow), `budget`, `low_disk`."
         ),
     ]
     video_bytes: Count
@@ -62,21 +66,21 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=CL
 
 
 class ClipList(msgspec.Struct, frozen=True):
-    """Clips of one engine, and how recording is."""
+    """Clips of one engine, and the state of recording."""
 
     state: Annotated[
         Literal["off", "ready", "low_disk", "unwritable"],
-        about("`off`: not configured. `low_disk`, `unwritable`: no clip can be written now."),
+        about("`off`: not configured. `low_disk`, `unwritable`: no clips can be written at the moment."),
     ]
-    message: Annotated[str, about("Why it isn't ready, and what to do; empty when it is.")]
+    message: Annotated[str, about("Why recording is not ready, and what to do; empty if it is.")]
     bytes: Count
     budget: Count
     clips: Annotated[list[Clip], about("Newest first.")]
 
 
 def clip_name(capture_us: int, camera: str, action: str, number: int = 1) -> str:
-    """The name of a clip of this event; `number` tells apart what would have the same."""
+    """Return the name of a clip for an event. `number` distinguishes clips that would have the same name."""
     at = datetime.fromtimestamp(capture_us // 1_000_000, UTC)
-    plain = re.sub(r"[^a-z0-9_-]+", "-", action.lower()).strip("-")[:LONGEST_ACTION] or "action"
+    plain = re.sub(r"[^a-z0-9_-]+", "-", action.lower()).strip("-")[:MAX_ACTION_LENGTH] or "action"
     name = f"{at:%Y%m%dT%H%M%S}{capture_us // 1000 % 1000:03d}Z_{camera}_{plain}"
     return name if number == 1 else f"{name}-{number}"

@@ -1,7 +1,7 @@
-"""ClipLibrary: the directory of clips, kept within its budget. Touches no file that recording didn't write.
+"""The directory of clips, kept within its budget.
 
-Its own are known by their names (`clips.NAME` and an ending). Lives as long as its engine, one engine a directory: what
-an earlier one left unfinished (`.part`) is removed at the start. The writer's thread changes it; others may read.
+Only files with names of clips (`clips.NAME` and an ending) are touched. A directory has one engine, which removes
+unfinished files (`.part`) of an earlier run at the start. Only the writer thread changes the library.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PART = ".part"
 _OWN = re.compile(rf"({NAME.pattern})(\.mp4|\.jsonl|\.json)({re.escape(PART)})?")
 
 MOST_CLIPS = 10_000
-"""Clips kept, whatever the budget: what is known of them is held in memory."""
+"""Maximum number of clips, whatever the budget, because their metadata is in memory."""
 LARGEST_ABOUT = 1 << 20
 NAMES_TRIED = 100
 
@@ -38,11 +38,11 @@ FailReason = Literal["low_disk", "disk_full", "unwritable"]
 
 
 class NoRoomError(OSError):
-    """No clip may be begun: less is free on the disk than is to stay free."""
+    """Less than the configured minimum is free on the disk, so that no clip can begin."""
 
 
 def reason_of(error: OSError) -> FailReason:
-    """A short code for why a clip could not be written."""
+    """Return a short code for why a clip could not be written."""
     if isinstance(error, NoRoomError):
         return "low_disk"
     return "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "unwritable"
@@ -52,11 +52,11 @@ def reason_of(error: OSError) -> FailReason:
 class _Entry:
     size: int
     clip: Clip | None
-    """None for files without a readable one: they count, and go when their turn comes."""
+    """None for files without valid metadata. They count towards the budget and are deleted like clips."""
 
 
 class ClipLibrary:
-    """The clips of one directory. `budget` and `least_free` in bytes."""
+    """The clips in one directory. `budget` and `least_free` are in bytes."""
 
     def __init__(self, directory: Path, budget: int, least_free: int) -> None:
         self.directory = directory
@@ -64,17 +64,17 @@ class ClipLibrary:
         self._least_free = least_free
         self._entries: dict[str, _Entry] = {}
         self._growing: dict[str, int] = {}
-        """Bytes of clips that are being written."""
+        """Size in bytes of the clips that are being written."""
         self._lock = threading.Lock()
         self.bytes_kept = 0
-        """Bytes of all clips kept, and of what was left of others."""
+        """Size in bytes of all clips, including incomplete ones."""
         self.state: State = "ready"
         self.message = ""
-        """For people: why it isn't ready, and what to do."""
+        """Why the library is not ready, and what to do."""
 
-    # -- the writer's thread ------------------------------------------------------------------------------------
+    # -- the writer thread --------------------------------------------------------------------------------------
     def open(self) -> None:
-        """Find what is there. A directory that can't be used is told, and tried again with the next clip."""
+        """Read the directory. If that fails, the error is logged, and the directory is used again for the next clip."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._scan()
@@ -84,24 +84,24 @@ class ClipLibrary:
             self.failed(error)
 
     def look(self) -> bool:
-        """Whether the disk has room for a clip; its state says so too."""
+        """Return whether the disk has room for a clip, and update the state."""
         try:
             free = shutil.disk_usage(self.directory).free
         except OSError as error:
             self.failed(error)
             return False
         if free < self._least_free:
-            self._say(
+            self._set_state(
                 "low_disk",
-                f"{free >> 20} MiB are free, recording.least_free wants {self._least_free >> 20} MiB: no clips are "
-                "written; make room, or lower recording.budget",
+                f"{free >> 20} MiB are free, less than recording.least_free ({self._least_free >> 20} MiB): no clips "
+                "are written; free disk space, or lower recording.budget",
             )
         elif self.state == "low_disk":
-            self._say("ready", "")
+            self._set_state("ready", "")
         return self.state != "low_disk"
 
     def begin(self, capture_us: int, camera: str, action: str) -> str:
-        """The name of a new clip. Raises OSError if none can be written now."""
+        """Return the name of a new clip. Raises OSError if no clip can be written."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if not self.look():
             raise NoRoomError(errno.ENOSPC, self.message)
@@ -112,11 +112,11 @@ class ClipLibrary:
         raise FileExistsError(errno.EEXIST, "too many clips of the same moment")
 
     def part(self, name: str, ending: str) -> Path:
-        """Where a clip's file is while it is being written."""
+        """Return the path of a clip's file while it is being written."""
         return self.directory / f"{name}{ending}{PART}"
 
     def keep(self, clip: Clip) -> None:
-        """The clip's video and results are written: give them their names. It is there once its last file is."""
+        """Write the metadata and give all files their final names. The clip exists once its last file does."""
         about = self.part(clip.name, ABOUT)
         about.write_bytes(msgspec.json.format(msgspec.json.encode(clip), indent=1) + b"\n")
         for ending in ENDINGS:
@@ -127,14 +127,14 @@ class ClipLibrary:
             self._entries[clip.name] = _Entry(size, clip)
             self.bytes_kept += size
         self._growing.pop(clip.name, None)
-        self._say("ready", "")
+        self._set_state("ready", "")
         try:
             self._make_room()
         except OSError as error:
-            self.failed(error)  # this one is kept all the same
+            self.failed(error)  # the new clip is kept nevertheless
 
     def discard(self, name: str) -> None:
-        """Remove what there is of a clip that came to nothing; never raises."""
+        """Delete the files of a failed clip. Never raises."""
         self._growing.pop(name, None)
         for ending in ENDINGS:
             for path in (self.part(name, ending), self.directory / (name + ending)):
@@ -144,7 +144,7 @@ class ClipLibrary:
                     logger.debug("%s: %s", path, error.strerror)
 
     def grown(self, name: str, size: int) -> bool:
-        """The clip under way has so many bytes: older ones make room for it. False if the budget can't hold it."""
+        """Update the size of a growing clip, and delete older ones. Return False if the clip exceeds the budget."""
         self._growing[name] = size
         return self._make_room()
 
@@ -153,30 +153,30 @@ class ClipLibrary:
             oldest = min(self._entries, default=None)
             if oldest is None:
                 return False
-            for ending in ENDINGS[::-1]:  # what is said of it first: then it is no clip any more
+            for ending in ENDINGS[::-1]:  # the metadata first: without it there is no clip
                 (self.directory / (oldest + ending)).unlink(missing_ok=True)
             with self._lock:
                 self.bytes_kept -= self._entries.pop(oldest).size
         return True
 
     def failed(self, error: OSError) -> None:
-        """A clip could not be written, for this reason."""
+        """Update the state after a clip could not be written."""
         if isinstance(error, NoRoomError):
-            return  # `look` has said it
+            return  # `look` has already set the state
         why = error.strerror or str(error)
-        self._say(
+        self._set_state(
             "low_disk" if reason_of(error) == "disk_full" else "unwritable",
-            f"{self.directory} can't be written: {why}; clips are lost until it can",
+            f"{self.directory} cannot be written: {why}; clips are lost until this is fixed",
         )
 
     def closed_by_fault(self) -> None:
-        """Whoever writes can't go on."""
-        self._say("unwritable", "a fault in partstream, which the log has: no clips are written until a restart")
+        """Update the state after the writer thread has failed."""
+        self._set_state("unwritable", "internal error, see the log: no clips are written until a restart")
 
-    def _say(self, state: State, message: str) -> None:
+    def _set_state(self, state: State, message: str) -> None:
         if state != self.state:
             if state == "ready":
-                logger.info("recording: clips are written again to %s", self.directory)
+                logger.info("recording: clips are written to %s again", self.directory)
             else:
                 logger.error("recording: %s", message)
         self.state, self.message = state, message
@@ -203,24 +203,24 @@ class ClipLibrary:
 
     # -- any thread ---------------------------------------------------------------------------------------------
     def __len__(self) -> int:
-        """Clips kept."""
+        """Return the number of clips."""
         return len(self._entries)
 
     def clips(self) -> list[Clip]:
-        """Every clip, newest first."""
+        """Return all clips, newest first."""
         with self._lock:
             entries = sorted(self._entries.items(), reverse=True)
         return [entry.clip for _, entry in entries if entry.clip is not None]
 
     def clip(self, name: str) -> Clip | None:
-        """The clip of this name, if there is one."""
+        """Return the clip of this name, or None."""
         with self._lock:
             entry = self._entries.get(name)
         return entry.clip if entry is not None else None
 
 
 def _read(path: Path, name: str) -> Clip | None:
-    """What is said of a clip; None if that isn't whole."""
+    """Return a clip's metadata, or None if it is invalid or files are missing."""
     try:
         if path.stat().st_size > LARGEST_ABOUT:
             return None
@@ -232,7 +232,7 @@ def _read(path: Path, name: str) -> Clip | None:
 
 
 def sync(path: Path) -> None:
-    """Have what was written to a file reach the disk."""
+    """Flush a file to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

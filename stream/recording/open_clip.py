@@ -1,4 +1,4 @@
-"""OpenClip: the files of one clip while they are written, from its first picture to the last result beside it."""
+"""The files of one clip while it is being written: video and results."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from stream.results import Frame
 logger = logging.getLogger(__name__)
 
 RESULTS_WITHIN_S = 2.0
-"""How long a clip waits for the results of its last pictures, which the model may still have or have dropped."""
+"""Time to wait for the results of the last frames, which the model may have dropped."""
 
 
 class ClipLostError(Exception):
-    """There will be no clip of this window, for the reason that is its argument, `no_key_frame` or `behind`."""
+    """The clip of a window cannot be written. The argument is the reason: `no_key_frame` or `behind`."""
 
 
 class OpenClip:
-    """The files of one clip while they are written."""
+    """A clip that is being written."""
 
     def __init__(self, camera: str, name: str, library: ClipLibrary, first: HeldUnit, reorder: int) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class OpenClip:
         self._epoch = first.epoch
         self._next_serial = first.serial
         self._beyond_us = -1
-        """Media time of the first picture that came to be shown after the end, with those before it still to come."""
+        """Media time of the latest frame written beyond the window's end; earlier frames can follow it."""
         self._next_seq = 0
         self._latest_result_us = -1
         self._results_over = False
@@ -56,27 +56,27 @@ class OpenClip:
 
     @property
     def bytes_written(self) -> int:
-        """Of video and results."""
+        """Size of video and results."""
         assert self._video is not None and self._lines is not None
         return self._video.bytes_written + self._lines.tell()
 
     def end(self, reason: EndReason) -> None:
-        """No further picture belongs to it."""
+        """Add no more frames."""
         if self.ended is None:
             self.ended = reason
             self._ended_ns = time.monotonic_ns()
 
     def take_units(self, packets: PacketRing, until: tuple[int, EndReason], stopping: bool) -> None:
-        """Write pictures up to the window's end. Raises `ClipLostError` if the first ones are gone already."""
+        """Write units up to the window's end. Raises `ClipLostError` if the first ones are no longer in memory."""
         video = self._video
         assert video is not None
-        connected, closed = packets.connected, packets.closed  # before the units: none comes after
+        connected, closed = packets.connected, packets.closed  # read before the units, so that none is missed
         units = packets.settled_from(self._next_serial)
         if packets.oldest_serial > self._next_serial and self.ended is None:
-            # They left while the disk was busy: what follows can't be decoded without them.
+            # Units were lost while the disk was busy; later ones cannot be decoded without them.
             if not video.frames:
                 raise ClipLostError("behind")
-            logger.warning("camera %s: clip %s ends early: writing is behind", self._camera, self.name)
+            logger.warning("camera %s: clip %s ends early, because writing cannot keep up", self._camera, self.name)
             return self.end("behind")
         end_us, why = until
         for unit in units:
@@ -99,7 +99,7 @@ class OpenClip:
             self.end("epoch")
 
     def take_results(self, results: list[Frame], *, at_once: bool) -> None:
-        """Write those of the pictures written so far, and see whether more can come."""
+        """Write the results of the frames written so far, and check whether more can follow."""
         video, lines = self._video, self._lines
         assert video is not None and lines is not None
         for frame in results:
@@ -118,11 +118,11 @@ class OpenClip:
         self._results_over = self._results_over or at_once or late or self._latest_result_us >= video.last_us
 
     def complete(self, stopping: bool) -> bool:
-        """Whether all that belongs to it has been written."""
+        """Return whether the clip is complete."""
         return self.ended is not None and (self._results_over or stopping)
 
     def finish(self, run: str, events: list[ClipEvent]) -> Clip:
-        """Close the files; what is to be said of them."""
+        """Close the files, and return the clip's metadata."""
         video, lines = self._video, self._lines
         assert video is not None and lines is not None and self.ended is not None
         lines.close()
@@ -149,7 +149,7 @@ class OpenClip:
         )
 
     def abandon(self) -> None:
-        """Close and remove its files; never raises."""
+        """Close and delete the files. Never raises."""
         if self._video is not None:
             self._video.abandon()
         if self._lines is not None:

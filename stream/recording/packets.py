@@ -1,7 +1,7 @@
-"""PacketRing: the latest encoded pictures of one camera as they came, beginning at a key frame, bounded.
+"""A bounded ring of one camera's latest access units, beginning at a keyframe.
 
-The camera's thread puts units in and says when each is shown; others read them from any thread, without ever holding
-the camera up. Lives as long as its camera's reader. Nothing is copied: libav's packets are kept as they are.
+The camera's thread adds units and their times; any thread can read them without blocking the camera. Lives as long as
+the camera's reader. Packets are not copied.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from itertools import takewhile
 from stream.sources.decoding.clock import Stamp
 from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
-LONGEST_REORDER = 16
-"""Units that a decoder may hold back for reordering (H.264's and H.265's limit). One that isn't shown after so many
-others is lost."""
+MAX_REORDER = 16
+"""Units that a decoder can delay for reordering (the limit of H.264 and H.265). A unit not shown by then is lost."""
 
 
 @dataclass(slots=True, eq=False)
 class HeldUnit:
-    """One encoded picture. `epoch`, `media_us` and `capture_us` are known once it is shown."""
+    """An access unit. `epoch`, `media_us` and `capture_us` are set once it is shown or hidden."""
 
     serial: int
-    """Counts the camera's units; in decoding order."""
+    """Number of the unit, in decoding order."""
     unit: AccessUnit
     codec: CodecParameters
     epoch: int = 0
@@ -33,22 +32,21 @@ class HeldUnit:
     capture_us: int = 0
     shown: bool = False
     hidden: bool = False
-    """It was decoded for the sake of those after it and is itself not whole, behind a loss: its times are what they
-    would be."""
+    """It is incomplete after a loss, and was decoded only for the units after it. Its times are computed."""
     lost: bool = False
-    """It will never be shown: the decoder couldn't use it, or its connection ended."""
+    """It will not be shown: the decoder could not use it, or the connection ended."""
 
     @property
     def is_key(self) -> bool:
-        """Whether decoding can begin with it."""
+        """Whether decoding can begin with this unit."""
         return bool(self.unit.packet.is_keyframe)
 
 
 class PacketRing:
-    """Keeps `keep_s` seconds and whatever the key frame before them needs, at most `max_s` seconds and `max_bytes`.
+    """Keeps `keep_s` seconds and the group of pictures before them, at most `max_s` seconds and `max_bytes`.
 
-    Whole groups of pictures go first. One group alone that breaks a bound is given up, and the ring is empty until the
-    next key frame: `overflows` counts that.
+    Whole groups of pictures are dropped. If a single group exceeds a limit, it is dropped too, and the ring is empty
+    until the next keyframe: `overflows` counts this.
     """
 
     def __init__(self, keep_s: float, max_s: float, max_bytes: int) -> None:
@@ -58,50 +56,50 @@ class PacketRing:
         self._units: deque[HeldUnit] = deque()
         self._keys: deque[HeldUnit] = deque()
         self._awaiting: deque[HeldUnit] = deque()
-        """Not yet shown, in decoding order."""
+        """Units not shown yet, in decoding order."""
         self._hidden: deque[HeldUnit] = deque()
-        """Not to be shown, in decoding order; their times follow from the next one that is."""
+        """Units not to be shown, in decoding order. Their times follow from the next unit that is shown."""
         self._codec: CodecParameters | None = None
         self._broken = True
-        """Whether a key frame must come before anything is kept."""
+        """Whether the next unit must be a keyframe."""
         self._next_serial = 0
         self._lock = threading.Lock()
         self.bytes_held = 0
-        """Bytes of all packets held."""
+        """Size of all packets in bytes."""
         self.overflows = 0
-        """Groups of pictures that were too long or too large to be kept."""
+        """Groups of pictures dropped because they exceeded a limit."""
         self.reorder = 0
-        """The most units that this connection's decoder has held back so far."""
+        """The maximum number of units that the decoder of this connection has delayed."""
         self.epoch = 0
-        """Of the unit shown last."""
+        """The epoch of the unit shown last."""
         self.connected = False
-        """Whether units of the connection that `begin` named may still come."""
+        """Whether more units of the connection can arrive."""
         self.closed = False
-        """Whether no more units will come."""
+        """Whether no more units will arrive."""
 
     def __len__(self) -> int:
-        """Units held."""
+        """Return the number of units."""
         return len(self._units)
 
     # -- the camera's thread ------------------------------------------------------------------------------------
     def begin(self, codec: CodecParameters) -> None:
-        """What comes now is another connection's; what was held stays, for whoever reads it."""
+        """Start a new connection. Earlier units can still be read."""
         with self._lock:
             self._lose_awaiting()
             self.connected = True
             self._codec = codec
             self.reorder = 0
-            # The first unit must be a key frame again: what came before refers to another stream.
+            # The first unit must be a keyframe: earlier units belong to another stream.
             self._broken = True
 
     def disconnected(self) -> None:
-        """The connection is over; another may come."""
+        """End the connection. Another one can follow."""
         with self._lock:
             self._lose_awaiting()
             self.connected = False
 
     def add(self, unit: AccessUnit) -> None:
-        """A unit that is about to be decoded. Until the first key frame of a connection none is kept."""
+        """Add a unit that is about to be decoded. Units before a connection's first keyframe are ignored."""
         with self._lock:
             if self._codec is None or self.closed:
                 return
@@ -115,12 +113,12 @@ class PacketRing:
             if held.is_key:
                 self._keys.append(held)
             (self._awaiting if unit.times.shown else self._hidden).append(held)
-            while self._awaiting and self._next_serial - self._awaiting[0].serial > LONGEST_REORDER + 1:
+            while self._awaiting and self._next_serial - self._awaiting[0].serial > MAX_REORDER + 1:
                 self._awaiting.popleft().lost = True
             self._trim(unit.times.arrival_ns)
 
     def shown(self, times: UnitTimes, epoch: int, stamp: Stamp) -> None:
-        """The unit that had these times has been decoded: when it is shown. Units are shown in presentation order."""
+        """Set when the unit with these times is shown. Called in presentation order."""
         with self._lock:
             for held in reversed(self._awaiting):
                 if held.unit.times is times:
@@ -139,12 +137,12 @@ class PacketRing:
             its_us = held.unit.times.pts_us
             before_us = -1 if at_us is None or its_us is None else at_us - its_us
             held.hidden = 0 <= before_us <= shown.media_us
-            held.lost = not held.hidden  # of the epoch before
+            held.lost = not held.hidden  # it belongs to the previous epoch
             held.epoch = shown.epoch
             held.media_us, held.capture_us = shown.media_us - before_us, shown.capture_us - before_us
 
     def close(self) -> None:
-        """No more units will come. What is held stays readable."""
+        """End the ring. Units can still be read."""
         with self._lock:
             self._lose_awaiting()
             self.connected = False
@@ -165,7 +163,7 @@ class PacketRing:
             self.overflows += 1
 
     def _may_drop_first(self, now_ns: int) -> bool:
-        """Whether the first group isn't needed, or there is no room for it."""
+        """Return whether the first group is not needed or exceeds a limit."""
         return (
             self._older_than(self._keep_ns, self._keys[1], now_ns)
             or self._older_than(self._max_ns, self._units[0], now_ns)
@@ -189,18 +187,17 @@ class PacketRing:
 
     # -- any thread ---------------------------------------------------------------------------------------------
     def start_for(self, epoch: int, media_us: int) -> HeldUnit | None:
-        """Where to begin so that `media_us` of this epoch is shown: the last key frame at or before it, else the first
-        one after; None if there is none."""
+        """Return the keyframe from which to show `media_us` of an epoch: the last one at or before it, otherwise the
+        first one after it, or None."""
         with self._lock:
             keys = [held for held in self._keys if held.shown and held.epoch == epoch]
         before = [held for held in keys if held.media_us <= media_us]
         return before[-1] if before else next(iter(keys), None)
 
     def settled_from(self, serial: int) -> list[HeldUnit]:
-        """The units from `serial` on whose fate is known, in decoding order, without those that are lost.
+        """Return the units from `serial` on in decoding order, up to the first that is neither shown, hidden nor lost.
 
-        If the first one has a higher serial than the unit asked for, units between may have been dropped: see
-        `oldest_serial`.
+        Lost units are left out. If the first serial is higher, units may have been dropped: see `oldest_serial`.
         """
         with self._lock:
             newer = list(takewhile(lambda held: held.serial >= serial, reversed(self._units)))
@@ -208,13 +205,13 @@ class PacketRing:
 
     @property
     def oldest_serial(self) -> int:
-        """Of the oldest unit held; the next one's if none is."""
+        """The serial of the oldest unit, or of the next one if the ring is empty."""
         with self._lock:
             return self._units[0].serial if self._units else self._next_serial
 
     @property
     def oldest_arrival_ns(self) -> int | None:
-        """When the oldest unit held arrived, monotonic; None if none is held."""
+        """The arrival of the oldest unit, monotonic; None if the ring is empty."""
         with self._lock:
             return self._units[0].unit.times.arrival_ns if self._units else None
 

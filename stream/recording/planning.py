@@ -1,4 +1,4 @@
-"""Which seconds of a camera become clips: from events to windows of media time. Pure; one planner a camera."""
+"""Plans which seconds of a camera become clips: from events to windows of media time."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from stream.results import Event
 
 ORDINARY = frozenset({"stand", "walk", "sit", "lie", "carry", "other"})
-"""Actions that make no clip unless they are named: what people do most of the day."""
+"""Frequent actions that cause clips only if they are configured."""
 
-USUAL_SCORE = 0.5
-"""The least score of an action where none is configured."""
+DEFAULT_SCORE = 0.5
+"""Minimum score of an action unless configured."""
 
-WINDOWS = 4
-"""Windows that may wait for the one that is being written, as when a camera reconnects again and again."""
+MAX_WINDOWS = 4
+"""Maximum number of windows, for example if a camera reconnects repeatedly."""
 
-EVENTS = 64
-"""Events of a window that are told one by one; more only make it longer."""
+MAX_EVENTS = 64
+"""Maximum number of events listed for a clip; further ones only extend it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipRules:
-    """What makes a clip, and how much of it is kept, µs. `actions`: least score by name; None means the usual ones."""
+    """Which actions cause clips, and durations in µs. `actions`: minimum score by name; None means the defaults."""
 
     actions: Mapping[str, float] | None
     before_us: int
@@ -31,16 +31,16 @@ class ClipRules:
     longest_us: int
 
     def wanted(self, label: str, score: float) -> bool:
-        """Whether an action that begins with this score makes a clip."""
+        """Return whether an action that begins with this score causes a clip."""
         if self.actions is None:
-            return label not in ORDINARY and score >= USUAL_SCORE
+            return label not in ORDINARY and score >= DEFAULT_SCORE
         least = self.actions.get(label)
         return least is not None and score >= least
 
 
 @dataclass(slots=True, eq=False)
 class PlannedEvent:
-    """One action that a window was made for; times in µs, `end_us` None while it goes on."""
+    """An action in a window. Times are in µs; `end_us` is None while it continues."""
 
     track: int
     action: str
@@ -52,42 +52,42 @@ class PlannedEvent:
 
 @dataclass(slots=True, eq=False)
 class Window:
-    """Media time of one epoch that is to become one clip."""
+    """A range of media time in one epoch that becomes one clip."""
 
     rules: ClipRules
     epoch: int
     begin_us: int
-    """From where it is to be shown; the clip begins at the key frame before, if there is one."""
+    """The wanted begin. The clip begins at the keyframe before it, if there is one."""
     limit_us: int
-    """Its end at the latest."""
+    """The latest possible end."""
     last_end_us: int = 0
-    """When the latest of its events that are over ended."""
+    """The latest end of its completed events."""
     events: list[PlannedEvent] = field(default_factory=list[PlannedEvent])
     ongoing: dict[int, PlannedEvent] = field(default_factory=dict[int, PlannedEvent])
-    """By track."""
+    """Continuing events by track."""
 
     @property
     def end_us(self) -> int:
-        """Where it ends by what is known so far; an action that goes on can only end it at its limit."""
+        """The end as known so far. A continuing action extends it to the limit."""
         return self.limit_us if self.ongoing else min(self.limit_us, self.last_end_us + self.rules.after_us)
 
     @property
     def cut_short(self) -> bool:
-        """Whether it ends because it is as long as a clip may be."""
+        """Whether it ends at the maximum length."""
         return bool(self.ongoing) or self.last_end_us + self.rules.after_us > self.limit_us
 
     def began(self, media_us: int) -> None:
-        """The clip's first picture is this one: its longest length counts from there."""
+        """Set the media time of the clip's first frame, from which the maximum length counts."""
         self.limit_us = media_us + self.rules.longest_us
 
     def add(self, event: PlannedEvent) -> None:
-        """Another action that belongs to it."""
-        if len(self.events) < EVENTS:
+        """Add an action."""
+        if len(self.events) < MAX_EVENTS:
             self.events.append(event)
         self.ongoing[event.track] = event
 
     def end(self, track: int, media_us: int) -> None:
-        """The track does something else now, or is gone."""
+        """End the track's action."""
         event = self.ongoing.pop(track, None)
         if event is not None:
             event.end_us = media_us
@@ -95,16 +95,16 @@ class Window:
 
 
 class ClipPlanner:
-    """Takes a camera's events in order. `windows`: the clips to be written, the first one first."""
+    """Turns a camera's events, in order, into `windows`: the clips to write, the first one first."""
 
     def __init__(self, rules: ClipRules) -> None:
         self.rules = rules
         self.windows: deque[Window] = deque()
         self.refused = 0
-        """Events that made no clip because too many waited."""
+        """Events without a clip because too many windows waited."""
 
     def take(self, event: Event, media_us: int) -> bool:
-        """An event whose frame has this media time; whether it began or changed a window."""
+        """Take an event whose frame has this media time. Return whether it began or changed a window."""
         latest = self.windows[-1] if self.windows else None
         if latest is not None and latest.epoch != event.epoch:
             latest = None
@@ -117,7 +117,7 @@ class ClipPlanner:
         if latest is not None and media_us < latest.limit_us and media_us - self.rules.before_us <= latest.end_us:
             latest.add(planned)
             return True
-        if len(self.windows) >= WINDOWS:
+        if len(self.windows) >= MAX_WINDOWS:
             self.refused += 1
             return changed
         begin_us = max(0, media_us - self.rules.before_us)
@@ -127,6 +127,6 @@ class ClipPlanner:
         return True
 
     def done(self, window: Window) -> None:
-        """Its clip is written, or will never be."""
+        """Remove a window whose clip is written or has failed."""
         if window in self.windows:
             self.windows.remove(window)

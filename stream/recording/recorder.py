@@ -1,7 +1,7 @@
-"""Recorder: clips of the seconds around chosen events, of every camera that is recorded.
+"""Records clips around selected events of all recorded cameras.
 
-Owns one writer thread, from `start` to `stop`, and the library of clips. What the engine does for it is to keep packets
-in a ring and to hand over messages that it publishes anyway; a disk that is slow, full or gone delays the writer alone.
+A writer thread runs from `start` to `stop`. The engine only keeps packets in rings and passes on published messages, so
+that a slow, full or missing disk delays the writer alone.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from stream.settings.recording import LATE_S, RecordingConfig
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.2
-"""How often the writer looks for more while there is a clip to write."""
+"""Interval of the writer while there is a clip to write."""
 
-LOOK_S = 30.0
-"""How often it looks at the disk while there is none."""
+IDLE_S = 30.0
+"""Interval of the check of the disk while there is none."""
 
 
 class Recorder:
-    """Its methods may be called from any thread. `directory` is where the clips go."""
+    """Records clips into `directory`. Thread-safe."""
 
     def __init__(self, config: RecordingConfig, directory: Path, run: str) -> None:
         self.library = ClipLibrary(directory, int(config.budget), int(config.least_free))
@@ -42,7 +42,7 @@ class Recorder:
             round(config.seconds_after * 1e6),
             round(config.max_clip_s * 1e6),
         )
-        # Replaced, never changed: other threads may be going through them.
+        # Replaced and never changed, because other threads iterate over them.
         self._cameras: Mapping[str, CameraRecording] = {}
         self._leaving: tuple[CameraRecording, ...] = ()
         self._counts: dict[str, ClipCounts] = {}
@@ -52,21 +52,21 @@ class Recorder:
         self._thread = threading.Thread(target=self._write, name="clips", daemon=True)
 
     def start(self) -> None:
-        """Begin to look after the directory and to write."""
+        """Start the writer thread."""
         self._thread.start()
 
     def stop(self, within_s: float) -> None:
-        """Finish the clips under way with what there is. If that takes longer they are lost, which is said."""
+        """Finish open clips within `within_s`; otherwise they are lost, and a warning is logged."""
         self._stopping = True
         self._bell.ring()
         if self._thread.ident is not None:
             self._thread.join(within_s)
         if self._thread.is_alive():
-            logger.warning("stopped without waiting longer for clips under way: they are lost")
+            logger.warning("open clips are lost: writing them took too long")
 
     # -- cameras ------------------------------------------------------------------------------------------------
     def camera_starts(self, camera: CameraConfig) -> PacketRing | None:
-        """Where the reader of this camera, which starts now, is to put its packets; None if it isn't recorded."""
+        """Return the ring for the packets of a camera that starts now, or None if it is not recorded."""
         packets = self._new_packets(camera)
         with self._changing:
             self._leave(camera.id)
@@ -82,19 +82,19 @@ class Recorder:
         if config.cameras and camera.id not in config.cameras:
             return None
         if camera.ring_policy == "every":
-            logger.info("camera %s: no clips are made of what is read faster than it happened", camera.id)
+            logger.info("camera %s: not recorded, because it is read faster than real time", camera.id)
             return None
         return PacketRing(config.seconds_before + LATE_S, config.packet_seconds, int(config.packet_bytes))
 
     def camera_removed(self, camera_id: str) -> None:
-        """It isn't read any more. A clip under way is finished, then nothing of the camera is known here."""
+        """Finish an open clip of a removed camera, and forget the camera."""
         with self._changing:
             self._leave(camera_id)
             self._counts.pop(camera_id, None)
         self._bell.ring()
 
     def _leave(self, camera_id: str) -> None:
-        """Have the writer, who must be rung, let go of the camera as it was until now."""
+        """Hand the camera's present recording to the writer, to be finished. The caller must wake the writer."""
         leaving = self._cameras.get(camera_id)
         if leaving is None:
             return
@@ -102,9 +102,9 @@ class Recorder:
         self._cameras = {name: one for name, one in self._cameras.items() if name != camera_id}
         self._leaving = (*self._leaving, leaving)
 
-    # -- what is published --------------------------------------------------------------------------------------
+    # -- published messages -------------------------------------------------------------------------------------
     def take(self, topic: str, message: Message) -> None:
-        """A message was published; called in the publishing thread, in order."""
+        """Take a published message. Called in the publishing thread, in order."""
         if isinstance(message, Frame):
             recording = self._cameras.get(message.camera)
             if recording is not None:
@@ -114,25 +114,25 @@ class Recorder:
             if recording is not None and recording.take_event(message):
                 self._bell.ring()
 
-    # -- how it is ----------------------------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------------------------
     @property
     def cameras(self) -> Mapping[str, CameraRecording]:
-        """The cameras that are recorded."""
+        """The recorded cameras."""
         return self._cameras
 
-    # -- the writer's thread ------------------------------------------------------------------------------------
+    # -- the writer thread --------------------------------------------------------------------------------------
     def _write(self) -> None:
         try:
             self.library.open()
             while not self._stopping:
-                rang = self._bell.wait(LOOK_S if self._idle else TICK_S)
+                rang = self._bell.wait(IDLE_S if self._idle else TICK_S)
                 if not rang and self._idle:
                     self.library.look()
                 self._advance()
             self._advance(stopping=True)
         except BaseException:
-            # Nobody else is touched by it; but it must not be silent.
-            logger.critical("a fault in partstream: recording can't go on", exc_info=True)
+            # Nothing else is affected, but the error must be visible.
+            logger.critical("internal error: recording has stopped", exc_info=True)
             self.library.closed_by_fault()
 
     @property

@@ -1,4 +1,4 @@
-"""Pictures into H.264 for MP4 where a source's own coding can't be kept. Lives with the container that it adds to."""
+"""H.264 encoding for MP4, for sources whose codec cannot be copied."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from av.video.stream import VideoStream
 from stream.settings.config_error import ConfigError
 
 TICKS = 60_000
-"""Of the MP4's clock, a second: exact for 25, 30 and 29.97 pictures a second; MPEG-4 allows 65,535 at most."""
+"""Ticks per second of the MP4's clock: exact for 25, 30 and 29.97 fps. MPEG-4 allows at most 65,535."""
 
 ENCODERS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast", "crf": "20", "bf": "0"},
     "mpeg4": {"b": "8000000"},
 }
-"""Tried in this order; a libav without GPL parts has only the second. Both to look good rather than to be small, and
-without B-frames, with which an MP4 of pictures at uneven times would state too short a duration."""
+"""Encoders and options, in order of preference; FFmpeg without GPL parts has only the second. They favour quality over
+size. B-frames are off, because with uneven frame times they would make the MP4's stated duration too short."""
 
 
 class NoEncoderError(ConfigError):
-    """This libav has no encoder for MP4."""
+    """FFmpeg has no encoder for MP4."""
 
 
 def add_encoded_stream(container: OutputContainer, rate: Fraction, size: tuple[int, int]) -> VideoStream:
-    """A stream of YUV 4:2:0 pictures of this size (width, height), in `TICKS`. Raises `NoEncoderError`."""
+    """Add a stream of YUV 4:2:0 frames of this size (width, height), timed in `TICKS`. Raises `NoEncoderError`."""
     for encoder, options in ENCODERS.items():
         try:
             stream = cast(VideoStream, container.add_stream(encoder, rate=rate, options=dict(options)))
@@ -37,4 +37,4 @@ def add_encoded_stream(container: OutputContainer, rate: Fraction, size: tuple[i
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS)
         return stream
-    raise NoEncoderError(f"this libav has none of the encoders {', '.join(ENCODERS)}: install PyAV's own wheel")
+    raise NoEncoderError(f"FFmpeg has none of the encoders {', '.join(ENCODERS)}: install PyAV's own wheel")

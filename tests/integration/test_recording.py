@@ -225,7 +225,7 @@ class FullDisk(io.RawIOBase):
 
 
 class FailsToClose(io.BufferedWriter):
-    """What is still held back can't be written when it is closed, either."""
+    """What is still held back cannot be written when it is closed, either."""
 
     def close(self) -> None:
         if not self.closed:
@@ -273,7 +273,7 @@ async def test_a_directory_that_cannot_be_made_disturbs_nobody(tmp_path: Path) -
         await until(lambda: len(engine.frames) > count + 10)
         listed = await engine.client.get("/api/v1/clips")
     assert (listed["state"], listed["clips"]) == ("unwritable", [])
-    assert "can't be written" in listed["message"]
+    assert "cannot be written" in listed["message"]
 
 
 async def test_low_free_space_stops_recording_and_says_so(tmp_path: Path) -> None:

@@ -108,5 +108,5 @@ def test_a_stream_that_makes_no_sense_is_an_error_that_says_so(tmp_path: Path) -
     with pytest.raises(ClipError, match="cut off"):
         ClipFile(tmp_path / "out.mp4", first, 0)
     first.codec = CodecParameters("no_such_coding", b"", (320, 180), None)
-    with pytest.raises(ClipError, match="no_such_coding can't be put into MP4"):
+    with pytest.raises(ClipError, match="no_such_coding cannot be written as MP4"):
         ClipFile(tmp_path / "out.mp4", first, 0)

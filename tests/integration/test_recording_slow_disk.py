@@ -126,4 +126,4 @@ def test_a_writer_that_never_comes_holds_nothing_up_and_every_event_is_counted(
     slow.camera.advance(stopping=True)
     assert slow.counts.failed["behind"] == 4
     assert slow.counts.written + sum(slow.counts.failed.values()) == 8
-    assert "camera cam: 4 events have no clip: writing is behind" in caplog.text
+    assert "camera cam: 4 events have no clip, because writing cannot keep up" in caplog.text

@@ -1,4 +1,4 @@
-"""The directory of clips: names, budget, leftovers, and a disk that is full or can't be written."""
+"""The directory of clips: names, budget, leftovers, and a disk that is full or cannot be written."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_directory_that_cannot_be_written_is_told_and_tried_again(
     (tmp_path / "clips").write_text("a file stands where the directory should be")
     clips = library(tmp_path / "clips")
     assert clips.state == "unwritable"
-    assert "can't be written" in caplog.text
+    assert "cannot be written" in caplog.text
     with pytest.raises(OSError) as error:
         clips.begin(AT_US, "door", "fall")
     assert reason_of(error.value) == "unwritable"

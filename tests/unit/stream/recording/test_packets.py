@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.recording.packets import LONGEST_REORDER, PacketRing
+from stream.recording.packets import MAX_REORDER, PacketRing
 from stream.sources.transport import CodecParameters
 from support.rtp.recorded_units import CODEC, INTERVAL_US, Stream
 
@@ -36,7 +36,7 @@ def test_whatever_comes_it_is_bounded_in_bytes_and_seconds_and_begins_at_a_key_f
         stream.put(key=key, size=size, shown=shown)
         inside = list(ring._units)
         assert ring.bytes_held == sum(unit.unit.packet.size for unit in inside) <= max_bytes
-        assert len(ring._awaiting) <= LONGEST_REORDER + 1
+        assert len(ring._awaiting) <= MAX_REORDER + 1
         assert list(ring._keys) == [unit for unit in inside if unit.is_key]
         if inside:
             assert inside[0].is_key
@@ -108,7 +108,7 @@ def test_a_unit_that_is_never_shown_holds_up_no_other_for_long() -> None:
     stream.put(shown=False)
     stream.put()
     assert held(ring) == [0]
-    for _ in range(LONGEST_REORDER):
+    for _ in range(MAX_REORDER):
         stream.put()
     assert held(ring)[:3] == [0, 2, 3]
 

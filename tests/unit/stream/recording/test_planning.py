@@ -7,7 +7,7 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.recording.planning import EVENTS, WINDOWS, ClipPlanner, ClipRules
+from stream.recording.planning import MAX_EVENTS, MAX_WINDOWS, ClipPlanner, ClipRules
 from stream.results import Event
 
 S = 1_000_000
@@ -105,12 +105,12 @@ def test_another_epoch_is_another_clip() -> None:
 
 def test_when_writing_is_behind_events_are_counted_and_not_kept() -> None:
     planner = ClipPlanner(RULES)
-    for epoch in range(1, WINDOWS + 4):
+    for epoch in range(1, MAX_WINDOWS + 4):
         planner.take(event(epoch=epoch), 20 * S)
-    assert (len(planner.windows), planner.refused) == (WINDOWS, 3)
+    assert (len(planner.windows), planner.refused) == (MAX_WINDOWS, 3)
     planner.done(planner.windows[0])
     planner.take(event(epoch=99), 20 * S)
-    assert (len(planner.windows), planner.refused) == (WINDOWS, 3)
+    assert (len(planner.windows), planner.refused) == (MAX_WINDOWS, 3)
 
 
 steps = st.lists(
@@ -136,10 +136,10 @@ def test_whatever_happens_windows_stay_bounded_and_show_every_event_that_they_na
         if reconnects and media_us > 30 * S:
             media_us, epoch = 0, epoch + 1
         planner.take(event(label, kind, track, score, epoch), media_us)
-        assert len(planner.windows) <= WINDOWS
+        assert len(planner.windows) <= MAX_WINDOWS
         for window in planner.windows:
             assert 0 < window.end_us - window.begin_us <= RULES.longest_us
-            assert 0 < len(window.events) <= EVENTS
+            assert 0 < len(window.events) <= MAX_EVENTS
             for planned in window.events:
                 assert window.begin_us <= max(0, planned.media_us - RULES.before_us) or planned is not window.events[0]
                 assert window.begin_us <= planned.media_us <= window.end_us
