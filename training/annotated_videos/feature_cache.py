@@ -17,11 +17,9 @@ import multiprocessing
 import os
 import re
 import shutil
-import signal
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +29,7 @@ from ring_buffers.frames import SlotFormat
 from stages.third_party import weights
 from training.annotated_videos.sightings import key_of, write_sightings
 from training.annotated_videos.watching import Watcher, WatchSettings
+from training.console.stopping import ctrl_c_ignored
 from training.video.frames import VideoReadError
 
 FEATURES = ".features"
@@ -174,7 +173,7 @@ def _watch_all(
 
     try:
         # One video per process at a time, so that stopping does not wait for queued videos.
-        with _ctrl_c_ignored():
+        with ctrl_c_ignored():
             begin(workers)
         while running:
             for done in wait(running, return_when=FIRST_COMPLETED).done:
@@ -183,16 +182,6 @@ def _watch_all(
                 yield done.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _ctrl_c_ignored() -> Generator[None]:
-    """Let processes started meanwhile ignore Ctrl-C; the parent handles it and lets them finish their video."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def make_watcher(settings: WatchSettings) -> Watcher:

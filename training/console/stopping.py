@@ -24,3 +24,13 @@ def stopped_by_signals() -> Generator[Callable[[], bool]]:
     finally:
         for number in numbers:
             signal.signal(number, before[number])
+
+
+@contextmanager
+def ctrl_c_ignored() -> Generator[None]:
+    """Let processes started meanwhile ignore Ctrl-C; the parent handles it and lets them finish their work."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import islice
 
 import torch
 
+from training.console.stopping import ctrl_c_ignored
 from training.synthetic.scoring.known_videos import KnownVideo
 from training.synthetic.scoring.runs import Bench, Conditions, Scored, load_bench, read_video_truth
 from training.synthetic.videos.truth import Truth
@@ -51,7 +50,7 @@ def score_videos(
 
     try:
         # One video per process at a time, so that stopping does not wait for queued videos.
-        with _ctrl_c_ignored():
+        with ctrl_c_ignored():
             begin(workers)
         while running:
             for done in wait(running, return_when=FIRST_COMPLETED).done:
@@ -63,16 +62,6 @@ def score_videos(
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _ctrl_c_ignored() -> Generator[None]:
-    """Let processes started meanwhile ignore Ctrl-C; the parent handles it and lets them finish their video."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _TruthOf:
