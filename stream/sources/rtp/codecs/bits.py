@@ -1,19 +1,19 @@
-"""BitReader: the bits of an H.264 or H.265 NAL unit, with its Exp-Golomb codes. Pure."""
+"""BitReader: the bits and Exp-Golomb codes of an H.264 or H.265 NAL unit."""
 
 from __future__ import annotations
 
 SLICE_HEADER_BYTES = 48
-"""Of a slice: what is read of its header is within them."""
+"""Bytes at the start of a slice that contain the header fields read here."""
 MOST_ZEROS = 31
-"""Before a code's first one, in a code of at most 32 bits."""
+"""Zeros before the first 1 of a code of at most 32 bits."""
 
 
 class MalformedError(Exception):
-    """The bits end too soon, or say what can't be."""
+    """The data ends too soon or contains an invalid value."""
 
 
 class BitReader:
-    """Reads `nal`, without its header, from the first bit on; the emulation prevention bytes are taken out."""
+    """Reads a NAL unit without its header from the first bit on. Emulation prevention bytes are removed."""
 
     def __init__(self, nal: bytes) -> None:
         raw = nal.replace(b"\0\0\3", b"\0\0")
@@ -21,36 +21,36 @@ class BitReader:
         self._left = 8 * len(raw)
 
     def bits(self, count: int) -> int:
-        """The next `count` bits, the first the highest. Raises `MalformedError` if there are no more."""
+        """Return the next `count` bits, most significant first. Raises `MalformedError` if too few are left."""
         self._left -= count
         if self._left < 0:
             raise MalformedError("ends too soon")
         return self._value >> self._left & (1 << count) - 1
 
     def flag(self) -> bool:
-        """One bit."""
+        """Return the next bit."""
         return self.bits(1) == 1
 
     def skip(self, count: int) -> None:
-        """Leave out `count` bits."""
+        """Skip `count` bits."""
         self.bits(count)
 
     def unsigned(self) -> int:
-        """ue(v)."""
+        """Return the next ue(v) code."""
         rest = self._value & (1 << self._left) - 1
         zeros = self._left - rest.bit_length()
         if zeros > MOST_ZEROS:
-            raise MalformedError("no such code")
+            raise MalformedError("invalid code")
         self._left -= zeros
         return self.bits(zeros + 1) - 1
 
     def signed(self) -> int:
-        """se(v)."""
+        """Return the next se(v) code."""
         code = self.unsigned()
         return (code + 1) // 2 if code & 1 else -(code // 2)
 
     def at_most(self, most: int) -> int:
-        """ue(v), which may not be above `most`."""
+        """Return the next ue(v) code. Raises `MalformedError` if it is greater than `most`."""
         code = self.unsigned()
         if code > most:
             raise MalformedError("out of range")

@@ -1,6 +1,6 @@
-"""What is read of H.264's parameter sets, slice headers and SEI (ITU-T H.264, 7.3). Pure.
+"""Parser for H.264 parameter sets, slice headers and SEI (ITU-T H.264, 7.3); it reads only the fields used here.
 
-NAL units are given whole, header and all, without start codes.
+NAL units are passed with their header and without start codes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from stream.sources.rtp.codecs.sei import RECOVERY_POINT, message
 from stream.sources.rtp.codecs.video_parameters import MOST_REORDERED, PictureShape, VideoParameters, pixel_format
 
 SLICE, PARTITION_A, INTRA, SUPPLEMENT, SEQUENCE, PICTURE = 1, 2, 5, 6, 7, 8
-"""NAL unit types: a slice, one's first partition, a slice of an IDR picture, SEI, SPS, PPS."""
+"""NAL unit types: slice, first partition of a slice, slice of an IDR picture, SEI, SPS, PPS."""
 REFERENCE = 0x60
-"""nal_ref_idc, in the NAL unit's header: 0 if no other picture refers to this one."""
+"""Mask of nal_ref_idc in the NAL unit's header: 0 if no other picture refers to this one."""
 
 _BASELINE, _EXTENDED_ASPECT = 66, 255
 _WITH_CHROMA_FORMAT = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
@@ -24,40 +24,40 @@ _RGB = 0
 
 
 class SequenceParameters(msgspec.Struct, frozen=True, gc=False):
-    """Of one SPS."""
+    """Content of one SPS."""
 
     video: VideoParameters
     separate_planes: bool
     frame_number_bits: int
     gaps_allowed: bool
-    """frame_num may leave out numbers though nothing is lost."""
+    """frame_num may skip numbers without loss."""
     frames_only: bool
     """No picture is a field."""
 
 
 class PictureParameters(msgspec.Struct, frozen=True, gc=False):
-    """Of one PPS."""
+    """Content of one PPS."""
 
     sequence: int
-    """Of its SPS."""
+    """Number of its SPS."""
 
 
 class SliceHeader(msgspec.Struct, frozen=True, gc=False):
-    """The beginning of a slice's header."""
+    """The first fields of a slice header."""
 
     picture_parameters: int
     frame_number: int
     field: int
-    """0 of a frame, 1 a top field, 2 a bottom field."""
+    """0 for a frame, 1 for a top field, 2 for a bottom field."""
 
 
 def type_of(first: int) -> int:
-    """The NAL unit type, from the first byte of its header."""
+    """Return the NAL unit type in the first byte of a header."""
     return first & 0x1F
 
 
 def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
-    """An SPS and its number. Raises `MalformedError`."""
+    """Return an SPS's number and content. Raises `MalformedError`."""
     bits = BitReader(nal[1:])
     profile, constraints, level = bits.bits(8), bits.bits(8), bits.bits(8)
     number = bits.at_most(31)
@@ -96,7 +96,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
         width -= across * (bits.at_most(65535) + bits.at_most(65535))
         height -= down * (bits.at_most(65535) + bits.at_most(65535))
         if width <= 0 or height <= 0:
-            raise MalformedError("nothing is left of the picture")
+            raise MalformedError("cropped picture is empty")
     full_range, rgb, reorder = _usability(bits) if bits.flag() else (False, False, None)
     in_decoding_order = (
         order_type == 2
@@ -119,7 +119,10 @@ def _skip_scaling_list(bits: BitReader, size: int) -> None:
 
 
 def _usability(bits: BitReader) -> tuple[bool, bool, int | None]:
-    """VUI: full range, RGB, pictures reordered. Cameras cut it short: what isn't there wasn't said."""
+    """Read the VUI and return full range, RGB and the number of reordered pictures.
+
+    Some cameras truncate it: missing fields keep their defaults.
+    """
     full_range, rgb = False, False
     try:
         if bits.flag() and bits.bits(8) == _EXTENDED_ASPECT:
@@ -158,7 +161,7 @@ def _usability(bits: BitReader) -> tuple[bool, bool, int | None]:
 
 
 def _skip_buffering(bits: BitReader) -> None:
-    """hrd_parameters()."""
+    """Skip hrd_parameters()."""
     count = bits.at_most(31) + 1
     bits.skip(8)
     for _ in range(count):
@@ -169,13 +172,13 @@ def _skip_buffering(bits: BitReader) -> None:
 
 
 def picture_parameters(nal: bytes) -> tuple[int, PictureParameters]:
-    """A PPS and its number. Raises `MalformedError`."""
+    """Return a PPS's number and content. Raises `MalformedError`."""
     bits = BitReader(nal[1:])
     return bits.at_most(255), PictureParameters(bits.at_most(31))
 
 
 def picture_parameters_of(nal: bytes) -> int:
-    """The number of the PPS that a slice refers to. Raises `MalformedError`."""
+    """Return the number of the PPS that a slice refers to. Raises `MalformedError`."""
     bits = BitReader(nal[1:SLICE_HEADER_BYTES])
     bits.unsigned()
     bits.unsigned()
@@ -183,7 +186,7 @@ def picture_parameters_of(nal: bytes) -> int:
 
 
 def slice_header(nal: bytes, sequence: SequenceParameters) -> SliceHeader:
-    """Of a slice whose SPS this is. Raises `MalformedError`."""
+    """Return the header of a slice that uses this SPS. Raises `MalformedError`."""
     bits = BitReader(nal[1:SLICE_HEADER_BYTES])
     bits.unsigned()
     bits.unsigned()
@@ -198,7 +201,7 @@ def slice_header(nal: bytes, sequence: SequenceParameters) -> SliceHeader:
 
 
 def recovery_frame_count(nal: bytes) -> int | None:
-    """What a recovery point SEI in this SEI NAL unit says; None if there is none."""
+    """Return recovery_frame_cnt of the recovery point in an SEI NAL unit, or None if it has none."""
     payload = message(nal[1:], RECOVERY_POINT)
     if payload is None:
         return None

@@ -1,6 +1,6 @@
-"""What is read of H.265's parameter sets, slice headers and SEI (ITU-T H.265, 7.3). Pure.
+"""Parser for H.265 parameter sets, slice headers and SEI (ITU-T H.265, 7.3); it reads only the fields used here.
 
-NAL units are given whole, header and all, without start codes.
+NAL units are passed with their header and without start codes.
 """
 
 from __future__ import annotations
@@ -15,53 +15,53 @@ VIDEO, SEQUENCE, PICTURE, SUPPLEMENT = 32, 33, 34, 39
 """NAL unit types: VPS, SPS, PPS, prefix SEI."""
 RADL_N, RADL_R, RASL_N, RASL_R = 6, 7, 8, 9
 FIRST_ENTRY, LAST_ENTRY, IDR_W_RADL, IDR_N_LP = 16, 23, 19, 20
-"""Types of pictures that decoding may begin with (IRAP), and the two of IDR among them."""
+"""First and last type of pictures that decoding may begin with (IRAP), and the two IDR types among them."""
 LAST_BROKEN_LINK = 18
-"""16 to 18: BLA."""
+"""Types 16 to 18 are BLA."""
 LAST_PAIRED = 15
-"""Types up to this: the even ones aren't referred to by pictures of their own temporal layer."""
+"""Up to this type, pictures of even types are not referred to within their own temporal layer."""
 
 _EXTENDED_ASPECT = 255
 _RGB = 0
 
 
 class SequenceParameters(msgspec.Struct, frozen=True, gc=False):
-    """Of one SPS."""
+    """Content of one SPS."""
 
     video: VideoParameters
     video_set: int
-    """Of its VPS."""
+    """Number of its VPS."""
     separate_planes: bool
     order_bits: int
-    """Of slice_pic_order_cnt_lsb."""
+    """Bits of slice_pic_order_cnt_lsb."""
     layers: int
-    """Temporal layers."""
+    """Number of temporal layers."""
 
 
 class PictureParameters(msgspec.Struct, frozen=True, gc=False):
-    """Of one PPS."""
+    """Content of one PPS."""
 
     sequence: int
-    """Of its SPS."""
+    """Number of its SPS."""
     output_flag: bool
     extra_bits: int
 
 
 class SliceHeader(msgspec.Struct, frozen=True, gc=False):
-    """The beginning of the header of a picture's first slice."""
+    """The first fields of the header of a picture's first slice."""
 
     picture_parameters: int
     order_lsb: int
-    """0 of an IDR picture."""
+    """0 for an IDR picture."""
 
 
 def type_of(first: int) -> int:
-    """The NAL unit type, from the first byte of its header."""
+    """Return the NAL unit type in the first byte of a header."""
     return first >> 1 & 0x3F
 
 
 def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
-    """An SPS and its number. Raises `MalformedError`."""
+    """Return an SPS's number and content. Raises `MalformedError`."""
     bits = BitReader(nal[2:])
     video_set = bits.bits(4)
     sub_layers = bits.bits(3)
@@ -76,7 +76,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
         width -= across * (bits.at_most(65535) + bits.at_most(65535))
         height -= down * (bits.at_most(65535) + bits.at_most(65535))
     if width <= 0 or height <= 0:
-        raise MalformedError("nothing is left of the picture")
+        raise MalformedError("cropped picture is empty")
     depth = 8 + bits.at_most(8)
     bits.at_most(8)
     order_bits = 4 + bits.at_most(12)
@@ -100,7 +100,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
 
 
 def _profile_and_level(bits: BitReader, sub_layers: int) -> tuple[int, int]:
-    """profile_tier_level()."""
+    """Read profile_tier_level() and return profile and level."""
     bits.skip(3)
     profile = bits.bits(5)
     bits.skip(80)
@@ -114,7 +114,7 @@ def _profile_and_level(bits: BitReader, sub_layers: int) -> tuple[int, int]:
 
 
 def _colours(bits: BitReader, order_bits: int) -> tuple[bool, bool]:
-    """From the block sizes on to the VUI: full range, and RGB. What can't be read wasn't said."""
+    """Read from the block sizes to the VUI and return full range and RGB; both are False if this is malformed."""
     full_range, rgb = False, False
     try:
         for _ in range(6):
@@ -161,13 +161,13 @@ def _skip_scaling_lists(bits: BitReader) -> None:
 
 
 def _skip_reference_sets(bits: BitReader) -> None:
-    """The st_ref_pic_set()s. How long one is may depend on the pictures of the one before."""
+    """Skip all st_ref_pic_set(). The length of one may depend on the pictures of the one before."""
     before: list[int] = []
     for index in range(bits.at_most(64)):
         if index and bits.flag():
             away = -1 if bits.flag() else 1
             step = away * (bits.at_most(32767) + 1)
-            # Each is kept if used_by_curr_pic_flag, or else use_delta_flag, says so.
+            # A picture is kept if used_by_curr_pic_flag is set, or else if use_delta_flag is.
             kept = [picture + step for picture in (*before, 0) if bits.flag() or bits.flag()]
             before = sorted((picture for picture in kept if picture < 0), reverse=True)
             before += sorted(picture for picture in kept if picture > 0)
@@ -187,7 +187,7 @@ def _distances(bits: BitReader, count: int, sign: int) -> list[int]:
 
 
 def picture_parameters(nal: bytes) -> tuple[int, PictureParameters]:
-    """A PPS and its number. Raises `MalformedError`."""
+    """Return a PPS's number and content. Raises `MalformedError`."""
     bits = BitReader(nal[2:])
     number, sequence = bits.at_most(63), bits.at_most(15)
     bits.skip(1)
@@ -195,7 +195,7 @@ def picture_parameters(nal: bytes) -> tuple[int, PictureParameters]:
 
 
 def picture_parameters_of(nal: bytes) -> int:
-    """The number of the PPS that a slice refers to. Raises `MalformedError`."""
+    """Return the number of the PPS that a slice refers to. Raises `MalformedError`."""
     return _begin_slice(nal)[1]
 
 
@@ -208,7 +208,7 @@ def _begin_slice(nal: bytes) -> tuple[BitReader, int]:
 
 
 def slice_header(nal: bytes, picture: PictureParameters, sequence: SequenceParameters) -> SliceHeader:
-    """Of a picture's first slice, whose PPS and SPS these are. Raises `MalformedError`."""
+    """Return the header of a picture's first slice, which uses this PPS and SPS. Raises `MalformedError`."""
     bits, number = _begin_slice(nal)
     if type_of(nal[0]) in (IDR_W_RADL, IDR_N_LP):
         return SliceHeader(number, 0)
@@ -219,7 +219,7 @@ def slice_header(nal: bytes, picture: PictureParameters, sequence: SequenceParam
 
 
 def recovery_order_count(nal: bytes) -> int | None:
-    """What a recovery point SEI in this SEI NAL unit says; None if there is none."""
+    """Return recovery_poc_cnt of the recovery point in an SEI NAL unit, or None if it has none."""
     payload = message(nal[2:], RECOVERY_POINT)
     if payload is None:
         return None

@@ -1,4 +1,4 @@
-"""ParameterSets: the VPS, SPS and PPS of one stream, the latest of each number, and what they say. Pure."""
+"""ParameterSets: the latest VPS, SPS and PPS of one stream by number, with their content."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from stream.sources.rtp.codecs.video_parameters import VideoCodec, VideoParamete
 
 START_CODE = b"\0\0\0\1"
 MOST_BYTES = 4096
-"""The largest parameter set that is kept; with every list written out they stay below 2 KiB."""
+"""Larger parameter sets are ignored. Even with all lists they stay below 2 KiB."""
 
 __all__ = ["START_CODE", "ParameterSets", "VideoCodec", "VideoParameters"]
 
 _Sequence = h264_syntax.SequenceParameters | h265_syntax.SequenceParameters
 _Picture = h264_syntax.PictureParameters | h265_syntax.PictureParameters
 _VIDEO, _SEQUENCE, _PICTURE = range(3)
-"""The order in which decoders must get them."""
+"""Order in which decoders need them."""
 _KINDS: dict[str, dict[int, int]] = {
     "h264": {h264_syntax.SEQUENCE: _SEQUENCE, h264_syntax.PICTURE: _PICTURE},
     "h265": {h265_syntax.VIDEO: _VIDEO, h265_syntax.SEQUENCE: _SEQUENCE, h265_syntax.PICTURE: _PICTURE},
@@ -25,7 +25,7 @@ _KINDS: dict[str, dict[int, int]] = {
 
 
 class ParameterSets:
-    """`out_of_band`: NAL units from the session's description. Ones that can't be read are left out."""
+    """Parameter sets of one stream. `out_of_band`: NAL units from the session description; invalid ones are ignored."""
 
     def __init__(self, codec: VideoCodec, out_of_band: Iterable[bytes] = ()) -> None:
         self._codec: VideoCodec = codec
@@ -35,13 +35,13 @@ class ParameterSets:
         self._sequences: dict[int, _Sequence] = {}
         self._pictures: dict[int, _Picture] = {}
         self.annex_b = b""
-        """All of them, with start codes, in the order in which decoders must get them."""
+        """All parameter sets with start codes, in the order in which decoders need them."""
         for nal in out_of_band:
             if nal := nal.removeprefix(START_CODE).removeprefix(START_CODE[1:]).rstrip(b"\0"):
                 self.add(nal)
 
     def add(self, nal: bytes) -> None:
-        """One that the stream brings: the same as before nearly always."""
+        """Add a parameter set from the stream. It is nearly always the same as before."""
         if nal in self._known or len(nal) > MOST_BYTES:
             return
         try:
@@ -65,18 +65,18 @@ class ParameterSets:
         self._raw[kind, number] = nal
 
     def beside(self, present: Collection[bytes]) -> bytes:
-        """What a picture that brings `present` needs before it: nothing if there are no others, else all."""
+        """Return what a picture that contains the sets `present` needs before it: nothing, or all parameter sets."""
         return b"" if self._known.issubset(present) else self.annex_b
 
     def video(self, slice_nal: bytes | None = None) -> VideoParameters | None:
-        """Of the sets that this slice refers to; without one, of the first. None if there are none that can be read."""
+        """Return the parameters of the SPS that this slice uses, or of the first SPS; None if it is unknown."""
         if slice_nal is None:
             return next((sequence.video for sequence in self._sequences.values()), None)
         found = self.of(slice_nal)
         return None if found is None else found[1].video
 
     def of(self, slice_nal: bytes) -> tuple[_Picture, _Sequence] | None:
-        """The PPS and SPS that this slice refers to; None if one isn't known, or their VPS isn't."""
+        """Return the PPS and SPS that this slice refers to, or None if one of them or their VPS is unknown."""
         syntax = h264_syntax if self._codec == "h264" else h265_syntax
         try:
             picture = self._pictures[syntax.picture_parameters_of(slice_nal)]

@@ -1,4 +1,4 @@
-"""SEI messages, which both codecs write alike (ITU-T H.264, 7.3.2.3.1; H.265, 7.3.5). Pure."""
+"""SEI messages, which have the same syntax in both codecs (ITU-T H.264, 7.3.2.3.1; H.265, 7.3.5)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ RECOVERY_POINT = 6
 
 
 def message(nal: bytes, wanted: int) -> bytes | None:
-    """The first of this type in an SEI NAL unit without its header; emulation prevention is taken out."""
+    """Return the payload of the first message of this type in an SEI NAL unit without its header, or None.
+
+    Emulation prevention bytes are removed.
+    """
     raw = nal.replace(b"\0\0\3", b"\0\0")
     at = 0
-    while at + 2 < len(raw):  # the last byte is the NAL unit's own end
+    while at + 2 < len(raw):  # the last byte ends the NAL unit
         kind, at = _extended(raw, at)
         size, at = _extended(raw, at)
         if kind == wanted:
@@ -20,7 +23,7 @@ def message(nal: bytes, wanted: int) -> bytes | None:
 
 
 def _extended(raw: bytes, at: int) -> tuple[int, int]:
-    """A number written as any count of 255 and a last byte, and where it ends."""
+    """Return a number written as any count of 255 and a last byte, and the offset of its end."""
     value = 0
     while at < len(raw) and raw[at] == 0xFF:
         value += 255

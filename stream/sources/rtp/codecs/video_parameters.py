@@ -1,4 +1,4 @@
-"""VideoParameters: what a stream's parameter sets say of its pictures. Owns nothing."""
+"""VideoParameters: properties of a stream's pictures, from its parameter sets."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import msgspec
 
 VideoCodec = Literal["h264", "h265"]
 MOST_REORDERED = 16
-"""Pictures that a decoder holds; a stream that asks for more is wrong."""
+"""Most pictures that a decoder may hold for reordering; larger numbers are invalid."""
 
 
 class VideoParameters(msgspec.Struct, frozen=True, gc=False):
-    """Of one sequence parameter set."""
+    """Properties of the pictures of one sequence parameter set."""
 
     codec: VideoCodec
     width: int
-    """As shown: cropped."""
+    """After cropping."""
     height: int
     pixel_format: str
-    """libav's name, such as `yuv420p`; of 8 bits and full range `yuvj420p`."""
+    """FFmpeg's name, such as `yuv420p`, or `yuvj420p` for 8 bits and full range."""
     reorder: int | None
-    """Pictures that a decoder must hold back to give them in order; None if the stream doesn't say."""
+    """Pictures that a decoder must hold back to output them in order; None if the stream does not specify it."""
     profile: int
     """profile_idc, general_profile_idc."""
     level: int
@@ -29,25 +29,25 @@ class VideoParameters(msgspec.Struct, frozen=True, gc=False):
 
 
 class PictureShape(msgspec.Struct, frozen=True, gc=False):
-    """How samples are laid out, for the name of the pixel format."""
+    """Sample layout, which determines the pixel format."""
 
     chroma: int
     """chroma_format_idc: 0 grey, 1 4:2:0, 2 4:2:2, 3 4:4:4."""
     depth: int
-    """Bits a luma sample."""
+    """Bits per luma sample."""
     full_range: bool
     rgb: bool
     """The three planes are green, blue and red."""
 
 
 def pixel_format(codec: VideoCodec, shape: PictureShape) -> str:
-    """The name of the format that libav decodes to."""
+    """Return FFmpeg's name of the pixel format that it decodes to."""
     deep = "" if shape.depth == 8 else f"{shape.depth}le"
     chroma = shape.chroma
     if chroma == 0:
         if codec == "h265":
             return f"gray{deep}"
-        chroma = 1  # its H.264 decoder fills in what has no colour
+        chroma = 1  # FFmpeg's H.264 decoder adds neutral chroma to grey pictures
     if chroma == 3 and shape.rgb:
         return f"gbrp{deep}"
     full = "j" if shape.full_range and not deep and (codec == "h264" or chroma == 1) else ""
