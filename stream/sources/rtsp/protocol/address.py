@@ -1,4 +1,4 @@
-"""RtspAddress: where a camera is and who asks, taken apart. Prints without its credentials."""
+"""RtspAddress: the parts of a camera's RTSP address. Its repr contains no credentials."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
-_SENT_AS_IT_IS = "!#$%&'()*+,/:;=?@[]~|{}^`\\\"<>"
+_SAFE = "!#$%&'()*+,/:;=?@[]~|{}^`\\\"<>"
 _NAME = re.compile(r"[A-Za-z0-9._~-]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True, slots=True)
 class RtspAddress:
-    """One server, one path on it, and perhaps credentials. Make it with `parse`."""
+    """Server, path and optional credentials. Create it with `parse`."""
 
     scheme: str
     """`rtsp` or `rtsps`."""
     host: str
-    """Without brackets, also an IPv6 one; with its zone, if it has one."""
+    """Host name or IP address; IPv6 without brackets, with its zone if it has one."""
     port: int
     target: str = field(repr=False)
-    """Path and query, percent-encoded, from the first slash on. Cameras carry secrets in both."""
+    """Path and query, percent-encoded, from the first slash on. Both may contain secrets."""
     user: str | None = field(default=None, repr=False)
     """Percent-decoded; None if the address has no `@`."""
     password: str | None = field(default=None, repr=False)
     digest_only: bool = False
-    """Another host than the configured one asks, or a plain connection: the password itself isn't for it."""
+    """Never send the password itself: the host is not the configured one, or the connection is no longer encrypted."""
 
     @classmethod
     def parse(cls, address: str) -> RtspAddress:
-        """From `rtsp[s]://[user[:password]@]host[:port][/path][?query]`. Raises ValueError, which quotes nothing."""
+        """Parse `rtsp[s]://[user[:password]@]host[:port][/path][?query]`.
+
+        Raises ValueError without quoting the address.
+        """
         if not address.isprintable():
-            raise ValueError("an RTSP address has printable characters only")
+            raise ValueError("an RTSP address has only printable characters")
         try:
             parts = urlsplit(address)
             host, port = parts.hostname, parts.port
@@ -45,7 +48,7 @@ class RtspAddress:
         login, at, _ = parts.netloc.rpartition("@")
         user, _, password = (unquote(text) for text in login.partition(":"))
         if not user.isprintable():
-            raise ValueError("a user name has printable characters only")
+            raise ValueError("a user name has only printable characters")
         return cls(
             scheme,
             _host(host),
@@ -57,19 +60,20 @@ class RtspAddress:
 
     @property
     def place(self) -> str:
-        """Host and port as they stand in a URL: brackets around IPv6, no zone, the port unless it is the usual one."""
+        """Host and port as in a URL: IPv6 in brackets without its zone, the port only if it is not the default."""
         host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def request_url(self) -> str:
-        """The URL that requests name: without credentials."""
+        """URL for requests, without credentials."""
         return f"{self.scheme}://{self.place}{self.target}"
 
     def redirected(self, location: str) -> RtspAddress:
-        """Where a `Location` leads. Raises ValueError if it leads to no RTSP address.
+        """Return the address that a `Location` header leads to. Raises ValueError if it is not an RTSP address.
 
-        Credentials of its own are taken. Ours go along: to another host, or from `rtsps` to `rtsp`, for Digest only.
+        If it has credentials, they are used. Otherwise ours are kept; for another host, or from `rtsps` to `rtsp`, only
+        for Digest.
         """
         if location.startswith("//"):
             location = f"{self.scheme}:{location}"
@@ -87,12 +91,12 @@ class RtspAddress:
 
 
 def sendable(url: str) -> str:
-    """A URL as it may stand in a request: ASCII, no spaces, no control characters; what is encoded stays so."""
-    return quote(url, safe=_SENT_AS_IT_IS)
+    """Return a URL encoded for a request: ASCII without spaces and control characters. Existing escapes are kept."""
+    return quote(url, safe=_SAFE)
 
 
 def _host(host: str) -> str:
-    """As it is looked up. Raises ValueError if it can't be one."""
+    """Return the host as it is resolved. Raises ValueError if it is invalid."""
     if ":" in host:
         return host.replace("%25", "%")
     try:

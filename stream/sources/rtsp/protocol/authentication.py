@@ -1,4 +1,4 @@
-"""Credentials: what answers a server's challenge (Digest of RFC 7616 and RFC 2069, Basic)."""
+"""Credentials: answers to a server's authentication challenge (Digest of RFC 7616 and RFC 2069, Basic)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
-MOST_CHALLENGES = 16
-LONGEST_CHALLENGE = 4096
-"""Characters of one line of `WWW-Authenticate`; what is beyond isn't looked at."""
+MAX_CHALLENGES = 16
+MAX_CHALLENGE_CHARS = 4096
+"""Characters read of one `WWW-Authenticate` line."""
 
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 _STRENGTH = ("MD5", "SHA-512-256", "SHA-256")
@@ -37,11 +37,11 @@ class Challenge:
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
-    """The challenges of every `WWW-Authenticate` line, several on one line too. Never raises."""
+    """Return the challenges of all `WWW-Authenticate` lines; a line may contain several. Never raises."""
     challenges: list[Challenge] = []
-    for value in islice(values, MOST_CHALLENGES):
+    for value in islice(values, MAX_CHALLENGES):
         current: Challenge | None = None
-        for part in _PART.finditer(value[:LONGEST_CHALLENGE]):
+        for part in _PART.finditer(value[:MAX_CHALLENGE_CHARS]):
             if part["scheme"]:
                 current = Challenge(part["scheme"].lower())
                 challenges.append(current)
@@ -52,14 +52,14 @@ def parse_challenges(values: Iterable[str]) -> list[Challenge]:
 
 
 def random_cnonce() -> str:
-    """The client's share of a digest's randomness."""
+    """Return a random client nonce for a digest."""
     return secrets.token_hex(8)
 
 
 class Credentials:
-    """A user's name and password, and what the server last asked them to be shown with.
+    """A user's name and password, with the server's latest challenge.
 
-    `digest_only`: the password itself isn't for this server. `new_cnonce` makes the client's share of randomness.
+    `digest_only`: never send the password itself (Basic). `new_cnonce` returns a client nonce.
     """
 
     def __init__(
@@ -70,22 +70,22 @@ class Credentials:
         digest_only: bool = False,
         new_cnonce: Callable[[], str] = random_cnonce,
     ) -> None:
-        self._user = _as_bytes_of_utf_8(user)
-        self._password = _as_bytes_of_utf_8(password)
+        self._user = _utf8_as_latin1(user)
+        self._password = _utf8_as_latin1(password)
         self._digest_only = digest_only
         self._new_cnonce = new_cnonce
         self._challenge: Challenge | None = None
         self._count = 0
-        """Requests made with this nonce."""
+        """Requests sent with this nonce."""
 
     def challenged(self, values: Iterable[str]) -> bool:
-        """The server wants to see credentials: these are its `WWW-Authenticate` lines. False if none can be answered.
+        """Take the server's `WWW-Authenticate` lines, and return whether one of the challenges can be answered.
 
-        Of several the strongest digest is taken; Basic only if there is no digest at all.
+        The strongest digest is used. Basic is used only if no digest is offered.
         """
         challenges = parse_challenges(values)
         digests = [challenge for challenge in challenges if challenge.scheme == "digest"]
-        answerable = [challenge for challenge in digests if _can_be_answered(challenge)]
+        answerable = [challenge for challenge in digests if _is_answerable(challenge)]
         if not digests and not self._digest_only:
             answerable = [challenge for challenge in challenges if challenge.scheme == "basic"]
         self._count = 0
@@ -94,78 +94,78 @@ class Credentials:
 
     @property
     def stale(self) -> bool:
-        """The server says that only the nonce was too old, and the rest right."""
+        """Whether the server reports that only the nonce was too old and the credentials were right."""
         return self._challenge is not None and self._challenge.parameters.get("stale", "").lower() == "true"
 
     def authorization(self, method: str, url: str) -> str | None:
-        """The `Authorization` of a request; None before the first challenge."""
+        """Return the `Authorization` header of a request, or None before the first challenge."""
         if self._challenge is None:
             return None
         if self._challenge.scheme == "basic":
             return "Basic " + base64.b64encode(f"{self._user}:{self._password}".encode("latin-1")).decode()
         return self._digest(self._challenge.parameters, method, url)
 
-    def _digest(self, asked: dict[str, str], method: str, url: str) -> str:
-        name, session = _algorithm(asked)
+    def _digest(self, parameters: dict[str, str], method: str, url: str) -> str:
+        name, session = _algorithm(parameters)
 
         def hashed(*parts: str) -> str:
             return hashlib.new(_HASHES[name], ":".join(parts).encode("latin-1"), usedforsecurity=False).hexdigest()
 
-        realm, nonce = asked.get("realm", ""), asked.get("nonce", "")
+        realm, nonce = parameters.get("realm", ""), parameters.get("nonce", "")
         cnonce = self._new_cnonce()
         secret = hashed(self._user, realm, self._password)
         if session:
             secret = hashed(secret, nonce, cnonce)
         action = hashed(method, url)
-        said = [("username", self._user), ("realm", realm), ("nonce", nonce), ("uri", url)]
-        counted: list[str] = []
-        if asked.get("userhash", "").lower() == "true":
-            said[0] = ("username", hashed(self._user, realm))
-            counted.append("userhash=true")
-        if _quality(asked):
+        quoted = [("username", self._user), ("realm", realm), ("nonce", nonce), ("uri", url)]
+        unquoted: list[str] = []
+        if parameters.get("userhash", "").lower() == "true":
+            quoted[0] = ("username", hashed(self._user, realm))
+            unquoted.append("userhash=true")
+        if _offers_auth(parameters):
             self._count += 1
             response = hashed(secret, nonce, f"{self._count:08x}", cnonce, "auth", action)
-            counted += ["qop=auth", f"nc={self._count:08x}"]
+            unquoted += ["qop=auth", f"nc={self._count:08x}"]
         else:
             response = hashed(secret, nonce, action)
-        said.append(("response", response))
-        if _quality(asked) or session:
-            said.append(("cnonce", cnonce))
-        if "opaque" in asked:
-            said.append(("opaque", asked["opaque"]))
-        if "algorithm" in asked:
-            counted.insert(0, f"algorithm={name}{'-sess' if session else ''}")
-        return "Digest " + ", ".join([*(f'{key}="{_escaped(value)}"' for key, value in said), *counted])
+        quoted.append(("response", response))
+        if _offers_auth(parameters) or session:
+            quoted.append(("cnonce", cnonce))
+        if "opaque" in parameters:
+            quoted.append(("opaque", parameters["opaque"]))
+        if "algorithm" in parameters:
+            unquoted.insert(0, f"algorithm={name}{'-sess' if session else ''}")
+        return "Digest " + ", ".join([*(f'{key}="{_escaped(value)}"' for key, value in quoted), *unquoted])
 
 
-def _can_be_answered(challenge: Challenge) -> bool:
-    asked = challenge.parameters
-    name, _ = _algorithm(asked)
+def _is_answerable(challenge: Challenge) -> bool:
+    parameters = challenge.parameters
+    name, _ = _algorithm(parameters)
     return (
-        "nonce" in asked
+        "nonce" in parameters
         and name in _HASHES
         and _HASHES[name] in hashlib.algorithms_available
-        and (_quality(asked) or not asked.get("qop", "").strip())
+        and (_offers_auth(parameters) or not parameters.get("qop", "").strip())
     )
 
 
-def _algorithm(asked: dict[str, str]) -> tuple[str, bool]:
-    """The name of the hash, and whether its secret is made anew for the session."""
-    name = asked.get("algorithm", "").strip().upper() or "MD5"
+def _algorithm(parameters: dict[str, str]) -> tuple[str, bool]:
+    """Return the name of the hash, and whether it is a session variant (`-sess`)."""
+    name = parameters.get("algorithm", "").strip().upper() or "MD5"
     return name.removesuffix("-SESS"), name.endswith("-SESS")
 
 
-def _quality(asked: dict[str, str]) -> bool:
-    """Whether `auth` is among the qualities of protection that the server takes; it may name none."""
-    return "auth" in (quality.strip().lower() for quality in asked.get("qop", "").split(","))
+def _offers_auth(parameters: dict[str, str]) -> bool:
+    """Return whether the server offers the quality of protection `auth`."""
+    return "auth" in (quality.strip().lower() for quality in parameters.get("qop", "").split(","))
 
 
 def _strength(challenge: Challenge) -> int:
     return _STRENGTH.index(_algorithm(challenge.parameters)[0]) if challenge.scheme == "digest" else -1
 
 
-def _as_bytes_of_utf_8(text: str) -> str:
-    """The UTF-8 of a text, each byte as one character: what messages are written in."""
+def _utf8_as_latin1(text: str) -> str:
+    """Return the UTF-8 of a text with each byte as one Latin-1 character, as messages are encoded."""
     return text.encode().decode("latin-1")
 
 

@@ -1,7 +1,7 @@
-"""Which URLs SETUP and PLAY name: what a description calls `control`, joined to where it came from.
+"""URLs for SETUP and PLAY: a description's `control` attributes, resolved against its base URL.
 
-RFC 2326 asks for the joining of RFC 1808. Cameras expect what players do: a slash and the name at the end, even behind
-a query (`?channel=1&subtype=0/trackID=0`).
+RFC 2326 requires resolution by RFC 1808. Cameras expect what players do: append a slash and the name, even after a
+query (`?channel=1&subtype=0/trackID=0`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ABSOLUTE = re.compile(r"rtsps?://", re.IGNORECASE)
 
 
 def base_of(request_url: str, headers: Headers) -> str:
-    """What controls are relative to: the description's `Content-Base`, `Content-Location`, or the URL asked for."""
+    """Return the base URL of controls: the description's `Content-Base`, its `Content-Location`, or the request URL."""
     for name in ("Content-Base", "Content-Location"):
         value = headers.url(name) or ""
         if value.startswith("/"):
@@ -27,7 +27,7 @@ def base_of(request_url: str, headers: Headers) -> str:
 
 
 def control_urls(base: str, session_control: str | None, control: str | None) -> tuple[str, list[str]]:
-    """What PLAY names (all streams together), and what SETUP may have to name, likeliest first."""
+    """Return the URL for PLAY (all streams together), and the candidates for SETUP, likeliest first."""
     aggregate = joined(base, session_control)
     if session_control is not None and _ABSOLUTE.match(session_control):
         base = aggregate
@@ -35,7 +35,7 @@ def control_urls(base: str, session_control: str | None, control: str | None) ->
 
 
 def joined(base: str, control: str | None) -> str:
-    """The URL of what `control` names: the base itself for `*` and for none."""
+    """Return the URL of a `control` as players build it; without one, or for `*`, this is the base."""
     if not control or control == "*":
         return base
     if _ABSOLUTE.match(control):
@@ -51,7 +51,7 @@ def joined(base: str, control: str | None) -> str:
 
 
 def _resolved(base: str, control: str | None) -> str:
-    """As the standard has it: beside the base, not below it, unless the base ends with a slash."""
+    """Return the URL by RFC 1808: beside the base, or below it if the base ends with a slash."""
     if not control or control == "*" or _ABSOLUTE.match(control):
         return joined(base, control)
     root = _root(base)
@@ -63,7 +63,7 @@ def _resolved(base: str, control: str | None) -> str:
 
 
 def _without_credentials(url: str) -> str | None:
-    """An absolute URL as it may be sent; None if it has no host."""
+    """Return an absolute URL encoded for a request without credentials, or None if it is not an RTSP address."""
     try:
         address = RtspAddress.parse(url)
     except ValueError:

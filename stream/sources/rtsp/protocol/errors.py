@@ -1,21 +1,21 @@
-"""What can go wrong in an RTSP conversation, typed by what its user does about it. Knows no camera and no secret.
+"""Errors of an RTSP session, by what the user can do about them.
 
-Messages are short words of our own and quote nothing that the server sent.
+Messages contain no secrets, and nothing that the server sent.
 """
 
 from __future__ import annotations
 
 
 class SessionError(Exception):
-    """The conversation can't go on; its connection is to be closed."""
+    """The session cannot continue; close its connection."""
 
 
 class ProtocolError(SessionError):
-    """What the server sends isn't RTSP, or more than is taken."""
+    """The server sends something other than RTSP, or exceeds a limit."""
 
 
 class AccessDeniedError(SessionError):
-    """The server wants a name and password, doesn't take the ones given, or forbids the path to them."""
+    """The server asks for credentials, rejects the given ones, or forbids access to the path."""
 
 
 class NoSuchPathError(SessionError):
@@ -27,11 +27,11 @@ class NoVideoError(SessionError):
 
 
 class LowerTransportError(SessionError):
-    """The server doesn't send over what was asked for (TCP or UDP)."""
+    """The server does not send over the requested transport (TCP or UDP)."""
 
 
 class StatusError(SessionError):
-    """Any other status that says no."""
+    """The server answered with another error status."""
 
     def __init__(self, method: str, status: int) -> None:
         super().__init__(f"{method} was answered with status {status}")

@@ -1,7 +1,7 @@
-"""Framing: the bytes of one RTSP connection over TCP, cut into interleaved packets and messages.
+"""Framing: splits the bytes of one RTSP connection over TCP into interleaved packets and messages.
 
-The hot path of a camera over TCP: bytes are received into one buffer that never grows, and a packet is a view of it.
-What is cut depends on the bytes alone, never on how they were split on their way.
+This is the hot path of a camera over TCP: bytes are received into one buffer of fixed size, and packets are views of
+it. The result does not depend on how the bytes were split in transit.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from stream.sources.rtsp.protocol.messages import Headers, Message, parse_head
 MAX_HEAD_BYTES = 64 << 10
 MAX_BODY_BYTES = 256 << 10
 MAX_LINE_BYTES = 4 << 10
-"""The first line of a message: a request of the server has a URL in it."""
+"""First line of a message: a request from the server contains a URL."""
 MIN_FREE_BYTES = 64 << 10
-"""Always free to be received into; also as much as one interleaved packet can have."""
+"""Space that is always free for receiving, and the largest interleaved packet."""
 MAX_SKIPPED_BYTES = 64 << 10
-"""How far to look for the next packet or answer where a server's lengths were wrong."""
+"""How far to search for the next packet or response after a wrong length."""
 
 _DOLLAR = 0x24
 _FRAME = Struct(">xBH")
 _FRAME_BYTES = _FRAME.size
 _SPACE = 0x20
 _SLASH = 0x2F
-_LONGEST_WORD = 16
-"""`GET_PARAMETER`, `SET_PARAMETER` and what else may be invented."""
+_MAX_WORD = 16
+"""Characters of a method, such as `GET_PARAMETER`, with some room for unknown methods."""
 _WORD = re.compile(rb"[A-Za-z_]+")
 _STRAY = re.compile(rb"[\r\n]*")
 _LENGTH = re.compile(r"[0-9]{1,9}")
 _HEAD_END = re.compile(rb"\n\r?\n")
 _RESUMES = re.compile(rb"RTSP/[12]\.[0-9] |\$[\x00-\x1f](?:[\x01-\xff].|\x00[\x08-\xff])[\x80-\xbf]", re.DOTALL)
-"""An answer, or a packet of RTP's version 2 that is no shorter than a report."""
+"""Start of a response, or of an RTP version 2 packet that is at least as long as a report."""
 _RESUMES_BYTES = 9
 
 
 class Framing:
     """One connection, from its first byte to its last.
 
-    `on_packet(channel, payload)`: the view is valid during the call only. `on_message`: answers and the server's own
-    requests. Both are called by `filled`, in the order of the bytes; what they raise passes through it.
+    `on_packet(channel, payload)`: the view is valid only during the call. `on_message`: responses, and requests from
+    the server. `filled` calls both in the order of the bytes, and lets their exceptions pass.
     """
 
     def __init__(self, on_packet: Callable[[int, memoryview], None], on_message: Callable[[Message], None]) -> None:
@@ -52,25 +52,25 @@ class Framing:
         self._data = bytearray(MAX_HEAD_BYTES + MAX_BODY_BYTES + MIN_FREE_BYTES)
         self._view = memoryview(self._data)
         self._end = 0
-        """What has been received and not been cut yet begins at 0 and ends here."""
+        """End of the bytes that were received but not processed; they begin at 0."""
         self._searched = 0
-        """So many bytes of the head being received are known to be without its end."""
+        """Bytes of the incomplete head that were searched for its end already."""
         self._head: Message | None = None
         """The message whose body is being received."""
         self._body_bytes = 0
         self._speaks_rtsp = False
         self._lost = False
-        """Where a packet or message had to begin there was none: looking for the next."""
+        """Out of step: searching for the start of a packet or message."""
         self._skipped = 0
         self.skipped_bytes = 0
-        """Bytes that were neither packet nor message, in all."""
+        """Total bytes that were neither packet nor message."""
 
     def buffer(self) -> memoryview:
-        """Where to receive into, at least `MIN_FREE_BYTES` long. Then say how much it was: `filled`."""
+        """Return the space to receive into, at least `MIN_FREE_BYTES`. Call `filled` afterwards."""
         return self._view[self._end :]
 
     def filled(self, count: int) -> None:
-        """So many bytes were received into `buffer()`. Raises `ProtocolError`: what comes isn't RTSP."""
+        """Process `count` bytes received into `buffer()`. Raises `ProtocolError` if they are not RTSP."""
         end = self._end + count
         data, view, on_packet, frame = self._data, self._view, self._on_packet, _FRAME.unpack_from
         between = self._head is None and not self._lost
@@ -100,7 +100,7 @@ class Framing:
                 view[: end - at] = view[at:end]
 
     def _message(self, at: int, end: int) -> tuple[int, Message | None, bool]:
-        """Where to go on, the message that ends there if one does, and whether more bytes are needed first."""
+        """Return where to continue, the message that ends there or None, and whether more bytes are needed first."""
         if self._head is not None:
             after = at + self._body_bytes
             if after > end:
@@ -131,17 +131,17 @@ class Framing:
         return head_end.end(), None, False
 
     def _begins(self, at: int, end: int) -> bool | None:
-        """Whether a message begins here; None if its first line isn't there yet."""
+        """Return whether a message begins here, or None if its first line is incomplete."""
         data = self._data
-        word = _WORD.match(data, at, min(end, at + _LONGEST_WORD + 1))
+        word = _WORD.match(data, at, min(end, at + _MAX_WORD + 1))
         after = word.end() if word is not None else at
-        if after == at or after - at > _LONGEST_WORD:
+        if after == at or after - at > _MAX_WORD:
             return False
         if after == end:
             return None
         if data[after] == _SLASH:
             if bytes(data[at:after]).upper() == b"HTTP" and not self._speaks_rtsp:
-                raise ProtocolError("it speaks HTTP")
+                raise ProtocolError("the server speaks HTTP")
             if bytes(data[at:after]).upper() != b"RTSP":
                 return False
         elif data[after] != _SPACE:
@@ -157,20 +157,20 @@ class Framing:
 
     def _lose(self, at: int) -> tuple[int, Message | None, bool]:
         if not self._speaks_rtsp:
-            raise ProtocolError("it doesn't speak RTSP")
+            raise ProtocolError("the server does not speak RTSP")
         self._lost = True
         self._skipped = 1
         self.skipped_bytes += 1
         return at + 1, None, False
 
     def _seek(self, at: int, end: int) -> tuple[int, Message | None, bool]:
-        """Go on to where an answer or a packet seems to begin."""
+        """Skip to the probable start of a response or packet."""
         found = _RESUMES.search(self._data, at, end)
         to = found.start() if found is not None else max(at, end - _RESUMES_BYTES + 1)
         self._skipped += to - at
         self.skipped_bytes += to - at
         if self._skipped > MAX_SKIPPED_BYTES:
-            raise ProtocolError("neither packets nor messages come any more")
+            raise ProtocolError("the server sends neither packets nor messages any more")
         self._lost = found is None
         return to, None, self._lost
 
@@ -178,7 +178,7 @@ class Framing:
 def _content_length(headers: Headers) -> int:
     text = headers.get("Content-Length") or "0"
     if not _LENGTH.fullmatch(text):
-        raise ProtocolError("the length of a body is no number")
+        raise ProtocolError("the length of a body is not a number")
     if int(text) > MAX_BODY_BYTES:
         raise ProtocolError("a body is too long")
     return int(text)

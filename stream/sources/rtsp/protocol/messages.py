@@ -1,6 +1,6 @@
-"""RTSP messages, taken apart and put together (RFC 2326, and what cameras make of it).
+"""Parser and encoder for RTSP messages (RFC 2326, with tolerance for cameras).
 
-Text is Latin-1 throughout, so that whatever bytes a server sends (realms in any encoding) come back as they were.
+Text is Latin-1 throughout, so that bytes from a server, such as a realm in any encoding, are returned unchanged.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from stream.sources.rtsp.protocol.errors import ProtocolError
 
-LONGEST_URL = 2048
-"""Of what a server wants us to ask for."""
+MAX_URL = 2048
+"""Characters of a URL that the server tells us to request."""
 
 _FOLD = re.compile(r"\n[ \t]+")
 _STATUS_LINE = re.compile(r"RTSP/\d+\.\d+\s+(\d{3})(?!\d)\s*(.*)", re.IGNORECASE)
@@ -20,7 +20,7 @@ _REQUEST_LINE = re.compile(r"([A-Za-z_]+)\s+(\S+)\s+RTSP/\d+\.\d+\s*", re.IGNORE
 
 
 class Headers:
-    """Header lines in their order; names don't distinguish case and may come several times."""
+    """Header lines in order. Names are case-insensitive and may be repeated."""
 
     __slots__ = ("_lines",)
 
@@ -28,17 +28,17 @@ class Headers:
         self._lines = tuple(lines)
 
     def get(self, name: str) -> str | None:
-        """The first value of that name."""
+        """Return the first value of that name, or None."""
         return next(iter(self._values(name)), None)
 
     def all(self, name: str) -> list[str]:
-        """Every value of that name."""
+        """Return all values of that name."""
         return list(self._values(name))
 
     def url(self, name: str) -> str | None:
-        """The first value of that name: a URL, in UTF-8 and perhaps in quotes. None if it is empty or too long."""
+        """Return the first value of that name as a URL, without quotes. None if it is empty or too long."""
         value = (self.get(name) or "").strip('" ')
-        return value.encode("latin-1").decode("utf-8", "replace") if 0 < len(value) <= LONGEST_URL else None
+        return value.encode("latin-1").decode("utf-8", "replace") if 0 < len(value) <= MAX_URL else None
 
     def _values(self, name: str) -> Iterator[str]:
         wanted = name.lower()
@@ -54,13 +54,13 @@ class Headers:
         return hash(self._lines)
 
     def __repr__(self) -> str:
-        """The names only: values may be secrets."""
+        """Return only the names: values may be secrets."""
         return f"Headers({', '.join(key for key, _ in self._lines)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer of the server."""
+    """A response from the server."""
 
     status: int
     reason: str = ""
@@ -70,7 +70,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request of ours, or of the server."""
+    """A request from us or from the server."""
 
     method: str
     url: str = field(repr=False)
@@ -82,16 +82,16 @@ Message = Response | Request
 
 
 def parse_head(head: bytes) -> Message:
-    """Start line and headers, without the blank line at their end; the body is empty yet. Raises `ProtocolError`.
+    """Parse a start line and headers without the blank line at their end; the body stays empty.
 
-    Lines may end in CR LF, LF or CR and may be folded; those that are no headers are passed over.
+    Lines may end in CR LF, LF or CR and may be folded. Lines that are not headers are skipped. Raises `ProtocolError`.
     """
     start, _, rest = head.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").partition("\n")
     if status := _STATUS_LINE.fullmatch(start):
         return Response(int(status[1]), status[2].strip(), _headers(rest))
     if request := _REQUEST_LINE.fullmatch(start):
         return Request(request[1].upper(), request[2], _headers(rest))
-    raise ProtocolError("a line that is neither an answer nor a request")
+    raise ProtocolError("a line is neither a response nor a request")
 
 
 def _headers(text: str) -> Headers:
@@ -104,12 +104,12 @@ def _headers(text: str) -> Headers:
 
 
 def encode_request(method: str, url: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """A request without a body, ready to be sent."""
+    """Return the bytes of a request without a body."""
     return _encode(f"{method} {url} RTSP/1.0", headers)
 
 
 def encode_response(status: int, reason: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """An answer without a body, to a request of the server."""
+    """Return the bytes of a response without a body, to a request from the server."""
     return _encode(f"RTSP/1.0 {status} {reason}", headers)
 
 

@@ -12,10 +12,10 @@ from typing import Literal
 
 from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.protocol.errors import NoVideoError, ProtocolError
-from stream.sources.rtsp.protocol.messages import LONGEST_URL
+from stream.sources.rtsp.protocol.messages import MAX_URL
 
 RATE = 90_000
-"""Ticks a second of the codecs read here."""
+"""Clock rate of the supported codecs, Hz."""
 MAX_FRAMES_A_SECOND = 1000.0
 MAX_PARAMETER_SETS = 64
 
@@ -34,29 +34,29 @@ _SPROP_H265 = ("sprop-vps", "sprop-sps", "sprop-pps")
 
 @dataclass(frozen=True, slots=True)
 class VideoDescription:
-    """One stream of video, and how to ask for it."""
+    """One video stream, with its control URLs."""
 
     codec: Literal["h264", "h265"]
     payload_type: int
     clock_rate: int = RATE
-    """Ticks a second."""
+    """Hz."""
     control: str | None = None
-    """Of the stream, as written; None if it has none."""
+    """The stream's `control` as written; None if it has none."""
     session_control: str | None = None
-    """Of all streams together, as written."""
+    """The session's `control` as written, for all streams together."""
     format: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The `fmtp` line; names in lower case."""
+    """Parameters of the `fmtp` line; names in lower case."""
     parameter_sets: tuple[bytes, ...] = field(default=(), repr=False)
-    """NAL units without start codes, in the order in which a decoder wants them. What can't be decoded is left out."""
+    """NAL units without start codes, in the order in which a decoder needs them. Undecodable ones are left out."""
     packetization_mode: int = 0
-    """H.264's: 0 single NAL units, 1 with fragments too. Cameras say 0, or nothing, and send fragments all the same."""
+    """H.264 only: 0 for single NAL units, 1 with fragments. Some cameras announce 0 or nothing and send fragments."""
     framerate: float | None = None
-    """Frames a second, if it is told and can be one."""
+    """Frames per second; None if it is missing or implausible."""
 
 
 @dataclass(slots=True)
 class _Section:
-    """One `m=` line and the attributes below it; `media` is empty for what stands above the first."""
+    """One `m=` line with its attributes; `media` is empty for the session's part above the first one."""
 
     media: str = ""
     protocol: str = ""
@@ -75,15 +75,15 @@ def describe_video(sdp: bytes) -> VideoDescription:
     `ProtocolError` if this is not a session description.
     """
     session, *sections = _sections(sdp.decode("utf-8", "replace"))
-    not_spoken: UnsupportedStreamError | None = None
+    unsupported: UnsupportedStreamError | None = None
     for section in sections:
         if section.media != "video":
             continue
         try:
             return _video(section, session.control)
         except UnsupportedStreamError as error:
-            not_spoken = not_spoken or error
-    raise not_spoken or NoVideoError("the description has no video")
+            unsupported = unsupported or error
+    raise unsupported or NoVideoError("the description has no video")
 
 
 def _sections(text: str) -> list[_Section]:
@@ -102,13 +102,13 @@ def _sections(text: str) -> list[_Section]:
             name, _, rest = value.partition(":")
             _attribute(sections[-1], name.strip().lower(), rest.strip())
     if not seen:
-        raise ProtocolError("the description is no session description")
+        raise ProtocolError("the body is not a session description")
     return sections
 
 
 def _attribute(section: _Section, name: str, value: str) -> None:
     match name:
-        case "control" if section.control is None and 0 < len(value) <= LONGEST_URL:
+        case "control" if section.control is None and 0 < len(value) <= MAX_URL:
             section.control = value
         case "rtpmap" if found := _RTPMAP.fullmatch(value):
             rate = int(found[3]) if found[3] and len(found[3]) < 10 else None
@@ -146,9 +146,9 @@ def _video(section: _Section, session_control: str | None) -> VideoDescription:
             continue
         if rate != RATE:
             raise UnsupportedStreamError("clock_rate")
-        asked = section.formats.get(payload_type, {})
-        mode = _number(asked.get("packetization-mode"))
-        if mode > 1 or _number(asked.get("sprop-max-don-diff")) > 0:
+        parameters = section.formats.get(payload_type, {})
+        mode = _number(parameters.get("packetization-mode"))
+        if mode > 1 or _number(parameters.get("sprop-max-don-diff")) > 0:
             raise UnsupportedStreamError("interleaving")
         return VideoDescription(
             codec,
@@ -156,8 +156,8 @@ def _video(section: _Section, session_control: str | None) -> VideoDescription:
             rate,
             section.control,
             session_control,
-            asked,
-            _parameter_sets(codec, asked),
+            parameters,
+            _parameter_sets(codec, parameters),
             mode,
             section.framerate,
         )
@@ -168,17 +168,17 @@ def _number(text: str | None) -> int:
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
-def _parameter_sets(codec: Literal["h264", "h265"], asked: Mapping[str, str]) -> tuple[bytes, ...]:
+def _parameter_sets(codec: Literal["h264", "h265"], parameters: Mapping[str, str]) -> tuple[bytes, ...]:
     found: list[bytes] = []
     for name in _SPROP_H264 if codec == "h264" else _SPROP_H265:
-        for text in asked.get(name, "").split(",", MAX_PARAMETER_SETS)[:MAX_PARAMETER_SETS]:
-            # Some write several into one, or begin it, with start codes.
+        for text in parameters.get(name, "").split(",", MAX_PARAMETER_SETS)[:MAX_PARAMETER_SETS]:
+            # Some cameras begin a set with a start code, or put several into one, separated by start codes.
             found += [unit for unit in _START_CODE.split(_decoded(text)) if _is_parameter_set(codec, unit)]
     return tuple(dict.fromkeys(found))[:MAX_PARAMETER_SETS]
 
 
 def _decoded(text: str) -> bytes:
-    """What is in Base64, with or without its padding; nothing if it can't be."""
+    """Decode Base64 with or without padding; return nothing if it is invalid."""
     raw = _BLANK.sub(b"", text.encode()).rstrip(b"=")
     try:
         return base64.b64decode(raw + b"=" * (-len(raw) % 4), validate=True)

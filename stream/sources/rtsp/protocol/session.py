@@ -1,7 +1,7 @@
-"""RtspSession: one video asked for over RTSP, as a state machine. Messages in, bytes and events out.
+"""RtspSession: state machine that requests one video over RTSP. Messages in, bytes and events out.
 
-OPTIONS comes first, as with every player: cameras are tested with it, and its answer says whether sessions are kept
-alive with GET_PARAMETER. Then DESCRIBE, SETUP and PLAY, one request at a time: many cameras can't take two.
+OPTIONS comes first, as in every player: cameras are tested with it, and its response tells whether GET_PARAMETER keeps
+sessions alive. DESCRIBE, SETUP and PLAY follow, one request at a time: many cameras cannot handle two.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from stream.sources.rtsp.protocol.transport_header import (
 
 USER_AGENT = "partstream"
 CHANNELS = (0, 1)
-"""Asked for over TCP, for RTP and RTCP."""
+"""Requested over TCP, for RTP and RTCP."""
 DEFAULT_TIMEOUT_S = 60
-LONGEST_KEEP_ALIVE_S = 30.0
-"""Firewalls on the way forget idle connections earlier than some servers forget sessions."""
-MOST_CHALLENGES = 3
-"""For one request: to the first one, to a nonce that was too old, and to one more that was too old on its arrival."""
-MOST_UNANSWERED = 16
-"""Keep-alives that a server never answers, remembered in case it does."""
+MAX_KEEP_ALIVE_S = 30.0
+"""Some firewalls forget idle connections before servers forget sessions."""
+MAX_CHALLENGES = 3
+"""Per request: the first challenge, one for a stale nonce, and one more for a nonce that is stale on arrival."""
+MAX_UNANSWERED = 16
+"""Unanswered requests that are remembered: some servers never answer keep-alives."""
 METHODS = "OPTIONS, GET_PARAMETER, SET_PARAMETER, ANNOUNCE, REDIRECT"
-"""What a server may ask of us."""
+"""Requests that a server may send."""
 
-LONGEST_ECHO = 64
-"""Of what a server wants to hear again."""
+MAX_ECHO = 64
+"""Characters of a CSeq that are returned to the server."""
 REDIRECTS = (301, 302, 303, 305, 307, 308)
 
 _SESSION = re.compile(r"([^;\s]{1,1024})(?![^;\s]).*", re.DOTALL)
@@ -54,14 +54,14 @@ _TIMEOUT = re.compile(r";\s*timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """These bytes are to be sent."""
+    """Send these bytes."""
 
     data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The server knows where to send: packets may come any time from now (PLAY is sent in the same breath)."""
+    """SETUP succeeded: packets may arrive at any time from now. PLAY is sent at once."""
 
     description: VideoDescription
     delivery: Delivery
@@ -69,7 +69,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """PLAY was answered with yes."""
+    """PLAY succeeded."""
 
     description: VideoDescription
     delivery: Delivery
@@ -78,7 +78,7 @@ class Playing:
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
-    """Another server has it, or another path: a new session is to be begun there. How often is up to the caller."""
+    """The video is at another address: begin a new session there. The caller limits the number of redirects."""
 
     address: RtspAddress
 
@@ -94,8 +94,8 @@ Event = Send | Prepared | Playing | Redirected | Closed
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A request without its answer."""
+class _PendingRequest:
+    """A request that was not answered yet."""
 
     method: str
     url: str
@@ -107,7 +107,7 @@ class _Asked:
 
 
 class RtspSession:
-    """One connection's conversation. `client_ports`: RTP and RTCP, needed over UDP.
+    """The session of one connection. `client_ports`: RTP and RTCP, required for UDP.
 
     `receive` raises `SessionError` and `UnsupportedStreamError`. Close the connection after either, and after
     `Redirected` or `Closed`.
@@ -122,11 +122,11 @@ class RtspSession:
         new_cnonce: Callable[[], str] = random_cnonce,
     ) -> None:
         if lower == "udp" and client_ports is None:
-            raise ValueError("a session over UDP needs the ports that it receives on")
+            raise ValueError("a session over UDP needs client_ports")
         self.description: VideoDescription | None = None
-        """The video, once it is described."""
-        self.keep_alive_after_s = min(DEFAULT_TIMEOUT_S / 2, LONGEST_KEEP_ALIVE_S)
-        """How long after the last request a keep-alive is due; the server's own word from `Playing` on."""
+        """The video; None before the response to DESCRIBE."""
+        self.keep_alive_after_s = min(DEFAULT_TIMEOUT_S / 2, MAX_KEEP_ALIVE_S)
+        """How long after the last request a keep-alive is due; set by the server from `Playing` on."""
         self._address = address
         self._client_ports = client_ports if lower == "udp" else None
         self._credentials: Credentials | None = None
@@ -135,142 +135,142 @@ class RtspSession:
                 address.user, address.password or "", digest_only=address.digest_only, new_cnonce=new_cnonce
             )
         self._accepted = False
-        """The server has taken these credentials before."""
+        """The server has accepted these credentials before."""
         self._sequence = 0
-        self._unanswered: dict[int, _Asked] = {}
+        self._unanswered: dict[int, _PendingRequest] = {}
         self._offers_get_parameter = False
         self._session: str | None = None
         self._aggregate_url = address.request_url
         self._media_urls = [address.request_url]
-        """What SETUP may have to name, likeliest first."""
+        """Candidate URLs for SETUP, likeliest first."""
         self._delivery: Delivery | None = None
 
     def begin(self) -> bytes:
-        """The first request."""
-        return self._ask(_Asked("OPTIONS", self._address.request_url))
+        """Return the first request."""
+        return self._request(_PendingRequest("OPTIONS", self._address.request_url))
 
     def keep_alive(self) -> bytes:
-        """What keeps the session: GET_PARAMETER if the server offers it, else OPTIONS."""
+        """Return a request that keeps the session alive: GET_PARAMETER if the server offers it, else OPTIONS."""
         method = "GET_PARAMETER" if self._offers_get_parameter else "OPTIONS"
-        return self._ask(_Asked(method, self._aggregate_url, keeps_alive=True))
+        return self._request(_PendingRequest(method, self._aggregate_url, keeps_alive=True))
 
     def tear_down(self) -> bytes:
-        """The last request; its answer needn't be waited for."""
-        return self._ask(_Asked("TEARDOWN", self._aggregate_url))
+        """Return the last request; there is no need to wait for its response."""
+        return self._request(_PendingRequest("TEARDOWN", self._aggregate_url))
 
     def receive(self, message: Message) -> list[Event]:
-        """Handle a response or a request of the server. Raises `SessionError` and `UnsupportedStreamError`."""
+        """Handle a response or request from the server. Raises `SessionError` and `UnsupportedStreamError`."""
         if isinstance(message, Request):
-            return self._requested(message)
+            return self._handle_request(message)
         if message.status < 200:
             return []
-        asked = self._answered(message.headers)
-        if asked is None:
+        pending = self._match_response(message.headers)
+        if pending is None:
             return []
         if message.status == 401:
-            return self._challenged(asked, message.headers)
-        self._accepted = self._accepted or asked.authorised
-        if asked.keeps_alive:
-            return self._kept_alive(asked, message.status)
-        if message.status in REDIRECTS and asked.method != "TEARDOWN":
-            return [Redirected(self._elsewhere(message.headers))]
-        match asked.method:
+            return self._authenticate(pending, message.headers)
+        self._accepted = self._accepted or pending.authorised
+        if pending.keeps_alive:
+            return self._handle_keep_alive(pending, message.status)
+        if message.status in REDIRECTS and pending.method != "TEARDOWN":
+            return [Redirected(self._redirect_target(message.headers))]
+        match pending.method:
             case "OPTIONS":
-                return self._options(message)
+                return self._handle_options(message)
             case "DESCRIBE":
-                return self._described(message)
+                return self._handle_describe(message)
             case "SETUP":
-                return self._set_up(message)
+                return self._handle_set_up(message)
             case "PLAY":
-                return self._playing(message)
+                return self._handle_play(message)
             case _:
                 return [Closed("torn_down")]
 
-    def _ask(self, asked: _Asked) -> bytes:
+    def _request(self, pending: _PendingRequest) -> bytes:
         self._sequence += 1
-        headers = [("CSeq", str(self._sequence)), ("User-Agent", USER_AGENT), *asked.headers]
+        headers = [("CSeq", str(self._sequence)), ("User-Agent", USER_AGENT), *pending.headers]
         if self._session is not None:
             headers.append(("Session", self._session))
-        shown = None if self._credentials is None else self._credentials.authorization(asked.method, asked.url)
+        shown = None if self._credentials is None else self._credentials.authorization(pending.method, pending.url)
         if shown is not None:
             headers.append(("Authorization", shown))
-        asked.authorised = shown is not None
-        self._unanswered[self._sequence] = asked
-        if len(self._unanswered) > MOST_UNANSWERED:
+        pending.authorised = shown is not None
+        self._unanswered[self._sequence] = pending
+        if len(self._unanswered) > MAX_UNANSWERED:
             del self._unanswered[next(iter(self._unanswered))]
-        return encode_request(asked.method, asked.url, headers)
+        return encode_request(pending.method, pending.url, headers)
 
-    def _answered(self, headers: Headers) -> _Asked | None:
-        """The request that is answered: the oldest if the answer doesn't say, or says what can't be."""
+    def _match_response(self, headers: Headers) -> _PendingRequest | None:
+        """Return the request that is answered: the oldest one if the CSeq is missing or wrong."""
         number = headers.get("CSeq") or ""
         sequence = int(number) if re.fullmatch(r"[0-9]{1,9}", number) else 0
         if sequence not in self._unanswered:
             sequence = next(iter(self._unanswered), 0)
         return self._unanswered.pop(sequence, None)
 
-    def _challenged(self, asked: _Asked, headers: Headers) -> list[Event]:
-        """Ask again with credentials: also in the middle of a session, where a nonce grows too old.
+    def _authenticate(self, pending: _PendingRequest, headers: Headers) -> list[Event]:
+        """Repeat the request with credentials, also during a session when a nonce is stale.
 
-        Refused credentials aren't shown twice, unless the server says that only the nonce was too old or has taken
-        them before: cameras lock out who tries often.
+        Rejected credentials are not sent twice, unless the server reports a stale nonce or has accepted them before:
+        cameras lock out clients after several attempts.
         """
-        asked.challenges += 1
+        pending.challenges += 1
         credentials = self._credentials
         if (
             credentials is None
             or not credentials.challenged(headers.all("WWW-Authenticate"))
-            or (asked.authorised and not (credentials.stale or self._accepted))
-            or asked.challenges > MOST_CHALLENGES
+            or (pending.authorised and not (credentials.stale or self._accepted))
+            or pending.challenges > MAX_CHALLENGES
         ):
-            if asked.keeps_alive:  # the pictures come all the same, for now
+            if pending.keeps_alive:  # packets still arrive for now
                 return []
-            raise AccessDeniedError("the server wants a name and password, or others")
-        return [Send(self._ask(asked))]
+            raise AccessDeniedError("the server asks for credentials, or rejects the given ones")
+        return [Send(self._request(pending))]
 
-    def _kept_alive(self, asked: _Asked, status: int) -> list[Event]:
-        if asked.method == "GET_PARAMETER" and status >= 300:
+    def _handle_keep_alive(self, pending: _PendingRequest, status: int) -> list[Event]:
+        if pending.method == "GET_PARAMETER" and status >= 300:
             self._offers_get_parameter = False
             return [Send(self.keep_alive())]
         return []
 
-    def _elsewhere(self, headers: Headers) -> RtspAddress:
+    def _redirect_target(self, headers: Headers) -> RtspAddress:
         location = headers.url("Location")
         try:
             if location:
                 return self._address.redirected(location)
         except ValueError:
             pass
-        raise ProtocolError("it redirects to what is no RTSP address")
+        raise ProtocolError("the server redirects to something other than an RTSP address")
 
-    def _options(self, answer: Response) -> list[Event]:
-        """Whatever the answer: cameras that don't know OPTIONS have videos too."""
+    def _handle_options(self, answer: Response) -> list[Event]:
+        """Continue with DESCRIBE whatever the response: some cameras do not support OPTIONS."""
         offered = ",".join(answer.headers.all("Public")).upper()
         self._offers_get_parameter = "GET_PARAMETER" in (method.strip() for method in offered.split(","))
-        describe = _Asked("DESCRIBE", self._address.request_url, (("Accept", "application/sdp"),))
-        return [Send(self._ask(describe))]
+        describe = _PendingRequest("DESCRIBE", self._address.request_url, (("Accept", "application/sdp"),))
+        return [Send(self._request(describe))]
 
-    def _described(self, answer: Response) -> list[Event]:
+    def _handle_describe(self, answer: Response) -> list[Event]:
         _require_success("DESCRIBE", answer)
         self.description = describe_video(answer.body)
         base = base_of(self._address.request_url, answer.headers)
         self._aggregate_url, self._media_urls = control_urls(
             base, self.description.session_control, self.description.control
         )
-        return [Send(self._ask_set_up())]
+        return [Send(self._request_set_up())]
 
-    def _ask_set_up(self) -> bytes:
+    def _request_set_up(self) -> bytes:
         if self._client_ports is None:
             transport = "RTP/AVP/TCP;unicast;interleaved={}-{}".format(*CHANNELS)
         else:
             transport = "RTP/AVP;unicast;client_port={}-{}".format(*self._client_ports)
-        return self._ask(_Asked("SETUP", self._media_urls[0], (("Transport", transport),)))
+        return self._request(_PendingRequest("SETUP", self._media_urls[0], (("Transport", transport),)))
 
-    def _set_up(self, answer: Response) -> list[Event]:
+    def _handle_set_up(self, answer: Response) -> list[Event]:
         if answer.status in (400, 404) and len(self._media_urls) > 1:
             del self._media_urls[0]
-            return [Send(self._ask_set_up())]
+            return [Send(self._request_set_up())]
         if answer.status == 461:
-            raise LowerTransportError("the server doesn't send over what was asked for")
+            raise LowerTransportError("the server does not send over the requested transport")
         _require_success("SETUP", answer)
         assert self.description is not None
         self._note_session(answer.headers)
@@ -279,7 +279,7 @@ class RtspSession:
             self._delivery = parse_interleaved_delivery(transport, CHANNELS)
         else:
             self._delivery = parse_udp_delivery(transport)
-        return [Prepared(self.description, self._delivery), Send(self._ask_play())]
+        return [Prepared(self.description, self._delivery), Send(self._request_play())]
 
     def _note_session(self, headers: Headers) -> None:
         found = _SESSION.match((headers.get("Session") or "").strip())
@@ -287,27 +287,27 @@ class RtspSession:
             return
         self._session = found[1]
         if (timeout := _TIMEOUT.search(found[0])) and int(timeout[1]) > 0:
-            self.keep_alive_after_s = min(int(timeout[1]) / 2, LONGEST_KEEP_ALIVE_S)
+            self.keep_alive_after_s = min(int(timeout[1]) / 2, MAX_KEEP_ALIVE_S)
 
-    def _ask_play(self) -> bytes:
-        return self._ask(_Asked("PLAY", self._aggregate_url, (("Range", "npt=0.000-"),)))
+    def _request_play(self) -> bytes:
+        return self._request(_PendingRequest("PLAY", self._aggregate_url, (("Range", "npt=0.000-"),)))
 
-    def _playing(self, answer: Response) -> list[Event]:
+    def _handle_play(self, answer: Response) -> list[Event]:
         if answer.status in (404, 459, 460) and self._aggregate_url != self._media_urls[0]:
-            # The server doesn't know the whole by the name that it should have, or won't play it as one.
+            # The server does not accept the aggregate URL: play the stream by its own.
             self._aggregate_url = self._media_urls[0]
-            return [Send(self._ask_play())]
+            return [Send(self._request_play())]
         _require_success("PLAY", answer)
         assert self.description is not None and self._delivery is not None
         self._note_session(answer.headers)
         rtp_info = parse_rtp_info(answer.headers.get("RTP-Info"), self._media_urls[0])
         return [Playing(self.description, self._delivery, rtp_info)]
 
-    def _requested(self, request: Request) -> list[Event]:
-        """Answer a request of the server."""
+    def _handle_request(self, request: Request) -> list[Event]:
+        """Answer a request from the server."""
         match request.method:
             case "REDIRECT":
-                return [self._reply(request, 200, "OK"), Redirected(self._elsewhere(request.headers))]
+                return [self._reply(request, 200, "OK"), Redirected(self._redirect_target(request.headers))]
             case "TEARDOWN":
                 return [self._reply(request, 200, "OK"), Closed("ended")]
             case "OPTIONS" | "GET_PARAMETER" | "SET_PARAMETER" | "ANNOUNCE":
@@ -316,7 +316,7 @@ class RtspSession:
                 return [self._reply(request, 501, "Not Implemented")]
 
     def _reply(self, request: Request, status: int, reason: str) -> Send:
-        headers = [("CSeq", (request.headers.get("CSeq") or "0")[:LONGEST_ECHO])]
+        headers = [("CSeq", (request.headers.get("CSeq") or "0")[:MAX_ECHO])]
         if self._session is not None:
             headers.append(("Session", self._session))
         if request.method == "OPTIONS":
@@ -328,7 +328,7 @@ def _require_success(method: str, answer: Response) -> None:
     if 200 <= answer.status < 300:
         return
     if answer.status == 403:
-        raise AccessDeniedError("the server forbids it")
+        raise AccessDeniedError("the server forbids access")
     if answer.status == 404:
         raise NoSuchPathError("the server has no such path")
     raise StatusError(method, answer.status)

@@ -1,4 +1,4 @@
-"""How the packets come: what a server answers in `Transport` and `RTP-Info`."""
+"""Parser for a server's `Transport` and `RTP-Info` headers, which describe how packets are delivered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIMESTAMP = re.compile(r";\s*rtptime\s*=\s*(\d{1,10})(?!\d)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class InterleavedDelivery:
-    """Over the connection itself, in these channels."""
+    """Delivery over the RTSP connection, in these channels."""
 
     rtp_channel: int
     rtcp_channel: int
@@ -29,13 +29,13 @@ class InterleavedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class UdpDelivery:
-    """Over UDP, from these ports of the server."""
+    """Delivery over UDP, from these ports of the server."""
 
     rtp_port: int | None
-    """None if the server doesn't say; then any port of it."""
+    """None if the server does not announce it; then any of its ports is accepted."""
     rtcp_port: int | None
     source: str | None = None
-    """The address that they come from, as announced; None if it isn't, or can't be one: the server's own then."""
+    """Announced source address of the packets; None if it is missing or invalid: then the server's own is used."""
     ssrc: int | None = None
     """As announced: some servers send another one."""
 
@@ -45,19 +45,19 @@ Delivery = InterleavedDelivery | UdpDelivery
 
 @dataclass(frozen=True, slots=True)
 class RtpInfo:
-    """With what the first packet begins, as announced; servers often leave it out or get it wrong."""
+    """Announced numbers of the first packet; servers often leave them out or get them wrong."""
 
     sequence: int | None
     timestamp: int | None
 
 
-def parse_interleaved_delivery(transport: str | None, asked: tuple[int, int]) -> InterleavedDelivery:
-    """From the `Transport` of an answer; what it doesn't say is as asked for. Raises `LowerTransportError`."""
+def parse_interleaved_delivery(transport: str | None, requested: tuple[int, int]) -> InterleavedDelivery:
+    """Parse a response's `Transport`; missing channels are as requested. Raises `LowerTransportError`."""
     profile, options = _options(transport)
     channels = _pair(options.get("interleaved"), 255)
     if channels is None and ("UDP" in profile or "server_port" in options or "multicast" in options):
-        raise LowerTransportError("the server doesn't send over TCP")
-    rtp, rtcp = channels or asked
+        raise LowerTransportError("the server does not send over TCP")
+    rtp, rtcp = channels or requested
     return InterleavedDelivery(rtp, min(rtp + 1, 255) if rtcp is None else rtcp, _ssrc(options.get("ssrc")))
 
 
@@ -67,7 +67,7 @@ def parse_udp_delivery(transport: str | None) -> UdpDelivery:
     if "multicast" in options:
         raise UnsupportedStreamError("multicast")
     if "TCP" in profile or "interleaved" in options:
-        raise LowerTransportError("the server doesn't send over UDP")
+        raise LowerTransportError("the server does not send over UDP")
     rtp, rtcp = _pair(options.get("server_port"), 65535) or (None, None)
     source = options.get("source", "").strip('"[] ')
     if source in ("0.0.0.0", "::") or not _HOST.fullmatch(source):
@@ -81,9 +81,9 @@ def parse_udp_delivery(transport: str | None) -> UdpDelivery:
 
 
 def parse_rtp_info(value: str | None, media_url: str) -> RtpInfo | None:
-    """What `RTP-Info` says of this stream; None if it isn't clear that it says anything."""
+    """Return the `RTP-Info` of this stream, or None if there is none that clearly belongs to it."""
     entries = _ENTRIES.split(value or "")
-    ours = [entry for entry in entries if (url := _URL.match(entry)) and _names(url[1], media_url)]
+    ours = [entry for entry in entries if (url := _URL.match(entry)) and _matches(url[1], media_url)]
     entry = ours[0] if ours else entries[0] if len(entries) == 1 else ""
     sequence, timestamp = _SEQUENCE.search(entry), _TIMESTAMP.search(entry)
     info = RtpInfo(
@@ -94,18 +94,18 @@ def parse_rtp_info(value: str | None, media_url: str) -> RtpInfo | None:
 
 
 def _options(transport: str | None) -> tuple[str, dict[str, str]]:
-    """The profile of the first transport offered, in upper case, and what follows it, names in lower case."""
+    """Return the first transport's profile in upper case, and its options with names in lower case."""
     profile, *parts = (transport or "").split(",")[0].split(";")
     pairs = (part.partition("=") for part in parts)
     return profile.strip().upper(), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-def _pair(text: str | None, most: int) -> tuple[int, int | None] | None:
+def _pair(text: str | None, limit: int) -> tuple[int, int | None] | None:
     found = _PAIR.fullmatch(text or "")
-    if found is None or int(found[1]) > most:
+    if found is None or int(found[1]) > limit:
         return None
     second = int(found[2]) if found[2] else None
-    return int(found[1]), second if second is not None and second <= most else None
+    return int(found[1]), second if second is not None and second <= limit else None
 
 
 def _ssrc(text: str | None) -> int | None:
@@ -113,6 +113,6 @@ def _ssrc(text: str | None) -> int | None:
     return int(found[1], 16) if found else None
 
 
-def _names(said: str, media_url: str) -> bool:
-    """Whether it is the same URL, or its end: some name the track only."""
-    return bool(said) and (said == media_url or media_url.endswith("/" + said.rpartition("/")[2]))
+def _matches(url: str, media_url: str) -> bool:
+    """Return whether it is the same URL or its end: some servers give only the track."""
+    return bool(url) and (url == media_url or media_url.endswith("/" + url.rpartition("/")[2]))

@@ -136,11 +136,11 @@ def test_a_head_without_an_end_is_an_error() -> None:
     "data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\0\0\0\0", b"<html>", b"220 mail ready\r\n", b"RTSP/1.0 OK\r\n"]
 )
 def test_a_server_of_something_else_is_told_by_its_first_bytes(data: bytes) -> None:
-    assert cut(data) == ["it doesn't speak RTSP"]
+    assert cut(data) == ["the server does not speak RTSP"]
 
 
 def test_a_web_server_is_told_as_such() -> None:
-    assert cut(b"HTTP/1.1 400 Bad Request\r\n\r\n") == ["it speaks HTTP"]
+    assert cut(b"HTTP/1.1 400 Bad Request\r\n\r\n") == ["the server speaks HTTP"]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_what_was_passed_over_is_counted() -> None:
 
 
 def test_garbage_without_an_end_is_an_error() -> None:
-    assert cut(OK, *[bytes(1000)] * 100)[1:] == ["neither packets nor messages come any more"]
+    assert cut(OK, *[bytes(1000)] * 100)[1:] == ["the server sends neither packets nor messages any more"]
 
 
 @pytest.mark.parametrize("piece", [b" ", b"\t\n ", b"\n ", b"\r", b":", b"a:\r\n", b"\n\r", b"a"])

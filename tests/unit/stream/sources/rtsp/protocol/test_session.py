@@ -21,7 +21,7 @@ from stream.sources.rtsp.protocol.errors import (
 from stream.sources.rtsp.protocol.framing import Framing
 from stream.sources.rtsp.protocol.messages import Headers, Message, Request, Response
 from stream.sources.rtsp.protocol.session import (
-    MOST_UNANSWERED,
+    MAX_UNANSWERED,
     Closed,
     Event,
     Playing,
@@ -327,7 +327,7 @@ def test_keep_alives_that_are_never_answered_are_not_kept_for_ever() -> None:
     talk = Talk().playing()
     for _ in range(1000):
         talk.session.keep_alive()
-    assert len(talk.session._unanswered) <= MOST_UNANSWERED
+    assert len(talk.session._unanswered) <= MAX_UNANSWERED
 
 
 @pytest.mark.parametrize(
@@ -405,5 +405,5 @@ def test_whatever_a_server_says_is_followed_or_refused_with_a_bounded_answer(
             assert all(data.endswith(b"\r\n\r\n") and data.count(b"\r\n\r\n") == 1 for data in sent)
             assert not any(b"geheim" in data for data in sent)
         session.keep_alive()
-    assert len(session._unanswered) <= MOST_UNANSWERED
+    assert len(session._unanswered) <= MAX_UNANSWERED
     assert 0 < session.keep_alive_after_s <= 30
