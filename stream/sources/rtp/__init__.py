@@ -1,1 +1,1 @@
-"""RTP, for whoever receives it: from packets to whole pictures. Knows no sockets."""
+"""RTP reception: from packets to complete access units, without sockets."""

@@ -1,6 +1,6 @@
-"""What a NAL buffer's first picture is, for its recovery and for telling it from the next. Pure.
+"""Properties of a NAL buffer's first picture, for recovery and for separating it from the next.
 
-One class a codec, so that what receives packets needn't know which it is.
+There is one class per codec, so that receiving packets does not depend on the codec.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from stream.sources.rtp.recovery import H264Picture, H264Recovery, H265Picture, 
 
 
 class Pictures(Protocol):
-    """Reads pictures of one codec out of its buffer, and judges what of them can be decoded and shown."""
+    """Examines the pictures of one codec in its buffer, and decides which can be decoded and shown."""
 
     @property
     def buffer(self) -> Depacketiser:
-        """Of the picture that is being received."""
+        """NAL units of the picture that is being received."""
         ...
 
     @property
     def recovery(self) -> H264Recovery | H265Recovery:
-        """From where on pictures can be decoded."""
+        """Decides from which picture on decoding is possible."""
         ...
 
     def is_keyframe(self, slice_index: int) -> bool:
-        """Whether this slice is of an IDR or IRAP picture."""
+        """Return whether this slice belongs to an IDR or IRAP picture."""
         ...
 
     def is_recovery_point(self, count: int) -> bool:
-        """Whether the first `count` NAL units say that decoding may begin with them, keyframe or not."""
+        """Return whether the first `count` NAL units contain a recovery point, where decoding may begin."""
         ...
 
     def is_disposable(self, slice_index: int) -> bool:
-        """Whether it is known that no other picture refers to the one of this slice, nor shares its timestamp."""
+        """Return whether certainly no other picture refers to this slice's picture or shares its timestamp."""
         ...
 
     def is_second_field(self, first_index: int, second_index: int) -> bool:
-        """Whether the second of two pictures' first slices is of the same frame's other field."""
+        """Return whether two first slices belong to the two fields of one frame."""
         ...
 
     def is_parameter_set(self, index: int) -> bool:
-        """Whether this NAL unit is a VPS, SPS or PPS."""
+        """Return whether this NAL unit is a VPS, SPS or PPS."""
         ...
 
     def has_all_sets(self, count: int) -> bool:
-        """Whether SPS and PPS are among the first `count` NAL units: none between them and the slices is lost then."""
+        """Return whether the first `count` NAL units contain SPS and PPS, so that no parameter set is lost."""
         ...
 
     def judge(self, slice_index: int, count: int, timestamp: int) -> Verdict:
-        """Of the picture in the first `count` NAL units, whose first slice is at `slice_index`."""
+        """Return the verdict on the picture in the first `count` NAL units, whose first slice is at `slice_index`."""
         ...
 
 
@@ -91,7 +91,7 @@ class H264Pictures:
         return self.buffer.data[self.buffer.nals[index]] & h264_syntax.REFERENCE != 0
 
     def is_disposable(self, slice_index: int) -> bool:
-        """See `Pictures`. Of two fields with one timestamp the other may be referred to."""
+        """See `Pictures`. A field is never disposable: the other field with its timestamp may be referred to."""
         if self._is_reference(slice_index):
             return False
         found = self._header(slice_index)
@@ -124,7 +124,7 @@ class H264Pictures:
         found = self._header(slice_index)
         if found is None:
             self.recovery.lose()
-            return Verdict.LEFT_OUT
+            return Verdict.DISCARDED
         header, sequence = found
         return self.recovery.judge(
             H264Picture(
@@ -139,7 +139,7 @@ class H264Pictures:
         )
 
     def _recovery_frames(self, count: int) -> int | None:
-        """Of the recovery point SEI among the first `count` NAL units."""
+        """Return recovery_frame_cnt of the recovery point SEI in the first `count` NAL units, or None."""
         for index in range(count):
             if self._type(index) == h264_syntax.SUPPLEMENT:
                 frames = h264_syntax.recovery_frame_count(self.buffer.nal(index))
@@ -161,7 +161,7 @@ class H265Pictures:
         return h265_syntax.FIRST_ENTRY <= self._type(slice_index) <= h265_syntax.LAST_ENTRY
 
     def is_recovery_point(self, count: int) -> bool:
-        """See `Pictures`. libav doesn't take them for a beginning."""
+        """See `Pictures`. FFmpeg does not begin decoding at recovery points of H.265."""
         return False
 
     def is_parameter_set(self, index: int) -> bool:
@@ -191,7 +191,7 @@ class H265Pictures:
         return self._temporal_layer(slice_index) >= found[1].layers - 1
 
     def is_second_field(self, first_index: int, second_index: int) -> bool:
-        """See `Pictures`. In H.265 fields are pictures like others."""
+        """See `Pictures`. In H.265, fields are ordinary pictures."""
         return False
 
     def _head(self, index: int) -> bytes:
@@ -211,13 +211,13 @@ class H265Pictures:
             return None
 
     def judge(self, slice_index: int, count: int, timestamp: int) -> Verdict:
-        """See `Pictures`. Output order is in the pictures themselves: no timestamp is needed."""
+        """See `Pictures`. `timestamp` is not used: H.265 pictures contain their output order."""
         if self.recovery.settled:
             return self.recovery.follow(self._type(slice_index))
         found = self._header(slice_index)
         if found is None:
             self.recovery.lose()
-            return Verdict.LEFT_OUT
+            return Verdict.DISCARDED
         header, sequence = found
         order = None
         if self.recovery.awaiting:
@@ -236,5 +236,5 @@ class H265Pictures:
 
 
 def pictures_of(codec: VideoCodec, sets: ParameterSets) -> Pictures:
-    """For a stream of this codec with these parameter sets."""
+    """Return the `Pictures` of a stream of this codec with these parameter sets."""
     return H264Pictures(sets) if codec == "h264" else H265Pictures(sets)

@@ -1,8 +1,8 @@
-"""From where on pictures may be decoded and shown, after a start or a loss. Pure: pictures' headers in, verdicts out.
+"""Recovery after a start or a loss: decides from picture headers which pictures may be decoded and shown.
 
-What precedes such a point in decoding order is gone. Pictures that refer to it would be smeared, so they are hidden, or
-left out where no other picture needs them. Of a recovery point whose pictures are said to be only about right
-(exact_match_flag 0) the sender's word is taken.
+Pictures before the point where decoding begins are lost. Pictures that refer to them would be smeared: they are
+hidden, or discarded if no other picture needs them. Recovery points with approximate pictures (exact_match_flag 0) are
+trusted.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import msgspec
 
 from stream.sources.rtp.codecs import h265_syntax
 
-LONGEST_REORDER = 16
-"""No picture is shown after more than so many that are decoded behind it (the decoded picture buffer's size)."""
+MAX_REORDER = 16
+"""Size of the decoded picture buffer: at most this many pictures decoded after a picture are shown before it."""
 
 
 class Verdict(Enum):
-    """What is to be done with a picture."""
+    """What to do with a picture."""
 
-    LEFT_OUT = "left out"
-    """It can't be decoded."""
+    DISCARDED = "discarded"
+    """Discard it: it cannot be decoded."""
     HIDDEN = "hidden"
-    """Others refer to it; it isn't right itself."""
+    """Decode only: others refer to it, but it is not correct itself."""
     SHOWN = "shown"
 
 
 class H264Picture(msgspec.Struct, frozen=True, gc=False):
-    """What is looked at of an H.264 picture."""
+    """Properties of an H.264 picture that recovery depends on."""
 
     timestamp: int
     instantaneous: bool
@@ -42,7 +42,7 @@ class H264Picture(msgspec.Struct, frozen=True, gc=False):
 
 
 class H265Picture(msgspec.Struct, frozen=True, gc=False):
-    """What is looked at of an H.265 picture."""
+    """Properties of an H.265 picture that recovery depends on."""
 
     kind: int
     """NAL unit type."""
@@ -54,18 +54,18 @@ class H265Picture(msgspec.Struct, frozen=True, gc=False):
 
 
 class H264Recovery:
-    """Begins at an IDR picture, or at a recovery point: then pictures are right once so many frames were decoded."""
+    """Begins at an IDR picture, or at a recovery point: then pictures are correct after its number of frames."""
 
     def __init__(self) -> None:
         self.awaiting = True
         """Nothing can be decoded until a point to begin at."""
         self.settled = False
-        """All that comes is to be shown."""
+        """All further pictures are shown."""
         self._remaining = 0
-        """Frames until the first that is right."""
+        """Frames until the first correct one."""
         self._frame_number = 0
         self._shown_from: int | None = None
-        """Timestamp of the first picture that is right."""
+        """Timestamp of the first correct picture."""
         self._behind = 0
 
     def lose(self) -> None:
@@ -84,7 +84,7 @@ class H264Recovery:
             return Verdict.SHOWN
         if self.awaiting:
             if picture.recovery_frames is None:
-                return Verdict.LEFT_OUT
+                return Verdict.DISCARDED
             self.awaiting = False
             self._remaining = picture.recovery_frames
             self._shown_from = None
@@ -99,10 +99,10 @@ class H264Recovery:
         return self._by_output_order(picture)
 
     def _count(self, picture: H264Picture) -> None:
-        """frame_num goes on by one behind each reference frame, and wraps."""
+        """Count frames by frame_num, which grows by one after each reference frame, and wraps."""
         step = (picture.frame_number - self._frame_number) & (1 << picture.frame_number_bits) - 1
         if step and not picture.gaps_allowed:
-            step = 1  # it began anew within the stream (memory management operation 5)
+            step = 1  # it restarted within the stream (memory management operation 5)
         self._remaining -= step
 
     def _by_output_order(self, picture: H264Picture) -> Verdict:
@@ -110,26 +110,26 @@ class H264Recovery:
             return Verdict.HIDDEN
         if (picture.timestamp - self._shown_from) & 0xFFFFFFFF < 1 << 31:
             self._behind += 1
-            self.settled = self._behind > LONGEST_REORDER
+            self.settled = self._behind > MAX_REORDER
             return Verdict.SHOWN
-        # A leading picture. Without others that refer to it there is no need to decode it.
-        return Verdict.HIDDEN if picture.reference else Verdict.LEFT_OUT
+        # A leading picture, which needs decoding only if others refer to it.
+        return Verdict.HIDDEN if picture.reference else Verdict.DISCARDED
 
 
 class H265Recovery:
-    """Begins at an IRAP picture, whose RASL pictures are then left out, or at a recovery point given in POC."""
+    """Begins at an IRAP picture, whose RASL pictures are then discarded, or at a recovery point given in POC."""
 
     def __init__(self) -> None:
         self.awaiting = True
         """Nothing can be decoded until a point to begin at."""
         self.settled = False
-        """All that comes is to be shown, but for RASL pictures behind a broken link."""
+        """All further pictures are shown, except RASL pictures after a broken link."""
         self._skipping = False
-        """The latest IRAP picture's RASL pictures refer to what is gone."""
+        """The latest IRAP picture's RASL pictures refer to lost pictures."""
         self._order = 0
-        """POC of the latest picture that others' POC are counted from."""
+        """POC of the latest picture that the POC of others is derived from."""
         self._shown_from: int | None = None
-        """The first POC that is right."""
+        """POC of the first correct picture."""
         self._behind = 0
 
     def lose(self) -> None:
@@ -145,7 +145,7 @@ class H265Recovery:
             self._skipping = False
         elif self.awaiting:
             if picture.recovery_order is None:
-                return Verdict.LEFT_OUT
+                return Verdict.DISCARDED
             self.awaiting = self._skipping = False
             self._order = picture.order_lsb
             self._shown_from = self._order + picture.recovery_order
@@ -153,17 +153,17 @@ class H265Recovery:
         return self._by_output_order(picture)
 
     def follow(self, kind: int) -> Verdict:
-        """The same, of a picture of which only its type is known, where that is enough.
+        """Return the verdict on the next picture from its type alone.
 
-        It is once `settled`, and of a picture that decoding begins anew with.
+        Only for pictures after `settled`, and for the one at which decoding restarts.
         """
         if _is_entry(kind):
-            # All that follows and isn't skipped can be decoded.
+            # All following pictures that are not skipped can be decoded.
             self._skipping = self.awaiting or kind <= h265_syntax.LAST_BROKEN_LINK
             self.awaiting = False
             self.settled = True
         elif self._skipping and kind in (h265_syntax.RASL_N, h265_syntax.RASL_R):
-            return Verdict.LEFT_OUT
+            return Verdict.DISCARDED
         return Verdict.SHOWN
 
     def _by_output_order(self, picture: H265Picture) -> Verdict:
@@ -175,12 +175,12 @@ class H265Recovery:
             self._order = order
         assert self._shown_from is not None
         if _is_entry(picture.kind):
-            # What follows it in output order is right, whatever was before.
+            # Pictures that follow it in output order are correct, whatever preceded it.
             self._shown_from = min(self._shown_from, order)
         if order < self._shown_from:
             return Verdict.HIDDEN
         self._behind += 1
-        self.settled = self._behind > LONGEST_REORDER
+        self.settled = self._behind > MAX_REORDER
         return Verdict.SHOWN
 
 
@@ -189,5 +189,5 @@ def _is_entry(kind: int) -> bool:
 
 
 def _is_clean(kind: int) -> bool:
-    """Of an IRAP picture: IDR or BLA, behind which nothing refers to what was before."""
+    """Return whether an IRAP picture is IDR or BLA: no picture after it refers to one before it."""
     return kind <= h265_syntax.IDR_N_LP

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 GIVE_UP_NS = 50_000_000
 """An overtaken packet arrives within milliseconds. After this time it is lost."""
-MOST_PACKETS, MOST_BYTES = 1024, 4 << 20
+MAX_PACKETS, MAX_BYTES = 1024, 4 << 20
 """Limits: more than a camera of 100 Mbit/s sends in that time."""
 
 FEW = 64
@@ -43,7 +43,7 @@ class ReorderBuffer:
         if not self._held:
             return False
         _, since_ns = next(iter(self._held.values()))
-        return now_ns - since_ns > GIVE_UP_NS or len(self._held) > MOST_PACKETS or self._bytes > MOST_BYTES
+        return now_ns - since_ns > GIVE_UP_NS or len(self._held) > MAX_PACKETS or self._bytes > MAX_BYTES
 
     def first_from(self, expected: int) -> int:
         """Return the first held number from `expected` on; at least one packet must be held.

@@ -1,4 +1,4 @@
-"""RTCP (RFC 3550, 6): what the sender reports, and what we report of what came. Pure: time is an argument."""
+"""RTCP (RFC 3550, 6): parses sender reports and creates receiver reports. Time is an argument."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ _HEADER = struct.Struct(">BBH")
 _SENDER = struct.Struct(">IQI")
 _RECEIVER = struct.Struct(">BBHIIB3sIIII")
 _VERSION_MASK, _VERSION, _COUNT = 0xC0, 0x80, 0x1F
-_MOST_LOST = (1 << 23) - 1
-"""The count of lost packets has 24 bits and a sign."""
+_MAX_LOST = (1 << 23) - 1
+"""The number of lost packets is a signed 24-bit number."""
 _TICKS, _PER_NS = 9, 100_000
-"""90 kHz: ticks in so many nanoseconds."""
+"""90 kHz: 9 ticks per 100,000 ns."""
 
 
 class SenderReport(msgspec.Struct, frozen=True, gc=False):
-    """What time it was at the sender at an RTP timestamp."""
+    """The sender's time at an RTP timestamp."""
 
     ssrc: int
     ntp_time: int
-    """64 bits, 32 of them a fraction."""
+    """64 bits, the lower 32 of them a fraction of a second."""
     rtp_timestamp: int
 
 
 class Goodbye(msgspec.Struct, frozen=True, gc=False):
-    """A sender leaves."""
+    """BYE: a sender leaves."""
 
     ssrc: int
 
 
 class RtcpReader:
-    """Reads compound packets. What is malformed is left out and counted."""
+    """Reads compound packets. Malformed parts are skipped and counted."""
 
     def __init__(self) -> None:
         self.malformed = 0
 
     def read(self, packet: memoryview) -> list[SenderReport | Goodbye]:
-        """What a packet says, in order; reports of receivers and descriptions are passed over."""
+        """Return a packet's sender reports and goodbyes in order; other contents are ignored."""
         found: list[SenderReport | Goodbye] = []
         at, end = 0, len(packet)
         while at < end:
@@ -65,32 +65,32 @@ class RtcpReader:
 
 
 class ReceptionStatistics:
-    """What came of one sender's packets (RFC 3550, A.3 and A.8). Begins anew with another sender."""
+    """Reception statistics of one sender's packets (RFC 3550, A.3 and A.8). Restarts with another sender."""
 
     def __init__(self) -> None:
         self.begin(0, 0)
 
     def begin(self, ssrc: int, sequence: int) -> None:
-        """A sender's first packet is about to be counted."""
+        """Restart before a sender's first packet is counted."""
         self.ssrc = ssrc
         self.packets = 0
         self.jitter = 0.0
-        """Of the first packets of pictures, 90 kHz ticks."""
+        """Jitter of the first packets of pictures, 90 kHz ticks."""
         self._base = self._highest = sequence
         self._timestamp: int | None = None
         self._transit = 0
         self._expected_before = self._packets_before = 0
         self._report: tuple[int, int] | None = None
-        """Of the latest sender report: the middle of its NTP time, and when it came."""
+        """Latest sender report: the middle 32 bits of its NTP time, and its arrival (monotonic ns)."""
 
     def received(self, sequence: int, timestamp: int, now_ns: int) -> None:
-        """One packet, also one that comes late or twice."""
+        """Count a packet, including late and repeated ones."""
         self.packets += 1
         step = (sequence - self._highest) & 0xFFFF
         if step < 0x8000:
             self._highest += step
         if timestamp != self._timestamp:
-            # The other packets of a picture have its timestamp: how long the sender takes over them isn't jitter.
+            # The other packets of a picture share its timestamp: the time to send them is not jitter.
             transit = (now_ns * _TICKS // _PER_NS - timestamp) & 0xFFFFFFFF
             if self._timestamp is not None:
                 away = (transit - self._transit) & 0xFFFFFFFF
@@ -99,18 +99,18 @@ class ReceptionStatistics:
             self._transit = transit
 
     def reported(self, report: SenderReport, now_ns: int) -> None:
-        """A sender report came; it is acknowledged in the next receiver report."""
+        """Note a sender report, which the next receiver report acknowledges."""
         if report.ssrc == self.ssrc:
             self._report = (report.ntp_time >> 16 & 0xFFFFFFFF, now_ns)
 
     @property
     def extended_highest(self) -> int:
-        """The highest sequence number, with how often it wrapped above its 16 bits."""
+        """The highest sequence number, with the number of wraps above its 16 bits."""
         return self._highest & 0xFFFFFFFF
 
     @property
     def lost(self) -> int:
-        """Packets that didn't come; negative if more came twice."""
+        """Lost packets; negative if more were repeated."""
         return self._expected - self.packets
 
     @property
@@ -118,7 +118,7 @@ class ReceptionStatistics:
         return self._highest - self._base + 1 if self.packets else 0
 
     def receiver_report(self, own_ssrc: int, cname: str, now_ns: int) -> bytes:
-        """A compound packet: receiver report and CNAME. The fraction lost counts from the report before."""
+        """Return a compound packet: receiver report and CNAME. The fraction lost counts from the previous report."""
         description = _description(own_ssrc, cname)
         if not self.packets:
             return _HEADER.pack(_VERSION, _RECEIVER_REPORT, 1) + own_ssrc.to_bytes(4, "big") + description
@@ -126,7 +126,7 @@ class ReceptionStatistics:
         lost = expected - (self.packets - self._packets_before)
         self._expected_before, self._packets_before = self._expected, self.packets
         fraction = min(255, (lost << 8) // expected) if expected > 0 and lost > 0 else 0
-        cumulative = max(-_MOST_LOST - 1, min(_MOST_LOST, self.lost)) & 0xFFFFFF
+        cumulative = max(-_MAX_LOST - 1, min(_MAX_LOST, self.lost)) & 0xFFFFFF
         last, delay = 0, 0
         if self._report is not None:
             last = self._report[0]

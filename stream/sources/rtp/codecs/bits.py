@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SLICE_HEADER_BYTES = 48
 """Bytes at the start of a slice that contain the header fields read here."""
-MOST_ZEROS = 31
+MAX_ZEROS = 31
 """Zeros before the first 1 of a code of at most 32 bits."""
 
 
@@ -39,7 +39,7 @@ class BitReader:
         """Return the next ue(v) code."""
         rest = self._value & (1 << self._left) - 1
         zeros = self._left - rest.bit_length()
-        if zeros > MOST_ZEROS:
+        if zeros > MAX_ZEROS:
             raise MalformedError("invalid code")
         self._left -= zeros
         return self.bits(zeros + 1) - 1
@@ -49,9 +49,9 @@ class BitReader:
         code = self.unsigned()
         return (code + 1) // 2 if code & 1 else -(code // 2)
 
-    def at_most(self, most: int) -> int:
-        """Return the next ue(v) code. Raises `MalformedError` if it is greater than `most`."""
+    def at_most(self, maximum: int) -> int:
+        """Return the next ue(v) code. Raises `MalformedError` if it is greater than `maximum`."""
         code = self.unsigned()
-        if code > most:
+        if code > maximum:
             raise MalformedError("out of range")
         return code

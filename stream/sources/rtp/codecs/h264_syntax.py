@@ -9,7 +9,7 @@ import msgspec
 
 from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES, BitReader, MalformedError
 from stream.sources.rtp.codecs.sei import RECOVERY_POINT, message
-from stream.sources.rtp.codecs.video_parameters import MOST_REORDERED, PictureShape, VideoParameters, pixel_format
+from stream.sources.rtp.codecs.video_parameters import MAX_REORDERED, PictureShape, VideoParameters, pixel_format
 
 SLICE, PARTITION_A, INTRA, SUPPLEMENT, SEQUENCE, PICTURE = 1, 2, 5, 6, 7, 8
 """NAL unit types: slice, first partition of a slice, slice of an IDR picture, SEI, SPS, PPS."""
@@ -155,7 +155,7 @@ def _usability(bits: BitReader) -> tuple[bool, bool, int | None]:
         for _ in range(4):
             bits.unsigned()
         reorder = bits.unsigned()
-        return full_range, rgb, reorder if reorder <= MOST_REORDERED else None
+        return full_range, rgb, reorder if reorder <= MAX_REORDERED else None
     except MalformedError:
         return full_range, rgb, None
 

@@ -9,7 +9,7 @@ import msgspec
 
 from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES, BitReader, MalformedError
 from stream.sources.rtp.codecs.sei import RECOVERY_POINT, message
-from stream.sources.rtp.codecs.video_parameters import MOST_REORDERED, PictureShape, VideoParameters, pixel_format
+from stream.sources.rtp.codecs.video_parameters import MAX_REORDERED, PictureShape, VideoParameters, pixel_format
 
 VIDEO, SEQUENCE, PICTURE, SUPPLEMENT = 32, 33, 34, 39
 """NAL unit types: VPS, SPS, PPS, prefix SEI."""
@@ -92,7 +92,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
         width,
         height,
         pixel_format("h265", shape),
-        reorder if reorder <= MOST_REORDERED else None,
+        reorder if reorder <= MAX_REORDERED else None,
         profile,
         level,
     )

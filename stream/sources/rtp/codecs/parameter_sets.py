@@ -9,7 +9,7 @@ from stream.sources.rtp.codecs.bits import MalformedError
 from stream.sources.rtp.codecs.video_parameters import VideoCodec, VideoParameters
 
 START_CODE = b"\0\0\0\1"
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 """Larger parameter sets are ignored. Even with all lists they stay below 2 KiB."""
 
 __all__ = ["START_CODE", "ParameterSets", "VideoCodec", "VideoParameters"]
@@ -42,7 +42,7 @@ class ParameterSets:
 
     def add(self, nal: bytes) -> None:
         """Add a parameter set from the stream. It is nearly always the same as before."""
-        if nal in self._known or len(nal) > MOST_BYTES:
+        if nal in self._known or len(nal) > MAX_BYTES:
             return
         try:
             self._add(nal)

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 VideoCodec = Literal["h264", "h265"]
-MOST_REORDERED = 16
+MAX_REORDERED = 16
 """Most pictures that a decoder may hold for reordering; larger numbers are invalid."""
 
 

@@ -252,8 +252,8 @@ def test_told_that_the_decoder_failed_it_gives_nothing_until_it_can_begin_anew()
 def test_a_picture_beyond_all_bounds_is_dropped_and_does_not_grow(
     codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_units, "MOST_BYTES", 5000)
-    monkeypatch.setattr(access_units, "MOST_NALS", 50)
+    monkeypatch.setattr(access_units, "MAX_BYTES", 5000)
+    monkeypatch.setattr(access_units, "MAX_NALS", 50)
     receiving, packetiser = begun(codec)
     first, second = two_slices(2, codec)
     packetiser.markers = "none"

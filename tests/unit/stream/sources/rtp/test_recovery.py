@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream.sources.rtp.codecs.h265_syntax import IDR_N_LP, RADL_N, RASL_N, RASL_R
 from stream.sources.rtp.recovery import (
-    LONGEST_REORDER,
+    MAX_REORDER,
     H264Picture,
     H264Recovery,
     H265Picture,
@@ -134,7 +134,7 @@ def h264(timestamp: int, number: int, count: int | None = None, *, reference: bo
 
 def test_frames_up_to_the_recovery_are_counted_across_the_wrap_of_their_number_and_not_twice() -> None:
     recovery = H264Recovery()
-    assert recovery.judge(h264(0, 3)) is Verdict.LEFT_OUT
+    assert recovery.judge(h264(0, 3)) is Verdict.DISCARDED
     verdicts = [recovery.judge(h264(0, 7, 20))]
     for step in range(1, 25):
         verdicts.append(recovery.judge(h264(step, 7 + step, reference=False)))
@@ -163,10 +163,10 @@ def test_leading_pictures_are_hidden_if_others_refer_to_them_and_else_left_out_a
     recovery = H264Recovery()
     assert recovery.judge(h264(100, 1, 0)) is Verdict.SHOWN
     assert recovery.judge(h264(-100, 2)) is Verdict.HIDDEN
-    assert recovery.judge(h264(-200, 3, reference=False)) is Verdict.LEFT_OUT
+    assert recovery.judge(h264(-200, 3, reference=False)) is Verdict.DISCARDED
     assert recovery.judge(h264(200, 3)) is Verdict.SHOWN
     assert not recovery.settled
-    for number in range(LONGEST_REORDER):
+    for number in range(MAX_REORDER):
         recovery.judge(h264(300 + number, 4 + number))
     assert recovery.settled
 
@@ -191,16 +191,16 @@ CRA, BLA = 21, 16
 
 def test_pictures_that_refer_to_what_was_before_a_random_access_picture_are_left_out_behind_a_loss_only() -> None:
     recovery = H265Recovery()
-    assert recovery.judge(h265(0, RASL_N)) is Verdict.LEFT_OUT
+    assert recovery.judge(h265(0, RASL_N)) is Verdict.DISCARDED
     assert recovery.judge(h265(8, CRA)) is Verdict.SHOWN
-    assert recovery.judge(h265(6, RASL_R)) is Verdict.LEFT_OUT
+    assert recovery.judge(h265(6, RASL_R)) is Verdict.DISCARDED
     assert recovery.judge(h265(7, RADL_N)) is Verdict.SHOWN
     assert recovery.judge(h265(0, CRA)) is Verdict.SHOWN
     assert recovery.judge(h265(14, RASL_R)) is Verdict.SHOWN
     assert recovery.judge(h265(8, BLA)) is Verdict.SHOWN
-    assert recovery.judge(h265(6, RASL_R)) is Verdict.LEFT_OUT
+    assert recovery.judge(h265(6, RASL_R)) is Verdict.DISCARDED
     recovery.lose()
-    assert recovery.judge(h265(9)) is Verdict.LEFT_OUT
+    assert recovery.judge(h265(9)) is Verdict.DISCARDED
     assert recovery.judge(h265(0, IDR_N_LP)) is Verdict.SHOWN
 
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.sources.rtp import reorder
-from stream.sources.rtp.access_units import MOST_PICTURES_BEGUN, AccessUnits
+from stream.sources.rtp.access_units import MAX_PICTURES_BEGUN, AccessUnits
 from stream.sources.rtp.errors import UnsupportedStreamError
-from stream.sources.rtp.reorder import GIVE_UP_NS, MOST_PACKETS, ReorderBuffer
+from stream.sources.rtp.reorder import GIVE_UP_NS, MAX_PACKETS, ReorderBuffer
 from support.counted_calls import calls_during
 from support.rtp.nal_units import Codec, annex_b
 from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
@@ -96,19 +96,19 @@ def test_of_two_gaps_each_has_its_own_time() -> None:
 
 def test_no_more_packets_and_bytes_are_held_than_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     held = ReorderBuffer()
-    for number in range(MOST_PACKETS):
+    for number in range(MAX_PACKETS):
         held.hold(number, memoryview(b"x"), 0)
     assert not held.overdue(0)
-    held.hold(MOST_PACKETS, memoryview(b"x"), 0)
+    held.hold(MAX_PACKETS, memoryview(b"x"), 0)
     assert held.overdue(0)
-    monkeypatch.setattr(reorder, "MOST_PACKETS", 20)
+    monkeypatch.setattr(reorder, "MAX_PACKETS", 20)
     packets = sent(mtu=60)
     receiving = Receiving("h264", reorder=True)
     for packet in [*packets[:30], *packets[31:]]:
         receiving.add([packet])
         assert len(receiving.access_units._held) <= 20
     few = ReorderBuffer()
-    few.hold(1, memoryview(bytes(reorder.MOST_BYTES)), 0)
+    few.hold(1, memoryview(bytes(reorder.MAX_BYTES)), 0)
     assert not few.overdue(0)
     few.hold(2, memoryview(b"x"), 0)
     assert few.overdue(0)
@@ -212,7 +212,7 @@ def test_a_packet_of_nothing_but_pictures_that_begin_costs_no_more_than_a_few(co
     header = Packetiser(codec).packets(stream("h264 baseline")[1][:1])[0][:12]
     calls = calls_during(lambda: receiving.add([header + head + begins * min(count, 60_000 // len(begins))]))
     assert calls < 50_000  # about 9,000; a few for each of the 20,000 once took 7 s
-    assert len(receiving.discarded) <= MOST_PICTURES_BEGUN
+    assert len(receiving.discarded) <= MAX_PICTURES_BEGUN
 
 
 def test_many_gaps_are_given_up_one_after_another_without_looking_through_all_that_is_held() -> None:
@@ -227,7 +227,7 @@ def test_many_gaps_are_given_up_one_after_another_without_looking_through_all_th
 
     # A packet costs 162 calls at most; looking through all that are held costs a thousand.
     assert max(calls_during(lambda step=step: add(step)) for step in range(8000)) < 400
-    assert len(access_units._held) <= MOST_PACKETS
+    assert len(access_units._held) <= MAX_PACKETS
 
 
 @given(st.sets(st.integers(0, 3000), min_size=1, max_size=200), st.integers(0, 0xFFFF))
