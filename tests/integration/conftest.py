@@ -24,7 +24,7 @@ LIMITS = (
     "stream.sources.webrtc.connection.NEGOTIATE_WITHIN_S",
     "stream.sources.webrtc.peers.STOP_WITHIN_S",
     "stream.sources.webrtc.session.NEGOTIATE_WITHIN_S",
-    "stream.sources.webrtc.whep.ASK_WITHIN_S",
+    "stream.sources.webrtc.whep.REQUEST_WITHIN_S",
 )
 """After these the engine gives up on others. No slow test may reach them; one that wants to sets them itself."""
 

@@ -79,7 +79,7 @@ async def test_a_gateway_that_sends_us_to_no_address_is_at_fault_and_not_we(nowh
         async with running(configured(camera(server.source("/away")))) as (engine, _):
             await until(lambda: engine.cameras.status("cam").reason is not None)
             status = engine.cameras.status("cam")
-        assert (status.reason, "is no address" in status.message) == ("not_a_video", True)
+        assert (status.reason, "not a valid address" in status.message) == ("not_a_video", True)
 
 
 async def test_every_fault_of_a_gateway_is_told_apart() -> None:

@@ -1,9 +1,9 @@
-"""Cameras over WebRTC: published to us (WHIP), or fetched from a gateway (WHEP).
+"""WebRTC cameras: published to partstream (WHIP), or fetched from a gateway (WHEP).
 
     aiortc's receiver → assembler → handover ─► transport → decoder → clock → ring
     └──────── the WebRTC thread ───────────┘   └────── the camera's thread ──────┘
 
-All peer connections live in one thread with an event loop of its own: their packets and their closing never hold up the
-engine's. aiortc does ICE, DTLS, SRTP and asks for lost packets; its decoder and its queues, which have no bound, are
-left unused: access units leave here encoded and are decoded like any other camera's.
+All peer connections run in one thread with its own event loop, so that their packets and closing never delay the
+engine's loop. aiortc provides ICE, DTLS, SRTP and requests for lost packets. Its decoder and its unbounded queues are
+not used: encoded access units are decoded like those of any other camera.
 """

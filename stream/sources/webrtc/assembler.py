@@ -1,8 +1,8 @@
-"""UnitAssembler: RTP packets of one video stream in, whole access units out. Pure: time is an argument.
+"""UnitAssembler: assembles the RTP packets of one video stream into complete access units. Time is an argument.
 
-In place of aiortc's jitter buffer, which holds every picture until the next one begins: here a unit is whole with its
-marked last packet, one frame interval earlier. A gap is given the time that retransmission takes; after that all is
-left out until the next keyframe, which is asked for: what would be decoded between is smeared.
+It replaces aiortc's jitter buffer, which holds every picture until the next one begins: here a unit is complete with
+its marked last packet, one frame interval earlier. A gap may last as long as a retransmission takes. After that, a
+keyframe is requested and all units before it are discarded: they would be smeared.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import msgspec
 from telemetry.reasons import DiscardReason
 
 GIVE_UP_NS = 250_000_000
-"""A lost packet is asked for once and comes after a round trip: later than this it has been lost again."""
-MOST_PACKETS = 2048
-"""Packets kept behind a gap, about 2.4 MB: a keyframe of a 4K camera fits."""
-MOST_BYTES = 8 << 20
-"""The largest access unit; a stream without an end to its pictures doesn't grow beyond."""
-ASK_AGAIN_NS = 500_000_000
-"""A keyframe takes a round trip and an encoder's time to come."""
+"""A lost packet is requested once and arrives after a round trip; after this time it has been lost again."""
+MAX_PACKETS = 2048
+"""Packets held after a gap, about 2.4 MB: enough for a keyframe of a 4K camera."""
+MAX_BYTES = 8 << 20
+"""Size limit of an access unit, for streams that never end one."""
+REQUEST_AGAIN_NS = 500_000_000
+"""Time between requests: a keyframe takes a round trip and the time of encoding."""
 
 _START_CODE = b"\x00\x00\x00\x01"
 _INTRA, _SEQUENCE_PARAMETERS = 5, 7
 
 
 class Packet(Protocol):
-    """What is looked at of an RTP packet."""
+    """The parts of an RTP packet that are used here."""
 
     sequence_number: int
     timestamp: int
@@ -36,7 +36,7 @@ class Packet(Protocol):
     ssrc: int
     payload_type: int
     _data: bytes
-    """The payload without its packetisation, as the depayloader left it."""
+    """The depayloaded payload."""
 
 
 class EncodedUnit(msgspec.Struct, frozen=True, gc=False):
@@ -51,22 +51,25 @@ class EncodedUnit(msgspec.Struct, frozen=True, gc=False):
 
 
 class UnitAssembler:
-    """`codecs` names the codec of each payload type; `on_discard(reason)` is called for every unit left out."""
+    """Access units of one stream.
+
+    `codecs`: codec of each payload type. `on_discard(reason)` is called for every discarded unit.
+    """
 
     def __init__(self, codecs: dict[int, str], on_discard: Callable[[DiscardReason], None]) -> None:
         self._codecs = codecs
         self._on_discard = on_discard
         self._ssrc: int | None = None
-        self._asked_ns: int | None = None
+        self._requested_ns: int | None = None
         self._keyframe_needed = True
         self._keyframe_wanted = False
         self._begin()
 
     def _begin(self) -> None:
         self._held: dict[int, Packet] = {}
-        """Packets behind a gap, by their sequence number without its wrapping."""
+        """Packets after a gap by unwrapped sequence number."""
         self._next: int | None = None
-        """The first sequence number not yet taken."""
+        """The first sequence number that was not processed yet."""
         self._highest = 0
         self._gap_since_ns: int | None = None
         self._parts: list[bytes] = []
@@ -77,48 +80,48 @@ class UnitAssembler:
         """The current unit lacks a part."""
 
     def add(self, packet: Packet, now_ns: int) -> list[EncodedUnit]:
-        """The units that this packet makes whole, in order. `now_ns` is monotonic."""
+        """Add a packet, and return the units that it completes, in order. `now_ns` is monotonic."""
         if packet.ssrc != self._ssrc:
             self._ssrc = packet.ssrc
             self._keyframe_needed = True
             self._begin()
         number = self._unwrapped(packet.sequence_number)
         if self._next is not None and number < self._next:
-            if self._next - number <= MOST_PACKETS:
-                return []  # sent twice, or too late
-            self._begin()  # the sender counts anew
+            if self._next - number <= MAX_PACKETS:
+                return []  # repeated or late
+            self._begin()  # the sender restarted its numbering
             self._keyframe_needed = True
             number = self._unwrapped(packet.sequence_number)
         if self._next is None:
             self._next = number
         self._held[number] = packet
-        units = self._take()
+        units = self._process()
         if not self._held:
             self._gap_since_ns = None
         elif units or self._gap_since_ns is None:
             self._gap_since_ns = now_ns
-        elif now_ns - self._gap_since_ns > GIVE_UP_NS or len(self._held) > MOST_PACKETS:
+        elif now_ns - self._gap_since_ns > GIVE_UP_NS or len(self._held) > MAX_PACKETS:
             self._skip_gap()
-            units = self._take()
+            units = self._process()
             self._gap_since_ns = now_ns if self._held else None
         return units
 
     def need_keyframe(self) -> None:
-        """What came was lost after all: leave out everything until the next keyframe."""
+        """Discard all units until the next keyframe: an earlier one was lost after assembly."""
         self._keyframe_needed = True
 
     def want_keyframe(self) -> None:
-        """Ask for one, and leave out nothing."""
+        """Request a keyframe without discarding units."""
         self._keyframe_wanted = True
 
-    def asks(self, now_ns: int) -> bool:
-        """Whether the sender is to be asked for a keyframe now."""
+    def should_request_keyframe(self, now_ns: int) -> bool:
+        """Return whether to request a keyframe from the sender now."""
         if not self._keyframe_needed and not self._keyframe_wanted:
-            self._asked_ns = None
+            self._requested_ns = None
             return False
-        if self._asked_ns is not None and now_ns - self._asked_ns < ASK_AGAIN_NS:
+        if self._requested_ns is not None and now_ns - self._requested_ns < REQUEST_AGAIN_NS:
             return False
-        self._asked_ns = now_ns
+        self._requested_ns = now_ns
         return True
 
     def _unwrapped(self, number: int) -> int:
@@ -129,8 +132,8 @@ class UnitAssembler:
         self._highest = max(self._highest, unwrapped)
         return unwrapped
 
-    def _take(self) -> list[EncodedUnit]:
-        """Take what is there without a gap."""
+    def _process(self) -> list[EncodedUnit]:
+        """Process held packets up to the next gap, and return the units that they complete."""
         units: list[EncodedUnit] = []
         assert self._next is not None
         while (packet := self._held.pop(self._next, None)) is not None:
@@ -141,7 +144,7 @@ class UnitAssembler:
             if packet._data:
                 self._payload_type = packet.payload_type
                 self._bytes += len(packet._data)
-                if self._bytes <= MOST_BYTES:
+                if self._bytes <= MAX_BYTES:
                     self._parts.append(packet._data)
                 else:
                     self._parts, self._broken = [b""], True
@@ -150,7 +153,7 @@ class UnitAssembler:
         return units
 
     def _skip_gap(self) -> None:
-        """Go on behind the missing packets; the unit there may lack its beginning."""
+        """Continue after the missing packets; the unit there may lack its beginning."""
         if self._parts:
             self._parts = []
             self._bytes = 0
@@ -170,7 +173,7 @@ class UnitAssembler:
             self._on_discard(DiscardReason.INCOMPLETE)
             return
         data = b"".join(parts)
-        is_keyframe = begins_anew(codec, data)
+        is_keyframe = is_decoding_start(codec, data)
         if self._keyframe_needed and not is_keyframe:
             self._on_discard(DiscardReason.AWAITING_KEYFRAME)
             return
@@ -179,8 +182,8 @@ class UnitAssembler:
         units.append(EncodedUnit(data, self._timestamp, codec, is_keyframe))
 
 
-def begins_anew(codec: str, data: bytes) -> bool:
-    """Whether this unit can be decoded without those before it."""
+def is_decoding_start(codec: str, data: bytes) -> bool:
+    """Return whether this unit can be decoded without earlier ones."""
     if codec == "VP8":
         return not data[0] & 1
     start = data.find(_START_CODE)

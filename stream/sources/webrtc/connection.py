@@ -1,4 +1,4 @@
-"""Connection: one peer connection, whichever way its video goes. Lives in the WebRTC thread, until its end."""
+"""Connection: one peer connection that sends or receives a video. It lives in the WebRTC thread."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from stream.sources.webrtc.end_reason import EndReason
 logger = logging.getLogger(__name__)
 
 NEGOTIATE_WITHIN_S = 10.0
-"""Gathering our own addresses takes as long as a STUN or TURN server that doesn't answer, which aioice gives 5 s."""
+"""Gathering our own candidates waits for STUN and TURN servers; aioice waits 5 s for one that does not answer."""
 CLOSE_WITHIN_S = 2.0
 
 
 class Connection:
-    """What both ways have in common. `on_closed` is called once, when all of it is gone."""
+    """Base of sessions and viewers. `on_closed` is called once, after everything is closed."""
 
     def __init__(self, ice_servers: Sequence[RTCIceServer], on_closed: Callable[[Connection], None]) -> None:
-        # Without a list aiortc would ask Google's STUN server.
+        # Without a list, aiortc would use Google's STUN server.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
@@ -37,38 +37,38 @@ class Connection:
         return self._peer.iceConnectionState
 
     async def _answer(self, offer: str, directions: Callable[[], None]) -> str:
-        """Take an offer; our answer, complete with our addresses. `directions` says which way each video goes, once
-        the offer is known. Raises `OfferError`."""
+        """Accept an offer, and return our answer with all candidates.
+
+        `directions` sets the direction of each transceiver once the offer is known. Raises `OfferError`.
+        """
         try:
             async with asyncio.timeout(NEGOTIATE_WITHIN_S):
                 await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
                 directions()
                 await self._peer.setLocalDescription()
         except TimeoutError:
-            raise OfferError(
-                f"no answer could be made within {NEGOTIATE_WITHIN_S:g} s: look at webrtc.ice_servers"
-            ) from None
+            raise OfferError(f"no answer within {NEGOTIATE_WITHIN_S:g} s: check webrtc.ice_servers") from None
         except Exception as error:
-            # aiortc's parser raises whatever its code runs into.
-            logger.debug("an offer wasn't taken: %s", type(error).__name__)
-            raise OfferError("it can't be understood, or its parts contradict each other") from None
+            # aiortc's parser may raise any exception for invalid input.
+            logger.debug("rejected an offer: %s", type(error).__name__)
+            raise OfferError("it is invalid or inconsistent") from None
         return self._peer.localDescription.sdp
 
     # -- the end ------------------------------------------------------------------------------------------------
     def close_soon(self, reason: EndReason) -> None:
-        """End it. From any thread; returns at once."""
+        """End the connection. May be called from any thread; returns at once."""
         self._stop_handing_over(reason)
         self._call_soon(lambda: self.end(reason))
 
     def end(self, reason: EndReason) -> asyncio.Task[None]:
-        """End it; the task is done when all of it is gone. Again: the same."""
+        """End the connection, and return a task that finishes when it is closed. Later calls return the same task."""
         self._stop_handing_over(reason)
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name="webrtc close")
         return self._closing
 
     def _stop_handing_over(self, reason: EndReason) -> None:
-        """Neither take nor give a picture any more. Any thread, any number of times."""
+        """Stop passing on pictures. May be called from any thread, any number of times."""
         raise NotImplementedError
 
     async def _close(self) -> None:
@@ -78,7 +78,7 @@ class Connection:
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await self._peer.close()
         except Exception as error:
-            logger.warning("a WebRTC connection didn't close well: %s", type(error).__name__)
+            logger.warning("closing a WebRTC connection failed: %s", type(error).__name__)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._on_closed(self)
 

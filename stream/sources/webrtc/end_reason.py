@@ -1,7 +1,7 @@
-"""Why a peer connection brings nothing more."""
+"""Why a peer connection ended."""
 
 from typing import Literal
 
 EndReason = Literal["left", "replaced", "lost", "unconnected", "silent", "stalled", "stopped"]
-"""Why nothing more comes: the other end said goodbye, another took its place, its connection broke, none was made, no
-picture came in time, pictures stopped coming, or we ended it."""
+"""In order: the peer said goodbye, another one replaced it, the connection broke, no connection was established, no
+picture arrived in time, pictures stopped arriving, or partstream ended it."""

@@ -1,6 +1,6 @@
-"""Peers: the thread in which all peer connections live, and the connections. Owned by the engine.
+"""Peers: all peer connections and the thread in which they run. Owned by the engine.
 
-The thread begins with the first connection and ends with `stop`, which ends all of them.
+The thread starts with the first connection and ends with `stop`, which ends all connections.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ logger = logging.getLogger(__name__)
 
 
 class PeersStoppedError(RuntimeError):
-    """No connection is made any more."""
+    """The engine stops: no new connections are made."""
 
 
 class Peers:
-    """Makes and keeps connections. `submit`, `stop` and `ice_states` may be called from any thread, the rest within
-    its own."""
+    """Creates and keeps connections.
+
+    `submit`, `stop` and `ice_states` may be called from any thread, everything else only from its own.
+    """
 
     def __init__(self, config: WebRtcConfig, observer: Observer) -> None:
         self.config = config
@@ -50,7 +52,7 @@ class Peers:
         self._farewells: set[asyncio.Task[None]] = set()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Do this in the thread. Raises `PeersStoppedError` after `stop`."""
+        """Run a coroutine in the thread. Raises `PeersStoppedError` after `stop`."""
         try:
             return self._thread.submit(work)
         except LoopStoppedError:
@@ -63,7 +65,7 @@ class Peers:
         stall_timeout_s: float,
         on_closed: Callable[[Session], None] = lambda session: None,
     ) -> Session:
-        """A new connection for this camera."""
+        """Create a session for this camera."""
 
         def discarded(reason: DiscardReason) -> None:
             self._observer.unit_discarded(camera, reason)
@@ -73,30 +75,30 @@ class Peers:
         return session
 
     def keep(self, connection: Connection, on_closed: Callable[[], None]) -> None:
-        """Count it, and end it with the thread. It must call `forget` when it has closed."""
+        """Register a connection, which ends with the thread. It must call `forget` when it has closed."""
         if self._thread.stopped:
             connection.end("stopped")
             raise PeersStoppedError("the engine stops")
         self._connections[connection] = on_closed
 
     def forget(self, connection: Connection) -> None:
-        """It has closed."""
+        """Remove a connection that has closed."""
         on_closed = self._connections.pop(connection, None)
         if on_closed is not None:
             on_closed()
 
     def say_goodbye(self, farewell: Coroutine[Any, Any, None]) -> None:
-        """Do this after a connection's end; `stop` waits for it a moment."""
+        """Run a coroutine after a connection's end; `stop` waits for it briefly."""
         task = asyncio.create_task(farewell, name="webrtc farewell")
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
 
     def ice_states(self) -> Counter[str]:
-        """How many connections are in each state."""
+        """Return the number of connections in each ICE state."""
         return Counter(connection.ice_state for connection in list(self._connections))
 
     def stop(self) -> bool:
-        """End every connection and the thread; whether that came about within a second. Blocks so long."""
+        """End all connections and the thread, and return whether this succeeded within a second. Blocks meanwhile."""
         return self._thread.stop()
 
     async def _end_all(self) -> None:
@@ -106,13 +108,13 @@ class Peers:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    # Not uvloop's, which the engine may run in: aioice was tried with this one only.
+    # Not uvloop, in which the engine may run: aioice was tested only with this loop.
     loop = asyncio.SelectorEventLoop()
     loop.set_exception_handler(_report)
     return loop
 
 
 def _report(loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
-    """What a library's task raised and nobody took: a connection's own end tells the user, this the developer."""
+    """Log an unhandled exception of a library's task for developers. Users see the end of the connection."""
     error = about.get("exception")
-    logger.debug("WebRTC: %s (%s)", about.get("message", "a fault"), type(error).__name__)
+    logger.debug("WebRTC: %s (%s)", about.get("message", "an error"), type(error).__name__)

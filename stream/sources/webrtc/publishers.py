@@ -1,8 +1,7 @@
-"""Publishers: who publishes to which camera, at most one to each. Owned by the engine; lives as long as it.
+"""Publishers: the WHIP publishers of all cameras, at most one per camera. Owned by the engine.
 
-A publisher brings a session; the camera's thread claims it, reads it and ends it. A newer publisher to the same camera
-takes the place of the one before at once: a browser that was reloaded need not wait until its old self is noticed
-to be gone.
+The camera's thread claims a publisher's session, reads it and ends it. A newer publisher replaces the earlier one of
+the same camera at once: a reloaded browser does not have to wait until its previous connection times out.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.session import Session
 
 LOOK_EVERY_S = 0.2
-"""A camera that waits for a publisher notices within this that it is to stop."""
+"""Within this time, a camera that waits for a publisher notices that it must stop."""
 
 
 class TooManyPublishersError(Exception):
-    """As many cameras are published to as may be."""
+    """The maximum number of publishers is reached."""
 
 
 @dataclass(eq=False, slots=True)
 class Publication:
-    """One publisher's session; `key` names it to him and is hard to guess."""
+    """One publisher's session. `key` identifies it to the publisher and is hard to guess."""
 
     camera: str
     key: str
@@ -39,7 +38,7 @@ class Publication:
 
 
 class Publishers:
-    """Who publishes to which camera. Any thread."""
+    """The publishers of all cameras. May be used from any thread."""
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
@@ -48,7 +47,7 @@ class Publishers:
         self._negotiating: dict[str, int] = {}
 
     async def publish(self, config: CameraConfig, offer: str) -> tuple[str, str]:
-        """Take a publisher for this camera: the key of his session, and the answer to his offer.
+        """Accept a publisher for this camera, and return the key of its session and the answer to its offer.
 
         Raises `OfferError`, `TooManyPublishersError`, `PeersStoppedError`.
         """
@@ -57,7 +56,7 @@ class Publishers:
             others = (self._current.keys() | self._negotiating.keys()) - {camera}
             most = self._peers.config.max_publishers
             if len(others) >= most or self._negotiating.get(camera, 0) >= most:
-                raise TooManyPublishersError(f"{most} cameras are published to, as many as webrtc.max_publishers")
+                raise TooManyPublishersError(f"the maximum of {most} publishers (webrtc.max_publishers) is reached")
             self._negotiating[camera] = self._negotiating.get(camera, 0) + 1
         try:
             return await asyncio.wrap_future(self._peers.submit(self._negotiate(config, offer)))
@@ -68,7 +67,7 @@ class Publishers:
                     del self._negotiating[camera]
 
     async def _negotiate(self, config: CameraConfig, offer: str) -> tuple[str, str]:
-        """In the WebRTC thread."""
+        """Negotiate in the WebRTC thread."""
         session = self._peers.session(config.id, config.start_timeout_s, config.stall_timeout_s, self._forget)
         try:
             answer = await session.answer(offer)
@@ -82,12 +81,12 @@ class Publishers:
             self._changed.notify_all()
         if before is not None:
             before.session.end("replaced")
-        told = self._peers.config
-        bitrates = told.min_bitrate_kbps, told.start_bitrate_kbps, told.max_bitrate_kbps
+        webrtc = self._peers.config
+        bitrates = webrtc.min_bitrate_kbps, webrtc.start_bitrate_kbps, webrtc.max_bitrate_kbps
         return publication.key, with_bitrates(answer, *bitrates)
 
     def claim(self, camera: str, stopped: Callable[[], bool]) -> Session:
-        """The session of the camera's next publisher, once there is one. Raises `StoppedError` when told to stop."""
+        """Wait for the camera's next publisher and return its session. Raises `StoppedError` when `stopped` is true."""
         with self._changed:
             while not stopped():
                 publication = self._current.get(camera)
@@ -98,7 +97,7 @@ class Publishers:
         raise StoppedError
 
     def end(self, camera: str, key: str) -> bool:
-        """End this session; whether there was one."""
+        """End this session, and return whether it existed."""
         with self._changed:
             publication = self._current.get(camera)
             if publication is None or not secrets.compare_digest(publication.key.encode(), key.encode()):
@@ -107,7 +106,7 @@ class Publishers:
         return True
 
     def end_camera(self, camera: str, reason: EndReason = "stopped") -> None:
-        """End whatever is published to this camera, which is gone or has changed."""
+        """End the session of a camera that was removed or changed."""
         with self._changed:
             publication = self._current.get(camera)
         if publication is not None:

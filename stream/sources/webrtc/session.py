@@ -1,7 +1,7 @@
-"""Session: one peer connection that brings one video in. Lives in the WebRTC thread, from its making to `close`.
+"""Session: one peer connection that receives one video. It lives in the WebRTC thread.
 
-Reaches into aiortc in two places, for which it is pinned: its jitter buffer is replaced (`assembler.py`), and sender
-reports are overheard on their way to the receiver, which keeps them to itself.
+It depends on two internals of aiortc, whose version is therefore pinned: it replaces the jitter buffer
+(`assembler.py`), and intercepts sender reports on their way to the receiver, which does not expose them.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ MICROSECOND = Fraction(1, 1_000_000)
 
 
 class NegotiationError(Exception):
-    """The descriptions don't lead to a connection; the message says why, without quoting them."""
+    """Negotiation failed; the message explains why without quoting the descriptions."""
 
 
 class Session(Connection):
-    """One connection. `on_discard(reason)` is called for each unit that is lost, `on_closed` once, at the end."""
+    """One connection. `on_discard(reason)` is called for each discarded unit, `on_closed` once, at the end."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class Session(Connection):
         self._assembler: UnitAssembler | None = None
         self._clock = RtpClock()
         self._last_s: float | None = None
-        self._peer.on("track", self._track_came)
+        self._peer.on("track", self._track_added)
 
     # -- negotiation --------------------------------------------------------------------------------------------
     async def answer(self, offer: str) -> str:
-        """Take a publisher's offer; our answer, complete with our addresses. Raises `OfferError`."""
+        """Accept a publisher's offer, and return our answer with all candidates. Raises `OfferError`."""
         await self._answer(offer, self._receive_only)
         return self._begin()
 
@@ -69,27 +69,27 @@ class Session(Connection):
             transceiver.direction = "recvonly" if transceiver.kind == "video" else "inactive"
 
     async def offer(self) -> str:
-        """An offer to receive a gateway's video. Raises `NegotiationError`."""
+        """Return an offer to receive a gateway's video. Raises `NegotiationError`."""
         self._peer.addTransceiver("video", direction="recvonly")
         try:
             async with asyncio.timeout(NEGOTIATE_WITHIN_S):
                 await self._peer.setLocalDescription()
         except TimeoutError:
-            raise NegotiationError(f"no offer could be made within {NEGOTIATE_WITHIN_S:g} s") from None
+            raise NegotiationError(f"no offer could be created within {NEGOTIATE_WITHIN_S:g} s") from None
         return self._peer.localDescription.sdp
 
     async def accept(self, answer: str) -> None:
-        """Take the gateway's answer to our offer. Raises `NegotiationError`."""
+        """Accept the gateway's answer to our offer. Raises `NegotiationError`."""
         try:
             async with asyncio.timeout(NEGOTIATE_WITHIN_S):
                 await self._peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         except Exception as error:
-            logger.debug("an answer wasn't taken: %s", type(error).__name__)
-            raise NegotiationError("its answer can't be understood, or doesn't fit our offer") from None
+            logger.debug("rejected an answer: %s", type(error).__name__)
+            raise NegotiationError("its answer is invalid, or does not match our offer") from None
         self._begin()
 
     def _begin(self) -> str:
-        """The descriptions are exchanged: from now on pictures are awaited. Our description."""
+        """Begin to wait for pictures after the exchange of descriptions, and return our description."""
         description = self._peer.localDescription.sdp
         (receiver,) = (one.receiver for one in self._peer.getTransceivers() if one.kind == "video")
         self._assembler = UnitAssembler(codecs(description.split("\r\n")), self._on_discard)
@@ -99,32 +99,32 @@ class Session(Connection):
 
     def _tap(self, receiver: RTCRtpReceiver) -> None:
         tapped: Any = receiver
-        assert hasattr(tapped, "_RTCRtpReceiver__jitter_buffer"), "another aiortc than the one that was looked into"
+        assert hasattr(tapped, "_RTCRtpReceiver__jitter_buffer"), "unsupported version of aiortc"
         tapped._RTCRtpReceiver__jitter_buffer = self
         handle = tapped._handle_rtcp_packet
 
-        async def overhear(packet: object) -> None:
+        async def intercept(packet: object) -> None:
             if isinstance(packet, RtcpSrPacket):
                 self._clock.report(packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp)
             await handle(packet)
 
-        tapped._handle_rtcp_packet = overhear
+        tapped._handle_rtcp_packet = intercept
 
     # -- pictures -----------------------------------------------------------------------------------------------
     def add(self, packet: Any) -> tuple[bool, None]:
-        """aiortc's jitter buffer: takes a packet; whether to ask the sender for a keyframe, and never a picture."""
+        """Add a packet in place of aiortc's jitter buffer; return whether to request a keyframe, but no picture."""
         assert self._assembler is not None
         now_ns = time.monotonic_ns()
         for unit in self._assembler.add(packet, now_ns):
             self._hand_over(unit, now_ns)
-        return self._assembler.asks(now_ns), None
+        return self._assembler.should_request_keyframe(now_ns), None
 
     def need_keyframe(self) -> None:
-        """A unit couldn't be decoded. From any thread."""
+        """Discard units until the next keyframe: one could not be decoded. May be called from any thread."""
         self._call_soon(lambda: self._assembler.need_keyframe() if self._assembler is not None else None)
 
     def want_keyframe(self) -> None:
-        """Somebody waits for one; nothing was lost. From any thread."""
+        """Request a keyframe without discarding units. May be called from any thread."""
         self._call_soon(lambda: self._assembler.want_keyframe() if self._assembler is not None else None)
 
     def _hand_over(self, unit: EncodedUnit, now_ns: int) -> None:
@@ -146,12 +146,12 @@ class Session(Connection):
     def _stop_handing_over(self, reason: EndReason) -> None:
         self.handover.close(reason)
 
-    def _track_came(self, track: MediaStreamTrack) -> None:
+    def _track_added(self, track: MediaStreamTrack) -> None:
         if track.kind == "video":
-            self._tasks.append(asyncio.create_task(self._hear_goodbye(track), name="webrtc track"))
+            self._tasks.append(asyncio.create_task(self._await_track_end(track), name="webrtc track"))
 
-    async def _hear_goodbye(self, track: MediaStreamTrack) -> None:
-        """No picture ever comes this way, only the track's end (RTCP BYE)."""
+    async def _await_track_end(self, track: MediaStreamTrack) -> None:
+        """Wait for the end of the track (RTCP BYE); it never delivers pictures."""
         try:
             while True:
                 await track.recv()
@@ -159,7 +159,7 @@ class Session(Connection):
             self.end("left")
 
     async def _watch(self) -> None:
-        """End it if no picture comes: nobody else may be looking."""
+        """End the session if no picture arrives: a camera thread may not be reading it."""
         began_s = time.monotonic()
         while True:
             await asyncio.sleep(LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""The transports of cameras over WebRTC: one connection, read in the camera's thread."""
+"""Transports of WebRTC cameras: one connection, read in the camera's thread."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from stream.sources.webrtc.session import NegotiationError, Session
 from stream.sources.webrtc.whep import GatewayError, Pull, gateway
 
 WAIT_S = 0.2
-"""How long a read waits for a picture before its caller looks around."""
+"""Time that a read waits for a picture before it returns to its caller."""
 LIBAVCODEC_NAMES = {"VP8": "vp8", "H264": "h264"}
 
 
 class WebRtcTransport(Transport):
-    """Reads one session. `connect` brings it about, in the camera's thread; it may raise like `open`."""
+    """Reads one session. `connect` creates it in the camera's thread, and may raise like `open`."""
 
     def __init__(
         self, diagnosis: WebRtcErrorDiagnosis, stopping: threading.Event, connect: Callable[[threading.Event], Session]
@@ -108,22 +108,22 @@ class WebRtcTransport(Transport):
 
 
 def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: Publishers) -> WebRtcTransport:
-    """The next publisher's video. Raises `BadAddressError` if there is more to the address than `whip`."""
+    """Return the transport of a camera's next publisher. Raises `BadAddressError` unless the address is `whip`."""
     if config.source.reveal().lower() not in ("whip", "whip:"):
-        raise BadAddressError(config.id, "nothing may stand behind `whip:`", "Write source: whip")
+        raise BadAddressError(config.id, "nothing may follow `whip:`", "Write source: whip")
     return WebRtcTransport(
         PublisherErrorDiagnosis(config), stopping, lambda stopping: publishers.claim(config.id, stopping.is_set)
     )
 
 
 def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers) -> WebRtcTransport:
-    """A gateway's video. Raises `BadAddressError` if the address can't be one."""
+    """Return the transport of a gateway's video. Raises `BadAddressError` if the address is invalid."""
     try:
         where = gateway(config.source.reveal())
     except ValueError:
         raise BadAddressError(
             config.id,
-            f"{config.source} isn't a WHEP address",
+            f"{config.source} is not a WHEP address",
             "Write whep+http://[user:password@]host[:port]/path or whep+https://[TOKEN@]host[:port]/path",
         ) from None
     diagnosis = GatewayErrorDiagnosis(config)
@@ -140,7 +140,7 @@ def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers
 
 
 def _outcome(beginning: Future[Session], stopping: threading.Event, diagnosis: GatewayErrorDiagnosis) -> Session:
-    """Wait for a connection to begin, unless told to stop; it takes some 30 s at most."""
+    """Wait until a connection begins, about 30 s at most. Raises `StoppedError` when `stopping` is set."""
     try:
         return outcome(beginning, stopping, lambda session: session.close_soon("stopped"))
     except StoppedError:
@@ -194,7 +194,7 @@ class PublisherErrorDiagnosis(WebRtcErrorDiagnosis):
         return "the publisher"
 
     def awaited(self) -> SourceError:
-        """Tell that a publisher is awaited."""
+        """Return the error while no publisher is connected."""
         return PublisherAwaitedError(
             self.camera, "waiting for a publisher", f"Publish to /whip/{self.camera} of the HTTP server"
         )

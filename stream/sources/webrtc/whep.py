@@ -1,7 +1,7 @@
-"""WHEP: fetching a video from a gateway (MediaMTX, go2rtc). Runs in the WebRTC thread.
+"""WHEP client: fetches a video from a gateway (MediaMTX, go2rtc). Runs in the WebRTC thread.
 
-Sends an offer, gets an answer, and at the end deletes what the gateway named in `Location`, if it named any (go2rtc
-doesn't). What the address has before its `@` is the credentials: `user:password` (Basic), or a token alone (Bearer).
+It sends an offer, receives an answer, and at the end deletes the resource that the gateway gave in `Location` (go2rtc
+gives none). The credentials precede the `@` of the address: `user:password` (Basic), or only a token (Bearer).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from stream.sources.webrtc.session import NegotiationError, Session
 
 logger = logging.getLogger(__name__)
 
-MOST_REDIRECTS = 4
-ASK_WITHIN_S = 10.0
-SAY_GOODBYE_WITHIN_S = 2.0
+MAX_REDIRECTS = 4
+REQUEST_WITHIN_S = 10.0
+DELETE_WITHIN_S = 2.0
 REDIRECTS = (301, 302, 307, 308)
 
 
@@ -36,20 +36,20 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where to ask: the address without credentials, and the header that carries them."""
+    """A gateway's address without credentials, and its `Authorization` header."""
 
     address: str
     authorization: str = field(default="", repr=False)
 
     def headers(self, address: str) -> Mapping[str, str]:
-        """Credentials are for the configured server only, not for where it may send us."""
+        """Return headers with credentials, but only for the configured server and never for a redirect elsewhere."""
         if not self.authorization or origin(address) != origin(self.address):
             return {}
         return {"Authorization": self.authorization}
 
 
 def gateway(address: str) -> Gateway:
-    """From `whep+http://…` or `whep+https://…`. Raises ValueError if it can't be one."""
+    """Parse `whep+http://…` or `whep+https://…`. Raises ValueError if it is invalid."""
     scheme, _, rest = address.partition("+")[2].partition("://")
     parts = urlsplit(f"{scheme}://{rest}")
     if scheme.lower() not in ("http", "https") or not parts.hostname or (parts.port or 1) > 65535:
@@ -61,18 +61,18 @@ def gateway(address: str) -> Gateway:
     else:
         authorization = f"Bearer {unquote(password or user)}" if login else ""
     if not authorization.isprintable():
-        raise ValueError("its credentials can't be sent")
+        raise ValueError("its credentials contain unprintable characters")
     return Gateway(parts._replace(netloc=place, fragment="").geturl(), authorization)
 
 
 def origin(address: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port."""
+    """Return scheme, host and port."""
     parts = urlsplit(address)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 class Pull:
-    """One video from a gateway, from `begin` until its session has ended."""
+    """One video from a gateway, from `begin` until its session ends."""
 
     def __init__(self, peers: Peers, where: Gateway) -> None:
         self._peers = peers
@@ -84,20 +84,20 @@ class Pull:
         session = self._peers.session(camera, start_timeout_s, stall_timeout_s, self._ended)
         try:
             offer = await session.offer()
-            async with asyncio.timeout(ASK_WITHIN_S), _client() as client:
+            async with asyncio.timeout(REQUEST_WITHIN_S), _client() as client:
                 try:
-                    answer = await self._ask(client, offer)
-                except ValueError:  # of urllib, yarl and the codec of hosts' names
-                    raise NegotiationError("it, or what it names in `Location`, is no address") from None
+                    answer = await self._request(client, offer)
+                except ValueError:  # from urllib, yarl or the IDNA codec
+                    raise NegotiationError("it or its `Location` is not a valid address") from None
             await session.accept(answer)
         except BaseException:
             session.end("unconnected")
             raise
         return session
 
-    async def _ask(self, client: aiohttp.ClientSession, offer: str) -> str:
+    async def _request(self, client: aiohttp.ClientSession, offer: str) -> str:
         address = self._gateway.address
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             headers = {"Content-Type": "application/sdp", "Accept": "application/sdp", **self._gateway.headers(address)}
             async with client.post(address, data=offer.encode(), headers=headers, allow_redirects=False) as reply:
                 location = reply.headers.get("Location")
@@ -116,20 +116,20 @@ class Pull:
                     if len(body) > MAX_BYTES:
                         raise NegotiationError("its answer is too large")
                 return body.decode("utf-8", "replace")
-        raise NegotiationError(f"it redirects more than {MOST_REDIRECTS} times")
+        raise NegotiationError(f"it redirects more than {MAX_REDIRECTS} times")
 
     def _ended(self, session: Session) -> None:
         if self._resource is not None:
-            self._peers.say_goodbye(self._leave(self._resource))
+            self._peers.say_goodbye(self._delete(self._resource))
 
-    async def _leave(self, resource: str) -> None:
+    async def _delete(self, resource: str) -> None:
         try:
-            async with asyncio.timeout(SAY_GOODBYE_WITHIN_S), _client() as client:
+            async with asyncio.timeout(DELETE_WITHIN_S), _client() as client:
                 headers = self._gateway.headers(resource)
                 async with client.delete(resource, headers=headers, allow_redirects=False):
                     pass
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            logger.debug("the gateway wasn't told of the end: %s", type(error).__name__)
+            logger.debug("could not end the session at the gateway: %s", type(error).__name__)
 
 
 def _client() -> aiohttp.ClientSession:

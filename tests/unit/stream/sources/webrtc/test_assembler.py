@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.sources.webrtc import assembler
-from stream.sources.webrtc.assembler import ASK_AGAIN_NS, GIVE_UP_NS, EncodedUnit, UnitAssembler, begins_anew
+from stream.sources.webrtc.assembler import GIVE_UP_NS, REQUEST_AGAIN_NS, EncodedUnit, UnitAssembler, is_decoding_start
 
 VP8 = 96
 MS = 1_000_000
@@ -102,7 +102,7 @@ def test_after_a_loss_all_is_left_out_until_the_next_keyframe_which_is_asked_for
     lost = sent.pop(3 * 5 + 1)
     assembling.add(*sent[: 3 * 6])
     assert assembling.frames == [0, 1, 2, 3, 4]
-    assert not assembling.assembler.asks(assembling.now_ns)
+    assert not assembling.assembler.should_request_keyframe(assembling.now_ns)
     assembling.add(*sent[3 * 6 :])
     assert assembling.frames == [0, 1, 2, 3, 4, *(frame & 0xFF for frame in range(300, 400))]
     assert assembling.discarded.count("incomplete") == 2
@@ -123,14 +123,14 @@ def test_a_keyframe_is_asked_for_again_until_it_comes() -> None:
     assembling = Assembling()
     assembling.add(FakePacket(5, 0, b"\x01", marker=1))
     assert assembling.discarded == ["awaiting_keyframe"]
-    asks = assembling.assembler.asks
+    asks = assembling.assembler.should_request_keyframe
     assert asks(0)
-    assert not asks(ASK_AGAIN_NS - 1)
-    assert asks(ASK_AGAIN_NS)
+    assert not asks(REQUEST_AGAIN_NS - 1)
+    assert asks(REQUEST_AGAIN_NS)
     assembling.add(FakePacket(6, 3000, b"\x00", marker=1))
-    assert not asks(10 * ASK_AGAIN_NS)
+    assert not asks(10 * REQUEST_AGAIN_NS)
     assembling.assembler.need_keyframe()
-    assert asks(10 * ASK_AGAIN_NS)
+    assert asks(10 * REQUEST_AGAIN_NS)
     assembling.add(FakePacket(7, 6000, b"\x01", marker=1))
     assert len(assembling.units) == 1
 
@@ -157,12 +157,12 @@ def test_whatever_comes_is_held_within_bounds(stream: list[tuple[int, int, bool,
     assembling = Assembling()
     for number, timestamp, marker, data in stream:
         assembling.add(FakePacket(number, timestamp, data, int(marker)))
-    assert len(assembling.assembler._held) <= assembler.MOST_PACKETS
+    assert len(assembling.assembler._held) <= assembler.MAX_PACKETS
 
 
 def test_a_gap_and_a_picture_without_end_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assembler, "MOST_BYTES", 1000)
-    monkeypatch.setattr(assembler, "MOST_PACKETS", 50)
+    monkeypatch.setattr(assembler, "MAX_BYTES", 1000)
+    monkeypatch.setattr(assembler, "MAX_PACKETS", 50)
     assembling = Assembling()
     assembling.now_ns = -GIVE_UP_NS
     assembling.add(FakePacket(0, 0, b"\x00", marker=1))
@@ -177,24 +177,24 @@ def test_a_gap_and_a_picture_without_end_are_bounded(monkeypatch: pytest.MonkeyP
 
 def test_keyframes_are_known_by_their_first_bytes() -> None:
     start = b"\x00\x00\x00\x01"
-    assert begins_anew("VP8", b"\x10")
-    assert not begins_anew("VP8", b"\x11")
-    assert begins_anew("H264", start + b"\x67\x42" + start + b"\x68" + start + b"\x65\x88")
-    assert begins_anew("H264", start + b"\x06\x05" + start + b"\x65\x88")
-    assert not begins_anew("H264", start + b"\x09\x10" + start + b"\x41\x9a")
-    assert not begins_anew("H264", start)
+    assert is_decoding_start("VP8", b"\x10")
+    assert not is_decoding_start("VP8", b"\x11")
+    assert is_decoding_start("H264", start + b"\x67\x42" + start + b"\x68" + start + b"\x65\x88")
+    assert is_decoding_start("H264", start + b"\x06\x05" + start + b"\x65\x88")
+    assert not is_decoding_start("H264", start + b"\x09\x10" + start + b"\x41\x9a")
+    assert not is_decoding_start("H264", start)
 
 
 def test_a_keyframe_that_only_somebody_who_looks_wants_is_asked_for_and_costs_nothing() -> None:
     assembling = Assembling()
     assembling.add(*packets(2))
-    assert not assembling.assembler.asks(0)
+    assert not assembling.assembler.should_request_keyframe(0)
     assembling.assembler.want_keyframe()
-    assert assembling.assembler.asks(0)
-    assert not assembling.assembler.asks(1), "not again at once"
+    assert assembling.assembler.should_request_keyframe(0)
+    assert not assembling.assembler.should_request_keyframe(1), "not again at once"
     assembling.add(*packets(5)[6:])
     assert assembling.discarded == []
-    assert assembling.assembler.asks(2 * ASK_AGAIN_NS), "it hasn't come yet"
+    assert assembling.assembler.should_request_keyframe(2 * REQUEST_AGAIN_NS), "it hasn't come yet"
     assembling.add(*packets(6, key_every=5)[15:])
     assert assembling.frames == [0, 1, 2, 3, 4, 5]
-    assert not assembling.assembler.asks(9 * ASK_AGAIN_NS)
+    assert not assembling.assembler.should_request_keyframe(9 * REQUEST_AGAIN_NS)

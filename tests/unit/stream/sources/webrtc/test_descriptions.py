@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.sources.webrtc.descriptions import (
-    MOST_CANDIDATES,
+    MAX_CANDIDATES,
     OfferError,
     checked_offer,
     checked_viewers_offer,
@@ -48,14 +48,14 @@ def test_an_offer_is_taken_with_or_without_sound_and_whatever_ends_its_lines() -
         (b"", "v=0"),
         (b"\xff\xfe", "UTF-8"),
         (b'{"type": "offer"}', "v=0"),
-        (text(*SESSION, "nonsense", *VIDEO), "line 8 isn't"),
-        (text(*SESSION, "a=\x00", *VIDEO), "line 8 isn't"),
+        (text(*SESSION, "nonsense", *VIDEO), "line 8 does not"),
+        (text(*SESSION, "a=\x00", *VIDEO), "line 8 does not"),
         (text(*SESSION), "no video"),
         (text(*SESSION, *VIDEO, *VIDEO), "2 video"),
         (text(*SESSION, *VIDEO, *AUDIO, *AUDIO), "one audio"),
         (text(*SESSION, *VIDEO, "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"), "one video"),
         (text(*SESSION, *VIDEO, *["m=x 1 2 3"] * 8), "media sections"),
-        (text(*SESSION, *VIDEO, *["a=candidate:1 1 udp 1 10.0.0.1 1 typ host"] * (MOST_CANDIDATES + 1)), "candidates"),
+        (text(*SESSION, *VIDEO, *["a=candidate:1 1 udp 1 10.0.0.1 1 typ host"] * (MAX_CANDIDATES + 1)), "candidates"),
         (without("a=ice-ufrag"), "a=ice-ufrag"),
         (without("a=ice-pwd"), "a=ice-pwd"),
         (without("a=fingerprint"), "a=fingerprint"),
@@ -63,7 +63,7 @@ def test_an_offer_is_taken_with_or_without_sound_and_whatever_ends_its_lines() -
         (without("a=rtcp-mux"), "a=rtcp-mux"),
         (without("a=mid"), "a=mid"),
         (text(*SESSION, *(line.replace("sendonly", "recvonly") for line in VIDEO)), "recvonly"),
-        (text(*SESSION, *(line.replace("VP8", "AV1") for line in VIDEO)), "VP8 and H264"),
+        (text(*SESSION, *(line.replace("VP8", "AV1") for line in VIDEO)), "VP8 or H264"),
     ],
 )
 def test_what_is_wrong_with_an_offer_is_named_without_quoting_it(offer: bytes, says: str) -> None:
