@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import NoReturn
 
 import typer
@@ -13,6 +13,8 @@ from rich.markup import escape
 EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_NO_SOURCE, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 
 console = Console()
+plain_console = Console(highlight=False)
+"""For text in which numbers and paths get no colours."""
 error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -38,14 +40,17 @@ def _escaped(letter: str) -> str:
 
 
 @contextmanager
-def errors() -> Generator[None]:
-    """Turn errors that a user can correct into a message and an exit code."""
+def exiting(codes: Mapping[type[Exception], int]) -> Generator[None]:
+    """Turn errors of these types into a message and an exit code. The first type that fits counts."""
+    try:
+        yield
+    except tuple(codes) as error:
+        fail(str(error), next(code for kind, code in codes.items() if isinstance(error, kind)))
+
+
+def errors() -> AbstractContextManager[None]:
+    """Turn an engine's errors that a user can correct into a message and an exit code."""
     from stages.third_party.weights import WeightsError
     from stream.settings.config_error import ConfigError
 
-    try:
-        yield
-    except WeightsError as error:
-        fail(str(error), EXIT_WEIGHTS)
-    except ConfigError as error:
-        fail(str(error), EXIT_USAGE)
+    return exiting({WeightsError: EXIT_WEIGHTS, ConfigError: EXIT_USAGE})

@@ -1,4 +1,4 @@
-"""`partstream evaluate`: scores a prediction as the benchmark does."""
+"""`partstream evaluate`: score a prediction as the benchmark does."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def evaluate_command(
         typer.Option(exists=True, file_okay=False, metavar="DIR", help="pred_vid_result.json, pred_part_result.json."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a report with plots.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write an HTML report with plots.")] = None,
     observed: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Answers over time, for the report: see docs/evaluation.md.")
+        Path | None, typer.Option(metavar="FILE", help="Answers over time, for the report (docs/evaluation.md).")
     ] = None,
 ) -> None:
-    """Score a prediction as the Kinetics-TPS benchmark does: part states, classes, and the area over both."""
+    """Score a prediction with the Kinetics-TPS metric: part states, classes, and their area."""
     from commands.models.evaluation import ReportError, evaluate_submission
     from training.benchmark.submission_errors import SubmissionError
 

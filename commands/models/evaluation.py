@@ -1,4 +1,4 @@
-"""`partstream evaluate`: scores a prediction as the benchmark does, prints what came of it, writes the report."""
+"""An evaluation in the terminal: score a prediction, print the figures, write the report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.benchmark.submission import read_ground_truth, read_prediction
 
 
 class ReportError(RuntimeError):
-    """The report can't be made or written; the message says why."""
+    """The report cannot be made or written. The message gives the reason."""
 
 
 def evaluate_submission(
@@ -30,9 +30,9 @@ def evaluate_submission(
     html: Path | None = None,
     observed: Path | None = None,
 ) -> Summary:
-    """Score the prediction in one folder against the ground truth in the other, and say so on the console.
+    """Score the prediction in one folder against the ground truth in the other, and print the figures.
 
-    `as_one_object`: print one JSON object and nothing else. Raises `SubmissionError`, `ReportError`.
+    `as_one_object`: print one JSON object and nothing else. Raises `SubmissionError` and `ReportError`.
     """
     true = read_ground_truth(truth)
     guess = read_prediction(prediction, true)
@@ -43,7 +43,7 @@ def evaluate_submission(
     if html is not None:
         _write(summary, html, truth=truth.resolve().name, prediction=prediction.resolve().name)
     if as_one_object:
-        # Not through rich: it wraps and colours, and this is for machines.
+        # Not through rich, which wraps and colours: this is for programs.
         console.file.write(json.dumps(as_json(summary)) + "\n")
         return summary
     _show(summary, console)
@@ -54,14 +54,14 @@ def evaluate_submission(
 
 def _write(summary: Summary, path: Path, *, truth: str, prediction: str) -> None:
     try:
-        # matplotlib is loaded only for a report: it takes longer than the whole evaluation of a small set.
+        # Importing matplotlib takes longer than the whole evaluation of a small set.
         from training.benchmark.evaluation_report import write_report
 
         write_report(summary, path, truth=truth, prediction=prediction)
     except ImportError as error:
         raise ReportError(str(error)) from None
     except OSError as error:
-        raise ReportError(f"{path} can't be written: {error.strerror or error}") from None
+        raise ReportError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _show(summary: Summary, console: Console) -> None:
@@ -79,9 +79,9 @@ def _show(summary: Summary, console: Console) -> None:
     if summary.recognition is not None:
         median = summary.recognition.settled_after(0.5)
         console.print(
-            "median time until the class is right and stays so: "
+            "median time until the class stays right: "
             + ("never" if median is None else f"{median:.2f} s")
-            + f"; right after half of the video: {summary.recognition.accuracy[50]:.1%}",
+            + f"; accuracy after half of the video: {summary.recognition.accuracy[50]:.1%}",
             highlight=False,
             soft_wrap=True,
         )

@@ -1,26 +1,22 @@
-"""`partstream export`: a checkpoint and its detector as ONNX files, each tried in ONNX Runtime before it is kept."""
+"""`partstream export`: write a checkpoint and its detector as ONNX files, each checked in ONNX Runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, exiting, fail, plain_console
 
+if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
     from stages.detection.movenet.movenet import MoveNet
     from stages.export.exporting import ExportedPart
     from stages.export.graph import PartName
     from stages.export.real_inputs import Film
-
-# Heavy imports (torch, av) happen inside the command, so that help and mistakes answer at once.
-
-EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS = 1, 2, 3
 
 EPILOG = (
     "Exit codes: 0 done, 1 failed (then no file is kept), 2 usage, 3 weights.  Example:  partstream export --out onnx/"
@@ -29,28 +25,25 @@ EPILOG = (
 _FILM = ("sports2d", "demo.mp4")
 _PICTURES = 8
 _EVERY = 3
-"""Frames from one picture to the next: 120 ms, about a step."""
+"""Every third frame: 120 ms apart, about a step of the action model."""
 _SIDE = 384
 
 
 def export_command(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go: PART.onnx and PART.json.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory, for PART.onnx and PART.json.")],
     profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
     parts: Annotated[
-        str, typer.Option(metavar="PART,…", help="Which of detector, heads and step.")
+        str, typer.Option(metavar="PART,…", help="Any of detector, heads and step.")
     ] = "detector,heads,step",
     opset: Annotated[int, typer.Option(min=18, max=25, help="ONNX operator set.")] = 20,
     without_regions: Annotated[
-        bool, typer.Option("--without-regions", help="Heads that answer from keypoints alone, whatever was trained.")
+        bool,
+        typer.Option("--without-regions", help="Export heads that use keypoints only, even if regions were trained."),
     ] = False,
 ) -> None:
-    """Write a model as ONNX for other runtimes: detector, heads and action step, with what to do around them."""
+    """Write a model as ONNX files for other runtimes: detector, heads and action step, with a description of each."""
     chosen = _parse_parts(parts)
-    from rich.console import Console
-
-    complaints = Console(stderr=True, highlight=False, soft_wrap=True)
-    console = Console(highlight=False)
-    with _errors(complaints):
+    with _errors():
         from stages.export.exporting import export
         from stages.export.onnx_file import check_installed
         from stages.profiles import load_checkpoint
@@ -62,16 +55,12 @@ def export_command(
             try:
                 checkpoint = from_keypoints_alone(checkpoint)
             except ValueError as error:
-                _fail(f"{profile}: {error}", EXIT_USAGE, complaints)
+                fail(f"{profile}: {error}", EXIT_USAGE)
         if _has_another_detector(checkpoint) and "detector" in chosen:
-            _fail(
-                f"the detector of profile {checkpoint.profile} (mmdet's) isn't exported here; use --parts heads,step",
-                EXIT_USAGE,
-                complaints,
-            )
+            fail(f"the detector of profile {checkpoint.profile} cannot be exported; use --parts heads,step", EXIT_USAGE)
         detector = _detector(checkpoint, needed="detector" in chosen)
         film = None if detector is None else _film()
-        with console.status("exporting") as status:
+        with plain_console.status("exporting") as status:
             made = export(
                 checkpoint,
                 detector,
@@ -81,36 +70,37 @@ def export_command(
                 film,
                 lambda part: status.update(f"exporting and checking: {part}"),
             )
-    _show(made, console)
+    _show(made)
     if film is None and not _has_another_detector(checkpoint):
-        console.print(
-            "compared on random inputs only: real ones come from the detector's weights and footage "
-            f"(partstream weights fetch movenet-multipose {_FILM[0]})",
+        plain_console.print(
+            "checked with random inputs only. Real ones need the detector's weights and footage: "
+            f"partstream weights fetch movenet-multipose {_FILM[0]}",
             soft_wrap=True,
         )
 
 
 def _parse_parts(text: str) -> list[PartName]:
-    """Names separated by commas. Raises `BadParameter`."""
+    """Return the parts that are named, separated by commas. Raises `BadParameter`."""
     known: tuple[PartName, ...] = ("detector", "heads", "step")
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = sorted(set(names) - set(known))
     if unknown or not names:
-        said = f"unknown: {', '.join(unknown)}; " if unknown else ""
-        raise typer.BadParameter(f"{said}give some of {', '.join(known)}, separated by commas", param_hint="--parts")
+        problem = f"unknown: {', '.join(unknown)}; " if unknown else ""
+        raise typer.BadParameter(f"{problem}give some of {', '.join(known)}, separated by commas", param_hint="--parts")
     return [name for name in known if name in names]
 
 
 def _has_another_detector(checkpoint: Checkpoint) -> bool:
-    """Than the one that can be exported."""
+    """Return whether the checkpoint uses a detector that cannot be exported."""
     from stages.profiles import PAPER
 
     return checkpoint.profile == PAPER or checkpoint.detector is not None
 
 
 def _detector(checkpoint: Checkpoint, *, needed: bool) -> MoveNet | None:
-    """The detector, which also makes the other parts' real inputs; None where those are all it is for and it isn't
-    here. Raises `WeightsError` where it is needed.
+    """Return the detector, which also makes real inputs for the other parts; None if it was not fetched.
+
+    Raises `WeightsError` if it is needed and missing.
     """
     from stages.detection.movenet.movenet import MoveNet
     from stages.third_party.weights import WeightsError
@@ -126,7 +116,7 @@ def _detector(checkpoint: Checkpoint, *, needed: bool) -> MoveNet | None:
 
 
 def _film() -> Film | None:
-    """The first second of fetched footage, as a camera would give it; None where it wasn't fetched."""
+    """Return the first second of footage, as a camera would send it; None if it was not fetched."""
     import av
     import numpy as np
 
@@ -156,7 +146,7 @@ def _film() -> Film | None:
     return Film(np.stack(pictures), content, np.array(times, np.int64))
 
 
-def _show(made: Sequence[ExportedPart], console: Console) -> None:
+def _show(made: Sequence[ExportedPart]) -> None:
     from rich.table import Table
 
     from stages.export.parity import LIMIT
@@ -174,28 +164,14 @@ def _show(made: Sequence[ExportedPart], console: Console) -> None:
         for row, (output, values) in enumerate(of_output.items()):
             figures = (f"{values[kind]:.1e}" if kind in values else "–" for kind in kinds)
             table.add_row("" if row else part.file.name, output, *figures, end_section=row == len(of_output) - 1)
-    console.print(table)
+    plain_console.print(table)
     for part in made:
         size = part.file.stat().st_size / 1e6
-        console.print(f"{part.file}  {size:.1f} MB, and {part.manifest.name}", markup=False, soft_wrap=True)
+        plain_console.print(f"{part.file}  {size:.1f} MB, and {part.manifest.name}", markup=False, soft_wrap=True)
 
 
-@contextmanager
-def _errors(complaints: Console) -> Generator[None]:
-    """What the user can do something about is a sentence on stderr and an exit code."""
+def _errors() -> AbstractContextManager[None]:
     from stages.export.graph import ExportError
     from stages.third_party.weights import WeightsError
 
-    try:
-        yield
-    except WeightsError as error:
-        _fail(str(error), EXIT_WEIGHTS, complaints)
-    except ExportError as error:
-        _fail(str(error), EXIT_FAILED, complaints)
-
-
-def _fail(message: str, code: int, complaints: Console) -> NoReturn:
-    from rich.markup import escape
-
-    complaints.print(f"[bold red]partstream:[/] {escape(message)}")
-    raise typer.Exit(code)
+    return exiting({WeightsError: EXIT_WEIGHTS, ExportError: EXIT_FAILED})

@@ -1,19 +1,20 @@
-"""`partstream footage`: scores a checkpoint on the labelled real footage."""
+"""`partstream footage`: score a checkpoint on labelled real footage."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commands.application import Application
+from commands.detector_size import DetectorSizeOption, parse_detector_size
+from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, error_console, exiting, plain_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,15 +25,11 @@ if TYPE_CHECKING:
     from training.footage.scoring import ClassSeconds
     from training.footage.summary import ClipScore
 
-# Heavy imports (torch, av) happen inside the command, so that help and mistakes answer at once.
-
-EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS = 1, 2, 3
-
-footage_app = Application(help="Real footage that people have labelled: score a checkpoint.", no_args_is_help=True)
+footage_app = Application(help="Score a checkpoint on labelled real footage.", no_args_is_help=True)
 
 
 class HalfChoice(StrEnum):
-    """Which half of each clip, in time."""
+    """Half of each clip, in time."""
 
     development = "development"
     test = "test"
@@ -40,35 +37,35 @@ class HalfChoice(StrEnum):
 
 
 class CommandError(RuntimeError):
-    """Something that was asked for isn't there; the message says what is."""
+    """A clip, checkpoint or file of the arguments cannot be used. The message says what to do."""
 
 
 @footage_app.command("score", epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 weights or footage not fetched.")
 def score_command(
     half: Annotated[
-        HalfChoice, typer.Option(help="The test half is for once a release; look at the development half.")
+        HalfChoice, typer.Option(help="Use the test half once for each release, otherwise the development half.")
     ] = HalfChoice.development,
-    clip: Annotated[list[str] | None, typer.Option("--clip", help="Only this clip; may be repeated.")] = None,
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
-    detector_size: Annotated[
-        str | None,
-        typer.Option(metavar="WxH", help="The picture that the detector sees.", show_default="the model's choice"),
+    clip: Annotated[
+        list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; can be repeated.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    smoothed: Annotated[bool, typer.Option("--smoothed", help="Score the labels that events are made from.")] = False,
-    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write every instant.")] = None,
+    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
+    detector_size: DetectorSizeOption = None,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
+    smoothed: Annotated[
+        bool, typer.Option("--smoothed", help="Score smoothed labels, from which events are made.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write every moment that was scored.")
+    ] = None,
     pictures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also draw what is wrong, a sheet a clip (first labeller).")
+        Path | None, typer.Option(metavar="DIR", help="Also draw the errors, one sheet for each clip (first labeller).")
     ] = None,
 ) -> None:
-    """Run every frame of the labelled clips through the model, and say what is right in person-seconds."""
-    from rich.console import Console
-
+    """Run the labelled clips through the model, and print what is right, in person-seconds."""
     from training.footage.runs import packaged_labels, score_clip
 
     size = parse_detector_size(detector_size)
     halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
-    console = Console(highlight=False)
     with _errors():
         chosen = _choose(packaged_labels(), clip)
         if pictures is not None:
@@ -88,13 +85,13 @@ def score_command(
             _write(out, pipeline, size, smoothed, groups)
         if pictures is not None:
             _draw(pictures, [labellers[0] for labellers in chosen.values()], scores)
-    console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
+    plain_console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
     for (which, labeller), found in groups.items():
-        show(f"{which} half, labeller {labeller}: person-seconds", found, console)
+        show(f"{which} half, labeller {labeller}: person-seconds", found, plain_console)
 
 
 def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
-    """Print what is right by label, by clip and by score."""
+    """Print the share that is right by label, by clip and by score."""
     from training.footage.scoring import by_class
     from training.footage.summary import by_threshold, taken_for, total
 
@@ -105,16 +102,16 @@ def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
         given = ", ".join(f"{answer} {value:g}" for answer, value in answers.get(truth, {}).items())
         labels.add_row(truth, *_cells(seconds), given)
     console.print(labels)
-    clips = _table(None, "clip", "detector sees", *_SECONDS, "unlabelled")
+    clips = _table(None, "clip", "detector input", *_SECONDS, "unlabelled")
     for score in scores:
         seen = "{}x{}".format(*score.picture)
         clips.add_row(score.clip, seen, *_cells(total(score.judged)), f"{score.extra_seconds:g} s")
     console.print(clips)
-    sure = _table(None, "answers of at least", "precision", "coverage", "precision, unlabelled too")
+    by_score = _table(None, "score at least", "precision", "coverage", "precision, unlabelled too")
     for threshold, found in by_threshold(judged, [one for score in scores for one in score.extras]).items():
         shares = (found.precision, found.coverage, found.precision_all)
-        sure.add_row(f"{threshold:g}", *("–" if share is None else f"{share:.1%}" for share in shares))
-    console.print(sure)
+        by_score.add_row(f"{threshold:g}", *("–" if share is None else f"{share:.1%}" for share in shares))
+    console.print(by_score)
 
 
 _SECONDS = ("seconds", "right", "missed", "other, nothing")
@@ -144,19 +141,9 @@ def _table(title: str | None, *columns: str) -> Table:
     return table
 
 
-def parse_detector_size(text: str | None) -> tuple[int, int] | None:
-    """(width, height) of `WxH`, or None for None. Raises `typer.BadParameter`."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is not WIDTHxHEIGHT, for example 768x576", param_hint="--detector-size")
-    return int(found[1]), int(found[2])
-
-
 def _choose(clips: dict[str, list[ClipLabels]], names: list[str] | None) -> dict[str, list[ClipLabels]]:
     if unknown := [name for name in names or [] if name not in clips]:
-        raise CommandError(f"no labels for {', '.join(unknown)}; there are some for {', '.join(clips)}")
+        raise CommandError(f"no labels for {', '.join(unknown)}; the labelled clips are {', '.join(clips)}")
     return {name: labellers for name, labellers in clips.items() if not names or name in names}
 
 
@@ -183,22 +170,24 @@ def _write(
         "weights": pipeline.info.weights,
         "detector_size": size,
         "smoothed": smoothed,
-        "scores": [{"half": half, "labeller": who, **as_json(scores)} for (half, who), scores in groups.items()],
+        "scores": [
+            {"half": half, "labeller": labeller, **as_json(scores)} for (half, labeller), scores in groups.items()
+        ],
     }
     try:
         path.write_text(json.dumps(content) + "\n", encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{path} can't be written: {error.strerror or error}") from None
+        raise CommandError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _make_folder(path: Path) -> None:
-    """Before the footage is run, so that nobody waits for minutes to hear of it."""
+    """Make the folder before the footage is run, so that an error comes at once."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandError(f"the pictures' folder {path} can't be made: {error.strerror or error}") from None
+        raise CommandError(f"the folder {path} cannot be made: {error.strerror or error}") from None
     if not os.access(path, os.W_OK | os.X_OK):
-        raise CommandError(f"the pictures' folder {path} can't be written to: Permission denied")
+        raise CommandError(f"the folder {path} is not writable: Permission denied")
 
 
 def _draw(folder: Path, clips: Sequence[ClipLabels], scores: Sequence[ClipScore]) -> None:
@@ -211,16 +200,14 @@ def _draw(folder: Path, clips: Sequence[ClipLabels], scores: Sequence[ClipScore]
         try:
             save_sheet(folder, weights.locate(labels.asset, labels.file), labels, judged)
         except OSError as error:
-            raise CommandError(f"{folder}: pictures can't be written: {error.strerror or error}") from None
+            raise CommandError(f"{folder}: pictures cannot be written: {error.strerror or error}") from None
 
 
 def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:
-    """The clips one by one, with a bar on stderr while there is somebody to see it."""
-    from rich.console import Console
+    """Yield the clips one by one, with a bar on stderr if it is a terminal."""
     from rich.progress import Progress
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(console=error_console, transient=True, disable=not error_console.is_terminal) as progress:
         task = progress.add_task("", total=len(clips))
         for labellers in clips:
             progress.update(task, description=labellers[0].clip)
@@ -228,26 +215,11 @@ def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:
             progress.advance(task)
 
 
-@contextmanager
-def _errors() -> Generator[None]:
-    """What the user can do something about is a sentence on stderr and an exit code."""
+def _errors() -> AbstractContextManager[None]:
     from stages.third_party.weights import WeightsError
     from training.footage.labels import LabelError
     from training.footage.runs import FootageError
 
-    try:
-        yield
-    except WeightsError as error:
-        _fail(str(error), EXIT_WEIGHTS)
-    except (CommandError, LabelError) as error:
-        _fail(str(error), EXIT_USAGE)
-    except FootageError as error:
-        _fail(str(error), EXIT_FAILED)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    from rich.console import Console
-    from rich.markup import escape
-
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]partstream:[/] {escape(message)}")
-    raise typer.Exit(code)
+    return exiting(
+        {WeightsError: EXIT_WEIGHTS, CommandError: EXIT_USAGE, LabelError: EXIT_USAGE, FootageError: EXIT_FAILED}
+    )

@@ -1,4 +1,4 @@
-"""`partstream generated frozen` and `freeze`: make the frozen test set, and freeze another one."""
+"""`partstream generated frozen` and `freeze`: draw the frozen test set, and freeze another one."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Annotated
 
 import typer
 
-from commands.models.generated_errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, fail, readable_errors
+from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, error_console, exiting, fail, plain_console
+from commands.models.generated_errors import generated_errors
 
 FROZEN_EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 usage or another generator, 3 no body or motions in the cache, 130 stopped."
 )
-FREEZE_EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, or the folder can't be frozen."
+FREEZE_EPILOG = "Exit codes: 0 done, 1 failed, 2 usage, or a folder that cannot be frozen."
 
 
 def frozen_command(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is empty or new, or where this was stopped.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="An empty or new folder, or one in which this command was stopped.")
+    ],
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes at work.", show_default="one a processor core")
+        int | None, typer.Option(min=1, metavar="N", help="Processes.", show_default="one per core")
     ] = None,
 ) -> None:
-    """Draw the frozen test set, on which checkpoints are compared: the same videos to the last bit, every time.
+    """Draw the frozen test set, on which checkpoints are compared: bit for bit the same videos every time.
 
-    Refused where the generator's code has changed since it was frozen. Ctrl-C ends with the videos under way, a second
-    one sooner; what is whole is kept, and the same command goes on from there.
+    Refused if the generator's code has changed since. Ctrl-C ends after the videos in progress, a second Ctrl-C at
+    once; complete videos are kept, and the same command continues from there.
     """
-    from rich.console import Console
-
-    complaints = Console(stderr=True, highlight=False, soft_wrap=True)
-    with readable_errors(complaints):
+    with generated_errors():
         from training.console.progress_bar import progress_bar
         from training.console.stopping import stopped_by_signals
         from training.synthetic.scoring.frozen_set import CURRENT, read_frozen_set
@@ -39,40 +39,37 @@ def frozen_command(
         try:
             from training.synthetic.scoring.frozen_plan import plan_of
             from training.synthetic.videos.folder import GeneratedFolder, GenerateError
-        except ImportError as error:  # the extra that drawing needs; it says which
-            fail(str(error), EXIT_FAILED, complaints)
+        except ImportError as error:  # its message names the extra that drawing needs
+            fail(str(error), EXIT_FAILED)
         try:
-            plan = plan_of(frozen)
-            place = GeneratedFolder(out, plan, resume=True)
-            with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
-                manifest = place.make(workers or os.cpu_count() or 1, progress, stopped)
-        except GenerateError as error:
-            fail(str(error), EXIT_USAGE, complaints)
-        except KeyboardInterrupt:  # a second one: the first ends with the videos under way
-            complaints.print("stopped at once; whole videos are kept, and the same command goes on with the others")
+            with exiting({GenerateError: EXIT_USAGE}):
+                plan = plan_of(frozen)
+                place = GeneratedFolder(out, plan, resume=True)
+                with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
+                    manifest = place.make(workers or os.cpu_count() or 1, progress, stopped)
+        except KeyboardInterrupt:  # the second one: after the first, the videos in progress are completed
+            error_console.print("stopped at once; complete videos are kept, and the same command makes the others")
             raise typer.Exit(EXIT_INTERRUPTED) from None
     made = len(manifest.videos)
-    Console(highlight=False, soft_wrap=True).print(f"{made} videos of {CURRENT} are in {out}", markup=False)
+    plain_console.print(f"{made} videos of {CURRENT} are in {out}", markup=False, soft_wrap=True)
     if made < plan.videos:
-        complaints.print(f"stopped; {plan.videos - made} videos are missing, and the same command goes on with them")
+        error_console.print(f"stopped; {plan.videos - made} videos are missing, and the same command makes them")
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
 def freeze_command(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="What `data generate --split test --per-action K` made.")
+        Path, typer.Argument(metavar="DIR", help="A folder made by `data generate --split test --per-action K`.")
     ],
-    version: Annotated[int, typer.Option(min=1, help="Which version of the test set this becomes.")] = 1,
+    version: Annotated[int, typer.Option(min=1, metavar="N", help="Version of the test set that this becomes.")] = 1,
 ) -> None:
-    """Freeze a generated test set: keep its seed, settings and the hash of its code as `training/held_out/…json`.
+    """Freeze a generated test set: keep its seed, settings and code hash as `training/held_out/…json`.
 
-    For those who change the generator. The file belongs in version control; the videos don't: `frozen` makes them.
+    For developers of the generator. Commit the file, not the videos: `generated frozen` makes them again.
     """
-    from rich.console import Console
-
-    with readable_errors(Console(stderr=True, highlight=False, soft_wrap=True)):
+    with generated_errors():
         from training.synthetic.scoring.frozen_set import freeze, write_frozen_set
         from training.synthetic.scoring.known_videos import read_test_set
 
         path = write_frozen_set(freeze(read_test_set(folder), version))
-    Console(highlight=False, soft_wrap=True).print(f"wrote {path}", markup=False)
+    plain_console.print(f"wrote {path}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`partstream generated`: scores checkpoints on generated test videos, of which everything is known."""
+"""`partstream generated`: score checkpoints on generated test videos, of which everything is known."""
 
 from __future__ import annotations
 
@@ -12,31 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.application import Application
+from commands.ending import EXIT_FAILED, EXIT_USAGE, error_console, fail, plain_console
 from commands.models.frozen_set import FREEZE_EPILOG, FROZEN_EPILOG, freeze_command, frozen_command
-from commands.models.generated_errors import EXIT_USAGE, fail, readable_errors
+from commands.models.generated_errors import generated_errors
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from stages.types import ModelInfo
     from training.benchmark.submission import GroundTruth
     from training.synthetic.scoring.figures.benchmark import BenchmarkScore
     from training.synthetic.scoring.runs import Conditions, Scored
     from training.synthetic.videos.manifest import Manifest
 
-# Heavy imports (torch, av) happen inside the commands, so that help and mistakes answer at once.
-
-EXIT_ERRORS = 1
-
-generated_app = Application(
-    help="Generated test videos, of which everything is known: score and compare checkpoints.", no_args_is_help=True
-)
+generated_app = Application(help="Score and compare checkpoints on generated test videos.", no_args_is_help=True)
 generated_app.command("frozen", epilog=FROZEN_EPILOG)(frozen_command)
 generated_app.command("freeze", epilog=FREEZE_EPILOG)(freeze_command)
 
 
 class Window(StrEnum):
-    """How the action LSTM's memory is kept, as in the configuration."""
+    """Mode of the action model's window, as in the configuration."""
 
     staggered = "staggered"
     continuous = "continuous"
@@ -44,12 +37,12 @@ class Window(StrEnum):
 
 
 SetArgument = Annotated[
-    Path, typer.Argument(metavar="DIR", help="What `generated frozen` or `data generate --split test` made.")
+    Path, typer.Argument(metavar="DIR", help="A folder made by `generated frozen` or `data generate --split test`.")
 ]
-OwnOption = Annotated[bool, typer.Option("--own-set", help="Score a set that isn't the frozen one.")]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.", show_default="one for each core")]
-WindowOption = Annotated[Window, typer.Option(help="How the memory of a person is kept.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda:N.")]
+OwnOption = Annotated[bool, typer.Option("--own-set", help="Score a set other than the frozen one.")]
+WorkersOption = Annotated[int, typer.Option(min=1, metavar="N", help="Processes.", show_default="one per core")]
+WindowOption = Annotated[Window, typer.Option(help="Mode of the action model's window.")]
+DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")]
 CORES = os.cpu_count() or 1
 EPILOG = "Exit codes: 0 done, 1 some videos have errors (each is named), 2 usage, 3 weights, 130 stopped."
 
@@ -61,28 +54,25 @@ def score_command(
     out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write one JSON object.")] = None,
     drop: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", min=0, max=0.99, help="Also score with that share of the frames missing."),
+        typer.Option(metavar="SHARE", min=0, max=0.99, help="Also score with this share of the frames missing."),
     ] = None,
     true_keypoints: Annotated[
         bool, typer.Option("--true-keypoints", help="Feed the true boxes and keypoints instead of the detector's.")
     ] = False,
     keypoint_noise: Annotated[
-        float, typer.Option(metavar="PERCENT", min=0, help="Disturb true keypoints, in % of the box's longer side.")
+        float, typer.Option(metavar="PERCENT", min=0, help="Noise of true keypoints, in % of the box's longer side.")
     ] = 0.0,
     window: WindowOption = Window.staggered,
-    every: Annotated[int, typer.Option(min=1, help="Show frames 1, 1 + N, 1 + 2 N … only.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Decides which frames --drop takes away.")] = 0,
+    every: Annotated[int, typer.Option(min=1, metavar="N", help="Show frames 1, 1 + N, 1 + 2 N … only.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the frames that --drop removes.")] = 0,
     own_set: OwnOption = False,
     workers: WorkersOption = CORES,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Run every test video through a whole model, and say what is right of people, parts, frames and videos."""
+    """Run every test video through a model, and score people, parts, frames and videos."""
     if keypoint_noise and not true_keypoints:
-        raise typer.BadParameter("disturbs true keypoints: give --true-keypoints too", param_hint="--keypoint-noise")
-    from rich.console import Console
-
-    console, complaints = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
-    with readable_errors(complaints):
+        raise typer.BadParameter("needs --true-keypoints", param_hint="--keypoint-noise")
+    with generated_errors():
         from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
         from training.synthetic.scoring.figures.figures import as_json, set_figures
         from training.synthetic.scoring.figures.tables import show
@@ -90,19 +80,19 @@ def score_command(
 
         conditions = Conditions(window.value, true_keypoints, keypoint_noise, every, drop, seed, device)
         manifest, name, truth = _open(folder, own_set)
-        infos, scored = _score(folder, manifest, [profile], conditions, workers, complaints)
+        infos, scored = _score(folder, manifest, [profile], conditions, workers)
         own = [one[0] for one in scored]
         # The frames that the benchmark scores must have been shown.
         benchmark = None if OFFICIAL_EVERY % every else _benchmark(truth, own)
         figures = set_figures([one.video for one in own], benchmark, drop)
-        console.print(
+        plain_console.print(
             f"{profile} ({infos[0].weights[:19]}…) on {name or 'a set of your own'}, {len(own)} videos", markup=False
         )
-        show(figures, console)
+        show(figures, plain_console)
         if out is not None:
             _write(out, {**_head(manifest, name, conditions), **_model(profile, infos[0]), **as_json(figures)})
         if any(one.video.error for one in own):
-            raise typer.Exit(EXIT_ERRORS)
+            raise typer.Exit(EXIT_FAILED)
 
 
 @generated_app.command(
@@ -112,10 +102,10 @@ def score_command(
 def ablate_command(
     folder: SetArgument,
     checkpoints: Annotated[
-        list[str], typer.Argument(metavar="NAME=PATH...", help="Checkpoints; the first one is the baseline.")
+        list[str], typer.Argument(metavar="NAME=PATH...", help="Checkpoints; the first is the baseline.")
     ],
     baseline: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which to compare with.", show_default="the first")
+        str | None, typer.Option(metavar="NAME", help="Checkpoint to compare with.", show_default="the first")
     ] = None,
     out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write one JSON object.")] = None,
     window: WindowOption = Window.staggered,
@@ -126,18 +116,15 @@ def ablate_command(
     workers: WorkersOption = CORES,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Score several checkpoints on the same videos, and print a Markdown table of how they differ.
+    """Score several checkpoints on the same videos, and print their differences as a Markdown table.
 
-    Differences to the baseline come with 95 % intervals of a bootstrap over videos; bold ones don't hold 0.
+    Differences to the baseline have 95 % intervals from a bootstrap over videos; those that exclude 0 are bold.
     """
     named = _named(checkpoints)
     reference = baseline or next(iter(named))
     if reference not in named:
-        raise typer.BadParameter(f"{reference!r} is none of {', '.join(named)}", param_hint="--baseline")
-    from rich.console import Console
-
-    console, complaints = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
-    with readable_errors(complaints):
+        raise typer.BadParameter(f"{reference!r} is not one of {', '.join(named)}", param_hint="--baseline")
+    with generated_errors():
         import msgspec
 
         from training.synthetic.scoring.figures.comparison import compare, markdown, outcome
@@ -146,7 +133,7 @@ def ablate_command(
 
         conditions = Conditions(window.value, true_keypoints, device=device)
         manifest, set_name, truth = _open(folder, own_set)
-        infos, scored = _score(folder, manifest, list(named.values()), conditions, workers, complaints)
+        infos, scored = _score(folder, manifest, list(named.values()), conditions, workers)
         outcomes: dict[str, Any] = {}
         times: dict[str, float | None] = {}
         for at, name in enumerate(named):
@@ -159,13 +146,13 @@ def ablate_command(
                 for one in videos
             ]
         compared = compare(outcomes, reference, times)
-        console.print(markdown(compared), markup=False, soft_wrap=True)
+        plain_console.print(markdown(compared), markup=False, soft_wrap=True)
         if out is not None:
             models = {name: _model(path, info) for (name, path), info in zip(named.items(), infos)}
             rows = [{**models[one.name], **msgspec.to_builtins(one)} for one in compared]
             _write(out, {**_head(manifest, set_name, conditions), "baseline": reference, "checkpoints": rows})
         if any(one.video.error for row in scored for one in row):
-            raise typer.Exit(EXIT_ERRORS)
+            raise typer.Exit(EXIT_FAILED)
 
 
 def _named(checkpoints: Sequence[str]) -> dict[str, str]:
@@ -175,13 +162,13 @@ def _named(checkpoints: Sequence[str]) -> dict[str, str]:
         if not (name and equals and path):
             raise typer.BadParameter(f"{text!r} is not NAME=PATH, for example full=runs/full.safetensors")
         if name in named:
-            raise typer.BadParameter(f"{name!r} comes twice; give each checkpoint a name of its own")
+            raise typer.BadParameter(f"{name!r} is given twice; every checkpoint needs its own name")
         named[name] = path
     return named
 
 
 def _open(folder: Path, own_set: bool) -> tuple[Manifest, str | None, GroundTruth]:
-    """The manifest, the name of the frozen set that it is of (None for one's own), and the metric's ground truth."""
+    """Return the manifest, the name of its frozen set (None for another set), and the metric's ground truth."""
     from training.synthetic.scoring.figures.benchmark import read_benchmark
     from training.synthetic.scoring.frozen_set import CURRENT, differences, frozen_sets, read_frozen_set, require
     from training.synthetic.scoring.known_videos import read_test_set
@@ -200,9 +187,8 @@ def _score(
     profiles: list[str],
     conditions: Conditions,
     workers: int,
-    complaints: Console,
 ) -> tuple[list[ModelInfo], list[list[Scored]]]:
-    """Which models, and for each video, in the manifest's order, what came of it under each. Faults are named."""
+    """Return the models and, for each video in the manifest's order, its scores under each. Errors are printed."""
     from training.console.progress_bar import progress_bar
     from training.kinetics_tps.data_errors import printable
     from training.synthetic.scoring.known_videos import known_videos
@@ -213,7 +199,7 @@ def _score(
     try:
         infos = check_models(profiles, conditions)
     except ValueError as error:
-        fail(str(error), EXIT_USAGE, complaints)
+        fail(str(error), EXIT_USAGE)
     found: dict[int, list[Scored]] = {}
     with progress_bar("scoring videos") as progress:
         for index, scored in score_videos(videos, profiles, conditions, min(workers, len(videos))):
@@ -221,7 +207,7 @@ def _score(
             if progress is not None:
                 progress(len(found), len(videos))
             if (error := scored[0].video.error) is not None:
-                complaints.print(f"error: {printable(f'{videos[index].path}: {error}')}", markup=False)
+                error_console.print(f"error: {printable(f'{videos[index].path}: {error}')}", markup=False)
     return infos, [found[index] for index in range(len(videos))]
 
 

@@ -1,22 +1,18 @@
-"""What goes wrong with generated sets, in the terminal: a sentence on stderr and an exit code."""
+"""Errors of the `generated` commands as messages and exit codes."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
+from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, error_console, exiting
 
 
 @contextmanager
-def readable_errors(complaints: Console) -> Generator[None]:
-    """Around a command: errors that the user can do something about, and Ctrl-C."""
+def generated_errors() -> Generator[None]:
+    """Turn errors that a user can correct, and Ctrl-C, into a message and an exit code."""
     from stages.third_party.weights import WeightsError
     from training.benchmark.submission_errors import SubmissionError
     from training.kinetics_tps import DatasetError
@@ -25,24 +21,12 @@ def readable_errors(complaints: Console) -> Generator[None]:
     from training.synthetic.videos.manifest import ManifestError
     from training.synthetic.videos.truth import TruthError
 
+    codes: dict[type[Exception], int] = {WeightsError: EXIT_WEIGHTS}
+    codes |= dict.fromkeys((FrozenSetError, ManifestError, TruthError, SubmissionError), EXIT_USAGE)
+    codes |= dict.fromkeys((DatasetError, ScoringError), EXIT_FAILED)
     try:
-        yield
-    except WeightsError as error:
-        fail(str(error), EXIT_WEIGHTS, complaints)
-    except (FrozenSetError, ManifestError, TruthError, SubmissionError) as error:
-        fail(str(error), EXIT_USAGE, complaints)
-    except (DatasetError, ScoringError) as error:
-        fail(str(error), EXIT_FAILED, complaints)
+        with exiting(codes):
+            yield
     except KeyboardInterrupt:
-        complaints.print("stopped; nothing was written")
+        error_console.print("stopped; nothing was written")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def fail(message: str, code: int, complaints: Console) -> NoReturn:
-    """Say what is wrong and end with the code."""
-    from rich.markup import escape
-
-    from training.kinetics_tps.data_errors import printable
-
-    complaints.print(f"[bold red]partstream:[/] {escape(printable(message))}")
-    raise typer.Exit(code)

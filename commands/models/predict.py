@@ -1,52 +1,52 @@
-"""`partstream predict`: answers every test video, and writes the benchmark's files."""
+"""`partstream predict`: recognise every test video, and write the benchmark's files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.models.footage import parse_detector_size
+from commands.detector_size import DetectorSizeOption, parse_detector_size
+from commands.ending import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    EXIT_WEIGHTS,
+    error_console,
+    exiting,
+    fail,
+    plain_console,
+)
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from training.benchmark.answer_folder import AnswerFolder, MadeWith
     from training.benchmark.predict import FoundVideos
-
-# Heavy imports (torch, av) happen inside the command, so that help and mistakes answer at once.
-
-EXIT_ERRORS, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 EPILOG = "Exit codes: 0 every video was answered, 1 some have errors (each is named), 2 usage, 3 weights."
 
 
 def predict_command(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go; a stopped run is taken up there.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory. A stopped run continues there.")],
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A data set in the Kinetics-TPS layout: its test videos.")
+        Path | None, typer.Option(metavar="DIR", help="A data set in the Kinetics-TPS layout, for its test videos.")
     ] = None,
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Or a folder of videos.")] = None,
     profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
-    every: Annotated[int, typer.Option(min=1, help="Report frames 1, 1 + N, 1 + 2 N …; all are looked at.")] = 5,
-    detector_size: Annotated[
-        str | None,
-        typer.Option(metavar="WxH", help="The picture that the detector sees.", show_default="the model's choice"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Answer videos anew that have an answer in --out.")] = False,
+    every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Report frames 1, 1 + N, 1 + 2 N … All are analysed.")
+    ] = 5,
+    detector_size: DetectorSizeOption = None,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Also answer videos that have an answer in --out.")] = False,
 ) -> None:
-    """Write the benchmark's prediction files for test videos: people, parts and states by frame, and each class."""
+    """Write the benchmark's prediction files for test videos: people, parts and states by frame, and the class."""
     if (data is None) == (videos is None):
-        raise typer.BadParameter("give a data set or a folder of videos: one of --data and --videos")
+        raise typer.BadParameter("give a data set or a folder of videos: either --data or --videos")
     size = parse_detector_size(detector_size)
-    from rich.console import Console
-
-    complaints = Console(stderr=True, highlight=False, soft_wrap=True)
-    with _errors(complaints):
+    with _errors():
         from stages.profiles import load_checkpoint
         from training.benchmark.answer_folder import AnswerFolder, MadeWith
         from training.benchmark.predict import videos_of_data_set, videos_of_folder
@@ -62,18 +62,18 @@ def predict_command(
         before = set[str]() if force else folder.answered(found.names)
         actions = checkpoint.vocabulary.actions
         try:
-            errors = _answer(found, before, folder, actions, made_with, (profile, device), complaints)
+            errors = _answer(found, before, folder, actions, made_with, (profile, device))
         except KeyboardInterrupt:
-            complaints.print("stopped; what was answered is kept, and the same command goes on from there")
+            error_console.print("stopped; the answers are kept, and the same command continues from there")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         folder.assemble(found.names)
     earlier = f", {len(before)} of them in an earlier run" if before else ""
     bad = f"; {errors} with errors" if errors else ""
-    Console(highlight=False, soft_wrap=True).print(
-        f"answered {len(found.names)} videos{earlier}{bad}; the files are in {out}", markup=False
+    plain_console.print(
+        f"answered {len(found.names)} videos{earlier}{bad}; the files are in {out}", markup=False, soft_wrap=True
     )
     if errors:
-        raise typer.Exit(EXIT_ERRORS)
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _answer(
@@ -83,16 +83,15 @@ def _answer(
     actions: tuple[str, ...],
     made_with: MadeWith,
     model: tuple[str, str],
-    complaints: Console,
 ) -> int:
-    """Answer what isn't yet; returns how many videos have an error, each of which is named."""
+    """Answer the videos that have no answer yet. Print each error, and return how many videos have one."""
     from stages.profiles import load_model
     from training.benchmark.predict import answer_unseen, answer_video
 
     for sentence in found.misnamed:
-        complaints.print(f"[red]left out:[/] {_plain(sentence)}")
+        error_console.print(f"[red]skipped:[/] {_plain(sentence)}")
     for name, error in found.unusable.items():
-        complaints.print(f"[red]not looked at:[/] {_plain(error)}")
+        error_console.print(f"[red]not analysed:[/] {_plain(error)}")
         folder.keep(name, answer_unseen(actions, made_with, error))
     errors = len(found.misnamed) + len(found.unusable)
     todo = [video for video in found.usable if video.name not in before]
@@ -101,8 +100,8 @@ def _answer(
     try:
         pipeline = load_model(*model)
     except ValueError as error:
-        _fail(str(error), EXIT_USAGE, complaints)
-    with _progress(len(todo), complaints) as advance:
+        fail(str(error), EXIT_USAGE)
+    with _progress(len(todo)) as advance:
         for done, video in enumerate(todo):
             answer = answer_video(
                 pipeline,
@@ -114,45 +113,34 @@ def _answer(
             folder.keep(video.name, answer)
             if answer.error is not None:
                 errors += 1
-                seen = f"{len(answer.online)} frames were looked at"
-                complaints.print(f"[red]error:[/] {_plain(f'{video.path}: {answer.error}; {seen}')}")
+                analysed = f"{len(answer.online)} frames were analysed"
+                error_console.print(f"[red]error:[/] {_plain(f'{video.path}: {answer.error}; {analysed}')}")
             advance(done + 1, video.name)
     return errors
 
 
 @contextmanager
-def _progress(total: int, console: Console) -> Generator[Callable[[int, str], None]]:
-    """A bar on stderr while there is somebody to see it."""
+def _progress(total: int) -> Generator[Callable[[int, str], None]]:
+    """Show a bar on stderr if it is a terminal. Yield a function to call with (videos done, what is in progress)."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    hidden = not error_console.is_terminal
+    with Progress(*columns, console=error_console, transient=True, disable=hidden) as progress:
         task = progress.add_task("", total=total)
         yield lambda done, words: progress.update(task, completed=done, description=words)
 
 
-@contextmanager
-def _errors(complaints: Console) -> Generator[None]:
-    """What the user can do something about is a sentence on stderr and an exit code."""
+def _errors() -> AbstractContextManager[None]:
     from stages.third_party.weights import WeightsError
     from training.benchmark.answer_folder import AnswerError
     from training.kinetics_tps import DatasetError
 
-    try:
-        yield
-    except WeightsError as error:
-        _fail(str(error), EXIT_WEIGHTS, complaints)
-    except (DatasetError, AnswerError) as error:
-        _fail(str(error), EXIT_USAGE, complaints)
-
-
-def _fail(message: str, code: int, complaints: Console) -> NoReturn:
-    complaints.print(f"[bold red]partstream:[/] {_plain(message)}")
-    raise typer.Exit(code)
+    return exiting({WeightsError: EXIT_WEIGHTS, DatasetError: EXIT_USAGE, AnswerError: EXIT_USAGE})
 
 
 def _plain(text: str) -> str:
-    """Safe for rich and for a terminal, whatever a file is called."""
+    """Escape rich's markup and control characters, which file names may contain."""
     from rich.markup import escape
 
     from training.kinetics_tps.data_errors import printable

@@ -1,4 +1,4 @@
-"""The command line of `partstream train` and `train config`. Loads torch only once there is something to train."""
+"""`partstream train`: train a checkpoint, a detector or an extractor. Imports torch only to train."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from commands.application import Application
+from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, console, exiting, fail
+from training.detector.detector_command import train_detector_command
+from training.extractor.extractor_command import train_extractor_command
 
 if TYPE_CHECKING:
     from training.settings.run_config import TrainingConfig
-
-EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 train_app = Application(invoke_without_command=True)
 ConfigOption = Annotated[
@@ -25,7 +26,7 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         metavar="FILE",
-        help="YAML (`train config` prints one), or a checkpoint, whose configuration is taken. Options win over it.",
+        help="YAML (`train config` prints one), or a checkpoint, for its configuration. Options take precedence.",
     ),
 ]
 
@@ -40,41 +41,51 @@ def train_command(
     config: ConfigOption = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Annotated videos in the Kinetics-TPS layout; without: generated motion."),
+        typer.Option(
+            metavar="DIR", help="Annotated videos in the Kinetics-TPS layout.", show_default="only generated motion"
+        ),
     ] = None,
     data_share: Annotated[
         float | None,
         typer.Option(
             metavar="0 to 1",
-            help="Its share of each batch; 1: of its own actions, nothing generated.",
+            help="Share of --data in each batch; 1: no generated motion, and the actions of --data only.",
             show_default="0.5",
         ),
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", metavar="FILE|edge", help="Begin with this checkpoint's weights, or the shipped ones."),
+        typer.Option("--from", metavar="FILE|edge", help="Begin with the weights of this checkpoint."),
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Which profile's model to train.", show_default="edge")] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Profile whose model is trained.", show_default="edge")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
-    steps: Annotated[int | None, typer.Option(help="Steps of the optimiser.", show_default="3000")] = None,
-    seed: Annotated[int | None, typer.Option(help="Everything random follows from it.", show_default="0")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto.", show_default="cpu")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0, help="End after so long, with a checkpoint of what there is.")
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps of the optimiser.", show_default="3000")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.", show_default="0")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or auto.", show_default="cpu")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the training state beside --out.")] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, metavar="N", help="End after this time, with a checkpoint.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the training state beside --out.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that watch the videos of --data.", show_default="one a core")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Processes that analyse the videos of --data.", show_default="one per core"
+        ),
     ] = None,
 ) -> None:
-    """Train relevance, part states, part graph and action model on generated motion, annotated videos, or both. Ctrl-C
-    ends it in order."""
+    """Train the models of part relevance, part states, part graph and actions.
+
+    The data are generated motion, annotated videos, or both. Ctrl-C ends the run and keeps its state.
+    """
     if context.invoked_subcommand is not None:
         return
     given = {"folder": None if data is None else str(data), "folder_share": data_share}
     folder = {name: value for name, value in given.items() if value is not None}
     settings = _load(config, start=start, profile=profile, steps=steps, seed=seed, device=device, data=folder)
-    from rich.console import Console
 
     from commands.models.train_console import train_profile
 
@@ -82,7 +93,7 @@ def train_command(
         outcome = train_profile(
             settings,
             out,
-            console=Console(),
+            console=console,
             file=config,
             resume=resume,
             minutes=minutes,
@@ -92,13 +103,21 @@ def train_command(
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
+train_app.command("detector", epilog="Example:  partstream train detector DIR --half --out runs/detector.safetensors")(
+    train_detector_command
+)
+train_app.command("extractor", epilog="Example:  partstream train extractor DIR --out runs/features.safetensors")(
+    train_extractor_command
+)
+
+
 @train_app.command("config")
 def config_command(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Check this YAML file or checkpoint, and print it whole.")
+        Path | None, typer.Argument(metavar="[FILE]", help="YAML file or checkpoint to check and print in full.")
     ] = None,
 ) -> None:
-    """Print the configuration of a training run with what each setting means; without a file, the defaults."""
+    """Print a training configuration with the meaning of each setting; without a file, the defaults."""
     from training.settings.run_config import commented
 
     sys.stdout.write(commented(_load(config)))
@@ -107,15 +126,13 @@ def config_command(
 def _load(path: Path | None, **options: Any) -> TrainingConfig:
     from training.settings.run_config import TrainingConfigError, load
 
-    try:
+    with exiting({TrainingConfigError: EXIT_USAGE}):
         return load(path, {name: value for name, value in options.items() if value is not None})
-    except TrainingConfigError as error:
-        _fail(str(error), EXIT_USAGE)
 
 
 @contextmanager
 def _errors() -> Generator[None]:
-    """Turns the errors that a user can do something about into a sentence and an exit code."""
+    """Turn errors that a user can correct, and Ctrl-C, into a message and an exit code."""
     from stages.language.language_models import LanguageModelError
     from stages.third_party.weights import WeightsError
     from training.annotated_videos.sightings import SightingsFileError
@@ -123,21 +140,13 @@ def _errors() -> Generator[None]:
     from training.run.learning.training_run import DivergedError, TrainingError
     from training.synthetic.motion.motion import MotionFormatError
 
+    codes: dict[type[Exception], int] = dict.fromkeys(
+        (WeightsError, LanguageModelError, MotionFormatError), EXIT_WEIGHTS
+    )
+    codes |= dict.fromkeys((DivergedError, SightingsFileError), EXIT_FAILED)
+    codes |= dict.fromkeys((TrainingError, DatasetError), EXIT_USAGE)
     try:
-        yield
-    except (WeightsError, LanguageModelError, MotionFormatError) as error:
-        _fail(str(error), EXIT_WEIGHTS)
-    except (DivergedError, SightingsFileError) as error:
-        _fail(str(error), EXIT_FAILED)
-    except (TrainingError, DatasetError) as error:
-        _fail(str(error), EXIT_USAGE)
+        with exiting(codes):
+            yield
     except KeyboardInterrupt:
-        _fail("stopped; what was done is kept, and the same command goes on from there", EXIT_INTERRUPTED)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    from rich.console import Console
-    from rich.markup import escape
-
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]partstream:[/] {escape(message)}")
-    raise typer.Exit(code)
+        fail("stopped; what was done is kept, and the same command continues from there", EXIT_INTERRUPTED)

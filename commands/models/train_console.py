@@ -1,4 +1,4 @@
-"""`partstream train`: fetches what training needs, shows how it goes, prints what came of it."""
+"""A training run in the terminal: fetch what it needs, show its progress, print its figures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from training.settings.model_config import MOVENET
 from training.settings.run_config import TrainingConfig
 
 GENERATED = ("edge",)
-"""Profiles whose vocabulary ships: motion is generated for it. Others learn from a folder's own labels."""
+"""Profiles for which motion is generated. Others are trained on a folder's own labels."""
 
 
 def train_profile(
@@ -38,19 +38,21 @@ def train_profile(
     threads: int = 1,
     workers: int = 1,
 ) -> Outcome:
-    """Train and write the checkpoint to `out`, with a progress bar. The default configuration makes the shipped one.
+    """Train and write the checkpoint to `out`, with a progress bar. The default configuration makes the packaged one.
 
-    `file`: where the configuration came from, for the command that the checkpoint remembers. Ctrl-C and SIGTERM end the
-    run after the step that it is at; a second one ends it at once. A folder's videos are watched first, in `workers`
-    processes; there Ctrl-C ends the run at once, and what was watched is kept. Raises TrainingError for a profile that
-    can't be trained on generated motion, DatasetError for a folder that can't be used, and what `train` raises.
+    `file` is the configuration's file, for the command that the checkpoint records. Ctrl-C and SIGTERM end the run
+    after the current step, a second one at once. A folder's videos are first analysed in `workers` processes; there,
+    Ctrl-C ends the run at once and keeps the results.
+
+    Raises `TrainingError` for a profile that cannot be trained on generated motion, `DatasetError` for a folder that
+    cannot be used, and what `train` raises.
     """
     if config.profile not in GENERATED and (generates(config) or config.data.vocabulary == "profile"):
         raise TrainingError(
-            f"profile {config.profile!r} can't be trained on generated motion, only on a folder's own labels: set "
-            f"data.folder, and data.folder_share to 1; motion is generated for: {', '.join(GENERATED)}"
+            f"profile {config.profile!r} cannot be trained on generated motion (it is for {', '.join(GENERATED)}). "
+            "Train it on a folder's own labels: set data.folder, and data.folder_share to 1"
         )
-    choose_device(config)  # refused before anything is fetched
+    choose_device(config)  # before anything is fetched
     torch.set_num_threads(threads)
     for name in needed(config):
         _fetch(name, console)
@@ -85,14 +87,14 @@ _TITLES = {
 }
 FIRST_SKIPPED = 10
 _ENDINGS = {
-    "minutes": "out of time after step {step} of {steps}; --resume goes on",
-    "patience": "ended after step {step} of {steps}: it had not become better for evaluation.patience evaluations",
-    "interrupted": "stopped after step {step} of {steps}, without an evaluation; --resume goes on",
+    "minutes": "out of time after step {step} of {steps}; continue with --resume",
+    "patience": "ended after step {step} of {steps}: no improvement for evaluation.patience evaluations",
+    "interrupted": "stopped after step {step} of {steps}, without an evaluation; continue with --resume",
 }
 
 
 def needed(config: TrainingConfig) -> list[str]:
-    """Names of the assets that a run reads: fetched, or missed, before a folder's videos are watched for hours."""
+    """Return the names of the assets that a run reads, so that a missing one is found before hours of work."""
     model = config.model
     named = [model.language_model]
     if model.visual != "none" and model.regions == "vgg" and model.vgg.weights is not None:
@@ -115,27 +117,26 @@ def _fetch(name: str, console: Console) -> None:
 
 
 def _watch(config: TrainingConfig, workers: int, console: Console) -> Folder:
-    """The folder's videos through the detector, with a bar; says what is left out."""
+    """Run the detector on the folder's videos, with a bar. Print which videos and labels are skipped."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("watching videos", total=None)
+        task = progress.add_task("analysing videos", total=None)
         videos = watched_folder(config, workers, lambda done, total: progress.update(task, completed=done, total=total))
     for video in videos.skipped[:FIRST_SKIPPED]:
-        console.print(f"[red]left out:[/] {escape(f'{video.path}: {video.message}')}", highlight=False, soft_wrap=True)
+        console.print(f"[red]skipped:[/] {escape(f'{video.path}: {video.message}')}", highlight=False, soft_wrap=True)
     if len(videos.skipped) > FIRST_SKIPPED:
         console.print(f"… and {len(videos.skipped) - FIRST_SKIPPED} more videos", highlight=False)
     for kind, names in (("actions", videos.unknown.actions), ("part states", videos.unknown.states)):
         if names:
             shown = ", ".join(name for name, _ in names.most_common(5))
             console.print(
-                f"{kind} that the vocabulary hasn't got, masked: {sum(names.values())} times, e.g. {escape(shown)}",
+                f"{kind} that are not in the vocabulary, masked: {sum(names.values())} times, e.g. {escape(shown)}",
                 highlight=False,
                 soft_wrap=True,
             )
     counts = {role: len(clips) for role, clips in videos.clips.items()}
     console.print(
-        f"{counts['train']} videos to learn from, {counts['validation']} to choose weights by, {counts['test']} to "
-        "report on",
+        f"{counts['train']} videos for training, {counts['validation']} for validation, {counts['test']} for testing",
         highlight=False,
     )
     return videos
@@ -144,15 +145,15 @@ def _watch(config: TrainingConfig, workers: int, console: Console) -> Folder:
 def _summary(title: str, held_out: dict[str, Any]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("action")
-    table.add_column("right", justify="right")
+    table.add_column("accuracy", justify="right")
     for action, share in held_out["accuracy"].items():
         table.add_row(action, f"{share:.1%}")
     table.add_section()
     rows = {
-        "mean of the actions": held_out["macro_accuracy"],
-        "videos whose class is right": held_out.get("video_accuracy"),
+        "mean over actions": held_out["macro_accuracy"],
+        "videos": held_out.get("video_accuracy"),
         "part state correctness": held_out.get("part_state_correctness"),
-        "the benchmark's area": held_out.get("area"),
+        "area of the benchmark": held_out.get("area"),
         "part states, mean average precision": held_out["states"]["mean_ap"],
         "part relevance, area under the curve": held_out["relevance_auc"],
     }

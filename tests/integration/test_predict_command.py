@@ -136,7 +136,7 @@ def test_errors_are_messages(tmp_path: Path) -> None:
     for words, code, said in (
         (("--videos", tmp_path / "nowhere"), 2, "nowhere"),
         (("--data", tmp_path), 2, "has no video in test_videos"),
-        ((), 2, "one of --data and --videos"),
+        ((), 2, "either --data or --videos"),
         (("--data", tmp_path, "--detector-size", "big"), 2, "is not WIDTHxHEIGHT"),
     ):
         done = partstream("predict", "--out", tmp_path / "out", *words)

@@ -78,7 +78,7 @@ class ModelConfig(Section):
         MOVENET,
         min_length=1,
         description="Detector for the folder's videos and later for cameras: movenet, which finds "
-        "keypoints; the file of a detector of people, parts and objects (`python -m training.detector`); or "
+        "keypoints; the file of a detector of people, parts and objects (`partstream train detector`); or "
         "cascade-rcnn (COCO) or the file of another mmdet detector without parts, in which case the parts come from "
         "MoveNet's keypoints. The checkpoint carries any detector except MoveNet.",
     )

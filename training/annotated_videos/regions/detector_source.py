@@ -69,6 +69,6 @@ def _sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(
-            f"model.detector: {path} can't be read: {error.strerror}; `python -m training.detector DIR --out {path}` "
+            f"model.detector: {path} can't be read: {error.strerror}; `partstream train detector DIR --out {path}` "
             "trains one"
         ) from None

@@ -119,4 +119,4 @@ def test_a_folder_that_is_not_there_is_a_mistake_of_the_command_line(folders: Pa
 
 def test_a_report_that_cannot_be_written_says_so(folders: Path) -> None:
     done = evaluate(folders, "--html", str(folders / "no" / "report.html"))
-    assert done.exit_code == 1 and "can't be written: No such file or directory" in done.stderr.replace("\n", " ")
+    assert done.exit_code == 1 and "cannot be written: No such file or directory" in done.stderr.replace("\n", " ")

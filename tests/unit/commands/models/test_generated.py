@@ -146,11 +146,11 @@ def test_errors_are_messages(tmp_path: Path, models: dict[str, WatchedScript]) -
     for words, said in (
         (("score", tmp_path / "nowhere", "--own-set"), "not a generated data set"),
         (("score", tmp_path / "set", "--own-set"), "has 3 frames, and the manifest lists 11 for steps"),
-        (("score", tmp_path / "set", "--keypoint-noise", 2), "give --true-keypoints too"),
+        (("score", tmp_path / "set", "--keypoint-noise", 2), "needs --true-keypoints"),
         (("score", tmp_path / "set", "--drop", 1), "--drop"),
         (("ablate", tmp_path / "set", "edge"), "is not NAME=PATH"),
-        (("ablate", tmp_path / "set", "a=edge", "a=edge"), "comes twice"),
-        (("ablate", tmp_path / "set", "a=edge", "--baseline", "b"), "is none of a"),
+        (("ablate", tmp_path / "set", "a=edge", "a=edge"), "is given twice"),
+        (("ablate", tmp_path / "set", "a=edge", "--baseline", "b"), "is not one of a"),
     ):
         done = generated(*words)
         assert done.exit_code == 2 and said in done.output.replace("\n", " "), done.output

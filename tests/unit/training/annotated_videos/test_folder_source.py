@@ -276,7 +276,7 @@ def test_the_command_trains_on_a_folder_and_reports_what_it_left_out(tmp_path: P
     options = ["--config", str(config), "--data", str(root), "--data-share", "1", "--workers", "1", "--out", str(out)]
     done = CliRunner().invoke(train_app, options)
     assert done.exit_code == 0, done.output
-    assert "wave-0.mp4: can't be read" in done.output and "4 videos to learn from, 1 to choose" in done.output
+    assert "wave-0.mp4: can't be read" in done.output and "4 videos for training, 1 for validation" in done.output
     assert load(out).vocabulary.actions == ("stand", "wave")
     assert load(out).training_command.startswith("partstream train --profile edge --config mine.yaml --data data")
     nowhere = CliRunner().invoke(train_app, ["--data", str(tmp_path / "nowhere"), "--out", str(out)])

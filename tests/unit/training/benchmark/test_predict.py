@@ -169,7 +169,7 @@ def test_ctrl_c_keeps_the_answers_and_the_same_command_resumes(tmp_path: Path, m
     words = ["predict", "--videos", str(tmp_path / "films"), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(profiles, "load_model", lambda *choice: Scripted(stopped_at("b.mp4")))
     done = CliRunner().invoke(app, words)
-    assert done.exit_code == 130 and "the same command goes on" in done.stderr
+    assert done.exit_code == 130 and "the same command continues" in done.stderr
     assert [path.name for path in (tmp_path / "out").rglob("*.json")] == ["a.json"]
     looked_at.clear()
     monkeypatch.setattr(profiles, "load_model", lambda *choice: Scripted(stopped_at(None)))

@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error_before_anything_is_run(tm
             app, ["footage", "score", "--pictures", str(place)]
         )
         assert done.exit_code == 2
-        assert f"the pictures' folder {place} can't be made" in done.output
+        assert f"the folder {place} cannot be made" in done.output
 
 
 def _best_fit(sheet: NDArray[np.float64], tile: Tile) -> float:

@@ -284,7 +284,7 @@ def test_the_command_lists_the_first_files_or_all_with_all(root: Path) -> None:
         write_annotations(root, type(video)(name, "hop", video.path, video.facts, frames))
     some, every = command("check", str(root)).stdout, command("check", str(root), "--all").stdout
     assert some.count("unknown-verb  humans[0].parts.hip.verb 'fly'") == 20
-    assert "… and 19 more files; --all" in some
+    assert "… and 19 more files: --all" in some
     assert every.count("unknown-verb  humans[0].parts.hip.verb 'fly'") == 36
     assert "more files" not in every
 

@@ -90,7 +90,7 @@ def test_the_command_writes_both_files_and_counts_the_errors_left_out(
     done = command("ground-truth", str(root), str(tmp_path / "out"), "--every", "5")
     assert done.exit_code == 0, done.output
     assert "wrote the ground truth of 3 videos" in done.stdout
-    assert "1 errors left out, `data check` lists them" in done.stdout
+    assert "1 errors skipped, `data check` lists them" in done.stdout
     assert "img_00004.json: the file ends in the middle" in caplog.text
     assert list(result(tmp_path / "out", "part")["b1"]) == ["img_00001.json", "img_00006.json"]  # pyright: ignore[reportArgumentType]
 

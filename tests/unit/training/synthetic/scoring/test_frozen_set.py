@@ -133,7 +133,7 @@ def test_a_set_is_frozen_and_made_again_by_command(tmp_path: Path, monkeypatch: 
     assert done.exit_code == 0 and "4 videos of generated-2 are in" in done.stdout, done.output
     assert made == [(PLAN, 3)]
     done = generated("frozen", "--out", tmp_path / "made")
-    assert done.exit_code == 130 and "3 videos are missing, and the same command goes on" in done.stderr
+    assert done.exit_code == 130 and "3 videos are missing, and the same command makes them" in done.stderr
 
 
 def test_a_second_ctrl_c_says_that_what_is_whole_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_a_second_ctrl_c_says_that_what_is_whole_is_kept(tmp_path: Path, monkeyp
     finally:
         signal.signal(signal.SIGINT, before)
     assert done.exit_code == 130
-    assert "whole videos are kept, and the same command goes on" in done.stderr and "nothing" not in done.stderr
+    assert "complete videos are kept, and the same command makes the others" in done.stderr and "nothing" not in done.stderr
 
 
 def test_a_set_that_another_generator_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
