@@ -1,1 +1,1 @@
-"""The commands of run_stream.py, a module each; heavy imports happen inside them, so that help answers at once."""
+"""The command line, one module for each command. Heavy imports happen inside the functions, so that help is quick."""

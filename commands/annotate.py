@@ -1,4 +1,4 @@
-"""`partstream annotate`: draws results on their video."""
+"""`partstream annotate`: draw results on their video."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from commands.ending import console, errors
 
 
 def annotate_command(
-    video: Annotated[Path, typer.Argument(help="The video that was analysed.")],
-    results: Annotated[Path, typer.Argument(help="What `run --results` wrote for it.")],
-    out: Annotated[Path, typer.Argument(help="The MP4 to write.")],
-    camera: Annotated[str | None, typer.Option(help="Which camera's results, if they are of several.")] = None,
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="The video that was analysed.")],
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The file that `run --results` wrote.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The MP4 to write.")],
+    camera: Annotated[str | None, typer.Option(metavar="ID", help="The camera, if the results are of several.")] = None,
 ) -> None:
-    """Draw results on their video: people, parts coloured by relevance, states, the action and its reasons."""
+    """Draw results on their video: people, parts coloured by relevance, part states and actions."""
     from stream.annotation.annotate import annotate_file
 
     with errors():

@@ -1,4 +1,4 @@
-"""`partstream bench`: hands its arguments to the benchmarks' own command line."""
+"""`partstream bench`: pass the arguments to the command line of the benchmarks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import typer
 
 ALL_ARGUMENTS: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""Also --help: the benchmarks' command line answers it."""
+"""The benchmarks also handle --help."""
 
 
 def bench_command(context: typer.Context) -> None:
-    """Measure against a bare loop and against peers: `bench engine`, `bench ingest`, `bench model` … (`--help`)."""
+    """Measure speed beside a plain loop and other engines: `bench engine`, `bench ingest`, `bench model` …"""
     from benchmarks.__main__ import main as benchmark
 
     raise typer.Exit(benchmark(context.args))

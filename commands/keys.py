@@ -1,4 +1,4 @@
-"""`partstream keys`: makes the CURVE keys of an engine and its clients, and shows public ones."""
+"""`partstream keys`: make the CURVE keys of an engine and its clients, and show public keys."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from commands.ending import errors
 if TYPE_CHECKING:
     from stream.messaging.curve.keys import KeyPair
 
-keys_app = Application(help="ZeroMQ CURVE keys: who may read results, encrypted.", no_args_is_help=True)
+keys_app = Application(help="Make CURVE keys, to encrypt results and choose who may read them.", no_args_is_help=True)
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 @keys_app.command("new", epilog="Example:  partstream keys new keys --client wall --client archive")
 def new_command(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where they go.")] = Path("keys"),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory for the keys.")] = Path("keys"),
     client: Annotated[
         list[str] | None,
-        typer.Option("--client", metavar="NAME", help="A client; may be repeated. The first: client."),
+        typer.Option(
+            "--client", metavar="NAME", help="A client; can be repeated.", show_default="client, for a new DIR"
+        ),
     ] = None,
 ) -> None:
-    """Make a key pair for each client, and the engine's own where DIR has none. No file is ever overwritten."""
+    """Make a key pair for each client, and one for the engine if DIR has none. No file is overwritten."""
     names = client or ([] if any((folder / "allowed").glob("*.key")) else ["client"])
     with errors():
         public = make_keys(folder, names)
@@ -38,8 +40,7 @@ def new_command(
         "publish:\n"
         f"  curve_secret_key_file: {(folder / 'server.key_secret').absolute()}\n"
         f"  curve_allowed_keys: {(folder / 'allowed').absolute()}\n\n"
-        "Hand each client, over a channel that nobody else reads, its own secret file and server.key; then delete the\n"
-        "secret file here.\n"
+        "Send each client its own secret file and server.key over a secure channel, then delete the secret file here.\n"
     )
     for name in names:
         typer.echo(
@@ -49,8 +50,10 @@ def new_command(
 
 
 @keys_app.command("show")
-def show_command(file: Annotated[Path, typer.Argument(help="A certificate, *.key or *.key_secret.")]) -> None:
-    """Print the public key of a file."""
+def show_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate: *.key or *.key_secret.")],
+) -> None:
+    """Print the public key in a file."""
     from stream.messaging.curve.keys import read_public
 
     with errors():
@@ -60,20 +63,20 @@ def show_command(file: Annotated[Path, typer.Argument(help="A certificate, *.key
 def make_keys(folder: Path, clients: Sequence[str]) -> str:
     """Write `server.key_secret`, `server.key`, and for each client `clients/NAME.key_secret` and `allowed/NAME.key`.
 
-    A server's pair that is there already is kept. Returns the server's public key. Raises `KeyFileError`, before
-    anything is written, if a client has a file already or its name can't be one, or if there is nothing to make.
+    An existing server pair is kept. Return the server's public key. Raises `KeyFileError`, before anything is written,
+    if a client has a file already, if its name cannot be a file name, or if there is nothing to make.
     """
     from stream.messaging.curve.keys import KeyFileError, KeyPair, read_pair
 
     secret_file, public_file = folder / "server.key_secret", folder / "server.key"
     if not clients and secret_file.exists():
-        raise KeyFileError(f"{folder} has the engine's keys and clients' already: name a further one, --client NAME")
+        raise KeyFileError(f"{folder} has keys of the engine and of clients already: add a client with --client NAME")
     for name in clients:
         if not CLIENT_NAME.fullmatch(name):
-            raise KeyFileError(f"client {name!r} can't be the name of a file: use letters, digits, `_`, `.` and `-`")
+            raise KeyFileError(f"client {name!r} cannot be a file name: use letters, digits, `_`, `.` and `-`")
         for path in _client_files(folder, name):
             if path.exists():
-                raise KeyFileError(f"{path} is there already and isn't overwritten: choose another name, or remove it")
+                raise KeyFileError(f"{path} exists and is not overwritten: choose another name, or remove it")
     try:
         for place in (folder, folder / "clients", folder / "allowed"):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,7 +90,7 @@ def make_keys(folder: Path, clients: Sequence[str]) -> str:
         for name in dict.fromkeys(clients):
             _write_pair(KeyPair.new(), *_client_files(folder, name))
     except OSError as error:
-        raise KeyFileError(f"{error.filename or folder} can't be written: {error.strerror}") from None
+        raise KeyFileError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
     return server.public
 
 
@@ -96,7 +99,7 @@ def _client_files(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def _write_pair(pair: KeyPair, secret_file: Path, public_file: Path) -> None:
-    """The public one last: a key is listed only when its pair is complete."""
+    """Write both files, the public one last: a key is allowed only when its pair is complete."""
     _create(secret_file, pair.secret_certificate())
     _create(public_file, pair.public_certificate())
 
@@ -108,4 +111,4 @@ def _create(path: Path, text: str) -> None:
     try:
         private_file.create(path, text)
     except FileExistsError:
-        raise KeyFileError(f"{path} is there already and isn't overwritten") from None
+        raise KeyFileError(f"{path} exists and is not overwritten") from None

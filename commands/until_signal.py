@@ -1,4 +1,4 @@
-"""Runs a command's coroutine until it is done, or Ctrl-C or SIGTERM stops it."""
+"""Run a command's coroutine until it is done, or Ctrl-C or SIGTERM stops it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from commands.ending import EXIT_FAILED
 
 
 def until_signal(work: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine that returns an exit code; Ctrl-C and SIGTERM cancel it, which stops everything in order."""
+    """Run a coroutine that returns an exit code. Ctrl-C and SIGTERM cancel it, so that it stops in order.
+
+    A second signal ends the process at once.
+    """
     received: list[int] = []
 
     async def cancellable() -> int:
@@ -22,7 +25,7 @@ def until_signal(work: Coroutine[Any, Any, int]) -> int:
         def stop(number: int) -> None:
             received.append(number)
             if len(received) > 1:
-                os._exit(128 + number)  # asked twice: at once
+                os._exit(128 + number)
             task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -37,7 +40,7 @@ def until_signal(work: Coroutine[Any, Any, int]) -> int:
 
 
 def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where it exists: it halves what waking the loop for a frame costs."""
+    """Return uvloop's loop if it is installed: waking it for a frame costs half as much."""
     try:
         import uvloop
     except ImportError:

@@ -10,12 +10,12 @@ import typer
 from commands.application import Application
 from commands.ending import EXIT_WEIGHTS, console, errors
 
-weights_app = Application(help="Third-party weights, data and footage in your cache.", no_args_is_help=True)
+weights_app = Application(help="Download and check third-party weights, data and footage.", no_args_is_help=True)
 
 
 @weights_app.command("list")
 def weights_list() -> None:
-    """What partstream can fetch, its licence, and whether it is here."""
+    """List what can be fetched, with licence and size, and what is in the cache."""
     from commands.console import asset_console
 
     asset_console.show_list(console)
@@ -23,9 +23,11 @@ def weights_list() -> None:
 
 @weights_app.command("fetch")
 def weights_fetch(
-    names: Annotated[list[str] | None, typer.Argument(help="Assets; by default all but the optional ones.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Assets; by default all that are not optional.")
+    ] = None,
 ) -> None:
-    """Fetch assets by name, version and SHA-256 into the cache; what is there already is left alone."""
+    """Download assets, pinned by version and SHA-256, into the cache."""
     from commands.console import asset_console
 
     with errors():
@@ -34,10 +36,10 @@ def weights_fetch(
 
 @weights_app.command("add")
 def weights_add(
-    name: Annotated[str, typer.Argument(help="The asset.")],
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="Its file, or the folder that holds its files.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The asset.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="Its file, or the folder with its files.")],
 ) -> None:
-    """Put files that are on this machine already into the cache, checked against their SHA-256."""
+    """Copy an asset's files from this machine into the cache, and check their SHA-256."""
     from commands.console import asset_console
 
     with errors():
@@ -46,9 +48,11 @@ def weights_add(
 
 @weights_app.command("verify")
 def weights_verify(
-    names: Annotated[list[str] | None, typer.Argument(help="Assets; all that are here by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Assets; by default all in the cache.")
+    ] = None,
 ) -> None:
-    """Check the files in the cache against their SHA-256."""
+    """Check the SHA-256 of files in the cache."""
     from commands.console import asset_console
 
     with errors():

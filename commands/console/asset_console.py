@@ -1,4 +1,4 @@
-"""The `weights` commands as a person sees them: a table, progress bars, what was checked. Owns nothing."""
+"""The `weights` commands in a terminal: a table, progress bars, and what was checked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -14,8 +15,8 @@ from stages.third_party import weights
 
 def show_list(console: Console) -> None:
     """Print what can be fetched: kind, licence, origin, size, and whether it is in the cache."""
-    table = Table(title=f"In the cache at {weights.cache_dir()}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("name", "kind", "here", "size", "licence", "from"):
+    table = Table(title=f"Cache: {weights.cache_dir()}", title_justify="left", box=None, pad_edge=False)
+    for heading in ("name", "kind", "in cache", "size", "licence", "from"):
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for asset in weights.assets():
         here = "[green]yes[/]" if weights.present(asset.name) else "optional" if asset.optional else "no"
@@ -24,8 +25,10 @@ def show_list(console: Console) -> None:
 
 
 def fetch(names: Sequence[str] | None, console: Console) -> None:
-    """Fetch the named assets, by default all that aren't optional, with a progress bar for each that isn't here. Raises
-    `WeightsError`."""
+    """Fetch the named assets, by default all that are not optional, with a progress bar for each that is missing.
+
+    Raises `WeightsError`.
+    """
     needed = [asset.name for asset in weights.assets() if not asset.optional]
     wanted = [weights.asset(name) for name in names or needed]
     missing = [asset for asset in wanted if not weights.present(asset.name)]
@@ -44,24 +47,24 @@ def fetch(names: Sequence[str] | None, console: Console) -> None:
 
             weights.fetch(asset.name, advance)
     for asset in wanted:
-        weights.locate(asset.name)  # checked by hash, whether fetched now or here before
-    console.print(f"{len(wanted)} assets are here and checked, {len(missing)} of them fetched now.")
+        weights.locate(asset.name)  # checks the hash of those that were there before, too
+    console.print(f"{len(wanted)} assets are in the cache and checked, {len(missing)} of them fetched now.")
 
 
 def add(name: str, source: Path, console: Console) -> None:
-    """Put an asset's files, which are on this machine, into the cache. Raises `WeightsError`."""
+    """Copy an asset's files from this machine into the cache. Raises `WeightsError`."""
     where = weights.add(name, source)
-    console.print(f"{name} is in the cache now and checked: {where}")
+    console.print(f"{name} is in the cache and checked: {where}")
 
 
 def verify(names: Iterable[str] | None, console: Console) -> bool:
-    """Check the named assets (all that are here, by default) against their SHA-256; true if nothing is wrong."""
+    """Check the SHA-256 of the named assets, by default all in the cache. Return whether all are right."""
     wanted = list(names or [asset.name for asset in weights.assets() if weights.present(asset.name)])
     if not wanted:
-        console.print("Nothing is in the cache yet: `weights fetch` gets it.")
-    sound = True
+        console.print("The cache is empty: run `partstream weights fetch`.")
+    all_right = True
     for name in wanted:
-        faults = weights.verify(name)
-        sound = sound and not faults
-        console.print(f"{name}: " + ("[green]right[/]" if not faults else f"[red]{'; '.join(faults)}[/]"))
-    return sound
+        problems = weights.verify(name)
+        all_right = all_right and not problems
+        console.print(f"{name}: " + (f"[red]{escape('; '.join(problems))}[/]" if problems else "[green]right[/]"))
+    return all_right

@@ -1,8 +1,4 @@
-"""The live table: what is published now, for a person at a terminal.
-
-Holds the latest result and status of each camera and the latest events; cameras that are removed leave it. `add`
-messages, print it with rich as often as you like.
-"""
+"""The live table: the latest results, states and events of all cameras, for a terminal."""
 
 from __future__ import annotations
 
@@ -21,16 +17,16 @@ EVENTS_SHOWN = 6
 PEOPLE_SHOWN = 12
 PARTS_SHOWN = 4
 NARROW, MEDIUM, WIDE = 60, 80, 100
-"""From so many columns on the table shows more: since when; rates, reasons and events; everything."""
+"""Minimum widths for the column `since`; for rates, reasons and events; for everything."""
 OTHER_COLUMNS, PART_COLUMNS = 52, 24
-"""What the columns beside the reasons take, and one part with its state: for how many of them there is room."""
+"""Width of the columns beside the reasons, and of one part with its state."""
 STATE_COLOUR = {"live": "green", "connecting": "yellow", "reconnecting": "yellow", "stalled": "red", "ended": "dim"}
 BARS = "▁▂▃▄▅▆▇█"
-"""Relevance from 0 to 1, readable without colours too."""
+"""Relevance from 0 to 1, for terminals without colours."""
 
 
 class LiveTable:
-    """A rich renderable of the latest messages. `now` gives the time (seconds, UTC) that ages are counted to."""
+    """The latest messages as a rich renderable. `now` gives the time (seconds, UTC), for ages."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -46,7 +42,7 @@ class LiveTable:
         self._hint = hint
 
     def add(self, message: Message) -> None:
-        """Take in a message of any kind. One of another run of the engine clears what was known of the run before."""
+        """Take in a message of any kind. One of another run of the engine first clears the table."""
         if message.run != self._run:
             self._run = message.run
             self._frames, self._status, self._stats = {}, {}, None
@@ -70,12 +66,12 @@ class LiveTable:
         if not names:
             yield Text(self._hint, "dim")
             return
-        parts: list[RenderableType] = [self._cameras(names, width), *self._faults(names)]
+        parts: list[RenderableType] = [self._cameras(names, width), *self._problems(names)]
         if self._stats is not None and not self._stats.ready:
             parts.append(Text(f"not ready: {self._stats.ready_reason}", "red"))
         parts += [Text(), self._people(width)]
         if not all(frame.model.trained for frame in self._frames.values()):
-            parts.append(Text("The model is not trained: its labels mean nothing.", "red"))
+            parts.append(Text("The model is not trained: its labels are meaningless.", "red"))
         if self._events and width >= MEDIUM:
             parts += [Text(), *(_event_line(event) for event in self._events)]
         yield Group(*parts)
@@ -107,12 +103,10 @@ class LiveTable:
             table.add_row(_name(name, width), shown, *cells[: len(headings) - 2])
         return table
 
-    def _faults(self, names: list[str]) -> list[Text]:
-        """What to do about cameras that aren't well."""
-        ill = [self._status[name] for name in names if name in self._status and self._status[name].reason]
-        return [
-            Text(f"{status.camera}: {status.message}", "yellow" if status.state != "ended" else "dim") for status in ill
-        ]
+    def _problems(self, names: list[str]) -> list[Text]:
+        """Return the messages of cameras with problems."""
+        statuses = [self._status[name] for name in names if name in self._status and self._status[name].reason]
+        return [Text(status.message, "yellow" if status.state != "ended" else "dim") for status in statuses]
 
     def _people(self, width: int) -> Table:
         headings = ["camera", "person", "action", "score"]
@@ -136,11 +130,11 @@ class LiveTable:
 
 
 def reasons(person: Person, most: int = PARTS_SHOWN) -> Text:
-    """The parts that tell of the action, the most relevant first: a bar of the relevance, and the part's state."""
-    telling = [part for part in person.parts if _state(part) is not None]
-    telling.sort(key=lambda part: -part.relevance)
+    """Return the parts that support the action, the most relevant first: a bar of the relevance, and the state."""
+    parts = [part for part in person.parts if _state(part) is not None]
+    parts.sort(key=lambda part: -part.relevance)
     text = Text(no_wrap=True, overflow="ellipsis")
-    for part in telling[:most]:
+    for part in parts[:most]:
         relevance = min(1.0, max(0.0, part.relevance))
         text.append("   " if text else "")
         text.append(BARS[round(relevance * (len(BARS) - 1))], f"rgb({_heat(relevance)})")
@@ -150,7 +144,7 @@ def reasons(person: Person, most: int = PARTS_SHOWN) -> Text:
 
 
 def duration(seconds: float) -> str:
-    """A time span in at most seven characters, for example `1.6 s`, `12 min`, `3 h`."""
+    """Return a time span in at most seven characters, for example `1.6 s`, `12 min`, `3 h`."""
     seconds = max(0.0, seconds)
     if seconds < 99.95:
         return f"{seconds:.1f} s"
@@ -158,7 +152,7 @@ def duration(seconds: float) -> str:
 
 
 def _state(part: Part) -> str | None:
-    """What the part does, most surely; None if that is nothing."""
+    """Return the part's most likely state; None if that is `none`."""
     state = max(part.states, key=lambda one: one[1], default=("none", 0.0))[0]
     return None if state == "none" else state.replace("_", " ")
 
@@ -173,19 +167,19 @@ def _event_line(event: Event) -> Text:
 
 
 def _name(camera: str, width: int) -> Text:
-    """A camera's name, cut where it is long for the terminal."""
+    """Return a camera's name, shortened to fit the terminal."""
     text = Text(camera, "bold")
     text.truncate(20 if width >= NARROW else 10, overflow="ellipsis")
     return text
 
 
 def _heat(relevance: float) -> str:
-    """From grey to orange."""
+    """Return a colour from grey to orange."""
     return f"{int(120 + 135 * relevance)},{int(120 + 40 * relevance)},{int(120 - 100 * relevance)}"
 
 
 def _table(*headings: str, flexible: str) -> Table:
-    """A plain table in which the column `flexible` gives way where there isn't room for all."""
+    """Return a plain table in which the column `flexible` shrinks first."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in headings:
         text = heading in ("camera", "state", "action", "because")

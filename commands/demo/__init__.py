@@ -1,1 +1,1 @@
-"""The demo: real footage through a real RTSP server."""
+"""`partstream demo`: real footage through a real RTSP server."""

@@ -1,4 +1,4 @@
-"""`partstream demo`: real footage over a real RTSP server, shown and summed up."""
+"""`partstream demo`: real footage over a real RTSP server, shown and summarised."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def demo_command(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")] = Path("demo_out"),
-    seconds: Annotated[float, typer.Option(min=3, help="Seconds of footage a camera.")] = 30.0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory.")] = Path("demo_out"),
+    seconds: Annotated[float, typer.Option(min=3, metavar="N", help="Seconds of footage for each camera.")] = 30.0,
 ) -> None:
-    """See it work: real footage over a real RTSP server, a live table, then an annotated video and a summary."""
+    """See it work: real footage over RTSP, a live table, then an annotated video and a summary."""
     from commands.demo import show as demonstration
     from telemetry import logs
 

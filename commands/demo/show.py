@@ -1,6 +1,6 @@
-"""The demonstration: real footage over a real RTSP server, through the engine, to subscribers, a video, a summary.
+"""The demo: real footage over a real RTSP server, through the engine, to a live table, a video and a summary.
 
-Owns nothing that outlives `show`. What is shown in the live table comes in over ZeroMQ, as any subscriber would get it.
+The live table reads the results over ZeroMQ, as any subscriber does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Protocol
 import av
 from av.video.stream import VideoStream
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -34,7 +35,7 @@ from stream.subscriber import KINDS, subscribe
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One camera of the demonstration and the footage that plays the camera."""
+    """A camera of the demo, and its footage."""
 
     camera: str
     asset: str
@@ -50,23 +51,23 @@ SCENES = (
 
 
 class NoServerError(RuntimeError):
-    """No RTSP server can be had here; the message says why."""
+    """No RTSP server can run here. The message gives the reason."""
 
 
 class Server(Protocol):
-    """What serves the footage."""
+    """A server of the footage."""
 
     def url(self, path: str) -> str:
-        """The address of a mount."""
+        """Return the address of a path."""
         ...
 
 
 Serve = Callable[[Mapping[str, Path]], AbstractContextManager[Server]]
-"""Serves files as cameras, each client from its first frame on. Raises `NoServerError`."""
+"""Serve files as cameras, to each client from the first frame on. Raises `NoServerError`."""
 
 
 def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
-    """Run the demonstration and write `annotated.mp4` and `results.jsonl` into `out`; the exit code."""
+    """Run the demo and write `annotated.mp4` and `results.jsonl` into `out`. Return the exit code."""
     out.mkdir(parents=True, exist_ok=True)
     asset_console.fetch(["movenet-multipose", *(scene.asset for scene in SCENES)], console)
     clips = {scene.camera: out / f"{scene.camera}.mp4" for scene in SCENES}
@@ -78,15 +79,15 @@ def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
     started = time.monotonic()
     try:
         with serve({f"/{camera}": clip for camera, clip in clips.items()}) as server:
-            console.print("Footage plays over RTSP: " + ", ".join(server.url(f"/{camera}") for camera in clips))
+            console.print("Footage over RTSP: " + ", ".join(server.url(f"/{camera}") for camera in clips))
             _run({camera: server.url(f"/{camera}") for camera in clips}, clips, recorded, console)
     except NoServerError as error:
-        console.print(f"[yellow]No RTSP server here ({error}); the footage is read from its files.[/]")
+        console.print(f"[yellow]No RTSP server ({escape(str(error))}): the footage is read from files.[/]")
         _run({camera: str(clip) for camera, clip in clips.items()}, clips, recorded, console)
     frames = read_results(recorded)
     _summarise(frames, time.monotonic() - started, console)
     _draw(frames, clips, out / "annotated.mp4", console)
-    console.print(f"\nLook at [bold]{out / 'annotated.mp4'}[/]; every result is in [bold]{recorded}[/].")
+    console.print(f"\nThe annotated video is [bold]{out / 'annotated.mp4'}[/], all results are in [bold]{recorded}[/].")
     return 0 if any(frame.people for frame in frames) else 1
 
 
@@ -111,7 +112,7 @@ def cut(footage: Path, to: Path, seconds: float) -> None:
 
 
 def read_results(recorded: Path) -> list[results.Frame]:
-    """The results of a run, from what `--results` wrote."""
+    """Return the results in a file that `--results` wrote."""
     with recorded.open("rb") as lines:
         return [frame for line in lines if isinstance(frame := results.decode(line), results.Frame)]
 
@@ -124,7 +125,7 @@ def _run(sources: Mapping[str, str], clips: Mapping[str, Path], recorded: Path, 
                     "id": scene.camera,
                     "source": sources[scene.camera],
                     "detector_size": scene.detector_size,
-                    # A small machine shows fewer frames rather than old ones.
+                    # On a small machine, drop frames rather than show old ones.
                     "staleness_ms": 400,
                 }
                 for scene in SCENES
@@ -140,7 +141,7 @@ def _run(sources: Mapping[str, str], clips: Mapping[str, Path], recorded: Path, 
 
 async def _watch(settings: Config, longest_s: float, console: Console) -> None:
     async with Engine(settings) as engine:
-        console.print(f"Results at {engine.publisher.endpoint}, the live page at {engine.http_address}")
+        console.print(f"Results: {engine.publisher.endpoint}. Live page: {engine.http_address}")
         messages = subscribe(engine.publisher.endpoint, kinds=KINDS, replay=engine.publisher.replay_endpoint)
         table = asyncio.create_task(show_table(messages, console))
         with suppress(TimeoutError):
@@ -183,7 +184,7 @@ def _summarise(frames: Iterable[results.Frame], seconds: float, console: Console
             f"{late[int(0.99 * (len(late) - 1))]:.0f} ms",
         )
     console.print(table)
-    console.print("Latency is from capture to publication, on the camera's clock; it includes what the model costs.")
+    console.print("Latency is from capture, by the camera's clock, to publication, with the model.")
 
 
 def _draw(frames: list[results.Frame], clips: Mapping[str, Path], to: Path, console: Console) -> None:

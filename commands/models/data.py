@@ -62,7 +62,7 @@ def ground_truth_command(
         videos = write_ground_truth(out, dataset.train(), every=every)
     left_out = sum(dataset.skipped.values())
     words = f"; {left_out} errors skipped, `data check` lists them" if left_out else ""
-    plain_console.print(f"wrote the ground truth of {videos} videos to {out}{words}", markup=False)
+    plain_console.print(f"wrote the ground truth of {videos} videos to {out}{words}", markup=False, soft_wrap=True)
 
 
 def show_report(report: CheckReport, console: Console, files: int | None) -> None:

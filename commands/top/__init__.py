@@ -1,1 +1,1 @@
-"""What `partstream top` shows of a running engine, by the engine's own HTTP API and metrics."""
+"""`partstream top`: a running engine in a terminal, read over its HTTP API and metrics."""

@@ -1,4 +1,4 @@
-"""`partstream top`: a running engine in a terminal: cameras, ages, drops, stages, memory."""
+"""`partstream top`: watch a running engine in a terminal."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ EPILOG = "Example:  partstream top   ·   partstream top https://10.0.0.5:9090 -
 
 
 def top_command(
-    engine: Annotated[
-        str, typer.Argument(metavar="[URL]", help="Where the engine's HTTP server is.")
-    ] = "http://127.0.0.1:9090",
+    engine: Annotated[str, typer.Argument(metavar="[URL]", help="The engine's HTTP server.")] = "http://127.0.0.1:9090",
     token: Annotated[
         str | None,
         typer.Option(
-            metavar="TOKEN", envvar="PARTSTREAM_HTTP__READ_TOKEN", help="The engine's read token, off loopback."
+            metavar="TOKEN", envvar="PARTSTREAM_HTTP__READ_TOKEN", help="The engine's read token, needed off loopback."
         ),
     ] = None,
-    interval: Annotated[float, typer.Option(min=0.2, max=60, metavar="SECONDS", help="Between two looks.")] = 1.0,
-    once: Annotated[bool, typer.Option("--once", help="Look for one interval, print it, and end.")] = False,
+    interval: Annotated[
+        float, typer.Option(min=0.2, max=60, metavar="SECONDS", help="Interval between updates.")
+    ] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Measure one interval, print it, and end.")] = False,
 ) -> None:
-    """Watch a running engine: cameras with rates, ages and drops by reason, stages, memory. Ctrl-C ends it."""
+    """Watch a running engine: rates, ages and drops of each camera, stages, and memory."""
     from commands.top.engine_client import EngineClient, NoAnswerError
     from commands.top.watching import show_once, watch
 
@@ -34,11 +34,11 @@ def top_command(
     except ValueError as error:
         fail(str(error), EXIT_USAGE)
 
-    async def look() -> int:
+    async def run() -> int:
         await (show_once if once else watch)(client, interval, console)
         return 0
 
     try:
-        raise typer.Exit(until_signal(look()))
+        raise typer.Exit(until_signal(run()))
     except NoAnswerError as error:
         fail(str(error))

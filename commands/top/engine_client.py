@@ -1,4 +1,4 @@
-"""EngineClient: looks at a running engine over HTTP, as its API and metrics page tell. Owns nothing but its session."""
+"""EngineClient: reads the state of a running engine over HTTP, from its API and its metrics page."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ ANSWER_WITHIN_S = 5.0
 
 
 class NoAnswerError(Exception):
-    """The engine couldn't be looked at now; the message says why and what to do, without a secret."""
+    """The engine did not answer. The message gives the reason and a remedy, without secrets."""
 
 
-class Refusal(NoAnswerError):  # noqa: N818  what the engine said
-    """The engine is there and wants a token, or another one: asking again doesn't help."""
+class UnauthorisedError(NoAnswerError):
+    """The engine rejects the token, or needs one: trying again does not help."""
 
 
 class CameraStatus(msgspec.Struct, frozen=True):
-    """What the API tells of a camera, as far as it is shown. Newer engines may tell more."""
+    """The fields of a camera's status that are shown. Newer engines may send more."""
 
     state: str
     reason: str | None
@@ -41,21 +41,21 @@ class CameraStatus(msgspec.Struct, frozen=True):
 
 
 class Camera(msgspec.Struct, frozen=True):
-    """A camera's id and how it is."""
+    """A camera's id and status."""
 
     id: str
     status: CameraStatus
 
 
 class Model(msgspec.Struct, frozen=True):
-    """The model that answers."""
+    """The engine's model."""
 
     profile: str
     trained: bool
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """What the API tells of an engine, as far as it is shown."""
+    """The fields of an engine's status that are shown."""
 
     run: str
     uptime_s: float
@@ -70,8 +70,8 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """An engine at one moment; `at_s` is ours, monotonic seconds."""
+class Snapshot:
+    """An engine at one moment, `at_s` in our monotonic seconds."""
 
     at_s: float
     status: EngineStatus
@@ -82,7 +82,7 @@ _status = msgspec.json.Decoder(EngineStatus)
 
 
 class EngineClient:
-    """Asks the engine at `address`, `http(s)://HOST:PORT`. Raises `ValueError` if that can't be one."""
+    """Client of the engine at `address`, `http(s)://HOST:PORT`. Raises `ValueError` for any other address."""
 
     def __init__(self, address: str, token: str | None = None) -> None:
         try:
@@ -110,16 +110,16 @@ class EngineClient:
         if self._session is not None:
             await self._session.close()
 
-    async def look(self) -> Look:
-        """The engine now. Raises `NoAnswerError`, or `Refusal` if it wants a token."""
+    async def snapshot(self) -> Snapshot:
+        """Return the engine's state now. Raises `NoAnswerError`, or `UnauthorisedError` if a token is needed."""
         try:
             status, page = await asyncio.gather(self._get("/api/v1/status"), self._get("/metrics"))
-            return Look(monotonic(), _status.decode(status), parse(page.decode()))
+            return Snapshot(monotonic(), _status.decode(status), parse(page.decode()))
         except TimeoutError:
-            raise NoAnswerError(f"{self.address} doesn't answer") from None
+            raise NoAnswerError(f"{self.address} does not answer") from None
         except aiohttp.ClientConnectorCertificateError:
             raise NoAnswerError(
-                f"the certificate of {self.address} isn't trusted (SSL_CERT_FILE names others)"
+                f"the certificate of {self.address} is not trusted (set SSL_CERT_FILE to trust it)"
             ) from None
         except aiohttp.ClientConnectorError as error:
             number = error.os_error.errno
@@ -128,13 +128,13 @@ class EngineClient:
         except (aiohttp.ClientError, OSError):
             raise NoAnswerError(f"the connection to {self.address} broke") from None
         except (msgspec.DecodeError, ValueError):
-            raise NoAnswerError(f"what answers at {self.address} is no partstream engine of this version") from None
+            raise NoAnswerError(f"{self.address} is not a partstream engine of this version") from None
 
     async def _get(self, path: str) -> bytes:
         assert self._session is not None
         async with self._session.get(self.address + path, allow_redirects=False) as answer:
             if answer.status in (401, 403):
-                raise Refusal(f"{self.address} wants a token: --token, or PARTSTREAM_HTTP__READ_TOKEN")
+                raise UnauthorisedError(f"{self.address} needs a valid token: --token or PARTSTREAM_HTTP__READ_TOKEN")
             if answer.status != 200:
                 raise NoAnswerError(f"{self.address} answers {answer.status} to {path}")
             return await answer.read()

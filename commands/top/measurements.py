@@ -1,4 +1,4 @@
-"""Measurements: what an engine's metrics page says, and what happened between two looks at it. Pure."""
+"""Measurements: an engine's metrics page, and the difference between two of them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Counts by upper bound, cumulative as Prometheus has them, and the sum of all values."""
+    """Cumulative counts by upper bound, as in Prometheus, and the sum of all values."""
 
     buckets: Mapping[float, float]
     total: float
 
     @property
     def count(self) -> float:
-        """How many values."""
+        """Number of values."""
         return max(self.buckets.values(), default=0.0)
 
     @property
     def mean(self) -> float | None:
-        """None without any value."""
+        """Mean; None if there are no values."""
         return self.total / self.count if self.count else None
 
     def since(self, before: Histogram | None) -> Histogram:
-        """What came since an earlier look; all of it if that was of another, longer life."""
+        """Return what was added since an earlier histogram; all of it if the engine was restarted in between."""
         if before is None or before.count > self.count:
             return self
         return Histogram(
@@ -40,7 +40,7 @@ class Histogram:
         )
 
     def quantile(self, share: float) -> float | None:
-        """The value below which this share lies, straight within its bucket; the last bound for what is beyond it."""
+        """Return the value below which this share lies, interpolated within its bucket, and at most the last bound."""
         wanted = self.count * share
         if not wanted:
             return None
@@ -56,44 +56,44 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """One page, by names without the prefix and by labels."""
+    """One metrics page, by names without the prefix and by labels."""
 
     values: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict[str, dict[Labels, float]])
     histograms: Mapping[str, Mapping[Labels, Histogram]] = field(default_factory=dict[str, dict[Labels, Histogram]])
 
     def value(self, name: str, **labels: str) -> float | None:
-        """A counter's or gauge's value; None if there is no such series."""
+        """Return the value of a counter or gauge; None if there is no such series."""
         return self.values.get(name, {}).get(tuple(sorted(labels.items())))
 
     def by(self, name: str, label: str) -> dict[str, float]:
-        """All series of a counter or gauge, by one label."""
+        """Return all series of a counter or gauge, by one label."""
         return {dict(labels).get(label, ""): value for labels, value in self.values.get(name, {}).items()}
 
     def histogram(self, name: str, **labels: str) -> Histogram:
-        """A histogram; an empty one if there is no such series."""
+        """Return a histogram; an empty one if there is no such series."""
         return self.histograms.get(name, {}).get(tuple(sorted(labels.items())), Histogram({}, 0.0))
 
     def stages(self) -> list[str]:
-        """The stages that were timed, in the page's order, which is that of their first batch."""
+        """Return the stages, in the page's order, which is that of their first batch."""
         return [dict(labels)["stage"] for labels in self.histograms.get("stage_seconds", {})]
 
 
 def parse(page: str) -> Measurements:
-    """Read a page in Prometheus' text format. Raises `ValueError` if it is none."""
+    """Parse a page in Prometheus' text format. Raises `ValueError` for anything else."""
     values: dict[str, dict[Labels, float]] = {}
     buckets: dict[str, dict[Labels, dict[float, float]]] = {}
     sums: dict[tuple[str, Labels], float] = {}
     for family in text_string_to_metric_families(page):
         name = family.name.removeprefix(PREFIX)
         for sample in family.samples:
-            of = dict(sample.labels)
+            labels = dict(sample.labels)
             if family.type != "histogram":
-                values.setdefault(name, {})[tuple(sorted(of.items()))] = sample.value
+                values.setdefault(name, {})[tuple(sorted(labels.items()))] = sample.value
             elif sample.name.endswith("_bucket"):
-                bound = float(of.pop("le"))
-                buckets.setdefault(name, {}).setdefault(tuple(sorted(of.items())), {})[bound] = sample.value
+                bound = float(labels.pop("le"))
+                buckets.setdefault(name, {}).setdefault(tuple(sorted(labels.items())), {})[bound] = sample.value
             elif sample.name.endswith("_sum"):
-                sums[name, tuple(sorted(of.items()))] = sample.value
+                sums[name, tuple(sorted(labels.items()))] = sample.value
     histograms = {
         name: {labels: Histogram(counts, sums.get((name, labels), 0.0)) for labels, counts in series.items()}
         for name, series in buckets.items()

@@ -9,7 +9,7 @@ import socket
 import pytest
 from rich.console import Console
 
-from commands.top.engine_client import EngineClient, NoAnswerError, Refusal
+from commands.top.engine_client import EngineClient, NoAnswerError, UnauthorisedError
 from commands.top.watching import show_once, watch
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running
 from support.waiting import until
@@ -27,7 +27,7 @@ async def test_it_shows_a_running_engine_and_finds_it_again_after_a_restart() ->
         async with running(config) as (engine, _):
             await until(lambda: engine.run[:8] in out.getvalue() and "live" in out.getvalue())
         seen = len(out.getvalue())
-        await until(lambda: "As it was" in out.getvalue()[seen:])
+        await until(lambda: "retrying" in out.getvalue()[seen:])
         async with running(config) as (engine, _):
             await until(lambda: engine.run[:8] in out.getvalue()[seen:])
     finally:
@@ -40,7 +40,7 @@ async def test_it_needs_the_read_token_off_loopback_and_says_so() -> None:
     async with running(configured({"id": "door", "source": PATTERN}, http=OFF_LOOPBACK)) as (engine, client):
         # A request that names the loopback in its Host is let in by its token only, for the server listens elsewhere.
         out = io.StringIO()
-        with pytest.raises(Refusal, match="--token") as refused:
+        with pytest.raises(UnauthorisedError, match="--token") as refused:
             await show_once(EngineClient(client.address, "wrong-token"), 0.05, Console(file=out))
         assert "wrong-token" not in str(refused.value)
         for token in (READ, CONTROL):
@@ -56,5 +56,5 @@ async def test_a_server_that_is_no_engine_is_not_shown() -> None:
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        with pytest.raises(NoAnswerError, match="no partstream engine"):
+        with pytest.raises(NoAnswerError, match="is not a partstream engine"):
             await show_once(EngineClient(address), 0.05, Console(file=io.StringIO()))

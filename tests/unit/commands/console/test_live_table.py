@@ -153,12 +153,12 @@ def test_a_person_without_an_action_yet_is_there_without_reasons() -> None:
     assert "lobby 7 …" in [" ".join(line.split()) for line in shown(table).splitlines()]
 
 
-def test_a_camera_that_is_ill_says_what_to_do() -> None:
+def test_a_camera_with_a_problem_shows_the_remedy() -> None:
     table = LiveTable(lambda: NOW)
-    table.add(status("gate", "reconnecting", "unauthorised", "the camera wants a user name and password"))
+    table.add(status("gate", "reconnecting", "unauthorised", "camera gate: it needs a user name and password"))
     text = shown(table)
     assert line_of(text, "gate ") == "gate reconnecting unauthorised 3"
-    assert "gate: the camera wants a user name and password" in text
+    assert "\ncamera gate: it needs a user name and password" in text
 
 
 def test_an_engine_that_is_not_ready_and_a_model_that_is_not_trained_say_so() -> None:
@@ -166,7 +166,7 @@ def test_an_engine_that_is_not_ready_and_a_model_that_is_not_trained_say_so() ->
     table.add(stats(ready=False))
     table.add(frame("lobby", model=ModelRef("edge", "", False)))
     assert "not ready: the model is loading" in shown(table)
-    assert "its labels mean nothing" in shown(table)
+    assert "its labels are meaningless" in shown(table)
 
 
 def test_a_removed_camera_and_an_engine_of_before_leave_the_table() -> None:

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from commands.top.engine_client import Camera, CameraStatus, EngineClient, EngineStatus, Look, Model
+from commands.top.engine_client import Camera, CameraStatus, EngineClient, EngineStatus, Model, Snapshot
 from commands.top.measurements import Measurements, parse
 from commands.top.screen import Screen
 
@@ -35,10 +35,10 @@ def page(detections: int, resident: int = 500 << 20) -> Measurements:
     )
 
 
-def look(at_s: float, *cameras: Camera, detections: int = 10, run: str = "a" * 32, ready: bool = True) -> Look:
+def snapshot(at_s: float, *cameras: Camera, detections: int = 10, run: str = "a" * 32, ready: bool = True) -> Snapshot:
     reason = "" if ready else "no batch for 12 s"
     status = EngineStatus(run, 60.0, ready, reason, Model("edge", True), 3, 256, 1, 0, list(cameras))
-    return Look(at_s, status, page(detections))
+    return Snapshot(at_s, status, page(detections))
 
 
 def shown(screen: Screen, width: int = 140, height: int | None = None) -> str:
@@ -52,30 +52,30 @@ def line_of(text: str, beginning: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(beginning))
 
 
-def test_before_the_first_look_it_says_where_it_looks() -> None:
+def test_before_the_first_snapshot_the_address_is_shown() -> None:
     assert ADDRESS in shown(Screen(ADDRESS))
 
 
 def test_a_camera_shows_state_rates_age_and_drops_a_second_by_reason() -> None:
     screen = Screen(ADDRESS)
-    screen.show(look(10.0, camera("door", stale=100, overwritten=7)))
-    screen.show(look(12.0, camera("door", stale=120, overwritten=7), detections=30))
+    screen.show(snapshot(10.0, camera("door", stale=100, overwritten=7)))
+    screen.show(snapshot(12.0, camera("door", stale=120, overwritten=7), detections=30))
     line = line_of(shown(screen), "door")
     for expected in ("live", "25.0/s", "12.5/s", "50 ms", "95 ms", "10/s  stale 10"):
         assert expected in line
     assert "overwritten" not in line
 
 
-def test_after_one_look_drops_are_told_in_all() -> None:
+def test_after_one_snapshot_all_drops_are_counted() -> None:
     screen = Screen(ADDRESS)
-    screen.show(look(10.0, camera("door", stale=100)))
+    screen.show(snapshot(10.0, camera("door", stale=100)))
     assert "100  stale 100" in line_of(shown(screen), "door")
 
 
 def test_a_stage_shows_how_often_how_long_and_its_share_of_the_time() -> None:
     screen = Screen(ADDRESS)
-    screen.show(look(10.0, detections=10))
-    screen.show(look(12.0, detections=30))
+    screen.show(snapshot(10.0, detections=10))
+    screen.show(snapshot(12.0, detections=30))
     line = line_of(shown(screen), "detection")
     for expected in ("10.0/s", "50 ms", "50%", "█" * 6):
         assert expected in line
@@ -85,46 +85,46 @@ def test_a_stage_shows_how_often_how_long_and_its_share_of_the_time() -> None:
 
 def test_another_run_is_not_compared_with_the_one_before() -> None:
     screen = Screen(ADDRESS)
-    screen.show(look(10.0, camera("door", stale=100), detections=100))
-    screen.show(look(12.0, camera("door", stale=3), detections=6, run="b" * 32))
+    screen.show(snapshot(10.0, camera("door", stale=100), detections=100))
+    screen.show(snapshot(12.0, camera("door", stale=3), detections=6, run="b" * 32))
     text = shown(screen)
     assert "3  stale 3" in line_of(text, "door")
     assert "0.1/s" in line_of(text, "detection")
 
 
-def test_a_camera_that_is_ill_says_what_to_do_and_an_engine_that_is_not_ready_why() -> None:
+def test_a_camera_with_a_problem_shows_the_remedy_and_an_unready_engine_the_reason() -> None:
     screen = Screen(ADDRESS)
-    screen.show(look(10.0, camera("door", "reconnecting", "refused"), ready=False))
+    screen.show(snapshot(10.0, camera("door", "reconnecting", "refused"), ready=False))
     text = shown(screen)
     assert "camera door: nothing listens. Check host and port" in text
     assert "NOT READY" in text
     assert "no batch for 12 s" in text
 
 
-def test_while_the_engine_does_not_answer_what_was_last_seen_stays_and_is_called_old() -> None:
+def test_while_the_engine_does_not_answer_the_last_snapshot_stays_with_its_age() -> None:
     screen = Screen(ADDRESS, now=lambda: 15.0)
-    screen.show(look(10.0, camera("door")))
-    screen.trouble("no engine answers")
-    assert "no engine answers; trying again" in shown(screen)
+    screen.show(snapshot(10.0, camera("door")))
+    screen.set_error("no engine answers")
+    assert "no engine answers; retrying" in shown(screen)
     assert "5.0 s ago" in shown(screen)
     assert "door" in shown(screen)
-    screen.show(look(16.0, camera("door")))
-    assert "trying again" not in shown(screen)
+    screen.show(snapshot(16.0, camera("door")))
+    assert "retrying" not in shown(screen)
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 100, 200])
 def test_it_fits_any_width(width: int) -> None:
     screen = Screen(ADDRESS)
-    screen.show(look(10.0, camera("a-camera-with-quite-a-long-name", stale=100, overwritten=1), camera("door")))
+    screen.show(snapshot(10.0, camera("a-camera-with-quite-a-long-name", stale=100, overwritten=1), camera("door")))
     text = shown(screen, width)
     assert all(cell_len(line) <= width for line in text.splitlines())
     assert "live" in text
 
 
-def test_of_more_cameras_than_there_are_rows_those_that_are_ill_are_shown_first() -> None:
+def test_of_more_cameras_than_rows_those_with_problems_are_shown_first() -> None:
     screen = Screen(ADDRESS)
     cameras = [camera(f"cam{number}") for number in range(60)] + [camera("yard", "stalled", "stalled")]
-    screen.show(look(10.0, *cameras))
+    screen.show(snapshot(10.0, *cameras))
     text = shown(screen, height=30)
     assert "yard" in text
     assert "and 48 more" in text

@@ -81,7 +81,7 @@ def test_new_never_overwrites_and_adds_clients_to_an_existing_server(tmp_path: P
     before = every_file(tmp_path)
     code, said = keys("new", tmp_path, "--client", "nas", "--client", "wall")
     assert (code, every_file(tmp_path)) == (2, before)
-    assert "wall.key_secret is there already" in said
+    assert "wall.key_secret exists" in said
     code, said = keys("new", tmp_path, "--client", "nas")
     after = every_file(tmp_path)
     assert code == 0
@@ -95,7 +95,11 @@ def test_new_without_a_name_makes_missing_keys_and_reports_if_none_is_missing(tm
     before = every_file(tmp_path)
     assert set(before) == {"server.key_secret", "server.key", "clients/client.key_secret", "allowed/client.key"}
     code, said = keys("new", tmp_path)
-    assert (code, "name a further one" in said.replace("\n", " "), every_file(tmp_path)) == (2, True, before)
+    assert (code, "add a client with --client NAME" in said.replace("\n", " "), every_file(tmp_path)) == (
+        2,
+        True,
+        before,
+    )
     for name in ("server.key_secret", "server.key"):
         (tmp_path / name).unlink()
     assert keys("new", tmp_path)[0] == 0
@@ -116,14 +120,14 @@ def test_a_servers_public_file_that_is_missing_is_made_again_from_the_secret_one
 def test_a_clients_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     code, said = keys("new", tmp_path / "keys", "--client", name)
     assert (code, list(tmp_path.iterdir())) == (2, [])
-    assert "can't be the name of a file" in said
+    assert "cannot be a file name" in said
 
 
 def test_a_folder_that_cant_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, said = keys("new", tmp_path / "file")
     assert code == 2
-    assert f"{tmp_path / 'file'} can't be written" in said.replace("\n", "")
+    assert f"{tmp_path / 'file'} cannot be written" in said.replace("\n", "")
 
 
 def test_show_prints_the_public_key_and_nothing_else(tmp_path: Path) -> None:

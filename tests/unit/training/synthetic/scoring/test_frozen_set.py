@@ -152,7 +152,10 @@ def test_a_second_ctrl_c_says_that_what_is_whole_is_kept(tmp_path: Path, monkeyp
     finally:
         signal.signal(signal.SIGINT, before)
     assert done.exit_code == 130
-    assert "complete videos are kept, and the same command makes the others" in done.stderr and "nothing" not in done.stderr
+    assert (
+        "complete videos are kept, and the same command makes the others" in done.stderr
+        and "nothing" not in done.stderr
+    )
 
 
 def test_a_set_that_another_generator_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
