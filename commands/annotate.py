@@ -16,7 +16,10 @@ def annotate_command(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The MP4 to write.")],
     camera: Annotated[str | None, typer.Option(metavar="ID", help="The camera, if the results are of several.")] = None,
 ) -> None:
-    """Draw results on their video: people, parts coloured by relevance, part states and actions."""
+    """Draw results on their video.
+
+    Shows people, their parts coloured by relevance, part states and actions.
+    """
     from stream.annotation.annotate import annotate_file
 
     with errors():

@@ -1,4 +1,4 @@
-"""Application: a Typer application whose help names no type beside a flag."""
+"""Application: a Typer application with plainer help. Flags and arguments are shown without a type."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Command(TyperCommand):
-    """A command. Its help shows `--once`, not `--once <bool>`."""
+    """A command. Its help shows `--once`, not `--once <bool>`, and `SOURCE`, not `{SOURCE} <list[str]>`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, with no type to show for flags."""
-        return _without_types_of_flags(super().get_params(ctx))
+        """Return the parameters, with no type to show for flags and arguments."""
+        return _without_types(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line, with required arguments not in braces."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
 
 class Group(TyperGroup):
-    """A group of commands. Its help shows flags as `Command` does."""
+    """A group of commands. Its help is like that of `Command`."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, with no type to show for flags."""
-        return _without_types_of_flags(super().get_params(ctx))
+        """Return the parameters, with no type to show for flags and arguments."""
+        return _without_types(super().get_params(ctx))
 
 
 class Application(typer.Typer):
@@ -42,8 +46,19 @@ class Application(typer.Typer):
         return super().callback(cls=Group, **settings)
 
 
-def _without_types_of_flags(parameters: list[Any]) -> list[Any]:
+def lines(*texts: str) -> str:
+    """Return an epilog with each text on a line of its own."""
+    return "\n\n".join(f"- {text}" for text in texts)
+
+
+def _without_types(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
+        elif isinstance(parameter, TyperArgument):
+            parameter.display_type_rich = _no_type
     return parameters
+
+
+def _no_type(ctx: Any) -> str:
+    return ""

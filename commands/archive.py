@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.application import lines
 from commands.ending import EXIT_FAILED, EXIT_USAGE, errors, fail, print_error
 from commands.endpoints import LOCAL, LOCAL_REPLAY, endpoint_to_connect_to
 from commands.until_signal import until_signal
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EPILOG = (
-    "Example:  partstream archive tcp://engine:5555 --replay tcp://engine:5556 --out archive --keep 50GB  "
-    "Queries for it: docs/archive.md"
+EPILOG = lines(
+    "`partstream archive`",
+    "`partstream archive tcp://engine:5555 --replay tcp://engine:5556 --out results --keep 50GB`",
+    "Queries for it are in docs/archive.md.",
 )
 HIGH_WATER_MARK = 10_000
 """Messages queued while a file is written: ten seconds of 80 cameras at 12.5 a second."""
@@ -37,23 +39,31 @@ class PartitionBy(StrEnum):
 
 
 def archive_command(
-    endpoint: Annotated[str, typer.Argument(help="The engine's results: tcp://HOST:PORT or HOST:PORT.")] = LOCAL,
+    endpoint: Annotated[
+        str, typer.Argument(metavar="ENDPOINT", help="The engine's results: tcp://HOST:PORT or HOST:PORT.")
+    ] = LOCAL,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the archive; made if missing.")] = Path(
         "archive"
     ),
     replay: Annotated[
         str | None,
         typer.Option(
-            help="The engine's replay endpoint, to fill gaps from.", show_default=f"{LOCAL_REPLAY} for {LOCAL}"
+            metavar="ENDPOINT",
+            help="The engine's replay endpoint, to fill gaps from.",
+            show_default=f"{LOCAL_REPLAY} for {LOCAL}",
         ),
     ] = None,
-    camera: Annotated[list[str] | None, typer.Option("--camera", help="Only this camera; can be repeated.")] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
+    ] = None,
     every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Interval between writes.")] = 60.0,
     partition: Annotated[PartitionBy, typer.Option(help="One folder per hour or day.")] = PartitionBy.hour,
-    parts: Annotated[int, typer.Option(min=0, help="Parts kept for each person, the most relevant first.")] = 3,
+    parts: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Parts kept for each person, the most relevant first.")
+    ] = 3,
     keep: Annotated[str, typer.Option(metavar="SIZE", help="Maximum size; the oldest files are removed.")] = "20GB",
     keep_days: Annotated[
-        float | None, typer.Option(min=0, help="Maximum age of files in days.", show_default="no limit")
+        float | None, typer.Option(min=0, metavar="DAYS", help="Maximum age of files.", show_default="no limit")
     ] = None,
     least_free: Annotated[str, typer.Option(metavar="SIZE", help="Space left free on the disk.")] = "500MB",
     server_key: Annotated[
@@ -64,7 +74,7 @@ def archive_command(
         Path | None, typer.Option(metavar="FILE", envvar="PARTSTREAM_KEY_FILE", help="CURVE: your own secret key.")
     ] = None,
 ) -> None:
-    """Keep an engine's results as Parquet files, which DuckDB, pandas and Spark read.
+    """Keep results as Parquet files, for DuckDB, pandas or Spark.
 
     Continues where it stopped: what was published meanwhile is requested from the engine's replay.
     """

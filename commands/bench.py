@@ -11,7 +11,10 @@ ALL_ARGUMENTS: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_optio
 
 
 def bench_command(context: typer.Context) -> None:
-    """Measure speed beside a plain loop and other engines: `bench engine`, `bench ingest`, `bench model` …"""
+    """Measure speed beside a plain loop and other engines.
+
+    For example `bench engine`, `bench ingest` or `bench model`.
+    """
     from benchmarks.__main__ import main as benchmark
 
     raise typer.Exit(benchmark(context.args))

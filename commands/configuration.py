@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SourcesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[[ID=]SOURCE]...",
+        metavar="[ID=]SOURCE",
         help="rtsp://…, a file, /dev/video0, whip, whep+https://… or pattern:. Without an id they are cam0, cam1 …",
         show_default=False,
     ),

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.application import Application
+from commands.application import Application, lines
 from commands.ending import errors
 
 if TYPE_CHECKING:
     from stream.messaging.curve.keys import KeyPair
 
-keys_app = Application(help="Make CURVE keys, to encrypt results and choose who may read them.", no_args_is_help=True)
+keys_app = Application(help="Make keys that encrypt results and decide who may read them.", no_args_is_help=True)
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
-@keys_app.command("new", epilog="Example:  partstream keys new keys --client wall --client archive")
+@keys_app.command("new", epilog=lines("`partstream keys new keys --client wall --client archive`"))
 def new_command(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory for the keys.")] = Path("keys"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Directory for the keys.")] = Path("keys"),
     client: Annotated[
         list[str] | None,
         typer.Option(

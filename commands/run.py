@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.application import lines
 from commands.cameras.missing import remind
 from commands.configuration import ConfigOption, SourcesArgument, load_config
 from commands.detector_size import DetectorSizeOption, parse_detector_size
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EPILOG = (
-    "Examples:  partstream run rtsp://user:password@10.0.0.7/stream   ·   partstream run door=rtsp://… yard=/dev/video0"
-    "   ·   partstream run clip.mp4 --pace fast --once --results out.jsonl   ·   Cameras that cannot be reached are "
-    "tried again until Ctrl-C. Exit code 4: no source opened before `--once` ended or the engine was stopped."
+EPILOG = lines(
+    "`partstream run rtsp://user:password@10.0.0.7/stream`",
+    "`partstream run door=rtsp://… yard=/dev/video0`",
+    "`partstream run clip.mp4 --pace fast --once --results out.jsonl`",
+    "Cameras that cannot be reached are tried again until Ctrl-C. "
+    "Exit code 4: no source opened before `--once` ended or the engine was stopped.",
 )
 REMIND_EVERY_S = 30.0
 """Interval of reminders of cameras that are not live."""
@@ -94,7 +97,10 @@ def run_command(
     json_logs: Annotated[bool, typer.Option("--json", help="Log as JSON lines.")] = False,
     log_level: Annotated[LogLevel, typer.Option(help="Least severity that is logged.")] = LogLevel.info,
 ) -> None:
-    """Recognise actions on cameras, publish the results over ZeroMQ, and serve a live page and metrics."""
+    """Recognise actions on cameras.
+
+    Publishes the results over ZeroMQ, and serves a live page, an API and metrics over HTTP.
+    """
     from telemetry import logs
 
     logs.configure(json=json_logs, level=log_level.value)

@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
+from commands.application import lines
 from commands.ending import EXIT_USAGE, console, errors, fail
 from commands.endpoints import LOCAL, endpoint_to_connect_to
 from commands.until_signal import until_signal
 
-EPILOG = "Examples:  partstream subscribe   ·   partstream subscribe 10.0.0.5:5555 --camera door --raw"
+EPILOG = lines("`partstream subscribe`", "`partstream subscribe 10.0.0.5:5555 --camera door --raw`")
 
 
 def subscribe_command(
-    endpoint: Annotated[str, typer.Argument(help="The engine's results: tcp://HOST:PORT or HOST:PORT.")] = LOCAL,
+    endpoint: Annotated[
+        str, typer.Argument(metavar="ENDPOINT", help="The engine's results: tcp://HOST:PORT or HOST:PORT.")
+    ] = LOCAL,
     camera: Annotated[
         list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
     ] = None,
@@ -31,7 +34,10 @@ def subscribe_command(
         Path | None, typer.Option(metavar="FILE", envvar="PARTSTREAM_KEY_FILE", help="CURVE: your own secret key.")
     ] = None,
 ) -> None:
-    """Watch an engine's results: a live table, or the messages as JSON lines."""
+    """Watch the results of a running engine.
+
+    Shows a live table, or prints the messages as JSON lines. Needs access to the engine's ZeroMQ port.
+    """
     endpoint = endpoint_to_connect_to(endpoint)
     replay = endpoint_to_connect_to(replay) if replay is not None else None
     from commands.console.watch import watch

@@ -10,7 +10,7 @@ import typer
 from commands.application import Application
 from commands.ending import EXIT_WEIGHTS, console, errors
 
-weights_app = Application(help="Download and check third-party weights, data and footage.", no_args_is_help=True)
+weights_app = Application(help="Download and check third-party weights and footage.", no_args_is_help=True)
 
 
 @weights_app.command("list")
@@ -24,7 +24,7 @@ def weights_list() -> None:
 @weights_app.command("fetch")
 def weights_fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Assets; by default all that are not optional.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Assets; by default all that are not optional.")
     ] = None,
 ) -> None:
     """Download assets, pinned by version and SHA-256, into the cache."""
@@ -49,7 +49,7 @@ def weights_add(
 @weights_app.command("verify")
 def weights_verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Assets; by default all in the cache.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Assets; by default all in the cache.")
     ] = None,
 ) -> None:
     """Check the SHA-256 of files in the cache."""

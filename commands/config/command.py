@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.application import Application
+from commands.application import Application, lines
 from commands.configuration import load_config
 from commands.ending import console, error_console
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 config_app = Application(help="Write, check and describe configuration files.", no_args_is_help=True)
 
 
-@config_app.command("new", epilog="Example:  partstream config new door=rtsp://… yard=rtsp://… > partstream.yaml")
+@config_app.command("new", epilog=lines("`partstream config new door=rtsp://… yard=rtsp://… > partstream.yaml`"))
 def new_command(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="[ID=]SOURCE...", help="Cameras, as for `run`: rtsp://…, /dev/video0, a file …"),
+        typer.Argument(metavar="[ID=]SOURCE", help="Cameras, as for `run`: rtsp://…, /dev/video0, a file …"),
     ],
 ) -> None:
-    """Write a configuration for these cameras: open each, and propose a detector size and a frame rate.
+    """Write a configuration for these cameras.
 
-    The file holds the sources as given, with their passwords: keep it readable by its owner only.
+    Opens each camera, and proposes a detector size and a frame rate. The file contains the sources as given, with
+    their passwords: keep it readable by its owner only.
     """
     from commands.config.new_file import new_file
 
@@ -38,15 +39,18 @@ def new_command(
 
 
 @config_app.command("check")
-def check_command(file: Annotated[Path, typer.Argument(help="The YAML file.")]) -> None:
-    """Check a configuration, and print the effective configuration as JSON, without secrets."""
+def check_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="The YAML file.")]) -> None:
+    """Check a configuration.
+
+    Prints the effective configuration as JSON, without secrets.
+    """
     settings = load_config(file, {}, [])
     console.print_json(settings.model_dump_json())
 
 
 @config_app.command("schema")
 def schema_command() -> None:
-    """Print the JSON Schema of the configuration, for editors that check YAML."""
+    """Print the JSON Schema of the configuration."""
     from stream.config import Config
 
     console.print_json(data=Config.model_json_schema())

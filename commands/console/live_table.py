@@ -108,13 +108,15 @@ class LiveTable:
         statuses = [self._status[name] for name in names if name in self._status and self._status[name].reason]
         return [Text(status.message, "yellow" if status.state != "ended" else "dim") for status in statuses]
 
-    def _people(self, width: int) -> Table:
+    def _people(self, width: int) -> Table | Text:
         headings = ["camera", "person", "action", "score"]
         headings += ["since"] if width >= NARROW else []
         headings += ["because"] if width >= MEDIUM else []
         table = _table(*headings, flexible="because" if width >= MEDIUM else "action")
         most = min(PARTS_SHOWN, max(1, (width - OTHER_COLUMNS) // PART_COLUMNS))
         people = [(frame, person) for _, frame in sorted(self._frames.items()) for person in frame.people]
+        if not people:
+            return Text("no people", "dim")
         for frame, person in people[:PEOPLE_SHOWN]:
             action = person.action
             if action is None:

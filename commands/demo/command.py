@@ -19,7 +19,10 @@ def demo_command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory.")] = Path("demo_out"),
     seconds: Annotated[float, typer.Option(min=3, metavar="N", help="Seconds of footage for each camera.")] = 30.0,
 ) -> None:
-    """See it work: real footage over RTSP, a live table, then an annotated video and a summary."""
+    """See it work without a camera.
+
+    Serves real footage over RTSP, and shows a live table, an annotated video and a summary.
+    """
     from commands.demo import show as demonstration
     from telemetry import logs
 

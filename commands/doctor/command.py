@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from commands.application import lines
 from commands.configuration import ConfigOption, SourcesArgument, configuration
 from commands.ending import EXIT_FAILED, console
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
     from commands.doctor.finding import Finding, Level
 
-EPILOG = (
-    "Examples:  partstream doctor --config partstream.yaml   ·   partstream doctor door=rtsp://… --time-from ntp://10.0.0.1"
-    "   ·   exit codes: 0 no fault, 1 a fault"
+EPILOG = lines(
+    "`partstream doctor --config partstream.yaml`",
+    "`partstream doctor door=rtsp://… --time-from ntp://10.0.0.1`",
+    "Exit codes: 0 no fault, 1 a fault",
 )
 MARKS: dict[Level, tuple[str, str]] = {
     "ok": ("ok", "green"),
@@ -51,8 +53,9 @@ def doctor_command(
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
-    """Check this machine: versions, device, weights, ports, disks, clocks, cameras, and two seconds of the engine.
+    """Check your installation, configuration and cameras.
 
+    Checks versions, device, weights, ports, disks and clocks, opens each camera, and runs the model for two seconds.
     Each fault comes with a remedy. An engine may run meanwhile; if cameras accept only one client, use --no-cameras.
     """
     from commands.doctor.bounded import left_behind

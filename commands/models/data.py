@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FIRST_FILES = 20
 
-data_app = Application(help="Data sets in the Kinetics-TPS layout: check, convert, generate.", no_args_is_help=True)
+data_app = Application(help="Check, convert and draw data sets.", no_args_is_help=True)
 data_app.command("generate", epilog=GENERATE_EPILOG)(generate_command)
 
 

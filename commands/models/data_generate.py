@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.application import lines
 from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, exiting, fail, plain_console
 
 if TYPE_CHECKING:
     from training.synthetic.videos.manifest import Manifest
 
-EPILOG = (
-    "Exit codes: 0 done, 1 failed, 2 usage, 3 no body or motions in the cache, 130 stopped. "
-    "Example:  partstream data generate drawn --per-action 40 --seed 1"
+EPILOG = lines(
+    "`partstream data generate drawn --per-action 40 --seed 1`",
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 no body or motions in the cache, 130 stopped",
 )
 
 

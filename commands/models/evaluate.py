@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from commands.application import lines
 from commands.ending import console, fail
 
-EPILOG = "Example:  partstream evaluate --gt truth/ --pred submission/ --html report.html"
+EPILOG = lines("`partstream evaluate --gt truth --pred submission --html report.html`")
 
 
 def evaluate_command(
@@ -27,7 +28,10 @@ def evaluate_command(
         Path | None, typer.Option(metavar="FILE", help="Answers over time, for the report (docs/evaluation.md).")
     ] = None,
 ) -> None:
-    """Score a prediction with the Kinetics-TPS metric: part states, classes, and their area."""
+    """Score prediction files with the benchmark's metric.
+
+    Prints the figures of part states and classes, and their area, as the Kinetics-TPS benchmark defines them.
+    """
     from commands.models.evaluation import ReportError, evaluate_submission
     from training.benchmark.submission_errors import SubmissionError
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.application import lines
 from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, exiting, fail, plain_console
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from stages.export.graph import PartName
     from stages.export.real_inputs import Film
 
-EPILOG = (
-    "Exit codes: 0 done, 1 failed (then no file is kept), 2 usage, 3 weights.  Example:  partstream export --out onnx/"
+EPILOG = lines(
+    "`partstream export --out onnx`",
+    "Exit codes: 0 done, 1 failed (then no file is kept), 2 usage, 3 weights",
 )
 
 _FILM = ("sports2d", "demo.mp4")
@@ -41,7 +43,10 @@ def export_command(
         typer.Option("--without-regions", help="Export heads that use keypoints only, even if regions were trained."),
     ] = False,
 ) -> None:
-    """Write a model as ONNX files for other runtimes: detector, heads and action step, with a description of each."""
+    """Write a model as ONNX files.
+
+    The files are the detector, the heads and the action step, each with a description for other runtimes.
+    """
     chosen = _parse_parts(parts)
     with _errors():
         from stages.export.exporting import export

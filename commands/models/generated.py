@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.application import Application
+from commands.application import Application, lines
 from commands.ending import EXIT_FAILED, EXIT_USAGE, error_console, fail, plain_console
 from commands.models.frozen_set import FREEZE_EPILOG, FROZEN_EPILOG, freeze_command, frozen_command
 from commands.models.generated_errors import generated_errors
@@ -97,12 +97,12 @@ def score_command(
 
 @generated_app.command(
     "ablate",
-    epilog=f"{EPILOG}  Example:  partstream generated ablate DIR full=full.safetensors blind=blind.safetensors",
+    epilog=lines("`partstream generated ablate DIR full=full.safetensors blind=blind.safetensors`", EPILOG),
 )
 def ablate_command(
     folder: SetArgument,
     checkpoints: Annotated[
-        list[str], typer.Argument(metavar="NAME=PATH...", help="Checkpoints; the first is the baseline.")
+        list[str], typer.Argument(metavar="NAME=PATH", help="Checkpoints; the first is the baseline.")
     ],
     baseline: Annotated[
         str | None, typer.Option(metavar="NAME", help="Checkpoint to compare with.", show_default="the first")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.application import lines
 from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import (
     EXIT_FAILED,
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from training.benchmark.answer_folder import AnswerFolder, MadeWith
     from training.benchmark.predict import FoundVideos
 
-EPILOG = "Exit codes: 0 every video was answered, 1 some have errors (each is named), 2 usage, 3 weights."
+EPILOG = lines(
+    "`partstream predict --videos DIR --out submission`",
+    "Exit codes: 0 every video was answered, 1 some have errors (each is named), 2 usage, 3 weights",
+)
 
 
 def predict_command(
@@ -42,7 +46,10 @@ def predict_command(
     device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Also answer videos that have an answer in --out.")] = False,
 ) -> None:
-    """Write the benchmark's prediction files for test videos: people, parts and states by frame, and the class."""
+    """Write prediction files for test videos.
+
+    They have the benchmark's format: people, parts and states by frame, and the class of each video.
+    """
     if (data is None) == (videos is None):
         raise typer.BadParameter("give a data set or a folder of videos: either --data or --videos")
     size = parse_detector_size(detector_size)

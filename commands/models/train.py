@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.application import Application
+from commands.application import Application, lines
 from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, console, exiting, fail
 from training.detector.detector_command import train_detector_command
 from training.extractor.extractor_command import train_extractor_command
@@ -32,9 +32,12 @@ ConfigOption = Annotated[
 
 
 @train_app.callback(
-    epilog="Examples:  partstream train --out runs/edge.safetensors   ·   partstream train --data films --out "
-    "runs/mine.safetensors   ·   partstream train config > mine.yaml   ·   partstream train --config mine.yaml "
-    "--minutes 20"
+    epilog=lines(
+        "`partstream train --out runs/edge.safetensors`",
+        "`partstream train --data films --out runs/mine.safetensors`",
+        "`partstream train config > mine.yaml`",
+        "`partstream train --config mine.yaml --minutes 20`",
+    )
 )
 def train_command(
     context: typer.Context,
@@ -77,9 +80,10 @@ def train_command(
         ),
     ] = None,
 ) -> None:
-    """Train the models of part relevance, part states, part graph and actions.
+    """Train a checkpoint, a detector or an extractor.
 
-    The data are generated motion, annotated videos, or both. Ctrl-C ends the run and keeps its state.
+    Without a command, train a checkpoint: the models of part relevance, part states, part graph and actions. The data
+    are generated motion, annotated videos, or both. Ctrl-C ends the run and keeps its state.
     """
     if context.invoked_subcommand is not None:
         return
@@ -103,10 +107,10 @@ def train_command(
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
-train_app.command("detector", epilog="Example:  partstream train detector DIR --half --out runs/detector.safetensors")(
+train_app.command("detector", epilog=lines("`partstream train detector DIR --half --out runs/detector.safetensors`"))(
     train_detector_command
 )
-train_app.command("extractor", epilog="Example:  partstream train extractor DIR --out runs/features.safetensors")(
+train_app.command("extractor", epilog=lines("`partstream train extractor DIR --out runs/features.safetensors`"))(
     train_extractor_command
 )
 
@@ -114,7 +118,7 @@ train_app.command("extractor", epilog="Example:  partstream train extractor DIR 
 @train_app.command("config")
 def config_command(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="YAML file or checkpoint to check and print in full.")
+        Path | None, typer.Argument(metavar="FILE", help="YAML file or checkpoint to check and print in full.")
     ] = None,
 ) -> None:
     """Print a training configuration with the meaning of each setting; without a file, the defaults."""

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
+from commands.application import lines
 from commands.ending import EXIT_USAGE, console, fail
 from commands.until_signal import until_signal
 
-EPILOG = "Example:  partstream top   ·   partstream top https://10.0.0.5:9090 --token … --once"
+EPILOG = lines("`partstream top`", "`partstream top https://10.0.0.5:9090 --token … --once`")
 
 
 def top_command(
-    engine: Annotated[str, typer.Argument(metavar="[URL]", help="The engine's HTTP server.")] = "http://127.0.0.1:9090",
+    engine: Annotated[str, typer.Argument(metavar="URL", help="The engine's HTTP server.")] = "http://127.0.0.1:9090",
     token: Annotated[
         str | None,
         typer.Option(
@@ -25,7 +26,10 @@ def top_command(
     ] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Measure one interval, print it, and end.")] = False,
 ) -> None:
-    """Watch a running engine: rates, ages and drops of each camera, stages, and memory."""
+    """Watch how a running engine performs.
+
+    Shows rates, ages and drops of each camera, where the model spends its time, and memory.
+    """
     from commands.top.engine_client import EngineClient, NoAnswerError
     from commands.top.watching import show_once, watch
 
