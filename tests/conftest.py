@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
+import sys
 import tempfile
 import traceback
 from collections.abc import Generator
@@ -61,6 +63,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.removeprefix("tests/").startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def root_logger_is_restored() -> Generator[None]:
+    """Undo what a command that a test calls in this process has set, so that `caplog` works in later tests."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    if (logs := sys.modules.get("telemetry.logs")) is not None and logs._installed is not None:
+        logs._installed.close()
+    root.setLevel(level)
 
 
 @pytest.hookimpl(wrapper=True)

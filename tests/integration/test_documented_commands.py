@@ -163,6 +163,8 @@ def top_shows_the_cameras(engine: Engine, folder: Path) -> None:
 
 def archive_keeps_results(engine: Engine, folder: Path) -> None:
     def kept(printed: str) -> bool:
+        if not (folder / "archive" / "frames").exists():  # stopped while it was starting
+            return False
         return ask(folder / "archive", "SELECT DISTINCT camera FROM {frames} ORDER BY 1") == [("door",), ("yard",)]
 
     stopped_when_done(folder, ["archive", engine.results, "--replay", engine.replay], kept)
