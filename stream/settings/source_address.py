@@ -1,4 +1,4 @@
-"""SourceAddress: where a camera's pictures come from, with secrets that never print."""
+"""SourceAddress: the address of a camera's source, with secrets that are never printed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Literal
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-LONGEST_ADDRESS = 2048
-"""Characters of a camera's address."""
+MAX_ADDRESS_CHARS = 2048
+"""Maximum characters of a camera's address."""
 FORMS = "rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:"
 _CAPTURE_DEVICE = re.compile(r"(\d{1,3})|(/dev/(?:video\d+(?:\?\S*)?|v4l/\S+))")
 
 
 class SourceAddress(str):
-    """Where a camera's pictures come from. Prints without its secrets; only `reveal()` gives the whole address.
+    """The address of a camera's source. Prints without its secrets; only `reveal()` returns the whole address.
 
     Forms: `rtsp://[user:password@]host[:port]/path`, a file's path, `device:/dev/video0`, `whip`,
     `whep+https://[TOKEN@]host[:port]/path`, `pattern:[WIDTHxHEIGHT[@FPS]]`.
@@ -31,38 +31,38 @@ class SourceAddress(str):
 
     @classmethod
     def parse(cls, text: str) -> SourceAddress:
-        """Return the address that a person typed: `0` and `/dev/video0` are short for `device:/dev/video0`."""
+        """Parse a typed address: `0` and `/dev/video0` are short for `device:/dev/video0`."""
         device = _CAPTURE_DEVICE.fullmatch(text)
         return cls(f"device:{device[2] or f'/dev/video{device[1]}'}" if device else text)
 
     def reveal(self) -> str:
-        """The address with its credentials, for the one who opens it."""
+        """Return the address with its credentials, for opening it."""
         return self._secret
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Made from any non-empty string; a string in JSON and in its schema."""
+        """Validate any non-empty string; serialise to a string without secrets."""
 
         def parse(value: object) -> SourceAddress:
             if isinstance(value, SourceAddress):
                 return value
             if not isinstance(value, str) or not value:
                 raise ValueError(f"must be an address: {FORMS}")
-            if len(value) > LONGEST_ADDRESS or not value.isprintable():
-                raise ValueError(f"must be an address of at most {LONGEST_ADDRESS} printable characters")
+            if len(value) > MAX_ADDRESS_CHARS or not value.isprintable():
+                raise ValueError(f"must be an address of at most {MAX_ADDRESS_CHARS} printable characters")
             return cls.parse(value)
 
         return core_schema.no_info_plain_validator_function(
             parse,
-            json_schema_input_schema=core_schema.str_schema(min_length=1, max_length=LONGEST_ADDRESS),
+            json_schema_input_schema=core_schema.str_schema(min_length=1, max_length=MAX_ADDRESS_CHARS),
             serialization=core_schema.to_string_ser_schema(),
         )
 
     @property
     def scheme(self) -> str:
-        """What stands before the address's first colon, in lower case; `file` for a path without one.
+        """The part before the first colon in lower case; `file` for a path without a scheme.
 
-        Whatever libav could take for a protocol is one here, also `subfile,,start,0,,:/path`.
+        Everything that FFmpeg might interpret as a protocol counts, such as `subfile,,start,0,,:/path`.
         """
         head, colon, _ = self._secret.partition(":")
         if head.lower() == "whip":
@@ -71,7 +71,7 @@ class SourceAddress(str):
 
     @property
     def kind(self) -> Literal["rtsp", "device", "whip", "whep", "pattern", "file"]:
-        """Which of the ways in it names."""
+        """Type of source."""
         scheme = self._secret.split(":", 1)[0].lower()
         if scheme in ("rtsp", "rtsps"):
             return "rtsp"
@@ -81,10 +81,10 @@ class SourceAddress(str):
 
 
 def redact(address: str) -> str:
-    """The address without user name, password, query and fragment: cameras carry secrets in all of them.
+    """Return the address without user name, password, query and fragment, which may all contain secrets.
 
-    Some write them into the path (`/user=admin_password=…`): of a path, all after a first `=` goes too. Where the
-    slashes were forgotten (`rtsp:user:password@…`) it can't be opened, and is shown where it can't.
+    Some cameras expect secrets in the path (`/user=admin_password=…`), so everything after its first `=` is removed
+    too. Credentials are also removed from an address without slashes (`rtsp:user:password@…`), which errors show.
     """
     if "://" not in address:
         head, _, rest = address.partition(":")

@@ -1,8 +1,8 @@
-"""The test picture, `pattern:[WIDTHxHEIGHT[@FPS]]`: a camera that needs no camera. Lives until its camera stops.
+"""The test pattern, `pattern:[WIDTHxHEIGHT[@FPS]]`: a source that needs no camera.
 
-Each picture carries its number three times: as text, with the time of day (UTC); as the height of a moving bar; and as
-blocks along the top edge for machines: white, black, sixteen bits of the number, highest first, even parity over them,
-and the parity's complement, each a twentieth of the width and 2/45 of the height.
+Each picture contains its number three times: as text, with the time of day (UTC); as the position of a moving bar; and
+as machine-readable blocks along the top edge: white, black, sixteen bits of the number, most significant first, their
+even parity, and its complement. Each block has a twentieth of the width and 2/45 of the height.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from stream.sources.transport import AccessUnit, Transport, UnitTimes
 DEFAULT_SIZE = (640, 360)
 DEFAULT_FPS = 25.0
 ADDRESS = re.compile(r"pattern:(?:(\d{2,4})x(\d{2,4})(?:@(\d{1,3}(?:\.\d+)?))?)?")
-SMALLEST = 64
-FASTEST = 240.0
+MIN_SIDE = 64
+MAX_FPS = 240.0
 BLOCKS = 20
 BITS = 16
 BLACK, WHITE = 16, 235
@@ -45,34 +45,34 @@ GLYPHS = {
     ".": "000000000000010",
     " ": "000000000000000",
 }
-"""Digits of 3 x 5 cells, row by row."""
+"""Characters of 3 x 5 cells, row by row."""
 
 
 def pattern_transport(config: CameraConfig, stopping: threading.Event) -> PatternTransport:
-    """A test picture. Raises `BadAddressError` if its size or rate can't be."""
+    """Return the transport of a test pattern. Raises `BadAddressError` if its size or rate is invalid."""
     size, fps = parse_pattern(config.id, config.source.reveal())
     diagnosis = ErrorDiagnosis(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
     return PatternTransport(diagnosis, size, fps, stopping, paced=config.pace != "fast")
 
 
 def parse_pattern(camera: str, address: str) -> tuple[tuple[int, int], float]:
-    """Size (width, height) and frames a second. Raises `BadAddressError`."""
+    """Return size (width, height) and frames per second. Raises `BadAddressError`."""
     match = ADDRESS.fullmatch(address)
     width, height = (int(match[1]), int(match[2])) if match and match[1] else DEFAULT_SIZE
     fps = float(match[3]) if match and match[3] else DEFAULT_FPS
-    if match is None or min(width, height) < SMALLEST or not 0 < fps <= FASTEST:
+    if match is None or min(width, height) < MIN_SIDE or not 0 < fps <= MAX_FPS:
         raise BadAddressError(
             camera,
-            f"{address!r} is no test picture (at least {SMALLEST}x{SMALLEST}, at most {FASTEST:g} frames a second)",
+            f"{address!r} is not a test pattern (at least {MIN_SIDE}x{MIN_SIDE}, at most {MAX_FPS:g} fps)",
             "Write pattern: or pattern:640x360@25",
         )
     return (width, height), fps
 
 
 class TestPicture:
-    """Draws the pictures; pure. `draw` gives 8-bit YUV 4:2:0 planes, flat: Y, U, V without padding."""
+    """Draws the pictures as flat 8-bit YUV 4:2:0 planes: Y, U, V without padding."""
 
-    __test__ = False  # its name isn't a test's
+    __test__ = False  # not a test, despite its name
 
     def __init__(self, size: tuple[int, int]) -> None:
         width, height = self._size = size
@@ -87,7 +87,7 @@ class TestPicture:
         self._edges = np.linspace(0, width, BLOCKS + 1).round().astype(int)
 
     def draw(self, number: int, at: datetime) -> np.ndarray:
-        """The picture of this number and time; the array is drawn into again by the next call."""
+        """Draw the picture of this number and time. The next call overwrites the returned array."""
         width, height = self._size
         self.luma[:] = self._background
         bar = number * 4 % width
@@ -118,7 +118,7 @@ class TestPicture:
 
 
 class PatternTransport(Transport):
-    """Sends test pictures, uncompressed, at their rate or (not `paced`) as fast as they are taken."""
+    """Sends uncompressed test pictures at their rate or, if not `paced`, as fast as they are read."""
 
     def __init__(
         self, diagnosis: ErrorDiagnosis, size: tuple[int, int], fps: float, stopping: threading.Event, *, paced: bool
@@ -133,7 +133,7 @@ class PatternTransport(Transport):
         self._start_ns = 0
 
     def open(self) -> Transport:
-        """Begin with picture 0."""
+        """Open the pattern at picture 0."""
         codec = av.CodecContext.create("rawvideo", "r")
         assert isinstance(codec, VideoCodecContext)
         codec.width, codec.height = self._size
@@ -143,7 +143,7 @@ class PatternTransport(Transport):
         return self
 
     def read(self) -> AccessUnit | None:
-        """The next picture, at its time."""
+        """Wait for the next picture's time and return it, or None when told to stop."""
         pts_us = round(self._number * 1_000_000 / self._fps)
         if self._paced:
             wait_s = (self._start_ns + pts_us * 1000 - time.monotonic_ns()) / 1e9
@@ -159,4 +159,4 @@ class PatternTransport(Transport):
         return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), utc_us))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to close."""

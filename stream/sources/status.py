@@ -1,4 +1,4 @@
-"""CameraStatus: what a camera is doing now, as told to the engine whenever it changes. Immutable, holds no secret."""
+"""CameraStatus: a camera's current state, reported to the engine at each change. It contains no secrets."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class CameraStatus:
     camera: str
     state: CameraState
     reason: str | None
-    """A short code (`stream.sources.errors`); None when all is well."""
+    """A short code (`stream.sources.errors`); None without a problem."""
     message: str
-    """For people; without secrets."""
+    """Human-readable text without secrets."""
     epoch: int
-    """Before the first picture the last one of the camera that was there before with this id, or 0."""
+    """Before the first picture, the last epoch of a previous camera with this id, or 0."""
     clock: Clock | None
     size: tuple[int, int] | None
     """(width, height) of the epoch's first picture."""
@@ -33,15 +33,15 @@ class CameraStatus:
 
     @classmethod
     def initial(cls, config: CameraConfig, epoch: int = 0) -> CameraStatus:
-        """A camera that is about to be opened for the first time."""
+        """Return the status of a camera before its first opening."""
         return cls(config.id, "connecting", None, "connecting", epoch, None, None, _now_us(), str(config.source))
 
     def removed(self) -> CameraStatus:
-        """The same camera, taken out of the engine."""
+        """Return the status of the same camera after its removal from the engine."""
         return replace(self, state="removed", reason=None, message="removed", at_us=_now_us())
 
     def wire(self, run: str, seq: int) -> results.Status:
-        """This status as it is published."""
+        """Return this status as a message for publication."""
         return results.Status(
             run=run,
             seq=seq,

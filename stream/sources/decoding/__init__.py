@@ -1,1 +1,1 @@
-"""From access units to frames in the ring."""
+"""Decoding: from access units to frames in the ring."""

@@ -1,13 +1,13 @@
-"""CameraClock: when a frame happened. Turns packet times into media time and capture time for one camera.
+"""CameraClock: converts packet times to the media time and capture time of one camera's frames.
 
-Pure: times are arguments, nothing is read from the system. Lives as long as its camera, through all its epochs.
+Times are arguments; the system's clock is never read. A clock lasts through all epochs of its camera.
 
-Media time (µs since the epoch's first frame) drives everything about motion and never goes backwards in an epoch.
-Capture time (µs, UTC) is for people and other systems, and says where it comes from:
+Media time (µs since the epoch's first frame) is the basis for all motion, and never goes backwards within an epoch.
+Capture time (µs, UTC) is for people and other systems, and has one of these origins:
 - `rtcp`: the camera's own clock, from RTCP sender reports;
-- `arrival`: our clock when the picture arrived (until a sender report comes, or for ever);
+- `arrival`: our clock when the picture arrived, if no sender report has arrived yet;
 - `media`: for files, the UTC time at the epoch's start plus media time.
-Within a camera, capture time never goes backwards for one of these.
+For each origin, a camera's capture time never goes backwards.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ import msgspec
 from ring_buffers.frames import Clock
 
 BACKWARD_LIMIT_US = 500_000
-"""A step back of up to this much is jitter and is clamped; a longer one is a discontinuity."""
+"""A step back up to this is jitter and is clamped; a longer one is a discontinuity."""
 FORWARD_LIMIT_US = 2_000_000
-"""Media time may run ahead of arrival by this much in one step (bursts after a stall); more is a discontinuity."""
+"""In one step, media time may advance this much more than arrival (bursts after a stall); more is a discontinuity."""
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
-    """When a frame happened."""
+    """Times of a frame."""
 
     media_us: int
     """Media time since the epoch's first frame."""
     capture_us: int
     """UTC."""
     clock: Clock
-    """Where `capture_us` comes from."""
+    """Origin of `capture_us`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discontinuity:
-    """Media time jumped: the frame belongs to a new epoch. `jump_us` is the step that it made."""
+    """Media time jumped by `jump_us`: the frame belongs to a new epoch."""
 
     direction: Literal["backward", "forward"]
     jump_us: int
@@ -58,29 +58,29 @@ class CameraClock:
         self.begin_epoch()
 
     def begin_epoch(self) -> None:
-        """The next frame is the first of a new epoch: media time starts at 0, the clock at `arrival` (or `media`)."""
+        """Begin a new epoch with the next frame: media time starts at 0, the clock at `arrival` (or `media`)."""
         self._started = False
         self._sender_heard = False
         self._base_us: int | None = None
-        """What pts media time 0 is; None while no packet of the epoch has had a pts."""
+        """The PTS at media time 0; None until a packet of the epoch has a PTS."""
         self._media_us = 0
         self._arrival_ns = 0
         self._previous_step_us: int | None = None
         self._start_utc_us = 0
         self._stamped: dict[Clock, tuple[int, int]] = {}
-        """For each clock used in this epoch, the last frame's (elapsed µs, capture µs)."""
+        """Last frame's (elapsed µs, capture µs) for each clock used in this epoch."""
 
     def stamp(
         self, pts_us: int | None, arrival_ns: int, utc_us: int, sender_utc_us: int | None = None
     ) -> Stamp | Discontinuity:
-        """The time of the next frame, in the order of presentation.
+        """Return the times of the next frame, in order of presentation.
 
-        `pts_us`: presentation time in µs from any origin; None where the packet had none (libav's first RTSP packet):
-        then the frame is as far from the one before as their arrivals are (at most one frame interval, once pts are
-        known). `arrival_ns`: monotonic, never decreasing.
-        `utc_us`: our wall clock at arrival. `sender_utc_us`: capture time by the camera's clock, once known.
+        `pts_us`: presentation time in µs from any origin, or None if the packet has none (FFmpeg's first RTSP packet).
+        The frame's distance from the one before is then that of their arrivals, at most one frame interval once PTS
+        are known. `arrival_ns`: monotonic, never decreasing. `utc_us`: our wall clock at arrival. `sender_utc_us`:
+        capture time by the camera's clock, once known.
 
-        A `Discontinuity` changes nothing: call `begin_epoch`, then `stamp` the same frame again.
+        A `Discontinuity` leaves the clock unchanged: call `begin_epoch`, then `stamp` the same frame again.
         """
         if not self._started:
             self._start(pts_us, arrival_ns, utc_us)
@@ -89,11 +89,11 @@ class CameraClock:
         if pts_us is None:
             step_us = arrived_us
             if self._base_us is not None and self._previous_step_us is not None:
-                # A guess: after a stall arrival would put it far ahead of the pts that follow.
+                # An estimate: after a stall, arrival alone would put it far ahead of the following PTS.
                 step_us = min(arrived_us, self._previous_step_us)
         else:
             if self._base_us is None:
-                # The epoch's first pts: place it where its arrival is on the epoch's media time.
+                # The epoch's first PTS: align it with the media time of its arrival.
                 self._base_us = pts_us - self._media_us - arrived_us
             step_us = pts_us - self._base_us - self._media_us
             if step_us < -BACKWARD_LIMIT_US:
@@ -110,14 +110,14 @@ class CameraClock:
         self._started = True
         self._base_us = pts_us
         self._arrival_ns = arrival_ns
-        # A file read faster than its own times leaves the epoch before in the future.
+        # If a file is read faster than real time, the previous epoch ends in the future.
         self._start_utc_us = max(utc_us, self._last_capture_us.get("media", utc_us))
 
     def _expected_us(self, arrived_us: int, step_us: int) -> int:
-        """How far media time may be expected to have come: as far as arrival has.
+        """Return the expected step of media time: the time between arrivals.
 
-        Files may be read faster than their own times, so for them the step before counts too: frames 5 s apart (a
-        time lapse) are no jumps.
+        Files may be read faster than real time, so for them the previous step counts too: frames 5 s apart (time lapse)
+        are not jumps.
         """
         if self._live:
             return arrived_us
@@ -133,11 +133,11 @@ class CameraClock:
         if self._sender_heard:
             last_media_us, last_capture_us = self._stamped["rtcp"]
             return self._stamp("rtcp", media_us, last_capture_us + media_us - last_media_us)
-        # After a stall pictures arrive in a burst: these go by arrival, not by their media times.
+        # After a stall, pictures arrive in a burst: capture times follow arrival, not media time.
         return self._stamp("arrival", self._arrival_ns // 1000, utc_us)
 
     def _stamp(self, clock: Clock, elapsed_us: int, capture_us: int) -> Stamp:
-        """Never back: a clock that was set back goes on at half speed until the time catches up with it."""
+        """Return the stamp. A clock that was set back continues at half speed until real time catches up with it."""
         if clock in self._stamped:
             last_elapsed_us, last_capture_us = self._stamped[clock]
             capture_us = max(capture_us, last_capture_us + (elapsed_us - last_elapsed_us) // 2)

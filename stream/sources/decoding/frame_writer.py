@@ -1,6 +1,6 @@
-"""FrameWriter: decoded pictures into the ring, with their time, number and epoch. One a camera, for all its life.
+"""FrameWriter: writes decoded pictures into the ring with their time, number and epoch. There is one per camera.
 
-Owns the camera's clock and the count of its epochs. Knows nothing of transports, threads or states.
+It owns the camera's clock and counts its epochs. It does not depend on transports, threads or states.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from stream.sources.transport import UnitTimes
 from telemetry.reasons import DropReason
 
 SAME_ASPECT_PERCENT = 2
-"""A change of size that alters width/height by no more than this is the same picture, scaled."""
+"""A change of size that alters width/height by at most this is a scaling of the same picture."""
 RATE_SLACK_US = 1_000
-"""Times are rounded to 1/90000 s by senders: a frame this little early is on time."""
+"""Senders round times to 1/90000 s: a frame that is early by up to this is on time."""
 WAIT_FOR_SLOT_S = 0.2
 
 SlotFormatOf = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 
 
 class RateLimit:
-    """Which frames to keep so that no more than `max_fps` remain, by media time."""
+    """Selects frames by media time so that at most `max_fps` remain."""
 
     def __init__(self, max_fps: float | None) -> None:
         self._interval_us = 1_000_000 / max_fps if max_fps else 0.0
         self._due_us = 0.0
 
     def restart(self) -> None:
-        """Media time begins at 0 again."""
+        """Restart because media time begins at 0 again."""
         self._due_us = 0.0
 
     def keeps(self, media_us: int) -> bool:
-        """Whether the frame at this media time is kept; times come in order."""
+        """Return whether to keep the frame at this media time; calls must be in order of time."""
         if not self._interval_us:
             return True
         if media_us + RATE_SLACK_US < self._due_us:
@@ -51,7 +51,7 @@ class RateLimit:
 
 
 class FrameWriter:
-    """Writes one camera's pictures into its ring. `stopping` is asked while the ring is full under policy `every`."""
+    """Writes one camera's pictures into its ring. `stopping` is polled while the ring is full under policy `every`."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class FrameWriter:
         stopping: Callable[[], bool] = lambda: False,
         on_stamp: Callable[[UnitTimes, int, Stamp], None] | None = None,
     ) -> None:
-        """`on_stamp(times, epoch, stamp)` is told when each picture is shown, also of those that aren't kept."""
+        """`on_stamp(times, epoch, stamp)` is called for each shown picture, including pictures that are not kept."""
         self._camera = camera
         self._ring = ring
         self._slot_format = slot_format
@@ -81,22 +81,22 @@ class FrameWriter:
         self._writer: PictureWriter | None = None
         self._decoded_size = (0, 0)
         self.epoch = first_epoch - 1
-        """The current epoch; before the first picture the last one of the camera that was there before, or 0."""
+        """The current epoch; before the first picture, the last epoch of a previous camera with this id, or 0."""
         self.size: tuple[int, int] | None = None
-        """(width, height) of its first picture."""
+        """(width, height) of the epoch's first picture."""
         self.clock: Clock | None = None
-        """Where the last picture's capture time came from."""
+        """Origin of the last picture's capture time."""
 
     def begin_connection(self) -> None:
-        """What comes now is another connection's: its first picture begins a new epoch."""
+        """Begin a new epoch with the next picture, which comes from another connection."""
         self._new_epoch_wanted = True
 
     def limit(self, max_fps: float | None) -> None:
-        """Keep so many frames a second from now on. From any thread."""
+        """Keep at most `max_fps` frames per second from now on. May be called from any thread."""
         self._rate = RateLimit(max_fps)
 
     def write(self, picture: Decoded) -> bool:
-        """Put one picture into the ring, or count why not; whether it began an epoch or showed another clock."""
+        """Write a picture into the ring, or count why not; return whether the epoch or the clock changed."""
         frame, times, pts_us = picture.frame, picture.times, picture.pts_us
         size = shown_size(frame)
         if size != self._decoded_size:
@@ -110,7 +110,7 @@ class FrameWriter:
             changed = True
             self._begin_epoch(frame, size)
             stamp = self._clock.stamp(pts_us, times.arrival_ns, times.arrival_utc_us, times.sender_utc_us)
-            assert isinstance(stamp, Stamp)  # the first frame of an epoch is never a jump
+            assert isinstance(stamp, Stamp)  # the first frame of an epoch is never a discontinuity
         if self._on_stamp is not None:
             self._on_stamp(times, self.epoch, stamp)
         if self._rate.keeps(stamp.media_us):
@@ -140,7 +140,7 @@ class FrameWriter:
         slot = ring.acquire(WAIT_FOR_SLOT_S)
         while slot is None:
             if ring.policy == "latest" or ring.closed or self._stopping():
-                return  # the ring has counted it, or nobody wants it any more
+                return  # the ring has counted it, or is no longer used
             slot = ring.acquire(WAIT_FOR_SLOT_S)
         assert self._writer is not None and self._format is not None and self.size is not None
         try:

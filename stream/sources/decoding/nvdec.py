@@ -1,7 +1,7 @@
-"""NVDEC: whether a camera's pictures are decoded by the GPU's own decoder, and why not where they were to be.
+"""NVDEC: whether the GPU's video decoder decodes a camera's pictures, and if not, why.
 
-Asked for by `cameras[].decoder`. libav then decodes on the device and hands each picture back in the machine's memory,
-as it would one that it decoded itself; what NVDEC can't decode it decodes in software. Owns nothing.
+It is selected by `cameras[].decoder`. FFmpeg then decodes on the device and copies each picture to main memory. What
+NVDEC cannot decode is decoded in software.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ DecoderChoice = Literal["auto", "software", "nvdec"]
 NoNvdec = Literal["nvdec_not_built", "nvdec_no_device", "nvdec_codec"]
 
 MEANINGS: dict[NoNvdec, str] = {
-    "nvdec_not_built": "this libav was built without CUDA",
-    "nvdec_no_device": "there is no NVIDIA GPU or driver that decodes",
-    "nvdec_codec": "NVDEC doesn't know this codec",
+    "nvdec_not_built": "FFmpeg was built without CUDA",
+    "nvdec_no_device": "there is no NVIDIA GPU or driver with video decoding",
+    "nvdec_codec": "NVDEC does not support this codec",
 }
 
 
 def hardware(choice: DecoderChoice) -> HWAccel | None:
-    """What to open a container with, so that its video is decoded as chosen; None for software.
+    """Return the accelerator to open a container with, or None for decoding in software.
 
-    Nothing is left to `av.open`: without a GPU it refuses to open at all, also where it may decode in software.
+    `av.open` cannot make this choice: without a GPU it fails to open, even if software is allowed.
     """
     if choice == "software" or missing() is not None:
         return None
@@ -34,20 +34,20 @@ def hardware(choice: DecoderChoice) -> HWAccel | None:
 
 @lru_cache(maxsize=1)
 def missing() -> NoNvdec | None:
-    """Why this process can't use NVDEC; None if it can. Found out once: a GPU isn't plugged in while it runs."""
+    """Return why this process cannot use NVDEC, or None if it can. The result is cached."""
     if "cuda" not in hwdevices_available():
         return "nvdec_not_built"
     try:
         HWAccel("cuda").create(Codec("h264", "r"))
     except NotImplementedError:
         return "nvdec_not_built"
-    except OSError:  # libav's own errors are: without a driver it says that it isn't permitted
+    except OSError:  # FFmpeg's errors are OSErrors: without a driver it reports a missing permission
         return "nvdec_no_device"
     return None
 
 
 def fallback(choice: DecoderChoice, in_hardware: bool) -> NoNvdec | None:
-    """Why a stream that was to be decoded by NVDEC isn't; None if it is, or if software was good enough."""
+    """Return why a stream is not decoded by NVDEC as configured, or None if it is or NVDEC was not required."""
     if choice != "nvdec" or in_hardware:
         return None
     return missing() or "nvdec_codec"

@@ -139,7 +139,7 @@ class UnitAssembler:
         while (packet := self._held.pop(self._next, None)) is not None:
             self._next += 1
             if packet.timestamp != self._timestamp:
-                self._finish(units)  # its last packet wasn't marked
+                self._finish(units)  # its last packet had no marker
                 self._timestamp = packet.timestamp
             if packet._data:
                 self._payload_type = packet.payload_type

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.video.codeccontext import VideoCodecContext
 
-from stream.sources.decoding.decoder import LONGEST_WAIT_UNITS, Decoder
+from stream.sources.decoding.decoder import MAX_WAIT_UNITS, Decoder
 from stream.sources.transport import AccessUnit, UnitTimes
 from support.engines.fake_source import FakeCodec, unit
 
@@ -63,8 +63,8 @@ def test_a_stream_that_never_marks_keyframes_is_decoded_again_after_a_while() ->
     waited = 0
     while not decoder.decode(unit(is_keyframe=False)):
         waited += 1
-    assert waited == LONGEST_WAIT_UNITS - 1
-    assert len(discards) == LONGEST_WAIT_UNITS
+    assert waited == MAX_WAIT_UNITS - 1
+    assert len(discards) == MAX_WAIT_UNITS
 
 
 # -- with libav's own decoder -------------------------------------------------------------------------------------
