@@ -117,7 +117,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     Raises `CheckpointError` where the file is missing, damaged, of another version, or its parts don't fit together.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such checkpoint; `run_stream.py train` makes one")
+        raise CheckpointError(f"{path}: there is no such checkpoint; `partstream train` makes one")
     try:
         with safe_open(os.fspath(path), framework="pt", device="cpu") as file:
             metadata: dict[str, str] = file.metadata() or {}
