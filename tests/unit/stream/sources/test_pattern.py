@@ -19,7 +19,7 @@ NOON = datetime(2026, 5, 17, 12, 34, 56, 789_000, tzinfo=UTC)
 
 @pytest.mark.parametrize("size", [(640, 360), (1280, 720), (321, 241), (64, 64)])
 @pytest.mark.parametrize("number", [0, 1, 41_234, 65_535])
-def test_machines_read_the_number_off_the_top_edge(size: tuple[int, int], number: int) -> None:
+def test_the_number_can_be_decoded_from_the_top_edge(size: tuple[int, int], number: int) -> None:
     picture = TestPicture(size)
     picture.draw(number, NOON)
     assert barcode.read(picture.luma) == number
@@ -42,7 +42,7 @@ def glyphs_at(luma: np.ndarray, left: int, top: int, cell: int, count: int) -> s
     return text
 
 
-def test_people_read_the_number_and_the_time() -> None:
+def test_number_and_time_are_readable_as_text() -> None:
     picture = TestPicture((640, 360))
     picture.draw(1042, NOON)
     cell = min(640 // 60, 360 // 30)
@@ -85,7 +85,7 @@ def test_no_picture_comes_before_its_time() -> None:
     assert all(unit.times.arrival_ns >= began_ns + number * 20_000_000 for number, unit in enumerate(units))
 
 
-def test_it_comes_as_fast_as_it_is_taken_if_so_asked() -> None:
+def test_without_pacing_pictures_come_as_fast_as_they_are_read() -> None:
     class NeverWaits(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             pytest.fail("it waits")

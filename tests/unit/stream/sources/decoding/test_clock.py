@@ -1,4 +1,4 @@
-"""CameraClock: times never go backwards, jumps start a new epoch, and every time says where it comes from."""
+"""CameraClock: times never go backwards, jumps start a new epoch, and every time has an origin."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ steps = st.lists(
 
 
 @given(live=st.booleans(), steps=steps, origin=st.integers(-(2**40), 2**40))
-def test_whatever_comes_times_never_go_back_and_jumps_are_told(live, steps, origin):
+def test_times_never_go_back_and_jumps_are_reported_for_any_input(live, steps, origin):
     clock = CameraClock(live)
     pts, arrival, utc = origin, 0, UTC
     newest: int | None = None  # the newest pts of the epoch

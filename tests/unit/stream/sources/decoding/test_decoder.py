@@ -119,7 +119,7 @@ def test_decoding_in_the_camera_thread_adds_no_delay() -> None:
     assert [len(decoder.decode(one)) for one in units_of(packets)][2:] == [1] * 10
 
 
-def test_rubbish_in_the_stream_costs_nothing_beyond_the_next_keyframe() -> None:
+def test_invalid_data_affects_nothing_after_the_next_keyframe() -> None:
     codec, packets = encoded(frames=40, bframes=0, keyframe_interval=10)
     discards = Discards()
     decoder = Decoder(codec, discards)
@@ -134,7 +134,7 @@ def test_rubbish_in_the_stream_costs_nothing_beyond_the_next_keyframe() -> None:
     assert 13 <= len(decoded) < 40
 
 
-def test_nothing_of_a_unit_is_kept_once_its_picture_is_gone() -> None:
+def test_a_unit_is_released_with_its_picture() -> None:
     codec, packets = encoded(frames=8, bframes=0)
     decoder = Decoder(codec, Discards())
 
@@ -153,7 +153,7 @@ def test_nothing_of_a_unit_is_kept_once_its_picture_is_gone() -> None:
 
 
 @pytest.mark.parametrize("bframes", [0, 2])
-def test_flush_gives_all_that_was_held_back(bframes: int) -> None:
+def test_flush_returns_all_pictures_that_were_held_back(bframes: int) -> None:
     codec, packets = encoded(frames=9, bframes=bframes)
     decoder = Decoder(codec, Discards())
     before = sum(len(decoder.decode(one)) for one in units_of(packets))
@@ -164,7 +164,7 @@ def restarting(of: AccessUnit) -> AccessUnit:
     return AccessUnit(of.packet, of.times, restart=True)
 
 
-def test_decoding_begins_anew_where_the_transport_says_so_keyframe_or_not() -> None:
+def test_decoding_restarts_where_the_transport_marks_it_with_or_without_a_keyframe() -> None:
     decoder, codec, discards = fake_decoder()
     assert len(decoder.decode(restarting(unit()))) == 1
     assert codec.flushed == 0  # nothing was decoded before
@@ -174,7 +174,7 @@ def test_decoding_begins_anew_where_the_transport_says_so_keyframe_or_not() -> N
     assert discards == ["corrupt"]
 
 
-def test_a_unit_that_isn_t_shown_is_decoded_and_counted() -> None:
+def test_a_decode_only_unit_is_decoded_and_counted() -> None:
     decoder, _, discards = fake_decoder()
     hidden = unit()
     hidden.times.shown = False
@@ -183,7 +183,7 @@ def test_a_unit_that_isn_t_shown_is_decoded_and_counted() -> None:
     assert discards == ["recovering"]
 
 
-def test_pictures_held_back_for_reordering_are_given_when_decoding_begins_anew() -> None:
+def test_pictures_held_back_for_reordering_are_returned_when_decoding_restarts() -> None:
     codec, packets = encoded(frames=12, bframes=2)
     units = units_of(packets)
     decoder = Decoder(codec, Discards())
@@ -195,7 +195,7 @@ def test_pictures_held_back_for_reordering_are_given_when_decoding_begins_anew()
     assert len(rest) == 12
 
 
-def test_where_the_transport_says_where_decoding_begins_a_keyframe_alone_does_not_do_after_a_broken_picture() -> None:
+def test_if_the_transport_marks_restarts_a_keyframe_alone_does_not_restart_after_a_broken_picture() -> None:
     decoder, _, discards = fake_decoder()
     assert len(decoder.decode(restarting(unit()))) == 1
     assert decoder.decode(unit(half_decoded=True)) == []
@@ -204,7 +204,7 @@ def test_where_the_transport_says_where_decoding_begins_a_keyframe_alone_does_no
     assert discards == ["incomplete", "awaiting_keyframe"]
 
 
-def test_what_is_held_back_can_be_had_as_soon_as_something_is_known_to_be_lost() -> None:
+def test_pictures_held_back_can_be_fetched_as_soon_as_a_loss_is_known() -> None:
     codec, packets = encoded(frames=12, bframes=2)
     units = units_of(packets)
     discards = Discards()

@@ -198,14 +198,14 @@ def test_a_full_ring_of_a_file_is_waited_for_and_nothing_is_lost() -> None:
     assert camera.ring.counts().dropped == {}
 
 
-def test_a_file_that_is_told_to_stop_while_the_ring_is_full_lets_go() -> None:
+def test_a_file_stops_although_the_ring_is_full() -> None:
     camera = Written(slots=2, policy="every", live=False)
     camera.stopping.set()
     camera.play(4)
     assert camera.ring.counts().decoded == 2
 
 
-def test_a_closed_ring_lets_go_too() -> None:
+def test_a_closed_ring_ends_the_wait() -> None:
     camera = Written(slots=2, policy="every", live=False)
     camera.play(2)
     camera.ring.close()
@@ -234,7 +234,7 @@ def test_a_rate_limit_is_not_fooled_by_rounded_times() -> None:
     assert len(kept(RateLimit(30), times)) >= 299
 
 
-def test_a_rate_limit_makes_up_for_no_silence_with_a_burst() -> None:
+def test_a_rate_limit_allows_no_burst_after_a_silence() -> None:
     limit = RateLimit(10)
     assert limit.keeps(0)
     burst = [5_000_000 + n * 10_000 for n in range(10)]

@@ -1,4 +1,4 @@
-"""Decoding on the GPU where there is one, and in software everywhere else, with the reason told."""
+"""Decoding on the GPU if there is one, otherwise in software with a reported reason."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def played(path: Path, **settings: Any) -> tuple[int, list[tuple[str, str]], lis
     return ring.decoded, told.fallbacks, said
 
 
-def test_where_nvdec_is_missing_a_film_is_decoded_in_software_and_the_reason_counted_and_said(
+def test_without_nvdec_a_video_is_decoded_in_software_and_the_reason_counted_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if nvdec.missing() is None:
@@ -63,13 +63,13 @@ def test_where_nvdec_is_missing_a_film_is_decoded_in_software_and_the_reason_cou
 
 
 @pytest.mark.parametrize("choice", ["auto", "software"])
-def test_software_that_was_good_enough_is_no_fallback(tmp_path: Path, choice: str) -> None:
+def test_software_decoding_is_no_fallback_if_nvdec_is_not_required(tmp_path: Path, choice: str) -> None:
     frames, fallbacks, said = played(make_film(tmp_path / "film.mp4", 3), decoder=choice)
     assert frames == 3 and fallbacks == []
     assert [status.message for status in said if status.state == "live"] == ["live"]
 
 
-def test_a_connection_that_comes_again_says_so_once_and_is_counted_each_time(
+def test_reconnections_report_the_fallback_once_and_count_it_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(nvdec, "missing", lambda: "nvdec_no_device")
@@ -86,7 +86,7 @@ def test_a_connection_that_comes_again_says_so_once_and_is_counted_each_time(
 
 
 @no_gpu
-def test_without_a_gpu_libav_refuses_to_open_even_where_software_is_allowed_so_it_is_not_asked(tmp_path: Path) -> None:
+def test_without_a_gpu_no_accelerator_is_passed_because_ffmpeg_would_fail_to_open(tmp_path: Path) -> None:
     path = make_film(tmp_path / "film.mp4", 1)
     with pytest.raises(PermissionError):
         av.open(str(path), hwaccel=HWAccel("cuda", allow_software_fallback=True))
@@ -94,12 +94,12 @@ def test_without_a_gpu_libav_refuses_to_open_even_where_software_is_allowed_so_i
     assert nvdec.hardware("nvdec") is None and nvdec.hardware("auto") is None
 
 
-def test_a_libav_without_cuda_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ffmpeg_without_cuda_has_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvdec, "hwdevices_available", lambda: ["vaapi"])
     assert nvdec.missing() == "nvdec_not_built"
 
 
-def test_a_codec_that_nvdec_does_not_know_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_codec_that_nvdec_does_not_support_has_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvdec, "missing", lambda: None)
     assert nvdec.fallback("nvdec", in_hardware=False) == "nvdec_codec"
     assert nvdec.fallback("nvdec", in_hardware=True) is None
@@ -109,7 +109,7 @@ def test_a_codec_that_nvdec_does_not_know_is_told_apart(monkeypatch: pytest.Monk
 
 @pytest.mark.gpu
 @pytest.mark.skipif(nvdec.missing() is not None, reason="needs NVDEC")
-def test_nvdec_decodes_a_film(tmp_path: Path) -> None:
+def test_nvdec_decodes_a_video(tmp_path: Path) -> None:
     path = make_film(tmp_path / "film.mp4", 5)
     config = CameraConfig(id="cam", source=str(path), pace="fast", decoder="nvdec")  # pyright: ignore[reportArgumentType]
     transport = file_transport(config, threading.Event())

@@ -1,4 +1,4 @@
-"""Real streams, packetised and received again: every picture whole, in order, as early as it can be."""
+"""Real streams, packetised and received again: every picture is complete, in order and as early as possible."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_units_out_are_the_units_in_whatever_the_packetisation(name: str, mtu: i
 
 
 @pytest.mark.parametrize("name", ["h264 slices", "h264 open GOP", "h264 intra refresh", "h265 open GOP"])
-def test_keyframes_are_those_of_libav_recovery_points_of_h264_too(name: str) -> None:
+def test_keyframes_match_ffmpeg_including_recovery_points_of_h264(name: str) -> None:
     codec, coded = stream(name)
     file = io.BytesIO(b"".join(picture.data for picture in coded))
     with av.open(file, "r", format="h264" if codec == "h264" else "hevc") as container:
@@ -61,14 +61,14 @@ def test_they_decode_to_the_same_pictures(name: str) -> None:
 
 @pytest.mark.parametrize("markers", ["none", "all", "slices", "parameter_sets"])
 @pytest.mark.parametrize("name", ["h264 slices", "h264 B pyramid", "h265 slices", "h265 open GOP"])
-def test_markers_that_are_wrong_break_nothing(name: str, markers: Markers) -> None:
+def test_wrong_markers_break_no_picture(name: str, markers: Markers) -> None:
     codec, coded = stream(name)
     receiving = received(name, Packetiser(codec, markers=markers))
     assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_a_picture_is_given_with_its_marked_packet_once_markers_have_proved_right(codec: Codec) -> None:
+def test_a_picture_is_returned_with_its_marked_packet_once_markers_are_reliable(codec: Codec) -> None:
     coded = stream("h264 slices" if codec == "h264" else "h265 slices")[1]
     packetiser = Packetiser(codec)
     receiving = Receiving(codec)
@@ -81,7 +81,7 @@ def test_a_picture_is_given_with_its_marked_packet_once_markers_have_proved_righ
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_slices_behind_a_marker_show_that_markers_are_wrong_and_what_was_given_of_the_picture_broken(
+def test_slices_after_a_marker_prove_markers_wrong_and_the_returned_picture_broken(
     codec: Codec,
 ) -> None:
     receiving, packetiser = begun(codec)
@@ -166,7 +166,7 @@ def test_a_loss_in_a_field_that_no_other_refers_to_may_be_of_the_other_field_of_
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_what_trails_behind_the_marker_is_no_unit_and_what_precedes_the_next_picture_goes_with_it(
+def test_nal_units_after_the_marker_make_no_unit_and_those_before_the_next_picture_belong_to_it(
     codec: Codec,
 ) -> None:
     receiving, packetiser = begun(codec)
@@ -190,7 +190,7 @@ def test_parameter_sets_with_a_timestamp_and_marker_of_their_own_go_with_the_nex
     assert [unit.rtp_timestamp for unit in receiving.units] == [5, 15, 25]
 
 
-def test_parameters_and_their_sets_are_the_descriptions_until_the_stream_brings_its_own() -> None:
+def test_parameters_are_those_of_the_description_until_the_stream_contains_its_own() -> None:
     codec, coded = stream(CHANGING[0])
     described = [nal for nal in coded[10].nals if nal_type(codec, nal) in (7, 8)]
     receiving = Receiving(codec, tuple(described))
@@ -202,14 +202,14 @@ def test_parameters_and_their_sets_are_the_descriptions_until_the_stream_brings_
     assert access_units.parameter_sets == annex_b(nal for nal in coded[0].nals if nal_type(codec, nal) in (7, 8))
 
 
-def test_a_keyframe_without_parameter_sets_is_not_given_before_they_come() -> None:
+def test_a_keyframe_without_parameter_sets_is_not_returned_before_they_arrive() -> None:
     receiving, packetiser = Receiving("h264"), Packetiser("h264", mtu=100)
     for number in range(3):
         receiving.add(packetiser.picture(two_slices(number), number))
     assert not receiving.units and set(receiving.discarded) == {"awaiting_keyframe"}
 
 
-def test_how_long_pictures_have_come_in_vain_is_told() -> None:
+def test_the_time_without_a_shown_picture_is_reported() -> None:
     codec, coded = stream("h264 slices")
     receiving = Receiving(codec)
     assert receiving.access_units.awaiting_since_ns is None
@@ -226,7 +226,7 @@ def test_how_long_pictures_have_come_in_vain_is_told() -> None:
     assert receiving.access_units.awaiting_since_ns is not None
 
 
-def test_pictures_that_are_decoded_and_hidden_come_in_vain_too() -> None:
+def test_hidden_pictures_count_as_not_shown() -> None:
     codec, coded = stream("h264 intra refresh")
     receiving, packetiser = Receiving(codec), Packetiser(codec)
     receiving.add(packetiser.packets(coded[12:17]))
@@ -236,7 +236,7 @@ def test_pictures_that_are_decoded_and_hidden_come_in_vain_too() -> None:
     assert receiving.units[-1].shown and receiving.access_units.awaiting_since_ns is None
 
 
-def test_told_that_the_decoder_failed_it_gives_nothing_until_it_can_begin_anew() -> None:
+def test_after_a_decoder_failure_no_picture_is_returned_until_decoding_can_restart() -> None:
     codec, coded = stream("h264 slices")
     receiving, packetiser = Receiving(codec), Packetiser(codec)
     receiving.add(packetiser.packets(coded[:5]))
@@ -249,9 +249,7 @@ def test_told_that_the_decoder_failed_it_gives_nothing_until_it_can_begin_anew()
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_a_picture_beyond_all_bounds_is_dropped_and_does_not_grow(
-    codec: Codec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_over_the_limits_is_dropped_and_does_not_grow(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_units, "MAX_BYTES", 5000)
     monkeypatch.setattr(access_units, "MAX_NALS", 50)
     receiving, packetiser = begun(codec)
@@ -275,7 +273,7 @@ def test_a_stream_of_one_picture_repeated_costs_no_list_for_most_packets() -> No
     assert len(results[-1]) == 1
 
 
-def test_of_a_keyframe_only_its_own_slices_make_one() -> None:
+def test_only_slices_of_a_keyframe_make_a_keyframe() -> None:
     coded = Coded(annex_b([*sets_of("h264"), b"\x41\x9a\1"]), 0, False)
     receiving, packetiser = begun()
     receiving.add(packetiser.packets([coded]))

@@ -1,4 +1,4 @@
-"""After a start or a loss no picture is shown that isn't right, and as many as can be."""
+"""After a start or a loss, all correct pictures are shown, and no others."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_whatever_packets_are_lost_no_picture_is_shown_that_differs_from_the_los
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_begun_in_the_middle_everything_is_shown_from_the_next_point_that_allows_it(name: str) -> None:
+def test_from_the_middle_of_a_stream_all_pictures_are_shown_from_the_next_entry_point(name: str) -> None:
     codec, coded = stream(name)
     packetiser = Packetiser(codec)
     pictures = [packetiser.packets([picture]) for picture in coded]
@@ -79,7 +79,7 @@ def test_begun_in_the_middle_everything_is_shown_from_the_next_point_that_allows
         assert receiving.units[0].restart and sum(unit.restart for unit in receiving.units) == 1
 
 
-def test_behind_a_recovery_point_of_h265_pictures_are_hidden_up_to_the_order_count_that_it_names() -> None:
+def test_after_an_h265_recovery_point_pictures_are_hidden_up_to_its_order_count() -> None:
     codec, coded = stream(POINT)
     receiving = Receiving(codec)
     receiving.add(Packetiser(codec).packets(coded[3:]))
@@ -110,7 +110,7 @@ def test_a_loss_within_a_picture_that_no_other_refers_to_costs_that_picture_only
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_a_keyframe_whose_parameter_sets_may_be_lost_is_not_begun_with_unless_the_stream_leaves_them_out(
+def test_decoding_does_not_begin_at_a_keyframe_whose_parameter_sets_may_be_lost_unless_the_stream_omits_them(
     codec: Codec,
 ) -> None:
     _, coded = stream(CHANGING[codec == "h265"])
@@ -144,7 +144,7 @@ def test_frames_up_to_the_recovery_are_counted_across_the_wrap_of_their_number_a
     assert set(verdicts[40:]) == {Verdict.SHOWN}
 
 
-def test_numbers_that_begin_anew_count_for_one_frame_each() -> None:
+def test_frame_numbers_that_restart_count_as_one_frame_each() -> None:
     recovery = H264Recovery()
     verdicts = [
         recovery.judge(h264(at, number, 5 if at == 0 else None)) for at, number in enumerate((3, 4, 0, 1, 2, 3))
@@ -152,14 +152,14 @@ def test_numbers_that_begin_anew_count_for_one_frame_each() -> None:
     assert verdicts == [Verdict.HIDDEN] * 5 + [Verdict.SHOWN]
 
 
-def test_numbers_may_be_left_out_where_the_stream_says_so() -> None:
+def test_frame_numbers_may_be_skipped_if_the_stream_allows_it() -> None:
     recovery = H264Recovery()
     recovery.judge(H264Picture(0, False, True, 14, 4, True, 6))
     assert recovery.judge(H264Picture(1, False, True, 3, 4, True, None)) is Verdict.HIDDEN
     assert recovery.judge(H264Picture(2, False, True, 5, 4, True, None)) is Verdict.SHOWN
 
 
-def test_leading_pictures_are_hidden_if_others_refer_to_them_and_else_left_out_across_the_wrap_of_timestamps() -> None:
+def test_leading_pictures_are_hidden_if_referred_to_and_discarded_otherwise_also_when_timestamps_wrap() -> None:
     recovery = H264Recovery()
     assert recovery.judge(h264(100, 1, 0)) is Verdict.SHOWN
     assert recovery.judge(h264(-100, 2)) is Verdict.HIDDEN
@@ -189,7 +189,7 @@ def h265(order: int, kind: int = 1, count: int | None = None, layer: int = 0) ->
 CRA, BLA = 21, 16
 
 
-def test_pictures_that_refer_to_what_was_before_a_random_access_picture_are_left_out_behind_a_loss_only() -> None:
+def test_pictures_that_refer_to_others_before_a_random_access_picture_are_discarded_only_after_a_loss() -> None:
     recovery = H265Recovery()
     assert recovery.judge(h265(0, RASL_N)) is Verdict.DISCARDED
     assert recovery.judge(h265(8, CRA)) is Verdict.SHOWN
@@ -218,7 +218,7 @@ def test_order_counts_are_followed_across_their_wrap_from_pictures_of_the_lowest
     assert recovery.settled
 
 
-def test_order_counts_are_told_from_the_last_picture_that_is_of_the_base_layer_and_no_leading_one() -> None:
+def test_order_counts_are_derived_from_the_last_picture_of_the_base_layer_that_is_not_leading() -> None:
     for other in (h265(7, layer=1), h265(7, 0), h265(7, RADL_N)):
         recovery = H265Recovery()
         recovery.judge(h265(0, count=6))
@@ -226,7 +226,7 @@ def test_order_counts_are_told_from_the_last_picture_that_is_of_the_base_layer_a
         assert recovery.judge(h265(-4)) is Verdict.HIDDEN  # from 7 on it would be 12
 
 
-def test_within_a_recovery_what_follows_a_random_access_picture_is_right() -> None:
+def test_during_recovery_pictures_after_a_random_access_picture_are_correct() -> None:
     recovery = H265Recovery()
     recovery.judge(h265(0, count=100))
     assert recovery.judge(h265(1)) is Verdict.HIDDEN

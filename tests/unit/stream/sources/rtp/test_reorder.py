@@ -1,4 +1,4 @@
-"""Packets that overtake each other, come twice, late, astray, from a sender that begins anew, or are none."""
+"""Packets that are reordered, repeated, late, stray, invalid, or come from a sender that restarted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def whole() -> list[bytes]:
 
 @settings(max_examples=30)
 @given(st.sampled_from(NAMES), st.integers(0, 0xFFFF), st.integers(0, 2**32).map(random.Random), st.integers(1, 30))
-def test_packets_in_any_order_within_a_few_and_sent_twice_make_the_same_units(
+def test_slightly_reordered_and_repeated_packets_make_the_same_units(
     name: str, sequence: int, chance: random.Random, reach: int
 ) -> None:
     codec, coded = stream(name)
@@ -50,7 +50,7 @@ def test_packets_in_any_order_within_a_few_and_sent_twice_make_the_same_units(
     assert receiving.access_units.statistics.lost == len(rest) - len(places)
 
 
-def test_what_is_missing_is_waited_for_so_long_and_no_longer() -> None:
+def test_a_missing_packet_is_given_up_after_a_limited_time() -> None:
     packets = sent()
     receiving = Receiving("h264", reorder=True)
     receiving.add([*packets[:50], *packets[51:60]])
@@ -82,7 +82,7 @@ def test_duplicates_are_dropped_without_reordering_too() -> None:
     assert [unit.data for unit in receiving.units] == whole()
 
 
-def test_of_two_gaps_each_has_its_own_time() -> None:
+def test_each_of_two_gaps_has_its_own_time_limit() -> None:
     packets = sent()
     receiving = Receiving("h264", reorder=True)
     receiving.add([*packets[:40], *packets[41:50]])
@@ -94,7 +94,7 @@ def test_of_two_gaps_each_has_its_own_time() -> None:
     assert not receiving.access_units.waits
 
 
-def test_no_more_packets_and_bytes_are_held_than_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_held_packets_and_bytes_stay_within_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     held = ReorderBuffer()
     for number in range(MAX_PACKETS):
         held.hold(number, memoryview(b"x"), 0)
@@ -118,7 +118,7 @@ def test_no_more_packets_and_bytes_are_held_than_their_bounds(monkeypatch: pytes
 @pytest.mark.parametrize("reorder", [False, True])
 @pytest.mark.parametrize("ssrc", [0x1234, 0x9999])
 @pytest.mark.parametrize("sequence", [0x2000, 0xA000])
-def test_a_sender_that_begins_anew_costs_no_picture_of_its_new_stream(reorder: bool, ssrc: int, sequence: int) -> None:
+def test_a_sender_that_restarts_costs_no_picture_of_its_new_stream(reorder: bool, ssrc: int, sequence: int) -> None:
     codec, coded = stream(NAME)
     receiving = Receiving(codec, reorder=reorder)
     receiving.add(Packetiser(codec, sequence=0xFFC0).packets(coded[:6]))
@@ -130,7 +130,7 @@ def test_a_sender_that_begins_anew_costs_no_picture_of_its_new_stream(reorder: b
     assert receiving.access_units.statistics.ssrc == ssrc
 
 
-def test_another_sender_in_the_middle_of_a_picture_is_another_though_its_timestamp_is_the_same() -> None:
+def test_a_new_sender_in_the_middle_of_a_picture_is_detected_although_the_timestamp_is_the_same() -> None:
     codec, coded = stream(NAME)
     disposable = next(index for index, picture in enumerate(coded) if picture.nals[-1][0] & 0x60 == 0)
     receiving = Receiving(codec)
@@ -142,7 +142,7 @@ def test_another_sender_in_the_middle_of_a_picture_is_another_though_its_timesta
     assert receiving.discarded == ["incomplete"]
 
 
-def test_one_packet_astray_among_those_that_may_overtake_each_other_changes_nothing() -> None:
+def test_a_single_stray_packet_changes_nothing_with_reordering() -> None:
     receiving = Receiving("h264", reorder=True)
     for index, packet in enumerate(sent()):
         receiving.add([packet])
@@ -182,7 +182,7 @@ def fuzzed(chance: random.Random, packets: list[bytes]) -> list[bytes]:
 
 @settings(max_examples=40)
 @given(st.sampled_from(NAMES), st.integers(0, 2**32).map(random.Random), st.booleans(), st.booleans())
-def test_whatever_comes_there_is_an_error_of_ours_or_none_and_no_more_is_held_than_the_bounds(
+def test_any_packets_raise_only_our_errors_and_stay_within_the_limits(
     name: str, chance: random.Random, reorder: bool, aggregate: bool
 ) -> None:
     codec, coded = stream(name)
@@ -206,7 +206,7 @@ def test_whatever_comes_there_is_an_error_of_ours_or_none_and_no_more_is_held_th
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
 @pytest.mark.parametrize("count", [100, 20_000])
-def test_a_packet_of_nothing_but_pictures_that_begin_costs_no_more_than_a_few(codec: Codec, count: int) -> None:
+def test_a_packet_full_of_first_slices_begins_a_limited_number_of_pictures(codec: Codec, count: int) -> None:
     head, begins = (b"\x18", b"\0\2\x65\x88") if codec == "h264" else (b"\x60\x01", b"\0\3\x28\x01\xaf")
     receiving = Receiving(codec)
     header = Packetiser(codec).packets(stream("h264 baseline")[1][:1])[0][:12]
@@ -215,7 +215,7 @@ def test_a_packet_of_nothing_but_pictures_that_begin_costs_no_more_than_a_few(co
     assert len(receiving.discarded) <= MAX_PICTURES_BEGUN
 
 
-def test_many_gaps_are_given_up_one_after_another_without_looking_through_all_that_is_held() -> None:
+def test_many_gaps_are_given_up_in_order_without_searching_all_held_packets() -> None:
     access_units = AccessUnits("h264", PAYLOAD_TYPE, (), lambda reason: None, reorder=True)
     packets = sent()
     access_units.add(memoryview(packets[0]), 0)
@@ -231,7 +231,7 @@ def test_many_gaps_are_given_up_one_after_another_without_looking_through_all_th
 
 
 @given(st.sets(st.integers(0, 3000), min_size=1, max_size=200), st.integers(0, 0xFFFF))
-def test_the_packet_that_comes_next_is_found_among_few_and_many(ahead: set[int], expected: int) -> None:
+def test_the_next_packet_is_found_among_few_and_many(ahead: set[int], expected: int) -> None:
     held = ReorderBuffer()
     for step in ahead:
         held.hold((expected + step) & 0xFFFF, memoryview(b"x"), 0)

@@ -1,4 +1,4 @@
-"""RTCP: reports of senders in, reports of what came out, as RFC 3550 counts."""
+"""RTCP: reading sender reports and writing receiver reports as in RFC 3550."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def test_sender_reports_and_goodbyes_are_read_out_of_compound_packets() -> None:
     "broken",
     [b"\x80", b"\x80\xc8\0\1abcd", b"\x40\xc8\0\0", sender_report(1, 2, 3)[:-4], b"\x80\xca\0\2abcd"],
 )
-def test_what_is_malformed_is_left_out_and_counted_and_what_was_before_it_is_kept(broken: bytes) -> None:
+def test_malformed_parts_are_skipped_and_counted_and_earlier_parts_are_kept(broken: bytes) -> None:
     reader = RtcpReader()
     assert reader.read(memoryview(goodbye(4) + broken)) == [Goodbye(4)]
     assert reader.malformed == 1
 
 
 @given(st.binary(max_size=200))
-def test_of_any_bytes_nothing_is_raised(packet: bytes) -> None:
+def test_no_bytes_raise_an_error(packet: bytes) -> None:
     RtcpReader().read(memoryview(packet))
     RtcpReader().read(memoryview(b"\x81\xc8" + packet))
     RtcpReader().read(memoryview(b"\x9f\xcb" + packet))
@@ -65,7 +65,7 @@ def block(report: bytes) -> tuple[int, int, int, int, int, int, int]:
     )
 
 
-def test_a_report_says_what_was_lost_since_the_last_and_ever_and_the_highest_number_with_its_wraps() -> None:
+def test_a_report_contains_recent_and_total_loss_and_the_highest_number_with_its_wraps() -> None:
     statistics = ReceptionStatistics()
     statistics.begin(SENDER, 0xFFFE)
     for number in (0xFFFE, 0xFFFF, 0, 2, 3):

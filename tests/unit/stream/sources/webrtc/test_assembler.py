@@ -1,4 +1,4 @@
-"""Access units out of RTP packets: whole, in order, and nothing smeared after a loss."""
+"""Access units from RTP packets: complete, in order, and never smeared after a loss."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Assembling:
         return [unit.data[1] for unit in self.units]
 
 
-def test_a_unit_is_whole_with_its_marked_packet() -> None:
+def test_a_unit_is_complete_with_its_marked_packet() -> None:
     assembling = Assembling()
     sent = packets(2)
     assert assembling.add(*sent[:2]) == []
@@ -71,7 +71,7 @@ def test_a_unit_is_whole_with_its_marked_packet() -> None:
     assert not assembling.units[1].is_keyframe
 
 
-def test_a_unit_whose_last_packet_is_not_marked_is_whole_when_the_next_begins() -> None:
+def test_a_unit_without_a_marker_is_complete_when_the_next_begins() -> None:
     assembling = Assembling()
     sent = packets(2)
     sent[2].marker = 0
@@ -96,7 +96,7 @@ def test_any_order_within_the_time_of_a_retransmission_gives_every_unit_once(
     assert assembling.discarded == []
 
 
-def test_after_a_loss_all_is_left_out_until_the_next_keyframe_which_is_asked_for() -> None:
+def test_after_a_loss_a_keyframe_is_requested_and_all_units_before_it_are_discarded() -> None:
     assembling = Assembling()
     sent = packets(400, key_every=300)
     lost = sent.pop(3 * 5 + 1)
@@ -110,7 +110,7 @@ def test_after_a_loss_all_is_left_out_until_the_next_keyframe_which_is_asked_for
     assert assembling.add(lost) == assembling.units, "what comes too late is of no use"
 
 
-def test_a_packet_sent_again_in_time_costs_nothing() -> None:
+def test_a_timely_retransmission_costs_no_unit() -> None:
     assembling = Assembling()
     sent = packets(100)
     lost = sent.pop(50)
@@ -119,7 +119,7 @@ def test_a_packet_sent_again_in_time_costs_nothing() -> None:
     assert assembling.discarded == []
 
 
-def test_a_keyframe_is_asked_for_again_until_it_comes() -> None:
+def test_a_keyframe_is_requested_again_until_it_arrives() -> None:
     assembling = Assembling()
     assembling.add(FakePacket(5, 0, b"\x01", marker=1))
     assert assembling.discarded == ["awaiting_keyframe"]
@@ -143,7 +143,7 @@ def test_padding_is_no_picture() -> None:
 
 
 @pytest.mark.parametrize("change", [{"ssrc": 2, "sequence_number": 9}, {"sequence_number": 60_000}])
-def test_a_sender_that_begins_anew_is_followed_from_its_next_keyframe(change: dict[str, int]) -> None:
+def test_a_sender_that_restarts_is_followed_from_its_next_keyframe(change: dict[str, int]) -> None:
     assembling = Assembling()
     assembling.add(*packets(40, first=62_500))
     first = FakePacket(**{"timestamp": 7, "_data": b"\x01\x63", "marker": 1, **change})  # pyright: ignore
@@ -153,7 +153,7 @@ def test_a_sender_that_begins_anew_is_followed_from_its_next_keyframe(change: di
 
 
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 3), st.booleans(), st.binary(max_size=3))))
-def test_whatever_comes_is_held_within_bounds(stream: list[tuple[int, int, bool, bytes]]) -> None:
+def test_held_packets_stay_within_their_limits(stream: list[tuple[int, int, bool, bytes]]) -> None:
     assembling = Assembling()
     for number, timestamp, marker, data in stream:
         assembling.add(FakePacket(number, timestamp, data, int(marker)))
@@ -175,7 +175,7 @@ def test_a_gap_and_a_picture_without_end_are_bounded(monkeypatch: pytest.MonkeyP
     assert [unit.rtp_timestamp for unit in assembling.units] == [0, 6000]
 
 
-def test_keyframes_are_known_by_their_first_bytes() -> None:
+def test_keyframes_are_detected_by_their_first_bytes() -> None:
     start = b"\x00\x00\x00\x01"
     assert is_decoding_start("VP8", b"\x10")
     assert not is_decoding_start("VP8", b"\x11")
@@ -185,7 +185,7 @@ def test_keyframes_are_known_by_their_first_bytes() -> None:
     assert not is_decoding_start("H264", start)
 
 
-def test_a_keyframe_that_only_somebody_who_looks_wants_is_asked_for_and_costs_nothing() -> None:
+def test_a_keyframe_for_a_new_viewer_is_requested_without_discarding_units() -> None:
     assembling = Assembling()
     assembling.add(*packets(2))
     assert not assembling.assembler.should_request_keyframe(0)

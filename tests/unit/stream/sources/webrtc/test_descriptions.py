@@ -1,4 +1,4 @@
-"""Which offers are taken, what is said of the others, and what our answers tell Chromium."""
+"""Which offers are accepted, the errors of the others, and the bitrates in our answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def without(what: str) -> bytes:
     return text(*(line for line in [*SESSION, *VIDEO] if not line.startswith(what)))
 
 
-def test_an_offer_is_taken_with_or_without_sound_and_whatever_ends_its_lines() -> None:
+def test_an_offer_is_accepted_with_or_without_audio_and_with_any_line_ending() -> None:
     assert checked_offer(text(*SESSION, *VIDEO)).endswith("a=fmtp:97 apt=96\r\n")
     assert checked_offer(text(*SESSION, *AUDIO, *VIDEO))
     assert checked_offer(text(*SESSION, *VIDEO).replace(b"\r\n", b"\n")) == checked_offer(text(*SESSION, *VIDEO))
@@ -66,13 +66,13 @@ def test_an_offer_is_taken_with_or_without_sound_and_whatever_ends_its_lines() -
         (text(*SESSION, *(line.replace("VP8", "AV1") for line in VIDEO)), "VP8 or H264"),
     ],
 )
-def test_what_is_wrong_with_an_offer_is_named_without_quoting_it(offer: bytes, says: str) -> None:
+def test_the_error_of_an_offer_is_explained_without_quoting_it(offer: bytes, says: str) -> None:
     with pytest.raises(OfferError, match=says) as raised:
         checked_offer(offer)
     assert "geheim" not in str(raised.value)
 
 
-def test_a_viewer_may_ask_for_a_data_channel_too_and_is_told_what_is_wrong() -> None:
+def test_a_viewer_may_offer_a_data_channel_and_errors_are_explained() -> None:
     video = [line.replace("sendonly", "recvonly") for line in VIDEO]
     channel = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", *VIDEO[1:3], "a=mid:2"]
     assert checked_viewers_offer(text(*SESSION, *video, *AUDIO, *channel), "VP8").endswith("a=mid:2\r\n")
@@ -86,7 +86,7 @@ def test_a_viewer_may_ask_for_a_data_channel_too_and_is_told_what_is_wrong() -> 
             checked_viewers_offer(offer, codec)
 
 
-def test_senders_are_told_their_bitrates_for_every_coding_but_retransmission() -> None:
+def test_bitrates_are_added_for_every_codec_except_retransmission() -> None:
     coded = ["c=IN IP4 10.0.0.1", *VIDEO[1:], "a=rtpmap:98 H264/90000", "a=fmtp:98 profile-level-id=42e01f"]
     answer = text(*SESSION, AUDIO[0], "c=IN IP4 10.0.0.1", *AUDIO[1:], VIDEO[0], *coded).decode()
     lines = with_bitrates(answer, 1500, 3000, 8000).split("\r\n")

@@ -1,4 +1,4 @@
-"""The small parts of WebRTC cameras: hand-over between threads, RTP's clock, addresses of gateways."""
+"""Small parts of WebRTC cameras: hand-over between threads, RTP clock, gateway addresses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_units_come_out_in_order_and_the_end_after_them() -> None:
     assert ended.value.reason == "left"
 
 
-def test_a_slow_reader_loses_all_that_waited_and_goes_on_with_what_is_new() -> None:
+def test_a_slow_reader_loses_all_queued_units_and_continues_with_new_ones() -> None:
     units = Handover()
     for number in range(handover.MOST_UNITS):
         assert units.put("VP8", unit(number)) == 0
@@ -72,7 +72,7 @@ def test_a_reader_that_waits_is_woken_by_a_unit_and_by_the_end() -> None:
 
 
 @given(st.integers(0, 0xFFFFFFFF), st.lists(st.integers(-90_000, 10 * 90_000), max_size=30))
-def test_media_time_goes_on_where_timestamps_wrap(first: int, steps: list[int]) -> None:
+def test_media_time_continues_when_timestamps_wrap(first: int, steps: list[int]) -> None:
     clock = RtpClock()
     assert clock.pts_us(first) == 0
     ticks = 0
@@ -104,7 +104,7 @@ def test_a_report_before_the_first_picture_dates_it() -> None:
     assert clock.sender_utc_us(0) == (utc_s + 2) * 1_000_000
 
 
-def test_what_was_reported_before_timestamps_jumped_dates_no_picture_behind() -> None:
+def test_reports_from_before_a_timestamp_jump_do_not_date_later_pictures() -> None:
     clock = RtpClock()
     ntp, second = (1_800_000_000 + NTP_TO_UNIX_S) << 32, 1_000_000_000
     clock.report(ntp, 0)
@@ -121,7 +121,7 @@ def test_what_was_reported_before_timestamps_jumped_dates_no_picture_behind() ->
     assert clock.sender_utc_us(clock.pts_us(back + 3600, 13 * second)) is None
 
 
-def test_a_report_of_timestamps_that_are_not_the_pictures_dates_none() -> None:
+def test_a_report_with_unrelated_timestamps_dates_no_picture() -> None:
     clock = RtpClock()
     ntp = (1_800_000_000 + NTP_TO_UNIX_S) << 32
     clock.report(ntp, 0)
@@ -157,7 +157,7 @@ def test_a_drifting_sender_s_time_is_right_within_a_millisecond_between_its_repo
         ("whep+http://bob:geheim@host/x", "http://host/x", "Basic Ym9iOmdlaGVpbQ=="),
     ],
 )
-def test_a_gateway_s_address_is_taken_apart(address: str, asked: str, authorization: str) -> None:
+def test_a_gateway_address_is_parsed(address: str, asked: str, authorization: str) -> None:
     where = gateway(address)
     assert where.address == asked
     assert where.headers(asked) == ({"Authorization": authorization} if authorization else {})
@@ -166,6 +166,6 @@ def test_a_gateway_s_address_is_taken_apart(address: str, asked: str, authorizat
 
 
 @pytest.mark.parametrize("address", ["whep+http://", "whep+http:///x", "whep+http://h:99999/", "whep+http://a%0a@h/"])
-def test_what_is_no_gateway_s_address_is_refused(address: str) -> None:
+def test_an_invalid_gateway_address_is_rejected(address: str) -> None:
     with pytest.raises(ValueError):
         gateway(address)

@@ -1,4 +1,4 @@
-"""Headers and payloads as they come: extensions, padding, packetisations that aren't done here, and malformed ones."""
+"""Headers and payloads: extensions, padding, unsupported packetisations, and malformed packets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
 from support.rtp.rtp_streams import Receiving, begun, sets_of, stream, two_slices
 
 
-def test_several_units_sent_with_start_codes_as_one_are_told_apart() -> None:
+def test_several_units_sent_as_one_with_start_codes_are_split() -> None:
     receiving, packetiser = Receiving("h264"), Packetiser("h264", mtu=100)
     sequence, picture = sets_of("h264")
     joined = sequence + b"\0\0\0\1" + picture + b"\0\0\1" + two_slices(0)[0]
@@ -29,7 +29,7 @@ def test_several_units_sent_with_start_codes_as_one_are_told_apart() -> None:
     ("codec", "payload"),
     [("h264", bytes([kind]) + b"\0\0\0") for kind in (25, 26, 27, 29)] + [("h265", b"\x64\x01\0\0")],
 )
-def test_a_packetisation_that_is_not_done_here_is_said_not_to_be_spoken(codec: Codec, payload: bytes) -> None:
+def test_an_unsupported_packetisation_raises_an_error(codec: Codec, payload: bytes) -> None:
     receiving, packetiser = begun(codec)
     with pytest.raises(UnsupportedStreamError) as raised:
         receiving.add([packetiser.packet(payload, 3, marked=True)])
@@ -108,14 +108,14 @@ def test_a_fragmented_slice_that_is_not_ended_breaks_its_picture(codec: Codec) -
         (0x91, b"from\xab\xac\0\1more"),
     ],
 )
-def test_contributing_sources_and_extensions_are_passed_over(flags: int, header: bytes) -> None:
+def test_contributing_sources_and_extensions_are_skipped(flags: int, header: bytes) -> None:
     codec, coded = stream("h264 slices")
     receiving = Receiving(codec)
     receiving.add(Packetiser(codec, flags=flags, header=header).packets(coded))
     assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
 
 
-def test_padding_is_left_out_and_packets_of_nothing_else_count_as_received() -> None:
+def test_padding_is_removed_and_packets_of_only_padding_count_as_received() -> None:
     codec, coded = stream("h264 slices")
     receiving, packetiser = Receiving(codec), Packetiser(codec)
     for picture in coded:
@@ -140,7 +140,7 @@ def test_other_payload_types_versions_and_stubs_are_ignored() -> None:
     assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
 
 
-def test_a_header_that_says_more_than_the_packet_holds_leaves_no_payload() -> None:
+def test_a_header_that_announces_more_than_the_packet_contains_leaves_no_payload() -> None:
     for packet in (
         b"\x8f" + bytes(20),
         b"\x90" + bytes(12),

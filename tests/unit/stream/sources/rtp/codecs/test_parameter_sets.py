@@ -1,4 +1,4 @@
-"""What is read of parameter sets is what libav says of the same streams."""
+"""Parameter sets are read as by FFmpeg."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ H265: list[tuple[tuple[int, int], str, dict[str, str]]] = [
     ("codec", "size", "pixel_format", "options"),
     [("h264", *case) for case in H264] + [("h265", *case) for case in H265],
 )
-def test_size_pixel_format_and_reordering_are_what_libav_says(
+def test_size_pixel_format_and_reordering_match_ffmpeg(
     codec: Codec, size: tuple[int, int], pixel_format: str, options: dict[str, str]
 ) -> None:
     count = 1 if size[0] > 1000 else 12
@@ -143,13 +143,11 @@ def test_of_interlaced_video_two_rows_of_macroblocks_are_counted_once_and_croppi
         (h264_sequence(usability=BitWriter().flags(0, 0, 0, 0, 1)), None),
     ],
 )
-def test_pictures_held_for_reordering_are_said_by_the_vui_or_follow_from_profile_and_order_type(
-    sequence: bytes, reorder: int | None
-) -> None:
+def test_reordering_comes_from_the_vui_or_from_profile_and_order_type(sequence: bytes, reorder: int | None) -> None:
     assert h264_syntax.sequence_parameters(sequence)[1].video.reorder == reorder
 
 
-def test_a_vui_that_is_cut_short_says_what_it_says() -> None:
+def test_a_truncated_vui_is_read_as_far_as_it_goes() -> None:
     usability = BitWriter().flags(0, 0, 1).fixed(5, 3).flags(1)
     video = h264_syntax.sequence_parameters(h264_sequence(usability=usability))[1].video
     assert (video.pixel_format, video.reorder) == ("yuvj420p", None)
@@ -169,7 +167,7 @@ reference_sets = st.lists(
 
 @settings(max_examples=60)
 @given(reference_sets)
-def test_reference_picture_sets_are_passed_over_as_libav_does(
+def test_reference_picture_sets_are_skipped_as_in_ffmpeg(
     sets: list[tuple[list[int], list[int]] | tuple[bool, int, list[str]]],
 ) -> None:
     """One IDR picture doesn't use them, so they can be put into a real SPS; what is behind them says `yuvj`."""
@@ -266,7 +264,7 @@ def test_order_counts_are_the_order_of_presentation(name: str) -> None:
 
 
 @given(st.lists(st.one_of(st.integers(0, 2**31 - 2).map(abs), st.integers(-(2**29), -1)), max_size=20))
-def test_codes_are_read_as_they_are_written_emulation_prevention_and_all(values: list[int]) -> None:
+def test_codes_are_read_as_written_with_emulation_prevention(values: list[int]) -> None:
     writer = BitWriter()
     for value in values:
         if value < 0:
@@ -279,7 +277,7 @@ def test_codes_are_read_as_they_are_written_emulation_prevention_and_all(values:
 
 
 @given(st.binary(max_size=60))
-def test_of_any_bytes_as_a_parameter_set_nothing_comes_but_parameters_or_none(raw: bytes) -> None:
+def test_any_bytes_as_a_parameter_set_give_parameters_or_none(raw: bytes) -> None:
     for codec, headers in (("h264", (b"\x67", b"\x68")), ("h265", (b"\x40\x01", b"\x42\x01", b"\x44\x01"))):
         assert codec in ("h264", "h265")
         sets = ParameterSets(codec, [header + raw for header in headers])

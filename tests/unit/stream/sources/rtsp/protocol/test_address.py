@@ -30,7 +30,7 @@ parse = RtspAddress.parse
         ("rtsp://cam/ä b%20c#fragment", "cam", 554, "rtsp://cam/%C3%A4%20b%20c"),
     ],
 )
-def test_an_address_is_taken_apart_and_asked_for_without_credentials(
+def test_an_address_is_parsed_and_requested_without_credentials(
     address: str, host: str, port: int, request_url: str
 ) -> None:
     parsed = parse(address)
@@ -76,7 +76,7 @@ def test_credentials_are_percent_decoded(login: str, user: str | None, password:
         "",
     ],
 )
-def test_what_is_no_rtsp_address_is_refused_without_quoting_it(address: str) -> None:
+def test_an_invalid_address_is_rejected_without_quoting_it(address: str) -> None:
     with pytest.raises(ValueError, match=r"^(not an RTSP address|an RTSP address has|a user name has)") as raised:
         parse(address)
     assert "geheim" not in str(raised.value)
@@ -99,24 +99,24 @@ def test_an_address_prints_neither_its_credentials_nor_its_path_and_query() -> N
         ("?stream=2", "rtsp://cam/live/main?stream=2"),
     ],
 )
-def test_credentials_go_along_to_another_path_of_the_same_host(location: str, request_url: str) -> None:
+def test_credentials_are_kept_for_another_path_of_the_same_host(location: str, request_url: str) -> None:
     there = parse("rtsp://bob:geheim@cam/live/main?stream=1").redirected(location)
     assert there.request_url == request_url
     assert (there.user, there.password, there.digest_only) == ("bob", "geheim", False)
 
 
 @pytest.mark.parametrize("location", ["rtsp://elsewhere/a", "//elsewhere/a"])
-def test_another_host_is_shown_digests_only_also_after_it_leads_back(location: str) -> None:
+def test_another_host_gets_only_digests_also_after_it_redirects_back(location: str) -> None:
     there = parse("rtsp://bob:geheim@cam/a").redirected(location)
     assert (there.host, there.user, there.digest_only) == ("elsewhere", "bob", True)
     assert there.redirected("rtsp://cam/a").digest_only
 
 
-def test_a_plain_connection_is_shown_digests_only_where_a_private_one_was_configured() -> None:
+def test_a_plain_connection_gets_only_digests_if_an_encrypted_one_was_configured() -> None:
     assert parse("rtsps://bob:geheim@cam/a").redirected("rtsp://cam/a").digest_only
 
 
-def test_credentials_that_a_redirect_brings_along_are_taken() -> None:
+def test_credentials_in_a_redirect_are_used() -> None:
     there = parse("rtsp://bob:geheim@cam/a").redirected("rtsp://guest:welcome@elsewhere/a")
     assert (there.user, there.password, there.digest_only) == ("guest", "welcome", False)
 

@@ -85,7 +85,7 @@ def test_a_session_secret_contains_both_nonces() -> None:
     assert said(answer, "algorithm") == "MD5-sess"
 
 
-def test_requests_with_the_same_nonce_are_counted_and_a_new_one_begins_anew() -> None:
+def test_requests_are_counted_per_nonce() -> None:
     credentials = Credentials("u", "p")
     for _ in range(2):
         assert credentials.challenged([RFC_2617])
@@ -93,7 +93,7 @@ def test_requests_with_the_same_nonce_are_counted_and_a_new_one_begins_anew() ->
         assert counts == ["00000001", "00000002", "00000003"]
 
 
-def test_before_the_first_challenge_nothing_is_shown() -> None:
+def test_no_credentials_are_sent_before_the_first_challenge() -> None:
     assert Credentials("u", "p").authorization("OPTIONS", "*") is None
 
 
@@ -151,11 +151,11 @@ def test_of_several_offers_the_strongest_known_digest_is_taken_and_basic_only_if
         ['Digest realm="x", nonce="a", algorithm=SHA3-999', 'Basic realm="x"'],
     ],
 )
-def test_what_can_not_be_answered_well_is_not_answered(lines: list[str]) -> None:
+def test_unanswerable_challenges_are_not_answered(lines: list[str]) -> None:
     assert not Credentials("u", "p").challenged(lines)
 
 
-def test_the_password_itself_is_not_shown_to_who_may_see_digests_only() -> None:
+def test_the_password_itself_is_never_sent_if_only_digests_are_allowed() -> None:
     credentials = Credentials("u", "p", digest_only=True)
     assert not credentials.challenged(['Basic realm="x"'])
     assert credentials.authorization("DESCRIBE", "*") is None
@@ -171,7 +171,7 @@ def test_quotes_commas_and_foreign_bytes_in_a_realm_come_back_as_they_were() -> 
 @pytest.mark.parametrize(
     ("text", "stale"), [("stale=true", True), ('stale="TRUE"', True), ("stale=false", False), ("", False)]
 )
-def test_a_stale_nonce_is_told_from_a_refusal(text: str, stale: bool) -> None:
+def test_a_stale_nonce_is_distinguished_from_a_rejection(text: str, stale: bool) -> None:
     credentials = Credentials("u", "p")
     assert credentials.challenged([f'Digest realm="x", nonce="n", {text}'])
     assert credentials.stale is stale

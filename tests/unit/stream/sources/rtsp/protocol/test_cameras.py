@@ -1,4 +1,4 @@
-"""Whole conversations in the ways of particular cameras and servers."""
+"""Whole sessions with the peculiarities of particular cameras and servers."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def asked(data: bytes) -> str:
 
 @pytest.mark.parametrize("camera", CAMERAS.values(), ids=list(CAMERAS))
 @pytest.mark.parametrize("bytes_at_a_time", [1, 1 << 16])
-def test_a_camera_is_talked_to_in_its_way_until_it_plays(camera: Camera, bytes_at_a_time: int) -> None:
+def test_sessions_with_particular_cameras_play(camera: Camera, bytes_at_a_time: int) -> None:
     session = RtspSession(RtspAddress.parse(camera.address), "tcp")
     events: list[Event] = []
     packets: list[bytes] = []

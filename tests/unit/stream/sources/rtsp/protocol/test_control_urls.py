@@ -91,7 +91,7 @@ def test_urls_are_joined_as_players_join_them(
         ("rtsp://cam/live", None, []),
     ],
 )
-def test_what_the_standard_makes_of_it_comes_second(base: str, control: str | None, second: list[str]) -> None:
+def test_the_url_by_the_standard_comes_second(base: str, control: str | None, second: list[str]) -> None:
     assert control_urls(base, None, control)[1][1:] == second
 
 

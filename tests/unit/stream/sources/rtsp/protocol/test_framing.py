@@ -135,11 +135,11 @@ def test_a_head_without_an_end_is_an_error() -> None:
 @pytest.mark.parametrize(
     "data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\0\0\0\0", b"<html>", b"220 mail ready\r\n", b"RTSP/1.0 OK\r\n"]
 )
-def test_a_server_of_something_else_is_told_by_its_first_bytes(data: bytes) -> None:
+def test_another_protocol_is_detected_by_its_first_bytes(data: bytes) -> None:
     assert cut(data) == ["the server does not speak RTSP"]
 
 
-def test_a_web_server_is_told_as_such() -> None:
+def test_a_web_server_is_reported_as_such() -> None:
     assert cut(b"HTTP/1.1 400 Bad Request\r\n\r\n") == ["the server speaks HTTP"]
 
 
@@ -170,7 +170,7 @@ def test_a_packet_with_a_wrong_length_costs_no_more_than_that_length() -> None:
     assert isinstance(events[-1], Response)
 
 
-def test_what_was_passed_over_is_counted() -> None:
+def test_skipped_bytes_are_counted() -> None:
     connection = Connection()
     connection.all([OK, b"\xff" * 100, frame(0, RTP)])
     assert connection.framing.skipped_bytes == 100

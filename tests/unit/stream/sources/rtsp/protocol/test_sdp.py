@@ -117,7 +117,7 @@ def test_format_parameters_may_be_written_as_they_like(fmtp: str) -> None:
         ("a=framerate", None),
     ],
 )
-def test_only_a_frame_rate_that_can_be_one_is_believed(attribute: str, framerate: float | None) -> None:
+def test_only_a_plausible_frame_rate_is_used(attribute: str, framerate: float | None) -> None:
     assert describe_video(video(H264, attribute)).framerate == framerate
 
 
@@ -137,7 +137,7 @@ def test_only_a_frame_rate_that_can_be_one_is_believed(attribute: str, framerate
         (video("a=rtpmap:96 H265/90000", "a=fmtp:96 sprop-max-don-diff=3"), "interleaving"),
     ],
 )
-def test_video_that_is_not_read_here_says_why(sdp: bytes, reason: str) -> None:
+def test_unsupported_video_has_a_reason(sdp: bytes, reason: str) -> None:
     with pytest.raises(UnsupportedStreamError) as raised:
         describe_video(sdp)
     assert raised.value.reason == reason
@@ -162,18 +162,18 @@ def test_attributes_behind_a_malformed_medium_are_not_taken_for_another_ones() -
 @pytest.mark.parametrize(
     "sdp", [DAHUA.replace(b"m=video", b"m=audio"), b"v=0\r\n", b"v=0\r\nm=application 0 RTP/AVP 107\r\n"]
 )
-def test_a_description_without_video_says_so(sdp: bytes) -> None:
+def test_a_description_without_video_raises_an_error(sdp: bytes) -> None:
     with pytest.raises(NoVideoError):
         describe_video(sdp)
 
 
 @pytest.mark.parametrize("sdp", [b"", b"\0" * 100, b"<html></html>", b"not found"])
-def test_what_is_no_description_is_refused(sdp: bytes) -> None:
+def test_an_invalid_description_is_rejected(sdp: bytes) -> None:
     with pytest.raises(ProtocolError):
         describe_video(sdp)
 
 
-def test_a_payload_type_that_can_not_be_one_is_passed_over() -> None:
+def test_an_invalid_payload_type_is_skipped() -> None:
     with pytest.raises(UnsupportedStreamError):
         describe_video(b"v=0\r\nm=video 0 RTP/AVP %(n)b\r\na=rtpmap:%(n)b H264/90000\r\n" % {b"n": b"1" * 5000})
 

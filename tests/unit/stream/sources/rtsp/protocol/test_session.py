@@ -137,7 +137,7 @@ def test_an_odd_answer_to_options_stops_nothing(status: int) -> None:
 
 
 @pytest.mark.parametrize("sequence", [None, "0", "999", "x", "9" * 5000, ""])
-def test_answers_without_a_number_or_with_a_wrong_one_are_taken_all_the_same(sequence: str | None) -> None:
+def test_responses_with_a_missing_or_wrong_number_are_accepted(sequence: str | None) -> None:
     talk = Talk()
     talk.answer(200, sequence=sequence)
     talk.answer(200, body=SDP, sequence=sequence)
@@ -146,7 +146,7 @@ def test_answers_without_a_number_or_with_a_wrong_one_are_taken_all_the_same(seq
     assert isinstance(playing, Playing)
 
 
-def test_what_nobody_asked_for_and_what_is_preliminary_changes_nothing() -> None:
+def test_unrequested_and_preliminary_responses_change_nothing() -> None:
     talk = Talk()
     assert talk.answer(100) == []
     assert talk.line == ("OPTIONS", URL)
@@ -156,7 +156,7 @@ def test_what_nobody_asked_for_and_what_is_preliminary_changes_nothing() -> None
     assert talk.events == []
 
 
-def test_credentials_are_shown_when_asked_for_and_from_then_on() -> None:
+def test_credentials_are_sent_from_the_first_challenge_on() -> None:
     talk = Talk("rtsp://bob:geheim@cam/live")
     assert talk.asked.headers.get("Authorization") is None
     talk.answer(200)
@@ -170,7 +170,7 @@ def test_credentials_are_shown_when_asked_for_and_from_then_on() -> None:
 
 
 @pytest.mark.parametrize("address", [URL, "rtsp://bob:geheim@cam/live"])
-def test_wrong_or_missing_credentials_are_not_shown_again(address: str) -> None:
+def test_rejected_credentials_are_not_sent_again(address: str) -> None:
     talk = Talk(address)
     with pytest.raises(AccessDeniedError) as raised:
         for _ in range(2):
@@ -179,7 +179,7 @@ def test_wrong_or_missing_credentials_are_not_shown_again(address: str) -> None:
     assert "geheim" not in str(raised.value)
 
 
-def test_a_nonce_that_grew_too_old_is_exchanged_a_bounded_number_of_times() -> None:
+def test_a_stale_nonce_is_replaced_a_limited_number_of_times() -> None:
     talk = Talk("rtsp://bob:geheim@cam/live").playing()
     talk.asked = parse(talk.session.keep_alive())
     talk.answer(401, DIGEST)
@@ -256,12 +256,12 @@ def test_refusals_to_set_up_and_to_play_say_what_they_are() -> None:
         (b"", ProtocolError),
     ],
 )
-def test_a_description_that_is_of_no_use_is_an_error(sdp: bytes, error: type[Exception]) -> None:
+def test_an_unusable_description_is_an_error(sdp: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         Talk().described(sdp)
 
 
-def test_where_the_server_joins_urls_as_the_standard_says_that_is_tried_too() -> None:
+def test_the_url_by_the_standard_is_tried_too() -> None:
     talk = Talk("rtsp://cam/live/main").described()
     assert talk.line == ("SETUP", "rtsp://cam/live/main/trackID=1")
     talk.answer(404)
@@ -271,7 +271,7 @@ def test_where_the_server_joins_urls_as_the_standard_says_that_is_tried_too() ->
 
 
 @pytest.mark.parametrize("status", [404, 459, 460])
-def test_where_the_whole_can_not_be_played_the_one_stream_is(status: int) -> None:
+def test_the_single_stream_is_played_if_the_aggregate_cannot_be(status: int) -> None:
     talk = Talk().described()
     talk.answer(200, TRANSPORT)
     talk.answer(status)
@@ -323,7 +323,7 @@ def test_where_get_parameter_fails_options_takes_its_place_at_once(status: int) 
     assert parse(talk.session.keep_alive()).method == "OPTIONS"
 
 
-def test_keep_alives_that_are_never_answered_are_not_kept_for_ever() -> None:
+def test_unanswered_keep_alives_are_forgotten() -> None:
     talk = Talk().playing()
     for _ in range(1000):
         talk.session.keep_alive()
@@ -393,7 +393,7 @@ MESSAGES = st.builds(Response, STATUSES, st.just(""), HEADERS, st.sampled_from([
 
 @settings(max_examples=40)
 @given(st.sampled_from(["tcp", "udp"]), st.lists(MESSAGES, max_size=30))
-def test_whatever_a_server_says_is_followed_or_refused_with_a_bounded_answer(
+def test_any_messages_are_handled_or_rejected_with_a_bounded_response(
     lower: Literal["tcp", "udp"], messages: list[Message]
 ) -> None:
     session = RtspSession(RtspAddress.parse("rtsp://bob:geheim@cam/live"), lower, client_ports=(5000, 5001))
