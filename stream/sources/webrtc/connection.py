@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
@@ -74,11 +75,17 @@ class Connection:
     async def _close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        try:
-            async with asyncio.timeout(CLOSE_WITHIN_S):
-                await self._peer.close()
-        except Exception as error:
-            logger.warning("closing a WebRTC connection failed: %s", type(error).__name__)
+        # aiortc may still be connecting: what it starts after closing would run for ever.
+        starters: list[tuple[Any, str]] = []
+        for transceiver in self._peer.getTransceivers():
+            starters += [(transceiver.sender, "send"), (transceiver.receiver, "receive")]
+        if self._peer.sctp is not None:
+            starters.append((self._peer.sctp, "start"))
+        for owner, name in starters:
+            setattr(owner, name, _start_nothing)
+        closing = asyncio.create_task(self._peer.close(), name="webrtc peer close")
+        closing.add_done_callback(_log_failure)
+        await asyncio.wait([closing], timeout=CLOSE_WITHIN_S)  # a slow peer goes on closing in the background
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._on_closed(self)
 
@@ -94,3 +101,12 @@ class Connection:
             self._connected = True
         elif state in ("failed", "closed"):
             self.end("lost" if self._connected else "unconnected")
+
+
+async def _start_nothing(*_: object) -> None:
+    """Stand in for aiortc's methods that start a stream."""
+
+
+def _log_failure(closing: asyncio.Task[None]) -> None:
+    if not closing.cancelled() and (error := closing.exception()) is not None:
+        logger.warning("closing a WebRTC connection failed: %s", type(error).__name__)
