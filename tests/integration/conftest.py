@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.waiting import PATIENCE_S
-
 LIMITS = (
     "benchmarks.cameras.rtsp_server.START_TIMEOUT_S",
     "stream.cameras.registry.JOIN_WITHIN_S",
@@ -26,13 +24,16 @@ LIMITS = (
     "stream.sources.webrtc.session.NEGOTIATE_WITHIN_S",
     "stream.sources.webrtc.whep.REQUEST_WITHIN_S",
 )
-"""After these the engine gives up on others. No slow test may reach them; one that wants to sets them itself."""
+"""After these the engine gives up on others. A test that wants another limit sets it itself."""
+
+GIVE_UP_AFTER_S = 20.0
+"""Long enough for a busy machine, and short enough that a test may wait for it."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def patient_engine() -> Iterator[None]:
-    """Give the engines of this process all the time that they need."""
+    """Give the engines of this process more time than a user would."""
     with pytest.MonkeyPatch.context() as patch:
         for limit in LIMITS:
-            patch.setattr(limit, PATIENCE_S)
+            patch.setattr(limit, GIVE_UP_AFTER_S)
         yield
