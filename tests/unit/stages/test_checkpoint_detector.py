@@ -154,7 +154,9 @@ def test_it_is_scored_on_known_videos_by_its_own_detector_and_true_keypoints_are
     assert [info.profile for info in check_models([str(path)], Conditions())] == ["kinetics-tps"]
     load_bench([str(path)], Conditions(), lambda name: Truth(()))
     for asked in (check_models, lambda *given: load_bench(*given, lambda name: Truth(()))):
-        with pytest.raises(ValueError, match="sees parts as regions, without keypoints: score it without --true-key"):
+        with pytest.raises(
+            ValueError, match="detects parts as regions, without keypoints: score it without --true-key"
+        ):
             asked([str(path)], Conditions(true_keypoints=True))
 
 

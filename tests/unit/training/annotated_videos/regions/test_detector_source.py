@@ -150,7 +150,7 @@ def test_a_missing_changed_or_partless_detector_is_reported(detector: Path, tmp_
     path = tmp_path / "detector.safetensors"
     config = on_films(tmp_path, path)
     with pytest.raises(
-        WeightsError, match=r"model\.detector: .*detector\.safetensors can't be read.*training\.detector"
+        WeightsError, match=r"model\.detector: .*detector\.safetensors can't be read.*partstream train detector"
     ):
         watch_settings(config)
     path.write_bytes(detector.read_bytes())
