@@ -13,7 +13,7 @@ NAMED = 5
 """Cameras that one reminder names; further ones are counted."""
 AWAITED_STATES = ("connecting", "reconnecting", "stalled")
 NO_PUBLISHER = "no_publisher"
-"""Waiting for somebody to publish to a WHIP camera is no error."""
+"""A WHIP camera that waits for a publisher is not an error."""
 
 
 class Status(Protocol):

@@ -38,7 +38,7 @@ def probe(
 ) -> Probe:
     """Open a camera, look at its first picture, count pictures for a moment, and close it."""
     if config.source.kind == "whip":
-        return Probe(error=f"not opened: somebody has to publish to /whip/{config.id} first")
+        return Probe(error=f"not opened: publish to /whip/{config.id} first")
     hurried = config.model_copy(update={"start_timeout_s": picture_within_s, "pace": "fast"})
     try:
         with opened(hurried, make_opener, picture_within_s + rate_within_s + 1.0) as transport:
