@@ -46,36 +46,38 @@ class ModelSettings(Section):
     )
     cuda_graphs: bool = Field(
         default=False,
-        description="On CUDA: record the detector's work for each shape of batch as a CUDA graph and replay it. Off by "
-        "default until it has been tested on a GPU.",
+        description="On CUDA: record the detector's work for each batch shape as a CUDA graph and replay it. "
+        "Not yet tested on a GPU.",
     )
     threads: int = Field(default=0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
     detect_every: int = Field(
         default=1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between."
     )
-    max_people: int = Field(default=32, ge=1, le=256, description="Most people kept in a frame, by score.")
+    max_people: int = Field(
+        default=32, ge=1, le=256, description="Maximum people per frame; those with the highest scores are kept."
+    )
     state_slots: int = Field(
-        default=256, ge=1, le=65536, description="Tracked people whose hidden state is kept, over all cameras."
+        default=256, ge=1, le=65536, description="Maximum tracked people with a hidden state, over all cameras."
     )
     person_score: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="Detections of people below this score are ignored; a track starts at tracking.activation_score. "
-        "Unset: the default of the profile's detector, at present 0.1 for each.",
+        description="Detections of people below this score are ignored; a track starts at "
+        "tracking.activation_score. Unset: the detector's default, at present always 0.1.",
     )
     keypoint_score: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="A part is absent if its joints score below this, or its box where the detector finds parts. "
-        "Unset: 0.2 for joints, 0.1 for boxes.",
+        description="A part is absent if its joints, or its box if the detector finds parts, score below "
+        "this. Unset: 0.2 for joints, 0.1 for boxes.",
     )
     object_score: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="Objects below this score are ignored, where the detector finds objects. Unset: 0.3.",
+        description="Objects below this score are ignored, if the detector finds objects. Unset: 0.3.",
     )
 
 
@@ -86,8 +88,8 @@ class WindowSettings(Section):
         default=None,
         ge=2,
         le=1024,
-        description="W, the window in steps; 64 is about 5 s at 12.5 steps a second. Unset: the window that the "
-        "checkpoint was trained with; other values log a warning.",
+        description="W, the window in steps; 64 is about 5 s at 12.5 steps a second. Unset: the window with "
+        "which the checkpoint was trained; other values log a warning.",
     )
     mode: WindowMode = Field(
         default="staggered",
@@ -97,7 +99,7 @@ class WindowSettings(Section):
     max_steps_per_second: float = Field(
         default=12.5,
         gt=0,
-        description="Limit of steps per person and second of media time; the packaged models were trained at 12.5.",
+        description="Maximum steps per person and second of media time; the packaged models were trained at 12.5.",
     )
 
 
@@ -111,8 +113,8 @@ class TrackingSettings(Section):
         default=None,
         ge=0,
         le=1,
-        description="Least score of a detection that starts a track. Unset: 0.25 for MoveNet, 0.5 for Cascade R-CNN, "
-        "whose scores are higher.",
+        description="Minimum score of a detection that starts a track. Unset: 0.25 for MoveNet, 0.5 for "
+        "Cascade R-CNN, whose scores are higher.",
     )
     high_score: float | None = Field(
         default=None,
@@ -122,7 +124,7 @@ class TrackingSettings(Section):
         "R-CNN.",
     )
     min_iou: float = Field(
-        default=0.1, ge=0, le=1, description="Least IoU between a detection and a track's predicted box."
+        default=0.1, ge=0, le=1, description="Minimum IoU between a detection and a track's predicted box."
     )
     confirm_frames: int = Field(default=2, ge=1, description="Detections before a track is confirmed and published.")
 

@@ -24,18 +24,18 @@ class CameraConfig(Section):
     enabled: bool = Field(True, description="False: the camera stays listed but is not read.")
     transport: Literal["auto", "native", "ffmpeg"] = Field(
         "auto",
-        description="RTSP: the reader. `native` is partstream's own and delivers each frame one frame interval sooner "
-        "than `ffmpeg`. `auto` is `native`, or `ffmpeg` for cameras that native RTSP cannot read; a metric and the "
-        "camera's status show this.",
+        description="RTSP: the reader. `native` is partstream's own and delivers each frame one frame "
+        "interval sooner than `ffmpeg`. `auto` is `native`, or `ffmpeg` for cameras that native "
+        "RTSP cannot read; a metric and the camera's status report this.",
     )
     lower_transport: Literal["tcp", "udp"] = Field(
         "tcp",
-        description="RTSP: the protocol that carries the packets. TCP loses none. Use UDP only for cameras without "
-        "TCP; if no packet arrives over UDP, TCP is used.",
+        description="RTSP: the protocol that carries the packets. TCP loses none. Use UDP only for cameras "
+        "without TCP; if UDP fails, TCP is used.",
     )
     tls_certificates: Path | None = Field(
         None,
-        description="rtsps: PEM file of the certificates to trust instead of the system's: an authority's, or the "
+        description="rtsps: PEM file of certificates to trust instead of the system's: an authority's, or the "
         "camera's own.",
     )
     tls_fingerprint: str | None = Field(
@@ -45,20 +45,20 @@ class CameraConfig(Section):
     )
     decoder: Literal["auto", "software", "nvdec"] = Field(
         "software",
-        description="RTSP and files: `nvdec` decodes on an NVIDIA GPU, or in software if that is impossible; a metric "
-        "and the camera's status show this. `auto` does the same without reporting it.",
+        description="RTSP and files: `nvdec` decodes on an NVIDIA GPU, or in software if that is impossible; "
+        "a metric and the camera's status report this. `auto` does the same without reporting it.",
     )
     pace: Literal["live", "fast", "loop"] = Field(
         "live",
-        description="Files: `live` plays at the file's own rate; `fast` analyses every frame, as fast as possible; "
-        "`loop` is `live` and starts again at the end, in a new epoch.",
+        description="Files: `live` plays at the file's own rate; `loop` does too, and starts again at the "
+        "end, in a new epoch; `fast` analyses every frame, as fast as possible.",
     )
     max_fps: float | None = Field(None, gt=0, le=1000, description="Frames above this rate are dropped (rate_limited).")
     staleness_ms: int = Field(
         500,
         ge=1,
         le=3_600_000,
-        description="A frame that has waited longer than this is dropped (stale), because results must be current.",
+        description="Frames that have waited longer than this are dropped (stale).",
     )
     detector_size: tuple[DetectorSide, DetectorSide] | None = Field(
         None,
@@ -127,8 +127,8 @@ class BatchConfig(Section):
     max_batch_ms: float = Field(
         150.0,
         gt=0,
-        description="Longest time that a batch should take, judged by recent batches. With a slower model, batches "
-        "get smaller and older frames of live cameras are dropped for newer ones.",
+        description="Target for the longest time of a batch. If recent batches took longer, batches get "
+        "smaller, and older frames of live cameras are dropped for newer ones.",
     )
 
 
@@ -146,7 +146,9 @@ class PublishConfig(Section):
         description="Messages queued for a slow subscriber; when the queue is full, newer ones are dropped.",
     )
     history_messages: int = Field(2000, ge=1, description="Messages kept for replay per topic: 80 s at 25 fps.")
-    history_bytes: int = Field(64 << 20, ge=1 << 10, description="Memory for all history; the oldest go first.")
+    history_bytes: int = Field(
+        64 << 20, ge=1 << 10, description="Memory for all history; the oldest messages are removed first."
+    )
     stats_interval_s: float = Field(1.0, gt=0, description="Interval of messages on `stats/v1/`.")
     curve_secret_key_file: Path | None = Field(
         None,

@@ -28,14 +28,14 @@ class HttpConfig(Section):
     tls_key: Path | None = Field(None, description="PEM file of the certificate's private key, without a passphrase.")
     cors_origins: list[str] = Field(
         default_factory=list[str],
-        description="Origins of other web pages that may use the API, as `https://host[:port]`. Empty: none.",
+        description="Origins whose web pages may use the API, as `https://host[:port]`. Empty: none.",
     )
     camera_schemes: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*$")]] = Field(
         default=["rtsp", "rtsps", "whip", "pattern"],
         description="Allowed schemes for cameras added over HTTP; `file` stands for paths. Cameras in the "
         "configuration may use any.",
     )
-    max_cameras: int = Field(64, ge=1, le=1024, description="Limit of cameras: beyond it, none can be added over HTTP.")
+    max_cameras: int = Field(64, ge=1, le=1024, description="Maximum cameras; beyond it, none can be added over HTTP.")
     max_streams: int = Field(
         64,
         ge=0,
@@ -46,8 +46,8 @@ class HttpConfig(Section):
         50.0,
         gt=0,
         le=1e6,
-        description="Limit of requests from one address, with bursts of twice as many. Health and metrics do not "
-        "count.",
+        description="Maximum requests per second from one address, with bursts of twice as many. Health and "
+        "metrics do not count.",
     )
 
     @field_validator("bind")
@@ -116,7 +116,7 @@ class WebRtcConfig(Section):
         1500,
         ge=0,
         le=100_000,
-        description="Minimum bitrate for Chromium, which shrinks the picture at lower ones. 0: no limit.",
+        description="Minimum bitrate for Chromium, which shrinks the picture at lower bitrates. 0: no limit.",
     )
     start_bitrate_kbps: int = Field(
         3000, ge=0, le=100_000, description="Start bitrate for Chromium. 0: Chromium's default, 300."

@@ -16,13 +16,13 @@ longer."""
 
 
 class RecordingConfig(Section):
-    """Clips of the seconds around events ([recording.md](recording.md))."""
+    """Clips of the seconds around events (docs/recording.md)."""
 
     directory: Path | None = Field(None, description="Directory of the clips. Unset: no recording.")
     actions: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = Field(
         None,
-        description="Actions that start a clip, with their least scores: `{fall: 0.6, kick: 0.5}`. Unset: all from "
-        "0.5 except the everyday ones: stand, walk, sit, lie, carry and other.",
+        description="Actions that start a clip, with their minimum scores: `{fall: 0.6, kick: 0.5}`. Unset: "
+        "all except stand, walk, sit, lie, carry and other, from 0.5.",
     )
     cameras: list[str] = Field(default_factory=list[str], description="Ids of the cameras to record. Empty: all.")
     seconds_before: float = Field(5.0, ge=0, le=120, description="Minimum time in a clip before its event.")
@@ -39,13 +39,14 @@ class RecordingConfig(Section):
     packet_bytes: ByteSize = Field(
         ByteSize(32 << 20),
         ge=1 << 16,
-        description="Memory per camera for encoded video: 32 s at 8 Mbit/s. If it is too small, clips start later.",
+        description="Memory per camera for encoded video; the default is 32 s at 8 Mbit/s. If it is too "
+        "small, clips start later.",
     )
     packet_seconds: float = Field(
         30.0,
         ge=3,
         le=600,
-        description="The same limit in seconds. Keyframes further apart than this give no clips.",
+        description="The same limit in seconds. Cameras with keyframes further apart give no clips.",
     )
 
     @field_validator("cameras")

@@ -8,7 +8,7 @@ from stages.settings import Section
 
 
 class TracingConfig(Section):
-    """OpenTelemetry traces of single frames ([tracing.md](tracing.md))."""
+    """OpenTelemetry traces of single frames (docs/tracing.md)."""
 
     sample_ratio: float = Field(
         0.0,
