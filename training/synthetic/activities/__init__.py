@@ -1,7 +1,4 @@
-"""Base activities: what the whole body does. Each action has several styles, some of them kept for evaluation.
-
-`MotionLibrary` owns the motion-capture clips and the table of styles, and lives as long as the generator that made it.
-"""
+"""Styles of each action's whole-body motion, some of them held out for evaluation."""
 
 from __future__ import annotations
 
@@ -56,30 +53,32 @@ STYLES: tuple[Style, ...] = (
     *near_misses.STYLES, *going_down.STYLES,
     *more_throws.STYLES, *siteswaps.STYLES, *loads.STYLES, *picking_up.STYLES, *boxing.STYLES,
 )  # fmt: skip
-"""Those made by procedures."""
+"""Styles made by procedures."""
 CAPTURED: tuple[CapturedStyle, ...] = (
     *gaits.CAPTURED, *jumping.CAPTURED, *striking.CAPTURED, *low.CAPTURED, *lying.CAPTURED, *crawling.CAPTURED,
     *falling.CAPTURED, *rising.CAPTURED, *kicking.CAPTURED, *lifting.CAPTURED, *dancing.CAPTURED, *others.CAPTURED,
 )  # fmt: skip
-"""Those made from motion capture."""
+"""Styles made from motion capture."""
 
 
 def sources(action: str, *, held_out: bool) -> set[str]:
-    """The independent sources of an action's motion, trained on or held out."""
+    """Return the independent sources of an action's motion, trained on or held out."""
     found = {style.source or style.name for style in STYLES if (style.action, style.held_out) == (action, held_out)}
     found |= {f"captured {one.clip}" for one in CAPTURED if (one.action, one.held_out) == (action, held_out)}
     return found | {one.source or one.name for one in GESTURES if (one.action, one.held_out) == (action, held_out)}
 
 
 def unseen_motion(action: str) -> bool:
-    """Whether held-out data shows an action as training never has: at least three sources, one of them held out whole,
-    and none of the held-out styles from a source that is trained on."""
+    """Return whether held-out data shows an action as training never does.
+
+    It needs at least three sources, one of which is held out completely, and no held-out style from a trained source.
+    """
     trained, kept = sources(action, held_out=False), sources(action, held_out=True)
     return bool(kept) and len(trained | kept) >= 3 and not trained & kept
 
 
 class MotionLibrary:
-    """All styles of all base activities, with the clips of `folder` among them. Raises MotionFormatError."""
+    """All styles of all actions, with the motion-capture clips of `folder`. Raises `MotionFormatError`."""
 
     def __init__(self, folder: Path) -> None:
         self.clips = read_motions(folder)
@@ -89,12 +88,12 @@ class MotionLibrary:
         self.styles = [*STYLES, *(one.of(self.clips[one.clip]) for one in CAPTURED)]
 
     def has(self, action: str, *, held_out: bool) -> bool:
-        """Whether there is a style of `action` among those trained on or those held out."""
+        """Return whether `action` has a trained or a held-out style."""
         return any((style.action, style.held_out) == (action, held_out) for style in self.styles)
 
     def choose(self, rng: Rng, action: str, *, held_out: bool) -> Style:
-        """Draw a style of `action` by its share, from those trained on or from those held out."""
-        # Standing has no held-out style of its own: people, cameras and draws differ.
+        """Draw a trained or a held-out style of `action` by its share."""
+        # Standing has no held-out style; its people, cameras and draws differ.
         of_use = held_out and self.has(action, held_out=True)
         styles = [style for style in self.styles if style.action == action and style.held_out == of_use]
         shares = np.array([style.share for style in styles])

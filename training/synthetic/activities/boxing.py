@@ -1,6 +1,6 @@
-"""Boxing on the feet: an open stance, steps ahead, back and aside between the blows, the trunk behind each of them.
+"""Boxing: footwork in an open stance and punches supported by the trunk.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from training.synthetic.motion.reaching import rhythm
 
 
 def _shuffle(rng: Rng, movement: Movement, times: Array) -> None:
-    """One foot ahead, knees soft; a foot goes and the other follows, now and then, in place."""
+    """Stand with one foot ahead and soft knees, and step now and then, one foot after the other, in place."""
     poses = movement.poses
     split, width, soft = rng.uniform(0.1, 0.35), rng.uniform(0.1, 0.24), rng.uniform(0.02, 0.14)
     feet = np.zeros((len(times), 2, 3))
@@ -24,7 +24,7 @@ def _shuffle(rng: Rng, movement: Movement, times: Array) -> None:
     at = times[0] - rng.uniform(0.0, 0.8)
     while at < times[-1]:
         way, lasting = rng.normal(0, [0.22, 0.12]), rng.uniform(0.18, 0.35)
-        way = way - 0.4 * pelvis[-1]  # not ever further from where one began
+        way = way - 0.4 * pelvis[-1]  # back towards the starting place
         for number, side in enumerate((0, 1) if way[0] > 0 else (1, 0)):
             start = at + 0.7 * number * lasting
             feet[:, side][:, [0, 2]] += way * smoothstep(times, start, lasting)[:, None]
@@ -49,12 +49,12 @@ def _boxes(rng: Rng, times: Array, drill: bool) -> Movement:
 
 
 def shadow_boxing(rng: Rng, times: Array) -> Movement:
-    """Combinations at nobody, on the move."""
+    """Throw combinations at an imaginary opponent while moving."""
     return _boxes(rng, times, drill=False)
 
 
 def drill(rng: Rng, times: Array) -> Movement:
-    """Fists from the hip in turns, a step with some of them."""
+    """Punch from the hip, left and right in turn, some punches with a step."""
     return _boxes(rng, times, drill=True)
 
 

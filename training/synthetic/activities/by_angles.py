@@ -1,8 +1,7 @@
-"""Held-out movement made joint by joint: walking, running, kicking, crouching and sitting from angles of hip and knee.
+"""Held-out movement from joint angles: walking, running, kicking, crouching and sitting.
 
-Nothing here shares a construction with what is trained on, where feet and hands are led along paths. The curves of
-walking and running are the usual ones of gait analysis. Each style is a pure function (rng, times [T]) → `Movement`;
-owns nothing.
+It shares no construction with trained movement, in which feet and hands follow paths. The curves of walking and running
+are the usual ones of gait analysis. Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from training.synthetic.motion.movement import (
     upright,
 )
 
-# Flexion in degrees at each tenth of a cycle that begins when the foot is set down.
+# Flexion in degrees at each tenth of a cycle, which begins with the foot's contact.
 _WALK_HIP = (30.0, 25.0, 15.0, 4.0, -5.0, -10.0, -5.0, 12.0, 25.0, 32.0)
 _WALK_KNEE = (4.0, 15.0, 17.0, 10.0, 6.0, 12.0, 36.0, 60.0, 50.0, 18.0)
 _RUN_HIP = (38.0, 34.0, 18.0, 0.0, -10.0, -4.0, 18.0, 42.0, 52.0, 48.0)
@@ -38,7 +37,7 @@ _RUN_KNEE = (20.0, 40.0, 38.0, 24.0, 22.0, 50.0, 88.0, 95.0, 66.0, 28.0)
 
 
 def _periodic(samples: tuple[float, ...], phase: Array) -> Array:
-    """The smooth periodic curve through equally spaced samples, radians at `phase` [T] (cycles)."""
+    """Return the smooth periodic curve through equally spaced samples, in radians, at `phase` [T] (cycles)."""
     waves = np.fft.rfft(np.radians(samples)) / len(samples)
     orders = np.arange(len(waves))
     weights = np.where((orders == 0) | (orders == len(samples) // 2), 1.0, 2.0)
@@ -47,7 +46,7 @@ def _periodic(samples: tuple[float, ...], phase: Array) -> Array:
 
 
 def bend_leg(poses: Array, side: int, hip: Array | float, knee: Array | float, out: Array | float = 0.0) -> None:
-    """Flex a hip and a knee (radians; `out`: the thigh to the side), in place."""
+    """Flex a hip and a knee by radians, in place; `out` moves the thigh sideways."""
     hip, knee, out = np.broadcast_arrays(np.asarray(hip, float), np.asarray(knee, float), np.asarray(out, float))
     shin = hip - knee
     ahead = THIGH * np.sin(hip) + (1 - THIGH) * np.sin(shin)
@@ -60,7 +59,7 @@ def bend_leg(poses: Array, side: int, hip: Array | float, knee: Array | float, o
 
 
 def _on_lower_foot(poses: Array) -> None:
-    """Put the pelvis as high as the lower foot allows, in place."""
+    """Put the pelvis at the height at which the lower foot is on the ground, in place."""
     poses[:, 1] = -poses[:, [ANKLES.start + 1, ANKLES.start + 4]].min(1)
 
 
@@ -96,12 +95,12 @@ def gait(action: str) -> Maker:
 
 
 def _ray(angle: Array) -> Array:
-    """Hanging and turned ahead by `angle` [T]: [T, 3]."""
+    """Return directions [T, 3] of a hanging limb that is turned forwards by `angle` [T]."""
     return np.stack([np.sin(angle), -np.cos(angle), 0 * angle], -1)
 
 
 def kick(rng: Rng, times: Array) -> Movement:
-    """The thigh swings up and the shin follows it like a whip; the other leg gives a little."""
+    """Swing the thigh up, with the shin following like a whip; the other leg gives a little."""
     poses = upright(times)
     movement = Movement(poses, tags_of(len(times), "stand"), "kick")
     arms_at_rest(rng, movement, times)
@@ -132,10 +131,10 @@ def kick(rng: Rng, times: Array) -> Movement:
 
 
 def crouch(rng: Rng, times: Array) -> Movement:
-    """Shin, thigh and trunk at angles that keep the weight over the feet, in a low squat or on one raised heel."""
+    """Crouch with shin, thigh and trunk at angles that keep balance, in a low squat or on one raised heel."""
     shin = rng.uniform(0.35, 0.65) + drift(rng, times, 0.02)
     knee = rng.uniform(1.5, 2.35) + drift(rng, times, 0.05)
-    thigh = shin - knee  # of the upright, backwards from knee to hip
+    thigh = shin - knee  # from the vertical, backwards from knee to hip
     poses = upright(times)
     for side in (0, 1):
         back = 0.25 * side * (rng.random() < 0.4)
@@ -152,7 +151,7 @@ def crouch(rng: Rng, times: Array) -> Movement:
 
 
 def sit(rng: Rng, times: Array) -> Movement:
-    """On a chair or a bench: trunk, hip and knee at drawn angles, the seat as high as the shins make it."""
+    """Sit on a chair or bench, with drawn angles of trunk, hip and knee; the shins give the seat's height."""
     slouch = rng.uniform(-0.15, 0.4)
     poses = upright(times)
     poses[:, ROOT] = axis_rotation(2, np.full_like(times, rng.uniform(0.0, 0.3)))

@@ -1,7 +1,7 @@
-"""Bodies that touch the ground with more than their feet: where shoulders are, hands put to points, poses in a row.
+"""Contact with the floor: positions of joints, hands and feet put at points, interpolation of poses.
 
-Pure functions on limb poses [T, 39]; own nothing. Points are in the world in leg lengths, y up. Limb poses count height
-from a standing ankle, so the floor lies at `FLOOR`; the measures are those of a person of mean build.
+Functions on limb poses [T, 39]. Points are in the world in leg lengths, y up. Heights in limb poses count from a
+standing ankle, so the floor is at `FLOOR`; the sizes are those of an average person.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ FLOOR = -0.081
 TORSO, SHOULDER, HIP, ARM = 0.59, 0.234, 0.125, 0.672
 THIGH = 0.499
 HAND = FLOOR + 0.05
-"""A wrist's height when the hand lies on the floor."""
+"""Height of a wrist whose hand lies on the floor."""
 GRAVITY = 9.81 / 0.835
-"""Leg lengths a second squared."""
+"""Leg lengths per second squared."""
 PRONE, SUPINE = np.pi / 2, -np.pi / 2
 
 
 def pitched(times: Array, height: Array | float, pitch: Array | float, bend: Array | float = 0.0) -> Array:
-    """Limb poses [T, 39] of a person whose trunk is `pitch` radians forward of upright (`PRONE`: face down), the pelvis
-    at `height`; the chest is pitched `bend` more."""
+    """Return limb poses [T, 39] with a trunk `pitch` radians forward of upright (`PRONE`: face down), the pelvis at
+    `height`, and the chest pitched `bend` more."""
     poses = upright(times)
     poses[:, 1] = height
     poses[:, ROOT] = axis_rotation(2, np.broadcast_to(-np.asarray(pitch), times.shape))
@@ -49,36 +49,38 @@ def pitched(times: Array, height: Array | float, pitch: Array | float, bend: Arr
 
 
 def chest_rotation(poses: Array) -> Array:
-    """The chest's rotation in the world [T, 4]."""
+    """Return the chest's rotation in the world [T, 4]."""
     return quaternion_multiply(poses[:, ROOT], poses[:, CHEST])
 
 
 def between_shoulders(poses: Array) -> Array:
-    """The middle between the shoulders [T, 3]."""
+    """Return the midpoint of the shoulders [T, 3]."""
     middle = poses[:, POSITION] + rotate(poses[:, ROOT], np.array([0.0, 0.49 * TORSO, 0.0]))
     return middle + rotate(chest_rotation(poses), 0.51 * TORSO * np.array([-0.05, 1.0, 0.0]))
 
 
 def shoulder(poses: Array, side: int) -> Array:
-    """One shoulder [T, 3]."""
+    """Return the position of one shoulder [T, 3]."""
     across = np.array([0.0, 0.0, SHOULDER if side else -SHOULDER])
     return between_shoulders(poses) + rotate(chest_rotation(poses), across)
 
 
 def hip(poses: Array, side: int) -> Array:
-    """One hip joint [T, 3]."""
+    """Return the position of one hip joint [T, 3]."""
     return poses[:, POSITION] + rotate(poses[:, ROOT], np.array([0.0, 0.0, HIP if side else -HIP]))
 
 
 def wrist(poses: Array, side: int) -> Array:
-    """One wrist [T, 3]."""
+    """Return the position of one wrist [T, 3]."""
     columns = slice(WRISTS.start + 3 * side, WRISTS.start + 3 * side + 3)
     return shoulder(poses, side) + ARM * rotate(chest_rotation(poses), poses[:, columns])
 
 
 def put_hand(poses: Array, side: int, point: Array, elbow: Sequence[float], weight: Array | float = 1.0) -> None:
-    """Bring a wrist to `point` [T, 3] or [3], as near as the arm reaches, the elbow pointing to `elbow` [3] in the
-    world (as for the right arm), in place."""
+    """Move a wrist to `point` [T, 3] or [3], as near as the arm reaches, in place.
+
+    The elbow points to `elbow` [3] in the world, given as for the right arm.
+    """
     _put(
         poses,
         side,
@@ -92,8 +94,10 @@ def put_hand(poses: Array, side: int, point: Array, elbow: Sequence[float], weig
 
 
 def put_foot(poses: Array, side: int, point: Array, knee: Sequence[float], weight: Array | float = 1.0) -> None:
-    """Bring an ankle to `point` [T, 3] or [3], the knee pointing to `knee` [3] in the world (as for the right leg), in
-    place."""
+    """Move an ankle to `point` [T, 3] or [3], in place.
+
+    The knee points to `knee` [3] in the world, given as for the right leg.
+    """
     _put(poses, side, ANKLES, KNEES, conjugate(poses[:, ROOT]), point - hip(poses, side), knee, weight)
 
 
@@ -110,8 +114,8 @@ def _put(
 
 
 def through(times: Array, instants: Sequence[float], keys: Sequence[Array]) -> Array:
-    """Limb poses [T, 39] that are at `keys` ([39] each) at `instants` (rising seconds), still before and after, and
-    move smoothly between."""
+    """Return limb poses [T, 39] that pass through `keys` ([39] each) at `instants` (rising seconds), smoothly between
+    them and still before and after."""
     out = np.repeat(keys[0][None], len(times), 0)
     for number in range(1, len(keys)):
         weight = smoothstep(times, instants[number - 1], instants[number] - instants[number - 1])
@@ -120,7 +124,7 @@ def through(times: Array, instants: Sequence[float], keys: Sequence[Array]) -> A
 
 
 def eased(times: Array, instants: Sequence[float], values: Sequence[float]) -> Array:
-    """A curve [T] through `values` at `instants`, as `through`."""
+    """Return a curve [T] through `values` at `instants`, interpolated like `through`."""
     out = np.full_like(times, values[0])
     for number in range(1, len(values)):
         step = smoothstep(times, instants[number - 1], instants[number] - instants[number - 1])
@@ -129,8 +133,10 @@ def eased(times: Array, instants: Sequence[float], values: Sequence[float]) -> A
 
 
 def lowest(poses: Array) -> Array:
-    """How far the lowest point of the head, the trunk and the legs of limb poses [T, 39] is above the floor [T], their
-    thickness taken off. Arms don't count: they give way (`keep_above_floor`)."""
+    """Return the height [T] of the lowest point of head, trunk and legs above the floor, less their thickness.
+
+    Arms do not count, because `keep_above_floor` moves them separately.
+    """
     head = quaternion_multiply(chest_rotation(poses), poses[:, NECK])
     neck = between_shoulders(poses)
     heights = [(neck + rotate(head, np.array([0.1, 0.2, 0.0])))[:, 1] - 0.13, poses[:, 1] - 0.11]
@@ -144,7 +150,7 @@ def lowest(poses: Array) -> Array:
 
 
 def middle(end: Array, pole: Array, upper: float) -> Array:
-    """Where the middle joint [T, 3] of a limb is whose length is 1, its upper bone's `upper`."""
+    """Return the middle joint [T, 3] of a limb of length 1 whose upper bone has the length `upper`."""
     distance = np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-6)
     along = end / distance
     across = pole - (pole * along).sum(-1, keepdims=True) * along
@@ -155,14 +161,14 @@ def middle(end: Array, pole: Array, upper: float) -> Array:
 
 
 def rest_on_floor(poses: Array, weight: Array | float = 1.0) -> None:
-    """Raise or lower the pelvis so that the lowest joint touches the floor, as far as `weight` [T] says, and keep arms
-    out of it, in place."""
+    """Raise or lower the pelvis so that the lowest joint touches the floor, weighted by `weight` [T], and keep the arms
+    above the floor, in place."""
     poses[:, 1] -= weight * lowest(poses)
     _lift_arms(poses)
 
 
 def keep_above_floor(poses: Array) -> None:
-    """Raise the pelvis where a joint would be in the floor, and an arm where it alone would be, in place."""
+    """Raise the pelvis where a joint would be below the floor, or the arm if only an arm would be, in place."""
     poses[:, 1] += np.maximum(-lowest(poses), 0.0)
     _lift_arms(poses)
 
@@ -186,5 +192,5 @@ def _lift_arms(poses: Array) -> None:
 
 
 def one_pose() -> Array:
-    """One standing limb pose [1, 39] to start a key from."""
+    """Return one standing limb pose [1, 39] as the start of a key pose."""
     return upright(np.zeros(1))

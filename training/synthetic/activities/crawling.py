@@ -1,6 +1,6 @@
-"""Crawling: on hands and knees, on the forearms, on hands and feet.
+"""Crawling on hands and knees, on the forearms, and on hands and feet.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ from training.synthetic.motion.movement import (
 
 
 def _stroke(phase: Array, share: float) -> tuple[Array, Array]:
-    """Where a limb is along its stroke [T], 0.5 ahead to −0.5 behind, and how far it is lifted, 0 to 1 [T]; it bears
-    weight for `share` of the cycle."""
+    """Return a limb's position along its stroke [T], from 0.5 ahead to −0.5 behind, and its lift [T] from 0 to 1.
+
+    It bears weight for `share` of the cycle.
+    """
     cycle = phase % 1.0
     swing = np.clip((cycle - share) / (1 - share), 0, 1)
     along = np.where(cycle < share, 0.5 - cycle / share, -0.5 + swing * swing * (3 - 2 * swing))
@@ -47,7 +49,7 @@ def _crawl(poses: Array) -> Movement:
 
 
 def hands_and_knees(rng: Rng, times: Array) -> Movement:
-    """Diagonal or lateral gait, thighs and arms upright, shins on the floor."""
+    """Crawl with a diagonal or lateral gait: thighs and arms upright, shins on the floor."""
     rate, reach = rng.uniform(0.45, 1.2), rng.uniform(0.14, 0.32)
     phase = rate * times + drift(rng, times, 0.05, 5.0, 2.0) + rng.random()
     lag, share = rng.choice([0.5, 0.55, 0.25]), rng.uniform(0.58, 0.7)
@@ -67,7 +69,7 @@ def hands_and_knees(rng: Rng, times: Array) -> Movement:
 
 
 def on_forearms(rng: Rng, times: Array) -> Movement:
-    """Held out: flat on the floor, pulled along by one forearm and pushed by one knee after the other."""
+    """Crawl flat on the floor, pulling with the forearms and pushing with the knees in turn. Held out."""
     rate = rng.uniform(0.35, 0.8)
     phase = rate * times + drift(rng, times, 0.05, 5.0, 2.0) + rng.random()
     twist = 0.25 * np.sin(2 * np.pi * phase)
@@ -90,7 +92,7 @@ def on_forearms(rng: Rng, times: Array) -> Movement:
 
 
 def bear_crawl(rng: Rng, times: Array) -> Movement:
-    """On hands and feet, the hips above the shoulders."""
+    """Crawl on hands and feet, the hips above the shoulders."""
     rate, reach = rng.uniform(0.5, 1.1), rng.uniform(0.2, 0.4)
     phase = rate * times + drift(rng, times, 0.05, 5.0, 2.0) + rng.random()
     level = rng.uniform(0.58, 0.74)
@@ -114,7 +116,7 @@ def captured_crawl(clip: MotionClip) -> Maker:
 
     def make(rng: Rng, times: Array) -> Movement:
         poses = clip.at(times * rng.uniform(0.7, 1.5) + rng.uniform(0, clip.duration))
-        ahead = axis_rotation(1, -way)  # along x, as everybody else
+        ahead = axis_rotation(1, -way)  # along x, as in all other styles
         poses[:, POSITION] = rotate(ahead, poses[:, POSITION] - poses[0, POSITION] * np.array([1.0, 0.0, 1.0]))
         poses[:, ROOT] = quaternion_multiply(ahead, poses[:, ROOT])
         return _crawl(poses)

@@ -1,7 +1,7 @@
-"""Dancing to a beat: step patterns of ballroom and club, spins, pointing, the hips, jumps, and bodies that oscillate.
+"""Dancing to a beat: ballroom and club step patterns, spins, pointing, hip movements, jumps and oscillations.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. Everything keeps one tempo: what moves
-does so once a beat, or a whole number of times faster or slower.
+Each style is a function (rng, times [T]) → `Movement` at one tempo: everything moves once per beat, or an integer
+multiple or fraction of it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from training.synthetic.motion.movement import (
     upright,
 )
 
-# Beats a round, and the steps: on which beat, which foot, how far forwards and to the right of its usual place, in step
+# Beats per cycle, and the steps: beat, foot, and the foot's place forwards and to the right of its usual one, in step
 # lengths.
 _PATTERNS: dict[str, tuple[int, tuple[tuple[float, int, float, float], ...]]] = {
     "step_touch": (4, ((0, 1, 0, 1), (1, 0, 0, 1), (2, 0, 0, 0), (3, 1, 0, 0))),
@@ -52,12 +52,12 @@ _PATTERNS: dict[str, tuple[int, tuple[tuple[float, int, float, float], ...]]] = 
 
 
 def _tempo(rng: Rng, times: Array, slowest: float = 1.2, fastest: float = 2.4) -> Array:
-    """The beat [T]: a whole number when it is struck."""
+    """Return the beat's phase [T]; integers are the beats."""
     return times * rng.uniform(slowest, fastest) + rng.uniform(0, 8)
 
 
 def _pattern_feet(rng: Rng, beat: Array, name: str, length: float, lift: float) -> tuple[Array, Array]:
-    """Feet [T, 2, 3] that dance the pattern `name`, and each one's share in its swing [T, 2]."""
+    """Return feet [T, 2, 3] that dance the pattern `name`, and the progress of each foot's swing [T, 2]."""
     period, moves = _PATTERNS[name]
     feet, swings = np.empty((len(beat), 2, 3)), np.empty((len(beat), 2))
     rounds = np.arange(np.floor(beat[0] / period) - 1, np.ceil(beat[-1] / period) + 2) * period
@@ -77,13 +77,13 @@ def _pattern_feet(rng: Rng, beat: Array, name: str, length: float, lift: float) 
 
 
 def _over_the_feet(feet: Array, swings: Array) -> Array:
-    """Where the pelvis is [T, 2]: over the foot that carries more."""
+    """Return the pelvis's place [T, 2], over the foot that bears more weight."""
     carries = 1 - 0.55 * np.sin(np.pi * swings)
     return (feet[:, :, [0, 2]] * carries[:, :, None]).sum(1) / carries.sum(1, keepdims=True)
 
 
 def _arm_moves(rng: Rng, poses: Array, times: Array, beat: Array) -> None:
-    """What the arms do to the beat, in place: swing, pump, roll, wave above the head, point, clap, hold a partner."""
+    """Move the arms to the beat, in place: swing, pump, roll, wave overhead, point, clap or hold a partner."""
     names = ["swing", "pump", "roll", "above", "sway", "snap", "partner", "loose", "clapping"]
     kind = str(rng.choice(names))
     per = float(rng.choice([0.5, 0.5, 1.0, 0.25]))
@@ -123,7 +123,7 @@ def _finish(rng: Rng, poses: Array, beat: Array) -> Movement:
 
 
 def pattern_dance(rng: Rng, times: Array) -> Movement:
-    """A step pattern over and over: step-touch, waltz box, salsa basic, grapevine, charleston, chassé; also round."""
+    """Repeat a step pattern: step-touch, waltz box, salsa basic, grapevine, charleston or chassé, sometimes turning."""
     name = str(rng.choice(list(_PATTERNS)))
     beat = _tempo(rng, times, 1.2, 2.6)
     feet, swings = _pattern_feet(rng, beat, name, rng.uniform(0.25, 0.5), rng.uniform(0.04, 0.14))
@@ -144,7 +144,7 @@ def pattern_dance(rng: Rng, times: Array) -> Movement:
 
 
 def hip_sway(rng: Rng, times: Array) -> Movement:
-    """The feet stay, the hips don't: to the sides, in circles, in figures of eight; shoulders against them."""
+    """Sway the hips over planted feet, sideways, in circles or figures of eight, with the shoulders opposed."""
     beat = _tempo(rng, times, 1.0, 2.4)
     poses, feet = upright(times), np.zeros((len(times), 2, 3))
     apart, size = rng.uniform(0.1, 0.26), rng.uniform(0.05, 0.13)
@@ -171,7 +171,7 @@ def hip_sway(rng: Rng, times: Array) -> Movement:
 
 
 def disco(rng: Rng, times: Array) -> Movement:
-    """An arm points up and out, then down across, to the beat; the hips go with it, the other hand is at the hip."""
+    """Point an arm up and out, then down across, to the beat, with the hips following and the other hand on the hip."""
     beat = _tempo(rng, times, 1.4, 2.3)
     poses, feet = upright(times), np.zeros((len(times), 2, 3))
     feet[:, 0, 2], feet[:, 1, 2] = -0.2, 0.2
@@ -199,7 +199,7 @@ def disco(rng: Rng, times: Array) -> Movement:
 
 
 def spinning(rng: Rng, times: Array) -> Movement:
-    """Turns, whole ones, on a foot and with small steps, arms out or in; steps from side to side between them."""
+    """Turn by whole turns on one foot with small steps, arms out or in, and step from side to side in between."""
     beat = _tempo(rng, times, 1.2, 2.2)
     feet, swings = _pattern_feet(rng, beat, "march", 0.3, rng.uniform(0.03, 0.1))
     every, lasts = rng.choice([4.0, 6.0, 8.0]), rng.uniform(1.5, 3.0)
@@ -225,7 +225,7 @@ def spinning(rng: Rng, times: Array) -> Movement:
 
 
 def jumping_to_the_beat(rng: Rng, times: Array) -> Movement:
-    """As crowds at concerts do: up on every beat, an arm or both in the air; the arms tell it from other jumping."""
+    """Jump on every beat like a concert crowd, with one or both arms raised; the arms distinguish it from jumping."""
     rate = rng.uniform(1.5, 2.4)
     count = int((times[-1] - times[0] + 6) * rate) + 3
     took_off = times[0] - 2 + np.arange(count) / rate - rng.uniform(0, 1 / rate)
@@ -248,7 +248,7 @@ def jumping_to_the_beat(rng: Rng, times: Array) -> Movement:
 
 
 def oscillating(rng: Rng, times: Array) -> Movement:
-    """Everything that can move does, each joint at its own harmonic, phase and size of one beat."""
+    """Oscillate every joint at its own harmonic, phase and amplitude of one beat."""
     beat = _tempo(rng, times, 0.9, 2.2)
     energy = rng.uniform(0.5, 1.2)
 

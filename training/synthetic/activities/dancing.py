@@ -1,6 +1,6 @@
-"""Dancing and turning cartwheels.
+"""Dancing and cartwheels.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def captured_dance(clip: MotionClip) -> Maker:
 
 
 def free_dance(rng: Rng, times: Array) -> Movement:
-    """Every limb on its own curve to a common beat."""
+    """Move every limb along its own curve to a common beat."""
     movement = stance(rng, times, rng.uniform(0.1, 0.25), 1.0)
     beat, poses = rng.uniform(0.8, 2.2), movement.poses
 
@@ -58,8 +58,8 @@ def free_dance(rng: Rng, times: Array) -> Movement:
 
 
 def side_step(rng: Rng, times: Array) -> Movement:
-    """Step aside and close, to the one side and to the other, with a bounce; the arms swing or clap the air along."""
-    beat = rng.uniform(0.9, 2.0)  # steps a second
+    """Step to the side and close, to both sides, with a bounce; the arms swing, or clap without meeting."""
+    beat = rng.uniform(0.9, 2.0)  # steps per second
     phase = beat * times + rng.uniform(0, 4.0)
     count = np.floor(phase).astype(int)
     part = phase - count
@@ -92,7 +92,7 @@ def side_step(rng: Rng, times: Array) -> Movement:
 
 
 def arm_routine(rng: Rng, times: Array) -> Movement:
-    """A row of arm positions, taken up on the beat and repeated, the hips swaying against them."""
+    """Repeat a series of arm positions on the beat while the hips sway in opposition."""
     beat = rng.uniform(0.8, 1.8)
     phase = beat * times + rng.uniform(0, 8.0)
     length = int(rng.choice([2, 4, 4, 8]))
@@ -122,7 +122,7 @@ def arm_routine(rng: Rng, times: Array) -> Movement:
 
 
 def _arm_keys(rng: Rng, count: int) -> Array:
-    """Wrists [count, 3] of a right arm, none close to the one before."""
+    """Return wrists [count, 3] of a right arm, each far from the one before."""
     keys = [np.array([0.1, -0.9, 0.15])]
     while len(keys) < count + 1:
         way = rng.normal(0, 1, 3)
@@ -143,12 +143,12 @@ def captured_cartwheel(clip: MotionClip) -> Maker:
 
 
 def wheel(rng: Rng, times: Array) -> Movement:
-    """The body turns in its own plane like a wheel whose spokes are straight arms and legs."""
+    """Turn sideways like a wheel whose spokes are straight arms and legs."""
     return _wheel(rng, times, hands=(0, 1), straddle=rng.uniform(0.45, 0.75))
 
 
 def one_handed(rng: Rng, times: Array) -> Movement:
-    """Held out: on one hand, the other at the hip or stretched out."""
+    """Turn on one hand, with the other at the hip or stretched out. Held out."""
     return _wheel(rng, times, hands=(1,), straddle=rng.uniform(0.4, 0.6))
 
 

@@ -1,7 +1,7 @@
-"""Lying, sitting, crouching and squatting, arranged by where hands and feet rest.
+"""Lying, sitting, crouching and squatting, from the places at which hands and feet rest.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. The body is laid, seated or lowered first;
-feet and hands are then put to places on the floor, on a rung or on the body itself. Lengths are leg lengths.
+Each style is a function (rng, times [T]) → `Movement`. The body is laid, seated or lowered first; then feet and hands
+are put on the floor, a rung or the body. Lengths are leg lengths.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from training.synthetic.motion.movement import (
 
 
 def laid_out(rng: Rng, times: Array) -> Movement:
-    """On the back, the face or a side, or between them, rolling a little; spread, stretched, curled; hands anywhere."""
+    """Lie on the back, face or side, or in between, rolling a little; limbs spread, stretched or curled."""
     base = str(rng.choice(["back", "back", "side", "side", "face"]))
     prone = base == "face"
     lean = rng.uniform(0.9, 1.6) * rng.choice([-1.0, 1.0]) if base == "side" else rng.normal(0, 0.12)
@@ -51,7 +51,7 @@ def laid_out(rng: Rng, times: Array) -> Movement:
     poses = pitched(times, 0.05, PRONE if prone else SUPINE, curl)
     poses[:, ROOT] = quaternion_multiply(poses[:, ROOT], axis_rotation(1, roll))
     rest_on_floor(poses)
-    down = -1.0 if prone else 1.0  # where the feet are along x
+    down = -1.0 if prone else 1.0  # direction of the feet along x
     tilt = float(np.sin(lean)) * (1.0 if base == "side" else 0.0)
     drawn = rng.uniform(0.35, 0.95) if rng.random() < 0.5 else rng.uniform(0.85, 0.985)
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -59,7 +59,7 @@ def laid_out(rng: Rng, times: Array) -> Movement:
         out = 0.125 + rng.uniform(-0.05, 0.45) * np.sqrt(max(1 - long**2, 0.03)) + rng.choice([0.0, 0.15])
         fidget = np.stack([drift(rng, times, 0.012), 0 * times, drift(rng, times, 0.012)], -1)
         if base == "side":
-            # Thighs forwards of the body, one leg on the other or behind it.
+            # Thighs in front of the body, one leg on the other or behind it.
             ahead = np.sign(tilt) * -1.0 * np.sqrt(max(0.97 - long**2, 0.0)) * rng.uniform(0.3, 0.7)
             upper = 0.1 if sign * tilt < 0 else 0.0
             place = np.array([down * long * 0.9, 0.0, ahead]) + poses[:, :3] * [1.0, 0.0, 1.0]
@@ -96,7 +96,7 @@ def _seated(rng: Rng, times: Array, height: float, trunk: float) -> Movement:
 
 
 def seated_high(rng: Rng, times: Array) -> Movement:
-    """On benches, chairs, stools, tables, walls: leaning back or forwards, feet flat, on a rung, dangling, crossed."""
+    """Sit on benches, chairs, stools, tables or walls; feet flat, on a rung, dangling or crossed."""
     height = rng.uniform(0.36, 0.88)
     movement = _seated(rng, times, height, rng.choice([rng.uniform(-0.15, 0.3), rng.uniform(0.3, 0.9)]))
     rung = max(height - rng.uniform(0.42, 0.6), 0.0)
@@ -120,7 +120,7 @@ def seated_high(rng: Rng, times: Array) -> Movement:
 
 
 def seated_low(rng: Rng, times: Array) -> Movement:
-    """On the ground: legs crossed, stretched, apart, to one side, knees up, propped on the hands behind or hugging."""
+    """Sit on the ground: legs crossed, stretched, to one side or drawn up; hands behind, or hugging the knees."""
     sort = str(rng.choice(["crossed", "stretched", "knees_up", "one_up", "aside"]))
     movement = _seated(rng, times, 0.04, rng.uniform(0.0, 0.6))
     poses = movement.poses
@@ -152,7 +152,7 @@ def seated_low(rng: Rng, times: Array) -> Movement:
 
 
 def down_on_feet_or_knees(rng: Rng, times: Array) -> Movement:
-    """Crouching: on the heels, on the toes, over one knee or both, low or half up, at work on something or waiting."""
+    """Crouch on heels, toes or one or both knees, low or half up, working at something or waiting."""
     sort = str(rng.choice(["feet", "feet", "half_knee", "knees", "heels"]))
     height = {"feet": rng.uniform(0.2, 0.6), "half_knee": rng.uniform(0.4, 0.52), "knees": 0.44, "heels": 0.2}[sort]
     trunk = rng.uniform(0.0, 0.9)
@@ -192,8 +192,10 @@ def down_on_feet_or_knees(rng: Rng, times: Array) -> Movement:
 
 
 def planted_squats(rng: Rng, times: Array) -> Movement:
-    """Squats of all depths and tempi over feet that stay: the seat goes back, the trunk forwards as balance asks; hands
-    before the chest, overhead, crossed, at the head, ahead; also pulses at the bottom."""
+    """Squat at all depths and tempi on planted feet, with the seat back and the trunk forwards for balance.
+
+    The hands are in front of the chest, overhead, crossed, at the head or stretched ahead. Some pulse at the bottom.
+    """
     deep = rng.uniform(0.4, 0.75)
     if rng.random() < 0.25:
         down = deep * (0.75 + 0.25 * np.sin(2 * np.pi * times * rng.uniform(0.8, 1.8)))

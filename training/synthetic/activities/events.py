@@ -1,7 +1,4 @@
-"""Movements that happen once: when in the sequence, and what is true before, while and after.
-
-Pure functions; own nothing.
-"""
+"""Movements that happen once: their time in the sequence, and the action before, during and after."""
 
 from __future__ import annotations
 
@@ -13,8 +10,11 @@ from training.synthetic.motion.movement import ACTION_INDEX, UNSURE, Rng
 
 
 def happens_at(rng: Rng, times: Array, duration: float) -> float:
-    """When an event of `duration` seconds begins: mostly so that the sequence ends within its later part, else before
-    that, so that what follows is seen as well. Never before the sequence, where there is time for it."""
+    """Return the time at which an event of `duration` seconds begins.
+
+    Mostly the sequence ends in the event's later part; otherwise the event ends earlier, so that what follows is also
+    seen. It begins within the sequence if there is time for it.
+    """
     if rng.random() < 0.6 or duration > times[-1] - times[0]:
         start = times[-1] - rng.uniform(0.4, 1.0) * duration
     else:
@@ -23,7 +23,7 @@ def happens_at(rng: Rng, times: Array, duration: float) -> float:
 
 
 def event_labels(times: Array, before: str, event: str, after: str, start: float, end: float) -> NDArray[np.int64]:
-    """The action at `times` [T] around an event that is seen from `start` to `end`; its first moments are unsure."""
+    """Return the action at `times` [T] around an event from `start` to `end`; its first moments are unsure."""
     labels = np.full(len(times), ACTION_INDEX[before])
     labels[times > start] = UNSURE
     labels[times > start + 0.12 * (end - start)] = ACTION_INDEX[event]

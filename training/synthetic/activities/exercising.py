@@ -1,6 +1,6 @@
 """Push-ups and squats.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from training.synthetic.motion.movement import (
 
 
 def repeats(rng: Rng, times: Array, rate: tuple[float, float]) -> Array:
-    """How far down somebody is who goes down and up again and again [T], 0 to 1, now and then staying up a moment."""
+    """Return the depth [T], 0 to 1, of repeated movements down and up, sometimes with a pause at the top."""
     beat = rng.uniform(*rate)
     phase = beat * times + drift(rng, times, 0.06, 6.0, 2.0) + rng.random()
     pause = rng.choice([0.0, 0.0, 0.25, 0.4])
@@ -46,14 +46,14 @@ def repeats(rng: Rng, times: Array, rate: tuple[float, float]) -> Array:
 
 
 def _push_up(rng: Rng, times: Array, down: Array, foot: Array, pivot_to_hip: float, hand_height: float) -> Movement:
-    """The body a straight line from `foot` [3] over the pelvis, `pivot_to_hip` from it, to the shoulders, which sink
-    towards hands on the floor (or `hand_height` above it) by `down` [T]."""
+    """Keep the body straight from `foot` [3] over the pelvis, `pivot_to_hip` away, to the shoulders, which sink by
+    `down` [T] towards hands at `hand_height`."""
     straight = 0.95 * ARM
     bent = rng.uniform(0.28, 0.5) * ARM
     over = rng.uniform(0.0, 0.12)  # shoulders ahead of the hands
     height = hand_height + straight + down * (bent - straight)
     length = pivot_to_hip + 0.98 * TORSO
-    angle = np.arcsin(np.clip((height - foot[1]) / length, -0.2, 0.9))  # of the body's line over the horizontal
+    angle = np.arcsin(np.clip((height - foot[1]) / length, -0.2, 0.9))  # of the body's line above the horizontal
     sag = rng.normal(0.0, 0.05)
     poses = pitched(times, foot[1] + pivot_to_hip * np.sin(angle), np.pi / 2 - angle + sag, -1.6 * sag)
     poses[:, 0] = foot[0] + pivot_to_hip * np.cos(angle)
@@ -76,7 +76,8 @@ def on_the_toes(rng: Rng, times: Array) -> Movement:
 
 
 def on_the_knees(rng: Rng, times: Array) -> Movement:
-    """The knees on the floor, the feet on it or in the air: between two poses, arms stretched and chest down."""
+    """Do push-ups on the knees, between two poses: arms stretched and chest down. The feet are on the floor or
+    raised."""
     shin, width = rng.choice([0.0, 0.7, 1.2]), rng.uniform(0.25, 0.4)
     keys: list[Array] = []
     for height, pitch in ((0.26, 1.08), (rng.uniform(0.08, 0.16), rng.uniform(1.42, 1.6))):
@@ -97,10 +98,10 @@ def on_the_knees(rng: Rng, times: Array) -> Movement:
 
 
 def on_something(rng: Rng, times: Array) -> Movement:
-    """Held out: the hands on a bench or a wall. The elbows' angle runs down and up, and the body follows from that."""
+    """Do push-ups with the hands on a bench or wall, driven by the elbow's angle. Held out."""
     raised, over = rng.uniform(0.2, 0.6), rng.uniform(0.0, 0.2)
     elbow = rng.uniform(2.8, 3.05) - rng.uniform(0.9, 1.7) * repeats(rng, times, (0.3, 0.9))
-    reach = 0.995 * ARM * np.sin(elbow / 2)  # shoulder to wrist, of two bones alike
+    reach = 0.995 * ARM * np.sin(elbow / 2)  # shoulder to wrist, for two bones of equal length
     length = 0.985 + 0.98 * TORSO
     lean = np.arcsin(np.clip((raised + reach - 0.05) / length, -0.2, 0.98))
     poses = pitched(times, 0.05 + 0.985 * np.sin(lean), np.pi / 2 - lean)
@@ -116,7 +117,7 @@ def on_something(rng: Rng, times: Array) -> Movement:
 
 # ---- squats ---------------------------------------------------------------------------------------------------------
 def free_squats(rng: Rng, times: Array) -> Movement:
-    """Feet planted, hips back and down, the trunk leaning as far as balance asks."""
+    """Squat on planted feet, hips back and down, the trunk leaning for balance."""
     down = repeats(rng, times, (0.25, 0.8))
     movement = stance(rng, times, rng.uniform(0.14, 0.26), 0.1)
     poses = movement.poses
@@ -153,7 +154,7 @@ def _squatted(movement: Movement) -> Movement:
 
 
 def barbell_squats(rng: Rng, times: Array) -> Movement:
-    """A barbell across the shoulders, or before them: between two poses, upright and at the bottom."""
+    """Squat with a barbell across the shoulders or in front, between two poses: upright and at the bottom."""
     front = rng.random() < 0.25
     wrist = np.array([0.28, 0.0, -0.02]) if front else np.array([-0.02, 0.05, rng.uniform(0.15, 0.45)])
     elbow = np.array([1.0, 0.1, 0.3]) if front else np.array([-0.4, -1.0, 0.3])
@@ -176,7 +177,7 @@ def barbell_squats(rng: Rng, times: Array) -> Movement:
 
 
 def by_joint_angles(legs_apart: tuple[float, float]) -> Maker:
-    """Held out: knee and hip angles run up and down and the body follows from the feet; legs wide or one ahead."""
+    """Squat by the angles of knee and hip, legs wide or one ahead. Held out."""
 
     def make(rng: Rng, times: Array) -> Movement:
         down = repeats(rng, times, (0.25, 0.9))

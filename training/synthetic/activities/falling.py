@@ -1,6 +1,6 @@
-"""Falling: toppling over, legs that give way, slipping, tripping; then lying where one fell.
+"""Falling: toppling, collapsing, slipping; then lying at that place.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from training.synthetic.motion.movement import (
 )
 
 _STILL_FALLEN = 0.3
-"""Seconds after somebody has reached the ground for which it is still the fall."""
+"""Seconds after reaching the ground that still count as the fall."""
 
 
 def _fallen(poses: Array, times: Array, start: float, end: float) -> Movement:
@@ -60,10 +60,10 @@ def _fallen(poses: Array, times: Array, start: float, end: float) -> Movement:
 
 
 def _sprawled(rng: Rng, pitch: float) -> Array:
-    """How somebody lies who has fallen [39]: `pitch` face up or down, limbs anyhow."""
+    """Return the limb pose [39] of a person who has fallen, face up or down by `pitch`, with random limbs."""
     key = pitched(np.zeros(1), 0.05, pitch, rng.uniform(-0.1, 0.3) * (-1 if pitch > 0 else 1))
     key[:, ROOT] = quaternion_multiply(key[:, ROOT], axis_rotation(1, rng.normal(0, 0.15, 1)))
-    front = 1.0 if pitch > 0 else -1.0  # which way along the body's x the floor is
+    front = 1.0 if pitch > 0 else -1.0  # direction of the floor along the body's x
     for side in (0, 1):
         wrist = np.array([0.12 * front, rng.uniform(-0.8, 0.6), rng.uniform(0.3, 0.75)])
         set_arm(key, side, wrist, np.array([0.0, -0.4, 1.0]))
@@ -74,7 +74,8 @@ def _sprawled(rng: Rng, pitch: float) -> Array:
 
 
 def _about_feet(poses: Array, angle: Array, towards: float) -> None:
-    """Turn a standing person as one piece about the feet by `angle` [T], falling `towards` radians left of ahead."""
+    """Turn a standing body rigidly about the feet by `angle` [T], in the direction `towards` (radians left of
+    ahead)."""
     axis = rotate(axis_rotation(1, towards), np.array([0.0, 0.0, -1.0]))
     turn = np.concatenate([np.cos(angle / 2)[:, None], np.sin(angle / 2)[:, None] * axis], -1)
     poses[:, POSITION] = rotate(turn, poses[:, POSITION])
@@ -82,7 +83,7 @@ def _about_feet(poses: Array, angle: Array, towards: float) -> None:
 
 
 def topple(rng: Rng, times: Array) -> Movement:
-    """Tips over like a felled tree, backwards, sideways or forwards, the arms thrown out and the knees giving a bit."""
+    """Topple like a tree, backwards, sideways or forwards, with the arms thrown out and the knees giving a little."""
     duration = rng.uniform(0.6, 1.1)
     start = happens_at(rng, times, duration + _STILL_FALLEN)
     movement = stance(rng, times, rng.uniform(0.06, 0.18), 0.4)
@@ -107,7 +108,7 @@ def topple(rng: Rng, times: Array) -> Movement:
 
 
 def _settle(poses: Array, lying: Array, weight: Array) -> None:
-    """Let trunk and limbs come to rest as in `lying` [39] where the body is, above the floor, in place."""
+    """Settle trunk and limbs as in `lying` [39] at the body's place, above the floor, in place."""
     there = np.broadcast_to(lying, poses.shape).copy()
     there[:, POSITION] = poses[:, POSITION]
     poses[:] = blend(poses, there, weight)
@@ -116,7 +117,7 @@ def _settle(poses: Array, lying: Array, weight: Array) -> None:
 
 
 def collapse(rng: Rng, times: Array) -> Movement:
-    """The knees give way; then over to the front, the back or a side."""
+    """Give way at the knees, then fall to the front, the back or a side."""
     duration = rng.uniform(0.7, 1.2)
     start = happens_at(rng, times, duration + _STILL_FALLEN)
     standing = stance(rng, times, 0.12, 0.3)
@@ -151,7 +152,7 @@ def collapse(rng: Rng, times: Array) -> Movement:
 
 
 def slip(rng: Rng, times: Array) -> Movement:
-    """Held out: the feet shoot away forwards or sideways; first the seat hits the ground, then the back."""
+    """Slip: the feet shoot away forwards or sideways, and the seat hits the ground before the back. Held out."""
     drop = rng.uniform(0.35, 0.5)
     duration = drop + rng.uniform(0.25, 0.4)
     start = happens_at(rng, times, duration + _STILL_FALLEN)
@@ -178,7 +179,7 @@ def slip(rng: Rng, times: Array) -> Movement:
 
 
 def captured_backwards(clip: MotionClip) -> Maker:
-    """The capture of somebody who gets up, backwards and quicker."""
+    """Play the capture of a person getting up, reversed and faster."""
 
     def make(rng: Rng, times: Array) -> Movement:
         rate = rng.uniform(2.2, 3.6)

@@ -1,7 +1,7 @@
-"""What is done on the floor and is neither lying nor crawling nor a push-up, and how one gets down there in peace.
+"""Floor movements that resemble other actions.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. Near misses of other actions: a plank of
-push-ups, all fours of crawling, sit-ups of sitting down, lying down of falling.
+Each style is a function (rng, times [T]) → `Movement`: planks resemble push-ups, all fours crawling, sit-ups sitting
+down, and lying down falling.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _other(poses: Array) -> Movement:
 
 
 def plank(rng: Rng, times: Array) -> Movement:
-    """The body straight and still on the hands or the forearms."""
+    """Hold the body straight and still on the hands or the forearms."""
     forearms = rng.random() < 0.5
     height = HAND + (0.30 if forearms else 0.62)
     length = 0.985 + 0.98 * TORSO
@@ -67,7 +67,7 @@ def plank(rng: Rng, times: Array) -> Movement:
 
 
 def all_fours(rng: Rng, times: Array) -> Movement:
-    """On hands and knees on one spot: looking for something, playing, rounding the back; one limb may be stretched."""
+    """Stay on hands and knees: searching, playing or rounding the back; one limb may be stretched."""
     round_back = rng.choice([0.0, 0.35]) * np.sin(2 * np.pi * times / rng.uniform(2.0, 5.0))
     poses = pitched(times, 0.44 + drift(rng, times, 0.02), rng.uniform(1.3, 1.5) - 0.5 * round_back, round_back)
     poses[:, 0] += steps(rng, times, 0.06, (0.8, 3.0), (0.4, 1.0))
@@ -88,7 +88,7 @@ def all_fours(rng: Rng, times: Array) -> Movement:
 
 
 def sit_ups(rng: Rng, times: Array) -> Movement:
-    """From the back to sitting and down again, again and again, the feet on the floor."""
+    """Sit up from the back and lie down again, repeatedly, feet on the floor."""
     up = repeats(rng, times, (0.3, 0.8))
     pitch = SUPINE + rng.uniform(0.7, 1.5) * up
     curl = rng.uniform(0.2, 0.6) * up
@@ -102,7 +102,7 @@ def sit_ups(rng: Rng, times: Array) -> Movement:
 
 
 def bridge(rng: Rng, times: Array) -> Movement:
-    """On the back with the hips lifted, or the legs in the air."""
+    """Lie on the back with the hips lifted or the legs in the air."""
     lift = repeats(rng, times, (0.15, 0.6)) if rng.random() < 0.6 else np.full_like(times, 0.9)
     legs_up = rng.random() < 0.4
     rise = (0.0 if legs_up else 0.45) * lift
@@ -121,7 +121,7 @@ def bridge(rng: Rng, times: Array) -> Movement:
 
 
 def lie_down(rng: Rng, times: Array) -> Movement:
-    """Goes down to the floor at leisure, over a kneel and one's hands, and lies: what a fall is not."""
+    """Lie down slowly, over a kneeling position and the hands: the counterpart of a fall."""
     duration = rng.uniform(2.2, 4.0)
     start = happens_at(rng, times, duration)
     standing = stance(rng, times, 0.12, 0.2)
@@ -151,7 +151,7 @@ def lie_down(rng: Rng, times: Array) -> Movement:
 
 
 def burpees(rng: Rng, times: Array) -> Movement:
-    """Held out: squat, legs thrown back, and up again."""
+    """Squat, throw the legs back, and come up again. Held out."""
     rate = rng.uniform(0.3, 0.55)
     phase = (rate * times + rng.random()) % 1.0
     standing, squat, stretched = one_pose(), one_pose(), pitched(np.zeros(1), 0.32, 1.25)
@@ -171,7 +171,7 @@ def burpees(rng: Rng, times: Array) -> Movement:
 
 
 def catching_breath(rng: Rng, times: Array) -> Movement:
-    """Bent over, the hands on the knees."""
+    """Bend over with the hands on the knees."""
     movement = stance(rng, times, rng.uniform(0.12, 0.22), 0.2)
     poses = movement.poses
     angle = rng.uniform(0.9, 1.3) + 0.04 * np.sin(2 * np.pi * times * rng.uniform(0.3, 0.7))

@@ -1,7 +1,7 @@
-"""Feet that stay where they were put: a body's way, the places its feet are set down at, the pelvis over them.
+"""Planted feet: the path of a body, the places of its steps, and the pelvis above them.
 
-Pure functions; own nothing. Unlike a gait made from curves, which moves the feet under the body, a foot here is planted
-in the world until it is lifted, and the pelvis is as high as the legs that carry it reach. Lengths are leg lengths.
+In gaits made from curves, the feet move under the body. Here a foot stays planted in the world until it is lifted, and
+the pelvis is as high as the supporting legs reach. Lengths are leg lengths.
 """
 
 from __future__ import annotations
@@ -16,33 +16,37 @@ from training.synthetic.motion.movement import Rng, set_arm, stand_on, turn_ches
 
 _GRID = 0.04
 _MARGIN = 6.0
-"""Seconds before and after the sequence: the slowest of steps, in which its first and last instants may lie."""
+"""Seconds before and after the sequence: the longest step, which may begin before it or end after it."""
 _LEG = 0.994
-"""How far a leg that carries is stretched at most."""
+"""Maximum stretch of a supporting leg."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a body is: at `times` [G] the ground below it `points` [G, 3], its `heading` [G] (radians, to the left)."""
+    """The path of a body: at `times` [G], `points` [G, 3] of the ground below it and `heading` [G] (radians to the
+    left)."""
 
     times: Array
     points: Array
     heading: Array
 
     def at(self, times: Array) -> tuple[Array, Array]:
-        """Points [K, 3] and heading [K] at `times` [K]."""
+        """Return points [K, 3] and heading [K] at `times` [K]."""
         points = np.stack([np.interp(times, self.times, self.points[:, axis]) for axis in range(3)], -1)
         return points, np.interp(times, self.times, self.heading)
 
 
 def grid(times: Array) -> Array:
-    """The instants [G] at which the way of a sequence is known, from before its first to after its last."""
+    """Return the instants [G] of a sequence's path, from before its start to after its end."""
     return np.arange(times[0] - _MARGIN, times[-1] + _MARGIN, _GRID)
 
 
 def go(at: Array, speed: Array | float, heading: Array | float, aside: Array | float = 0.0, climb: float = 0.0) -> Way:
-    """The way of who moves at `speed` forwards and `aside` to the right (leg lengths a second) at instants `at` [G],
-    facing `heading`; the ground rises by `climb` a leg length and is nowhere below zero."""
+    """Return the path of a body that moves at `speed` forwards and `aside` to the right (leg lengths per second).
+
+    `at` [G] are its instants and `heading` its heading; the ground rises by `climb` per leg length and is never below
+    zero.
+    """
     heading, speed = np.broadcast_to(heading, at.shape), np.broadcast_to(speed, at.shape)
     x = np.cumsum(speed * np.cos(heading) + aside * np.sin(heading)) * _GRID
     z = np.cumsum(aside * np.cos(heading) - speed * np.sin(heading)) * _GRID
@@ -52,8 +56,11 @@ def go(at: Array, speed: Array | float, heading: Array | float, aside: Array | f
 
 
 def foot_path(times: Array, lifted: Array, landed: Array, places: Array, lift: float) -> tuple[Array, Array]:
-    """One foot's way [T, 3] that lies at `places[k]` until `lifted[k]` and at `places[k + 1]` from `landed[k]` (both
-    [K], rising), and how far each instant is in its swing [T], 0 or 1 on the ground. Short steps are lifted less."""
+    """Return a foot's path [T, 3] and the progress of its swing [T] (0 or 1 on the ground).
+
+    It is at `places[k]` until `lifted[k]` and at `places[k + 1]` from `landed[k]` (both [K], rising). Short steps are
+    lifted less.
+    """
     index = np.clip(np.searchsorted(lifted, times, side="right") - 1, 0, len(lifted) - 1)
     swing = np.clip((times - lifted[index]) / np.maximum(landed[index] - lifted[index], 1e-3), 0.0, 1.0)
     start, end = places[index], places[index + 1]
@@ -65,9 +72,9 @@ def foot_path(times: Array, lifted: Array, landed: Array, places: Array, lift: f
 
 @dataclass(slots=True)
 class Gait:
-    """How somebody treads: `cadence` cycles a second, `duty` the share of a cycle that a foot is down, half the
-    distance between the feet `width`, foot `lift`, how far the heel comes up behind `heel`, `limp` (0 to 0.2) the share
-    of the cycle by which one step comes early. `reluctance`: steps shorter than this aren't taken."""
+    """Parameters of a gait: `cadence` cycles per second, the share `duty` of a cycle in which a foot is down, half the
+    distance `width` between the feet, foot `lift`, heel lift `heel` behind, and `limp` (0 to 0.2), the share of the
+    cycle by which one step comes early. Steps shorter than `reluctance` are not taken."""
 
     cadence: float
     duty: float = 0.62
@@ -84,8 +91,8 @@ class Gait:
 
 @dataclass(slots=True)
 class Tread:
-    """Limb poses [T, 39] whose feet are planted, how far the right foot is ahead of the left one [T], and each foot's
-    share in its swing [T, 2]."""
+    """Limb poses [T, 39] with planted feet, the distance of the right foot ahead of the left one [T], and the progress
+    of each foot's swing [T, 2]."""
 
     poses: Array
     ahead: Array
@@ -100,7 +107,7 @@ def tread(rng: Rng, times: Array, way: Way, gait: Gait) -> Tread:
     for side, sign in ((0, -1.0), (1, 1.0)):
         late = 0.5 * side - gait.limp * side
         first = np.ceil(clock[0] - late)
-        # Two at least: who treads slowly may take no step in all that time.
+        # At least two: at a slow cadence there may be no step in this time.
         numbers = np.arange(first, max(np.floor(clock[-1] - late), first + 2)) + late
         middle, lifted = (
             np.interp(numbers + gait.duty / 2, clock, way.times),
@@ -125,27 +132,27 @@ def tread(rng: Rng, times: Array, way: Way, gait: Gait) -> Tread:
     poses[:, 2] += lean * np.cos(heading)
     ahead = plant(poses, feet, heading, swings, heel=gait.heel, sink=gait.sink)
     if gait.bounce:
-        # No leg carries while both are in the air: the height is that of the middle of the steps.
+        # In flight, no leg supports the body: its height is that of the middle of the steps.
         span = 0.42 * gait.duty / gait.cadence * np.hypot(*np.ptp(way.points[:, [0, 2]], axis=0)) / np.ptp(way.times)
         level = points[:, 1] + np.sqrt(max(_LEG**2 - span**2, 0.72)) - gait.sink
         poses[:, 28] -= level - poses[:, 1]
         poses[:, 31] -= level - poses[:, 1]
         poses[:, 1] = level
-        # What one step after the other throws up comes down as things fall, and is caught by the next leg.
+        # Each step throws the body up, which falls ballistically until the next leg catches it.
         step = np.interp(times, way.times, clock) * 2 % 1.0
         raise_body(poses, _flight(step, 0.5 / gait.cadence, min(2 * gait.duty, 0.95)))
     return Tread(poses, ahead, swings)
 
 
 def stay_put(places: Array, reluctance: float) -> None:
-    """Let a foot stay where it is while it would be set down less than `reluctance` away, in place [K, 3]."""
+    """Keep a foot at its place [K, 3] if it would be set down less than `reluctance` away, in place."""
     for number in range(1, len(places)):
         if np.linalg.norm(places[number] - places[number - 1]) < reluctance:
             places[number] = places[number - 1]
 
 
 def _flight(step: Array, seconds: float, down: float) -> Array:
-    """How high the body is [T] over a step of `seconds` whose share `down` is spent on a foot."""
+    """Return the body's height [T] over a step of `seconds`, the share `down` of which is spent on a foot."""
     air = (1 - down) * seconds
     speed = GRAVITY * air / 2
     stance = np.clip(step / down, 0, 1)
@@ -154,7 +161,7 @@ def _flight(step: Array, seconds: float, down: float) -> Array:
 
 
 def raise_body(poses: Array, height: Array) -> None:
-    """Move the whole body up, the feet as well where it flies (`height` [T] > 0), the pelvis alone where it sinks, in
+    """Raise the whole body with its feet where `height` [T] is positive, and lower only the pelvis elsewhere, in
     place."""
     sink = np.minimum(height, 0.0)
     poses[:, 1] += height
@@ -166,8 +173,11 @@ def plant(
     poses: Array, feet: Array, heading: Array, swings: Array, *, heel: float = 0.0, sink: Array | float = 0.0,
     turned: float = 0.14, roll: Array | float = 0.0,
 ) -> Array:  # fmt: skip
-    """Stand a body on its feet [T, 2, 3], in place: the pelvis (its level place is given) heads to `heading` [T], as
-    high as the legs that carry reach less `sink`, and turns with the feet. Returns how far the right foot is ahead."""
+    """Stand a body on its feet [T, 2, 3], in place, and return how far the right foot is ahead.
+
+    The pelvis, whose horizontal place is given, turns to `heading` [T] and is as high as the supporting legs reach,
+    less `sink`.
+    """
     forward = np.stack([np.cos(heading), -np.sin(heading)], -1)
     right = np.stack([np.sin(heading), np.cos(heading)], -1)
     way = feet[:, :, [0, 2]] - poses[:, None, [0, 2]]
@@ -183,7 +193,7 @@ def plant(
         out = way[:, side] - sign * HIP * right
         reach[:, side] = feet[:, side, 1] + np.sqrt(np.maximum(_LEG**2 - (out * out).sum(-1), 0.2))
     carries = (1 - 0.98 * np.sin(np.pi * swings)) * (1 - 0.7 * behind)
-    # High up a long climb the exponential is nothing any more: the height is taken from the lower foot there.
+    # High up a long climb the exponential underflows: there, take the height from the lower foot.
     base = np.where(reach.min(1) > 5, reach.min(1), 0.0)
     low = -np.log((carries * np.exp(-30 * (reach - base[:, None]))).sum(1) / carries.sum(1)) / 30
     poses[:, 1] = low + base - sink
@@ -201,8 +211,8 @@ def bend_arm(
     poses: Array, side: int, raised: Array | float, spread: Array | float, elbow: Array | float,
     inward: Array | float = 0.0, weight: Array | float = 1.0,
 ) -> None:  # fmt: skip
-    """Set one arm by its joints, in place (radians, [T] each): the upper arm `raised` forwards from hanging and
-    `spread` to its side, the `elbow` bent, the forearm turned `inward` before the body."""
+    """Set an arm by its joint angles (radians, [T]), in place: the upper arm `raised` forwards from hanging and
+    `spread` sideways, the `elbow` bent, and the forearm turned `inward` in front of the body."""
     count = len(poses)
     raised, spread, elbow, inward = (np.broadcast_to(one, (count,)) for one in (raised, spread, elbow, inward))
 
@@ -219,7 +229,7 @@ def bend_arm(
 def swing_arms(
     rng: Rng, tread_: Tread, size: float, elbow: float, *, sides: tuple[int, ...] = (0, 1), spread: float = 0.12
 ) -> None:
-    """Arms that swing against the legs, in place: each with the foot of the other side."""
+    """Swing each arm with the foot of the other side, in place."""
     for side in sides:
         sign = 1.0 if side == 0 else -1.0
         raised = rng.normal(0.02, 0.06) - 0.4 * elbow * 0.5 + sign * size * tread_.ahead
@@ -228,5 +238,5 @@ def swing_arms(
 
 
 def lean_forwards(poses: Array, pitch: Array | float, roll: Array | float = 0.0) -> None:
-    """Bend the chest forwards and to the right (radians), in place; what it was turned by stays."""
+    """Bend the chest forwards and to the right (radians), in place, in addition to its rotation."""
     turn_chest(poses, pitch, 0.0, roll)

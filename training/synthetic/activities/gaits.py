@@ -1,6 +1,6 @@
 """Walking and running: captured cycles, retimed and stretched, and gaits made from curves.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.synthetic.motion.movement import (
 
 
 def _along_a_path(rng: Rng, movement: Movement, times: Array, distance: Array, treadmill: float) -> None:
-    """Replace the pelvis's way by `distance` [T] along a path that bends a little, in place."""
+    """Replace the pelvis's path by `distance` [T] along a slightly curved path, in place."""
     poses = movement.poses
     heading = np.zeros_like(times)
     if rng.random() < 0.5:
@@ -60,7 +60,7 @@ def _gait_arms(rng: Rng, movement: Movement, times: Array, chance: float) -> Non
 
 
 TREADMILL = 0.06
-"""How often a walk stays on the spot: on a treadmill, or followed by the camera."""
+"""Share of walks on the spot: on a treadmill, or followed by the camera."""
 
 
 def clip_gait(clip: MotionClip, action: str, cadence: tuple[float, float], stride: tuple[float, float]) -> Maker:
@@ -71,7 +71,7 @@ def clip_gait(clip: MotionClip, action: str, cadence: tuple[float, float], strid
         warp = times * rate + drift(rng, times, 0.05 * rate, 6.0, 2.0) + rng.uniform(0, clip.duration)
         poses = clip.at(warp)
         scale = rng.uniform(*stride)
-        # Stride: the feet's fore-and-aft way and the distance covered grow together.
+        # Stride: the fore-and-aft amplitude of the feet and the distance covered grow together.
         for column in (ANKLES.start, ANKLES.start + 3):
             poses[:, column] = mean[column] + scale * (poses[:, column] - mean[column])
         poses[:, WRISTS] = mean[WRISTS] + rng.uniform(0.3, 1.4) * (poses[:, WRISTS] - mean[WRISTS])
@@ -98,8 +98,8 @@ def _stride(
     duty: float,
     sink: float = 0.12,
 ) -> tuple[Movement, Array]:
-    """A gait from curves: `cadence` cycles a second, step `length`, foot `lift` and backward fold `heel` in legs;
-    `sink`: how far the pelvis comes down with long steps."""
+    """Return a gait from curves: `cadence` cycles per second, and step `length`, foot `lift` and backward fold `heel`
+    in leg lengths; `sink` lowers the pelvis in long steps."""
     poses = upright(times)
     phase = cadence * times + drift(rng, times, 0.04, 5.0, 2.0) + rng.random()
     poses[:, 1] = 0.975 - sink * length**2 + bounce * np.cos(4 * np.pi * phase + 0.4)
@@ -127,15 +127,15 @@ def _swing_arms(rng: Rng, movement: Movement, phase: Array, size: float, elbow: 
 
 
 def curve_walk(rng: Rng, times: Array) -> Movement:
-    """Walking as people do in a street, most at 1.1 to 1.5 m/s; faster by longer steps and by more of them alike."""
-    speed = float(np.clip(rng.normal(1.5, 0.36), 0.5, 2.4))  # leg lengths a second
+    """Walk as in a street, mostly at 1.1 to 1.5 m/s; longer and more frequent steps contribute equally to speed."""
+    speed = float(np.clip(rng.normal(1.5, 0.36), 0.5, 2.4))  # leg lengths per second
     cadence = np.sqrt(speed / 1.88) * float(np.clip(rng.normal(1.0, 0.1), 0.75, 1.25))
     duty = 0.62
     movement, phase = _stride(
         rng,
         times,
         cadence,
-        # The ankle's way: the foot rolls, and the pelvis turns with it.
+        # The ankle's path: the foot rolls, and the pelvis turns with it.
         0.82 * duty * speed / cadence,
         rng.uniform(0.04, 0.12),
         bounce=0.02,
@@ -150,7 +150,7 @@ def curve_walk(rng: Rng, times: Array) -> Movement:
 
 
 def slow_walk(rng: Rng, times: Array) -> Movement:
-    """Strolling, shuffling, limping: small steps of uneven length."""
+    """Stroll, shuffle or limp: small steps of uneven length."""
     length, cadence = rng.uniform(0.3, 0.65), rng.uniform(0.5, 0.85)
     movement, phase = _stride(
         rng,
@@ -173,7 +173,7 @@ def slow_walk(rng: Rng, times: Array) -> Movement:
 
 
 def marching(rng: Rng, times: Array) -> Movement:
-    """High knees, stiff wide arm swing, also backwards and sideways-leaning."""
+    """March with high knees and a stiff, wide arm swing, also backwards or leaning sideways."""
     length, cadence = rng.uniform(0.35, 0.7), rng.uniform(0.7, 1.0)
     movement, phase = _stride(rng, times, cadence, length, rng.uniform(0.12, 0.28), bounce=0.025, heel=0.02, duty=0.58)
     _swing_arms(rng, movement, phase, rng.uniform(0.4, 0.6), 0.0)
@@ -204,7 +204,7 @@ def curve_run(rng: Rng, times: Array) -> Movement:
 
 
 def high_knee_run(rng: Rng, times: Array) -> Movement:
-    """Running with high knees, mostly on the spot or slowly forwards."""
+    """Run with high knees, mostly on the spot or slowly forwards."""
     movement, phase = _stride(
         rng, times, rng.uniform(1.3, 1.9), rng.uniform(0.2, 0.4), rng.uniform(0.3, 0.5), bounce=0.04, heel=0.1, duty=0.4
     )

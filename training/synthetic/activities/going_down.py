@@ -1,6 +1,6 @@
-"""Going down and coming up in further ways: tripping, slumping, off a chair; slowly onto a seat, up over the knees.
+"""Further falls, and sitting down and standing up with the hands' help.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. Lengths are leg lengths.
+Each style is a function (rng, times [T]) → `Movement`. Lengths are leg lengths.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _standing(rng: Rng, times: Array, apart: float) -> Movement:
 
 
 def _lies(rng: Rng, pitch: float, along: float, heading: float) -> Array:
-    """A limb pose [39] that lies, its pelvis `along` x, the limbs anyhow on the floor."""
+    """Return a lying limb pose [39] with the pelvis at `along` on x and random limbs on the floor."""
     key = pitched(np.zeros(1), 0.05, pitch, rng.uniform(-0.1, 0.2))
     down = -1.0 if pitch == PRONE else 1.0
     key[:, ROOT] = quaternion_multiply(key[:, ROOT], axis_rotation(1, rng.normal(0, 0.2, 1)))
@@ -75,7 +75,7 @@ def _fell(poses: Array, times: Array, before: str, start: float, end: float) -> 
 
 
 def trip(rng: Rng, times: Array) -> Movement:
-    """Forwards over something: a step too short, the trunk ahead of the feet, down on hands and knees, flat."""
+    """Trip forwards: a step too short, the trunk ahead of the feet, down on hands and knees, then flat."""
     seconds = rng.uniform(0.7, 1.2)
     start = happens_at(rng, times, seconds + _STILL_FALLEN)
     standing = _standing(rng, times, 0.1)
@@ -100,7 +100,7 @@ def trip(rng: Rng, times: Array) -> Movement:
 
 
 def slump(rng: Rng, times: Array) -> Movement:
-    """Faints: the knees give, down along a wall or into oneself, over to one side, and lies."""
+    """Faint: the knees give, the body sinks along a wall or into itself, tips to one side and lies."""
     seconds = rng.uniform(0.9, 1.7)
     start = happens_at(rng, times, seconds + _STILL_FALLEN)
     standing = _standing(rng, times, 0.1)
@@ -135,7 +135,7 @@ def _changed(movement: Movement, times: Array, start: float, end: float, action:
 
 
 def _with_hands(rng: Rng, times: Array, action: str) -> Movement:
-    """Onto a seat or off it, slowly and in several goes: hands on the rests or the thighs, a swing before it."""
+    """Sit down or stand up slowly in several attempts: hands on the armrests or thighs, a swing before it."""
     seconds = rng.uniform(1.0, 3.2)
     start = happens_at(rng, times, seconds)
     share = np.clip((times - start) / seconds, 0, 1)
@@ -163,12 +163,12 @@ def _with_hands(rng: Rng, times: Array, action: str) -> Movement:
 
 
 def sit_with_hands(rng: Rng, times: Array) -> Movement:
-    """Lowers oneself onto a seat, high or low, with the hands' help."""
+    """Sit down on a high or low seat with the hands' help."""
     return _with_hands(rng, times, "sit_down")
 
 
 def rise_with_hands(rng: Rng, times: Array) -> Movement:
-    """Pushes oneself up from a seat, high or low, with the hands' help."""
+    """Push up from a high or low seat with the hands' help."""
     return _with_hands(rng, times, "stand_up")
 
 

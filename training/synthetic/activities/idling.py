@@ -1,6 +1,6 @@
-"""Standing about on planted feet: shifting the weight, turning, leaning, rocking, stamping, and going nowhere.
+"""Standing on planted feet: shifting weight, turning, leaning, rocking, stamping.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ def _arms(rng: Rng, movement: Movement, times: Array, busy: float = 0.15) -> Non
 def _stood(
     rng: Rng, times: Array, shift: Array, heading: Array, *, apart: float, sink: Array | float = 0.0
 ) -> Movement:
-    """Stands on two feet that stay, `apart` by twice that; the pelvis `shift` [T, 2] (forwards, to the right) beside
-    their middle, heading to `heading` [T]."""
+    """Stand on planted feet, each `apart` from their midpoint.
+
+    The pelvis is displaced from the midpoint by `shift` [T, 2] (forwards, to the right) and turned to `heading` [T].
+    """
     poses, feet = upright(times), np.zeros((len(times), 2, 3))
     stagger = rng.normal(0, 0.08)
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -54,7 +56,7 @@ def _stood(
 
 
 def weight_shifting(rng: Rng, times: Array) -> Movement:
-    """The weight on one leg, then on the other; in between one knee is bent and the hip hangs."""
+    """Shift the weight from leg to leg; in between, one knee is bent and the hip drops."""
     apart = rng.uniform(0.06, 0.22)
     aside = np.clip(steps(rng, times, rng.uniform(0.3, 1.0) * apart * 1.6, (0.8, 6.0), (0.4, 1.4)), -apart, apart)
     shift = np.stack([drift(rng, times, 0.015), aside + drift(rng, times, 0.01)], -1)
@@ -65,7 +67,7 @@ def weight_shifting(rng: Rng, times: Array) -> Movement:
 
 
 def adjusting_steps(rng: Rng, times: Array) -> Movement:
-    """A step to the side, back again, half a turn: who waits, or talks in company, treads and stays in one place."""
+    """Step to the side, back, or half around, as people do who wait or talk, and stay at one place."""
     at = grid(times)
     spot = np.stack(
         [steps(rng, at, 0.2, (1.0, 4.0), (0.4, 1.2)), 0 * at, steps(rng, at, 0.25, (1.0, 4.0), (0.4, 1.2))], -1
@@ -86,7 +88,7 @@ def adjusting_steps(rng: Rng, times: Array) -> Movement:
 
 
 def turning_about(rng: Rng, times: Array) -> Movement:
-    """Turns on the spot with small steps, to one side and the other, or all the way round."""
+    """Turn on the spot with small steps, to either side or all the way round."""
     at = grid(times)
     heading = steps(rng, at, rng.uniform(0.8, 3.0), (0.5, 3.0), (0.8, 2.5))
     way = Way(at, np.zeros((len(at), 3)) + drift(rng, at, 0.04)[:, None] * [1.0, 0.0, -0.7], heading)
@@ -99,7 +101,7 @@ def turning_about(rng: Rng, times: Array) -> Movement:
 
 
 def rocking(rng: Rng, times: Array) -> Movement:
-    """Rocks: from heel to toe, from side to side, in the knees, as with a child in the arms, to music, for warmth."""
+    """Rock from heel to toe, from side to side, or in the knees, as with a child in the arms or to music."""
     pace, sort = 2 * np.pi * rng.uniform(0.3, 1.1), rng.choice(["along", "across", "knees", "twist"])
     on = np.clip(0.5 + steps(rng, times, 0.8, (2.0, 5.0), (0.5, 1.5)), 0, 1)
     wave = np.sin(pace * times + drift(rng, times, 0.5) + rng.uniform(0, 6.28)) * on
@@ -117,7 +119,7 @@ def rocking(rng: Rng, times: Array) -> Movement:
 
 
 def leaning(rng: Rng, times: Array) -> Movement:
-    """Leans against a wall, a rail or a counter: back, side or forearms, feet away from it, often one crossed."""
+    """Lean with the back, a side or the forearms against a wall, rail or counter, feet away from it, often crossed."""
     away, sort = rng.uniform(0.08, 0.3), rng.choice(["back", "side", "front"])
     still = np.stack([drift(rng, times, 0.006), drift(rng, times, 0.006)], -1)
     towards = {"back": (-away, 0.0), "side": (0.0, away), "front": (-0.5 * away, 0.0)}[sort]
@@ -138,7 +140,7 @@ def leaning(rng: Rng, times: Array) -> Movement:
 
 
 def bending_a_little(rng: Rng, times: Array) -> Movement:
-    """Stands and now and then bows, peers at something, looks down at oneself or up, and is straight again."""
+    """Bow, peer at something, or look down or up now and then, and straighten again."""
     shift = np.stack([drift(rng, times, 0.01), drift(rng, times, 0.02)], -1)
     movement = _stood(rng, times, shift, drift(rng, times, 0.08), apart=rng.uniform(0.07, 0.2))
     bow, at = np.zeros_like(times), times[0] - rng.uniform(0.0, 2.0)
@@ -156,7 +158,7 @@ def bending_a_little(rng: Rng, times: Array) -> Movement:
 
 
 def stamping(rng: Rng, times: Array) -> Movement:
-    """Stamps, foot by foot, where one stands: for warmth, or out of impatience. The feet come down where they were."""
+    """Stamp on the spot, foot by foot; each foot comes down at its place."""
     movement = _stood(rng, times, np.zeros((len(times), 2)), drift(rng, times, 0.15), apart=rng.uniform(0.07, 0.14))
     pace, lift = rng.uniform(0.7, 1.4), rng.uniform(0.03, 0.1)
     on = np.clip(0.4 + steps(rng, times, 0.9, (1.0, 3.0), (0.3, 0.6)), 0, 1)

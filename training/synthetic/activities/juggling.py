@@ -1,7 +1,7 @@
-"""Juggling: the hands' cycles and the balls' flights, computed together; and the same hands with nothing to catch.
+"""Juggling: hand cycles and ball flights, computed together; and the same hands without balls.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. Points are as a prop's path has them: from
-the middle between the shoulders, in the chest's frame, in arm lengths.
+Each style is a function (rng, times [T]) → `Movement`. Points are those of a prop's path: relative to the midpoint of
+the shoulders, in the chest's frame, in arm lengths.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ from training.synthetic.motion.movement import (
 )
 
 FALL = GRAVITY / ARM
-"""Arm lengths a second squared."""
+"""Arm lengths per second squared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Who throws when: each of the hands cycles `rate` times a second. A ball is thrown from `hands[k]` and caught by
-    `hands[k + 1]` (and so round), which throws it in its turn `flights[k]` cycles after the first."""
+    """A juggling pattern; each hand makes `rate` cycles per second.
+
+    A ball is thrown from `hands[k]` and caught by `hands[k + 1]` (cyclically), which throws it `flights[k]` cycles
+    after the first throw.
+    """
 
     rate: float
     dwell: float
@@ -43,11 +46,12 @@ class Pattern:
     flights: tuple[float, ...]
     balls: int
     offset: tuple[float, float]
-    """The phase at which the left and the right hand throw."""
+    """Phase at which the left and the right hand throw."""
 
 
 def _hand(pattern: Pattern, side: int, times: Array, centre: Array, size: Array) -> Array:
-    """One hand [T, 3]: scoops inwards with the ball, from the catch to the throw (phase 0), and returns outwards."""
+    """Return a hand's place [T, 3]: it scoops inwards with the ball, from the catch to the throw (phase 0), and returns
+    outwards."""
     phase = (pattern.rate * times - pattern.offset[side]) % 1.0
     carried = phase >= 1 - pattern.dwell
     scoop = np.where(carried, (phase - 1 + pattern.dwell) / pattern.dwell, 1 - phase / (1 - pattern.dwell))
@@ -59,15 +63,15 @@ def _hand(pattern: Pattern, side: int, times: Array, centre: Array, size: Array)
 
 
 def _flying(start: Array, end: Array, share: Array, seconds: float) -> Array:
-    """Where a ball is [T, 3] after `share` [T, 1] of a flight of `seconds` from `start` to `end` [T, 3]."""
+    """Return a ball's place [T, 3] after `share` [T, 1] of a flight of `seconds` from `start` to `end` [T, 3]."""
     path = start + share * (end - start)
     path[:, 1] += 0.5 * FALL * seconds**2 * (share * (1 - share))[:, 0]
     return path
 
 
 def _ball(pattern: Pattern, number: int, times: Array, hand: Callable[[int, Array], Array]) -> Array:
-    """Where one ball is [T, 3]: with the hand while it dwells there, on a parabola between."""
-    # One round of the ball: it leaves hands[0], …, and is back after `period` cycles.
+    """Return a ball's place [T, 3]: in a hand, or on a parabola between the hands."""
+    # One cycle of the ball: it leaves hands[0], …, and is back after `period` cycles.
     period = sum(pattern.flights)
     shift = number * period / pattern.balls
     cycles = pattern.rate * times - pattern.offset[pattern.hands[0]] + shift
@@ -92,19 +96,19 @@ def _ball(pattern: Pattern, number: int, times: Array, hand: Callable[[int, Arra
 
 
 def cascade(rng: Rng) -> Pattern:
-    """Three balls, or two with a gap, crossing from hand to hand at one height."""
+    """Draw a cascade of three balls, or two with a gap, that cross from hand to hand at one height."""
     return Pattern(
         rng.uniform(0.95, 1.7), rng.uniform(0.45, 0.65), (0, 1), (1.5, 1.5), 3 - int(rng.random() < 0.2), (0.0, 0.5)
     )
 
 
 def shower(rng: Rng) -> Pattern:
-    """One hand throws high arcs, the other hands the balls straight back."""
+    """Draw a shower: one hand throws high arcs, the other passes the balls straight back."""
     return Pattern(rng.uniform(1.5, 2.1), rng.uniform(0.4, 0.55), (1, 0), (2.2, 0.8), 3, (0.2, 0.0))
 
 
 def _arms(rng: Rng, movement: Movement, times: Array, pattern: Pattern) -> Callable[[int, Array], Array]:
-    """Move both arms in the pattern's cycle, in place; returns where a hand is at any time."""
+    """Move both arms in the pattern's cycle, in place; return a function of a hand's place at any time."""
     centre = np.array([rng.uniform(0.38, 0.55), rng.uniform(-0.62, -0.42), rng.uniform(0.22, 0.36)])
     size = np.array([rng.uniform(0.1, 0.26), rng.uniform(0.06, 0.16)])
 
@@ -129,7 +133,7 @@ def juggles(draw: Callable[[Rng], Pattern]) -> Maker:
 
 def _finished(rng: Rng, movement: Movement, times: Array, balls: list[Array]) -> Movement:
     for path in balls:
-        path[:, 1] += 0.1  # in the palm, over the wrist
+        path[:, 1] += 0.1  # in the palm, above the wrist
         movement.props.append(Prop("ball", "free", np.ones_like(times), path, thing=0))
     turn_head(movement.poses, rng.uniform(-0.35, 0.1), drift(rng, times, 0.05))
     movement.action = "juggle"
@@ -138,14 +142,14 @@ def _finished(rng: Rng, movement: Movement, times: Array, balls: list[Array]) ->
 
 
 def _reach(movement: Movement, side: int, point: Array) -> None:
-    """Bring one wrist to `point` [T, 3], in place."""
+    """Move one wrist to `point` [T, 3], in place."""
     wrist = point - np.array([0.0, 0.0, (1.0 if side else -1.0) * SHOULDER / ARM])
-    wrist[:, 2] *= 1.0 if side else -1.0  # `set_arm` wants every arm as a right one
+    wrist[:, 2] *= 1.0 if side else -1.0  # `set_arm` takes every arm as a right one
     set_arm(movement.poses, side, wrist, np.array([-0.8, -1.0, 0.4]))
 
 
 def exchanges(rng: Rng, times: Array) -> Movement:
-    """Two balls, each tossed from hand to hand when the other one is at its highest; the hands bob at their places."""
+    """Juggle two balls, each tossed when the other is at its highest; the hands bob at their places."""
     movement = stance(rng, times, rng.uniform(0.1, 0.25), 0.5)
     round_s, dwell = rng.uniform(1.3, 2.2), rng.uniform(0.14, 0.22)
     at = np.array([rng.uniform(0.38, 0.55), rng.uniform(-0.6, -0.4), rng.uniform(0.25, 0.42)])
@@ -153,7 +157,7 @@ def exchanges(rng: Rng, times: Array) -> Movement:
     clock = times / round_s + rng.random()
 
     def hand(side: int, turns: Array) -> Array:
-        # Lowest while the ball lies in it, a quarter of a round after the other hand's.
+        # Lowest while the ball rests in it, a quarter cycle after the other hand.
         lift = -np.cos(4 * np.pi * (turns - 0.5 * dwell - (0.0 if side else 0.5)))
         out = 1.0 if side else -1.0
         return np.stack([at[0] + 0 * turns, at[1] + bob * lift, out * (at[2] + 0.03 * lift)], -1)
@@ -176,7 +180,7 @@ def exchanges(rng: Rng, times: Array) -> Movement:
 
 
 def columns(rng: Rng, times: Array) -> Movement:
-    """Held out: each hand throws its own ball straight up and catches it, both together or in turn."""
+    """Throw one ball with each hand straight up, both together or in turn. Held out."""
     movement = stance(rng, times, rng.uniform(0.1, 0.25), 0.5)
     rate, together = rng.uniform(0.8, 1.4), rng.random() < 0.5
     size, place = rng.uniform(0.08, 0.2), np.array([0.45, rng.uniform(-0.6, -0.42), rng.uniform(0.24, 0.4)])
@@ -188,7 +192,7 @@ def columns(rng: Rng, times: Array) -> Movement:
         point[:, 1] += size * np.sin(2 * np.pi * phase)
         point[:, 2] *= 1.0 if side else -1.0
         _reach(movement, side, point)
-        # Thrown at the highest speed upwards (phase 0), caught again a `dwell` before that.
+        # Thrown at the highest upward speed (phase 0), caught `dwell` before that.
         along = phase % 1.0
         share = np.clip(along / (1 - dwell), 0, 1)[:, None]
         level, down = np.zeros_like(times), np.full_like(times, size * np.sin(2 * np.pi * (1 - dwell)))
@@ -199,7 +203,7 @@ def columns(rng: Rng, times: Array) -> Movement:
 
 
 def empty_juggling(rng: Rng, times: Array) -> Movement:
-    """A juggler's hands without anything in the air."""
+    """Move the hands as in juggling, without balls."""
     movement = stance(rng, times, rng.uniform(0.1, 0.25), 0.5)
     look_around(rng, movement.poses, times)
     _arms(rng, movement, times, cascade(rng) if rng.random() < 0.7 else shower(rng))

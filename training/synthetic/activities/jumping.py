@@ -1,6 +1,6 @@
-"""Jumping: up, forwards, off a box, with a rope, jumping jacks.
+"""Jumping: up, forwards, off a box, hopping, jumping jacks.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from training.synthetic.motion.movement import (
 
 
 def _jump_cycle(times: Array, start: float, dip: float, height: float, prep: float) -> tuple[Array, Array, float]:
-    """Pelvis offset and "in the act" [T] of one jump that begins its dip at `start`; also the instant it is over."""
-    flight = 2 * np.sqrt(2 * height * 0.82 / 9.81)  # heights are in legs of about 0.82 m
+    """Return the pelvis offset [T] and jump flag [T] of one jump that begins its dip at `start`, and the instant at
+    which it ends."""
+    flight = 2 * np.sqrt(2 * height * 0.82 / 9.81)  # heights are in leg lengths of about 0.82 m
     take_off, land = start + prep, start + prep + flight
     end = land + 0.5 * prep + 0.2
     x = np.clip((times - take_off) / flight, 0, 1)
@@ -68,7 +69,7 @@ def _repeated_jumps(
 
 def vertical_jumps(rng: Rng, times: Array) -> Movement:
     movement, offset, _ = _repeated_jumps(rng, times, height=(0.15, 0.6), prep=(0.3, 0.7), pause=(0.0, 0.6))
-    if rng.random() < 0.7:  # the arms swing with it
+    if rng.random() < 0.7:  # the arms swing with the jump
         swing = rng.uniform(0.6, 1.8)
         for side in (0, 1):
             angle = -0.3 + swing * 2.4 * offset
@@ -87,7 +88,7 @@ def vertical_jumps(rng: Rng, times: Array) -> Movement:
 
 
 def hopping(rng: Rng, times: Array) -> Movement:
-    """Small quick jumps, as with a skipping rope, on both feet or one."""
+    """Make small quick jumps, as with a skipping rope, on both feet or one."""
     movement, _, _ = _repeated_jumps(rng, times, height=(0.06, 0.18), prep=(0.12, 0.25), pause=(0.0, 0.05))
     phase = times * rng.uniform(1.5, 2.5)
     for side in (0, 1):
@@ -106,7 +107,7 @@ def hopping(rng: Rng, times: Array) -> Movement:
 
 
 def long_jumps(rng: Rng, times: Array) -> Movement:
-    """Leaps forwards from both feet, with a deep bend before and after and the arms thrown ahead."""
+    """Leap forwards from both feet, with a deep bend before and after and the arms thrown ahead."""
     movement, offset, _ = _repeated_jumps(rng, times, height=(0.2, 0.45), prep=(0.5, 0.9), pause=(0.2, 0.8))
     air = offset > 0.01
     step = np.diff(times, prepend=times[0]).clip(0, 0.3)
@@ -120,7 +121,7 @@ def long_jumps(rng: Rng, times: Array) -> Movement:
 
 
 def jumping_jack(rng: Rng, times: Array) -> Movement:
-    """Legs and arms spread and close with each jump."""
+    """Spread and close legs and arms with each jump."""
     movement, _, _ = _repeated_jumps(rng, times, height=(0.06, 0.15), prep=(0.15, 0.3), pause=(0.0, 0.1))
     spread = 0.5 - 0.5 * np.cos(2 * np.pi * times * rng.uniform(0.7, 1.2) + rng.uniform(0, 6.28))
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -133,7 +134,7 @@ def jumping_jack(rng: Rng, times: Array) -> Movement:
 
 
 def jump_down(rng: Rng, times: Array) -> Movement:
-    """From a box or a step: stands above, leaps, lands in a deep bend, stands."""
+    """Jump from a box or step: stand above, leap, land in a deep bend, stand."""
     movement = stance(rng, times, rng.uniform(0.08, 0.18), 0.4)
     movement.action = "jump"
     height, hop = rng.uniform(0.3, 1.1), rng.uniform(0.02, 0.25)

@@ -1,7 +1,7 @@
-"""Kicks thrown from the hip: the knee is drawn up, the shank whips through, the body leans against it.
+"""Kicks from the hip: the knee is drawn up, the shin whips through, and the body leans away.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. A kick's way is told by
-how high, how far to the side and how long the leg is; it comes after a step or a run-up, or standing.
+Each style is a function (rng, times [T]) → `Movement`. A kick is described by the leg's height, sideways angle and
+length; it comes after a step or run-up, or from standing.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ from training.synthetic.motion.movement import (
     turn_chest,
 )
 
-# Of each kick at the chamber, the hit and after it: how far the leg is raised forwards (radians from hanging), how far
-# out to its side, and its length (1: straight). How the trunk leans (back, to the other side), how the pelvis turns.
+# For each kick, at the chamber, at the hit and after it: how far the leg is raised forwards (radians from hanging), how
+# far it is out to its side, and its length (1: straight). Then the trunk's lean (back, to the other side) and the
+# pelvis's turn.
 _KICKS: dict[str, tuple[tuple[tuple[float, float, float], ...], tuple[float, float, float]]] = {
     "front": (((1.2, 0.0, 0.6), (1.5, 0.0, 0.98), (0.9, 0.0, 0.65)), (0.35, 0.0, 0.3)),
     "push": (((1.5, 0.1, 0.5), (1.45, 0.0, 0.97), (1.1, 0.1, 0.6)), (0.4, 0.0, 0.1)),
@@ -54,7 +55,7 @@ _KICKS: dict[str, tuple[tuple[tuple[float, float, float], ...], tuple[float, flo
 def _swing_leg(
     rng: Rng, movement: Movement, times: Array, side: int, start: float, name: str, free: Array | float = 1.0
 ) -> float:
-    """Kick once with one leg from `start`, in place; returns when the foot is down again."""
+    """Kick once with one leg from `start`, in place; return when the foot is down again."""
     keys, (back, aside, turn) = _KICKS[name]
     size = rng.uniform(0.65, 1.15) if name != "pass" else rng.uniform(0.8, 1.2)
     draw, hit, follow, down = (
@@ -81,7 +82,7 @@ def _swing_leg(
     pole = np.stack([np.cos(raised), np.sin(raised), sign * (0.1 + 0.8 * np.sin(out))], -1)
     poses[:, knees] += on[:, None] * (pole - poses[:, knees])
     hits = eased(times, instants, (0.0, 0.4, 1.0, 0.7, 0.0)) * free
-    # The pelvis opens towards the leg that stands, and leans away; the leg that stands stays where it is.
+    # The pelvis opens towards the supporting leg and leans away; the supporting leg stays where it is.
     yaw, lean = sign * turn * hits, back * 0.5 * hits * size
     other = 1 - side
     stays = hip(poses, other) + rotate(poses[:, ROOT], poses[:, ANKLES].reshape(-1, 2, 3)[:, other])
@@ -104,7 +105,7 @@ def _swing_leg(
 
 
 def standing_kicks(rng: Rng, times: Array) -> Movement:
-    """One kick after another from where one stands: fighting, practising, stretching a leg at a wall."""
+    """Kick repeatedly from one place: fighting, practising, stretching a leg at a wall."""
     at = grid(times)
     spot = np.stack([drift(rng, at, 0.05), 0 * at, drift(rng, at, 0.05)], -1)
     gait = Gait(rng.uniform(0.8, 1.2), width=rng.uniform(0.07, 0.14), reluctance=0.08)
@@ -126,7 +127,7 @@ def standing_kicks(rng: Rng, times: Array) -> Movement:
 
 
 def from_a_run_up(rng: Rng, times: Array) -> Movement:
-    """Walks or runs up, kicks (a ball, a door, the air), and stands or walks on."""
+    """Walk or run up, kick (a ball, a door, the air), and stand or walk on."""
     at = grid(times)
     runs = rng.random() < 0.5
     speed = rng.uniform(2.2, 3.6) if runs else rng.uniform(1.0, 1.8)

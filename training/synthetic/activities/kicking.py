@@ -1,6 +1,6 @@
-"""Kicking: forwards, sideways, backwards, a ball.
+"""Kicks forwards, sideways, backwards and at a ball.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def clip_kick(clip: MotionClip) -> Maker:
         rate = rng.uniform(0.8, 1.2)
         phase = (times * rate + rng.uniform(0, clip.duration)) % (clip.duration + 0.3)
         poses = clip.at(phase)
-        # Between two kicks the fighter returns to where the clip begins.
+        # Between two kicks, return to the clip's first pose.
         back = smoothstep(phase, clip.duration - 0.1, 0.4)
         poses = blend(poses, np.broadcast_to(clip.poses[0], poses.shape), back)
         foot = poses[:, [ANKLES.start + 1, ANKLES.start + 4]] + poses[:, 1:2]

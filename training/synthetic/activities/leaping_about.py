@@ -1,6 +1,6 @@
-"""Jumping from its physics: what leaves the ground flies on a parabola, and legs throw it up and catch it.
+"""Jumps from their physics: bodies in flight move on parabolas, and legs push off and absorb the landing.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. Lengths are leg lengths.
+Each style is a function (rng, times [T]) → `Movement`. Lengths are leg lengths.
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ from training.synthetic.motion.movement import (
 )
 
 _REBOUND = 0.4
-"""Seconds on the ground: who stays shorter doesn't come to rest between two jumps."""
+"""Seconds on the ground below which a jumper does not come to rest between two jumps."""
 _TOES = 0.08
-"""How much higher an ankle is on the tip of the toes."""
+"""Height of an ankle on tiptoe above standing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flights:
-    """One jump after another: `height` [T] of the body above standing, below zero where the legs give way; the jump
-    `number` [T] that came last; `air` [T] the share of it that is flown, 1 once landed; `gather` and `settle` [T] the
-    shares of winding up for the next and of coming to rest; `act` [T] whether it belongs to a jump."""
+    """Successive jumps, each field [T].
+
+    `height` of the body above standing, negative where the legs bend; the `number` of the last jump; `air`, the flown
+    share of it, 1 once landed; `gather` and `settle`, the progress of winding up for the next jump and of coming to
+    rest; `act`, whether the instant belongs to a jump.
+    """
 
     height: Array
     number: NDArray[np.intp]
@@ -50,15 +53,18 @@ class Flights:
 
 
 def fly(times: Array, took_off: Array, airborne: Array, gather: float, settle: float) -> Flights:
-    """Jumps that leave the ground at `took_off` [J] for `airborne` [J] seconds; the first and the last lie outside of
-    `times`. The legs wind up for `gather` seconds and give way for `settle`, both shorter where there is no time."""
+    """Return jumps that leave the ground at `took_off` [J] for `airborne` [J] seconds; the first and last are outside
+    `times`.
+
+    The legs wind up for `gather` seconds and absorb for `settle`, both shorter if there is no time.
+    """
     number = np.clip(np.searchsorted(took_off, times, side="right") - 1, 0, len(took_off) - 2)
     since, flown = times - took_off[number], airborne[number]
     air = np.clip(since / flown, 0.0, 1.0)
     gap = np.maximum(took_off[number + 1] - took_off[number] - flown, 1e-3)
     down = np.clip(since - flown, 0.0, gap)
     landing, leaving = GRAVITY * flown / 2, GRAVITY * airborne[number + 1] / 2
-    # With time between: comes to rest, stands, winds up. Without: one push that begins downwards and ends upwards.
+    # With time in between: come to rest, stand, wind up. Without: one push, first downwards, then upwards.
     settles, gathers = np.minimum(settle, gap / 2), np.minimum(gather, gap / 2)
     u = np.clip(down / settles, 0, 1)
     w = np.clip((down - gap + gathers) / gathers, 0, 1)
@@ -76,15 +82,16 @@ def jump(
     times: Array, flights: Flights, places: Array, heading: Array, *, tuck: Array | float = 0.0,
     carries: Array | None = None, knee: float = 0.02,
 ) -> Movement:  # fmt: skip
-    """A body that jumps, its feet (left, right) at `places` [J, 2, 3] after each jump, heading to `heading` [T].
+    """Return a body that jumps, with its feet (left, right) at `places` [J, 2, 3] after each jump, heading to `heading`
+    [T].
 
-    `tuck` [T]: how far the feet are drawn up in flight; `carries` [T, 2] whether a leg does (the other hangs bent);
-    `knee`: how much the legs are bent at rest.
+    `tuck` [T]: how far the feet are drawn up in flight; `carries` [T, 2]: whether a leg supports the body (the other
+    hangs bent); `knee`: bend of the legs at rest.
     """
     poses = upright(times)
     number, air = flights.number, flights.air
     feet = places[number] + air[:, None, None] * (places[number + 1] - places[number])
-    # On the toes from just before until just after the flight.
+    # On tiptoe from just before until just after the flight.
     toes = _TOES * np.where(
         air < 1, 1.0, np.maximum(smooth(flights.gather, 0.75), 1 - smooth(flights.settle, 0.0, 0.3))
     )
@@ -93,12 +100,12 @@ def jump(
     feet[:, :, 1] += (up + toes + tuck * np.sin(np.pi * air))[:, None]
     middle = feet.mean(1) if carries is None else (feet * carries[:, :, None]).sum(1)
     poses[:, 0], poses[:, 2] = middle[:, 0], middle[:, 2]
-    # Legs that are apart reach less high; between two jumps evenly, or the body wouldn't fly as bodies do.
+    # Legs that are apart reach less high. Change this evenly between jumps, or the flight would not be a parabola.
     straddle = 0.5 * np.linalg.norm(places[:, 1] - places[:, 0], axis=-1) if carries is None else np.zeros(len(places))
     reaches = np.sqrt(np.maximum(0.994**2 - np.maximum(straddle - 0.1, 0) ** 2, 0.5))
     reach = reaches[number] + air * (reaches[number + 1] - reaches[number])
     poses[:, 1] = reach - knee + up + toes + np.maximum(sink, -0.6)
-    # Who bends the legs bends the trunk, the seat behind the feet.
+    # A body with bent legs bends the trunk, with the seat behind the feet.
     hinge = np.clip(-sink, 0, 0.6)
     poses[:, 0] -= 0.35 * hinge * np.cos(heading)
     poses[:, 2] += 0.35 * hinge * np.sin(heading)
@@ -113,12 +120,12 @@ def jump(
 
 
 def smooth(value: Array, start: float, width: float = 0.25) -> Array:
-    """From 0 at `start` to 1 at `start + width` of a share [T]."""
+    """Rise smoothly from 0 at `start` to 1 at `start + width` of a progress [T]."""
     return smoothstep(value, start, width)
 
 
 def _jumps(rng: Rng, times: Array, seconds: tuple[float, float], between: tuple[float, float]) -> tuple[Array, Array]:
-    """Take-offs [J] and seconds in the air [J] from before to after the sequence."""
+    """Return take-offs [J] and seconds in the air [J], from before to after the sequence."""
     flight, gap = rng.uniform(*seconds), rng.uniform(*between)
     count = int((times[-1] - times[0] + 8.0) / (flight + gap)) + 3
     airborne = flight * rng.uniform(0.88, 1.12, count)
@@ -128,7 +135,7 @@ def _jumps(rng: Rng, times: Array, seconds: tuple[float, float], between: tuple[
 
 
 def _feet(count: int, middle: Array, apart: Array | float, heading: Array | float = 0.0) -> Array:
-    """Places [J, 2, 3] of two feet beside `middle` [J, 2] (x, z), each `apart` from it."""
+    """Return places [J, 2, 3] of two feet beside `middle` [J, 2] (x, z), each `apart` from it."""
     out = np.zeros((count, 2, 3))
     for side, sign in ((0, -1.0), (1, 1.0)):
         out[:, side, 0] = middle[:, 0] + sign * apart * np.sin(heading)
@@ -137,7 +144,7 @@ def _feet(count: int, middle: Array, apart: Array | float, heading: Array | floa
 
 
 def _throw_arms(rng: Rng, movement: Movement, flights: Flights) -> None:
-    """The arms swing back for the jump, up with it and down again, far, hardly, or to the sides."""
+    """Swing the arms back for the jump, up with it and down again, with varying reach or to the sides."""
     top, back = rng.uniform(0.4, 2.9), rng.uniform(0.2, 0.9)
     spread, bent = rng.choice([0.15, 0.15, rng.uniform(0.3, 1.2)]), rng.uniform(0.1, 1.0)
     rise = np.where(
@@ -152,7 +159,7 @@ def _throw_arms(rng: Rng, movement: Movement, flights: Flights) -> None:
 
 
 def single_jumps(rng: Rng, times: Array) -> Movement:
-    """With both feet, one by one: straight up, tucked, as a star, with a turn, forwards, aside or backwards."""
+    """Make single jumps with both feet: straight up, tucked, as a star, with a turn, or in any direction."""
     took_off, airborne = _jumps(rng, times, (0.28, 0.62), (0.5, 1.8))
     flights = fly(times, took_off, airborne, rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.7))
     count, kind = len(took_off), rng.choice(["up", "tuck", "star", "turn", "go"], p=[0.25, 0.15, 0.15, 0.1, 0.35])
@@ -173,7 +180,7 @@ def single_jumps(rng: Rng, times: Array) -> Movement:
     tuck = airborne[flights.number] * (rng.uniform(0.6, 1.2) if kind == "tuck" else rng.uniform(0.0, 0.3))
     movement = jump(times, flights, places, heading, tuck=tuck, knee=rng.uniform(0.0, 0.04))
     spread = np.sin(np.pi * flights.air)
-    if kind == "go":  # the body goes ahead of the feet, which it passes in flight
+    if kind == "go":  # the body leads the feet and passes them in flight
         ahead = 0.25 * np.sin(2 * np.pi * flights.air) * (flights.air < 1)
         movement.poses[:, 27] += ahead * -1.0
         movement.poses[:, 30] += ahead * -1.0
@@ -190,7 +197,7 @@ def single_jumps(rng: Rng, times: Array) -> Movement:
 
 
 def rebounds(rng: Rng, times: Array) -> Movement:
-    """Springing in time: on the spot, with a rope, jumping jacks, scissors, to and fro over a line."""
+    """Jump in rhythm: on the spot, with a rope, as jumping jacks or scissors, or to and fro over a line."""
     took_off, airborne = _jumps(rng, times, (0.14, 0.34), (0.12, 0.26))
     flights = fly(times, took_off, airborne, 0.5, 0.5)
     count, kind = len(took_off), rng.choice(["spring", "rope", "jacks", "scissors", "line"])
@@ -234,7 +241,7 @@ def rebounds(rng: Rng, times: Array) -> Movement:
 
 
 def on_one_leg(rng: Rng, times: Array) -> Movement:
-    """Hopping on one leg, changing it now and then; skipping, a hop and a step on each leg in turn."""
+    """Hop on one leg, changing it now and then, or skip: a hop and a step on each leg in turn."""
     skips = rng.random() < 0.4
     took_off, airborne = _jumps(rng, times, (0.18, 0.36), (0.18, 0.36))
     flights = fly(times, took_off, airborne, 0.5, 0.5)
@@ -264,7 +271,7 @@ def on_one_leg(rng: Rng, times: Array) -> Movement:
 
 
 def over_something(rng: Rng, times: Array) -> Movement:
-    """Runs or walks up to a puddle or a hurdle, takes off from one leg, lands on the other, and goes on."""
+    """Run or walk up to a puddle or hurdle, take off from one leg, land on the other, and go on."""
     runs = rng.random() < 0.6
     speed = rng.uniform(2.2, 4.2) if runs else rng.uniform(1.2, 1.9)
     beat = rng.uniform(0.32, 0.4) if runs else rng.uniform(0.48, 0.58)
@@ -290,7 +297,7 @@ def over_something(rng: Rng, times: Array) -> Movement:
     poses[:, 1] += carried * (0.95 - took)
     for side in (0, 1):
         poses[:, 28 + 3 * side] -= carried * (0.95 - took)
-    # Wind-up and landing: what pushes it up and catches it.
+    # Wind-up and landing.
     u, w = np.clip((times - jump_at - airborne) / 0.3, 0, 1), np.clip((times - jump_at + 0.3) / 0.3, 0, 1)
     push = -GRAVITY * airborne / 2 * 0.3 * 0.6 * (u * (1 - u) ** 2 + w * w * (1 - w))
     raise_body(poses, 0.5 * GRAVITY * airborne**2 * share * (1 - share) + np.where(flying, 0.0, push))

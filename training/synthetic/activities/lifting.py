@@ -1,6 +1,6 @@
-"""Picking things up and carrying them in both arms; and the same arms with nothing in them.
+"""Picking things up, carrying them in both arms, and the same arm poses without a load.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from training.synthetic.motion.movement import (
 )
 
 Bend = Callable[[Rng, Movement, Array], None]
-"""(rng, movement, depth [T]): bends the standing body in place, 0 upright, 1 with the hands near the floor."""
+"""(rng, movement, depth [T]): bend a standing body in place, from 0 upright to 1 with the hands near the floor."""
 
 
 def bending_over(rng: Rng, movement: Movement, depth: Array) -> None:
-    """At the hips, the legs nearly straight."""
+    """Bend at the hips, with nearly straight legs."""
     poses = movement.poses
     angle = rng.uniform(1.5, 1.9) * depth
     poses[:, 1] -= rng.uniform(0.05, 0.2) * depth
@@ -53,7 +53,7 @@ def bending_over(rng: Rng, movement: Movement, depth: Array) -> None:
 
 
 def squatting(rng: Rng, movement: Movement, depth: Array) -> None:
-    """At the knees, the back straighter."""
+    """Bend at the knees, with a straighter back."""
     poses = movement.poses
     level = rng.uniform(0.28, 0.42)
     poses[:, 1] += depth * (level - 0.98)
@@ -67,7 +67,7 @@ def squatting(rng: Rng, movement: Movement, depth: Array) -> None:
 
 
 def kneeling_down(rng: Rng, movement: Movement, depth: Array) -> None:
-    """Held out: with one foot ahead and the other knee to the floor."""
+    """Kneel with one foot ahead. Held out."""
     poses = movement.poses
     stride = rng.uniform(0.35, 0.5)
     step = eased(depth, (0.0, 0.4), (0.0, 1.0))
@@ -79,7 +79,7 @@ def kneeling_down(rng: Rng, movement: Movement, depth: Array) -> None:
 
 
 def picks_up(bend: Bend) -> Maker:
-    """Goes down, takes hold of a thing that lies there, rises with it; a few put it down again instead."""
+    """Go down, take an object from the floor and rise with it; a few put it down instead."""
 
     def make(rng: Rng, times: Array) -> Movement:
         both = rng.random() < 0.4
@@ -136,7 +136,7 @@ def _reach_down(
 
 
 def _add_thing(movement: Movement, times: Array, name: str, held: Held, taken: float) -> None:
-    """The thing lies where the hands take it until then, and is held from then on."""
+    """Leave the object where the hands take it until then, and hold it from then on."""
     at = int(np.clip(np.searchsorted(times, taken), 0, len(times) - 1))
     hand = wrist(movement.poses, 1)[at]
     if held == "both":
@@ -160,11 +160,11 @@ def _tags(movement: Movement, times: Array, instants: tuple[float, float, float]
 
 # ---- carrying -------------------------------------------------------------------------------------------------------
 Load = Callable[[Rng, Movement, Array], str]
-"""(rng, movement, times [T]): puts the arms round a load in place and returns its name."""
+"""(rng, movement, times [T]): put the arms round a load in place and return its name."""
 
 
 def before_the_chest(rng: Rng, movement: Movement, times: Array) -> str:
-    """A box on both forearms or between both hands."""
+    """Hold a box on both forearms or between both hands."""
     low = rng.random() < 0.5
     wrist_at = np.array([rng.uniform(0.38, 0.6), rng.uniform(-0.62, -0.45) if low else rng.uniform(-0.4, -0.1), -0.14])
     jolt = np.stack([drift(rng, times, 0.015, 2.0, 0.5) for _ in range(3)], -1)
@@ -175,7 +175,7 @@ def before_the_chest(rng: Rng, movement: Movement, times: Array) -> str:
 
 
 def on_the_shoulders(rng: Rng, movement: Movement, times: Array) -> str:
-    """A barbell or a beam across the shoulders, a hand at each side."""
+    """Hold a barbell or beam across the shoulders, one hand at each side."""
     wrist_at = np.array([rng.uniform(-0.02, 0.1), rng.uniform(0.02, 0.2), rng.uniform(0.12, 0.4)])
     for side in (0, 1):
         set_arm(movement.poses, side, wrist_at + rng.normal(0, 0.02, 3), np.array([-0.2, -1.0, 0.4]))
@@ -184,7 +184,7 @@ def on_the_shoulders(rng: Rng, movement: Movement, times: Array) -> str:
 
 
 def low_before_the_thighs(rng: Rng, movement: Movement, times: Array) -> str:
-    """Held out: a heavy box at arm's length, the trunk leaning back."""
+    """Hold a heavy box at arm's length, the trunk leaning back. Held out."""
     wrist_at = np.array([rng.uniform(0.3, 0.42), -rng.uniform(0.78, 0.86), rng.uniform(-0.18, -0.08)])
     for side in (0, 1):
         set_arm(movement.poses, side, wrist_at + rng.normal(0, 0.02, 3), np.array([-1.0, 0.0, 0.5]))
@@ -193,7 +193,7 @@ def low_before_the_thighs(rng: Rng, movement: Movement, times: Array) -> str:
 
 
 def overhead(rng: Rng, movement: Movement, times: Array) -> str:
-    """A box or a barbell held up over the head with both arms."""
+    """Hold a box or barbell overhead with both arms."""
     wrist_at = np.array([rng.uniform(0.0, 0.2), rng.uniform(0.6, 0.93), rng.uniform(-0.2, 0.2)])
     for side in (0, 1):
         set_arm(movement.poses, side, wrist_at + rng.normal(0, 0.02, 3), np.array([0.3, -0.2, 1.0]))
@@ -220,7 +220,7 @@ _LOADS: tuple[Load, ...] = (before_the_chest, before_the_chest, before_the_chest
 
 
 def carries(bases: tuple[Base, ...], loads: tuple[Load, ...] = _LOADS) -> Maker:
-    """Any of `bases`, the arms round any of `loads`."""
+    """Move as any of `bases`, with the arms round any of `loads`."""
 
     def make(rng: Rng, times: Array) -> Movement:
         movement = _empty_handed(bases[int(rng.integers(len(bases)))](rng, times))
@@ -238,8 +238,10 @@ def captured_carry(clip: MotionClip) -> Maker:
 
 
 def empty_arms(base: Base) -> Maker:
-    """Arms as if they held a load, and nothing in them: standing or walking. Only what is seen at the hands tells it
-    from carrying."""
+    """Stand or walk with arms as if they held a load.
+
+    Only the appearance of the hands distinguishes it from carrying.
+    """
 
     def make(rng: Rng, times: Array) -> Movement:
         movement = _empty_handed(base(rng, times))

@@ -1,8 +1,6 @@
-"""Carrying in many more ways: hugged, on a shoulder, the head or a hip, under an arm, a bag in either hand, lugged, a
-tray.
+"""Carrying: hugged loads, on a shoulder, head or hip, under an arm, a bag in each hand, heavy loads, trays.
 
-Each load puts arms and trunk as it makes people hold them, standing or walking; points are as in
-`training.synthetic.motion.reaching`. Owns nothing.
+Each load sets arms and trunk while standing or walking; points are those of `training.synthetic.motion.reaching`.
 """
 
 from __future__ import annotations
@@ -30,17 +28,17 @@ from training.synthetic.motion.movement import (
 from training.synthetic.motion.reaching import reach, reach_across, wobble
 
 Load = Callable[[Rng, Movement, Array], tuple[int, ...]]
-"""(rng, movement, times [T]): loads the body in place, things and all; returns the sides that carry."""
+"""(rng, movement, times [T]): load the body in place, with props; returns the sides that carry."""
 
 
 def _there(movement: Movement, name: str, place: Array, times: Array) -> None:
-    """A thing that rests on the body at `place`."""
+    """Add an object that rests on the body at `place`."""
     path = np.broadcast_to(place, (len(times), 3)).copy()
     movement.props.append(Prop(name, "free", np.ones_like(times), path))
 
 
 def _lean(rng: Rng, movement: Movement, times: Array, aside: float, back: float) -> None:
-    """Away from the weight; `aside` is to the right."""
+    """Lean away from the weight; `aside` is to the right."""
     sway = drift(rng, times, 0.03)
     turn_chest(movement.poses, sway - back, drift(rng, times, 0.06), aside + sway)
 
@@ -50,8 +48,7 @@ def _jolts(rng: Rng, times: Array) -> Array:
 
 
 def hugged(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
-    """A box of any width, a pile or a sack before the body, low or up to the chin, one hand under it or both at the
-    sides."""
+    """Hold a box, pile or sack of any width in front of the body, one hand under it or both at its sides."""
     middle = np.array([rng.uniform(0.32, 0.68), rng.uniform(-0.75, 0.05), rng.normal(0, 0.08)]) + _jolts(rng, times)
     apart, askew = rng.uniform(0.06, 0.5), rng.normal(0, 0.14)
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -63,7 +60,7 @@ def hugged(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
 
 
 def on_one_shoulder(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
-    """A box or a sack on a shoulder, steadied by that side's hand, the other's, or both."""
+    """Carry a box or sack on a shoulder, steadied by one hand or both."""
     hands = rng.integers(3)
     jolt, ahead = _jolts(rng, times), rng.uniform(0.1, 0.4)
     if hands != 1:
@@ -83,7 +80,7 @@ def on_one_shoulder(rng: Rng, movement: Movement, times: Array) -> tuple[int, ..
 
 
 def on_the_head(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
-    """A basket or a box on the head, one hand or both at it."""
+    """Carry a basket or box on the head, one or both hands at it."""
     sides = (0, 1) if rng.random() < 0.5 else (int(rng.integers(2)),)
     wide = rng.uniform(0.1, 0.42)
     for side in sides:
@@ -95,7 +92,7 @@ def on_the_head(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
 
 
 def on_the_hip(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
-    """A child or a basket on a hip, an arm round it; the other hand helps or is free."""
+    """Carry a child or basket on a hip, one arm round it; the other hand helps or is free."""
     jolt = _jolts(rng, times)
     reach(
         movement,
@@ -113,7 +110,7 @@ def on_the_hip(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
 
 
 def under_the_arm(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
-    """A box, a board or a bundle between arm and ribs."""
+    """Carry a box, board or bundle between arm and ribs."""
     low = rng.uniform(-0.85, -0.4)
     place = np.array([rng.uniform(0.05, 0.4), low, rng.uniform(0.42, 0.66)]) + _jolts(rng, times)
     reach(movement, 1, place, 1.0, rng.normal(0.3, 0.2))
@@ -123,7 +120,7 @@ def under_the_arm(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]
 
 
 def a_bag_in_each_hand(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
-    """Heavy bags: arms straight and still, held off the legs, the back rounded or braced."""
+    """Carry heavy bags: arms straight, still and away from the legs, the back rounded or braced."""
     for side in (0, 1):
         place = np.array([rng.uniform(-0.05, 0.2), -0.95, rng.uniform(0.4, 0.62)]) + _jolts(rng, times)
         reach(movement, side, place)
@@ -133,7 +130,7 @@ def a_bag_in_each_hand(rng: Rng, movement: Movement, times: Array) -> tuple[int,
 
 
 def lugged(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
-    """Something too heavy, both hands at its handle beside or before a thigh, the trunk bent the other way."""
+    """Lug a heavy object, both hands at its handle beside or in front of a thigh, the trunk bent the other way."""
     aside, jolt = rng.uniform(0.1, 0.6), _jolts(rng, times)
     middle = np.array([rng.uniform(0.25, 0.45), rng.uniform(-0.85, -0.65), aside])
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -144,7 +141,7 @@ def lugged(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
 
 
 def as_a_tray(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
-    """On the flat hand beside the shoulder or above it, or on both before the chest."""
+    """Carry a tray on the flat hand beside or above the shoulder, or on both hands in front of the chest."""
     if rng.random() < 0.4:
         middle = np.array([rng.uniform(0.4, 0.7), rng.uniform(-0.5, -0.1), 0.0]) + _jolts(rng, times)
         for side in (0, 1):
@@ -159,7 +156,7 @@ def as_a_tray(rng: Rng, movement: Movement, times: Array) -> tuple[int, ...]:
 
 
 def _base(rng: Rng, times: Array) -> Movement:
-    """Standing or walking, the hands empty."""
+    """Stand or walk with empty hands."""
     pick = rng.random()
     if pick < 0.35:
         movement = stance(rng, times, rng.uniform(0.08, 0.24), rng.uniform(0.3, 1.5))
@@ -170,7 +167,7 @@ def _base(rng: Rng, times: Array) -> Movement:
 
 
 def carries(*loads: Load) -> Maker:
-    """Any of `loads`, standing or walking. A hand that doesn't carry does what it did."""
+    """Carry any of `loads`, standing or walking. A hand that does not carry moves as before."""
 
     def make(rng: Rng, times: Array) -> Movement:
         movement = _base(rng, times)

@@ -1,6 +1,6 @@
-"""Crouching and sitting: on the feet, kneeling, going down; chairs, stools, the floor.
+"""Crouching and sitting: on the feet, kneeling, going down; on chairs, stools and the floor.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ from training.synthetic.motion.movement import (
 
 
 def _low(rng: Rng, times: Array, level: Array, pitch: Array, width: float, knees_out: float) -> Movement:
-    """Feet on the ground, pelvis at `level` [T] legs, chest pitched by `pitch` [T]."""
+    """Return a body with feet on the ground, the pelvis at `level` [T] leg lengths, and the chest pitched by `pitch`
+    [T]."""
     movement = stance(rng, times, width, 0.3)
     movement.poses[:, 1] = level + drift(rng, times, 0.012)
     movement.poses[:, 0] -= 0.28 * (1 - level)
@@ -83,7 +84,7 @@ def crouch(rng: Rng, times: Array) -> Movement:
 
 
 def kneel(rng: Rng, times: Array) -> Movement:
-    """One knee on the ground, or both."""
+    """Kneel on one knee or both."""
     level = np.full_like(times, rng.uniform(0.5, 0.56))
     pitch = np.full_like(times, rng.uniform(0.0, 0.7))
     movement = _low(rng, times, level, pitch, 0.1, 0.15)
@@ -96,7 +97,7 @@ def kneel(rng: Rng, times: Array) -> Movement:
 
 
 def crouch_and_rise(rng: Rng, times: Array) -> Movement:
-    """Goes down to tie a shoe or to look, with the heels up and a reach between the knees."""
+    """Go down to tie a shoe or look, with raised heels, reaching between the knees."""
     start = rng.uniform(times[0] - 2.0, max(times[0], times[-1] - 1.0))
     down = smoothstep(times, start, rng.uniform(0.5, 1.0))
     level = 0.98 - rng.uniform(0.5, 0.68) * down
@@ -148,7 +149,7 @@ def sit_cross_legged(rng: Rng, times: Array) -> Movement:
 
 
 def sit_on_floor(rng: Rng, times: Array) -> Movement:
-    """On the ground with the legs stretched or the knees drawn up."""
+    """Sit on the ground with the legs stretched or the knees drawn up."""
     movement = _seat(rng, times, 0.1, rng.uniform(-0.3, 0.4))
     reach = rng.uniform(0.55, 0.97)
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -160,7 +161,7 @@ def sit_on_floor(rng: Rng, times: Array) -> Movement:
 
 
 def perch(rng: Rng, times: Array) -> Movement:
-    """Half sitting on a high stool, a wall or a table's edge."""
+    """Half sit on a high stool, a wall or a table's edge."""
     movement = sit_on_chair(rng, times)
     movement.poses[:, 1] = rng.uniform(0.66, 0.8)
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -171,7 +172,7 @@ def perch(rng: Rng, times: Array) -> Movement:
 
 
 def still_of(action: str, span: tuple[float, float]) -> Callable[[MotionClip], Maker]:
-    """Stays in a pose that the capture of somebody who gets up passes between the seconds `span`."""
+    """Stay in a pose that the capture of a person who gets up passes within the seconds `span`."""
 
     def of(clip: MotionClip) -> Maker:
         def make(rng: Rng, times: Array) -> Movement:

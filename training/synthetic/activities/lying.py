@@ -1,6 +1,6 @@
-"""Lying: on the back, the side, the face, propped on the elbows; still, fidgeting or turning over.
+"""Lying on the back, the side, the face or propped on the elbows: still, fidgeting or turning over.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from training.synthetic.motion.movement import (
     turn_head,
 )
 
-# Wrist and elbow of a right arm beside somebody who lies on the back, as in `movement.ARM_POSITIONS`.
+# Wrist and elbow of a right arm of a person who lies on the back, as in `movement.ARM_POSITIONS`.
 _ARMS_ON_BACK = {
     "sides": ((-0.12, -0.93, 0.26), (-0.2, 0.0, 1.0)),
     "belly": ((0.20, -0.66, -0.26), (-0.3, -0.2, 1.0)),
@@ -57,14 +57,14 @@ _ARMS_ON_BACK = {
 
 
 def set_leg(poses: Array, side: int, ankle: Array, knee: Array | tuple[float, float, float]) -> None:
-    """Put one ankle and knee direction ([3] or [T, 3], as for the right leg, in the pelvis's frame), in place."""
+    """Put an ankle and the knee's direction ([3] or [T, 3], as for the right leg, in the pelvis's frame), in place."""
     flip = np.array([1.0, 1.0, 1.0 if side else -1.0])
     poses[:, ANKLES.start + 3 * side : ANKLES.start + 3 * side + 3] = np.asarray(ankle) * flip
     poses[:, KNEES.start + 3 * side : KNEES.start + 3 * side + 3] = np.asarray(knee) * flip
 
 
 def fidget(rng: Rng, times: Array, size: float) -> Array:
-    """Small movement of a limb's end [T, 3]."""
+    """Return a small movement of a limb's end [T, 3]."""
     return np.stack([drift(rng, times, size, 5.0, 1.0) for _ in range(3)], -1)
 
 
@@ -135,7 +135,7 @@ def face_down(rng: Rng, times: Array) -> Movement:
 
 
 def on_the_side(rng: Rng, times: Array) -> Movement:
-    """Knees drawn up more or less, the lower arm under the head or ahead; some turn over from the back."""
+    """Lie with the knees partly drawn up and the lower arm under the head or ahead; some turn over from the back."""
     roll = np.full_like(times, rng.uniform(1.2, 1.85)) + drift(rng, times, 0.05)
     if rng.random() < 0.25:
         roll = roll * smoothstep(times, rng.uniform(times[0] - 0.5, times[-1]), rng.uniform(0.8, 1.6))
@@ -156,7 +156,7 @@ def on_the_side(rng: Rng, times: Array) -> Movement:
 
 
 def propped(rng: Rng, times: Array) -> Movement:
-    """Held out: reading or looking round on both elbows, face down or leaning back."""
+    """Read or look around, propped on both elbows, face down or leaning back. Held out."""
     back = rng.random() < 0.4
     rise = rng.uniform(0.5, 0.8) + drift(rng, times, 0.04)
     poses = pitched(times, 0.05, SUPINE if back else PRONE, rise if back else -rise)
@@ -180,7 +180,7 @@ def propped(rng: Rng, times: Array) -> Movement:
 
 
 def lie_as_captured(at: float) -> Callable[[MotionClip], Maker]:
-    """Lies as the person does who is about to get up, `at` seconds into the capture, stirring a little."""
+    """Lie as in a capture of a person about to get up, `at` seconds into it, moving a little."""
 
     def of(clip: MotionClip) -> Maker:
         def make(rng: Rng, times: Array) -> Movement:

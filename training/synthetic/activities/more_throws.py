@@ -1,7 +1,7 @@
-"""Throwing in many more ways: darts, shots at a basket, shot put, discs, javelin, passes, slams, a turn.
+"""Further throws: darts, basketball shots, shot put, discs, javelin, passes, slams, discus.
 
-A stroke here is the hand's way through points of the body's own space (`training.synthetic.motion.reaching`) while
-trunk and legs help, none of the strokes quite like another. Owns nothing.
+In each stroke the hand passes points in the body's own space (`training.synthetic.motion.reaching`) while trunk and
+legs support it. Every stroke differs.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A throw: where the hand (or, of both, the ball) waits, winds up to, releases and ends; how the trunk turns to the
-    throwing side (negative: away) and bends at wind-up and release; how deep the knees go, how far a foot steps."""
+    """A throw: the hand's places (for two hands, the ball's) while waiting, at wind-up, at release and at the end; the
+    trunk's turn to the throwing side (negative: away) and bend at wind-up and release; the knees' dip; the length of a
+    step."""
 
     points: tuple[Point, Point, Point, Point]
     turn: tuple[float, float] = (0.0, 0.0)
@@ -180,7 +181,8 @@ WAYS: dict[str, tuple[Way, Held, Aim]] = {
 
 
 def _legs(movement: Movement, phase: Array, dip: float, step: float) -> None:
-    """Knees give before the release and stretch at it; the foot of the other side steps ahead and back, in place."""
+    """Bend the knees before the release and stretch them at it; the other side's foot steps ahead and back, in
+    place."""
     poses = movement.poses
     ahead = keyed(phase, (-0.7, -0.1, 0.45, 1.0), (0, 1, 1, 0))
     feet = np.zeros((len(poses), 2, 3))
@@ -195,7 +197,7 @@ def _legs(movement: Movement, phase: Array, dip: float, step: float) -> None:
 
 
 def along(way: Way, held: Held) -> Stroke:
-    """A stroke along `way`, each person's another: larger or smaller, higher or lower, quicker in this part or that."""
+    """Return a stroke along `way` that varies in size, height and timing for each person."""
 
     def stroke(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
         size = rng.uniform(0.45, 1.1)
@@ -225,8 +227,7 @@ def along(way: Way, held: Held) -> Stroke:
 
 
 def any_way(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
-    """From wherever the arm was drawn back to, behind, above or across, to a release ahead and a follow-through beyond
-    it: no kind in particular."""
+    """Throw from a random wind-up behind, above or across the body to a release ahead, with a follow-through."""
     wound = rng.uniform(0.35, 0.9) * direction(rng.uniform(0.8, 3.0), rng.uniform(-0.4, 1.0)) + np.array([0, 0, 0.35])
     if rng.random() < 0.2:
         wound = np.array([0.35, rng.uniform(-0.3, 0.4), -0.4])
@@ -246,7 +247,7 @@ def any_way(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
 
 
 def discus(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
-    """The stretched arm trails behind while the whole body turns, once round or from the back, and is flung out."""
+    """Trail the stretched arm while the whole body turns, once round or from the back, and fling it out."""
     poses = movement.poses
     rounds = float(rng.integers(2))
     back = rng.uniform(0.5, 1.3)

@@ -1,6 +1,6 @@
-"""What is none of the actions and looks like one for moments: stretching, chores, devotions, gliding, swinging arms.
+"""Movements that resemble an action for moments without being one: stretching, chores, bowing, gliding, exercises.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. Lengths are leg lengths.
+Each style is a function (rng, times [T]) → `Movement`. Lengths are leg lengths.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _other(poses: Array, *tags: str) -> Movement:
 
 
 def _on_two_feet(rng: Rng, times: Array, apart: float, sink: Array | float = 0.0, aside: Array | float = 0.0) -> Array:
-    """Limb poses [T, 39] over two feet that stay, the pelvis `aside` to the right and `sink` lower."""
+    """Return limb poses [T, 39] over planted feet, with the pelvis `aside` to the right and lowered by `sink`."""
     poses, feet = upright(times), np.zeros((len(times), 2, 3))
     feet[:, 0, 2], feet[:, 1, 2] = -apart, apart
     poses[:, 2] = aside
@@ -43,7 +43,7 @@ def _on_two_feet(rng: Rng, times: Array, apart: float, sink: Array | float = 0.0
 
 
 def calisthenics(rng: Rng, times: Array) -> Movement:
-    """Arms that circle, clap overhead without a jump, swing to and fro; trunk bends and twists; lunges to the side."""
+    """Circle the arms, clap overhead without a jump, swing the arms, bend or twist the trunk, or lunge sideways."""
     beat = 2 * np.pi * (times * rng.uniform(0.35, 1.2) + rng.random())
     wave, kind = (
         0.5 - 0.5 * np.cos(beat),
@@ -75,9 +75,9 @@ def calisthenics(rng: Rng, times: Array) -> Movement:
 
 
 def _bow(poses: Array, pitch: Array) -> None:
-    """Bend at the hips by `pitch` [T], the seat going back and the feet staying, in place."""
+    """Bend at the hips by `pitch` [T], with the seat going back over planted feet, in place."""
     back = 0.16 * np.sin(np.minimum(pitch, 1.5))
-    # The legs turn against the pelvis by as much as it turns.
+    # The legs turn against the pelvis by the pelvis's own rotation.
     part = 0.6 * pitch
     c, s = np.cos(part), np.sin(part)
     for side in (0, 1):
@@ -89,7 +89,7 @@ def _bow(poses: Array, pitch: Array) -> None:
 
 
 def stretching(rng: Rng, times: Array) -> Movement:
-    """One stretch after another, held: to a side, behind the back, over the bent trunk, a foot held behind."""
+    """Hold one stretch after another: to a side, behind the back, over the bent trunk, a foot held behind."""
     poses = _on_two_feet(rng, times, rng.uniform(0.08, 0.3), 0.01)
     on = np.clip(0.6 + steps(rng, times, 0.9, (1.5, 5.0), (0.8, 1.8)), 0, 1)
     kind = str(rng.choice(["side", "behind", "down", "quad", "across"]))
@@ -119,7 +119,7 @@ def stretching(rng: Rng, times: Array) -> Movement:
 
 
 def chores(rng: Rng, times: Array) -> Movement:
-    """Sweeping, raking, wiping, digging, scrubbing a floor on the knees, weeding: the hands go to and fro at work."""
+    """Move the hands to and fro at work: sweep, rake, wipe, dig, scrub a floor on the knees, weed."""
     kind = str(rng.choice(["sweep", "dig", "wipe", "scrub", "weed"]))
     beat = 2 * np.pi * (times * rng.uniform(0.4, 1.3) + drift(rng, times, 0.15, 5.0, 2.0) + rng.random())
     wave = np.sin(beat)
@@ -155,7 +155,7 @@ def chores(rng: Rng, times: Array) -> Movement:
 
 
 def bowing(rng: Rng, times: Array) -> Movement:
-    """Bows deep and comes up again; or kneels, bends to the floor and straightens, as those who pray do."""
+    """Bow deeply and come up again, or kneel, bend to the floor and straighten, as in prayer."""
     at, bow = times[0] - rng.uniform(0.0, 3.0), np.zeros_like(times)
     down, holds, up, rests = rng.uniform(0.6, 1.5), rng.uniform(0.3, 2.0), rng.uniform(0.6, 1.5), rng.uniform(0.3, 1.5)
     while at < times[-1]:
@@ -178,13 +178,14 @@ def bowing(rng: Rng, times: Array) -> Movement:
     keep_above_floor(poses)
     movement = _other(poses)
     movement.tags[:, TAG_INDEX["crouch"]] = bow < 0.05
-    # Between two bows one kneels, which is neither this nor that.
+    # Kneeling between two bows is neither action.
     movement.labels = np.where(bow < 0.05, UNSURE, ACTION_INDEX["other"])
     return movement
 
 
 def gliding(rng: Rng, times: Array) -> Movement:
-    """On skates, a board, a scooter: the body goes on while the legs push to the side in turn, or one of them back."""
+    """Glide on skates, a board or a scooter: the body moves on while the legs push in turn, or one of them pushes
+    back."""
     beat = times * rng.uniform(0.4, 0.9) + rng.random()
     kind = str(rng.choice(["skates", "scooter", "board"]))
     speed, heading = rng.uniform(1.5, 4.5), drift(rng, times, rng.uniform(0.1, 0.8), 12.0, 5.0)
@@ -221,7 +222,7 @@ def gliding(rng: Rng, times: Array) -> Movement:
 
 
 def pedalling(rng: Rng, times: Array) -> Movement:
-    """On a bicycle, ridden or in a gymnasium: the feet circle below the seat, the hands hold the bar."""
+    """Pedal a bicycle, moving or stationary: the feet circle below the seat, the hands hold the bar."""
     turn = 2 * np.pi * (times * rng.uniform(0.6, 1.6) + rng.random())
     pitch = rng.uniform(0.15, 0.9)
     poses = pitched(times, rng.uniform(0.98, 1.1), 0.5 * pitch, 0.5 * pitch)
@@ -241,7 +242,7 @@ def pedalling(rng: Rng, times: Array) -> Movement:
 
 
 def tying_a_shoe(rng: Rng, times: Array) -> Movement:
-    """Bends or kneels to a shoe, both hands at it, and comes up again: crouching, and nothing is taken along."""
+    """Bend or kneel to a shoe, both hands at it, and come up again: crouching, without taking anything."""
     down = eased(
         times,
         tuple(times[0] + rng.uniform(-2.0, 1.0) + np.cumsum([0.0, 0.9, rng.uniform(1.5, 6.0), 0.9])),
@@ -266,7 +267,7 @@ def tying_a_shoe(rng: Rng, times: Array) -> Movement:
 
 
 def stepping_over(rng: Rng, times: Array) -> Movement:
-    """High careful steps over what lies there, slowly, the arms out; nobody leaves the ground. It is walking."""
+    """Step high and slowly over obstacles, arms out, always with a foot on the ground: walking."""
     at = grid(times)
     gait = Gait(rng.uniform(0.35, 0.6), 0.62, rng.uniform(0.07, 0.14), rng.uniform(0.22, 0.4), 0.1, unsteady=0.03)
     found = tread(rng, times, go(at, rng.uniform(0.3, 0.7), drift(rng, at, 0.3)), gait)

@@ -1,6 +1,6 @@
-"""Crawling and push-ups over hands, knees and feet that stay where they were put.
+"""Crawling and push-ups on planted hands, knees and feet.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. Lengths are leg lengths.
+Each style is a function (rng, times [T]) → `Movement`. Lengths are leg lengths.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ from training.synthetic.motion.movement import (
 
 @dataclass(frozen=True, slots=True)
 class _Limb:
-    """A limb that bears weight: a hand or a foot (what lies on the floor with it), its side, when in the cycle it is
-    set down, where under the body (forwards, outwards) and how high it lies and is lifted; where its elbow or knee
-    points."""
+    """A limb that bears weight: a hand, or a foot with the leg on the floor; its side; its phase of contact in the
+    cycle; its place under the body (forwards, outwards), height and lift; the direction of its elbow or knee."""
 
     hand: bool
     side: int
@@ -54,16 +53,16 @@ class _Limb:
 
 
 def _creep(rng: Rng, times: Array, poses: Array, way: Way, cadence: float, share: float, limbs: list[_Limb]) -> None:
-    """Move a body that heads along x on its limbs along `way`, in place; each bears weight for `share` of a cycle.
-    Hands come last."""
+    """Move a body that heads along x along `way`, in place; each limb bears weight for `share` of a cycle. Hands come
+    last in `limbs`."""
     clock = np.cumsum(np.full_like(way.times, cadence)) * (way.times[1] - way.times[0]) + rng.random()
     centre, heading = way.at(times)
     cos, sin = np.cos(heading), np.sin(heading)
     for limb in limbs:
         if limb.hand and limb.side == 0:
-            keep_above_floor(poses)  # by the knees; hands are put down after that
+            keep_above_floor(poses)  # raised by the knees; hands are put down after that
         first = np.ceil(clock[0] - limb.phase)
-        # Two at least: who creeps may plant no limb anew in all that time.
+        # At least two: a slow crawl may plant no limb again in this time.
         numbers = np.arange(first, max(np.floor(clock[-1] - limb.phase), first + 2)) + limb.phase
         places, headings = way.at(np.interp(numbers + share / 2, clock, way.times))
         out = limb.out * (1 if limb.side else -1) + rng.normal(0, 0.015, len(numbers))
@@ -88,7 +87,7 @@ def _crawls(
     hand: tuple[float, float, float], foot: tuple[float, float, float], *, elbow: tuple[float, float, float],
     knee: tuple[float, float, float], lift: float = 0.1, wriggle: float = 0.0,
 ) -> Movement:  # fmt: skip
-    """Crawling with hands and feet set down around (along, out, level) `hand` and `foot`."""
+    """Crawl with hands and feet set down around (along, out, level) `hand` and `foot`."""
     at = grid(times)
     pace = np.maximum(speed * (1 + drift(rng, at, 0.3, 4.0, 1.5)), 0.0) * rng.choice([1.0, 1.0, 1.0, 1.0, -0.6])
     heading = drift(rng, at, rng.uniform(0.0, 0.8), 10.0, 4.0)
@@ -106,7 +105,7 @@ def _crawls(
 
 
 def on_planted_knees(rng: Rng, times: Array) -> Movement:
-    """Babies', children's, searchers', gardeners': quick or slow, the back level, hollow or round, also backwards."""
+    """Crawl on hands and knees, slowly or quickly, with a level, hollow or round back, also backwards."""
     cadence = rng.uniform(0.4, 1.3)
     height = rng.uniform(0.36, 0.46)
     return _crawls(
@@ -118,7 +117,7 @@ def on_planted_knees(rng: Rng, times: Array) -> Movement:
 
 
 def on_hands_and_feet(rng: Rng, times: Array) -> Movement:
-    """As a bear or a spider goes: the knees off the floor, the seat high or low."""
+    """Move like a bear or spider: knees off the floor, the seat high or low."""
     cadence, height = rng.uniform(0.5, 1.4), rng.uniform(0.42, 0.75)
     pitch = 1.35 + 0.9 * (height - 0.42) + rng.uniform(-0.1, 0.25)
     return _crawls(
@@ -130,7 +129,7 @@ def on_hands_and_feet(rng: Rng, times: Array) -> Movement:
 
 
 def creeping(rng: Rng, times: Array) -> Movement:
-    """Stalking close to the floor, slowly: elbows and knees much bent, the trunk low, one limb after the other."""
+    """Stalk slowly close to the floor: elbows and knees bent, the trunk low, one limb after the other."""
     cadence = rng.uniform(0.2, 0.55)
     return _crawls(
         rng, times, cadence * rng.uniform(0.25, 0.5), cadence, rng.uniform(0.2, 0.34), rng.uniform(1.3, 1.5), 0.1,
@@ -140,7 +139,7 @@ def creeping(rng: Rng, times: Array) -> Movement:
 
 
 def pulling(rng: Rng, times: Array) -> Movement:
-    """On the belly: the hands reach ahead and pull, a knee is drawn up to the side in turn and pushes."""
+    """Crawl on the belly: the hands reach ahead and pull, the knees draw up to the side in turn and push."""
     cadence = rng.uniform(0.35, 0.9)
     return _crawls(
         rng, times, cadence * rng.uniform(0.3, 0.5), cadence, 0.05, 1.5, -rng.uniform(0.0, 0.25),
@@ -150,7 +149,7 @@ def pulling(rng: Rng, times: Array) -> Movement:
 
 
 def _down(rng: Rng, times: Array) -> Array:
-    """How far down [T], 0 to 1: in even beats, or stroke by stroke with rests above and below."""
+    """Return the depth [T], 0 to 1: in even beats, or in single strokes with rests at top and bottom."""
     if rng.random() < 0.4:
         return repeats(rng, times, (0.3, 1.3))
     down, at = np.zeros_like(times), times[0] - rng.uniform(0.5, 3.0)
@@ -164,18 +163,18 @@ def _down(rng: Rng, times: Array) -> Array:
 
 
 def pressing(rng: Rng, times: Array) -> Movement:
-    """Push-ups of all sorts: partial, slow, on the knees, with a leg up, to one side, hips first, piked, clapping."""
+    """Do push-ups of many kinds: partial, slow, on the knees, one leg up, to one side, hips first, piked, clapping."""
     sort = str(rng.choice(["plain", "plain", "knees", "pike", "leg_up", "aside", "worm", "clap"]))
     clap = sort == "clap"
     down = _down(rng, times)
     knees = sort == "knees"
-    # From what rests on the floor to the hips, and from there to the shoulders.
+    # From the support on the floor to the hips, and from there to the shoulders.
     support, reach = (0.5, TORSO) if knees else (0.985, TORSO)
     high = 0.9 * ARM + HAND
     low = rng.uniform(0.05, 0.3) * ARM + HAND + 0.12
     height = high + down * (low - high)
     hop = np.zeros_like(times)
-    if clap:  # pushed off every so often, the trunk flies
+    if clap:  # some push off, and the trunk flies
         beat = times / rng.uniform(0.9, 1.4) + rng.random()
         x, seconds = beat % 1.0, rng.uniform(0.22, 0.34)
         share = np.clip((x - 0.6) * (1 / seconds), 0, 1)
@@ -209,7 +208,7 @@ def pressing(rng: Rng, times: Array) -> Movement:
         else:
             put_foot(poses, side, np.array([0.0, 0.05, sign * apart]), (0.1, -1.0, 0.1))
     if not knees:
-        poses[:, ANKLES] *= rng.uniform(1.0, 1.013)  # straight, or nearly
+        poses[:, ANKLES] *= rng.uniform(1.0, 1.013)  # nearly straight
     if sort == "leg_up":
         side = int(rng.integers(2))
         poses[:, 27 + 3 * side] -= rng.uniform(0.15, 0.4)

@@ -1,6 +1,6 @@
-"""Everything else: stooping, gymnastics, rolling, somersaults, spinning, and poses that no other style has.
+"""Other movements: stooping, gymnastics, rolling, somersaults, spinning, and random poses.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def clip_other(clip: MotionClip, rates: tuple[float, float] = (0.6, 1.2)) -> Mak
 
 
 def stoop(rng: Rng, times: Array) -> Movement:
-    """Bends over with nearly straight legs, to lift or to look, once or again and again."""
+    """Bend over with nearly straight legs, to lift or look, once or repeatedly."""
     movement = stance(rng, times, rng.uniform(0.1, 0.22), 0.4)
     if rng.random() < 0.5:
         down = np.clip(steps(rng, times, 0.4, (0.6, 3.0), (0.6, 1.2)) + 0.9, 0, 1)
@@ -72,7 +72,7 @@ def stoop(rng: Rng, times: Array) -> Movement:
 
 
 def exercise(rng: Rng, times: Array) -> Movement:
-    """Arms raised and lowered in a rhythm, circles, side bends, lunges; no wave, no clap."""
+    """Raise and lower the arms in rhythm, circle them, bend sideways or lunge, without waving or clapping."""
     movement = stance(rng, times, rng.uniform(0.1, 0.3), 0.2)
     phase = 2 * np.pi * times * rng.uniform(0.3, 1.1) + rng.uniform(0, 6.28)
     rise = 0.5 - 0.5 * np.cos(phase)
@@ -103,7 +103,7 @@ def exercise(rng: Rng, times: Array) -> Movement:
 
 
 def strange(rng: Rng, times: Array) -> Movement:
-    """Random poses joined smoothly: whatever no other style does."""
+    """Join random poses smoothly, beyond all other styles."""
     count = 5
     keys = upright(np.zeros(count))
     scale = rng.uniform(0.2, 0.8)

@@ -1,7 +1,4 @@
-"""Where people go: along ways that bend a little.
-
-Pure functions; own nothing.
-"""
+"""Slightly curved walking paths."""
 
 from __future__ import annotations
 
@@ -12,8 +9,10 @@ from training.synthetic.motion.movement import Rng, drift
 
 
 def follow_path(rng: Rng, poses: Array, distance: Array, times: Array, bend: float) -> None:
-    """Move limb poses [T, 39] that are on the spot along by `distance` [T] leg lengths, heading up to about `bend`
-    radians to either side, in place."""
+    """Move limb poses [T, 39] on the spot along a path by `distance` [T] leg lengths, in place.
+
+    The heading varies by up to about `bend` radians to either side.
+    """
     heading = drift(rng, times, bend, 12.0, 5.0)
     heading -= heading[0]
     sway = poses[:, 2].copy()

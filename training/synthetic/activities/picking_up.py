@@ -1,7 +1,6 @@
-"""Picking up in many more ways: hinged over straight legs, in a lunge, aside, from a table, on one leg, seated.
+"""Picking up: with straight legs, in a lunge, to the side, from a table, on one leg, seated.
 
-The body bends just so far that the hand gets to the thing, wherever it lies. Points are in the world in leg lengths.
-Owns nothing.
+The body bends just far enough for the hand to reach the object. Points are in the world in leg lengths.
 """
 
 from __future__ import annotations
@@ -35,19 +34,19 @@ from training.synthetic.motion.movement import (
 from training.synthetic.motion.reaching import keyed, reach
 
 Bend = Callable[[Array, Array], None]
-"""(limb poses [T, 39], depth [T] from 0 upright to 1 as low as it goes): bends the body in place."""
+"""(limb poses [T, 39], depth [T] from 0 upright to 1 lowest): bend the body in place."""
 Draw = Callable[[Rng], tuple[Bend, Array]]
-"""Draws one person's way of bending and where the thing lies, [3]."""
+"""Draw one person's way of bending, and the object's place [3]."""
 
 
 def _fold(poses: Array, angle: Array, share: float) -> None:
-    """Forwards by `angle` [T], `share` of it at the hips and the rest in the back, in place."""
+    """Bend forwards by `angle` [T], `share` of it at the hips and the rest in the back, in place."""
     poses[:, ROOT] = quaternion_multiply(poses[:, ROOT], axis_rotation(2, -share * angle))
     turn_chest(poses, (1 - share) * angle)
 
 
 def hinge(rng: Rng) -> tuple[Bend, Array]:
-    """At the hips, legs straight or nearly, feet together or astride."""
+    """Bend at the hips, legs nearly straight, feet together or apart."""
     most, share, give, width = (
         rng.uniform(1.7, 2.2),
         rng.uniform(0.4, 0.75),
@@ -66,7 +65,7 @@ def hinge(rng: Rng) -> tuple[Bend, Array]:
 
 
 def crouching(rng: Rng) -> tuple[Bend, Array]:
-    """At the knees, deep, the back upright or bent; on flat feet set apart."""
+    """Bend the knees deeply on flat, separate feet, the back upright or bent."""
     level, pitch, width, out = (
         rng.uniform(0.24, 0.5),
         rng.uniform(0.3, 1.3),
@@ -85,7 +84,7 @@ def crouching(rng: Rng) -> tuple[Bend, Array]:
 
 
 def lunging(rng: Rng) -> tuple[Bend, Array]:
-    """One foot steps ahead and takes the weight, the other leg stays stretched behind."""
+    """Step ahead with one foot, which takes the weight; the other leg stays stretched behind."""
     step, level, pitch = rng.uniform(0.3, 0.6), rng.uniform(0.45, 0.6), rng.uniform(1.0, 1.6)
     lead = int(rng.integers(2))
 
@@ -107,7 +106,7 @@ def lunging(rng: Rng) -> tuple[Bend, Array]:
 
 
 def aside(rng: Rng) -> tuple[Bend, Array]:
-    """To the right: the trunk bends to the side, the knees give, one hand goes down beside the foot."""
+    """Bend the trunk to the right with soft knees; one hand goes down beside the foot."""
     roll, pitch, give = rng.uniform(0.7, 1.2), rng.uniform(0.1, 0.8), rng.uniform(0.15, 0.5)
 
     def bend(poses: Array, depth: Array) -> None:
@@ -122,7 +121,7 @@ def aside(rng: Rng) -> tuple[Bend, Array]:
 
 
 def on_one_leg(rng: Rng) -> tuple[Bend, Array]:
-    """Over one leg, the other swings up behind for balance."""
+    """Bend over one leg while the other swings up behind for balance."""
     most, swing = rng.uniform(1.5, 1.9), rng.uniform(0.3, 0.8)
 
     def bend(poses: Array, depth: Array) -> None:
@@ -138,7 +137,7 @@ def on_one_leg(rng: Rng) -> tuple[Bend, Array]:
 
 
 def from_a_table(rng: Rng) -> tuple[Bend, Array]:
-    """From the height of a stool, a table or a shelf: hardly a bend."""
+    """Pick up from the height of a stool, table or shelf, with little bend."""
     most, give = rng.uniform(0.6, 1.3), rng.uniform(0.0, 0.25)
 
     def bend(poses: Array, depth: Array) -> None:
@@ -152,7 +151,7 @@ def from_a_table(rng: Rng) -> tuple[Bend, Array]:
 
 
 def seated(rng: Rng) -> tuple[Bend, Array]:
-    """From a chair: leans down to what lies before or beside it."""
+    """Lean down from a chair to an object in front of or beside it."""
     most, roll = rng.uniform(1.0, 1.5), rng.uniform(0.0, 0.6)
 
     def bend(poses: Array, depth: Array) -> None:
@@ -162,7 +161,8 @@ def seated(rng: Rng) -> tuple[Bend, Array]:
 
 
 def _needed(rest: Array, bend: Bend, place: Array, sides: tuple[int, ...]) -> float:
-    """The smallest depth with which the hand gets to `place` from a pose [39] at rest, or the greatest."""
+    """Return the smallest depth at which the hand reaches `place` from a pose [39] at rest, or the one that comes
+    closest."""
     depths = np.linspace(0.1, 1.0, 19)
     poses = np.repeat(rest[None], len(depths), 0)
     bend(poses, depths)
@@ -171,7 +171,7 @@ def _needed(rest: Array, bend: Bend, place: Array, sides: tuple[int, ...]) -> fl
     return float(depths[np.argmax(near)] if near.any() else depths[np.argmin(far)])
 
 
-# Where a hand takes the thing afterwards (as `training.synthetic.motion.reaching` has points).
+# Where a hand takes the object afterwards (points of `training.synthetic.motion.reaching`).
 _AFTER = (
     (0.45, -0.4, 0.15),
     (0.1, -0.93, 0.45),
@@ -183,7 +183,7 @@ _AFTER = (
 
 
 def picks_up(draw: Draw, both_share: float = 0.3, at_ease: str = "stand") -> Maker:
-    """Bends, takes hold of a thing, comes up with it; `at_ease` is the action before and after."""
+    """Bend, take hold of an object and come up with it; `at_ease` is the action before and after."""
 
     def make(rng: Rng, times: Array) -> Movement:
         movement = sit_on_chair(rng, times) if at_ease == "sit" else stance(rng, times, 0.13, 0.3)
@@ -200,7 +200,7 @@ def picks_up(draw: Draw, both_share: float = 0.3, at_ease: str = "stand") -> Mak
             place = place + np.array([0.0, FLOOR + (0.16 if both else rng.uniform(0.05, 0.2)), 0.0])
         if both:
             place[2] = 0.0
-        # Where it stands: the way of restless feet is over before, so the place goes with the person.
+        # The object's place moves with the person, whose small steps end before the reach.
         rest = movement.poses[int(np.clip(np.searchsorted(times, taken), 0, len(times) - 1))]
         still = smoothstep(times, start - 0.8, 0.7)[:, None]
         movement.poses[:, :3] += still * (np.array([0.0, rest[1], 0.0]) - movement.poses[:, :3])
@@ -238,7 +238,7 @@ def _hands(
     instants: tuple[float, float, float],
     sides: tuple[int, ...],
 ) -> None:
-    """To the thing, and with it to wherever it is taken."""
+    """Reach for the object and move it to its final place."""
     start, taken, end = instants
     before = rng.uniform(0.0, 0.5) * (taken - start)
     there = smoothstep(times, start + before, taken - start - before)
@@ -254,7 +254,7 @@ def _hands(
 
 
 def _things(movement: Movement, times: Array, name: str, held: Held, taken: float) -> None:
-    """The thing lies where the hand takes it until then, and is held from then on."""
+    """Leave the object where the hand takes it until then, and hold it from then on."""
     at = int(np.clip(np.searchsorted(times, taken), 0, len(times) - 1))
     hands = [wrist(movement.poses, side)[at] for side in (0, 1)]
     where = 0.5 * (hands[0] + hands[1]) if held == "both" else hands[1]

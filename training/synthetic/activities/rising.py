@@ -1,7 +1,7 @@
-"""Sitting down and standing up: chairs, the floor, heels; the one is the other backwards, at its own pace.
+"""Sitting down and standing up: chairs, the floor, squats.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. A way of sitting down is made from how far it
-has come, 0 (standing) to 1 (seated), at each instant; standing up runs the same way from 1 to 0.
+Each style is a function (rng, times [T]) → `Movement`. It is defined by the progress of sitting down, from 0 (standing)
+to 1 (seated), at each instant; standing up goes from 1 to 0 at its own pace.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Way = Callable[[Rng, Array, Array], Movement]
 
 
 def onto_a_chair(rng: Rng, times: Array, progress: Array) -> Movement:
-    """The trunk leans ahead while the hips go back and down; the feet stay where they are."""
+    """Lean the trunk ahead while the hips go back and down over planted feet."""
     seat, depth = rng.uniform(0.40, 0.6), rng.uniform(0.3, 0.48)
     movement = stance(rng, times, rng.uniform(0.08, 0.18), 0.3)
     arms_at_rest(rng, movement, times, sitting=rng.random() < 0.5)
@@ -90,7 +90,7 @@ def _feet_of(rng: Rng) -> tuple[Array, Array]:
 
 
 def onto_the_floor(rng: Rng, times: Array, progress: Array) -> Movement:
-    """By a half kneel and a hand put down beside oneself, onto the seat with the legs stretched or drawn up."""
+    """Go down by a half-kneeling position and one hand on the floor, onto the seat, legs stretched or drawn up."""
     movement = stance(rng, times, 0.12, 0.2)
     arms_at_rest(rng, movement, times)
     half, low, seated = one_pose(), one_pose(), one_pose()
@@ -123,7 +123,7 @@ def onto_the_floor(rng: Rng, times: Array, progress: Array) -> Movement:
 
 
 def by_a_squat(rng: Rng, times: Array, progress: Array) -> Movement:
-    """Down into a deep squat, then back onto the seat, the hands behind."""
+    """Go down into a deep squat, then back onto the seat, the hands behind."""
     movement = stance(rng, times, rng.uniform(0.12, 0.2), 0.2)
     arms_at_rest(rng, movement, times)
     poses = movement.poses
@@ -151,10 +151,10 @@ def by_a_squat(rng: Rng, times: Array, progress: Array) -> Movement:
 
 
 def cross_legged(rng: Rng, times: Array, progress: Array) -> Movement:
-    """Held out: the feet cross and one lowers oneself straight down between the knees."""
+    """Cross the feet and go straight down between the knees. Held out."""
     movement = stance(rng, times, 0.08, 0.2)
     poses = movement.poses
-    feet = ((0.05, 0.0, 0.16), (0.12, 0.0, -0.16))  # crossed already
+    feet = ((0.05, 0.0, 0.16), (0.12, 0.0, -0.16))  # already crossed
     step = smoothstep(progress, 0.0, 0.25)
     poses[:, 1] += eased(progress, (0.15, 1.0), (0.0, 0.06 - 0.98))
     poses[:, 0] -= 0.12 * progress
@@ -198,7 +198,7 @@ def _labelled(movement: Movement, times: Array, start: float, end: float, rises:
 
 
 def captured_rise(clip: MotionClip) -> Maker:
-    """From lying to the feet, as captured; then stands."""
+    """Rise from lying to the feet, as captured, then stand."""
 
     def make(rng: Rng, times: Array) -> Movement:
         rate = rng.uniform(0.75, 1.5)

@@ -1,8 +1,8 @@
-"""Juggling from its notation: who throws what how high, beat after beat, two-handed and one-handed, over the floor.
+"""Juggling from siteswap notation: two-handed, one-handed, and bounced off the floor.
 
-A pattern is a row of numbers (Buhler, Eisenbud, Graham and Wright, "Juggling drops and descents", 1994): what is thrown
-at a beat is thrown again so many beats later; a 2 is held, a 0 is an empty hand. Points are as in
-`training.synthetic.activities.juggling`. Owns nothing.
+A pattern is a sequence of numbers (Buhler, Eisenbud, Graham and Wright, "Juggling drops and descents", 1994): the ball
+thrown at a beat is thrown again that many beats later; a 2 is held, a 0 is an empty hand. Points are those of
+`training.synthetic.activities.juggling`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _HandAt = Callable[[int, Array], Array]
 
 
 def _base(rng: Rng, times: Array) -> Movement:
-    """Standing mostly, also walking or sitting; the hands are free."""
+    """Stand, walk or sit with free hands, mostly stand."""
     pick = rng.random()
     if pick < 0.7:
         movement = stance(rng, times, rng.uniform(0.08, 0.28), rng.uniform(0.3, 1.5))
@@ -54,8 +54,11 @@ def _base(rng: Rng, times: Array) -> Movement:
 
 
 def _hands(rng: Rng, centres: Array, beat_of: Callable[[Array], Array], dwell: float, lone: int | None) -> _HandAt:
-    """Where a hand is at any time: a ring, its lower half with a ball (from the catch to the throw), the upper without;
-    thrown on the inner side, the outer, or to the fore."""
+    """Return a function of a hand's place at any time.
+
+    It is an ellipse, the lower half with a ball (from catch to throw), the upper half without. The throw is on the
+    inner, outer or front side.
+    """
     wide, high = rng.uniform(0.02, 0.2), rng.uniform(0.03, 0.18)
     towards = np.array([rng.normal(0, 0.4), rng.normal(0, 0.2), rng.choice([-1.0, -1.0, 1.0, 0.2])])
     shares = 1.0 + rng.normal(0, 0.15, 2)
@@ -75,13 +78,14 @@ def _hands(rng: Rng, centres: Array, beat_of: Callable[[Array], Array], dwell: f
 
 
 def _flight(start: Array, end: Array, share: Array, seconds: float, bounce: bool) -> Array:
-    """Where a ball is [T, 3] after `share` [T] of a flight of `seconds`: on a parabola, or by way of the floor."""
+    """Return a ball's place [T, 3] after `share` [T] of a flight of `seconds`: on a parabola, or bounced off the
+    floor."""
     path = start + share[:, None] * (end - start)
     if not bounce:
         path[:, 1] += 0.5 * FALL * seconds**2 * share * (1 - share)
         return path
     depth, half = FLOOR_BELOW + 0.5 * float(start[0, 1] + end[0, 1]) - 0.1, seconds / 2
-    # Down in the first half and up in the second, alike.
+    # Down in the first half and up in the second, symmetrically.
     since = half * (1 - abs(1 - 2 * share))
     down = (depth - 0.5 * FALL * half**2) / half
     path[:, 1] -= down * since + 0.5 * FALL * since**2
@@ -91,7 +95,7 @@ def _flight(start: Array, end: Array, share: Array, seconds: float, bounce: bool
 def _balls(
     pattern: tuple[int, ...], times: Array, instants: Array, hand: _HandAt, dwell: float, lone: int | None, bounce: bool
 ) -> list[Array]:
-    """The ways [T, 3] of all balls, followed from throw to throw."""
+    """Return the paths [T, 3] of all balls, followed from throw to throw."""
     per = 1 if lone is not None else 2
     side_of = (lambda beat: lone) if lone is not None else (lambda beat: beat % 2)
     beats = np.arange(len(instants))
@@ -123,7 +127,7 @@ def _balls(
 
 
 def by_notation(one_handed: bool = False, over_the_floor: bool = False) -> Callable[[Rng, Array], Movement]:
-    """Any of `PATTERNS`; or two balls in one hand, the other one resting; or all bounced off the floor."""
+    """Juggle any of `PATTERNS`, or two balls in one hand, or all bounced off the floor."""
 
     def make(rng: Rng, times: Array) -> Movement:
         movement = stance(rng, times, rng.uniform(0.1, 0.25), 0.6) if over_the_floor else _base(rng, times)
@@ -165,7 +169,7 @@ def by_notation(one_handed: bool = False, over_the_floor: bool = False) -> Calla
 
 
 def at_once(rng: Rng, times: Array) -> Movement:
-    """Both hands throw together; the two balls cross, one before the other, and are caught together, high or low."""
+    """Throw with both hands together; the two balls cross, one in front of the other, and are caught together."""
     movement = _base(rng, times)
     seconds, dwell = rng.uniform(0.7, 1.9), rng.uniform(0.25, 0.55)
     clock = times / seconds + rng.random()

@@ -1,6 +1,6 @@
-"""Standing: still, turning on the spot, on the toes, on one leg, with the hands up.
+"""Standing: still, turning on the spot, on tiptoe, on one leg, with raised hands.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from training.synthetic.motion.movement import (
 
 
 def _small_steps(rng: Rng, times: Array, restless: float) -> tuple[Array, Array]:
-    """Who stands treads from one place to another nearby now and then: the feet's way [T, 2, 3], one after the other,
-    and the pelvis's [T, 2] (x, z), in leg lengths."""
+    """Draw the occasional small steps of a standing person.
+
+    Returns the feet's paths [T, 2, 3] and the pelvis's path [T, 2] (x, z), in leg lengths.
+    """
     feet, moved = np.zeros((len(times), 2, 3)), np.zeros((len(times), 2))
     at = times[0] - 1.0 + rng.exponential(3.0 / restless)
     while at < times[-1]:
@@ -45,7 +47,7 @@ def _small_steps(rng: Rng, times: Array, restless: float) -> tuple[Array, Array]
 
 
 def _arms(rng: Rng, movement: Movement, times: Array) -> None:
-    """Half of them let both arms hang; the others do what arms do at rest."""
+    """Let both arms hang in half of the cases, and use any resting position in the others."""
     if rng.random() < 0.5:
         for side in (0, 1):
             place_arm(rng, movement, side, "hang" if rng.random() < 0.6 else "hang_loose", times)
@@ -79,8 +81,7 @@ def stand(rng: Rng, times: Array) -> Movement:
 
 
 def stand_treading(rng: Rng, times: Array) -> Movement:
-    """Stands as people in company do: treads, turns a little, is never where they were a moment ago, and yet goes
-    nowhere."""
+    """Step and turn a little, as people do in company, without getting anywhere."""
     movement = stance(rng, times, rng.uniform(0.06, 0.18), rng.uniform(1.8, 3.5))
     turn = steps(rng, times, rng.uniform(0.1, 0.8), (1.0, 4.0), (0.5, 1.2))
     movement.poses[:, ROOT] = quaternion_multiply(axis_rotation(1, turn), movement.poses[:, ROOT])
@@ -90,7 +91,7 @@ def stand_treading(rng: Rng, times: Array) -> Movement:
 
 
 def stand_turning(rng: Rng, times: Array) -> Movement:
-    """Stands and turns on the spot now and then, treading as one does."""
+    """Turn on the spot now and then with small steps."""
     movement = stance(rng, times, rng.uniform(0.08, 0.16), 1.0)
     yaw = steps(rng, times, rng.uniform(0.4, 1.6), (1.5, 5.0), (0.6, 1.6))
     turning = np.minimum(abs(np.gradient(yaw, times)), 1.5) if len(times) > 1 else np.zeros_like(times)
@@ -104,7 +105,7 @@ def stand_turning(rng: Rng, times: Array) -> Movement:
 
 
 def stand_tiptoe(rng: Rng, times: Array) -> Movement:
-    """On the toes, often reaching up."""
+    """Stand on tiptoe, often reaching up."""
     movement = stance(rng, times, rng.uniform(0.06, 0.14), 0.3)
     lift = np.clip(steps(rng, times, 0.5, (0.8, 3.0), (0.3, 0.6)) + 0.6, 0, 1)
     movement.poses[:, 1] += 0.13 * lift
@@ -118,7 +119,7 @@ def stand_tiptoe(rng: Rng, times: Array) -> Movement:
 
 
 def stand_one_leg(rng: Rng, times: Array) -> Movement:
-    """One knee raised or a foot up behind, held: a leg that is raised and doesn't kick."""
+    """Hold one knee raised or a foot up behind: a raised leg that does not kick."""
     movement = stance(rng, times, 0.1, 0.4)
     side = int(rng.integers(2))
     on = np.clip(steps(rng, times, 0.6, (0.8, 3.0), (0.4, 0.9)) + 0.6, 0, 1)
@@ -133,7 +134,7 @@ def stand_one_leg(rng: Rng, times: Array) -> Movement:
 
 
 def guard_stance(rng: Rng, times: Array) -> Movement:
-    """Hands up before the face and nothing else, now and then."""
+    """Hold the hands up in front of the face now and then."""
     movement = stance(rng, times, rng.uniform(0.12, 0.25), 1.0)
     look_around(rng, movement.poses, times)
     arms_at_rest(rng, movement, times)
@@ -144,7 +145,7 @@ def guard_stance(rng: Rng, times: Array) -> Movement:
 
 
 def stand_busy(rng: Rng, times: Array) -> Movement:
-    """Stands and does this and that with the hands."""
+    """Stand and use the hands."""
     movement = stance(rng, times, rng.uniform(0.08, 0.22), rng.choice([0.3, 1.0, 2.0]))
     look_around(rng, movement.poses, times)
     arms_at_rest(rng, movement, times)

@@ -1,6 +1,6 @@
-"""Punching and leaping with the whole body: a captured punch, and leaps from one foot.
+"""A captured punch, and leaps from one foot.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from training.synthetic.motion.movement import (
 )
 
 _PUNCH = (0.45, 1.75)
-"""Seconds of the captured punch between which it is one; before and after the fighter is on guard."""
+"""Seconds of the clip between which it is a punch; before and after, the fighter is on guard."""
 
 
 def captured_punch(clip: MotionClip) -> Maker:
@@ -45,7 +45,7 @@ def captured_punch(clip: MotionClip) -> Maker:
 
 
 def leaps(rng: Rng, times: Array) -> Movement:
-    """Held out: from one foot to the other in long or high bounds, the legs split in the air."""
+    """Leap from one foot to the other in long or high bounds, legs split in the air. Held out."""
     height = rng.uniform(0.12, 0.4)
     flight = 2 * np.sqrt(2 * height / GRAVITY)
     ground = rng.uniform(0.18, 0.4)
@@ -54,7 +54,7 @@ def leaps(rng: Rng, times: Array) -> Movement:
     seconds = (phase - count) * (flight + ground)
     air = np.clip((seconds - ground) / flight, 0, 1)
     stance = np.clip(seconds / ground, 0, 1)
-    lead = count % 2 == 0  # the right leg goes ahead
+    lead = count % 2 == 0  # the right leg leads
     split = np.sin(np.pi * air)
     poses = upright(times)
     knee = 0.25 + rng.uniform(0.3, 0.9) * np.sin(np.pi * stance) * (air == 0)

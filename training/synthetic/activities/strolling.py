@@ -1,6 +1,6 @@
-"""Walking and running on planted feet: in every direction, at every age, on slopes and stairs, with stops between.
+"""Walking and running on planted feet: in all directions, at all ages, on slopes and stairs, with stops.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing. The feet are set down by `footfalls`.
+Each style is a function (rng, times [T]) → `Movement`. `footfalls` sets down the feet.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.synthetic.motion.movement import (
 
 _CARRIED = ("phone_ear", "phone_front", "carry_front", "carry_side", "strap", "pocket", "hip", "folded", "behind")
 _STANDS, _WALKS = 0.12, 0.35
-"""Leg lengths a second: slower is standing, faster walking, between them neither."""
+"""Leg lengths per second: slower is standing, faster is walking, and in between is unsure."""
 
 
 def _walk(rng: Rng, times: Array, way: Way, gait: Gait, *, swing: float, elbow: float = 0.25) -> Movement:
@@ -50,14 +50,14 @@ def _walk(rng: Rng, times: Array, way: Way, gait: Gait, *, swing: float, elbow: 
 
 
 def _bending(rng: Rng, at: Array, most: float) -> Array:
-    """A heading [G] that wanders, or turns corners, by up to about `most` radians."""
+    """Return a heading [G] that wanders or turns corners, by up to about `most` radians."""
     if rng.random() < 0.3:
         return steps(rng, at, most, (1.0, 4.0), (0.6, 1.8))
     return drift(rng, at, most, 14.0, 5.0)
 
 
 def street_walk(rng: Rng, times: Array) -> Movement:
-    """As people walk in streets, from strolling to striding out; on slopes and stairs now and then."""
+    """Walk as in streets, from strolling to striding, sometimes on slopes and stairs."""
     at = grid(times)
     speed = float(np.clip(rng.normal(1.45, 0.4), 0.5, 2.4))
     pace = speed * (1 + drift(rng, at, 0.08, 8.0, 3.0))
@@ -82,7 +82,7 @@ def street_walk(rng: Rng, times: Array) -> Movement:
 
 
 def impaired_walk(rng: Rng, times: Array) -> Movement:
-    """Shuffling, limping, old, tired, cautious: short steps, stooped, the feet hardly lifted, one step shorter."""
+    """Shuffle, limp or walk as if old, tired or cautious: short steps, stooped, feet hardly lifted."""
     at = grid(times)
     cadence = rng.uniform(0.6, 1.1)
     speed = cadence * rng.uniform(0.4, 1.1)
@@ -106,12 +106,12 @@ def impaired_walk(rng: Rng, times: Array) -> Movement:
 
 
 def _swing_like(movement: Movement) -> Array:
-    """Between −1 and 1 [T]: which foot is ahead, from the ankles."""
+    """Return which foot is ahead, from −1 to 1 [T], from the ankles."""
     return np.clip((movement.poses[:, 30] - movement.poses[:, 27]) / 0.5, -1, 1)
 
 
 def any_way(rng: Rng, times: Array) -> Movement:
-    """Backwards, sideways, aslant, round in circles, with the face to something else than the way."""
+    """Walk backwards, sideways, diagonally or in circles, looking elsewhere."""
     at = grid(times)
     speed, to = rng.uniform(0.5, 1.3), rng.uniform(-np.pi, np.pi)
     if rng.random() < 0.5:
@@ -135,7 +135,7 @@ def any_way(rng: Rng, times: Array) -> Movement:
 
 
 def stop_and_go(rng: Rng, times: Array) -> Movement:
-    """Walks, stands, walks on: in front of shop windows, in a queue, at the kerb; turns while standing."""
+    """Walk, stand and walk on, as in front of shop windows, in a queue or at the kerb; turn while standing."""
     at = grid(times)
     speed, pace, now = rng.uniform(0.6, 1.7), np.zeros_like(at), at[0]
     starts = []
@@ -159,7 +159,7 @@ def stop_and_go(rng: Rng, times: Array) -> Movement:
 
 
 def told_by_pace(movement: Movement, pace: Array) -> Movement:
-    """Label and tag a movement by how fast the body goes [T]: walking, standing, unsure between."""
+    """Label and tag a movement by the body's speed [T]: walking, standing, unsure in between."""
     labels: NDArray[np.int64] = np.full(len(pace), UNSURE)
     labels[pace < _STANDS] = ACTION_INDEX["stand"]
     labels[pace > _WALKS] = ACTION_INDEX["walk"]
@@ -172,7 +172,7 @@ def told_by_pace(movement: Movement, pace: Array) -> Movement:
 
 
 def parade(rng: Rng, times: Array) -> Movement:
-    """Marching, stalking, prancing: knees high, long or short steps, straight or much swung arms, also on the spot."""
+    """March, stalk or prance: high knees, any step length, straight or widely swung arms, also on the spot."""
     at = grid(times)
     speed = rng.choice([0.0, rng.uniform(0.5, 1.9)], p=[0.15, 0.85])
     gait = Gait(
@@ -191,7 +191,7 @@ def parade(rng: Rng, times: Array) -> Movement:
 
 
 def pottering(rng: Rng, times: Array) -> Movement:
-    """A step here, two there, always at something: in a kitchen, a shop, a workshop. The hands are busy."""
+    """Take a few steps at a time with busy hands, as in a kitchen, shop or workshop."""
     at = grid(times)
     pace, aside = drift(rng, at, 0.9, 3.0, 1.5), drift(rng, at, 0.6, 3.0, 1.5)
     heading = steps(rng, at, 1.6, (0.5, 2.5), (0.5, 1.2))
@@ -206,7 +206,7 @@ def pottering(rng: Rng, times: Array) -> Movement:
 
 
 def ground_run(rng: Rng, times: Array) -> Movement:
-    """Jogging to sprinting; the body flies between two steps, and leans into its turns."""
+    """Jog to sprint: the body flies between steps and leans into turns."""
     at = grid(times)
     speed = rng.uniform(2.2, 6.0)
     cadence = float(rng.uniform(1.2, 1.45) + 0.06 * speed)
@@ -228,7 +228,7 @@ def ground_run(rng: Rng, times: Array) -> Movement:
 
 
 def running_drill(rng: Rng, times: Array) -> Movement:
-    """High knees, heels to the seat, quick feet, on the spot or slowly forwards, backwards, sideways."""
+    """Run with high knees, heels to the seat or quick feet, on the spot or slowly in any direction."""
     at = grid(times)
     speed, to = rng.uniform(0.3, 1.6), rng.choice([0.0, 0.0, np.pi, np.pi / 2])
     kind = rng.choice(["knees", "heels", "quick"])

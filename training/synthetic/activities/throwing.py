@@ -1,6 +1,6 @@
-"""Throwing: over the head, from the chest with both hands, sidearm, underarm; what is thrown leaves the hand and falls.
+"""Throws overarm, with both hands, sidearm and underarm; the ball leaves the hand and falls.
 
-Each style is a pure function (rng, times [T]) → `Movement`; owns nothing.
+Each style is a function (rng, times [T]) → `Movement`.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ from training.synthetic.motion.movement import (
 )
 
 Stroke = Callable[[Rng, Movement, Array, Array], float]
-"""(rng, movement, times [T], phase [T]): moves the body for one throw, phase −1 winding up, 0 release, 1 at rest again.
-Returns the release speed in leg lengths a second."""
+"""(rng, movement, times [T], phase [T]): move the body for one throw, from phase −1 (wind-up) over 0 (release) to 1 (at
+rest). Returns the release speed in leg lengths per second."""
 
 
 def in_chest_frame(poses: Array, points: Array) -> Array:
-    """Points of the world [T, 3] as a prop's path has them: from between the shoulders, in arm lengths."""
+    """Return points of the world [T, 3] as in a prop's path: from the midpoint of the shoulders, in arm lengths."""
     return rotate(conjugate(chest_rotation(poses)), points - between_shoulders(poses)) / ARM
 
 
 def flight(times: Array, release: float, start: Array, velocity: Array) -> Array:
-    """Where a thing is [T, 3] that leaves `start` [3] at `release` with `velocity` [3]; it stays where it lands."""
+    """Return the places [T, 3] of an object that leaves `start` [3] at `release` with `velocity` [3] and stays where it
+    lands."""
     after = np.clip(times - release, 0.0, None)[:, None]
     path = start + velocity * after
     path[:, 1] -= 0.5 * GRAVITY * after[:, 0] ** 2
@@ -52,7 +53,7 @@ def flight(times: Array, release: float, start: Array, velocity: Array) -> Array
 
 
 def _step_into(movement: Movement, phase: Array, side: int, size: float) -> None:
-    """The foot of the other side steps ahead and the trunk follows, in place."""
+    """Step ahead with the foot of the other side, and let the trunk follow, in place."""
     poses = movement.poses
     step = eased(phase, (-0.6, -0.05), (0.0, 1.0)) - eased(phase, (0.5, 1.0), (0.0, 1.0))
     lift = np.sin(np.pi * np.clip((phase + 0.6) / 0.5, 0, 1))
@@ -67,7 +68,7 @@ def _step_into(movement: Movement, phase: Array, side: int, size: float) -> None
 
 
 def overarm(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
-    """Hand behind the head, elbow ahead, whip; the body turns with it."""
+    """Take the hand behind the head, the elbow ahead, and whip; the body turns with it."""
     _step_into(movement, phase, 1, rng.uniform(0.0, 0.55))
     wind = eased(phase, (-1.0, -0.45), (0.0, 1.0)) * (1 - eased(phase, (-0.3, 0.05), (0.0, 1.0)))
     keys = (
@@ -92,14 +93,14 @@ def overarm(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
 
 
 def two_handed(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
-    """From the chest or from above the head with both hands."""
+    """Throw with both hands from the chest or above the head."""
     above = rng.random() < 0.4
     _step_into(movement, phase, 1, rng.choice([0.0, 0.35]))
     load = (-0.15, 0.5, -0.2) if above else (0.28, -0.3, -0.2)
     out = (0.65, 0.6, -0.18) if above else (0.93, -0.1, -0.15)
     pull = eased(phase, (-1.0, -0.3), (0.0, 1.0))
     push = eased(phase, (-0.25, 0.03), (0.0, 1.0))
-    on = 1 - eased(phase, (0.55, 1.0), (0.0, 1.0))  # the hands are at the ball before
+    on = 1 - eased(phase, (0.55, 1.0), (0.0, 1.0))  # the hands hold the ball before
     for side in (0, 1):
         path = np.array([0.4, -0.45, -0.2]) + pull[:, None] * (np.array(load) - (0.4, -0.45, -0.2))
         path = path + push[:, None] * (np.array(out) - path)
@@ -109,7 +110,7 @@ def two_handed(rng: Rng, movement: Movement, times: Array, phase: Array) -> floa
 
 
 def sidearm(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
-    """The stretched arm is swung round with the whole trunk, as a disc or a stone over water."""
+    """Swing the stretched arm round with the trunk, as for a disc or a stone over water."""
     turn = eased(phase, (-1.0, -0.35, 0.25, 1.0), (0.0, -1.2, 1.1, 0.0)) * rng.uniform(0.8, 1.2)
     angle = eased(phase, (-1.0, -0.4, 0.0, 0.4, 1.0), (0.3, -0.5, 1.2, 2.0, 0.3))
     height, reach = rng.uniform(-0.5, 0.0), rng.uniform(0.75, 0.95)
@@ -127,7 +128,7 @@ def sidearm(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
 
 
 def underarm(rng: Rng, movement: Movement, times: Array, phase: Array) -> float:
-    """Held out: the hanging arm swings back and then up ahead, as a bowler's or to toss something across."""
+    """Swing the hanging arm back and then up ahead, as to bowl or toss. Held out."""
     swing = eased(phase, (-1.0, -0.45, 0.1, 1.0), (0.0, -1.1, 1.3, 0.0)) * rng.uniform(0.7, 1.1)
     path = 0.95 * np.stack([np.sin(swing), -np.cos(swing), 0.12 + 0 * swing], -1)
     bow = rng.uniform(0.1, 0.6) * _weight(phase)
@@ -149,7 +150,7 @@ def _weight(phase: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Where what is thrown goes: `way` in the chest's frame, level, and how steeply it rises, radians."""
+    """Direction of a throw: level direction `way` in the chest's frame, and rise in radians."""
 
     way: tuple[float, float, float] = (1.0, 0.0, 0.0)
     rise: tuple[float, float] = (0.0, 0.7)
@@ -159,7 +160,7 @@ AHEAD = Aim()
 
 
 def throws(stroke: Stroke, held: Held = "right", aim: Aim = AHEAD) -> Maker:
-    """One to three throws, each of another ball; a pause between is standing."""
+    """Throw one to three balls, standing in between."""
 
     def make(rng: Rng, times: Array) -> Movement:
         movement = stance(rng, times, rng.uniform(0.1, 0.2), 0.5)
@@ -176,7 +177,7 @@ def throws(stroke: Stroke, held: Held = "right", aim: Aim = AHEAD) -> Maker:
         state = rng.bit_generator.state
         poses, busy = rest[0].copy(), np.zeros(len(times), dtype=bool)
         for at in instants:
-            rng.bit_generator.state = state  # each like the last: it is one person
+            rng.bit_generator.state = state  # one person: every throw has the same style
             phase = np.where(times < at, (times - at) / wind, (times - at) / follow)
             one = Movement(rest[0].copy(), rest[1], "throw")
             speed = stroke(rng, one, times, np.clip(phase, -1.0, 1.0))
@@ -206,7 +207,7 @@ def _thrown(
     rng: Rng, movement: Movement, stroke: Stroke, times: Array, release: float, taken: float, speed: float, held: Held,
     aim: Aim,
 ) -> list[Prop]:  # fmt: skip
-    """The ball in the hand from `taken` to its `release`, and on its way afterwards until it is far off."""
+    """Return the ball in the hand from `taken` to its `release`, and on its flight until it is far away."""
     poses = movement.poses
     hand = wrist(poses, 1)
     if held == "both":

@@ -47,13 +47,13 @@ def look(
 
     `joints` [N, T, 17, 3] metres, `facing` [N, T, 3], `stature` [N] metres, `times` [N, T] seconds, `from_front` [N].
     Half of the cameras are at eye height, level to within 10°, and half look down by 10 to 45°, from as far as across a
-    square; none is rolled by more than 8°. Held-out cameras look down by 45 to 55°, or by 3 to 10°, which few of
-    training's at eye height do.
+    square; none is rolled by more than 8°. Held-out cameras look down by 45 to 55°, or by 3 to 10°, which is rare among
+    training cameras at eye height.
     """
     count = len(joints)
     from_above = rng.random(count) < 0.5
     pitch = np.where(from_above, rng.uniform(10, 45, count), rng.normal(0, 4, count).clip(-8, 10))
-    # Most people that a street camera sees are small, and they are the hardest; near ones are few and alike.
+    # Most people in a street camera's picture are small, and those are the hardest; near people are few and similar.
     pixels = np.exp(np.log(SMALLEST) + rng.beta(1.0, 1.3, count) * np.log(LARGEST / SMALLEST))
     distance = (10 * (120 / pixels) ** 0.8 * np.exp(rng.normal(0, 0.6, count))).clip(2.2, 80)
     if held_out:
@@ -61,11 +61,11 @@ def look(
     pitch = np.deg2rad(pitch)
     distance = np.maximum(distance, np.where(from_above, 4.0, 2.2))
 
-    # The side of the person on which the camera is: mostly the front, if the movement addresses somebody.
+    # The side of the person on which the camera is: mostly the front, if the movement addresses another person.
     heading = np.arctan2(-facing[..., 2].mean(1), facing[..., 0].mean(1))
     front = from_front & (rng.random(count) < 0.65)
     bearing = np.where(front, rng.normal(0, 0.6, count), rng.uniform(-np.pi, np.pi, count)) + heading
-    # Walking people are seen along their way and across it alike, since bearing is uniform.
+    # Walking people are seen along and across their path equally often, because the bearing is uniform.
 
     centre = joints[:, :, HIPS].mean(2).mean(1)
     centre[:, 1] = 0.5 * stature
@@ -118,7 +118,7 @@ def _camera_motion(rng: Rng, times: Array, pixels: Array, share: float) -> Array
 
 
 def _picture(rng: Rng, points: Array, pixels: Array) -> Array:
-    """Return the picture's edges [N, 4], which mostly show the whole person, or cut off legs, a side or the body."""
+    """Return the picture's edges [N, 4], most of which show the whole person; others cut off legs, a side or the body."""
     count = len(points)
     low, high = points.min((1, 2)), points.max((1, 2))
     edges = np.concatenate([low, high], -1)

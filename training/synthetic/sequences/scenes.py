@@ -53,8 +53,8 @@ _EVENTS = frozenset({"fall", "sit_down", "stand_up", "throw", "pick_up"})
 class Scene:
     """Limb poses [T, 39], tags [T, K], true action [T] (UNSURE at changes), whether something hides the legs.
 
-    `faces_camera` asks for a view from the front, because hand movements mostly address somebody. `sources` names the
-    styles and gestures used, such as "walk/curves".
+    `faces_camera` asks for a view from the front, because hand movements mostly address another person. `sources` names
+    the styles and gestures used, such as "walk/curves".
     """
 
     poses: Array
