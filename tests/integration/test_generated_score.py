@@ -29,7 +29,7 @@ from stages.settings import PipelineSettings
 from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.kinetics_tps.names import GROUND_TRUTH_FILES, frame_file, video_file
-from training.synthetic.scoring.detectors import RememberingDetector
+from training.synthetic.scoring.detectors import CachingDetector
 from training.synthetic.scoring.known_videos import known_videos
 from training.synthetic.scoring.runs import Conditions, load_bench
 from training.synthetic.scoring.watched_pipeline import WatchedPipeline
@@ -103,7 +103,7 @@ def test_the_watched_pipeline_says_what_the_pipeline_says_also_when_it_remembers
     network = MoveNet.load()
     detector = KeypointDetector(network, slot_format)
     plain = list(analyse_video(Pipeline(detector, checkpoint, settings), film, rehearse=True))
-    remembering = RememberingDetector(network, settings.model.max_people, keep_maps=True)
+    remembering = CachingDetector(network, settings.model.max_people, keep_maps=True)
     watched = WatchedPipeline(KeypointDetector(remembering, slot_format), remembering, checkpoint, settings)
     assert any(frame.analysis.people for frame in plain)
     for _ in range(2):

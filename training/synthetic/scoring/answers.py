@@ -21,7 +21,7 @@ class AnsweredPerson(NamedTuple):
     box: Box
     label: str | None
     score: float
-    in_force: frozenset[Pair] = frozenset()
+    states: frozenset[Pair] = frozenset()
     """The current states; for a part without any, `none`."""
     state_scores: NDArray[np.float32] | None = None
     """[pairs], in the order of `VideoAnswers.pairs`; None: only the current states are known."""

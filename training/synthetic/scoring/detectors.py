@@ -1,6 +1,6 @@
 """Detectors for scoring: one that caches a video's detections, and one that returns the truth.
 
-A detector gets only pictures, so both are told beforehand which frames come next. Each keeps one video at a time.
+A detector receives only pictures, so `expect` announces their frames before each call. Each keeps one video at a time.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ class _Packed(NamedTuple):
 
 
 class FrameDetector(KeypointNetwork, Protocol):
-    """A detector that is told which frames come next and keeps its detections in them."""
+    """A detector to which the next frames are announced, and which keeps its detections by frame."""
 
     def expect(self, metas: Sequence[FrameMeta]) -> None:
         """Announce that the next pictures are these frames of one video, in this order."""
         ...
 
     def found(self, frame: int) -> NDArray[np.float32]:
-        """Return the detections float32 [K, 56], in input pixels, of a frame that was seen."""
+        """Return the detections float32 [K, 56], in input pixels, of a frame that was processed."""
         ...
 
 
-class RememberingDetector:
-    """Runs another detector once on each frame of a video, for any number of models and passes.
+class CachingDetector:
+    """A cache around a detector that processes each frame of a video once, for any number of models and passes.
 
     `keep_maps`: also keep the feature maps (about a megabyte per frame), for models that read them.
     """
@@ -51,28 +51,28 @@ class RememberingDetector:
         self._max_people = max_people
         self._keep_maps = keep_maps
         self._video: str | None = None
-        self._memory: dict[int, tuple[dict[int, Tensor], Tensor]] = {}
+        self._cache: dict[int, tuple[dict[int, Tensor], Tensor]] = {}
         self._expected: list[int] = []
 
     def expect(self, metas: Sequence[FrameMeta]) -> None:
         """Announce the next frames; a new video clears the cache."""
         if metas[0].camera != self._video:
             self._video = metas[0].camera
-            self._memory.clear()
+            self._cache.clear()
         self._expected = [meta.frame for meta in metas]
 
     def found(self, frame: int) -> NDArray[np.float32]:
         """Return the detections float32 [K, 56] in input pixels."""
-        return self._memory[frame][1].cpu().numpy()
+        return self._cache[frame][1].cpu().numpy()
 
     def __call__(self, pictures: Tensor) -> tuple[dict[int, Tensor], list[Tensor]]:
         """Return maps by stride ({} unless kept) and each picture's detections for pictures uint8 [B, H, W, 3]."""
         for picture, frame in zip(pictures, self._expected, strict=True):
-            if frame not in self._memory:
+            if frame not in self._cache:
                 maps, heads = self._detector(picture[None])
                 packed = self._detector.decode(heads, self._max_people).packed[0]
-                self._memory[frame] = (maps if self._keep_maps else {}, packed)
-        known = [self._memory[frame] for frame in self._expected]
+                self._cache[frame] = (maps if self._keep_maps else {}, packed)
+        known = [self._cache[frame] for frame in self._expected]
         maps = {stride: torch.cat([maps[stride] for maps, _ in known]) for stride in known[0][0]}
         return maps, [packed for _, packed in known]
 
@@ -82,7 +82,7 @@ class RememberingDetector:
 
 
 class TrueKeypoints:
-    """Returns exactly the true people and joints, so that remaining errors are not the detector's.
+    """A detector that returns exactly the true people and joints, so that remaining errors are not the detector's.
 
     `noise`: standard deviation of each joint's place, in percent of the longer side of the person's box; a frame always
     has the same noise. `maps` gives feature maps, for models that read them.
@@ -107,7 +107,7 @@ class TrueKeypoints:
         self._expected: list[int] = []
 
     def expect(self, metas: Sequence[FrameMeta]) -> None:
-        """Announce the next frames; frames before the first one show the same as it."""
+        """Announce the next frames; frames with negative numbers show the same as the first one."""
         if metas[0].camera != self._video:
             self._video = metas[0].camera
             self._truth = self._truth_of(self._video)

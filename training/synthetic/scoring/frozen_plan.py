@@ -1,4 +1,4 @@
-"""The generator's plan for a frozen set; apart from `frozen_set`, because scoring needs no generator."""
+"""The generator's plan for a frozen set; separate from `frozen_set` because scoring needs no generator."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Frozen test sets in `training/held_out`: the recipes of sets on which figures are compared.
+"""Frozen test sets in `training/held_out`: definitions of the sets on which figures are compared.
 
-A set is defined by its seed, its settings and the hash of the generator's code, so that figures from different days are
-for the same videos. A changed generator makes another set, with a new version.
+A set is defined by its seed, its settings and the hash of the generator's code, so that figures from different days
+belong to the same videos. A changed generator makes another set, with a new version.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class FrozenSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     code: str
     settings: dict[str, Any]
     former_codes: tuple[str, ...] = ()
-    """Hashes of the same generator by earlier versions of `code_hash`; folders made then have them."""
+    """Earlier hashes of the same generator, in the manifests of older folders."""
 
 
 def frozen_sets() -> list[str]:
@@ -98,7 +98,7 @@ def require_this_code(frozen: FrozenSet) -> None:
 
 
 def require(manifest: Manifest, frozen: FrozenSet, where: Path) -> None:
-    """Raise `FrozenSetError` that lists all differences, unless the manifest is of this set."""
+    """Raise `FrozenSetError` with all differences unless the manifest is of this set."""
     if differing := differences(manifest, frozen):
         raise FrozenSetError(
             f"{where}: is not the frozen test set of version {frozen.version}: {'; '.join(differing)}. {_NEW_VERSION}, "
@@ -107,7 +107,7 @@ def require(manifest: Manifest, frozen: FrozenSet, where: Path) -> None:
 
 
 def differences(manifest: Manifest, frozen: FrozenSet) -> Sequence[str]:
-    """Return the differences in words; none for this set."""
+    """Return the differences as phrases; none for this set."""
     found: list[str] = []
     if manifest.code not in (frozen.code, *frozen.former_codes):
         found.append(f"its generator's code is {manifest.code[:12]}, not {frozen.code[:12]}")

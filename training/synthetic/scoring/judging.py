@@ -1,7 +1,7 @@
 """Comparing one video's answers with its truth.
 
-A person counts in a frame if at least half of them is visible. People are matched one-to-one by their boxes; a person
-without a match is missed, which is as wrong as a wrong answer.
+A person counts in a frame if at least half of them is visible. People are matched one-to-one by their boxes; a missed
+person, without a match, counts as a wrong answer.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from training.footage.scoring import MIN_IOU, Judged, match
 from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, Pair, VideoAnswers
 from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
 
-Saying = tuple[str | None, float]
-"""A person's answer: a label, None without an answer yet, and its score."""
+Answer = tuple[str | None, float]
+"""A person's label (None: no answer yet) and its score."""
 COUNTED_FROM = 0.5
 """Share of a person that must be visible for them to count."""
 CLOSE_IOU = 0.5
@@ -53,11 +53,11 @@ class DetectorRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoJudgement:
-    """One video: each counted person-frame with a known action (`seconds` counts frames, so each is 1), the answers for
-    people who are not there, part states, and detections (None: unknown)."""
+    """One video: each counted person-frame with a known action (`seconds` counts frames, so each is 1), the answers
+    without a true person (`extras`), part states, and detections (None: unknown)."""
 
     judged: list[Judged]
-    extras: list[Saying]
+    extras: list[Answer]
     states: StateRows
     detector: DetectorRows | None
 
@@ -81,14 +81,14 @@ def judge_video(
     name: str, fps: float, truth: Truth, answers: VideoAnswers, shown: Sequence[int] | None = None
 ) -> VideoJudgement:
     """Compare the frames `shown` to the model, by number from 0; None: all. People in unread frames are missed."""
-    said = {frame.number: frame for frame in answers.frames}
+    answered = {frame.number: frame for frame in answers.frames}
     judged: list[Judged] = []
     people: list[tuple[TruePerson, AnsweredPerson | None]] = []
     seen: list[tuple[TrueFrame, NDArray[np.float32]]] = []
-    extras: list[Saying] = []
+    extras: list[Answer] = []
     for number in range(len(truth.frames)) if shown is None else shown:
         true = truth.frames[number]
-        frame = said.get(number, AnsweredFrame(number, ()))
+        frame = answered.get(number, AnsweredFrame(number, ()))
         pairs = dict(match([one.box for one in true.people], [one.box for one in frame.people], MIN_IOU))
         taken = set(pairs.values())
         extras += [(one.label, one.score) for column, one in enumerate(frame.people) if column not in taken]
@@ -97,12 +97,12 @@ def judge_video(
         for row, one in enumerate(true.people):
             if one.visible < COUNTED_FROM:
                 continue
-            got = frame.people[pairs[row]] if row in pairs else None
-            people.append((one, got))
+            answer = frame.people[pairs[row]] if row in pairs else None
+            people.append((one, answer))
             if one.action is None:
                 continue
-            label, score = (got.label, got.score) if got else (None, 0.0)
-            judged.append(Judged(name, one.number, number / fps, 1.0, one.action, label, score, missed=got is None))
+            label, score = (answer.label, answer.score) if answer else (None, 0.0)
+            judged.append(Judged(name, one.number, number / fps, 1.0, one.action, label, score, missed=answer is None))
     return VideoJudgement(judged, extras, state_rows(people, answers.pairs), detector_rows(seen) if seen else None)
 
 
@@ -111,13 +111,13 @@ def state_rows(people: Sequence[tuple[TruePerson, AnsweredPerson | None]], pairs
     shape = (len(people), len(pairs))
     truth, known, called = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool)
     scores = np.zeros(shape, np.float32)
-    for row, (true, got) in enumerate(people):
+    for row, (true, answer) in enumerate(people):
         truth[row] = [state in true.states.get(part, ()) for part, state in pairs]
         known[row] = [part in true.states for part, _ in pairs]
-        if got is None:
+        if answer is None:
             continue
-        called[row] = [pair in got.in_force for pair in pairs]
-        scores[row] = called[row] if got.state_scores is None else got.state_scores
+        called[row] = [pair in answer.states for pair in pairs]
+        scores[row] = called[row] if answer.state_scores is None else answer.state_scores
     return StateRows(truth, known, scores, called)
 
 

@@ -23,7 +23,10 @@ class KnownVideo(NamedTuple):
 
 
 def read_test_set(root: Path) -> Manifest:
-    """The manifest of a generated test set. Raises `ManifestError`, also for a training set or one without videos."""
+    """Return the manifest of a generated test set.
+
+    Raises `ManifestError`, also for a training set or a set without videos.
+    """
     manifest = read_manifest(root)
     if manifest.split != "test":
         raise ManifestError(f"{root / MANIFEST}: is a training set; give one made with `data generate --split test`")

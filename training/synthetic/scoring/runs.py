@@ -23,7 +23,7 @@ from training.footage.scoring import Judged
 from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
 from training.kinetics_tps.names import frame_file
 from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, VideoAnswers
-from training.synthetic.scoring.detectors import FrameDetector, RememberingDetector, TrueKeypoints
+from training.synthetic.scoring.detectors import CachingDetector, FrameDetector, TrueKeypoints
 from training.synthetic.scoring.judging import ScoredVideo, judge_video
 from training.synthetic.scoring.known_videos import KnownVideo
 from training.synthetic.scoring.watched_pipeline import WatchedModel, WatchedPipeline
@@ -65,7 +65,7 @@ class Bench:
         self._conditions = conditions
 
     def score(self, video: KnownVideo) -> list[Scored]:
-        """Return one entry per model. Raises `TruthError`."""
+        """Score a video with each model, in their order. Raises `TruthError`."""
         truth = read_video_truth(video)
         return [self._score(model, video, truth) for model in self._models]
 
@@ -96,13 +96,13 @@ def check_models(profiles: Sequence[str], conditions: Conditions) -> list[ModelI
     choose_device(conditions.device)
     found = [load_checkpoint(profile) for profile in profiles]
     _refuse_true_keypoints(found, conditions)
-    if _shared_detector_is_asked(found, conditions):
+    if _needs_shared_detector(found, conditions):
         weights.locate(DETECTOR)
     return [ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained) for checkpoint in found]
 
 
 def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callable[[str], Truth]) -> Bench:
-    """Return a bench of checkpoints, by profile or path. `truth_of` returns a video's truth by its file's name.
+    """Load the bench of checkpoints, by profile or path. `truth_of` returns a video's truth by its file's name.
 
     Raises `WeightsError`, and ValueError for a device that is not available, or for true keypoints if a model reads no
     keypoints.
@@ -112,27 +112,27 @@ def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callab
     checkpoints = [load_checkpoint(profile, device) for profile in profiles]
     _refuse_true_keypoints(checkpoints, conditions)
     detector: FrameDetector | None = None
-    if _shared_detector_is_asked(checkpoints, conditions):
+    if _needs_shared_detector(checkpoints, conditions):
         visual = any(_reads_pictures(checkpoint) for checkpoint in checkpoints)
-        detector = RememberingDetector(MoveNet.load().to(device), settings.model.max_people, keep_maps=visual)
+        detector = CachingDetector(MoveNet.load().to(device), settings.model.max_people, keep_maps=visual)
     if conditions.true_keypoints:
         detector = TrueKeypoints(truth_of, settings.model.max_people, noise=conditions.keypoint_noise, maps=detector)
 
-    def made(checkpoint: Checkpoint) -> WatchedPipeline:
+    def pipeline(checkpoint: Checkpoint) -> WatchedPipeline:
         if checkpoint.detector is not None:
             return WatchedPipeline(load_detector(checkpoint, device), None, checkpoint, settings, device)
         assert detector is not None
         return WatchedPipeline(KeypointDetector(detector, slot_format, device), detector, checkpoint, settings, device)
 
-    return Bench([made(checkpoint) for checkpoint in checkpoints], conditions)
+    return Bench([pipeline(checkpoint) for checkpoint in checkpoints], conditions)
 
 
 def _reads_pictures(checkpoint: Checkpoint) -> bool:
-    """Return whether it reads regions with the maps of the shared detector."""
+    """Return whether it reads regions from the feature maps of the shared detector."""
     return checkpoint.network.config.visual and checkpoint.detector is None
 
 
-def _shared_detector_is_asked(checkpoints: Sequence[Checkpoint], conditions: Conditions) -> bool:
+def _needs_shared_detector(checkpoints: Sequence[Checkpoint], conditions: Conditions) -> bool:
     if conditions.true_keypoints:
         return any(_reads_pictures(checkpoint) for checkpoint in checkpoints)
     return any(checkpoint.detector is None for checkpoint in checkpoints)
@@ -162,8 +162,8 @@ def read_video_truth(video: KnownVideo) -> Truth:
 def answer_known_video(model: WatchedModel, video: KnownVideo, shown: Collection[int]) -> VideoAnswers:
     """Run the frames `shown` of a video, by number from 0, through a model.
 
-    As in `training.benchmark.predict`, the model sees the first frame once before, because people are reported from
-    their second sighting on and the benchmark scores frame 1. A video that cannot be read to its end has an `error`.
+    As in `training.benchmark.predict`, the model sees the first frame twice, because people are reported from their
+    second detection on and the benchmark scores frame 1. A video that cannot be read to its end has an `error`.
     """
     frames: list[AnsweredFrame] = []
     reported: dict[str, PredictedFrame] = {}
@@ -205,9 +205,9 @@ def _frame(model: WatchedModel, meta: FrameMeta, analysis: FrameAnalysis) -> Ans
 
 
 def _person(model: WatchedModel, frame: int, person: PersonAnalysis) -> AnsweredPerson:
-    in_force = frozenset(
+    states = frozenset(
         (part.part, label) for part in person.parts for label in ([label for label, _ in part.states] or [STILL])
     )
     action = person.action
     label, score = (None, 0.0) if action is None else (action.label, action.score)
-    return AnsweredPerson(person.box, label, score, in_force, model.state_scores(frame, person.track))
+    return AnsweredPerson(person.box, label, score, states, model.state_scores(frame, person.track))

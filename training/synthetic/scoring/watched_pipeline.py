@@ -1,6 +1,6 @@
-"""The live pipeline with access to what it does not publish: detections, scores of all part states, and effort.
+"""The live pipeline with access to unpublished values: detections, scores of all part states, and effort.
 
-The answers are unchanged. The extra values are those of the last batch.
+The published answers are unchanged. The other values belong to the last batch.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class WatchedModel(Model, Protocol):
 
 
 class WatchedPipeline(Pipeline):
-    """Implements `WatchedModel`."""
+    """A pipeline that implements `WatchedModel`."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class WatchedPipeline(Pipeline):
 
 
 class _Stopwatch(Observer):
-    """Sums up the time of the learned stages."""
+    """The total time of the learned stages."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -118,7 +118,7 @@ def _camera_motion(rng: Rng, times: Array, pixels: Array, share: float) -> Array
 
 
 def _picture(rng: Rng, points: Array, pixels: Array) -> Array:
-    """Return the picture's edges [N, 4], most of which show the whole person; others cut off legs, a side or the body."""
+    """Return the picture's edges [N, 4]; most show the whole person, others cut off legs, a side or the body."""
     count = len(points)
     low, high = points.min((1, 2)), points.max((1, 2))
     edges = np.concatenate([low, high], -1)

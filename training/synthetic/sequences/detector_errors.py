@@ -23,11 +23,11 @@ ARMS, LEGS = np.arange(7, 11), np.arange(13, 17)
 _MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 _PARENT = np.array([0, 0, 0, 0, 0, 5, 6, 5, 6, 7, 8, 11, 12, 11, 12, 13, 14])
 _LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
-_TELLING = np.arange(7, 17)
-"""Elbows to ankles. Without any of them only a head is visible, and the action cannot be recognised."""
+_INFORMATIVE = np.arange(7, 17)
+"""Elbows to ankles. Without any of them only head and shoulders are visible, and the action cannot be recognised."""
 
 
-def slow(rng: Rng, gap: Array, seconds: float, channels: int) -> Array:
+def slow_noise(rng: Rng, gap: Array, seconds: float, channels: int) -> Array:
     """Return a stationary process [N, T, channels] of unit variance and correlation time `seconds`."""
     count, steps = gap.shape
     keep = np.exp(-gap / seconds)[..., None]
@@ -39,12 +39,12 @@ def slow(rng: Rng, gap: Array, seconds: float, channels: int) -> Array:
 
 
 def occlusion(rng: Rng, view: View, times: Array, hide_legs: Flags) -> Flags:
-    """Return which joints are hidden [N, T, 17]: by something passing, something standing in front, or the own body."""
+    """Return which joints are hidden [N, T, 17] by a passing object, an object in front, or the person's own body."""
     count, steps = times.shape
     points, stature = view.points, view.stature
     hidden = np.zeros((count, steps, 17), dtype=bool)
     hidden[:, :, LEGS] |= hide_legs[:, None, None]
-    # Something passes in front and hides one side or the lower half for a while.
+    # A passing object hides one side, the legs or the arms for a while.
     begin = times[:, 0] + rng.uniform(-1.0, 1.0, count) * (times[:, -1] - times[:, 0] + 0.1)
     long = rng.uniform(0.3, 3.0, count)
     during = (times >= begin[:, None]) & (times <= (begin + long)[:, None]) & (rng.random(count) < 0.15)[:, None]
@@ -74,7 +74,7 @@ def guess_unseen(rng: Rng, found: Array, unseen: Flags, outside: Flags, view: Vi
     """Return the joints with unseen ones guessed: near their place, at a neighbouring joint, or at the edge."""
     count, steps = gap.shape
     stature, edges = view.stature[..., None], view.picture[:, None, None]
-    guess = slow(rng, gap, 0.5, 34).reshape(count, steps, 17, 2) * (0.045 * stature)[..., None]
+    guess = slow_noise(rng, gap, 0.5, 34).reshape(count, steps, 17, 2) * (0.045 * stature)[..., None]
     guess += rng.standard_normal(guess.shape) * (0.02 * stature)[..., None]
     pull = rng.uniform(0, 0.6, (count, 1, 17, 1)) * (rng.random((count, 1, 17, 1)) < 0.5)
     guessed = found + pull * (found[:, :, _PARENT] - found) + guess
@@ -91,17 +91,17 @@ PAIR_WIDTH = np.array(
 def misjudge_turn(rng: Rng, found: Array, view: View, gap: Array) -> Array:
     """Return the joints with errors in how far people are turned.
 
-    The detector draws small people in profile as if from the front, and the reverse, changing several times a second;
-    it is surer of people seen from the front.
+    The detector draws small people in profile as if from the front, and the reverse, changing several times a second.
+    Errors are smaller for people seen from the front.
     """
     small = np.clip((170 - view.stature) / 110, 0.12, 1.0)
     level = np.exp(rng.normal(-0.2, 0.5, (len(gap), 1))) * small * (1 - 0.6 * abs(view.facing).clip(0, 1))
-    wrong = 0.5 * level * slow(rng, gap, 0.4, 1)[..., 0]
+    wrong = 0.5 * level * slow_noise(rng, gap, 0.4, 1)[..., 0]
     shift = wrong[..., None] * PAIR_WIDTH * view.stature[..., None]
     out = found.copy()
     out[:, :, LEFT, 0] += shift[..., LEFT]
     out[:, :, RIGHT, 0] -= shift[..., RIGHT]
-    # It also draws them upright: shoulders and hips that a steep view shows tilted are drawn more level.
+    # It also levels them: shoulders and hips that a steep view shows tilted are drawn less tilted.
     pairs = ((1, 2), (3, 4), (5, 6), (11, 12))
     even = (rng.uniform(0.2, 0.8, (len(gap), 1)) * small)[..., None]
     for pair in pairs:
@@ -115,12 +115,12 @@ def swap_sides(rng: Rng, found: Array, score: Array, view: View, gap: Array) -> 
     count = len(gap)
     close = np.abs(view.facing) < 0.6
     rate = np.where(close, rng.uniform(0.01, 0.06, (count, 1)), rng.uniform(0.0, 0.025, (count, 1)))
-    runs = slow(rng, gap, 0.12, 3)
-    threshold = np.sqrt(2) * _inverse_error(1 - 2 * np.clip(rate, 1e-4, 0.5))
+    runs = slow_noise(rng, gap, 0.12, 3)
+    threshold = np.sqrt(2) * _inverse_erf(1 - 2 * np.clip(rate, 1e-4, 0.5))
     ankles, legs = runs[..., 0] > threshold, runs[..., 1] > threshold + 0.2
     arms = runs[..., 2] > threshold + 0.5
     doubtful = rng.random((count, 1)) < np.where(view.facing.mean(1, keepdims=True) < 0.4, 0.2, 0.05)
-    turned = doubtful & (slow(rng, gap, 0.5, 1)[..., 0] > rng.uniform(0.0, 1.6, (count, 1)))
+    turned = doubtful & (slow_noise(rng, gap, 0.5, 1)[..., 0] > rng.uniform(0.0, 1.6, (count, 1)))
     swaps: tuple[tuple[Flags, tuple[int, ...]], ...] = ((ankles & ~legs, (15,)), (legs, (13, 15)), (arms, (7, 9)))
     for which, pairs in swaps:
         for first in pairs:
@@ -137,7 +137,7 @@ def swap_sides(rng: Rng, found: Array, score: Array, view: View, gap: Array) -> 
 def mistake_neighbours(rng: Rng, found: Array, view: View, times: Array, gap: Array) -> Array:
     """Return the joints with some limbs taken from a neighbour.
 
-    One person in seven has a neighbour, another person of the batch, whose limbs are taken for theirs for moments; more
+    One person in seven has a neighbour, another person of the batch, whose limbs are briefly taken for theirs, more
     often the closer the two are.
     """
     count = len(gap)
@@ -153,7 +153,7 @@ def mistake_neighbours(rng: Rng, found: Array, view: View, times: Array, gap: Ar
     )
     beside = place[:, :, None] + relative * view.stature[..., None, None]
     there = rng.random((count, 1)) < 0.14
-    runs = slow(rng, gap, 0.25, len(_LIMBS))
+    runs = slow_noise(rng, gap, 0.25, len(_LIMBS))
     out = found.copy()
     for number, limb in enumerate(_LIMBS):
         taken = there & (runs[..., number] > 2.4 - 1.3 * np.exp(-((aside / 0.4) ** 2)))
@@ -181,7 +181,7 @@ def garble(rng: Rng, found: Array, score: Array, garbled: Flags, view: View, gap
     """Return joints and scores with those of garbled sequences displaced by up to an arm's length, at low scores."""
     count, steps = gap.shape
     size = (rng.uniform(0.05, 0.16, (count, 1)) * view.stature)[..., None, None]
-    away = size * (slow(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) + 0.5 * rng.standard_normal(found.shape))
+    away = size * (slow_noise(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) + 0.5 * rng.standard_normal(found.shape))
     which = garbled[:, None, None]
     unsure = score * rng.uniform(0.25, 0.55, (count, 1, 1))
     return np.where(which[..., None], found + away, found), np.where(which, unsure, score)
@@ -198,14 +198,18 @@ def face_strips(rng: Rng, score: Array, view: View, gap: Array) -> tuple[Array, 
     joint somewhere in the box with a score near zero.
     """
     count, steps = gap.shape
-    high = np.exp(rng.uniform(np.log(25), np.log(160), (count, 1))) * (1 + 0.05 * slow(rng, gap, 1.0, 1)[..., 0])
+    high = np.exp(rng.uniform(np.log(25), np.log(160), (count, 1))) * (1 + 0.05 * slow_noise(rng, gap, 1.0, 1)[..., 0])
     size = np.stack([high * rng.uniform(2.6, 4.2, (count, 1)), high], -1)
-    middle = view.points[:, :, 0] + 0.08 * high[..., None] * slow(rng, gap, 1.0, 2)
+    middle = view.points[:, :, 0] + 0.08 * high[..., None] * slow_noise(rng, gap, 1.0, 2)
     places = rng.uniform(-0.5, 0.5, (count, 1, 17, 2)) * np.ones((1, steps, 1, 1))
     places[:, :, :5] = _FACE + rng.normal(0, 0.06, (count, 1, 5, 2))
-    places = places + 0.02 * rng.standard_normal(places.shape) + 0.05 * slow(rng, gap, 0.5, 34).reshape(places.shape)
+    places = (
+        places + 0.02 * rng.standard_normal(places.shape) + 0.05 * slow_noise(rng, gap, 0.5, 34).reshape(places.shape)
+    )
     scores = rng.uniform(0.0, 0.06, score.shape)
-    face = rng.uniform(0.25, 0.6, (count, 1, 1)) + 0.08 * slow(rng, gap, 0.7, 5) + rng.normal(0, 0.05, (count, 1, 5))
+    face = (
+        rng.uniform(0.25, 0.6, (count, 1, 1)) + 0.08 * slow_noise(rng, gap, 0.7, 5) + rng.normal(0, 0.05, (count, 1, 5))
+    )
     scores[:, :, :5] = face.clip(0.02, 0.8)
     boxes = np.concatenate([middle - size / 2, middle + size / 2], -1)
     return middle[:, :, None] + places * size[:, :, None], scores, boxes
@@ -214,11 +218,11 @@ def face_strips(rng: Rng, score: Array, view: View, gap: Array) -> tuple[Array, 
 def readable(unreadable: Unreadable, seen: Flags) -> Flags:
     """Return the steps [N, T] whose action can be recognised: neither garbled nor a close-up, and with more than head
     and shoulders in sight. `seen` is bool [N, T, 17]."""
-    return ~(unreadable.garbled | unreadable.strip)[:, None] & np.any(seen[:, :, _TELLING], axis=-1)
+    return ~(unreadable.garbled | unreadable.strip)[:, None] & np.any(seen[:, :, _INFORMATIVE], axis=-1)
 
 
-def _inverse_error(x: Array) -> Array:
-    """Return the inverse error function by Winitzki's formula, whose two digits are enough for a rate."""
+def _inverse_erf(x: Array) -> Array:
+    """Return the inverse error function by Winitzki's formula, whose two correct digits are enough for a rate."""
     log = np.log(np.maximum(1 - x * x, 1e-12))
     a = 0.147
     first = 2 / (np.pi * a) + log / 2

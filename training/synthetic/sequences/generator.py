@@ -51,12 +51,12 @@ class Batch:
 
 
 class Generator:
-    """Makes batches. With `held_out`, motions, gestures, builds and cameras are those that training never sees."""
+    """A generator of batches. With `held_out`, its motions, gestures, builds and cameras never occur in training."""
 
     def __init__(self, motions: Path, vocabulary: Vocabulary, seed: int, *, held_out: bool = False) -> None:
         missing = [name for name in ACTIONS if name not in vocabulary.actions]
         if missing:
-            raise ValueError(f"vocabulary: the generator makes actions it lacks: {', '.join(missing)}")
+            raise ValueError(f"vocabulary: lacks actions of generated sequences: {', '.join(missing)}")
         self.library = MotionLibrary(motions)
         self.vocabulary = vocabulary
         self.held_out = held_out
@@ -64,7 +64,7 @@ class Generator:
         self._action_of = np.array([vocabulary.action_index(name) for name in ACTIONS] + [-1])
 
     def state(self) -> dict[str, Any]:
-        """Return the random state, for the state of a run."""
+        """Return the random state, to be saved with a run's state."""
         return dict(self.rng.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -145,8 +145,8 @@ def draw_times(rng: np.random.Generator, count: int, steps: int) -> Array:
 def reported_times(rng: np.random.Generator, times: Array) -> Array:
     """Return the instants [N, T] that a camera reports for pictures taken at `times`.
 
-    Half of the cameras report the true instants; the others, with a clock of the network or of a frame counter, are off
-    by up to half an interval. Padding stays padding.
+    Half of the cameras report the true instants. The others, which use a network clock or a frame counter, deviate by
+    up to half an interval. Padding stays unchanged.
     """
     before = np.diff(times, axis=1, prepend=times[:, :1])
     after = np.diff(times, axis=1, append=times[:, -1:])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from training.synthetic.motion.movement import Rng
 from training.synthetic.sequences import detector_errors
 from training.synthetic.sequences.cameras import View
-from training.synthetic.sequences.detector_errors import LEFT, RIGHT, slow
+from training.synthetic.sequences.detector_errors import LEFT, RIGHT, slow_noise
 
 Array = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def _scores(rng: Rng, view: View, gap: Array, hidden: NDArray[np.bool_], outside
     tiny = np.clip((62 - view.stature) / 20, 0, 1)[..., None]
     base = base * (1 - 0.35 * turned * (1 - 0.6 * small)) - 0.1 * small - 0.13 * tiny - murky
     person = rng.normal(0, 0.06, (count, 1, 1)) + rng.normal(0, 0.03, (count, 1, 17))
-    score = base + person + 0.07 * slow(rng, gap, 0.6, 17) + rng.normal(0, 0.035, base.shape)
+    score = base + person + 0.07 * slow_noise(rng, gap, 0.6, 17) + rng.normal(0, 0.035, base.shape)
     least = rng.uniform(0.0, 0.35, (count, 1, 1)) + 0.3 * small
     guessed = score * np.clip(least + rng.uniform(0.0, 0.45, (count, 1, 17)), 0, 0.9)
     score = np.where(hidden, guessed, score)
@@ -120,11 +120,11 @@ def _jittered(rng: Rng, view: View, gap: Array, score: Array) -> Array:
     white = rng.standard_normal((count, steps, 17, 2)) * (JITTER * scale * unsure * (1 + 0.3 * speed))[..., None]
     burst = rng.random((count, steps, 17)) < 0.02
     white *= np.where(burst, rng.uniform(2, 6, burst.shape), 1.0)[..., None]
-    slowly = slow(rng, gap, BIAS_SECONDS, 34).reshape(count, steps, 17, 2) * (BIAS * scale * unsure)[..., None]
+    slowly = slow_noise(rng, gap, BIAS_SECONDS, 34).reshape(count, steps, 17, 2) * (BIAS * scale * unsure)[..., None]
     common = rng.standard_normal((count, steps, 1, 2)) * (0.4 * scale)[..., None]
     found = view.points + white + slowly + common
-    lost = slow(rng, gap, 0.25, 17) > np.array([3.0] * 7 + [2.0] * 4 + [2.6] * 4 + [2.2] * 2)
-    wander = slow(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) * (0.07 * stature)[..., None]
+    lost = slow_noise(rng, gap, 0.25, 17) > np.array([3.0] * 7 + [2.0] * 4 + [2.6] * 4 + [2.2] * 2)
+    wander = slow_noise(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) * (0.07 * stature)[..., None]
     return np.where(lost[..., None], found + wander, found)
 
 
@@ -142,7 +142,7 @@ def boxes_around(rng: Rng, keypoints: Array, view: View, gap: Array) -> NDArray[
     low = np.where(nothing, keypoints[..., :2].min(2), low)
     high = np.where(nothing, keypoints[..., :2].max(2), high)
     stature = view.stature[..., None]
-    margin = BOX_MARGIN + 0.015 * slow(rng, gap, 1.0, 4) + 0.004 * rng.standard_normal((count, steps, 4))
+    margin = BOX_MARGIN + 0.015 * slow_noise(rng, gap, 1.0, 4) + 0.004 * rng.standard_normal((count, steps, 4))
     boxes = np.concatenate([low - margin[..., :2] * stature, high + margin[..., 2:] * stature], -1)
     edges = view.picture[:, None]
     boxes[..., :2] = np.clip(boxes[..., :2], edges[..., :2], edges[..., 2:])

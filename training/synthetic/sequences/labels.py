@@ -41,7 +41,7 @@ _DEFINING = {
     "cartwheel": ("hip", "left_arm", "right_arm", "left_hand", "right_hand", "left_leg", "right_leg"),
     "juggle": ("left_arm", "right_arm", "left_hand", "right_hand"),
 }
-# For these actions, the moving parts define it.
+# Actions that are defined by whichever parts move.
 _WHATEVER_MOVES = frozenset({"dance", "other"})
 _BY_LIMB = {"wave": ("wave", ("arm", "hand")), "clap": ("applaud", ("arm", "hand"))}
 _BY_LIMB |= {"punch": ("strike", ("arm", "hand")), "kick": ("kick", ("leg", "foot"))}

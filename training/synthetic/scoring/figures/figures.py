@@ -16,7 +16,7 @@ from training.synthetic.scoring.figures.detector_figures import DetectorFigures,
 from training.synthetic.scoring.figures.part_figures import PartFigures, part_figures
 from training.synthetic.scoring.figures.settling import SettlingFigures, settled
 from training.synthetic.scoring.figures.settling import figures as settling_figures
-from training.synthetic.scoring.judging import Saying, ScoredVideo
+from training.synthetic.scoring.judging import Answer, ScoredVideo
 
 BINS = 15
 """Bins of equal width by score for the calibration error, as in `training.run.validation.calibration`."""
@@ -182,14 +182,14 @@ def action_figures(judged: Iterable[Judged]) -> dict[str, ActionFigures]:
     }
 
 
-def calibration(judged: Sequence[Judged], extras: Sequence[Saying]) -> Calibration:
+def calibration(judged: Sequence[Judged], extras: Sequence[Answer]) -> Calibration:
     """Return the calibration of the published score; its expected error includes the answer `other`."""
     said = [one for one in judged if one.answer is not None]
     error = calibration_error([one.score for one in said], [one.answer == one.truth for one in said])
     return Calibration(error, {f"{least:g}": _threshold(judged, extras, least) for least in THRESHOLDS})
 
 
-def _threshold(judged: Sequence[Judged], extras: Sequence[Saying], least: float) -> Threshold:
+def _threshold(judged: Sequence[Judged], extras: Sequence[Answer], least: float) -> Threshold:
     sure = [one for one in judged if one.answer not in (None, OTHER) and one.score >= least]
     right = sum(one.answer == one.truth for one in sure)
     everything = len(sure) + sum(label not in (None, OTHER) and score >= least for label, score in extras)

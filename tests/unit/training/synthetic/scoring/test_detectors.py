@@ -16,7 +16,7 @@ from training.synthetic.scoring.detectors import (
     HIDDEN_SCORE,
     OUTSIDE_SCORE,
     SEEN_SCORE,
-    RememberingDetector,
+    CachingDetector,
     TrueKeypoints,
     true_joints,
 )
@@ -57,7 +57,7 @@ def pictures(*values: int) -> Tensor:
 
 def test_each_frame_of_a_video_is_detected_once_whoever_asks_and_in_whatever_order() -> None:
     inner = Counting()
-    detector = RememberingDetector(inner, 3, keep_maps=True)
+    detector = CachingDetector(inner, 3, keep_maps=True)
     detector.expect(metas(0, 1, 2))
     maps, heads = detector(pictures(10, 20, 30))
     assert detector.decode(heads, 3).packed[:, 0, 4].tolist() == [10, 20, 30]
@@ -72,13 +72,13 @@ def test_each_frame_of_a_video_is_detected_once_whoever_asks_and_in_whatever_ord
 
 
 def test_maps_are_not_kept_where_nobody_reads_them() -> None:
-    detector = RememberingDetector(Counting(), 3, keep_maps=False)
+    detector = CachingDetector(Counting(), 3, keep_maps=False)
     detector.expect(metas(0))
     assert detector(pictures(10))[0] == {}
 
 
 def test_pictures_that_were_not_announced_are_refused() -> None:
-    detector = RememberingDetector(Counting(), 3, keep_maps=False)
+    detector = CachingDetector(Counting(), 3, keep_maps=False)
     detector.expect(metas(0))
     with pytest.raises(ValueError, match="argument"):
         detector(pictures(10, 20))
