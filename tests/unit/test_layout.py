@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from support.repository import REPOSITORY
 
 PACKAGES = [path.parent for path in sorted(REPOSITORY.glob("*/__init__.py")) if path.parent.name != "tests"]
 FILES = [path for package in PACKAGES for path in sorted(package.rglob("*.py"))]
 MOST_FILES, MOST_LINES = 15, 450
-LARGE_FOLDERS = {"training/synthetic/activities"}
-"""To be divided when real motion replaces what is drawn there."""
 CATCH_ALL = {"base", "common", "helper", "helpers", "misc", "shared", "util", "utils"}
 
 
@@ -27,12 +23,7 @@ def test_the_product_is_found() -> None:
 
 def test_a_folder_directly_holds_few_files() -> None:
     files = Counter(name_of(path.parent) for path in FILES if path.name != "__init__.py")
-    assert {folder for folder, count in files.items() if count > MOST_FILES} <= LARGE_FOLDERS
-
-
-@pytest.mark.parametrize("folder", LARGE_FOLDERS)
-def test_an_exception_is_still_needed(folder: str) -> None:
-    assert len(list((REPOSITORY / folder).glob("*.py"))) - 1 > MOST_FILES
+    assert {folder: count for folder, count in files.items() if count > MOST_FILES} == {}
 
 
 def test_a_file_is_short() -> None:

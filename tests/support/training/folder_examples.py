@@ -23,7 +23,7 @@ from training.kinetics_tps import AnnotatedFrame, Video, video_file
 
 SIZE = (WIDTH, HEIGHT)
 BOX = (20.0, 4.0, 44.0, 60.0)
-"""Where the detector sees somebody, whatever the picture."""
+"""The box in which the detector finds a person in every picture."""
 STANDING = np.array(
     [
         (0, 8), (2, 6), (-2, 6), (5, 8), (-5, 8), (11, 20), (-11, 20), (14, 36), (-14, 36), (15, 50), (-15, 50),
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass
 class StandIn:
-    """Implements `stages.detection.keypoint_batches.Detector`; its maps are the picture itself, made smaller."""
+    """Implements `stages.detection.keypoint_batches.Detector`; its feature maps are the downscaled picture."""
 
     pictures: int = 0
     swaying: float = 1.0
@@ -71,7 +71,7 @@ def formats(source: tuple[int, int], wanted: tuple[int, int] | None) -> SlotForm
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Videos are watched with it instead of MoveNet; it counts the pictures that it was shown."""
+    """Replace MoveNet by a detector that counts its pictures."""
     detector = StandIn()
 
     def make(settings: WatchSettings) -> Watcher:
@@ -83,13 +83,13 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def standing() -> np.ndarray:
-    """[17, 3]: joints and scores of whoever the detector sees."""
+    """Return joints and scores [17, 3] of the detected person."""
     joints = STANDING * np.float32(0.55) + np.array([(BOX[0] + BOX[2]) / 2, BOX[1]], np.float32)
     return np.concatenate([joints, np.full((17, 1), 0.7, np.float32)], 1)
 
 
 def annotated(root: Path, action: str, name: str, **verbs: str) -> Video:
-    """A video whose person, and each of their parts, is annotated at frames 1, 5 and 11 where the detector finds it."""
+    """Return a video whose person and parts are annotated at frames 1, 5 and 11 where the detector finds them."""
     boxes = dict(zip(PARTS, part_boxes(standing(), np.array(BOX), SIZE).boxes.tolist(), strict=True))
     one = person(box=(BOX[0] + 2, BOX[1], BOX[2] - 2, BOX[3]), **verbs)
     parts = {part: msgspec.structs.replace(known, box=tuple(boxes[part])) for part, known in one.parts.items()}
@@ -99,7 +99,7 @@ def annotated(root: Path, action: str, name: str, **verbs: str) -> Video:
 
 
 def put_folder(root: Path, each: int = 3, actions: tuple[str, str] = ("wave", "stand")) -> Path:
-    """As many videos of each of two actions."""
+    """Write `each` videos of each of two actions."""
     busy, calm = actions
     videos = [annotated(root, busy, f"{busy}-{n}", left_hand="hold", left_arm="bend", head="none") for n in range(each)]
     videos += [annotated(root, calm, f"{calm}-{n}", left_hand="none", left_arm="none") for n in range(each)]
@@ -108,4 +108,4 @@ def put_folder(root: Path, each: int = 3, actions: tuple[str, str] = ("wave", "s
 
 
 STEPS = (FRAMES + 1) // 2
-"""A person's steps in a video of 25 frames a second: every second frame."""
+"""A person's steps in a video of 25 frames per second: every second frame."""

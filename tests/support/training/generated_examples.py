@@ -1,4 +1,4 @@
-"""Hand-made truth and manifests: the smallest that have everything, for tests of what reads them."""
+"""Minimal truth files and manifests for tests of their readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.synthetic.videos.truth import Keypoint, TrueFrame, TruePerson, Tru
 def true_person(
     number: int = 1, action: str | None = "wave", at: tuple[float, float] = (40.0, 20.0), height: float = 80.0
 ) -> TruePerson:
-    """Somebody upright whose box has its top left corner at `at` and is half as wide as high; all is seen."""
+    """Return an upright, fully visible person whose box has its top left corner at `at` and is half as wide as high."""
     x, y = at
     keypoints: list[Keypoint] = [
         (x + height * 0.5 * across, y + height * down, 1)
@@ -35,7 +35,7 @@ def true_person(
 
 
 def write_true_video(root: Path, name: str, frames: list[list[TruePerson]]) -> Path:
-    """Write the truth about a video, people by frame; returns the file."""
+    """Write a video's truth from its people by frame, and return the file."""
     path = truth_file(root, name)
     write_truth(path, Truth(tuple(TrueFrame(tuple(people)) for people in frames)))
     return path

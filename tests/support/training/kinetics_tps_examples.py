@@ -35,7 +35,7 @@ LISTS = Lists(PARTS, VERBS, ("ball", "none"))
 
 
 def make_clip(path: Path, frames: int = FRAMES, *, front: bool = False, sound: bool = False) -> Path:
-    """A short H.264 video (or one of sound only); `front` puts the index at the front, as web videos have it."""
+    """Write a short H.264 video, or one of sound only; `front` puts the index at the front, as in web videos."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"} if front else {}) as container:
         if sound:
@@ -57,26 +57,26 @@ def make_clip(path: Path, frames: int = FRAMES, *, front: bool = False, sound: b
 
 @functools.cache
 def clip_bytes(*, front: bool = False) -> bytes:
-    """The contents of the usual clip, encoded once."""
+    """Return the contents of the usual clip, encoded once."""
     with tempfile.TemporaryDirectory() as folder:
         return make_clip(Path(folder) / "clip.mp4", front=front).read_bytes()
 
 
 def put_clip(path: Path, content: bytes | None = None) -> Path:
-    """Put the usual clip there."""
+    """Write the usual clip, or other content, to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(clip_bytes() if content is None else content)
     return path
 
 
 def person(number: int = 1, box: Box = (10, 5, 40, 60), **verbs: str) -> AnnotatedPerson:
-    """A person whose parts have the verbs given."""
+    """Return a person whose parts have these verbs."""
     parts = {name: AnnotatedPart(at, (12.5, 8, 20, 16), verb, name) for at, (name, verb) in enumerate(verbs.items())}
     return AnnotatedPerson(number, box, parts)
 
 
 def example_video(root: Path, action: str, name: str, indices: tuple[int, ...] = (1, 4, 6)) -> Video:
-    """A video with one person, whose hand does something else in every frame."""
+    """Return a video of one person whose hand has another verb in every frame."""
     frames = tuple(
         AnnotatedFrame(index, (person(head="none", left_hand=VERBS[at % 3]),)) for at, index in enumerate(indices)
     )
@@ -84,7 +84,7 @@ def example_video(root: Path, action: str, name: str, indices: tuple[int, ...] =
 
 
 def put_example(root: Path) -> Path:
-    """Three training videos of two classes and two test videos, all right."""
+    """Write three training videos of two classes and two test videos, all valid."""
     videos = [example_video(root, "lunge", "a1"), example_video(root, "lunge", "a2"), example_video(root, "hop", "b1")]
     put_dataset(root, videos)
     for folder, name in (("lunge", "t1"), ("hop", "t2")):
@@ -94,7 +94,7 @@ def put_example(root: Path) -> Path:
 
 
 def put_dataset(root: Path, videos: list[Video], lists: Lists = LISTS) -> None:
-    """Write the videos' annotations and lists, and put a clip for each."""
+    """Write the videos' annotations, lists and clips."""
     for video in videos:
         put_clip(video.path)
         write_annotations(root, video)
@@ -103,21 +103,21 @@ def put_dataset(root: Path, videos: list[Video], lists: Lists = LISTS) -> None:
 
 
 def copy_of(root: Path, to: Path) -> Path:
-    """A data set of its own to break."""
+    """Copy a data set, for tests that damage it."""
     shutil.copytree(root, to)
     return to
 
 
 @st.composite
 def boxes(draw: st.DrawFn) -> Box:
-    """Boxes that touch the picture."""
+    """Draw a box that overlaps the picture."""
     x1, y1 = draw(st.floats(-50, WIDTH - 0.5)), draw(st.floats(-50, HEIGHT - 0.5))
     x2, y2 = max(x1, 0.0) + draw(st.floats(0, 200)), max(y1, 0.0) + draw(st.floats(0, 200))
     return (x1, y1, x2, y2)
 
 
 def people(lists: Lists = LISTS) -> st.SearchStrategy[AnnotatedPerson]:
-    """People with any of the parts, each with any of the verbs."""
+    """Return a strategy for people with any of the parts and verbs."""
     part = st.tuples(st.sampled_from(lists.parts), st.integers(0, 10**6), boxes(), st.sampled_from(lists.verbs))
     parts = st.lists(part, max_size=4, unique_by=lambda drawn: drawn[0]).map(
         lambda drawn: {name: AnnotatedPart(number, box, verb, name) for name, number, box, verb in drawn}
@@ -126,7 +126,7 @@ def people(lists: Lists = LISTS) -> st.SearchStrategy[AnnotatedPerson]:
 
 
 def frames(lists: Lists = LISTS) -> st.SearchStrategy[AnnotatedFrame]:
-    """Frames with up to three people and up to two objects."""
+    """Return a strategy for frames with up to three people and two objects."""
     thing = st.builds(AnnotatedObject, st.integers(0, 100), boxes(), st.text(max_size=8))
     return st.builds(
         AnnotatedFrame,
@@ -139,12 +139,12 @@ def frames(lists: Lists = LISTS) -> st.SearchStrategy[AnnotatedFrame]:
 names = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="/\\"), min_size=1, max_size=12).filter(
     lambda name: not name.startswith(".") and not name.lower().endswith(".mp4")
 )
-"""What classes and videos may be called: any letters, marks and signs."""
+"""Valid names of classes and videos: any letters, marks and signs."""
 
 
 @st.composite
 def lists_of_labels(draw: st.DrawFn) -> Lists:
-    """Lists of any labels that lines can hold, with the ten parts among the parts."""
+    """Draw lists of labels of one line each, with the ten parts among the parts."""
     label = st.text(st.characters(categories=("L",)), min_size=1, max_size=6)
     verbs = draw(st.lists(label, min_size=1, max_size=5, unique=True))
     others = draw(st.lists(label.filter(lambda name: name not in PARTS), max_size=2, unique=True))
@@ -153,7 +153,7 @@ def lists_of_labels(draw: st.DrawFn) -> Lists:
 
 @st.composite
 def datasets(draw: st.DrawFn, root: Path) -> tuple[list[Video], Lists]:
-    """Videos of a data set that is going to lie at `root`, in the order in which it is read, and its lists."""
+    """Draw the videos of a data set at `root`, in reading order, and its lists."""
     lists = draw(lists_of_labels())
     places = draw(st.lists(st.tuples(names, names), min_size=1, max_size=3, unique_by=lambda place: place[1]))
     videos: list[Video] = []

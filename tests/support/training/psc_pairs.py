@@ -1,4 +1,4 @@
-"""Random pairs of ground truth and prediction, with the situations that decide a metric's edge cases."""
+"""Random pairs of ground truth and prediction, with the metric's edge cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACTIONS = ["lunge", "push_up", "pull_ups"]
 
 class Pair:
     """`truth` and `guess`: {video: {frame: {"humans": […]}}}; `actions` and `answers`: {video: class};
-    `seen`: how often each situation came up."""
+    `seen`: how often each edge case occurred."""
 
     def __init__(self, seed: int, *, whole: bool) -> None:
         self._random = random.Random(seed)
@@ -30,12 +30,12 @@ class Pair:
         self.answers = {video: self._random.choice([self.actions[video], *ACTIONS]) for video in self.truth}
 
     def read(self) -> tuple[GroundTruth, Prediction]:
-        """Both, as if from files."""
+        """Return both, parsed like files."""
         truth = parse_ground_truth(as_json(self.actions), as_json(self.truth))
         return truth, parse_prediction(as_json(self.answers), as_json(self.guess), truth)
 
     def right(self) -> dict[str, bool]:
-        """Video → its class is right."""
+        """Return, by video, whether its class is correct."""
         return {video: self.actions[video] == self.answers[video] for video in self.actions}
 
     def _add_video(self, name: str) -> None:
@@ -67,7 +67,7 @@ class Pair:
         return found
 
     def _twins(self, people: list[Any]) -> None:
-        """Give two people one box: the assignment has a tie."""
+        """Give two people the same box, so that the assignment has a tie."""
         if len(people) > 1 and self._random.random() < 0.35:
             one, other = self._random.sample(people, 2)
             other["box"] = list(one["box"])
@@ -106,5 +106,5 @@ class Pair:
 
 
 def as_json(value: Any) -> bytes:
-    """As a result file has it."""
+    """Encode a value as in a result file."""
     return json.dumps(value).encode()

@@ -1,6 +1,6 @@
-"""Part State Correctness once more, plainly and slowly, from the method's description: what the fast one must equal.
+"""A slow reference for Part State Correctness, written from the method's description.
 
-Works on the JSON itself, one box at a time, and shares no code with `training.benchmark.psc`.
+It works on the JSON, one box at a time, and shares no code with `training.benchmark.psc`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from scipy.optimize import linear_sum_assignment
 
 
 def psc_of_videos(truth: dict[str, Any], prediction: dict[str, Any]) -> dict[str, float]:
-    """`truth`, `prediction`: {video: {frame: {"humans": […]}}}."""
+    """Return PSC by video; `truth`, `prediction`: {video: {frame: {"humans": […]}}}."""
     return {video: psc(frames, prediction[video]) for video, frames in truth.items()}
 
 
 def psc(frames: dict[str, Any], predicted: dict[str, Any]) -> float:
-    """The mean over the frames that count; 1 if none does."""
+    """Return the mean over counted frames, or 1 without any."""
     total, counted = 0.0, 0
     for name, frame in frames.items():
         people = frame["humans"]
@@ -37,7 +37,7 @@ def psc(frames: dict[str, Any], predicted: dict[str, Any]) -> float:
 
 
 def frame_sum(people: list[Any], predicted: list[Any]) -> float:
-    """Sum over the people, of each one's sum over the parts."""
+    """Return the sum over people of their sums over parts."""
     partner = partners(people, predicted)
     total = 0.0
     for number, person in enumerate(people):
@@ -52,7 +52,7 @@ def frame_sum(people: list[Any], predicted: list[Any]) -> float:
 
 
 def part_score(part: dict[str, Any], guess: dict[str, Any]) -> float:
-    """1 / proposed verbs if any proposal lies over the part and has its verb."""
+    """Return 1 / number of proposed verbs if any proposal overlaps the part and has its verb, else 0."""
     for box, verb in zip(guess["box"], guess["verb"]):
         if verb == part["verb"] and iou(part["box"], box) >= 0.3:
             return 1 / len(guess["verb"])
@@ -60,7 +60,7 @@ def part_score(part: dict[str, Any], guess: dict[str, Any]) -> float:
 
 
 def partners(people: list[Any], predicted: list[Any]) -> dict[int, int]:
-    """True person → predicted person, by the best assignment; pairs above 0.5."""
+    """Return true person → predicted person by the best assignment, for pairs with an IoU above 0.5."""
     if not predicted:
         return {}
     matrix = np.zeros((len(people), len(predicted)), dtype=np.float32)
@@ -78,7 +78,7 @@ def partners(people: list[Any], predicted: list[Any]) -> dict[int, int]:
 
 
 def iou(a: Any, b: Any) -> Any:
-    """Inclusive pixels; -1 for boxes apart."""
+    """Return the IoU in inclusive pixels; -1 for separate boxes."""
     across = min(a[2], b[2]) - max(a[0], b[0]) + 1
     down = min(a[3], b[3]) - max(a[1], b[1]) + 1
     if across <= 0 or down <= 0:
@@ -90,7 +90,7 @@ def iou(a: Any, b: Any) -> Any:
 
 
 def area(psc_of: dict[str, float], right: dict[str, bool]) -> float:
-    """Threshold by threshold."""
+    """Return the area, threshold by threshold."""
     total = 0.0
     for step in range(1, 10_000):
         passed = 0
@@ -102,7 +102,7 @@ def area(psc_of: dict[str, float], right: dict[str, bool]) -> float:
 
 
 def closed_form(psc_of: dict[str, float], right: dict[str, bool]) -> float:
-    """Thresholds reached by the videos of the right class, counted video by video."""
+    """Return the area from the thresholds that each video of the correct class reaches."""
     reached = 0
     for video, value in psc_of.items():
         if right[video]:

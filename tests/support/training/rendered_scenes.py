@@ -1,4 +1,4 @@
-"""Small scenes for the tests of `training.synthetic.rendering`: one person in plain clothes, a box, a plain room."""
+"""Small scenes for tests of `training.synthetic.rendering`: a person in plain clothes, a box, a plain room."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def build(seed: int = 0, *, held_out: bool = False) -> Builds:
 
 
 @functools.cache
-def anybody(seed: int = 0) -> Figure:
-    """A person with everything drawn by the seed."""
+def random_figure(seed: int = 0) -> Figure:
+    """Return a person drawn at random from the seed."""
     return draw_figure(load_body(), np.random.default_rng(seed), build(seed))
 
 
@@ -58,7 +58,7 @@ def plain_outfit(rng: Rng) -> Outfit:
 
 @functools.cache
 def plain_person() -> Figure:
-    """An average person with short hair in T-shirt, trousers and shoes."""
+    """Return an average person with short hair, T-shirt, trousers and shoes."""
     model, rng = load_body(), np.random.default_rng(0)
     phenotype = Phenotype(0.5, 0.5, 0.5, (0.0, 1.0, 0.0), (0.3, 0.3, 0.4))
     body = ShapedBody.of(model, shaped(model, phenotype))
@@ -67,7 +67,7 @@ def plain_person() -> Figure:
 
 
 def standing_poses(x: float = 0.0, z: float = 0.0, count: int = 2) -> Array:
-    """Limb poses of a person who stands at a place and looks along +x."""
+    """Return limb poses of a person who stands at (x, z) and faces +x."""
     poses = upright(np.zeros(count))
     poses[:, POSITION] += np.array([x, 0.0, z]) / float(build().leg[0])
     return poses
@@ -91,7 +91,7 @@ def unmoved() -> Array:
 
 
 def front_camera(distance: float = 4.0, size: tuple[int, int] = SIZE) -> Camera:
-    """From the front, at hip height; a person is about 0.8 of the picture's height tall."""
+    """Return a camera in front, at hip height; a person takes about 0.8 of the picture's height."""
     focal = 0.8 * size[1] * distance / 1.8
     return look_at(np.array([distance, 0.9, 0.0]), np.array([0.0, 0.9, 0.0]), focal=focal, size=size)
 

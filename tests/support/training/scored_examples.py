@@ -1,4 +1,4 @@
-"""A generated test set made by hand: two people, four seconds, and a model that says what it is told to."""
+"""A small handmade test set of two people, and a model with scripted answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LETTERS = {"w": "walk", "v": "wave", "o": "other", "u": None}
 
 
 def true_person(number: int, action: str | None = "walk", visible: float = 1.0, **changes: object) -> TruePerson:
-    """Somebody at a place of their own, all joints in the middle of the box, the second half of them hidden."""
+    """Return a person at their place, all joints in the middle of the box, the last eight hidden."""
     x1, y1, x2, y2 = PLACES[number]
     middle = ((x1 + x2) / 2, (y1 + y2) / 2)
     states = {"head": ("none",), "left_arm": ("raise", "wave") if action == "wave" else ("none",)}
@@ -37,7 +37,7 @@ def true_person(number: int, action: str | None = "walk", visible: float = 1.0, 
 
 
 def truth_of(**people: str) -> Truth:
-    """Frames in which p1, p2 do what their letters say: w(alk), wa(v)e, o(ther), u(nsure), blank: not there."""
+    """Return frames from one letter per frame of p1 and p2: w(alk), wa(v)e, o(ther), u(nsure), blank: absent."""
     length = max(map(len, people.values()))
     frames: list[TrueFrame] = []
     for at in range(length):
@@ -51,7 +51,7 @@ def truth_of(**people: str) -> Truth:
 
 
 def answers_of(score: float = 0.9, **people: str) -> VideoAnswers:
-    """What is said in each frame: letters as in `truth_of`, and n for found and nothing answered yet."""
+    """Return answers per frame: letters as in `truth_of`, and n for a person without an answer yet."""
     length = max(map(len, people.values()))
     frames: list[AnsweredFrame] = []
     for at in range(length):
@@ -68,7 +68,7 @@ def answers_of(score: float = 0.9, **people: str) -> VideoAnswers:
 
 
 class WatchedScript(Scripted):
-    """A `WatchedModel` that says of each lease what it is told to."""
+    """A `WatchedModel` with a scripted answer for each lease."""
 
     actions = ACTIONS
     pairs = PAIRS
@@ -92,8 +92,8 @@ class WatchedScript(Scripted):
         return Effort(len(self.shown), 0.002 * len(self.shown))
 
 
-def says(label: str, *places: int, score: float = 0.9) -> FrameAnalysis:
-    """People at those places, all of whom do that."""
+def analysis_of(label: str, *places: int, score: float = 0.9) -> FrameAnalysis:
+    """Return an analysis of people at `places`, all with the action `label`."""
     action = ActionAnalysis(label, score, 0, [(label, score)], label, score)
     arm = [("wave", 0.8)] if label == "wave" else []
     parts = [
@@ -104,7 +104,7 @@ def says(label: str, *places: int, score: float = 0.9) -> FrameAnalysis:
 
 
 def make_set(root: Path, *, seed: int = 3, code: str = "c" * 64, frames: int = 11) -> Manifest:
-    """Two videos on disk: one person walks in `steps`, two wave in `hands`, which is done in an unseen way."""
+    """Write two videos: one person walks in `steps`, two wave in `hands`, whose motion is unseen."""
     people = {
         "steps": ("walk", "w", {"p1": "w" * frames}),
         "hands": ("wave", "v", dict.fromkeys(("p1", "p2"), "v" * frames)),

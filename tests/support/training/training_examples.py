@@ -1,4 +1,4 @@
-"""What the tests of training share: a tiny run, and a stand-in of the language table's shape."""
+"""A tiny training run, and a stand-in for the language table."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ EVERYTHING: dict[str, Any] = {
     "actions": {"balance": "sampling"},
     "evaluation": {"sequences": 0, "calibration_sequences": 0, "every": 4, "selection_sequences": 11},
 }
-"""Laid over `TINY`: each feature that holds state of its own."""
+"""Changes to `TINY` that enable each feature with its own state."""
 
 
 def tiny(**changes: Any) -> TrainingConfig:
-    """A run of seconds; `changes` are laid over it section by section."""
+    """Return the configuration of a short run, with `changes` merged section by section."""
     merged = {name: {**value} if isinstance(value, dict) else value for name, value in TINY.items()}
     for name, value in changes.items():
         merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
@@ -44,20 +44,20 @@ def motion_clips() -> Path:
 
 
 def stand_in_priors() -> torch.Tensor:
-    """What the language model says is tested where the table is built."""
+    """Return random priors; the language model's own are tested with the table."""
     mask = torch.from_numpy(packaged("edge").mask())
     noise = torch.randn(*mask.shape, 48, generator=torch.Generator().manual_seed(0))
     return noise * mask[..., None] * 0.1
 
 
 def stand_in_table(vocabulary: Vocabulary | None = None, rows: torch.Tensor | None = None) -> PriorTable:
-    """As `train` takes it."""
+    """Return a table for `train`."""
     made = stand_in_priors() if rows is None else rows
     return PriorTable(made, "stand-in", "", (vocabulary or packaged("edge")).sha256())
 
 
 def started(config: TrainingConfig) -> Run:
-    """A run before its first step."""
+    """Return a run before its first step."""
     run = Run(config, motion_clips(), stand_in_priors(), packaged("edge"))
     run.normalise()
     return run

@@ -120,9 +120,9 @@ def _jittered(rng: Rng, view: View, gap: Array, score: Array) -> Array:
     white = rng.standard_normal((count, steps, 17, 2)) * (JITTER * scale * unsure * (1 + 0.3 * speed))[..., None]
     burst = rng.random((count, steps, 17)) < 0.02
     white *= np.where(burst, rng.uniform(2, 6, burst.shape), 1.0)[..., None]
-    slowly = slow_noise(rng, gap, BIAS_SECONDS, 34).reshape(count, steps, 17, 2) * (BIAS * scale * unsure)[..., None]
+    bias = slow_noise(rng, gap, BIAS_SECONDS, 34).reshape(count, steps, 17, 2) * (BIAS * scale * unsure)[..., None]
     common = rng.standard_normal((count, steps, 1, 2)) * (0.4 * scale)[..., None]
-    found = view.points + white + slowly + common
+    found = view.points + white + bias + common
     lost = slow_noise(rng, gap, 0.25, 17) > np.array([3.0] * 7 + [2.0] * 4 + [2.6] * 4 + [2.2] * 2)
     wander = slow_noise(rng, gap, 0.3, 34).reshape(count, steps, 17, 2) * (0.07 * stature)[..., None]
     return np.where(lost[..., None], found + wander, found)

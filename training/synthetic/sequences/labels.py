@@ -42,7 +42,7 @@ _DEFINING = {
     "juggle": ("left_arm", "right_arm", "left_hand", "right_hand"),
 }
 # Actions that are defined by whichever parts move.
-_WHATEVER_MOVES = frozenset({"dance", "other"})
+_DEFINED_BY_MOTION = frozenset({"dance", "other"})
 _BY_LIMB = {"wave": ("wave", ("arm", "hand")), "clap": ("applaud", ("arm", "hand"))}
 _BY_LIMB |= {"punch": ("strike", ("arm", "hand")), "kick": ("kick", ("leg", "foot"))}
 _BY_LIMB |= {"throw": ("throw", ("arm", "hand")), "pick_up": ("grab", ("arm", "hand"))}
@@ -183,7 +183,7 @@ def relevance(
     out = np.zeros((*action.shape, len(vocabulary.parts)), dtype=bool)
     for index, name in enumerate(ACTIONS):
         rows = action == index
-        if name in _WHATEVER_MOVES:
+        if name in _DEFINED_BY_MOTION:
             fast = _moving(vocabulary, joints, times, stature)
             out |= rows[..., None] & fast
             continue

@@ -91,24 +91,24 @@ def draw_scene(
     if rng.random() < change_share and duration > 1.0:
         latest = times[0] + latest_change * duration
         if base in _EVENTS:  # The last event is shown from its beginning.
-            latest = min(latest, _last_begins(labels == ACTION_INDEX[base], times) - 1.2)
+            latest = min(latest, _last_start(labels == ACTION_INDEX[base], times) - 1.2)
         change = rng.uniform(times[0] + 0.15 * duration, max(latest, times[0] + 0.16 * duration))
         if change <= latest:
             before = str(rng.choice(_BEFORE_LOW if base in _LOW else _BEFORE))
             movement, labels = _join(rng, library, times, movement, labels, before, change, sources)
     if overlaid:
         start = rng.uniform(times[0] - 1.5, max(times[0], times[-1] - 0.7))
-        _lay_over(rng, movement, labels, times, goal, start, np.inf, held_out, sources)
+        _add_gesture(rng, movement, labels, times, goal, start, np.inf, held_out, sources)
     elif base in ("stand", "walk", "sit", "crouch") and rng.random() < 0.45:
         start = rng.uniform(times[0] - 2.0, times[-1])
         end = start + rng.uniform(0.8, 6.0)
         other = None if rng.random() < 0.7 or goal == "crouch" else str(rng.choice(GESTURE_ACTIONS[:2]))
-        _lay_over(rng, movement, labels, times, other, start, end, held_out, sources)
+        _add_gesture(rng, movement, labels, times, other, start, end, held_out, sources)
     front = goal in GESTURE_ACTIONS or goal in ("juggle", "throw")
     return Scene(movement.poses, movement.tags, labels, movement.hide_legs, front, movement.props, sources)
 
 
-def _last_begins(on: NDArray[np.bool_], times: Array) -> float:
+def _last_start(on: NDArray[np.bool_], times: Array) -> float:
     """Return the beginning of the last unbroken run of `on` [T]; the first instant if there is none."""
     starts = np.flatnonzero(on & ~np.concatenate([[False], on[:-1]]))
     return float(times[starts[-1]] if len(starts) else times[0])
@@ -200,7 +200,7 @@ def _move_to(movement: Movement, at: int, pose: Array) -> None:
     movement.poses[:, ROOT] = quaternion_multiply(turn, movement.poses[:, ROOT])
 
 
-def _lay_over(
+def _add_gesture(
     rng: Rng,
     movement: Movement,
     labels: NDArray[np.int64],

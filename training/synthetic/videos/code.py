@@ -16,7 +16,7 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[3]
 SOURCES = (
     "stages/vocabularies/edge.json",
-    "training/synthetic/activities/*.py",
+    "training/synthetic/activities/**/*.py",
     "training/synthetic/motion/motion.py",
     "training/synthetic/motion/movement.py",
     "training/synthetic/motion/procedural.py",

@@ -13,7 +13,7 @@ from ring_buffers.frames import Lease
 from run_stream import app
 from stages.types import FrameAnalysis, ModelInfo
 from support.engines.film_models import damage
-from support.training.scored_examples import WatchedScript, make_set, says, truth_of
+from support.training.scored_examples import WatchedScript, analysis_of, make_set, truth_of
 from training.kinetics_tps.names import video_file
 from training.synthetic.scoring import frozen_set, runs, workers
 from training.synthetic.scoring.runs import Bench, Conditions, remaining
@@ -24,11 +24,11 @@ Say = Callable[[Lease], FrameAnalysis]
 
 def right(lease: Lease) -> FrameAnalysis:
     """Waving in the video of waving, walking in the other."""
-    return says("wave", 1, 2) if lease.meta.camera == "hands.mp4" else says("walk", 1)
+    return analysis_of("wave", 1, 2) if lease.meta.camera == "hands.mp4" else analysis_of("walk", 1)
 
 
 def always_walks(lease: Lease) -> FrameAnalysis:
-    return says("walk", 1, 2)
+    return analysis_of("walk", 1, 2)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What people are made to do: bodies stay above the floor, things fall, labels say what the joints show."""
+"""Generated activities: bodies stay above the floor, thrown objects fall, labels match the joints."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.synthetic.activities import STYLES, MotionLibrary, sources, unseen_motion
-from training.synthetic.activities.contact import FLOOR, GRAVITY, between_shoulders, chest_rotation, wrist
-from training.synthetic.activities.juggling import FALL
+from training.synthetic.activities.mechanics.contact import FLOOR, GRAVITY, between_shoulders, chest_rotation, wrist
+from training.synthetic.activities.throwing.juggling import FALL
 from training.synthetic.motion.motion import rotate
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, UNSURE, Movement
 from training.synthetic.motion.procedural import GESTURES
@@ -47,11 +47,11 @@ def states_of(movement: Movement, times: np.ndarray = TIMES) -> dict[str, list[s
 
 
 def in_world(poses: np.ndarray, path: np.ndarray) -> np.ndarray:
-    """A prop's path [T, 3] in leg lengths: arms are 0.672 legs long."""
+    """Return a prop's path [T, 3] in the world, in leg lengths; an arm is 0.672 leg lengths."""
     return between_shoulders(poses) + 0.672 * rotate(chest_rotation(poses), path)
 
 
-def test_every_action_is_drawn_and_names_what_it_was_made_from(library: MotionLibrary) -> None:
+def test_every_action_can_be_drawn_and_names_its_sources(library: MotionLibrary) -> None:
     rng = np.random.default_rng(0)
     for action in ACTIONS:
         for held_out in (False, True):
@@ -61,7 +61,7 @@ def test_every_action_is_drawn_and_names_what_it_was_made_from(library: MotionLi
                 assert any(source.startswith(f"{action}/") for source in scene.sources), (action, scene.sources)
 
 
-def test_what_is_held_out_is_never_in_what_is_trained_on(library: MotionLibrary) -> None:
+def test_held_out_styles_never_occur_in_training(library: MotionLibrary) -> None:
     kept = {f"{style.action}/{style.name}" for style in library.styles if style.held_out}
     kept |= {f"{gesture.action}/{gesture.name}" for gesture in GESTURES if gesture.held_out}
     rng, times = np.random.default_rng(1), np.arange(12) * 0.3
@@ -71,7 +71,7 @@ def test_what_is_held_out_is_never_in_what_is_trained_on(library: MotionLibrary)
     assert len(used) > 60 and not used & kept
 
 
-def test_an_action_is_unseen_only_if_whole_constructions_are_held_back() -> None:
+def test_an_action_is_unseen_only_if_a_whole_source_is_held_out() -> None:
     assert [action for action in ACTIONS if not unseen_motion(action)] == ["stand", "cartwheel"]
     for action in ACTIONS:
         shared = sources(action, held_out=False) & sources(action, held_out=True)
@@ -80,7 +80,7 @@ def test_an_action_is_unseen_only_if_whole_constructions_are_held_back() -> None
     assert len(names) == len(set(names))
 
 
-def test_nobody_goes_through_the_floor(library: MotionLibrary) -> None:
+def test_no_body_sinks_into_the_floor(library: MotionLibrary) -> None:
     rng = np.random.default_rng(2)
     for style in library.styles:
         for _ in range(2):
@@ -90,9 +90,7 @@ def test_nobody_goes_through_the_floor(library: MotionLibrary) -> None:
 
 
 @pytest.mark.parametrize("name", ["toes", "knees"])
-def test_push_ups_keep_the_hands_on_the_floor_and_the_shoulders_going_down_and_up(
-    library: MotionLibrary, name: str
-) -> None:
+def test_push_ups_move_the_shoulders_while_the_hands_stay_on_the_floor(library: MotionLibrary, name: str) -> None:
     times = np.arange(160) * 0.05
     for seed in range(4):
         movement = made(library, "push_up", name, seed, times)
@@ -106,7 +104,7 @@ def test_push_ups_keep_the_hands_on_the_floor_and_the_shoulders_going_down_and_u
 
 
 @pytest.mark.parametrize("name", ["cascade", "shower", "exchanges", "columns"])
-def test_balls_in_the_air_fall_as_things_fall_and_the_others_lie_in_a_hand(library: MotionLibrary, name: str) -> None:
+def test_juggled_balls_are_in_free_fall_or_in_a_hand(library: MotionLibrary, name: str) -> None:
     step = 0.01
     times = np.arange(300) * step
     for seed in range(3):
@@ -126,22 +124,22 @@ def test_balls_in_the_air_fall_as_things_fall_and_the_others_lie_in_a_hand(libra
             assert flying[away > 0.12].mean() > 0.95
             assert flying.mean() > 0.15, "thrown"
             assert (away < 0.08).mean() > 0.1, "caught"
-            assert abs(speed).max() * 0.672 * 0.835 < 9, "metres a second"
+            assert abs(speed).max() * 0.672 * 0.835 < 9, "metres per second"
 
 
-def test_only_the_thing_in_the_arms_tells_carrying_from_standing(library: MotionLibrary) -> None:
+def test_only_the_load_distinguishes_carrying_from_standing(library: MotionLibrary) -> None:
     for seed in range(5):
         loaded = made(library, "carry", "standing", seed)
         (load,) = loaded.props
         assert load.held == "both" and load.name in ("box", "barbell") and load.shown.all()
         empty = made(library, "stand", "empty_arms", seed)
         assert empty.action == "stand" and not empty.props
-        np.testing.assert_array_equal(empty.poses, loaded.poses)  # the same draws: the very same arms
+        np.testing.assert_array_equal(empty.poses, loaded.poses)  # the same draws give the same arms
         assert all("carry" in one for one in states_of(loaded)["left_arm"])
         assert not any("carry" in one for one in states_of(empty)["left_arm"])
 
 
-def test_whoever_falls_stands_before_and_lies_flat_afterwards(library: MotionLibrary) -> None:
+def test_a_fall_begins_standing_and_ends_lying(library: MotionLibrary) -> None:
     times = np.arange(240) * 0.025
     for style in library.styles:
         if style.action != "fall":
@@ -177,11 +175,11 @@ def test_sitting_down_lowers_the_pelvis_and_standing_up_raises_it(library: Motio
             assert not rests.any() or pelvis[rests].max() < 0.65, style.name
             first, last = np.flatnonzero(movement.labels == ACTION_INDEX[style.action])[[0, -1]]
             if last == len(times) - 1:
-                continue  # still on the way
+                continue  # the event goes on
             assert (pelvis[last] < pelvis[first]) == (style.action == "sit_down"), style.name
 
 
-def test_what_is_thrown_leaves_the_hand_where_the_hand_is_and_falls(library: MotionLibrary) -> None:
+def test_a_thrown_ball_starts_at_the_hand_and_falls(library: MotionLibrary) -> None:
     times = np.arange(300) * 0.02
     seen = 0
     for name in ("overarm", "sidearm", "underarm"):
@@ -203,7 +201,7 @@ def test_what_is_thrown_leaves_the_hand_where_the_hand_is_and_falls(library: Mot
     assert seen > 4
 
 
-def test_a_thing_lies_still_until_it_is_picked_up_and_is_held_from_then_on(library: MotionLibrary) -> None:
+def test_an_object_lies_still_until_it_is_picked_up_and_is_held_afterwards(library: MotionLibrary) -> None:
     for name in ("bending", "squatting", "kneeling"):
         movement = made(library, "pick_up", name, 3, np.arange(160) * 0.05)
         lying, held = movement.props[-2:]
@@ -215,7 +213,7 @@ def test_a_thing_lies_still_until_it_is_picked_up_and_is_held_from_then_on(libra
         assert place[0, 1] < 0.45
 
 
-def test_arms_beside_or_beyond_somebody_who_lies_are_raised_only_beyond(library: MotionLibrary) -> None:
+def test_a_lying_person_raises_an_arm_only_above_the_head(library: MotionLibrary) -> None:
     seen: set[str] = set()
     for seed in range(12):
         movement = made(library, "lie", "back", seed)
@@ -230,7 +228,7 @@ def test_arms_beside_or_beyond_somebody_who_lies_are_raised_only_beyond(library:
     assert seen == {"above", "below"}
 
 
-def test_a_hand_that_holds_has_a_thing_in_it(library: MotionLibrary) -> None:
+def test_a_holding_hand_has_an_object(library: MotionLibrary) -> None:
     rng, times = np.random.default_rng(4), np.arange(30) * 0.2
     holding = 0
     for action in ("stand", "walk", "sit", "crouch") * 12:
@@ -238,14 +236,14 @@ def test_a_hand_that_holds_has_a_thing_in_it(library: MotionLibrary) -> None:
         for side, name in enumerate(("left", "right")):
             holds = scene.tags[:, TAG_INDEX["hold_l"] + side] > 0.5
             things = [prop.shown > 0.5 for prop in scene.props if prop.held in (name, "both")]
-            # Hands that are held together hold one thing, whichever of them is said to have it.
+            # Clasped hands share one object, which is attached to either hand.
             other = [prop.shown > 0.5 for prop in scene.props if prop.held in ("left", "right")]
             assert not (holds & ~np.any([*things, *other, np.zeros_like(holds)], 0)).any(), scene.sources
             holding += int(holds.any())
     assert holding > 15
 
 
-def test_the_parts_that_define_new_actions_are_those_that_do_them() -> None:
+def test_the_relevant_parts_are_those_that_perform_the_action() -> None:
     vocabulary = packaged("edge")
     still, times = np.zeros((1, 2, 17, 3)), np.array([[0.0, 0.1]])
     tags = np.zeros((1, 2, len(TAG_INDEX)))
@@ -259,10 +257,10 @@ def test_the_parts_that_define_new_actions_are_those_that_do_them() -> None:
         defining, known = relevance(vocabulary, rows, still, tags, times, BUILD.stature)
         assert known.all() and {vocabulary.parts[i] for i in np.flatnonzero(defining[0, 0])} == parts
     dancing, known = relevance(vocabulary, np.full((1, 2), ACTION_INDEX["dance"]), still, tags, times, BUILD.stature)
-    assert not known.any() and not dancing.any(), "whatever moves, and nothing does"
+    assert not known.any() and not dancing.any(), "nothing moves"
 
 
-def test_what_comes_before_an_event_leaves_it_whole(library: MotionLibrary) -> None:
+def test_the_activity_before_an_event_does_not_cover_it(library: MotionLibrary) -> None:
     rng, times = np.random.default_rng(6), np.arange(120) * 0.05
     joined = 0
     for action in ("fall", "pick_up", "throw") * 8:

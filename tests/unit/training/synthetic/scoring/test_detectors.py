@@ -1,4 +1,4 @@
-"""Detectors for scoring: one asks once about each frame, one knows the truth."""
+"""Detectors for scoring: one caches detections, one returns the truth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training.synthetic.scoring.detectors import (
 from training.synthetic.videos.truth import TrueFrame, Truth
 
 FORMAT = SlotFormat("rgb24", (320, 256), (320, 240))
-"""Of a picture of 160 x 120: everything is twice as large for the detector."""
+"""The slot of a 160 × 120 picture, which is twice as large for the detector."""
 
 
 def metas(*frames: int, video: str = "a.mp4") -> list[FrameMeta]:
@@ -35,7 +35,7 @@ class Packed(NamedTuple):
 
 
 class Counting:
-    """Sees one person whose score is the picture's brightness, and counts the pictures."""
+    """A detector of one person whose score is the picture's brightness; it counts the pictures."""
 
     def __init__(self) -> None:
         self.pictures = 0
@@ -55,7 +55,7 @@ def pictures(*values: int) -> Tensor:
     return torch.stack([torch.full((8, 8, 3), value, dtype=torch.uint8) for value in values])
 
 
-def test_each_frame_of_a_video_is_detected_once_whoever_asks_and_in_whatever_order() -> None:
+def test_each_frame_of_a_video_is_detected_once_in_any_order() -> None:
     inner = Counting()
     detector = CachingDetector(inner, 3, keep_maps=True)
     detector.expect(metas(0, 1, 2))
@@ -71,13 +71,13 @@ def test_each_frame_of_a_video_is_detected_once_whoever_asks_and_in_whatever_ord
     assert inner.pictures == 4 and detector.decode(heads, 3).packed[0, 0, 4] == 40
 
 
-def test_maps_are_not_kept_where_nobody_reads_them() -> None:
+def test_maps_are_not_kept_unless_requested() -> None:
     detector = CachingDetector(Counting(), 3, keep_maps=False)
     detector.expect(metas(0))
     assert detector(pictures(10))[0] == {}
 
 
-def test_pictures_that_were_not_announced_are_refused() -> None:
+def test_unannounced_pictures_raise_an_error() -> None:
     detector = CachingDetector(Counting(), 3, keep_maps=False)
     detector.expect(metas(0))
     with pytest.raises(ValueError, match="argument"):
@@ -93,10 +93,10 @@ def rows_of(detector: TrueKeypoints, *frames: int) -> np.ndarray:
     return detector.decode(heads, 4).packed.numpy()
 
 
-def test_true_people_are_found_where_they_are_in_the_detectors_pixels() -> None:
+def test_true_people_are_returned_in_the_detectors_pixels() -> None:
     rows = rows_of(TrueKeypoints(lambda video: TRUTH, 4), -1, 0, 1)
     assert rows.shape == (3, 4, 56) and (rows[..., 4] > 0).sum(1).tolist() == [2, 2, 0]
-    # Before the first frame is what the first frame shows.
+    # A frame before the first one shows the same.
     np.testing.assert_array_equal(rows[0], rows[1])
     np.testing.assert_allclose(rows[1, 1, :4], np.array(PLACES[2]) * 2)
     joints = rows[1, 0, 5:].reshape(17, 3)
@@ -104,13 +104,13 @@ def test_true_people_are_found_where_they_are_in_the_detectors_pixels() -> None:
     assert joints[:, 2].tolist() == pytest.approx([SEEN_SCORE] * 9 + [HIDDEN_SCORE] * 8)
 
 
-def test_joints_outside_the_picture_are_as_good_as_not_found() -> None:
+def test_joints_outside_the_picture_have_the_lowest_score() -> None:
     keypoints = ((-1.0, 50.0, 0), (160.0, 50.0, 0), (80.0, 50.0, 0), (80.0, 50.0, 1), *[(80.0, 50.0, 0)] * 13)
     person = msgspec.structs.replace(true_person(1), keypoints=keypoints)
     assert true_joints(person, (160, 120))[:4, 2].tolist() == [OUTSIDE_SCORE, OUTSIDE_SCORE, HIDDEN_SCORE, SEEN_SCORE]
 
 
-def test_noise_has_the_size_that_was_asked_for_and_is_the_same_for_a_frame_every_time() -> None:
+def test_noise_has_the_requested_size_and_is_reproducible_per_frame() -> None:
     many = Truth((TrueFrame((true_person(1),)),) * 60)
     detector, again = (TrueKeypoints(lambda video: many, 1, noise=2.0) for _ in range(2))
     rows = rows_of(detector, *range(60))

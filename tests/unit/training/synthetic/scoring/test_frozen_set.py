@@ -1,4 +1,4 @@
-"""Frozen test sets: made from a manifest, and nothing else is taken for one."""
+"""Frozen test sets: freezing a manifest, recognising its set and rejecting all others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PLAN = Plan("test", 4, 7, ("walk", "run"))
 
 
 def manifest(*actions: str) -> Manifest:
-    """What `PLAN` would leave behind, with videos of those actions."""
+    """Return the manifest of `PLAN` with videos of these actions."""
     videos = tuple(
         GeneratedVideo(f"v{at}", action, False, (), 1, "fixed", False, (160, 120), 10.0, 30)
         for at, action in enumerate(actions)
@@ -41,7 +41,7 @@ def manifest(*actions: str) -> Manifest:
     return msgspec.structs.replace(PLAN.manifest(code_hash(), ()), videos=videos)
 
 
-def test_a_set_is_frozen_and_known_again_after_it_was_written_and_read(tmp_path: Path) -> None:
+def test_a_frozen_set_is_recognised_after_writing_and_reading(tmp_path: Path) -> None:
     made = manifest("walk", "run", "walk", "run")
     path = write_frozen_set(freeze(made, 3), tmp_path)
     back = msgspec.json.decode(path.read_bytes(), type=FrozenSet)
@@ -49,18 +49,18 @@ def test_a_set_is_frozen_and_known_again_after_it_was_written_and_read(tmp_path:
     again = msgspec.json.decode(msgspec.json.encode(made), type=Manifest)
     assert differences(made, back) == differences(again, back) == []
     require(made, back, tmp_path)
-    # What is made from it is what it was frozen from.
+    # It makes the plan that it was frozen from.
     assert plan_of(back) == PLAN
 
 
-def test_what_is_frozen_is_not_changed(tmp_path: Path) -> None:
+def test_a_frozen_version_is_not_overwritten(tmp_path: Path) -> None:
     frozen = freeze(manifest("walk", "run"), 1)
     write_frozen_set(frozen, tmp_path)
     with pytest.raises(FrozenSetError, match="give the next --version"):
         write_frozen_set(frozen, tmp_path)
 
 
-def test_everything_that_differs_is_named_and_a_changed_generator_is_a_new_version(tmp_path: Path) -> None:
+def test_all_differences_are_listed_and_a_changed_generator_needs_a_new_version(tmp_path: Path) -> None:
     frozen = msgspec.structs.replace(freeze(manifest("walk", "run"), 2), code="c" * 64)
     other = Manifest(8, "d" * 64, "test", {"people": (1.0,)}, manifest("walk", "walk", "run").videos)
     with pytest.raises(FrozenSetError, match="A changed generator is a new version") as caught:
@@ -70,7 +70,7 @@ def test_everything_that_differs_is_named_and_a_changed_generator_is_a_new_versi
     assert "--own-set" in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
-def test_other_code_neither_freezes_a_set_nor_makes_one() -> None:
+def test_other_code_can_neither_freeze_nor_make_a_set() -> None:
     made = msgspec.structs.replace(manifest("walk", "run"), code="c" * 64)
     with pytest.raises(FrozenSetError, match=r"cccccccccccc, and this one's is [0-9a-f]{12}\. A changed generator"):
         freeze(made, 1)
@@ -94,12 +94,12 @@ def test_uneven_or_missing_actions_are_not_frozen() -> None:
         freeze(manifest("walk"), 1)
 
 
-def test_a_set_without_one_of_its_actions_is_not_taken_for_the_frozen_one() -> None:
+def test_a_set_with_a_missing_action_is_not_the_frozen_one() -> None:
     frozen = freeze(manifest("walk", "run"), 1)
     assert differences(manifest("walk"), frozen) == ["it has 0, 1 videos per action, not 1"]
 
 
-def test_what_ships_can_be_read_and_an_unknown_name_says_what_there_is() -> None:
+def test_packaged_sets_can_be_read_and_an_unknown_name_is_an_error() -> None:
     for name in frozen_sets():
         assert len(read_frozen_set(name).code) == 64
     with pytest.raises(FrozenSetError, match="'generated-0'"):
@@ -107,12 +107,12 @@ def test_what_ships_can_be_read_and_an_unknown_name_says_what_there_is() -> None
     assert frozen_sets()[-1] == CURRENT
 
 
-# -- the commands ------------------------------------------------------------------------------------------------
+# -- commands ----------------------------------------------------------------------------------------------------
 def generated(*words: object) -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["generated", *map(str, words)])
 
 
-def test_a_set_is_frozen_and_made_again_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_freeze_a_set_and_make_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
     assert "there is: none" in generated("frozen", "--out", tmp_path / "made").stderr
     write_manifest(tmp_path / "set", manifest("walk", "run", "walk", "run"))
@@ -136,14 +136,14 @@ def test_a_set_is_frozen_and_made_again_by_command(tmp_path: Path, monkeypatch: 
     assert done.exit_code == 130 and "3 videos are missing, and the same command makes them" in done.stderr
 
 
-def test_a_second_ctrl_c_says_that_what_is_whole_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_ctrl_c_reports_that_complete_videos_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_frozen_set(freeze(manifest("walk", "run"), 2), tmp_path / "held_out")
     monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
 
     def interrupted_twice(*_: object) -> Manifest:
         for _ in range(2):
             signal.raise_signal(signal.SIGINT)
-        raise AssertionError("the second one must end it")
+        raise AssertionError("the second signal must stop the command")
 
     monkeypatch.setattr(GeneratedFolder, "make", interrupted_twice)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # In the background it may be ignored.
@@ -158,7 +158,7 @@ def test_a_second_ctrl_c_says_that_what_is_whole_is_kept(tmp_path: Path, monkeyp
     )
 
 
-def test_a_set_that_another_generator_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_of_another_generator_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frozen = msgspec.structs.replace(freeze(manifest("walk", "run"), 2), code="c" * 64)
     write_frozen_set(frozen, tmp_path / "held_out")
     monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
@@ -167,7 +167,7 @@ def test_a_set_that_another_generator_made_is_not_made_again(tmp_path: Path, mon
     assert not (tmp_path / "made").exists()
 
 
-def test_a_training_set_is_no_test_set(tmp_path: Path) -> None:
+def test_a_training_set_cannot_be_frozen(tmp_path: Path) -> None:
     write_manifest(tmp_path, msgspec.structs.replace(manifest("walk", "run"), split="train"))
     done = generated("freeze", tmp_path)
     assert done.exit_code == 2 and "is a training set" in done.stderr

@@ -1,4 +1,4 @@
-"""One generated video's answers against its truth: who counts, what is right, how long it takes, parts and joints."""
+"""Answers on one generated video compared with its truth: counted people, settling time, parts and joints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training.synthetic.scoring.judging import detector_rows, judge_video, state
 from training.synthetic.videos.truth import TrueFrame, Truth
 
 
-# -- who counts --------------------------------------------------------------------------------------------------
+# -- counted people ----------------------------------------------------------------------------------------------
 def test_missed_people_other_and_no_answer_are_wrong_and_unsure_instants_do_not_count() -> None:
     found = judge_video("a", FPS, truth_of(p1="wwwwwu", p2="ooo   "), answers_of(p1="w won ", p2="o n   ")).judged
     assert [(one.person, one.answer, one.missed) for one in found if one.truth == "walk"] == [
@@ -28,21 +28,21 @@ def test_missed_people_other_and_no_answer_are_wrong_and_unsure_instants_do_not_
     ]  # fmt: skip
     told = accuracy(found)
     assert (told.person_frames, told.micro, told.macro) == (8, 3 / 8, pytest.approx((2 / 5 + 1 / 3) / 2))
-    # `other` is right of who does nothing else, and no way out for the rest.
+    # `other` is correct only for people who perform no other action.
     assert (told.missed, told.unanswered) == (2 / 8, 3 / 8)
 
 
-def test_people_less_than_half_seen_are_matched_but_do_not_count() -> None:
+def test_people_less_than_half_visible_are_matched_but_do_not_count() -> None:
     hidden = Truth((TrueFrame((true_person(1, visible=0.49), true_person(2, visible=0.5))),))
     found = judge_video("a", FPS, hidden, answers_of(p1="w", p2="w"))
     assert [one.person for one in found.judged] == [2] and found.extras == []
 
 
-def test_what_is_said_where_nobody_is_is_kept() -> None:
+def test_answers_without_a_true_person_are_kept() -> None:
     assert judge_video("a", FPS, truth_of(p1="w"), answers_of(p1="w", p2="v")).extras == [("wave", 0.9)]
 
 
-def test_frames_that_were_not_shown_do_not_count_and_those_that_could_not_be_read_are_missed() -> None:
+def test_frames_not_shown_do_not_count_and_unread_frames_are_missed() -> None:
     truth, answers = truth_of(p1="wwww"), answers_of(p1="ww")
     assert [one.missed for one in judge_video("a", FPS, truth, answers).judged] == [False, False, True, True]
     shown = judge_video("a", FPS, truth, answers, shown=[1, 3]).judged
@@ -60,24 +60,24 @@ def test_every_counted_person_frame_is_judged_once(letters: list[tuple[str, str]
     )
 
 
-# -- how long it takes ------------------------------------------------------------------------------------------
+# -- settling time ----------------------------------------------------------------------------------------------
 def times(true: str, said: str) -> list[float]:
     return [
         round(one.seconds, 3) for one in settled(judge_video("a", FPS, truth_of(p1=true), answers_of(p1=said)).judged)
     ]
 
 
-def test_time_until_right_counts_from_the_appearance_to_the_first_answer_that_stays() -> None:
+def test_settling_time_lasts_from_appearance_to_the_first_lasting_correct_answer() -> None:
     assert times("wwwwwwwwww", "nnwvwwwwww") == [0.4]
     assert times("wwwwwwwwww", "wwwwwwwwww") == [0.0]
 
 
-def test_an_answer_that_does_not_stay_for_half_a_second_never_counts() -> None:
+def test_an_answer_that_lasts_less_than_half_a_second_never_counts() -> None:
     assert times("wwwwwwwwww", "vvvvvvwwww") == [math.inf]
     assert times("wwwwwwwwww", "wwwwvwwwwv") == [math.inf]
 
 
-def test_a_change_of_action_begins_anew_and_moments_between_actions_do_not_count() -> None:
+def test_a_change_of_action_starts_a_new_stretch_and_moments_between_actions_do_not_count() -> None:
     truth, answers = truth_of(p1="wwwwwwuuvvvvvvvv"), answers_of(p1="wwwwwwwwwwvvvvvv")
     found = settled(judge_video("a", FPS, truth, answers).judged)
     assert [(one.truth, round(one.seconds, 3), one.changed) for one in found] == [
@@ -111,7 +111,7 @@ def test_a_settled_answer_is_right_from_then_on_for_half_a_second(right: list[bo
 
 
 # -- parts and joints -------------------------------------------------------------------------------------------
-def test_part_states_are_scored_where_the_part_is_seen_and_missed_people_have_none() -> None:
+def test_part_states_are_scored_where_the_part_is_visible_and_missed_people_have_none() -> None:
     waves, walks = true_person(1, "wave"), true_person(2)
     headless = msgspec.structs.replace(waves, states={"left_arm": ("raise", "wave")})
     said = AnsweredPerson(PLACES[1], "wave", 0.9, frozenset([("head", "none"), ("left_arm", "wave")]),
@@ -121,11 +121,11 @@ def test_part_states_are_scored_where_the_part_is_seen_and_missed_people_have_no
     found = part_figures([rows], PAIRS).pairs["left_arm"]
     assert (found["wave"].count, found["wave"].precision, found["wave"].recall, found["wave"].f1) == (2, 0.5, 0.5, 0.5)
     assert found["raise"].recall == 0 and found["raise"].precision is None
-    # By falling score: .8 true, .8 false, 0 true.
+    # By descending score: .8 true, .8 false, 0 true.
     assert found["wave"].average_precision == pytest.approx((1 + 2 / 3) / 2)
 
 
-def test_left_and_right_parts_are_averaged_for_the_reader() -> None:
+def test_left_and_right_parts_are_averaged_in_the_report() -> None:
     pairs = (("left_arm", "wave"), ("right_arm", "wave"), ("hip", "sit"))
     truth = np.array([[True, True, False], [False, False, False]])
     scores = np.array([[0.9, 0.1, 0.3], [0.1, 0.9, 0.2]], np.float32)
@@ -136,7 +136,7 @@ def test_left_and_right_parts_are_averaged_for_the_reader() -> None:
     assert found.mean_average_precision == 0.75 and found.pairs["hip"]["sit"].average_precision is None
 
 
-def test_joints_are_measured_in_shares_of_the_box_and_only_where_they_are_seen() -> None:
+def test_joint_errors_are_shares_of_the_box_and_only_of_visible_joints() -> None:
     true = TrueFrame((true_person(1), true_person(2, visible=0.3)))
     row = np.zeros((1, 56), np.float32)
     row[0, :5] = (*PLACES[1], 0.7)
@@ -150,7 +150,7 @@ def test_joints_are_measured_in_shares_of_the_box_and_only_where_they_are_seen()
     assert detector_figures([]) is None
 
 
-def test_a_model_whose_scores_are_not_known_is_scored_by_what_it_publishes() -> None:
+def test_a_model_without_known_scores_is_scored_by_its_published_states() -> None:
     answers = VideoAnswers(
         [AnsweredFrame(0, (AnsweredPerson(PLACES[1], "walk", 0.9, frozenset([PAIRS[0]])),))], "walk", {}, PAIRS
     )

@@ -1,4 +1,4 @@
-"""Where the generated detector errs: what is hidden is guessed, small people misjudged, some can't be read."""
+"""Simulated detector errors: hidden joints are guessed, small people misjudged, some people unreadable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def vocabulary() -> Vocabulary:
 
 @pytest.fixture(scope="module")
 def standing() -> tuple[View, Detections]:
-    """People who stand perfectly still, and what is found of them."""
+    """Return views of people who stand perfectly still, and their detections."""
     rng = np.random.default_rng(21)
     builds = draw_builds(rng, COUNT)
     points, facing = joints(np.repeat(upright(TIMES[0])[None], COUNT, 0), builds)
@@ -42,7 +42,7 @@ def standing() -> tuple[View, Detections]:
     return view, detect(rng, view, TIMES, np.zeros(COUNT, bool))
 
 
-def test_joints_out_of_the_picture_score_next_to_nothing_and_hidden_ones_of_small_people_do_not(
+def test_joints_outside_the_picture_score_near_zero_but_hidden_joints_of_small_people_do_not(
     standing: tuple[View, Detections],
 ) -> None:
     view, found = standing
@@ -57,7 +57,7 @@ def test_joints_out_of_the_picture_score_next_to_nothing_and_hidden_ones_of_smal
     assert np.median(scores[hidden & ~small]) < np.median(scores[hidden & small])
 
 
-def test_which_shoulder_is_left_is_doubted_more_of_small_people(standing: tuple[View, Detections]) -> None:
+def test_left_and_right_shoulders_swap_more_often_for_small_people(standing: tuple[View, Detections]) -> None:
     view, found = standing
     order = np.sign(found.keypoints[:, :, 5, 0] - found.keypoints[:, :, 6, 0])
     changes = (np.diff(order, axis=1) != 0).sum(1) / TIMES[0, -1]
@@ -66,7 +66,7 @@ def test_which_shoulder_is_left_is_doubted_more_of_small_people(standing: tuple[
     assert changes[stature > 250].mean() < 0.6 * changes[stature < 110].mean()
 
 
-def test_a_limb_is_taken_from_the_neighbour_now_and_then(standing: tuple[View, Detections]) -> None:
+def test_limbs_are_occasionally_taken_from_a_neighbour(standing: tuple[View, Detections]) -> None:
     view, _ = standing
     gap = np.diff(TIMES, axis=1, prepend=TIMES[:, :1])
     found = mistake_neighbours(np.random.default_rng(3), view.points, view, TIMES, gap)
@@ -76,7 +76,7 @@ def test_a_limb_is_taken_from_the_neighbour_now_and_then(standing: tuple[View, D
     assert 0.0005 < moved[:, :, 7:].mean() < 0.02
 
 
-def test_of_garbled_people_of_faces_alone_and_of_heads_nothing_can_be_told() -> None:
+def test_garbled_people_faces_and_heads_are_unreadable() -> None:
     unreadable = draw_unreadable(np.random.default_rng(5), 4000)
     assert 0.01 < unreadable.garbled.mean() < 0.03 and 0.008 < unreadable.strip.mean() < 0.025
     seen = np.ones((4000, 1, 17), bool)
@@ -86,7 +86,7 @@ def test_of_garbled_people_of_faces_alone_and_of_heads_nothing_can_be_told() -> 
     np.testing.assert_array_equal(told[2000:], ~(unreadable.garbled | unreadable.strip)[2000:])
 
 
-def test_the_target_is_other_where_nothing_can_be_told(motions: Path, vocabulary: Vocabulary) -> None:
+def test_unreadable_steps_have_the_target_other(motions: Path, vocabulary: Vocabulary) -> None:
     batch = Generator(motions, vocabulary, 31).batch(250, 12, action="walk")
     other = vocabulary.action_index("other")
     real = np.arange(12) < batch.lengths[:, None]
@@ -99,7 +99,7 @@ def test_the_target_is_other_where_nothing_can_be_told(motions: Path, vocabulary
     assert 0.01 < (batch.action[real] == other).mean() < 0.12
 
 
-def test_half_of_the_cameras_report_other_instants_than_the_true_ones_yet_in_order() -> None:
+def test_half_of_the_cameras_report_inexact_instants_in_order() -> None:
     rng = np.random.default_rng(8)
     times = draw_times(rng, 400, 64)
     times[:, 50:] = times[:, 49:50]
@@ -112,7 +112,7 @@ def test_half_of_the_cameras_report_other_instants_than_the_true_ones_yet_in_ord
 
 
 def test_people_walk_as_fast_as_in_a_street(motions: Path) -> None:
-    """Adults walk at 1.1 to 1.5 m/s: 0.65 to 0.9 of their stature a second, 0.49 of which is leg."""
+    """Adults walk at 1.1 to 1.5 m/s, 0.65 to 0.9 statures per second; a leg is 0.49 statures."""
     rng, times = np.random.default_rng(2), np.arange(40) * 0.1
     for style in MotionLibrary(motions).styles:
         if style.action != "walk" or style.held_out or style.name not in ("curves", "captured"):

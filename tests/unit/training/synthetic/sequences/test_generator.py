@@ -1,4 +1,4 @@
-"""Generated batches: what is labelled is true in space, noise resembles the detector's, a seed gives the same data."""
+"""Generated batches: labels match the 3-D joints, noise resembles the detector's, a seed gives the same data."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_relevant_parts_of_a_wave_are_the_arm_and_hand_that_wave(vocabulary:
     assert not known.any() and not unsure.any()
 
 
-def test_a_scene_ends_with_the_action_that_was_asked_for(motions: Path, vocabulary: Vocabulary) -> None:
+def test_a_scene_ends_with_the_requested_action(motions: Path, vocabulary: Vocabulary) -> None:
     generator = Generator(motions, vocabulary, 6)
     for action in ("walk", "sit", "wave", "clap", "punch"):
         batch = generator.batch(60, 64, action=action)
@@ -106,7 +106,7 @@ def test_changes_of_action_have_no_target_while_they_last(motions: Path) -> None
     assert changes > 15
 
 
-def test_the_same_seed_gives_the_same_batches_and_a_saved_state_goes_on(motions: Path, vocabulary: Vocabulary) -> None:
+def test_the_same_seed_gives_the_same_batches_and_a_saved_state_resumes(motions: Path, vocabulary: Vocabulary) -> None:
     first, second = Generator(motions, vocabulary, 8), Generator(motions, vocabulary, 8)
     np.testing.assert_array_equal(first.batch(20, 64).keypoints, second.batch(20, 64).keypoints)
     state = first.state()
@@ -126,7 +126,7 @@ def test_times_have_gaps_stay_within_two_seconds_and_never_go_back() -> None:
     assert median.min() > 1 / 30 - 0.02 and (gaps.max(1) > 2 * median).mean() > 0.3
 
 
-def test_people_are_seen_as_tall_as_asked_whatever_the_camera() -> None:
+def test_people_have_the_requested_range_of_heights_in_every_camera() -> None:
     rng = np.random.default_rng(2)
     count, times = 200, np.arange(8)[None].repeat(200, 0) * 0.1
     builds = draw_builds(rng, count)
@@ -140,8 +140,8 @@ def test_people_are_seen_as_tall_as_asked_whatever_the_camera() -> None:
     assert (front.facing.mean(1) > 0).mean() > 0.7
 
 
-def test_joint_noise_is_as_measured_on_footage(motions: Path, vocabulary: Vocabulary) -> None:
-    """Of people 60 to 110 px tall: within a factor of 1.6 of MoveNet's on a street scene (docs/training.md)."""
+def test_joint_noise_matches_footage(motions: Path, vocabulary: Vocabulary) -> None:
+    """For people 60 to 110 px tall, within a factor of 1.6 of MoveNet's on a street scene (docs/training.md)."""
     batch = Generator(motions, vocabulary, 10).batch(250, 64, action="stand")
     shares: list[np.ndarray] = []
     for row in np.flatnonzero((batch.stature > 60) & (batch.stature < 110)):
@@ -166,7 +166,7 @@ def test_hidden_and_cut_off_joints_score_lower_and_boxes_have_an_extent(motions:
     assert (batch.boxes[..., 2] > batch.boxes[..., 0]).all() and (batch.boxes[..., 3] > batch.boxes[..., 1]).all()
 
 
-def test_a_raised_hand_is_as_present_as_a_hanging_one(motions: Path, vocabulary: Vocabulary) -> None:
+def test_a_raised_hand_is_present_as_often_as_a_hanging_one(motions: Path, vocabulary: Vocabulary) -> None:
     batch = Generator(motions, vocabulary, 12).batch(150, 64, action="wave")
     hand = vocabulary.part_index("left_hand")
     raised = batch.states[:, :, hand, vocabulary.state_index("raise")] & batch.seen[:, :, 9]
@@ -182,7 +182,7 @@ def test_ankles_change_sides_in_a_few_percent_of_frames() -> None:
     times = np.arange(40)[None].repeat(count, 0) * 0.1
     builds = draw_builds(rng, count)
     poses = upright(times[0])
-    poses[:, 27 + 2], poses[:, 30 + 2] = -0.3, 0.3  # feet apart, so that a swap can be told from noise
+    poses[:, 27 + 2], poses[:, 30 + 2] = -0.3, 0.3  # feet apart, so that a swap is distinguishable from noise
     points, facing = joints(np.repeat(poses[None], count, 0), builds)
     view = look(rng, points, facing, builds.stature, times, np.zeros(count, bool), held_out=False)
     found = detect(rng, view, times, np.zeros(count, bool))
@@ -193,7 +193,7 @@ def test_ankles_change_sides_in_a_few_percent_of_frames() -> None:
     assert 0.01 < swapped < 0.12
 
 
-def test_hands_held_together_are_no_clap(motions: Path, vocabulary: Vocabulary) -> None:
+def test_hands_held_together_are_not_a_clap(motions: Path, vocabulary: Vocabulary) -> None:
     times = np.arange(10) * 0.1
     poses, tags = upright(times), tags_of(10, "stand", "hold")
     for side in (0, 1):

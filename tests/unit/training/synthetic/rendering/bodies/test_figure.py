@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages.third_party import weights
-from support.training.rendered_scenes import anybody, build, front_camera, plain_person, scene, standing_poses
+from support.training.rendered_scenes import build, front_camera, plain_person, random_figure, scene, standing_poses
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.motion.skeleton import joints
@@ -30,7 +30,7 @@ def test_the_meshs_joints_lie_where_the_skeleton_says(action: str) -> None:
     rng = np.random.default_rng(5)
     library = MotionLibrary(weights.locate("motion"))
     times = np.arange(0.0, 2.0, 0.2)
-    figure = anybody(1)
+    figure = random_figure(1)
     poses = draw_scene(rng, library, times, held_out=False, action=action).poses
     points, _ = joints(poses[None], figure.build)
     transforms = figure.transforms(poses)
@@ -43,7 +43,7 @@ def test_the_meshs_joints_lie_where_the_skeleton_says(action: str) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whoever_stands_has_their_soles_on_the_ground_and_their_own_stature(seed: int) -> None:
-    figure = anybody(seed)
+    figure = random_figure(seed)
     vertices = figure.vertices(figure.transforms(standing_poses(count=1))[0])
     assert -0.03 < vertices[:, 1].min() < 0.03
     assert vertices[:, 1].max() == pytest.approx(float(figure.build.stature[0]), rel=0.06)
@@ -51,18 +51,18 @@ def test_whoever_stands_has_their_soles_on_the_ground_and_their_own_stature(seed
 
 def test_meshes_are_whole() -> None:
     for seed in range(3):
-        mesh = anybody(seed).mesh
+        mesh = random_figure(seed).mesh
         assert mesh.triangles.min() >= 0 and mesh.triangles.max() < len(mesh.vertices)
         assert set(np.unique(mesh.part)) <= set(range(PART_COUNT))
-        assert mesh.material.max() < len(anybody(seed).materials)
+        assert mesh.material.max() < len(random_figure(seed).materials)
         assert np.isfinite(mesh.vertices).all() and np.isfinite(mesh.tint).all()
 
 
 def test_the_same_seed_gives_the_same_person_and_another_seed_another() -> None:
     again = draw_figure(load_body(), np.random.default_rng(0), build(0))
-    assert again.mesh.vertices.tobytes() == anybody(0).mesh.vertices.tobytes()
-    assert again.materials.tobytes() == anybody(0).materials.tobytes()
-    assert not np.array_equal(again.materials[0], anybody(1).materials[0])
+    assert again.mesh.vertices.tobytes() == random_figure(0).mesh.vertices.tobytes()
+    assert again.materials.tobytes() == random_figure(0).materials.tobytes()
+    assert not np.array_equal(again.materials[0], random_figure(1).materials[0])
 
 
 def test_a_fist_brings_the_fingertips_to_the_palm() -> None:

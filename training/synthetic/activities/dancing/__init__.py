@@ -1,0 +1,1 @@
+"""Dancing and cartwheels."""

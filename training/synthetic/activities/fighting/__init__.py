@@ -1,0 +1,1 @@
+"""Punches and kicks."""

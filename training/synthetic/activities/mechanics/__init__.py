@@ -1,0 +1,1 @@
+"""Body mechanics for activities: contact with the floor, planted feet, paths, single events."""

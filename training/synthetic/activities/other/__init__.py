@@ -1,0 +1,1 @@
+"""Movements that are none of the other actions."""

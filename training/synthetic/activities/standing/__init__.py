@@ -1,0 +1,1 @@
+"""Standing still, and standing with small movements."""

@@ -1,0 +1,1 @@
+"""Throwing and juggling."""
