@@ -1,1 +1,1 @@
-"""Generated motion, drawn people, and data sets made of them."""
+"""Generated motion, rendered people, and data sets made from them."""
