@@ -265,7 +265,7 @@ class Pipeline(Model):
                 box=_box(seen.boxes[row]),
                 score=float(seen.scores[row]),
                 relevance=float(reading.relevance[row]) if reading is not None else 0.0,
-                states=list(reading.in_force[row]) if reading is not None else [],
+                states=list(reading.active_states[row]) if reading is not None else [],
             )
             for row, part in enumerate(self._parts)
             if seen.present[row]

@@ -1,1 +1,1 @@
-"""Features computed from keypoints: geometry of parts, people and their surroundings."""
+"""Features computed from keypoints: the geometry and movement of parts and whole people."""

@@ -1,12 +1,11 @@
-"""Keypoint geometry: what the joints of a person's last two seconds say about each part and about the whole body.
+"""Geometric features of the body parts and the whole person, from the keypoints of the last two seconds.
 
-Pure functions on the host (numpy, float32), because the tracker is there. Nothing is kept here: a caller brings a
-trailing window of steps. Every number is a ratio of the person's own stature (lengths) or statures a second
-(velocities), so that neither picture size nor distance matters, up to perspective. A joint whose score is too low gives
-zeros and a flag, never a guess.
+They are computed on the host (numpy, float32), where the tracker runs, from a trailing window of steps that the caller
+keeps. Lengths are in statures of the person and velocities in statures per second, so that, apart from perspective,
+features do not depend on picture size or distance. A joint whose score is too low gives zeros and a flag.
 
-`window_features` (streaming) and `sequence_features` (training) run the same code on the same windows. Which features
-there are: part_geometry.py, context_geometry.py.
+`window_features` (streaming) and `sequence_features` (training) run the same code on the same windows. The features are
+defined in part_geometry.py and context_geometry.py.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ from stages.keypoint_features.skeleton import (
 from stages.keypoint_features.step_window import HISTORY_STEPS, StepWindow, step_ages
 
 GEOMETRY_VERSION = 1
-"""Counts up with every change of what a feature means: a checkpoint is only good for the geometry it was trained on."""
+"""Increased with every change of a feature's meaning; checkpoints work only with the version they were trained on."""
 
 LIMIT = np.float32(8.0)
-"""Features are clipped to ± this: a wild joint is a fault of the detector, not a movement."""
+"""Features are clipped to ± this, because larger values are detector errors rather than movements."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,12 +50,12 @@ class Geometry:
 def window_features(
     keypoints: Floats, boxes: Floats, times_us: NDArray[np.int64], valid: Flags, joint_score: float = JOINT_SCORE
 ) -> Geometry:
-    """Features of the last step of each of M trailing windows.
+    """Compute the features of the last step of each of M trailing windows.
 
-    `keypoints` [M, H, 17, 3] and `boxes` [M, H, 4] in pixels of one picture, `times_us` int64 [M, H] media time,
-    non-decreasing, `valid` bool [M, H]: steps that exist; the last one always does. Earlier slots may be empty.
+    `keypoints` [M, H, 17, 3] and `boxes` [M, H, 4] in pixels of one picture; `times_us` int64 [M, H]: non-decreasing
+    media times; `valid` bool [M, H]: which steps exist. The last step must exist.
     """
-    return _described(_window(keypoints, boxes, times_us, valid, joint_score))
+    return _features_of(_window(keypoints, boxes, times_us, valid, joint_score))
 
 
 def sequence_features(
@@ -66,12 +65,12 @@ def sequence_features(
     joint_score: float = JOINT_SCORE,
     windows_at_once: int = 256,
 ) -> Geometry:
-    """Features of every step of N sequences, each from its own trailing window: [N, T, …] → [N, T, …].
+    """Compute the features of every step of N sequences from its trailing window: [N, T, …] → [N, T, …].
 
-    `keypoints` [N, T, 17, 3] and `boxes` [N, T, 4] in pixels, `times_us` int64 [N, T] strictly the steps that a person
-    took (a dropped frame is no step, it only leaves a longer gap). Pad shorter sequences at the end; what stands at
-    padded steps means nothing, and earlier steps don't see it. Memory is bounded by `windows_at_once`; 256 windows stay
-    in a core's cache, which is a fifth faster than 2,048.
+    `keypoints` [N, T, 17, 3] and `boxes` [N, T, 4] in pixels; `times_us` int64 [N, T]: media times. Only steps that the
+    person made are included; a dropped frame leaves a longer gap. Pad shorter sequences at the end; the features of
+    padded steps are meaningless and don't affect other steps. `windows_at_once` limits memory; 256 windows stay in a
+    core's cache, which is a fifth faster than 2,048.
     """
     keypoints = np.asarray(keypoints, np.float32)
     boxes = np.asarray(boxes, np.float32)
@@ -86,9 +85,9 @@ def sequence_features(
     for start in range(0, sequences, rows):
         block = slice(start, start + rows)
         flat = [np.ascontiguousarray(view[block]).reshape(-1, *view.shape[2:]) for view in views]
-        made = _described(StepWindow(flat[0], flat[1], flat[2], flat[3], flat[4], step_ages(flat[5], flat[6])))
-        parts[block] = made.parts.reshape(-1, steps, *made.parts.shape[1:])
-        context[block] = made.context.reshape(-1, steps, made.context.shape[1])
+        features = _features_of(StepWindow(flat[0], flat[1], flat[2], flat[3], flat[4], step_ages(flat[5], flat[6])))
+        parts[block] = features.parts.reshape(-1, steps, *features.parts.shape[1:])
+        context[block] = features.context.reshape(-1, steps, features.context.shape[1])
     return Geometry(parts, context)
 
 
@@ -101,14 +100,14 @@ def _window(
     return StepWindow(points, scores, present, boxes, step_stature(points, present, boxes), ages)
 
 
-def _described(window: StepWindow) -> Geometry:
+def _features_of(window: StepWindow) -> Geometry:
     parts = np.concatenate(list(part_features(window).values()), -1, dtype=np.float32)
     context = np.concatenate(list(context_features(window).values()), -1, dtype=np.float32)
     return Geometry(np.clip(parts, -LIMIT, LIMIT), np.clip(context, -LIMIT, LIMIT))
 
 
 def _trailing(array: NDArray) -> NDArray:
-    """[N, T, …] → read-only view [N, T, HISTORY_STEPS, …]: at t the steps t-H+1 … t, zeros before the first."""
+    """View [N, T, …] as [N, T, HISTORY_STEPS, …], read-only: at t the steps t-H+1 … t, zeros before the first."""
     padding = [(0, 0)] * array.ndim
     padding[1] = (HISTORY_STEPS - 1, 0)
     padded: NDArray = np.pad(array, padding)
@@ -117,12 +116,12 @@ def _trailing(array: NDArray) -> NDArray:
 
 
 def _layout(pieces: dict[str, Floats]) -> dict[str, slice]:
-    found: dict[str, slice] = {}
+    layout: dict[str, slice] = {}
     start = 0
     for name, piece in pieces.items():
-        found[name] = slice(start, start + piece.shape[-1])
+        layout[name] = slice(start, start + piece.shape[-1])
         start += piece.shape[-1]
-    return found
+    return layout
 
 
 _EMPTY = _window(
@@ -134,11 +133,13 @@ _EMPTY = _window(
 )
 
 PART_LAYOUT = _layout(part_features(_EMPTY))
-"""Where each named feature lies in a part's features."""
+"""Slice of each named feature in a part's features."""
 
 CONTEXT_LAYOUT = _layout(context_features(_EMPTY))
-"""Where each named feature lies in the context features."""
+"""Slice of each named feature in the context features."""
 
 PART_FEATURES = max(place.stop for place in PART_LAYOUT.values())
+"""Number of features of a part."""
+
 CONTEXT_FEATURES = max(place.stop for place in CONTEXT_LAYOUT.values())
-"""Numbers of features of a part and of the whole person."""
+"""Number of features of the whole person."""

@@ -1,7 +1,4 @@
-"""The skeleton: COCO's 17 keypoints, the points derived from them, the ten parts as chains, and a person's stature.
-
-Pure functions on the host (numpy, float32); owns nothing.
-"""
+"""The skeleton: COCO's 17 keypoints, points derived from them, the ten parts as chains, and a person's stature."""
 
 from __future__ import annotations
 
@@ -12,7 +9,8 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 JOINT_SCORE = 0.15
-"""A joint below this is missing. MoveNet's hands score .22 to .27 from behind; noise on empty ground stays below .1."""
+"""Joints with a lower score are missing. MoveNet scores hands 0.22 to 0.27 from behind; noise on empty ground is below
+0.1."""
 
 # COCO's 17 keypoints, then points derived from them.
 NOSE, L_EYE, R_EYE, L_EAR, R_EAR = range(5)
@@ -35,22 +33,23 @@ CHAINS: tuple[tuple[int, int, int], ...] = (
     (L_KNEE, L_ANKLE, L_TOE),
     (R_KNEE, R_ANKLE, R_TOE),
 )
-"""Each part (vocabulary order) as a chain of three points: root, joint, end."""
+"""Each part, in the vocabulary's order, as a chain of three points: root, joint, end."""
 
 MIRRORED: tuple[int, ...] = (0, 2, 1, 4, 3, 5, 7, 6, 9, 8)
 """The part on the other side of the body."""
 
 TIP_REACH = 0.35
-"""Fingertips lie this share of the forearm beyond the wrist; toes this share of the shin beyond the ankle, halved."""
+"""Fingertips are this share of the forearm beyond the wrist, toes half this share of the shin beyond the ankle."""
 
-# Share of the stature, from standard anthropometry: hip to shoulder, hip to ankle, shoulder to wrist.
+# Shares of the stature, from standard anthropometry: hip to shoulder, hip to ankle, shoulder to wrist.
 _TORSO, _LEG, _ARM = 0.288, 0.491, 0.332
 
 
 def skeleton_points(keypoints: Floats, joint_score: float = JOINT_SCORE) -> tuple[Floats, Floats, Flags]:
-    """Keypoints [..., 17, 3] (x, y in pixels, score) → points [..., 25, 2], scores [..., 25], present [..., 25].
+    """Derive points [..., 25, 2], scores [..., 25] and present [..., 25] from keypoints [..., 17, 3] (x, y, score).
 
-    A derived point is as sure as the least sure joint that it is made from; face and neck need one side only.
+    Positions are in pixels. Fingertips and toes have the lowest score of their joints; face and neck have the best. The
+    pelvis and the point between the knees have the lower score of the two sides, or that of the only present side.
     """
     lead = keypoints.shape[:-2]
     points = np.zeros((*lead, POINTS, 2), np.float32)
@@ -59,19 +58,19 @@ def skeleton_points(keypoints: Floats, joint_score: float = JOINT_SCORE) -> tupl
     scores[..., :KEYPOINTS] = np.where(keypoints[..., 2] >= joint_score, keypoints[..., 2], 0)
 
     for target, sources in ((FACE, (NOSE, L_EYE, R_EYE, L_EAR, R_EAR)), (NECK, (L_SHOULDER, R_SHOULDER))):
-        picked = list(sources)
-        seen = scores[..., picked] > 0
-        count = np.maximum(seen.sum(-1), 1).astype(np.float32)
-        points[..., target, :] = np.where(seen[..., None], points[..., picked, :], 0).sum(-2) / count[..., None]
-        scores[..., target] = scores[..., picked].max(-1)
+        joints = list(sources)
+        found = scores[..., joints] > 0
+        count = np.maximum(found.sum(-1), 1).astype(np.float32)
+        points[..., target, :] = np.where(found[..., None], points[..., joints, :], 0).sum(-2) / count[..., None]
+        scores[..., target] = scores[..., joints].max(-1)
     for target, (a, b) in ((PELVIS, (L_HIP, R_HIP)), (KNEES, (L_KNEE, R_KNEE))):
-        sure = np.minimum(scores[..., a], scores[..., b])
-        one = np.maximum(scores[..., a], scores[..., b])
+        lower = np.minimum(scores[..., a], scores[..., b])
+        higher = np.maximum(scores[..., a], scores[..., b])
         first = (scores[..., a] >= scores[..., b])[..., None]
         middle = (points[..., a, :] + points[..., b, :]) * np.float32(0.5)
         either = np.where(first, points[..., a, :], points[..., b, :])
-        points[..., target, :] = np.where((sure > 0)[..., None], middle, either)
-        scores[..., target] = np.where(sure > 0, sure, one)
+        points[..., target, :] = np.where((lower > 0)[..., None], middle, either)
+        scores[..., target] = np.where(lower > 0, lower, higher)
     for target, near, end, reach in (
         (L_TIP, L_ELBOW, L_WRIST, TIP_REACH),
         (R_TIP, R_ELBOW, R_WRIST, TIP_REACH),
@@ -86,16 +85,16 @@ def skeleton_points(keypoints: Floats, joint_score: float = JOINT_SCORE) -> tupl
 
 
 def step_stature(points: Floats, present: Flags, boxes: Floats) -> Floats:
-    """How tall the person would stand, in pixels, judged from one step: [..., 25, 2] → [...].
+    """Estimate the person's standing height in pixels from one step: [..., 25, 2] → [...].
 
-    The longest of torso, legs and arms, each divided by its usual share of the stature: limbs seen end-on look short,
-    never long, and a bent leg is measured along itself. Without any of them: the box's height.
+    This is the greatest of the lengths of torso, legs and arms, each divided by its usual share of the stature, because
+    perspective only shortens them. Limbs are measured along their joints. Without any of them it is the box's height.
     """
 
     def length(a: int, b: int) -> Floats:
-        ok = present[..., a] & present[..., b]
-        apart = points[..., a, :] - points[..., b, :]
-        return np.where(ok, np.sqrt((apart * apart).sum(-1)), 0).astype(np.float32)
+        both = present[..., a] & present[..., b]
+        offset = points[..., a, :] - points[..., b, :]
+        return np.where(both, np.sqrt((offset * offset).sum(-1)), 0).astype(np.float32)
 
     def path(a: int, b: int, c: int) -> Floats:
         first, second = length(a, b), length(b, c)

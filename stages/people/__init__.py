@@ -1,1 +1,1 @@
-"""From detections to tracked people."""
+"""Tracked people, made from detections."""

@@ -1,4 +1,4 @@
-"""The steps of a batch: which person goes through the learned stages at which frame, and in which wave."""
+"""The steps of a batch: which people the learned stages process at which frame, and in which wave."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BatchSteps:
         self.present: list[NDArray[np.bool_]] = []
         self.part_boxes: list[NDArray[np.float32]] = []
         self.objects: list[NDArray[np.float32] | None] = []
-        """The box of the object that the person holds, if there is one."""
+        """The box of the object that the person holds, or None."""
         self.waves: list[list[WaveStep]] = []
         self._by_key: dict[TrackKey, Person] = {}
         self._windows: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []
@@ -42,7 +42,7 @@ class BatchSteps:
     ) -> int:
         """Add a step and return its index.
 
-        `parts` at `place` are the person's; `held` is the box of the object that they hold; `frame` is the frame's
+        `place` is the person's index in `parts`; `held` is the box of the object that they hold; `frame` is the frame's
         index in the batch.
         """
         row = len(self.people)
@@ -68,7 +68,7 @@ class BatchSteps:
         return keypoints, boxes, times, valid
 
     def part(self, start: int, stop: int) -> BatchSteps:
-        """Return the steps `start` … `stop` as a batch of their own. Parts must be processed in order."""
+        """Return the steps from `start` up to `stop` as a separate batch. These must be processed in order."""
         part = BatchSteps()
         part.people = self.people[start:stop]
         part.steps = self.steps[start:stop]
@@ -85,10 +85,10 @@ class BatchSteps:
         return part
 
     def commit(self, key: TrackKey) -> None:
-        """Mark this person's oldest step as done by the action model."""
+        """Mark a person's oldest pending step as processed by the action model."""
         self._by_key[key].commit()
 
     def abandon(self) -> None:
-        """Discard the steps that have not gone through the action model."""
+        """Discard the steps that the action model has not processed."""
         for person in self.people:
             person.pending.clear()

@@ -1,7 +1,7 @@
-"""People: what the host remembers of each tracked person, from their track's confirmation until it ends.
+"""State of tracked people on the host, from the confirmation of a track until its end.
 
-A person's trailing window of keypoints (for geometry), their last reading and what steadies its labels. Recurrent state
-is not here: it lives in the state bank on the device.
+It consists of the trailing window of keypoints (for geometry), the last reading, and the smoothing of labels. Hidden
+states are in the state bank on the device.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ TOP_ACTIONS = 3
 
 
 class Step(NamedTuple):
-    """One person's step: what was seen of them at one instant."""
+    """One step of a person: their detection at one instant."""
 
     keypoints: NDArray[np.float32] | None
-    """[17, 3] in pixels of the epoch's first picture, and score; None where the detector finds none."""
+    """[17, 3]: x, y in pixels of the epoch's first picture, and score; None if the detector has no keypoints."""
     box: NDArray[np.float32]
     media_us: int
 
 
 class StepHistory:
-    """The last steps of one person, oldest first, in fixed memory."""
+    """The last steps of one person, oldest first, in arrays of fixed size."""
 
     def __init__(self) -> None:
         self._keypoints = np.zeros((HISTORY_STEPS, KEYPOINTS, 3), np.float32)
@@ -42,18 +42,18 @@ class StepHistory:
         self._valid = np.zeros(HISTORY_STEPS, bool)
 
     def append(self, step: Step) -> None:
-        """Add one step; the oldest goes."""
+        """Add a step and drop the oldest."""
         for array, value in zip(self._arrays(), (step.keypoints, step.box, step.media_us, True), strict=True):
             array[:-1] = array[1:]
             array[-1] = value
 
     def window(self, pending: list[Step]) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Copies of keypoints, boxes, times and valid as they will be once the `pending` steps are appended."""
+        """Return copies of keypoints, boxes, times and valid as they will be after the `pending` steps."""
         pending = pending[-HISTORY_STEPS:]
         copies = tuple(np.concatenate((array[len(pending) :], array[: len(pending)])) for array in self._arrays())
-        for at, step in enumerate(pending, HISTORY_STEPS - len(pending)):
+        for index, step in enumerate(pending, HISTORY_STEPS - len(pending)):
             for array, value in zip(copies, (step.keypoints, step.box, step.media_us, True), strict=True):
-                array[at] = value
+                array[index] = value
         return copies[0], copies[1], copies[2], copies[3]
 
     def _arrays(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
@@ -62,17 +62,17 @@ class StepHistory:
 
 @dataclass(slots=True)
 class Reading:
-    """What a person's last step said. It stands until their next one."""
+    """The results of a person's last step, valid until the next one."""
 
     action: ActionAnalysis
     relevance: NDArray[np.float32]
     """[parts]"""
-    in_force: list[list[tuple[str, float]]]
-    """For each part its states in force, best first."""
+    active_states: list[list[tuple[str, float]]]
+    """The active states of each part, best first."""
 
 
 class SeenPerson(NamedTuple):
-    """A tracked person in one frame: the part boxes are those of this frame."""
+    """A tracked person in one frame, with the part boxes of this frame."""
 
     person: Person
     tracked: TrackedPerson
@@ -83,7 +83,7 @@ class SeenPerson(NamedTuple):
     present: NDArray[np.bool_]
     """[parts]"""
     step: int | None
-    """Index among the batch's steps, if the person makes one in this frame."""
+    """Index among the batch's steps, or None if the person makes no step in this frame."""
 
 
 class Person:
@@ -93,23 +93,23 @@ class Person:
         self.key = key
         self.history = StepHistory()
         self.pending: list[Step] = []
-        """Steps of the batch in hand that haven't gone through the action model yet."""
+        """Steps of the current batch that the action model has not processed yet."""
         self.last_step_us: int | None = None
         self.reading: Reading | None = None
         self.last_shown: SeenPerson | None = None
-        """At their last detection."""
+        """The person at their last detection."""
         self._vocabulary = vocabulary
         self._action = ActionSmoother(smoothing, vocabulary.actions)
         self._states = StateHysteresis(smoothing)
         self._since_us = 0
 
-    def may_step(self, media_us: int, least_gap_us: int) -> bool:
-        """Whether enough media time has passed since the person's last step."""
+    def may_step(self, media_us: int, min_gap_us: int) -> bool:
+        """Return whether enough media time has passed since the person's last step."""
         last = self.pending[-1].media_us if self.pending else self.last_step_us
-        return last is None or media_us - last >= least_gap_us
+        return last is None or media_us - last >= min_gap_us
 
     def commit(self) -> None:
-        """The oldest pending step has gone through the action model."""
+        """Mark the oldest pending step as processed by the action model."""
         step = self.pending.pop(0)
         if step.keypoints is not None:
             self.history.append(step)
@@ -123,8 +123,10 @@ class Person:
         present: NDArray[np.bool_],
         media_us: int,
     ) -> Reading:
-        """Take a step's probabilities [actions], relevance [parts], state scores [parts, states] and which parts were
-        seen [parts]; returns and keeps the reading.
+        """Store and return the reading of a step.
+
+        `action`: probabilities [actions]; `relevance` [parts]; `states`: scores [parts, states]; `present` [parts]:
+        whether each part was detected.
         """
         vocabulary = self._vocabulary
         order = np.argsort(-action, kind="stable")[:TOP_ACTIONS]
@@ -132,16 +134,16 @@ class Person:
         if self.reading is None or self.reading.action.label != label:
             self._since_us = media_us
         smoothed, smoothed_score = self._action.update(action, media_us)
-        on, scores = self._states.update(states, present, media_us)
+        active, scores = self._states.update(states, present, media_us)
         top = [(vocabulary.actions[index], float(action[index])) for index in order]
         self.reading = Reading(
             ActionAnalysis(label, top[0][1], self._since_us, top, vocabulary.actions[smoothed], smoothed_score),
             relevance.copy(),
-            [self._named(on[row], scores[row]) for row in range(len(vocabulary.parts))],
+            [self._named(active[row], scores[row]) for row in range(len(vocabulary.parts))],
         )
         return self.reading
 
-    def _named(self, on: NDArray[np.bool_], scores: NDArray[np.float32]) -> list[tuple[str, float]]:
-        columns = np.flatnonzero(on)
+    def _named(self, active: NDArray[np.bool_], scores: NDArray[np.float32]) -> list[tuple[str, float]]:
+        columns = np.flatnonzero(active)
         named = [(self._vocabulary.states[column].label, float(scores[column])) for column in columns]
         return sorted(((label, score) for label, score in named if label != STILL), key=lambda pair: -pair[1])

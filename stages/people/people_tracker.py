@@ -1,7 +1,7 @@
-"""The people tracker: from the detections of a batch to tracked people, and to the steps that they make.
+"""The people tracker, which makes tracked people and their steps from the detections of a batch.
 
-A person makes at most so many steps a second of media time. On other frames their boxes are updated and their last
-prediction stands.
+The number of a person's steps per second of media time is limited. On other frames, the person's boxes are updated and
+the last reading stays valid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stages.settings import PipelineSettings, ScoreThresholds
 from stages.vocabulary import Vocabulary
 
 _STEP_TOLERANCE_US = 1000
-"""A person may step this much early: some containers round times to milliseconds."""
+"""How much too early a step may be, because some containers round times to milliseconds."""
 
 
 @dataclass(slots=True)
@@ -35,9 +35,9 @@ class _Epoch:
     tracker: CameraTracker
     people: dict[int, Person] = field(default_factory=dict[int, Person])
     unreported: list[int] = field(default_factory=list[int])
-    """Tracks that have ended and are not in any published result yet."""
+    """Tracks that have ended and that no published result reports yet."""
     objects: ObjectDetections = NO_OBJECTS
-    """Those of the last frame with detection."""
+    """The objects of the last frame with detection."""
     detected_group: int | None = None
     """`frame // detect_every` of the last frame with detection."""
 
@@ -53,7 +53,7 @@ class FramePeople:
     tracks: int
     """Confirmed tracks after this frame."""
     objects: ObjectDetections
-    """Those of the last frame with detection; objects are not tracked."""
+    """The objects of the last frame with detection; objects are not tracked."""
     detected: bool
     """Whether the detector ran on this frame."""
 
@@ -73,12 +73,15 @@ class PeopleTracker:
         self._detect_every = settings.model.detect_every
         self._vocabulary = vocabulary
         self._smoothing = smoothing
-        self._least_gap_us = round(1e6 / settings.window.max_steps_per_second) - _STEP_TOLERANCE_US
+        self._min_gap_us = round(1e6 / settings.window.max_steps_per_second) - _STEP_TOLERANCE_US
         self._epochs: dict[str, _Epoch] = {}
         self._ended: list[TrackKey] = []
 
     def due(self, metas: Sequence[FrameMeta]) -> list[bool]:
-        """Return for each frame of a batch whether to detect in it: the first seen of every `detect_every` frames."""
+        """Return for each frame of a batch whether to run the detector on it.
+
+        It runs on the first frame seen of every `detect_every` frames.
+        """
         last = {camera: (epoch.number, epoch.detected_group) for camera, epoch in self._epochs.items()}
         found: list[bool] = []
         for meta in metas:
@@ -92,7 +95,8 @@ class PeopleTracker:
     ) -> tuple[list[FramePeople], BatchSteps]:
         """Track people through a batch; `detections` by frame index, for the frames that were `due`.
 
-        Frames of a camera come in order; steps of its k-th frame are in wave k. After an exception no step is pending.
+        The frames of each camera must be in order; steps of a camera's k-th frame are in wave k. After an exception no
+        steps are pending.
         """
         steps = BatchSteps()
         try:
@@ -154,7 +158,7 @@ class PeopleTracker:
         frame: int,
         wave: int,
     ) -> Iterator[SeenPerson]:
-        """Update the tracker with a frame's detections; people whose last step is long enough ago make a step."""
+        """Update the tracker with a frame's detections; add steps for people whose last step is long enough ago."""
         good = np.flatnonzero(found.scores >= self._thresholds.person_score)
         people, ended = epoch.tracker.update(found.boxes[good], found.scores[good], meta.media_us)
         for track in ended:
@@ -168,7 +172,7 @@ class PeopleTracker:
         for place, tracked in enumerate(people):
             person = self._person_of(meta, epoch, tracked.track)
             row: int | None = None
-            if person.may_step(meta.media_us, self._least_gap_us):
+            if person.may_step(meta.media_us, self._min_gap_us):
                 keypoints = None if found.keypoints is None else found.keypoints[taken[place]]
                 held_box = None if held[place] < 0 else epoch.objects.boxes[held[place]]
                 step = Step(keypoints, tracked.box, meta.media_us)

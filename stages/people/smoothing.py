@@ -1,9 +1,9 @@
-"""Smoothing: labels that don't flicker, from scores that do. Pure, in media time; a person's smoother dies with them.
+"""Smoothing of a person's action labels and part states over media time.
 
-Action labels for events pass an exponential average whose time constant belongs to the label: short actions (a jump, a
-kick) little, long ones (to stand, to sit) more, though not much: the action model has seen the last seconds itself, and
-what is averaged once more comes late. Part states have hysteresis: one threshold to come into force, a lower one to
-leave it.
+Action labels for events come from an exponential average whose time constant depends on the label: short for short
+actions (jump, kick), longer for long ones (stand, sit). Time constants are small, because the action model already sees
+the last seconds and further averaging delays labels. Part states have hysteresis: they become active above one
+threshold and inactive below a lower one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHORT_SECONDS = 0.15
-"""Time constant of actions that are over within a second: more would swallow them."""
+"""Time constant of actions that last less than a second; a longer one would suppress them."""
 
 
 def _default_constants() -> dict[str, float]:
@@ -29,18 +29,18 @@ def _default_constants() -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class SmoothingConfig:
-    """How labels are steadied. It is data: a checkpoint may bring its own."""
+    """Settings of smoothing; a checkpoint may contain its own."""
 
     default_seconds: float = 0.2
-    """Time constant of an action that `seconds` doesn't name. On footage 0.2 keeps what is right of people who stand
-    better than 0.6 and still takes away a third to a half of the changes of label (docs/footage.md)."""
+    """Time constant of actions that are not in `seconds`. On footage of standing people, 0.2 keeps more correct labels
+    than 0.6 and still removes a third to a half of the label changes (docs/footage.md)."""
     seconds: Mapping[str, float] = field(default_factory=_default_constants)
     margin: float = 0.1
-    """A new label must lead the present one by this much (smoothed probability): two equals don't alternate."""
+    """A new label must lead the current one by this much smoothed probability, so that similar ones don't alternate."""
     state_on: float = 0.5
-    """A part state comes into force at this smoothed score …"""
+    """Smoothed score at which a part state becomes active."""
     state_off: float = 0.35
-    """… and leaves below this one."""
+    """Smoothed score below which a part state becomes inactive."""
     state_seconds: float = 0.15
     """Time constant of part-state scores."""
 
@@ -51,12 +51,12 @@ class SmoothingConfig:
             raise ValueError("smoothing: time constants must not be negative")
 
     def to_json(self) -> str:
-        """For a checkpoint's metadata."""
+        """Return the settings as JSON for a checkpoint's metadata."""
         return json.dumps(dataclasses.asdict(self) | {"seconds": dict(self.seconds)}, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> SmoothingConfig:
-        """Read what `to_json` wrote. Raises `ValueError` where it isn't that."""
+        """Read what `to_json` wrote. Raises `ValueError` for anything else."""
         content: Any = json.loads(text)
         known = {entry.name for entry in dataclasses.fields(SmoothingConfig)}
         if not isinstance(content, dict) or set(content) - known:
@@ -64,7 +64,7 @@ class SmoothingConfig:
         return SmoothingConfig(**content)
 
     def time_constants(self, actions: Sequence[str]) -> NDArray[np.float64]:
-        """Seconds for each action, float64 [actions]."""
+        """Return the time constant of each action in seconds, float64 [actions]."""
         return np.array([self.seconds.get(action, self.default_seconds) for action in actions], np.float64)
 
 
@@ -79,7 +79,7 @@ class ActionSmoother:
         self._label = 0
 
     def update(self, probabilities: NDArray[np.floating], media_us: int) -> tuple[int, float]:
-        """A step's probabilities [actions] → the smoothed label's index and its smoothed probability."""
+        """Add a step's probabilities [actions]; return the smoothed label's index and its smoothed probability."""
         now = np.asarray(probabilities, np.float64)
         if self._average is None:
             self._average = now.copy()
@@ -95,30 +95,31 @@ class ActionSmoother:
 
 
 class StateHysteresis:
-    """Which part states of one person are in force."""
+    """The active part states of one person."""
 
     def __init__(self, config: SmoothingConfig) -> None:
         self._config = config
         self._average: NDArray[np.float32] | None = None
-        self._on: NDArray[np.bool_] | None = None
+        self._active: NDArray[np.bool_] | None = None
         self._last_us = 0
 
     def update(
         self, scores: NDArray[np.float32], present: NDArray[np.bool_], media_us: int
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """A step's scores [parts, states] and which parts were seen [parts] → in force bool [parts, states] and the
-        smoothed scores. A part that wasn't seen keeps what it had.
+        """Add a step's scores [parts, states]; return the active states, bool [parts, states], and the smoothed scores.
+
+        `present` [parts]: the parts that were detected. The states of the other parts do not change.
         """
-        if self._average is None or self._on is None:
+        if self._average is None or self._active is None:
             self._average = np.where(present[:, None], scores, np.float32(0))
-            self._on = self._average >= self._config.state_on
+            self._active = self._average >= self._config.state_on
         else:
             elapsed = max(media_us - self._last_us, 0) * 1e-6
             share = 1 - math.exp(-elapsed / max(self._config.state_seconds, 1e-6))
             moved = self._average + np.float32(share) * (scores - self._average)
             self._average = np.where(present[:, None], moved, self._average)
-            self._on = np.where(
-                self._on, self._average >= self._config.state_off, self._average >= self._config.state_on
+            self._active = np.where(
+                self._active, self._average >= self._config.state_off, self._average >= self._config.state_on
             )
         self._last_us = media_us
-        return self._on, self._average
+        return self._active, self._average

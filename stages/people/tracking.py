@@ -1,8 +1,7 @@
-"""Tracking: which person is which from frame to frame. One tracker a camera and epoch, driven by media time.
+"""Tracking of people from frame to frame, with one tracker per camera and epoch, driven by media time.
 
-A `CameraTracker` lives as long as its epoch; track ids count from 1 and are never reused within it. ByteTrack does the
-matching (the package `trackers`). A track ends when `lost_after_s` of media time have passed since its last detection,
-however many frames that was.
+ByteTrack (package `trackers`) matches detections. Track ids count from 1 and are never reused within an epoch. A track
+ends when `lost_after_s` of media time have passed since its last detection, whatever the number of frames.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from trackers import ByteTrackTracker
 from stages.settings import ScoreThresholds, TrackingSettings
 
 _MOTION_FPS = 7.0
-"""The rate to which ByteTrack's Kalman filter scales its noise: how far a box's edges may run on at their last velocity
-between sparse frames. At its default of 30, arms that wave made predictions run away, and tracks were lost whenever
-frames were 80 ms or more apart. Over 40 s of a street at 10 frames a second, tracks on every frame, on every second and
-on every third: 22, 60, 55 at 30; 15, 16, 17 at 7."""
+"""Frame rate to which ByteTrack's Kalman filter scales its noise, which limits how far predicted edges of a box move
+between sparse frames. At the default of 30, waving arms made predictions diverge, and tracks were lost if frames were
+80 ms or more apart. Number of tracks in 40 s of a street at 10 frames a second, using every frame, every second and
+every third one: 22, 60, 55 at 30; 15, 16, 17 at 7."""
 _BUFFER_FPS = 30.0
 """ByteTrack counts its buffer in frames of 1/30 s."""
 
-_MOST_EXTRAPOLATION_S = 0.5
-"""Between detections a box moves on at its last velocity for at most this long."""
+_MAX_EXTRAPOLATION_S = 0.5
+"""Limit of the time for which a box moves on at its last velocity without a detection."""
 
 
 class TrackedPerson(NamedTuple):
-    """A confirmed track in one frame. `detection` is the row of the detections given, −1 between detections."""
+    """A confirmed track in one frame. `detection` is its row in the detections, −1 on a frame without detection."""
 
     track: int
     box: NDArray[np.float32]
-    """[4]: x1, y1, x2, y2 in the pixels that the detections were given in."""
+    """[4]: x1, y1, x2, y2 in the pixels of the detections."""
     score: float
     detection: int
 
@@ -49,7 +48,7 @@ class _LastSeen:
 
 
 class CameraTracker:
-    """Tracks of one camera's epoch."""
+    """The tracks of one epoch of a camera."""
 
     def __init__(self, settings: TrackingSettings, thresholds: ScoreThresholds) -> None:
         self._tracker = ByteTrackTracker(
@@ -68,18 +67,19 @@ class CameraTracker:
 
     @property
     def alive(self) -> frozenset[int]:
-        """Confirmed tracks that haven't ended."""
+        """Confirmed tracks that have not ended."""
         return frozenset(self._alive)
 
     def update(
         self, boxes: NDArray[np.float32], scores: NDArray[np.float32], media_us: int
     ) -> tuple[list[TrackedPerson], list[int]]:
-        """One frame's detections, `boxes` [n, 4] and `scores` [n] → the confirmed tracks that were detected, by track,
-        and the tracks that have ended.
+        """Add a frame's detections, `boxes` [n, 4] and `scores` [n].
+
+        Returns the confirmed tracks that were detected, ordered by track, and the ids of tracks that have ended.
         """
         seconds = media_us * 1e-6
         if self._last_seconds is not None and seconds <= self._last_seconds:
-            # Two frames of one instant are rare and allowed; ByteTrack needs time to move on.
+            # Two frames may have the same time, but ByteTrack needs increasing times.
             seconds = self._last_seconds + 1e-6
         self._last_seconds = seconds
         detections = sv.Detections(
@@ -104,13 +104,13 @@ class CameraTracker:
         return people, ended
 
     def between(self, media_us: int) -> list[TrackedPerson]:
-        """A frame without detection: those detected last time, their boxes moved on. Nothing is updated or ended."""
+        """Extrapolate the boxes of the tracks detected last, for a frame without detection. Changes no state."""
         found: list[TrackedPerson] = []
         for track in sorted(self._alive):
             last = self._seen.get(track)
             if last is None or last.media_us != self._detected_us:
                 continue
-            ahead = min(max(media_us - last.media_us, 0) * 1e-6, _MOST_EXTRAPOLATION_S)
+            ahead = min(max(media_us - last.media_us, 0) * 1e-6, _MAX_EXTRAPOLATION_S)
             box = (last.box + last.velocity * np.float32(ahead)).astype(np.float32)
             box[2:] = np.maximum(box[2:], box[:2] + 1)
             found.append(TrackedPerson(track, box, last.score, -1))

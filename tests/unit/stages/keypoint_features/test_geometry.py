@@ -1,4 +1,4 @@
-"""Geometry measures what it says, in statures, the same live and in training, and guesses nothing."""
+"""Geometric features are correct, in statures, equal live and in training, and zero where joints are missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stages.people.people import Step, StepHistory
 from stages.vocabulary import PARTS
 
 STEP_US = 80_000
-# A person 200 high, facing us: x, y of COCO's 17 keypoints.
+# x, y of COCO's 17 keypoints of a person of height 200 who faces the camera.
 STANDING = np.array(
     [
         (200, 118), (204, 114), (196, 114), (210, 118), (190, 118), (222, 142), (178, 142), (230, 178), (170, 178),
@@ -33,19 +33,19 @@ STANDING = np.array(
     np.float32,
 )  # fmt: skip
 L_WRIST, R_WRIST = 9, 10
-STATURE = (200 - 142) / 0.288  # neck to pelvis, the longest of what is measured against its share
+STATURE = (200 - 142) / 0.288  # from neck to pelvis, which gives the greatest estimate
 BODY = [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16]
 
 
 def standing(steps: int, score: float = 0.5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """keypoints [1, steps, 17, 3], boxes [1, steps, 4], times [1, steps] of somebody who doesn't move."""
+    """Return keypoints [1, steps, 17, 3], boxes [1, steps, 4] and times [1, steps] of a person who does not move."""
     keypoints = np.concatenate([STANDING, np.full((17, 1), score, np.float32)], 1)
     times = np.arange(steps, dtype=np.int64)[None] * STEP_US
     return np.tile(keypoints, (1, steps, 1, 1)), np.tile(np.float32([150, 98, 250, 304]), (1, steps, 1)), times
 
 
-def somebody(sequences: int = 3, steps: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """People who move at random, with missing joints and uneven steps."""
+def moving(sequences: int = 3, steps: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return people who move at random, with missing joints and irregular steps."""
     rng = np.random.default_rng(seed)
     sway = rng.normal(0, 1, (sequences, steps, 17, 2)).cumsum(1)
     places = STANDING + rng.uniform(-40, 40, (sequences, 1, 1, 2)) + sway
@@ -63,23 +63,23 @@ def context(made: Geometry, feature: str, step: int = -1) -> np.ndarray:
     return made.context[0, step, CONTEXT_LAYOUT[feature]]
 
 
-def test_live_steps_give_exactly_what_whole_sequences_give() -> None:
-    keypoints, boxes, times = somebody()
+def test_live_steps_give_the_same_features_as_whole_sequences() -> None:
+    keypoints, boxes, times = moving()
     whole = sequence_features(keypoints, boxes, times)
     histories = [StepHistory() for _ in range(3)]
     for step in range(60):
         windows = []
-        for who, history in enumerate(histories):
-            seen = Step(keypoints[who, step], boxes[who, step], int(times[who, step]))
-            windows.append(history.window([seen]))
-            history.append(seen)
+        for row, history in enumerate(histories):
+            new = Step(keypoints[row, step], boxes[row, step], int(times[row, step]))
+            windows.append(history.window([new]))
+            history.append(new)
         live = window_features(*(np.stack(arrays) for arrays in zip(*windows, strict=True)))
         assert np.array_equal(live.parts, whole.parts[:, step])
         assert np.array_equal(live.context, whole.context[:, step])
 
 
-def test_several_steps_pending_at_once_give_what_single_steps_give() -> None:
-    keypoints, boxes, times = somebody(1)
+def test_several_pending_steps_give_the_same_windows_as_single_steps() -> None:
+    keypoints, boxes, times = moving(1)
     steps = [Step(keypoints[0, n], boxes[0, n], int(times[0, n])) for n in range(60)]
     one_by_one, at_once = StepHistory(), StepHistory()
     for n in range(0, 60, 30):
@@ -92,8 +92,8 @@ def test_several_steps_pending_at_once_give_what_single_steps_give() -> None:
             at_once.append(step)
 
 
-def test_later_steps_change_nothing_before_them() -> None:
-    keypoints, boxes, times = somebody()
+def test_later_steps_do_not_change_earlier_features() -> None:
+    keypoints, boxes, times = moving()
     whole = sequence_features(keypoints, boxes, times)
     changed = keypoints.copy()
     changed[:, 30:] += 50
@@ -102,8 +102,8 @@ def test_later_steps_change_nothing_before_them() -> None:
     assert not np.array_equal(whole.parts[:, 30:], again.parts[:, 30:])
 
 
-def test_nothing_before_the_last_two_seconds_counts() -> None:
-    keypoints, boxes, times = somebody(1)
+def test_steps_before_the_last_two_seconds_do_not_count() -> None:
+    keypoints, boxes, times = moving(1)
     changed = keypoints.copy()
     changed[0, 0] += 100
     whole, again = (sequence_features(points, boxes, times) for points in (keypoints, changed))
@@ -112,8 +112,8 @@ def test_nothing_before_the_last_two_seconds_counts() -> None:
     assert HISTORY_STEPS * STEP_US >= 2_000_000
 
 
-def test_where_the_person_stands_and_how_large_they_are_does_not_matter() -> None:
-    keypoints, boxes, times = somebody()
+def test_features_do_not_depend_on_the_persons_position_and_size() -> None:
+    keypoints, boxes, times = moving()
     larger = keypoints.copy()
     larger[..., :2] = larger[..., :2] * 2.5 + 77
     first, second = (
@@ -124,17 +124,19 @@ def test_where_the_person_stands_and_how_large_they_are_does_not_matter() -> Non
     assert np.abs(first.context - second.context).max() < 5e-3
 
 
-def test_somebody_who_does_not_move_has_no_velocity_and_no_range() -> None:
+def test_a_person_who_does_not_move_has_no_velocity_and_no_range() -> None:
     made = sequence_features(*standing(40))
-    moving = [name for name in PART_LAYOUT if any(word in name for word in ("velocity", "speed", "range", "travelled"))]
-    moving += [name for name in PART_LAYOUT if "change" in name or "approach" in name]
-    assert len(moving) == 18
-    for name in moving:
+    movements = [
+        name for name in PART_LAYOUT if any(word in name for word in ("velocity", "speed", "range", "travelled"))
+    ]
+    movements += [name for name in PART_LAYOUT if "change" in name or "approach" in name]
+    assert len(movements) == 18
+    for name in movements:
         assert np.abs(made.parts[0, :, :, PART_LAYOUT[name]]).max() < 1e-5, name
     assert np.abs(context(made, "root_height")).max() < 1e-5
 
 
-def test_a_hand_that_moves_steadily_has_its_velocity_in_statures_a_second() -> None:
+def test_a_steadily_moving_hand_has_its_velocity_in_statures_per_second() -> None:
     keypoints, boxes, times = standing(20)
     seconds = times[0] * 1e-6
     keypoints[0, :, L_WRIST, 0] += 10 * seconds
@@ -149,9 +151,10 @@ def test_a_hand_that_moves_steadily_has_its_velocity_in_statures_a_second() -> N
     assert part(made, "left_arm", "travelled_1s") == pytest.approx([10 / STATURE, 20 / STATURE], rel=1e-3)
 
 
-def test_ranges_and_ways_are_exactly_those_of_a_plain_loop_over_the_steps() -> None:
-    keypoints, boxes, times = somebody(sequences=4, steps=HISTORY_STEPS)
-    times[0] = times[0, -1] - (times[0, -1] - times[0]) // 4  # One window full of steps, the others partly too old.
+def test_ranges_and_distances_travelled_equal_those_of_a_plain_loop_over_the_steps() -> None:
+    keypoints, boxes, times = moving(sequences=4, steps=HISTORY_STEPS)
+    # One window is full; the others contain steps that are too old.
+    times[0] = times[0, -1] - (times[0, -1] - times[0]) // 4
     points, scores, present = skeleton_points(keypoints)
     ages = step_ages(times, np.ones(times.shape, bool))
     window = StepWindow(points, scores, present, boxes, step_stature(points, present, boxes), ages)
@@ -161,18 +164,18 @@ def test_ranges_and_ways_are_exactly_those_of_a_plain_loop_over_the_steps() -> N
         for number, end in enumerate(chain[2] for chain in CHAINS):
             for span in SPANS:
                 steps = [step for step in range(HISTORY_STEPS) if ages[row, step] <= np.float32(span + 1e-3)]
-                seen = [window.points[row, step, end] for step in steps if window.present[row, step, end]]
-                extent = np.max(seen, 0) - np.min(seen, 0)
-                way = np.zeros(2, np.float32)
+                points_seen = [window.points[row, step, end] for step in steps if window.present[row, step, end]]
+                extent = np.max(points_seen, 0) - np.min(points_seen, 0)
+                travelled = np.zeros(2, np.float32)
                 for step, after in pairwise(steps):
                     if window.present[row, step, end] and window.present[row, after, end]:
-                        way += np.abs(window.points[row, after, end] - window.points[row, step, end])
-                rate = way / max(ages[row, steps[0]], np.float32(0.2))
+                        travelled += np.abs(window.points[row, after, end] - window.points[row, step, end])
+                rate = travelled / max(ages[row, steps[0]], np.float32(0.2))
                 assert np.array_equal(made[f"range_{span:.0f}s"][row, number], extent)
                 assert np.array_equal(made[f"travelled_{span:.0f}s"][row, number], rate)
 
 
-def test_velocity_takes_the_real_time_between_steps() -> None:
+def test_velocity_uses_the_actual_time_between_steps() -> None:
     keypoints, boxes, times = standing(20)
     times = np.random.default_rng(1).integers(79_000, 260_000, (1, 20)).cumsum(1)
     keypoints[0, :, L_WRIST, 1] -= 8 * times[0] * 1e-6
@@ -181,23 +184,23 @@ def test_velocity_takes_the_real_time_between_steps() -> None:
         assert part(made, "left_hand", "joint_velocity_short", step)[1] == pytest.approx(-8 / STATURE, rel=1e-3)
 
 
-def test_a_walk_through_the_picture_is_root_velocity_and_standing_feet_have_none_over_ground() -> None:
+def test_walking_gives_root_velocity_and_standing_feet_have_no_ground_velocity() -> None:
     keypoints, boxes, times = standing(7)
-    way = 40 * times[0] * 1e-6
-    keypoints[0, :, BODY, 0] += way
-    keypoints[0, :, [15, 13], 0] -= way  # the left foot and knee stay where they are, the thigh follows
-    boxes[..., [0, 2]] += way[:, None]
+    walked = 40 * times[0] * 1e-6
+    keypoints[0, :, BODY, 0] += walked
+    keypoints[0, :, [15, 13], 0] -= walked  # the left foot and knee do not move
+    boxes[..., [0, 2]] += walked[:, None]
     made = sequence_features(keypoints, boxes, times)
     assert context(made, "root_velocity_long") == pytest.approx([40 / STATURE, 0], rel=2e-2, abs=1e-4)
     assert abs(part(made, "left_leg", "ground_speed_long")[0]) < 0.02
     assert part(made, "right_leg", "ground_speed_long")[0] == pytest.approx(40 / STATURE, rel=2e-2)
 
 
-def test_a_crouch_shows_in_knees_and_box_against_the_stature_of_the_last_seconds() -> None:
+def test_a_crouch_changes_the_knees_the_box_height_and_the_root_height() -> None:
     keypoints, boxes, times = standing(24)
     low = slice(12, 24)
-    keypoints[0, low, :13, 1] += 60  # everything above the knees comes down
-    keypoints[0, low, 13:15, 0] += 40  # the knees go forward
+    keypoints[0, low, :13, 1] += 60  # everything above the knees moves down
+    keypoints[0, low, 13:15, 0] += 40  # the knees move sideways
     boxes[0, low, 1] += 60
     made = sequence_features(keypoints, boxes, times)
     assert context(made, "box_height", 11)[0] - context(made, "box_height", 23)[0] == pytest.approx(
@@ -205,10 +208,10 @@ def test_a_crouch_shows_in_knees_and_box_against_the_stature_of_the_last_seconds
     )
     straight, bent = context(made, "bend_left_knee", 11)[0], context(made, "bend_left_knee", 14)[0]
     assert straight > 0.99 and bent < 0.5
-    assert context(made, "root_height", 14)[0] == pytest.approx(60 / STATURE, abs=0.02)  # below its highest place
+    assert context(made, "root_height", 14)[0] == pytest.approx(60 / STATURE, abs=0.02)  # below its highest position
 
 
-def test_wrists_above_shoulders_and_hands_together_are_measured() -> None:
+def test_wrists_above_shoulders_and_the_distance_of_wrists_are_measured() -> None:
     keypoints, boxes, times = standing(8)
     keypoints[0, :, [7, 8], :2] = np.float32([[215, 120], [190, 120]])[:, None]  # the elbows
     keypoints[0, :, L_WRIST, :2] = (210, 100)
@@ -219,7 +222,7 @@ def test_wrists_above_shoulders_and_hands_together_are_measured() -> None:
     assert part(made, "left_arm", "end_from_face")[1] < 0
 
 
-def test_a_missing_joint_gives_zeros_and_a_flag_and_leaves_other_parts_alone() -> None:
+def test_a_missing_joint_gives_zeros_and_a_flag_and_does_not_affect_other_parts() -> None:
     keypoints, boxes, times = standing(20)
     keypoints[0, :, L_WRIST, 2] = 0.05
     wild = keypoints.copy()
@@ -233,7 +236,7 @@ def test_a_missing_joint_gives_zeros_and_a_flag_and_leaves_other_parts_alone() -
     assert np.array_equal(made.parts[0, :, PARTS.index("left_leg")], whole.parts[0, :, PARTS.index("left_leg")])
 
 
-def test_without_a_pelvis_the_neck_or_the_box_stands_in_and_it_is_said() -> None:
+def test_without_a_pelvis_the_neck_or_the_box_is_the_root_and_a_flag_is_set() -> None:
     keypoints, boxes, times = standing(5)
     assert context(sequence_features(keypoints, boxes, times), "root_is_pelvis")[0] == 1
     keypoints[0, :, [11, 12], 2] = 0
@@ -241,7 +244,7 @@ def test_without_a_pelvis_the_neck_or_the_box_stands_in_and_it_is_said() -> None
     assert context(made, "root_is_pelvis")[0] == 0 and np.isfinite(made.parts).all()
 
 
-def test_nobody_at_all_and_wild_joints_stay_finite_and_within_the_limit() -> None:
+def test_features_of_missing_and_of_wrong_joints_are_finite_and_within_the_limit() -> None:
     keypoints, boxes, times = standing(10, score=0.0)
     made = sequence_features(keypoints, np.zeros_like(boxes), times)
     assert np.isfinite(made.parts).all() and np.isfinite(made.context).all()
@@ -251,14 +254,14 @@ def test_nobody_at_all_and_wild_joints_stay_finite_and_within_the_limit() -> Non
     assert np.abs(made.parts).max() <= LIMIT and np.abs(made.context).max() <= LIMIT
 
 
-def test_one_bad_step_does_not_move_the_stature() -> None:
+def test_one_wrong_step_does_not_change_the_stature() -> None:
     keypoints, boxes, times = standing(20)
     keypoints[0, 12, 15, 1] += 200
     made = sequence_features(keypoints, boxes, times)
     assert context(made, "box_height", 19)[0] == pytest.approx(206 / STATURE, rel=1e-3)
 
 
-def test_every_feature_has_a_place_and_a_name() -> None:
+def test_named_features_cover_the_layout_without_gaps() -> None:
     for layout, size in ((PART_LAYOUT, PART_FEATURES), (CONTEXT_LAYOUT, CONTEXT_FEATURES)):
         places = sorted((place.start, place.stop) for place in layout.values())
         assert places[0][0] == 0 and places[-1][1] == size

@@ -1,4 +1,4 @@
-"""Labels don't flicker; short actions aren't swallowed; part states have hysteresis. Time is an argument."""
+"""Labels don't flicker, short actions are not suppressed, and part states have hysteresis."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def labels_over(steps: list[str], score: float = 0.9) -> list[str]:
     return [ACTIONS[smoother.update(probabilities(label, score), n * STEP_US)[0]] for n, label in enumerate(steps)]
 
 
-def test_one_step_of_another_long_action_changes_nothing() -> None:
+def test_one_step_of_another_long_action_does_not_change_the_label() -> None:
     assert set(labels_over(["stand"] * 10 + ["walk"] + ["stand"] * 10)) == {"stand"}
 
 
-def test_a_lasting_change_comes_through_within_half_a_second() -> None:
+def test_a_lasting_change_is_reported_within_half_a_second() -> None:
     found = labels_over(["stand"] * 10 + ["walk"] * 6)
     assert found[9] == "stand" and found[-1] == "walk"
 
 
-def test_a_short_action_comes_through_in_three_steps() -> None:
+def test_a_short_action_is_reported_within_three_steps() -> None:
     found = labels_over(["stand"] * 10 + ["jump"] * 4)
     assert "jump" in found[10:13]
 
 
-def test_two_actions_that_alternate_unsurely_give_one_label() -> None:
+def test_two_uncertain_actions_that_alternate_give_one_label() -> None:
     found = labels_over(["walk", "stand"] * 20, score=0.6)
     assert len(set(found[15:])) == 1
 
@@ -53,17 +53,17 @@ def test_smoothing_depends_on_media_time_and_not_on_the_number_of_steps() -> Non
     )
 
 
-def test_a_state_comes_into_force_high_and_leaves_low() -> None:
+def test_a_state_becomes_active_above_one_threshold_and_inactive_below_a_lower_one() -> None:
     states = StateHysteresis(SmoothingConfig(state_seconds=0.0))
-    seen = np.ones(1, bool)
+    present = np.ones(1, bool)
     found = [
-        bool(states.update(np.array([[score]], np.float32), seen, n * STEP_US)[0][0, 0])
+        bool(states.update(np.array([[score]], np.float32), present, n * STEP_US)[0][0, 0])
         for n, score in enumerate([0.4, 0.49, 0.51, 0.45, 0.36, 0.34, 0.45, 0.51])
     ]
     assert found == [False, False, True, True, True, False, False, True]
 
 
-def test_a_part_that_is_not_seen_keeps_its_states() -> None:
+def test_a_part_that_is_not_detected_keeps_its_states() -> None:
     states = StateHysteresis(SmoothingConfig())
     both = np.ones(2, bool)
     states.update(np.array([[0.9], [0.9]], np.float32), both, 0)
@@ -73,7 +73,7 @@ def test_a_part_that_is_not_seen_keeps_its_states() -> None:
     assert scores[1, 0] == np.float32(0.9)
 
 
-def test_a_smoothing_configuration_survives_json_and_refuses_nonsense() -> None:
+def test_a_smoothing_configuration_survives_json_and_rejects_invalid_values() -> None:
     config = SmoothingConfig(default_seconds=1.5, seconds={"kick": 0.1}, state_on=0.6)
     assert SmoothingConfig.from_json(config.to_json()) == config
     with pytest.raises(ValueError, match="state_off ≤ state_on"):

@@ -1,4 +1,4 @@
-"""Tracks follow media time: confirmed by detections, ended by seconds, never reused within an epoch."""
+"""Tracks are confirmed by detections, end after a media time, and are never reused within an epoch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_track_is_confirmed_by_its_second_detection() -> None:
     assert people[0].detection == 0 and np.array_equal(people[0].box, one(2)[0][0])
 
 
-def test_a_weak_detection_begins_no_track_but_keeps_one() -> None:
+def test_a_weak_detection_continues_a_track_but_starts_none() -> None:
     tracker = movenet_tracker()
     for n in range(5):
         assert tracker.update(*one(score=0.22), n * 80_000)[0] == []
@@ -47,7 +47,7 @@ def test_a_weak_detection_begins_no_track_but_keeps_one() -> None:
     assert [person.track for person in people] == [track]
 
 
-def test_rows_of_detections_are_mapped_back_whatever_their_order() -> None:
+def test_tracks_refer_to_their_detections_in_any_order() -> None:
     tracker = movenet_tracker()
     left, right = one()[0][0], one(200)[0][0]
     for n, order in enumerate(([left, right], [right, left], [left, right], [right, left])):
@@ -59,7 +59,7 @@ def test_rows_of_detections_are_mapped_back_whatever_their_order() -> None:
 
 
 @pytest.mark.parametrize("rate", [2, 5, 12, 25, 60])
-def test_a_track_ends_by_seconds_whatever_the_frame_rate(rate: int) -> None:
+def test_a_track_ends_after_the_same_time_at_any_frame_rate(rate: int) -> None:
     tracker = movenet_tracker()
     track = confirmed(tracker)
     last = 80_000
@@ -73,26 +73,26 @@ def test_a_track_ends_by_seconds_whatever_the_frame_rate(rate: int) -> None:
     assert tracker.alive == frozenset()
 
 
-def test_a_person_back_in_time_keeps_the_track_and_one_who_comes_late_gets_a_new_one() -> None:
+def test_a_person_who_returns_in_time_keeps_the_track_and_one_who_returns_late_gets_a_new_one() -> None:
     tracker = movenet_tracker()
     track = confirmed(tracker)
     for n in range(20):
         tracker.update(*NONE, 160_000 + n * 80_000)
     people, _ = tracker.update(*one(), 1_900_000)
     assert [person.track for person in people] == [track]
-    ended = [gone for n in range(40) for gone in tracker.update(*NONE, 1_980_000 + n * 80_000)[1]]
+    ended = [lost for n in range(40) for lost in tracker.update(*NONE, 1_980_000 + n * 80_000)[1]]
     assert ended == [track]
     assert confirmed(tracker, 6_000_000) == track + 1
 
 
-def test_a_gap_longer_than_the_limit_ends_the_track_even_if_somebody_stands_there_again() -> None:
+def test_a_gap_longer_than_the_limit_ends_the_track_even_if_a_person_is_detected_there_again() -> None:
     tracker = movenet_tracker()
     track = confirmed(tracker)
     people, ended = tracker.update(*one(), 3_000_000)
     assert people == [] and ended == [track]
 
 
-def test_two_frames_of_one_instant_are_no_fault() -> None:
+def test_two_frames_with_the_same_time_cause_no_warning() -> None:
     tracker = movenet_tracker()
     confirmed(tracker)
     with warnings.catch_warnings():
@@ -103,8 +103,8 @@ def test_two_frames_of_one_instant_are_no_fault() -> None:
 
 
 @pytest.mark.parametrize("gap_us", [40_000, 80_000, 240_000, 400_000])
-def test_somebody_who_waves_their_arms_is_followed_at_any_frame_rate(gap_us: int) -> None:
-    """Arms make the box breathe: its edges must not run away with the tracker's prediction between sparse frames."""
+def test_a_person_who_waves_their_arms_keeps_one_track_at_any_frame_rate(gap_us: int) -> None:
+    """Arms change the size of the box, and the predicted edges must not diverge between sparse frames."""
     tracker = movenet_tracker()
     tracks: set[int] = set()
     missed = 0
@@ -118,24 +118,24 @@ def test_somebody_who_waves_their_arms_is_followed_at_any_frame_rate(gap_us: int
 
 
 @pytest.mark.parametrize("gap_us", [40_000, 80_000, 240_000])
-def test_somebody_who_walks_by_is_followed_at_any_frame_rate(gap_us: int) -> None:
+def test_a_person_who_walks_by_keeps_one_track_at_any_frame_rate(gap_us: int) -> None:
     tracker = movenet_tracker()
     tracks: set[int] = set()
     for n in range(40):
-        people, _ = tracker.update(*one(140 * n * gap_us * 1e-6), n * gap_us)  # a stature and a bit a second
+        people, _ = tracker.update(*one(140 * n * gap_us * 1e-6), n * gap_us)  # slightly more than a stature per second
         tracks |= {person.track for person in people}
     assert tracks == {1}
 
 
-def test_between_detections_boxes_move_on_for_those_detected_last_and_nobody_else() -> None:
+def test_between_detections_only_the_boxes_of_people_detected_last_are_extrapolated() -> None:
     tracker = movenet_tracker()
     both = np.stack([one()[0][0], one(300)[0][0]])
     for n in range(3):
         moved = both + np.float32([n * 8, 0, n * 8, 0])
         tracker.update(moved, np.array([0.5, 0.5], np.float32), n * 80_000)
-    guessed = tracker.between(200_000)
-    assert [person.detection for person in guessed] == [-1, -1]
-    assert np.allclose(guessed[0].box - moved[0], [4, 0, 4, 0], atol=1e-3)
+    extrapolated = tracker.between(200_000)
+    assert [person.detection for person in extrapolated] == [-1, -1]
+    assert np.allclose(extrapolated[0].box - moved[0], [4, 0, 4, 0], atol=1e-3)
     tracker.update(moved[:1], np.array([0.5], np.float32), 240_000)
     assert len(tracker.between(280_000)) == 1
     assert tracker.alive == {1, 2}
