@@ -22,7 +22,7 @@ from stages.detection.detector import Detector, DetectorError
 from stages.detection.keypoint_batches import KeypointNetwork
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.device.precision import full_float32, seeing_precision
+from stages.device.precision import disable_tf32, vision_precision
 from stages.pipeline import Pipeline
 from stages.settings import ModelSettings, PipelineSettings, Precision
 from stages.third_party.weights import WeightsError
@@ -45,11 +45,11 @@ def load_profile(settings: PipelineSettings, observer: Observer | None = None) -
     """
     model = settings.model
     device = choose_device(model.device)
-    full_float32()
+    disable_tf32()
     torch.set_num_threads(model.threads or max(1, (os.cpu_count() or 2) - 1))
     checkpoint = load_checkpoint(model.profile, device)
     if checkpoint.features is not None:
-        checkpoint.features.precision = seeing_precision(model.precision, device)
+        checkpoint.features.precision = vision_precision(model.precision, device)
     if model.profile == PAPER:
         logger.warning(
             "profile %s is the paper's system at a fraction of its size, trained on generated videos: for cameras of "
@@ -75,7 +75,7 @@ def load_detector(
 ) -> Detector:
     """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`, or
     `ValueError` for a precision that the device doesn't compute in."""
-    numbers = seeing_precision(precision, torch.device(device))
+    numbers = vision_precision(precision, torch.device(device))
     # Only a CUDA device waits for launches.
     graphed = cuda_graphs and torch.device(device).type == "cuda"
     if checkpoint.detector is None:

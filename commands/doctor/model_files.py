@@ -18,13 +18,13 @@ def device(model: ModelSettings, driver: Path = NVIDIA_DRIVER) -> Finding:
     """Check whether the device is there, and whether there is a GPU that is not used."""
     import torch
 
-    from stages.device.precision import seeing_precision
+    from stages.device.precision import vision_precision
     from stages.profiles import choose_device
 
     built_for = f"torch {torch.__version__}, " + (f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA")
     try:
         chosen = choose_device(model.device)
-        seeing_precision(model.precision, chosen)
+        vision_precision(model.precision, chosen)
     except ValueError as error:
         return fault("device", f"{error} ({built_for})", _how_to_get_cuda(torch.version.cuda is not None, driver))
     if chosen.type == "cuda":

@@ -1,1 +1,1 @@
-"""The compute device: transfers, precision, memory and timing."""
+"""The compute device: pictures, precision, memory and timing."""

@@ -1,4 +1,4 @@
-"""What a model takes of its device's memory, and what is left of it. Owns nothing."""
+"""Memory that a model uses on its device, and memory that is free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stages.types import DeviceMemory
 
 
 def bytes_of(modules: Iterable[object]) -> int:
-    """Parameters and buffers of those that are networks, shared ones once."""
+    """Return the bytes of the parameters and buffers of the networks among `modules`, counting shared ones once."""
     tensors = {
         tensor.data_ptr(): tensor.nbytes
         for module in modules
@@ -22,11 +22,11 @@ def bytes_of(modules: Iterable[object]) -> int:
 
 
 def device_memory(device: torch.device, modules: Iterable[object], states: int) -> DeviceMemory | None:
-    """None on a CPU: its memory is the machine's. `states`: bytes of the people's states."""
+    """Return the memory of a CUDA device; None on a CPU. `states`: bytes of the hidden states of tracked people."""
     if device.type != "cuda":
         return None
     free, total = torch.cuda.mem_get_info(device)
-    # What torch keeps for its next tensors is as good as free.
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    # Memory that torch has reserved but not allocated is available for new tensors.
+    available = free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     peak = torch.cuda.max_memory_allocated(device)
-    return DeviceMemory(str(device), bytes_of(modules), states, peak, free + kept, total)
+    return DeviceMemory(str(device), bytes_of(modules), states, peak, available, total)

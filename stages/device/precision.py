@@ -1,5 +1,7 @@
-"""Precision: in which numbers the networks that see compute: the detector's, and the VGG-16. The learned stages always
-compute in float32: they are small, and a person's state is carried over thousands of steps."""
+"""Compute precision of the vision networks: the detector and the VGG-16.
+
+The stages after them always compute in float32: they are small, and hidden states persist over thousands of steps.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ import torch
 from stages.settings import Precision
 
 
-def seeing_precision(choice: Precision, device: torch.device) -> torch.dtype:
-    """The type in which convolutions are computed; `auto` is float32 until parity is proven on a GPU.
+def vision_precision(choice: Precision, device: torch.device) -> torch.dtype:
+    """Return the type in which convolutions are computed; `auto` is float32 until parity is proven on a GPU.
 
     Raises `ValueError` for float16 on a CPU.
     """
@@ -21,14 +23,16 @@ def seeing_precision(choice: Precision, device: torch.device) -> torch.dtype:
 
 
 def computing_in(precision: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
-    """Within it, convolutions and products take their factors in this type; float32 leaves them as they are, also
-    within an autocast that is under way."""
+    """Return a context in which convolutions and matrix products take inputs of this type.
+
+    float32 returns an empty context, which changes nothing within an active autocast.
+    """
     if precision == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, precision)
 
 
-def full_float32() -> None:
-    """Keep float32 what it says, for this process: cuDNN would round its factors to 10 bits (TF32) by default."""
+def disable_tf32() -> None:
+    """Compute float32 in full precision in this process; by default cuDNN rounds inputs to 10 bits (TF32)."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,6 +1,7 @@
-"""Profiler: what the thread that runs the model, and its device, spend their time on, by torch's own profiler.
+"""Profiles of the model's thread and device, made with torch's profiler.
 
-Begun and ended in that thread, between two batches; written to a file by any other. One at a time in a process.
+A profile is started and stopped in the model's thread, between two batches; any other thread may write it to a file.
+Only one profile can run in a process at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from stages.device import stage_timer
 
 
 class Profiler:
-    """One profile, from `begin` to `end`; then `write` has it on the disk."""
+    """One profile, from `begin` to `end`; afterwards `write` saves it."""
 
     def __init__(self) -> None:
         activities = [ProfilerActivity.CPU]
@@ -24,21 +25,21 @@ class Profiler:
         self._profile = profile(activities=activities)
 
     def prepare(self) -> None:
-        """Load what profiling needs, about a second the first time, in a thread that isn't the model's."""
+        """Load the profiler's libraries, which takes about a second the first time. Call from another thread."""
         with profile(activities=self._activities):
             pass
 
     def begin(self) -> None:
-        """In the model's thread: from here on every operator is noted, about a tenth slower."""
+        """Start recording every operator, which slows the model by about a tenth. Call in the model's thread."""
         self._profile.start()
         stage_timer.show_stages(True)
 
     def end(self) -> None:
-        """In the model's thread: note no more. Takes about 6 ms a batch of the edge profile: batches wait so long."""
+        """Stop recording. Call in the model's thread, which it blocks for about 6 ms per batch of the edge profile."""
         stage_timer.show_stages(False)
         self._profile.stop()
 
     def write(self, path: Path) -> None:
-        """As a Chrome trace, for https://ui.perfetto.dev; compressed if the name ends in `.gz`. Raises OSError."""
+        """Write a Chrome trace for https://ui.perfetto.dev, compressed if the name ends in `.gz`. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._profile.export_chrome_trace(str(path))

@@ -1,8 +1,8 @@
-"""Stage timer: how long each stage of a batch took, told to the observer; names the stage in which a fault arose.
+"""Timer of the stages of a batch. It reports durations to the observer and records the stage in which an error occurs.
 
-One timer a batch. On CUDA times come from event pairs, read once the batch's last copy has been waited for, so that
-measuring never makes the host wait. When a stage of the device's began is told by how long after the batch's first one
-it did: the device is idle until then, so that one begins when it is launched.
+There is one timer per batch. On CUDA, times come from pairs of events. They are read after the host has waited for the
+batch's last copy, so that measuring adds no waits. Start times on the device are relative to the launch of the batch's
+first stage there, before which the device is idle.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch.autograd.profiler import record_function
 
 from telemetry.observer import Observer
 
-_shown = False
+_stages_shown = False
 
 
 def show_stages(shown: bool) -> None:
-    """Whether stages appear by name in what torch's profiler records. Not always: it costs some µs each."""
-    global _shown
-    _shown = shown
+    """Choose whether stages appear by name in torch's profiles, which costs some µs per stage."""
+    global _stages_shown
+    _stages_shown = shown
 
 
 class StageTimer:
@@ -36,33 +36,33 @@ class StageTimer:
 
     @contextmanager
     def stage(self, name: str, on_host: bool = False) -> Iterator[None]:
-        """Around one stage; `on_host`: its work isn't the device's. An exception gets the attribute `stage`."""
+        """Time one stage; `on_host`: it does not run on the device. An exception gets the attribute `stage`."""
         events = self._device.type == "cuda" and not on_host
         if events and not self._pairs:
             self._first_launch_ns = time.monotonic_ns()
         begin = self._mark() if events else None
         started = time.perf_counter()
         try:
-            with record_function(name) if _shown else nullcontext():
+            with record_function(name) if _stages_shown else nullcontext():
                 yield
         except Exception as error:
             if not hasattr(error, "stage"):
                 error.stage = name  # pyright: ignore[reportAttributeAccessIssue]
             raise
         if begin is None:
-            self._tell(name, time.perf_counter() - started, time.monotonic_ns())
+            self._report(name, time.perf_counter() - started, time.monotonic_ns())
         else:
             self._pairs.append((name, begin, self._mark()))
 
     def finish(self) -> None:
-        """Tell what the device's stages took. The batch's last copy has been waited for, so the device is done."""
+        """Report the times of the device's stages. Call after waiting for the batch's last copy."""
         for name, begin, end in self._pairs:
             end.synchronize()
             since_first_ns = round(self._pairs[0][1].elapsed_time(end) * 1e6)
-            self._tell(name, begin.elapsed_time(end) / 1e3, self._first_launch_ns + since_first_ns)
+            self._report(name, begin.elapsed_time(end) / 1e3, self._first_launch_ns + since_first_ns)
         self._pairs.clear()
 
-    def _tell(self, name: str, seconds: float, ended_ns: int) -> None:
+    def _report(self, name: str, seconds: float, ended_ns: int) -> None:
         self._observer.stage_done(name, seconds)
         self._observer.stage_ran(name, ended_ns - round(seconds * 1e9), ended_ns)
 

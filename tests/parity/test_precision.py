@@ -1,4 +1,4 @@
-"""With fewer digits detectors find the same, a little beside where they did; all that follows is float32."""
+"""With lower precision the vision networks give nearly the same results; all later stages compute in float32."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from stages.checkpoint import save
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.movenet.movenet import MoveNet
-from stages.device.precision import full_float32, seeing_precision
+from stages.device.precision import disable_tf32, vision_precision
 from stages.profiles import load_profile
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.settings import PipelineSettings
@@ -21,11 +21,11 @@ from support.models.drawn_people import drawn_checkpoint, somewhere, trained_det
 from support.models.movenet_frames import CASES, Case, picture
 
 SURE = 0.25
-"""`tracking.activation_score`: people scored below begin no track."""
+"""`tracking.activation_score`: people with a lower score start no track."""
 
 
 def compared(case: Case, precision: torch.dtype, device: str) -> tuple[int, float, float]:
-    """People that are sure in float32, and the largest difference of their boxes (pixels) and scores."""
+    """Return the number of sure people in float32, and the largest differences of their boxes (pixels) and scores."""
     net = MoveNet.load().to(device)
     pictures = torch.from_numpy(picture(case))[None].to(device)
     exact = net.decode(net(pictures)[1], 32)
@@ -34,14 +34,14 @@ def compared(case: Case, precision: torch.dtype, device: str) -> tuple[int, floa
     assert {tensor.dtype for tensor in (*maps.values(), heads.centre, heads.keypoint_heatmap)} == {torch.float32}
     found = net.decode(heads, 32)
     sure = exact.scores[0] > SURE
-    off = (exact.boxes[0][sure][:, None] - found.boxes[0][None]).abs().amax(-1)
-    nearest = off.argmin(1)
+    distances = (exact.boxes[0][sure][:, None] - found.boxes[0][None]).abs().amax(-1)
+    nearest = distances.argmin(1)
     scores = (exact.scores[0][sure] - found.scores[0][nearest]).abs()
-    return int(sure.sum()), float(off.amin(1).max()), float(scores.max())
+    return int(sure.sum()), float(distances.amin(1).max()), float(scores.max())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_in_bfloat16_sure_people_stay_where_they_are(case: Case) -> None:
+def test_in_bfloat16_sure_people_have_nearly_the_same_boxes_and_scores(case: Case) -> None:
     people, off, score = compared(case, torch.bfloat16, "cpu")
     assert people > 0
     assert off <= 2 and score <= 0.05, f"{people} people, {off:.1f} pixels, {score:.3f}"
@@ -51,13 +51,13 @@ def test_in_bfloat16_sure_people_stay_where_they_are(case: Case) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_on_cuda_sure_people_stay_where_they_are(case: Case, precision: torch.dtype) -> None:
-    full_float32()
+def test_on_cuda_sure_people_have_nearly_the_same_boxes_and_scores(case: Case, precision: torch.dtype) -> None:
+    disable_tf32()
     people, off, score = compared(case, precision, "cuda")
     assert people > 0 and off <= 2 and score <= 0.05, f"{people} people, {off:.1f} pixels, {score:.3f}"
 
 
-FEWER_DIGITS = [
+LOWER_PRECISION = [
     ("cpu", torch.bfloat16),
     *(
         pytest.param(
@@ -70,9 +70,9 @@ FEWER_DIGITS = [
 ]
 
 
-@pytest.mark.parametrize(("device", "precision"), FEWER_DIGITS)
-def test_with_fewer_digits_cascade_rcnn_finds_the_same_regions(device: str, precision: torch.dtype) -> None:
-    full_float32()
+@pytest.mark.parametrize(("device", "precision"), LOWER_PRECISION)
+def test_with_lower_precision_cascade_rcnn_finds_the_same_regions(device: str, precision: torch.dtype) -> None:
+    disable_tf32()
     detector = CascadeRCNN.of(trained_detector()).to(device)
     pictures = [somewhere(seed).picture for seed in range(500, 508)]
     shown = torch.from_numpy(np.stack(pictures)).to(device)
@@ -87,18 +87,20 @@ def test_with_fewer_digits_cascade_rcnn_finds_the_same_regions(device: str, prec
     detector.precision = precision
     near = found()
     assert near.dtype == torch.float32 and not near[..., :5].equal(exact[..., :5])
-    off: list[float] = []
+    distances: list[float] = []
     for one, other in zip(exact, near, strict=True):
         for row in one[one[:, 4] > 0.5]:
             same = other[(other[:, 5] == row[5]) & (other[:, 4] > 0.3)]
-            off.append(float((same[:, :4] - row[:4]).abs().amax(-1).min()) if len(same) else 1e9)
-    within = np.array(off) <= 2
-    assert len(off) > 60 and within.mean() >= 0.97, f"{len(off)} regions, {within.mean():.3f} within 2 pixels"
+            distances.append(float((same[:, :4] - row[:4]).abs().amax(-1).min()) if len(same) else 1e9)
+    within = np.array(distances) <= 2
+    assert len(distances) > 60 and within.mean() >= 0.97, (
+        f"{len(distances)} regions, {within.mean():.3f} within 2 pixels"
+    )
 
 
-@pytest.mark.parametrize(("device", "precision"), FEWER_DIGITS)
-def test_with_fewer_digits_a_region_reads_nearly_the_same(device: str, precision: torch.dtype) -> None:
-    full_float32()
+@pytest.mark.parametrize(("device", "precision"), LOWER_PRECISION)
+def test_with_lower_precision_vgg_features_are_nearly_the_same(device: str, precision: torch.dtype) -> None:
+    disable_tf32()
     torch.manual_seed(0)
     features = VggFeatures(VggConfig(channels=8, hidden=64, short_side=128)).to(device).eval().requires_grad_(False)
     labelled = somewhere(501)
@@ -112,7 +114,7 @@ def test_with_fewer_digits_a_region_reads_nearly_the_same(device: str, precision
     assert float((near - exact).abs().max()) <= 0.02 * float(exact.abs().max())
 
 
-def test_a_checkpoint_that_carries_its_detector_computes_as_configured(tmp_path: Path) -> None:
+def test_a_detector_from_a_checkpoint_uses_the_configured_precision(tmp_path: Path) -> None:
     path = tmp_path / "drawn.safetensors"
     save(drawn_checkpoint(), path)
     config = Config.model_validate(
@@ -123,17 +125,17 @@ def test_a_checkpoint_that_carries_its_detector_computes_as_configured(tmp_path:
     assert isinstance(reader := pipeline._reader, VggReader) and reader._extractor.precision == torch.bfloat16
 
 
-def test_auto_is_float32_and_a_cpu_has_no_float16() -> None:
+def test_auto_is_float32_and_float16_is_rejected_on_a_cpu() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert seeing_precision("auto", cpu) == seeing_precision("auto", cuda) == torch.float32
-    assert seeing_precision("bfloat16", cpu) == torch.bfloat16
-    assert seeing_precision("float16", cuda) == torch.float16
+    assert vision_precision("auto", cpu) == vision_precision("auto", cuda) == torch.float32
+    assert vision_precision("bfloat16", cpu) == torch.bfloat16
+    assert vision_precision("float16", cuda) == torch.float16
     with pytest.raises(ValueError, match=r"model\.precision"):
-        seeing_precision("float16", cpu)
+        vision_precision("float16", cpu)
 
 
 def test_float32_on_cuda_is_not_rounded_to_tf32() -> None:
-    full_float32()
+    disable_tf32()
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
 
@@ -142,7 +144,9 @@ def test_float32_on_cuda_is_not_rounded_to_tf32() -> None:
     ("chosen", "precision", "pixels"),
     [({}, torch.float32, "rgb24"), ({"precision": "bfloat16", "pictures": "device"}, torch.bfloat16, "planes")],
 )
-def test_what_is_configured_reaches_the_model(chosen: dict[str, str], precision: torch.dtype, pixels: str) -> None:
+def test_the_configuration_sets_precision_and_picture_format_of_the_model(
+    chosen: dict[str, str], precision: torch.dtype, pixels: str
+) -> None:
     config = Config.model_validate({"model": {"device": "cpu", "threads": 1, **chosen}})
     pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
     assert isinstance(detector := pipeline._detector.network, MoveNet) and detector.precision == precision

@@ -1,4 +1,4 @@
-"""What doesn't fit is done in halves, once each, and what fits is remembered, for a while."""
+"""Work that does not fit is split into halves, and the size that fits is remembered for a while."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stages.device.halving import Halving, TooLargeError
 from telemetry.observer import Observer
 
 
-class Told(Observer):
+class RecordingObserver(Observer):
     def __init__(self) -> None:
         self.failures: list[str] = []
 
@@ -21,8 +21,8 @@ class Told(Observer):
         self.failures.append(stage)
 
 
-class Room:
-    """Work that fits up to so many items; remembers what was done and what was tried."""
+class LimitedWork:
+    """Work that fits up to a number of items; records the items done and the sizes tried."""
 
     def __init__(self, fits: int) -> None:
         self.fits = fits
@@ -40,34 +40,34 @@ class Room:
 @pytest.mark.parametrize("fits", [1, 2, 3, 5, 8, 100])
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
 def test_every_item_is_done_once_and_in_order(fits: int, count: int) -> None:
-    room, halving = Room(fits), Halving("detection", "frames", Observer())
-    pieces = halving.run(count, room)
-    assert room.done == list(range(count))
+    work, halving = LimitedWork(fits), Halving("detection", "frames", Observer())
+    pieces = halving.run(count, work)
+    assert work.done == list(range(count))
     assert [number for start, stop in pieces for number in range(start, stop)] == list(range(count))
 
 
-def test_what_fits_is_remembered_counted_and_logged_once_a_change(caplog: pytest.LogCaptureFixture) -> None:
-    told = Told()
-    room, halving = Room(2), Halving("detection", "frames", told)
+def test_the_size_that_fits_is_remembered_and_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    observer = RecordingObserver()
+    work, halving = LimitedWork(2), Halving("detection", "frames", observer)
     for _ in range(4):
-        halving.run(8, room)
-    assert room.tried == [8, 4, *[2] * 16]
+        halving.run(8, work)
+    assert work.tried == [8, 4, *[2] * 16]
     assert halving.limit == 2
-    assert told.failures == ["detection", "detection"]
+    assert observer.failures == ["detection", "detection"]
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "at most 2" in caplog.messages[1] and "batch.max_frames" in caplog.messages[1]
 
 
 def test_one_item_that_does_not_fit_raises_the_cause(caplog: pytest.LogCaptureFixture) -> None:
-    told = Told()
-    room, halving = Room(0), Halving("detection", "frames", told)
+    observer = RecordingObserver()
+    work, halving = LimitedWork(0), Halving("detection", "frames", observer)
     with pytest.raises(MemoryError, match="too much"):
-        halving.run(2, room)
-    assert room.tried == [2, 1]
-    assert told.failures == ["detection", "detection"]
+        halving.run(2, work)
+    assert work.tried == [2, 1]
+    assert observer.failures == ["detection", "detection"]
 
 
-def test_another_fault_is_not_tried_again() -> None:
+def test_other_errors_are_not_retried() -> None:
     tried: list[int] = []
 
     def breaks(start: int, stop: int) -> None:
@@ -79,37 +79,37 @@ def test_another_fault_is_not_tried_again() -> None:
     assert tried == [8]
 
 
-def test_after_long_enough_more_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_larger_size_is_retried_after_enough_pieces(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    room, halving = Room(2), Halving("detection", "frames", Observer(), pieces_before_more=10)
-    halving.run(8, room)
-    room.fits = 8
+    work, halving = LimitedWork(2), Halving("detection", "frames", Observer(), pieces_before_retry=10)
+    halving.run(8, work)
+    work.fits = 8
     limits: list[int | None] = []
     for _ in range(12):
-        halving.run(8, room)
+        halving.run(8, work)
         limits.append(halving.limit)
     assert limits[-1] is None
     assert sorted({limit for limit in limits if limit}) == [2, 4]
-    assert room.tried[-1] == 8
+    assert work.tried[-1] == 8
 
 
-def test_each_vain_try_makes_the_next_wait_twice_as_long() -> None:
-    room, halving = Room(2), Halving("detection", "frames", Observer(), pieces_before_more=4)
+def test_each_failed_retry_doubles_the_wait_for_the_next() -> None:
+    work, halving = LimitedWork(2), Halving("detection", "frames", Observer(), pieces_before_retry=4)
     for _ in range(100):
-        halving.run(4, room)
-    vain = [at for at, size in enumerate(room.tried) if size == 4]
-    assert [later - sooner - 1 for sooner, later in pairwise(vain)] == [4, 8, 16, 32, 64]
+        halving.run(4, work)
+    failed = [index for index, size in enumerate(work.tried) if size == 4]
+    assert [later - earlier - 1 for earlier, later in pairwise(failed)] == [4, 8, 16, 32, 64]
 
 
-def test_small_batches_do_not_count_as_a_sign_that_more_fits() -> None:
-    room, halving = Room(2), Halving("detection", "frames", Observer(), pieces_before_more=3)
-    halving.run(4, room)
+def test_pieces_smaller_than_the_limit_do_not_count_towards_a_retry() -> None:
+    work, halving = LimitedWork(2), Halving("detection", "frames", Observer(), pieces_before_retry=3)
+    halving.run(4, work)
     for _ in range(20):
-        halving.run(1, room)
+        halving.run(1, work)
     assert halving.limit == 2
 
 
-def test_a_failed_attempt_has_let_go_of_its_memory_when_its_half_is_tried() -> None:
+def test_a_failed_attempt_has_released_its_memory_before_its_half_is_tried() -> None:
     held: list[weakref.ref[np.ndarray]] = []
 
     def attempt(start: int, stop: int) -> None:
