@@ -21,7 +21,7 @@ from benchmarks.paper.plain_regions import Box, Region, assign_regions, held_obj
 from ring_buffers.state_bank import MAX_STEP_US
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
-from stages.detection.cascade_rcnn.cascade_rcnn import MOST_OBJECTS
+from stages.detection.cascade_rcnn.cascade_rcnn import MAX_OBJECTS
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.region_classes import PERSON
 from stages.heads.network import ActionNetwork, VisualInput
@@ -148,7 +148,7 @@ class PlainPipeline:
         maps, scale = self._maps(picture, size)
         answers: list[PlainPerson] = []
         for person, region, own in zip(tracked, followed, parts, strict=True):
-            thing = held_object(region, own, things[:MOST_OBJECTS])
+            thing = held_object(region, own, things[:MAX_OBJECTS])
             everything = (0.0, 0.0, float(size[0]), float(size[1]))
             visual = self._features(maps, scale, own, thing.box if thing else everything)
             state = camera.states.get(person.track) or self._new_state()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from scipy.optimize import linear_sum_assignment
 
-from stages.detection.part_assignment import LEAST_CONTAINED
+from stages.detection.part_assignment import MIN_CONTAINED
 from stages.people.held_objects import HAND_REACH
 
 Box = tuple[float, float, float, float]
@@ -60,7 +60,7 @@ def _worth(person: Box, part: Region) -> float:
     height = max(0.0, min(person[3], y2) - max(person[1], y1))
     area = (x2 - x1) * (y2 - y1)
     contained = width * height / area if area > 0 else 0.0
-    return contained * part.score if contained >= LEAST_CONTAINED else 0.0
+    return contained * part.score if contained >= MIN_CONTAINED else 0.0
 
 
 def _middle(box: Box) -> tuple[float, float]:

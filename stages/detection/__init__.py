@@ -1,1 +1,1 @@
-"""Finding people (and parts, and objects) in pictures."""
+"""Detection of people, body parts and objects in pictures."""

@@ -1,4 +1,4 @@
-"""Detections: the people, parts and objects that a detector gives for a batch of frames."""
+"""The people, parts and objects that a detector finds in a batch of frames."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class FrameDetections(Protocol):
     @property
     def objects(self) -> ObjectDetections: ...
 
-    def parts_of(self, people: NDArray[np.int64], least_score: float) -> PartBoxes:
-        """Return the parts of the people in the rows `people`; a part that scores less than `least_score` is absent."""
+    def parts_of(self, people: NDArray[np.int64], min_score: float) -> PartBoxes:
+        """Return the parts of the people in the rows `people`; a part that scores less than `min_score` is absent."""
         ...
 
 
@@ -72,7 +72,7 @@ class FrameDetections(Protocol):
 class PictureGroup:
     """Pictures of one shape, with the detector's feature maps.
 
-    `frames`: their indices in the batch. `pixels`: uint8 `[B, H, W, 3]` RGB as in their slots, on the device. `maps`:
+    `frames`: their indices in the batch. `pixels`: uint8 `[B, H, W, 3]` RGB, padding included, on the device. `maps`:
     feature maps by stride.
     """
 
@@ -83,7 +83,7 @@ class PictureGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchDetections:
-    """The detections of a batch by frame index, on the host, and the pictures that were detected in."""
+    """The detections of a batch by frame index, on the host, and the pictures that the detector ran on."""
 
     frames: dict[int, FrameDetections]
     groups: list[PictureGroup]

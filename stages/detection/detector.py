@@ -1,4 +1,4 @@
-"""The detector's protocol.
+"""The protocol of a detector.
 
 Three classes implement it: `KeypointDetector` (people and keypoints, from which part boxes follow), `RegionDetector`
 (people, part boxes and objects) and `PairedDetector` (people, objects and keypoints, from two networks). All stages
@@ -28,12 +28,12 @@ class Detector(Protocol):
 
     @property
     def network(self) -> object:
-        """The network that detects, or both networks; the weights lie on the device."""
+        """The detector's network or networks, with the weights on the device."""
         ...
 
     @property
     def default_thresholds(self) -> ScoreThresholds:
-        """Thresholds that suit the network's scores, for those that the user has not set."""
+        """Thresholds that suit the network's scores; used where the user has set none."""
         ...
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
@@ -41,11 +41,11 @@ class Detector(Protocol):
         ...
 
     def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
-        """Detect in the frames that are `due`, with one copy from the device to the host per network."""
+        """Run on the frames that are `due`, with one copy from the device to the host per network."""
         ...
 
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
-        """Run the network on made-up pictures, uint8 `[B, H, W, 3]` on the device, and wait for the device.
+        """Run the network on dummy pictures, uint8 `[B, H, W, 3]` on the device, and wait for the device.
 
         `content`: width and height of the pictures without their padding.
         """

@@ -1,7 +1,7 @@
 """Detection of people and keypoints in a batch of frames, with one copy of the detections to the host.
 
-Pictures of one shape go through the network together. `stages.detection.region_batches` does the same for networks that
-detect people, parts and objects.
+Pictures of one shape run through the network together. `stages.detection.region_batches` does the same for networks
+that detect people, parts and objects.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class KeypointNetwork(Protocol):
     """Detects people and their keypoints, as `stages.detection.movenet.movenet.MoveNet` does."""
 
     def __call__(self, pictures: Tensor) -> tuple[dict[int, Tensor], Any]:
-        """uint8 `[B, H, W, 3]` RGB on the device → feature maps by stride, and heads for `decode`."""
+        """Run on uint8 `[B, H, W, 3]` RGB on the device; return feature maps by stride, and heads for `decode`."""
         ...
 
     def decode(self, heads: Any, max_people: int) -> PackedPeople:
@@ -47,7 +47,7 @@ class KeypointNetwork(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchKeypoints:
-    """The detections of a batch: frame index → float32 `[K, 56]` on the host; and the pictures with their maps."""
+    """The detections of a batch: float32 `[K, 56]` on the host by frame index, and the pictures with their maps."""
 
     people: dict[int, NDArray[np.float32]]
     groups: list[PictureGroup]
@@ -56,7 +56,7 @@ class BatchKeypoints:
 def detect_keypoints(
     frames: Sequence[Lease], due: Sequence[bool], network: KeypointNetwork, max_people: int, device: torch.device
 ) -> BatchKeypoints:
-    """Detect in the frames that are `due`."""
+    """Run the network on the frames that are `due`."""
     groups: list[PictureGroup] = []
     packed: list[Tensor] = []
     for indices, pictures in pictures_by_shape(frames, due, device):

@@ -1,4 +1,4 @@
-"""Detector of people and keypoints: part boxes follow from the keypoints, and objects are not detected."""
+"""Detector of people and keypoints. Part boxes are computed from the keypoints; objects are not detected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stages.settings import KEYPOINT_SCORE, ScoreThresholds
 MOVENET_THRESHOLDS = ScoreThresholds(
     person_score=0.1, keypoint_score=KEYPOINT_SCORE, object_score=0.3, activation_score=0.25, high_score=0.2
 )
-"""MoveNet scores people low."""
+"""MoveNet's scores of people are low."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +42,9 @@ class KeypointDetections:
         keypoints = rows[:, 5:].reshape(-1, KEYPOINTS, 3) * np.append(scale, np.float32(1))
         return KeypointDetections(rows[:, :4] * np.tile(scale, 2), rows[:, 4].copy(), keypoints, meta.size)
 
-    def parts_of(self, people: NDArray[np.int64], least_score: float) -> PartBoxes:
+    def parts_of(self, people: NDArray[np.int64], min_score: float) -> PartBoxes:
         """Return boxes around the people's keypoints."""
-        return part_boxes(self.keypoints[people], self.boxes[people], self.size, least_score)
+        return part_boxes(self.keypoints[people], self.boxes[people], self.size, min_score)
 
 
 class KeypointDetector:
@@ -53,17 +53,17 @@ class KeypointDetector:
     has_keypoints = True
 
     def __init__(self, network: KeypointNetwork, format_of: FormatOf, device: torch.device | str = "cpu") -> None:
-        """`network` lies on `device`; `format_of` gives the format of the pictures that it reads."""
+        """`network` must be on `device`; `format_of` returns the format of the pictures that it reads."""
         self._network, self._format_of, self._device = network, format_of, torch.device(device)
 
     @property
     def network(self) -> KeypointNetwork:
-        """The network that detects."""
+        """The keypoint network."""
         return self._network
 
     @property
     def default_thresholds(self) -> ScoreThresholds:
-        """MoveNet's."""
+        """MoveNet's thresholds."""
         return MOVENET_THRESHOLDS
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
@@ -71,12 +71,12 @@ class KeypointDetector:
         return self._format_of(source_size, detector_size)
 
     def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
-        """Detect in the frames that are `due`."""
+        """Run the network on the frames that are `due`."""
         found = detect_keypoints(frames, due, self._network, max_people, self._device)
         people = {index: KeypointDetections.of(rows, frames[index].meta) for index, rows in found.people.items()}
         return BatchDetections(dict(people), found.groups)
 
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
-        """Run the network on made-up pictures."""
+        """Run the network on dummy pictures."""
         _, heads = self._network(pictures)
         to_host(self._network.decode(heads, max_people).packed)

@@ -1,8 +1,8 @@
 """Detector of people, objects and keypoints from two networks, for a region network that detects no parts (COCO's 80
 classes have none).
 
-Both networks read the same pictures on the device. People and objects are those of the region network. Each person gets
-the keypoints of the person that the keypoint network detected in the same place, if there is one.
+Both networks read the same pictures on the device. People and objects come from the region network. Each person gets
+the keypoints of the overlapping person from the keypoint network, if there is one.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from stages.detection.region_detector import CASCADE_RCNN_THRESHOLDS, RegionDete
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.settings import KEYPOINT_SCORE, ScoreThresholds
 
-LEAST_IOU = 0.4
+MIN_IOU = 0.4
 """Least IoU of the two boxes of one person. A keypoint box exceeds the outermost keypoints by 5 to 8 % of the stature,
-so the two boxes of one person have an IoU of 0.6 to 0.9; those of two people side by side mostly less than 0.3."""
+so the two boxes of one person have an IoU of 0.6 to 0.9; those of two people side by side are mostly below 0.3."""
 
 
 class PairedDetector:
     """Implements `Detector` with a network for people and objects, and one for people and keypoints.
 
-    Pictures have the format of the region network; the keypoint network reads any whose sides are multiples of 32.
+    Pictures have the format of the region network. Their sides must be multiples of 32 for the keypoint network.
     """
 
     has_keypoints = True
 
     def __init__(self, regions: RegionNetwork, keypoints: KeypointNetwork, device: torch.device | str = "cpu") -> None:
-        """Both networks lie on `device`."""
+        """Both networks must be on `device`."""
         self._regions, self._keypoints, self._device = regions, keypoints, torch.device(device)
         both = [network for network in (regions, keypoints) if isinstance(network, nn.Module)]
         self._network = nn.ModuleList(both)
@@ -53,7 +53,7 @@ class PairedDetector:
 
     @property
     def default_thresholds(self) -> ScoreThresholds:
-        """Cascade R-CNN's, with MoveNet's threshold for keypoints."""
+        """Cascade R-CNN's thresholds, with MoveNet's for keypoints."""
         return replace(CASCADE_RCNN_THRESHOLDS, keypoint_score=KEYPOINT_SCORE)
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
@@ -61,7 +61,7 @@ class PairedDetector:
         return self._regions.slot_format(source_size, detector_size)
 
     def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
-        """Detect in the frames that are `due`, with one copy from the device to the host per network."""
+        """Run both networks on the frames that are `due`, with one copy from the device to the host per network."""
         found = detect_regions(frames, due, self._regions, max_people, self._device)
         keypoint_rows = self._keypoint_rows(found.groups, max_people)
         classes = self._regions.classes
@@ -72,7 +72,7 @@ class PairedDetector:
         return BatchDetections(people, found.groups)
 
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
-        """Run both networks on made-up pictures."""
+        """Run both networks on dummy pictures."""
         sizes = torch.tensor([content] * len(pictures), dtype=torch.float32).to(self._device)
         _, heads = self._regions(pictures, sizes)
         self._regions.decode(heads, max_people)
@@ -107,14 +107,16 @@ def _paired(
 
 
 def same_people(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Match boxes `[n, 4]` and `[m, 4]` of the same people: one-to-one with the greatest sum of IoU, each at least
-    `LEAST_IOU`. Returns the rows of the pairs.
+    """Match boxes `[n, 4]` and `[m, 4]` of the same people.
+
+    The matching is one-to-one with the greatest sum of IoUs; each pair has an IoU of at least `MIN_IOU`. Returns the
+    rows of the pairs.
     """
     a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
     shared = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0).prod(-1)
     union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared
     overlap = shared / np.maximum(union, 1e-9)
-    overlap[overlap < LEAST_IOU] = 0.0
+    overlap[overlap < MIN_IOU] = 0.0
     rows, columns = linear_sum_assignment(overlap, maximize=True)
     same = overlap[rows, columns] > 0
     return rows[same], columns[same]

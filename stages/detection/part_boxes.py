@@ -1,8 +1,8 @@
-"""Part boxes: from a person's keypoints to the ten parts' boxes, tight ones as in Kinetics-TPS. Pure, owns nothing.
+"""Boxes of the ten body parts, computed from a person's keypoints; tight as in Kinetics-TPS.
 
-An arm runs from shoulder to wrist, a leg from hip to ankle; hands and feet are small boxes beyond wrist and ankle; the
-hip spans both hip joints; the head goes from the neck to the top. A part whose joints score too low is absent: nothing
-is drawn where nothing was seen (docs/method.md, "Part boxes").
+An arm runs from shoulder to wrist, a leg from hip to ankle. Hands and feet are small boxes beyond wrist and ankle. The
+hip spans both hip joints; the head extends from the neck to the crown. A part whose joints score too low is absent. See
+docs/method.md, "Part boxes".
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from stages.keypoint_features.skeleton import (
 )
 from stages.settings import KEYPOINT_SCORE
 
-# Half-widths and reaches as shares of the stature: standard anthropometry plus clothes. Those of hands, feet and hips
-# are fitted to what is seen of them in drawn videos (IoU of at least .3: hands 48 %, feet 75 %, hips 95 %; the rest is
-# the keypoints' error, for a hand is no larger than it).
+# Half-widths and reaches as shares of the stature, from standard anthropometry plus clothes. Those of hands, feet and
+# hips are fitted to rendered videos. There an IoU of at least 0.3 is reached by 48 % of hands, 75 % of feet and 95 % of
+# hips; keypoint errors, which are as large as a hand, account for the rest.
 _ARM_MARGIN, _LEG_MARGIN, _HEAD_MARGIN = 0.035, 0.05, 0.07
 _HAND_REACH, _HAND_HALF = 0.05, 0.04
 _HELD_HALF = 0.2
@@ -46,14 +46,15 @@ _CROWN = 0.1
 def part_boxes(
     keypoints: Floats, boxes: Floats, size: tuple[float, float], keypoint_score: float = KEYPOINT_SCORE
 ) -> PartBoxes:
-    """`keypoints` [..., 17, 3] (x, y, score), the people's `boxes` [..., 4], the picture's `size` (width, height).
+    """Compute part boxes from `keypoints` [..., 17, 3] (x, y, score) and the people's `boxes` [..., 4].
 
-    A limb's score is the mean of its joints', and each of them must have at least half of `keypoint_score`; a hand has
-    its wrist's, a foot its ankle's, the head the best of its five, the hip the mean of both hips'.
+    `size` is the picture's (width, height). A limb's score is the mean of its joints' scores, each of which must be at
+    least half of `keypoint_score`. A hand has the score of its wrist, a foot that of its ankle, the head the best of
+    its five keypoints, the hip the mean of both hips.
     """
     keypoints = np.asarray(keypoints, np.float32)
-    least = keypoint_score / 2
-    points, _, present = skeleton_points(keypoints, least)
+    min_joint_score = keypoint_score / 2
+    points, _, present = skeleton_points(keypoints, min_joint_score)
     stature = step_stature(points, present, np.asarray(boxes, np.float32))[..., None]
     score = np.where(present[..., :17], keypoints[..., 2], np.float32(0))
     made: list[Floats] = []
@@ -65,11 +66,11 @@ def part_boxes(
         scores.append(np.where(present[..., chain].all(-1), score[..., chain].mean(-1), np.float32(0)))
 
     def beyond(near: int, end: int, reach: float, along: float, across: float) -> None:
-        """A box past the end of a limb, so long `along` it and `across` it (halves)."""
-        arrow = np.where(present[..., near, None], points[..., end, :] - points[..., near, :], np.float32(0))
-        unit = arrow / np.maximum(np.sqrt((arrow * arrow).sum(-1, keepdims=True)), np.float32(1e-6))
+        """Add a box past the end of a limb; `along` and `across` the limb are half-sizes."""
+        direction = np.where(present[..., near, None], points[..., end, :] - points[..., near, :], np.float32(0))
+        unit = direction / np.maximum(np.sqrt((direction * direction).sum(-1, keepdims=True)), np.float32(1e-6))
         centre = points[..., end, :] + unit * stature * np.float32(reach)
-        on_axes = np.abs(np.where(arrow.any(-1, keepdims=True), unit, np.array([0, 1], np.float32)))
+        on_axes = np.abs(np.where(direction.any(-1, keepdims=True), unit, np.array([0, 1], np.float32)))
         half = np.asarray(stature * (on_axes * np.float32(along) + on_axes[..., ::-1] * np.float32(across)), np.float32)
         made.append(_around(centre[..., None, :], half))
         scores.append(score[..., end])
@@ -90,53 +91,55 @@ def part_boxes(
 
     limits = np.array([size[0], size[1], size[0], size[1]], np.float32)
     clipped = np.clip(np.stack(made, -2), 0, limits)
-    some = (clipped[..., 2] - clipped[..., 0] >= 1) & (clipped[..., 3] - clipped[..., 1] >= 1)
+    visible = (clipped[..., 2] - clipped[..., 0] >= 1) & (clipped[..., 3] - clipped[..., 1] >= 1)
     all_scores = np.stack(scores, -1).astype(np.float32)
-    there = (all_scores >= keypoint_score) & some
+    found = (all_scores >= keypoint_score) & visible
     return PartBoxes(
-        np.where(there[..., None], clipped, np.float32(0)), np.where(there, all_scores, np.float32(0)), there
+        np.where(found[..., None], clipped, np.float32(0)), np.where(found, all_scores, np.float32(0)), found
     )
 
 
 def hand_regions(
     keypoints: Floats, boxes: Floats, size: tuple[float, float] | Floats, keypoint_score: float = KEYPOINT_SCORE
 ) -> tuple[Floats, Flags]:
-    """Where a held thing would be: a square around each hand, float32 [..., 2, 4] (left, right), and whether the hand
-    is there, bool [..., 2]; cut to the picture, whose `size` may be one for all or [..., 2].
+    """Return the region of a held object at each hand: a square clipped to the picture.
 
-    Two fifths of a stature wide. Of the surface of things drawn in hands it then holds all of a ball, cup, phone or
-    dumbbell, 97 % of a box (both hands' squares together), 68 % of a bag that hangs, 52 % of a bat; with a third of a
-    stature and half a hand further out, 87, 48 and 42 % of the last three.
+    Returns float32 [..., 2, 4] (left, right) and whether the hand is present, bool [..., 2]. `size` is (width, height)
+    for all pictures or [..., 2].
+
+    A square is two fifths of a stature wide. In rendered videos it contains all of a ball, cup, phone or dumbbell, 97 %
+    of a box (both hands' squares together), 68 % of a hanging bag and 52 % of a bat. With a third of a stature, and
+    half a hand further out, it contained 87, 48 and 42 % of the last three.
     """
     points, _, present = skeleton_points(np.asarray(keypoints, np.float32), keypoint_score / 2)
     stature = step_stature(points, present, np.asarray(boxes, np.float32))[..., None]
     regions: list[Floats] = []
     for near, end in ((L_ELBOW, L_WRIST), (R_ELBOW, R_WRIST)):
-        arrow = np.where(present[..., near, None], points[..., end, :] - points[..., near, :], np.float32(0))
-        unit = arrow / np.maximum(np.sqrt((arrow * arrow).sum(-1, keepdims=True)), np.float32(1e-6))
+        direction = np.where(present[..., near, None], points[..., end, :] - points[..., near, :], np.float32(0))
+        unit = direction / np.maximum(np.sqrt((direction * direction).sum(-1, keepdims=True)), np.float32(1e-6))
         centre = points[..., end, :] + unit * stature * np.float32(_HAND_REACH)
         regions.append(_around(centre[..., None, :], stature * np.float32(_HELD_HALF)))
     limits = np.tile(np.asarray(size, np.float32), 2)[..., None, :]
     clipped = np.clip(np.stack(regions, -2), 0, limits)
-    some = (clipped[..., 2] - clipped[..., 0] >= 1) & (clipped[..., 3] - clipped[..., 1] >= 1)
-    there = present[..., [L_WRIST, R_WRIST]] & some
-    return np.where(there[..., None], clipped, np.float32(0)), there
+    visible = (clipped[..., 2] - clipped[..., 0] >= 1) & (clipped[..., 3] - clipped[..., 1] >= 1)
+    found = present[..., [L_WRIST, R_WRIST]] & visible
+    return np.where(found[..., None], clipped, np.float32(0)), found
 
 
 def _around(points: Floats, margin: Floats) -> Floats:
-    """Box of points [..., k, 2] with a margin [..., 1], or [..., 2] along x and y, on every side."""
+    """Return the box of points [..., k, 2] with a margin on every side: [..., 1], or [..., 2] along x and y."""
     return np.concatenate([points.min(-2) - margin, points.max(-2) + margin], -1)
 
 
 def _head(points: Floats, present: Flags, stature: Floats) -> Floats:
-    """From half-way to the neck up to the crown, along the line from neck to face; upright without a neck."""
+    """Return the box from half-way to the neck up to the crown, along the line from neck to face, or upright."""
     face, neck = points[..., FACE, :], points[..., NECK, :]
     up = face - neck
     length = np.sqrt((up * up).sum(-1, keepdims=True))
     known = present[..., NECK, None] & (length > 1e-6)
     unit = np.where(known, up / np.maximum(length, np.float32(1e-6)), np.array([0, -1], np.float32)).astype(np.float32)
     crown = face + unit * stature * np.float32(_CROWN)
-    # The face's centre moves towards the neck as a head bows: never let the box shrink below a chin's distance.
+    # The centre of the face moves towards the neck when a head bows; the box must not become shorter than a chin.
     chin = face - unit * np.maximum(
         np.where(known, length * np.float32(0.5), np.float32(0)), stature * np.float32(0.06)
     )

@@ -1,6 +1,6 @@
 """Detection of people, parts and objects in a batch of frames, with one copy of the detections to the host.
 
-Pictures of one shape go through the network together. `stages.detection.keypoint_batches` does the same for networks
+Pictures of one shape run through the network together. `stages.detection.keypoint_batches` does the same for networks
 that detect keypoints.
 """
 
@@ -32,7 +32,7 @@ class PackedRegions(Protocol):
 
     @property
     def layout(self) -> RegionLayout:
-        """The meaning of the rows of `packed`."""
+        """The order of the rows of `packed`."""
         ...
 
 
@@ -46,8 +46,10 @@ class RegionNetwork(Protocol):
         ...
 
     def __call__(self, pictures: Tensor, content: Tensor) -> tuple[dict[int, Tensor], Any]:
-        """uint8 [B, H, W, 3] RGB and float32 [B, 2] (width and height within it), on the device → feature maps by
-        stride, and heads for `decode`."""
+        """Run on pictures uint8 [B, H, W, 3] RGB and their content float32 [B, 2] (width and height without padding).
+
+        Both lie on the device. Returns feature maps by stride, and heads for `decode`.
+        """
         ...
 
     def decode(self, heads: Any, max_people: int) -> PackedRegions:
@@ -57,7 +59,7 @@ class RegionNetwork(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchRegions:
-    """The detections of a batch: frame index → float32 `[layout.rows, 6]` on the host, in input pixels; and the
+    """The detections of a batch: float32 `[layout.rows, 6]` in input pixels on the host by frame index, and the
     pictures with their maps.
     """
 
@@ -69,7 +71,7 @@ class BatchRegions:
 def detect_regions(
     frames: Sequence[Lease], due: Sequence[bool], network: RegionNetwork, max_people: int, device: torch.device
 ) -> BatchRegions:
-    """Detect in the frames that are `due`."""
+    """Run the network on the frames that are `due`."""
     groups: list[PictureGroup] = []
     found: list[Tensor] = []
     layout = RegionLayout(0, 0, 0, 0)
@@ -82,7 +84,7 @@ def detect_regions(
         layout = regions.layout
     rows: dict[int, NDArray[np.float32]] = {}
     if found:
-        # All pictures have as many rows, whatever their shape.
+        # All pictures have the same number of rows, whatever their shape.
         order = [index for group in groups for index in group.frames]
         rows.update(zip(order, to_host(torch.cat(found)), strict=True))
     return BatchRegions(rows, layout, groups)

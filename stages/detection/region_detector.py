@@ -21,10 +21,10 @@ from stages.settings import ScoreThresholds
 CASCADE_RCNN_THRESHOLDS = ScoreThresholds(
     person_score=0.1, keypoint_score=0.1, object_score=0.3, activation_score=0.5, high_score=0.5
 )
-"""Cascade R-CNN scores people higher than MoveNet: 0.5 is a person; 0.1 may be a half-hidden one, which is enough to
-continue a track but not to start one (ByteTrack). It scores parts lower, because left and right share a score. With the
-narrow detector on drawn people, 42 % of all parts were found (IoU 0.3) with a score of at least 0.1, 35 % with 0.2 and
-19 % with 0.5."""
+"""Cascade R-CNN scores people higher than MoveNet. A score of 0.5 is a person; 0.1 may be a half-hidden one, which is
+enough to continue a track but not to start one (ByteTrack). Parts score lower, because left and right share the
+probability. With the narrow detector on rendered people, 42 % of all parts were found (IoU 0.3) with a score of at
+least 0.1, 35 % with 0.2 and 19 % with 0.5."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +57,9 @@ class RegionDetections:
             ObjectDetections(things[:, :4], things[:, 4], labels),
         )
 
-    def parts_of(self, people: NDArray[np.int64], least_score: float) -> PartBoxes:
-        """Assign each part to the person that contains it best, among these people alone."""
-        return assign_parts(self.boxes[people], self.part_boxes, self.part_scores, least_score)
+    def parts_of(self, people: NDArray[np.int64], min_score: float) -> PartBoxes:
+        """Assign each part to the one of these people that contains it best."""
+        return assign_parts(self.boxes[people], self.part_boxes, self.part_scores, min_score)
 
 
 class RegionDetector:
@@ -68,19 +68,21 @@ class RegionDetector:
     has_keypoints = False
 
     def __init__(self, network: RegionNetwork, device: torch.device | str = "cpu") -> None:
-        """`network` lies on `device`. Raises `ValueError` if it detects no parts."""
+        """`network` must be on `device`. Raises `ValueError` if it detects no parts."""
         if not network.classes.parts:
-            raise ValueError("the detector finds no body parts; profiles without keypoints need one that does")
+            raise ValueError(
+                "the detector has no classes of body parts; a profile without keypoints needs a detector that has them"
+            )
         self._network, self._device = network, torch.device(device)
 
     @property
     def network(self) -> RegionNetwork:
-        """The network that detects."""
+        """The region network."""
         return self._network
 
     @property
     def default_thresholds(self) -> ScoreThresholds:
-        """Cascade R-CNN's."""
+        """Cascade R-CNN's thresholds."""
         return CASCADE_RCNN_THRESHOLDS
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
@@ -88,7 +90,7 @@ class RegionDetector:
         return self._network.slot_format(source_size, detector_size)
 
     def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
-        """Detect in the frames that are `due`."""
+        """Run the network on the frames that are `due`."""
         found = detect_regions(frames, due, self._network, max_people, self._device)
         classes = self._network.classes
         people = {
@@ -98,7 +100,7 @@ class RegionDetector:
         return BatchDetections(dict(people), found.groups)
 
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:
-        """Run the network on made-up pictures."""
+        """Run the network on dummy pictures."""
         sizes = torch.tensor([content] * len(pictures), dtype=torch.float32).to(self._device)
         _, heads = self._network(pictures, sizes)
         to_host(self._network.decode(heads, max_people).packed)

@@ -51,7 +51,7 @@ class DetectorModule(nn.Module):
         self.strides = tuple(strides)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        maps, heads = self.detector._together(pictures)
+        maps, heads = self.detector._run(pictures)
         network = self.detector.network
         of_positions = (network.box_scale, network.box_offset, network.keypoint_regression, network.keypoint_offset)
         return (
@@ -118,10 +118,10 @@ def detector_graph(detector: MoveNet, strides: Sequence[int] = ()) -> Graph:
             "decoding": {
                 "stride": STRIDE,
                 "peak_window": decoding.PEAK_WINDOW,
-                "faint": decoding.FAINT,
+                "faint": decoding.MIN_CENTRE_SCORE,
                 "spread": decoding.SPREAD,
                 "keypoint_score": decoding.KEYPOINT_SCORE,
-                "duplicate": decoding.DUPLICATE,
+                "duplicate": decoding.DUPLICATE_OVERLAP,
                 "oks_sigmas": list(decoding.COCO_SIGMAS),
             },
         },

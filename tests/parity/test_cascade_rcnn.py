@@ -1,4 +1,4 @@
-"""Our arithmetic of mmdet's detectors against mmdet's own, on the same pictures and weights."""
+"""Cascade and Faster R-CNN in partstream against mmdet, on the same pictures and weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.detection.cascade_rcnn.cascade_rcnn import MOST_OBJECTS, CascadeRCNN
+from stages.detection.cascade_rcnn.cascade_rcnn import MAX_OBJECTS, CascadeRCNN
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build
 from stages.detection.detector import DetectorError
 from stages.vocabulary import PARTS
@@ -30,7 +30,7 @@ from support.models.random_detectors import (
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """The order of a sum, and so its last bit, depends on how many threads share it."""
+    """Use one thread, because the number of threads changes the order of sums and so their last bit."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -48,7 +48,7 @@ def net(model: nn.Module) -> CascadeRCNN:
 
 
 def in_slots(net: CascadeRCNN, pictures: list[NDArray[np.uint8]]) -> tuple[Tensor, Tensor]:
-    """Pictures that fill their format's content, in one batch: uint8 `[B, H, W, 3]` and content `[B, 2]`."""
+    """Return pictures of their format's content size in one batch: uint8 `[B, H, W, 3]`, and content `[B, 2]`."""
     formats = [net.slot_format((picture.shape[1], picture.shape[0])) for picture in pictures]
     slots = np.zeros((len(pictures), *formats[0].shape), np.uint8)
     for slot, picture in zip(slots, pictures, strict=True):
@@ -56,10 +56,10 @@ def in_slots(net: CascadeRCNN, pictures: list[NDArray[np.uint8]]) -> tuple[Tenso
     return torch.from_numpy(slots), torch.tensor([format.content for format in formats]).float()
 
 
-def found_in(net: CascadeRCNN, pictures: list[NDArray[np.uint8]]) -> list[Tensor]:
-    """All boxes of each picture: `[R, 6]`."""
+def detect(net: CascadeRCNN, pictures: list[NDArray[np.uint8]]) -> list[Tensor]:
+    """Return all boxes of each picture: `[R, 6]`."""
     boxes = net.boxes(net(*in_slots(net, pictures))[1])
-    return [of_picture[of_picture[:, 4] > 0] for of_picture in boxes]
+    return [picture_boxes[picture_boxes[:, 4] > 0] for picture_boxes in boxes]
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:
@@ -72,7 +72,7 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 
 @pytest.mark.parametrize("describe", [small_cascade, small_faster_rcnn, small_reversed])
 @pytest.mark.parametrize("fixed", [False, True], ids=["any-shapes", "fixed-shapes"])
-def test_boxes_scores_and_labels_are_those_of_inference_detector(
+def test_boxes_scores_and_labels_equal_those_of_inference_detector(
     describe: Callable[[], DetectorDescription], fixed: bool
 ) -> None:
     description = describe()
@@ -81,27 +81,27 @@ def test_boxes_scores_and_labels_are_those_of_inference_detector(
     theirs = answers_of_mmdet(model, picture, description.scale)
     net = CascadeRCNN(model, description)
     net.fixed_shapes = fixed
-    (ours,) = found_in(net, [picture])
+    (ours,) = detect(net, [picture])
     assert len(set(ours[:, 5].tolist())) >= 3
     close(ours, theirs)
 
 
-def test_a_picture_of_a_size_of_its_own_is_scaled_as_mmdet_scales_it(net: CascadeRCNN) -> None:
+def test_pictures_of_any_size_are_scaled_as_mmdet_scales_them(net: CascadeRCNN) -> None:
     from mmcv.image import rescale_size
 
     for size in ((1280, 720), (720, 1280), (640, 480), (151, 89), (33, 100)):
         assert net.slot_format(size).content == rescale_size(size, net.description.scale)
 
 
-def test_three_pictures_together_are_three_pictures_alone(net: CascadeRCNN) -> None:
+def test_a_batch_of_pictures_gives_the_same_as_single_pictures(net: CascadeRCNN) -> None:
     pictures = [random_picture(150, height, seed) for seed, height in enumerate((84, 90, 76))]
     assert {net.slot_format((150, picture.shape[0])).size for picture in pictures} == {(160, 96)}
-    together = found_in(net, pictures)
+    together = detect(net, pictures)
     for picture, ours in zip(pictures, together, strict=True):
-        close(ours, found_in(net, [picture])[0])
+        close(ours, detect(net, [picture])[0])
 
 
-def test_what_lies_beyond_a_picture_in_its_slot_is_not_looked_at(net: CascadeRCNN) -> None:
+def test_the_padding_of_a_slot_has_no_effect(net: CascadeRCNN) -> None:
     slots, content = in_slots(net, [random_picture(150, 84)])
     clean = net.boxes(net(slots, content)[1])
     slots[:, 84:] = 255
@@ -109,8 +109,8 @@ def test_what_lies_beyond_a_picture_in_its_slot_is_not_looked_at(net: CascadeRCN
     assert torch.equal(net.boxes(net(slots, content)[1]), clean)
 
 
-def test_every_box_lies_within_its_picture(net: CascadeRCNN) -> None:
-    (boxes,) = found_in(net, [random_picture(150, 84)])
+def test_every_box_is_within_its_picture(net: CascadeRCNN) -> None:
+    (boxes,) = detect(net, [random_picture(150, 84)])
     assert (boxes[:, :2] >= 0).all() and (boxes[:, :4] <= torch.tensor([150, 84, 150, 84])).all()
 
 
@@ -118,28 +118,30 @@ def test_people_parts_and_objects_are_the_best_boxes_of_their_classes(net: Casca
     pictures = [random_picture(150, 84, seed) for seed in (0, 1)]
     _, heads = net(*in_slots(net, pictures))
     found = net.decode(heads, 4)
-    assert found.packed.shape == (2, 4 + len(PARTS) * 4 + MOST_OBJECTS, 6)
+    assert found.packed.shape == (2, 4 + len(PARTS) * 4 + MAX_OBJECTS, 6)
     rows = found.packed.numpy()
     objects = {float(CLASSES.index("ball")), float(CLASSES.index("bat"))}
-    seen = 0
+    compared = 0
     for picture, boxes in enumerate(net.boxes(heads).tolist()):
         of_class = {name: [box for box in boxes if box[4] > 0 and CLASSES[int(box[5])] == name] for name in CLASSES}
-        assert real(found.layout.people_of(rows)[picture]) == of_class["person"][:4]
+        assert used_rows(found.layout.people_of(rows)[picture]) == of_class["person"][:4]
         for part, of_part in zip(PARTS, found.layout.parts_of(rows)[picture], strict=True):
-            assert real(of_part) == of_class[part][:4]
-            seen += len(of_class[part])
-        assert real(found.layout.objects_of(rows)[picture]) == [box for box in boxes if box[5] in objects and box[4]]
-    assert seen > 20
+            assert used_rows(of_part) == of_class[part][:4]
+            compared += len(of_class[part])
+        assert used_rows(found.layout.objects_of(rows)[picture]) == [
+            box for box in boxes if box[5] in objects and box[4]
+        ]
+    assert compared > 20
 
 
-def real(rows: NDArray[np.float32]) -> list[list[float]]:
-    """Rows that are something: they come first, and the others are all zeros."""
+def used_rows(rows: NDArray[np.float32]) -> list[list[float]]:
+    """Return the used rows; they must come first, and the others must be zero."""
     count = int((rows[:, 4] > 0).sum())
     assert not rows[count:].any()
     return rows[:count].tolist()
 
 
-def test_the_pyramid_comes_by_its_strides(net: CascadeRCNN) -> None:
+def test_maps_are_returned_by_stride(net: CascadeRCNN) -> None:
     slots, content = in_slots(net, [random_picture(150, 84)])
     maps, _ = net(slots, content)
     assert {stride: tuple(level.shape) for stride, level in maps.items() if stride < 64} == {
@@ -147,15 +149,15 @@ def test_the_pyramid_comes_by_its_strides(net: CascadeRCNN) -> None:
     }
 
 
-def test_a_picture_where_nothing_is_likely_has_no_box(model: nn.Module) -> None:
+def test_a_picture_without_likely_boxes_has_no_detections(model: nn.Module) -> None:
     description = small_cascade()
-    demanding = CascadeRCNN(copy.deepcopy(model), description)
-    demanding._answers = dataclasses.replace(demanding._answers, least_score=0.999)
-    slots, content = in_slots(demanding, [random_picture(150, 84)])
-    assert not demanding.decode(demanding(slots, content)[1], 4).packed.any()
+    strict = CascadeRCNN(copy.deepcopy(model), description)
+    strict._detections = dataclasses.replace(strict._detections, min_score=0.999)
+    slots, content = in_slots(strict, [random_picture(150, 84)])
+    assert not strict.decode(strict(slots, content)[1], 4).packed.any()
 
 
-def test_a_slot_whose_sides_the_network_cannot_halve_is_refused(net: CascadeRCNN) -> None:
+def test_a_slot_whose_sides_are_not_multiples_of_32_is_rejected(net: CascadeRCNN) -> None:
     with pytest.raises(ValueError, match="multiples of 32"):
         net(torch.zeros(1, 90, 160, 3, dtype=torch.uint8), torch.tensor([[160.0, 90.0]]))
 
@@ -169,7 +171,7 @@ def test_a_slot_whose_sides_the_network_cannot_halve_is_refused(net: CascadeRCNN
         ({"data_preprocessor": {"mean": None, "std": None}}, r"data_preprocessor must be one with `mean`"),
     ],
 )
-def test_a_configuration_that_needs_other_arithmetic_is_refused_by_its_field(change: Any, named: str) -> None:
+def test_an_unsupported_configuration_is_rejected_with_its_field(change: Any, named: str) -> None:
     description = small_cascade()
     merge(description.model, change)
     with pytest.raises(DetectorError, match=named):
@@ -186,16 +188,16 @@ def merge(into: Any, change: dict[str, Any]) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_the_same_boxes_come_without_waiting_for_the_device(net: CascadeRCNN) -> None:
+def test_on_cuda_the_same_boxes_are_computed_without_waiting_for_the_device(net: CascadeRCNN) -> None:
     slots, content = in_slots(net, [random_picture(150, 84)])
     wanted = net.boxes(net(slots, content)[1])
-    there = copy.deepcopy(net).cuda()
+    on_device = copy.deepcopy(net).cuda()
     slots, content = slots.cuda(), content.cuda()
-    there.decode(there(slots, content)[1], 4)
+    on_device.decode(on_device(slots, content)[1], 4)
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        found = there.boxes(there(slots, content)[1])
+        found = on_device.boxes(on_device(slots, content)[1])
     finally:
         torch.cuda.set_sync_debug_mode("default")
     torch.testing.assert_close(found.cpu(), wanted, rtol=1e-3, atol=1e-2)

@@ -47,7 +47,7 @@ def graph_people(case: Case) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_people_are_those_of_the_published_graph(case: Case, net: MoveNet, pictures: dict[str, torch.Tensor]) -> None:
+def test_people_equal_those_of_the_published_graph(case: Case, net: MoveNet, pictures: dict[str, torch.Tensor]) -> None:
     same_input = hashlib.sha256(pictures[case.name].numpy().tobytes()).hexdigest() == REFERENCE[case.name]["sha256"]
     boxes, scores, keypoints = graph_people(case)
     _, heads = net(pictures[case.name][None])
@@ -55,18 +55,20 @@ def test_people_are_those_of_the_published_graph(case: Case, net: MoveNet, pictu
     for row in range(6):
         distance = (found.boxes[0] - boxes[row]).abs().amax(-1)
         match = int(distance.argmin())
-        where = f"row {row} of {case.name} (the input is {'the same' if same_input else 'decoded differently here'})"
+        where = (
+            f"row {row} of {case.name} ({'same input' if same_input else 'input decoded differently on this machine'})"
+        )
         assert distance[match] < 1, where
-        if scores[row] > decoding.FAINT:
+        if scores[row] > decoding.MIN_CENTRE_SCORE:
             assert (found.scores[0, match] - scores[row]).abs() < 0.01, where
-        else:  # Nobody: our score is the graph's or 0.
+        else:  # Not a person: the score is at most the graph's.
             assert found.scores[0, match] < scores[row] + 0.01, where
         assert (found.keypoints[0, match, :, :2] - keypoints[row, :, :2]).abs().max() < 0.5, where
         assert (found.keypoints[0, match, :, 2] - keypoints[row, :, 2]).abs().max() < 0.01, where
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_removing_duplicates_keeps_everyone_whom_the_graph_finds(
+def test_removing_duplicates_keeps_all_people_that_the_graph_finds(
     case: Case, net: MoveNet, pictures: dict[str, torch.Tensor]
 ) -> None:
     boxes, scores, _ = graph_people(case)
@@ -79,11 +81,11 @@ def test_removing_duplicates_keeps_everyone_whom_the_graph_finds(
     assert (found.scores[0].diff() <= 0).all(), "best first"
 
 
-def test_a_batch_gives_what_its_pictures_give_singly(net: MoveNet, pictures: dict[str, torch.Tensor]) -> None:
-    both = [pictures["street-576x768"], pictures["crowd-576x768"], pictures["street-576x768"].flip(1)]
-    maps, heads = net(torch.stack(both))
+def test_a_batch_of_pictures_gives_the_same_as_single_pictures(net: MoveNet, pictures: dict[str, torch.Tensor]) -> None:
+    batch = [pictures["street-576x768"], pictures["crowd-576x768"], pictures["street-576x768"].flip(1)]
+    maps, heads = net(torch.stack(batch))
     together = net.decode(heads, 12)
-    for index, single in enumerate(both):
+    for index, single in enumerate(batch):
         maps_alone, heads_alone = net(single[None])
         alone = net.decode(heads_alone, 12)
         people = alone.scores[0] > 0.05
@@ -101,8 +103,8 @@ def test_more_than_six_people_are_found(net: MoveNet, pictures: dict[str, torch.
     assert (overlap - torch.eye(8)).max() < 0.2, "eight different places"
 
 
-def test_a_near_person_is_found_once(net: MoveNet) -> None:
-    whole = rgb(decoded("pose2sim", "cam03.mp4", 20))  # One man, taller than the 250 pixels that boxes reach.
+def test_a_person_near_the_camera_is_found_once(net: MoveNet) -> None:
+    whole = rgb(decoded("pose2sim", "cam03.mp4", 20))  # One man, taller than 250 pixels.
     near = torch.from_numpy(np.ascontiguousarray(whole[:1920:2, :1088:2]))[None]
     heads = net(near)[1]
 
@@ -110,13 +112,13 @@ def test_a_near_person_is_found_once(net: MoveNet) -> None:
         found = net.decode(heads, 32, suppress_duplicates=suppressed)
         people = found.scores[0] > 0.04
         overlap = decoding.overlaps(found.boxes[:, people], found.keypoints[:, people, :, :2], net.sigmas)[0]
-        return int((overlap.triu(1) > decoding.DUPLICATE).sum())
+        return int((overlap.triu(1) > decoding.DUPLICATE_OVERLAP).sum())
 
     assert duplicates(suppressed=False) >= 2
     assert duplicates(suppressed=True) == 0
 
 
-def test_rows_without_a_person_have_score_zero_and_their_number_is_fixed(net: MoveNet) -> None:
+def test_the_number_of_rows_is_fixed_and_unused_rows_score_zero(net: MoveNet) -> None:
     _, heads = net(torch.zeros(2, 32, 64, 3, dtype=torch.uint8))
     found = net.decode(heads, 200)  # more than the 128 cells of the map
     assert found.packed.shape == (2, 200, 56)
@@ -125,7 +127,7 @@ def test_rows_without_a_person_have_score_zero_and_their_number_is_fixed(net: Mo
 
 
 @pytest.mark.parametrize("size", [(32, 32), (96, 224), (160, 64)])
-def test_any_multiple_of_32_is_a_size(size: tuple[int, int], net: MoveNet) -> None:
+def test_any_size_in_multiples_of_32_is_accepted(size: tuple[int, int], net: MoveNet) -> None:
     height, width = size
     maps, heads = net(torch.zeros(1, height, width, 3, dtype=torch.uint8))
     assert {stride: tuple(one.shape) for stride, one in maps.items()} == {
@@ -135,7 +137,7 @@ def test_any_multiple_of_32_is_a_size(size: tuple[int, int], net: MoveNet) -> No
     assert heads.centre.shape == (1, height // 4, width // 4)
 
 
-def test_other_sizes_are_refused(net: MoveNet) -> None:
+def test_other_sizes_are_rejected(net: MoveNet) -> None:
     with pytest.raises(ValueError, match="multiples of 32"):
         net(torch.zeros(1, 100, 128, 3, dtype=torch.uint8))
 
@@ -152,7 +154,7 @@ def test_a_head_at_single_positions_equals_its_map(net: MoveNet) -> None:
 
 
 @pytest.mark.parametrize("case", CASES[2:4], ids=lambda case: case.name)
-def test_the_network_in_narrow_bands_equals_the_whole(
+def test_the_network_in_narrow_bands_equals_the_network_in_one_piece(
     case: Case, net: MoveNet, pictures: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.detection.movenet.movenet_network._BAND_BYTES", 1 << 40)
@@ -163,8 +165,8 @@ def test_the_network_in_narrow_bands_equals_the_whole(
         assert (in_bands[stride] - one).abs().max() <= 1e-5 * one.abs().max()
 
 
-def test_the_windowed_keypoint_search_finds_what_the_whole_map_holds() -> None:
-    """The graph's formula, cell by cell in float64, with sharp random peaks and boxes that cut joints off."""
+def test_the_windowed_keypoint_search_equals_a_search_of_the_whole_map() -> None:
+    """Compare with the graph's formula in float64, with sharp random peaks and boxes that exclude joints."""
     generator = torch.Generator().manual_seed(2)
     height, width, people, parts = 40, 56, 9, 17
     heatmap = torch.rand(1, parts, height, width, generator=generator) ** 8
@@ -172,7 +174,7 @@ def test_the_windowed_keypoint_search_finds_what_the_whole_map_holds() -> None:
     joints = torch.rand(1, people, parts, 2, generator=generator) * limits * 1.2 - limits * 0.1
     corners = torch.rand(1, people, 2, 2, generator=generator).sort(2).values * limits
     boxes = corners.flatten(2)
-    y, x, score = decoding.refine(heatmap, joints, boxes)
+    y, x, score = decoding.refine_keypoints(heatmap, joints, boxes)
 
     rows, columns = torch.arange(height, dtype=torch.float64), torch.arange(width, dtype=torch.float64)
     weighted = torch.zeros(people, parts, height, width, dtype=torch.float64)
@@ -180,26 +182,26 @@ def test_the_windowed_keypoint_search_finds_what_the_whole_map_holds() -> None:
         y1, x1, y2, x2 = boxes[0, person].double()
         inside = ((rows >= y1) & (rows < y2))[:, None] & ((columns >= x1) & (columns < x2))[None]
         for part in range(parts):
-            at = joints[0, person, part].double()
-            distance = (rows - at[0])[:, None] ** 2 + (columns - at[1])[None] ** 2
+            joint = joints[0, person, part].double()
+            distance = (rows - joint[0])[:, None] ** 2 + (columns - joint[1])[None] ** 2
             weight = torch.exp(-distance / (0.300048828125 * min(height, width)))
             weighted[person, part] = heatmap[0, part].double() * weight * inside
-    claimed = weighted[:6].amax(0)
+    greatest = weighted[:6].amax(0)
     compared = 0
     for person in range(people):
         for part in range(parts):
             own = weighted[person, part]
             if own.max() < 1e-6:
-                continue  # Nothing of this joint lies in the person's box: the place means nothing.
+                continue  # The joint has no weight in the person's box, so its position is arbitrary.
             best = int(own.argmax())
             assert (int(y[0, person, part]), int(x[0, person, part])) == (best // width, best % width)
-            expected = max(own.max(), claimed[part].flatten()[best])
+            expected = max(own.max(), greatest[part].flatten()[best])
             assert score[0, person, part] == pytest.approx(float(expected), rel=1e-4)
             compared += 1
     assert compared > 60
 
 
-def test_suppression_in_rounds_is_greedy_suppression() -> None:
+def test_suppression_in_rounds_equals_greedy_suppression() -> None:
     generator = torch.Generator().manual_seed(3)
     for _ in range(50):
         scores = torch.rand(1, 12, generator=generator)
@@ -208,7 +210,7 @@ def test_suppression_in_rounds_is_greedy_suppression() -> None:
         expected = torch.zeros(12)
         kept: list[int] = []
         for row in scores[0].argsort(descending=True).tolist():
-            if all(overlap[0, row, other] <= decoding.DUPLICATE for other in kept):
+            if all(overlap[0, row, other] <= decoding.DUPLICATE_OVERLAP for other in kept):
                 kept.append(row)
                 expected[row] = scores[0, row]
         assert torch.equal(decoding.suppress(scores, overlap)[0], expected)
@@ -216,14 +218,14 @@ def test_suppression_in_rounds_is_greedy_suppression() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_nothing_waits_for_the_device_and_the_numbers_agree(
+def test_on_cuda_decoding_does_not_wait_for_the_device_and_gives_the_same_people(
     net: MoveNet, pictures: dict[str, torch.Tensor]
 ) -> None:
     frames = torch.stack([pictures["street-576x768"], pictures["crowd-576x768"]])
     expected = net.decode(net(frames)[1], 32)
     device_net = MoveNet.load().cuda()
     on_device = frames.cuda()
-    device_net.decode(device_net(on_device)[1], 32)  # Workspaces and kernels are set up once.
+    device_net.decode(device_net(on_device)[1], 32)  # The first run sets up workspaces and kernels.
     torch.cuda.set_sync_debug_mode("error")
     try:
         found = device_net.decode(device_net(on_device)[1], 32)

@@ -1,6 +1,6 @@
-"""A detector without parts and one of keypoints as one detector: whose joints are whose, batches, the real MoveNet.
+"""A region detector without parts paired with a keypoint detector: matching of people, batches, and the real MoveNet.
 
-The detector of COCO's classes is scripted, or narrow with random weights: its published weights can't be had here.
+The region detector is scripted, or small with random weights, because the published weights are not available here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import for_classes
-from stages.detection.paired_detector import LEAST_IOU, PairedDetector, same_people
+from stages.detection.paired_detector import MIN_IOU, PairedDetector, same_people
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.pipeline import Pipeline
 from stages.profiles import region_detector
@@ -34,7 +34,7 @@ LAYOUT = RegionLayout(PEOPLE, 0, 0, THINGS)
 
 
 class Regions(ScriptedRegions):
-    """People and objects, no parts."""
+    """A scripted detector of people and objects without parts."""
 
     classes = CLASSES
 
@@ -43,8 +43,11 @@ class Regions(ScriptedRegions):
 
 
 def script() -> tuple[np.ndarray, np.ndarray]:
-    """Regions [frames, rows, 6] and keypoints [frames, people, 56] of the same people, whom the regions have in the
-    other order and the keypoints' boxes a little larger; a ball in somebody's hand."""
+    """Return regions [frames, rows, 6] and keypoints [frames, people, 56] of the same people.
+
+    The regions have the people in reverse order, the boxes of the keypoints are slightly larger, and one person holds a
+    ball.
+    """
     poses = moving_people(FRAMES, PEOPLE)
     rows = np.zeros((FRAMES, LAYOUT.rows, 6), np.float32)
     for frame in range(FRAMES):
@@ -61,7 +64,7 @@ def paired(rows: np.ndarray, poses: np.ndarray) -> PairedDetector:
     return PairedDetector(Regions(rows, PEOPLE), ScriptedDetector(poses))
 
 
-def test_each_person_has_the_joints_of_the_one_in_their_place() -> None:
+def test_each_person_gets_the_keypoints_of_the_overlapping_person() -> None:
     rows, poses = script()
     found = paired(rows, poses).detect([region_lease(n) for n in range(FRAMES)], [True] * FRAMES, PEOPLE).frames
     for frame in range(FRAMES):
@@ -74,9 +77,9 @@ def test_each_person_has_the_joints_of_the_one_in_their_place() -> None:
         assert here.parts_of(np.arange(PEOPLE), 0.2).present.any(1).all()
 
 
-def test_whom_only_one_of_the_two_finds_has_no_parts_or_isnt_there() -> None:
+def test_a_person_without_keypoints_has_no_parts_and_keypoints_without_a_person_are_ignored() -> None:
     rows, poses = script()
-    poses[:, 2] = 0  # whom the regions have first
+    poses[:, 2] = 0  # the first person in the regions
     rows[:, 1, 4] = 0
     here = paired(rows, poses).detect([region_lease(0)], [True], PEOPLE).frames[0]
     assert len(here.boxes) == 2
@@ -89,29 +92,31 @@ def plain_overlap(a: np.ndarray, b: np.ndarray) -> float:
         return 0.0
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height
     overlap = float(width * height / union)
-    return overlap if overlap >= LEAST_IOU else 0.0
+    return overlap if overlap >= MIN_IOU else 0.0
 
 
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 2**32 - 1))
-def test_people_are_paired_as_the_best_of_all_pairings_does(first: int, second: int, seed: int) -> None:
+def test_the_matching_has_the_greatest_sum_of_ious_of_all_matchings(first: int, second: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     corners = random.uniform(0, 30, (first + second, 2))
     boxes = np.concatenate([corners, corners + random.uniform(10, 40, (first + second, 2))], 1).astype(np.float32)
     mine, theirs = boxes[:first], boxes[first:]
     rows, columns = same_people(mine, theirs)
     assert len(set(rows)) == len(rows) and len(set(columns)) == len(columns)
-    got = [plain_overlap(mine[a].astype(float), theirs[b].astype(float)) for a, b in zip(rows, columns, strict=True)]
-    assert all(got)
-    # Each of the fewer people with any of the others.
+    overlaps = [
+        plain_overlap(mine[a].astype(float), theirs[b].astype(float)) for a, b in zip(rows, columns, strict=True)
+    ]
+    assert all(overlaps)
+    # Try all ways to assign the smaller set to the larger one.
     few, many = (mine, theirs) if first <= second else (theirs, mine)
     best = max(
         sum(plain_overlap(few[at].astype(float), many[to].astype(float)) for at, to in enumerate(pairing))
         for pairing in permutations(range(len(many)), len(few))
     )
-    assert sum(got) == pytest.approx(best)
+    assert sum(overlaps) == pytest.approx(best)
 
 
-def test_several_frames_a_batch_give_what_single_frames_give_and_what_is_held_is_known() -> None:
+def test_batches_of_frames_give_the_same_people_and_objects_as_single_frames() -> None:
     rows, poses = script()
     settings = PipelineSettings(window=WindowSettings(steps=8))
     leases = [region_lease(n) for n in range(FRAMES)]
@@ -131,7 +136,7 @@ def coco_like(names: tuple[str, ...] = ("person", "ball", "bat")) -> StoredDetec
     return StoredDetector(description, dict(random_detector(description).state_dict()), "coco.pth")
 
 
-def test_a_detector_that_knows_no_parts_gets_them_from_movenet() -> None:
+def test_a_detector_without_part_classes_is_paired_with_movenet() -> None:
     detector = region_detector(coco_like(), PARTS)
     assert isinstance(detector, PairedDetector) and detector.has_keypoints
     assert sum(1 for _ in detector.network.children()) == 2
@@ -144,6 +149,6 @@ def test_a_detector_that_knows_no_parts_gets_them_from_movenet() -> None:
     assert here.keypoints is not None and here.keypoints.shape == (len(here.boxes), 17, 3)
 
 
-def test_parts_that_keypoints_dont_give_are_refused() -> None:
+def test_parts_that_keypoints_do_not_provide_are_rejected() -> None:
     with pytest.raises(WeightsError, match=r"coco\.pth.*tail"):
         region_detector(coco_like(), (*PARTS, "tail"))

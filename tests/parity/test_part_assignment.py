@@ -1,4 +1,4 @@
-"""Part assignment against every way to assign, tried one after the other in float64."""
+"""Part assignment against a search of all assignments in float64."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages.detection.detections import PartBoxes
-from stages.detection.part_assignment import LEAST_CONTAINED, assign_parts
+from stages.detection.part_assignment import MIN_CONTAINED, assign_parts
 
 Box = tuple[float, float, float, float]
 
 
-def worth(person: Box, box: Box, score: float) -> float:
+def pair_value(person: Box, box: Box, score: float) -> float:
     width = max(0.0, min(person[2], box[2]) - max(person[0], box[0]))
     height = max(0.0, min(person[3], box[3]) - max(person[1], box[1]))
     contained = width * height / ((box[2] - box[0]) * (box[3] - box[1]))
-    return contained * score if contained >= LEAST_CONTAINED else 0.0
+    return contained * score if contained >= MIN_CONTAINED else 0.0
 
 
 def best_total(people: list[Box], boxes: list[Box], scores: list[float]) -> float:
-    """The greatest sum that any one-to-one assignment reaches; a person may go without."""
+    """Return the greatest sum of any one-to-one assignment; a person may get no box."""
     columns = [*range(len(boxes)), *[-1] * len(people)]
     return max(
-        sum(worth(person, boxes[column], scores[column]) for person, column in zip(people, order) if column >= 0)
+        sum(pair_value(person, boxes[column], scores[column]) for person, column in zip(people, order) if column >= 0)
         for order in permutations(columns, len(people))
     )
 
 
 def assigned_total(people: list[Box], boxes: list[Box], scores: list[float], found: PartBoxes, part: int) -> float:
-    """The sum that was reached; checks that each box was given as it was found, and once."""
-    given_boxes: list[int] = []
+    """Return the sum of the assignment; check that boxes are unchanged and that each is assigned once."""
+    assigned: list[int] = []
     total = 0.0
     for row, person in enumerate(people):
         if not found.present[row, part]:
@@ -45,9 +45,9 @@ def assigned_total(people: list[Box], boxes: list[Box], scores: list[float], fou
             for column, (box, score) in enumerate(zip(boxes, scores))
             if tuple(found.boxes[row, part].tolist()) == box and found.scores[row, part] == score
         ]
-        column = next(column for column in same if column not in given_boxes)
-        given_boxes.append(column)
-        value = worth(person, boxes[column], scores[column])
+        column = next(column for column in same if column not in assigned)
+        assigned.append(column)
+        value = pair_value(person, boxes[column], scores[column])
         assert value > 0
         total += value
     return total
@@ -72,25 +72,25 @@ def test_no_other_assignment_has_a_greater_total(people: list[Box], parts: list[
     assert found.boxes.shape == (len(people), len(parts), 4) and found.boxes.dtype == np.float32
     assert found.scores.shape == found.present.shape == (len(people), len(parts))
     for column, part in enumerate(parts):
-        of_part = [box for box, _ in part], [score for _, score in part]
-        reached = assigned_total(people, *of_part, found, column)
-        assert reached == pytest.approx(best_total(people, *of_part), rel=1e-12)
+        candidates = [box for box, _ in part], [score for _, score in part]
+        total = assigned_total(people, *candidates, found, column)
+        assert total == pytest.approx(best_total(people, *candidates), rel=1e-12)
 
 
 def array(*rows: Box) -> NDArray[np.float32]:
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
-def test_a_head_within_two_people_goes_to_the_one_who_has_no_other() -> None:
+def test_a_head_within_two_people_goes_to_the_one_without_another_head() -> None:
     near, far = (0.0, 0.0, 10.0, 20.0), (5.0, 2.0, 9.0, 10.0)
-    of_near, of_far = (1.0, 0.0, 4.0, 3.0), (6.0, 2.0, 8.0, 4.0)
-    # Both heads lie within the nearer person, and the one that isn't theirs scores better.
-    found = assign_parts(array(near, far), array(of_far, of_near)[None], np.array([[0.9, 0.6]], np.float32))
-    assert found.boxes[:, 0].tolist() == [list(of_near), list(of_far)]
+    near_head, far_head = (1.0, 0.0, 4.0, 3.0), (6.0, 2.0, 8.0, 4.0)
+    # Both heads are within the nearer person, and the other person's head scores better.
+    found = assign_parts(array(near, far), array(far_head, near_head)[None], np.array([[0.9, 0.6]], np.float32))
+    assert found.boxes[:, 0].tolist() == [list(near_head), list(far_head)]
     assert found.scores[:, 0].tolist() == pytest.approx([0.6, 0.9])
 
 
-def test_a_part_that_lies_mostly_outside_is_nobodys() -> None:
+def test_a_part_mostly_outside_a_person_is_not_assigned() -> None:
     person = (0.0, 0.0, 10.0, 10.0)
     inside, outside = (8.0, 0.0, 12.0, 2.0), (8.0, 0.0, 12.5, 2.0)
     for part, present in ((inside, True), (outside, False)):
@@ -98,7 +98,7 @@ def test_a_part_that_lies_mostly_outside_is_nobodys() -> None:
         assert found.present.tolist() == [[present]]
 
 
-def test_a_part_that_scores_too_low_is_nobodys() -> None:
+def test_a_part_that_scores_too_low_is_not_assigned() -> None:
     part, scores = array((1.0, 1.0, 2.0, 2.0))[None], np.array([[0.25]], np.float32)
     person = array((0.0, 0.0, 10.0, 10.0))
     assert assign_parts(person, part, scores, 0.25).present.all()
@@ -112,19 +112,19 @@ def test_the_order_of_people_does_not_change_the_total() -> None:
     corner = random.uniform(5, 45, (10, 8, 2))
     boxes = np.concatenate((corner, corner + random.uniform(2, 9, (10, 8, 2))), 2).astype(np.float32)
     scores = random.uniform(0.1, 1, (10, 8)).astype(np.float32)
-    found, turned = assign_parts(people, boxes, scores), assign_parts(people[::-1], boxes, scores)
+    found, reverse = assign_parts(people, boxes, scores), assign_parts(people[::-1], boxes, scores)
     assert 20 < found.present.sum() < 60
-    # Where two people contain two boxes wholly, who has which is open.
-    assert (found.present.sum(0) == turned.present.sum(0)).all()
+    # If two people fully contain the same two boxes, either assignment is right.
+    assert (found.present.sum(0) == reverse.present.sum(0)).all()
     for part in range(10):
-        of_part = [tuple(box) for box in boxes[part].tolist()], scores[part].tolist()
+        candidates = [tuple(box) for box in boxes[part].tolist()], scores[part].tolist()
         rows: list[Box] = [tuple(box) for box in people.tolist()]
-        total = assigned_total(rows, *of_part, found, part)
-        assert total == pytest.approx(assigned_total(rows[::-1], *of_part, turned, part), rel=1e-12)
+        total = assigned_total(rows, *candidates, found, part)
+        assert total == pytest.approx(assigned_total(rows[::-1], *candidates, reverse, part), rel=1e-12)
 
 
-def test_without_people_or_without_parts_there_is_nothing_to_assign() -> None:
-    nobody = assign_parts(array(), np.ones((10, 3, 4), np.float32), np.ones((10, 3), np.float32))
-    assert nobody.boxes.shape == (0, 10, 4) and nobody.present.shape == (0, 10)
-    nothing = assign_parts(array((0, 0, 5, 5)), np.zeros((10, 0, 4), np.float32), np.zeros((10, 0), np.float32))
-    assert nothing.boxes.shape == (1, 10, 4) and not nothing.present.any()
+def test_without_people_or_parts_nothing_is_assigned() -> None:
+    no_people = assign_parts(array(), np.ones((10, 3, 4), np.float32), np.ones((10, 3), np.float32))
+    assert no_people.boxes.shape == (0, 10, 4) and no_people.present.shape == (0, 10)
+    no_parts = assign_parts(array((0, 0, 5, 5)), np.zeros((10, 0, 4), np.float32), np.zeros((10, 0), np.float32))
+    assert no_parts.boxes.shape == (1, 10, 4) and not no_parts.present.any()

@@ -1,4 +1,4 @@
-"""Pictures made of planes with torch are those that swscale makes, and a model answers the same to both."""
+"""Pictures that torch makes from planes agree with those of swscale, and so do the model's results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, 
 from ring_buffers.slot_writers import frame_colours, picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.detection.slot_pictures import pictures_by_shape, planes_for, stacked
+from stages.detection.slot_pictures import pictures_by_shape, planes_for, stack_slots
 from stages.device.plane_pictures import area_weights, bilinear_weights, device_pictures
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
@@ -22,9 +22,9 @@ from stages.types import FrameAnalysis
 
 CPU = torch.device("cpu")
 NEAR = 8
-"""Pixels of the 768x576 street, where people are about 80 high."""
-CLOSE, ON_AVERAGE = 6, 2.5
-"""Of 255; the worst that were measured are 6 and 2.25, most of it swscale's rounding down."""
+"""In pixels of the 768x576 street, where people are about 80 pixels high."""
+MAX_DIFFERENCE, MEAN_DIFFERENCE = 6, 2.5
+"""Of 255. The greatest measured values are 6 and 2.25, mostly because swscale rounds down."""
 SPACES: dict[Matrix, Colorspace] = {
     "bt601": Colorspace.ITU601,
     "bt709": Colorspace.ITU709,
@@ -34,7 +34,7 @@ SPACES: dict[Matrix, Colorspace] = {
 }
 
 
-def film(asset: str, file: str, first: int, count: int) -> list[av.VideoFrame]:
+def read_frames(asset: str, file: str, first: int, count: int) -> list[av.VideoFrame]:
     frames: list[av.VideoFrame] = []
     with av.open(str(weights.locate(asset, file))) as container:
         for number, frame in enumerate(container.decode(video=0)):
@@ -48,17 +48,17 @@ def film(asset: str, file: str, first: int, count: int) -> list[av.VideoFrame]:
 @pytest.fixture(scope="module")
 def street() -> av.VideoFrame:
     """768x576, BT.601."""
-    return film("vtest", "vtest.avi", 400, 1)[0]
+    return read_frames("vtest", "vtest.avi", 400, 1)[0]
 
 
 @pytest.fixture(scope="module")
 def athlete() -> av.VideoFrame:
     """1768x994, BT.709."""
-    return film("sports2d", "demo.mp4", 80, 1)[0]
+    return read_frames("sports2d", "demo.mp4", 80, 1)[0]
 
 
 def both(frame: av.VideoFrame, detector_size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """swscale's picture, and the one made of planes: uint8 [H, W, 3] each."""
+    """Return swscale's picture and the one made from planes: uint8 [H, W, 3] each."""
     size = (frame.width, frame.height)
     by_swscale = slot_format(size, detector_size)
     expected = np.zeros(by_swscale.shape, np.uint8)
@@ -77,22 +77,20 @@ def distance(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [None, (768, 576), (640, 480), (384, 288), (320, 256), (256, 256)])
-def test_on_the_street_it_is_swscales_picture(street: av.VideoFrame, size: tuple[int, int] | None) -> None:
+def test_pictures_of_the_street_agree_with_swscale(street: av.VideoFrame, size: tuple[int, int] | None) -> None:
     off = distance(*both(street, size))
-    assert off.max() <= CLOSE and off.mean() <= ON_AVERAGE
+    assert off.max() <= MAX_DIFFERENCE and off.mean() <= MEAN_DIFFERENCE
 
 
 @pytest.mark.parametrize("size", [None, (960, 544), (640, 384), (256, 256)])
-def test_with_colours_of_high_definition_it_is_swscales_picture(
-    athlete: av.VideoFrame, size: tuple[int, int] | None
-) -> None:
+def test_pictures_with_bt709_colours_agree_with_swscale(athlete: av.VideoFrame, size: tuple[int, int] | None) -> None:
     assert frame_colours(athlete) == Colours("bt709", False)
     off = distance(*both(athlete, size))
-    assert off.max() <= CLOSE and off.mean() <= ON_AVERAGE
+    assert off.max() <= MAX_DIFFERENCE and off.mean() <= MEAN_DIFFERENCE
 
 
 def smooth(width: int, height: int, colours: Colours) -> av.VideoFrame:
-    """All hues, changing slowly, so that only the arithmetic of colours can differ."""
+    """Return a frame with smooth gradients of all hues, so that only the colour conversion can differ."""
     frame = av.VideoFrame(width, height, "yuv420p")
     low, high = (0, 255) if colours.full_range else (16, 235)
     for plane, phase in zip(frame.planes, (0.0, 2.1, 4.2), strict=True):
@@ -108,23 +106,23 @@ def smooth(width: int, height: int, colours: Colours) -> av.VideoFrame:
 
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("matrix", list(LUMA_SHARES))
-def test_every_matrix_and_range_gives_swscales_colours(matrix: Matrix, full_range: bool) -> None:
+def test_colours_of_every_matrix_and_range_agree_with_swscale(matrix: Matrix, full_range: bool) -> None:
     frame = smooth(640, 480, Colours(matrix, full_range))
     assert frame_colours(frame) == Colours(matrix, full_range)
     expected, found = both(frame, (320, 256))
-    assert distance(expected, found).max() <= CLOSE
+    assert distance(expected, found).max() <= MAX_DIFFERENCE
 
 
 @pytest.mark.parametrize("source", [(640, 480), (641, 359), (333, 251), (1281, 721)])
 @pytest.mark.parametrize("size", [(256, 256), (320, 320)])
 def test_sides_may_be_odd(source: tuple[int, int], size: tuple[int, int]) -> None:
     expected, found = both(smooth(*source, Colours()), size)
-    assert distance(expected, found).max() <= CLOSE
+    assert distance(expected, found).max() <= MAX_DIFFERENCE
 
 
-def test_a_small_picture_is_enlarged_smoothly() -> None:
+def test_enlarged_pictures_agree_with_swscale() -> None:
     expected, found = both(smooth(160, 120, Colours()), (512, 384))
-    assert distance(expected, found).max() <= CLOSE
+    assert distance(expected, found).max() <= MAX_DIFFERENCE
 
 
 @pytest.mark.parametrize("pair", [(7, 3), (1920, 768), (3, 7), (5, 5), (720, 1)])
@@ -132,11 +130,11 @@ def test_weights_of_each_pixel_sum_to_one(pair: tuple[int, int]) -> None:
     for made in (area_weights(*pair), bilinear_weights(*pair)):
         assert made.shape == pair[::-1] and (made >= 0).all()
         assert np.allclose(made.sum(1), 1)
-    assert np.allclose(area_weights(*pair).sum(0), pair[1] / pair[0]), "every source pixel counts alike"
+    assert np.allclose(area_weights(*pair).sum(0), pair[1] / pair[0]), "all source pixels have the same weight"
 
 
-def test_planes_for_nobody_make_no_picture() -> None:
-    with pytest.raises(ValueError, match="never looks"):
+def test_planes_without_a_target_picture_are_rejected() -> None:
+    with pytest.raises(ValueError, match="no target picture"):
         device_pictures(torch.zeros(1, 96, dtype=torch.uint8), SlotFormat("planes", (8, 8), (8, 8)))
 
 
@@ -154,16 +152,16 @@ def leases(frames: list[av.VideoFrame], pipeline: Pipeline, detector_size: tuple
     return made
 
 
-def watched(frames: list[av.VideoFrame], pipeline: Pipeline, size: tuple[int, int]) -> list[FrameAnalysis]:
-    pictures = leases(frames, pipeline, size)
-    return [one for at in range(0, len(pictures), 4) for one in pipeline.process(pictures[at : at + 4])]
+def analyses(frames: list[av.VideoFrame], pipeline: Pipeline, size: tuple[int, int]) -> list[FrameAnalysis]:
+    batch = leases(frames, pipeline, size)
+    return [one for start in range(0, len(batch), 4) for one in pipeline.process(batch[start : start + 4])]
 
 
-def test_people_parts_and_actions_of_a_real_street_are_those_of_swscales_pictures() -> None:
-    frames = film("vtest", "vtest.avi", 680, 24)
+def test_people_parts_and_actions_on_a_real_street_agree_with_swscales_pictures() -> None:
+    frames = read_frames("vtest", "vtest.avi", 680, 24)
     detector, checkpoint = KeypointDetector(MoveNet.load(), slot_format), load_checkpoint("edge")
-    answers = [
-        watched(
+    results = [
+        analyses(
             frames,
             Pipeline(detector, checkpoint, PipelineSettings(model=ModelSettings(pictures=where))),  # pyright: ignore[reportArgumentType]
             (512, 384),
@@ -171,10 +169,10 @@ def test_people_parts_and_actions_of_a_real_street_are_those_of_swscales_picture
         for where in ("host", "device")
     ]
     people = found = same_label = parts = same_parts = 0
-    for on_host, on_device in zip(*answers, strict=True):
+    for on_host, on_device in zip(*results, strict=True):
         for person in on_host.people:
             people += 1
-            # Tracks are numbered by score, which differs in the third digit: people are told by where they are.
+            # People are matched by position: tracks are numbered by score, which differs in the third digit.
             off = [np.abs(np.subtract(person.box, twin.box)).max() for twin in on_device.people]
             if not off or min(off) > NEAR:
                 continue
@@ -190,7 +188,7 @@ def test_people_parts_and_actions_of_a_real_street_are_those_of_swscales_picture
     assert same_label >= 0.97 * found
 
 
-def test_cameras_of_two_sizes_share_a_batch_where_their_pictures_have_one_shape(street: av.VideoFrame) -> None:
+def test_cameras_of_two_sizes_share_a_batch_if_their_pictures_have_the_same_shape(street: av.VideoFrame) -> None:
     small = street.reformat(384, 288)
     formats = [planes_for(slot_format)((frame.width, frame.height), (320, 256)) for frame in (street, small)]
     frames: list[Lease] = []
@@ -209,17 +207,17 @@ def test_cameras_of_two_sizes_share_a_batch_where_their_pictures_have_one_shape(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_pinned_slots_become_the_same_pictures_without_waiting(street: av.VideoFrame) -> None:
+def test_on_cuda_pinned_slots_give_the_same_pictures_without_waiting(street: av.VideoFrame) -> None:
     plain = planes_for(slot_format)((street.width, street.height), None)
     slots = [torch.zeros(plain.shape, dtype=torch.uint8, pin_memory=True).numpy() for _ in range(3)]
     for slot in slots:
         picture_writer(plain).write(street, slot)
     expected = device_pictures(torch.from_numpy(np.stack(slots)), plain)
     device = torch.device("cuda")
-    device_pictures(stacked(slots, device), plain)  # The weights go there once.
+    device_pictures(stack_slots(slots, device), plain)  # The first run copies the weights to the device.
     torch.cuda.set_sync_debug_mode("error")
     try:
-        found = device_pictures(stacked(slots, device), plain)
+        found = device_pictures(stack_slots(slots, device), plain)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert distance(expected.numpy(), found.cpu().numpy()).max() <= 1

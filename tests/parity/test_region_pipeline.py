@@ -272,7 +272,7 @@ def test_a_network_that_reads_keypoints_is_refused_where_none_are_found(script: 
 def test_a_detector_without_parts_is_refused(script: np.ndarray) -> None:
     detector = ScriptedRegions(script, PEOPLE)
     detector.classes = RegionClasses.of(("person", "ball"), PARTS)
-    with pytest.raises(ValueError, match="finds no body parts"):
+    with pytest.raises(ValueError, match="no classes of body parts"):
         RegionDetector(detector)
 
 

@@ -1,4 +1,4 @@
-"""Pooling of regions as sums of cells against torchvision's operator."""
+"""Pooling of regions as weighted sums of cells against torchvision's operator."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def pyramid(batch: int = 2, channels: int = 5) -> list[Tensor]:
 
 
 def random_boxes(count: int, seed: int = 0) -> Tensor:
-    """`[2, count, 4]`: from less than a pixel to the whole picture, thin ones too, some across its edge."""
+    """Return boxes `[2, count, 4]` from less than a pixel to the whole picture, some thin, some across its edge."""
     generator = torch.Generator().manual_seed(seed)
     centre = torch.rand(2, count, 2, generator=generator) * torch.tensor([160.0, 96.0])
     half = torch.exp(torch.rand(2, count, 2, generator=generator) * 6 - 1.5) / 2
     return torch.cat((centre - half, centre + half), -1)
 
 
-def wanted(maps: list[Tensor], boxes: Tensor, pooling: Pooling) -> Tensor:
-    """One region after the other, each from its level: `[R, down, across, c]`."""
+def expected(maps: list[Tensor], boxes: Tensor, pooling: Pooling) -> Tensor:
+    """Pool one region after the other, each from its level: `[R, down, across, c]`."""
     pooled: list[Tensor] = []
-    for picture, of_picture in enumerate(boxes):
-        for box in of_picture:
+    for picture, picture_boxes in enumerate(boxes):
+        for box in picture_boxes:
             side = float(((box[2] - box[0]) * (box[3] - box[1])).sqrt())
             level = sum(side >= pooling.finest_scale * 2 ** (1 + step) for step in range(len(maps) - 1))
             region = torch.cat((torch.tensor([float(picture)]), box))[None]
@@ -46,36 +46,36 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 
 @pytest.mark.parametrize("fixed", [True, False], ids=["operator", "cells"])
 @pytest.mark.parametrize("size", [(7, 7), (3, 2)], ids=str)
-def test_regions_of_every_size_and_place_are_those_of_roi_align(fixed: bool, size: tuple[int, int]) -> None:
+def test_regions_of_every_size_and_position_equal_those_of_roi_align(fixed: bool, size: tuple[int, int]) -> None:
     pooling = Pooling((4, 8, 16), size, 0, True, 14.0)
     maps, boxes = pyramid(), random_boxes(150)
     assert (boxes[..., 0] < 0).any() and (boxes[..., 3] > 96).any()
-    close(pool(Pyramid(maps), boxes, pooling, fixed), wanted(maps, boxes, pooling))
+    close(pool(Pyramid(maps), boxes, pooling, fixed), expected(maps, boxes, pooling))
 
 
-def test_a_side_of_exactly_so_many_cells_has_as_many_samples_as_the_operator_takes() -> None:
+def test_a_side_of_a_whole_number_of_cells_has_the_operators_number_of_samples() -> None:
     boxes = torch.tensor([[[0.0, 0, side, side], [3.0, 5, 3 + side, 5 + 2 * side]] for side in (28.0, 56.0)])
-    close(pool(Pyramid(pyramid()), boxes, POOLING, False), wanted(pyramid(), boxes, POOLING))
+    close(pool(Pyramid(pyramid()), boxes, POOLING, False), expected(pyramid(), boxes, POOLING))
 
 
-def test_a_box_without_extent_is_nothing_or_a_point_without_an_error() -> None:
+def test_an_empty_box_gives_finite_values() -> None:
     boxes = torch.tensor([[[10.0, 10, 10, 10], [0.0, 0, 0, 0]], [[10.0, 10, 30, 10], [200.0, 200, 200, 200]]])
     assert torch.isfinite(pool(Pyramid(pyramid()), boxes, POOLING, False)).all()
 
 
 @pytest.mark.parametrize(("samples", "aligned"), [(2, True), (0, False)])
-def test_other_kinds_of_sampling_are_the_operators(samples: int, aligned: bool) -> None:
+def test_other_kinds_of_sampling_use_the_operator(samples: int, aligned: bool) -> None:
     pooling = Pooling((4, 8, 16), (7, 7), samples, aligned, 14.0)
     maps, boxes = pyramid(), random_boxes(20)
-    close(pool(Pyramid(maps), boxes, pooling, False), wanted(maps, boxes, pooling))
+    close(pool(Pyramid(maps), boxes, pooling, False), expected(maps, boxes, pooling))
 
 
-def test_no_region_is_pooled_as_no_region() -> None:
+def test_no_boxes_give_no_regions() -> None:
     assert pool(Pyramid(pyramid()), torch.zeros(2, 0, 4), POOLING, False).shape == (0, 7, 7, 5)
 
 
 @pytest.mark.parametrize("size", [(7, 7), (3, 2)], ids=str)
-def test_gradients_of_regions_of_every_size_and_place_are_those_of_roi_align(size: tuple[int, int]) -> None:
+def test_gradients_of_regions_of_every_size_and_position_equal_those_of_roi_align(size: tuple[int, int]) -> None:
     boxes = random_boxes(150, seed=2)
     picture = torch.arange(2.0)[:, None, None].expand(-1, 150, 1)
     rois = torch.cat((picture, boxes), -1).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""Recorded or not, a detector gives the same; what cannot be recorded runs as it is. On a CPU a stand-in records."""
+"""Detectors replayed as graphs give the same results; without a recording they run normally. A fake records on CPUs."""
 
 from __future__ import annotations
 
@@ -28,90 +28,91 @@ from support.models.scripted_people import (
 FRAMES = 24
 
 
-class StandIn:
-    """Records as a CUDA graph does: replays read one tensor and write into the same answer each time."""
+class FakeRecorder:
+    """Records like a CUDA graph: every replay reads the same input tensors and writes to the same outputs."""
 
     def __init__(self, fails: bool = False) -> None:
         self.recorded: list[tuple[int, ...]] = []
         self.replays = 0
         self.fails = fails
 
-    def __call__(self, function: Function, given: tuple[Tensor, ...]) -> Function:
+    def __call__(self, function: Function, inputs: tuple[Tensor, ...]) -> Function:
         if self.fails:
             raise RuntimeError("operation not permitted when stream is capturing")
-        self.recorded.append(tuple(given[0].shape))
-        static = [tensor.clone() for tensor in given]
-        answer: Any = function(*static)
+        self.recorded.append(tuple(inputs[0].shape))
+        static = [tensor.clone() for tensor in inputs]
+        outputs: Any = function(*static)
 
-        def replay(*given: Tensor) -> Any:
+        def replay(*inputs: Tensor) -> Any:
             self.replays += 1
-            for place, tensor in zip(static, given, strict=True):
-                place.copy_(tensor)
+            for destination, tensor in zip(static, inputs, strict=True):
+                destination.copy_(tensor)
             fresh = function(*static)
             if isinstance(fresh, Tensor):
-                answer.copy_(fresh)
+                outputs.copy_(fresh)
             else:
-                answer[1].copy_(fresh[1])
-            return answer
+                outputs[1].copy_(fresh[1])
+            return outputs
 
         return replay
 
 
-def doubled(given: Tensor) -> Tensor:
-    return given * 2
+def doubled(inputs: Tensor) -> Tensor:
+    return inputs * 2
 
 
-def test_a_shape_is_recorded_the_second_time_and_replayed_from_then_on() -> None:
-    record = StandIn()
+def test_a_shape_is_recorded_the_second_time_and_then_replayed() -> None:
+    record = FakeRecorder()
     graphs = ShapeGraphs(doubled, record)
     for number in range(5):
-        given = torch.full((2, 3), float(number))
-        assert torch.equal(graphs(given), given * 2)
+        inputs = torch.full((2, 3), float(number))
+        assert torch.equal(graphs(inputs), inputs * 2)
     assert record.recorded == [(2, 3)] == graphs.shapes
     assert record.replays == 4
 
 
-def test_no_more_shapes_than_allowed_are_recorded_and_the_rest_run_as_they_are(
+def test_shapes_beyond_the_limit_run_without_a_graph(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    record = StandIn()
-    graphs = ShapeGraphs(doubled, record, most_shapes=2)
+    record = FakeRecorder()
+    graphs = ShapeGraphs(doubled, record, max_shapes=2)
     for _ in range(3):
         for length in range(1, 8):
-            given = torch.arange(float(length))
-            assert torch.equal(graphs(given), given * 2)
+            inputs = torch.arange(float(length))
+            assert torch.equal(graphs(inputs), inputs * 2)
     assert record.recorded == [(1,), (2,)]
     assert len(caplog.messages) == 1
 
 
-def test_a_recording_that_fails_is_told_once_and_everything_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    graphs = ShapeGraphs(doubled, StandIn(fails=True))
+def test_a_failed_recording_is_logged_once_and_nothing_is_recorded_after_it(caplog: pytest.LogCaptureFixture) -> None:
+    graphs = ShapeGraphs(doubled, FakeRecorder(fails=True))
     for _ in range(4):
         for length in (1, 2):
-            given = torch.arange(float(length))
-            assert torch.equal(graphs(given), given * 2)
+            inputs = torch.arange(float(length))
+            assert torch.equal(graphs(inputs), inputs * 2)
     assert graphs.shapes == []
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_a_fault_of_the_function_itself_is_raised() -> None:
-    def broken(given: Tensor) -> Tensor:
+def test_an_error_of_the_function_itself_is_raised() -> None:
+    def broken(inputs: Tensor) -> Tensor:
         raise ValueError("no such picture")
 
     with pytest.raises(ValueError, match="no such picture"):
-        ShapeGraphs(broken, StandIn())(torch.zeros(1))
+        ShapeGraphs(broken, FakeRecorder())(torch.zeros(1))
 
 
-def test_a_pipeline_over_a_recorded_detector_answers_the_same() -> None:
+def test_a_pipeline_with_a_replayed_detector_gives_the_same_results() -> None:
     script = moving_people(FRAMES, 3)
     settings = PipelineSettings(window=WindowSettings(steps=12))
     batches = [
-        [scripted_lease(n) for n in range(at, at + size)] for at, size in ((0, 4), (4, 4), (8, 8), (16, 4), (20, 4))
+        [scripted_lease(n) for n in range(start, start + size)]
+        for start, size in ((0, 4), (4, 4), (8, 8), (16, 4), (20, 4))
     ]
     plain = run(scripted_pipeline(script, settings)[0], batches)
     pipeline, _ = scripted_pipeline(script, settings)
-    record = StandIn()
+    record = FakeRecorder()
     pipeline._detector = scripted_detector(GraphedKeypointNetwork(ScriptedDetector(script), record))
     found = run(pipeline, batches)
     assert record.replays == 3
@@ -126,19 +127,19 @@ def random_cascade() -> CascadeRCNN:
     return net
 
 
-def of_noise(seed: int, pictures: int = 2) -> tuple[Tensor, Tensor]:
+def noise_inputs(seed: int, pictures: int = 2) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randint(0, 256, (pictures, 96, 160, 3), generator=generator, dtype=torch.uint8)
     return noise, torch.tensor([[160.0, 96.0], [150.0, 84.0]])[:pictures]
 
 
-def test_a_recorded_cascade_finds_the_regions_of_each_batch_that_it_is_given() -> None:
-    net, record = random_cascade(), StandIn()
+def test_a_replayed_cascade_finds_the_regions_of_each_batch() -> None:
+    net, record = random_cascade(), FakeRecorder()
     graphed = GraphedRegionNetwork(net, record)
     for seed in range(4):
-        given = of_noise(seed)
-        expected = net.decode(net(*given)[1], 4)
-        found = graphed.decode(graphed(*given)[1], 4)
+        inputs = noise_inputs(seed)
+        expected = net.decode(net(*inputs)[1], 4)
+        found = graphed.decode(graphed(*inputs)[1], 4)
         assert found.layout == expected.layout and (expected.packed[..., 4] > 0).sum() > 20
         assert torch.equal(found.packed, expected.packed)
     assert record.recorded == [(2, 96, 160, 3)] and record.replays == 3
@@ -146,7 +147,7 @@ def test_a_recorded_cascade_finds_the_regions_of_each_batch_that_it_is_given() -
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_movenets_recording_gives_what_movenet_gives() -> None:
+def test_on_cuda_replays_of_movenet_equal_movenet() -> None:
     street = torch.from_numpy(picture(next(case for case in CASES if case.name == "street-576x768"))).cuda()
     crowd = torch.from_numpy(picture(next(case for case in CASES if case.name == "crowd-576x768"))).cuda()
     net = MoveNet.load().cuda()
@@ -160,11 +161,11 @@ def test_on_cuda_movenets_recording_gives_what_movenet_gives() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_a_cascades_recording_gives_what_the_cascade_gives() -> None:
+def test_on_cuda_replays_of_a_cascade_equal_the_cascade() -> None:
     net = random_cascade().cuda()
     graphed = GraphedRegionNetwork(net)
     for seed in range(4):
-        given = tuple(tensor.cuda() for tensor in of_noise(seed))
-        expected = net.decode(net(*given)[1], 4).packed
-        torch.testing.assert_close(graphed.decode(graphed(*given)[1], 4).packed, expected, rtol=1e-3, atol=1e-2)
+        inputs = tuple(tensor.cuda() for tensor in noise_inputs(seed))
+        expected = net.decode(net(*inputs)[1], 4).packed
+        torch.testing.assert_close(graphed.decode(graphed(*inputs)[1], 4).packed, expected, rtol=1e-3, atol=1e-2)
     assert graphed.graphs.shapes == [(2, 96, 160, 3)]

@@ -1,1 +1,1 @@
-"""Cascade R-CNN: mmdet's networks and the arithmetic between them."""
+"""Cascade R-CNN: mmdet's networks, and the computations between them in batches of fixed size."""

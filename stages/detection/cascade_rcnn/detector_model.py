@@ -1,7 +1,8 @@
-"""What a detector is, as data, and how mmdet makes a model of it. Owns nothing.
+"""Descriptions of detectors, from which mmdet builds models.
 
-A description holds all that rebuilds a detector without any other file: mmdet's `model` section, the names of the
-classes in the order of its outputs, and the size that pictures are scaled to. See docs/method.md, "Detection".
+A description contains all that is needed to rebuild a detector without any other file: mmdet's `model` section, the
+names of the classes in the order of its outputs, and the size that pictures are scaled to. See docs/method.md,
+"Detection".
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from stages.detection.detector import DetectorError
 COCO_CONFIG = "cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco"
 """mmdet's name of the paper's detector: Cascade R-CNN, ResNet-50, FPN."""
 PAPER_SCALE = (455, 256)
-"""Longer and shorter side: the paper scales the shorter side to 256; 455 leaves a 16:9 picture whole."""
+"""Longer and shorter side. The paper scales the shorter side to 256; 455 is the longer one of a 16:9 picture."""
 PAPER_BOXES = 300
-"""Boxes a picture. mmdet's 100 are fewer than ten people with ten parts each."""
+"""Boxes per picture. mmdet's 100 are too few for ten people with ten parts each."""
 PAPER_ANCHOR_SCALE = 4
-"""Anchors of 16 pixels and more: at the paper's size a hand is that small, and mmdet's begin at 32."""
+"""The smallest anchors have 16 pixels, the size of a hand in the paper's pictures; mmdet's have 32."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorDescription:
-    """`model`: mmdet's section of that name. `classes`: person, then parts or none, and objects, in any order.
+    """A detector as data.
 
-    `scale`: pictures are scaled to fit into it, (longer, shorter) side, their aspect kept. `trained` is false for
+    `model`: mmdet's section of that name. `classes`: person, all parts or none, and objects, in any order. `scale`:
+    (longer, shorter) side that pictures are scaled to fit into, keeping their aspect ratio. `trained` is false for
     random weights.
     """
 
@@ -45,7 +47,7 @@ class DetectorDescription:
     training_command: str = ""
 
     def to_json(self) -> str:
-        """One JSON object."""
+        """Return the description as a JSON object."""
         names = ("model", "classes", "scale", "trained", "metrics", "training_command")
         return json.dumps({name: getattr(self, name) for name in names}, ensure_ascii=False)
 
@@ -70,10 +72,10 @@ class DetectorDescription:
 
 
 def read_config(config: str | Path) -> tuple[dict[str, Any], tuple[int, int]]:
-    """A configuration's `model` section and its pictures' (longer, shorter) side.
+    """Read the `model` section of a configuration and the (longer, shorter) side of its pictures.
 
     `config` is a path, or the name of a configuration that mmdet ships (`COCO_CONFIG`). mmdet's configurations are
-    Python programs: read only those you trust. Raises `DetectorError`.
+    Python programs: read only those that you trust. Raises `DetectorError`.
     """
     mmcv_ops.provide()
     import mmdet
@@ -83,18 +85,18 @@ def read_config(config: str | Path) -> tuple[dict[str, Any], tuple[int, int]]:
     if path.suffix != ".py":
         path = Path(mmdet.__file__).parent / ".mim" / "configs" / f"{config}.py"
     if not path.is_file():
-        raise DetectorError(f"{config}: neither a file nor a configuration of mmdet's, such as {COCO_CONFIG}")
+        raise DetectorError(f"{config}: neither a file nor the name of an mmdet configuration such as {COCO_CONFIG}")
     try:
         read = Config.fromfile(path)
-    except Exception as error:  # Whatever the program raises.
+    except Exception as error:  # A configuration is a program and may raise anything.
         raise DetectorError(f"{path}: mmengine can't read this configuration: {error}") from error
     if "model" not in read:
-        raise DetectorError(f"{path}: this configuration has no `model`; give that of a whole detector")
+        raise DetectorError(f"{path}: the configuration has no `model`; use the configuration of a complete detector")
     return _plain(read.model), _scale(read, path)
 
 
 def paper_detector(classes: Sequence[str]) -> DetectorDescription:
-    """The paper's detector for these classes, with random weights: METHOD section 2.1."""
+    """Describe the paper's detector for these classes, with random weights. See docs/method.md, "Detection"."""
     model, _ = read_config(COCO_CONFIG)
     model["backbone"]["init_cfg"] = None
     model["rpn_head"]["anchor_generator"]["scales"] = [PAPER_ANCHOR_SCALE]
@@ -103,12 +105,14 @@ def paper_detector(classes: Sequence[str]) -> DetectorDescription:
 
 
 def narrow_detector(classes: Sequence[str]) -> DetectorDescription:
-    """The paper's detector at a thirtieth of its multiplications (ResNet-18, an eighth to a quarter of the channels, a
-    tenth of the proposals): it learns a small set in minutes on a CPU.
+    """Describe a small version of the paper's detector, which learns a small dataset in minutes on a CPU.
+
+    It needs a thirtieth of the multiplications: ResNet-18, an eighth to a quarter of the channels and a tenth of the
+    proposals.
     """
     description = paper_detector(classes)
     model: Any = copy.deepcopy(dict(description.model))
-    # Trained from nothing, so that no layer is frozen and batch norm learns.
+    # Trained from scratch, so no layer is frozen and batch norm learns.
     model["backbone"].update(depth=18, base_channels=32, frozen_stages=-1, norm_eval=False)
     model["neck"].update(in_channels=[32, 64, 128, 256], out_channels=64)
     model["rpn_head"].update(in_channels=64, feat_channels=64)
@@ -123,7 +127,7 @@ def narrow_detector(classes: Sequence[str]) -> DetectorDescription:
 
 
 def for_classes(description: DetectorDescription, classes: Sequence[str]) -> DetectorDescription:
-    """The same detector with an output for each of these classes."""
+    """Return the description with an output for each of these classes."""
     model = copy.deepcopy(dict(description.model))
     heads = model.get("roi_head", {}).get("bbox_head", {})
     for head in heads if isinstance(heads, list) else [heads]:
@@ -132,21 +136,21 @@ def for_classes(description: DetectorDescription, classes: Sequence[str]) -> Det
 
 
 def size_multiple(description: DetectorDescription) -> int:
-    """Of which number a picture's sides must be multiples."""
+    """Return the number of which a picture's sides must be multiples."""
     return int(description.model.get("data_preprocessor", {}).get("pad_size_divisor", 1))
 
 
 def picture_format(
     description: DetectorDescription, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None
 ) -> SlotFormat:
-    """The picture that a detector wants of a source: rgb24, the source's aspect kept, padded on the right and below.
+    """Return the format of a detector's pictures: rgb24, with the source's aspect ratio, padded on the right and below.
 
     Sizes are (width, height). Without a `detector_size` the picture is the largest that fits into the description's
-    `scale`, which is given without regard to which side is the longer one. Raises `ValueError` for sizes below 1.
+    `scale`, in portrait or landscape. Raises `ValueError` for sizes below 1.
     """
     width, height = source_size
     if width < 1 or height < 1:
-        raise ValueError(f"a source of {width}x{height} pixels has no picture")
+        raise ValueError(f"a source of {width}x{height} pixels is empty")
     if detector_size is None:
         longer, shorter = description.scale
         scale = min(longer / max(width, height), shorter / min(width, height))
@@ -161,10 +165,10 @@ def picture_format(
 
 
 def build(description: DetectorDescription, initialise: bool = False) -> nn.Module:
-    """mmdet's model, in evaluation mode and on the CPU.
+    """Build mmdet's model, in evaluation mode and on the CPU.
 
-    `initialise` draws the weights as training wants them (or fetches those that `init_cfg` names); else they are to be
-    loaded. Raises `DetectorError` where the section describes no model, `ImportError` without the extra `mmdet`.
+    `initialise`: initialise the weights for training, or download those that `init_cfg` names; otherwise the caller
+    loads them. Raises `DetectorError` if the description is invalid, `ImportError` without the extra `mmdet`.
     """
     mmcv_ops.provide()
     import mmdet.models  # noqa: F401 - registers the models
@@ -176,27 +180,27 @@ def build(description: DetectorDescription, initialise: bool = False) -> nn.Modu
     try:
         with DefaultScope.overwrite_default_scope("mmdet"):
             model: nn.Module = MODELS.build(ConfigDict(copy.deepcopy(dict(description.model))))
-    except Exception as error:  # Whatever a constructor raises of its arguments.
+    except Exception as error:  # Constructors may raise anything for invalid arguments.
         raise DetectorError(f"mmdet can't build the detector that `model` describes: {error}") from error
     if initialise:
-        # It logs every tensor.
+        # At INFO it logs every tensor.
         MMLogger.get_current_instance().setLevel("WARNING")
         model.init_weights()  # pyright: ignore[reportCallIssue]
     return model.eval()
 
 
 def _scale(config: Any, path: Path) -> tuple[int, int]:
-    """The scale of the test pipeline's Resize."""
+    """Return the scale of the test pipeline's Resize."""
     pipeline = config.get("test_dataloader", {}).get("dataset", {}).get("pipeline", config.get("test_pipeline", []))
     for step in pipeline:
         scale = step.get("scale")
         if step["type"].rpartition(".")[2] == "Resize" and isinstance(scale, (tuple, list)) and len(scale) == 2:
             return max(scale), min(scale)
-    raise DetectorError(f"{path}: its test pipeline has no Resize with a `scale` of two sides; write one there")
+    raise DetectorError(f"{path}: the test pipeline has no Resize with a `scale` of two sides; add one")
 
 
 def _plain(value: Any) -> Any:
-    """mmengine's dictionaries, and tuples, as what JSON can hold."""
+    """Convert mmengine's dictionaries, and tuples, to types that JSON supports."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value

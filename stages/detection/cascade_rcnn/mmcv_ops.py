@@ -1,8 +1,8 @@
-"""The compiled operators that mmdet's detectors need, from torchvision: a stand-in for `mmcv._ext`.
+"""Replacement for `mmcv._ext`, the compiled operators that mmdet's detectors need, with those of torchvision.
 
-`mmcv-lite` comes as a wheel and lacks that extension; full mmcv has it, and must be compiled for half an hour where no
-wheel fits. A two-stage detector calls three of its operators, and torchvision has all three. `provide` puts the
-stand-in in place for the life of the process and steps aside where the compiled extension is there.
+The package `mmcv-lite` is a wheel without that extension. Full mmcv has it but takes half an hour to compile where no
+wheel fits. A two-stage detector calls three of its operators, and torchvision has all three. `provide` installs the
+replacement for the life of the process, unless the compiled extension is available.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from torch import Tensor
 
 EXTENSION = "mmcv._ext"
 _AVERAGE = 1
-"""mmcv's number of the average among RoIAlign's ways to pool; torchvision knows no other."""
+"""mmcv's `pool_mode` for average pooling, the only one that torchvision has."""
 
 
 def provide() -> None:
-    """Make `import mmdet` possible, with the compiled extension or without it; call it before every such import.
+    """Make `import mmdet` work with or without the compiled extension; call this before every such import.
 
-    Raises `ImportError` saying what to install where the extra `mmdet` is missing.
+    Raises `ImportError` naming the package to install if the extra `mmdet` is missing.
     """
     if EXTENSION in sys.modules:
         return
@@ -34,14 +34,15 @@ def provide() -> None:
         if importlib.util.find_spec(package) is None:
             raise ImportError(f"Cascade R-CNN needs {package}: pip install 'partstream[mmdet]'", name=package)
     if importlib.util.find_spec(EXTENSION) is None:
-        # Here, so that a checkpoint without such a detector is read without waiting for it: 1.4 s.
+        # Imported here because it takes 1.4 s, which checkpoints without such a detector need not wait for.
         importlib.import_module("torchvision.ops")
         sys.modules[EXTENSION] = TorchvisionOps()
 
 
 class TorchvisionOps(ModuleType):
-    """The stand-in, with mmcv's signatures. An operator that torchvision doesn't have fails when it is called, not when
-    it is imported: mmcv names them all on import.
+    """The replacement module, with mmcv's signatures.
+
+    An operator that torchvision lacks fails when it is called, not when it is imported, because mmcv imports them all.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class TorchvisionOps(ModuleType):
 
         def missing(*_: object, **__: object) -> NoReturn:
             raise NotImplementedError(
-                f"mmcv's operator {name} isn't in torchvision: for a detector that needs it, install full mmcv "
+                f"torchvision lacks mmcv's operator {name}; a detector that needs it requires full mmcv "
                 "(pip uninstall mmcv-lite; pip install mmcv==2.1.0, which may compile for half an hour)"
             )
 
@@ -62,7 +63,7 @@ class TorchvisionOps(ModuleType):
 
     @staticmethod
     def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-        """Rows that stay, best first, int64. bboxes `[n, 4]`, scores `[n]`; a side is x2 − x1 + `offset`."""
+        """Return the rows that stay, best first, int64. bboxes `[n, 4]`, scores `[n]`; a side is x2 − x1 + `offset`."""
         from torchvision.ops import nms as torchvision_nms
 
         if offset:
@@ -86,7 +87,7 @@ class TorchvisionOps(ModuleType):
         """Fill `output` `[n, c, h, w]` from `input` `[B, c, H, W]` at `rois` `[n, 5]` (picture, x1, y1, x2, y2)."""
         from torchvision.ops import roi_align
 
-        _only_average(pool_mode)
+        _require_average(pool_mode)
         size = (aligned_height, aligned_width)
         output.copy_(roi_align(input, rois.to(input.dtype), size, spatial_scale, sampling_ratio, aligned))
 
@@ -105,9 +106,9 @@ class TorchvisionOps(ModuleType):
         aligned: bool,
     ) -> None:
         """Fill `grad_input` `[B, c, H, W]` from `grad_output` `[n, c, h, w]`."""
-        _only_average(pool_mode)
+        _require_average(pool_mode)
         if grad_output.device.type == "cpu" and aligned and sampling_ratio == 0:
-            # Here, since it imports torchvision.
+            # Imported here because it imports torchvision.
             from stages.detection.cascade_rcnn.region_pooling import gradient_of_map
 
             grad_input.copy_(gradient_of_map(grad_output, rois, grad_input.shape, spatial_scale))
@@ -118,8 +119,8 @@ class TorchvisionOps(ModuleType):
         grad_input.copy_(backward(grad_output, rois, spatial_scale, *size, *grad_input.shape, sampling_ratio, aligned))
 
 
-def _only_average(pool_mode: int) -> None:
+def _require_average(pool_mode: int) -> None:
     if pool_mode != _AVERAGE:
         raise NotImplementedError(
-            "torchvision's RoIAlign pools the average only: set the detector's roi_layer.pool_mode to 'avg'"
+            "torchvision's RoIAlign only supports average pooling: set the detector's roi_layer.pool_mode to 'avg'"
         )

@@ -1,1 +1,1 @@
-"""MoveNet MultiPose: the network, its weights and its decoding."""
+"""MoveNet MultiPose: the network, its weights and the decoding of its outputs."""

@@ -1,8 +1,8 @@
 """MoveNet MultiPose's network in torch: MobileNetV2 (width 1.5), a feature pyramid and CenterNet heads.
 
-Owns the weights, as the modules' parameters. The layers are those of the published TensorFlow.js graph, whose batch
-norm is folded already; names follow the graph's. Only the two heads that are needed at every position are computed
-there; the other four answer at single positions (`SeparableHead.at`).
+The layers are those of the published TensorFlow.js graph, whose batch norm is already folded; names follow the graph.
+Only the two heads that are needed at every position are computed as maps; the other four are computed at single
+positions (`SeparableHead.at`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from stages.detection.movenet.tfjs_graph import GraphError
 Activation = Literal["none", "relu", "relu6"]
 
 STRIDE = 4
-"""Pixels of the input for one position of the heads' maps."""
+"""Input pixels per position of the heads' maps."""
 FEATURE_CHANNELS: dict[int, int] = {4: 24, 8: 48, 16: 96, 32: 64}
-"""Channels of the map that regions are pooled from, at each stride. At 8 and 16 it is what the backbone gives into the
-pyramid, for the pyramid keeps what shows joints and forgets much of what people hold: on drawn scenes with and without
-an object in a hand, told apart by a linear readout, 63 to 76 % of pairs were from the pyramid's and 74 to 81 % from
-these."""
+"""Channels of the map that regions are pooled from, at each stride. At 8 and 16 it is the backbone's map that enters
+the pyramid, because the pyramid keeps features of joints and loses much about held objects. On rendered scenes with and
+without an object in a hand, a linear readout distinguished 63 to 76 % of pairs with the pyramid's maps and 74 to 81 %
+with these."""
 
 _PREFIX = "StatefulPartitionedCall/"
 _EXTRACTOR = _PREFIX + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
@@ -51,13 +51,14 @@ _EXPANSION = 6
 _SKIPS = {4: 2, 8: 5, 16: 9}
 """The backbone block whose output enters the pyramid at each stride."""
 _BAND_BYTES = 4 << 20
-"""On the CPU the wide middle of a block is computed in bands of rows of about this size. They stay in the processor's
-cache, and the allocator needn't ask the kernel for fresh pages: whole, that took 20 to 25 % of a 768x576 picture's
-time, and more in a thread of its own (13,000 to 31,000 page faults a picture; next to none with bands of 4 MiB)."""
+"""On the CPU the expanded middle of a block is computed in bands of rows of about this size. They stay in the
+processor's cache, and the allocator does not have to request new pages from the kernel. Without bands, page faults took
+20 to 25 % of the time of a 768x576 picture, and more in a separate thread (13,000 to 31,000 page faults per picture;
+almost none with bands of 4 MiB)."""
 
 
 class Weights:
-    """The graph's constants, taken out by layer; a layer that is missing or has another shape is an error."""
+    """The graph's constants by layer; a missing layer or a layer of another shape is an error."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self._tensors = tensors
@@ -65,17 +66,20 @@ class Weights:
     def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
         tensor = self._tensors.get(name)
         if tensor is None:
-            raise GraphError(f"the graph has no {name}: it isn't MoveNet MultiPose")
+            raise GraphError(f"the graph has no {name}; it isn't MoveNet MultiPose")
         if tuple(tensor.shape) != shape:
-            raise GraphError(f"{name} has shape {tuple(tensor.shape)} instead of {shape}: it isn't MoveNet MultiPose")
+            raise GraphError(
+                f"{name} has shape {tuple(tensor.shape)} instead of {shape}; the graph isn't MoveNet MultiPose"
+            )
         return tensor
 
 
 class Convolution(nn.Module):
     """A convolution with TensorFlow's SAME padding, bias and activation: `[B, in, H, W] → [B, out, H/s, W/s]`.
 
-    With stride 2 TensorFlow pads only below and on the right, torch on all sides. Its 3x3 kernel therefore becomes a
-    4x4 one whose first row and column are zero, which with a padding of 1 is the same and saves copying the input.
+    With stride 2, TensorFlow pads only below and on the right, torch on all sides. The 3x3 kernel is therefore stored
+    as a 4x4 kernel whose first row and column are zero: with a padding of 1 the result is the same, without copying the
+    input.
     """
 
     def __init__(
@@ -97,7 +101,7 @@ class Convolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels_out), requires_grad=False) if bias else None
 
     def fill(self, weights: Weights, weight: str, bias: str | None) -> None:
-        """Take kernel and bias from the graph, by their full names."""
+        """Copy kernel and bias from the graph, by their full names."""
         depthwise = self.groups > 1
         channels_out, channels_in = self.weight.shape[:2]
         size = (self.kernel, self.kernel)
@@ -119,7 +123,7 @@ class Convolution(nn.Module):
 
 
 def bands(x: Tensor, height: int, row_bytes: int) -> list[tuple[int, int]]:
-    """Ranges of the `height` output rows, each with about `_BAND_BYTES` in between; one range on a GPU."""
+    """Return ranges of the `height` output rows that need about `_BAND_BYTES` each; one range on a GPU."""
     rows = height if x.is_cuda else max(1, _BAND_BYTES // row_bytes)
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
@@ -159,7 +163,7 @@ class Stem(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """MobileNetV2's block: expand, depthwise, project, and add the input where the shapes agree."""
+    """MobileNetV2's block: expand, depthwise, project, and add the input if the shapes match."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -183,7 +187,7 @@ class InvertedResidual(nn.Module):
         return y.add_(x) if self.residual else y
 
     def _rows(self, x: Tensor, top: int, bottom: int) -> Tensor:
-        """Some output rows, from the input rows that they need (those beyond the picture are padding)."""
+        """Compute output rows from the input rows that they need; rows beyond the picture are padding."""
         if self.depthwise.stride == 2:
             return self.project(self.depthwise(self.expand(x[:, :, 2 * top : 2 * bottom + 1])))
         low, high = max(top - 1, 0), min(bottom + 1, x.shape[2])
@@ -192,7 +196,7 @@ class InvertedResidual(nn.Module):
 
 
 class Separable(nn.Module):
-    """A depthwise 3x3 and a pointwise convolution with ReLU, as the pyramid and the heads use it."""
+    """A depthwise 3x3 and a pointwise convolution with ReLU, as used in the pyramid and the heads."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -224,13 +228,13 @@ class SeparableHead(nn.Module):
         self.output.fill(weights, f"{last}Conv2D/ReadVariableOp", f"{last}BiasAdd/ReadVariableOp")
 
     def forward(self, features: Tensor) -> Tensor:
-        """The head's map: `[B, 24, h, w] → [B, outputs, h, w]`."""
+        """Compute the head's map: `[B, 24, h, w] → [B, outputs, h, w]`."""
         return self.output(self.hidden(features))
 
     def at(self, neighbourhoods: Tensor) -> Tensor:
-        """The head at single positions, from their 3x3 neighbourhoods: `[..., 9, 24] → [..., outputs]`.
+        """Compute the head at single positions from their 3x3 neighbourhoods: `[..., 9, 24] → [..., outputs]`.
 
-        The same numbers as the map has there; at a few hundred positions it costs a hundredth of the map.
+        The values equal those of the map; for a few hundred positions this costs a hundredth of the map.
         """
         kernel = self.hidden.depthwise.weight.flatten(1).T  # [9, 24]
         pointwise, output = self.hidden.pointwise, self.output
@@ -239,7 +243,7 @@ class SeparableHead(nn.Module):
 
 
 def neighbourhoods(features: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """The 3x3 surroundings of positions of a map, zero beyond its edges.
+    """Return the 3x3 neighbourhoods of positions of a map, zero beyond its edges.
 
     features `[B, C, h, w]`; y, x `[B, N]` int64, within the map. Returns `[B, N, 9, C]`, rows first.
     """
@@ -250,8 +254,8 @@ def neighbourhoods(features: Tensor, y: Tensor, x: Tensor) -> Tensor:
     flat = rows.clamp(0, height - 1)[..., :, None] * width + columns.clamp(0, width - 1)[..., None, :]
     picture = torch.arange(batch, device=features.device)[:, None, None, None] * (height * width)
     values = features.permute(0, 2, 3, 1).reshape(batch * height * width, channels)
-    taken = values[(flat + picture).flatten()].unflatten(0, flat.shape)  # [B, N, 3, 3, C]
-    return (taken * inside[..., None]).flatten(2, 3)
+    gathered = values[(flat + picture).flatten()].unflatten(0, flat.shape)  # [B, N, 3, 3, C]
+    return (gathered * inside[..., None]).flatten(2, 3)
 
 
 class Network(nn.Module):
@@ -279,7 +283,7 @@ class Network(nn.Module):
         self.keypoint_offset = SeparableHead(34)
 
     def fill(self, weights: Weights) -> None:
-        """Take all weights from the published graph. Raises `GraphError`."""
+        """Copy all weights from the published graph. Raises `GraphError`."""
         self.stem.fill(weights)
         for index, block in enumerate(self.blocks, start=1):
             block.fill(weights, index)  # pyright: ignore[reportCallIssue]
@@ -301,8 +305,10 @@ class Network(nn.Module):
         self.keypoint_offset.fill(weights, "kpt_offset", 8)
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Maps by stride, from `[B, 3, H, W]` in [-1, 1]: 4: `[B, 24, H/4, W/4]`, which the heads read, 8: 48 channels,
-        16: 96, 32: 64."""
+        """Compute maps by stride from `[B, 3, H, W]` in [-1, 1].
+
+        4: `[B, 24, H/4, W/4]`, which the heads read; 8: 48 channels; 16: 96; 32: 64.
+        """
         x = self.stem(x)
         skips: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks, start=1):

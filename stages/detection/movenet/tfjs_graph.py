@@ -1,7 +1,4 @@
-"""Reading the weights of a TensorFlow.js graph model: a JSON description and one binary file, without TensorFlow.
-
-Owns nothing: two files in, a dictionary of tensors out.
-"""
+"""Reader of the weights of a TensorFlow.js graph model (a JSON description and one binary file) without TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,13 +14,13 @@ _TYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4"), "float16": np.dt
 
 
 class GraphError(ValueError):
-    """The files are not a TensorFlow.js graph model that can be read; the message says which and why."""
+    """The files are not a readable TensorFlow.js graph model; the message names the file and the reason."""
 
 
 def read_weights(description: Path, binary: Path) -> dict[str, Tensor]:
-    """Every constant of the graph by its name, in the layout of TensorFlow, float32 or int32.
+    """Return all constants of the graph by name, in TensorFlow's layout, float32 or int32.
 
-    Weights stored as float16 are widened; other quantisations are refused. Raises `GraphError`, `OSError`.
+    Weights stored as float16 are converted to float32; other quantisations are errors. Raises `GraphError`, `OSError`.
     """
     try:
         groups = json.loads(description.read_text("utf-8"))["weightsManifest"]
@@ -40,10 +37,10 @@ def read_weights(description: Path, binary: Path) -> dict[str, Tensor]:
         count = math.prod(entry["shape"])
         end = offset + count * _TYPES[stored].itemsize
         if end > len(content):
-            raise GraphError(f"{binary} ends within {entry['name']}: it belongs to another description, or is cut off")
+            raise GraphError(f"{binary} ends within {entry['name']}: it is truncated or belongs to another description")
         values = np.frombuffer(content, _TYPES[stored], count, offset).astype(_TYPES[entry["dtype"]])
         weights[entry["name"]] = torch.from_numpy(values.reshape(entry["shape"]))
         offset = end
     if offset != len(content):
-        raise GraphError(f"{binary} has {len(content) - offset} bytes more than {description} describes")
+        raise GraphError(f"{binary} is {len(content) - offset} bytes longer than {description} specifies")
     return weights

@@ -1,4 +1,4 @@
-"""Part boxes lie where Kinetics-TPS draws them, and nothing is drawn where nothing was seen."""
+"""Part boxes are where Kinetics-TPS draws them, and parts that were not standing_person have none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stages.detection.part_boxes import hand_regions, part_boxes
 from stages.vocabulary import PARTS
 
 SIZE = (400, 400)
-# A person 200 high, facing us, feet at y = 300: x, y of COCO's 17 keypoints. Their left is on our right.
+# x, y of COCO's 17 keypoints of a person of height 200 who faces the camera, feet at y = 300.
 STANDING = np.array(
     [
         (200, 118), (204, 114), (196, 114), (210, 118), (190, 118), (222, 142), (178, 142), (230, 178), (170, 178),
@@ -20,7 +20,7 @@ STANDING = np.array(
 BOX = np.array([150, 98, 250, 304], np.float32)
 
 
-def seen(score: float = 0.5, **joints: float) -> np.ndarray:
+def standing_person(score: float = 0.5, **joints: float) -> np.ndarray:
     scores = np.full(17, score, np.float32)
     for name, value in joints.items():
         scores[int(name.removeprefix("j"))] = value
@@ -39,32 +39,32 @@ def contains(box: np.ndarray, x: float, y: float) -> bool:
     ("part", "joints"),
     [("left_arm", (5, 7, 9)), ("right_arm", (6, 8, 10)), ("left_leg", (11, 13, 15)), ("right_leg", (12, 14, 16))],
 )
-def test_a_limbs_box_holds_its_joints_tightly(part: str, joints: tuple[int, ...]) -> None:
-    box = box_of(part, seen())
+def test_a_limbs_box_encloses_its_joints_tightly(part: str, joints: tuple[int, ...]) -> None:
+    box = box_of(part, standing_person())
     points = STANDING[list(joints)]
     assert (box[:2] < points.min(0)).all() and (box[2:] > points.max(0)).all()
     assert (points.min(0) - box[:2]).max() < 14 and (box[2:] - points.max(0)).max() < 14
 
 
 def test_hands_and_feet_are_small_boxes_beyond_wrist_and_ankle() -> None:
-    hand, foot = box_of("left_hand", seen()), box_of("left_foot", seen())
+    hand, foot = box_of("left_hand", standing_person()), box_of("left_foot", standing_person())
     for box, joint in ((hand, STANDING[9]), (foot, STANDING[15])):
-        assert (box[1] + box[3]) / 2 > joint[1]  # the arm hangs, the leg stands: beyond is below
+        assert (box[1] + box[3]) / 2 > joint[1]  # beyond the joint is below it
         assert 15 < box[2] - box[0] < 35
     assert hand[3] > STANDING[9][1] + 10
 
 
-def test_a_foot_lies_across_its_shin() -> None:
-    upright = seen()
+def test_a_foot_is_longer_across_the_shin() -> None:
+    upright = standing_person()
     lying = upright.copy()
-    lying[:, :2] = upright[:, [1, 0]]  # the same person on their side
+    lying[:, :2] = upright[:, [1, 0]]  # the same person lying on their side
     below, beside = box_of("left_foot", upright), box_of("left_foot", lying)
     assert below[2] - below[0] > 1.3 * (below[3] - below[1])
     assert beside[3] - beside[1] > 1.3 * (beside[2] - beside[0])
 
 
-def test_the_hip_spans_both_hips_and_the_head_goes_from_the_neck_to_the_top() -> None:
-    hip, head = box_of("hip", seen()), box_of("head", seen())
+def test_the_hip_spans_both_hips_and_the_head_extends_from_the_neck_to_the_crown() -> None:
+    hip, head = box_of("hip", standing_person()), box_of("head", standing_person())
     assert contains(hip, *STANDING[11]) and contains(hip, *STANDING[12])
     assert hip[3] - hip[1] < 50
     assert all(contains(head, *STANDING[joint]) for joint in range(5))
@@ -72,23 +72,23 @@ def test_the_hip_spans_both_hips_and_the_head_goes_from_the_neck_to_the_top() ->
     assert 20 < head[2] - head[0] < 45
 
 
-def test_the_head_follows_a_person_who_is_upside_down() -> None:
-    turned = seen()
+def test_the_head_is_below_the_face_of_a_person_upside_down() -> None:
+    turned = standing_person()
     turned[:, 1] = 400 - turned[:, 1]
     head = part_boxes(turned[None], np.array([[150, 96, 250, 302]], np.float32), SIZE).boxes[0, 0]
     assert head[3] > turned[:5, 1].max() + 10 and head[1] > 258
 
 
-def test_a_part_whose_joints_score_low_is_absent_and_its_box_zero() -> None:
-    made = part_boxes(seen(j9=0.05, j16=0.1)[None], BOX[None], SIZE)
+def test_a_part_whose_joints_score_low_is_absent_and_its_box_is_zero() -> None:
+    made = part_boxes(standing_person(j9=0.05, j16=0.1)[None], BOX[None], SIZE)
     present = dict(zip(PARTS, made.present[0].tolist(), strict=True))
-    assert [part for part, there in present.items() if not there] == ["left_arm", "left_hand", "right_foot"]
+    assert [part for part, found in present.items() if not found] == ["left_arm", "left_hand", "right_foot"]
     assert made.boxes[0][~made.present[0]].sum() == 0 and made.scores[0][~made.present[0]].sum() == 0
-    assert not part_boxes(seen(0.1)[None], BOX[None], SIZE).present.any()
+    assert not part_boxes(standing_person(0.1)[None], BOX[None], SIZE).present.any()
 
 
-def test_boxes_are_cut_to_the_picture_and_parts_outside_it_are_absent() -> None:
-    moved = seen()
+def test_boxes_are_clipped_to_the_picture_and_parts_outside_it_are_absent() -> None:
+    moved = standing_person()
     moved[:, 1] += 130  # feet at 426, beyond the lower edge
     made = part_boxes(moved[None], (BOX + np.float32([0, 130, 0, 130]))[None], SIZE)
     assert made.boxes[..., 3].max() <= 400 and made.boxes.min() >= 0
@@ -97,14 +97,14 @@ def test_boxes_are_cut_to_the_picture_and_parts_outside_it_are_absent() -> None:
 
 
 def test_boxes_scale_and_move_with_the_person() -> None:
-    first = part_boxes(seen()[None], BOX[None], (4000, 4000)).boxes[0]
-    moved = seen()
+    first = part_boxes(standing_person()[None], BOX[None], (4000, 4000)).boxes[0]
+    moved = standing_person()
     moved[:, :2] = moved[:, :2] * 2 + 100
     second = part_boxes(moved[None], BOX[None] * 2 + 100, (4000, 4000)).boxes[0]
     assert np.abs(second - (first * 2 + 100)).max() < 1e-2
 
 
-def test_any_leading_shape_gives_what_single_people_give() -> None:
+def test_people_in_any_leading_shape_give_the_same_as_single_people() -> None:
     rng = np.random.default_rng(0)
     many = np.concatenate([rng.uniform(50, 350, (3, 4, 17, 2)), rng.uniform(0, 0.6, (3, 4, 17, 1))], -1)
     boxes = np.tile(BOX, (3, 4, 1))
@@ -116,10 +116,10 @@ def test_any_leading_shape_gives_what_single_people_give() -> None:
             assert np.array_equal(alone.present[0], together.present[i, j])
 
 
-def test_the_regions_for_held_things_lie_around_the_hands() -> None:
-    regions, there = hand_regions(seen(j10=0.0)[None], BOX[None], SIZE)
-    assert there.tolist() == [[True, False]]
-    hand = box_of("left_hand", seen())
+def test_regions_of_held_objects_are_centred_on_the_hands() -> None:
+    regions, found = hand_regions(standing_person(j10=0.0)[None], BOX[None], SIZE)
+    assert found.tolist() == [[True, False]]
+    hand = box_of("left_hand", standing_person())
     left = regions[0, 0]
     assert contains(left, *hand[:2]) and contains(left, *hand[2:])
     assert np.abs((left[:2] + left[2:]) / 2 - (hand[:2] + hand[2:]) / 2).max() < 0.01

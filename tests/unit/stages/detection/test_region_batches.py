@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 class Brightness:
-    """A detector that finds one person of the picture's size and brightness, and remembers its batches."""
+    """A detector that finds one person with the size and brightness of the picture, and records its batches."""
 
     classes = RegionClasses.of(("person",), ())
 
@@ -45,7 +45,7 @@ def frame(brightness: int, size: tuple[int, int] = (64, 32), content: tuple[int,
     return Lease(meta, np.full(format.shape, brightness, np.uint8), 0)
 
 
-def test_pictures_of_one_shape_go_through_together_and_answers_come_by_frame() -> None:
+def test_pictures_of_one_shape_form_a_batch_and_detections_come_by_frame() -> None:
     detector = Brightness()
     frames = [frame(10), frame(20, (32, 32), (32, 32)), frame(30, content=(64, 32)), frame(40, (32, 32), (32, 30))]
     found = detect_regions(frames, [True] * 4, detector, 3, CPU)
@@ -62,7 +62,7 @@ def test_pictures_of_one_shape_go_through_together_and_answers_come_by_frame() -
     assert found.layout.people_of(found.rows[3]).shape == (3, 6)
 
 
-def test_frames_whose_turn_it_is_not_are_left_out() -> None:
+def test_frames_that_are_not_due_are_skipped() -> None:
     detector = Brightness()
     found = detect_regions([frame(10), frame(20), frame(30)], [True, False, True], detector, 2, CPU)
     assert sorted(found.rows) == [0, 2]
@@ -71,7 +71,7 @@ def test_frames_whose_turn_it_is_not_are_left_out() -> None:
     assert (nothing.rows, nothing.groups) == ({}, [])
 
 
-def test_one_copy_moves_all_answers_whatever_their_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_copy_moves_the_detections_of_all_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     copies: list[Tensor] = []
     copy = region_batches.to_host
     monkeypatch.setattr(region_batches, "to_host", lambda tensor: (copies.append(tensor), copy(tensor))[1])

@@ -1,4 +1,4 @@
-"""Which of a detector's classes is what, and its boxes sorted by that."""
+"""A detector's classes sorted into person, parts and objects, and its boxes sorted accordingly."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_o
 PARTS = ("head", "hip")
 
 
-def test_classes_are_found_in_any_order_and_parts_come_in_the_vocabularys() -> None:
+def test_classes_may_come_in_any_order_and_parts_follow_the_vocabulary() -> None:
     classes = RegionClasses.of(("ball", "hip", "person", "head", "cup"), PARTS)
     assert (classes.person, classes.parts, classes.objects) == (2, (3, 1), (0, 4))
     assert kinds_of(classes) == [-1, 2, 0, 1, -1]
 
 
-def test_a_detector_without_parts_leaves_them_to_keypoints() -> None:
+def test_a_detector_without_part_classes_has_no_parts() -> None:
     classes = RegionClasses.of(("person", "bicycle", "car"), PARTS)
     assert (classes.person, classes.parts, classes.objects) == (0, (), (1, 2))
 
 
-def test_a_detector_that_knows_nobody_is_refused() -> None:
-    with pytest.raises(DetectorError, match="no class `person` among bicycle, car"):
+def test_a_detector_without_a_person_class_is_rejected() -> None:
+    with pytest.raises(DetectorError, match="no class `person`; its classes are bicycle, car"):
         RegionClasses.of(("bicycle", "car"), PARTS)
 
 
-def test_a_detector_that_knows_some_parts_only_is_refused_by_their_names() -> None:
-    with pytest.raises(DetectorError, match="knows head, but not hip"):
+def test_a_detector_with_only_some_parts_is_rejected_with_their_names() -> None:
+    with pytest.raises(DetectorError, match="has classes for head, but not for hip"):
         RegionClasses.of(("person", "head"), PARTS)
 
 
-def test_boxes_are_sorted_by_kind_best_first_and_the_rest_is_zeros() -> None:
+def test_boxes_are_sorted_by_kind_and_score_and_unused_rows_are_zero() -> None:
     classes = RegionClasses.of(("ball", "hip", "person", "head"), PARTS)
-    layout = RegionLayout(people=2, parts=2, each_part=1, objects=3)
+    layout = RegionLayout(people=2, parts=2, per_part=1, objects=3)
     boxes = torch.tensor(
         [
             [[1.0, 1, 2, 2, 0.9, 2], [2.0, 1, 2, 2, 0.8, 3], [3.0, 1, 2, 2, 0.7, 2], [4.0, 1, 2, 2, 0.6, 2]],
@@ -51,9 +51,9 @@ def test_boxes_are_sorted_by_kind_best_first_and_the_rest_is_zeros() -> None:
     assert layout.parts_of(on_host)[0, 0, 0].tolist() == boxes[0, 1].tolist()
 
 
-def test_a_layout_may_ask_for_more_than_there_is() -> None:
+def test_a_layout_may_have_more_rows_than_there_are_boxes() -> None:
     classes = RegionClasses.of(("person",), PARTS)
-    layout = RegionLayout(people=5, parts=0, each_part=5, objects=4)
+    layout = RegionLayout(people=5, parts=0, per_part=5, objects=4)
     packed = sort_regions(torch.tensor([[[1.0, 1, 2, 2, 0.9, 0]]]), torch.tensor(kinds_of(classes)), layout)
     assert packed.shape == (1, 9, 6)
     assert layout.parts_of(packed).shape == (1, 0, 5, 6)

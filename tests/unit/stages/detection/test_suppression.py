@@ -1,4 +1,4 @@
-"""Non-maximum suppression in a fixed shape."""
+"""Non-maximum suppression with outputs of a fixed size."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stages.detection.suppression import unsuppressed
+from stages.detection.suppression import nms_mask
 
 
 def greedy(boxes: list[list[float]], scores: list[float], labels: list[int], threshold: float) -> list[bool]:
-    """One row after the other, best first, in float64."""
+    """Plain non-maximum suppression, best row first, in float64."""
     kept: list[int] = []
     for row in sorted(range(len(boxes)), key=lambda row: -scores[row]):
         if scores[row] > 0 and not any(
@@ -29,7 +29,7 @@ def iou(first: list[float], second: list[float]) -> float:
     return width * height / (areas - width * height)
 
 
-# Whole numbers, and a threshold that no ratio of them is near: then every arithmetic decides alike.
+# Integer boxes, and a threshold that is not near any of their ratios, so that rounding cannot change a decision.
 Row = tuple[int, int, int, int, int, int]
 rows = st.tuples(
     st.integers(0, 9), st.integers(0, 9), st.integers(1, 9), st.integers(1, 9), st.integers(0, 20), st.integers(0, 2)
@@ -39,12 +39,12 @@ THRESHOLD = 0.49713
 
 @pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "torchvision"])
 @given(crowd=st.lists(rows, min_size=1, max_size=14))
-def test_those_stay_that_a_plain_loop_keeps(crowd: list[Row], fixed: bool) -> None:
+def test_the_mask_equals_that_of_a_plain_loop(crowd: list[Row], fixed: bool) -> None:
     boxes = [[float(x), float(y), float(x + w), float(y + h)] for x, y, w, h, _, _ in crowd]
-    # All scores differ but the zeros: which of two equal ones is better is told apart below.
+    # All scores but the zeros differ; equal scores have a test of their own below.
     scores = [(score + row / 100) / 30 if score else 0.0 for row, (*_, score, _) in enumerate(crowd)]
     labels = [label for *_, label in crowd]
-    kept = unsuppressed(torch.tensor([boxes]), torch.tensor([scores]), THRESHOLD, torch.tensor([labels]), fixed=fixed)
+    kept = nms_mask(torch.tensor([boxes]), torch.tensor([scores]), THRESHOLD, torch.tensor([labels]), fixed=fixed)
     assert kept[0].tolist() == greedy(boxes, scores, labels, THRESHOLD)
 
 
@@ -58,37 +58,37 @@ def crowd(seed: int, count: int = 300) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
 @pytest.mark.parametrize("seed", range(4))
-def test_in_crowds_the_fixed_shape_keeps_what_torchvision_keeps(seed: int, threshold: float) -> None:
+def test_in_crowds_the_fixed_size_mask_equals_torchvisions(seed: int, threshold: float) -> None:
     boxes, scores = crowd(seed)
-    fixed = unsuppressed(boxes, scores, threshold)
-    assert torch.equal(fixed, unsuppressed(boxes, scores, threshold, fixed=False))
+    fixed = nms_mask(boxes, scores, threshold)
+    assert torch.equal(fixed, nms_mask(boxes, scores, threshold, fixed=False))
     assert 20 < fixed.sum() < fixed.numel() - 20
 
 
 def test_groups_do_not_suppress_each_other() -> None:
     boxes, scores = crowd(0)
-    together = unsuppressed(boxes, scores, 0.5)
+    together = nms_mask(boxes, scores, 0.5)
     for group in range(2):
-        assert torch.equal(unsuppressed(boxes[group : group + 1], scores[group : group + 1], 0.5)[0], together[group])
+        assert torch.equal(nms_mask(boxes[group : group + 1], scores[group : group + 1], 0.5)[0], together[group])
 
 
 @pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "torchvision"])
-def test_of_equal_boxes_with_equal_scores_the_first_stays(fixed: bool) -> None:
+def test_the_first_of_equal_boxes_with_equal_scores_stays(fixed: bool) -> None:
     boxes = torch.tensor([[[0.0, 0, 4, 4]] * 3])
-    assert unsuppressed(boxes, torch.full((1, 3), 0.5), 0.5, fixed=fixed).tolist() == [[True, False, False]]
+    assert nms_mask(boxes, torch.full((1, 3), 0.5), 0.5, fixed=fixed).tolist() == [[True, False, False]]
 
 
 @pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "torchvision"])
-def test_empty_boxes_neither_stay_by_accident_nor_break_anything(fixed: bool) -> None:
+def test_empty_boxes_suppress_nothing(fixed: bool) -> None:
     boxes = torch.tensor([[[1.0, 1, 1, 1], [1.0, 1, 1, 1], [0.0, 0, 4, 4]]])
-    assert unsuppressed(boxes, torch.tensor([[0.0, 0.3, 0.4]]), 0.5, fixed=fixed).tolist() == [[False, True, True]]
+    assert nms_mask(boxes, torch.tensor([[0.0, 0.3, 0.4]]), 0.5, fixed=fixed).tolist() == [[False, True, True]]
 
 
-def test_a_chain_longer_than_the_rounds_leaves_boxes_too_many_and_none_too_few() -> None:
+def test_a_chain_longer_than_the_rounds_keeps_too_many_boxes_rather_than_too_few() -> None:
     start = torch.arange(120.0)[:, None] * 3
     boxes = torch.cat((start, torch.zeros(120, 1), start + 10, torch.full((120, 1), 10.0)), 1)[None]
     scores = torch.linspace(1, 0.1, 120)[None]
-    fixed, exact = unsuppressed(boxes, scores, 0.5), unsuppressed(boxes, scores, 0.5, fixed=False)
+    fixed, exact = nms_mask(boxes, scores, 0.5), nms_mask(boxes, scores, 0.5, fixed=False)
     assert exact.sum() == 60
     assert fixed.sum() > 60 and (fixed | ~exact).all()
     assert torch.equal(fixed[:, :30], exact[:, :30])

@@ -1,4 +1,4 @@
-"""Detectors in files: ours, and mmdet's."""
+"""Detector files of partstream and of mmdet."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def model(description: DetectorDescription) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def config(description: DetectorDescription, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The narrow detector as one of mmdet's own configuration files, for another number of classes."""
+    """An mmdet configuration file of the narrow detector, for another number of classes."""
     path = tmp_path_factory.mktemp("configs") / "narrow.py"
     pipeline = [{"type": "LoadImageFromFile"}, {"type": "Resize", "scale": (96, 64), "keep_ratio": True}]
-    of_80 = narrow_detector([str(row) for row in range(80)])
-    path.write_text(f"model = {of_80.model!r}\ntest_dataloader = dict(dataset=dict(pipeline={pipeline!r}))\n")
+    with_80_classes = narrow_detector([str(row) for row in range(80)])
+    path.write_text(f"model = {with_80_classes.model!r}\ntest_dataloader = dict(dataset=dict(pipeline={pipeline!r}))\n")
     return path
 
 
@@ -53,7 +53,7 @@ def same_weights(first: nn.Module, second: nn.Module) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_weights_in_16_bits_take_half_the_space_and_are_read_back_as_32(
+def test_weights_in_16_bits_take_half_the_space_and_are_loaded_as_32(
     model: nn.Module, description: DetectorDescription, tmp_path: Path
 ) -> None:
     whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
@@ -66,13 +66,13 @@ def test_weights_in_16_bits_take_half_the_space_and_are_read_back_as_32(
         assert torch.equal(ours, theirs.half().float())
 
 
-def test_what_is_saved_loads_without_any_other_file(
+def test_a_saved_detector_loads_without_any_other_file(
     model: nn.Module, description: DetectorDescription, tmp_path: Path
 ) -> None:
     detector_file.save(model, description, tmp_path / "deep" / "detector.safetensors")
-    loaded, said = detector_file.load(tmp_path / "deep" / "detector.safetensors")
+    loaded, loaded_description = detector_file.load(tmp_path / "deep" / "detector.safetensors")
     assert same_weights(loaded, model)
-    assert said == description
+    assert loaded_description == description
     assert not loaded.training
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["detector.safetensors"]
 
@@ -82,17 +82,17 @@ def test_what_is_saved_loads_without_any_other_file(
     [{"CLASSES": list(CLASSES)}, {"dataset_meta": {"classes": CLASSES}}, {"dataset_meta": {"CLASSES": CLASSES}}],
     ids=["version-2", "version-3", "version-3-early"],
 )
-def test_a_file_of_mmdets_loads_with_its_configuration_and_the_classes_it_was_saved_with(
+def test_an_mmdet_file_loads_with_its_configuration_and_its_own_classes(
     model: nn.Module, config: Path, tmp_path: Path, meta: dict[str, Any]
 ) -> None:
     path = tmp_path / "mmdet.pth"
     torch.save({"meta": {"epoch": 12, **meta}, "state_dict": model.state_dict()}, path)
-    loaded, said = detector_file.load(path, config)
+    loaded, description = detector_file.load(path, config)
     assert same_weights(loaded, model)
-    assert (said.classes, said.scale, said.trained) == (CLASSES, (96, 64), True)
+    assert (description.classes, description.scale, description.trained) == (CLASSES, (96, 64), True)
 
 
-def test_the_logs_that_mmengine_saves_beside_the_weights_do_no_harm(
+def test_logs_that_mmengine_saves_beside_the_weights_are_ignored(
     model: nn.Module, config: Path, tmp_path: Path
 ) -> None:
     from mmengine.logging import HistoryBuffer
@@ -109,51 +109,49 @@ class Harmful:
         return (Path.touch, (Path("harm-was-done"),))
 
 
-def test_a_file_that_would_run_a_program_is_refused(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_would_run_code_is_rejected(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"meta": {"CLASSES": CLASSES}, "state_dict": {}, "more": Harmful()}, tmp_path / "mmdet.pth")
-    with pytest.raises(DetectorError, match=r"mmdet\.pth: not a file of weights, or damaged"):
+    with pytest.raises(DetectorError, match=r"mmdet\.pth: not a weights file, or damaged"):
         detector_file.load(tmp_path / "mmdet.pth", config)
     assert not Path("harm-was-done").exists()
 
 
-def test_a_file_of_mmdets_without_class_names_is_refused(model: nn.Module, config: Path, tmp_path: Path) -> None:
+def test_an_mmdet_file_without_class_names_is_rejected(model: nn.Module, config: Path, tmp_path: Path) -> None:
     torch.save({"state_dict": model.state_dict()}, tmp_path / "mmdet.pth")
-    with pytest.raises(DetectorError, match="doesn't name the classes"):
+    with pytest.raises(DetectorError, match="lacks the class names"):
         detector_file.load(tmp_path / "mmdet.pth", config)
 
 
-def test_weights_of_another_configuration_are_refused_by_name(model: nn.Module, config: Path, tmp_path: Path) -> None:
+def test_weights_of_another_configuration_are_rejected_by_name(model: nn.Module, config: Path, tmp_path: Path) -> None:
     weights = model.state_dict()
     del weights["neck.fpn_convs.0.conv.weight"]
     weights["mask_head.weight"] = torch.zeros(1)
     torch.save({"meta": {"CLASSES": CLASSES}, "state_dict": weights}, tmp_path / "mmdet.pth")
-    with pytest.raises(DetectorError, match=r"lacks neck\.fpn_convs\.0\.conv\.weight, and has mask_head\.weight"):
+    with pytest.raises(DetectorError, match=r"missing neck\.fpn_convs\.0\.conv\.weight; unexpected mask_head\.weight"):
         detector_file.load(tmp_path / "mmdet.pth", config)
     torch.save({"meta": {"CLASSES": [*CLASSES, "bat"]}, "state_dict": model.state_dict()}, tmp_path / "mmdet.pth")
-    with pytest.raises(DetectorError, match=r"don't fit the configuration: [^$]*size mismatch"):
+    with pytest.raises(DetectorError, match=r"don't match the configuration: [^$]*size mismatch"):
         detector_file.load(tmp_path / "mmdet.pth", config)
 
 
-def test_a_missing_damaged_or_foreign_file_is_refused_saying_so(
+def test_a_missing_damaged_or_foreign_file_is_rejected_with_the_reason(
     model: nn.Module, description: DetectorDescription, tmp_path: Path
 ) -> None:
     path = tmp_path / "detector.safetensors"
-    with pytest.raises(DetectorError, match="there is no such detector"):
+    with pytest.raises(DetectorError, match="no such file"):
         detector_file.load(path)
     path.write_bytes(b"not weights")
     with pytest.raises(DetectorError, match="not a safetensors file, or damaged"):
         detector_file.load(path)
     save_file({"weight": torch.zeros(1)}, path)
-    with pytest.raises(DetectorError, match="its format is None"):
+    with pytest.raises(DetectorError, match="the format is None"):
         detector_file.load(path)
     (tmp_path / "mmdet.pth").write_bytes(b"not weights")
-    with pytest.raises(DetectorError, match="not a file of weights, or damaged"):
+    with pytest.raises(DetectorError, match="not a weights file, or damaged"):
         detector_file.load(tmp_path / "mmdet.pth")
     detector_file.save(model, description, path)
-    with pytest.raises(DetectorError, match="brings its own configuration"):
+    with pytest.raises(DetectorError, match="contains its own configuration"):
         detector_file.load(path, COCO_CONFIG)
     incomplete = json.loads(description.to_json())
     del incomplete["classes"]
@@ -163,7 +161,7 @@ def test_a_missing_damaged_or_foreign_file_is_refused_saying_so(
         detector_file.load(tmp_path / "incomplete.safetensors")
 
 
-def test_the_papers_detector_is_mmdets_with_its_own_size_classes_and_anchors() -> None:
+def test_the_papers_detector_differs_from_mmdets_in_size_classes_boxes_and_anchors() -> None:
     paper = paper_detector(CLASSES)
     original, scale = read_config(COCO_CONFIG)
     assert scale == (1333, 800) and paper.scale == (455, 256)
@@ -174,8 +172,8 @@ def test_the_papers_detector_is_mmdets_with_its_own_size_classes_and_anchors() -
     assert DetectorDescription.from_json(paper.to_json(), "here") == paper
 
 
-def test_configurations_that_cannot_be_used_are_refused_saying_why(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match="neither a file nor a configuration of mmdet's"):
+def test_unusable_configurations_are_rejected_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="neither a file nor the name of an mmdet configuration"):
         read_config("cascade_rcnn/no-such-thing")
     path = tmp_path / "config.py"
     path.write_text("model = ")

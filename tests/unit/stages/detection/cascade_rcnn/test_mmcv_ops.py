@@ -1,4 +1,4 @@
-"""mmcv's operators without its compiled extension."""
+"""The replacement for mmcv's compiled operators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stages.detection.cascade_rcnn import mmcv_ops
 
 mmcv_ops.provide()
 
-from mmcv.ops import RoIAlign, batched_nms, nms, roi_align  # noqa: E402 - only now can it be imported
+from mmcv.ops import RoIAlign, batched_nms, nms, roi_align  # noqa: E402 - needs `provide` first
 
 
 def random_boxes(count: int, generator: torch.Generator, side: float = 40.0) -> Tensor:
@@ -43,7 +43,7 @@ def greedy(boxes: Tensor, scores: Tensor, threshold: float, offset: int) -> list
 
 
 @pytest.mark.parametrize("offset", [0, 1])
-def test_suppression_keeps_what_a_plain_loop_keeps(offset: int) -> None:
+def test_suppression_equals_a_plain_loop(offset: int) -> None:
     generator = torch.Generator().manual_seed(1)
     boxes, scores = random_boxes(120, generator), torch.rand(120, generator=generator)
     kept, rows = nms(boxes, scores, 0.4, offset)
@@ -52,27 +52,27 @@ def test_suppression_keeps_what_a_plain_loop_keeps(offset: int) -> None:
     torch.testing.assert_close(kept, torch.cat((boxes[rows], scores[rows, None]), 1), rtol=0, atol=0)
 
 
-def test_an_offset_of_one_pixel_changes_who_is_suppressed() -> None:
+def test_an_offset_of_one_pixel_changes_the_result() -> None:
     generator = torch.Generator().manual_seed(1)
     boxes, scores = random_boxes(120, generator), torch.rand(120, generator=generator)
     assert nms(boxes, scores, 0.4, 0)[1].tolist() != nms(boxes, scores, 0.4, 1)[1].tolist()
 
 
-def test_suppression_of_classes_leaves_boxes_of_other_classes_alone() -> None:
+def test_suppression_by_class_does_not_suppress_boxes_of_other_classes() -> None:
     generator = torch.Generator().manual_seed(2)
     boxes, scores = random_boxes(200, generator), torch.rand(200, generator=generator)
     labels = torch.randint(0, 4, (200,), generator=generator)
     _, rows = batched_nms(boxes, scores, labels, {"type": "nms", "iou_threshold": 0.5})
     wanted = torchvision.ops.batched_nms(boxes, scores, labels, 0.5)
     assert rows.tolist() == wanted.tolist()
-    alone = [labels.eq(label).nonzero()[:, 0] for label in range(4)]
-    singly = {int(of[row]) for of in alone for row in greedy(boxes[of], scores[of], 0.5, 0)}
-    assert set(rows.tolist()) == singly
+    by_class = [labels.eq(label).nonzero()[:, 0] for label in range(4)]
+    expected = {int(own[row]) for own in by_class for row in greedy(boxes[own], scores[own], 0.5, 0)}
+    assert set(rows.tolist()) == expected
 
 
 @pytest.mark.parametrize("sampling_ratio", [0, 2])
 @pytest.mark.parametrize("aligned", [True, False])
-def test_regions_and_their_gradients_are_those_of_torchvision(sampling_ratio: int, aligned: bool) -> None:
+def test_regions_and_gradients_equal_those_of_torchvision(sampling_ratio: int, aligned: bool) -> None:
     generator = torch.Generator().manual_seed(3)
     maps = torch.randn(2, 5, 12, 16, generator=generator)
     picture = torch.randint(0, 2, (9, 1), generator=generator).float()
@@ -94,11 +94,11 @@ def test_gradients_of_regions_agree_with_finite_differences(sampling_ratio: int)
     maps = torch.randn(1, 2, 6, 6, generator=generator, dtype=torch.float64, requires_grad=True)
     rois = torch.tensor([[0, 1.3, 2.1, 18.2, 15.7], [0, 6.0, 0.5, 22.9, 9.4]], dtype=torch.float64)
     assert torch.autograd.gradcheck(
-        lambda given: roi_align(given, rois, (3, 3), 0.25, sampling_ratio, "avg", True), (maps,)
+        lambda features: roi_align(features, rois, (3, 3), 0.25, sampling_ratio, "avg", True), (maps,)
     )
 
 
-def test_regions_of_half_precision_maps_may_be_given_in_single_precision() -> None:
+def test_regions_of_half_precision_maps_may_have_single_precision() -> None:
     generator = torch.Generator().manual_seed(5)
     maps, rois = torch.randn(1, 2, 8, 8, generator=generator), torch.tensor([[0, 1.0, 2.0, 6.0, 7.0]])
     pooled = RoIAlign((2, 2))(maps.half(), rois)
@@ -106,20 +106,20 @@ def test_regions_of_half_precision_maps_may_be_given_in_single_precision() -> No
     torch.testing.assert_close(pooled.float(), RoIAlign((2, 2))(maps, rois), rtol=0, atol=5e-3)
 
 
-def test_greatest_instead_of_average_is_refused_and_said_so() -> None:
+def test_max_pooling_is_rejected() -> None:
     maps, rois = torch.zeros(1, 1, 4, 4), torch.tensor([[0, 0.0, 0.0, 3.0, 3.0]])
     with pytest.raises(NotImplementedError, match=r"roi_layer\.pool_mode to 'avg'"):
         RoIAlign((2, 2), pool_mode="max")(maps, rois)
 
 
-def test_an_operator_that_torchvision_lacks_fails_by_name_when_called() -> None:
+def test_calling_an_operator_that_torchvision_lacks_names_it() -> None:
     from mmcv.ops import soft_nms
 
-    with pytest.raises(NotImplementedError, match=r"operator softnms .* install full mmcv"):
+    with pytest.raises(NotImplementedError, match=r"operator softnms; .* requires full mmcv"):
         soft_nms(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([1.0]))
 
 
-def test_the_compiled_extension_is_preferred_where_there_is_one(
+def test_the_compiled_extension_is_preferred_if_it_is_available(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "_ext.py").write_text("compiled = True\n")
@@ -131,7 +131,7 @@ def test_the_compiled_extension_is_preferred_where_there_is_one(
     assert importlib.import_module(mmcv_ops.EXTENSION).compiled
 
 
-def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.delitem(sys.modules, mmcv_ops.EXTENSION)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mmdet" else find(name))

@@ -1,4 +1,4 @@
-"""Which picture the detector asks for."""
+"""The format of the pictures that MoveNet reads."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from stages.detection.movenet.movenet import slot_format
         ((160, 120), (256, 192), (256, 192)),
     ],
 )
-def test_by_default_the_source_is_seen_at_its_own_size_up_to_768(
+def test_by_default_pictures_have_the_size_of_the_source_up_to_768(
     source: tuple[int, int], size: tuple[int, int], content: tuple[int, int]
 ) -> None:
-    wanted = slot_format(source)
-    assert (wanted.pixels, wanted.size, wanted.content) == ("rgb24", size, content)
+    format = slot_format(source)
+    assert (format.pixels, format.size, format.content) == ("rgb24", size, content)
 
 
-def test_a_detector_size_bounds_the_picture_and_keeps_its_aspect() -> None:
-    wanted = slot_format((1920, 1080), (512, 512))
-    assert wanted.content == (512, 288)
-    assert wanted.size == (512, 288)
+def test_a_detector_size_limits_the_picture_and_keeps_its_aspect_ratio() -> None:
+    format = slot_format((1920, 1080), (512, 512))
+    assert format.content == (512, 288)
+    assert format.size == (512, 288)
     assert slot_format((1080, 1920), (512, 512)).content == (288, 512)
 
 
@@ -38,21 +38,21 @@ def test_a_detector_size_bounds_the_picture_and_keeps_its_aspect() -> None:
     st.tuples(st.integers(1, 5000), st.integers(1, 5000)),
     st.none() | st.tuples(st.integers(1, 1500), st.integers(1, 1500)),
 )
-def test_slots_are_multiples_of_32_that_hold_the_content_and_no_more(
+def test_slots_are_the_smallest_multiples_of_32_that_fit_the_content(
     source: tuple[int, int], detector: tuple[int, int] | None
 ) -> None:
-    wanted = slot_format(source, detector)
-    for side, content in zip(wanted.size, wanted.content, strict=True):
+    format = slot_format(source, detector)
+    for side, content in zip(format.size, format.content, strict=True):
         assert side % 32 == 0
         assert 1 <= content <= side < content + 32
     if detector is not None:
-        assert wanted.content[0] <= detector[0]
-        assert wanted.content[1] <= detector[1]
-    longer, shorter = max(wanted.content), min(wanted.content)
-    assert abs(shorter - longer * min(source) / max(source)) <= 1, "the aspect is the source's, to the pixel"
+        assert format.content[0] <= detector[0]
+        assert format.content[1] <= detector[1]
+    longer, shorter = max(format.content), min(format.content)
+    assert abs(shorter - longer * min(source) / max(source)) <= 1, "the aspect ratio equals the source's, to the pixel"
 
 
-def test_a_source_or_detector_without_pixels_is_refused() -> None:
+def test_an_empty_source_or_detector_size_is_rejected() -> None:
     with pytest.raises(ValueError, match="0x720"):
         slot_format((0, 720))
     with pytest.raises(ValueError, match="detector_size"):

@@ -1,4 +1,4 @@
-"""Reading TensorFlow.js weights: every constant, and a clear refusal of anything else."""
+"""Reading TensorFlow.js weights, and rejecting anything else with a clear error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def graph(folder: Path, cut: int = 0, more: bytes = b"", **changes: Any) -> tupl
     return folder / "model.json", folder / "model.bin"
 
 
-def test_every_constant_is_read_and_halves_are_widened(tmp_path: Path) -> None:
+def test_all_constants_are_read_and_float16_becomes_float32(tmp_path: Path) -> None:
     found = read_weights(*graph(tmp_path))
     assert torch.equal(found["halves"], torch.tensor([[0.5, -1.25], [3.0, 1024.0]]))
     assert found["number"].item() == -7
@@ -40,29 +40,29 @@ def test_every_constant_is_read_and_halves_are_widened(tmp_path: Path) -> None:
     assert torch.equal(found["floats"], torch.tensor([1.1, 2.2]))
 
 
-def test_a_binary_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_binary_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="ends within floats"):
         read_weights(*graph(tmp_path, cut=1))
 
 
-def test_a_binary_of_another_description_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(GraphError, match="3 bytes more"):
+def test_a_binary_of_another_description_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="3 bytes longer"):
         read_weights(*graph(tmp_path, more=b"abc"))
 
 
-def test_another_quantisation_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_unsupported_quantisation_is_rejected_with_the_name_of_the_constant(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="halves is stored as uint8"):
         read_weights(*graph(tmp_path, dtype="uint8"))
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"weightsManifest": 3}', '{"weightsManifest": [{}]}'])
-def test_a_file_that_is_no_description_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_description_is_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "model.json").write_text(text)
     (tmp_path / "model.bin").write_bytes(b"")
     with pytest.raises(GraphError, match="not the description"):
         read_weights(tmp_path / "model.json", tmp_path / "model.bin")
 
 
-def test_another_network_is_refused_by_the_layer_that_differs(tmp_path: Path) -> None:
+def test_another_network_is_rejected_with_the_layer_that_differs(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"Conv1.*isn't MoveNet MultiPose"):
         Network().fill(Weights(read_weights(*graph(tmp_path))))
