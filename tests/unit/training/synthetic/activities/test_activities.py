@@ -175,7 +175,7 @@ def test_sitting_down_lowers_the_pelvis_and_standing_up_raises_it(library: Motio
             assert not rests.any() or pelvis[rests].max() < 0.65, style.name
             first, last = np.flatnonzero(movement.labels == ACTION_INDEX[style.action])[[0, -1]]
             if last == len(times) - 1:
-                continue  # the event goes on
+                continue  # not finished within the sequence
             assert (pelvis[last] < pelvis[first]) == (style.action == "sit_down"), style.name
 
 

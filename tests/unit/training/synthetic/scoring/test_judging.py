@@ -26,10 +26,10 @@ def test_missed_people_other_and_no_answer_are_wrong_and_unsure_instants_do_not_
     assert [(one.person, one.answer, one.missed) for one in found if one.truth == "walk"] == [
         (1, "walk", False), (1, None, True), (1, "walk", False), (1, "other", False), (1, None, False),
     ]  # fmt: skip
-    told = accuracy(found)
-    assert (told.person_frames, told.micro, told.macro) == (8, 3 / 8, pytest.approx((2 / 5 + 1 / 3) / 2))
+    result = accuracy(found)
+    assert (result.person_frames, result.micro, result.macro) == (8, 3 / 8, pytest.approx((2 / 5 + 1 / 3) / 2))
     # `other` is correct only for people who perform no other action.
-    assert (told.missed, told.unanswered) == (2 / 8, 3 / 8)
+    assert (result.missed, result.unanswered) == (2 / 8, 3 / 8)
 
 
 def test_people_less_than_half_visible_are_matched_but_do_not_count() -> None:
@@ -51,8 +51,8 @@ def test_frames_not_shown_do_not_count_and_unread_frames_are_missed() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("wvou "), st.sampled_from("wvon ")), min_size=1, max_size=30))
 def test_every_counted_person_frame_is_judged_once(letters: list[tuple[str, str]]) -> None:
-    true, said = ("".join(one) for one in zip(*letters))
-    found = judge_video("a", FPS, truth_of(p1=true), answers_of(p1=said))
+    true, answered = ("".join(one) for one in zip(*letters))
+    found = judge_video("a", FPS, truth_of(p1=true), answers_of(p1=answered))
     assert len(found.judged) == sum(letter not in "u " for letter in true)
     assert len(found.extras) == sum(one == " " != other for one, other in letters)
     assert sum(one.answer == one.truth for one in found.judged) == sum(
@@ -61,9 +61,10 @@ def test_every_counted_person_frame_is_judged_once(letters: list[tuple[str, str]
 
 
 # -- settling time ----------------------------------------------------------------------------------------------
-def times(true: str, said: str) -> list[float]:
+def times(true: str, answered: str) -> list[float]:
     return [
-        round(one.seconds, 3) for one in settled(judge_video("a", FPS, truth_of(p1=true), answers_of(p1=said)).judged)
+        round(one.seconds, 3)
+        for one in settled(judge_video("a", FPS, truth_of(p1=true), answers_of(p1=answered)).judged)
     ]
 
 
@@ -104,9 +105,9 @@ def test_medians_take_stretches_that_never_settle_as_infinite() -> None:
 
 @given(st.lists(st.booleans(), min_size=6, max_size=40))
 def test_a_settled_answer_is_right_from_then_on_for_half_a_second(right: list[bool]) -> None:
-    said = "".join("w" if one else "v" for one in right)
-    (found,) = times("w" * len(right), said)
-    first = said.find("w" * 6)
+    answered = "".join("w" if one else "v" for one in right)
+    (found,) = times("w" * len(right), answered)
+    first = answered.find("w" * 6)
     assert found == (math.inf if first < 0 else round(first / FPS, 3))
 
 
@@ -114,9 +115,9 @@ def test_a_settled_answer_is_right_from_then_on_for_half_a_second(right: list[bo
 def test_part_states_are_scored_where_the_part_is_visible_and_missed_people_have_none() -> None:
     waves, walks = true_person(1, "wave"), true_person(2)
     headless = msgspec.structs.replace(waves, states={"left_arm": ("raise", "wave")})
-    said = AnsweredPerson(PLACES[1], "wave", 0.9, frozenset([("head", "none"), ("left_arm", "wave")]),
+    answered = AnsweredPerson(PLACES[1], "wave", 0.9, frozenset([("head", "none"), ("left_arm", "wave")]),
                           np.array([0.9, 0.2, 0.4, 0.8], np.float32))  # fmt: skip
-    rows = state_rows([(waves, said), (headless, None), (walks, said)], PAIRS)
+    rows = state_rows([(waves, answered), (headless, None), (walks, answered)], PAIRS)
     assert rows.known[:, 0].tolist() == [True, False, True] and rows.scores[1].tolist() == [0, 0, 0, 0]
     found = part_figures([rows], PAIRS).pairs["left_arm"]
     assert (found["wave"].count, found["wave"].precision, found["wave"].recall, found["wave"].f1) == (2, 0.5, 0.5, 0.5)

@@ -81,9 +81,9 @@ def test_garbled_people_faces_and_heads_are_unreadable() -> None:
     assert 0.01 < unreadable.garbled.mean() < 0.03 and 0.008 < unreadable.strip.mean() < 0.025
     seen = np.ones((4000, 1, 17), bool)
     seen[:2000, :, 7:] = False
-    told = readable(unreadable, seen)[:, 0]
-    assert not told[:2000].any()
-    np.testing.assert_array_equal(told[2000:], ~(unreadable.garbled | unreadable.strip)[2000:])
+    recognisable = readable(unreadable, seen)[:, 0]
+    assert not recognisable[:2000].any()
+    np.testing.assert_array_equal(recognisable[2000:], ~(unreadable.garbled | unreadable.strip)[2000:])
 
 
 def test_unreadable_steps_have_the_target_other(motions: Path, vocabulary: Vocabulary) -> None:
@@ -103,10 +103,10 @@ def test_half_of_the_cameras_report_inexact_instants_in_order() -> None:
     rng = np.random.default_rng(8)
     times = draw_times(rng, 400, 64)
     times[:, 50:] = times[:, 49:50]
-    said = reported_times(rng, times)
-    assert (said[:, 50:] == said[:, 49:50]).all()
-    assert (np.diff(said[:, :50], axis=1) > 0).all()
-    off = np.abs(said - times)
+    reported = reported_times(rng, times)
+    assert (reported[:, 50:] == reported[:, 49:50]).all()
+    assert (np.diff(reported[:, :50], axis=1) > 0).all()
+    off = np.abs(reported - times)
     assert 0.4 < (off.max(1) > 0).mean() < 0.6
     assert (off[:, 1:50] <= 0.46 * np.diff(times, axis=1)[:, :49]).all()
 

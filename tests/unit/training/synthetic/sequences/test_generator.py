@@ -187,9 +187,9 @@ def test_ankles_change_sides_in_a_few_percent_of_frames() -> None:
     view = look(rng, points, facing, builds.stature, times, np.zeros(count, bool), held_out=False)
     found = detect(rng, view, times, np.zeros(count, bool))
     true = view.points[:, :, 15, 0] - view.points[:, :, 16, 0]
-    said = found.keypoints[:, :, 15, 0] - found.keypoints[:, :, 16, 0]
+    detected = found.keypoints[:, :, 15, 0] - found.keypoints[:, :, 16, 0]
     clear = (np.abs(true) > 0.2 * view.stature) & found.seen[:, :, 15:].all(-1)
-    swapped = (np.sign(true) != np.sign(said))[clear].mean()
+    swapped = (np.sign(true) != np.sign(detected))[clear].mean()
     assert 0.01 < swapped < 0.12
 
 
