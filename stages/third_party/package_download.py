@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from stages.third_party.weight_catalogue import Asset, AssetFile
+from stages.third_party.assets import Asset, AssetFile
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes expected) during a download; never with more done than expected."""

