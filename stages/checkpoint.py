@@ -30,7 +30,7 @@ from stages.keypoint_features.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION
 from stages.language.prior_table import table_sha256
 from stages.people.smoothing import SmoothingConfig
 from stages.region_features.vgg_features import VggConfig, VggFeatures
-from stages.region_features.vgg_weights import features_of
+from stages.region_features.vgg_weights import vgg_from_tensors
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import Vocabulary, VocabularyError
 
@@ -39,6 +39,8 @@ _FEATURES = "features."
 """Before the names of the feature extractor's tensors."""
 _DETECTOR = "detector."
 """Before those of the detector's."""
+DEFAULT_WINDOW_STEPS = 64
+"""W of checkpoints that do not record the window that they were trained with."""
 
 
 class CheckpointError(RuntimeError):
@@ -208,7 +210,7 @@ def _extractor(
             raise CheckpointError(f"{path}: its feature extractor can't be used: the metadata doesn't describe it")
         return None
     try:
-        features = features_of(VggConfig.from_dict(json.loads(metadata["features"])), tensors, f"{path}: features")
+        features = vgg_from_tensors(VggConfig.from_dict(json.loads(metadata["features"])), tensors, f"{path}: features")
     except (WeightsError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its feature extractor can't be used: {error}") from None
     if features.length != config.visual_features:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
-from stages.checkpoint import Checkpoint
+from stages.checkpoint import DEFAULT_WINDOW_STEPS, Checkpoint
 from stages.detection.detections import PictureGroup
 from stages.detection.detector import Detector
 from stages.detection.slot_pictures import planes_for
@@ -27,11 +27,11 @@ from stages.device.stage_timer import StageTimer
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.people.batch_steps import BatchSteps
-from stages.people.people import Reading, SeenPerson
+from stages.people.people import SeenPerson, StepAnalysis
 from stages.people.people_tracker import FramePeople, PeopleTracker
+from stages.region_extractors import region_extractor
 from stages.settings import PipelineSettings
-from stages.step_readers import step_reader
-from stages.step_scores import StepScores, joined, person_inputs, read_steps, score_actions
+from stages.step_scores import StepScores, joined, person_inputs, run_heads, score_actions
 from stages.types import (
     Box,
     DeviceMemory,
@@ -47,8 +47,6 @@ from telemetry.observer import Observer
 logger = logging.getLogger(__name__)
 
 _WARM_SOURCE = (1280, 720)
-_USUAL_WINDOW = 64
-"""Of checkpoints that don't say what window they were trained with."""
 
 
 def _box(corners: NDArray[np.float32]) -> Box:
@@ -62,7 +60,7 @@ def _objects(frame: FramePeople) -> list[ObjectAnalysis]:
 
 
 def _window(wanted: int | None, checkpoint: Checkpoint) -> int:
-    trained = checkpoint.window or _USUAL_WINDOW
+    trained = checkpoint.window or DEFAULT_WINDOW_STEPS
     if wanted is not None and checkpoint.window and wanted != trained:
         logger.warning(
             "window.steps is %d, but checkpoint %s was trained with windows of %d steps: its answers may be worse; "
@@ -90,9 +88,9 @@ class Pipeline(Model):
         Raises `ValueError` where they don't fit together.
         """
         settings = settings or PipelineSettings()
-        self._reader = step_reader(checkpoint, device)
+        self._region_extractor = region_extractor(checkpoint, device)
         reads_keypoints = checkpoint.network.config.reads_geometry or (
-            self._reader is not None and self._reader.needs_keypoints
+            self._region_extractor is not None and self._region_extractor.needs_keypoints
         )
         if reads_keypoints and not detector.has_keypoints:
             raise ValueError("the checkpoint's network reads keypoints, and its detector finds none")
@@ -169,13 +167,13 @@ class Pipeline(Model):
             with timer.stage("geometry", on_host=True):
                 inputs = person_inputs(steps, self._network, self._device)
             visual = None
-            if self._reader is not None:
+            if self._region_extractor is not None:
                 with timer.stage("roi_features"):
-                    visual = self._reader.read(steps, metas, groups)
-            reading = read_steps(self._network, inputs, visual, timer)
+                    visual = self._region_extractor.extract(steps, metas, groups)
+            outputs = run_heads(self._network, inputs, visual, timer)
         except torch.OutOfMemoryError as error:
             raise TooLargeError from error
-        return score_actions(self._states, steps, reading, timer)
+        return score_actions(self._states, steps, outputs, timer)
 
     @torch.inference_mode()
     def warm_up(self) -> None:
@@ -183,16 +181,16 @@ class Pipeline(Model):
         self.rehearse(1, _WARM_SOURCE)
         config, parts = self._network.config, len(self._parts)
         for people in (1, 2, 4, 8):
-            if self._reader is not None:
-                self._reader.warm_up(people)
-            read = self._network.read_people(
+            if self._region_extractor is not None:
+                self._region_extractor.warm_up(people)
+            outputs = self._network.forward_step(
                 torch.zeros(people, parts, config.part_features, device=self._device),
                 torch.zeros(people, config.context_features, device=self._device),
                 torch.ones(people, parts, dtype=torch.bool, device=self._device),
                 self._no_regions(people),
             )
             steps = [WaveStep(TrackKey("", 0, row), 0, row) for row in range(people)]
-            self._states.waves(self._network.action_inputs(read.graph), [steps], lambda key: None)
+            self._states.waves(self._network.action_inputs(outputs.graph), [steps], lambda key: None)
             self._states.release_camera("")
 
     @torch.inference_mode()
@@ -245,27 +243,27 @@ class Pipeline(Model):
         for seen in frame.seen:
             if seen.step is None or scores is None:
                 self._states.bank.touch(seen.person.key)
-                reading = seen.person.reading
+                analysis = seen.person.analysis
             else:
-                reading = seen.person.read(
+                analysis = seen.person.update(
                     scores.actions[seen.step],
                     scores.relevance[seen.step],
                     scores.states[seen.step],
                     seen.present,
                     frame.meta.media_us,
                 )
-            people.append(self._person(seen, reading))
+            people.append(self._person(seen, analysis))
         self._observer.people_seen(frame.meta.camera, len(people), frame.tracks)
         return FrameAnalysis(people, _objects(frame), frame.ended, frame.tracks)
 
-    def _person(self, seen: SeenPerson, reading: Reading | None) -> PersonAnalysis:
+    def _person(self, seen: SeenPerson, analysis: StepAnalysis | None) -> PersonAnalysis:
         parts = [
             PartAnalysis(
                 part=part,
                 box=_box(seen.boxes[row]),
                 score=float(seen.scores[row]),
-                relevance=float(reading.relevance[row]) if reading is not None else 0.0,
-                states=list(reading.active_states[row]) if reading is not None else [],
+                relevance=float(analysis.relevance[row]) if analysis is not None else 0.0,
+                states=list(analysis.active_states[row]) if analysis is not None else [],
             )
             for row, part in enumerate(self._parts)
             if seen.present[row]
@@ -274,7 +272,7 @@ class Pipeline(Model):
             track=seen.tracked.track,
             box=_box(seen.tracked.box),
             score=seen.tracked.score,
-            action=reading.action if reading is not None else None,
+            action=analysis.action if analysis is not None else None,
             parts=parts,
             detected=seen.tracked.detection >= 0,
         )

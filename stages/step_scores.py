@@ -49,20 +49,20 @@ def person_inputs(steps: BatchSteps, network: ActionNetwork, device: torch.devic
     parts_width = count * config.part_features
     packed = np.zeros((rows, parts_width + config.context_features + count), np.float32)
     if config.reads_geometry:
-        made = window_features(*steps.windows(), joint_score=config.joint_score)
-        packed[: len(steps), :parts_width] = made.parts.reshape(len(steps), -1)
-        packed[: len(steps), parts_width:-count] = made.context
+        geometry = window_features(*steps.windows(), joint_score=config.joint_score)
+        packed[: len(steps), :parts_width] = geometry.parts.reshape(len(steps), -1)
+        packed[: len(steps), parts_width:-count] = geometry.context
     packed[: len(steps), -count:] = present
-    there = to_device(packed, device)
+    on_device = to_device(packed, device)
     return PersonInputs(
-        there[:, :parts_width].unflatten(1, (count, config.part_features)),
-        there[:, parts_width:-count],
-        there[:, -count:] > 0.5,
+        on_device[:, :parts_width].unflatten(1, (count, config.part_features)),
+        on_device[:, parts_width:-count],
+        on_device[:, -count:] > 0.5,
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StepReading:
+class HeadOutputs:
     """Outputs of the stateless stages for padded rows, on the device: relevance [rows, parts], state probabilities
     [rows, parts, states] and the action LSTM's inputs [rows, width]."""
 
@@ -71,15 +71,15 @@ class StepReading:
     embedded: Tensor
 
 
-def read_steps(
+def run_heads(
     network: ActionNetwork, inputs: PersonInputs, visual: VisualInput | None, timer: StageTimer
-) -> StepReading:
+) -> HeadOutputs:
     """Run relevance → states → language priors → part graph. No hidden state changes."""
     with timer.stage("part_relevance"):
-        part, thing = network.inputs(inputs.parts, inputs.context, visual)
-        relevance = network.relevance(part, thing, inputs.present)[1]
+        part, object_feature = network.inputs(inputs.parts, inputs.context, visual)
+        relevance = network.relevance(part, object_feature, inputs.present)[1]
     with timer.stage("part_states"):
-        visual_feature, state_logits = network.part_states(network.gate(part, relevance), thing)
+        visual_feature, state_logits = network.part_states(network.gate(part, relevance), object_feature)
         probabilities = network.part_states.probabilities(state_logits) * inputs.present[..., None]
     represented = visual_feature
     if network.config.language:
@@ -87,15 +87,15 @@ def read_steps(
             represented = torch.cat((network.language_priors(probabilities), visual_feature), -1)
     with timer.stage("part_graph"):
         embedded = network.action_inputs(network.part_graph(represented, inputs.present))
-    return StepReading(relevance, probabilities, embedded)
+    return HeadOutputs(relevance, probabilities, embedded)
 
 
-def score_actions(states: ActionStates, steps: BatchSteps, reading: StepReading, timer: StageTimer) -> StepScores:
+def score_actions(states: ActionStates, steps: BatchSteps, outputs: HeadOutputs, timer: StageTimer) -> StepScores:
     """Step the action LSTM by waves and copy all scores to the host at once. Steps whose hidden state has been stored
     are committed, also if a later wave fails."""
     with timer.stage("action_lstm"):
-        groups = states.waves(reading.embedded, steps.waves, steps.commit)
-        scores = [reading.relevance, reading.states, *(torch.softmax(logits, -1) for logits, _ in groups)]
+        groups = states.waves(outputs.embedded, steps.waves, steps.commit)
+        scores = [outputs.relevance, outputs.states, *(torch.softmax(logits, -1) for logits, _ in groups)]
         packed = to_host(torch.cat([tensor.flatten() for tensor in scores]))
     shapes = [tuple(tensor.shape) for tensor in scores]
     return _unpack(packed, shapes, [[step.row for step in group] for _, group in groups], len(steps))

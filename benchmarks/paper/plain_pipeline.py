@@ -194,9 +194,9 @@ class PlainPipeline:
         present = torch.tensor([[name in parts for name in names]], device=self._device)
         geometry = torch.zeros(1, len(names), config.part_features, device=self._device)
         context = torch.zeros(1, config.context_features, device=self._device)
-        read = network.read_people(geometry, context, present, visual)
-        actions = torch.softmax(self._step(network.action_inputs(read.graph), state, media_us), -1)[0].tolist()
-        relevance, states = read.relevance[0].tolist(), read.states[0].tolist()
+        outputs = network.forward_step(geometry, context, present, visual)
+        actions = torch.softmax(self._step(network.action_inputs(outputs.graph), state, media_us), -1)[0].tolist()
+        relevance, states = outputs.relevance[0].tolist(), outputs.states[0].tolist()
         return PlainPerson(
             track,
             box,

@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stages.checkpoint import Checkpoint
+from stages.checkpoint import DEFAULT_WINDOW_STEPS, Checkpoint
 from stages.export.graph import PEOPLE, Graph, Port, Sample
 from stages.heads.action_lstm import MAX_STEP_SECONDS, ActionLSTM
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.keypoint_features.geometry import CONTEXT_LAYOUT, GEOMETRY_VERSION, PART_LAYOUT
-from stages.pipeline import _USUAL_WINDOW
 from stages.region_features.roi_features import RoiConfig
 from stages.vocabulary import Vocabulary
 
@@ -53,7 +52,7 @@ _SMOOTHED = (
 
 
 class HeadsModule(nn.Module):
-    """`ActionNetwork.read_people` of named inputs, with the language table folded in."""
+    """`ActionNetwork.forward_step` of named inputs, with the language table folded in."""
 
     def __init__(self, network: ActionNetwork, names: tuple[str, ...]) -> None:
         super().__init__()
@@ -68,8 +67,10 @@ class HeadsModule(nn.Module):
         visual = None
         if network.config.visual:
             visual = VisualInput(named.get("part_regions", nothing), named["object_regions"])
-        read = network.read_people(named.get("parts", nothing), named.get("context", nothing[:, 0]), present, visual)
-        return read.relevance, read.states, read.graph, network.action_inputs(read.graph)
+        outputs = network.forward_step(
+            named.get("parts", nothing), named.get("context", nothing[:, 0]), present, visual
+        )
+        return outputs.relevance, outputs.states, outputs.graph, network.action_inputs(outputs.graph)
 
 
 class LSTMStepModule(nn.Module):
@@ -181,7 +182,7 @@ def step_graph(checkpoint: Checkpoint) -> Graph:
         Port("cell", state, "c before the step", "none"),
     )
     outputs = (scores, Port("new_hidden", state, "h after it", "none"), Port("new_cell", state, "c after it", "none"))
-    about["window"] = {"steps": checkpoint.window or _USUAL_WINDOW, "max_step_seconds": MAX_STEP_SECONDS}
+    about["window"] = {"steps": checkpoint.window or DEFAULT_WINDOW_STEPS, "max_step_seconds": MAX_STEP_SECONDS}
     made = [
         (
             torch.relu(numbers(people, model.width)),

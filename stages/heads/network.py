@@ -132,7 +132,7 @@ class VisualInput(NamedTuple):
     known: Tensor | None = None
 
 
-class PersonReading(NamedTuple):
+class StepOutputs(NamedTuple):
     """What one step says of n people, before time comes in. Logits may be trained on, the rest is for use."""
 
     relevance_logits: Tensor
@@ -149,8 +149,8 @@ class PersonReading(NamedTuple):
     """[n, actions], from this step alone."""
 
 
-class SequenceReading(NamedTuple):
-    """What T steps say of N people: as `PersonReading` with leading shape [N, T], and the action over time."""
+class SequenceOutputs(NamedTuple):
+    """What T steps say of N people: as `StepOutputs` with leading shape [N, T], and the action over time."""
 
     relevance_logits: Tensor
     state_logits: Tensor
@@ -267,9 +267,9 @@ class ActionNetwork(nn.Module):
         """What `action_lstm` reads of graph states [..., graph_hidden], one step at a time → [..., its width]."""
         return self.action_lstm.embed(graph) if isinstance(self.action_lstm, ActionLSTM) else self.frame_scores(graph)
 
-    def read_people(
+    def forward_step(
         self, parts: Tensor, context: Tensor, present: Tensor, visual: VisualInput | None = None
-    ) -> PersonReading:
+    ) -> StepOutputs:
         """One step of n people: `parts` [n, parts, F], `context` [n, C], `present` bool [n, parts]."""
         part, thing = self.inputs(parts, context, visual)
         relevance_logits, relevance = self.relevance(part, thing, present)
@@ -279,18 +279,18 @@ class ActionNetwork(nn.Module):
         if self.config.language:
             represented = torch.cat((self.language_priors(states), visual_feature), -1)
         graph = self.part_graph(represented, present)
-        return PersonReading(relevance_logits, relevance, state_logits, states, graph, self.frame_scores(graph))
+        return StepOutputs(relevance_logits, relevance, state_logits, states, graph, self.frame_scores(graph))
 
     def forward(
         self, parts: Tensor, context: Tensor, present: Tensor, dt: Tensor, visual: VisualInput | None = None
-    ) -> SequenceReading:
+    ) -> SequenceOutputs:
         """N sequences of T steps, for training: `parts` [N, T, parts, F], `context` [N, T, C], `present` bool
         [N, T, parts], `dt` [N, T] seconds since the step before (0 at the first), `visual` with leading shape [N · T].
         """
         sequences, steps = dt.shape
-        read = self.read_people(parts.flatten(0, 1), context.flatten(0, 1), present.flatten(0, 1), visual)
+        read = self.forward_step(parts.flatten(0, 1), context.flatten(0, 1), present.flatten(0, 1), visual)
         graph = read.graph.view(sequences, steps, -1)
-        return SequenceReading(
+        return SequenceOutputs(
             read.relevance_logits.view(sequences, steps, -1),
             read.state_logits.view(sequences, steps, *read.state_logits.shape[1:]),
             read.frame_logits.view(sequences, steps, -1),

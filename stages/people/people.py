@@ -61,7 +61,7 @@ class StepHistory:
 
 
 @dataclass(slots=True)
-class Reading:
+class StepAnalysis:
     """The results of a person's last step, valid until the next one."""
 
     action: ActionAnalysis
@@ -95,7 +95,7 @@ class Person:
         self.pending: list[Step] = []
         """Steps of the current batch that the action model has not processed yet."""
         self.last_step_us: int | None = None
-        self.reading: Reading | None = None
+        self.analysis: StepAnalysis | None = None
         self.last_shown: SeenPerson | None = None
         """The person at their last detection."""
         self._vocabulary = vocabulary
@@ -115,15 +115,15 @@ class Person:
             self.history.append(step)
         self.last_step_us = step.media_us
 
-    def read(
+    def update(
         self,
         action: NDArray[np.float32],
         relevance: NDArray[np.float32],
         states: NDArray[np.float32],
         present: NDArray[np.bool_],
         media_us: int,
-    ) -> Reading:
-        """Store and return the reading of a step.
+    ) -> StepAnalysis:
+        """Store and return the results of a step.
 
         `action`: probabilities [actions]; `relevance` [parts]; `states`: scores [parts, states]; `present` [parts]:
         whether each part was detected.
@@ -131,17 +131,17 @@ class Person:
         vocabulary = self._vocabulary
         order = np.argsort(-action, kind="stable")[:TOP_ACTIONS]
         label = vocabulary.actions[order[0]]
-        if self.reading is None or self.reading.action.label != label:
+        if self.analysis is None or self.analysis.action.label != label:
             self._since_us = media_us
         smoothed, smoothed_score = self._action.update(action, media_us)
         active, scores = self._states.update(states, present, media_us)
         top = [(vocabulary.actions[index], float(action[index])) for index in order]
-        self.reading = Reading(
+        self.analysis = StepAnalysis(
             ActionAnalysis(label, top[0][1], self._since_us, top, vocabulary.actions[smoothed], smoothed_score),
             relevance.copy(),
             [self._named(active[row], scores[row]) for row in range(len(vocabulary.parts))],
         )
-        return self.reading
+        return self.analysis
 
     def _named(self, active: NDArray[np.bool_], scores: NDArray[np.float32]) -> list[tuple[str, float]]:
         columns = np.flatnonzero(active)

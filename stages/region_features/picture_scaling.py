@@ -77,7 +77,7 @@ def normalised(planes: Tensor, normalisation: Normalisation) -> Tensor:
     return (planes / 255 - mean) / std
 
 
-def moved_boxes(boxes: Tensor, size: tuple[int, int], to: tuple[int, int], crop: Crop | None = None) -> Tensor:
+def rescaled_boxes(boxes: Tensor, size: tuple[int, int], to: tuple[int, int], crop: Crop | None = None) -> Tensor:
     """Boxes float32 [..., 4] (x1, y1, x2, y2) of pictures of `size` (width, height) in those scaled to `to`, of which
     `crop` is taken: moved with it and cut at its edges. One that lies beyond is left without area."""
     left, top = (0, 0) if crop is None else (crop.left, crop.top)

@@ -20,8 +20,8 @@ from stages.region_features.picture_scaling import (
     STRIDE,
     Crop,
     Normalisation,
-    moved_boxes,
     normalised,
+    rescaled_boxes,
     scaled,
     scaled_size,
 )
@@ -171,7 +171,7 @@ class VggFeatures(nn.Module):
     def _regions(self, group: PictureRegions) -> Tensor:
         """float32 [R, 5]: which picture, and the box in pixels of the scaled picture."""
         height, width = group.pictures.shape[1:3]
-        boxes = moved_boxes(group.boxes.float(), (width, height), self._scaled_size(group), group.crop)
+        boxes = rescaled_boxes(group.boxes.float(), (width, height), self._scaled_size(group), group.crop)
         return torch.cat((group.picture.float()[:, None], boxes), 1)
 
     def _pooled(self, maps: Sequence[Tensor | None], regions: Sequence[Tensor]) -> Iterator[Tensor]:

@@ -103,10 +103,10 @@ def load_features(
         config, tensors = _own(path)
     else:
         config, tensors = _foreign(path, short_side, normalisation)
-    return features_of(config, tensors, str(path)).to(device)
+    return vgg_from_tensors(config, tensors, str(path)).to(device)
 
 
-def features_of(config: VggConfig, tensors: Mapping[str, Tensor], where: str) -> VggFeatures:
+def vgg_from_tensors(config: VggConfig, tensors: Mapping[str, Tensor], where: str) -> VggFeatures:
     """The extractor with these weights, in evaluation mode and frozen. `where` names their source in a `WeightsError`,
     which tells each tensor that is missing, superfluous or misshapen."""
     with torch.device("meta"):

@@ -188,7 +188,7 @@ def test_part_states_in_onnx_runtime_are_the_networks(tmp_path: Path) -> None:
         tensors: Any = {name: torch.from_numpy(array) for name, array in flat.items()}
         visual = (tensors.pop("part_regions"), tensors.pop("object_regions"), None)
         with torch.inference_mode():
-            wanted = checkpoint.network.read_people(**tensors, visual=VisualInput(*visual)).states.numpy()
+            wanted = checkpoint.network.forward_step(**tensors, visual=VisualInput(*visual)).states.numpy()
         assert np.abs(states - wanted).max() <= 1e-5 * wanted.max()
 
 

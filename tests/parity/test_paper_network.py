@@ -14,7 +14,7 @@ from stages.checkpoint import Checkpoint, load, save
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.region_features.step_features import object_regions_of
 from stages.vocabulary import Vocabulary, packaged
-from support.models.plain_stages import agree, plain_actions, plain_reading
+from support.models.plain_stages import agree, plain_actions, plain_outputs
 
 PEOPLE, STEPS = 3, 5
 PAPER = NetworkConfig(
@@ -67,7 +67,7 @@ def made(config: NetworkConfig, prior_width: int = 2304) -> ActionNetwork:
 
 
 def given(config: NetworkConfig, people: int) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], VisualInput]:
-    """What `read_people` takes: no geometry, and features as fc7 gives them, none below 0; some parts are absent."""
+    """What `forward_step` takes: no geometry, and features as fc7 gives them, none below 0; some parts are absent."""
     torch.manual_seed(22)
     parts = torch.relu(torch.randn(people, 10, config.visual_features))
     objects = torch.relu(torch.randn(people, config.object_region_count, config.visual_features))
@@ -79,21 +79,21 @@ def given(config: NetworkConfig, people: int) -> tuple[tuple[torch.Tensor, torch
 def test_a_step_agrees_with_plain_loops(config: NetworkConfig) -> None:
     network = made(config)
     inputs, visual = given(config, PEOPLE)
-    expected = plain_reading(network, inputs, visual)
+    expected = plain_outputs(network, inputs, visual)
     with torch.inference_mode():
-        read = network.read_people(*inputs, visual)
-        prior = network.language_priors(read.states)
-    for found, name in ((read.relevance, "relevance"), (read.states, "states"), (prior, "prior")):
+        outputs = network.forward_step(*inputs, visual)
+        prior = network.language_priors(outputs.states)
+    for found, name in ((outputs.relevance, "relevance"), (outputs.states, "states"), (prior, "prior")):
         agree(found, expected[name])
-    agree(read.graph, expected["graph"])
-    agree(read.frame_logits, expected["frame"])
+    agree(outputs.graph, expected["graph"])
+    agree(outputs.frame_logits, expected["frame"])
 
 
 @every_config
 def test_actions_over_a_sequence_agree_with_plain_loops(config: NetworkConfig) -> None:
     network = made(config)
     inputs, visual = given(config, PEOPLE * STEPS)
-    graph = plain_reading(network, inputs, visual)["graph"].reshape(PEOPLE, STEPS, -1)
+    graph = plain_outputs(network, inputs, visual)["graph"].reshape(PEOPLE, STEPS, -1)
     dt = np.array([0, *[0.08] * (STEPS - 1)])
     with torch.inference_mode():
         parts, context, present = (tensor.unflatten(0, (PEOPLE, STEPS)) for tensor in inputs)
@@ -121,7 +121,7 @@ def test_a_checkpoint_needs_no_geometry(config: NetworkConfig, tmp_path: Path) -
     inputs, visual = given(config, PEOPLE)
     assert after.config == config
     with torch.inference_mode():
-        for mine, theirs in zip(before.read_people(*inputs, visual), after.read_people(*inputs, visual), strict=True):
+        for mine, theirs in zip(before.forward_step(*inputs, visual), after.forward_step(*inputs, visual), strict=True):
             assert torch.equal(mine, theirs)
 
 
@@ -160,11 +160,11 @@ def test_part_states_are_what_the_vocabulary_says_of_each_part() -> None:
     config = replace(NARROW, object_regions=(0, 0))
     network = ActionNetwork(config, small, torch.zeros(2, 3, 12)).eval()
     with torch.inference_mode():
-        read = network.read_people(
+        outputs = network.forward_step(
             torch.zeros(1, 2, 0), torch.zeros(1, 0), torch.tensor([[True, True]]),
             VisualInput(torch.rand(1, 2, 40), torch.rand(1, 1, 40)),
         )  # fmt: skip
-    assert (read.states[0] > 0).tolist() == [[True, True, False], [True, False, True]]
+    assert (outputs.states[0] > 0).tolist() == [[True, True, False], [True, False, True]]
 
 
 def test_a_negative_width_is_refused() -> None:

@@ -13,9 +13,9 @@ from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.movenet.movenet import MoveNet
 from stages.device.precision import disable_tf32, vision_precision
 from stages.profiles import load_profile
+from stages.region_extractors import VggRegionExtractor
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.settings import PipelineSettings
-from stages.step_readers import VggReader
 from stream.config import Config
 from support.models.drawn_people import drawn_checkpoint, somewhere, trained_detector
 from support.models.movenet_frames import CASES, Case, picture
@@ -122,7 +122,8 @@ def test_a_detector_from_a_checkpoint_uses_the_configured_precision(tmp_path: Pa
     )
     pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
     assert isinstance(detector := pipeline._detector.network, CascadeRCNN) and detector.precision == torch.bfloat16
-    assert isinstance(reader := pipeline._reader, VggReader) and reader._extractor.precision == torch.bfloat16
+    assert isinstance(extractor := pipeline._region_extractor, VggRegionExtractor)
+    assert extractor._extractor.precision == torch.bfloat16
 
 
 def test_auto_is_float32_and_float16_is_rejected_on_a_cpu() -> None:

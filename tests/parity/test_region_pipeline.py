@@ -25,7 +25,7 @@ from stages.settings import ModelSettings, PipelineSettings, TrackingSettings, W
 from stages.step_scores import PersonInputs
 from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
-from support.models.plain_stages import agree, plain_actions, plain_reading
+from support.models.plain_stages import agree, plain_actions, plain_outputs
 from support.models.region_people import (
     CLASSES,
     FEATURES,
@@ -210,7 +210,7 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
             agree(torch.from_numpy(read[person.track, n][1]), of_object)
             present = torch.tensor([[name in parts for name in PARTS]])
             visual = VisualInput(torch.from_numpy(expected).float()[None], torch.from_numpy(of_object).float()[None])
-            plain = plain_reading(network, (torch.zeros(1, 10, 0), torch.zeros(1, 0), present), visual)
+            plain = plain_outputs(network, (torch.zeros(1, 10, 0), torch.zeros(1, 0), present), visual)
             for part in person.parts:
                 assert abs(part.relevance - plain["relevance"][0, PARTS.index(part.part)]) <= 1e-5
             graphs.setdefault(person.track, []).append(plain["graph"][0])

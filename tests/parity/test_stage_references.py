@@ -11,7 +11,7 @@ from ring_buffers.window import StaggeredWindow
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.vocabulary import packaged
-from support.models.plain_stages import agree, plain_actions, plain_reading, weights
+from support.models.plain_stages import agree, plain_actions, plain_outputs, weights
 from support.models.scripted_people import random_checkpoint
 
 PEOPLE = 5
@@ -46,15 +46,15 @@ def inputs(network: ActionNetwork) -> tuple[torch.Tensor, torch.Tensor, torch.Te
 def test_relevance_states_priors_and_part_graph_agree_with_plain_loops(
     network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 ) -> None:
-    expected = plain_reading(network, inputs)
+    expected = plain_outputs(network, inputs)
     with torch.inference_mode():
-        read = network.read_people(*inputs)
-        prior = network.language_priors(read.states)
-    agree(read.relevance, expected["relevance"])
-    agree(read.states, expected["states"])
+        outputs = network.forward_step(*inputs)
+        prior = network.language_priors(outputs.states)
+    agree(outputs.relevance, expected["relevance"])
+    agree(outputs.states, expected["states"])
     agree(prior, expected["prior"])
-    agree(read.graph, expected["graph"])
-    agree(read.frame_logits, expected["frame"])
+    agree(outputs.graph, expected["graph"])
+    agree(outputs.frame_logits, expected["frame"])
 
 
 def test_an_absent_part_has_no_relevance_no_states_and_its_own_vector(
@@ -62,10 +62,10 @@ def test_an_absent_part_has_no_relevance_no_states_and_its_own_vector(
 ) -> None:
     parts, context, present = inputs
     with torch.inference_mode():
-        read = network.read_people(*inputs)
-        other = network.read_people(torch.where(present[..., None], parts, torch.randn_like(parts)), context, present)
-    assert read.relevance[~present].abs().max() == 0 and read.states[~present].abs().max() == 0
-    assert torch.allclose(read.graph, other.graph, atol=1e-6)
+        outputs = network.forward_step(*inputs)
+        other = network.forward_step(torch.where(present[..., None], parts, torch.randn_like(parts)), context, present)
+    assert outputs.relevance[~present].abs().max() == 0 and outputs.states[~present].abs().max() == 0
+    assert torch.allclose(outputs.graph, other.graph, atol=1e-6)
 
 
 def test_padding_and_company_change_nothing(
@@ -73,7 +73,7 @@ def test_padding_and_company_change_nothing(
 ) -> None:
     padded = [torch.cat((tensor, torch.zeros_like(tensor[:1]).expand(3, *tensor.shape[1:]))) for tensor in inputs]
     with torch.inference_mode():
-        alone, together = network.read_people(*inputs), network.read_people(*padded)
+        alone, together = network.forward_step(*inputs), network.forward_step(*padded)
     agree(together.graph[:PEOPLE], alone.graph.double().numpy())
 
 
@@ -123,9 +123,9 @@ def test_training_and_streaming_read_the_same(network: ActionNetwork) -> None:
         sequence = network(parts, context, present, dt)
     with torch.inference_mode():
         for n in range(6):
-            read = network.read_people(parts[:, n], context[:, n], present[:, n])
-            agree(read.frame_logits, sequence.frame_logits[:, n].double().numpy())
-            agree(read.state_logits, sequence.state_logits[:, n].double().numpy())
+            outputs = network.forward_step(parts[:, n], context[:, n], present[:, n])
+            agree(outputs.frame_logits, sequence.frame_logits[:, n].double().numpy())
+            agree(outputs.state_logits, sequence.state_logits[:, n].double().numpy())
 
 
 def test_folded_language_priors_follow_the_weights(network: ActionNetwork) -> None:
@@ -157,7 +157,7 @@ def test_the_visual_branch_feeds_parts_with_their_region_and_with_the_object_at_
     w = weights(network)
     with torch.inference_mode():
         part, thing = network.inputs(parts, context, visual)
-        base = network.read_people(parts, context, present, visual)
+        base = network.forward_step(parts, context, present, visual)
     for row in range(10):
         seen = w["embed_part.weight"] @ visual.parts[0, row].double().numpy() + w["embed_part.bias"]
         held = w["embed_object.weight"] @ visual.objects[0, regions[row]].double().numpy() + w["embed_object.bias"]
@@ -167,11 +167,11 @@ def test_the_visual_branch_feeds_parts_with_their_region_and_with_the_object_at_
     moved = VisualInput(visual.parts, visual.objects.clone())
     moved.objects[:, 1] += 3  # at the right hand
     with torch.inference_mode():
-        changed = network.read_people(parts, context, present, moved)
+        changed = network.forward_step(parts, context, present, moved)
     differs = (changed.relevance - base.relevance).abs().amax(0) > 1e-6
     assert differs.tolist() == [region == 1 for region in regions]
     with pytest.raises(ValueError, match="was given none"):
-        network.read_people(parts, context, present)
+        network.forward_step(parts, context, present)
 
 
 def test_a_network_that_contradicts_itself_is_refused() -> None:

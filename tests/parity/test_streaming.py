@@ -51,7 +51,7 @@ def reference_answers(script: np.ndarray, who: int, window: int) -> np.ndarray:
     present = part_boxes(keypoints, boxes, (640, 384)).present
     answers = []
     with torch.no_grad():
-        read = network.read_people(
+        outputs = network.forward_step(
             torch.from_numpy(made.parts[0]).double(),
             torch.from_numpy(made.context[0]).double(),
             torch.from_numpy(present),
@@ -60,7 +60,7 @@ def reference_answers(script: np.ndarray, who: int, window: int) -> np.ndarray:
             seen = StaggeredWindow(window).plan(n).seen
             dt = torch.full((1, seen), STEP_US * 1e-6, dtype=torch.float64)
             dt[0, 0] = 0
-            logits = network.action_lstm(read.graph[None, n + 1 - seen : n + 1], dt)
+            logits = network.action_lstm(outputs.graph[None, n + 1 - seen : n + 1], dt)
             answers.append(torch.softmax(logits[0, -1], -1).numpy())
     return np.stack(answers)
 

@@ -15,14 +15,14 @@ from safetensors.torch import save_file
 
 from stages.checkpoint import Checkpoint, load, save
 from stages.detection.part_boxes import hand_regions, part_boxes
-from stages.heads.network import ActionNetwork, NetworkConfig, SequenceReading, VisualInput
+from stages.heads.network import ActionNetwork, NetworkConfig, SequenceOutputs, VisualInput
 from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
-from support.models.plain_stages import agree, plain_actions, plain_reading
+from support.models.plain_stages import agree, plain_actions, plain_outputs
 from support.models.scripted_people import (
     STEP_US,
     SeeingDetector,
@@ -104,7 +104,7 @@ def shown(config: NetworkConfig, people: int, known: torch.Tensor | None = None)
     return VisualInput(torch.randn(people, parts, features), torch.randn(people, 3, features), known)
 
 
-def whole_reading(network: ActionNetwork) -> SequenceReading:
+def sequence_outputs(network: ActionNetwork) -> SequenceOutputs:
     dt = torch.full((PEOPLE, STEPS), 0.08)
     dt[:, 0] = 0
     with torch.inference_mode():
@@ -114,22 +114,22 @@ def whole_reading(network: ActionNetwork) -> SequenceReading:
 @every_config
 def test_a_step_agrees_with_plain_loops(config: NetworkConfig) -> None:
     network, inputs, visual = made(config), given(config, PEOPLE), shown(config, PEOPLE)
-    expected = plain_reading(network, inputs, visual)
+    expected = plain_outputs(network, inputs, visual)
     with torch.inference_mode():
-        read = network.read_people(*inputs, visual)
-    for found, name in ((read.relevance, "relevance"), (read.states, "states"), (read.graph, "graph")):
+        outputs = network.forward_step(*inputs, visual)
+    for found, name in ((outputs.relevance, "relevance"), (outputs.states, "states"), (outputs.graph, "graph")):
         agree(found, expected[name])
-    agree(read.frame_logits, expected["frame"])
+    agree(outputs.frame_logits, expected["frame"])
 
 
 @every_config
 def test_actions_over_a_sequence_agree_with_plain_loops(config: NetworkConfig) -> None:
     network = made(config)
     inputs = [tensor.flatten(0, 1) for tensor in given(config, PEOPLE, STEPS)]
-    graph = plain_reading(network, tuple(inputs), shown(config, PEOPLE * STEPS))["graph"]
+    graph = plain_outputs(network, tuple(inputs), shown(config, PEOPLE * STEPS))["graph"]
     dt = np.array([0, *[0.08] * (STEPS - 1)])
     expected = [plain_actions(network, graph.reshape(PEOPLE, STEPS, -1)[row], dt) for row in range(PEOPLE)]
-    agree(whole_reading(network).action_logits, np.stack(expected))
+    agree(sequence_outputs(network).action_logits, np.stack(expected))
 
 
 @every_config
@@ -138,7 +138,7 @@ def test_a_checkpoint_keeps_what_takes_part(config: NetworkConfig, tmp_path: Pat
     save(Checkpoint(before, "edge", True, "minilm"), tmp_path / "model.safetensors")
     after = load(tmp_path / "model.safetensors").network
     assert after.config == config and RoiConfig.of(after.config).strides == config.visual_strides
-    for mine, theirs in zip(whole_reading(before), whole_reading(after), strict=True):
+    for mine, theirs in zip(sequence_outputs(before), sequence_outputs(after), strict=True):
         assert torch.equal(mine, theirs)
 
 
@@ -149,11 +149,11 @@ def test_of_people_whose_picture_was_not_seen_no_feature_counts(name: str) -> No
     known = torch.tensor([True, False, True])
     visual = shown(network.config, PEOPLE, known)
     assert visual is not None
-    expected = plain_reading(network, inputs, visual)["frame"]
+    expected = plain_outputs(network, inputs, visual)["frame"]
     visual.parts[1], visual.objects[1] = torch.nan, torch.nan
     with torch.inference_mode():
-        found = network.read_people(*inputs, visual).frame_logits
-        everybody = network.read_people(*inputs, shown(network.config, PEOPLE)).frame_logits
+        found = network.forward_step(*inputs, visual).frame_logits
+        everybody = network.forward_step(*inputs, shown(network.config, PEOPLE)).frame_logits
     agree(found, expected)
     differs = (found - everybody).abs().amax(1) > 1e-6
     assert differs.tolist() == [False, True, False]
@@ -184,7 +184,7 @@ def test_the_live_path_reads_as_training_does(name: str, mode: Any) -> None:
     )
     pipeline.warm_up()
     found = run(pipeline, [[scripted_lease(number)] for number in range(frames)])[Spot("hall", 1, frames - 1)]
-    expected = trained_reading(network, script)
+    expected = scripted_outputs(network, script)
     actions = torch.softmax(expected.action_logits[:, -1], -1)
     relevance = torch.sigmoid(expected.relevance_logits[:, -1])
     labels = network.vocabulary.actions
@@ -198,7 +198,7 @@ def test_the_live_path_reads_as_training_does(name: str, mode: Any) -> None:
             assert abs(part.relevance - float(relevance[row, column])) <= 1e-5
 
 
-def trained_reading(network: ActionNetwork, script: np.ndarray) -> SequenceReading:
+def scripted_outputs(network: ActionNetwork, script: np.ndarray) -> SequenceOutputs:
     """The script's people by the network's `forward`, from the second frame, at which their tracks are confirmed."""
     rows = script[1:].transpose(1, 0, 2)  # [people, steps, 56]
     people, steps = rows.shape[:2]
@@ -255,7 +255,7 @@ def test_a_checkpoint_from_before_the_switches_answers_as_it_did(config: Network
     save_file(tensors, path, metadata | {"network": json.dumps(old)})
     after = load(path).network
     assert after.config == config
-    for mine, theirs in zip(whole_reading(before), whole_reading(after), strict=True):
+    for mine, theirs in zip(sequence_outputs(before), sequence_outputs(after), strict=True):
         assert torch.equal(mine, theirs)
 
 

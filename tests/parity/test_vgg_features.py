@@ -10,7 +10,7 @@ from torchvision.models import vgg16
 from torchvision.ops import roi_align
 from torchvision.transforms.v2 import functional as transforms
 
-from stages.region_features.picture_scaling import Crop, moved_boxes, scaled_size
+from stages.region_features.picture_scaling import Crop, rescaled_boxes, scaled_size
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from support.models.bilinear import bilinear
 
@@ -183,7 +183,7 @@ def test_a_crop_is_what_the_cropped_picture_alone_would_give() -> None:
     crop = Crop(24, 8, 48)
     cut = shown[:, 8:56, 24:72]
     moved = torch.tensor([[0.0, 2, 36, 42], [6, 0, 16, 22], [46, 12, 48, 48]])
-    assert torch.equal(moved_boxes(boxes, (96, 64), (96, 64), crop), moved)
+    assert torch.equal(rescaled_boxes(boxes, (96, 64), (96, 64), crop), moved)
     with torch.inference_mode():
         found = extractor([PictureRegions(shown, boxes, which, crop)])
         expected = VggFeatures(VggConfig(channels=4, hidden=64, short_side=48)).eval()

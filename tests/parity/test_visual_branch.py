@@ -85,7 +85,7 @@ def test_a_visual_branch_reads_each_persons_own_regions_of_their_own_picture() -
         torch.tensor([[64.0, 38.0]]),
     )
     with torch.no_grad():
-        read = seeing_checkpoint().network.read_people(
+        outputs = seeing_checkpoint().network.forward_step(
             torch.from_numpy(geometry.parts[:, 0]),
             torch.from_numpy(geometry.context[:, 0]),
             torch.from_numpy(made.present),
@@ -95,7 +95,7 @@ def test_a_visual_branch_reads_each_persons_own_regions_of_their_own_picture() -
         present = [column for column in range(10) if made.present[row, column]]
         assert len(person.parts) == len(present) > 5
         for part, column in zip(person.parts, present, strict=True):
-            assert abs(part.relevance - float(read.relevance[row, column])) <= 1e-5
+            assert abs(part.relevance - float(outputs.relevance[row, column])) <= 1e-5
 
 
 def test_a_visual_checkpoint_of_another_pooling_is_refused() -> None:

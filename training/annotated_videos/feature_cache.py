@@ -34,7 +34,7 @@ from training.video.frames import VideoReadError
 
 FEATURES = ".features"
 DETECTOR = "movenet-multipose"
-CODE = ("detection/**/*.py", "keypoint_features/*.py", "people/*.py", "region_features/*.py", "step_readers.py")
+CODE = ("detection/**/*.py", "keypoint_features/*.py", "people/*.py", "region_features/*.py", "region_extractors.py")
 """Sources in `stages/` that decide what is seen in a picture."""
 
 UNUSED_S = 7 * 86_400.0

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.region_features.picture_scaling import Crop, moved_boxes, scaled_size
+from stages.region_features.picture_scaling import Crop, rescaled_boxes, scaled_size
 from training.annotated_videos.clip_pictures import LostVideoError, step_pictures
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import Cut, FolderSource, sequences
@@ -133,7 +133,7 @@ def visible_parts(boxes: NDArray[np.float32], clip: Clip, short_side: int, crop:
     """Return whether enough of each box [..., 4], in a clip's pixels, is in the crop of its scaled picture."""
     size = _scaled(clip, short_side)
     corners = torch.from_numpy(boxes)
-    whole, left = (moved_boxes(corners, clip.size, size, cut).numpy() for cut in (None, crop))
+    whole, left = (rescaled_boxes(corners, clip.size, size, cut).numpy() for cut in (None, crop))
     area = _area(left)
     return (area > 0) & (area >= LEAST_VISIBLE * _area(whole))
 

@@ -22,9 +22,9 @@ from stages.people.batch_steps import BatchSteps
 from stages.people.people import SeenPerson
 from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.people.smoothing import SmoothingConfig
+from stages.region_extractors import MapRegionExtractor, RegionExtractor, VggRegionExtractor
 from stages.region_features.roi_features import RoiConfig
 from stages.settings import PipelineSettings
-from stages.step_readers import MapReader, StepReader, VggReader
 from stages.types import FrameAnalysis, Model, ModelInfo
 from stages.vocabulary import PARTS, packaged
 from training.annotated_videos.regions.detector_source import DetectorSource
@@ -63,7 +63,7 @@ class Watcher(Model):
         """The detector must already be on `device`."""
         self.settings = settings or WatchSettings()
         self._detector = detector
-        self._reader = _reader(self.settings, device)
+        self._region_extractor = _region_extractor(self.settings, device)
         # Tracked people need a vocabulary for their readings, but nothing is read here.
         stages = PipelineSettings()
         self._max_people = stages.model.max_people
@@ -104,8 +104,8 @@ class Watcher(Model):
         work, steps = self._tracker.track(metas, found.frames)
         try:
             visual = None
-            if len(steps) and self._reader is not None:
-                visual = self._reader.read(steps, metas, found.groups)
+            if len(steps) and self._region_extractor is not None:
+                visual = self._region_extractor.extract(steps, metas, found.groups)
             for person in steps.people:
                 steps.commit(person.key)
         finally:
@@ -118,10 +118,10 @@ class Watcher(Model):
         self._tracker.forget(camera)
 
 
-def _reader(settings: WatchSettings, device: torch.device | str) -> StepReader | None:
+def _region_extractor(settings: WatchSettings, device: torch.device | str) -> RegionExtractor | None:
     if settings.vgg is not None:
-        return VggReader(settings.vgg.make(device), device)
-    return None if settings.roi is None else MapReader(settings.roi, device)
+        return VggRegionExtractor(settings.vgg.make(device), device)
+    return None if settings.roi is None else MapRegionExtractor(settings.roi, device)
 
 
 class _Seen:

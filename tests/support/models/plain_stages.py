@@ -79,10 +79,10 @@ def plain_inputs(
     return np.concatenate(of_part, -1), np.concatenate(of_thing, -1)
 
 
-def plain_reading(
+def plain_outputs(
     network: ActionNetwork, inputs: tuple[torch.Tensor, ...], visual: VisualInput | None = None
 ) -> dict[str, F64]:
-    """One step of n people, `inputs` as `ActionNetwork.read_people` takes them, by what was computed."""
+    """One step of n people, `inputs` as `ActionNetwork.forward_step` takes them, by what was computed."""
     w, config = weights(network), network.config
     part, thing = plain_inputs(network, inputs[0], inputs[1], visual)
     present = inputs[2].numpy()

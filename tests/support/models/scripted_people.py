@@ -169,7 +169,7 @@ def record_inputs(
     monkeypatch: pytest.MonkeyPatch, record: Callable[[BatchSteps, PersonInputs, VisualInput | None], None]
 ) -> None:
     """Have pipelines call `record` with the steps and what the network reads of them."""
-    person_inputs, read_steps = live.person_inputs, live.read_steps
+    person_inputs, run_heads = live.person_inputs, live.run_heads
     current: list[BatchSteps] = []
 
     def keeping(steps: BatchSteps, *rest: Any) -> PersonInputs:
@@ -178,10 +178,10 @@ def record_inputs(
 
     def recording(network: ActionNetwork, inputs: PersonInputs, visual: VisualInput | None, timer: StageTimer) -> Any:
         record(current[0], inputs, visual)
-        return read_steps(network, inputs, visual, timer)
+        return run_heads(network, inputs, visual, timer)
 
     monkeypatch.setattr(live, "person_inputs", keeping)
-    monkeypatch.setattr(live, "read_steps", recording)
+    monkeypatch.setattr(live, "run_heads", recording)
 
 
 class Spot(NamedTuple):

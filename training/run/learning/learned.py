@@ -11,7 +11,7 @@ import dataclasses
 import torch
 from torch import nn
 
-from stages.heads.network import ActionNetwork, SequenceReading, VisualInput
+from stages.heads.network import ActionNetwork, SequenceOutputs, VisualInput
 from stages.region_features.vgg_features import VggFeatures
 from training.annotated_videos.regions.step_pictures import read_regions
 from training.annotated_videos.tensors import Tensors
@@ -25,8 +25,8 @@ class Learned(nn.Module):
         self.network = network
         self.extractor = extractor
 
-    def forward(self, batch: Tensors) -> SequenceReading:
-        """Return the reading of a batch on the network's device, as `ActionNetwork.forward`."""
+    def forward(self, batch: Tensors) -> SequenceOutputs:
+        """Return the outputs for a batch on the network's device, as `ActionNetwork.forward`."""
         visual = batch.visual if batch.pictures is None else self.regions(batch)
         return self.network(batch.parts, batch.context, batch.present, batch.dt, visual)
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stages.heads.network import SequenceReading
+from stages.heads.network import SequenceOutputs
 from training.annotated_videos.tensors import Tensors
 from training.settings.run_config import ActionsConfig, StatesConfig, TrainingConfig
 
@@ -52,15 +52,15 @@ def action_weights(counts: Tensor, config: ActionsConfig) -> Tensor | None:
 
 
 def losses(
-    read: SequenceReading, target: Tensors, mask: Tensor, rarity: Rarity, config: TrainingConfig
+    outputs: SequenceOutputs, target: Tensors, mask: Tensor, rarity: Rarity, config: TrainingConfig
 ) -> dict[str, Tensor]:
     """Return scalars by the names in `TERMS`. `mask` bool [parts, states]: the states of each part."""
     actions = config.actions
     some = (target.present & target.states_known)[..., None] & mask
-    state = state_loss(read.state_logits, target.states.float(), rarity.states, config.states)
+    state = state_loss(outputs.state_logits, target.states.float(), rarity.states, config.states)
     state = (state * some).sum() / some.sum().clamp(min=1)
     known = target.present & target.relevance_known
-    relevance = F.binary_cross_entropy_with_logits(read.relevance_logits, target.relevance.float(), reduction="none")
+    relevance = F.binary_cross_entropy_with_logits(outputs.relevance_logits, target.relevance.float(), reduction="none")
     relevance = (relevance * known).sum() / known.sum().clamp(min=1)
 
     def action(logits: Tensor, truth: Tensor) -> Tensor:
@@ -70,10 +70,10 @@ def losses(
             logits, truth, weight=rarity.actions, ignore_index=-1, label_smoothing=actions.label_smoothing
         )
 
-    frame = action(read.frame_logits.flatten(0, 1), target.action.flatten())
-    every = action(read.action_logits.flatten(0, 1), target.action.flatten())
+    frame = action(outputs.frame_logits.flatten(0, 1), target.action.flatten())
+    every = action(outputs.action_logits.flatten(0, 1), target.action.flatten())
     rows = torch.arange(len(target.last), device=target.last.device)
-    last = action(read.action_logits[rows, target.last], target.action[rows, target.last])
+    last = action(outputs.action_logits[rows, target.last], target.action[rows, target.last])
     total = (
         config.states.weight * state
         + config.relevance.weight * relevance

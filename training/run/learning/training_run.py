@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from stages.checkpoint import Checkpoint
-from stages.heads.network import ActionNetwork, NetworkConfig, SequenceReading
+from stages.heads.network import ActionNetwork, NetworkConfig, SequenceOutputs
 from stages.profiles import load_checkpoint
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_features import object_regions_of
@@ -156,10 +156,10 @@ class Run:
         self.learned.train()
         dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
         with torch.autocast(self.device.type, dtype=dtype, enabled=config.precision != "float32"):
-            read = self.learned(target)
+            outputs = self.learned(target)
         # Losses in float32: sums over a batch need more than 8 bits of mantissa.
-        read = SequenceReading(*(tensor.float() for tensor in read))
-        terms = losses(read, target, self.mask, self.rarity, config)
+        outputs = SequenceOutputs(*(tensor.float() for tensor in outputs))
+        terms = losses(outputs, target, self.mask, self.rarity, config)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(terms["total"]).backward()
         self.scaler.unscale_(self.optimiser)

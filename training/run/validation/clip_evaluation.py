@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ring_buffers.state_bank import TrackKey
 from stages.heads.network import ActionNetwork
-from stages.people.people import Person, Reading
+from stages.people.people import Person, StepAnalysis
 from stages.people.smoothing import SmoothingConfig
 from stages.region_features.vgg_features import VggFeatures
 from stages.types import Box, FrameAnalysis, PartAnalysis, PersonAnalysis
@@ -237,25 +237,25 @@ def replayed_frames(network: ActionNetwork, clip: Clip, answers: ClipAnswers) ->
             person = people.setdefault(track, Person(TrackKey(clip.name, 1, track), words, SmoothingConfig()))
             if seen.step[row]:
                 step, time = number[row], int(seen.time_us[row])
-                person.read(scores[step], answers.relevance[step], answers.states[step], seen.present[row], time)
-            there.append(_person(clip, row, words.parts, person.reading))
+                person.update(scores[step], answers.relevance[step], answers.states[step], seen.present[row], time)
+            there.append(_person(clip, row, words.parts, person.analysis))
         yield frame, FrameAnalysis(there)
 
 
-def _person(clip: Clip, row: int, names: Sequence[str], reading: Reading | None) -> PersonAnalysis:
+def _person(clip: Clip, row: int, names: Sequence[str], analysis: StepAnalysis | None) -> PersonAnalysis:
     seen = clip.seen
     parts = [
         PartAnalysis(
             name,
             _box(seen.part_boxes[row, at]),
             float(seen.part_scores[row, at]),
-            0.0 if reading is None else float(reading.relevance[at]),
-            [] if reading is None else list(reading.in_force[at]),
+            0.0 if analysis is None else float(analysis.relevance[at]),
+            [] if analysis is None else list(analysis.active_states[at]),
         )
         for at, name in enumerate(names)
         if seen.present[row, at]
     ]
-    action = None if reading is None else reading.action
+    action = None if analysis is None else analysis.action
     return PersonAnalysis(int(seen.track[row]), _box(seen.box[row]), float(seen.score[row]), action, parts)
 
 

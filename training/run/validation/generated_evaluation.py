@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.heads.network import ActionNetwork, SequenceReading
+from stages.heads.network import ActionNetwork, SequenceOutputs
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.tensors import Tensors, unseen_regions
 from training.benchmark.ranking import area_under_curve, average_precision
@@ -41,32 +41,32 @@ def evaluate(
     relevance: list[tuple[NDArray[Any], NDArray[Any]]] = []
     scored: list[tuple[NDArray[Any], NDArray[Any]]] = []
     frame_right = frame_counted = 0
-    for batch, target, read in _readings(network, motions, sequences, seed, held_out, window):
-        answer = read.action_logits.argmax(-1).numpy()
+    for batch, target, outputs in _outputs(network, motions, sequences, seed, held_out, window):
+        answer = outputs.action_logits.argmax(-1).numpy()
         truth = batch.action
         rows = np.arange(len(truth))
         last = batch.lengths - 1
         known = truth[rows, last] >= 0
         truths.append(truth[rows, last][known])
         answers.append(answer[rows, last][known])
-        certainty.append(torch.softmax(read.action_logits, -1).max(-1).values.numpy()[rows, last][known])
+        certainty.append(torch.softmax(outputs.action_logits, -1).max(-1).values.numpy()[rows, last][known])
         hard.append(batch.from_behind[known])
         heights.append(batch.stature[known])
         right = (answer == truth) & (truth >= 0)
         steps_right += right.sum(0)
         steps_counted += (truth >= 0).sum(0)
-        frame_right += int(((read.frame_logits.argmax(-1).numpy() == truth) & (truth >= 0)).sum())
+        frame_right += int(((outputs.frame_logits.argmax(-1).numpy() == truth) & (truth >= 0)).sum())
         frame_counted += int((truth >= 0).sum())
         real = target.real.numpy()
-        scored.append(_some_steps(batch, target, read))
+        scored.append(_some_steps(batch, target, outputs))
         # Every fifth step, because neighbouring steps give almost the same scores.
         real[:, np.arange(window) % 5 != 4] = False
         states.append(
-            (torch.sigmoid(read.state_logits).numpy()[real], batch.states[real], target.present.numpy()[real])
+            (torch.sigmoid(outputs.state_logits).numpy()[real], batch.states[real], target.present.numpy()[real])
         )
         some = real & batch.relevance_known
         shown = target.present.numpy()[some]
-        relevance.append((read.relevance_logits.numpy()[some][shown], batch.relevance[some][shown]))
+        relevance.append((outputs.relevance_logits.numpy()[some][shown], batch.relevance[some][shown]))
     network.train(training)
     truth, answer = np.concatenate(truths), np.concatenate(answers)
     sure = np.concatenate(certainty)
@@ -111,8 +111,8 @@ def calibrate(network: ActionNetwork, motions: Path, sequences: int, *, seed: in
     training = network.training
     network.action_lstm.temperature.fill_(1.0)
     found = [
-        _some_steps(batch, target, read)
-        for batch, target, read in _readings(network, motions, sequences, seed, True, window)
+        _some_steps(batch, target, outputs)
+        for batch, target, outputs in _outputs(network, motions, sequences, seed, True, window)
     ]
     network.train(training)
     temperature = fit_temperature(np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found]))
@@ -121,10 +121,10 @@ def calibrate(network: ActionNetwork, motions: Path, sequences: int, *, seed: in
 
 
 @torch.no_grad()
-def _readings(
+def _outputs(
     network: ActionNetwork, motions: Path, sequences: int, seed: int, held_out: bool, window: int
-) -> Iterator[tuple[Batch, Tensors, SequenceReading]]:
-    """Yield equally many sequences of each action, and the network's readings in evaluation mode, on the CPU."""
+) -> Iterator[tuple[Batch, Tensors, SequenceOutputs]]:
+    """Yield equally many sequences of each action, and the network's outputs in evaluation mode, on the CPU."""
     generator = Generator(motions, network.vocabulary, seed, held_out=held_out)
     device = network.part_mean.device
     network.eval()
@@ -136,15 +136,15 @@ def _readings(
             target = to_tensors(batch)
             there = target.to(device)
             regions = unseen_regions(network, there.real.numel())
-            read = network(there.parts, there.context, there.present, there.dt, regions)
-            yield batch, target, SequenceReading(*(tensor.cpu() for tensor in read))
+            outputs = network(there.parts, there.context, there.present, there.dt, regions)
+            yield batch, target, SequenceOutputs(*(tensor.cpu() for tensor in outputs))
 
 
-def _some_steps(batch: Batch, target: Tensors, read: SequenceReading) -> tuple[NDArray[Any], NDArray[Any]]:
+def _some_steps(batch: Batch, target: Tensors, outputs: SequenceOutputs) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return action logits [n, actions] and truth [n] of every fifth step with a known action."""
     steps = batch.action.shape[1]
     some = target.real.numpy() & (batch.action >= 0) & (np.arange(steps) % 5 == 4)
-    return read.action_logits.numpy()[some], batch.action[some]
+    return outputs.action_logits.numpy()[some], batch.action[some]
 
 
 def _stacked(found: Sequence[tuple[NDArray[Any], ...]], column: int) -> NDArray[Any]:

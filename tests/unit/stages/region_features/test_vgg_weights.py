@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from stages.region_features.vgg_features import VggConfig, VggFeatures
-from stages.region_features.vgg_weights import LAYOUTS, Layout, features_of, load_features, save_features
+from stages.region_features.vgg_weights import LAYOUTS, Layout, load_features, save_features, vgg_from_tensors
 from stages.third_party.weights import WeightsError
 
 TINY = VggConfig(channels=2, hidden=12, bins=3)
@@ -208,7 +208,7 @@ def test_a_file_of_ours_that_contradicts_itself_is_refused(
 
 def test_many_faults_are_counted_and_not_all_listed() -> None:
     with pytest.raises(WeightsError, match=r"here: .*missing: .* and \d+ more"):
-        features_of(TINY, {}, "here")
+        vgg_from_tensors(TINY, {}, "here")
 
 
 def test_profiles_without_these_features_start_without_torchvision_and_transformers() -> None:

@@ -127,13 +127,13 @@ def test_a_run_on_vgg_features_learns_and_its_checkpoint_needs_no_other_file(
     assert network.config.visual_features == 16 and network.config.object_region_count == 1
     visual = VisualInput(torch.rand(2, 10, 16), torch.rand(2, 1, 16))
     with torch.inference_mode():
-        read = network.read_people(
+        outputs = network.forward_step(
             torch.zeros(2, 10, network.config.part_features),
             torch.zeros(2, network.config.context_features),
             torch.ones(2, 10, dtype=torch.bool),
             visual,
         )
-    assert torch.isfinite(read.frame_logits).all()
+    assert torch.isfinite(outputs.frame_logits).all()
 
 
 def test_a_checkpoint_with_an_unfitting_extractor_is_rejected(tmp_path: Path, stand_in: StandIn) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stages.heads.network import SequenceReading
+from stages.heads.network import SequenceOutputs
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips
 from training.annotated_videos.tensors import Tensors
@@ -28,12 +28,12 @@ def target() -> Tensors:
     return to_tensors(Generator(motion_clips(), VOCABULARY, 5).batch(8, 12))
 
 
-def reading(target: Tensors, seed: int = 0) -> SequenceReading:
+def random_outputs(target: Tensors, seed: int = 0) -> SequenceOutputs:
     random = torch.Generator().manual_seed(seed)
     sequences, steps = target.action.shape
     actions = len(VOCABULARY.actions)
     shapes = ((len(MASK),), tuple(MASK.shape), (actions,), (actions,))
-    return SequenceReading(
+    return SequenceOutputs(
         *(torch.randn(sequences, steps, *shape, generator=random).requires_grad_() for shape in shapes)
     )
 
@@ -47,7 +47,7 @@ def test_the_total_is_the_weighted_sum_of_the_terms(target: Tensors) -> None:
             "actions": {"frame_weight": 5.0, "every_step_weight": 7.0, "last_step_weight": 11.0},
         },
     )
-    found = losses(reading(target), target, MASK, PLAIN, config)
+    found = losses(random_outputs(target), target, MASK, PLAIN, config)
     expected = 2 * found["states"] + 3 * found["relevance"] + 5 * found["frame"]
     assert torch.isclose(found["total"], expected + 7 * found["every_step"] + 11 * found["last_step"])
     assert all(value.item() > 0 for value in found.values())
@@ -63,26 +63,26 @@ def test_the_total_is_the_weighted_sum_of_the_terms(target: Tensors) -> None:
     ],
 )
 def test_a_term_with_weight_zero_has_no_gradient(target: Tensors, changes: dict[str, Any], silent: str) -> None:
-    read = reading(target)
-    losses(read, target, MASK, PLAIN, load(None, changes))["total"].backward()
-    for name, logits in read._asdict().items():
+    outputs = random_outputs(target)
+    losses(outputs, target, MASK, PLAIN, load(None, changes))["total"].backward()
+    for name, logits in outputs._asdict().items():
         assert bool(logits.grad.any()) is (name != silent), name
 
 
 def test_padding_absent_parts_foreign_states_and_unknown_actions_do_not_count(target: Tensors) -> None:
-    read = reading(target)
-    losses(read, target, MASK, PLAIN, load())["total"].backward()
-    assert not read.state_logits.grad[~(target.present[..., None] & MASK & target.real[..., None, None])].any()
-    assert not read.relevance_logits.grad[~(target.present & target.relevance_known)].any()
-    for logits in (read.frame_logits, read.action_logits):
+    outputs = random_outputs(target)
+    losses(outputs, target, MASK, PLAIN, load())["total"].backward()
+    assert not outputs.state_logits.grad[~(target.present[..., None] & MASK & target.real[..., None, None])].any()
+    assert not outputs.relevance_logits.grad[~(target.present & target.relevance_known)].any()
+    for logits in (outputs.frame_logits, outputs.action_logits):
         assert not logits.grad[target.action < 0].any() and logits.grad[target.action >= 0].any()
     assert (~target.real).any() and (target.action < 0).any(), "the example must have padding"
 
 
 def test_the_window_term_uses_each_sequences_last_step(target: Tensors) -> None:
-    read = reading(target)
-    losses(read, target, MASK, PLAIN, load())["last_step"].backward()
-    touched = read.action_logits.grad.abs().sum(-1) > 0
+    outputs = random_outputs(target)
+    losses(outputs, target, MASK, PLAIN, load())["last_step"].backward()
+    touched = outputs.action_logits.grad.abs().sum(-1) > 0
     for row, last in enumerate(target.last.tolist()):
         known = bool(target.action[row, last] >= 0)
         assert touched[row].nonzero().flatten().tolist() == ([last] if known else [])
@@ -90,7 +90,7 @@ def test_the_window_term_uses_each_sequences_last_step(target: Tensors) -> None:
 
 def test_a_batch_without_known_actions_has_a_finite_loss_without_action_terms(target: Tensors) -> None:
     unknown = Tensors(**{name: getattr(target, name) for name in Tensors.__slots__} | {"action": target.action * 0 - 1})
-    found = losses(reading(target), unknown, MASK, PLAIN, load())
+    found = losses(random_outputs(target), unknown, MASK, PLAIN, load())
     assert (found["frame"], found["every_step"], found["last_step"]) == (0, 0, 0)
     assert torch.isfinite(found["total"])
 
@@ -122,12 +122,12 @@ def test_rare_actions_have_larger_limited_weights_only_if_configured(target: Ten
     assert action_weights(counts, load().actions) is None
     rarity = measure_rarity([target], len(VOCABULARY.actions), config)
     assert rarity.actions is not None and len(rarity.actions) == len(VOCABULARY.actions)
-    read = reading(target)
+    outputs = random_outputs(target)
     # By hand: each step's loss times its action's weight, over the sum of the weights.
     truth = target.action[target.action >= 0]
-    each = F.cross_entropy(read.frame_logits[target.action >= 0], truth, reduction="none")
+    each = F.cross_entropy(outputs.frame_logits[target.action >= 0], truth, reduction="none")
     config = load(None, {"actions": {"balance": "weights", "greatest_weight": 3, "label_smoothing": 0}})
-    found = losses(read, target, MASK, rarity, config)["frame"]
+    found = losses(outputs, target, MASK, rarity, config)["frame"]
     assert torch.isclose(found, (each * rarity.actions[truth]).sum() / rarity.actions[truth].sum())
 
 

@@ -1,6 +1,6 @@
-"""Step readers: what the regions of a batch's steps show, from the detector's own maps or through a VGG-16.
+"""Features of the regions of people's steps, from the detector's feature maps or through a VGG-16.
 
-Which one a network reads with is in its checkpoint. A `VggReader` owns its extractor, a `MapReader` nothing.
+The checkpoint determines which of the two its network was trained with.
 """
 
 from __future__ import annotations
@@ -22,62 +22,63 @@ from stages.region_features.step_regions import step_regions
 from stages.region_features.vgg_features import PictureRegions, VggFeatures
 
 
-class StepReader(Protocol):
-    """Reads the regions of people's steps."""
+class RegionExtractor(Protocol):
+    """Computes the region features of people's steps."""
 
     needs_keypoints: bool
 
-    def read(self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup]) -> VisualInput:
-        """RoI features of all steps, padded to the rows that the network reads. `groups` hold the pictures in which
-        people step. Nothing waits for the device."""
+    def extract(self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup]) -> VisualInput:
+        """Return the features of all steps, padded to the network's batch size. Does not wait for the device.
+
+        `groups` hold the pictures of the frames in which people make steps.
+        """
         ...
 
     def warm_up(self, people: int) -> None:
-        """Made-up regions of so many people."""
+        """Run once on made-up regions of this many people."""
         ...
 
 
-class MapReader:
-    """Parts, hands' surroundings and the whole picture, pooled from the detector's maps:
-    `stages.region_features.step_regions`."""
+class MapRegionExtractor:
+    """Pools parts, the surroundings of hands, and the whole picture from the detector's feature maps."""
 
     needs_keypoints = True
 
     def __init__(self, config: RoiConfig, device: torch.device | str = "cpu") -> None:
         self._config, self._device = config, torch.device(device)
 
-    def read(self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup]) -> VisualInput:
-        """`parts` [rows, P, F], `objects` [rows, 3, F]."""
+    def extract(self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup]) -> VisualInput:
+        """Return `parts` [rows, P, F] and `objects` [rows, 3, F]."""
         return step_regions(steps, metas, groups, self._config, self._device)
 
     def warm_up(self, people: int) -> None:
-        """Pooling has nothing to warm up."""
+        """Do nothing."""
 
 
-class VggReader:
-    """Parts, and each person's object or the whole picture, through VGG-16: `stages.region_features.step_features`."""
+class VggRegionExtractor:
+    """Reads parts, and each person's object or the whole picture, with VGG-16."""
 
     needs_keypoints = False
 
     def __init__(self, extractor: VggFeatures, device: torch.device | str = "cpu") -> None:
-        """The extractor lies on `device` already."""
+        """`extractor` must be on `device` already."""
         self._extractor, self._device = extractor, torch.device(device)
 
-    def read(self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup]) -> VisualInput:
-        """`parts` [rows, P, F], `objects` [rows, 1, F]."""
-        nowhere = np.zeros(4, np.float32)
+    def extract(self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup]) -> VisualInput:
+        """Return `parts` [rows, P, F] and `objects` [rows, 1, F]."""
+        no_box = np.zeros(4, np.float32)
         boxes = StepBoxes(
             steps.frames,
             np.stack(steps.part_boxes),
             np.stack(steps.present),
-            np.stack([nowhere if thing is None else thing for thing in steps.objects]),
-            np.array([thing is not None for thing in steps.objects], bool),
+            np.stack([no_box if box is None else box for box in steps.objects]),
+            np.array([box is not None for box in steps.objects], bool),
         )
         pictures = [SlotPictures(group.frames, group.pixels) for group in groups]
         return step_features(boxes, metas, pictures, self._extractor, self._device)
 
     def warm_up(self, people: int) -> None:
-        """One picture, and a region for each person."""
+        """Run the extractor on one picture with a region for each person."""
         side = self._extractor.config.short_side
         picture = torch.zeros(1, side, side, 3, dtype=torch.uint8, device=self._device)
         boxes = torch.zeros(people, 4, device=self._device)
@@ -85,20 +86,20 @@ class VggReader:
         self._extractor([PictureRegions(picture, boxes, torch.zeros(people, dtype=torch.int64, device=self._device))])
 
 
-def step_reader(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> StepReader | None:
-    """What the checkpoint's network reads regions with; None where it reads none. The checkpoint lies on `device`.
+def region_extractor(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> RegionExtractor | None:
+    """Return the extractor that the checkpoint's network was trained with, or None if it uses no regions.
 
-    Raises `ValueError` where this version pools regions otherwise.
+    `checkpoint` must be on `device`. Raises `ValueError` if its feature length is not the one that this version pools.
     """
     config = checkpoint.network.config
     if not config.visual:
         return None
     if checkpoint.features is not None:
-        return VggReader(checkpoint.features, device)
+        return VggRegionExtractor(checkpoint.features, device)
     pooling = RoiConfig.of(config)
     if config.visual_features != pooling.length():
         raise ValueError(
-            f"the checkpoint reads {config.visual_features} RoI features a region, "
-            f"this version pools {pooling.length()}"
+            f"the checkpoint expects {config.visual_features} RoI features per region, "
+            f"but this version pools {pooling.length()}"
         )
-    return MapReader(pooling, device)
+    return MapRegionExtractor(pooling, device)
