@@ -1,1 +1,1 @@
-"""What happens to one batch of frames, one file a stage; `pipeline.py` has their order."""
+"""The model: stages that analyse a batch of frames. `pipeline.py` has their order."""

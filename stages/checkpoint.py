@@ -1,8 +1,8 @@
-"""Checkpoint: a trained model in one safetensors file that loads without any other file.
+"""Checkpoints: a trained model in one safetensors file, which loads without any other file.
 
-The tensors are the network's weights with the language priors, and, where it has them of its own, the feature
-extractor's and the detector's; the metadata holds the vocabulary, the network's configuration, smoothing, metrics and
-the command that trained it. What is loaded belongs to the caller.
+The tensors are the network's weights, including the table of language priors, and optionally those of a feature
+extractor and a detector. The metadata holds the vocabulary, the network's configuration, smoothing, metrics and the
+training command.
 """
 
 from __future__ import annotations
@@ -36,36 +36,37 @@ from stages.vocabulary import Vocabulary, VocabularyError
 
 FORMAT = "partstream.checkpoint/1"
 _FEATURES = "features."
-"""Before the names of the feature extractor's tensors."""
+"""Prefix of the names of the feature extractor's tensors."""
 _DETECTOR = "detector."
-"""Before those of the detector's."""
+"""Prefix of the names of the detector's tensors."""
 DEFAULT_WINDOW_STEPS = 64
 """W of checkpoints that do not record the window that they were trained with."""
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint can't be used; the message names the file and what is wrong with it."""
+    """A checkpoint cannot be used; the message gives the file and the reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """What a file holds. `sha256` is `sha256:…` of the file, empty before it is saved."""
+    """The content of a checkpoint file."""
 
     network: ActionNetwork
     profile: str
     trained: bool
     language_model: str
-    """Which language model made the priors."""
+    """Name of the language model that the priors were built with."""
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     training_command: str = ""
     sha256: str = ""
+    """`sha256:…` of the file; empty before the checkpoint is saved."""
     language_model_sha256: str = ""
-    """Hex hash of the language model's files (`LanguageModel.sha256`), where it is known."""
+    """Hex hash of the language model's files (`LanguageModel.sha256`); empty if it is not known."""
     features: VggFeatures | None = None
-    """What regions are read with, where it isn't the detector's own maps."""
+    """The feature extractor of regions; None if they are pooled from the detector's feature maps."""
     detector: StoredDetector | None = None
-    """What finds people, parts and objects; None: people are found by MoveNet, whose weights are the package's."""
+    """The detector of people, parts and objects; None for MoveNet, whose weights are a third-party package's."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -74,12 +75,12 @@ class Checkpoint:
 
     @property
     def window(self) -> int | None:
-        """W, the steps of the longest sequence that it was trained on; None if it doesn't say."""
+        """W, the steps of the longest sequence in training; None if it is not recorded."""
         return _trained_window(self.metrics)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> str:
-    """Write the file whole or not at all; returns `sha256:…` of it. Raises `CheckpointError` if it can't be written."""
+    """Write the file atomically and return its `sha256:…`. Raises `CheckpointError` if it cannot be written."""
     vocabulary = checkpoint.vocabulary
     metadata = {
         "format": FORMAT,
@@ -101,22 +102,22 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         metadata["detector"] = checkpoint.detector.description.to_json()
         named |= {f"{_DETECTOR}{name}": tensor for name, tensor in checkpoint.detector.tensors.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
-    unfinished = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, unfinished, metadata)
-        unfinished.replace(path)
+        save_file(tensors, partial, metadata)
+        partial.replace(path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: can't be written: {error}") from None
     return file_sha256(path)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
-    """Read a file that `save` wrote; the network is on `device`, in evaluation mode.
+    """Return the checkpoint in a file, with its network on `device` and in evaluation mode.
 
-    Raises `CheckpointError` where the file is missing, damaged, of another version, or its parts don't fit together.
+    Raises `CheckpointError` if the file is missing, damaged, of another version, or inconsistent.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint; `partstream train` makes one")
@@ -138,7 +139,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         _trained_window(metrics)
         profile, command = metadata["profile"], metadata["training_command"]
         language_model, priors_vocabulary = priors["language_model"], priors["vocabulary"]
-        # Checkpoints from before have neither.
+        # Older checkpoints have neither.
         language_model_sha256, priors_table = priors.get("language_model_sha256", ""), priors.get("table")
         geometry_version = metadata["geometry_version"]
     except KeyError as error:
@@ -146,7 +147,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     except (VocabularyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     if priors_vocabulary != vocabulary.sha256():
-        raise CheckpointError(f"{path}: its language priors were built for another vocabulary; build them anew")
+        raise CheckpointError(f"{path}: its language priors were built for another vocabulary; build them again")
     if (
         config.geometry
         and config.part_features
@@ -158,17 +159,17 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         raise CheckpointError(
             f"{path}: trained on keypoint geometry {geometry_version} ({config.part_features} + "
             f"{config.context_features} features), this version computes {GEOMETRY_VERSION} ({PART_FEATURES} + "
-            f"{CONTEXT_FEATURES}); train it anew"
+            f"{CONTEXT_FEATURES}); train it again"
         )
-    extractor, seeing = _taken(tensors, _FEATURES), _taken(tensors, _DETECTOR)
+    extractor_tensors, detector_tensors = _pop_prefixed(tensors, _FEATURES), _pop_prefixed(tensors, _DETECTOR)
     table = tensors.get("language_priors.table")
     if table is None and config.language:
         raise CheckpointError(f"{path}: the language priors are missing")
     if table is not None and priors_table not in (None, table_sha256(table, vocabulary)):
         raise CheckpointError(
-            f"{path}: its language priors aren't those that were saved with its vocabulary; build them anew"
+            f"{path}: its language priors are not those that were saved with its vocabulary; build them again"
         )
-    # Checkpoints from before the action's score had a temperature, and RoI features means and spreads.
+    # Older checkpoints have no temperature of the action's score and no normalisation of RoI features.
     tensors.setdefault("action_lstm.temperature", torch.ones(()))
     if config.visual:
         tensors.setdefault("visual_mean", torch.zeros(config.visual_features))
@@ -179,8 +180,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
     network = network.to(device).eval().requires_grad_(False)
-    features = _extractor(metadata, extractor, config, path)
-    detector = _detector(metadata, seeing, config, vocabulary, path)
+    features = _extractor(metadata, extractor_tensors, config, path)
+    detector = _detector(metadata, detector_tensors, config, vocabulary, path)
     return Checkpoint(
         network,
         profile,
@@ -196,15 +197,15 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     )
 
 
-def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Takes out those whose names begin so, under the rest of their names."""
+def _pop_prefixed(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Remove the tensors whose names have a prefix, and return them by name without it."""
     return {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
 
 
 def _extractor(
     metadata: Mapping[str, str], tensors: dict[str, Tensor], config: NetworkConfig, path: Path
 ) -> VggFeatures | None:
-    """The feature extractor in a checkpoint, if it has one."""
+    """Return the checkpoint's feature extractor, if it has one."""
     if "features" not in metadata:
         if tensors:
             raise CheckpointError(f"{path}: its feature extractor can't be used: the metadata doesn't describe it")
@@ -215,7 +216,7 @@ def _extractor(
         raise CheckpointError(f"{path}: its feature extractor can't be used: {error}") from None
     if features.length != config.visual_features:
         raise CheckpointError(
-            f"{path}: its feature extractor gives {features.length} numbers a region, its network reads "
+            f"{path}: its feature extractor gives {features.length} features per region, but its network expects "
             f"{config.visual_features}"
         )
     return features
@@ -228,8 +229,10 @@ def _detector(
     vocabulary: Vocabulary,
     path: Path,
 ) -> StoredDetector | None:
-    """The detector in a checkpoint, if it has one. Only whoever runs it needs mmdet: whether the tensors are those of
-    its description is known there."""
+    """Return the checkpoint's detector, if it has one.
+
+    Its tensors are checked against the description only when it is built, because that needs mmdet.
+    """
     where = f"{path}: its detector can't be used"
     if "detector" not in metadata:
         if tensors:
@@ -243,37 +246,37 @@ def _detector(
     except DetectorError as error:
         raise CheckpointError(f"{where}: {error}") from None
     if not classes.parts:
-        raise CheckpointError(f"{where}: it finds none of the vocabulary's parts ({', '.join(vocabulary.parts)})")
+        raise CheckpointError(f"{where}: it detects none of the vocabulary's parts ({', '.join(vocabulary.parts)})")
     if config.reads_geometry or (config.visual and "features" not in metadata):
-        raise CheckpointError(f"{where}: the network reads keypoints, which it doesn't find")
+        raise CheckpointError(f"{where}: the network needs keypoints, which it does not detect")
     return StoredDetector(description, tensors, f"{path}: detector")
 
 
 def _priors(checkpoint: Checkpoint) -> dict[str, str]:
-    """What the language priors were built from, and the hash that ties them to the vocabulary."""
+    """Return what the language priors were built from, and the hash that ties them to the vocabulary."""
     network, vocabulary = checkpoint.network, checkpoint.vocabulary
-    said = {
+    origin = {
         "language_model": checkpoint.language_model,
         "language_model_sha256": checkpoint.language_model_sha256,
         "vocabulary": vocabulary.sha256(),
     }
     if not network.config.language:
-        return said
-    return said | {"table": table_sha256(network.language_priors.table, vocabulary)}
+        return origin
+    return origin | {"table": table_sha256(network.language_priors.table, vocabulary)}
 
 
 def _trained_window(metrics: Mapping[str, Any]) -> int | None:
-    """`config.data.window` of a training run's figures, None where there is none. Raises ValueError for a wrong one."""
-    found: Any = metrics
+    """Return `config.data.window` of a training run's metrics, or None. Raises `ValueError` for an invalid value."""
+    value: Any = metrics
     for key in ("config", "data", "window"):
-        found = cast("Mapping[str, Any]", found).get(key) if isinstance(found, Mapping) else None
-    if found is None or (isinstance(found, int) and not isinstance(found, bool) and found >= 2):
-        return found
-    raise ValueError(f"metrics: config.data.window is {found!r}, not a number of steps from 2")
+        value = cast("Mapping[str, Any]", value).get(key) if isinstance(value, Mapping) else None
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 2):
+        return value
+    raise ValueError(f"metrics: config.data.window is {value!r}, not a number of steps from 2")
 
 
 def file_sha256(path: Path) -> str:
-    """`sha256:` and the hex hash of a file's bytes."""
+    """Return `sha256:` and the hex hash of a file's content."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

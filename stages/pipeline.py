@@ -1,8 +1,8 @@
-"""The pipeline: the order of the stages, from a batch of frames to what is said of each.
+"""The pipeline: the order of the stages, from a batch of frames to one analysis per frame.
 
-Owns the scenes of all cameras and their people's state; `forget` ends a camera's. All calls but `slot_format` come from
-the one inference thread. Two copies from device to host a batch: the detections (the tracker runs on the host) and the
-packed scores (docs/architecture.md, "The journey of a frame").
+It holds the tracks of all cameras and the hidden states of their people until `forget` drops a camera. All calls but
+`slot_format` come from the inference thread. A batch needs two device-to-host copies: the detections, because the
+tracker runs on the host, and the packed scores (docs/architecture.md, "The path of a frame").
 """
 
 from __future__ import annotations
@@ -59,21 +59,21 @@ def _objects(frame: FramePeople) -> list[ObjectAnalysis]:
     return [ObjectAnalysis(label, _box(box), float(score), frame.detected) for label, box, score in rows]
 
 
-def _window(wanted: int | None, checkpoint: Checkpoint) -> int:
+def _window(setting: int | None, checkpoint: Checkpoint) -> int:
     trained = checkpoint.window or DEFAULT_WINDOW_STEPS
-    if wanted is not None and checkpoint.window and wanted != trained:
+    if setting is not None and checkpoint.window and setting != trained:
         logger.warning(
-            "window.steps is %d, but checkpoint %s was trained with windows of %d steps: its answers may be worse; "
-            "leave window.steps out to take the checkpoint's",
-            wanted,
+            "window.steps is %d, but checkpoint %s was trained with windows of %d steps: accuracy may suffer; "
+            "remove window.steps to use the checkpoint's window",
+            setting,
             checkpoint.sha256 or checkpoint.profile,
             trained,
         )
-    return wanted or trained
+    return setting or trained
 
 
 class Pipeline(Model):
-    """Implements `stages.types.Model` for any checkpoint, with a detector that sees what its network reads."""
+    """A model from any checkpoint and a detector that provides what its network needs."""
 
     def __init__(
         self,
@@ -83,17 +83,17 @@ class Pipeline(Model):
         device: torch.device | str = "cpu",
         observer: Observer | None = None,
     ) -> None:
-        """Detector and checkpoint lie on `device` already, whatever `settings.model.device` is.
+        """Detector and checkpoint must be on `device` already; `settings.model.device` is not read.
 
-        Raises `ValueError` where they don't fit together.
+        Raises `ValueError` if they do not fit together.
         """
         settings = settings or PipelineSettings()
         self._region_extractor = region_extractor(checkpoint, device)
-        reads_keypoints = checkpoint.network.config.reads_geometry or (
+        needs_keypoints = checkpoint.network.config.reads_geometry or (
             self._region_extractor is not None and self._region_extractor.needs_keypoints
         )
-        if reads_keypoints and not detector.has_keypoints:
-            raise ValueError("the checkpoint's network reads keypoints, and its detector finds none")
+        if needs_keypoints and not detector.has_keypoints:
+            raise ValueError("the checkpoint's network needs keypoints, but its detector finds none")
         self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
         self._detector = detector
         self._network = checkpoint.network.eval()
@@ -121,32 +121,32 @@ class Pipeline(Model):
         )
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """The picture that the detector wants. Pure."""
+        """Return the format of the pictures that the detector reads. Safe to call from any thread."""
         return self._format_of(source_size, detector_size)
 
     @torch.inference_mode()
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """Analyse a batch. An exception carries the attribute `stage`, and steps that weren't finished never were.
+        """Analyse a batch, as `Model.process`.
 
-        `TooLargeError`: so many pictures don't fit into the device's memory, and nothing has changed.
+        An exception has the failed stage in its attribute `stage`; steps that were not finished are discarded.
         """
         metas = [lease.meta for lease in frames]
         timer = StageTimer(self._observer, self._device)
         try:
             try:
                 with timer.stage("detection"):
-                    found = self._detector.detect(frames, self._tracker.due(metas), self._max_people)
+                    detections = self._detector.detect(frames, self._tracker.due(metas), self._max_people)
             except torch.OutOfMemoryError as error:
                 raise TooLargeError from error
             with timer.stage("tracking", on_host=True):
-                seen, steps = self._tracker.track(metas, found.frames)
+                seen, steps = self._tracker.track(metas, detections.frames)
             scores = None
             if len(steps):
                 try:
                     scores = joined(
                         self._steps_at_once.run(
                             len(steps),
-                            lambda start, stop: self._score(steps.part(start, stop), metas, found.groups, timer),
+                            lambda start, stop: self._score(steps.part(start, stop), metas, detections.groups, timer),
                         )
                     )
                 finally:
@@ -177,7 +177,7 @@ class Pipeline(Model):
 
     @torch.inference_mode()
     def warm_up(self) -> None:
-        """A made-up picture through the detector, and made-up people through everything learned."""
+        """Run the detector on a blank picture and the learned stages on made-up people."""
         self.rehearse(1, _WARM_SOURCE)
         config, parts = self._network.config, len(self._parts)
         for people in (1, 2, 4, 8):
@@ -187,7 +187,7 @@ class Pipeline(Model):
                 torch.zeros(people, parts, config.part_features, device=self._device),
                 torch.zeros(people, config.context_features, device=self._device),
                 torch.ones(people, parts, dtype=torch.bool, device=self._device),
-                self._no_regions(people),
+                self._blank_regions(people),
             )
             steps = [WaveStep(TrackKey("", 0, row), 0, row) for row in range(people)]
             self._states.waves(self._network.action_inputs(outputs.graph), [steps], lambda key: None)
@@ -195,7 +195,7 @@ class Pipeline(Model):
 
     @torch.inference_mode()
     def rehearse(self, frames: int, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> None:
-        """Detect in so many blank pictures of a source. Raises `TooLargeError` if they don't fit onto the device."""
+        """Detect in `frames` blank pictures of a source. Raises `TooLargeError` if they do not fit into the memory."""
         format = self.slot_format(source_size, detector_size)
         try:
             blank = torch.zeros((frames, *format.shape), dtype=torch.uint8, device=self._device)
@@ -204,30 +204,30 @@ class Pipeline(Model):
             raise TooLargeError from error
 
     def device_memory(self) -> DeviceMemory | None:
-        """What the model takes of its device, and what is left; None on a CPU."""
+        """Return the memory that the model uses on its device and what is free; None on a CPU."""
         return device_memory(self._device, self._weights, self._states.nbytes)
 
     def forget(self, camera: str) -> None:
-        """The camera is gone: its tracker, its people and their states."""
+        """Drop a removed camera's tracker, people and hidden states."""
         self._tracker.forget(camera)
         self._states.release_camera(camera)
 
     @property
     def state_slots(self) -> int:
-        """People whose state can be kept."""
+        """Number of people whose hidden state can be kept."""
         return self._states.bank.capacity
 
     @property
     def pinned_pictures(self) -> bool:
-        """Whether pictures should lie in page-locked memory: the copy to a CUDA device is asynchronous only then."""
+        """Whether pictures should be in page-locked memory: only then are copies to a CUDA device asynchronous."""
         return self._device.type == "cuda"
 
     @property
     def state_slots_used(self) -> int:
-        """People whose state is kept now."""
+        """Number of people whose hidden state is kept."""
         return self._states.bank.used
 
-    def _no_regions(self, people: int) -> VisualInput | None:
+    def _blank_regions(self, people: int) -> VisualInput | None:
         config = self._network.config
         if not config.visual:
             return None
@@ -238,7 +238,7 @@ class Pipeline(Model):
         )
 
     def _analysis(self, frame: FramePeople, scores: StepScores | None) -> FrameAnalysis:
-        """What is said of one frame; frames come in order, so that a reading never reaches back."""
+        """Return the analysis of one frame. Frames must be passed in order."""
         people: list[PersonAnalysis] = []
         for seen in frame.seen:
             if seen.step is None or scores is None:

@@ -1,7 +1,6 @@
-"""Profiles: from a profile's name or a checkpoint's path to a model that is ready to run. Owns nothing.
+"""Loading of a model by the name of a profile or the path of a checkpoint.
 
-`edge` and `kinetics-tps` are packaged checkpoints; a path is any other. What a model sees with is in its checkpoint:
-the detector that it carries, else MoveNet.
+`edge` and `kinetics-tps` are packaged checkpoints. A checkpoint that contains no detector uses MoveNet.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from telemetry.observer import Observer
 EDGE = "edge"
 PAPER = "kinetics-tps"
 PACKAGED = {EDGE: "edge.safetensors", PAPER: "kinetics-tps-tiny.safetensors"}
-"""Profiles by name, and their files among the package's checkpoints."""
+"""Profile → file in `stages/checkpoints`."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +51,8 @@ def load_profile(settings: PipelineSettings, observer: Observer | None = None) -
         checkpoint.features.precision = vision_precision(model.precision, device)
     if model.profile == PAPER:
         logger.warning(
-            "profile %s is the paper's system at a fraction of its size, trained on generated videos: for cameras of "
-            "your own take edge, or a checkpoint trained on videos like theirs",
+            "profile %s is the paper's system at a fraction of its size, trained on generated videos. For your own "
+            "cameras use edge, or a checkpoint trained on similar videos",
             PAPER,
         )
     detector = load_detector(checkpoint, device, model.precision, model.cuda_graphs)
@@ -61,8 +60,10 @@ def load_profile(settings: PipelineSettings, observer: Observer | None = None) -
 
 
 def load_model(profile: str, device: str = "auto", threads: int = 0) -> Pipeline:
-    """Load a profile to run over videos offline: default settings, and frames scaled on the host. Raises as
-    `load_profile`."""
+    """Load a profile for offline use: default settings, and frames scaled on the host.
+
+    Raises as `load_profile`.
+    """
     model = ModelSettings(profile=profile, device=device, threads=threads, pictures="host")
     return load_profile(PipelineSettings(model=model))
 
@@ -73,14 +74,16 @@ def load_detector(
     precision: Precision = "auto",
     cuda_graphs: bool = False,
 ) -> Detector:
-    """What the checkpoint's people are found with: its own detector, else MoveNet. Raises `WeightsError`, or
-    `ValueError` for a precision that the device doesn't compute in."""
-    numbers = vision_precision(precision, torch.device(device))
-    # Only a CUDA device waits for launches.
+    """Return the checkpoint's own detector, or MoveNet if it has none.
+
+    Raises `WeightsError`, or `ValueError` for a precision that the device does not support.
+    """
+    dtype = vision_precision(precision, torch.device(device))
+    # On a CPU there are no kernel launches to save.
     graphed = cuda_graphs and torch.device(device).type == "cuda"
     if checkpoint.detector is None:
-        return KeypointDetector(_movenet(device, numbers, graphed), slot_format, device)
-    return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, numbers, graphed)
+        return KeypointDetector(_movenet(device, dtype, graphed), slot_format, device)
+    return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, dtype, graphed)
 
 
 def region_detector(
@@ -90,9 +93,12 @@ def region_detector(
     precision: torch.dtype = torch.float32,
     graphed: bool = False,
 ) -> Detector:
-    """A detector of people, objects and those parts, ready to run; one without parts has MoveNet find them.
-    `graphed`: replayed, as only a CUDA device can. Raises `WeightsError`, also where mmdet or MoveNet isn't there."""
-    # Here, since it imports torchvision.
+    """Return a stored detector of people, objects and `parts`, ready to run; parts it lacks are found by MoveNet.
+
+    `graphed` replays it as CUDA graphs, which needs a CUDA device. Raises `WeightsError`, also if mmdet or MoveNet is
+    not installed.
+    """
+    # Imported here, because these modules import torchvision.
     from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
     from stages.detection.paired_detector import PairedDetector
     from stages.detection.region_detector import RegionDetector
@@ -100,15 +106,15 @@ def region_detector(
     try:
         detector = CascadeRCNN.of(stored, parts).to(device)
         detector.precision = precision
-        replayed = GraphedRegionNetwork(detector) if graphed else detector
+        network = GraphedRegionNetwork(detector) if graphed else detector
         if not detector.classes.parts:
             if tuple(parts) != PARTS:
                 raise WeightsError(
-                    f"{stored.where}: finds none of the checkpoint's parts {', '.join(parts)}; from keypoints come "
-                    f"{', '.join(PARTS)}, in this order, and no others"
+                    f"{stored.where}: detects none of the checkpoint's parts {', '.join(parts)}; keypoints give only "
+                    f"{', '.join(PARTS)}, in this order"
                 )
-            return PairedDetector(replayed, _movenet(device, precision, graphed), device)
-        return RegionDetector(replayed, device)
+            return PairedDetector(network, _movenet(device, precision, graphed), device)
+        return RegionDetector(network, device)
     except ImportError as error:
         raise WeightsError(f"{stored.where}: {error}") from None
     except (DetectorError, ValueError) as error:
@@ -122,14 +128,14 @@ def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) 
 
 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:
-    """The checkpoint of a profile or path. Raises `WeightsError` saying what to do."""
+    """Return the checkpoint of a profile or path. Raises `WeightsError` with advice."""
     try:
         if profile not in PACKAGED:
             return checkpoints.load(Path(profile), device)
         packaged = resources.files("stages").joinpath("checkpoints", PACKAGED[profile])
         if not packaged.is_file():
             raise WeightsError(
-                f"profile {profile}: {packaged.name} isn't packaged with this installation. Train a checkpoint "
+                f"profile {profile}: {packaged.name} is not part of this installation. Train a checkpoint "
                 "(docs/kinetics-tps.md) and give its path as the profile, or use edge"
             )
         with resources.as_file(packaged) as path:
@@ -139,7 +145,7 @@ def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpo
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises `ValueError` for a device that can't be used."""
+    """Return a device by name; `auto` is CUDA if available. Raises `ValueError` for a device that cannot be used."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -149,5 +155,5 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"model.device: {name!r} is not auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise ValueError(f"model.device: {name!r} was asked for, but there is no such CUDA device; use auto or cpu")
+        raise ValueError(f"model.device: there is no CUDA device {name!r}; use auto or cpu")
     return device

@@ -28,7 +28,7 @@ class RegionExtractor(Protocol):
     needs_keypoints: bool
 
     def extract(self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup]) -> VisualInput:
-        """Return the features of all steps, padded to the network's batch size. Does not wait for the device.
+        """Return the features of all steps, padded as `bucket` says. Does not wait for the device.
 
         `groups` hold the pictures of the frames in which people make steps.
         """

@@ -1,7 +1,7 @@
-"""Step scores: everything learned, for all steps of a batch at once, and one packed copy of the scores to the host.
+"""The learned stages on the steps of a batch, and one packed copy of their scores to the host.
 
-Owns nothing. Stateless stages run over all people of all waves together, padded to a few sizes; the action LSTM runs
-wave by wave, since a person's state has to pass from one step to the next.
+Stateless stages run on all people of all waves together, padded to a few sizes. The action LSTM runs wave by wave,
+because a person's state passes from one step to the next.
 """
 
 from __future__ import annotations
@@ -24,24 +24,30 @@ from stages.people.batch_steps import BatchSteps
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepScores:
-    """Of n steps, float32: `relevance` [n, parts], `states` [n, parts, states], `actions` [n, actions], in [0, 1]."""
+    """Scores of n steps in [0, 1], float32."""
 
     relevance: NDArray[np.float32]
+    """[n, parts]"""
     states: NDArray[np.float32]
+    """[n, parts, states]"""
     actions: NDArray[np.float32]
+    """[n, actions]"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PersonInputs:
-    """What the network reads of padded rows, on the device: [rows, parts, F], [rows, C], bool [rows, parts]."""
+    """Inputs of the network from keypoints, for padded rows, on the device."""
 
     parts: Tensor
+    """float32 [rows, parts, F]"""
     context: Tensor
+    """float32 [rows, C]"""
     present: Tensor
+    """bool [rows, parts]"""
 
 
 def person_inputs(steps: BatchSteps, network: ActionNetwork, device: torch.device) -> PersonInputs:
-    """Keypoint geometry of all steps, on the host, and its one copy to the device."""
+    """Compute the keypoint geometry of all steps on the host, and copy it to the device at once."""
     rows = bucket(len(steps))
     config = network.config
     present = np.stack(steps.present)
@@ -63,12 +69,14 @@ def person_inputs(steps: BatchSteps, network: ActionNetwork, device: torch.devic
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadOutputs:
-    """Outputs of the stateless stages for padded rows, on the device: relevance [rows, parts], state probabilities
-    [rows, parts, states] and the action LSTM's inputs [rows, width]."""
+    """Outputs of the stateless stages for padded rows, on the device."""
 
     relevance: Tensor
+    """[rows, parts]"""
     states: Tensor
+    """State probabilities [rows, parts, states]."""
     embedded: Tensor
+    """Inputs of the action LSTM [rows, width]."""
 
 
 def run_heads(
@@ -91,8 +99,10 @@ def run_heads(
 
 
 def score_actions(states: ActionStates, steps: BatchSteps, outputs: HeadOutputs, timer: StageTimer) -> StepScores:
-    """Step the action LSTM by waves and copy all scores to the host at once. Steps whose hidden state has been stored
-    are committed, also if a later wave fails."""
+    """Step the action LSTM wave by wave, and copy all scores to the host at once.
+
+    Steps whose hidden state has been stored are committed, even if a later wave fails.
+    """
     with timer.stage("action_lstm"):
         groups = states.waves(outputs.embedded, steps.waves, steps.commit)
         scores = [outputs.relevance, outputs.states, *(torch.softmax(logits, -1) for logits, _ in groups)]
@@ -102,7 +112,7 @@ def score_actions(states: ActionStates, steps: BatchSteps, outputs: HeadOutputs,
 
 
 def joined(parts: Sequence[StepScores]) -> StepScores:
-    """The scores of steps that were made in several parts, in order."""
+    """Return the scores of consecutive parts of a batch as one."""
     if len(parts) == 1:
         return parts[0]
     return StepScores(

@@ -1,4 +1,4 @@
-"""What passes between the engine and a model: leased frames in, one analysis a frame out."""
+"""The interface between the engine and a model: leased frames in, one analysis per frame out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which model answers: `weights` is `sha256:…` of the checkpoint, `trained` is false for random weights."""
+    """Identity of a model: `weights` is `sha256:…` of the checkpoint, `trained` is false for random weights."""
 
     profile: str
     weights: str
@@ -23,7 +23,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class PartAnalysis:
-    """One visible body part. `relevance` and state scores are in [0, 1]; states best first, those in force only."""
+    """One visible body part. `relevance` and scores are in [0, 1]; `states` has the active states, best first."""
 
     part: str
     box: Box
@@ -36,8 +36,7 @@ class PartAnalysis:
 class ActionAnalysis:
     """The action at the window's last step.
 
-    `since_media_us` is the media time at which the unbroken run of `label` began; `smoothed` is the label that
-    events are made from.
+    `since_media_us` is the media time at which the unbroken run of `label` began; events use the label `smoothed`.
     """
 
     label: str
@@ -65,8 +64,10 @@ class PersonAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class ObjectAnalysis:
-    """One detected object that is not a person. `detected` is false where it is from an earlier frame, this one not
-    having been detected in: objects aren't followed."""
+    """One detected object that is not a person.
+
+    Objects are not tracked: `detected` is false if this frame had no detection and the object is from an earlier one.
+    """
 
     label: str
     box: Box
@@ -76,7 +77,7 @@ class ObjectAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class FrameAnalysis:
-    """All that a model says of one frame; `ended` lists the tracks that ended at or before it."""
+    """The analysis of one frame; `ended` lists the tracks that ended at or before it."""
 
     people: list[PersonAnalysis] = field(default_factory=list)
     objects: list[ObjectAnalysis] = field(default_factory=list)
@@ -86,7 +87,7 @@ class FrameAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
-    """Memory of a device that has its own, bytes. `peak`: the most that this process has used at once so far."""
+    """Memory of a device with memory of its own, in bytes. `peak` is the most that this process has used at once."""
 
     device: str
     weights: int

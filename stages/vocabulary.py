@@ -1,8 +1,8 @@
-"""Vocabulary: the parts, part states and actions that a model knows, and the words for each. It is data.
+"""Vocabularies: the parts, part states and actions that a model knows, and the words for each.
 
-A vocabulary lives in the checkpoint whose outputs it names and dies with it; no size is fixed in code. The states'
-outputs are a table [parts, states]: a column is a (verb, object) pair, and a mask says which columns a part has, since
-a state is tied to the parts it can be seen with (tiptoe: feet; hold: hands). See docs/method.md, "Vocabulary".
+A vocabulary is data, stored in the checkpoint whose outputs it names; no size is fixed in code. The state outputs are a
+table [parts, states]. Each column is a (verb, object) pair, and a mask gives the columns of each part, because a state
+can be seen with certain parts only (tiptoe: feet; hold: hands). See docs/method.md, "Vocabulary".
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ PARTS: tuple[str, ...] = (
     "left_foot",
     "right_foot",
 )
-"""The body parts in the order that the part graph reads them: head, arms, hands, hip, legs, feet."""
+"""The body parts in the order in which the part graph reads them."""
 
 STILL = "none"
-"""The state of a part without movement: an output like any other, and never published."""
+"""The state of a part that does not move: an output like any other, but never published."""
 
 NO_OBJECT = "something"
-"""The word that stands for a part state's absent object in the language priors."""
+"""The word used in the language priors for a part state without an object."""
 
 
 class VocabularyError(ValueError):
-    """A vocabulary can't be used; the message names the field and says what to do."""
+    """A vocabulary cannot be used; the message gives the field and advice."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a part may be doing: a verb and, where it has one, the object it is done with."""
+    """A state of a body part: a verb and optionally its object."""
 
     verb: str
     object: str | None = None
@@ -56,26 +56,27 @@ class State:
 
     @staticmethod
     def parse(label: str) -> State:
-        """The state of a label; the first space parts verb and object."""
-        verb, _, thing = label.partition(" ")
-        return State(verb, thing or None)
+        """Return the state of a label; the first space separates verb and object."""
+        verb, _, object = label.partition(" ")
+        return State(verb, object or None)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Parts, states, which part has which, actions, and words.
-
-    `parts`: in the part graph's order. `states`: the columns of the state outputs. `states_of`: part → labels of its
-    states. `actions`: the action outputs. `words`: label → words, where they aren't the label with underscores
-    replaced by spaces. `ignored_verbs`: verbs of annotations that name no known state (their states aren't targets).
-    """
+    """Parts, states, the states of each part, actions, and words."""
 
     parts: tuple[str, ...]
+    """In the order of the part graph."""
     states: tuple[State, ...]
+    """The columns of the state outputs."""
     states_of: Mapping[str, tuple[str, ...]]
+    """Part → labels of its states."""
     actions: tuple[str, ...]
+    """The action outputs."""
     words: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Label → words, for labels whose words are not simply the label with spaces for underscores."""
     ignored_verbs: tuple[str, ...] = ("others",)
+    """Verbs of annotations that stand for no known state; such states are not training targets."""
 
     def __post_init__(self) -> None:
         for name, labels in (
@@ -85,9 +86,9 @@ class Vocabulary:
         ):
             if not labels:
                 raise VocabularyError(f"vocabulary: `{name}` is empty; it needs at least one label")
-            twice = sorted({label for label in labels if list(labels).count(label) > 1})
-            if twice:
-                raise VocabularyError(f"vocabulary: `{name}` lists {', '.join(twice)} more than once")
+            repeated = sorted({label for label in labels if list(labels).count(label) > 1})
+            if repeated:
+                raise VocabularyError(f"vocabulary: `{name}` lists {', '.join(repeated)} more than once")
         known = {state.label for state in self.states}
         if set(self.states_of) != set(self.parts):
             raise VocabularyError("vocabulary: `states_of` must have one entry for each of `parts`, and no other")
@@ -100,7 +101,7 @@ class Vocabulary:
                 )
         ignored = sorted(verb for verb in self.ignored_verbs if any(state.verb == verb for state in self.states))
         if ignored:
-            raise VocabularyError(f"vocabulary: {', '.join(ignored)} can't be a state and in `ignored_verbs` at once")
+            raise VocabularyError(f"vocabulary: {', '.join(ignored)} can't be both a state and in `ignored_verbs`")
 
     @property
     def state_labels(self) -> tuple[str, ...]:
@@ -108,19 +109,19 @@ class Vocabulary:
         return tuple(state.label for state in self.states)
 
     def part_index(self, part: str) -> int:
-        """Row of a part. Raises `VocabularyError` for an unknown one."""
+        """Return the row of a part. Raises `VocabularyError` for an unknown one."""
         return _index(self.parts, part, "part")
 
     def state_index(self, label: str) -> int:
-        """Column of a state. Raises `VocabularyError` for an unknown one."""
+        """Return the column of a state. Raises `VocabularyError` for an unknown one."""
         return _index(self.state_labels, label, "state")
 
     def action_index(self, label: str) -> int:
-        """Output of an action. Raises `VocabularyError` for an unknown one."""
+        """Return the output of an action. Raises `VocabularyError` for an unknown one."""
         return _index(self.actions, label, "action")
 
     def mask(self) -> np.ndarray:
-        """bool [parts, states]: which columns a part has."""
+        """Return the columns of each part: bool [parts, states]."""
         mask = np.zeros((len(self.parts), len(self.states)), dtype=bool)
         for row, part in enumerate(self.parts):
             for label in self.states_of[part]:
@@ -128,7 +129,7 @@ class Vocabulary:
         return mask
 
     def pairs(self) -> list[tuple[str, State]]:
-        """Every (part, state) that is an output, part by part, in column order."""
+        """Return every (part, state) that is an output, part by part, in column order."""
         mask = self.mask()
         return [
             (part, state)
@@ -138,11 +139,11 @@ class Vocabulary:
         ]
 
     def words_of(self, label: str) -> str:
-        """The words for a part, verb, object or action."""
+        """Return the words for a part, verb, object or action."""
         return self.words.get(label, label.replace("_", " "))
 
     def triple(self, part: str, state: State) -> tuple[str, str, str]:
-        """The words of a part state for the language priors: (part, verb, object); no object is "something"."""
+        """Return the words of a part state for the language priors: (part, verb, object or "something")."""
         return (
             self.words_of(part),
             self.words_of(state.verb),
@@ -150,7 +151,7 @@ class Vocabulary:
         )
 
     def to_json(self) -> str:
-        """One canonical JSON object: equal vocabularies give equal text."""
+        """Return canonical JSON: equal vocabularies give equal text."""
         content = {
             "parts": list(self.parts),
             "states": list(self.state_labels),
@@ -162,12 +163,12 @@ class Vocabulary:
         return json.dumps(content, ensure_ascii=False, indent=1)
 
     def sha256(self) -> str:
-        """Hex hash of the canonical JSON; the language priors carry it, so that they can't be paired wrongly."""
+        """Return the hex hash of the canonical JSON, which ties language priors to their vocabulary."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     @staticmethod
     def from_json(text: str, where: str = "vocabulary") -> Vocabulary:
-        """Read what `to_json` wrote. Raises `VocabularyError` naming `where` and the field."""
+        """Return the vocabulary in the JSON of `to_json`. Raises `VocabularyError` with `where` and the field."""
         try:
             content: Any = json.loads(text)
         except json.JSONDecodeError as error:
@@ -194,7 +195,7 @@ class Vocabulary:
 
     @staticmethod
     def load(path: Path) -> Vocabulary:
-        """Read a vocabulary file. Raises `VocabularyError` where it can't be read or used."""
+        """Return the vocabulary in a file. Raises `VocabularyError` if it cannot be read or used."""
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
@@ -203,7 +204,7 @@ class Vocabulary:
 
 
 def packaged(name: str) -> Vocabulary:
-    """The vocabulary that ships as `stages/vocabularies/<name>.json`, for example `edge`."""
+    """Return the vocabulary in `stages/vocabularies/<name>.json`, for example `edge`."""
     file = resources.files("stages").joinpath("vocabularies", f"{name}.json")
     if not file.is_file():
         raise VocabularyError(f"no vocabulary {name!r} is packaged; give a file instead")

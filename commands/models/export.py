@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from stages.detection.movenet.movenet import MoveNet
     from stages.export.exporting import ExportedPart
     from stages.export.graph import PartName
-    from stages.export.real_inputs import Film
+    from stages.export.real_inputs import SampleVideo
 
 EPILOG = lines(
     "`partstream export --out onnx`",
     "Exit codes: 0 done, 1 failed (then no file is kept), 2 usage, 3 weights",
 )
 
-_FILM = ("sports2d", "demo.mp4")
+_SAMPLE_VIDEO = ("sports2d", "demo.mp4")
 _PICTURES = 8
 _EVERY = 3
 """Every third frame: 120 ms apart, about a step of the action model."""
@@ -64,7 +64,7 @@ def export_command(
         if _has_another_detector(checkpoint) and "detector" in chosen:
             fail(f"the detector of profile {checkpoint.profile} cannot be exported; use --parts heads,step", EXIT_USAGE)
         detector = _detector(checkpoint, needed="detector" in chosen)
-        film = None if detector is None else _film()
+        video = None if detector is None else _sample_video()
         with plain_console.status("exporting") as status:
             made = export(
                 checkpoint,
@@ -72,14 +72,14 @@ def export_command(
                 out,
                 chosen,
                 opset,
-                film,
+                video,
                 lambda part: status.update(f"exporting and checking: {part}"),
             )
     _show(made)
-    if film is None and not _has_another_detector(checkpoint):
+    if video is None and not _has_another_detector(checkpoint):
         plain_console.print(
             "checked with random inputs only. Real ones need the detector's weights and footage: "
-            f"partstream weights fetch movenet-multipose {_FILM[0]}",
+            f"partstream weights fetch movenet-multipose {_SAMPLE_VIDEO[0]}",
             soft_wrap=True,
         )
 
@@ -120,18 +120,18 @@ def _detector(checkpoint: Checkpoint, *, needed: bool) -> MoveNet | None:
         return None
 
 
-def _film() -> Film | None:
+def _sample_video() -> SampleVideo | None:
     """Return the first second of footage, as a camera would send it; None if it was not fetched."""
     import av
     import numpy as np
 
     from stages.detection.movenet.movenet import slot_format
-    from stages.export.real_inputs import Film
+    from stages.export.real_inputs import SampleVideo
     from stages.third_party import weights
     from stages.third_party.weights import WeightsError
 
     try:
-        path = weights.locate(*_FILM)
+        path = weights.locate(*_SAMPLE_VIDEO)
     except WeightsError:
         return None
     pictures: list[np.ndarray] = []
@@ -148,7 +148,7 @@ def _film() -> Film | None:
             times.append(round((frame.time or 0.0) * 1e6))
             if len(pictures) == _PICTURES:
                 break
-    return Film(np.stack(pictures), content, np.array(times, np.int64))
+    return SampleVideo(np.stack(pictures), content, np.array(times, np.int64))
 
 
 def _show(made: Sequence[ExportedPart]) -> None:

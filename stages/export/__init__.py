@@ -1,1 +1,1 @@
-"""ONNX files of what the pipeline computes, checked against torch, for other runtimes."""
+"""Export of the pipeline's networks as ONNX files for other runtimes, checked against torch."""

@@ -1,4 +1,4 @@
-"""Exporting: the parts of a checkpoint as ONNX files with manifests, all of them checked before any of them is kept."""
+"""Export of a checkpoint's parts as ONNX files with manifests, all checked before any is kept."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from stages.export.detector_graph import detector_graph
 from stages.export.graph import FORMAT, PART_NAMES, ExportError, Graph, PartName, Sample
 from stages.export.network_graphs import heads_graph, pools_maps, step_graph
 from stages.export.parity import Difference
-from stages.export.real_inputs import Film, real_people, real_pictures, real_steps
+from stages.export.real_inputs import SampleVideo, real_people, real_pictures, real_steps
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedPart:
-    """A part's file in the folder, its manifest beside it, and how far its outputs are from torch's."""
+    """A part's file, its manifest, and the differences of its outputs from torch's."""
 
     name: PartName
     file: Path
@@ -37,14 +37,14 @@ def export(
     out: Path,
     parts: Sequence[PartName] = PART_NAMES,
     opset: int = onnx_file.DEFAULT_OPSET,
-    film: Film | None = None,
+    video: SampleVideo | None = None,
     progress: Callable[[PartName], None] = lambda part: None,
 ) -> list[ExportedPart]:
-    """Write `<part>.onnx` and `<part>.json` for each of `parts` into `out`, replacing what has these names.
+    """Write `<part>.onnx` and `<part>.json` for each of `parts` into `out`, replacing existing files.
 
-    `checkpoint` and `detector` are on the CPU; the detector is needed for its own part, and for real inputs of the
-    others. Each file is run in ONNX Runtime on random inputs, and on what `film` shows if there is one, and compared
-    with torch. `progress` is told of each part before it is begun. Raises `ExportError`, and then keeps none.
+    `checkpoint` and `detector` must be on the CPU; the detector is needed for its own part, and for real inputs of the
+    others. Each file is run in ONNX Runtime on random inputs, and on inputs from `video` if there is one, and compared
+    with torch. `progress` is called before each part. Raises `ExportError`; no file is kept then.
     """
     onnx_file.check_installed()
     config = checkpoint.network.config
@@ -58,17 +58,17 @@ def export(
         raise ExportError(f"{missing[0]}: no detector was given")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as unfinished:
+        with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as scratch:
             real: dict[PartName, list[Sample]] = {}
-            if detector is not None and film is not None:
-                people = real_people(film, detector, checkpoint, [port.name for port in heads.inputs])
-                steps = real_steps(people, heads.module, checkpoint, film)  # pyright: ignore[reportArgumentType]
-                real = {"detector": real_pictures(film), "heads": people, "step": steps}
-            made: list[ExportedPart] = []
+            if detector is not None and video is not None:
+                people = real_people(video, detector, checkpoint, [port.name for port in heads.inputs])
+                steps = real_steps(people, heads.module, checkpoint, video)  # pyright: ignore[reportArgumentType]
+                real = {"detector": real_pictures(video), "heads": people, "step": steps}
+            exported: list[ExportedPart] = []
             for part in chosen:
                 progress(part)
-                made.append(_export(graphs[part], Path(unfinished), opset, checkpoint, real.get(part, [])))
-            return [_keep(part, out) for part in made]
+                exported.append(_export(graphs[part], Path(scratch), opset, checkpoint, real.get(part, [])))
+            return [_moved(part, out) for part in exported]
     except OSError as error:
         raise ExportError(f"{out} can't be written: {error.strerror or error}") from None
 
@@ -76,14 +76,14 @@ def export(
 def _export(graph: Graph, folder: Path, opset: int, checkpoint: Checkpoint, real: Sequence[Sample]) -> ExportedPart:
     file, manifest = folder / f"{graph.name}.onnx", folder / f"{graph.name}.json"
     onnx_file.write(graph, file, opset, {"format": FORMAT, "part": graph.name, "checkpoint": checkpoint.sha256})
-    found = parity.differences(graph, file, {"random": graph.random} | ({"real": real} if real else {}))
-    parity.check(graph, found)
-    content = _manifest(graph, file, opset, checkpoint, found)
+    differences = parity.differences(graph, file, {"random": graph.random} | ({"real": real} if real else {}))
+    parity.check(graph, differences)
+    content = _manifest(graph, file, opset, checkpoint, differences)
     manifest.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return ExportedPart(graph.name, file, manifest, tuple(found))
+    return ExportedPart(graph.name, file, manifest, tuple(differences))
 
 
-def _keep(part: ExportedPart, out: Path) -> ExportedPart:
+def _moved(part: ExportedPart, out: Path) -> ExportedPart:
     return ExportedPart(
         part.name,
         part.file.replace(out / part.file.name),
@@ -93,14 +93,14 @@ def _keep(part: ExportedPart, out: Path) -> ExportedPart:
 
 
 def _manifest(
-    graph: Graph, file: Path, opset: int, checkpoint: Checkpoint, found: Sequence[Difference]
+    graph: Graph, file: Path, opset: int, checkpoint: Checkpoint, differences: Sequence[Difference]
 ) -> dict[str, Any]:
-    """All that somebody needs to run the file who has only the two files."""
+    """Return everything that a user of the file needs to know to run it."""
     import onnxruntime
 
-    of_output: dict[str, dict[str, float]] = {}
-    for one in found:
-        of_output.setdefault(one.output, {})[one.kind] = float(f"{one.value:.2g}")
+    by_output: dict[str, dict[str, float]] = {}
+    for difference in differences:
+        by_output.setdefault(difference.output, {})[difference.kind] = float(f"{difference.value:.2g}")
     return {
         "format": FORMAT,
         "part": graph.name,
@@ -119,6 +119,6 @@ def _manifest(
             "limit": parity.LIMIT,
             "reference": f"torch {torch.__version__} in float64: max|a - b| / max|b|",
             "runtime": f"onnxruntime {onnxruntime.__version__}, CPU",
-            "outputs": of_output,
+            "outputs": by_output,
         },
     }

@@ -1,7 +1,6 @@
-"""Graphs: what goes into an ONNX file, described well enough to be fed by somebody who has nothing else. Owns nothing.
+"""Graphs to export: torch modules with names, shapes, types and meanings of their inputs and outputs.
 
-A graph is a torch module together with names, shapes, types and meanings of its inputs and outputs. Axes that may be of
-any length have a name instead of a number.
+Axes of variable length have a name instead of a number.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ FORMAT = "partstream.export/1"
 
 PartName = Literal["detector", "heads", "step"]
 PART_NAMES: tuple[PartName, ...] = ("detector", "heads", "step")
-"""What can be exported, in the order in which the pipeline runs it."""
+"""The parts that can be exported, in the order in which the pipeline runs them."""
 
 PEOPLE = "people"
-"""The axis of the people who are read at once."""
+"""Name of the batch axis of people."""
 
 Sample = tuple[Tensor, ...]
-"""One tensor for each input of a graph."""
+"""One tensor per input of a graph."""
 
 
 class ExportError(RuntimeError):
-    """Something can't be exported; the message says what, and what to do."""
+    """A part cannot be exported; the message gives the reason and advice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One input or output: `shape` holds lengths, and names of axes of any length ("height/4": made from another)."""
+    """One input or output. `shape` has lengths and names of variable axes ("height/4" is derived from another)."""
 
     name: str
     shape: tuple[int | str, ...]
@@ -40,7 +39,7 @@ class Port:
     dtype: Literal["float32", "uint8", "bool"] = "float32"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a manifest."""
+        """Return plain values for a manifest."""
         return {
             "name": self.name,
             "shape": list(self.shape),
@@ -52,18 +51,18 @@ class Port:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A module that takes `inputs` in order and returns the tuple `outputs`, in evaluation mode, on the CPU, float32.
-
-    `random` are made-up inputs to try it on; the first is traced, so that none of its free axes may be 1 long.
-    `multiples`: free axes whose length must be a multiple of something. `outside`: what the pipeline does before and
-    after the graph, a sentence each. `about`: what else a manifest has to say, by name.
-    """
+    """A module that takes `inputs` in order and returns the tuple `outputs`."""
 
     name: PartName
     module: nn.Module
+    """In evaluation mode, float32, on the CPU."""
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     random: Sequence[Sample]
+    """Random inputs. The first is traced, so its variable axes must be longer than 1."""
     outside: tuple[str, ...]
+    """Sentences for the manifest: what the pipeline does before and after the graph."""
     about: Mapping[str, Any]
+    """Other entries of the manifest."""
     multiples: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Variable axes whose length must be a multiple of a number."""

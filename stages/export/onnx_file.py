@@ -1,7 +1,6 @@
-"""ONNX files: from a graph to a file by torch's exporter, stripped of everything but what computes. Owns nothing.
+"""Writing of graphs as ONNX files with torch's exporter.
 
-torch.export keeps where in the sources each node came from, and its own names of axes; neither belongs in a file that
-is given away.
+torch.export records where in the sources each node came from, and its own names of axes. Both are removed.
 """
 
 from __future__ import annotations
@@ -20,25 +19,25 @@ from torch import Tensor, nn
 from stages.export.graph import ExportError, Graph, Port
 
 OPSETS = range(18, 26)
-"""What torch's exporter writes: 18 itself, and later ones by conversion."""
+"""Opsets that torch's exporter can write: 18, and later ones by conversion."""
 DEFAULT_OPSET = 20
-"""ONNX Runtime reads it since 1.17."""
+"""Read by ONNX Runtime 1.17 and later."""
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 class _Positional(nn.Module):
-    """A module's inputs as one list: so the exporter wants no names of arguments."""
+    """A wrapper with positional inputs, for which the exporter needs no argument names."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        return self.module(*given)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.module(*inputs)
 
 
 def check_installed() -> None:
-    """Raises `ExportError` where a package that exporting needs is missing."""
+    """Raise `ExportError` if a package that exporting needs is missing."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ExportError(
@@ -48,11 +47,11 @@ def check_installed() -> None:
 
 
 def write(graph: Graph, path: Path, opset: int, properties: Mapping[str, str]) -> None:
-    """Write the graph to `path`, with `properties` as the model's metadata. Raises `ExportError`."""
+    """Write the graph to `path` with `properties` as metadata. Raises `ExportError`."""
     import onnx
 
     if opset not in OPSETS:
-        raise ExportError(f"opset {opset} can't be written; give one from {OPSETS[0]} to {OPSETS[-1]}")
+        raise ExportError(f"opset {opset} can't be written; choose one from {OPSETS[0]} to {OPSETS[-1]}")
     model = _exported(graph, opset)
     written = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if written != opset:
@@ -66,14 +65,14 @@ def write(graph: Graph, path: Path, opset: int, properties: Mapping[str, str]) -
 
 
 def _exported(graph: Graph, opset: int) -> Any:
-    """The exporter's ModelProto."""
+    """Return the exporter's ModelProto."""
     axes = {name for port in graph.inputs for name in port.shape if isinstance(name, str)}
-    free = {name: torch.export.Dim(name) * graph.multiples.get(name, 1) for name in sorted(axes)}
-    shapes = [{place: free[name] for place, name in enumerate(port.shape) if name in free} for port in graph.inputs]
+    dims = {name: torch.export.Dim(name) * graph.multiples.get(name, 1) for name in sorted(axes)}
+    shapes = [{axis: dims[name] for axis, name in enumerate(port.shape) if name in dims} for port in graph.inputs]
     sample = graph.random[0]
     try:
         with torch.no_grad(), _quiet():
-            graph.module(*sample)  # what is computed once, such as the folded language table, is there before tracing
+            graph.module(*sample)  # fills caches, such as the folded language table, before tracing
             program = torch.onnx.export(
                 _Positional(graph.module),
                 sample,
@@ -81,7 +80,7 @@ def _exported(graph: Graph, opset: int) -> Any:
                 opset_version=opset,
                 input_names=[port.name for port in graph.inputs],
                 output_names=[port.name for port in graph.outputs],
-                dynamic_shapes={"given": tuple(shapes)},
+                dynamic_shapes={"inputs": tuple(shapes)},
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
@@ -92,7 +91,7 @@ def _exported(graph: Graph, opset: int) -> Any:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """The exporter warns of its own insides; what counts is tried afterwards."""
+    """Silence the exporter's warnings about its internals; the result is checked afterwards."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -105,7 +104,7 @@ def _quiet() -> Generator[None]:
 
 
 def _strip(model: Any) -> None:
-    """Take out names of source files and classes, and the shapes of what lies between."""
+    """Remove names of source files and classes, and shapes of intermediate values."""
     del model.graph.value_info[:]
     del model.graph.metadata_props[:]
     for node in model.graph.node:
@@ -117,7 +116,7 @@ def _strip(model: Any) -> None:
 
 
 def _name_axes(graph: Graph, ports: tuple[Port, ...], values: Any) -> None:
-    """Axes as the manifest calls them. Raises `ExportError` where the exporter made an axis of fixed length."""
+    """Name axes as in the manifest. Raises `ExportError` if the exporter fixed the length of a variable axis."""
     for port, value in zip(ports, values, strict=True):
         for name, axis in zip(port.shape, value.type.tensor_type.shape.dim, strict=True):
             if isinstance(name, str):

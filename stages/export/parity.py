@@ -1,7 +1,7 @@
-"""Parity: a file's answers in ONNX Runtime against the module's own in float64. Owns nothing.
+"""Comparison of a file's outputs in ONNX Runtime with the torch module's in float64.
 
-Float64, because two float32 runtimes each round: over pictures of noise torch's own float32 differs from it by 9e-6 of
-the greatest value, ONNX Runtime's by 6e-6, and one from the other by up to 1e-5.
+The reference is float64, because both float32 runtimes round: on pictures of noise, torch's float32 differs from it by
+9e-6 of the greatest value, ONNX Runtime's by 6e-6, and the two from each other by up to 1e-5.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from stages.export.graph import ExportError, Graph, Sample
 
 LIMIT = 1e-5
-"""Greatest difference of an output, as a share of its greatest value."""
+"""Greatest allowed difference of an output, relative to its greatest value."""
 
 
 class Difference(NamedTuple):
-    """max|a − b| / max|b| of one output over all samples of a kind; infinite where it isn't a number."""
+    """max|a − b| / max|b| of one output over all samples of a kind; infinite if it is not a number."""
 
     output: str
     kind: str
@@ -30,37 +30,41 @@ class Difference(NamedTuple):
 
 
 def differences(graph: Graph, path: Path, samples: Mapping[str, Sequence[Sample]]) -> list[Difference]:
-    """Of each output, for each kind of samples (random, real). Raises `ExportError` where the file can't be run."""
+    """Return the difference of each output for each kind of samples (random, real).
+
+    Raises `ExportError` if the file cannot be run.
+    """
     session = _session(graph, path)
     exact = copy.deepcopy(graph.module).double()
     found: list[Difference] = []
-    for kind, of_kind in samples.items():
+    for kind, samples_of_kind in samples.items():
         worst = np.zeros(len(graph.outputs))
         greatest = np.zeros(len(graph.outputs))
-        for sample in of_kind:
-            answers = _run(graph, session, sample)
+        for sample in samples_of_kind:
+            outputs = _run(graph, session, sample)
             with torch.no_grad():
-                wanted = exact(*(tensor.double() if tensor.is_floating_point() else tensor for tensor in sample))
-            for place, (answer, true) in enumerate(zip(answers, wanted, strict=True)):
-                b = true.numpy()
-                if answer.shape != b.shape or answer.dtype != np.float32:
+                expected = exact(*(tensor.double() if tensor.is_floating_point() else tensor for tensor in sample))
+            for index, (a, reference) in enumerate(zip(outputs, expected, strict=True)):
+                b = reference.numpy()
+                if a.shape != b.shape or a.dtype != np.float32:
                     raise ExportError(
-                        f"{graph.name}: {graph.outputs[place].name} is {answer.dtype} {answer.shape} in ONNX Runtime, "
-                        f"float32 {b.shape} in torch; nothing was kept"
+                        f"{graph.name}: {graph.outputs[index].name} is {a.dtype} {a.shape} in ONNX Runtime, "
+                        f"float32 {b.shape} in torch; no file was kept"
                     )
-                off = np.abs(answer - b).max(initial=0.0)
-                worst[place] = np.maximum(worst[place], off if np.isfinite(off) else np.inf)
-                greatest[place] = max(greatest[place], np.abs(b).max(initial=0.0))
-        for port, off, size in zip(graph.outputs, worst, greatest, strict=True):
-            found.append(Difference(port.name, kind, float(off / size) if size else (0.0 if not off else np.inf)))
+                difference = np.abs(a - b).max(initial=0.0)
+                worst[index] = np.maximum(worst[index], difference if np.isfinite(difference) else np.inf)
+                greatest[index] = max(greatest[index], np.abs(b).max(initial=0.0))
+        for port, difference, size in zip(graph.outputs, worst, greatest, strict=True):
+            relative = float(difference / size) if size else (0.0 if not difference else np.inf)
+            found.append(Difference(port.name, kind, relative))
     return found
 
 
-def check(graph: Graph, found: Sequence[Difference]) -> None:
-    """Raises `ExportError` with the figures where an output differs by more than `LIMIT`."""
-    bad = [difference for difference in found if not difference.value <= LIMIT]
-    if bad:
-        figures = ", ".join(f"{one.output} {one.value:.1e} ({one.kind} inputs)" for one in bad)
+def check(graph: Graph, differences: Sequence[Difference]) -> None:
+    """Raise `ExportError` with the figures if an output differs by more than `LIMIT`."""
+    too_large = [difference for difference in differences if not difference.value <= LIMIT]
+    if too_large:
+        figures = ", ".join(f"{one.output} {one.value:.1e} ({one.kind} inputs)" for one in too_large)
         raise ExportError(
             f"{graph.name}: ONNX Runtime and torch differ by more than {LIMIT:g} of the greatest value: {figures}; "
             "no file was kept. Try another --opset, or another version of onnxruntime"
@@ -74,7 +78,7 @@ def _session(graph: Graph, path: Path) -> Any:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common base of their own
+    except Exception as error:  # onnxruntime's errors have no common base class
         raise ExportError(f"{graph.name}: ONNX Runtime {onnxruntime.__version__} can't load it: {error}") from None
 
 

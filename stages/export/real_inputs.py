@@ -1,4 +1,4 @@
-"""Real inputs to try graphs on: what the detector and the geometry make of a short film. Owns nothing."""
+"""Real inputs for checking graphs, computed by the detector and the geometry from a short video."""
 
 from __future__ import annotations
 
@@ -23,62 +23,65 @@ _PERSON_SCORE = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Film:
-    """Pictures as a camera's slots hold them, uint8 [T, H, W, 3]; (width, height) of what isn't padding; media times
-    int64 [T] in µs.
-    """
+class SampleVideo:
+    """A short video in the detector's slot format."""
 
     pictures: NDArray[np.uint8]
+    """[T, H, W, 3]"""
     content: tuple[int, int]
+    """Width and height without padding."""
     times_us: NDArray[np.int64]
+    """Media times [T] in µs."""
 
 
-def real_pictures(film: Film) -> list[Sample]:
-    """For the detector: the film's first picture, and a batch of two."""
-    pictures = torch.from_numpy(film.pictures)
+def real_pictures(video: SampleVideo) -> list[Sample]:
+    """Return inputs of the detector: the video's first picture, and a batch of two."""
+    pictures = torch.from_numpy(video.pictures)
     return [(pictures[:1],), (pictures[[0, -1]],)]
 
 
 @torch.no_grad()
-def real_people(film: Film, detector: MoveNet, checkpoint: Checkpoint, names: Sequence[str]) -> list[Sample]:
-    """For the heads, whose inputs are `names`: the film's best person at each of their steps, as one sample.
+def real_people(video: SampleVideo, detector: MoveNet, checkpoint: Checkpoint, names: Sequence[str]) -> list[Sample]:
+    """Return inputs of the heads, `names`: the video's best person at each of their steps, as one sample.
 
-    Nothing where the film shows nobody, or where the network reads what the detector's maps don't give.
+    There is no sample if the video shows no people, or if the network's regions are not pooled from feature maps.
     """
     config = checkpoint.network.config
     if config.visual and not pools_maps(config):
         return []
-    maps, heads = detector(torch.from_numpy(film.pictures))
+    maps, heads = detector(torch.from_numpy(video.pictures))
     rows = detector.decode(heads, 1).packed[:, 0].numpy()
     seen = np.flatnonzero(rows[:, 4] >= _PERSON_SCORE)
     if not len(seen):
         return []
     boxes, keypoints = rows[seen, :4], rows[seen, 5:].reshape(-1, len(KEYPOINTS), 3)
-    found = part_boxes(keypoints, boxes, film.content)
-    geometry = sequence_features(keypoints[None], boxes[None], film.times_us[None, seen], config.joint_score)
+    parts = part_boxes(keypoints, boxes, video.content)
+    geometry = sequence_features(keypoints[None], boxes[None], video.times_us[None, seen], config.joint_score)
     tensors: dict[str, Tensor] = {
         "parts": torch.from_numpy(geometry.parts[0]),
         "context": torch.from_numpy(geometry.context[0]),
-        "present": torch.from_numpy(found.present),
+        "present": torch.from_numpy(parts.present),
     }
     if config.visual:
-        hands, hands_present = hand_regions(keypoints, boxes, film.content)
-        pictures = len(film.pictures)
+        hands, hands_present = hand_regions(keypoints, boxes, video.content)
+        pictures = len(video.pictures)
         regions = Regions(
             torch.from_numpy(seen),
-            torch.from_numpy(found.boxes),
+            torch.from_numpy(parts.boxes),
             torch.from_numpy(hands),
             torch.from_numpy(hands_present),
             torch.ones(pictures, 2),
-            torch.tensor(film.content, dtype=torch.float32).expand(pictures, 2),
+            torch.tensor(video.content, dtype=torch.float32).expand(pictures, 2),
         )
         tensors["part_regions"], tensors["object_regions"], _ = person_features(maps, regions, RoiConfig.of(config))
     return [tuple(tensors[name] for name in names)]
 
 
 @torch.no_grad()
-def real_steps(people: Sequence[Sample], heads: HeadsModule, checkpoint: Checkpoint, film: Film) -> list[Sample]:
-    """For the step: one person's steps as so many rows, each with the state that the one before it left."""
+def real_steps(
+    people: Sequence[Sample], heads: HeadsModule, checkpoint: Checkpoint, video: SampleVideo
+) -> list[Sample]:
+    """Return inputs of the step: one person's steps as rows, each with the state after the step before it."""
     model = checkpoint.network.action_lstm
     samples: list[Sample] = []
     for sample in people:
@@ -87,13 +90,13 @@ def real_steps(people: Sequence[Sample], heads: HeadsModule, checkpoint: Checkpo
             samples.append((action_input,))
             continue
         step = LSTMStepModule(model).eval()
-        dt = torch.full((len(action_input),), float(np.diff(film.times_us).mean()) * 1e-6)
+        dt = torch.full((len(action_input),), float(np.diff(video.times_us).mean()) * 1e-6)
         dt[0] = 0
         hidden = cell = torch.zeros(model.layers, 1, model.hidden)
         before: list[tuple[Tensor, Tensor]] = []
         for row in range(len(action_input)):
             before.append((hidden, cell))
             _, hidden, cell = step(action_input[row : row + 1], dt[row : row + 1], hidden, cell)
-        states = (torch.cat(of_steps, 1) for of_steps in zip(*before, strict=True))
+        states = (torch.cat(rows, 1) for rows in zip(*before, strict=True))
         samples.append((action_input, dt, *states))
     return samples

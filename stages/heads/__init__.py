@@ -1,1 +1,1 @@
-"""The learned stages after features: relevance, part states, part graph and action LSTM (METHOD.md)."""
+"""The learned stages after features: relevance, part states, part graph and action LSTM (docs/method.md)."""

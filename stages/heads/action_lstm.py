@@ -1,8 +1,7 @@
-"""Action LSTM: what a person is doing, from their graph states over time; its state is kept in the state bank.
+"""The action LSTM, which recognises a person's action from their graph states over time.
 
-Owns its weights, which live in the checkpoint, and no state of any person. Two states a person are stepped at once (the
-staggered window: the older one answers), each with the time since the person's last step as an input
-(docs/method.md, "Action", and docs/architecture.md, "The sliding window").
+Hidden states are kept outside, in the state bank. Each person has two, stepped together (the staggered window: the
+older one gives the answer). The time since the last step is an input (docs/method.md, "Action over time").
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ MAX_STEP_SECONDS = 2.0
 
 
 class ActionLSTM(nn.Module):
-    """Linear → LayerNorm → ReLU, with Δt beside it → LSTM over time → Linear: one logit an action."""
+    """Linear → LayerNorm → ReLU, concatenated with Δt → LSTM over time → Linear: one logit per action."""
 
     def __init__(self, graph_inputs: int, width: int, hidden: int, layers: int, actions: int) -> None:
         super().__init__()
@@ -26,17 +25,18 @@ class ActionLSTM(nn.Module):
         self.lstm = nn.LSTM(width + 1, hidden, num_layers=layers)
         self.scores = nn.Linear(hidden, actions)
         self.temperature: Tensor
-        # Fitted after training, so that a score is how often it is right; it changes no answer. 1: as trained.
+        # Fitted after training, so that scores are calibrated; it does not change the order of actions.
         self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, graph: Tensor, dt: Tensor) -> Tensor:
-        """`graph` [n, T, graph_inputs], `dt` [n, T] seconds since the step before (0 at the first) → logits
-        [n, T, actions], from a state of zeros.
+        """Return logits [n, T, actions] of whole sequences, from a state of zeros.
+
+        `graph` [n, T, graph_inputs]; `dt` [n, T], seconds since the step before (0 at the first).
         """
         return self.sequence(self.embed(graph), dt)
 
     def sequence(self, embedded: Tensor, dt: Tensor) -> Tensor:
-        """The same from what `embed` made: [n, T, width] → [n, T, actions]."""
+        """Return logits [n, T, actions] as `forward`, from the output of `embed` [n, T, width]."""
         timed = torch.cat((embedded, dt.clamp(0, MAX_STEP_SECONDS)[..., None]), -1)
         output, _ = self.lstm(timed.transpose(0, 1))
         return self.scores(output.transpose(0, 1)) / self.temperature
@@ -44,22 +44,22 @@ class ActionLSTM(nn.Module):
     def step(
         self, embedded: Tensor, dt: Tensor, reset: Tensor, h: Tensor, c: Tensor, answer: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of both states of n people.
+        """Step both states of n people; return logits [n, actions], new h and new c.
 
         `embedded` [n, width]; `dt` [2, n] seconds and `reset` bool [2, n] for each of the two states; `h`, `c`
-        [2, layers, n, hidden]; `answer` int64 [n]: which state answers → logits [n, actions], new h, new c.
+        [2, layers, n, hidden]; `answer` int64 [n], the state that gives the answer.
         """
         people = embedded.shape[0]
         keep = (~reset)[:, None, :, None]
-        # Both states are one batch: row s·n + i is person i's state s. `where`, not a product: a row may hold NaN.
+        # Both states are one batch: row s·n + i is person i's state s. Not a product, because a row may hold NaN.
         flat_h, flat_c = (
             torch.where(keep, state, 0).transpose(0, 1).reshape(self.layers, 2 * people, self.hidden)
             for state in (h, c)
         )
         timed = torch.cat((embedded.repeat(2, 1), dt.clamp(0, MAX_STEP_SECONDS).reshape(-1, 1)), -1)
         output, (new_h, new_c) = self.lstm(timed[None], (flat_h, flat_c))
-        chosen = output[0].view(2, people, self.hidden)
-        answering = torch.where(answer[:, None] == 0, chosen[0], chosen[1])
+        both = output[0].view(2, people, self.hidden)
+        answering = torch.where(answer[:, None] == 0, both[0], both[1])
         shape = (self.layers, 2, people, self.hidden)
         return (
             self.scores(answering) / self.temperature,

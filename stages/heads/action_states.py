@@ -1,9 +1,8 @@
-"""Action states: steps people through the action LSTM, wave by wave, with their state kept in the state bank.
+"""The action LSTM with the hidden state of each tracked person, stepped wave by wave.
 
-Owns the bank and, in mode `exact`, the feature window; both die with the model. A wave holds at most one step of each
-person. Modes (docs/architecture.md, "The sliding window"): `staggered` keeps two states a person that start anew
-alternately, `exact` recomputes over just the steps that the staggered window's answering state has seen (the
-reference), `continuous` never starts anew.
+A wave holds at most one step of each person. Window modes (docs/method.md, "Action over time"): `staggered` keeps two
+states per person that are reset alternately; `exact` recomputes over the steps that the staggered window's answering
+state has seen (the reference); `continuous` never resets.
 """
 
 from __future__ import annotations
@@ -26,15 +25,16 @@ from telemetry.observer import Observer
 
 
 class WaveStep(NamedTuple):
-    """One person's step of a wave: who, when, and which row of the batch's graph states is theirs."""
+    """One person's step in a wave."""
 
     key: TrackKey
     media_us: int
     row: int
+    """Row of the batch's graph states."""
 
 
 class ActionStates:
-    """The action LSTM with the memory of every tracked person."""
+    """The action LSTM with the hidden states of all tracked people, in a state bank."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ActionStates:
         device: torch.device,
         observer: Observer | None = None,
     ) -> None:
-        """`capacity` people, a window of `steps` steps; `lstm` lies on `device`."""
+        """Keep `capacity` people's states in a window of `steps` steps. `lstm` must be on `device`."""
         self._lstm = lstm
         self._device = device
         window = ContinuousWindow() if mode == "continuous" else StaggeredWindow(steps)
@@ -55,14 +55,15 @@ class ActionStates:
     def waves(
         self, embedded: Tensor, waves: Sequence[Sequence[WaveStep]], committed: Callable[[TrackKey], None]
     ) -> list[tuple[Tensor, Sequence[WaveStep]]]:
-        """Step all waves, in order. `embedded` [rows, width]: `ActionNetwork.action_inputs` of the graph states.
+        """Step all waves, in order.
 
-        Returns, for each group that was stepped at once, its logits [padded, actions] and the steps of their first
-        rows; `committed` is called for each person as soon as their state is put back.
+        `embedded` [rows, width] is `ActionNetwork.action_inputs` of the graph states. `committed` is called for each
+        person as soon as their new state is stored. Returns, for each group that was stepped at once, its logits
+        [padded, actions] and its steps, which are the first rows.
         """
         groups: list[tuple[Tensor, Sequence[WaveStep]]] = []
         for wave in waves:
-            # More people at once than the bank has rows: in turns, the first then being the longest unseen.
+            # A wave with more people than the bank has slots is stepped in groups.
             for start in range(0, len(wave), self.bank.capacity):
                 group = wave[start : start + self.bank.capacity]
                 groups.append((self._step(embedded, group), group))
@@ -76,11 +77,11 @@ class ActionStates:
         return self.bank.nbytes + (self._recent.nbytes if self._recent is not None else 0)
 
     def release(self, key: TrackKey) -> None:
-        """The person's track has ended."""
+        """Drop the state of a person whose track has ended."""
         self.bank.release(key)
 
     def release_camera(self, camera: str) -> None:
-        """The camera is gone."""
+        """Drop all states of a camera that has been removed."""
         self.bank.release_camera(camera)
 
     def _step(self, embedded: Tensor, group: Sequence[WaveStep]) -> Tensor:
@@ -109,12 +110,12 @@ class ActionStates:
         numbers = np.zeros((6, rows), np.int64)
         for column, (step, plan) in enumerate(zip(group, plans, strict=True)):
             numbers[:, column] = (step.row, plan.answer, plan.reset_a, plan.reset_b, plan.dt_a_us, plan.dt_b_us)
-        numbers[2:4, len(group) :] = 1  # padded rows start from zeros: whatever scratch holds takes no part
-        there = to_device(numbers, self._device)
+        numbers[2:4, len(group) :] = 1  # padded rows are reset, so that what the scratch slot holds has no effect
+        plan_rows = to_device(numbers, self._device)
         h, c = self.bank.gather(slots)
-        seconds = there[4:6].to(embedded.dtype) * 1e-6
+        seconds = plan_rows[4:6].to(embedded.dtype) * 1e-6
         logits, h, c = self._lstm.step(
-            embedded.index_select(0, there[0]), seconds, there[2:4].bool(), h, c, answer=there[1]
+            embedded.index_select(0, plan_rows[0]), seconds, plan_rows[2:4].bool(), h, c, answer=plan_rows[1]
         )
         self.bank.scatter(slots, h, c)
         return logits
@@ -132,12 +133,12 @@ class ActionStates:
         for column, (step, plan) in enumerate(zip(group, plans, strict=True)):
             numbers[:, column] = (step.row, step.media_us, plan.seen)
         numbers[2, len(group) :] = 1
-        there = to_device(numbers, self._device)
-        recent.append(slots, embedded.index_select(0, there[0]), there[1])
+        plan_rows = to_device(numbers, self._device)
+        recent.append(slots, embedded.index_select(0, plan_rows[0]), plan_rows[1])
         count = min(max(plan.seen for plan in plans), recent.steps)
         features, _, times = recent.last(slots, count)
-        # The steps that count, moved to the front: what then follows them can't reach back.
-        seen = there[2]
+        # Move the steps that count to the front; an LSTM's output does not depend on what follows.
+        seen = plan_rows[2]
         index = (torch.arange(count, device=self._device) + (count - seen)[:, None]).clamp(max=count - 1)
         features = features.gather(1, index[..., None].expand(-1, -1, features.shape[-1]))
         times = times.gather(1, index)

@@ -1,7 +1,6 @@
-"""Frame actions: each step's action from its own frame alone, in the place of the action LSTM where time takes no part.
+"""A stand-in for the action LSTM in networks without time: each step's action comes from its own frame.
 
-Owns nothing but the temperature of the scores; the layer that scores a frame is the network's (docs/method.md,
-"Leaving stages out").
+The layer that scores a frame belongs to the network (docs/method.md, "Leaving stages out").
 """
 
 from __future__ import annotations
@@ -11,25 +10,25 @@ from torch import Tensor, nn
 
 
 class FrameActions(nn.Module):
-    """Takes steps as `ActionLSTM` does and passes each one's logits on: no step changes another's answer."""
+    """Has the interface of `ActionLSTM`, but returns each step's frame logits; steps are independent."""
 
     hidden = 1
-    """Numbers of state a person: none is needed, and a bank keeps at least one."""
+    """Size of a person's state: none is needed, but a bank keeps at least one number."""
     layers = 1
 
     def __init__(self, actions: int) -> None:
         super().__init__()
         self.width = actions
         self.temperature: Tensor
-        # Fitted after training, so that a score is how often it is right; it changes no answer. 1: as trained.
+        # Fitted after training, so that scores are calibrated; it does not change the order of actions.
         self.register_buffer("temperature", torch.ones(()))
 
     def sequence(self, embedded: Tensor, dt: Tensor) -> Tensor:
-        """The frames' logits [n, T, actions] → logits [n, T, actions]; `dt` [n, T] isn't read."""
+        """Return logits [n, T, actions] from the frames' logits [n, T, actions]; `dt` is ignored."""
         return embedded / self.temperature
 
     def step(
         self, embedded: Tensor, dt: Tensor, reset: Tensor, h: Tensor, c: Tensor, answer: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """`embedded` [n, actions], a frame's logits of n people → logits [n, actions], and h and c as they were."""
+        """Return logits [n, actions] from the frame's logits `embedded` [n, actions], and h and c unchanged."""
         return embedded / self.temperature, h, c

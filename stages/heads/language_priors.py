@@ -1,8 +1,8 @@
-"""Language priors: what the words of a part state say about it, as a frozen table that weighs in by the states' scores.
+"""Language priors: word vectors of part states, in a frozen table that is weighted by the states' scores.
 
-The table is built once, when a model is trained (`stages/language/prior_table.py`), and lives in the checkpoint:
-running needs neither the language model nor its weights. MiniLM (3 x 384) and BERT-Base (3 x 768) go through the same
-code (docs/method.md, "Language priors").
+The table is built when a model is trained (`stages/language/prior_table.py`) and stored in the checkpoint, so inference
+does not need the language model. MiniLM gives 3 x 384 numbers per state, BERT-Base 3 x 768 (docs/method.md, "Language
+priors").
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 class LanguagePriors(nn.Module):
     """f_i^L = Linear(sum over the part's states of probability x table row).
 
-    The linear layer is folded into the table, which gives the same numbers (up to rounding) and costs `outputs` instead
-    of 3 x hidden multiply-adds a state; outside training the folded table is kept until the weights change.
+    The linear layer is folded into the table, which gives the same result up to rounding and costs `outputs` instead of
+    3 x hidden multiply-adds per state. Outside training the folded table is kept until the weights change.
     """
 
     def __init__(self, table: Tensor, outputs: int) -> None:
-        """`table` float32 [parts, states, 3 x hidden], zero for states that a part doesn't have."""
+        """`table` is float32 [parts, states, 3 x hidden], zero for states that a part does not have."""
         super().__init__()
         self.table: Tensor
         self.register_buffer("table", table.clone())
@@ -30,21 +30,24 @@ class LanguagePriors(nn.Module):
         self.register_load_state_dict_post_hook(lambda module, _: module.unfold())
 
     def forward(self, probabilities: Tensor) -> Tensor:
-        """`probabilities` [n, parts, states], 0 for states that a part doesn't have → [n, parts, outputs]."""
+        """Return the priors [n, parts, outputs].
+
+        `probabilities` [n, parts, states] must be 0 for states that a part does not have.
+        """
         folded = self._folded_table()
         return torch.bmm(probabilities.transpose(0, 1), folded).transpose(0, 1) + self.resize.bias
 
     def unfold(self) -> None:
-        """Forget the folded table: the weights have changed."""
+        """Discard the folded table, because the weights have changed."""
         self._folded = None
 
     def train(self, mode: bool = True) -> LanguagePriors:
-        """Training changes the weights, so nothing stays folded."""
+        """Set the mode, and discard the folded table, because training changes the weights."""
         self.unfold()
         return super().train(mode)
 
     def _apply(self, fn: Any, recurse: bool = True) -> LanguagePriors:
-        """Another device or dtype: fold anew there."""
+        """Move to another device or dtype, and discard the folded table."""
         self.unfold()
         return super()._apply(fn, recurse)
 

@@ -1,8 +1,7 @@
-"""Part graph: from the parts of a person to the person, by one LSTM that reads the parts in their fixed order.
+"""The part graph, which combines the parts of a person into one graph state (docs/method.md, "Part graph").
 
-The sequential form of the hierarchical activity graph; beside it the mean of the parts, which has neither order nor
-graph, to compare with. Owns its weights, which live in the checkpoint
-(docs/method.md, "Part graph").
+`PartGraph` is the sequential form of the hierarchical activity graph: an LSTM over the parts in a fixed order.
+`PartMean` is a baseline without a graph.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 
 
 class PartGraph(nn.Module):
-    """Reads head, arms, hands, hip, legs, feet; the last step's output is the person's graph state.
+    """An LSTM over head, arms, hands, hip, legs and feet; its last output is the person's graph state.
 
-    An absent part is never skipped: a learned vector, one for each part, stands in its place.
+    An absent part is replaced by a learned vector of that part, not skipped.
     """
 
     def __init__(self, parts: int, inputs: int, hidden: int) -> None:
@@ -23,16 +22,16 @@ class PartGraph(nn.Module):
         self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
 
     def forward(self, parts: Tensor, present: Tensor) -> Tensor:
-        """`parts` [n, parts, inputs], `present` bool [n, parts] → graph state [n, hidden]."""
+        """Return graph states [n, hidden] from `parts` [n, parts, inputs] and `present` bool [n, parts]."""
         seen = torch.where(present[..., None], parts, self.absent)
         output, _ = self.lstm(seen)
         return output[:, -1]
 
 
 class PartMean(nn.Module):
-    """The parts' mean, resized by a linear layer: what is left of the person without a part graph.
+    """The mean of the parts, resized by a linear layer.
 
-    An absent part counts with its learned vector, as in `PartGraph`, so that nothing differs but the reading in order.
+    An absent part is replaced by its learned vector, as in `PartGraph`, so that the two differ only in the LSTM.
     """
 
     def __init__(self, parts: int, inputs: int, hidden: int) -> None:
@@ -41,6 +40,6 @@ class PartMean(nn.Module):
         self.resize = nn.Linear(inputs, hidden)
 
     def forward(self, parts: Tensor, present: Tensor) -> Tensor:
-        """`parts` [n, parts, inputs], `present` bool [n, parts] → graph state [n, hidden]."""
+        """Return graph states [n, hidden] from `parts` [n, parts, inputs] and `present` bool [n, parts]."""
         seen = torch.where(present[..., None], parts, self.absent)
         return self.resize(seen.mean(1))

@@ -1,7 +1,4 @@
-"""Part relevance: how much each body part has to do with what the person is doing; also the layer that parts share.
-
-Owns the relevance head's weights, which live in the checkpoint (docs/method.md, "Part relevance").
-"""
+"""Part relevance: how much each body part contributes to the person's action (docs/method.md, "Part relevance")."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from torch import Tensor, nn
 
 
 class PartLinear(nn.Module):
-    """One linear layer a part: float [n, parts, inputs] → [n, parts, outputs], each part with weights of its own."""
+    """One linear layer per part: float [n, parts, inputs] → [n, parts, outputs]."""
 
     def __init__(self, parts: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -27,13 +24,13 @@ class PartLinear(nn.Module):
 
 
 class PartRelevance(nn.Module):
-    """FC → ReLU → FC over concat(part feature, object or context feature); a sigmoid makes the score a_i in [0, 1]."""
+    """FC → ReLU → FC over concat(part feature, object feature); the sigmoid of the logit is a_i in [0, 1]."""
 
     def __init__(self, parts: int, part_inputs: int, object_inputs: int, hidden: int) -> None:
         super().__init__()
         self.first = PartLinear(parts, part_inputs + object_inputs, hidden)
         self.second = PartLinear(parts, hidden, 1)
 
-    def forward(self, part: Tensor, thing: Tensor) -> Tensor:
-        """`part` [n, parts, F], `thing` [n, parts, O] (object or context feature) → logits [n, parts]."""
-        return self.second(torch.relu(self.first(torch.cat((part, thing), -1)))).squeeze(-1)
+    def forward(self, part: Tensor, object_feature: Tensor) -> Tensor:
+        """Return logits [n, parts] from `part` [n, parts, F] and `object_feature` [n, parts, O]."""
+        return self.second(torch.relu(self.first(torch.cat((part, object_feature), -1)))).squeeze(-1)

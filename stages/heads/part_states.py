@@ -1,6 +1,6 @@
-"""Part states: what each body part is doing, several at once (a head may turn and look).
+"""Part states: what each body part is doing (docs/method.md, "Part states").
 
-Owns the state head's weights, which live in the checkpoint (docs/method.md, "Part states").
+A part can have several states at once: a head may turn and look.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from stages.heads.part_relevance import PartLinear
 
 
 class PartStates(nn.Module):
-    """Gated part feature + object feature → FC → ReLU → dropout → FC (the visual state feature) → a logit a state."""
+    """Gated part feature + object feature → FC → ReLU → dropout → FC (the visual state feature) → logit per state."""
 
     def __init__(self, part_inputs: int, object_inputs: int, hidden: int, mask: Tensor, dropout: float = 0.5) -> None:
-        """`mask` bool [parts, states]: which states a part has (`Vocabulary.mask`)."""
+        """`mask` bool [parts, states] has the states of each part (`Vocabulary.mask`)."""
         super().__init__()
         parts, states = mask.shape
         self.first = PartLinear(parts, part_inputs + object_inputs, hidden)
@@ -25,14 +25,16 @@ class PartStates(nn.Module):
         self.mask: Tensor
         self.register_buffer("mask", mask.clone(), persistent=False)
 
-    def forward(self, gated: Tensor, thing: Tensor) -> tuple[Tensor, Tensor]:
-        """`gated` [n, parts, F], `thing` [n, parts, O] → visual state feature [n, parts, hidden], logits
-        [n, parts, states]. Logits of states that a part doesn't have mean nothing: see `probabilities`.
+    def forward(self, gated: Tensor, object_feature: Tensor) -> tuple[Tensor, Tensor]:
+        """Return visual state features [n, parts, hidden] and logits [n, parts, states].
+
+        `gated` [n, parts, F], `object_feature` [n, parts, O]. Logits of states that a part does not have are
+        meaningless; `probabilities` masks them.
         """
-        hidden = torch.relu(self.first(torch.cat((gated, thing), -1)))
+        hidden = torch.relu(self.first(torch.cat((gated, object_feature), -1)))
         visual = self.second(self.dropout(hidden))
         return visual, self.scores(visual)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Sigmoid of each state, 0 for those that the part doesn't have: [n, parts, states] in [0, 1]."""
+        """Return the probabilities of states [n, parts, states], 0 for those that the part does not have."""
         return torch.sigmoid(logits) * self.mask

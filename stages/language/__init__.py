@@ -1,1 +1,1 @@
-"""Language models and the table of priors over part states."""
+"""Language models, and the table of language priors that is built with them."""

@@ -1,8 +1,8 @@
-"""Language models for the priors: which one is meant, where its files are, and what it says of words.
+"""Language models: finding their files, and word vectors from them (docs/method.md, "Language priors").
 
-Needed while a table is built and never at run time. A model is a folder as transformers writes it; it is found by the
-folder's path, by a name that `weights` knows (`minilm`, `bert-base-uncased`), or by any other name in Hugging Face's
-cache or, where there is a network, on its hub. Owns nothing (docs/method.md, "Language priors").
+They are needed to build a table of priors, not at run time. A model is a folder in the format of transformers. It is
+found by path, by the name of an asset (`minilm`, `bert-base-uncased`), or by another name in Hugging Face's cache or on
+its hub.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 TOKEN_FILES = ("tokenizer.json", "vocab.txt")
 _OTHER_FILES = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
 _UNUSED = ("pooler.", "cls.")
-"""Heads that some files of a BERT lack or have; word vectors don't read them."""
+"""Prefixes of weights that may be missing, because word vectors do not need them."""
 
 
 class LanguageModelError(RuntimeError):
-    """The language model for the priors can't be used; the message says what to do."""
+    """A language model cannot be used; the message gives advice."""
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A model whose files are here: `name` as it was asked for, and the folder."""
+    """A language model on disk."""
 
     name: str
+    """The name or path by which it was requested."""
     folder: Path
 
     def sha256(self) -> str:
-        """Hex hash of everything that decides on a word's vector: weights, configuration and word pieces."""
+        """Return the hex hash of everything that determines a word's vector: weights, configuration and tokens."""
         digest = hashlib.sha256()
         for name in sorted((*WEIGHT_FILES, *TOKEN_FILES, *_OTHER_FILES)):
             path = self.folder / name
@@ -49,40 +50,43 @@ class LanguageModel:
         return digest.hexdigest()
 
 
-def find_language_model(wanted: str | Path) -> LanguageModel:
-    """The model of that name or folder. Raises `LanguageModelError` saying which files to put where."""
-    folder, name = Path(wanted).expanduser(), str(wanted)
+def find_language_model(name_or_folder: str | Path) -> LanguageModel:
+    """Return the model of a name or folder. Raises `LanguageModelError` with the files that are needed."""
+    folder, name = Path(name_or_folder).expanduser(), str(name_or_folder)
     if folder.is_dir():
-        if lacking := _lacking(folder):
-            raise LanguageModelError(f"the folder {folder} holds no language model: it lacks {lacking}")
+        if missing := _missing_files(folder):
+            raise LanguageModelError(f"the folder {folder} contains no language model: it lacks {missing}")
         return LanguageModel(name, folder)
     try:
         if folder.is_absolute() or name.startswith("."):
             raise WeightsError("there is no such folder")
         if name in {asset.name for asset in weights.assets()}:
-            return LanguageModel(name, _known(name))
-        return LanguageModel(name, _from_hub(name))
+            return LanguageModel(name, _asset_folder(name))
+        return LanguageModel(name, _hub_folder(name))
     except (WeightsError, DownloadError) as error:
         raise LanguageModelError(
-            f"the language model {name!r} isn't here: {error}\nOr give, instead of the name, a folder that holds "
-            f"config.json, {' or '.join(WEIGHT_FILES)}, and {' or '.join(TOKEN_FILES)} of it; "
-            f"or take `minilm`, which `partstream weights fetch minilm` gets"
+            f"the language model {name!r} was not found: {error}\nGive a folder with its config.json, "
+            f"{' or '.join(WEIGHT_FILES)}, and {' or '.join(TOKEN_FILES)} instead of the name, "
+            f"or use `minilm` after `partstream weights fetch minilm`"
         ) from None
 
 
 def word_vectors(words: Sequence[str], model: LanguageModel) -> dict[str, Tensor]:
-    """Each of `words` → float32 [hidden]: the mean of its WordPiece tokens' last hidden states, [CLS] and [SEP] left
-    out. Raises `LanguageModelError` where transformers is missing, the files can't be read, or a word has no tokens."""
+    """Return the vector of each of `words`, float32 [hidden].
+
+    A vector is the mean of the last hidden states of the word's WordPiece tokens, without [CLS] and [SEP]. Raises
+    `LanguageModelError` if transformers is missing, the files cannot be read, or a word has no tokens.
+    """
     tokenizer, network = _load(model)
     batch = tokenizer(list(words), return_tensors="pt", padding=True, return_special_tokens_mask=True)
-    pieces = (batch.pop("special_tokens_mask") == 0).float()[..., None]
-    counts = pieces.sum(1)
+    is_token = (batch.pop("special_tokens_mask") == 0).float()[..., None]
+    counts = is_token.sum(1)
     empty = [text for text, count in zip(words, counts[:, 0].tolist(), strict=True) if not count]
     if empty:
-        raise LanguageModelError(f"the vocabulary's words {empty} have no tokens; give them words in `words`")
+        raise LanguageModelError(f"the vocabulary's words {empty} have no tokens; give them others in `words`")
     with torch.no_grad():
         hidden = network(**batch).last_hidden_state
-    means = (hidden * pieces).sum(1) / counts
+    means = (hidden * is_token).sum(1) / counts
     return {text: means[row].clone() for row, text in enumerate(words)}
 
 
@@ -96,43 +100,43 @@ def _load(model: LanguageModel) -> tuple[Any, Any]:
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(model.folder))
         loaded: Any = AutoModel.from_pretrained(str(model.folder), dtype=torch.float32, output_loading_info=True)
-    except Exception as error:  # transformers passes on what each of its readers raises
+    except Exception as error:  # the errors of transformers' readers have no common base class
         raise LanguageModelError(
-            f"the language model in {model.folder} can't be loaded: {error}; put its files there anew"
+            f"the language model in {model.folder} can't be loaded: {error}; replace its files"
         ) from None
     network, report = loaded
-    # transformers makes up what a file lacks, and only warns.
-    lacking = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
-    if lacking:
+    # transformers initialises missing weights randomly, with only a warning.
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith(_UNUSED))
+    if missing:
         raise LanguageModelError(
-            f"the language model in {model.folder} lacks weights: {', '.join(lacking[:8])}"
-            f"{f' and {len(lacking) - 8} more' if len(lacking) > 8 else ''}; put its files there anew"
+            f"the language model in {model.folder} lacks weights: {', '.join(missing[:8])}"
+            f"{f' and {len(missing) - 8} more' if len(missing) > 8 else ''}; replace its files"
         )
     return tokenizer, network.eval()
 
 
-def _known(name: str) -> Path:
-    """The folder of a model that `weights` knows: from its cache, else, if the hub has it, fetched."""
+def _asset_folder(name: str) -> Path:
+    """Return the folder of a model that is an asset; models on the hub are downloaded if necessary."""
     if weights.asset(name).registry == "huggingface" and not weights.present(name):
         return weights.fetch(name)
     return weights.locate(name)
 
 
-def _from_hub(name: str) -> Path:
-    """The folder of any other model: in Hugging Face's cache, else fetched there."""
+def _hub_folder(name: str) -> Path:
+    """Return the folder of any other model in Hugging Face's cache, downloaded if necessary."""
     cached = published_weights.cached_repository(name)
-    if cached is not None and not _lacking(cached):
+    if cached is not None and not _missing_files(cached):
         return cached
-    # Weights come once: pytorch_model.bin only from repositories that have no safetensors.
+    # Download weights once: pytorch_model.bin only from repositories without safetensors.
     folder = published_weights.repository_files(name, [*_OTHER_FILES, *TOKEN_FILES, WEIGHT_FILES[0]])
     if not (folder / WEIGHT_FILES[0]).is_file():
         folder = published_weights.repository_files(name, WEIGHT_FILES[1:])
-    if lacking := _lacking(folder):
-        raise DownloadError(f"Hugging Face's hub: {name} lacks {lacking}")
+    if missing := _missing_files(folder):
+        raise DownloadError(f"Hugging Face's hub: {name} lacks {missing}")
     return folder
 
 
-def _lacking(folder: Path) -> str:
-    """What a folder lacks of a language model, in words; empty if nothing."""
+def _missing_files(folder: Path) -> str:
+    """Return the language model's files that a folder lacks, as text; empty if it has all."""
     groups = (("config.json",), WEIGHT_FILES, TOKEN_FILES)
     return ", and ".join(" or ".join(group) for group in groups if not any((folder / file).is_file() for file in group))

@@ -1,7 +1,7 @@
-"""Prior table: the vectors of every part state's words, built once for a vocabulary and a language model.
+"""The table of language priors: word vectors of every part state, for a vocabulary and a language model.
 
-A table is kept in the user's cache, by the hash of what it follows from: the language model's files and the vocabulary.
-It knows the vocabulary that it was built for, and is given to no other (docs/method.md, "Language priors").
+Tables are cached under a hash of the language model's files and the vocabulary. A table can be used only with the
+vocabulary for which it was built (docs/method.md, "Language priors").
 """
 
 from __future__ import annotations
@@ -23,35 +23,36 @@ from stages.third_party.weights import cache_dir
 from stages.vocabulary import Vocabulary
 
 _METHOD = "part, verb, object; mean of the last hidden states of a word's pieces"
-"""What a row is. Another way of building it needs another text here, or old tables would be taken for new ones."""
+"""How a row is computed, as part of the hash. Change the text with the method, so that old tables are not used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorTable:
-    """`rows` float32 [parts, states, 3 x hidden], zero where a part lacks a state; what they were built from."""
+    """Language priors, and what they were built from."""
 
     rows: Tensor
+    """float32 [parts, states, 3 x hidden], zero for states that a part does not have."""
     language_model: str
-    """As it was asked for."""
+    """The name or path by which it was requested."""
     language_model_sha256: str
     vocabulary_sha256: str
 
     def rows_for(self, vocabulary: Vocabulary) -> Tensor:
-        """The rows. Raises `LanguageModelError` where the vocabulary isn't the one that they were built for."""
+        """Return the rows. Raises `LanguageModelError` if they were built for another vocabulary."""
         if self.vocabulary_sha256 != vocabulary.sha256():
             raise LanguageModelError(
                 f"these language priors were built for the vocabulary {self.vocabulary_sha256[:12]}…, not for "
-                f"{vocabulary.sha256()[:12]}…: build them anew"
+                f"{vocabulary.sha256()[:12]}…: build them again"
             )
         return self.rows
 
 
 def prior_table(vocabulary: Vocabulary, language_model: str | Path, cache: Path | None = None) -> PriorTable:
-    """The table for a vocabulary, from the cache where it was built before.
+    """Return the table for a vocabulary, from the cache if it was built before.
 
-    `language_model`: a folder, or a name (`stages/language/language_models.py`). `cache`: by default `priors` in the
-    cache of `weights`. A damaged file is built anew; a cache that can't be written costs the time of building again.
-    Raises `LanguageModelError` where transformers or the model is missing.
+    `language_model` is a folder or a name (see `stages.language.language_models`). `cache` is by default `priors` in
+    `weights.cache_dir()`. A damaged file is replaced; a cache that cannot be written is not an error. Raises
+    `LanguageModelError` if transformers or the model is missing.
     """
     model = find_language_model(language_model)
     model_sha256, vocabulary_sha256 = model.sha256(), vocabulary.sha256()
@@ -65,15 +66,14 @@ def prior_table(vocabulary: Vocabulary, language_model: str | Path, cache: Path 
 
 
 def build_priors(vocabulary: Vocabulary, language_model: str | Path) -> Tensor:
-    """The rows of `prior_table`, built anew and kept nowhere."""
+    """Return the rows of `prior_table` without using the cache."""
     return build_rows(vocabulary, find_language_model(language_model))
 
 
 def build_rows(vocabulary: Vocabulary, model: LanguageModel) -> Tensor:
-    """float32 [parts, states, 3 x hidden] on the CPU.
+    """Return the rows: float32 [parts, states, 3 x hidden] on the CPU.
 
-    Each of part, verb and object ("something" where there is none) is read by the model on its own; its vector is the
-    mean of the last hidden states of its WordPiece tokens; the three are concatenated.
+    A row concatenates the vectors of part, verb and object ("something" if there is none), each from `word_vectors`.
     """
     triples = [vocabulary.triple(part, state) for part, state in vocabulary.pairs()]
     vectors = word_vectors(sorted({words for triple in triples for words in triple}), model)
@@ -86,14 +86,14 @@ def build_rows(vocabulary: Vocabulary, model: LanguageModel) -> Tensor:
 
 
 def table_sha256(rows: Tensor, vocabulary: Vocabulary) -> str:
-    """Hex hash of a table together with its vocabulary: a checkpoint carries it, so that neither is exchanged alone."""
+    """Return the hex hash of a table and its vocabulary, by which a checkpoint notices if one of them was replaced."""
     digest = hashlib.sha256(vocabulary.sha256().encode())
     digest.update(rows.detach().cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 def _read(path: Path, vocabulary: Vocabulary) -> Tensor | None:
-    """What `_write` left, if it is whole and has the vocabulary's sizes."""
+    """Return the table in a file, or None if it is missing, damaged or of the wrong shape."""
     try:
         with safe_open(os.fspath(path), framework="pt", device="cpu") as file:
             rows = file.get_tensor("rows")
@@ -104,10 +104,10 @@ def _read(path: Path, vocabulary: Vocabulary) -> Tensor | None:
 
 
 def _write(path: Path, rows: Tensor) -> None:
-    """Whole or not at all, and not if the cache can't be written."""
+    """Write the file atomically; do nothing if the cache cannot be written."""
     with contextlib.suppress(OSError, SafetensorError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=path.parent) as scratch:
-            unfinished = Path(scratch) / path.name
-            save_file({"rows": rows}, unfinished)
-            unfinished.replace(path)
+            partial = Path(scratch) / path.name
+            save_file({"rows": rows}, partial)
+            partial.replace(path)

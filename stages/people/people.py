@@ -1,6 +1,6 @@
 """State of tracked people on the host, from the confirmation of a track until its end.
 
-It consists of the trailing window of keypoints (for geometry), the last reading, and the smoothing of labels. Hidden
+It consists of the trailing window of keypoints (for geometry), the last analysis, and the smoothing of labels. Hidden
 states are in the state bank on the device.
 """
 

@@ -1,7 +1,7 @@
 """The people tracker, which makes tracked people and their steps from the detections of a batch.
 
 The number of a person's steps per second of media time is limited. On other frames, the person's boxes are updated and
-the last reading stays valid.
+the last analysis stays valid.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Weights of the feature extractor: our own file, torchvision's VGG-16, or a Faster R-CNN that has a VGG-16.
+"""Weights of the feature extractor: our own format, torchvision's VGG-16, or a Faster R-CNN with a VGG-16.
 
-Which layout a file has is seen from its tensors' names (`LAYOUTS`), and how wide it is from their shapes. Owns nothing;
-what is loaded belongs to the caller.
+A file's layout is recognised by its tensors' names (`LAYOUTS`), and the network's width by their shapes.
 """
 
 from __future__ import annotations
@@ -28,14 +27,17 @@ FORMAT = "partstream.features/1"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How one kind of file names its tensors: `trunk` before a layer's number, `fc6` and `fc7` (the first that is
-    there), and `others` before the names of what isn't needed here."""
+    """The names of tensors in one kind of file."""
 
     title: str
     trunk: str
+    """Prefix of a convolution's number."""
     fc6: tuple[str, ...]
+    """Possible names; the first that is present is used."""
     fc7: tuple[str, ...]
+    """As `fc6`."""
     others: tuple[str, ...]
+    """Prefixes of tensors that are not used."""
     normalisation: Normalisation
 
 
@@ -74,12 +76,12 @@ LAYOUTS = (
         "imagenet",
     ),
 )
-"""The files that `load_features` knows beside our own. Those trained on Caffe's VGG-16 want its pictures."""
+"""The layouts that `load_features` knows besides our own. Those with Caffe's normalisation start from its VGG-16."""
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
-"""Under which a training's file may hold the weights, beside the optimiser and the like."""
-_SAID = 8
-"""Names that a message lists of each kind."""
+"""Keys under which a training checkpoint may have the weights."""
+_MAX_LISTED = 8
+"""Greatest number of names in a message."""
 
 
 def load_features(
@@ -89,63 +91,66 @@ def load_features(
     short_side: int = VggConfig().short_side,
     normalisation: Normalisation | None = None,
 ) -> VggFeatures:
-    """Read a file that `save_features` wrote, or one of `LAYOUTS` in torch's format; in evaluation mode, frozen.
+    """Return the extractor in a file of `save_features` or of one of `LAYOUTS` in torch's format.
 
-    `short_side` and `normalisation` are for files that don't say how they want pictures; by default the latter follows
-    from the layout. Raises `WeightsError` naming the file and each tensor that is missing, superfluous or misshapen.
+    It is in evaluation mode and frozen. `short_side` and `normalisation` apply to files in torch's format; by default
+    the latter follows from the layout. Raises `WeightsError` with the file and each tensor that is missing, unknown or
+    misshapen.
     """
     if not path.is_file():
         raise WeightsError(
-            f"{path}: there are no such feature weights; give torchvision's VGG-16 (`weights fetch vgg16`), the "
-            "checkpoint of a Faster R-CNN over a VGG-16, or what training wrote"
+            f"{path}: there are no such feature weights; give torchvision's VGG-16 (`partstream weights fetch vgg16`), "
+            "the checkpoint of a Faster R-CNN with a VGG-16, or a file that training wrote"
         )
     if path.suffix == ".safetensors":
-        config, tensors = _own(path)
+        config, tensors = _read_own_format(path)
     else:
-        config, tensors = _foreign(path, short_side, normalisation)
+        config, tensors = _read_torch_format(path, short_side, normalisation)
     return vgg_from_tensors(config, tensors, str(path)).to(device)
 
 
 def vgg_from_tensors(config: VggConfig, tensors: Mapping[str, Tensor], where: str) -> VggFeatures:
-    """The extractor with these weights, in evaluation mode and frozen. `where` names their source in a `WeightsError`,
-    which tells each tensor that is missing, superfluous or misshapen."""
+    """Return an extractor with these weights, in evaluation mode and frozen.
+
+    Raises `WeightsError` with their source `where` and each tensor that is missing, unknown or misshapen.
+    """
     with torch.device("meta"):
         features = VggFeatures(config)
-    wanted = features.state_dict()
-    faults = [
-        *_listed("missing", sorted(set(wanted) - set(tensors))),
-        *_listed("not known", sorted(set(tensors) - set(wanted))),
+    expected = features.state_dict()
+    errors = [
+        *_listed("missing", sorted(set(expected) - set(tensors))),
+        *_listed("unknown", sorted(set(tensors) - set(expected))),
         *_listed(
             "misshapen",
             [
-                f"{name} {list(tensor.shape)} instead of {list(wanted[name].shape)}"
+                f"{name} {list(tensor.shape)} instead of {list(expected[name].shape)}"
                 for name, tensor in tensors.items()
-                if name in wanted and tensor.shape != wanted[name].shape
+                if name in expected and tensor.shape != expected[name].shape
             ],
         ),
     ]
-    if faults:
-        raise WeightsError(f"{where}: these weights aren't a VGG-16's: {'; '.join(faults)}")
+    if errors:
+        raise WeightsError(f"{where}: these are not the weights of a VGG-16: {'; '.join(errors)}")
     features.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     return features.eval().requires_grad_(False)
 
 
 def save_features(features: VggFeatures, path: Path) -> None:
-    """Write weights and configuration into one safetensors file, whole or not at all. Raises `WeightsError`."""
+    """Write weights and configuration atomically into one safetensors file. Raises `WeightsError`."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in features.state_dict().items()}
     metadata = {"format": FORMAT, "features": json.dumps(features.config.to_dict())}
-    unfinished = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, unfinished, metadata)
-        unfinished.replace(path)
+        save_file(tensors, partial, metadata)
+        partial.replace(path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
         raise WeightsError(f"{path}: can't be written: {error}") from None
 
 
-def _own(path: Path) -> tuple[VggConfig, dict[str, Tensor]]:
+def _read_own_format(path: Path) -> tuple[VggConfig, dict[str, Tensor]]:
     try:
         with safe_open(os.fspath(path), framework="pt", device="cpu") as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -160,31 +165,33 @@ def _own(path: Path) -> tuple[VggConfig, dict[str, Tensor]]:
         raise WeightsError(f"{path}: the metadata `features` can't be used: {error}") from None
 
 
-def _foreign(path: Path, short_side: int, normalisation: Normalisation | None) -> tuple[VggConfig, dict[str, Tensor]]:
+def _read_torch_format(
+    path: Path, short_side: int, normalisation: Normalisation | None
+) -> tuple[VggConfig, dict[str, Tensor]]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # A file that is something else ends the reader in any way there is.
-        raise WeightsError(f"{path}: not a file of torch's weights, or damaged ({_first_line(error)})") from None
-    named = _tensors(content, path)
+    except Exception as error:  # files of other formats cause errors of many classes
+        raise WeightsError(f"{path}: not a file of torch weights, or damaged ({_first_line(error)})") from None
+    named = _state_dict(content, path)
     layout = next((one for one in LAYOUTS if f"{one.trunk}0.weight" in named), None)
     if layout is None:
         known = ", ".join(f"{one.trunk}0.weight ({one.title})" for one in LAYOUTS)
         raise WeightsError(
-            f"{path}: no VGG-16 is recognised in it: it has none of {known}; its tensors begin with "
-            f"{', '.join(sorted(named)[:_SAID])}"
+            f"{path}: no VGG-16 is recognised in it: it has none of {known}; its first tensors are "
+            f"{', '.join(sorted(named)[:_MAX_LISTED])}"
         )
     tensors = _renamed(named, layout, path)
-    config = _sizes(tensors, layout, path)
+    config = _config_from_shapes(tensors, layout, path)
     return replace(config, short_side=short_side, normalisation=normalisation or layout.normalisation), tensors
 
 
-def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict in what was read, with the prefix that data-parallel training puts before each name taken away."""
+def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
+    """Return the state dict in a file's content, without the prefix `module.` of data-parallel training."""
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping):
-        raise WeightsError(f"{path}: holds {type(content).__name__} where a state dict, tensors by name, was expected")
+        raise WeightsError(f"{path}: contains a {type(content).__name__}, not a state dict (tensors by name)")
     named = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if named and all(name.startswith("module.") for name in named):
         named = {name.removeprefix("module."): value for name, value in named.items()}
@@ -192,17 +199,17 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _renamed(named: Mapping[str, Tensor], layout: Layout, path: Path) -> dict[str, Tensor]:
-    """A layout's tensors by our names. What the layout doesn't know is an error, and so is what it lacks."""
+    """Return a layout's tensors under our names. Raises `WeightsError` for missing and unknown tensors."""
     layers = {"fc6": _present(layout.fc6, named), "fc7": _present(layout.fc7, named)}
     ours = {f"{theirs}.{kind}": f"{name}.{kind}" for name, theirs in layers.items() for kind in ("weight", "bias")}
     numbers = {name.rsplit(".", 1)[0] for name in VggFeatures(VggConfig(1, 1, 1)).features.state_dict()}
     for number in numbers:
         ours |= {f"{layout.trunk}{number}.{kind}": f"features.{number}.{kind}" for kind in ("weight", "bias")}
     missing = sorted(set(ours) - set(named))
-    extra = sorted(name for name in named if name not in ours and not name.startswith(layout.others))
-    faults = [*_listed("missing", missing), *_listed("not known", extra)]
-    if faults:
-        raise WeightsError(f"{path}: looks like {layout.title}, but {'; '.join(faults)}")
+    unknown = sorted(name for name in named if name not in ours and not name.startswith(layout.others))
+    errors = [*_listed("missing", missing), *_listed("unknown", unknown)]
+    if errors:
+        raise WeightsError(f"{path}: looks like {layout.title}, but {'; '.join(errors)}")
     return {ours[name]: tensor for name, tensor in named.items() if name in ours}
 
 
@@ -210,8 +217,8 @@ def _present(names: tuple[str, ...], named: Mapping[str, Tensor]) -> str:
     return next((name for name in names if f"{name}.weight" in named), names[0])
 
 
-def _sizes(tensors: Mapping[str, Tensor], layout: Layout, path: Path) -> VggConfig:
-    """How wide the file's network is; whether every other tensor fits is seen when they are put in."""
+def _config_from_shapes(tensors: Mapping[str, Tensor], layout: Layout, path: Path) -> VggConfig:
+    """Return the sizes of a file's network. The shapes of all tensors are checked later, in `vgg_from_tensors`."""
     first, fc6 = tensors["features.0.weight"], tensors["fc6.weight"]
     config = VggConfig(channels=first.shape[0] if first.dim() else 1)
     bins = 0
@@ -220,7 +227,7 @@ def _sizes(tensors: Mapping[str, Tensor], layout: Layout, path: Path) -> VggConf
     if not bins or fc6.shape[1] != config.map_channels * bins**2:
         raise WeightsError(
             f"{path}: {layout.fc6[0]}.weight has shape {list(fc6.shape)}; with {config.map_channels} channels in the "
-            f"last map it should read {config.map_channels} times the bins of a region, 49 for 7x7"
+            f"last feature map, its second size should be {config.map_channels} times the bins of a region (49 for 7x7)"
         )
     return replace(config, hidden=fc6.shape[0], bins=bins)
 
@@ -228,8 +235,8 @@ def _sizes(tensors: Mapping[str, Tensor], layout: Layout, path: Path) -> VggConf
 def _listed(kind: str, names: list[str]) -> list[str]:
     if not names:
         return []
-    more = f" and {len(names) - _SAID} more" if len(names) > _SAID else ""
-    return [f"{kind}: {', '.join(names[:_SAID])}{more}"]
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    return [f"{kind}: {', '.join(names[:_MAX_LISTED])}{more}"]
 
 
 def _first_line(error: Exception) -> str:

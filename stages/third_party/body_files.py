@@ -1,8 +1,6 @@
-"""The files of the body that pictures of people are drawn with: their sizes and hashes, for
-`stages.third_party.weight_catalogue`.
+"""Sizes and hashes of the files of the body model with which pictures of people are rendered.
 
-They are MakeHuman's (CC0): the base mesh, its skinning weights for a game engine's bones, and the shapes that make it
-somebody's. Nothing but a table.
+They are MakeHuman's (CC0): the base mesh, its skinning weights for a game engine's bones, and the shapes that vary it.
 """
 
 from __future__ import annotations

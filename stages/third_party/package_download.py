@@ -79,7 +79,7 @@ def _copy(stream: IO[bytes], file: AssetFile, target: Path) -> None:
         while block := stream.read(min(1 << 20, left + 1)):
             left -= len(block)
             if left < 0:
-                raise DownloadError(f"{file.member} is longer than the {file.size} bytes expected")
+                raise DownloadError(f"{file.member} is longer than the expected {file.size} bytes")
             out.write(block)
 
 
@@ -125,7 +125,7 @@ def _apt(asset: Asset, scratch: Path, progress: Progress | None) -> Path:
     if all((installed / file.member).is_file() for file in asset.files):
         return installed
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        raise DownloadError(f"{asset.origin} is neither installed here nor can it be fetched: this is not Debian")
+        raise DownloadError(f"{asset.origin} is not installed, and cannot be downloaded because this is not Debian")
     _run(["apt-get", "download", asset.package], scratch, asset.download_bytes, progress)
     package = _only(scratch, "*.deb", asset)
     unpacked = scratch / "unpacked"
@@ -168,9 +168,9 @@ def _run(
             _watch(process, scratch, expected, progress)
         finally:
             if process.poll() is None:
-                _end(process)
+                _kill(process)
     if process.returncode != 0:
-        raise DownloadError(f"`{client}` failed: {_last_words(log)}")
+        raise DownloadError(f"`{client}` failed: {_client_errors(log)}")
     log.unlink()
 
 
@@ -193,7 +193,7 @@ def _watch(process: subprocess.Popen[bytes], scratch: Path, expected: int, progr
             continue
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill the client and its children (npm runs node)."""
     stop = process.kill if os.name == "nt" else lambda: os.killpg(process.pid, signal.SIGKILL)
     try:
@@ -213,9 +213,9 @@ def _bytes_under(folder: Path) -> int:
     return total
 
 
-def _last_words(log: Path) -> str:
+def _client_errors(log: Path) -> str:
     """Return the client's first error lines, else its last lines, without credentials in addresses."""
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(npm (error|ERR!)|ERROR|E:)", line)]
-    text = " / ".join(errors[:4] or lines[-4:]) or "it said nothing"
+    text = " / ".join(errors[:4] or lines[-4:]) or "no output"
     return re.sub(r"://[^/\s@]*@", "://…@", text)

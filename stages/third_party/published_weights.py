@@ -42,7 +42,7 @@ def download_published(asset: Asset, scratch: Path, progress: Progress | None = 
     published = Path(urllib.parse.urlsplit(address).path).name
     if published != file.member:
         raise DownloadError(
-            f"the library that is installed has other weights under {asset.package}: {published} instead of "
+            f"the installed version of {asset.registry} has other weights as {asset.package}: {published} instead of "
             f"{file.member}"
         )
     _download(address, target, asset.download_bytes, progress)
@@ -112,7 +112,7 @@ def _address_in_mmdet(asset: Asset) -> str:
     """Return the address from the index that is installed with mmdet; mmdet itself is not imported."""
     found = importlib.util.find_spec("mmdet")
     if found is None or not found.submodule_search_locations:
-        raise DownloadError("where they are published is known to mmdet: install partstream with the extra `mmdet`")
+        raise DownloadError("mmdet, which knows the address, is missing: install partstream with the extra `mmdet`")
     collection, model = asset.package.split("/")
     index = Path(found.submodule_search_locations[0]) / ".mim" / "configs" / collection / "metafile.yml"
     try:
@@ -145,7 +145,7 @@ def _download(address: str, target: Path, expected: int, progress: Progress | No
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise DownloadError(f"{_server(address)}: {reason}") from None
     if done < length:
-        raise DownloadError(f"{target.name} broke off after {done} of {length} bytes")
+        raise DownloadError(f"the download of {target.name} ended after {done} of {length} bytes")
 
 
 def _server(address: str) -> str:

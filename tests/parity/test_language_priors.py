@@ -132,7 +132,7 @@ def test_a_damaged_table_is_built_anew_and_a_cache_that_cannot_be_written_stops_
 def test_a_table_is_given_to_no_other_vocabulary(bert: Path, tmp_path: Path) -> None:
     table = prior_table(hand("none", "hold"), bert, tmp_path)
     assert table.rows_for(hand("none", "hold")) is table.rows
-    with pytest.raises(LanguageModelError, match=r"were built for the vocabulary .*build them anew"):
+    with pytest.raises(LanguageModelError, match=r"were built for the vocabulary .*build them again"):
         table.rows_for(hand("none", "grab"))
 
 
@@ -208,7 +208,7 @@ def test_without_a_network_a_name_is_answered_with_what_to_put_where(hub: Path) 
     with pytest.raises(LanguageModelError) as error:
         find_language_model("someone/small-bert")
     message = str(error.value)
-    assert "'someone/small-bert' isn't here: Hugging Face's hub, someone/small-bert" in message
+    assert "'someone/small-bert' was not found: Hugging Face's hub, someone/small-bert" in message
     assert "a folder that holds config.json" in message
     with pytest.raises(LanguageModelError) as error:
         find_language_model("bert-base-uncased")
@@ -227,5 +227,5 @@ def test_a_bert_base_in_the_hubs_cache_that_is_another_is_not_taken_for_it(bert:
     cached(hub, "bert-base-uncased", bert)
     (snapshot,) = hub.glob("models--bert-base-uncased/snapshots/*")
     shutil.copy(bert.parent / "bert-vocab.txt", snapshot / "vocab.txt")
-    with pytest.raises(LanguageModelError, match=r"config\.json is longer than the 570 bytes expected"):
+    with pytest.raises(LanguageModelError, match=r"config\.json is longer than the expected 570 bytes"):
         find_language_model("bert-base-uncased")

@@ -265,7 +265,7 @@ def test_it_warms_up_without_a_trace(script: np.ndarray, singly: dict[Spot, Fram
 
 def test_a_network_that_reads_keypoints_is_refused_where_none_are_found(script: np.ndarray) -> None:
     detector = RegionDetector(ScriptedRegions(script, PEOPLE))
-    with pytest.raises(ValueError, match="reads keypoints, and its detector finds none"):
+    with pytest.raises(ValueError, match="needs keypoints, but its detector finds none"):
         Pipeline(detector, random_checkpoint())
 
 

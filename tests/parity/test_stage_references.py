@@ -170,7 +170,7 @@ def test_the_visual_branch_feeds_parts_with_their_region_and_with_the_object_at_
         changed = network.forward_step(parts, context, present, moved)
     differs = (changed.relevance - base.relevance).abs().amax(0) > 1e-6
     assert differs.tolist() == [region == 1 for region in regions]
-    with pytest.raises(ValueError, match="was given none"):
+    with pytest.raises(ValueError, match="but got none"):
         network.forward_step(parts, context, present)
 
 

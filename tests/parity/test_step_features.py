@@ -113,7 +113,7 @@ def test_only_what_can_be_seen_is_computed(extractor: VggFeatures) -> None:
 
 
 def test_a_frame_without_its_picture_is_named(extractor: VggFeatures) -> None:
-    with pytest.raises(ValueError, match=r"step in frames \[3\], of which no pictures"):
+    with pytest.raises(ValueError, match=r"make steps in frames \[3\], whose pictures are missing"):
         step_features(people(), metas(), slots()[:1], extractor, CPU)
 
 

@@ -272,5 +272,5 @@ def test_switches_that_leave_nothing_or_are_not_known_are_refused(changes: dict[
         NetworkConfig.from_dict(SMALL.to_dict() | changes)
     with pytest.raises(ValueError, match="a part would have no feature"):
         replace(CONFIGS["no-geometry"], visual_regions="objects")
-    with pytest.raises(ValueError, match="was given none"):
+    with pytest.raises(ValueError, match="needs a table of priors"):
         ActionNetwork(SMALL, packaged("edge"), None)

@@ -190,7 +190,7 @@ def test_a_crop_is_what_the_cropped_picture_alone_would_give() -> None:
         expected.load_state_dict(extractor.state_dict())
         agree(found, expected([PictureRegions(cut, moved, which)]))
     assert Crop.centre((96, 64), 48) == (24, 8, 48)
-    with pytest.raises(ValueError, match="isn't within a picture of 96x64"):
+    with pytest.raises(ValueError, match="is not within a picture of 96x64"):
         extractor([PictureRegions(shown, boxes, which, Crop(60, 0, 48))])
 
 

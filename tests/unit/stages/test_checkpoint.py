@@ -120,7 +120,7 @@ def test_a_missing_or_torn_file_is_refused_by_name(tmp_path: Path, path: Path) -
         ({"vocabulary": "{}"}, "missing fields"),
         ({"network": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
         ({"network": json.dumps({**SMALL.to_dict(), "state_hidden": 9})}, "don't fit"),
-        ({"geometry_version": "0"}, "keypoint geometry 0 .* train it anew"),
+        ({"geometry_version": "0"}, "keypoint geometry 0 .* train it again"),
         ({"network": json.dumps({**SMALL.to_dict(), "part_features": 7})}, "keypoint geometry"),
         ({"priors": json.dumps({"language_model": "x", "vocabulary": "0"})}, "built for another vocabulary"),
         ({"smoothing": "[]"}, "smoothing"),
@@ -150,7 +150,7 @@ def test_language_priors_that_were_exchanged_are_refused_and_old_files_that_say_
         metadata = file.metadata()
     tensors["language_priors.table"] = tensors["language_priors.table"].flip(1)
     save_file(tensors, path, metadata)
-    with pytest.raises(CheckpointError, match="aren't those that were saved with its vocabulary"):
+    with pytest.raises(CheckpointError, match="are not those that were saved with its vocabulary"):
         load(path)
     said = json.loads(metadata["priors"])
     old = {"language_model": said["language_model"], "vocabulary": said["vocabulary"]}
@@ -168,7 +168,7 @@ def test_a_profile_whose_checkpoint_is_not_here_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(profiles.PACKAGED, "kinetics-tps", "left-out.safetensors")
-    with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors isn't packaged.*Train a"):
+    with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors is not part of this installation.*Train a"):
         load_checkpoint("kinetics-tps")
     with pytest.raises(WeightsError, match="there is no such checkpoint"):
         load_checkpoint(str(tmp_path / "mine.safetensors"))

@@ -93,8 +93,8 @@ def _described(**changes: Any) -> Callable[[dict[str, torch.Tensor], dict[str, s
         (lambda tensors, metadata: metadata.update(detector="{}"), "description lacks 'scale'"),
         (_described(classes=[name for name in CLASSES if name != "person"]), "no class `person`"),
         (_described(classes=[name for name in CLASSES if name != "hip"]), "but not hip"),
-        (_described(classes=["person", "ball"]), "it finds none of the vocabulary's parts"),
-        (lambda tensors, metadata: (_without("features.")(tensors, {}), metadata.pop("features")), "reads keypoints"),
+        (_described(classes=["person", "ball"]), "it detects none of the vocabulary's parts"),
+        (lambda tensors, metadata: (_without("features.")(tensors, {}), metadata.pop("features")), "needs keypoints"),
     ],
 )
 def test_one_that_is_missing_or_does_not_fit_is_refused(path: Path, change: Any, words: str) -> None:
@@ -107,7 +107,7 @@ def test_one_beside_a_network_of_keypoints_is_refused(tmp_path: Path) -> None:
     words = made.vocabulary
     network = ActionNetwork(NetworkConfig(), words, torch.randn(10, len(words.states), 6))
     save(replace(made, network=network, features=None), tmp_path / "both.safetensors")
-    with pytest.raises(CheckpointError, match="the network reads keypoints, which it doesn't find"):
+    with pytest.raises(CheckpointError, match="the network needs keypoints, which it does not detect"):
         load(tmp_path / "both.safetensors")
 
 

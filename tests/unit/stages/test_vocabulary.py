@@ -60,7 +60,7 @@ def test_the_packaged_edge_vocabulary_has_ten_parts_in_order_and_what_the_projec
         ({"actions": ("a", "a")}, "a more than once"),
         ({"states_of": {"head": ("none",)}}, "one entry for each of `parts`"),
         ({"states_of": {"head": ("none",), "left_hand": ("fly",)}}, "states_of.left_hand"),
-        ({"ignored_verbs": ("none",)}, "none can't be a state and in `ignored_verbs`"),
+        ({"ignored_verbs": ("none",)}, "none can't be both a state and in `ignored_verbs`"),
     ],
 )
 def test_a_vocabulary_that_contradicts_itself_is_refused_by_field(changes: dict[str, object], named: str) -> None:

@@ -91,13 +91,13 @@ def test_weights_are_fetched_from_where_their_library_says_and_their_beginning_i
 
 def test_other_contents_under_that_name_are_refused(published_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CATALOGUE, "example", replace(TORCHVISION, files=(AssetFile(NAME, NAME, None, "0badc0de"),)))
-    with pytest.raises(WeightsError, match=rf"is not what it was: .*{NAME} has SHA-256 {HASH} instead of 0badc0de…"):
+    with pytest.raises(WeightsError, match=rf"has changed: .*{NAME} has SHA-256 {HASH} instead of 0badc0de…"):
         weights.fetch("example")
     assert not weights.present("example")
 
 
 @pytest.mark.parametrize(
-    ("folder", "fault"), [("broken", "broke off after 64000 of 128000 bytes"), ("missing", "HTTP Error 404")]
+    ("folder", "fault"), [("broken", "ended after 64000 of 128000 bytes"), ("missing", "HTTP Error 404")]
 )
 def test_a_fetch_that_fails_leaves_nothing_and_says_what_to_put_where(
     folder: str, fault: str, site: str, monkeypatch: pytest.MonkeyPatch
@@ -128,7 +128,7 @@ def test_what_torchs_cache_has_needs_no_network(caches: Path, published_at: str)
 
 def test_a_library_that_publishes_other_weights_by_now_is_told(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/vgg16-11111111.pth")
-    with pytest.raises(WeightsError, match=f"has other weights under .*: vgg16-11111111.pth instead of {NAME}"):
+    with pytest.raises(WeightsError, match=f"has other weights as .*: vgg16-11111111.pth instead of {NAME}"):
         weights.fetch("example")
 
 

