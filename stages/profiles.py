@@ -155,5 +155,5 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"model.device: {name!r} is not auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise ValueError(f"model.device: there is no CUDA device {name!r}; use auto or cpu")
+        raise ValueError(f"model.device: no such CUDA device {name!r}; use auto or cpu")
     return device

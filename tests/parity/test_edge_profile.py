@@ -1,4 +1,4 @@
-"""The edge profile end to end on real footage: its own weights and checkpoint, pictures as a ring lends them."""
+"""The edge profile on real footage, from leased pictures to analyses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRAMES = 24
 
 
 def footage(pipeline: Pipeline) -> list[Lease]:
-    """Every third frame, 120 ms apart: a man on a roof, then a woman who walks by."""
+    """Return every third frame, 120 ms apart: a man on a roof, then a woman who walks by."""
     leases = []
     with av.open(str(weights.locate("sports2d", "demo.mp4"))) as container:
         for number, frame in enumerate(container.decode(video=0)):
@@ -86,12 +86,12 @@ def test_the_man_on_the_roof_is_one_track_with_parts_inside_the_picture(singly: 
     assert np.mean([len(frame.people[0].parts) for frame in singly[1:]]) > 7
 
 
-def test_the_packaged_checkpoint_says_what_it_is(edge: Pipeline) -> None:
+def test_the_packaged_checkpoint_reports_its_identity(edge: Pipeline) -> None:
     assert edge.info.profile == "edge" and edge.info.trained
     assert edge.info.weights.startswith("sha256:") and len(edge.info.weights) == 7 + 64
 
 
-def test_the_users_configuration_reaches_the_stages(tmp_path: Path) -> None:
+def test_settings_reach_the_stages(tmp_path: Path) -> None:
     file = tmp_path / "partstream.yaml"
     file.write_text(
         "model: {device: cpu, threads: 1, state_slots: 7, max_people: 3, detect_every: 2}\n"
@@ -105,7 +105,7 @@ def test_the_users_configuration_reaches_the_stages(tmp_path: Path) -> None:
     assert [person.detected for person in found[3].people] == [False] * len(found[3].people) != []
 
 
-def test_a_device_that_is_not_there_is_refused_with_what_to_do() -> None:
+def test_a_missing_device_is_rejected_with_advice() -> None:
     with pytest.raises(ValueError, match=r"model\.device: 'gpu' is not auto, cpu, cuda"):
         choose_device("gpu")
     with pytest.raises(ValueError, match="is not auto, cpu, cuda"):

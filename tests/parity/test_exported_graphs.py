@@ -1,4 +1,4 @@
-"""Exported heads and step, run step by step in ONNX Runtime, against the pipeline that the engine runs."""
+"""Exported heads and step in ONNX Runtime, compared with the pipeline."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from support.models.scripted_people import (
     scripted_lease,
 )
 
-pytestmark = pytest.mark.timeout(600)  # tracing takes seconds, and minutes on a machine that is busy with others
+pytestmark = pytest.mark.timeout(600)  # tracing takes seconds, or minutes on a busy machine
 
 PEOPLE, FRAMES, WINDOW = 2, 11, 6
 POOLING = RoiConfig(strides=(8, 16), bins=2, samples=1)
@@ -64,7 +64,7 @@ CONFIGS = {
 
 
 def untrained(config: NetworkConfig) -> Checkpoint:
-    """Random weights, vectors of absent parts and normalisation, so that nothing is neutral by chance."""
+    """Return a checkpoint with random weights, vectors of absent parts and normalisation, so that none is neutral."""
     torch.manual_seed(1)
     vocabulary = packaged("edge")
     network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
@@ -80,8 +80,9 @@ def untrained(config: NetworkConfig) -> Checkpoint:
 
 
 def people_inputs(config: NetworkConfig, script: NDArray[np.float32]) -> dict[str, NDArray]:
-    """What the heads may be given of the script's people, [people, steps, …], from the second frame on: at it their
-    tracks are confirmed.
+    """Return the heads' inputs for the script's people, [people, steps, …].
+
+    They start at the second frame, in which the tracks are confirmed.
     """
     rows = script[1:].transpose(1, 0, 2)
     people, steps = rows.shape[:2]
@@ -115,7 +116,7 @@ class Answer(NamedTuple):
 
 
 class OtherRuntime:
-    """The two files, and around them what their manifests say: two states a person, of which the older answers."""
+    """The two files, with the two states per person that the manifests describe."""
 
     def __init__(self, folder: Path, people: int) -> None:
         self.heads, self.step = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("heads", "step"))
@@ -127,17 +128,17 @@ class OtherRuntime:
         }
         self.steps = 0
 
-    def read(self, given: dict[str, NDArray]) -> Answer:
-        wanted = {port.name for port in self.heads.get_inputs()}
-        relevance, states, _, action_input = self.heads.run(None, {name: given[name] for name in wanted})
+    def run_step(self, given: dict[str, NDArray]) -> Answer:
+        names = {port.name for port in self.heads.get_inputs()}
+        relevance, states, _, action_input = self.heads.run(None, {name: given[name] for name in names})
         people = len(relevance)
         if not self.state:
             return Answer(relevance, states, self.step.run(None, {"action_input": action_input})[0])
         plan = StaggeredWindow(WINDOW).plan(self.steps)
-        anew = np.repeat([plan.reset_a, plan.reset_b], people)
+        reset = np.repeat([plan.reset_a, plan.reset_b], people)
         for state in self.state.values():
-            state[:, anew] = 0
-        dt = np.where(anew | (self.steps == 0), 0, STEP_US * 1e-6).astype(np.float32)
+            state[:, reset] = 0
+        dt = np.where(reset | (self.steps == 0), 0, STEP_US * 1e-6).astype(np.float32)
         feed = {"action_input": np.tile(action_input, (2, 1)), "dt": dt, **self.state}
         scores, *states_after = self.step.run(None, feed)
         self.state = dict(zip(self.state, (after.copy() for after in states_after)))
@@ -146,7 +147,7 @@ class OtherRuntime:
 
 
 @pytest.mark.parametrize("name", ["shipped", *CONFIGS])
-def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(name: str, tmp_path: Path) -> None:
+def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(name: str, tmp_path: Path) -> None:
     checkpoint = load_checkpoint("edge") if name == "shipped" else untrained(CONFIGS[name])
     script = moving_people(FRAMES, PEOPLE, seed=4)
     made = export(checkpoint, None, tmp_path, ["heads", "step"])
@@ -160,7 +161,7 @@ def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(name: str, tmp_p
     vocabulary = checkpoint.vocabulary
     compared = 0
     for frame in range(1, FRAMES):
-        answer = other.read({name: array[:, frame - 1] for name, array in given.items()})
+        answer = other.run_step({name: array[:, frame - 1] for name, array in given.items()})
         people = sorted(analyses[Spot("hall", 1, frame)].people, key=lambda person: person.box[0])
         assert len(people) == PEOPLE
         for row, person in enumerate(people):
@@ -176,13 +177,13 @@ def test_a_sequence_in_onnx_runtime_scores_as_the_pipeline_does(name: str, tmp_p
     assert compared > 100
 
 
-def test_part_states_in_onnx_runtime_are_the_networks(tmp_path: Path) -> None:
+def test_part_states_in_onnx_runtime_are_those_of_the_network(tmp_path: Path) -> None:
     checkpoint, script = untrained(SEEING), moving_people(FRAMES, PEOPLE, seed=5)
     export(checkpoint, None, tmp_path, ["heads"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["heads.json", "heads.onnx"]
     given = people_inputs(SEEING, script)
     session = onnxruntime.InferenceSession(tmp_path / "heads.onnx")
-    for people in (1, 2, 20):  # one after the other, in pairs, all at once
+    for people in (1, 2, 20):  # one person, two, and all
         flat = {name: array.reshape(-1, *array.shape[2:])[:people] for name, array in given.items()}
         states = session.run(["states"], flat)[0]
         tensors: Any = {name: torch.from_numpy(array) for name, array in flat.items()}
@@ -192,7 +193,7 @@ def test_part_states_in_onnx_runtime_are_the_networks(tmp_path: Path) -> None:
         assert np.abs(states - wanted).max() <= 1e-5 * wanted.max()
 
 
-def test_features_of_the_papers_kind_need_no_geometry_and_one_object_a_person(tmp_path: Path) -> None:
+def test_a_network_of_vgg_features_needs_no_geometry_and_one_object_per_person(tmp_path: Path) -> None:
     config = replace(
         SMALL,
         part_features=0,
@@ -214,7 +215,7 @@ def test_features_of_the_papers_kind_need_no_geometry_and_one_object_a_person(tm
     assert "features" not in about and "strides" not in about["regions"]
 
 
-def test_a_file_that_answers_otherwise_than_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_whose_outputs_differ_from_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stages.export import onnx_file
 
     def write_another(graph: Any, path: Path, *rest: Any) -> None:
@@ -232,7 +233,7 @@ def test_a_file_that_answers_otherwise_than_torch_is_not_kept(tmp_path: Path, mo
     assert (tmp_path / "step.onnx").read_text() == "an earlier file"
 
 
-def test_the_detector_is_not_exported_without_one(tmp_path: Path) -> None:
+def test_exporting_the_detector_needs_a_detector(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="detector: no detector was given"):
         export(untrained(SMALL), None, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The priors' table holds what the language model itself says of the words, for MiniLM and for BERT-Base's sizes."""
+"""The table of priors has the language model's own word vectors, for MiniLM and for BERT-Base's size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stages.vocabulary import State, Vocabulary, packaged
 
 
 def words_one_by_one(texts: list[str], where: Path) -> dict[str, np.ndarray]:
-    """Each text through the model alone: mean of the last hidden states between [CLS] and [SEP], in float64."""
+    """Return each text's mean of the last hidden states between [CLS] and [SEP], in float64, computed separately."""
     tokenizer: Any = AutoTokenizer.from_pretrained(str(where))
     model: Any = AutoModel.from_pretrained(str(where), dtype=torch.float32).eval()
     found = {}
@@ -36,7 +36,7 @@ def words_one_by_one(texts: list[str], where: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of BERT-Base's width with random weights, and a small WordPiece vocabulary."""
+    """Return a BERT of BERT-Base's width with random weights and a small WordPiece vocabulary."""
     where = tmp_path_factory.mktemp("bert")
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
     pieces += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"] + ["left", "right", "hand", "some", "##thing"]
@@ -62,11 +62,11 @@ def check(vocabulary: Vocabulary, where: Path, hidden: int) -> None:
         assert np.abs(row - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-def test_minilms_table_is_what_minilm_says_of_each_word() -> None:
+def test_the_table_of_minilm_has_its_word_vectors() -> None:
     check(packaged("edge"), weights.locate("minilm"), 384)
 
 
-def test_a_bert_of_768_goes_through_the_same_code(bert: Path) -> None:
+def test_the_table_of_a_bert_of_width_768_has_its_word_vectors(bert: Path) -> None:
     vocabulary = Vocabulary(
         parts=("head", "left_hand"),
         states=(State("none"), State("step_on"), State("hold", "cup")),
@@ -76,7 +76,7 @@ def test_a_bert_of_768_goes_through_the_same_code(bert: Path) -> None:
     check(vocabulary, bert, 768)
 
 
-def test_an_absent_object_is_something_and_underscores_are_spaces(bert: Path) -> None:
+def test_a_missing_object_becomes_something_and_underscores_become_spaces(bert: Path) -> None:
     vectors = word_vectors(["something", "left hand", "left", "hand"], find_language_model(bert))
     table = build_priors(hand("none"), bert)
     assert torch.allclose(table[0, 0, :768], vectors["left hand"], atol=1e-5)
@@ -84,7 +84,7 @@ def test_an_absent_object_is_something_and_underscores_are_spaces(bert: Path) ->
 
 
 def hand(*labels: str) -> Vocabulary:
-    """A hand that may be in these states."""
+    """Return a vocabulary of one hand with these states."""
     return Vocabulary(
         parts=("left_hand",),
         states=tuple(State.parse(label) for label in labels),
@@ -93,7 +93,7 @@ def hand(*labels: str) -> Vocabulary:
     )
 
 
-def test_a_table_is_built_once_for_a_model_and_a_vocabulary(
+def test_a_table_is_built_once_per_model_and_vocabulary(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
@@ -106,7 +106,7 @@ def test_a_table_is_built_once_for_a_model_and_a_vocabulary(
     first, again = (prior_table(hand("none", "hold"), bert, tmp_path) for _ in range(2))
     assert torch.equal(first.rows, again.rows) and len(asked) == 1
     assert (again.language_model, again.language_model_sha256) == (str(bert), LanguageModel("", bert).sha256())
-    assert len(list(tmp_path.iterdir())) == 1, "nothing unfinished is left"
+    assert len(list(tmp_path.iterdir())) == 1, "no partial file is left"
     prior_table(hand("none", "grab"), bert, tmp_path)
     assert len(asked) == 2, "another vocabulary"
     other = tmp_path / "other"
@@ -117,9 +117,7 @@ def test_a_table_is_built_once_for_a_model_and_a_vocabulary(
     assert len(asked) == 3 and not torch.equal(changed.rows, first.rows), "another model of the same sizes"
 
 
-def test_a_damaged_table_is_built_anew_and_a_cache_that_cannot_be_written_stops_nobody(
-    bert: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_table_is_rebuilt_and_a_cache_that_cannot_be_written_is_no_error(bert: Path, tmp_path: Path) -> None:
     first = prior_table(hand("none"), bert, tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-7])
@@ -129,14 +127,14 @@ def test_a_damaged_table_is_built_anew_and_a_cache_that_cannot_be_written_stops_
     assert torch.equal(prior_table(hand("none"), bert, file / "below").rows, first.rows)
 
 
-def test_a_table_is_given_to_no_other_vocabulary(bert: Path, tmp_path: Path) -> None:
+def test_a_table_cannot_be_used_with_another_vocabulary(bert: Path, tmp_path: Path) -> None:
     table = prior_table(hand("none", "hold"), bert, tmp_path)
     assert table.rows_for(hand("none", "hold")) is table.rows
     with pytest.raises(LanguageModelError, match=r"were built for the vocabulary .*build them again"):
         table.rows_for(hand("none", "grab"))
 
 
-def test_a_tables_hash_changes_with_its_numbers_and_with_its_vocabulary(bert: Path) -> None:
+def test_a_tables_hash_depends_on_its_values_and_its_vocabulary(bert: Path) -> None:
     table = build_priors(hand("none", "hold"), bert)
     known = table_sha256(table, hand("none", "hold"))
     assert table_sha256(table.clone(), hand("none", "hold")) == known
@@ -145,8 +143,8 @@ def test_a_tables_hash_changes_with_its_numbers_and_with_its_vocabulary(bert: Pa
     assert table_sha256(table, hand("none", "hold")) != known
 
 
-def test_word_pieces_alone_are_read_without_case(bert: Path, tmp_path: Path) -> None:
-    """As BERT-Base is published: configuration, weights and vocab.txt."""
+def test_a_model_with_only_a_word_piece_list_ignores_case(bert: Path, tmp_path: Path) -> None:
+    """BERT-Base is published as configuration, weights and vocab.txt."""
     for name in ("config.json", "model.safetensors"):
         shutil.copy(bert / name, tmp_path / name)
     (tmp_path / "vocab.txt").write_text((bert.parent / "bert-vocab.txt").read_text())
@@ -156,7 +154,7 @@ def test_word_pieces_alone_are_read_without_case(bert: Path, tmp_path: Path) -> 
     assert torch.allclose(upper["step on"], lower["step on"], atol=1e-5)
 
 
-def test_a_folder_that_lacks_files_is_answered_with_which(bert: Path, tmp_path: Path) -> None:
+def test_a_folder_without_the_necessary_files_is_rejected_with_their_names(bert: Path, tmp_path: Path) -> None:
     with pytest.raises(
         LanguageModelError, match=r"(?s)nowhere.*there is no such folder.*weights fetch minilm"
     ) as error:
@@ -167,7 +165,7 @@ def test_a_folder_that_lacks_files_is_answered_with_which(bert: Path, tmp_path: 
         find_language_model(tmp_path)
 
 
-def test_weights_that_lack_a_layer_are_refused_and_not_made_up(bert: Path, tmp_path: Path) -> None:
+def test_weights_without_a_layer_are_rejected_and_not_initialised_randomly(bert: Path, tmp_path: Path) -> None:
     shutil.copytree(bert, tmp_path / "torn")
     weights_file = tmp_path / "torn" / "model.safetensors"
     tensors = load_file(weights_file)
@@ -182,7 +180,7 @@ def test_weights_that_lack_a_layer_are_refused_and_not_made_up(bert: Path, tmp_p
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Hugging Face's cache and ours, empty, and no network."""
+    """Use empty caches of Hugging Face and of ours, and no network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "ours"))
@@ -190,7 +188,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cached(hub: Path, name: str, source: Path, commit: str = "a" * 40) -> None:
-    """Lay a model into a cache as the hub's client does."""
+    """Copy a model into a cache in the layout of the hub's client."""
     folder = hub / f"models--{name.replace('/', '--')}"
     shutil.copytree(source, folder / "snapshots" / commit)
     (folder / "refs").mkdir()
@@ -204,12 +202,12 @@ def test_a_model_is_found_by_name_in_the_hubs_cache(bert: Path, hub: Path) -> No
     assert found.sha256() == LanguageModel("", bert).sha256()
 
 
-def test_without_a_network_a_name_is_answered_with_what_to_put_where(hub: Path) -> None:
+def test_without_a_network_the_error_lists_the_files_to_add_by_hand(hub: Path) -> None:
     with pytest.raises(LanguageModelError) as error:
         find_language_model("someone/small-bert")
     message = str(error.value)
     assert "'someone/small-bert' was not found: Hugging Face's hub, someone/small-bert" in message
-    assert "a folder that holds config.json" in message
+    assert "Give a folder with its config.json" in message
     with pytest.raises(LanguageModelError) as error:
         find_language_model("bert-base-uncased")
     message = str(error.value)
@@ -223,7 +221,7 @@ def test_without_a_network_a_name_is_answered_with_what_to_put_where(hub: Path) 
     assert "weights add bert-base-uncased" in message
 
 
-def test_a_bert_base_in_the_hubs_cache_that_is_another_is_not_taken_for_it(bert: Path, hub: Path) -> None:
+def test_another_model_under_the_name_of_bert_base_in_the_hubs_cache_is_rejected(bert: Path, hub: Path) -> None:
     cached(hub, "bert-base-uncased", bert)
     (snapshot,) = hub.glob("models--bert-base-uncased/snapshots/*")
     shutil.copy(bert.parent / "bert-vocab.txt", snapshot / "vocab.txt")

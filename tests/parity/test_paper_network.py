@@ -1,4 +1,4 @@
-"""The report's own network, which reads RoI features alone and as they are, agrees with plain loops in float64."""
+"""The report's network, which uses only RoI features and no embedding, agrees with plain loops in float64."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=list(CONF
 
 
 def made(config: NetworkConfig, prior_width: int = 2304) -> ActionNetwork:
-    """Its parts are distinct, its answers vary, and features have means and spreads."""
+    """Return a network with distinct parts, varying scores and normalised features."""
     vocabulary = packaged("edge")
     torch.manual_seed(21)
     mask = torch.from_numpy(vocabulary.mask())
@@ -67,7 +67,7 @@ def made(config: NetworkConfig, prior_width: int = 2304) -> ActionNetwork:
 
 
 def given(config: NetworkConfig, people: int) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], VisualInput]:
-    """What `forward_step` takes: no geometry, and features as fc7 gives them, none below 0; some parts are absent."""
+    """Return inputs of `forward_step`: no geometry, and features like fc7's, not below 0; some parts are absent."""
     torch.manual_seed(22)
     parts = torch.relu(torch.randn(people, 10, config.visual_features))
     objects = torch.relu(torch.randn(people, config.object_region_count, config.visual_features))
@@ -102,7 +102,7 @@ def test_actions_over_a_sequence_agree_with_plain_loops(config: NetworkConfig) -
 
 
 @every_config
-def test_relevance_scales_the_parts_own_feature_and_not_the_objects(config: NetworkConfig) -> None:
+def test_relevance_scales_the_part_feature_and_not_the_object_feature(config: NetworkConfig) -> None:
     network = made(config)
     inputs, visual = given(config, PEOPLE)
     with torch.inference_mode():
@@ -114,7 +114,7 @@ def test_relevance_scales_the_parts_own_feature_and_not_the_objects(config: Netw
 
 
 @every_config
-def test_a_checkpoint_needs_no_geometry(config: NetworkConfig, tmp_path: Path) -> None:
+def test_a_checkpoint_without_geometry_is_loaded_unchanged(config: NetworkConfig, tmp_path: Path) -> None:
     before = made(config)
     save(Checkpoint(before, "kinetics-tps", True, "bert-base-uncased"), tmp_path / "model.safetensors")
     after = load(tmp_path / "model.safetensors").network
@@ -125,7 +125,7 @@ def test_a_checkpoint_needs_no_geometry(config: NetworkConfig, tmp_path: Path) -
             assert torch.equal(mine, theirs)
 
 
-def test_at_the_reports_sizes_every_layer_has_the_reports_shape() -> None:
+def test_with_the_reports_sizes_every_layer_has_the_reports_shape() -> None:
     vocabulary = packaged("edge")
     states, actions = len(vocabulary.states), len(vocabulary.actions)
     with torch.device("meta"):
@@ -150,7 +150,7 @@ def test_at_the_reports_sizes_every_layer_has_the_reports_shape() -> None:
     assert network.part_states.dropout.p == 0.5
 
 
-def test_part_states_are_what_the_vocabulary_says_of_each_part() -> None:
+def test_a_part_has_only_the_states_of_the_vocabulary() -> None:
     small = Vocabulary(
         parts=("head", "left_hand"),
         states=packaged("edge").states[:3],
@@ -167,6 +167,6 @@ def test_part_states_are_what_the_vocabulary_says_of_each_part() -> None:
     assert (outputs.states[0] > 0).tolist() == [[True, True, False], [True, False, True]]
 
 
-def test_a_negative_width_is_refused() -> None:
+def test_a_negative_width_is_rejected() -> None:
     with pytest.raises(ValueError, match="`visual_hidden` is -1"):
         replace(NARROW, visual_hidden=-1)

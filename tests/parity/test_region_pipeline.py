@@ -1,4 +1,4 @@
-"""The paper's profile in the pipeline: its joins agree with plain loops, and streaming equals batch."""
+"""The pipeline with a region detector and VGG features agrees with plain loops, and streaming equals batch."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def assert_all_same(one: FrameAnalysis, other: FrameAnalysis) -> None:
 
 
 @pytest.mark.parametrize("sizes", [(2,), (5, 1, 3), (FRAMES,)])
-def test_several_frames_of_one_camera_a_batch_give_what_single_frames_give(
+def test_several_frames_of_a_camera_per_batch_give_the_results_of_single_frames(
     sizes: tuple[int, ...], script: np.ndarray, singly: dict[Spot, FrameAnalysis]
 ) -> None:
     batches, start = [], 0
@@ -82,7 +82,7 @@ def test_several_frames_of_one_camera_a_batch_give_what_single_frames_give(
         assert_all_same(analysis, together[spot])
 
 
-def test_other_cameras_people_in_the_batch_change_nothing(
+def test_people_of_other_cameras_in_the_batch_have_no_effect(
     script: np.ndarray, singly: dict[Spot, FrameAnalysis]
 ) -> None:
     both = np.concatenate([script, moving_regions(FRAMES, PEOPLE, seed=2)])
@@ -97,7 +97,7 @@ def test_other_cameras_people_in_the_batch_change_nothing(
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_no_result_changes_when_later_frames_change(batch: int, script: np.ndarray) -> None:
+def test_later_frames_have_no_effect_on_earlier_results(batch: int, script: np.ndarray) -> None:
     changed = script.copy()
     changed[16:] = moving_regions(FRAMES - 16, PEOPLE, seed=9)
     leases = [region_lease(n) for n in range(FRAMES)]
@@ -109,38 +109,38 @@ def test_no_result_changes_when_later_frames_change(batch: int, script: np.ndarr
 
 
 def plain_parts(rows: np.ndarray, people: list[np.ndarray]) -> list[dict[str, tuple[np.ndarray, float]]]:
-    """Each person's parts by trying every one-to-one assignment, in float64; boxes in the epoch's pixels."""
+    """Return each person's parts, by trying all one-to-one assignments in float64; boxes in the epoch's pixels."""
     owned: list[dict[str, tuple[np.ndarray, float]]] = [{} for _ in people]
     for part, name in enumerate(PARTS):
         found = [
             (row[:4] * np.tile(SCALE, 2), float(row[4])) for row in layout(PEOPLE).parts_of(rows)[part] if row[4] >= 0.1
         ]
 
-        def worth(who: int, at: int, found: Any = found) -> float:
+        def worth(person: int, at: int, found: Any = found) -> float:
             box, score = found[at][0].astype(float), found[at][1]
-            mine = people[who].astype(float)
+            mine = people[person].astype(float)
             width = min(box[2], mine[2]) - max(box[0], mine[0])
             height = min(box[3], mine[3]) - max(box[1], mine[1])
             share = max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1]))
             return share * score if share >= 0.5 else 0.0
 
-        def best(who: int, taken: frozenset[int], found: Any = found) -> tuple[float, dict[int, int]]:
-            if who == len(people):
+        def best(person: int, taken: frozenset[int], found: Any = found) -> tuple[float, dict[int, int]]:
+            if person == len(people):
                 return 0.0, {}
-            choices = [best(who + 1, taken)]
+            choices = [best(person + 1, taken)]
             for at in range(len(found)):
-                if at not in taken and worth(who, at) > 0:
-                    total, chosen = best(who + 1, taken | {at})
-                    choices.append((total + worth(who, at), {who: at, **chosen}))
+                if at not in taken and worth(person, at) > 0:
+                    total, chosen = best(person + 1, taken | {at})
+                    choices.append((total + worth(person, at), {person: at, **chosen}))
             return max(choices, key=lambda choice: choice[0])
 
-        for who, at in best(0, frozenset())[1].items():
-            owned[who][name] = found[at]
+        for person, at in best(0, frozenset())[1].items():
+            owned[person][name] = found[at]
     return owned
 
 
 def plain_object(person: np.ndarray, parts: dict[str, tuple[np.ndarray, float]], things: list[Any]) -> Any:
-    """The nearest thing to a hand within its reach, of (label, box, score), the best score first."""
+    """Return the object (label, box, score) that is nearest to a hand and within its reach; `things` is best first."""
     nearest, chosen = np.inf, None
     for thing in things:
         for hand in ("left_hand", "right_hand"):
@@ -214,7 +214,7 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
             for part in person.parts:
                 assert abs(part.relevance - plain["relevance"][0, PARTS.index(part.part)]) <= 1e-5
             graphs.setdefault(person.track, []).append(plain["graph"][0])
-    assert held > 10, "some hold a thing"
+    assert held > 10, "some people hold an object"
     labels = checkpoint.vocabulary.actions
     for track, graph in graphs.items():
         for step in range(len(graph)):
@@ -228,7 +228,7 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
                 assert abs(score - scores[labels.index(label)]) <= 1e-5 * scores.max()
 
 
-def test_between_detections_parts_move_along_and_objects_stand_and_say_so(script: np.ndarray) -> None:
+def test_between_detections_parts_are_interpolated_and_objects_are_repeated_as_not_detected(script: np.ndarray) -> None:
     settings = PipelineSettings(model=ModelSettings(detect_every=3), window=SETTINGS.window)
     pipeline, detector = region_pipeline(script, PEOPLE, settings)
     found = run(pipeline, [[region_lease(n) for n in range(start, start + 2)] for start in range(0, FRAMES, 2)])
@@ -242,7 +242,7 @@ def test_between_detections_parts_move_along_and_objects_stand_and_say_so(script
         assert said.objects and all(thing.detected == (n % 3 == 0) for thing in said.objects)
 
 
-def test_two_copies_move_a_batch(script: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_needs_two_device_to_host_copies(script: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     copies: list[int] = []
     for module in (region_batches, step_scores):
         monkeypatch.setattr(
@@ -255,7 +255,7 @@ def test_two_copies_move_a_batch(script: np.ndarray, monkeypatch: pytest.MonkeyP
     assert len(copies) == 2
 
 
-def test_it_warms_up_without_a_trace(script: np.ndarray, singly: dict[Spot, FrameAnalysis]) -> None:
+def test_warming_up_changes_no_state(script: np.ndarray, singly: dict[Spot, FrameAnalysis]) -> None:
     warm, _ = region_pipeline(script, PEOPLE, SETTINGS)
     warm.warm_up()
     assert warm.state_slots_used == 0
@@ -263,20 +263,20 @@ def test_it_warms_up_without_a_trace(script: np.ndarray, singly: dict[Spot, Fram
         assert_all_same(analysis, singly[spot])
 
 
-def test_a_network_that_reads_keypoints_is_refused_where_none_are_found(script: np.ndarray) -> None:
+def test_a_network_that_needs_keypoints_is_rejected_with_a_detector_without_them(script: np.ndarray) -> None:
     detector = RegionDetector(ScriptedRegions(script, PEOPLE))
     with pytest.raises(ValueError, match="needs keypoints, but its detector finds none"):
         Pipeline(detector, random_checkpoint())
 
 
-def test_a_detector_without_parts_is_refused(script: np.ndarray) -> None:
+def test_a_detector_without_parts_is_rejected(script: np.ndarray) -> None:
     detector = ScriptedRegions(script, PEOPLE)
     detector.classes = RegionClasses.of(("person", "ball"), PARTS)
     with pytest.raises(ValueError, match="no classes of body parts"):
         RegionDetector(detector)
 
 
-def test_what_a_hand_is_nearest_to_is_held_and_nothing_beyond_its_reach() -> None:
+def test_the_object_nearest_to_a_hand_within_its_reach_is_held() -> None:
     def parts(*hands: tuple[float, float, float, float]) -> PartBoxes:
         boxes, present = np.zeros((1, 10, 4), np.float32), np.zeros((1, 10), bool)
         for name, box in zip(("left_hand", "right_hand"), hands):
@@ -288,19 +288,21 @@ def test_what_a_hand_is_nearest_to_is_held_and_nothing_beyond_its_reach() -> Non
         things = ObjectDetections(np.array(boxes, np.float32).reshape(-1, 4), scores, ("ball",) * len(boxes))
         return int(held_objects(np.array([[0, 0, 40, 100]], np.float32), hands, names, things)[0])
 
-    hand = (10, 10, 20, 20)  # its middle is at 15, 15; the reach 20
+    hand = (10, 10, 20, 20)  # centre 15, 15; reach 20
     assert held(parts(hand), (34.9, 10, 60, 20)) == 0 and held(parts(hand), (35.1, 10, 60, 20)) == -1
     assert held(parts(hand), (30, 10, 60, 20), (25, 10, 60, 20)) == 1, "the nearer one"
-    assert held(parts(hand), (0, 0, 90, 90), (14, 14, 16, 16)) == 0, "of two that the hand is in, the surer one"
+    assert held(parts(hand), (0, 0, 90, 90), (14, 14, 16, 16)) == 0, (
+        "the one with the better score if both contain the hand"
+    )
     assert held(parts(hand, (70, 70, 80, 80)), (80, 80, 90, 90)) == 0, "either hand"
-    assert held(parts(), (0, 0, 90, 90)) == -1, "no hand in sight"
+    assert held(parts(), (0, 0, 90, 90)) == -1, "no visible hand"
     assert held(parts(hand)) == -1, "no object"
     assert held(parts(hand), (0, 0, 90, 90), names=("head",) * 10) == -1, "a vocabulary without hands"
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_the_host_never_waits_for_the_device_but_for_the_two_copies(
+def test_the_host_waits_for_the_device_only_for_the_two_copies(
     script: np.ndarray, singly: dict[Spot, FrameAnalysis]
 ) -> None:
     pipeline, _ = region_pipeline(script, PEOPLE, SETTINGS, device="cuda")
@@ -314,7 +316,7 @@ def test_the_host_never_waits_for_the_device_but_for_the_two_copies(
         assert_same(analysis, found[spot], tolerance=1e-3)
 
 
-def test_thresholds_are_the_detectors_where_the_user_sets_none(script: np.ndarray) -> None:
+def test_thresholds_are_the_detectors_unless_they_are_set(script: np.ndarray) -> None:
     region, keypoint = RegionDetector(ScriptedRegions(script, PEOPLE)).default_thresholds, MOVENET_THRESHOLDS
     assert (region.activation_score, region.high_score) == (0.5, 0.5)
     assert (keypoint.activation_score, keypoint.high_score) == (0.25, 0.2)

@@ -1,4 +1,4 @@
-"""RoI features against RoIAlign written out in float64, sample by sample."""
+"""RoI features agree with RoIAlign computed sample by sample in float64."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def random_maps(batch: int, height: int, width: int, seed: int = 0) -> dict[int,
 
 
 def reference(feature_map: torch.Tensor, box: list[float], stride: int, config: RoiConfig) -> torch.Tensor:
-    """RoIAlign (aligned) of one region of one picture's map `[c, h, w]`: `[c, bins, bins]` float64."""
-    # Pixel centres are at half integers on either scale.
+    """Return RoIAlign (aligned) of one region of a map `[c, h, w]`: `[c, bins, bins]` float64."""
+    # Pixel centres are at half integers on both scales.
     x1, y1, x2, y2 = (coordinate / stride - 0.5 for coordinate in box)
     step_y, step_x = (y2 - y1) / config.bins, (x2 - x1) / config.bins
     out = torch.zeros(len(feature_map), config.bins, config.bins, dtype=torch.float64)
@@ -39,15 +39,15 @@ def reference(feature_map: torch.Tensor, box: list[float], stride: int, config: 
 
 
 @pytest.mark.parametrize("config", [RoiConfig(), RoiConfig((8,), 2, 3)], ids=["default", "one-map"])
-def test_pooled_regions_are_those_of_roi_align_written_out(config: RoiConfig) -> None:
+def test_pooled_regions_agree_with_roi_align_sample_by_sample(config: RoiConfig) -> None:
     maps = random_maps(3, 96, 128)
     generator = torch.Generator().manual_seed(5)
     corners = torch.rand(40, 2, 2, generator=generator).sort(1).values * torch.tensor([150.0, 120.0]) - 11
     boxes = corners.flatten(1)
     boxes[0] = torch.tensor([0.0, 0.0, 128.0, 96.0])
-    boxes[1] = torch.tensor([60.3, 40.2, 64.1, 45.0])  # Less than a cell of the coarser maps.
-    boxes[2] = torch.tensor([200.0, 150.0, 240.0, 190.0])  # Beyond the picture.
-    boxes[3] = torch.tensor([30.0, 30.0, 30.0, 30.0])  # Nothing at all.
+    boxes[1] = torch.tensor([60.3, 40.2, 64.1, 45.0])  # Smaller than a cell of the coarser maps.
+    boxes[2] = torch.tensor([200.0, 150.0, 240.0, 190.0])  # Outside the picture.
+    boxes[3] = torch.tensor([30.0, 30.0, 30.0, 30.0])  # Empty.
     picture = torch.arange(40) % 3
     found = roi_features(maps, boxes, picture, config)
     expected = torch.stack(
@@ -64,7 +64,7 @@ def test_pooled_regions_are_those_of_roi_align_written_out(config: RoiConfig) ->
     assert expected[0].abs().max() > 0.1
 
 
-def test_people_are_pooled_in_their_own_picture_at_its_own_scale() -> None:
+def test_people_are_pooled_in_their_own_picture_at_its_scale() -> None:
     config = RoiConfig()
     maps = random_maps(2, 64, 96, seed=1)
     scale = torch.tensor([[0.5, 0.5], [0.25, 0.2]])
@@ -97,9 +97,9 @@ def test_people_are_pooled_in_their_own_picture_at_its_own_scale() -> None:
         assert (found.objects[person, 2] - whole).abs().max() <= limit
 
 
-def test_nobody_gives_no_rows() -> None:
+def test_without_people_there_are_no_rows() -> None:
     config = RoiConfig()
-    nobody = Regions(
+    empty = Regions(
         torch.zeros(0, dtype=torch.int64),
         torch.zeros(0, 10, 4),
         torch.zeros(0, 2, 4),
@@ -107,14 +107,14 @@ def test_nobody_gives_no_rows() -> None:
         torch.ones(2, 2),
         torch.full((2, 2), 64.0),
     )
-    found = person_features(random_maps(2, 64, 96), nobody, config)
+    found = person_features(random_maps(2, 64, 96), empty, config)
     assert found.parts.shape == (0, 10, config.length(CHANNELS))
     assert found.objects.shape == (0, 3, config.length(CHANNELS))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_nothing_waits_for_the_device() -> None:
+def test_on_cuda_pooling_does_not_wait_for_the_device() -> None:
     maps = {stride: one.cuda() for stride, one in random_maps(2, 64, 96).items()}
     boxes = torch.tensor([[4.0, 4.0, 40.0, 40.0]]).repeat(3, 12, 1).cuda()
     regions = Regions(

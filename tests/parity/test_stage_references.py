@@ -57,7 +57,7 @@ def test_relevance_states_priors_and_part_graph_agree_with_plain_loops(
     agree(outputs.frame_logits, expected["frame"])
 
 
-def test_an_absent_part_has_no_relevance_no_states_and_its_own_vector(
+def test_an_absent_part_has_no_relevance_and_no_states_and_its_features_have_no_effect(
     network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 ) -> None:
     parts, context, present = inputs
@@ -68,7 +68,7 @@ def test_an_absent_part_has_no_relevance_no_states_and_its_own_vector(
     assert torch.allclose(outputs.graph, other.graph, atol=1e-6)
 
 
-def test_padding_and_company_change_nothing(
+def test_padding_and_other_people_have_no_effect(
     network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 ) -> None:
     padded = [torch.cat((tensor, torch.zeros_like(tensor[:1]).expand(3, *tensor.shape[1:]))) for tensor in inputs]
@@ -89,9 +89,7 @@ def test_the_action_lstm_over_a_sequence_agrees_with_a_plain_loop(network: Actio
 
 
 @pytest.mark.parametrize("mode", ["staggered", "exact"])
-def test_stepped_states_agree_with_a_plain_loop_over_the_answering_states_steps(
-    network: ActionNetwork, mode: str
-) -> None:
+def test_steps_agree_with_a_plain_loop_over_the_steps_of_the_answering_state(network: ActionNetwork, mode: str) -> None:
     window, steps, people = 8, 30, 3
     states = ActionStates(network.action_lstm, 4, window, mode, torch.device("cpu"))  # pyright: ignore[reportArgumentType]
     rng = np.random.default_rng(9)
@@ -101,18 +99,18 @@ def test_stepped_states_agree_with_a_plain_loop_over_the_answering_states_steps(
     for n in range(steps):
         with torch.inference_mode():
             embedded = network.action_lstm.embed(torch.from_numpy(graph[:, n]))
-            wave = [WaveStep(TrackKey("hall", 1, who), int(times[who, n]), who) for who in range(people)]
+            wave = [WaveStep(TrackKey("hall", 1, row), int(times[row, n]), row) for row in range(people)]
             [(logits, group)] = states.waves(embedded, [wave], lambda key: None)
         assert [step.row for step in group] == [0, 1, 2] and len(logits) == 4  # padded to a power of two
         seen = StaggeredWindow(window).plan(n).seen
-        for who in range(people):
-            dt = gaps[who, n + 1 - seen : n + 1] * 1e-6
+        for row in range(people):
+            dt = gaps[row, n + 1 - seen : n + 1] * 1e-6
             dt[0] = 0
-            expected = plain_actions(network, graph[who, n + 1 - seen : n + 1].astype(np.float64), dt)[-1]
-            agree(logits[who], expected)
+            expected = plain_actions(network, graph[row, n + 1 - seen : n + 1].astype(np.float64), dt)[-1]
+            agree(logits[row], expected)
 
 
-def test_training_and_streaming_read_the_same(network: ActionNetwork) -> None:
+def test_training_and_streaming_give_the_same_outputs(network: ActionNetwork) -> None:
     torch.manual_seed(10)
     config = network.config
     parts = torch.randn(2, 6, 10, config.part_features)
@@ -144,9 +142,9 @@ def test_folded_language_priors_follow_the_weights(network: ActionNetwork) -> No
     assert priors(probabilities).requires_grad
 
 
-def test_the_visual_branch_feeds_parts_with_their_region_and_with_the_object_at_their_hand() -> None:
+def test_each_part_gets_the_features_of_its_own_region_and_of_its_object_region() -> None:
     vocabulary = packaged("edge")
-    # Left arm and hand look at the left hand's object, the right ones at theirs, all others at the whole frame.
+    # Arms and hands use the region around their own hand, all other parts the whole frame.
     regions = (2, 0, 1, 0, 1, 2, 2, 2, 2, 2)
     config = NetworkConfig(visual=True, visual_features=20, visual_hidden=8, object_regions=regions)
     torch.manual_seed(11)
@@ -174,7 +172,7 @@ def test_the_visual_branch_feeds_parts_with_their_region_and_with_the_object_at_
         network.forward_step(parts, context, present)
 
 
-def test_a_network_that_contradicts_itself_is_refused() -> None:
+def test_an_inconsistent_network_is_rejected() -> None:
     with pytest.raises(ValueError, match="set together"):
         NetworkConfig(visual=True)
     vocabulary = packaged("edge")

@@ -1,4 +1,4 @@
-"""Step features: each person's parts and object are those of their own frame, one region after the other."""
+"""VGG features of steps agree with features computed region by region in each person's frame."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def metas() -> list[FrameMeta]:
 
 
 def slots() -> list[SlotPictures]:
-    """Frames 0 to 2 share a slot's shape and are of two contents; frame 3 has a shape of its own. Padding is noise,
-    which nobody may look at."""
+    """Return frames 0 to 2 with one slot shape and two content sizes, and frame 3 with another shape.
+
+    Padding is noise, which must not be used.
+    """
     generator = torch.Generator().manual_seed(1)
 
     def noise(count: int, height: int, width: int) -> torch.Tensor:
@@ -45,7 +47,7 @@ def slots() -> list[SlotPictures]:
 
 
 def people() -> StepBoxes:
-    """Five people in three of the frames; two have no object, both in frame 0."""
+    """Return five people in three of the frames; two have no object, both in frame 0."""
     rng = np.random.default_rng(2)
     frames = [0, 3, 0, 1, 0]
     sizes = np.array([SIZES[frame] for frame in frames], np.float32)
@@ -62,7 +64,7 @@ def people() -> StepBoxes:
 
 
 def one_region(extractor: VggFeatures, frame: int, box: np.ndarray | None) -> torch.Tensor:
-    """The feature of one box, in the source's pixels (None: all of it), of a frame that was cut out of its slot."""
+    """Return the feature of a box, in the source's pixels (None: the whole frame), without padding."""
     format, size = FORMATS[frame], SIZES[frame]
     width, height = format.content
     group = next(group for group in slots() if frame in group.frames)
@@ -75,7 +77,7 @@ def one_region(extractor: VggFeatures, frame: int, box: np.ndarray | None) -> to
         )[0]
 
 
-def test_every_part_and_object_is_looked_at_in_its_own_frame_and_at_its_scale(extractor: VggFeatures) -> None:
+def test_parts_and_objects_are_computed_in_their_own_frame_at_its_scale(extractor: VggFeatures) -> None:
     boxes = people()
     with torch.inference_mode():
         found = step_features(boxes, metas(), slots(), extractor, CPU)
@@ -91,11 +93,11 @@ def test_every_part_and_object_is_looked_at_in_its_own_frame_and_at_its_scale(ex
                 assert (found.parts[person, part] - expected).abs().max() <= limit
             else:
                 assert found.parts[person, part].abs().max() == 0
-    assert torch.equal(found.objects[2], found.objects[4]), "both see all of frame 0"
+    assert torch.equal(found.objects[2], found.objects[4]), "both use the whole of frame 0"
     assert found.parts[5:].abs().max() == found.objects[5:].abs().max() == 0, "padded rows"
 
 
-def test_only_what_can_be_seen_is_computed(extractor: VggFeatures) -> None:
+def test_absent_parts_and_unused_frames_are_not_computed(extractor: VggFeatures) -> None:
     boxes = people()
     computed: list[int] = []
     pictures: list[int] = []
@@ -107,15 +109,15 @@ def test_only_what_can_be_seen_is_computed(extractor: VggFeatures) -> None:
         step_features(boxes, metas(), slots(), extractor, CPU)
     for hook in hooks:
         hook.remove()
-    # Frame 0 as a whole is one region, though two people of it have no object.
+    # The whole of frame 0 is one region for its two people without an object.
     assert sum(computed) == int(boxes.present.sum()) + 3 + 1
-    assert sum(pictures) == 3, "nobody steps in frame 2"
+    assert sum(pictures) == 3, "frame 2 has no steps"
 
 
-def test_a_frame_without_its_picture_is_named(extractor: VggFeatures) -> None:
+def test_the_error_for_a_missing_picture_names_the_frame(extractor: VggFeatures) -> None:
     with pytest.raises(ValueError, match=r"make steps in frames \[3\], whose pictures are missing"):
         step_features(people(), metas(), slots()[:1], extractor, CPU)
 
 
-def test_all_parts_look_at_the_one_object() -> None:
+def test_all_parts_use_the_one_object_region() -> None:
     assert object_regions_of(10) == (0,) * 10

@@ -1,4 +1,4 @@
-"""Streaming equals batch, nothing reaches back, and a person's state outlives everything but their track and epoch."""
+"""The pipeline: streaming equals batch, later frames have no effect on earlier results, and states follow tracks."""
 
 from __future__ import annotations
 
@@ -37,12 +37,14 @@ def settings(mode: WindowMode = "staggered", **model: Any) -> PipelineSettings:
     return PipelineSettings(model=ModelSettings(**model), window=WindowSettings(steps=WINDOW, mode=mode))
 
 
-def reference_answers(script: np.ndarray, who: int, window: int) -> np.ndarray:
-    """Action probabilities [T, actions] of one person by a whole-sequence computation in float64, step t from just the
-    steps that the staggered window's answering state has seen. The track is confirmed at its second detection.
+def reference_scores(script: np.ndarray, person: int, window: int) -> np.ndarray:
+    """Return action probabilities [T, actions] of one person, computed over whole sequences in float64.
+
+    Step t is computed from the steps that the staggered window's answering state has seen. The track is confirmed at
+    its second detection.
     """
     network = random_checkpoint().network.double()
-    rows = script[1:, who]
+    rows = script[1:, person]
     scale = np.array([640 / 64, 384 / 38], np.float32)
     boxes = rows[:, :4] * np.tile(scale, 2)
     keypoints = rows[:, 5:].reshape(-1, 17, 3) * np.append(scale, np.float32(1))
@@ -65,7 +67,7 @@ def reference_answers(script: np.ndarray, who: int, window: int) -> np.ndarray:
     return np.stack(answers)
 
 
-def test_the_window_is_the_checkpoints_unless_another_is_asked_for_which_is_warned_of(
+def test_the_window_is_the_checkpoints_and_another_setting_logs_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def window(wanted: int | None, **trained: int) -> int:
@@ -83,7 +85,7 @@ def test_the_window_is_the_checkpoints_unless_another_is_asked_for_which_is_warn
     assert record.levelname == "WARNING" and "window.steps is 64" in record.getMessage()
 
 
-def test_a_pipeline_of_a_trained_window_answers_as_one_that_is_told_that_window() -> None:
+def test_the_checkpoints_window_and_the_same_setting_give_the_same_results() -> None:
     script = moving_people(FRAMES, 2)
     told, _ = scripted_pipeline(script, settings())
     checkpoint = replace(random_checkpoint(), metrics={"config": {"data": {"window": WINDOW}}})
@@ -96,27 +98,27 @@ def test_a_pipeline_of_a_trained_window_answers_as_one_that_is_told_that_window(
 
 
 @pytest.mark.parametrize("mode", ["staggered", "exact"])
-def test_streaming_equals_a_whole_sequence_over_the_answering_states_steps(mode: WindowMode) -> None:
+def test_streaming_equals_a_whole_sequence_over_the_steps_of_the_answering_state(mode: WindowMode) -> None:
     script = moving_people(FRAMES, 3)
     pipeline, _ = scripted_pipeline(script, settings(mode=mode))
     found = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
     labels = random_checkpoint().vocabulary.actions
-    for who in range(3):
-        expected = reference_answers(script, who, WINDOW)
+    for row in range(3):
+        expected = reference_scores(script, row, WINDOW)
         for n in range(FRAMES - 1):
-            # Side by side from left to right, so that tracks are in the order of the script.
-            action = sorted(found[Spot("hall", 1, n + 1)].people, key=lambda person: person.box[0])[who].action
+            # People are ordered from left to right, as in the script.
+            action = sorted(found[Spot("hall", 1, n + 1)].people, key=lambda person: person.box[0])[row].action
             assert action is not None
             assert action.label == labels[int(expected[n].argmax())]
             for label, score in action.top:
                 assert abs(score - expected[n][labels.index(label)]) <= 1e-5 * expected[n].max()
 
 
-def test_continuous_equals_a_whole_sequence_from_the_tracks_beginning() -> None:
+def test_continuous_equals_a_whole_sequence_from_the_start_of_the_track() -> None:
     script = moving_people(40, 1)
     pipeline, _ = scripted_pipeline(script, settings(mode="continuous"))
     found = run(pipeline, [[scripted_lease(number)] for number in range(40)])
-    expected = reference_answers(script, 0, 64)  # younger than the window: everything is seen
+    expected = reference_scores(script, 0, 64)  # all steps count, because the track is shorter than the window
     for n in range(39):
         action = found[Spot("hall", 1, n + 1)].people[0].action
         assert action is not None and abs(action.score - expected[n].max()) <= 1e-5
@@ -124,7 +126,7 @@ def test_continuous_equals_a_whole_sequence_from_the_tracks_beginning() -> None:
 
 @pytest.mark.parametrize("sizes", [(2,), (5, 1, 3), (8,), (FRAMES,)])
 @pytest.mark.parametrize("mode", ["staggered", "exact", "continuous"])
-def test_several_frames_of_one_camera_a_batch_give_what_single_frames_give(
+def test_several_frames_of_a_camera_per_batch_give_the_results_of_single_frames(
     sizes: tuple[int, ...], mode: WindowMode
 ) -> None:
     script = moving_people(FRAMES, 3)
@@ -139,7 +141,7 @@ def test_several_frames_of_one_camera_a_batch_give_what_single_frames_give(
         assert_same(analysis, together[spot])
 
 
-def test_other_cameras_people_in_the_batch_change_nothing() -> None:
+def test_people_of_other_cameras_in_the_batch_have_no_effect() -> None:
     script = np.concatenate([moving_people(FRAMES, 3, seed=1), moving_people(FRAMES, 3, seed=2)])
     alone = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in range(FRAMES)])
     batches = []
@@ -153,7 +155,7 @@ def test_other_cameras_people_in_the_batch_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_no_result_changes_when_later_frames_change(batch: int) -> None:
+def test_later_frames_have_no_effect_on_earlier_results(batch: int) -> None:
     script = moving_people(40, 2)
     changed = script.copy()
     changed[25:] = moving_people(15, 2, seed=9)
@@ -168,7 +170,7 @@ def test_no_result_changes_when_later_frames_change(batch: int) -> None:
     assert outcomes[0][Spot("hall", 1, 30)] != outcomes[1][Spot("hall", 1, 30)]
 
 
-def test_a_missed_detection_hides_the_person_and_keeps_their_state() -> None:
+def test_a_missed_person_is_absent_and_keeps_their_state() -> None:
     script = moving_people(40, 2)
     script[20:24, 1] = NOBODY
     pipeline, _ = scripted_pipeline(script, settings(mode="continuous"))
@@ -179,7 +181,7 @@ def test_a_missed_detection_hides_the_person_and_keeps_their_state() -> None:
     assert all(found[Spot("hall", 1, n)].ended == [] for n in range(40))
     assert found[Spot("hall", 1, 22)].tracks == 2
 
-    # The state went on: the same person with the four frames cut out, times kept, says the same afterwards.
+    # The state continued: without the four frames, and with the same times, later scores are equal.
     kept = [n for n in range(40) if not 20 <= n < 24]
     other = moving_people(40, 2)
     cut = run(
@@ -190,7 +192,7 @@ def test_a_missed_detection_hides_the_person_and_keeps_their_state() -> None:
     whole = cut[Spot("hall", 1, 30)].people
     for one in missed:
         twin = min(whole, key=lambda person: abs(person.box[0] - one.box[0]))
-        if one.box[0] > 100:  # the one who was missed
+        if one.box[0] > 100:  # the missed person
             assert one.action is not None and twin.action is not None
             assert abs(one.action.score - twin.action.score) <= 1e-5
 
@@ -206,7 +208,7 @@ def test_a_track_ends_two_seconds_of_media_time_after_its_last_detection() -> No
     assert pipeline.state_slots_used == 0
 
 
-def test_a_new_epoch_starts_tracks_and_states_anew_also_in_the_middle_of_a_batch() -> None:
+def test_a_new_epoch_resets_tracks_and_states_also_within_a_batch() -> None:
     script = moving_people(40, 2)
     pipeline, _ = scripted_pipeline(script, settings())
     first = [scripted_lease(n) for n in range(18)]
@@ -218,7 +220,7 @@ def test_a_new_epoch_starts_tracks_and_states_anew_also_in_the_middle_of_a_batch
     assert pipeline.state_slots_used == 2
 
 
-def test_a_full_bank_lets_the_longest_unseen_go_and_counts_it() -> None:
+def test_a_full_bank_evicts_the_least_recently_seen_person_and_counts_it() -> None:
     class Evictions(Observer):
         count = 0
 
@@ -234,12 +236,12 @@ def test_a_full_bank_lets_the_longest_unseen_go_and_counts_it() -> None:
     assert seen.count == 2
     newcomers = found[Spot("hall", 1, 39)].people
     assert len(newcomers) == 2 and all(person.action is not None for person in newcomers)
-    # They answer as they would in a bank with room.
+    # Their scores are those of a bank with enough slots.
     roomy = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in range(40)])
     assert_same(found[Spot("hall", 1, 39)], roomy[Spot("hall", 1, 39)])
 
 
-def test_more_people_in_a_wave_than_the_bank_holds_are_stepped_in_turns() -> None:
+def test_a_wave_with_more_people_than_the_bank_has_slots_is_stepped_in_groups() -> None:
     script = moving_people(6, 5)
     pipeline, _ = scripted_pipeline(script, settings(state_slots=2))
     found = run(pipeline, [[scripted_lease(n)] for n in range(6)])
@@ -247,7 +249,7 @@ def test_more_people_in_a_wave_than_the_bank_holds_are_stepped_in_turns() -> Non
     assert len(found[Spot("hall", 1, 5)].people) == 5
 
 
-def test_at_most_twelve_and_a_half_steps_a_second_and_the_last_reading_stands_between() -> None:
+def test_at_most_twelve_and_a_half_steps_a_second_and_the_last_analysis_is_repeated_between() -> None:
     script = moving_people(30, 1, step_us=33_333)
     pipeline, _ = scripted_pipeline(script, settings())
     found = run(pipeline, [[scripted_lease(n, step_us=33_333)] for n in range(30)])
@@ -258,7 +260,7 @@ def test_at_most_twelve_and_a_half_steps_a_second_and_the_last_reading_stands_be
     assert len(set(boxes)) == len(boxes)
 
 
-def test_detecting_every_third_frame_interpolates_boxes_between_and_says_so() -> None:
+def test_detecting_every_third_frame_interpolates_boxes_and_marks_them() -> None:
     script = moving_people(31, 2)
     made = PipelineSettings(model=ModelSettings(detect_every=3), window=WindowSettings(steps=16))
     pipeline, detector = scripted_pipeline(script, made)
@@ -276,7 +278,7 @@ def test_detecting_every_third_frame_interpolates_boxes_between_and_says_so() ->
                 assert np.abs(np.subtract(person.box, before[person.track].box)).max() < 30
 
 
-def test_a_dropped_detection_frame_is_made_up_for_by_the_next_frame() -> None:
+def test_the_next_frame_replaces_a_dropped_detection_frame() -> None:
     script = moving_people(12, 1)
     made = PipelineSettings(model=ModelSettings(detect_every=3))
     pipeline, detector = scripted_pipeline(script, made)
@@ -285,7 +287,7 @@ def test_a_dropped_detection_frame_is_made_up_for_by_the_next_frame() -> None:
     assert [found[Spot("hall", 1, n)].people[0].detected for n in (4, 5, 8, 9, 11)] == [True, False, True, True, False]
 
 
-def test_forgetting_a_camera_frees_its_people_and_leaves_others_alone() -> None:
+def test_forgetting_a_camera_frees_only_its_people() -> None:
     script = moving_people(20, 2)
     pipeline, _ = scripted_pipeline(script, settings())
     run(pipeline, [[scripted_lease(n), scripted_lease(n, "yard")] for n in range(10)])
@@ -297,7 +299,7 @@ def test_forgetting_a_camera_frees_its_people_and_leaves_others_alone() -> None:
     assert again[Spot("yard", 2, 10)].people == []
 
 
-def test_a_fault_in_a_stage_names_it_and_leaves_every_memory_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_stage_names_it_and_leaves_all_state_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     script = moving_people(30, 2)
     pipeline, _ = scripted_pipeline(script, settings())
     run(pipeline, [[scripted_lease(n)] for n in range(10)])
@@ -313,13 +315,13 @@ def test_a_fault_in_a_stage_names_it_and_leaves_every_memory_usable(monkeypatch:
     assert getattr(fault.value, "stage", None) == "part_graph"
 
     after = run(pipeline, [[scripted_lease(n)] for n in range(12, 30)])
-    # As if the two frames had been dropped: tracker and boxes differ by nothing that shows, the states by nothing.
+    # The results are those after dropping the two frames.
     dropped = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in (*range(10), *range(12, 30))])
     for n in range(12, 30):
         assert_same(after[Spot("hall", 1, n)], dropped[Spot("hall", 1, n)])
 
 
-def test_a_fault_while_following_people_leaves_no_half_made_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_tracking_leaves_no_incomplete_step(monkeypatch: pytest.MonkeyPatch) -> None:
     script = moving_people(30, 2)
     pipeline, _ = scripted_pipeline(script, settings())
     run(pipeline, [[scripted_lease(n)] for n in range(10)])
@@ -343,7 +345,7 @@ def test_a_fault_while_following_people_leaves_no_half_made_step(monkeypatch: py
         assert_same(after[Spot("hall", 1, n)], dropped[Spot("hall", 1, n)])
 
 
-def test_an_end_that_a_failed_batch_would_have_reported_is_reported_by_the_next(
+def test_an_ended_track_of_a_failed_batch_is_reported_by_the_next_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     script = moving_people(60, 2)
@@ -363,7 +365,7 @@ def test_an_end_that_a_failed_batch_would_have_reported_is_reported_by_the_next(
     assert pipeline.state_slots_used == 1
 
 
-def test_warming_up_leaves_no_trace() -> None:
+def test_warming_up_changes_no_state() -> None:
     script = moving_people(20, 2)
     cold, warm = (scripted_pipeline(script, settings(state_slots=4))[0] for _ in range(2))
     warm.warm_up()
@@ -373,7 +375,7 @@ def test_warming_up_leaves_no_trace() -> None:
         assert_same(analysis, run(warm, [batches[spot.frame]])[spot])
 
 
-def test_stage_times_and_people_are_told_to_the_observer() -> None:
+def test_the_observer_gets_stage_times_and_numbers_of_people() -> None:
     class Told(Observer):
         def __init__(self) -> None:
             self.stages: set[str] = set()
@@ -394,7 +396,7 @@ def test_stage_times_and_people_are_told_to_the_observer() -> None:
     pipeline, _ = scripted_pipeline(moving_people(3, 2), observer=told)
     run(pipeline, [[scripted_lease(n)] for n in range(3)])
     edges = [edge for times in told.ran for edge in times]
-    assert edges == sorted(edges), "stages follow on one another"
+    assert edges == sorted(edges), "stages run one after the other"
     assert told.people == [("hall", 0, 0), ("hall", 2, 2), ("hall", 2, 2)]
     assert told.stages == {
         "detection",
@@ -408,7 +410,7 @@ def test_stage_times_and_people_are_told_to_the_observer() -> None:
     }
 
 
-def test_confirmation_takes_as_many_detections_as_the_user_asks_for() -> None:
+def test_confirmation_needs_the_configured_number_of_detections() -> None:
     made = PipelineSettings(tracking=TrackingSettings(confirm_frames=4))
     pipeline, _ = scripted_pipeline(moving_people(6, 1), made)
     found = run(pipeline, [[scripted_lease(n)] for n in range(6)])
@@ -417,7 +419,7 @@ def test_confirmation_takes_as_many_detections_as_the_user_asks_for() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_the_host_never_waits_for_the_device_but_for_the_two_copies() -> None:
+def test_the_host_waits_for_the_device_only_for_the_two_copies() -> None:
     script = moving_people(20, 3)
     pipeline, _ = scripted_pipeline(script, settings(), device="cuda")
     pipeline.warm_up()
@@ -431,7 +433,7 @@ def test_the_host_never_waits_for_the_device_but_for_the_two_copies() -> None:
         assert_same(analysis, found[spot], tolerance=1e-4)
 
 
-def test_the_scripted_detector_knows_which_picture_it_sees() -> None:
+def test_the_scripted_detector_recognises_the_number_in_a_picture() -> None:
     script = moving_people(300, 1)
     detector = ScriptedDetector(script)
     pictures = torch.from_numpy(np.stack([scripted_lease(n).picture for n in (0, 7, 299)]))

@@ -1,4 +1,4 @@
-"""Each stage that can be left out: training and the live path leave out just that, and agree with plain loops."""
+"""Networks without one of the stages agree with plain loops, in training and in the pipeline."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ CONFIGS = {
 AS_BEFORE = replace(
     SEEING, visual_features=RoiConfig().length(), visual_strides=(4, 8, 16), visual_bins=3, visual_samples=2
 )
-"""What all checkpoints that read RoI features were before they said how those are pooled."""
+"""The pooling of checkpoints from before it was part of the configuration."""
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=list(CONFIGS))
 
 
 def made(config: NetworkConfig) -> ActionNetwork:
-    """Random weights, vectors of absent parts and normalisation, so that nothing is neutral by chance."""
+    """Return a network with random weights, vectors of absent parts and normalisation, so that none is neutral."""
     torch.manual_seed(1)
     vocabulary = packaged("edge")
     network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
@@ -85,7 +85,7 @@ def made(config: NetworkConfig) -> ActionNetwork:
 
 
 def given(config: NetworkConfig, *leading: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Random parts, context and presence."""
+    """Return random parts, context and presence."""
     torch.manual_seed(2)
     return (
         torch.randn(*leading, 10, config.part_features),
@@ -95,7 +95,7 @@ def given(config: NetworkConfig, *leading: int) -> tuple[torch.Tensor, torch.Ten
 
 
 def shown(config: NetworkConfig, people: int, known: torch.Tensor | None = None) -> VisualInput | None:
-    """Random RoI features, where the network reads some."""
+    """Return random RoI features if the network uses them."""
     if not config.visual:
         return None
     torch.manual_seed(3)
@@ -133,7 +133,7 @@ def test_actions_over_a_sequence_agree_with_plain_loops(config: NetworkConfig) -
 
 
 @every_config
-def test_a_checkpoint_keeps_what_takes_part(config: NetworkConfig, tmp_path: Path) -> None:
+def test_a_checkpoint_preserves_the_switches(config: NetworkConfig, tmp_path: Path) -> None:
     before = made(config)
     save(Checkpoint(before, "edge", True, "minilm"), tmp_path / "model.safetensors")
     after = load(tmp_path / "model.safetensors").network
@@ -143,7 +143,7 @@ def test_a_checkpoint_keeps_what_takes_part(config: NetworkConfig, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["seeing", "objects-only", "no-geometry"])
-def test_of_people_whose_picture_was_not_seen_no_feature_counts(name: str) -> None:
+def test_features_of_people_without_a_picture_have_no_effect(name: str) -> None:
     network = made(CONFIGS[name])
     inputs = given(network.config, PEOPLE)
     known = torch.tensor([True, False, True])
@@ -159,7 +159,7 @@ def test_of_people_whose_picture_was_not_seen_no_feature_counts(name: str) -> No
     assert differs.tolist() == [False, True, False]
 
 
-def test_without_time_no_step_changes_anothers_answer_and_with_it_one_does() -> None:
+def test_steps_are_independent_only_without_the_action_lstm() -> None:
     for config, carries in ((SMALL, True), (CONFIGS["single-frames"], False)):
         network = made(config)
         parts, context, present = given(config, 1, STEPS)
@@ -173,7 +173,7 @@ def test_without_time_no_step_changes_anothers_answer_and_with_it_one_does() -> 
 @pytest.mark.parametrize(
     ("name", "mode"), [*((name, "staggered") for name in CONFIGS), ("whole", "exact"), ("single-frames", "exact")]
 )
-def test_the_live_path_reads_as_training_does(name: str, mode: Any) -> None:
+def test_the_pipeline_gives_the_scores_of_training(name: str, mode: Any) -> None:
     frames, people = 7, 2
     script = moving_people(frames, people, seed=4)
     network = made(CONFIGS[name])
@@ -199,7 +199,7 @@ def test_the_live_path_reads_as_training_does(name: str, mode: Any) -> None:
 
 
 def scripted_outputs(network: ActionNetwork, script: np.ndarray) -> SequenceOutputs:
-    """The script's people by the network's `forward`, from the second frame, at which their tracks are confirmed."""
+    """Return the outputs of `forward` for the script's people, from the second frame, in which tracks are confirmed."""
     rows = script[1:].transpose(1, 0, 2)  # [people, steps, 56]
     people, steps = rows.shape[:2]
     scale = np.array([640 / 64, 384 / 38], np.float32)
@@ -238,7 +238,7 @@ def scripted_outputs(network: ActionNetwork, script: np.ndarray) -> SequenceOutp
 
 
 @pytest.mark.parametrize("config", [SMALL, AS_BEFORE], ids=["blind", "seeing"])
-def test_a_checkpoint_from_before_the_switches_answers_as_it_did(config: NetworkConfig, tmp_path: Path) -> None:
+def test_a_checkpoint_from_before_the_switches_gives_the_same_scores(config: NetworkConfig, tmp_path: Path) -> None:
     before = made(config)
     before.action_lstm.temperature.fill_(1.0)
     if config.visual:
@@ -267,7 +267,7 @@ def test_a_checkpoint_from_before_the_switches_answers_as_it_did(config: Network
         ({"visual_regions": "hands"}, "`visual_regions` is 'hands'"),
     ],
 )
-def test_switches_that_leave_nothing_or_are_not_known_are_refused(changes: dict[str, Any], fault: str) -> None:
+def test_unknown_switches_and_networks_without_features_are_rejected(changes: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         NetworkConfig.from_dict(SMALL.to_dict() | changes)
     with pytest.raises(ValueError, match="a part would have no feature"):

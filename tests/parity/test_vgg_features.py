@@ -1,4 +1,4 @@
-"""VGG features against torchvision's own modules, and against plain loops in float64."""
+"""VGG features agree with torchvision's modules and with plain loops in float64."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pictures(count: int, width: int, height: int, seed: int = 0) -> torch.Tensor
 
 
 def regions(shown: torch.Tensor, count: int, seed: int = 1) -> PictureRegions:
-    """`count` boxes here and there, the first of them all of a picture, some beyond its edges."""
+    """Return `count` random boxes; the first is a whole picture, and some reach beyond its edges."""
     generator = torch.Generator().manual_seed(seed)
     height, width = shown.shape[1:3]
     corners = torch.rand(count, 2, 2, generator=generator).sort(1).values * 1.2 - 0.1
@@ -53,12 +53,12 @@ def agree(found: torch.Tensor, expected: torch.Tensor | F64, limit: float = 1e-5
 
 
 def normalised(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """[H, W, 3] → as torchvision's own transforms prepare it: [3, height, width]."""
+    """Return the picture [H, W, 3] as prepared by torchvision's transforms: [3, height, width]."""
     planes = transforms.resize(picture.permute(2, 0, 1).float() / 255, [size[1], size[0]], antialias=True)
     return transforms.normalize(planes, *IMAGENET)
 
 
-def test_features_are_those_of_torchvisions_vgg16_and_roi_align() -> None:
+def test_features_agree_with_torchvisions_vgg16_and_roi_align() -> None:
     torch.manual_seed(0)
     theirs = vgg16(weights=None, init_weights=False).eval()
     for layer in theirs.modules():
@@ -85,7 +85,7 @@ def test_features_are_those_of_torchvisions_vgg16_and_roi_align() -> None:
 
 
 def plain_trunk(weights: dict[str, F64], picture: F64) -> F64:
-    """[3, H, W] → conv5_3: 3x3 convolutions with an edge of zeros, ReLU, and the greatest of each 2x2 cells."""
+    """Return conv5_3 of a picture [3, H, W]: 3x3 convolutions with zero padding, ReLU, and 2x2 max pooling."""
     planes = picture
     layer = 0
     for stage, convolutions in enumerate((2, 2, 3, 3, 3)):
@@ -108,7 +108,7 @@ def plain_trunk(weights: dict[str, F64], picture: F64) -> F64:
 
 
 def plain_feature(weights: dict[str, F64], planes: F64, box: list[float]) -> F64:
-    """One region of one map, `box` in pixels of the scaled picture: RoIAlign sample by sample, then fc6 and fc7."""
+    """Return the feature of a box in pixels of the scaled picture: RoIAlign sample by sample, then fc6 and fc7."""
     x1, y1, x2, y2 = (coordinate / 16 - 0.5 for coordinate in box)
     pooled = np.zeros((len(planes), 7, 7))
     for channel, cells in enumerate(planes.tolist()):
@@ -126,7 +126,7 @@ def plain_feature(weights: dict[str, F64], planes: F64, box: list[float]) -> F64
     return feature
 
 
-def test_a_narrow_trunk_its_pooling_and_its_layers_agree_with_plain_loops() -> None:
+def test_a_narrow_network_agrees_with_plain_loops() -> None:
     extractor = tiny()
     weights = {name: tensor.double().numpy() for name, tensor in extractor.state_dict().items()}
     group = regions(pictures(2, 96, 64), 5)
@@ -143,7 +143,7 @@ def test_a_narrow_trunk_its_pooling_and_its_layers_agree_with_plain_loops() -> N
     agree(found, np.stack(expected))
 
 
-def test_memory_settings_and_company_change_no_feature() -> None:
+def test_memory_limits_and_other_regions_have_no_effect_on_a_feature() -> None:
     groups = [
         regions(pictures(5, 96, 64), 23),
         regions(pictures(1, 80, 80, seed=2), 0),
@@ -158,24 +158,24 @@ def test_memory_settings_and_company_change_no_feature() -> None:
     agree(alone, together)
 
 
-def test_no_more_pictures_and_regions_are_computed_at_once_than_was_set() -> None:
+def test_pictures_and_regions_computed_at_once_are_limited() -> None:
     extractor = tiny(pictures_at_once=2, regions_at_once=6)
     seen: dict[str, list[int]] = {"pictures": [], "regions": []}
     for name, layer in (("pictures", extractor.features), ("regions", extractor.fc6)):
         layer.register_forward_pre_hook(lambda _, given, name=name: seen[name].append(len(given[0])))
     with torch.inference_mode():
         extractor([regions(pictures(5, 96, 64), 9), regions(pictures(1, 64, 64), 4)])
-    assert seen == {"pictures": [2, 2, 1, 1], "regions": [6, 6, 1]}, "regions of all groups go together"
+    assert seen == {"pictures": [2, 2, 1, 1], "regions": [6, 6, 1]}, "regions of all groups are computed together"
 
 
-def test_no_regions_are_no_features_and_no_work() -> None:
+def test_without_regions_no_map_is_computed() -> None:
     extractor = tiny()
     extractor.features.register_forward_pre_hook(lambda *_: pytest.fail("a picture was read for nothing"))
     with torch.inference_mode():
         assert extractor([regions(pictures(1, 64, 64), 0)]).shape == extractor([]).shape == (0, 64)
 
 
-def test_a_crop_is_what_the_cropped_picture_alone_would_give() -> None:
+def test_a_crop_gives_the_features_of_the_cropped_picture() -> None:
     extractor = tiny()
     shown = pictures(2, 96, 64)
     boxes = torch.tensor([[20.0, 10, 60, 50], [30, 4, 40, 30], [70, 20, 100, 60]])
@@ -194,7 +194,7 @@ def test_a_crop_is_what_the_cropped_picture_alone_would_give() -> None:
         extractor([PictureRegions(shown, boxes, which, Crop(60, 0, 48))])
 
 
-def test_weights_from_caffe_get_blue_first_and_no_spread() -> None:
+def test_weights_from_caffe_get_bgr_without_division_by_the_deviation() -> None:
     extractor = tiny(VggConfig(channels=4, hidden=64, short_side=64, normalisation="caffe"))
     group = regions(pictures(1, 64, 64), 3)
     planes = group.pictures.permute(0, 3, 1, 2).float().flip(1)
@@ -205,7 +205,7 @@ def test_weights_from_caffe_get_blue_first_and_no_spread() -> None:
         agree(extractor([group]), extractor.region_features(pooled))
 
 
-def test_features_can_be_tuned_and_have_no_noise_when_they_are_not() -> None:
+def test_features_are_differentiable_and_have_dropout_only_in_training() -> None:
     extractor = tiny()
     group = regions(pictures(1, 64, 64), 3)
     assert torch.equal(extractor([group]), extractor([group]))
@@ -216,7 +216,7 @@ def test_features_can_be_tuned_and_have_no_noise_when_they_are_not() -> None:
         assert weight.grad is not None and weight.grad.abs().max() > 0, name
 
 
-def test_half_precision_is_near_and_places_boxes_as_exactly() -> None:
+def test_half_precision_is_close_and_pools_boxes_exactly() -> None:
     group = regions(pictures(1, 320, 64), 12)
     exact = tiny()
     half = tiny().to(torch.bfloat16)
@@ -231,7 +231,7 @@ def test_half_precision_is_near_and_places_boxes_as_exactly() -> None:
         ((256, 256), (256, 256)), ((64, 48), (336, 256)), ((3000, 10), (1024, 256)),
     ],
 )  # fmt: skip
-def test_the_shorter_side_becomes_256_and_the_other_a_whole_number_of_cells(
+def test_the_shorter_side_becomes_256_and_the_other_a_multiple_of_16(
     size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     assert scaled_size(size, 256) == expected
@@ -239,7 +239,7 @@ def test_the_shorter_side_becomes_256_and_the_other_a_whole_number_of_cells(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_nothing_waits_for_the_device() -> None:
+def test_on_cuda_features_do_not_wait_for_the_device() -> None:
     extractor = tiny().cuda()
     there = regions(pictures(2, 96, 64), 5)
     group = PictureRegions(there.pictures.cuda(), there.boxes.cuda(), there.picture.cuda(), Crop(8, 0, 64))

@@ -1,4 +1,4 @@
-"""The visual branch: RoI features of each person's own regions, however the batch is made up."""
+"""The visual branch uses each person's own regions, whatever else is in the batch."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def seeing_pipeline(script: np.ndarray) -> Pipeline:
     )
 
 
-def test_with_a_visual_branch_several_cameras_and_frames_a_batch_give_what_single_frames_give() -> None:
+def test_batches_of_several_cameras_and_frames_give_the_results_of_single_frames() -> None:
     script = moving_people(24, 3)
     singly = run(seeing_pipeline(script), [[scripted_lease(n)] for n in range(24)])
     batches = [
@@ -63,7 +63,7 @@ def test_with_a_visual_branch_several_cameras_and_frames_a_batch_give_what_singl
             assert_same(analysis, together[spot._replace(camera=camera)])
 
 
-def test_a_visual_branch_reads_each_persons_own_regions_of_their_own_picture() -> None:
+def test_the_visual_branch_uses_each_persons_regions_in_their_own_picture() -> None:
     script = moving_people(2, 2)
     pipeline = seeing_pipeline(script)
     found = run(pipeline, [[scripted_lease(0), scripted_lease(1)]])[Spot("hall", 1, 1)]
@@ -98,7 +98,7 @@ def test_a_visual_branch_reads_each_persons_own_regions_of_their_own_picture() -
             assert abs(part.relevance - float(outputs.relevance[row, column])) <= 1e-5
 
 
-def test_a_visual_checkpoint_of_another_pooling_is_refused() -> None:
+def test_a_checkpoint_with_another_pooling_is_rejected() -> None:
     checkpoint = seeing_checkpoint()
     config = NetworkConfig(visual=True, visual_features=7, object_regions=(2,) * 10)
     other = ActionNetwork(config, checkpoint.vocabulary, torch.zeros(10, len(checkpoint.vocabulary.states), 3))
@@ -106,7 +106,7 @@ def test_a_visual_checkpoint_of_another_pooling_is_refused() -> None:
         Pipeline(scripted_detector(SeeingDetector(moving_people(1, 1))), Checkpoint(other, "edge", False, ""))
 
 
-def test_a_visual_model_warms_up_too() -> None:
+def test_a_model_with_a_visual_branch_can_warm_up() -> None:
     pipeline = seeing_pipeline(moving_people(1, 1))
     pipeline.warm_up()
     assert pipeline.state_slots_used == 0

@@ -1,4 +1,4 @@
-"""A checkpoint is one file that holds all of a model, and one that isn't whole is refused with what is wrong."""
+"""A checkpoint is one file with the whole model; a damaged or inconsistent one is rejected with the reason."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def made(config: NetworkConfig = SMALL) -> Checkpoint:
     )
 
 
-def answers(network: ActionNetwork) -> torch.Tensor:
+def scores(network: ActionNetwork) -> torch.Tensor:
     torch.manual_seed(4)
     with torch.no_grad():
         outputs = network(
@@ -53,7 +53,7 @@ def answers(network: ActionNetwork) -> torch.Tensor:
 
 
 def rewritten(path: Path, **changes: str | None) -> Path:
-    """The same file with other metadata; None takes an entry out."""
+    """Change metadata of a file; None removes an entry."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = {**file.metadata(), **changes}
@@ -68,7 +68,7 @@ def path(tmp_path: Path) -> Path:
     return where
 
 
-def test_a_checkpoint_loads_without_any_other_file_and_answers_alike(tmp_path: Path) -> None:
+def test_a_checkpoint_loads_without_any_other_file_and_gives_the_same_scores(tmp_path: Path) -> None:
     before = made()
     before.network.set_normalisation(
         torch.randn(10, SMALL.part_features),
@@ -84,7 +84,7 @@ def test_a_checkpoint_loads_without_any_other_file_and_answers_alike(tmp_path: P
     assert saved.keys() == loaded.keys() and after.network.config == before.network.config
     assert all(torch.equal(loaded[name], tensor) for name, tensor in saved.items())
     # The loaded tensors are aligned differently in memory, so matrix products may round differently.
-    assert torch.allclose(answers(before.network), answers(after.network), rtol=0, atol=1e-6)
+    assert torch.allclose(scores(before.network), scores(after.network), rtol=0, atol=1e-6)
     assert after.vocabulary == before.vocabulary
     assert (after.profile, after.trained, after.language_model) == ("edge", True, "minilm")
     assert (after.smoothing, after.metrics, after.training_command) == (
@@ -98,13 +98,13 @@ def test_a_checkpoint_loads_without_any_other_file_and_answers_alike(tmp_path: P
     assert not after.network.training and not any(weight.requires_grad for weight in after.network.parameters())
 
 
-def test_saving_leaves_no_unfinished_file_and_says_where_it_can_not_write(tmp_path: Path, path: Path) -> None:
+def test_saving_leaves_no_partial_file_and_reports_a_path_that_cannot_be_written(tmp_path: Path, path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
     with pytest.raises(CheckpointError, match="can't be written"):
         save(made(), path / "below" / "a-file.safetensors")
 
 
-def test_a_missing_or_torn_file_is_refused_by_name(tmp_path: Path, path: Path) -> None:
+def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nowhere\.safetensors: there is no such checkpoint"):
         load(tmp_path / "nowhere.safetensors")
     path.write_bytes(path.read_bytes()[:-100])
@@ -113,7 +113,7 @@ def test_a_missing_or_torn_file_is_refused_by_name(tmp_path: Path, path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "message"),
     [
         ({"format": "partstream.checkpoint/9"}, "this version reads"),
         ({"vocabulary": None}, "the metadata lacks 'vocabulary'"),
@@ -128,21 +128,21 @@ def test_a_missing_or_torn_file_is_refused_by_name(tmp_path: Path, path: Path) -
         ({"metrics": json.dumps({"config": {"data": {"window": 1}}})}, "config.data.window is 1"),
     ],
 )
-def test_a_checkpoint_whose_parts_do_not_fit_is_refused_with_the_fault(
-    path: Path, changes: dict[str, str | None], named: str
+def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
+    path: Path, changes: dict[str, str | None], message: str
 ) -> None:
-    with pytest.raises(CheckpointError, match=named) as fault:
+    with pytest.raises(CheckpointError, match=message) as error:
         load(rewritten(path, **changes))
-    assert str(path) in str(fault.value)
+    assert str(path) in str(error.value)
 
 
-def test_another_vocabulary_of_the_same_sizes_needs_priors_of_its_own(path: Path) -> None:
+def test_priors_of_another_vocabulary_of_the_same_sizes_are_rejected(path: Path) -> None:
     other = replace(packaged("edge"), words={"head": "skull"})
     with pytest.raises(CheckpointError, match="another vocabulary"):
         load(rewritten(path, vocabulary=other.to_json()))
 
 
-def test_language_priors_that_were_exchanged_are_refused_and_old_files_that_say_nothing_of_them_are_read(
+def test_replaced_language_priors_are_rejected_and_old_files_without_their_hash_are_accepted(
     path: Path,
 ) -> None:
     with safe_open(path, framework="pt") as file:
@@ -152,33 +152,33 @@ def test_language_priors_that_were_exchanged_are_refused_and_old_files_that_say_
     save_file(tensors, path, metadata)
     with pytest.raises(CheckpointError, match="are not those that were saved with its vocabulary"):
         load(path)
-    said = json.loads(metadata["priors"])
-    old = {"language_model": said["language_model"], "vocabulary": said["vocabulary"]}
+    origin = json.loads(metadata["priors"])
+    old = {"language_model": origin["language_model"], "vocabulary": origin["vocabulary"]}
     save_file(tensors, path, metadata | {"priors": json.dumps(old)})
     assert load(path).language_model_sha256 == ""
 
 
-def test_a_checkpoint_says_which_language_model_it_knows_words_from(tmp_path: Path) -> None:
+def test_a_checkpoint_records_its_language_model(tmp_path: Path) -> None:
     save(replace(made(), language_model_sha256="ab" * 32), tmp_path / "model.safetensors")
     after = load(tmp_path / "model.safetensors")
     assert (after.language_model, after.language_model_sha256) == ("minilm", "ab" * 32)
 
 
-def test_a_profile_whose_checkpoint_is_not_here_says_what_to_do(
+def test_a_profile_whose_checkpoint_is_missing_is_rejected_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(profiles.PACKAGED, "kinetics-tps", "left-out.safetensors")
-    with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors is not part of this installation.*Train a"):
+    with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors is not part of .*Train a"):
         load_checkpoint("kinetics-tps")
     with pytest.raises(WeightsError, match="there is no such checkpoint"):
         load_checkpoint(str(tmp_path / "mine.safetensors"))
 
 
-def test_a_checkpoint_says_the_window_it_was_trained_with_if_its_run_did(path: Path) -> None:
+def test_a_checkpoint_has_the_window_that_its_training_run_recorded(path: Path) -> None:
     assert load(path).window is None
     assert load(rewritten(path, metrics=json.dumps({"config": {"data": {"window": 40}}}))).window == 40
     assert load_checkpoint("edge").window == 64
 
 
-def test_a_path_is_a_profile(path: Path) -> None:
+def test_a_path_is_accepted_as_a_profile(path: Path) -> None:
     assert load_checkpoint(str(path)).profile == "edge"

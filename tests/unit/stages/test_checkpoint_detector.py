@@ -1,4 +1,4 @@
-"""A checkpoint that carries its detector: what is read back, and what is refused with which words."""
+"""A checkpoint with a detector: loading it, and errors for detectors that cannot be used."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def answers(pipeline: Pipeline) -> list[Any]:
     ]
 
 
-def test_it_is_read_back_whole_and_answers_alike(path: Path) -> None:
+def test_a_saved_detector_is_loaded_unchanged_and_gives_the_same_analyses(path: Path) -> None:
     made, after = drawn_checkpoint(), load(path)
     assert made.detector is not None and after.detector is not None
     assert after.detector.description == replace(made.detector.description)
@@ -97,12 +97,12 @@ def _described(**changes: Any) -> Callable[[dict[str, torch.Tensor], dict[str, s
         (lambda tensors, metadata: (_without("features.")(tensors, {}), metadata.pop("features")), "needs keypoints"),
     ],
 )
-def test_one_that_is_missing_or_does_not_fit_is_refused(path: Path, change: Any, words: str) -> None:
+def test_a_missing_or_inconsistent_detector_is_rejected(path: Path, change: Any, words: str) -> None:
     with pytest.raises(CheckpointError, match=rf"changed\.safetensors: its detector can't be used: .*{words}"):
         load(rewritten(path, change))
 
 
-def test_one_beside_a_network_of_keypoints_is_refused(tmp_path: Path) -> None:
+def test_a_detector_of_regions_with_a_network_that_needs_keypoints_is_rejected(tmp_path: Path) -> None:
     made = drawn_checkpoint()
     words = made.vocabulary
     network = ActionNetwork(NetworkConfig(), words, torch.randn(10, len(words.states), 6))
@@ -111,7 +111,7 @@ def test_one_beside_a_network_of_keypoints_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "both.safetensors")
 
 
-def test_weights_that_are_not_its_descriptions_are_said_where_it_is_to_run(path: Path) -> None:
+def test_weights_that_contradict_the_description_are_rejected_when_the_model_is_built(path: Path) -> None:
     def lacking(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
         del tensors["detector.rpn_head.rpn_conv.weight"]
 
@@ -125,7 +125,7 @@ def test_weights_that_are_not_its_descriptions_are_said_where_it_is_to_run(path:
         load_model(str(rewritten(path, cut)), "cpu", threads=1)
 
 
-def test_without_mmdet_it_says_what_to_install_and_the_file_is_read_all_the_same(
+def test_without_mmdet_the_file_can_be_read_and_building_the_model_names_the_extra_to_install(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
@@ -136,7 +136,7 @@ def test_without_mmdet_it_says_what_to_install_and_the_file_is_read_all_the_same
         load_model(str(path), "cpu", threads=1)
 
 
-def test_the_packaged_one_of_the_papers_profile_runs_with_a_warning_of_what_it_is(
+def test_the_packaged_profile_kinetics_tps_logs_a_warning_about_its_size(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(profiles.PACKAGED, "kinetics-tps", str(path))
@@ -147,10 +147,10 @@ def test_the_packaged_one_of_the_papers_profile_runs_with_a_warning_of_what_it_i
     assert model.info.profile == "kinetics-tps" and answers(model)[-1][0].people
 
 
-def test_it_is_scored_on_known_videos_by_its_own_detector_and_true_keypoints_are_refused(
+def test_scoring_uses_the_checkpoints_detector_and_rejects_true_keypoints(
     path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))  # MoveNet isn't asked for
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))  # MoveNet is not needed
     assert [info.profile for info in check_models([str(path)], Conditions())] == ["kinetics-tps"]
     load_bench([str(path)], Conditions(), lambda name: Truth(()))
     for asked in (check_models, lambda *given: load_bench(*given, lambda name: Truth(()))):
@@ -160,7 +160,7 @@ def test_it_is_scored_on_known_videos_by_its_own_detector_and_true_keypoints_are
             asked([str(path)], Conditions(true_keypoints=True))
 
 
-def test_its_heads_are_exported_and_its_detector_is_refused(path: Path, tmp_path: Path) -> None:
+def test_the_heads_can_be_exported_but_not_the_detector(path: Path, tmp_path: Path) -> None:
     given = ["export", "--profile", str(path), "--out", str(tmp_path / "onnx")]
     refused = CliRunner().invoke(app, given)
     assert refused.exit_code == 2

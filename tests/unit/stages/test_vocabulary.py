@@ -1,4 +1,4 @@
-"""The vocabulary is data: it names outputs, masks states by part, and is refused with its fault named."""
+"""A vocabulary names outputs and masks states by part; an invalid one is rejected with the reason."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def test_the_words_of_a_part_state_are_part_verb_and_object_or_something() -> No
     assert vocabulary.triple("head", State("step_on")) == ("head", "step on", "something")
 
 
-def test_json_keeps_everything_and_equal_vocabularies_have_equal_hashes() -> None:
+def test_json_preserves_everything_and_equal_vocabularies_have_equal_hashes() -> None:
     vocabulary = small(words={"drink": "to drink"})
     again = Vocabulary.from_json(vocabulary.to_json())
     assert again == vocabulary
     assert again.sha256() == vocabulary.sha256() != small().sha256()
 
 
-def test_the_packaged_edge_vocabulary_has_ten_parts_in_order_and_what_the_project_promises() -> None:
+def test_the_packaged_edge_vocabulary_has_ten_parts_in_order_and_the_documented_actions_and_states() -> None:
     edge = packaged("edge")
     assert edge.parts == PARTS
-    promised = {"stand", "walk", "run", "jump", "crouch", "sit", "wave", "clap", "punch", "kick"}
-    assert promised <= set(edge.actions)
+    documented = {"stand", "walk", "run", "jump", "crouch", "sit", "wave", "clap", "punch", "kick"}
+    assert documented <= set(edge.actions)
     assert len([state for _, state in edge.pairs() if state.verb != "none"]) >= 20
     assert all("none" in edge.states_of[part] for part in edge.parts)
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "message"),
     [
         ({"actions": ()}, "`actions` is empty"),
         ({"actions": ("a", "a")}, "a more than once"),
@@ -63,26 +63,26 @@ def test_the_packaged_edge_vocabulary_has_ten_parts_in_order_and_what_the_projec
         ({"ignored_verbs": ("none",)}, "none can't be both a state and in `ignored_verbs`"),
     ],
 )
-def test_a_vocabulary_that_contradicts_itself_is_refused_by_field(changes: dict[str, object], named: str) -> None:
-    with pytest.raises(VocabularyError, match=named):
+def test_an_inconsistent_vocabulary_is_rejected_by_field(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(VocabularyError, match=message):
         small(**changes)
 
 
-def test_a_file_that_is_no_vocabulary_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_vocabulary_is_rejected_by_name(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere.json"
     with pytest.raises(VocabularyError, match=r"nowhere\.json: can't be read"):
         Vocabulary.load(missing)
-    torn = tmp_path / "torn.json"
-    torn.write_text('{"parts": [')
-    with pytest.raises(VocabularyError, match=r"torn\.json, line 1: not valid JSON"):
-        Vocabulary.load(torn)
+    truncated = tmp_path / "truncated.json"
+    truncated.write_text('{"parts": [')
+    with pytest.raises(VocabularyError, match=r"truncated\.json, line 1: not valid JSON"):
+        Vocabulary.load(truncated)
     strange = tmp_path / "strange.json"
     strange.write_text(json.dumps({"parts": ["head"], "colour": 1}))
     with pytest.raises(VocabularyError, match=r"missing fields .*actions.*unknown fields \['colour'\]"):
         Vocabulary.load(strange)
 
 
-def test_an_unknown_label_is_named_with_the_known_ones() -> None:
+def test_an_unknown_label_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(VocabularyError, match="unknown action 'fly'; known: drink, other"):
         small().action_index("fly")
     assert small().state_index("hold cup") == 1

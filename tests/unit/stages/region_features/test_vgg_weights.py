@@ -1,4 +1,4 @@
-"""Feature weights: every known layout is read to the same network, and what doesn't fit is named tensor by tensor."""
+"""Weights of the feature extractor: all known layouts give the same network; wrong tensors are named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def made() -> VggFeatures:
 
 
 def foreign(layout: Layout) -> dict[str, torch.Tensor]:
-    """The tiny network's tensors as a file of that layout names them, with the others that such a file has."""
+    """Return the tiny network's tensors in a layout, with the other tensors of such a file."""
     names = {"fc6": layout.fc6[0], "fc7": layout.fc7[0]}
     tensors = {}
     for name, tensor in made().state_dict().items():
@@ -59,7 +59,7 @@ def test_each_known_layout_is_read_whole(layout: Layout, tmp_path: Path) -> None
     assert not found.training and not any(weight.requires_grad for weight in found.parameters())
 
 
-def test_torchvisions_own_vgg16_is_read_by_its_own_names() -> None:
+def test_our_names_are_those_of_torchvisions_vgg16() -> None:
     from torchvision.models import vgg16
 
     with torch.device("meta"):
@@ -73,7 +73,7 @@ def test_torchvisions_own_vgg16_is_read_by_its_own_names() -> None:
     }
 
 
-def test_a_torchvision_faster_rcnn_over_vgg16_is_read_by_its_own_names(tmp_path: Path) -> None:
+def test_a_faster_rcnn_of_torchvision_with_vgg16_is_read(tmp_path: Path) -> None:
     from torchvision.models import vgg16
     from torchvision.models.detection import FasterRCNN
     from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -95,7 +95,7 @@ def test_a_torchvision_faster_rcnn_over_vgg16_is_read_by_its_own_names(tmp_path:
 
 
 @pytest.mark.parametrize("wrapped", ["model", "state_dict", "model_state_dict"])
-def test_weights_within_a_trainings_file_or_trained_in_parallel_are_found(wrapped: str, tmp_path: Path) -> None:
+def test_weights_in_a_training_checkpoint_and_of_data_parallel_training_are_found(wrapped: str, tmp_path: Path) -> None:
     tensors = {f"module.{name}": tensor for name, tensor in foreign(LAYOUTS[0]).items()}
     found = load_features(written(tmp_path, {wrapped: tensors, "epoch": 3, "optimizer": {"state": {}}}))
     assert_same(found, made())
@@ -110,7 +110,7 @@ def test_layers_after_dropout_are_found_under_either_number(tmp_path: Path) -> N
 
 
 @each_layout
-def test_missing_and_superfluous_tensors_are_named(layout: Layout, tmp_path: Path) -> None:
+def test_missing_and_unknown_tensors_are_named(layout: Layout, tmp_path: Path) -> None:
     tensors = foreign(layout)
     del tensors[f"{layout.trunk}5.bias"], tensors[f"{layout.fc7[0]}.weight"]
     tensors["attention.weight"] = torch.zeros(2)
@@ -123,7 +123,7 @@ def test_missing_and_superfluous_tensors_are_named(layout: Layout, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "fault"),
+    ("name", "shape", "message"),
     [
         ("features.10.weight", (8, 4, 3), r"misshapen: features\.10\.weight \[8, 4, 3\] instead of \[8, 4, 3, 3\]"),
         ("classifier.3.weight", (12, 13), r"misshapen: fc7\.weight \[12, 13\] instead of \[12, 12\]"),
@@ -133,14 +133,14 @@ def test_missing_and_superfluous_tensors_are_named(layout: Layout, tmp_path: Pat
     ],
 )
 def test_misshapen_tensors_are_named_with_both_shapes(
-    name: str, shape: tuple[int, ...], fault: str, tmp_path: Path
+    name: str, shape: tuple[int, ...], message: str, tmp_path: Path
 ) -> None:
     tensors = foreign(LAYOUTS[0]) | {name: torch.zeros(shape)}
-    with pytest.raises(WeightsError, match=fault):
+    with pytest.raises(WeightsError, match=message):
         load_features(written(tmp_path, tensors))
 
 
-def test_another_networks_file_is_answered_with_what_is_known(tmp_path: Path) -> None:
+def test_the_file_of_another_network_is_rejected_with_the_known_layouts(tmp_path: Path) -> None:
     with pytest.raises(
         WeightsError, match=r"no VGG-16 is recognised.*features\.0\.weight \(torchvision's vgg16\).*conv1"
     ):
@@ -149,7 +149,7 @@ def test_another_networks_file_is_answered_with_what_is_known(tmp_path: Path) ->
         load_features(written(tmp_path, [1]))
 
 
-def test_a_file_that_is_missing_or_no_weights_says_so(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_has_no_weights_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="there are no such feature weights; give torchvision's VGG-16"):
         load_features(tmp_path / "nowhere.pth")
     (tmp_path / "text.pth").write_text("hello")
@@ -160,18 +160,18 @@ def test_a_file_that_is_missing_or_no_weights_says_so(tmp_path: Path) -> None:
         load_features(tmp_path / "text.safetensors")
 
 
-def test_pickled_code_is_not_run(tmp_path: Path) -> None:
-    class Evil:
+def test_pickled_code_is_not_executed(tmp_path: Path) -> None:
+    class Malicious:
         def __reduce__(self) -> Any:
             return (Path.touch, (tmp_path / "ran",))
 
-    torch.save({"features.0.weight": Evil()}, tmp_path / "evil.pth")
+    torch.save({"features.0.weight": Malicious()}, tmp_path / "malicious.pth")
     with pytest.raises(WeightsError, match="not a file of torch weights"):
-        load_features(tmp_path / "evil.pth")
+        load_features(tmp_path / "malicious.pth")
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_is_saved_is_read_back_with_its_configuration(tmp_path: Path) -> None:
+def test_saved_features_are_loaded_with_their_configuration(tmp_path: Path) -> None:
     config = VggConfig(2, 12, 3, samples=1, short_side=96, dropout=0.1, normalisation="caffe")
     before = VggFeatures(config)
     save_features(before, tmp_path / "deep" / "features.safetensors")
@@ -184,7 +184,7 @@ def test_what_is_saved_is_read_back_with_its_configuration(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("metadata", "fault"),
+    ("metadata", "message"),
     [
         ({"format": "partstream.checkpoint/1"}, "its format is 'partstream.checkpoint/1'"),
         ({"features": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
@@ -194,19 +194,17 @@ def test_what_is_saved_is_read_back_with_its_configuration(tmp_path: Path) -> No
         ({"features": json.dumps(TINY.to_dict() | {"normalisation": "bgr"})}, "'bgr', not one of imagenet, caffe"),
     ],
 )
-def test_a_file_of_ours_that_contradicts_itself_is_refused(
-    metadata: dict[str, str], fault: str, tmp_path: Path
-) -> None:
+def test_an_inconsistent_file_of_our_format_is_rejected(metadata: dict[str, str], message: str, tmp_path: Path) -> None:
     path = tmp_path / "features.safetensors"
     save_features(made(), path)
     with safe_open(path, framework="pt") as file:
         before = file.metadata()
     save_file(made().state_dict(), path, before | metadata)
-    with pytest.raises(WeightsError, match=fault):
+    with pytest.raises(WeightsError, match=message):
         load_features(path)
 
 
-def test_many_faults_are_counted_and_not_all_listed() -> None:
+def test_long_lists_of_tensors_are_shortened_with_a_count() -> None:
     with pytest.raises(WeightsError, match=r"here: .*missing: .* and \d+ more"):
         vgg_from_tensors(TINY, {}, "here")
 

