@@ -67,14 +67,14 @@ def _line(error: ErrorDetails, model: type[BaseModel], command: str, show_values
     return f"{name or 'the file'}: {message}{value}"
 
 
-def _nearest(place: Sequence[str | int], model: type[BaseModel]) -> str | None:
+def _nearest(location: Sequence[str | int], model: type[BaseModel]) -> str | None:
     """Return the setting of the same section that is spelt most like an unknown one, or that it abbreviates."""
     sections = [model]
-    for step in place[:-1]:
+    for step in location[:-1]:
         fields = [section.model_fields[step] for section in sections if step in section.model_fields]
         # A step that is no field is an index of a list or the tag of a union.
         sections = [inner for field in fields for inner in _sections_in(field.annotation)] or sections
-    key, names = str(place[-1]), sorted({name for section in sections for name in section.model_fields})
+    key, names = str(location[-1]), sorted({name for section in sections for name in section.model_fields})
     similar = difflib.get_close_matches(key, names, 1)
     abbreviated = [name for name in names if name.startswith(key) or key in name.split("_")]
     return next(iter(similar or abbreviated), None)
