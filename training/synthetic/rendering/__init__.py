@@ -1,5 +1,5 @@
-"""Draws people: clothed bodies in given poses, the things they use, rooms and streets around them, as a camera sees it.
+"""Rendering of clothed people in given poses, with the objects they use and their surroundings.
 
-Everything is a pure function of its arguments and of a seed; `training.synthetic.rendering.scene.render` is the way in.
-The body is MakeHuman's mesh (asset `body`, CC0); everything else is made here. Drawing needs numba (extra `train`).
+Everything depends only on its arguments and a seed; `training.synthetic.rendering.scene.render` is the entry point. The
+body is MakeHuman's mesh (asset `body`, CC0); everything else is made here. Rendering needs numba (extra `train`).
 """

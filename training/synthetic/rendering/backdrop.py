@@ -1,6 +1,6 @@
-"""Paints surroundings for a camera, and puts the shadows of people and things on them.
+"""Painting the surroundings as a camera sees them, and the shadows of people and objects on them.
 
-Owns nothing; a `Backdrop` may serve a whole clip.
+A `Backdrop` can be used for a whole clip if the camera does not move.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from training.synthetic.rendering.surroundings import (
 
 @compiled
 def _texture_at(kind, u, v, cell_u, cell_v, joint, phase, detail, volume):
-    """Share of the second colour and brightness factor of a texture at (u, v); `detail` in [0, 1] fades what is too
-    small to be seen."""
+    """Return a texture's share of the second colour and its brightness factor at (u, v). `detail` in [0, 1] fades
+    details that are too small to be seen."""
     share, bright = 0.0, 1.0
     if kind == GRASS:
         a = noise(volume, u * 3.0, v * 3.0, phase * 31.0, 0)
@@ -72,9 +72,12 @@ def _texture_at(kind, u, v, cell_u, cell_v, joint, phase, detail, volume):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backdrop:
-    """Surroundings as one camera sees them, before anybody is in front of them: `ambient` and `direct` [H, W, 3] light
-    from all around and from the sun, `place` [H, W, 3] where in the world each pixel is, `surface` [H, W]: −1 for sky,
-    0 for the ground, 1 for the rest. As long as neither camera nor light moves, one is enough for a clip."""
+    """Surroundings as one camera sees them, without people and objects.
+
+    `ambient` and `direct` [H, W, 3]: light from all around and from the sun; `place` [H, W, 3]: each pixel's place in
+    the world; `surface` [H, W]: −1 for sky, 0 for the ground, 1 for everything else. It is valid as long as neither the
+    camera nor the light moves.
+    """
 
     ambient: Floats
     direct: Floats
@@ -83,7 +86,7 @@ class Backdrop:
 
 
 def backdrop(surroundings: Surroundings, camera: Camera, light: Light, samples: int = 4) -> Backdrop:
-    """Paint the surroundings for a camera, as the mean of `samples` (at most 4) places in each pixel."""
+    """Paint the surroundings for a camera; each pixel is the mean of `samples` (at most 4) places in it."""
     width, height = camera.size
     out = Backdrop(
         np.zeros((height, width, 3), np.float32),
@@ -127,7 +130,8 @@ def _paint(
     place: Floats,
     surface: NDArray[np.int8],
 ) -> None:
-    """Add one sample, times `weight`, to the arrays of a backdrop; the `first` says where each pixel is."""
+    """Add one sample, times `weight`, to the arrays of a backdrop. The `first` sample also sets `place` and
+    `surface`."""
     height, width = surface.shape
     for row in range(height):
         for column in range(width):
@@ -218,9 +222,11 @@ def add_backdrop(
     contacts: Floats,
     out: Floats,
 ) -> None:
-    """Add a backdrop to `out` [H, W, 3] where `uncovered` [H, W] is the share of a pixel in which nothing else is seen,
-    with the shadows (`light.ShadowMap`) of what stands before it. `contacts` [K, 4] are places near the ground that
-    darken it: x, z, radius in metres, strength."""
+    """Add a backdrop, with shadows on it (`light.ShadowMap`), to `out` [H, W, 3].
+
+    `uncovered` [H, W] is the share of each pixel that nothing else covers. `contacts` [K, 4] are places near the ground
+    that darken it: x, z, radius in metres, strength.
+    """
     height, width = surface.shape
     for row in range(height):
         for column in range(width):

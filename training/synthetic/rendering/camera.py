@@ -1,7 +1,7 @@
-"""A pinhole camera: where points of the world come to lie in the picture.
+"""A pinhole camera, which projects points of the world into the picture.
 
-Pixels count from the picture's top left corner; the centre of the first pixel is (0.5, 0.5). The projection is the one
-of `training.synthetic.sequences.cameras`. Owns nothing.
+Pixels count from the picture's top left corner; the centre of the first pixel is (0.5, 0.5). The projection is that of
+`training.synthetic.sequences.cameras`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
-    """`position` [3] metres; `axes` [3, 3], rows: right, up, forward (orthonormal); `focal` pixels; `centre` [2] pixels
-    where the line of sight meets the picture; `size`: width, height in pixels."""
+    """A camera. `position` [3] metres; `axes` [3, 3], rows: right, up, forward (orthonormal); `focal`: focal length in
+    pixels; `centre` [2]: principal point in pixels; `size`: width, height in pixels."""
 
     position: Array
     axes: Array
@@ -26,8 +26,10 @@ class Camera:
     size: tuple[int, int]
 
     def project(self, points: Array) -> tuple[Array, Array]:
-        """World points [..., 3] → pixels [..., 2] and depth [...] metres along the line of sight, which is not
-        positive for what lies behind the camera."""
+        """Project world points [..., 3] to pixels [..., 2] and depth [...] in metres along the line of sight.
+
+        The depth of points behind the camera is not positive.
+        """
         seen = (np.asarray(points, np.float64) - self.position) @ self.axes.T
         depth = seen[..., 2]
         safe = np.where(np.abs(depth) < 1e-9, 1e-9, depth)
@@ -36,17 +38,17 @@ class Camera:
         return np.stack([x, y], -1), depth
 
     def shifted(self, pixels: Array) -> Camera:
-        """The same view moved by so many pixels [2] in the picture."""
+        """Return the same view moved by `pixels` [2] in the picture."""
         return replace(self, centre=self.centre + pixels)
 
     def scaled(self, factor: float) -> Camera:
-        """The same view in a picture `factor` times as large."""
+        """Return the same view in a picture `factor` times as large."""
         size = (round(self.size[0] * factor), round(self.size[1] * factor))
         return replace(self, focal=self.focal * factor, centre=self.centre * factor, size=size)
 
 
 def look_at(position: Array, target: Array, *, focal: float, size: tuple[int, int], roll: float = 0.0) -> Camera:
-    """A camera at `position` whose picture has `target` in its middle, turned by `roll` radians."""
+    """Return a camera at `position` with `target` in the middle of its picture, rolled by `roll` radians."""
     forward = np.asarray(target, np.float64) - position
     forward = forward / np.linalg.norm(forward)
     right = np.cross(forward, np.array([0.0, 1.0, 0.0]))
@@ -58,9 +60,10 @@ def look_at(position: Array, target: Array, *, focal: float, size: tuple[int, in
 
 
 def fitted(points: Array, pixels: Array, size: tuple[int, int]) -> Camera:
-    """The camera with square pixels that sees world points [N, 3] at pixels [N, 2], N ≥ 6 and not in one plane.
+    """Return the camera with square pixels that sees world points [N, 3] at pixels [N, 2], N ≥ 6 and not in one plane.
 
-    The direct linear transform; exact for exact points. Raises ValueError if the points don't say where it is.
+    This is the direct linear transform, which is exact for exact points. Raises ValueError if the points do not
+    determine the camera.
     """
     points, pixels = np.asarray(points, np.float64), np.asarray(pixels, np.float64)
     middle, spread = points.mean(0), points.std() or 1.0

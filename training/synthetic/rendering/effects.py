@@ -1,7 +1,4 @@
-"""What a camera does to light: exposure, white balance, lens blur, vignette, sensor noise, tone, compression.
-
-Pure functions of the picture and of a seed; own nothing.
-"""
+"""A camera's effect on light: exposure, white balance, lens blur, vignette, sensor noise, tone curve, compression."""
 
 from __future__ import annotations
 
@@ -20,10 +17,10 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """`exposure` multiplies light after the picture's mean was brought to middle grey; `balance` multiplies red, green,
-    blue; `blur` pixels (standard deviation); `vignette` share of light lost in the corners; `noise` standard deviation
-    of a middle grey pixel, in grey levels; `contrast` 1 is neutral; `saturation` 1 is neutral; `sharpening` 0 is none;
-    `jpeg` quality, 0 for none."""
+    """A camera's properties. `exposure` multiplies light after the picture's mean was scaled to middle grey; `balance`
+    multiplies red, green, blue; `blur`: standard deviation in pixels; `vignette`: share of light lost in the corners;
+    `noise`: standard deviation of a middle grey pixel, in grey levels; `contrast` and `saturation`: 1 is neutral;
+    `sharpening`: 0 is none; `jpeg`: quality, 0 for no compression."""
 
     exposure: float = 1.0
     balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -37,7 +34,7 @@ class Effects:
 
 
 def draw_effects(rng: Rng) -> Effects:
-    """A camera, from good to poor. One camera is drawn for a clip."""
+    """Draw a camera, from good to poor. A clip has one camera."""
     poor = rng.random() < 0.25
     return Effects(
         exposure=float(np.exp(rng.normal(0.0, 0.2))),
@@ -53,18 +50,20 @@ def draw_effects(rng: Rng) -> Effects:
 
 
 MIDDLE_GREY = 0.2
-"""Linear light that the mean of a picture is brought to."""
+"""The linear light to which a picture's mean is scaled."""
 
 
 def meter(light: Floats) -> float:
-    """The factor that brings a picture's light [H, W, 3] to middle grey. One value is used for a whole clip, as real
-    cameras adapt slowly."""
+    """Return the factor that scales a picture's light [H, W, 3] to middle grey.
+
+    A clip uses one value, or one that changes slowly, as in real cameras.
+    """
     bright = np.minimum(light.mean(-1), 4 * float(np.median(light)) + 1e-3)
     return float(MIDDLE_GREY / max(float(bright.mean()), 1e-4))
 
 
 def develop(light: Floats, effects: Effects, gain: float, rng: Rng) -> Pixels:
-    """The picture uint8 [H, W, 3] of linear light [H, W, 3]; `gain` is what `meter` gave."""
+    """Return the picture, uint8 [H, W, 3], of linear light [H, W, 3]. `gain`: the result of `meter`."""
     height, width = light.shape[:2]
     out = light * (np.array(effects.balance, np.float32) * np.float32(effects.exposure * gain))
     if effects.vignette > 0:
@@ -81,11 +80,11 @@ def develop(light: Floats, effects: Effects, gain: float, rng: Rng) -> Pixels:
 
 
 _CURVE_STEPS = 4096
-"""Steps of the tone curve's table, over linear light from 0 to 4."""
+"""Steps of the tone curve's table, for linear light from 0 to 4."""
 
 
 def _curve(contrast: float) -> Floats:
-    """Grey levels of linear light: a soft shoulder, the display's curve, contrast."""
+    """Return grey levels of linear light: a soft shoulder, the display's gamma curve, contrast."""
     light = np.linspace(0, 4, _CURVE_STEPS)
     light = np.where(light > 0.6, 0.6 + 0.4 * (1 - np.exp(-(light - 0.6) / 0.4)), light)
     return (118 + contrast * (255 * light ** (1 / 2.2) - 118)).astype(np.float32)
@@ -93,7 +92,7 @@ def _curve(contrast: float) -> Floats:
 
 @compiled
 def _toned(light: Floats, noise: Floats, level: float, curve: Floats, saturation: float) -> Floats:
-    """Grey levels [H, W, 3] in [0, 255] of linear light, with sensor noise."""
+    """Return grey levels [H, W, 3] in [0, 255] of linear light, with sensor noise."""
     height, width, _ = light.shape
     out = np.empty_like(light)
     last = curve.shape[0] - 1
@@ -105,14 +104,14 @@ def _toned(light: Floats, noise: Floats, level: float, curve: Floats, saturation
                 step = min(float(last), max(0.0, value * (last / 4)))
                 low = min(last - 1, int(step))
                 grey = curve[low] + (step - low) * (curve[low + 1] - curve[low])
-                # Shot noise grows with the root of light, which the display's curve about undoes: shadows are noisier.
+                # Shot noise grows with the square root of light; after the gamma curve, shadows are noisier.
                 spread = level * (1.25 - 0.5 * max(0.0, min(1.0, grey / 255)))
                 out[row, column, channel] = grey + spread * noise[row, column, channel]
     return out
 
 
 def blurred(picture: Floats, sigma: float) -> Floats:
-    """Gaussian blur of [H, W, 3] by `sigma` pixels; edges are held."""
+    """Return [H, W, 3] with a Gaussian blur of `sigma` pixels; edge pixels are repeated outwards."""
     reach = max(1, int(np.ceil(2.5 * sigma)))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     return _convolved(np.ascontiguousarray(picture, np.float32), (taps / taps.sum()).astype(np.float32))

@@ -1,7 +1,4 @@
-"""Light: a sun or lamp far away, the sky or room around, and the shadow that people and things cast.
-
-Owns nothing; a `ShadowMap` lives for one frame.
-"""
+"""Light: a distant sun or lamp, ambient light, and the shadows of people and objects."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ from training.synthetic.rendering.surfaces.mesh import Flags, Floats, Ints
 Array = NDArray[np.float64]
 
 SHADOW_SIZE = 320
-"""Pixels along each side of the shadow map."""
+"""Side of the shadow map in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Light:
-    """`towards` [3] the unit direction to the sun or lamp, `sun` [3] its light; `above` and `below` [3] what comes from
-    the sky or ceiling and from the ground, all linear; `blur` metres by which shadows are soft."""
+    """The light of a scene, linear. `towards` [3]: unit direction to the sun or lamp; `sun` [3]: its light; `above` and
+    `below` [3]: ambient light from the sky or ceiling and from the ground; `blur`: softness of shadows in metres."""
 
     towards: Array
     sun: Array
@@ -33,8 +30,8 @@ class Light:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShadowMap:
-    """What the light sees first: `depth` [S, S], larger is nearer to the light; `matrix` [3, 4] takes world points to
-    its columns, rows and depth; `blur` in its pixels."""
+    """The surface nearest to the light, for one frame. `depth` [S, S]: larger is nearer to the light; `matrix` [3, 4]
+    takes world points to its columns, rows and depth; `blur` in its pixels."""
 
     depth: Floats
     matrix: Floats
@@ -42,7 +39,7 @@ class ShadowMap:
 
 
 def shadow_map(light: Light, vertices: NDArray[np.float32], triangles: Ints) -> ShadowMap:
-    """Draw the shadow map of all that casts shadows: vertices [V, 3] in the world, triangles [T, 3]."""
+    """Draw the shadow map of everything that casts shadows: vertices [V, 3] in the world, triangles [T, 3]."""
     forward = -light.towards / np.linalg.norm(light.towards)
     side = np.cross(forward, np.array([0.0, 1.0, 0.0]) if abs(forward[1]) < 0.9 else np.array([1.0, 0.0, 0.0]))
     side = side / np.linalg.norm(side)
@@ -58,7 +55,7 @@ def shadow_map(light: Light, vertices: NDArray[np.float32], triangles: Ints) -> 
     matrix = np.zeros((3, 4))
     matrix[0, :3], matrix[1, :3] = axes[0] * scale, axes[1] * scale
     matrix[:2, 3] = SHADOW_SIZE / 2 - middle[:2] * scale
-    # Depth runs over (1, 2) for what casts shadows, so that nothing is nearer than the map's empty places.
+    # Everything that casts shadows has depths in (1, 2), so that it is nearer to the light than empty places (0).
     span = max(float(high[2] - low[2]), 0.1)
     matrix[2, :3], matrix[2, 3] = axes[2] / span, 1 - low[2] / span
     texels = (vertices @ matrix[:, :3].T.astype(np.float32) + matrix[:, 3]).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Things that people use or that stand around: simple textured meshes, and how they are held or placed.
+"""Objects that people use or that stand around: simple textured meshes, and how they are held or placed.
 
-Pure functions; own nothing. Measures are metres. What a hand holds has its grip at the origin and its long axis along
-z, which in a fist points out at the thumb; y points out of the palm. What stands has its foot at the origin and y up.
+Lengths are in metres. An object for one hand has its grip at the origin and its long axis along z, which points out of
+a fist at the thumb; y points out of the palm. An object that stands has its foot at the origin and y up.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thing:
-    """A rigid object: its mesh and packed materials [M, C]."""
+    """A rigid object with packed materials [M, C]."""
 
     name: str
     mesh: Mesh
     materials: Floats
 
     def at(self, transform: Array) -> Floats:
-        """Vertices [..., N, 3] in the world for transforms [..., 3, 4]."""
+        """Return vertices [..., N, 3] in the world for transforms [..., 3, 4]."""
         turned = self.mesh.vertices @ np.swapaxes(transform[..., :3], -1, -2)
         return (turned + transform[..., None, :, 3]).astype(np.float32)
 
 
 UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-"""Turns z into y: what was made along z stands."""
+"""Turns z into y, so that an object made along z stands."""
 
 
 def _paint(rng: Rng, shine: float = 0.2) -> Material:
@@ -67,14 +67,14 @@ def _thing(name: str, meshes: Sequence[Mesh], *materials: Material) -> Thing:
 
 
 def make_ball(rng: Rng) -> Thing:
-    """From a juggling ball to a basketball."""
+    """Make a ball, from a juggling ball to a basketball."""
     radius = float(rng.choice([0.035, 0.05, 0.11, 0.12]))
     cover = replace(_paint(rng), second=(0.9, 0.9, 0.9), pattern=int(rng.choice([0, CHECKS, STRIPES_ACROSS])))
     return _thing("ball", [ball(radius)], replace(cover, frequency=0.7 / radius))
 
 
 def make_cup(rng: Rng) -> Thing:
-    """A cup, held round its body: the palm touches its side."""
+    """Make a cup that is held round its body, with the palm on its side."""
     radius, height = rng.uniform(0.032, 0.045), rng.uniform(0.08, 0.13)
     profile = [(0.001, -height / 2), (radius * 0.85, -height / 2), (radius, height / 2), (radius * 0.9, height / 2)]
     handle = np.array([(-radius - 0.03 * np.sin(a), 0.0, 0.035 * np.cos(a)) for a in np.linspace(0, np.pi, 9)])
@@ -112,7 +112,7 @@ def make_phone(rng: Rng) -> Thing:
 
 
 def make_barbell(rng: Rng) -> Thing:
-    """Held by both hands: its bar along z, its middle at the origin."""
+    """Make a barbell for both hands: its bar along z, its middle at the origin."""
     bar = lathe([(0.001, -1.1), (0.014, -1.1), (0.014, 1.1), (0.001, 1.1)], 0, 10)
     radius = float(rng.uniform(0.12, 0.225))
     plates = []
@@ -134,7 +134,7 @@ def make_dumbbell(rng: Rng) -> Thing:
 
 
 def make_box(rng: Rng) -> Thing:
-    """Carried by both hands: its middle at the origin, as wide along z."""
+    """Make a box that both hands carry: its middle at the origin, its width along z."""
     size = np.array([rng.uniform(0.2, 0.45), rng.uniform(0.15, 0.4), rng.uniform(0.3, 0.5)]) / 2
     cardboard = Material(linear(0.72, 0.55, 0.37), grain=0.12)
     tape = cuboid((-size[0] - 0.001, -size[1] - 0.001, -0.025), (size[0] + 0.001, size[1] + 0.001, 0.025), 1)
@@ -143,7 +143,7 @@ def make_box(rng: Rng) -> Thing:
 
 
 def make_bag(rng: Rng) -> Thing:
-    """Hangs from a hand: it hangs along −y in the world (`hanging`), its handles at the origin."""
+    """Make a bag that hangs from a hand along −y of the world (`hanging`), with its handles at the origin."""
     width, height, depth = rng.uniform(0.25, 0.4), rng.uniform(0.2, 0.4), rng.uniform(0.1, 0.2)
     drop = rng.uniform(0.08, 0.25)
     body = cuboid((-width / 2, -drop - height, -depth / 2), (width / 2, -drop, depth / 2))
@@ -156,7 +156,7 @@ def make_bag(rng: Rng) -> Thing:
 
 
 def make_backpack(rng: Rng) -> Thing:
-    """Worn: its origin between the shoulder blades, x forward, y up."""
+    """Make a worn backpack: its origin between the shoulder blades, x forward, y up."""
     height, depth = rng.uniform(0.35, 0.5), rng.uniform(0.12, 0.2)
     body = cuboid((-depth - 0.1, -height + 0.08, -0.15), (-0.1, 0.08, 0.15))
     pocket = cuboid((-depth - 0.15, -height + 0.1, -0.11), (-depth - 0.1, -height / 2, 0.11), 1)
@@ -165,7 +165,8 @@ def make_backpack(rng: Rng) -> Thing:
 
 
 def make_chair(rng: Rng, seat: float | None = None) -> Thing:
-    """A chair; x is forward, and the seat is `seat` metres high if told: somebody sits on it."""
+    """Make a chair with x forward. `seat`: height of the seat in metres for a person who sits on it; by default it is
+    drawn."""
     height, wide, back = rng.uniform(0.4, 0.48), rng.uniform(0.2, 0.26), rng.uniform(0.35, 0.55)
     seat = height if seat is None else seat
     legs = [
@@ -193,7 +194,7 @@ def make_table(rng: Rng) -> Thing:
 
 
 def make_post(rng: Rng) -> Thing:
-    """A pillar, lamp post or tree trunk."""
+    """Make a pillar, lamp post or tree trunk."""
     radius, high = float(rng.choice([0.05, 0.12, 0.25])) * rng.uniform(0.7, 1.3), rng.uniform(2.5, 6.0)
     return _thing("post", [turned(lathe([(radius * 1.1, 0.0), (radius, high)]), UPRIGHT)], _paint(rng, 0.05))
 
@@ -206,7 +207,7 @@ def make_crate(rng: Rng) -> Thing:
 
 
 def make_car(rng: Rng) -> Thing:
-    """A car's outline: body, cabin, wheels."""
+    """Make a simple car: body, cabin, wheels."""
     body = cuboid((-2.1, 0.3, -0.85), (2.1, 0.85, 0.85))
     cabin = cuboid((-1.2, 0.85, -0.75), (1.0, 1.42, 0.75), 1)
     roof = cuboid((-1.1, 1.40, -0.72), (0.9, 1.46, 0.72))
@@ -220,7 +221,7 @@ def make_car(rng: Rng) -> Thing:
 
 
 def make_bush(rng: Rng) -> Thing:
-    """A bush or a tree's crown: a ball with a rough surface."""
+    """Make a bush or a tree's crown: a ball with a rough surface."""
     radius = rng.uniform(0.4, 1.3)
     mesh = ball(radius, rings=10)
     rough = 1 + 0.15 * rng.standard_normal((len(mesh.vertices), 1))
@@ -231,7 +232,7 @@ def make_bush(rng: Rng) -> Thing:
 
 
 def make_bicycle(rng: Rng) -> Thing:
-    """A bicycle, standing; x forward."""
+    """Make a standing bicycle with x forward."""
     ring = np.linspace(0, 2 * np.pi, 25)
     wheels = []
     for x in (-0.5, 0.52):
@@ -256,9 +257,9 @@ HELD: dict[str, Callable[[Rng], Thing]] = {
     "phone": make_phone,
     "dumbbell": make_dumbbell,
 }
-"""What one hand can hold, by name (`figure.hand_frames`)."""
+"""Objects for one hand, by name (`figure.hand_frames`)."""
 CARRIED: dict[str, Callable[[Rng], Thing]] = {"barbell": make_barbell, "box": make_box}
-"""What both hands hold (`between_hands`)."""
+"""Objects for both hands, by name (`between_hands`)."""
 STANDING: dict[str, Callable[[Rng], Thing]] = {
     "chair": make_chair,
     "table": make_table,
@@ -268,19 +269,21 @@ STANDING: dict[str, Callable[[Rng], Thing]] = {
     "bush": make_bush,
     "bicycle": make_bicycle,
 }
-"""What stands on the ground (`standing`)."""
+"""Objects that stand on the ground, by name (`standing`)."""
 
 
 def standing(at: Array, turn: float) -> Array:
-    """The transform [3, 4] of a thing that stands at `at` [3], turned by `turn` radians about the vertical."""
+    """Return the transform [3, 4] of an object that stands at `at` [3], turned by `turn` radians about the vertical."""
     cosine, sine = np.cos(turn), np.sin(turn)
     matrix = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])
     return np.concatenate([matrix, np.asarray(at, np.float64)[:, None]], 1)
 
 
 def between_hands(left: Array, right: Array, forward: float = 0.0) -> Array:
-    """Transforms [..., 3, 4] of what both hands hold, from their frames [..., 3, 4]: z from left to right, y up as far
-    as that allows, `forward` metres along x beyond the hands."""
+    """Return transforms [..., 3, 4] of an object in both hands, from the hands' frames [..., 3, 4].
+
+    z goes from left to right, y is as nearly up as possible, and the object is `forward` metres along x from the hands.
+    """
     z = right[..., 3] - left[..., 3]
     z = z / np.maximum(np.linalg.norm(z, axis=-1, keepdims=True), 1e-6)
     up = np.broadcast_to(np.array([0.0, 1.0, 0.0]), z.shape)
@@ -292,7 +295,8 @@ def between_hands(left: Array, right: Array, forward: float = 0.0) -> Array:
 
 
 def hanging(frame: Array) -> Array:
-    """Transforms [..., 3, 4] of what hangs from a hand, from the hand's frames: its own y stays vertical."""
+    """Return transforms [..., 3, 4] of an object that hangs from a hand, from the hand's frames; its y stays
+    vertical."""
     across = frame[..., 2] * np.array([1.0, 0.0, 1.0])
     across = np.where(np.linalg.norm(across, axis=-1, keepdims=True) < 1e-3, np.array([1.0, 0.0, 0.0]), across)
     x = across / np.linalg.norm(across, axis=-1, keepdims=True)

@@ -1,7 +1,4 @@
-"""The z-buffer: which triangle each pixel shows, and which parts of whom lie behind it.
-
-Pure functions over arrays that the caller owns.
-"""
+"""The z-buffer: the triangle that each pixel shows, and the hidden parts behind it."""
 
 from __future__ import annotations
 
@@ -14,15 +11,18 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 NEAR = 0.05
-"""Metres; what is nearer to the camera is not drawn."""
+"""Near plane in metres; triangles closer to the camera are not drawn."""
 
 
 @compiled
 def project(
     opening: Floats, closing: Floats, moment: float, eye: Floats, axes: Floats, focal: float, x: float, y: float
 ) -> tuple[Floats, Floats]:
-    """Vertices [V, 3] between their places when the shutter opens and closes: in the world, and on the screen (x, y in
-    pixels, 1/z) of a camera at `eye` [3] with `axes` [3, 3] (right, up, forward) whose line of sight meets (x, y)."""
+    """Project vertices [V, 3] at `moment`, between the shutter's `opening` (0) and `closing` (1).
+
+    Returns their places in the world and on the screen (x, y in pixels, 1/z) of a camera at `eye` [3] with `axes` [3,
+    3] (right, up, forward) and principal point (x, y).
+    """
     world, screen = np.empty_like(opening), np.empty_like(opening)
     for n in range(opening.shape[0]):
         for axis in range(3):
@@ -48,9 +48,9 @@ def draw_triangles(
 ) -> None:
     """Draw triangles [T, 3] of vertices `screen` [V, 3] (x, y in pixels, 1/z with z in metres) in place.
 
-    `depth` [H, W] holds the nearest 1/z so far, 0 where there is nothing; `face` [H, W] the number of the triangle that
-    is seen, counted from `first`. A pixel is covered if its centre is. Front faces are those whose corners run
-    anticlockwise as seen; the others are left out unless `two_sided` [T].
+    `depth` [H, W] holds the nearest 1/z so far, 0 where there is nothing; `face` [H, W] the number of the visible
+    triangle, counted from `first`. A pixel is covered if its centre is. Front faces have anticlockwise corners on the
+    screen; other triangles are skipped unless `two_sided` [T].
     """
     height, width = depth.shape
     far, half = np.float32(1.0 / NEAR), np.float32(0.5)
@@ -61,7 +61,7 @@ def draw_triangles(
         cx, cy, cz = screen[c, 0], screen[c, 1], screen[c, 2]
         if min(az, bz, cz) <= 0.0 or max(az, bz, cz) > far:
             continue
-        # Most triangles of a person lie between the pixels' centres: leave them first.
+        # Most triangles of a person lie between pixel centres, so they are skipped first.
         x0 = max(0, int(np.ceil(min(ax, bx, cx) - half)))
         x1 = min(width - 1, int(np.floor(max(ax, bx, cx) - half)))
         if x0 > x1:
@@ -99,10 +99,10 @@ def draw_parts(
     shift_y: int,
     covered: NDArray[np.uint16],
 ) -> None:
-    """Set bit `part` [T] in every pixel of `covered` [h, w] that a triangle lies over, whatever is in front of it.
+    """Set bit `part` [T] in every pixel of `covered` [h, w] that a triangle covers, whatever is in front of it.
 
-    The pixel (0, 0) of the screen is column `shift_x`, row `shift_y` of `covered`, so that what lies beyond the
-    picture's edges counts too.
+    The screen's pixel (0, 0) is column `shift_x`, row `shift_y` of `covered`, so that areas outside the picture count
+    too.
     """
     height, width = covered.shape
     far = 1.0 / NEAR
@@ -133,9 +133,11 @@ def draw_parts(
 
 @compiled
 def tally_visible(face: Ints, owner: Ints, part: Ints, pixels: Ints, boxes: Floats) -> None:
-    """Count what is seen: `pixels` [K, P] and `boxes` [K, P, 4] (x1, y1, x2, y2, outer edges of pixels) of each
-    part of each owner, from `face` [H, W] and the triangles' `owner`, `part` [T]. Boxes start as inf, inf, -inf,
-    -inf."""
+    """Count visible pixels, in place.
+
+    `pixels` [K, P] and `boxes` [K, P, 4] (x1, y1, x2, y2, outer edges of pixels) of each part of each owner, from
+    `face` [H, W] and the triangles' `owner`, `part` [T]. Boxes must start as inf, inf, -inf, -inf.
+    """
     height, width = face.shape
     for row in range(height):
         for column in range(width):
@@ -152,7 +154,8 @@ def tally_visible(face: Ints, owner: Ints, part: Ints, pixels: Ints, boxes: Floa
 
 @compiled
 def tally_covered(covered: NDArray[np.uint16], pixels: Ints) -> int:
-    """Count the pixels of each bit of `covered` [h, w] into `pixels` [P]; returns those that have any."""
+    """Count the pixels of each bit of `covered` [h, w] into `pixels` [P], and return the number of pixels with any
+    bit."""
     height, width = covered.shape
     total = 0
     for row in range(height):
@@ -168,7 +171,8 @@ def tally_covered(covered: NDArray[np.uint16], pixels: Ints) -> int:
 
 @compiled
 def stretch_boxes(screen: Floats, triangles: Ints, owner: Ints, part: Ints, boxes: Floats) -> None:
-    """Stretch `boxes` [K, P, 4] around all corners of each part of each owner, but those behind the camera."""
+    """Stretch `boxes` [K, P, 4] around all corners of each part of each owner, except those behind the camera, in
+    place."""
     for t in range(triangles.shape[0]):
         k, p = owner[t], part[t]
         for corner in range(3):

@@ -1,8 +1,7 @@
-"""Draws a scene: people, things, a place and a light, as a camera sees them in one frame, with what is seen of whom.
+"""Rendering a scene of people, objects, surroundings and light in one frame, with labels of what is visible.
 
-`render` is a pure function. Anti-aliasing and motion blur are one: a picture is the mean of a few samples, each taken
-at its own moment while the shutter is open and at its own place within the pixels. The labels belong to the middle of
-that time and to the middle of the pixels.
+Anti-aliasing and motion blur are combined: a picture is the mean of a few samples, each at another moment of the
+exposure and at another place within the pixels. Labels are for the middle of the exposure and of the pixels.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ from training.synthetic.rendering.surroundings import Surroundings
 Array = NDArray[np.float64]
 
 _MOMENTS = (0.1, 0.4, 0.6, 0.9)
-"""When the samples of a pixel are taken, between the shutter's opening and closing."""
+"""Moments of the samples, between the shutter's opening (0) and closing (1)."""
 _MOVING_BACKDROP_SAMPLES = 2
-"""Places in each pixel where the surroundings are looked at if the camera moves: they cost most of a frame then."""
+"""Samples per pixel of the surroundings if the camera moves, when they take most of a frame's time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,21 +50,21 @@ class Posed:
 
 
 def posed_person(figure: Figure, transforms: Floats) -> Posed:
-    """A figure with its bones' transforms [2, B, 3, 4] when the shutter opens and closes."""
+    """Return a figure with its bones' transforms [2, B, 3, 4] when the shutter opens and closes."""
     vertices = np.stack([figure.vertices(transforms[moment]) for moment in (0, 1)])
     return Posed(figure.mesh, figure.materials, vertices)
 
 
 def posed_thing(thing: Thing, opening: Array, closing: Array | None = None) -> Posed:
-    """A thing at the transform [3, 4] that it has when the shutter opens, and another when it closes if it moves."""
+    """Return an object with its transform [3, 4] when the shutter opens, and another when it closes if it moves."""
     vertices = thing.at(np.stack([opening, opening if closing is None else closing]))
     return Posed(thing.mesh, thing.materials, vertices)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """`camera`: when the shutter opens and closes. `contacts` [K, 4]: places near the ground where something stands or
-    hovers and takes light from it: x, z, radius (metres), strength in [0, 1]."""
+    """One frame's scene. `camera`: when the shutter opens and closes. `contacts` [K, 4]: places near the ground that
+    darken it: x, z, radius (metres), strength in [0, 1]."""
 
     people: Sequence[Posed]
     objects: Sequence[Posed]
@@ -77,13 +76,16 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rendering:
-    """`light` [H, W, 3] linear, for `effects.develop`; `owner` [H, W]: the person (from 0), then the object that each
-    pixel shows, −1 for none; `part` [H, W]: its part (`body_regions.PART_NAMES`), 0 for objects, −1 for none.
+    """A rendered frame with labels.
 
-    Of K people and then objects, P parts (objects use the first only): `visible` [K, P] pixels that are seen; `whole`
-    [K, P] pixels that would be if nothing were in front and the picture were twice as large; `boxes` [K, P, 4] around
-    what is seen (x1, y1, x2, y2; inf, inf, −inf, −inf if nothing is); `whole_boxes` [K, P, 4] around everything, which
-    may reach beyond the picture; `visible_share`, [K], of the whole person or object.
+    `light` [H, W, 3]: linear light for `effects.develop`; `owner` [H, W]: the number of the person (from 0) or object
+    (after the people) that each pixel shows, −1 for none; `part` [H, W]: its part (`body_regions.PART_NAMES`), 0 for
+    objects, −1 for none.
+
+    For K people and objects and P parts (objects use only the first): `visible` [K, P]: visible pixels; `whole` [K, P]:
+    pixels if nothing were in front and the picture were twice as large; `boxes` [K, P, 4] around visible pixels (x1,
+    y1, x2, y2; inf, inf, −inf, −inf if there are none); `whole_boxes` [K, P, 4] around everything, also outside the
+    picture; `visible_share` [K] of the whole person or object.
     """
 
     light: Floats
@@ -98,7 +100,8 @@ class Rendering:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Everything:
-    """All meshes of a scene as one; `owner` [T], `starts` [K + 1] of each one's triangles, `vertex_starts` likewise."""
+    """All meshes of a scene joined into one; `owner` [T]; `starts` [K + 1]: first triangle of each, `vertex_starts`
+    likewise."""
 
     vertices: Floats
     pattern_at: Floats
@@ -114,7 +117,7 @@ class _Everything:
 
 
 def render(scene: Scene, still: Backdrop | None = None) -> Rendering:
-    """Draw the scene. `still` is the backdrop of a camera that doesn't move (`backdrop.backdrop`), painted once."""
+    """Render the scene. `still`: the backdrop of a camera that does not move (`backdrop.backdrop`), painted once."""
     camera = scene.camera[0]
     width, height = camera.size
     everything = _gather([*scene.people, *scene.objects])
@@ -177,7 +180,7 @@ def _gather(posed: Sequence[Posed]) -> _Everything:
 
 
 def _between(cameras: tuple[Camera, Camera], moment: float) -> Camera:
-    """The camera at a moment while the shutter is open."""
+    """Return the camera at a moment of the exposure."""
     first, last = cameras
     axes = (1 - moment) * first.axes + moment * last.axes
     axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
@@ -193,7 +196,8 @@ def _between(cameras: tuple[Camera, Camera], moment: float) -> Camera:
 def _projected(
     everything: _Everything, view: Camera, moment: float, place: tuple[float, float]
 ) -> tuple[Floats, Floats]:
-    """All vertices [V, 3] at a moment: in the world, and on the screen so that `place` in each pixel is its middle."""
+    """Return all vertices [V, 3] at a moment, in the world and on the screen, so that `place` in each pixel is its
+    middle."""
     x, y = view.centre + 0.5 - np.array(place)
     eye, axes = view.position.astype(np.float32), view.axes.astype(np.float32)
     first, last = everything.vertices

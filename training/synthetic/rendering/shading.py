@@ -1,7 +1,4 @@
-"""Colours pixels: patterns, wrinkles, light and shadow on whatever the z-buffer says is seen.
-
-Pure functions over arrays that the caller owns.
-"""
+"""Colouring pixels: patterns, wrinkles, light and shadow on the visible surfaces."""
 
 from __future__ import annotations
 
@@ -18,9 +15,9 @@ Ints = NDArray[np.int32]
 
 NOISE_SIZE = 32
 SAMPLE_PLACES = ((0.125, 0.625), (0.625, 0.875), (0.375, 0.125), (0.875, 0.375))
-"""Where in a pixel its samples are taken: x, y."""
+"""Places of the samples within a pixel: x, y."""
 _TAPS = 5
-"""Places at which the shadow map is looked up for one pixel."""
+"""Places at which the shadow map is read for one pixel."""
 _TAP_PLACES = np.stack(
     [
         np.sqrt((np.arange(_TAPS) + 0.5) / _TAPS) * np.cos(2.3999632 * np.arange(_TAPS)),
@@ -29,12 +26,12 @@ _TAP_PLACES = np.stack(
     -1,
 ).astype(np.float32)
 SHADOW_BIAS = 0.012
-"""Metres, of the depth that casts shadows, within which a surface doesn't shade itself."""
+"""Depth in metres within which a surface does not shadow itself."""
 
 
 @functools.cache
 def noise_volume() -> Floats:
-    """Smooth noise [S, S, S, 3] of about unit variance that repeats, always the same."""
+    """Return smooth periodic noise [S, S, S, 3] of about unit variance, always the same."""
     rng = np.random.default_rng(20)
     volume = rng.standard_normal((NOISE_SIZE, NOISE_SIZE, NOISE_SIZE, 3))
     for axis in range(3):
@@ -44,7 +41,7 @@ def noise_volume() -> Floats:
 
 @compiled
 def noise(volume, x, y, z, channel):
-    """One channel of the noise at a point, interpolated; a cell is 1 wide."""
+    """Return one channel of the noise at a point, interpolated; a cell is 1 wide."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
     ix, iy, iz = int(fx) & 31, int(fy) & 31, int(fz) & 31
     jx, jy, jz = (ix + 1) & 31, (iy + 1) & 31, (iz + 1) & 31
@@ -58,7 +55,7 @@ def noise(volume, x, y, z, channel):
 
 @compiled
 def noises(volume, x, y, z):
-    """All three channels of the noise at a point."""
+    """Return all three channels of the noise at a point."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
     ix, iy, iz = int(fx) & 31, int(fy) & 31, int(fz) & 31
     tx, ty, tz = x - fx, y - fy, z - fz
@@ -75,7 +72,7 @@ def noises(volume, x, y, z):
 
 @compiled
 def sun_share(shadow, matrix, blur, span_bias, x, y, z, seed):
-    """Share of the sun's light that reaches a point, from the shadow map at a few places around it."""
+    """Return the share of the sun's light that reaches a point, from the shadow map at a few places around it."""
     u = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
     v = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
     d = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3] + span_bias
@@ -94,7 +91,7 @@ def sun_share(shadow, matrix, blur, span_bias, x, y, z, seed):
 
 @compiled
 def hashed(x, y, k):
-    """A number in [0, 1) that differs from pixel to pixel and from one sample to the next."""
+    """Return a number in [0, 1) that differs between pixels and between samples."""
     h = (x * 374761393 + y * 668265263 + k * 974634777) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
     return ((h ^ (h >> 16)) & 0xFFFFFF) / 16777216.0
@@ -102,7 +99,7 @@ def hashed(x, y, k):
 
 @compiled
 def _second_share(table, k, volume, x, y, z, front):
-    """How much of a material's second colour is seen at a point of its rest pose."""
+    """Return the share of a material's second colour at a point of its rest pose."""
     if table[k, m.PRINT_HEIGHT] > 0 and front > 0.3:
         ry = abs(y - table[k, m.PRINT_Y]) / table[k, m.PRINT_HEIGHT]
         rz = abs(z - table[k, m.PRINT_Z]) / table[k, m.PRINT_WIDTH]
@@ -160,8 +157,8 @@ def shade_surfaces(
     """Add the light of every pixel that shows a triangle (`face` [H, W] ≥ 0) to `out` [H, W, 3].
 
     `screen`, `world`, `normals`, `pattern_at`, `tint` [V, 3] belong to vertices; `triangles` [T, 3], `material` [T] to
-    triangles; `table` [M, C] holds packed materials; `eye` [3] is the camera; the rest is the light (`light.Light`,
-    `light.ShadowMap`), the noise and the number of this sample.
+    triangles; `table` [M, C] holds packed materials; `eye` [3] is the camera's position. The rest is the light
+    (`light.Light`, `light.ShadowMap`), the noise and the number of this sample.
     """
     height, width = face.shape
     for row in range(height):
@@ -195,7 +192,7 @@ def shade_surfaces(
                 ex, ey, ez = noises(volume, qx * 22, qy * 22, qz * 22)
                 nx, ny, nz = nx + wrinkles * ex, ny + wrinkles * ey, nz + wrinkles * ez
             inside = 1.0
-            if area > 0:  # The inner side of cloth.
+            if area > 0:  # the inner side of cloth
                 nx, ny, nz, inside = -nx, -ny, -nz, 0.45
             length = np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
             nx, ny, nz = nx / length, ny / length, nz / length

@@ -1,6 +1,7 @@
-"""Sets the stage for a clip: who stands where, the place, its light, the camera and how it moves.
+"""Setting up a clip's scene from a seed: people's places, surroundings, light, furniture, and the camera and its
+motion.
 
-Everything is drawn from a seed; nothing here knows what people do. Owns nothing.
+Nothing here depends on what people do.
 """
 
 from __future__ import annotations
@@ -23,20 +24,22 @@ from training.synthetic.rendering.surroundings import Surroundings, draw_surroun
 Array = NDArray[np.float64]
 
 FIXED, SWAY, HANDHELD, PAN, FOLLOW, APPROACH = range(6)
-"""How cameras move: not at all, in the wind, in a hand, turning evenly, turning after people, coming nearer."""
+"""Kinds of camera motion: none, swaying in the wind, held in a hand, panning evenly, following people, approaching."""
 MOTIONS = ("fixed", "sway", "handheld", "pan", "follow", "approach")
-"""Their names."""
+"""Names of the kinds of camera motion."""
 _MOVE_SHARES = (0.55, 0.08, 0.12, 0.1, 0.08, 0.07)
 
 HELD_OUT_TILT = (9.0, 16.0)
-"""Degrees by which held-out cameras at eye height are rolled to either side. Training's cameras, those of
-`training.synthetic.sequences.cameras` with them, look down by everything from −8 to 45°, near and far, so that no
-pitch, height or lens is left that they don't have; but they hang straight, to 8° at the very most."""
+"""Degrees by which held-out cameras at eye height are rolled to either side.
+
+Training's cameras, including those of `training.synthetic.sequences.cameras`, look down by −8 to 45° at all distances,
+so that they leave no pitch, height or lens to hold out; but they are rolled by at most 8°.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraPath:
-    """Where a camera is at any time: its place and target at time 0, `kind` of motion, and what that is made of."""
+    """The camera over time: `position` and `target` at time 0, the `kind` of motion, and its parameters."""
 
     position: Array
     target: Array
@@ -47,14 +50,14 @@ class CameraPath:
     swing: Array
     """Amplitudes [2] (metres at the target), rates [2] (hertz), phases [2]."""
     drift: Array
-    """Metres a second of the target [3] (pan, follow) or of the camera (approach)."""
+    """Velocity [3] in metres per second, of the target (pan, follow) or of the camera (approach)."""
 
     @property
     def still(self) -> bool:
         return self.kind == FIXED
 
     def at(self, time: float) -> Camera:
-        """The camera at `time` seconds."""
+        """Return the camera at `time` seconds."""
         position, target = self.position, self.target
         if self.kind in (SWAY, HANDHELD):
             x, y = self.swing[0] * np.sin(2 * np.pi * self.swing[1] * time + self.swing[2])
@@ -70,7 +73,7 @@ class CameraPath:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """A place to draw people in: `furniture` stands still and may hide them."""
+    """A place to render people in. `furniture` does not move and may hide people."""
 
     camera: CameraPath
     light: Light
@@ -92,19 +95,19 @@ def draw_stage(
     clutter: float = 0.5,
     held_out: bool = False,
 ) -> Stage:
-    """A stage for people whose joints are `joints` (each [T, 17, 3] metres, over the whole clip).
+    """Draw a stage for people whose joints are `joints` (each [T, 17, 3] metres, over the whole clip).
 
-    The picture shows everybody most of the time; a person of mean stature is `pixels` (least, most) tall in it, less
-    than the most if the group wouldn't fit. Half of the cameras look down from above, half are at eye height, unless
-    told. `bearing` is the direction from the people to the camera, radians from x towards z. `seconds` is how long the
-    clip lasts (25 rows of joints a second unless told). `follow` has the camera turn after people who go somewhere.
-    `clutter` is how likely there is furniture. Held-out cameras look down by 45 to 55°, or by 3 to 10° askew
-    (`HELD_OUT_TILT`).
+    The picture shows everybody most of the time. A person of mean stature is from `pixels[0]` to `pixels[1]` tall in
+    it, towards the lower limit if the group would not fit otherwise. Unless `from_above` is given, half of the cameras
+    look down from above and half are at eye height. `bearing`: direction from the people to the camera, radians from x
+    towards z. `seconds`: length of the clip; by default, 25 rows of joints per second. `follow`: the camera turns to
+    follow people who move away. `clutter`: probability of furniture. Held-out cameras look down by 45 to 55°, or by 3
+    to 10° with a roll (`HELD_OUT_TILT`).
     """
     lasting = seconds if seconds is not None else max(len(joints[0]) / 25, 0.5)
     first, last = (np.mean([one[row].mean(0) for one in joints], 0) for row in (0, -1))
     travel = (last - first) * np.array([1.0, 0.0, 1.0])
-    # Seen from a camera that follows them, people stay where they are.
+    # To a camera that follows them, people stay in the same place.
     passed = np.linspace(-0.5, 0.5, len(joints[0]))[:, None, None] * travel if follow else np.zeros((1, 1, 3))
     everyone = np.concatenate([(one - passed).reshape(-1, 3) for one in joints])
     centre = (everyone.min(0) + everyone.max(0)) / 2
@@ -122,7 +125,7 @@ def draw_stage(
     least, most = np.array(pixels) / (tall * np.cos(pitch))
     wanted = float(np.exp(rng.uniform(np.log(least), np.log(most))))
     view = np.deg2rad(rng.uniform(30, 75))
-    # The group as seen from its side is 2 · radius wide and about a stature high, from above also deep.
+    # From the side the group is 2 · radius wide and about one stature high; from above its depth adds to the height.
     half_height = max(0.55 * (tall * np.cos(pitch) + 2 * radius * np.sin(pitch)), 0.5 * tall)
     half_width = max(radius + 0.3, 0.4)
     lean, upright = np.abs(np.sin(tilt)), np.cos(tilt)
@@ -172,7 +175,7 @@ def draw_stage(
 
 
 def open_bearing(rng: Rng, joints: Sequence[Array], tries: int = 3) -> float:
-    """The direction from which people hide one another least, of a few: cameras are put where one sees something."""
+    """Return the direction, out of a few, from which people hide one another least."""
     bearings = rng.uniform(-np.pi, np.pi, tries)
     places = np.stack([one.mean((0, 1))[[0, 2]] for one in joints])
     across = places @ np.stack([-np.sin(bearings), np.cos(bearings)])
@@ -181,7 +184,7 @@ def open_bearing(rng: Rng, joints: Sequence[Array], tries: int = 3) -> float:
 
 
 def draw_light(rng: Rng, indoors: bool) -> Light:
-    """Daylight under a clear or covered sky, street light at dusk, or lamps."""
+    """Draw daylight under a clear or overcast sky, or lamps indoors."""
     if indoors:
         towards = np.array([rng.normal(0, 0.5), 1.0, rng.normal(0, 0.5)])
         strength, around, blur = rng.uniform(0.3, 1.2), rng.uniform(0.4, 0.9), rng.uniform(0.05, 0.3)
@@ -205,7 +208,7 @@ def draw_light(rng: Rng, indoors: bool) -> Light:
 
 
 def _furniture(rng: Rng, everyone: Array, centre: Array, radius: float, camera: Array, indoors: bool) -> list[Posed]:
-    """Things around and sometimes in front of people, never where they move nor right before the camera."""
+    """Draw objects around and sometimes in front of people, but not where people move or close to the camera."""
     names = (
         ["chair", "table", "crate", "post", "bush"] if indoors else ["car", "post", "bush", "crate", "bicycle", "bush"]
     )
@@ -218,7 +221,7 @@ def _furniture(rng: Rng, everyone: Array, centre: Array, radius: float, camera: 
         bearing = rng.uniform(-np.pi, np.pi)
         at = centre[[0, 2]] + reach * np.array([np.cos(bearing), np.sin(bearing)])
         before = (at - centre[[0, 2]]) @ towards / max(float(np.linalg.norm(towards)), 1e-6)
-        # Few things stand between camera and people.
+        # Few objects stand between camera and people.
         if before > 0.5 * reach and rng.random() < 0.7:
             continue
         clear = np.linalg.norm(floor - at, axis=1).min() > size + 0.3
@@ -229,7 +232,7 @@ def _furniture(rng: Rng, everyone: Array, centre: Array, radius: float, camera: 
 
 
 def place_people(rng: Rng, count: int, apart: float = 0.9) -> Array:
-    """Places [count, 2] on the ground (x, z metres) that are mostly at least `apart` from one another."""
+    """Draw places [count, 2] on the ground (x, z metres) that are mostly at least `apart` from one another."""
     reach = 0.6 + 0.75 * np.sqrt(count - 1) * rng.uniform(0.8, 1.8)
     places = np.zeros((count, 2))
     for number in range(count):
@@ -242,8 +245,8 @@ def place_people(rng: Rng, count: int, apart: float = 0.9) -> Array:
 
 
 def moved(poses: Array, leg: float, at: Array, turn: float, anchor: int) -> Array:
-    """Limb poses [T, 39] turned by `turn` radians about the vertical and shifted so that at row `anchor` the pelvis of
-    a person with legs of `leg` metres is above `at` [2] (x, z metres)."""
+    """Return limb poses [T, 39] turned by `turn` radians about the vertical and shifted, so that at row `anchor` the
+    pelvis of a person with legs of `leg` metres is above `at` [2] (x, z metres)."""
     out = poses.copy()
     rotation = axis_rotation(1, turn)
     level = np.array([1.0, 0.0, 1.0])
@@ -254,7 +257,7 @@ def moved(poses: Array, leg: float, at: Array, turn: float, anchor: int) -> Arra
 
 
 def contacts(joints: Sequence[Array], statures: Sequence[float]) -> Floats:
-    """What people take of the light on the ground near them: rows for `Scene.contacts` from joints [17, 3] each."""
+    """Return how people darken the ground near them: rows for `Scene.contacts` from joints [17, 3] of each person."""
     rows: list[tuple[float, float, float, float]] = []
     for points, stature in zip(joints, statures, strict=True):
         for ankle in points[ANKLE_POINTS]:

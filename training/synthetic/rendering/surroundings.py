@@ -1,7 +1,6 @@
-"""What is behind people: ground, walls, ceiling and sky, each with a texture made of formulas and noise.
+"""The surroundings of people: ground, walls, ceiling and sky, with textures made from formulas and noise.
 
-`draw_surroundings` makes a room or a street of them by seed; `training.synthetic.rendering.backdrop` paints it. Owns
-nothing.
+`draw_surroundings` draws a room or a street from a seed; `training.synthetic.rendering.backdrop` paints it.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ from training.synthetic.rendering.surfaces.materials import Colour, Floats, Rng
 Array = NDArray[np.float64]
 
 SMOOTH, TILES, BRICKS, PLANKS, CHECKER, GRASS, WINDOWS, CLUTTER, LINES = range(9)
-"""Textures. Windows are the second colour in a wall; clutter is shelves, posters, parked things; lines are markings."""
+"""Textures. WINDOWS have the second colour as windows in a wall; CLUTTER stands for shelves, posters and parked
+vehicles; LINES are road markings."""
 
-# Columns of a packed plane: where it is, how far it reaches, what is on it.
+# Columns of a packed plane: place, extent, texture.
 (
     POINT, NORMAL, ACROSS, REACH, TEXTURE, CELL_U, CELL_V, FIRST, SECOND, JOINT, GRAIN, PHASE, COLUMNS
 ) = 0, 3, 6, 9, 13, 14, 15, 16, 19, 22, 23, 24, 25  # fmt: skip
@@ -28,8 +28,8 @@ SMOOTH, TILES, BRICKS, PLANKS, CHECKER, GRASS, WINDOWS, CLUTTER, LINES = range(9
 @dataclass(frozen=True, slots=True)
 class Plane:
     """A flat textured surface through `point` with the unit `normal`; `across` is its unit u axis, v = normal × u.
-    `reach`: u0, u1, v0, v1 metres from the point. `cell`: size of the texture's cells; `joint` the share of a cell that
-    the second colour takes; `grain` how much brightness varies."""
+    `reach`: u0, u1, v0, v1 in metres from the point. `cell`: size of the texture's cells; `joint`: share of a cell with
+    the second colour; `grain`: variation of brightness."""
 
     point: tuple[float, float, float]
     normal: tuple[float, float, float]
@@ -61,7 +61,8 @@ class Plane:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Surroundings:
-    """`planes` [P, COLUMNS]; the ground is the first. `zenith`, `horizon` [3]: the sky; `clouds` in [0, 1]."""
+    """A room or street. `planes` [P, COLUMNS], the ground first. `zenith`, `horizon` [3]: colours of the sky; `clouds`
+    in [0, 1]."""
 
     planes: Floats
     zenith: Floats
@@ -81,13 +82,13 @@ def _grey(rng: Rng, low: float, high: float, tint: float = 0.08) -> Colour:
 
 
 def _strong(rng: Rng) -> Colour:
-    # Painted, yet hardly ever as pure as a display's own colours.
+    # Paint is rarely as saturated as a display's primary colours.
     r, g, b = np.mean(rng.uniform(0.03, 0.7, 4)) * 0.35 + 0.65 * rng.uniform(0.03, 0.6, 3)
     return float(r), float(g), float(b)
 
 
 def _texture(rng: Rng, choices: Sequence[int]) -> tuple[int, tuple[float, float], float]:
-    """A texture of the choices, with its cell and joint."""
+    """Draw one of the textures, with its cell and joint."""
     kind = int(rng.choice(choices))
     if kind == TILES:
         side = rng.uniform(0.2, 1.2)
@@ -109,8 +110,8 @@ def _texture(rng: Rng, choices: Sequence[int]) -> tuple[int, tuple[float, float]
 
 
 def draw_surroundings(rng: Rng, centre: Array, camera: Array, radius: float) -> Surroundings:
-    """A place for people who stay within `radius` metres of `centre` [3], seen from `camera` [3]; walls never stand
-    between the two."""
+    """Draw a place for people within `radius` metres of `centre` [3], seen from `camera` [3]. No wall stands between
+    them."""
     indoors = bool(rng.random() < 0.5)
     if indoors:
         kind, cell, joint = _texture(rng, [SMOOTH, TILES, PLANKS, PLANKS, CHECKER, TILES])
@@ -140,7 +141,7 @@ def draw_surroundings(rng: Rng, centre: Array, camera: Array, radius: float) -> 
     reach_back = float(np.hypot(away[0], away[2])) + radius + 1.0
     turn = bearing + rng.uniform(-0.5, 0.5)
     for side in range(4 if indoors else int(rng.integers(0, 3))):
-        # Walls face the scene: behind it, to its sides, and in rooms behind the camera.
+        # Walls face the scene: one behind it, two beside it, and in rooms one behind the camera.
         angle = turn + (0.0, 1.57, -1.57, 3.14)[side]
         outwards = np.array([np.cos(angle), 0.0, np.sin(angle)])
         distance = radius + rng.uniform(0.6, 4.0 if indoors else 25.0)

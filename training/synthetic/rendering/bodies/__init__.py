@@ -1,1 +1,1 @@
-"""Bodies to draw: shape, pose, clothing and hair."""
+"""Bodies for rendering: shape, pose, clothing and hair."""

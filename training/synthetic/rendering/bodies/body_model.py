@@ -1,7 +1,7 @@
-"""The body that all people are made of: MakeHuman's mesh, its clothing shells, its shapes and its skinning weights.
+"""The mesh of all bodies: MakeHuman's mesh with its clothing shells, shapes and skinning weights.
 
-Owns the arrays read from the asset `body`; read once per process. Axes are the project's: x forward, y up, z to the
-person's right; metres. The mesh is the `hm08` base mesh of the MakeHuman community (CC0), whose file holds the skin, a
+It is read from the asset `body` once per process. Axes are those of the project: x forward, y up, z to the person's
+right, in metres. The mesh is the `hm08` base mesh of the MakeHuman community (CC0). Its file holds the skin, a
 close-fitting shell around it (`tights`), a skirt, long hair, eyes, and a small cube around every joint.
 """
 
@@ -23,9 +23,9 @@ Floats = NDArray[np.floating[Any]]
 Indices = NDArray[np.int32]
 
 LAYERS = ("body", "helper-tights", "helper-skirt", "helper-hair", "helper-l-eye", "helper-r-eye")
-"""The groups of the mesh that are drawn."""
+"""Groups of the mesh that are drawn."""
 INFLUENCES = 4
-"""Bones that move one vertex."""
+"""Bones per vertex."""
 
 _SIDES = ("l", "r")
 _ONE_SIDED: tuple[tuple[str, str, str, str], ...] = (
@@ -62,23 +62,23 @@ BONES: tuple[tuple[str, str | None, str, str], ...] = (
         for bone, parent, head, tail in _ONE_SIDED
     ),
 )
-"""Bone, parent, the joints at its head and tail; a parent comes before its children."""
+"""Bone, parent, joints at its head and tail; parents come before their children."""
 BONE_INDEX = {bone[0]: index for index, bone in enumerate(BONES)}
 
 RACES = ("african", "asian", "caucasian")
-"""MakeHuman's own names for three sets of facial and bodily proportions; people are blends of them."""
+"""MakeHuman's names of three sets of facial and bodily proportions; people are blends of them."""
 GENDERS = ("female", "male")
 AGES = ("child", "young", "old")
 LEVELS = ("min", "average", "max")
 
 
 class BodyError(ValueError):
-    """A file of the body asset is not what it should be; the message names it."""
+    """A file of the body asset is invalid; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BodyModel:
-    """The mesh and what changes it.
+    """The mesh, its skinning and its shapes.
 
     `vertices` [N, 3] metres, standing at the origin with arms half raised; `quads` layer → [F, 4] vertex indices;
     `bone_index`, `bone_weight` [N, 4], weights adding up to 1; `cubes` joint → indices of the 8 vertices around it;
@@ -93,7 +93,7 @@ class BodyModel:
     shapes: dict[str, tuple[Indices, Floats]]
 
     def joints(self, vertices: Floats) -> tuple[Floats, Floats]:
-        """Heads and tails [B, 3] of the bones in a body of other shape, `vertices` [N, 3]."""
+        """Return heads and tails [B, 3] of the bones in a body of another shape, `vertices` [N, 3]."""
         heads = np.stack([vertices[self.cubes[bone[2]]].mean(0) for bone in BONES])
         tails = np.stack([vertices[self.cubes[bone[3]]].mean(0) for bone in BONES])
         return heads, tails
@@ -104,12 +104,13 @@ def race_shape(race: str, gender: str, age: str) -> str:
 
 
 def mass_shape(gender: str, age: str, muscle: str, weight: str) -> str:
-    """The shape of that muscularity and weight; the average one of both is the race's shape itself."""
+    """Return the name of the shape with that muscularity and weight; if both are average, it is the race's shape
+    itself."""
     return f"universal-{gender}-{age}-{muscle}muscle-{weight}weight"
 
 
 def shape_names() -> list[str]:
-    """Every shape that the asset holds."""
+    """Return the names of all shapes in the asset."""
     names = [race_shape(race, gender, age) for race in RACES for gender in GENDERS for age in AGES]
     for gender in GENDERS:
         for age in ("child", "young"):
@@ -124,7 +125,8 @@ def shape_names() -> list[str]:
 
 @functools.cache
 def load_body(folder: Path | None = None) -> BodyModel:
-    """The body from its asset's folder, else from the cache. Raises `WeightsError` if it isn't there, `BodyError`."""
+    """Load the body from a folder, by default that of the installed asset. Raises `WeightsError` if it is missing,
+    `BodyError`."""
     where = folder or weights.locate("body")
     vertices, quads, groups = _read_mesh(where / "base.obj")
     index, weight = _read_weights(where / "weights.game_engine.json", len(vertices))
@@ -137,7 +139,7 @@ def load_body(folder: Path | None = None) -> BodyModel:
 
 
 def _ours(points: Floats) -> Floats:
-    """From MakeHuman's decimetres (x to the person's left, y up, z forward)."""
+    """Convert from MakeHuman's axes: decimetres, x to the person's left, y up, z forward."""
     return np.ascontiguousarray(points[..., [2, 1, 0]] * np.array([0.1, 0.1, -0.1], np.float32))
 
 

@@ -1,6 +1,6 @@
-"""Where on the body a vertex is: which part, how far along an arm or a leg, on the scalp, the lips, the brows.
+"""The body region of each vertex: its part, its place along an arm or leg, and landmarks of the face.
 
-Pure functions of a mesh in its rest pose; own nothing.
+Everything is for a mesh in its rest pose.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from stages.vocabulary import PARTS
 from training.synthetic.rendering.bodies.body_model import BONE_INDEX, BONES, BodyModel, Floats, Indices
 
 TRUNK = len(PARTS)
-"""The part number of chest and belly, which have no label of their own."""
+"""The number of chest and belly, which are no part of the vocabulary."""
 PART_COUNT = TRUNK + 1
 PART_NAMES = (*PARTS, "trunk")
 
 _HAIRLINE = ((-0.07, -0.085), (-0.03, -0.06), (0.02, -0.005), (0.045, 0.02), (0.09, 0.045), (0.135, 0.062))
-"""How far forward of the ears (metres on an adult's head) and how high above the eyes the hair begins."""
+"""The hairline: distance forward of the ears (metres on an adult's head) and height above the eyes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
-    """Of N vertices: `part` [N]; shares of weight on `arm`, `leg` [2, N] (left, right; without hands and feet), `hand`,
-    `foot` [2, N], `head`, `neck` [N]; `along_arm`, `along_leg` [2, N]: 0 at shoulder or hip, 1 at elbow or knee, 2 at
-    wrist or ankle."""
+    """Regions of N vertices. `part` [N]; `arm`, `leg` [2, N]: share of the weight on the left and right limb without
+    hand and foot; `hand`, `foot` [2, N], `head`, `neck` [N] likewise; `along_arm`, `along_leg` [2, N]: 0 at shoulder or
+    hip, 1 at elbow or knee, 2 at wrist or ankle."""
 
     part: Indices
     arm: Floats
@@ -40,7 +40,7 @@ class Regions:
 
 
 def regions(model: BodyModel, vertices: Floats, heads: Floats, tails: Floats) -> Regions:
-    """Of a body of that shape: `vertices` [N, 3], bones' `heads` and `tails` [B, 3]."""
+    """Return the regions of a body with `vertices` [N, 3] and bones' `heads` and `tails` [B, 3]."""
     shares = _family_shares(model)
 
     def along(bones: tuple[str, str]) -> Floats:
@@ -70,7 +70,7 @@ _SIDES = {"l": "left", "r": "right"}
 
 
 def part_of_bone(bone: str) -> int:
-    """The number of the part that a bone belongs to; chest, belly and collar bones are the trunk."""
+    """Return the number of the part that a bone belongs to. Chest, belly and collar bones belong to the trunk."""
     family, side = _family(bone)
     name = _PART_OF.get(family) or (f"{_SIDES[side]}_{family}" if side else "")
     return PARTS.index(name) if name in PARTS else TRUNK
@@ -98,7 +98,7 @@ def _family_shares(model: BodyModel) -> dict[str, Floats]:
 
 
 def _along(points: Floats, root: Floats, middle: Floats, end: Floats) -> Floats:
-    """Place [N] of points along a limb: below 0 before its root, 1 at its middle, beyond 2 after its end."""
+    """Return the place [N] of points along a limb: below 0 before its root, 1 at its middle, above 2 after its end."""
     upper, lower = middle - root, end - middle
     first = ((points - root) @ upper) / (upper @ upper)
     second = ((points - middle) @ lower) / (lower @ lower)
@@ -118,11 +118,11 @@ class Face:
 
 
 _ADULT_EYES = 0.061
-"""Distance of the eyes' centres in the mesh's mean adult, metres."""
+"""Distance of the eyes' centres in the mesh's mean adult, in metres."""
 
 
 def face(model: BodyModel, vertices: Floats) -> Face:
-    """Find the landmarks in a body of that shape."""
+    """Return the landmarks of a body with these vertices."""
     nose, left, right = _face_vertices(model)
     eyes = np.stack([vertices[np.unique(model.quads[f"helper-{side}-eye"])].mean(0) for side in "lr"])
     return Face(
@@ -136,7 +136,7 @@ def face(model: BodyModel, vertices: Floats) -> Face:
 
 @functools.cache
 def _face_vertices(model: BodyModel) -> tuple[int, int, int]:
-    """Tip of the nose, left and right ear: the outermost vertices of the head forwards and sideways."""
+    """Return tip of the nose, left and right ear: the head's outermost vertices forwards and sideways."""
     body = np.unique(model.quads["body"])
     body = body[_family_shares(model)["head"][body] > 0.9]
     points = model.vertices[body]
@@ -144,7 +144,7 @@ def _face_vertices(model: BodyModel) -> tuple[int, int, int]:
 
 
 def above_hairline(points: Floats, landmarks: Face) -> Floats:
-    """How far [N] (metres on an adult's head) points of the head lie above where hair begins; ears are below it."""
+    """Return how far above the hairline points of the head are [N] (metres on an adult's head); ears are below it."""
     centre = landmarks.ears.mean(0)
     forward = (points[:, 0] - centre[0]) / landmarks.size
     high = (points[:, 1] - landmarks.eyes[:, 1].mean()) / landmarks.size
@@ -155,5 +155,6 @@ def above_hairline(points: Floats, landmarks: Face) -> Floats:
 
 
 def inside_ellipsoid(points: Floats, centre: Floats, radii: tuple[float, float, float]) -> Floats:
-    """1 at the centre [3] of an ellipsoid with half axes along x, y, z, 0 on its surface, negative beyond, [N]."""
+    """Return 1 at the centre [3] of an ellipsoid with half axes along x, y, z, 0 on its surface, negative outside,
+    [N]."""
     return (1 - np.linalg.norm((points - centre) / np.array(radii, np.float32), axis=1)).astype(np.float32)

@@ -1,7 +1,4 @@
-"""Whose body it is: sex, age, muscle, weight and descent as a blend of the mesh's shapes.
-
-Pure functions; own nothing.
-"""
+"""The shape of a person's body: sex, age, muscle, weight and descent, as a blend of the mesh's shapes."""
 
 from __future__ import annotations
 
@@ -21,12 +18,13 @@ from training.synthetic.rendering.bodies.body_model import (
 )
 
 CHILD_STATURE = 1.45
-"""People shorter than this (metres) are drawn with a child's proportions."""
+"""People shorter than this, in metres, have a child's proportions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phenotype:
-    """`male`, `muscle`, `weight` in [0, 1]; `age`: shares of child, young, old; `descent`: shares of `RACES`."""
+    """A body's shape. `male`, `muscle`, `weight` in [0, 1]; `age`: shares of child, young, old; `descent`: shares of
+    `RACES`."""
 
     male: float
     muscle: float
@@ -36,7 +34,7 @@ class Phenotype:
 
 
 def draw_phenotype(rng: np.random.Generator, stature: float) -> Phenotype:
-    """A body that goes with `stature` (metres): the short are children, the tall are rather men."""
+    """Draw a body for a `stature` in metres: short people are children, tall people more often men."""
     tall = 1 / (1 + np.exp(-(stature - 1.70) / 0.05))
     male = float(np.clip(round(float(rng.random() < 0.15 + 0.7 * tall)) + rng.normal(0, 0.12), 0, 1))
     if stature < CHILD_STATURE:
@@ -57,13 +55,13 @@ def draw_phenotype(rng: np.random.Generator, stature: float) -> Phenotype:
 
 
 def shaped(model: BodyModel, phenotype: Phenotype) -> Floats:
-    """The mesh's vertices [N, 3] (metres) with that phenotype, in the mesh's own stature and rest pose."""
+    """Return the mesh's vertices [N, 3] in metres with that phenotype, in the mesh's own stature and rest pose."""
     out = model.vertices.copy()
     for gender, gender_share in zip(GENDERS, (1 - phenotype.male, phenotype.male)):
         for age, age_share in zip(AGES, phenotype.age):
             for race, race_share in zip(RACES, phenotype.descent):
                 _add(model, out, race_shape(race, gender, age), gender_share * age_share * race_share)
-            # What muscle and fat do to the old is taken from the young.
+            # The asset has no shapes of muscle and fat for old people, so those of young people are used.
             of = "child" if age == "child" else "young"
             for muscle, muscle_share in _levels(phenotype.muscle):
                 for weight, weight_share in _levels(phenotype.weight):
@@ -74,7 +72,7 @@ def shaped(model: BodyModel, phenotype: Phenotype) -> Floats:
 
 
 def _levels(value: float) -> tuple[tuple[str, float], tuple[str, float]]:
-    """The two neighbouring levels of a quantity in [0, 1], with their shares."""
+    """Return the two neighbouring levels of a quantity in [0, 1], with their shares."""
     lower = 0 if value < 0.5 else 1
     share = 2 * value - lower
     return (LEVELS[lower], 1 - share), (LEVELS[lower + 1], share)

@@ -1,7 +1,7 @@
-"""Cuts the garments of an outfit out of the shells around a body, and leaves the skin that they don't hide.
+"""Cutting the garments of an outfit from the shells around a body, and removing the skin that they hide.
 
-Pure functions; own nothing. A garment is a part of the mesh's close-fitting shell (or skirt), moved away from the skin,
-hung straight where it is wide, smoothed. It moves with the body by the mesh's own skinning weights.
+A garment is a part of the mesh's close-fitting shell or skirt: moved away from the skin, hung straight where it is
+wide, and smoothed. It moves with the body by the mesh's skinning weights.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from training.synthetic.rendering.surfaces.mesh import Mesh, compacted, smoothed
 Flags = NDArray[np.bool_]
 
 _SLACK = 0.22
-"""Skin is kept this far (in limb coordinates) inside sleeves and trouser legs."""
+"""Distance, in limb coordinates, by which skin reaches into sleeves and trouser legs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShapedBody:
-    """A body of one shape at rest: vertices, normals [N, 3] of all layers, bones' `heads` and `tails` [B, 3]."""
+    """A body of one shape at rest: `vertices`, `normals` [N, 3] of all layers; `heads`, `tails` [B, 3] of the bones."""
 
     model: BodyModel
     vertices: Floats
@@ -59,7 +59,7 @@ class ShapedBody:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A part of a figure: its mesh, and of which of the body's vertices each of its vertices is [n] (for the bones)."""
+    """A part of a figure: its mesh, and for each of its vertices the body's vertex that it comes from, [n]."""
 
     mesh: Mesh
     source: Indices
@@ -76,10 +76,10 @@ def piece(
     tint: Floats | None = None,
     two_sided: bool = True,
 ) -> Piece:
-    """The faces of a layer that `keep` [N] says, with their vertices at `moved` [N, 3] instead of the body's.
+    """Return the faces of a layer that `keep` [N] selects, with their vertices at `moved` [N, 3] instead of the body's.
 
-    Flags keep faces all of whose vertices they keep. Numbers keep what is above zero: a face that is partly below is
-    kept with its outer vertices drawn in to where the number is zero, so that hems are straight.
+    With flags, a face is kept if all its vertices are. With numbers, the area above zero is kept: the outer vertices of
+    a face across the edge are moved in to where the number is zero, so that hems are straight.
     """
     quads = body.model.quads[layer]
     margin = None if keep.dtype == bool else np.asarray(keep, np.float32)
@@ -104,7 +104,7 @@ def piece(
 
 
 def _hemmed(vertices: Floats, quads: Indices, margin: Floats) -> Floats:
-    """Draw vertices [n, 3] whose `margin` [n] is not above zero in to where it is zero on the edges to those inside."""
+    """Move vertices [n, 3] with `margin` [n] ≤ 0 along their edges to vertices inside, to where the margin is zero."""
     first = np.concatenate([quads[:, corner] for corner in range(4)])
     second = np.concatenate([quads[:, (corner + 1) % 4] for corner in range(4)])
     outer, inner = np.concatenate([first, second]), np.concatenate([second, first])
@@ -118,7 +118,8 @@ def _hemmed(vertices: Floats, quads: Indices, margin: Floats) -> Floats:
 
 
 def top_margin(body: ShapedBody, top: Top, slack: float = 0.0) -> Floats:
-    """How far inside a top vertices are [N], above zero where it covers them; `slack` leaves its edges out."""
+    """Return how far inside a top each vertex is [N]; above zero, the top covers it. `slack` moves its edges
+    inwards."""
     area = body.regions
     hem = body.hip_height + (top.hem + 0.25 * slack) * body.torso
     margin = (body.vertices[:, 1] - hem) / body.torso
@@ -131,7 +132,7 @@ def top_margin(body: ShapedBody, top: Top, slack: float = 0.0) -> Floats:
 
 
 def leg_mask(body: ShapedBody, start: float, end: float) -> Flags:
-    """Vertices [N] of legs and feet between two places along the leg."""
+    """Return the vertices [N] of legs and feet between two places along the leg."""
     area = body.regions
     out = np.zeros(len(body.vertices), bool)
     for side in (0, 1):
@@ -141,7 +142,8 @@ def leg_mask(body: ShapedBody, start: float, end: float) -> Flags:
 
 
 def trouser_margin(body: ShapedBody, length: float, slack: float = 0.0) -> Floats:
-    """How far inside trousers of that length vertices are [N], above zero where they cover them, up to the waist."""
+    """Return how far inside trousers of that length each vertex is [N]; above zero, they cover it. They reach the
+    waist."""
     area = body.regions
     margin = 0.42 - slack - (body.vertices[:, 1] - body.hip_height) / body.torso
     margin = np.minimum(margin, 0.1 - area.hand.sum(0))
@@ -153,9 +155,9 @@ def trouser_margin(body: ShapedBody, length: float, slack: float = 0.0) -> Float
 
 
 def cut_top(body: ShapedBody, top: Top, material: int) -> Piece:
-    """A shirt, jacket or vest."""
+    """Cut a shirt, jacket or vest."""
     loose = top.stand_off
-    # Cloth lies on the shoulders and stands off only below them.
+    # Cloth rests on the shoulders and stands off only below them.
     shoulder = np.clip((body.shoulder_height - body.vertices[:, 1]) / (0.25 * body.torso) + 0.5, 0.6, 1.0)
     moved = body.vertices + (loose * shoulder)[:, None].astype(np.float32) * body.normals
     moved = _hung(body, moved, 0.55 + 0.42 * top.width, loose)
@@ -170,7 +172,7 @@ def cut_top(body: ShapedBody, top: Top, material: int) -> Piece:
 
 
 def cut_bottom(body: ShapedBody, bottom: Bottom, material: int) -> Piece:
-    """Trousers, shorts, leggings."""
+    """Cut trousers, shorts or leggings."""
     loose = bottom.stand_off
     moved = body.vertices + loose * body.normals
     for side in (0, 1):
@@ -181,7 +183,7 @@ def cut_bottom(body: ShapedBody, bottom: Bottom, material: int) -> Piece:
 
 
 def cut_skirt(body: ShapedBody, skirt: Skirt, material: int, lift: float) -> Piece:
-    """A skirt, or what of a dress or coat hangs below the waist; `lift` metres away from what is under it."""
+    """Cut a skirt, or the part of a dress or coat below the waist, `lift` metres away from what is under it."""
     along = body.regions.along_leg.mean(0)
     keep = skirt.length - along
     if skirt.opening > 0:
@@ -191,14 +193,14 @@ def cut_skirt(body: ShapedBody, skirt: Skirt, material: int, lift: float) -> Pie
 
 
 def cut_footwear(body: ShapedBody, start: float, material: int, thickness: float, tint: Floats | None = None) -> Piece:
-    """Shoes, boots or socks from `start` along the leg downwards."""
+    """Cut shoes, boots or socks from `start` along the leg downwards."""
     keep = leg_mask(body, start, 9.0)
     moved = body.vertices + thickness * body.normals
     return piece(body, "helper-tights", keep, material, moved=moved, tint=tint)
 
 
 def uncovered(body: ShapedBody, outfit: Outfit) -> Flags:
-    """Vertices [N] of the skin that clothes may leave to see."""
+    """Return the vertices [N] of the skin that clothes may leave visible."""
     hidden = np.zeros(len(body.vertices), bool)
     for top in outfit.tops:
         if top.opening == 0:

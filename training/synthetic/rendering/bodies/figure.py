@@ -1,6 +1,6 @@
-"""A person to draw: a clothed mesh with the bones that move it. The same seed gives the same person.
+"""A person to render: a clothed mesh with its bones. The same seed gives the same person.
 
-`draw_figure` makes one (about 0.1 s); a figure is then posed for every frame by `posed`. Owns nothing.
+`draw_figure` takes about 0.1 s; the figure is then posed for every frame.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from training.synthetic.rendering.surfaces.mesh import Mesh, clustered, joined
 Array = NDArray[np.float64]
 
 CELL_PIXELS = 0.8
-"""How near to each other, in pixels of the picture, vertices are taken for one."""
+"""Distance in pixels of the picture within which vertices are merged."""
 FINEST_CELL = 0.006
-"""Metres; finer cells don't spare anything."""
+"""Least cell in metres; finer ones save no time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Figure:
-    """One person's look: `mesh` at rest, the bones of its vertices, its `materials` [M, C], its measures (`build` of
-    one person), its bones at rest."""
+    """One person: `mesh` at rest, the bones of its vertices, its `materials` [M, C], its measures (`build` of one
+    person), its bones at rest."""
 
     mesh: Mesh
     bone_index: Indices
@@ -51,7 +51,8 @@ class Figure:
     rest: RestSkeleton
 
     def for_height(self, pixels: float) -> Figure:
-        """The same person with no more triangles than can be told apart in a picture where they are `pixels` tall."""
+        """Return the same person with only the triangles that can be distinguished in a picture where they are `pixels`
+        tall."""
         cell = CELL_PIXELS * float(self.build.stature[0]) / max(pixels, 1.0)
         if cell < FINEST_CELL:
             return self
@@ -59,16 +60,19 @@ class Figure:
         return replace(self, mesh=mesh, bone_index=self.bone_index[used], bone_weight=self.bone_weight[used])
 
     def transforms(self, poses: Array, hands: Hands | None = None) -> Floats:
-        """Bone transforms [T, B, 3, 4] for limb poses [T, 39]; relaxed hands unless told."""
+        """Return bone transforms [T, B, 3, 4] for limb poses [T, 39]; hands are relaxed by default."""
         return bone_transforms(self.rest, self.build, poses, hands or Hands.relaxed(len(poses)))
 
     def vertices(self, transforms: Floats) -> Floats:
-        """The mesh's vertices [N, 3] in the world for one instant's transforms [B, 3, 4]."""
+        """Return the mesh's vertices [N, 3] in the world for one instant's transforms [B, 3, 4]."""
         return skin(self.mesh.vertices, self.bone_index, self.bone_weight, transforms)
 
     def hand_frames(self, transforms: Floats, side: int) -> Array:
-        """Rigid frames [T, 3, 4] of a hand (0 left, 1 right) from bone transforms [T, B, 3, 4], for what it holds: the
-        middle of the grip; y out of the palm, z out of the fist at the thumb."""
+        """Return rigid frames [T, 3, 4] of a hand (0 left, 1 right) for the object in it, from bone transforms [T, B,
+        3, 4].
+
+        The origin is the middle of the grip; y points out of the palm, z out of the fist at the thumb.
+        """
         letter = "lr"[side]
         wrist, knuckle = (self._head(f"{bone}_{letter}") for bone in ("hand", "middle_01"))
         index, pinky = (self._head(f"{bone}_01_{letter}") for bone in ("index", "pinky"))
@@ -78,7 +82,7 @@ class Figure:
         return self._frames(transforms, f"hand_{letter}", grip, index - pinky, out)
 
     def back_frames(self, transforms: Floats) -> Array:
-        """Rigid frames [T, 3, 4] between the shoulder blades: y up, z to the person's right."""
+        """Return rigid frames [T, 3, 4] between the shoulder blades: y up, z to the person's right."""
         between = (self._head("upperarm_l") + self._head("upperarm_r")) / 2
         right, up = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
         return self._frames(transforms, "spine_03", between, right, up)
@@ -87,7 +91,7 @@ class Figure:
         return self.rest.heads[BONE_INDEX[bone]].astype(np.float64)
 
     def _frames(self, transforms: Floats, bone: str, origin: Array, z: Array, y: Array) -> Array:
-        """Frames whose z goes with `z` and whose y as nearly as may be with `y` (both [3], in the rest pose)."""
+        """Return frames with z along `z` and y as nearly as possible along `y` (both [3], in the rest pose)."""
         moved = transforms[:, BONE_INDEX[bone]].astype(np.float64)
         along = moved[..., :3] @ z
         along /= np.linalg.norm(along, axis=-1, keepdims=True)
@@ -99,7 +103,7 @@ class Figure:
 
 
 def draw_figure(model: BodyModel, rng: Rng, build: Builds) -> Figure:
-    """A random person with those measures (`build` of one)."""
+    """Draw a person with those measures (`build` of one)."""
     phenotype = draw_phenotype(rng, float(build.stature[0]))
     body = ShapedBody.of(model, shaped(model, phenotype))
     chest = body.hip_height + 0.75 * body.torso
@@ -116,7 +120,7 @@ def dressed(
     outfit: Outfit,
     head: HeadStyle,
 ) -> Figure:
-    """A person of that body in that outfit."""
+    """Return a person with that body and outfit."""
     dark = phenotype.descent[0]
     skin_material = draw_skin(rng, dark)
     hair = draw_hair(rng, phenotype.age[2], min(1.0, dark + phenotype.descent[1]))

@@ -1,6 +1,6 @@
-"""Hair, hats and faces: what is drawn on a head beyond bare skin.
+"""Hair, hats and faces: everything on a head except bare skin.
 
-Pure functions; own nothing. Distances are in metres on an adult's head and scale with the head.
+Distances are in metres on an adult's head and scale with the head.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from training.synthetic.rendering.surfaces.mesh import Floats
 
 @dataclass(frozen=True, slots=True)
 class HeadStyle:
-    """`hair`: metres that it stands off, 0 for bald; `receding` metres that it starts higher; `long` adds hair to the
-    shoulders; `beard`, `brows`, `lips` in [0, 1] are how strong they show."""
+    """A head's look. `hair`: thickness in metres, 0 for bald; `receding`: metres by which it begins higher; `long` adds
+    hair to the shoulders; `beard`, `brows`, `lips`: strength in [0, 1]."""
 
     hair: float
     receding: float
@@ -29,7 +29,7 @@ class HeadStyle:
 
 
 def draw_head(rng: Rng, male: float, adult: float) -> HeadStyle:
-    """A head that goes with a body; `male`, `adult` in [0, 1]."""
+    """Draw a head for a body; `male`, `adult` in [0, 1]."""
     bald = rng.random() < 0.12 * male * adult
     long = rng.random() < 0.55 - 0.5 * male
     return HeadStyle(
@@ -43,7 +43,7 @@ def draw_head(rng: Rng, male: float, adult: float) -> HeadStyle:
 
 
 def hair_pieces(body: ShapedBody, style: HeadStyle, material: int, rng: Rng) -> list[Piece]:
-    """The hair of a head, none if it is bald."""
+    """Return the hair of a head; none if it is bald."""
     if style.hair <= 0:
         return []
     head = body.regions.head > 0.6
@@ -58,7 +58,7 @@ def hair_pieces(body: ShapedBody, style: HeadStyle, material: int, rng: Rng) -> 
 
 
 def _long_hair(body: ShapedBody, style: HeadStyle, material: int, waves: Floats, rng: Rng) -> Piece:
-    """Hair that falls behind the ears: the nape and upper back, moved out to where it hangs from the head."""
+    """Return hair behind the ears: nape and upper back, moved out to where it hangs from the head."""
     size, ears = body.face.size, body.face.ears.mean(0)
     length = rng.uniform(0.06, 0.28) * size
     radius = (0.098 + style.hair + 0.006 * waves) * size
@@ -69,17 +69,17 @@ def _long_hair(body: ShapedBody, style: HeadStyle, material: int, waves: Floats,
     hung = body.vertices + offset * np.maximum(out / away[:, None] - 1, 0.12)
     moved = body.vertices + (hung - body.vertices) * below[:, None]
     behind = 0.012 * size - offset[:, 0]
-    # Nothing of the arms and shoulders' sides.
+    # Leave out the arms and the sides of the shoulders.
     near = 1.05 * radius - np.abs(body.vertices[:, 2])
     margin = np.minimum(np.minimum(behind, near), body.vertices[:, 1] - ears[1] + length)
     margin = np.minimum(margin, ears[1] + 0.04 * size - body.vertices[:, 1])
-    # Nor of the hollow of the mouth, which lies around the head's axis.
+    # Leave out the inside of the mouth, which lies around the head's axis.
     margin = np.minimum(margin, away - 0.04 * size)
     return piece(body, "body", margin, material, moved=moved.astype(np.float32), smooth=2)
 
 
 def hat_piece(body: ShapedBody, material: int, rng: Rng) -> Piece:
-    """A cap or woollen hat."""
+    """Return a cap or woollen hat."""
     head = body.regions.head > 0.6
     above = above_hairline(body.vertices, body.face) - rng.uniform(-0.02, 0.01)
     height = np.clip(above / 0.08, 0, 1)
@@ -93,7 +93,8 @@ def hat_piece(body: ShapedBody, material: int, rng: Rng) -> Piece:
 
 
 def face_tint(body: ShapedBody, style: HeadStyle, hair: Floats, skin: Floats, sunglasses: bool) -> Floats:
-    """Multipliers [N, 3] of the skin's colour: lips, brows, beard, cheeks, dark glasses. `hair`, `skin` [3] linear."""
+    """Return multipliers [N, 3] of the skin's colour for lips, brows, beard, cheeks and sunglasses. `hair`, `skin` [3]:
+    linear colours."""
     points, at, size = body.vertices, body.face, body.face.size
     tint = np.ones_like(points)
     to_hair = np.clip(hair / np.maximum(skin, 0.02), 0.03, 3.0)
@@ -126,7 +127,7 @@ def face_tint(body: ShapedBody, style: HeadStyle, hair: Floats, skin: Floats, su
 
 
 def eye_tint(body: ShapedBody, iris: Floats) -> Floats:
-    """Colours [N, 3] of the eyeballs' vertices: white, with an iris in front."""
+    """Return the colours [N, 3] of the eyeballs' vertices: white, with an iris in front."""
     tint = np.full_like(body.vertices, 0.8)
     for eye in body.face.eyes:
         offset = body.vertices - eye
@@ -136,7 +137,7 @@ def eye_tint(body: ShapedBody, iris: Floats) -> Floats:
 
 
 def _waves(points: Floats, rng: Rng, frequency: float) -> Floats:
-    """A smooth random function of points [N, 3], in [-1, 1]."""
+    """Return a smooth random function of points [N, 3], in [-1, 1]."""
     directions = rng.normal(0, 1, (5, 3)) * frequency
     phases = rng.uniform(0, 2 * np.pi, 5)
     return np.sin(points @ directions.T + phases).mean(1).astype(np.float32)

@@ -1,6 +1,6 @@
-"""What people wear: which garments, how long, how wide, of what fabric.
+"""Outfits: garments, their length, width and fabric.
 
-Pure draws; own nothing. Lengths along limbs are 0 at shoulder or hip, 1 at elbow or knee, 2 at wrist or ankle.
+Lengths along limbs are 0 at shoulder or hip, 1 at elbow or knee, 2 at wrist or ankle.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from training.synthetic.rendering.surfaces.materials import (
 
 @dataclass(frozen=True, slots=True)
 class Top:
-    """A garment of the upper body. `hem` is the height of its lower edge above the hip joints, in torso lengths;
-    `width` in [0, 1]: close-fitting to baggy; `opening` metres on each side of the middle in front, 0 if closed;
-    `collar`: it goes up the neck."""
+    """A garment of the upper body. `hem`: height of its lower edge above the hip joints, in torso lengths; `width` in
+    [0, 1]: close-fitting to baggy; `opening`: metres on each side of the middle in front, 0 if closed; `collar`:
+    whether it goes up the neck."""
 
     cloth: Material
     sleeve: float
@@ -32,11 +32,11 @@ class Top:
 
     @property
     def stand_off(self) -> float:
-        """Metres between it and the skin."""
+        """Distance from the skin in metres."""
         return 0.004 + 0.014 * self.width + self.thickness
 
     def over(self, inner: Top | Bottom) -> Top:
-        """The same, thick and wide enough to be worn over `inner`."""
+        """Return the same garment, thick and wide enough to be worn over `inner`."""
         width = max(self.width, inner.width if isinstance(inner, Top) else 0.0)
         needed = inner.stand_off + 0.008 - (0.004 + 0.014 * width)
         return replace(self, width=width, thickness=max(self.thickness, needed))
@@ -52,13 +52,14 @@ class Bottom:
 
     @property
     def stand_off(self) -> float:
-        """Metres between them and the skin."""
+        """Distance from the skin in metres."""
         return 0.003 + 0.009 * self.width
 
 
 @dataclass(frozen=True, slots=True)
 class Skirt:
-    """A skirt, or the lower part of a dress or coat, down to `length` along the leg; open in front by `opening` m."""
+    """A skirt, or the lower part of a dress or coat, down to `length` along the leg; open in front by `opening`
+    metres."""
 
     cloth: Material
     length: float
@@ -67,8 +68,8 @@ class Skirt:
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """`tops` from inside out; `shoe` None is barefoot; `shaft` is where shoes and socks end along the leg; `gloves`
-    None is bare hands; `hat` None is bare-headed."""
+    """A person's clothes. `tops`: from inside out; `shoe`: None for barefoot; `shaft`: where shoes and socks end along
+    the leg; `gloves`, `hat`: None for none."""
 
     tops: tuple[Top, ...]
     bottom: Bottom | None
@@ -83,7 +84,7 @@ class Outfit:
 
 
 def draw_outfit(rng: Rng, male: float, chest: float) -> Outfit:
-    """Clothes for a person; `male` in [0, 1] decides how likely skirts are, `chest` is the height of prints, metres."""
+    """Draw a person's clothes. `male` in [0, 1] decides how likely skirts are; `chest`: height of prints in metres."""
     hot = rng.random() < 0.45
     tops = [_shirt(rng, hot, chest)]
     bottom = _trousers(rng, hot)

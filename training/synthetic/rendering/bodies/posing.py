@@ -1,7 +1,7 @@
-"""From limb poses to where each bone of the mesh is: joints, hands, feet, fingers.
+"""The transforms of the mesh's bones from limb poses: joints, hands, feet, fingers.
 
-Pure functions over a clip; own nothing. A bone's transform is affine, since the mesh's limbs are stretched to the
-person's own measures, so that its joints come to lie exactly where `training.synthetic.motion.skeleton.joints` says.
+A bone's transform is affine, because the mesh's limbs are stretched to the person's measures, so that its joints lie
+exactly where `training.synthetic.motion.skeleton.joints` puts them.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from training.synthetic.rendering.bodies.body_model import BONE_INDEX, BONES, Fl
 Array = NDArray[np.float64]
 
 _ANKLE = 0.04
-"""Height of the ankle above the sole, in statures, as `training.synthetic.motion.skeleton` has it."""
+"""Height of the ankle above the sole, in statures, as in `training.synthetic.motion.skeleton`."""
 _HEEL_LIFT = (0.10, 0.20)
 """Ankle heights (statures above standing) between which a foot changes from standing on its toes to hanging freely."""
 _HANGING_FOOT = 0.45
-"""Radians by which a foot that hangs freely points down more than at a right angle to the shin."""
+"""Radians by which a freely hanging foot points down beyond a right angle to the shin."""
 _RELAXED_GRIP = 0.22
 _FIST = np.array([1.2, 1.35, 0.8])
-"""Radians that the three joints of a finger bend in a fist."""
+"""Radians by which the three joints of a finger bend in a fist."""
 _PALM_IN = -0.35
-"""Radians from the mesh's own palms to palms that face the thighs of hanging arms."""
+"""Radians from the palms of the mesh's rest pose to palms that face the thighs of hanging arms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What hands do beyond the wrist, for left and right: `grip` [T, 2], 0 flat to 1 fist; `twist` [T, 2] radians by
-    which the forearm turns the thumb outwards (π/2: palms forward when the arms hang)."""
+    """Hands beyond the wrist, left and right: `grip` [T, 2], 0 flat to 1 fist; `twist` [T, 2]: radians by which the
+    forearm turns the thumb outwards (π/2: palms forward when the arms hang)."""
 
     grip: Array
     twist: Array
@@ -45,8 +45,8 @@ class Hands:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RestSkeleton:
-    """The mesh before posing: bones' `heads`, `tails` [B, 3]; `stature`, `sole` (height of the ground) and the midpoint
-    and distance of the ears, metres."""
+    """The mesh before posing: `heads`, `tails` [B, 3] of the bones; `stature`, `sole` (height of the ground), and the
+    midpoint and distance of the ears, in metres."""
 
     heads: Floats
     tails: Floats
@@ -57,12 +57,12 @@ class RestSkeleton:
 
 
 def bone_transforms(rest: RestSkeleton, build: Builds, poses: Array, hands: Hands) -> Floats:
-    """Affine transforms [T, B, 3, 4] that carry the mesh of one person (`build` of one) into limb poses [T, 39]."""
+    """Return affine transforms [T, B, 3, 4] from one person's rest mesh (`build` of one) to limb poses [T, 39]."""
     return _Poser(rest, build, poses, hands).transforms
 
 
 def matrices(quaternions: Array) -> Array:
-    """Rotation matrices [..., 3, 3] of unit quaternions [..., 4] (w, x, y, z)."""
+    """Return the rotation matrices [..., 3, 3] of unit quaternions [..., 4] (w, x, y, z)."""
     w, x, y, z = np.moveaxis(quaternions, -1, 0)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -77,20 +77,21 @@ def _unit(vector: Array) -> Array:
 
 
 def _frame(along: Array, pole: Array) -> Array:
-    """Right-handed orthonormal frames [..., 3, 3], columns: along, the pole made perpendicular to it, their cross."""
+    """Return right-handed orthonormal frames [..., 3, 3]; columns: along, the pole made perpendicular to it, their
+    cross."""
     along = _unit(along)
     across = _unit(pole - (pole * along).sum(-1, keepdims=True) * along)
     return np.stack([along, across, np.cross(along, across)], -1)
 
 
 def _turn(axis: Array, angle: Array) -> Array:
-    """Rotation matrices [..., 3, 3] by `angle` [...] about unit vectors `axis` [..., 3]."""
+    """Return rotation matrices [..., 3, 3] by `angle` [...] about unit vectors `axis` [..., 3]."""
     half = np.asarray(angle)[..., None] / 2
     return matrices(np.concatenate([np.cos(half), np.sin(half) * axis], -1))
 
 
 def _between(first: Array, second: Array, share: float) -> Array:
-    """Unit quaternions [T, 4] that lie `share` of the way from the first to the second."""
+    """Return unit quaternions [T, 4] that are `share` of the way from the first to the second."""
     second = np.where((first * second).sum(-1, keepdims=True) < 0, -second, second)
     return _unit(first + share * (second - first))
 
@@ -101,7 +102,7 @@ def _smooth(value: Array, low: float, high: float) -> Array:
 
 
 class _Poser:
-    """Fills in one bone after another, parents before children; lives for one call."""
+    """Computes one bone after another, parents before children."""
 
     def __init__(self, rest: RestSkeleton, build: Builds, poses: Array, hands: Hands) -> None:
         self.rest, self.poses, self.hands = rest, poses, hands
@@ -114,7 +115,7 @@ class _Poser:
         self.points: Array = points[0]
         self.linear = np.zeros((self.count, len(BONES), 3, 3))
         self.origin = np.zeros((self.count, len(BONES), 3))
-        """Where the rest head of each bone goes."""
+        """The posed place of each bone's head."""
         self._trunk()
         for side, letter in enumerate("lr"):
             self._arm(side, letter)
@@ -129,7 +130,7 @@ class _Poser:
         self.linear[:, BONE_INDEX[bone]], self.origin[:, BONE_INDEX[bone]] = linear, origin
 
     def _carried(self, bone: str, point: Array) -> Array:
-        """Where `bone` takes a point [3] of the rest pose, [T, 3]."""
+        """Return where `bone` takes a point [3] of the rest pose, [T, 3]."""
         index = BONE_INDEX[bone]
         return self.origin[:, index] + self.linear[:, index] @ (point - self._head_of(bone))
 
@@ -155,7 +156,7 @@ class _Poser:
             width = wide + (broad - wide) * number / 3
             self._put(bone, rotation * np.array([self.girth, tall, width]), self._carried(above, self._head_of(bone)))
             above = bone
-        # The chain of bent bones ends near the shoulders, not on them: share the rest out.
+        # The chain of bent bones ends near the shoulders, not on them, so the rest is distributed over the chain.
         missing = self.points[:, SHOULDERS].mean(1) - self._carried("spine_03", shoulders)
         for number, bone in enumerate(spine, 1):
             self.origin[:, BONE_INDEX[bone]] += missing * number / 3
@@ -169,7 +170,7 @@ class _Poser:
         self._aim("neck_01", rotation, self._head_of("head"), base, self.origin[:, BONE_INDEX["head"]])
 
     def _aim(self, bone: str, rotation: Array, tail: Array, start: Array, end: Array) -> None:
-        """Put a bone from `start` to `end` [T, 3], turned as little as may be from `rotation` [T, 3, 3]."""
+        """Put a bone from `start` to `end` [T, 3] with the least turn from `rotation` [T, 3, 3]."""
         rest = tail - self._head_of(bone)
         length = np.linalg.norm(rest)
         now = _unit(rotation @ (rest / length))
@@ -183,9 +184,12 @@ class _Poser:
         self._put(bone, rotation @ grow, start)
 
     def _limb(self, bones: tuple[str, str], ends: Array, pole: Array, twist: Array | None = None) -> Array:
-        """Put upper and lower bone of a limb through `ends` [T, 3, 3] (joints from root to end) with its middle towards
-        `pole` [T, 3]. `twist` [T] turns the far end. Returns the lower bone's rotation [T, 3, 3] without its stretch,
-        with the full twist."""
+        """Put a limb's upper and lower bone through `ends` [T, 3, 3] (joints from root to end), bent towards `pole` [T,
+        3].
+
+        `twist` [T] turns the far end. Returns the lower bone's rotation [T, 3, 3] without stretch and with the full
+        twist.
+        """
         rest = [self._head_of(bones[0]), self._head_of(bones[1]), self.rest.tails[BONE_INDEX[bones[1]]]]
         line = _unit(rest[2] - rest[0])
         bend = rest[1] - rest[0]
@@ -265,13 +269,13 @@ class _Poser:
         along = _unit(free * hanging + (1 - free) * standing)
         up = np.cross(outwards, along)
         up = up * np.where((up * -shin).sum(-1, keepdims=True) < 0, -1.0, 1.0)
-        # In the mesh's own standing pose the sole is level; its direction is that of the toes, seen from above.
+        # In the rest pose the sole is level; its direction is that of the toes, seen from above.
         heading = (rest_ball - rest_ankle) * np.array([1.0, 0.0, 1.0])
         frame = _frame(heading, np.array([0.0, 1.0, 0.0]))
         target = _frame(along, up)
         sole = _ANKLE * self.stature / (rest_ankle[1] - self.rest.sole)
         scale = np.array([self.girth, sole, self.girth])
         self._put(foot, (target * scale) @ frame.T, ankle)
-        # Where the heel is lifted the toes stay level.
+        # The toes stay level when the heel is lifted.
         toes = _frame(_unit(free * along + (1 - free) * np.where(lift > 0, level, along)), up)
         self._put(ball, (toes * scale) @ frame.T, self._carried(foot, rest_ball))

@@ -1,7 +1,4 @@
-"""Carries a mesh's vertices with its bones, and gives each vertex the direction in which its surface faces.
-
-Pure functions.
-"""
+"""Moving a mesh's vertices with its bones, and computing vertex normals."""
 
 from __future__ import annotations
 
@@ -16,7 +13,8 @@ Ints = NDArray[np.int32]
 
 @compiled
 def skin(vertices: Floats, bone_index: Ints, bone_weight: Floats, transforms: Floats) -> Floats:
-    """Linear blend skinning: vertices [N, 3], bones and weights [N, 4] each, transforms [B, 3, 4] → [N, 3]."""
+    """Return vertices moved by linear blend skinning: vertices [N, 3], bones and weights [N, 4], transforms [B, 3, 4] →
+    [N, 3]."""
     out = np.zeros_like(vertices)
     for n in range(vertices.shape[0]):
         x, y, z = vertices[n, 0], vertices[n, 1], vertices[n, 2]
@@ -32,7 +30,7 @@ def skin(vertices: Floats, bone_index: Ints, bone_weight: Floats, transforms: Fl
 
 @compiled
 def vertex_normals(vertices: Floats, triangles: Ints) -> Floats:
-    """Unit normals [N, 3] of vertices [N, 3], the mean over their triangles [T, 3] by area."""
+    """Return unit normals [N, 3] of vertices [N, 3]: the mean over their triangles [T, 3], weighted by area."""
     out = np.zeros_like(vertices)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]

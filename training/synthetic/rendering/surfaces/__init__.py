@@ -1,1 +1,1 @@
-"""Triangle meshes, the materials on them, and compiled loops over them."""
+"""Triangle meshes, their materials, and compiled loops over them."""

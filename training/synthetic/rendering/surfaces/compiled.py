@@ -1,7 +1,5 @@
-"""The compiler of the renderer's inner loops: numba, which keeps its work beside the source or in the user's cache.
-
-Owns nothing.
-"""
+"""Compiling the renderer's inner loops with numba, which caches them beside the source or in the user's cache
+folder."""
 
 from __future__ import annotations
 
@@ -17,5 +15,5 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compile at the first call for its arguments' types; floats and arrays as `function` says, C-contiguous."""
+    """Compile the function for its arguments' types at the first call. Arrays must be C-contiguous."""
     return cast(F, numba.njit(cache=True)(function))

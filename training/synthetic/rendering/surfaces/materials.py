@@ -1,6 +1,6 @@
-"""What surfaces look like: colour, pattern, roughness. Patterns are functions of a point in the mesh's rest pose.
+"""Materials of surfaces: colour, pattern, roughness. A pattern is a function of a point in the mesh's rest pose.
 
-Pure data and draws; owns nothing. Colours are linear light in [0, 1].
+Colours are linear light in [0, 1].
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Colour = tuple[float, float, float]
 Rng = np.random.Generator
 
 PLAIN, STRIPES_ACROSS, STRIPES_DOWN, CHECKS, DOTS, BLOTCHES, TWO_TONE, BANDS = range(8)
-"""Kinds of pattern: stripes run across or down; two tones change at a height; bands are two bright rings."""
+"""Kinds of pattern. Stripes run across or down; TWO_TONE changes at a height; BANDS are two bright rings."""
 
 # Columns of a packed material.
 (
@@ -31,9 +31,10 @@ COLUMNS = 18
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """`frequency` per metre; `share` of the second colour (for two tones: the height in metres); `wrinkles` tilt the
-    surface, `grain` varies its brightness; `shine` in [0, 1]; `softness` lets light creep round edges, as in skin.
-    `print_at`: y, z, height, width in metres of a print in the second colour on the front, none if its height is 0."""
+    """A material. `frequency` per metre; `share` of the second colour (for TWO_TONE and BANDS, a height in metres);
+    `wrinkles` tilt the surface and `grain` varies its brightness; `shine` in [0, 1]; `softness` lets light bleed around
+    edges, as in skin. `print_at`: y, z, height, width in metres of a print in the second colour on the front; none if
+    its height is 0."""
 
     colour: Colour
     second: Colour = (0.0, 0.0, 0.0)
@@ -64,17 +65,17 @@ class Material:
 
 
 def pack(materials: Sequence[Material]) -> Floats:
-    """Materials as a table [M, COLUMNS] for the shader."""
+    """Return materials as a table [M, COLUMNS] for the shader."""
     return np.array([material.row() for material in materials], np.float32).reshape(-1, COLUMNS)
 
 
 def linear(red: float, green: float, blue: float) -> Colour:
-    """Linear light of an sRGB colour, each in [0, 1]."""
+    """Return the linear light of an sRGB colour with components in [0, 1]."""
     r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue))
     return r, g, b
 
 
-# What people wear most: hue, saturation, value (sRGB), spread of each, and how often.
+# Common colours of clothes (sRGB) and how often they occur.
 _CLOTH_COLOURS: tuple[tuple[float, float, float, float], ...] = (
     # hue, saturation, value, share
     (0.0, 0.02, 0.10, 3.0),  # black
@@ -105,7 +106,7 @@ _HAIR_TONES: tuple[tuple[float, float, float], ...] = (
 
 
 def cloth_colour(rng: Rng) -> Colour:
-    """A colour that clothes have, linear light."""
+    """Draw a colour of clothes, as linear light."""
     table = np.array(_CLOTH_COLOURS)
     hue, saturation, value, _ = table[rng.choice(len(table), p=table[:, 3] / table[:, 3].sum())]
     hue = (hue + rng.normal(0, 0.02)) % 1.0
@@ -115,8 +116,8 @@ def cloth_colour(rng: Rng) -> Colour:
 
 
 def draw_cloth(rng: Rng, *, plain: float = 0.5, print_share: float = 0.0, chest: float = 0.0) -> Material:
-    """A fabric. `plain` is how often it has no pattern, `print_share` how often a plain one has a print, at the height
-    `chest` (metres)."""
+    """Draw a fabric. `plain`: probability of no pattern; `print_share`: probability of a print on a plain one, at the
+    height `chest` in metres."""
     colour, second = cloth_colour(rng), cloth_colour(rng)
     if rng.random() < 0.6:  # most patterns are tone in tone
         share = rng.uniform(0.25, 0.6)
@@ -147,7 +148,7 @@ def draw_cloth(rng: Rng, *, plain: float = 0.5, print_share: float = 0.0, chest:
 
 
 def draw_skin(rng: Rng, dark: float) -> Material:
-    """Skin; `dark` in [0, 1] is the share of dark-skinned ancestry."""
+    """Draw skin; `dark` in [0, 1] is the share of dark-skinned ancestry."""
     place = np.clip(dark * 7 + rng.normal(0, 1.2) + (1 - dark) * rng.uniform(0, 3), 0, 6.99)
     tones = np.array(_SKIN_TONES)
     tone = tones[int(place)] + (place % 1) * (tones[int(place) + 1] - tones[int(place)])
@@ -156,7 +157,7 @@ def draw_skin(rng: Rng, dark: float) -> Material:
 
 
 def draw_hair(rng: Rng, old: float, dark: float) -> Material:
-    """Hair; the old are rather grey, and `dark` in [0, 1] makes black more likely."""
+    """Draw hair. `old` in [0, 1] makes grey more likely, `dark` in [0, 1] black."""
     if rng.random() < old:
         index = int(rng.integers(6, 8))
     elif rng.random() < 0.3 + 0.6 * dark:

@@ -1,7 +1,4 @@
-"""A mesh as the renderer draws it, and how layers of the body become such meshes.
-
-Pure functions; own nothing.
-"""
+"""A mesh for the renderer, and operations that turn layers of the body into such meshes."""
 
 from __future__ import annotations
 
@@ -18,8 +15,9 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """`vertices` [N, 3] before posing, metres; `pattern_at` [N, 3] where each takes its pattern from; `tint` [N, 3]
-    multiplies the material's colour; `triangles` [T, 3]; `two_sided` [T]; `material`, `part` [T] numbers."""
+    """A triangle mesh. `vertices` [N, 3] before posing, in metres; `pattern_at` [N, 3]: where each vertex takes its
+    pattern from; `tint` [N, 3] multiplies the material's colour; `triangles` [T, 3]; `two_sided` [T]; `material`,
+    `part` [T]: numbers."""
 
     vertices: Floats
     pattern_at: Floats
@@ -31,12 +29,12 @@ class Mesh:
 
 
 def triangles_of(quads: Ints) -> Ints:
-    """Quads [F, 4] as triangles [2F, 3]; those of quad f are rows f and F + f."""
+    """Return quads [F, 4] as triangles [2F, 3]; those of quad f are rows f and F + f."""
     return np.ascontiguousarray(np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]), np.int32)
 
 
 def joined(meshes: list[Mesh]) -> Mesh:
-    """One mesh of several, in their order."""
+    """Return the meshes as one, in their order."""
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
     return Mesh(
         vertices=np.concatenate([mesh.vertices for mesh in meshes]),
@@ -52,7 +50,7 @@ def joined(meshes: list[Mesh]) -> Mesh:
 
 
 def smoothed(vertices: Floats, quads: Ints, times: int) -> Floats:
-    """Move each vertex [N, 3] half-way to the mean of its neighbours along the edges of quads [F, 4], so many times."""
+    """Move each vertex [N, 3] half-way to the mean of its neighbours along the edges of quads [F, 4], `times` times."""
     first = np.concatenate([quads[:, corner] for corner in range(4)])
     second = np.concatenate([quads[:, (corner + 1) % 4] for corner in range(4)])
     ends, others = np.concatenate([first, second]), np.concatenate([second, first])
@@ -65,14 +63,16 @@ def smoothed(vertices: Floats, quads: Ints, times: int) -> Floats:
 
 
 def compacted(quads: Ints) -> tuple[Ints, Ints]:
-    """The vertices that quads [F, 4] use, ascending, and the quads in their numbers."""
+    """Return the vertices that quads [F, 4] use, ascending, and the quads renumbered for them."""
     used, numbers = np.unique(quads, return_inverse=True)
     return used.astype(np.int32), numbers.reshape(quads.shape).astype(np.int32)
 
 
 def clustered(mesh: Mesh, cell: float) -> tuple[Mesh, Ints]:
-    """A coarser mesh: vertices of one material within a cube of `cell` metres become one, and triangles that thereby
-    vanish are left out. Also returns which vertices [n] are left."""
+    """Return a coarser mesh, and which vertices [n] it keeps.
+
+    Vertices of one material within a cube of `cell` metres become one; triangles that collapse are left out.
+    """
     material = np.zeros(len(mesh.vertices), np.int64)
     material[mesh.triangles.ravel()] = np.repeat(mesh.material, 3)
     keys = np.concatenate([np.floor(mesh.vertices / cell).astype(np.int64), material[:, None]], 1)

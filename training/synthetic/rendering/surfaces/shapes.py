@@ -1,7 +1,4 @@
-"""Simple solids as meshes: what things are put together from.
-
-Pure functions; own nothing. Measures are metres.
-"""
+"""Simple solids as meshes, of which objects are composed. Lengths are in metres."""
 
 from __future__ import annotations
 
@@ -18,7 +15,8 @@ Array = NDArray[np.float64]
 
 
 def quad_mesh(vertices: Array, quads: Array, material: int = 0, two_sided: bool = False) -> Mesh:
-    """Vertices [N, 3] and quads [F, 4], anticlockwise from outside, as a mesh whose pattern goes with its own axes."""
+    """Return a mesh of vertices [N, 3] and quads [F, 4], anticlockwise from outside; its pattern follows its own
+    axes."""
     points = np.ascontiguousarray(vertices, np.float32)
     triangles = triangles_of(np.asarray(quads, np.int32))
     count = len(triangles)
@@ -34,8 +32,8 @@ def quad_mesh(vertices: Array, quads: Array, material: int = 0, two_sided: bool 
 
 
 def lathe(profile: Sequence[tuple[float, float]], material: int = 0, segments: int = 20) -> Mesh:
-    """A body turned about z: `profile` lists (radius, z) with z ascending; corners are sharp."""
-    # Each stretch of the profile has its own two rings, so that edges stay edges.
+    """Return a solid of revolution about z. `profile` lists (radius, z) with z ascending; corners are sharp."""
+    # Each section of the profile has its own two rings, so that edges stay sharp.
     rings = [point for first, second in itertools.pairwise(profile) for point in (first, second)]
     angle = np.arange(segments) * (2 * np.pi / segments)
     circle = np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -49,7 +47,7 @@ def lathe(profile: Sequence[tuple[float, float]], material: int = 0, segments: i
 
 
 def ball(radius: float, material: int = 0, rings: int = 12) -> Mesh:
-    """A ball about the origin."""
+    """Return a ball around the origin."""
     angle = np.linspace(0, np.pi, rings + 1)
     segments = 2 * rings
     around = np.arange(segments) * (2 * np.pi / segments)
@@ -70,7 +68,7 @@ def ball(radius: float, material: int = 0, rings: int = 12) -> Mesh:
 
 
 def cuboid(low: Sequence[float] | Array, high: Sequence[float] | Array, material: int = 0) -> Mesh:
-    """A box between two corners."""
+    """Return a box between two corners."""
     corners = np.stack([np.asarray(low, np.float64), np.asarray(high, np.float64)])
     vertices, quads = [], []
     for axis in range(3):
@@ -88,7 +86,7 @@ def cuboid(low: Sequence[float] | Array, high: Sequence[float] | Array, material
 
 
 def tube(path: Array, radius: float, material: int = 0, segments: int = 8) -> Mesh:
-    """A round cord along `path` [K, 3]."""
+    """Return a round cord along `path` [K, 3]."""
     vertices, quads = tube_vertices(path, radius, segments), []
     for ring in range(len(path) - 1):
         for k in range(segments):
@@ -98,7 +96,7 @@ def tube(path: Array, radius: float, material: int = 0, segments: int = 8) -> Me
 
 
 def tube_vertices(path: Array, radius: float, segments: int = 8) -> Array:
-    """The vertices [K · segments, 3] of `tube`, for a cord that changes its shape."""
+    """Return the vertices [K · segments, 3] of `tube`, for a cord that changes its shape."""
     along = np.gradient(np.asarray(path, np.float64), axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
     helper = np.where(np.abs(along[:, 1:2]) < 0.9, [[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]])
@@ -111,6 +109,6 @@ def tube_vertices(path: Array, radius: float, segments: int = 8) -> Array:
 
 
 def turned(mesh: Mesh, matrix: Array, shift: Sequence[float] = (0.0, 0.0, 0.0)) -> Mesh:
-    """The mesh rotated by `matrix` [3, 3], then shifted."""
+    """Return the mesh rotated by `matrix` [3, 3], then shifted."""
     vertices = (mesh.vertices @ np.asarray(matrix).T + np.array(shift)).astype(np.float32)
     return replace(mesh, vertices=vertices, pattern_at=vertices.copy())
