@@ -1,1 +1,1 @@
-"""Procedural motion of gestures and the skeleton that it moves."""
+"""Motion of generated people: the skeleton, captured clips, and procedural gestures."""

@@ -1,7 +1,6 @@
-"""Ways of clapping beyond the common ones: any place and direction, one hand still, arms stretched, slow, hidden.
+"""Further kinds of clapping: at any place and in any direction, one hand still, arms stretched, slow, hidden.
 
-Each is an overlay (`training.synthetic.motion.gesture`); owns nothing. In all of them the hands meet, stroke after
-stroke.
+Each is an overlay (`training.synthetic.motion.gesture`) in which the hands meet repeatedly.
 """
 
 from __future__ import annotations
@@ -27,8 +26,10 @@ CONTACT = 0.045
 
 
 def _opening(rng: Rng, cycles: Array) -> Array:
-    """How far the hands are apart [T] in [0, 1] over `cycles` [T]: 0 at every whole one. They may rest together or
-    apart, rebound sharply or softly."""
+    """Return how far apart the hands are [T], in [0, 1], over `cycles` [T]: 0 at every whole cycle.
+
+    They may rest together or apart, and rebound sharply or softly.
+    """
     phase = cycles % 1.0
     closed = rng.choice([0.0, rng.uniform(0.0, 0.35)])
     along = np.clip((phase - closed / 2) / (1 - closed), 0.0, 1.0)
@@ -38,7 +39,7 @@ def _opening(rng: Rng, cycles: Array) -> Array:
 
 
 def _nod(rng: Rng, movement: Movement, times: Array, weight: Array, open_: Array) -> None:
-    """The trunk and the head keep the beat, some people's, in place."""
+    """Let the trunk and the head of some people keep the beat, in place."""
     if rng.random() < 0.5:
         turn_chest(movement.poses, rng.normal(0, 0.06) * open_ * weight, drift(rng, times, 0.15) * weight)
     if rng.random() < 0.4:
@@ -51,15 +52,15 @@ def _applaud(movement: Movement, weight: Array) -> None:
 
 
 def anywhere(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """The hands meet at any place from the belly to over the head, ahead or aside, along any line, one of them moving
-    more than the other or alone."""
+    """Clap at any place from the belly to above the head, ahead or to the side, along any line; one hand may move more
+    than the other or alone."""
     elevation, azimuth = rng.uniform(-1.05, 1.35), rng.uniform(-0.9, 0.9)
     middle = rng.uniform(0.42, 0.78) * direction(azimuth, elevation) + wobble(rng, times, 0.03)
     size = log_uniform(rng, 0.06, 0.5)
     rate = min(rng.uniform(0.5, 4.6), 1.0 / size + 0.3)
     open_ = _opening(rng, rhythm(rng, times, rate, rests=0.15))
     line = unit(np.array([rng.normal(0, 0.35), rng.normal(0, 0.45), 1.0]))
-    share = rng.choice([0.5, rng.uniform(0.0, 1.0), 0.0, 1.0])  # the right hand's of the way
+    share = rng.choice([0.5, rng.uniform(0.0, 1.0), 0.0, 1.0])  # the right hand's share of the movement
     swivel = rng.normal(0.15, 0.3)
     for side, sign, own in ((0, -1.0, 1 - share), (1, 1.0, share)):
         path = middle + sign * (CONTACT + 2 * own * size * open_)[:, None] * line
@@ -69,8 +70,8 @@ def anywhere(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def stretched(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Nearly straight arms open and close about the shoulders: before the body, obliquely up, or from the sides to over
-    the head."""
+    """Clap with nearly straight arms about the shoulders: in front of the body, obliquely up, or from the sides to
+    above the head."""
     size = log_uniform(rng, 0.15, 1.2)
     rate = min(rng.uniform(0.4, 2.4), 1.3 / size)
     open_ = _opening(rng, rhythm(rng, times, rate, rests=0.15))
@@ -91,7 +92,7 @@ def stretched(rng: Rng, movement: Movement, times: Array, weight: Array) -> None
 
 
 def by_the_elbows(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """The hands stay close before the chest or the chin and hardly part; the elbows rise and fall as they do."""
+    """Clap with hands close to the chest or chin that hardly part, while the elbows rise and fall."""
     middle = np.array([rng.uniform(0.32, 0.5), rng.uniform(-0.45, 0.2), rng.normal(0, 0.08)])
     middle = middle + wobble(rng, times, 0.025)
     size = log_uniform(rng, 0.04, 0.16)
@@ -108,7 +109,7 @@ def by_the_elbows(rng: Rng, movement: Movement, times: Array, weight: Array) -> 
 
 
 def solemn(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Slow, deliberate claps: the hands part, hang in the air, fall together and stay so for a moment."""
+    """Clap slowly: the hands part, hang in the air, fall together and stay so for a moment."""
     period = rng.uniform(0.8, 2.4)
     cycles = rhythm(rng, times, 1 / period, rests=0.05, unsteady=0.12)
     phase, close = cycles % 1.0, rng.uniform(0.12, 0.4)
@@ -128,14 +129,14 @@ def solemn(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def cymbals(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """The hands brush past each other where they meet, one going up as the other goes down, and come round in rings."""
+    """Clap with hands that brush past each other where they meet, one going up as the other goes down, in rings."""
     cycles = rhythm(rng, times, rng.uniform(0.6, 2.8), rests=0.15)
     angle = 2 * np.pi * cycles
     wide, high = rng.uniform(0.08, 0.35), rng.uniform(0.04, 0.3) * rng.choice([-1.0, 1.0])
     middle = np.array([rng.uniform(0.35, 0.62), rng.uniform(-0.5, 0.6), rng.normal(0, 0.1)]) + wobble(rng, times, 0.03)
     tilt = rng.normal(0, 0.4)
     for side, sign in ((0, -1.0), (1, 1.0)):
-        # Nearest at whole cycles, where both are at the middle's height and pass each other.
+        # At whole cycles the hands are nearest, at the same height, and pass each other.
         out = CONTACT + wide * (0.5 - 0.5 * np.cos(angle))
         past = sign * high * np.sin(angle)
         path = middle + np.stack([past * np.sin(tilt), past * np.cos(tilt), sign * out], -1)

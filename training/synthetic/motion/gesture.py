@@ -1,4 +1,4 @@
-"""What a gesture is, and how it says what a hand does. Owns nothing."""
+"""Gestures, and tagging what a hand does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Overlay = Callable[[Rng, Movement, Array, Array], None]
 
 @dataclass(frozen=True, slots=True)
 class Gesture:
-    """A part-level movement. `action` is what the person then does, or None where the base activity's action stands."""
+    """A part-level movement. `action`: the person's action during it, or None to keep that of the base activity."""
 
     name: str
     action: str | None
@@ -24,19 +24,18 @@ class Gesture:
     share: float = 1.0
     held_out: bool = False
     source: str = ""
-    """Gestures of one source share a construction, as with `movement.Style`; an empty one: alone in its own."""
+    """Gestures of one source share a construction, as in `movement.Style`; empty: the gesture is its own source."""
 
 
 def tag_hand(movement: Movement, name: str, side: int, weight: Array, on: Array | float = 1.0) -> None:
-    """Hand `side` now does `name` and nothing else, as far as `weight` says; `on` [T] is when it really does. In
-    place."""
+    """Tag that hand `side` does only `name`, by `weight`, in place. `on` [T]: when it does."""
     free_hand(movement, side, weight)
     index = TAG_INDEX[f"{name}_{'lr'[side]}"]
     movement.tags[:, index] = np.maximum(movement.tags[:, index], weight * on)
 
 
 def free_hand(movement: Movement, side: int, weight: Array) -> None:
-    """Hand `side` does nothing in particular any more, as far as `weight` says, in place."""
+    """Remove the tags of hand `side`, by `weight`, and let go of what it holds, in place."""
     let_go(movement, side, weight)
     for index in HAND_TAGS:
         if index % 2 == side:

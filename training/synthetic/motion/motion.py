@@ -1,9 +1,8 @@
-"""Reads motion capture and turns it into limb poses, the form in which all generated movement is composed.
+"""Reading motion capture and converting it into limb poses, of which all generated movements are composed.
 
-A limb pose says where wrists and ankles are relative to shoulders and hips, in arm and leg lengths, so that movements
-can be blended linearly, mirrored, and given to a person of any build (`training.synthetic.motion.skeleton` turns it
-into joints). Owns nothing but what it returns; the clips are read once per process by
-`training.synthetic.activities.MotionLibrary`.
+A limb pose gives wrists and ankles relative to shoulders and hips, in arm and leg lengths, so that movements can be
+blended linearly, mirrored, and applied to a person of any build (`training.synthetic.motion.skeleton` computes the
+joints). Clips are read once per process by `training.synthetic.activities.MotionLibrary`.
 
 Axes: x forward, y up, z to the person's right. Quaternions are (w, x, y, z). Side 0 is left, side 1 is right.
 """
@@ -31,27 +30,27 @@ NECK = slice(11, 15)
 WRISTS = slice(15, 21)
 """Left, right wrist minus shoulder in the chest's frame, in arm lengths."""
 ELBOWS = slice(21, 27)
-"""Left, right: which way the elbow points, in the chest's frame."""
+"""Left, right: direction of the elbow, in the chest's frame."""
 ANKLES = slice(27, 33)
 """Left, right ankle minus hip in the pelvis's frame, in leg lengths."""
 KNEES = slice(33, 39)
-"""Left, right: which way the knee points, in the pelvis's frame."""
+"""Left, right: direction of the knee, in the pelvis's frame."""
 WIDTH = 39
 QUATERNIONS = (ROOT, CHEST, NECK)
 
-# Rest offsets of the capture's own body, metres (the `humanoid` the clips were retargeted to, at its scale of 0.25).
+# Limb lengths of the capture's body in metres (the `humanoid` that the clips were retargeted to, at a scale of 0.25).
 _LEG = (0.4215, 0.4099)
 _ARM = (0.2748, 0.2589)
 _ANKLE_HEIGHT = 0.065
-"""Of the capture's body on the ground; limb poses put a standing ankle at zero."""
+"""Height of the capture's ankle on the ground; limb poses have a standing ankle at zero."""
 
 
 class MotionFormatError(ValueError):
-    """A motion file is not what it should be; the message names the file and what is wrong."""
+    """A motion file is invalid; the message names the file and the error."""
 
 
 def quaternion_multiply(a: Array, b: Array) -> Array:
-    """Hamilton product of quaternions [..., 4], broadcast."""
+    """Return the Hamilton product of quaternions [..., 4], broadcast."""
     aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
     bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
     real = aw * bw - ax * bx - ay * by - az * bz
@@ -65,8 +64,8 @@ def quaternion_multiply(a: Array, b: Array) -> Array:
 
 def rotate(quaternion: Array, vector: Array) -> Array:
     """Rotate vectors [..., 3] by unit quaternions [..., 4], broadcast."""
-    # Written out: for the short arrays of one person `np.cross` takes most of the generator's time, and
-    # `np.broadcast_shapes` more than the arithmetic.
+    # Written out, because for the short arrays of one person `np.cross` would take most of the generator's time, and
+    # `np.broadcast_shapes` would take longer than the arithmetic.
     w, x, y, z = quaternion[..., 0], quaternion[..., 1], quaternion[..., 2], quaternion[..., 3]
     vx, vy, vz = vector[..., 0], vector[..., 1], vector[..., 2]
     tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
@@ -79,12 +78,12 @@ def rotate(quaternion: Array, vector: Array) -> Array:
 
 
 def conjugate(quaternion: Array) -> Array:
-    """The inverse rotation of a unit quaternion [..., 4]."""
+    """Return the inverse rotation of a unit quaternion [..., 4]."""
     return quaternion * np.array([1.0, -1.0, -1.0, -1.0])
 
 
 def axis_rotation(axis: int, angle: Array | float) -> Array:
-    """Quaternion [..., 4] of a turn by `angle` (radians) about axis 0 (x), 1 (y) or 2 (z)."""
+    """Return the quaternion [..., 4] of a turn by `angle` (radians) about axis 0 (x), 1 (y) or 2 (z)."""
     angle = np.asarray(angle, dtype=np.float64)
     out = np.zeros((*angle.shape, 4))
     out[..., 0] = np.cos(angle / 2)
@@ -93,7 +92,7 @@ def axis_rotation(axis: int, angle: Array | float) -> Array:
 
 
 def normalise(pose: Array) -> Array:
-    """Make the quaternions of limb poses [..., 39] unit length again, in place, after blending."""
+    """Scale the quaternions of limb poses [..., 39] to unit length after blending, in place."""
     for part in QUATERNIONS:
         pose[..., part] /= np.maximum(np.linalg.norm(pose[..., part], axis=-1, keepdims=True), 1e-9)
     return pose
@@ -123,7 +122,7 @@ def mirror(pose: Array) -> Array:
 class MotionClip:
     """One captured motion as limb poses [F, 39] at `times` [F] seconds from 0, heading along +x at the start.
 
-    `loops` says whether the last frame joins the first; `travel` is the pelvis's way along x and z over one loop.
+    `loops`: whether the last frame joins the first; `travel`: the pelvis's displacement along x and z over one loop.
     """
 
     name: str
@@ -137,7 +136,7 @@ class MotionClip:
         return float(self.times[-1])
 
     def at(self, times: Array) -> Array:
-        """Limb poses [T, 39] at `times` [T] seconds: repeated if the clip loops, else held at its ends."""
+        """Return limb poses [T, 39] at `times` [T] seconds: repeated if the clip loops, otherwise held at its ends."""
         if self.loops:
             loop = np.floor(times / self.duration)
             phase = times - loop * self.duration
@@ -153,8 +152,11 @@ class MotionClip:
 
 
 def read_motion(path: Path) -> MotionClip:
-    """Read one `humanoid3d_*.txt` clip: JSON with 44 values a frame (duration, root position and rotation, rotations of
-    chest, neck and both sides' hip, knee, ankle, shoulder, elbow). Raises MotionFormatError."""
+    """Read one `humanoid3d_*.txt` clip. Raises MotionFormatError.
+
+    It is JSON with 44 values per frame: duration, root position and rotation, rotations of chest, neck and both sides'
+    hip, knee, ankle, shoulder, elbow.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         frames = np.asarray(data["Frames"], dtype=np.float64)
@@ -173,7 +175,7 @@ def read_motion(path: Path) -> MotionClip:
 
 
 def read_motions(folder: Path) -> dict[str, MotionClip]:
-    """All clips of a folder by name ("walk", "dance_a" …). Raises MotionFormatError where there is none."""
+    """Return all clips of a folder by name ("walk", "dance_a" …). Raises MotionFormatError if there are none."""
     clips = [read_motion(path) for path in sorted(folder.glob("humanoid3d_*.txt"))]
     if not clips:
         raise MotionFormatError(f"{folder}: no humanoid3d_*.txt motion clips; fetch the `motion` asset")
@@ -193,7 +195,7 @@ def _limb_poses(frames: Array) -> Array:
     out = np.zeros((len(frames), WIDTH))
     out[:, POSITION] = (frames[:, 1:4] - np.array([0.0, _ANKLE_HEIGHT, 0.0])) / leg
     out[:, ROOT], out[:, CHEST], out[:, NECK] = rotations["root"], rotations["chest"], rotations["neck"]
-    for part in QUATERNIONS:  # q and −q are the same turn; keep to one side, so that blending is smooth
+    for part in QUATERNIONS:  # q and −q are the same rotation; signs must be consistent for smooth blending
         for row in range(1, len(out)):
             if out[row, part] @ out[row - 1, part] < 0:
                 out[row, part] *= -1
@@ -206,7 +208,7 @@ def _limb_poses(frames: Array) -> Array:
             middle = rotate(upper, np.array([0.0, -lengths[0], 0.0]))
             lower = quaternion_multiply(upper, axis_rotation(2, bends[f"{name}_{joint}"]))
             end = middle + rotate(lower, np.array([0.0, -lengths[1], 0.0]))
-            # A straight limb has no bend to point anywhere: use where its hinge would bend it.
+            # A straight limb has no bend, so the direction in which its hinge would bend it is used.
             hinge = rotate(upper, np.array([1.0 if joint == "hip" else -1.0, 0.0, 0.0]))
             along = end / np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-9)
             across = middle - (middle * along).sum(-1, keepdims=True) * along + 0.02 * hinge

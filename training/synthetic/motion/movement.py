@@ -1,6 +1,6 @@
-"""What base activities and part-level movements are made of: smooth random curves, arm positions, ground contact, tags.
+"""The building blocks of movements: smooth random curves, arm positions, ground contact, tags.
 
-Pure functions of time: a movement is sampled at the very instants [T] a sequence has, whatever its frame rate and gaps.
+Movements are functions of time, sampled at a sequence's instants [T], whatever its frame rate and gaps.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ ACTIONS = (
 )  # fmt: skip
 ACTION_INDEX = {name: index for index, name in enumerate(ACTIONS)}
 UNSURE = -1
-"""The action index where one action turns into another: no target."""
+"""The action index during the transition between two actions, which has no target."""
 
-# What the composition knows and the joints alone don't tell. Pairs are left, right.
+# What the generator knows but the joints alone do not show. Pairs are left, right.
 TAGS = (
     "swing_l", "swing_r", "wave_l", "wave_r", "applaud_l", "applaud_r", "strike_l", "strike_r", "hold_l", "hold_r",
     "push_l", "push_r", "throw_l", "throw_r", "grab_l", "grab_r", "carry_l", "carry_r", "kick_l", "kick_r", "jump",
@@ -57,11 +57,11 @@ _OTHER_SIDE: dict[Held, Held] = {"left": "right", "right": "left", "both": "both
 
 @dataclass(slots=True)
 class Prop:
-    """A thing that a person uses: `name` as in `training.synthetic.rendering.objects`, whose makers draw it.
+    """An object that a person uses. `name` as in `training.synthetic.rendering.objects`, which makes it.
 
-    Held in the left or the right hand, by both, or free; there while `shown` [T] > 0.5. A free one is at `path` [T, 3]:
-    from the middle between the shoulders, in the chest's frame and in arm lengths, as wrists are. Those of one name and
-    one `thing` look alike: what is held now and free then, and the balls of one who juggles.
+    It is held in the left hand, the right hand or both, or is free; it exists while `shown` [T] > 0.5. A free object is
+    at `path` [T, 3]: from the middle between the shoulders, in the chest's frame and in arm lengths, like wrists. Props
+    with the same name and `thing` look alike: an object that is first held and then free, or the balls of a juggler.
     """
 
     name: str
@@ -75,8 +75,8 @@ class Prop:
 class Movement:
     """A person's movement at T instants: limb poses [T, 39], tags [T, len(TAGS)] in [0, 1], the action's name.
 
-    `hide_legs` says that something (a table, a counter) hides the legs throughout. `labels` int64 [T] is the action at
-    every instant, `UNSURE` where there is none to tell, for a movement of more than one (who falls, lies afterwards).
+    `hide_legs`: an object (a table, a counter) hides the legs throughout. `labels` int64 [T]: the action at every
+    instant, `UNSURE` where there is none, for a movement with several actions (such as falling, then lying).
     """
 
     poses: Array
@@ -92,10 +92,10 @@ Maker = Callable[[Rng, Array], Movement]
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """One way of doing an action. Held-out styles are never trained on.
+    """One way of doing an action. Held-out styles are never used in training.
 
-    Styles of the same `source` share a construction: the same capture, or the same procedure with other numbers. An
-    empty one means that the style is alone in its own.
+    Styles of the same `source` share a construction: the same capture, or the same procedure with other numbers. Empty:
+    the style is its own source.
     """
 
     action: str
@@ -108,7 +108,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class CapturedStyle:
-    """A style that is made from the motion-capture clip named `clip`; each clip is a source of its own."""
+    """A style made from the motion-capture clip named `clip`; each clip is its own source."""
 
     action: str
     clip: str
@@ -121,7 +121,7 @@ class CapturedStyle:
 
 
 def tags_of(count: int, *names: str) -> Array:
-    """Tags [count, len(TAGS)] with `names` in force throughout; a pair's stem sets both sides."""
+    """Return tags [count, len(TAGS)] with `names` set throughout; a pair's stem sets both sides."""
     out = np.zeros((count, len(TAGS)))
     for name in names:
         for full in (name,) if name in TAG_INDEX else (name + "_l", name + "_r"):
@@ -130,7 +130,7 @@ def tags_of(count: int, *names: str) -> Array:
 
 
 def mirrored(movement: Movement) -> Movement:
-    """Exchange left and right of a movement and its tags."""
+    """Return a movement with left and right exchanged, including its tags and objects."""
     tags = movement.tags.copy()
     for name, index in TAG_INDEX.items():
         if name.endswith("_l"):
@@ -146,13 +146,13 @@ def _mirrored_prop(prop: Prop) -> Prop:
 
 
 def smoothstep(times: Array, start: float, duration: float) -> Array:
-    """0 before `start`, 1 after `start + duration`, smooth between."""
+    """Return 0 before `start`, 1 after `start + duration`, smooth between."""
     x = np.clip((times - start) / max(duration, 1e-6), 0.0, 1.0)
     return x * x * (3 - 2 * x)
 
 
 def drift(rng: Rng, times: Array, amplitude: float, slowest: float = 6.0, fastest: float = 1.5) -> Array:
-    """A smooth random curve [T] of about `amplitude`, with periods between `fastest` and `slowest` seconds."""
+    """Return a smooth random curve [T] of about `amplitude`, with periods between `fastest` and `slowest` seconds."""
     periods = np.exp(rng.uniform(np.log(fastest), np.log(slowest), 3))
     phases = rng.uniform(0, 2 * np.pi, 3)
     weights = rng.dirichlet(np.ones(3)) * amplitude * 1.6
@@ -160,7 +160,7 @@ def drift(rng: Rng, times: Array, amplitude: float, slowest: float = 6.0, fastes
 
 
 def steps(rng: Rng, times: Array, spread: float, hold: tuple[float, float], move: tuple[float, float]) -> Array:
-    """A curve [T] that rests at random values within ±spread and moves between them in `move` seconds."""
+    """Return a curve [T] that rests at random values within ±spread and moves between them in `move` seconds."""
     value = rng.uniform(-spread, spread)
     out = np.full_like(times, value)
     at = times[0] + rng.uniform(0, hold[1])
@@ -173,7 +173,7 @@ def steps(rng: Rng, times: Array, spread: float, hold: tuple[float, float], move
 
 
 def upright(times: Array) -> Array:
-    """Limb poses [T, 39] of a person standing straight at the origin, arms hanging."""
+    """Return limb poses [T, 39] of a person standing straight at the origin, arms hanging."""
     out = np.zeros((len(times), WIDTH))
     out[:, 1] = 0.99
     for part in (ROOT, CHEST, NECK):
@@ -186,7 +186,7 @@ def upright(times: Array) -> Array:
 
 
 def stand_on(poses: Array, feet: Array) -> None:
-    """Put the ankles of limb poses [T, 39] to `feet` [T, 2, 3] in the world, in leg lengths, in place."""
+    """Put the ankles of limb poses [T, 39] at `feet` [T, 2, 3] in the world, in leg lengths, in place."""
     root = poses[:, ROOT]
     for side, sign in ((0, -1.0), (1, 1.0)):
         hip = poses[:, POSITION] + rotate(root, np.array([0.0, 0.0, sign * 0.125]))
@@ -243,7 +243,7 @@ ARM_POSITIONS: dict[str, tuple[tuple[float, float, float], tuple[float, float, f
     "table": ((0.56, -0.34, -0.10), (-0.2, -0.8, 0.6)),
     "floor": ((-0.35, -0.85, 0.25), (-0.8, 0.0, 0.6)),
 }
-# The things that are held so; which one is drawn.
+# Objects held in that position; one of them is drawn.
 HOLDING: dict[str, tuple[str, ...]] = {
     "phone_ear": ("phone",),
     "phone_front": ("phone", "phone", "phone", "cup"),
@@ -252,11 +252,11 @@ HOLDING: dict[str, tuple[str, ...]] = {
     "strap": ("backpack",),
 }
 _WORN = "backpack"
-"""Its strap may be held, and it stays on when the hand lets go."""
+"""This object stays on when the hand lets go of its strap."""
 
 
 def let_go(movement: Movement, side: int, weight: Array | float) -> None:
-    """One hand holds nothing any more, as far as `weight` [T] says, in place; what is worn stays."""
+    """Let one hand hold nothing, by `weight` [T], in place; worn objects stay."""
     movement.tags[:, TAG_INDEX["hold" + _SIDES[side]]] *= 1 - weight
     for prop in movement.props:
         if prop.held in (("left", "right")[side], "both") and prop.name != _WORN:
@@ -264,7 +264,7 @@ def let_go(movement: Movement, side: int, weight: Array | float) -> None:
 
 
 def place_arm(rng: Rng, movement: Movement, side: int, name: str, times: Array, weight: Array | float = 1.0) -> None:
-    """Put one arm into a named position, varied and fidgeting, and tag what it holds, in place."""
+    """Put one arm into a named position with random variation and fidgeting, and tag what it holds, in place."""
     wrist, elbow = (np.array(value) for value in ARM_POSITIONS[name])
     wrist = wrist + rng.normal(0, 0.05, 3)
     fidget = np.stack([drift(rng, times, 0.025, 4.0, 0.8) for _ in range(3)], -1)
@@ -284,7 +284,7 @@ def place_arm(rng: Rng, movement: Movement, side: int, name: str, times: Array, 
 
 
 def arms_at_rest(rng: Rng, movement: Movement, times: Array, *, sitting: bool = False) -> None:
-    """Draw what both arms do while nothing happens: hang, pockets, folded, a phone, a bag, talking …, in place."""
+    """Draw what both arms do at rest: hang, in pockets, folded, holding a phone or a bag, talking …, in place."""
     both = ["folded", "behind", "clasped", "carry_front", "phone_front", "hip", "pocket", "hang", "praying"]
     each = ["hang", "hang", "hang_loose", "hang_loose", "pocket", "hip", "phone_ear", "carry_side", "strap", "chin"]
     if sitting:
@@ -305,7 +305,7 @@ def arms_at_rest(rng: Rng, movement: Movement, times: Array, *, sitting: bool = 
 
 
 def talk(rng: Rng, movement: Movement, times: Array) -> None:
-    """Gesture in front of the body with one or both hands, as people do when they talk, in place."""
+    """Move one or both hands in front of the body, as people do when they talk, in place."""
     sides = [0, 1] if rng.random() < 0.5 else [int(rng.integers(2))]
     size = rng.uniform(0.04, 0.24)
     for side in sides:
@@ -319,9 +319,10 @@ def talk(rng: Rng, movement: Movement, times: Array) -> None:
 
 
 def busy_hands(rng: Rng, movement: Movement, times: Array) -> None:
-    """Change the arms' position again and again, quickly: phone out, to the ear, pocket, at the face, in place.
+    """Change the arms' position repeatedly and quickly: take out a phone, hold it to the ear, reach into a pocket,
+    touch the face, in place.
 
-    None of it is a punch, a wave or a clap, whatever single moments look like.
+    None of it is a punch, a wave or a clap, although single moments may look like one.
     """
     names = ["hang", "hang_loose", "pocket", "hip", "phone_ear", "phone_front", "strap", "chin", "carry_front", "table"]
     names += ["clasped", "folded", "front", "head", "guard"]
@@ -334,7 +335,7 @@ def busy_hands(rng: Rng, movement: Movement, times: Array) -> None:
 
 
 def look_around(rng: Rng, poses: Array, times: Array) -> None:
-    """Turn the head now and then; look down at a phone or the ground for some people, in place."""
+    """Turn the head now and then; some people look down at a phone or the ground, in place."""
     yaw = steps(rng, times, rng.choice([0.15, 0.5, 1.1]), (0.6, 4.0), (0.25, 0.7))
     pitch = rng.choice([0.0, 0.1, 0.6], p=[0.5, 0.25, 0.25]) + steps(rng, times, 0.15, (1.0, 4.0), (0.3, 0.8))
     turn_head(poses, pitch, yaw)

@@ -1,8 +1,7 @@
-"""What hands do all day and what is no wave, no clap and no punch: at the face, at each other, at a thing, stretched.
+"""Everyday hand movements that are no wave, clap or punch: at the face, at each other, at an object, stretched.
 
-Each is an overlay (`training.synthetic.motion.gesture`) that leaves the base activity's action in force; owns nothing.
-They move as often, as quickly and as high as the gestures do: drinking, eating, scratching, combing, wiping, rubbing
-hands.
+Each is an overlay (`training.synthetic.motion.gesture`) that keeps the base activity's action. They are as frequent, as
+quick and as high as gestures: drinking, eating, scratching, combing, wiping, rubbing hands.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ def _near(rng: Rng, point: Point, spread: float = 0.04) -> Array:
 
 
 def to_the_mouth(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Drinking, eating, smoking: a hand goes to the mouth and back, once in a while or every second."""
+    """Drink, eat or smoke: a hand goes to the mouth and back, occasionally or every second."""
     side = int(rng.integers(2))
     drinks = rng.random() < 0.6
     quick = rng.random() < 0.4
@@ -69,8 +68,8 @@ def to_the_mouth(rng: Rng, movement: Movement, times: Array, weight: Array) -> N
 
 
 def at_the_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Scratches, adjusts glasses, wipes the nose, strokes the chin: small quick movements at one place after another,
-    with pauses below."""
+    """Scratch, adjust glasses, wipe the nose, stroke the chin: small quick movements at one place after another, with
+    pauses below."""
     side = int(rng.integers(2))
     names = list(AT_THE_HEAD)
     first, second = (_near(rng, AT_THE_HEAD[names[int(rng.integers(len(names)))]], 0.03) for _ in range(2))
@@ -89,7 +88,7 @@ def at_the_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> No
 
 
 def combing(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """One hand or both go over the head from the brow to the nape again and again: combing, washing, tying hair."""
+    """Comb, wash or tie hair: one or both hands move over the head from the brow to the nape, repeatedly."""
     both = rng.random() < 0.4
     cycles = rhythm(rng, times, rng.uniform(0.4, 2.0), rests=0.4)
     size = rng.uniform(0.3, 1.0)
@@ -106,7 +105,7 @@ def combing(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def rubbing(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Hands that stay at each other: rubbed, warmed, washed, wrung, kneaded; blown into before the mouth."""
+    """Rub, warm, wash, wring or knead: hands that stay together, or in front of the mouth to blow on them."""
     middle = np.array([rng.uniform(0.3, 0.6), rng.uniform(-0.75, 0.2), rng.normal(0, 0.08)]) + wobble(rng, times, 0.04)
     cycles = rhythm(rng, times, rng.uniform(0.8, 4.5), rests=0.4)
     size = log_uniform(rng, 0.02, 0.14)
@@ -114,7 +113,7 @@ def rubbing(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     way = way / np.linalg.norm(way)
     ring = np.cross(way, np.array([0.0, 0.0, 1.0])) * rng.choice([0.0, 1.0])
     apart = rng.uniform(0.035, 0.09)
-    # Against each other, or both together as something that is shaken; one may hold still.
+    # They move against each other, or together to shake something, or only one of them moves.
     shares = (1.0, -1.0) if rng.random() < 0.6 else ((1.0, 1.0) if rng.random() < 0.4 else (0.0, 1.5))
     for side, sign in ((0, -1.0), (1, 1.0)):
         angle = 2 * np.pi * cycles
@@ -127,7 +126,7 @@ def rubbing(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def along_the_arm(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """One hand busy along the other arm: rolls a sleeve, looks for the watch, scratches, rubs in cream."""
+    """Move one hand along the other arm: roll up a sleeve, look at the watch, scratch, rub in cream."""
     side = int(rng.integers(2))
     other = 1 - side
     held = np.array([rng.uniform(0.35, 0.6), rng.uniform(-0.6, -0.05), rng.uniform(-0.05, 0.2)]) + wobble(
@@ -146,8 +145,8 @@ def along_the_arm(rng: Rng, movement: Movement, times: Array, weight: Array) -> 
 
 
 def stretching(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Arms stretched for comfort: over the head and to a side, ahead, aside, one drawn across, folded behind the head;
-    slowly there, held, slowly back."""
+    """Stretch the arms: over the head and to a side, ahead, to the sides, one across the body, or folded behind the
+    head; slowly out, held, slowly back."""
     kind = str(rng.choice(["up", "up", "ahead", "aside", "across", "behind_head", "shoulders"]))
     there = visits(rng, times, (0.8, 4.0), (0.3, 2.0), (0.6, 1.6))
     rest = np.array([0.2, -0.85, 0.46])
@@ -171,7 +170,7 @@ def stretching(rng: Rng, movement: Movement, times: Array, weight: Array) -> Non
 
 
 def fiddling(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Both hands close together at work on something small: knots, a zip, a text typed while nodding, knitting."""
+    """Work on something small with both hands close together: knots, a zip, knitting, or a text typed while nodding."""
     middle = np.array([rng.uniform(0.32, 0.52), rng.uniform(-0.75, 0.05), rng.normal(0, 0.06)])
     texts = rng.random() < 0.4
     apart, size = rng.uniform(0.06, 0.2), log_uniform(rng, 0.01, 0.09)
@@ -190,8 +189,8 @@ def fiddling(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def held_still(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """A hand or both at a place and quiet: shading the eyes, saluting, over the mouth, on the hips, hugging oneself, on
-    the head, at the heart, behind the back."""
+    """Hold one or both hands still: shading the eyes, saluting, over the mouth, on the hips, hugging oneself, on the
+    head, at the heart, behind the back."""
     places: dict[str, tuple[Point, bool]] = {
         "shade": ((0.38, 0.56, 0.1), False), "salute": ((0.2, 0.54, 0.28), False), "mouth": (MOUTH, False),
         "heart": ((0.28, -0.15, -0.12), False), "hips": ((0.05, -0.62, 0.38), True), "hug": ((0.26, -0.12, -0.4), True),
@@ -212,8 +211,8 @@ def held_still(rng: Rng, movement: Movement, times: Array, weight: Array) -> Non
 
 
 def beats(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Talk with the hands in strokes: chops, counted points, palms thrown up, a finger that stresses every word. Hands
-    never meet and no fist goes out."""
+    """Stress words with the hands while talking: chops, counted points, palms thrown up. Hands never meet and no fist
+    goes out."""
     sides = (0, 1) if rng.random() < 0.6 else (int(rng.integers(2)),)
     cycles = rhythm(rng, times, rng.uniform(0.6, 2.6), rests=0.8, unsteady=0.4)
     centre = np.array([rng.uniform(0.35, 0.6), rng.uniform(-0.6, -0.05), rng.uniform(0.22, 0.5)])
@@ -231,7 +230,7 @@ def beats(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def showing(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """A phone held out for a picture or a film, ahead or overhead, read close by, or scrolled with the other hand."""
+    """Hold out a phone for a picture or a film, ahead or overhead, read it close by, or scroll with the other hand."""
     both, side = rng.random() < 0.5, int(rng.integers(2))
     azimuth, elevation = rng.uniform(-0.15, 0.5), rng.uniform(-0.4, 1.1)
     place = rng.uniform(0.55, 0.95) * direction(azimuth, elevation) + np.array([0.0, 0.0, 0.5 * HALF_WIDTH])
@@ -248,7 +247,7 @@ def showing(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def pointing_about(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Shows the way: an arm goes out to one thing and then another, high or low, bent or stretched, and comes back."""
+    """Show the way: an arm points at one thing after another, high or low, bent or stretched, and comes back."""
     side = int(rng.integers(2))
     out = visits(rng, times, (0.4, 2.5), (0.2, 2.5), (0.2, 0.8))
     turn = rng.uniform(0.1, 1.6) + drift(rng, times, 0.5, 5.0, 1.2)
@@ -261,7 +260,7 @@ def pointing_about(rng: Rng, movement: Movement, times: Array, weight: Array) ->
 
 
 def at_a_table(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Work at the height of a table or a counter: typing, stirring, wiping, cutting, sorting, steering."""
+    """Work at the height of a table or counter: type, stir, wipe, cut, sort, steer."""
     kind = str(rng.choice(["type", "stir", "wipe", "cut", "sort", "steer"]))
     height, ahead = rng.uniform(-0.75, -0.4), rng.uniform(0.42, 0.7)
     lone = int(rng.integers(2))

@@ -1,7 +1,7 @@
-"""Walking or standing, by how fast a person gets on: what generated sequences are taught where the two meet.
+"""Telling standing from walking by pace, for the targets of generated sequences.
 
-Pure functions over a batch. Footage is labelled by one rule (docs/footage.md): a quarter of the person's height a
-second, by stepping, is walking. Movements are composed without it: who strolls may be slower, who treads about quicker.
+Footage is labelled by one rule (docs/footage.md): moving by stepping at a quarter of the person's height per second is
+walking. Generated movements do not follow it: strolling may be slower, and shifting one's feet faster.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from training.synthetic.motion.movement import ACTION_INDEX, UNSURE
 Array = NDArray[np.float64]
 
 WALKS = 0.25
-"""Statures a second: who gets on faster doesn't stand."""
+"""Pace in statures per second above which a person does not stand."""
 STANDS = 0.12
-"""Who gets on slower isn't walking by that rule; on the spot it is neither, or nothing that a label tells."""
+"""Pace in statures per second below which a person does not walk. Walking on the spot therefore has no label."""
 _HALF_WINDOW_S = 0.5
-"""The pace is that of a second: a step's own speed goes up and down twice as often."""
+"""The pace is measured over a second, because speed rises and falls twice within each stride."""
 
 
 def pace(pelvis: Array, times: Array, stature: Array) -> Array:
-    """How fast people get on over the floor, in statures a second, [N, T].
+    """Return how fast people move over the floor, in statures per second, [N, T].
 
-    pelvis [N, T, 3] metres with y up, times [N, T] seconds (padding repeats the last instant), stature [N] metres. It
-    is the way from half a second before to half a second after, or as much of it as is known.
+    `pelvis` [N, T, 3] metres with y up, `times` [N, T] seconds (padding repeats the last instant), `stature` [N]
+    metres. The pace is the displacement from half a second before to half a second after, or over as much of that as is
+    known, divided by its time.
     """
     out = np.zeros(times.shape)
     for row, own in enumerate(times):
@@ -39,8 +40,8 @@ def pace(pelvis: Array, times: Array, stature: Array) -> Array:
 
 
 def told_apart(action: NDArray[np.int64], pelvis: Array, times: Array, stature: Array) -> NDArray[np.int64]:
-    """`action` [N, T] (`training.synthetic.motion.movement.ACTIONS`), unsure where someone who is said to stand gets on
-    as fast as who walks, or the other way round."""
+    """Return `action` [N, T] (`training.synthetic.motion.movement.ACTIONS`), unsure where a standing person moves as
+    fast as walking people, or the other way round."""
     fast = pace(pelvis, times, stature)
     stands, walks = ACTION_INDEX["stand"], ACTION_INDEX["walk"]
     doubtful = ((action == stands) & (fast > WALKS)) | ((action == walks) & (fast < STANDS))

@@ -1,7 +1,8 @@
-"""Part-level movements laid over any base activity: wave, clap, punch, raise, point, push, hold, near misses.
+"""Part-level movements that can be added to any base activity: wave, clap, punch, raise, point, push, hold, near
+misses.
 
 Each is a function (rng, movement, times, weight [T]) that blends arms of a `Movement` in place by `weight` and tags
-what the hands do. Owns nothing.
+what the hands do.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from training.synthetic.motion.movement import (
 
 # ---- wave -----------------------------------------------------------------------------------------------------------
 def _oscillation(rng: Rng, times: Array, rate: tuple[float, float]) -> Array:
-    """A wave's to and fro [T] in [−1, 1], never quite regular, now and then with a moment's rest."""
+    """Return a wave's oscillation [T] in [−1, 1], slightly irregular and with occasional short rests."""
     beat = rng.uniform(*rate)
     phase = 2 * np.pi * beat * times + 2 * np.pi * drift(rng, times, 0.12, 3.0, 0.8) + rng.uniform(0, 6.28)
     sharp = rng.uniform(0.0, 0.8)
@@ -36,7 +37,7 @@ def _oscillation(rng: Rng, times: Array, rate: tuple[float, float]) -> Array:
 
 
 def _forearm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, side: int | None = None) -> None:
-    """The elbow rests, the forearm sways from side to side, the hand at shoulder height or above the head."""
+    """Wave with the forearm from side to side, the hand at shoulder height or above the head; the elbow is still."""
     side = int(rng.integers(2)) if side is None else side
     swing = rng.uniform(0.25, 0.75) * _oscillation(rng, times, (0.9, 3.0))
     lift = rng.uniform(-0.95, 0.5)  # the upper arm's elevation
@@ -50,7 +51,7 @@ def _forearm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, sid
 
 
 def _whole_arm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, side: int | None = None) -> None:
-    """The stretched arm sweeps over the head, as one waves to somebody far away."""
+    """Wave with the stretched arm over the head, as to a person far away."""
     side = int(rng.integers(2)) if side is None else side
     middle, size = rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.6)
     angle = middle + size * _oscillation(rng, times, (0.6, 1.9))
@@ -62,11 +63,11 @@ def _whole_arm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, s
 
 
 def _both_arms_wave(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Both arms cross and part above the head."""
+    """Wave with both arms, which cross and part above the head."""
     overlay = _whole_arm_wave if rng.random() < 0.7 else _forearm_wave
     state = rng.bit_generator.state
     overlay(rng, movement, times, weight, 0)
-    if rng.random() < 0.7:  # in step: the same draws for the other arm
+    if rng.random() < 0.7:  # in step, by the same draws for the other arm
         rng.bit_generator.state = state
     overlay(rng, movement, times, weight, 1)
 
@@ -80,11 +81,12 @@ def _greeting_wave(rng: Rng, movement: Movement, times: Array, weight: Array) ->
     tag_hand(movement, "wave", side, weight)
 
 
-# ---- clap and what looks like it ------------------------------------------------------------------------------------
+# ---- clap and its near misses ---------------------------------------------------------------------------------------
 def _meeting_hands(
     rng: Rng, movement: Movement, times: Array, weight: Array, middle: Array, apart: Array, elbow: Array
 ) -> None:
-    """Both hands `apart` [T] (half the distance, arm lengths) around `middle` [T, 3] or [3], before the body."""
+    """Put both hands around `middle` [T, 3] or [3] in front of the body. `apart` [T]: half their distance in arm
+    lengths."""
     shoulder = 0.35  # half the shoulders' distance in arm lengths
     for side in (0, 1):
         flip = 1.0 if side else -1.0
@@ -109,7 +111,7 @@ def _clap_at(height: tuple[float, float], forward: tuple[float, float], rate: tu
 
 
 def _striking_palm(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """One hand holds still, low or to a side, and the other one strikes it from above or aside."""
+    """Clap with one hand still, low or to a side, while the other strikes it from above or from the side."""
     still = int(rng.integers(2))
     out = 1.0 if still else -1.0
     palm = np.array([rng.uniform(0.35, 0.6), rng.uniform(-0.6, -0.1), out * rng.uniform(0.0, 0.2)])
@@ -127,14 +129,14 @@ def _striking_palm(rng: Rng, movement: Movement, times: Array, weight: Array) ->
 
 
 def _hinged_clap(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Held out: the elbows rest at the sides and the forearms swing together about them like two doors."""
+    """Held out: clap with the elbows still at the sides, the forearms swinging together like two doors."""
     beat = rng.uniform(1.0, 4.0)
     size = min(rng.uniform(0.3, 0.9), 2.2 / beat)
     open_by = size * abs(np.sin(np.pi * (beat * times + 0.1 * drift(rng, times, 1.0) + rng.random())))
     lift = rng.uniform(-0.3, 1.0)
     for side in (0, 1):
         upper = 0.55 * np.array([rng.uniform(0.1, 0.35), -0.9, 0.25])
-        # Closed, the hands meet in the middle: 0.35 arm lengths inwards of the shoulder.
+        # When closed, the hands meet in the middle, 0.35 arm lengths inwards from the shoulder.
         inwards = np.arcsin(np.clip((0.32 + upper[2]) / (0.45 * np.cos(lift)), -0.95, 0.95)) - open_by
         fore = 0.45 * np.stack(
             [np.cos(lift) * np.cos(inwards), 0 * inwards + np.sin(lift), -np.cos(lift) * np.sin(inwards)], -1
@@ -144,7 +146,7 @@ def _hinged_clap(rng: Rng, movement: Movement, times: Array, weight: Array) -> N
 
 
 def _hands_together(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """A near miss of clapping: hands held together or around something, still or rubbing a little."""
+    """A near miss of clapping: hands held together or around an object, still or rubbing a little."""
     middle = np.array([rng.uniform(0.25, 0.55), rng.uniform(-0.75, 0.1), rng.normal(0, 0.05)])
     middle = middle + np.stack([drift(rng, times, 0.03, 5.0, 0.6) for _ in range(3)], -1)
     apart = np.full_like(times, rng.uniform(0.03, 0.2))
@@ -200,7 +202,7 @@ def _punches(kind: str, rate: tuple[float, float]) -> Overlay:
 
 
 def _punches_by_angles(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Held out: the upper arm swings up ahead while the elbow opens, low, straight or from above, as at a bag."""
+    """Held out: the upper arm swings up while the elbow opens, low, straight or from above, as at a punchbag."""
     aim, rate = rng.uniform(-0.5, 0.5), rng.uniform(0.8, 2.2)
     both = rng.random() < 0.7
     phase = rate * times + rng.random() * 2
@@ -219,9 +221,9 @@ def _punches_by_angles(rng: Rng, movement: Movement, times: Array, weight: Array
         tag_hand(movement, "strike", side, weight, np.where(both, own < 0.9, out > 0))
 
 
-# ---- movements that leave the action as it is -----------------------------------------------------------------------
+# ---- movements that leave the action unchanged ----------------------------------------------------------------------
 def _raise(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """One or both arms held up: a near miss of waving."""
+    """Hold up one or both arms: a near miss of waving."""
     for side in (0, 1) if rng.random() < 0.3 else (int(rng.integers(2)),):
         up = np.array([rng.uniform(0.0, 0.5), rng.uniform(0.2, 0.9), rng.uniform(-0.1, 0.5)])
         up = up * min(1.0, 0.95 / float(np.linalg.norm(up)))
@@ -231,7 +233,7 @@ def _raise(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def _point(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """An arm stretched out to show or to reach something, moving on now and then."""
+    """Stretch out an arm to point at or reach for something, with occasional movement."""
     side = int(rng.integers(2))
     yaw = rng.uniform(-0.3, 1.4) + drift(rng, times, 0.2)
     pitch = rng.uniform(-0.5, 0.6) + drift(rng, times, 0.15)
@@ -242,7 +244,7 @@ def _point(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def _push(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Both arms pushing something before the body: a trolley, a door, a pram."""
+    """Push something in front of the body with both arms: a trolley, a door, a pram."""
     height = rng.uniform(-0.55, 0.0)
     stroke = rng.uniform(0.6, 0.9) + rng.choice([0.0, 0.12]) * np.sin(2 * np.pi * times * rng.uniform(0.2, 0.7))
     for side in (0, 1):
@@ -253,7 +255,7 @@ def _push(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def _hold(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """A phone to the ear, something carried before the chest, a bag's strap."""
+    """Hold a phone to the ear, something in front of the chest, or a bag's strap."""
     name = str(rng.choice(["phone_ear", "phone_ear", "carry_front", "strap", "phone_front"]))
     for side in (0, 1) if name == "carry_front" else (int(rng.integers(2)),):
         free_hand(movement, side, weight)
@@ -261,7 +263,7 @@ def _hold(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def _touch_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Scratches, arranges hair or glasses, drinks: a hand at the head that moves a little."""
+    """Touch the head with small movements of a hand: scratch, arrange hair or glasses, drink."""
     side = int(rng.integers(2))
     centre = np.array([rng.uniform(0.1, 0.3), rng.uniform(0.2, 0.5), -rng.uniform(0.05, 0.3)])
     jitter = np.stack([drift(rng, times, 0.05, 1.5, 0.3) for _ in range(3)], -1)
@@ -270,7 +272,7 @@ def _touch_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> No
 
 
 def _shake_out(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """A low hand that swings or shakes beside or before the body: moves like a wave, but hangs."""
+    """Swing or shake a low hand beside or in front of the body: it moves like a wave but hangs."""
     side = int(rng.integers(2))
     swing = rng.uniform(0.05, 0.25) * np.sin(2 * np.pi * times * rng.uniform(0.6, 2.5))
     direction = rotate(axis_rotation(1, rng.uniform(0, 3.1)), np.array([1.0, 0.0, 0.0]))
@@ -305,7 +307,7 @@ GESTURES: tuple[Gesture, ...] = (
 
 
 def choose_gesture(rng: Rng, action: str | None, *, held_out: bool) -> Gesture:
-    """Draw a gesture for `action` (None: one that leaves the action as it is) by share."""
+    """Draw a gesture for `action` by share; None: one that leaves the action unchanged."""
     some = [gesture for gesture in GESTURES if gesture.action == action and gesture.held_out == held_out]
     if not some:
         some = [gesture for gesture in GESTURES if gesture.action == action]

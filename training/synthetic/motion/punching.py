@@ -1,7 +1,7 @@
-"""Ways of punching beyond the common ones: combinations from any guard, hammering, chains, slow and lazy blows.
+"""Further kinds of punches: combinations from any guard, hammering, chains, slow and weak blows.
 
-Each is an overlay (`training.synthetic.motion.gesture`); owns nothing. A fist strikes where its tag says so; between
-the blows the hands keep a guard or hang.
+Each is an overlay (`training.synthetic.motion.gesture`). Tags mark when a fist strikes; between blows the hands are in
+a guard or hang.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from training.synthetic.motion.reaching import HALF_WIDTH, keyed, log_uniform, r
 GUARDS: tuple[tuple[float, float, float], ...] = (
     (0.38, 0.08, 0.16), (0.34, 0.16, 0.2), (0.42, -0.1, 0.14), (0.34, -0.35, 0.2), (0.3, -0.6, 0.3), (0.2, -0.85, 0.45),
 )  # fmt: skip
-"""Where a fist waits (as `training.synthetic.motion.reaching` has points): at the chin, the cheek, the chest, the hip,
-hanging."""
+"""Places of a waiting fist (points as in `training.synthetic.motion.reaching`): at the chin, the cheek, the chest, the
+hip, hanging."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """Where the fist draws back to, where it hits, and what the trunk does at the hit: turned in, bent forwards, bent
-    aside (radians); how far out the elbow goes."""
+    """A blow: where the fist draws back to, where it hits, how the trunk moves at the hit (turned in, bent forwards,
+    bent sideways, in radians), and how far out the elbow goes."""
 
     back: tuple[float, float, float]
     hit: tuple[float, float, float]
@@ -49,7 +49,7 @@ BLOWS: dict[str, Blow] = {
 
 
 def _guard(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Both fists wait, each at its own place, and bob."""
+    """Hold both fists in a guard, each at its own place, and bob."""
     low = int(rng.integers(len(GUARDS)))
     for side in (0, 1):
         if rng.random() < 0.3:
@@ -65,7 +65,7 @@ def strike(
     rng: Rng, movement: Movement, times: Array, weight: Array, side: int, blow: Blow, at: float, seconds: float,
     size: float = 1.0, load: float = 0.5,
 ) -> float:  # fmt: skip
-    """One blow that begins at `at`, out and back in `seconds`, `size` of the whole way, in place. Returns its end."""
+    """Add one blow that begins at `at` and lasts `seconds`, at `size` of its full length, in place. Returns its end."""
     draw, out = rng.uniform(0.05, 0.35) * seconds * (load > 0), rng.uniform(0.25, 0.4) * seconds
     hit_at, stays = at + draw + out, rng.uniform(0.02, 0.1) * seconds
     end = at + draw + out + stays + rng.uniform(0.4, 0.6) * seconds
@@ -85,7 +85,8 @@ def strike(
 
 
 def combinations(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Series of blows of all kinds with pauses between, from any guard, quick or in slow motion, whole or sketched."""
+    """Punch in series of blows of all kinds with pauses between them, from any guard, quick or slow, full or only
+    indicated."""
     _guard(rng, movement, times, weight)
     names = list(BLOWS)
     liked = [names[int(rng.integers(len(names)))] for _ in range(int(rng.integers(1, 6)))]
@@ -104,7 +105,7 @@ def combinations(rng: Rng, movement: Movement, times: Array, weight: Array) -> N
 
 
 def hammering(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Fists come down again and again on something before the body, or against a door: one, both, or in turns."""
+    """Hammer with fists on something in front of the body, or on a door: with one, both, or alternately."""
     sides = (0, 1) if rng.random() < 0.4 else (int(rng.integers(2)),)
     if rng.random() < 0.6:
         _guard(rng, movement, times, weight)
@@ -127,7 +128,8 @@ def hammering(rng: Rng, movement: Movement, times: Array, weight: Array) -> None
 
 
 def chains(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Fists roll before the chest or the face, out over the one that returns: chain punches, a speed ball, a flurry."""
+    """Roll the fists in front of the chest or face, each going out over the returning one: chain punches, a speed
+    ball."""
     cycles = rhythm(rng, times, log_uniform(rng, 0.8, 3.2), rests=0.25)
     middle = np.array([rng.uniform(0.45, 0.72), rng.uniform(-0.4, 0.35), rng.uniform(0.0, 0.25)])
     far, high = log_uniform(rng, 0.07, 0.3), rng.uniform(0.02, 0.15) * rng.choice([-1.0, 1.0])
@@ -142,8 +144,8 @@ def chains(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def from_the_hip(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """One fist shoots out from the hip while the other is pulled back to it, then they change; each blow stands for a
-    moment, as in a drill."""
+    """Punch from the hip while the other fist is pulled back to it, then change sides; each blow is held for a moment,
+    as in a drill."""
     period = log_uniform(rng, 0.5, 2.0)
     cycles = rhythm(rng, times, 0.5 / period, rests=0.1, unsteady=0.12)
     move = min(rng.uniform(0.18, 0.4) / period, 0.8) / 2  # of a cycle of two blows
@@ -159,7 +161,7 @@ def from_the_hip(rng: Rng, movement: Movement, times: Array, weight: Array) -> N
 
 
 def sideways(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """The trunk stands aslant and one arm does all the work: straight blows to the side or swings, small or large."""
+    """Punch with one arm while the trunk is turned: straight blows to the side or swings, small or large."""
     side = int(rng.integers(2))
     _guard(rng, movement, times, weight)
     aslant = (1.0 if side else -1.0) * rng.uniform(-0.7, 0.2)

@@ -1,7 +1,6 @@
 """From limb poses to the 17 COCO keypoints in space, for people of many builds.
 
-Pure functions over a batch; owns nothing. Proportions are fractions of stature from the usual anthropometric tables
-(Drillis and Contini), each varied person by person.
+Proportions are fractions of stature from the usual anthropometric tables (Drillis and Contini), each varied per person.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ HIPS, KNEE_POINTS, ANKLE_POINTS = slice(11, 13), slice(13, 15), slice(15, 17)
 
 @dataclass(frozen=True, slots=True)
 class Builds:
-    """Body measures of N people, metres, each [N] unless said otherwise."""
+    """Body measures of N people in metres, each [N]."""
 
     stature: Array
     thigh: Array
@@ -63,8 +62,10 @@ class Builds:
 
 
 def draw_builds(rng: np.random.Generator, count: int, *, held_out: bool = False) -> Builds:
-    """Draw builds: adults and, one in eight, children. Held-out people have proportions further from the mean than
-    those seen in training (shorter or longer limbs by 6 to 12 %)."""
+    """Draw builds of adults and, one in eight, children.
+
+    Held-out people have proportions further from the mean than most in training: limbs shorter or longer by 6 to 12 %.
+    """
     child = rng.random(count) < 0.12
     stature = np.where(child, rng.uniform(1.0, 1.45, count), np.clip(rng.normal(1.70, 0.10, count), 1.45, 2.02))
 
@@ -88,16 +89,16 @@ def draw_builds(rng: np.random.Generator, count: int, *, held_out: bool = False)
 
 
 def joints(poses: Array, builds: Builds) -> tuple[Array, Array]:
-    """Place the keypoints of limb poses [N, T, 39].
+    """Return the keypoints of limb poses [N, T, 39], and the people's facing.
 
-    Returns keypoints [N, T, 17, 3] in metres (y up, the ground at 0) and the person's facing [N, T, 3], the chest's
-    forward direction, which self-occlusion needs.
+    Keypoints [N, T, 17, 3] are in metres (y up, the ground at 0). Facing [N, T, 3] is the chest's forward direction,
+    which is needed for self-occlusion.
     """
     leg, arm = builds.leg[:, None, None], builds.arm[:, None, None]
     root, chest = poses[..., ROOT], quaternion_multiply(poses[..., ROOT], poses[..., CHEST])
     head = quaternion_multiply(chest, poses[..., NECK])
     pelvis = poses[..., POSITION] * leg
-    # The ankle joint stands about 4 % of stature above the ground; poses put it at zero.
+    # The ankle joint is about 4 % of stature above the ground; poses have it at zero.
     pelvis = pelvis + np.stack([0 * builds.stature, 0.04 * builds.stature, 0 * builds.stature], -1)[:, None]
     out = np.empty((*poses.shape[:2], 17, 3))
 
@@ -141,7 +142,8 @@ def joints(poses: Array, builds: Builds) -> tuple[Array, Array]:
 
 
 def _two_bones(target: Array, pole: Array, upper: Array, lower: Array) -> tuple[Array, Array]:
-    """Middle and end of a limb [..., 3] whose end should be at `target`; out of reach, it is stretched towards it."""
+    """Return middle and end of a limb [..., 3] whose end should be at `target`; out of reach, it is stretched towards
+    it."""
     distance = np.linalg.norm(target, axis=-1, keepdims=True)
     direction = target / np.maximum(distance, 1e-9)
     distance = np.clip(distance, np.abs(upper - lower) * 1.02 + 0.02 * upper, (upper + lower) * 0.998)

@@ -1,7 +1,7 @@
-"""Ways of waving beyond the common ones: anywhere round the body, large and small, quick and lazy, one arm or both.
+"""Further kinds of waves: anywhere around the body, large and small, quick and slow, with one or both arms.
 
-Each is an overlay (`training.synthetic.motion.gesture`); owns nothing. What makes them waves is that a hand goes to and
-fro, not where it is: above or below the shoulder, stretched or bent, ahead or aside.
+Each is an overlay (`training.synthetic.motion.gesture`). A hand that moves to and fro makes a wave, wherever it is:
+above or below the shoulder, stretched or bent, ahead or to the side.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ def _sides(rng: Rng, both: float) -> tuple[int, ...]:
 
 
 def _swing(rng: Rng, cycles: Array) -> Array:
-    """To and fro [T] in [−1, 1] over `cycles` [T]: even, or quicker one way, or with a stop at the ends; not every
-    stroke as long as the last."""
+    """Return an oscillation [T] in [−1, 1] over `cycles` [T].
+
+    It is even, or quicker one way, or stops at the ends, and its strokes differ in length.
+    """
     lean = rng.uniform(-0.35, 0.35)
     phase = 2 * np.pi * cycles
     swing = np.sin(phase + lean * np.sin(phase))
@@ -42,7 +44,7 @@ def _swing(rng: Rng, cycles: Array) -> Array:
 
 
 def _sway(rng: Rng, movement: Movement, times: Array, weight: Array, swing: Array) -> None:
-    """The trunk takes part in a wave, a little or not at all, in place."""
+    """Let the trunk and the head take part in a wave, a little or not at all, in place."""
     if rng.random() < 0.5:
         yaw, roll = rng.normal(0, 0.12, 2)
         turn_chest(movement.poses, drift(rng, times, 0.04) * weight, yaw * swing * weight, roll * swing * weight)
@@ -51,13 +53,14 @@ def _sway(rng: Rng, movement: Movement, times: Array, weight: Array, swing: Arra
 
 
 def lissajous(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """The wrist goes along a line, an arc, an eight or a ring around any centre before, beside or over the body."""
+    """Wave with the wrist along a line, an arc, an eight or a ring around any centre in front of, beside or above the
+    body."""
     sides = _sides(rng, 0.25)
     # Seen from the shoulder: from belly height to overhead, from across the body to far aside.
     azimuth, elevation = rng.uniform(-0.25, 1.7), np.arcsin(rng.uniform(-0.55, 1.0))
     centre = rng.uniform(0.4, 0.9) * direction(azimuth, elevation)
     size = log_uniform(rng, 0.06, 0.6)
-    # Mostly sideways as seen by whoever stands in front; seldom up and down.
+    # Mostly sideways as seen from the front; seldom up and down.
     tilt = rng.normal(0, 0.3) if rng.random() < 0.85 else rng.uniform(0.8, 2.3)
     main = unit(np.array([rng.normal(0, 0.25), np.sin(tilt), np.cos(tilt)]))
     other = unit(np.cross(main, rng.normal(0, 1, 3)))
@@ -79,17 +82,17 @@ def lissajous(rng: Rng, movement: Movement, times: Array, weight: Array) -> None
 
 
 def wiper(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """The upper arm rests at any height and the forearm turns about it like a windscreen wiper; the elbow is bent by
+    """Wave with the forearm like a windscreen wiper; the upper arm is still at any height, and the elbow is bent by
     more or less than a right angle."""
     sides = _sides(rng, 0.2)
     cycles = rhythm(rng, times, rng.uniform(0.6, 3.2))
     size = log_uniform(rng, 0.12, 0.9)
     elevation, azimuth = rng.uniform(-1.35, 0.5), rng.uniform(0.2, 1.7)
-    bend = rng.uniform(0.9, 2.3)  # between upper arm and forearm, as far as the elbow is bent
+    bend = rng.uniform(0.9, 2.3)  # angle by which the elbow is bent
     middle = rng.normal(0.0, 0.35)
     for side in sides:
         upper = unit(direction(azimuth, elevation) + wobble(rng, times, 0.03))
-        # What in the plane across the upper arm lies nearest to up: there the forearm's sway has its middle.
+        # The forearm sways around the direction perpendicular to the upper arm that is nearest to up.
         up = np.array([0.25, 1.0, 0.0])
         across = unit(up - (upper * up).sum(-1, keepdims=True) * upper)
         angle = middle + size * _swing(rng, cycles + 0.5 * side * (rng.random() < 0.3))
@@ -99,14 +102,14 @@ def wiper(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def _off_the_body(upper: Array, fore: Array) -> Array:
-    """The forearm's direction [T, 3], turned so far that the hand is not in the body."""
+    """Return the forearm's direction [T, 3], turned so that the hand is outside the body."""
     shoulder = np.array([0.0, 0.0, HALF_WIDTH])
     hand = clear_of_body(shoulder + 0.55 * upper + 0.45 * fore)
     return unit(hand - shoulder - 0.55 * upper)
 
 
 def beckon(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Come here: the forearm folds towards oneself and opens again, palm up or fingers down, low or high."""
+    """Beckon: the forearm folds towards the body and opens again, palm up or fingers down, low or high."""
     side = int(rng.integers(2))
     azimuth, elevation = rng.uniform(-0.1, 1.0), rng.uniform(-1.2, 0.5)
     upper = unit(direction(azimuth, elevation) + wobble(rng, times, 0.03))
@@ -123,8 +126,8 @@ def beckon(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
 
 
 def semaphore(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """Nearly stretched arms, one or both, signal beside the body: up and down in the plane of the shoulders or oblique
-    to it, together or in turns."""
+    """Signal with nearly stretched arms beside the body: up and down in the plane of the shoulders or oblique to it,
+    one arm or both, together or alternately."""
     sides = _sides(rng, 0.75)
     size = rng.uniform(0.2, 0.9)
     middle = rng.uniform(-0.55 + size, max(1.45 - size, -0.5 + size))
@@ -141,7 +144,7 @@ def semaphore(rng: Rng, movement: Movement, times: Array, weight: Array) -> None
 
 
 def about_the_shoulder(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """The whole arm, bent or stretched, sways about the shoulder round any direction; sometimes its end draws rings."""
+    """Sway the whole arm, bent or stretched, about the shoulder in any direction; sometimes the hand moves in rings."""
     side = int(rng.integers(2))
     mean = direction(rng.uniform(-0.1, 1.9), np.arcsin(rng.uniform(-0.35, 0.98)))
     # About an axis between "straight ahead" and "up", so that the hand moves sideways.
@@ -162,8 +165,8 @@ def about_the_shoulder(rng: Rng, movement: Movement, times: Array, weight: Array
 
 
 def turned_away(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
-    """A farewell in going: the trunk and the head turn back or stay as they are, the hand waves aside or over the
-    shoulder, half hidden by the body."""
+    """Wave goodbye while leaving: trunk and head may turn back, and the hand waves at the side or over the shoulder,
+    half hidden by the body."""
     side = int(rng.integers(2))
     back = rng.uniform(0.2, 0.8) if rng.random() < 0.6 else 0.0
     turn = -back if side else back  # towards the waving hand
