@@ -40,12 +40,12 @@ BEFORE: tuple[Point, ...] = (
 )
 
 
-def _holds(movement: Movement, side: int, name: str, weight: Array) -> None:
+def _hold_prop(movement: Movement, side: int, name: str, weight: Array) -> None:
     tag_hand(movement, "hold", side, weight)
     movement.props.append(Prop(name, "right" if side else "left", np.array(weight)))
 
 
-def _near(rng: Rng, point: Point, spread: float = 0.04) -> Array:
+def _jittered(rng: Rng, point: Point, spread: float = 0.04) -> Array:
     return np.array(point) + rng.normal(0, spread, 3)
 
 
@@ -56,12 +56,12 @@ def to_the_mouth(rng: Rng, movement: Movement, times: Array, weight: Array) -> N
     quick = rng.random() < 0.4
     spans = ((0.1, 0.4), (0.1, 0.6), (0.2, 0.5)) if quick else ((0.5, 2.5), (0.3, 3.0), (0.4, 1.0))
     there = visits(rng, times, *spans)
-    start, mouth = _near(rng, BEFORE[int(rng.integers(4))], 0.06), _near(rng, MOUTH, 0.03)
+    start, mouth = _jittered(rng, BEFORE[int(rng.integers(4))], 0.06), _jittered(rng, MOUTH, 0.03)
     bulge = np.sin(np.pi * there)[:, None] * rng.normal(0, 0.05, 3)
     path = start + there[:, None] * (mouth - start) + bulge + wobble(rng, times, 0.015)
     reach(movement, side, path, weight, rng.normal(-0.2, 0.3))
     if drinks:
-        _holds(movement, side, str(rng.choice(["cup", "bottle"])), weight)
+        _hold_prop(movement, side, str(rng.choice(["cup", "bottle"])), weight)
     else:
         free_hand(movement, side, weight)
     turn_head(movement.poses, (rng.uniform(-0.4, 0.0) if drinks else rng.uniform(0.0, 0.3)) * there * weight, 0.0)
@@ -72,7 +72,7 @@ def at_the_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> No
     pauses below."""
     side = int(rng.integers(2))
     names = list(AT_THE_HEAD)
-    first, second = (_near(rng, AT_THE_HEAD[names[int(rng.integers(len(names)))]], 0.03) for _ in range(2))
+    first, second = (_jittered(rng, AT_THE_HEAD[names[int(rng.integers(len(names)))]], 0.03) for _ in range(2))
     changes = visits(rng, times, (0.3, 2.0), (0.3, 2.0), (0.15, 0.5)) if rng.random() < 0.5 else 0 * times
     place = first + changes[:, None] * (second - first)
     rubs = rhythm(rng, times, rng.uniform(1.0, 5.0), rests=0.4)
@@ -80,7 +80,7 @@ def at_the_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> No
     place = place + rng.uniform(0.0, 0.07) * np.sin(2 * np.pi * rubs)[:, None] * way / np.linalg.norm(way)
     if rng.random() < 0.5:
         stay = visits(rng, times, (0.4, 2.5), (0.2, 2.5), (0.25, 0.7))
-        below = _near(rng, BEFORE[int(rng.integers(len(BEFORE)))], 0.06)
+        below = _jittered(rng, BEFORE[int(rng.integers(len(BEFORE)))], 0.06)
         place = below + stay[:, None] * (place - below)
     reach(movement, side, place, weight, rng.normal(0.15, 0.3))
     free_hand(movement, side, weight)
@@ -202,9 +202,9 @@ def held_still(rng: Rng, movement: Movement, times: Array, weight: Array) -> Non
     point, both = places[str(rng.choice(list(places)))]
     comes = visits(rng, times, (1.0, 6.0), (0.2, 2.0), (0.2, 0.9)) if rng.random() < 0.5 else 0 * times + 1
     lone = int(rng.integers(2))
-    below = _near(rng, BEFORE[int(rng.integers(len(BEFORE)))], 0.05)
+    below = _jittered(rng, BEFORE[int(rng.integers(len(BEFORE)))], 0.05)
     for side in (0, 1) if both else (lone,):
-        place = below + comes[:, None] * (_near(rng, point, 0.035) - below) + wobble(rng, times, 0.015)
+        place = below + comes[:, None] * (_jittered(rng, point, 0.035) - below) + wobble(rng, times, 0.015)
         reach(movement, side, place, weight, rng.normal(0.15, 0.25))
         free_hand(movement, side, weight)
     turn_head(movement.poses, rng.normal(0, 0.15) * comes * weight, drift(rng, times, 0.3) * weight)
@@ -237,7 +237,7 @@ def showing(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     pan = wobble(rng, times, float(rng.choice([0.02, 0.1])), 1.0)
     place = place * np.array([1.0, 1.0, 1.0 if side else -1.0]) + pan
     reach_across(movement, side, place, weight, rng.normal(0.0, 0.2))
-    _holds(movement, side, "phone", weight)
+    _hold_prop(movement, side, "phone", weight)
     if both:
         taps = 0.04 * np.sin(2 * np.pi * rhythm(rng, times, rng.uniform(0.3, 2.0), rests=0.8))
         aside = np.array([0.0, -0.04, (-1.0 if side else 1.0) * rng.uniform(0.08, 0.16)])
@@ -253,7 +253,7 @@ def pointing_about(rng: Rng, movement: Movement, times: Array, weight: Array) ->
     turn = rng.uniform(0.1, 1.6) + drift(rng, times, 0.5, 5.0, 1.2)
     lift = rng.uniform(-0.7, 0.9) + drift(rng, times, 0.3, 5.0, 1.2)
     far = rng.uniform(0.6, 0.97) * direction(turn, lift) + np.array([0.0, 0.0, HALF_WIDTH])
-    near = _near(rng, BEFORE[int(rng.integers(len(BEFORE)))], 0.06)
+    near = _jittered(rng, BEFORE[int(rng.integers(len(BEFORE)))], 0.06)
     reach(movement, side, near + out[:, None] * (far - near), weight, rng.normal(0.0, 0.2))
     free_hand(movement, side, weight)
     turn_head(movement.poses, -0.3 * lift * out * weight, (-1.0 if side else 1.0) * 0.4 * np.sin(turn) * out * weight)

@@ -13,9 +13,9 @@ from training.synthetic.motion.movement import ACTION_INDEX, UNSURE
 
 Array = NDArray[np.float64]
 
-WALKS = 0.25
+WALKING_PACE = 0.25
 """Pace in statures per second above which a person does not stand."""
-STANDS = 0.12
+STANDING_PACE = 0.12
 """Pace in statures per second below which a person does not walk. Walking on the spot therefore has no label."""
 _HALF_WINDOW_S = 0.5
 """The pace is measured over a second, because speed rises and falls twice within each stride."""
@@ -39,10 +39,12 @@ def pace(pelvis: Array, times: Array, stature: Array) -> Array:
     return out
 
 
-def told_apart(action: NDArray[np.int64], pelvis: Array, times: Array, stature: Array) -> NDArray[np.int64]:
+def without_doubtful_actions(
+    action: NDArray[np.int64], pelvis: Array, times: Array, stature: Array
+) -> NDArray[np.int64]:
     """Return `action` [N, T] (`training.synthetic.motion.movement.ACTIONS`), unsure where a standing person moves as
     fast as walking people, or the other way round."""
     fast = pace(pelvis, times, stature)
     stands, walks = ACTION_INDEX["stand"], ACTION_INDEX["walk"]
-    doubtful = ((action == stands) & (fast > WALKS)) | ((action == walks) & (fast < STANDS))
+    doubtful = ((action == stands) & (fast > WALKING_PACE)) | ((action == walks) & (fast < STANDING_PACE))
     return np.where(doubtful, UNSURE, action)

@@ -97,11 +97,11 @@ def wiper(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
         across = unit(up - (upper * up).sum(-1, keepdims=True) * upper)
         angle = middle + size * _swing(rng, cycles + 0.5 * side * (rng.random() < 0.3))
         fore = np.cos(bend) * upper + np.sin(bend) * turned(across, upper, angle)
-        bones(movement, side, upper, _off_the_body(upper, fore), weight)
+        bones(movement, side, upper, _clear_of_body(upper, fore), weight)
         tag_hand(movement, "wave", side, weight)
 
 
-def _off_the_body(upper: Array, fore: Array) -> Array:
+def _clear_of_body(upper: Array, fore: Array) -> Array:
     """Return the forearm's direction [T, 3], turned so that the hand is outside the body."""
     shoulder = np.array([0.0, 0.0, HALF_WIDTH])
     hand = clear_of_body(shoulder + 0.55 * upper + 0.45 * fore)
@@ -120,7 +120,7 @@ def beckon(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     way = np.array([0.15, 1.0, -rng.uniform(0.0, 0.9)]) if rng.random() < 0.75 else np.array([0.2, 0.3, -1.0])
     across = unit(way - (upper * way).sum(-1, keepdims=True) * upper)
     fore = np.cos(flexion)[:, None] * upper + np.sin(flexion)[:, None] * across
-    bones(movement, side, upper, _off_the_body(upper, fore), weight)
+    bones(movement, side, upper, _clear_of_body(upper, fore), weight)
     tag_hand(movement, "wave", side, weight)
     _sway(rng, movement, times, weight, swing)
 

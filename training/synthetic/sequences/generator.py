@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stages.vocabulary import Vocabulary
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS
-from training.synthetic.motion.pace import told_apart
+from training.synthetic.motion.pace import without_doubtful_actions
 from training.synthetic.motion.skeleton import draw_builds, joints
 from training.synthetic.sequences.cameras import look
 from training.synthetic.sequences.keypoint_noise import Detections, detect
@@ -105,7 +105,7 @@ class Generator:
         states = part_states(self.vocabulary, points, facing, tags, times, builds.stature)
         defining, known = relevance(self.vocabulary, action, points, tags, times, builds.stature)
         real = np.arange(times.shape[1]) < lengths[:, None]
-        action = told_apart(action, points[:, :, 11:13].mean(2), times, builds.stature)
+        action = without_doubtful_actions(action, points[:, :, 11:13].mean(2), times, builds.stature)
         # If the detections do not show the action, the correct answer is none of the actions.
         action = np.where(found.readable | (action == UNSURE), action, ACTION_INDEX["other"])
         return Batch(

@@ -1,5 +1,5 @@
-"""Gestures do what their tags say, in every construction: waves go to and fro, hands that clap meet, fists go out, and
-near misses leave the action in force."""
+"""Gestures do what their tags say: waves oscillate, clapping hands meet, fists move, and near misses keep the
+action."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def made(gesture: Gesture, seed: int) -> Movement:
 
 
 def hands(movement: Movement) -> Array:
-    """Wrists [T, 2, 3] in arm lengths."""
+    """Return wrists [T, 2, 3] in arm lengths."""
     return joints(movement.poses[None], BUILD)[0][0, :, 9:11] / ARM
 
 
@@ -36,7 +36,7 @@ def of(action: str | None) -> list[Gesture]:
 
 
 def turning_points(path: Array) -> int:
-    """How often a path [T, 3] turns back along the line that it mostly moves along."""
+    """Return how often a path [T, 3] reverses along its main direction."""
     moved = path - path.mean(0)
     along = moved @ np.linalg.svd(moved, full_matrices=False)[2][0]
     pace = np.diff(along)
@@ -45,7 +45,7 @@ def turning_points(path: Array) -> int:
 
 
 @pytest.mark.parametrize("gesture", of("wave"), ids=lambda one: one.name)
-def test_every_wave_takes_a_hand_to_and_fro(gesture: Gesture) -> None:
+def test_every_wave_moves_a_hand_to_and_fro(gesture: Gesture) -> None:
     for seed in range(8):
         movement = made(gesture, seed)
         waves = [side for side in (0, 1) if movement.tags[:, TAG_INDEX["wave_l"] + side].min() == 1.0]
@@ -57,7 +57,7 @@ def test_every_wave_takes_a_hand_to_and_fro(gesture: Gesture) -> None:
 
 
 @pytest.mark.parametrize("gesture", of("clap"), ids=lambda one: one.name)
-def test_hands_that_clap_meet_and_part_again_and_again(gesture: Gesture) -> None:
+def test_clapping_hands_meet_and_part_repeatedly(gesture: Gesture) -> None:
     for seed in range(8):
         movement = made(gesture, seed)
         both = movement.tags[:, [TAG_INDEX["applaud_l"], TAG_INDEX["applaud_r"]]]
@@ -71,7 +71,7 @@ def test_hands_that_clap_meet_and_part_again_and_again(gesture: Gesture) -> None
 
 
 @pytest.mark.parametrize("gesture", of("punch"), ids=lambda one: one.name)
-def test_a_fist_that_strikes_goes_somewhere(gesture: Gesture) -> None:
+def test_a_striking_fist_moves(gesture: Gesture) -> None:
     for seed in range(8):
         movement = made(gesture, seed)
         struck = 0.0
@@ -83,7 +83,7 @@ def test_a_fist_that_strikes_goes_somewhere(gesture: Gesture) -> None:
 
 
 @pytest.mark.parametrize("gesture", of(None), ids=lambda one: one.name)
-def test_a_near_miss_never_changes_the_action_nor_says_a_hand_acts(gesture: Gesture) -> None:
+def test_a_near_miss_neither_changes_the_action_nor_tags_a_hand_with_one(gesture: Gesture) -> None:
     acts = [
         TAG_INDEX[f"{name}_{side}"] for name in ("wave", "applaud", "strike", "throw", "grab", "carry") for side in "lr"
     ]
@@ -93,19 +93,19 @@ def test_a_near_miss_never_changes_the_action_nor_says_a_hand_acts(gesture: Gest
         assert not movement.tags[:, acts].any()
         assert movement.tags[:, TAG_INDEX["stand"]].all()
         held = [prop for prop in movement.props if prop.held != "free"]
-        assert held or not movement.tags[:, [TAG_INDEX["hold_l"], TAG_INDEX["hold_r"]]].any(), "a thing in the hand"
+        assert held or not movement.tags[:, [TAG_INDEX["hold_l"], TAG_INDEX["hold_r"]]].any(), "nothing is in the hand"
 
 
 @pytest.mark.parametrize("gesture", GESTURES, ids=lambda one: one.name)
-def test_a_gesture_is_mild_on_shoulders_and_repeats_with_its_seed(gesture: Gesture) -> None:
+def test_a_gesture_stays_within_reach_and_speed_limits_and_is_deterministic_by_seed(gesture: Gesture) -> None:
     one, again = made(gesture, 5), made(gesture, 5)
     np.testing.assert_array_equal(one.poses, again.poses)
     assert np.linalg.norm(one.poses[:, WRISTS].reshape(-1, 2, 3), axis=-1).max() < 1.2
     speed = np.linalg.norm(np.diff(hands(one), axis=0), axis=-1) / 0.02
-    assert np.percentile(speed, 98) < 25, "arm lengths a second"
+    assert np.percentile(speed, 98) < 25, "arm lengths per second"
 
 
-def test_no_near_miss_lasts_beyond_its_weight() -> None:
+def test_a_near_miss_with_zero_weight_changes_nothing() -> None:
     for gesture in of(None):
         movement = Movement(upright(TIMES), tags_of(len(TIMES), "stand"), "stand")
         gesture.apply(np.random.default_rng(1), movement, TIMES, np.zeros_like(TIMES))

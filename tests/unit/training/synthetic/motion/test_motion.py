@@ -1,4 +1,4 @@
-"""The generator's motion: clips are read right, limb poses give bodies of the right build, nothing depends on luck."""
+"""The generator's motion: reading of clips, joints from limb poses, determinism."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def test_all_fifteen_clips_are_read_and_stand_on_the_ground(motions: Path) -> No
         assert np.isfinite(points).all()
 
 
-def test_the_walking_clip_covers_a_walkers_distance_and_heads_along_x(motions: Path) -> None:
+def test_the_walking_clip_has_walking_speed_and_heads_along_x(motions: Path) -> None:
     walk = read_motions(motions)["walk"]
     metres_a_second = walk.travel[0] * 0.83 / walk.duration
     assert 0.7 < metres_a_second < 1.8
     assert abs(walk.travel[1]) < 0.1
 
 
-def test_a_looping_clip_goes_on_from_where_its_loop_ended(motions: Path) -> None:
+def test_a_looping_clip_continues_from_where_its_loop_ended(motions: Path) -> None:
     walk = read_motions(motions)["walk"]
     times = np.linspace(0, 3 * walk.duration, 200)
     forward = walk.at(times)[:, 0]
@@ -90,7 +90,7 @@ def test_a_looping_clip_goes_on_from_where_its_loop_ended(motions: Path) -> None
     assert np.abs(np.diff(forward)).max() < 0.1
 
 
-def test_a_damaged_clip_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_a_damaged_clip_is_rejected_by_name(tmp_path: Path) -> None:
     file = tmp_path / "humanoid3d_bad.txt"
     file.write_text(json.dumps({"Loop": "wrap", "Frames": [[0.1] * 43, [0.1] * 43]}))
     with pytest.raises(MotionFormatError, match=r"humanoid3d_bad.txt.*44"):
@@ -111,7 +111,7 @@ def test_a_standing_pose_gives_every_build_its_own_limb_lengths() -> None:
     assert (points[:, 0, 5, 2] < points[:, 0, 6, 2]).all(), "left is on the left"
 
 
-def test_the_wrist_is_where_the_arm_position_says() -> None:
+def test_the_wrist_is_at_the_given_arm_position() -> None:
     poses = upright(np.zeros(1))
     set_arm(poses, 1, np.array([0.6, 0.2, 0.1]), np.array([0.0, -1.0, 0.0]))
     build = a_build()
@@ -125,7 +125,7 @@ def test_every_named_arm_position_is_within_reach() -> None:
         assert 0.15 < np.linalg.norm(wrist) < 1.02, name
 
 
-def test_mirroring_twice_changes_nothing_and_once_changes_sides() -> None:
+def test_mirroring_once_exchanges_sides_and_twice_changes_nothing() -> None:
     rng = np.random.default_rng(1)
     poses = upright(np.zeros(4)) + 0.1 * rng.normal(size=(4, WIDTH))
     np.testing.assert_allclose(mirror(mirror(poses)), poses, atol=1e-12)
@@ -147,7 +147,7 @@ def test_blending_takes_the_shorter_way_round() -> None:
     np.testing.assert_allclose(np.arctan2(-turned[2], turned[0]), 0.3, atol=1e-3)
 
 
-def test_every_action_has_a_style_and_all_but_standing_hold_one_back(motions: Path) -> None:
+def test_every_action_has_a_style_and_all_except_standing_have_a_held_out_style(motions: Path) -> None:
     library = MotionLibrary(motions)
     made = {(style.action, style.held_out) for style in library.styles}
     made |= {(gesture.action, gesture.held_out) for gesture in GESTURES if gesture.action}
@@ -164,7 +164,7 @@ def test_training_never_draws_a_held_out_style(motions: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [0.1, 0.04])
-def test_every_style_makes_finite_poses_that_move_like_a_body(motions: Path, step: float) -> None:
+def test_every_style_makes_finite_poses_at_plausible_speeds(motions: Path, step: float) -> None:
     rng, build = np.random.default_rng(3), a_build()
     times = np.arange(50) * step
     for style in MotionLibrary(motions).styles:
@@ -177,7 +177,7 @@ def test_every_style_makes_finite_poses_that_move_like_a_body(motions: Path, ste
         assert np.percentile(speed, 99) < 20, f"{style.name}: {np.percentile(speed, 99):.0f} m/s"
 
 
-def test_a_gesture_moves_the_arms_and_leaves_the_legs_alone(motions: Path) -> None:
+def test_a_gesture_moves_the_arms_and_not_the_legs(motions: Path) -> None:
     rng, times = np.random.default_rng(4), np.arange(40) * 0.1
     for gesture in GESTURES:
         still = Movement(upright(times), tags_of(40, "stand"), "stand")

@@ -1,4 +1,4 @@
-"""Walking and standing told apart by pace: the rule that footage is labelled by, where the two meet."""
+"""Telling standing from walking by pace, as footage is labelled."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from training.synthetic.motion.movement import ACTION_INDEX, UNSURE
-from training.synthetic.motion.pace import STANDS, WALKS, pace, told_apart
+from training.synthetic.motion.pace import STANDING_PACE, WALKING_PACE, pace, without_doubtful_actions
 
 STAND, WALK, RUN = (ACTION_INDEX[name] for name in ("stand", "walk", "run"))
 
 
 def going(speed: float, times: np.ndarray) -> np.ndarray:
-    """A pelvis [1, T, 3] that gets on at `speed` metres a second, bobbing as it goes."""
+    """Return a pelvis [1, T, 3] that moves at `speed` metres per second, bobbing."""
     at = np.zeros((1, len(times), 3))
     at[0, :, 0] = 0.6 * speed * times
     at[0, :, 1] = 0.9 + 0.05 * np.sin(12 * times)
@@ -21,16 +21,16 @@ def going(speed: float, times: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rate", [1.0, 5.0, 30.0])
-def test_pace_is_the_way_over_the_floor_in_statures_a_second_at_any_rate(rate: float) -> None:
+def test_pace_is_the_speed_over_the_floor_in_statures_per_second_at_any_frame_rate(rate: float) -> None:
     times = np.arange(20) / rate
     assert pace(going(0.8, times), times[None], np.array([1.6]))[0] == pytest.approx(0.5)
 
 
-def test_a_step_that_comes_back_is_no_pace() -> None:
+def test_swaying_has_no_pace() -> None:
     times = np.arange(40) * 0.1
     swaying = going(0.0, times)
     swaying[0, :, 0] = 0.05 * np.sin(2 * np.pi * times)
-    assert pace(swaying, times[None], np.array([1.6])).max() < STANDS
+    assert pace(swaying, times[None], np.array([1.6])).max() < STANDING_PACE
 
 
 def test_padded_and_single_steps_have_a_finite_pace() -> None:
@@ -40,21 +40,21 @@ def test_padded_and_single_steps_have_a_finite_pace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "statures_a_second", "taught"),
+    ("labelled", "statures_per_second", "expected"),
     [
         (STAND, 0.0, STAND),
-        (STAND, WALKS - 0.02, STAND),
-        (STAND, WALKS + 0.02, UNSURE),
-        (WALK, STANDS - 0.02, UNSURE),
-        (WALK, STANDS + 0.02, WALK),
+        (STAND, WALKING_PACE - 0.02, STAND),
+        (STAND, WALKING_PACE + 0.02, UNSURE),
+        (WALK, STANDING_PACE - 0.02, UNSURE),
+        (WALK, STANDING_PACE + 0.02, WALK),
         (WALK, 0.8, WALK),
         (RUN, 0.0, RUN),
         (UNSURE, 0.8, UNSURE),
     ],
 )
-def test_only_standing_that_gets_on_and_walking_that_does_not_become_unsure(
-    said: int, statures_a_second: float, taught: int
+def test_only_fast_standing_and_slow_walking_become_unsure(
+    labelled: int, statures_per_second: float, expected: int
 ) -> None:
     times = np.arange(12) * 0.1
-    action = np.full((1, 12), said)
-    assert (told_apart(action, going(1.7 * statures_a_second, times), times[None], np.array([1.7])) == taught).all()
+    action, pelvis = np.full((1, 12), labelled), going(1.7 * statures_per_second, times)
+    assert (without_doubtful_actions(action, pelvis, times[None], np.array([1.7])) == expected).all()

@@ -1,4 +1,4 @@
-"""Where the renderer draws points is where `training.synthetic.sequences.cameras` says they are."""
+"""The renderer's cameras project points as `training.synthetic.sequences.cameras` does."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from training.synthetic.sequences.cameras import look
 
 
 def viewed(seed: int, count: int = 4, *, held_out: bool | None = None):
-    """People standing with spread arms, as `training.synthetic.sequences.cameras` sees them: joints [N, 17, 3] and
-    points [N, 17, 2]."""
+    """Return people standing with spread arms, as `training.synthetic.sequences.cameras` sees them: joints [N, 17, 3]
+    and points [N, 17, 2]."""
     rng = np.random.default_rng(seed)
     times = np.zeros((count, 1))
     builds = draw_builds(rng, count)
@@ -30,7 +30,7 @@ def viewed(seed: int, count: int = 4, *, held_out: bool | None = None):
 
 
 def staged(count: int, *, held_out: bool):
-    """Cameras that `draw_stage` puts before one person: how far each looks down on them and is rolled, degrees."""
+    """Return how far each of `count` cameras of `draw_stage` for one person looks down and is rolled, in degrees."""
     points, _ = joints(upright(np.zeros(2))[None], build())
     found = []
     for seed in range(count):
@@ -41,7 +41,8 @@ def staged(count: int, *, held_out: bool):
 
 
 def angles(camera: Camera, points: Array) -> tuple[float, float]:
-    """How far a camera is above the people whose joints [..., 17, 3] it sees, and how far it is rolled, degrees."""
+    """Return how far a camera is above the people whose joints [..., 17, 3] it sees and how far it is rolled, in
+    degrees."""
     places = points.reshape(-1, 3)
     away = camera.position - (places.min(0) + places.max(0)) / 2
     above = np.rad2deg(np.arctan2(away[1], np.hypot(away[0], away[2])))
@@ -50,7 +51,7 @@ def angles(camera: Camera, points: Array) -> tuple[float, float]:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
-def test_a_camera_fitted_to_a_view_projects_as_training_cameras_does(seed: int) -> None:
+def test_a_camera_fitted_to_a_view_projects_like_the_camera_of_that_view(seed: int) -> None:
     for world, pixels in zip(*viewed(seed)):
         camera = fitted(world, pixels, (320, 256))
         found, depth = camera.project(world)
@@ -59,7 +60,7 @@ def test_a_camera_fitted_to_a_view_projects_as_training_cameras_does(seed: int) 
         assert np.allclose(camera.axes @ camera.axes.T, np.eye(3), atol=1e-6)
 
 
-def test_what_is_drawn_at_a_joint_appears_within_a_pixel_of_its_projection() -> None:
+def test_a_marker_at_a_joint_is_drawn_within_a_pixel_of_the_joints_projection() -> None:
     for world, pixels in zip(*viewed(3)):
         low = pixels.min(0) - 20
         size = (int(np.ptp(pixels[:, 0])) + 40, int(np.ptp(pixels[:, 1])) + 40)
@@ -72,7 +73,7 @@ def test_what_is_drawn_at_a_joint_appears_within_a_pixel_of_its_projection() -> 
             assert np.abs(centre - (pixels - low)[joint]).max() < 1.0
 
 
-def test_a_camera_has_its_target_in_the_middle_and_up_is_up() -> None:
+def test_a_camera_has_its_target_in_the_middle_and_is_upright() -> None:
     camera = look_at(np.array([3.0, 2.0, 1.0]), np.array([0.0, 1.0, 0.0]), focal=200, size=(320, 256))
     (middle, above), depth = camera.project(np.array([[0.0, 1.0, 0.0], [0.0, 1.5, 0.0]]))
     assert np.allclose(middle, (160, 128))
@@ -87,7 +88,7 @@ def test_a_picture_twice_as_large_shows_everything_twice_as_far_from_its_corner(
     assert np.allclose(camera.shifted(np.array([3.0, -1.0])).project(points)[0], camera.project(points)[0] + (3, -1))
 
 
-def test_test_sets_have_cameras_from_higher_above_or_more_askew_than_any_of_training() -> None:
+def test_held_out_cameras_look_down_more_steeply_or_are_rolled_further_than_all_training_cameras() -> None:
     above, roll = staged(300, held_out=False)
     assert above.max() < 45.1 and roll.max() < 8
     seen = zip(*viewed(0, 300, held_out=False), strict=True)
@@ -100,7 +101,7 @@ def test_test_sets_have_cameras_from_higher_above_or_more_askew_than_any_of_trai
     assert roll[low].min() >= 8.99 and roll[low].max() <= 16.01 and roll[~low].max() < 8
 
 
-def test_cameras_that_hang_askew_still_show_a_whole_group() -> None:
+def test_rolled_cameras_still_show_a_whole_group() -> None:
     points, _ = joints(upright(np.zeros(2))[None], build())
     group = [points[0] + (x, 0.0, z) for x, z in ((-1.2, 0.0), (0.0, 0.9), (1.2, -0.4))]
     statures = [float(build().stature[0])] * 3
@@ -111,7 +112,7 @@ def test_cameras_that_hang_askew_still_show_a_whole_group() -> None:
         assert ((where > 0) & (where < (448, 336))).all(-1).mean() > 0.95
 
 
-def test_points_in_one_plane_do_not_say_where_the_camera_is() -> None:
+def test_no_camera_can_be_fitted_to_points_in_one_plane() -> None:
     flat = np.random.default_rng(0).normal(size=(12, 3)) * np.array([1.0, 0.0, 1.0])
     with pytest.raises(ValueError, match="one plane"):
         fitted(flat, flat[:, [0, 2]], (320, 256))

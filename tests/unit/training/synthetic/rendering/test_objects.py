@@ -1,4 +1,4 @@
-"""Things, stages and cameras' effects: rigid, where they should be, and the same by seed."""
+"""Objects, stages and camera effects: valid meshes, correct places, and determinism by seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def volume(mesh: Mesh) -> float:
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_things_have_their_outside_outside_and_whole_meshes(name: str) -> None:
+def test_objects_have_outward_faces_and_valid_meshes(name: str) -> None:
     for seed in range(3):
         thing = MAKERS[name](np.random.default_rng(seed))
         assert volume(thing.mesh) > 0
@@ -41,7 +41,7 @@ def test_things_have_their_outside_outside_and_whole_meshes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STANDING)
-def test_what_stands_has_its_foot_on_the_ground(name: str) -> None:
+def test_a_standing_object_has_its_foot_on_the_ground(name: str) -> None:
     thing = STANDING[name](np.random.default_rng(1))
     vertices = thing.at(standing(np.array([2.0, 0.0, -1.0]), 0.7))
     assert -0.15 < vertices[:, 1].min() < 0.05
@@ -60,7 +60,7 @@ def test_a_bat_in_the_right_hand_is_drawn_at_the_hand() -> None:
     assert box[0] - 6 < at[0] < box[2] + 6 and box[1] - 6 < at[1] < box[3] + 6
 
 
-def test_a_barbell_lies_through_both_hands_and_a_bag_hangs() -> None:
+def test_a_barbell_passes_through_both_hands_and_a_bag_hangs() -> None:
     left = np.c_[np.eye(3), [0.3, 1.2, -0.4]]
     right = np.c_[np.eye(3), [0.3, 1.3, 0.4]]
     frame = between_hands(left, right)
@@ -72,7 +72,7 @@ def test_a_barbell_lies_through_both_hands_and_a_bag_hangs() -> None:
     assert np.linalg.det(hanging(tilted)[:, :3]) == pytest.approx(1.0)
 
 
-def test_effects_are_the_same_by_seed_and_keep_the_order_of_greys() -> None:
+def test_effects_are_deterministic_by_seed_and_preserve_the_order_of_greys() -> None:
     light = np.linspace(0.0, 1.5, 64, dtype=np.float32)[None, :, None] * np.ones((8, 1, 3), np.float32)
     picture = develop(light, Effects(blur=0.0), 1.0, np.random.default_rng(0))
     assert (np.diff(picture[0, :, 0].astype(int)) >= 0).all() and picture.max() > 200
@@ -82,14 +82,14 @@ def test_effects_are_the_same_by_seed_and_keep_the_order_of_greys() -> None:
         assert first.tobytes() == second.tobytes() and first.shape == (8, 64, 3)
 
 
-def test_metering_brings_dark_and_bright_scenes_to_the_same_grey() -> None:
+def test_metering_scales_dark_and_bright_scenes_to_the_same_grey() -> None:
     light = np.random.default_rng(0).uniform(0.05, 0.4, (32, 32, 3)).astype(np.float32)
     dark, bright = (develop(k * light, Effects(), meter(k * light), np.random.default_rng(0)) for k in (0.01, 20.0))
     assert abs(float(dark.mean()) - float(bright.mean())) < 2
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_stage_shows_the_people_it_was_made_for(seed: int) -> None:
+def test_a_stage_shows_the_people_it_was_drawn_for(seed: int) -> None:
     rng = np.random.default_rng(seed)
     figure = plain_person()
     places = place_people(rng, 3)
@@ -105,7 +105,7 @@ def test_a_stage_shows_the_people_it_was_made_for(seed: int) -> None:
     assert np.array_equal(again.position, other.position) and again.focal == other.focal
 
 
-def test_moving_a_pose_keeps_the_body_and_puts_it_in_its_place() -> None:
+def test_moving_a_pose_preserves_the_body_and_puts_it_at_the_given_place() -> None:
     figure = plain_person()
     leg = float(figure.build.leg[0])
     poses = moved(standing_poses(3.0, 1.0), leg, np.array([-2.0, 0.5]), 1.2, 0)

@@ -1,4 +1,4 @@
-"""What is drawn and what is said about it: occlusion, boxes, shares, shadows, blur, and nothing by chance."""
+"""Rendered scenes and their labels: occlusion, boxes, shares, shadows, motion blur, determinism."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shown_boxes(drawn: Rendering, owner: int) -> dict[int, tuple[int, int, int, 
     return boxes
 
 
-def test_boxes_are_exactly_around_the_pixels_that_are_drawn(alone: Rendering) -> None:
+def test_boxes_enclose_exactly_the_drawn_pixels(alone: Rendering) -> None:
     shown = shown_boxes(alone, 0)
     assert set(range(len(PARTS))) <= set(shown)
     for part in range(len(PART_NAMES)):
@@ -45,25 +45,25 @@ def test_boxes_are_exactly_around_the_pixels_that_are_drawn(alone: Rendering) ->
         assert tuple(alone.boxes[0, part]) == shown[part]
 
 
-def test_a_parts_box_lies_within_the_box_of_the_whole_part(alone: Rendering) -> None:
+def test_the_box_of_a_parts_visible_pixels_is_within_the_box_of_the_whole_part(alone: Rendering) -> None:
     assert (alone.boxes[0, :, :2] >= alone.whole_boxes[0, :, :2] - 1).all()
     assert (alone.boxes[0, :, 2:] <= alone.whole_boxes[0, :, 2:] + 1).all()
 
 
-def test_somebody_alone_in_the_picture_is_seen_whole(alone: Rendering) -> None:
+def test_a_person_alone_in_the_picture_is_entirely_visible(alone: Rendering) -> None:
     assert alone.visible_share[0] > 0.999
     assert (alone.whole[0] >= alone.visible[0]).all()
 
 
-def test_parts_are_where_a_person_has_them(alone: Rendering) -> None:
+def test_parts_have_their_anatomical_order(alone: Rendering) -> None:
     middle = {name: (alone.boxes[0, i, :2] + alone.boxes[0, i, 2:]) / 2 for i, name in enumerate(PART_NAMES)}
     assert middle["head"][1] < middle["trunk"][1] < middle["hip"][1] < middle["left_leg"][1] < middle["left_foot"][1]
-    # Seen from the front the person's left is on the right of the picture.
+    # Seen from the front, the person's left is on the picture's right.
     for part in ("arm", "hand", "leg", "foot"):
         assert middle[f"left_{part}"][0] > middle[f"right_{part}"][0]
 
 
-def test_a_block_in_front_hides_the_legs_and_one_behind_hides_nothing() -> None:
+def test_a_block_in_front_hides_the_legs_and_a_block_behind_hides_nothing() -> None:
     screen = ((-0.1, 0.0, -1.0), (0.1, 1.0, 1.0))
     in_front = render(scene([person()], [posed_thing(block(*screen), np.c_[np.eye(3), [1.0, 0.0, 0.0]])]))
     behind = render(scene([person()], [posed_thing(block(*screen), np.c_[np.eye(3), [-1.0, 0.0, 0.0]])]))
@@ -77,7 +77,7 @@ def test_a_block_in_front_hides_the_legs_and_one_behind_hides_nothing() -> None:
     assert behind.visible_share[1] < 0.9
 
 
-def test_the_nearer_of_two_people_hides_the_other_whatever_their_order() -> None:
+def test_the_nearer_of_two_people_hides_the_other_in_either_order() -> None:
     camera = front_camera(8.0)
     near_first = render(scene([person(1.0), person(-1.0)], [], camera))
     far_first = render(scene([person(-1.0), person(1.0)], [], camera))
@@ -86,7 +86,7 @@ def test_the_nearer_of_two_people_hides_the_other_whatever_their_order() -> None
     assert np.array_equal(near_first.visible_share, far_first.visible_share[::-1])
 
 
-def test_a_person_half_out_of_the_picture_is_half_seen_and_their_box_reaches_out() -> None:
+def test_a_person_half_outside_the_picture_is_half_visible_and_their_whole_box_extends_beyond_it() -> None:
     camera = front_camera()
     cut = camera.shifted(np.array([camera.size[0] / 2, 0.0]))
     drawn = render(scene([person()], [], cut))
@@ -100,21 +100,21 @@ def test_the_same_scene_gives_the_same_bytes() -> None:
     assert first.part.tobytes() == second.part.tobytes()
 
 
-def test_a_scene_without_anybody_is_its_backdrop() -> None:
+def test_a_scene_without_people_is_its_backdrop() -> None:
     drawn = render(scene([], []))
     assert (drawn.owner == -1).all() and drawn.visible.shape == (0, len(PART_NAMES))
     assert (drawn.light > 0).all()
 
 
-def test_a_still_cameras_backdrop_can_be_painted_once() -> None:
+def test_the_backdrop_of_a_fixed_camera_can_be_painted_once() -> None:
     here = scene([person()], [])
     still = backdrop(here.surroundings, here.camera[0], here.light)
     difference = np.abs(render(here, still).light - render(here).light)
-    # They differ where the horizon crosses a pixel, which is looked at in more places.
+    # They differ where the horizon crosses a pixel, because a still backdrop has more samples per pixel.
     assert difference.max() < 0.15 and (difference > 1e-6).any(-1).mean() < 0.02
 
 
-def test_a_person_throws_a_shadow_on_the_ground() -> None:
+def test_a_person_casts_a_shadow_on_the_ground() -> None:
     camera = front_camera()
     empty, somebody = render(scene([], [], camera)), render(scene([person()], [], camera))
     ground = (somebody.owner < 0) & (empty.light[..., 2] < 0.7)
@@ -122,7 +122,7 @@ def test_a_person_throws_a_shadow_on_the_ground() -> None:
     assert np.allclose(somebody.light[:10], empty.light[:10])
 
 
-def test_what_moves_while_the_shutter_is_open_is_smeared_along_its_way() -> None:
+def test_an_object_that_moves_during_the_exposure_is_blurred_along_its_path() -> None:
     left, right = (np.c_[np.eye(3), [0.0, 1.0, z]] for z in (0.15, -0.15))
     sharp = render(scene([], [posed_thing(marker(0.1), np.c_[np.eye(3), [0.0, 1.0, 0.0]])]))
     smeared = render(scene([], [posed_thing(marker(0.1), left, right)]))
@@ -135,7 +135,7 @@ def test_what_moves_while_the_shutter_is_open_is_smeared_along_its_way() -> None
 
     assert spread(smeared)[0] > spread(sharp)[0] + 5
     assert abs(spread(smeared)[1] - spread(sharp)[1]) <= 2
-    # Labels belong to the middle of the exposure.
+    # Labels are for the middle of the exposure.
     assert np.abs(smeared.boxes[0, 0] - sharp.boxes[0, 0]).max() <= 1
 
 

@@ -1,4 +1,4 @@
-"""Generated videos: the same from the same seed, right by their own truth, and in the layout that everything reads."""
+"""Generated videos: determinism by seed, consistency with their truth, and a layout that all readers accept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module", autouse=True)
 def same_code() -> Generator[None]:
-    """Sets that are compared must not differ by an edit of the sources in between."""
+    """Keep an edit of the sources during the tests from changing the hash of compared sets."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder, "code_hash", lambda: "0" * 64)
         yield
@@ -57,27 +57,27 @@ def truths(root: Path) -> list[tuple[str, Truth]]:
     return [(video.name, read_truth(truth_file(root, video.name))) for video in read_manifest(root).videos]
 
 
-def test_the_same_seed_gives_the_same_files_whatever_the_number_of_workers(train_set: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_files_for_any_number_of_workers(train_set: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     GeneratedFolder(again, PLAN).make(workers=2)
     assert contents(again) == contents(train_set)
     assert len([name for name in contents(again) if name.endswith(".mp4")]) == 2
 
 
-def test_the_data_check_finds_nothing_wrong_with_either_half(train_set: Path, test_set: Path) -> None:
+def test_the_data_check_finds_no_error_in_either_half(train_set: Path, test_set: Path) -> None:
     train, test = check_dataset(train_set), check_dataset(test_set)
     assert train.errors == [] and test.errors == []
     assert train.totals.train_videos == 2 and train.totals.frames == 8
     assert test.totals.test_videos == 2 and any("no training half" in note for note in test.notes)
 
 
-def test_a_test_set_holds_the_ground_truth_that_the_metric_reads(test_set: Path) -> None:
+def test_a_test_set_has_a_ground_truth_that_the_metric_can_read(test_set: Path) -> None:
     ground_truth = read_ground_truth(test_set / GROUND_TRUTH)
     assert sorted(ground_truth.actions) == ["walk", "wave"] and ground_truth.warnings == ()
     assert set(ground_truth.frame_names) == {"img_00001.json", "img_00006.json"}
 
 
-def test_boxes_lie_in_the_picture_and_joints_that_are_seen_in_the_box(train_set: Path) -> None:
+def test_boxes_are_in_the_picture_and_visible_joints_in_the_box(train_set: Path) -> None:
     people = 0
     for video in read_manifest(train_set).videos:
         width, height = video.size
@@ -92,25 +92,25 @@ def test_boxes_lie_in_the_picture_and_joints_that_are_seen_in_the_box(train_set:
     assert people >= 8
 
 
-def test_annotations_say_of_every_visible_part_the_most_that_the_truth_knows(train_set: Path) -> None:
+def test_annotations_have_every_visible_part_with_its_most_specific_true_state(train_set: Path) -> None:
     parts = 0
     for video in Dataset(train_set).train():
         truth = read_truth(truth_file(train_set, video.name))
         for frame in video.frames:
-            told = {person.number: person for person in truth.frames[frame.index - 1].people}
-            assert [person.number for person in frame.people] == list(told)
+            true = {person.number: person for person in truth.frames[frame.index - 1].people}
+            assert [person.number for person in frame.people] == list(true)
             for person in frame.people:
-                assert set(person.parts) == set(told[person.number].states)
+                assert set(person.parts) == set(true[person.number].states)
                 x1, y1, x2, y2 = person.box
                 for part in person.parts.values():
                     parts += 1
-                    states = told[person.number].states[part.name]
+                    states = true[person.number].states[part.name]
                     assert part.verb in states and part.verb == verb_of(states)
                     assert x1 <= part.box[0] <= part.box[2] <= x2 and y1 <= part.box[1] <= part.box[3] <= y2
     assert parts > 40
 
 
-def test_who_waves_has_a_waving_arm_and_who_walks_steps(train_set: Path) -> None:
+def test_a_waving_person_has_a_waving_arm_and_a_walking_persons_legs_step(train_set: Path) -> None:
     checked = 0
     for _, truth in truths(train_set):
         for person in (person for frame in truth.frames for person in frame.people):
@@ -126,14 +126,14 @@ def test_who_waves_has_a_waving_arm_and_who_walks_steps(train_set: Path) -> None
     assert checked >= 4
 
 
-def test_the_verb_of_a_part_is_its_most_telling_state() -> None:
+def test_the_verb_of_a_part_is_its_most_specific_state() -> None:
     assert verb_of(("bend", "wave", "raise")) == "wave"
     assert verb_of(("stand", "unbend")) == "unbend"
     assert verb_of(("bend", "polish")) == "polish"
     assert verb_of(()) == "none" == VERB_ORDER[-1]
 
 
-def test_the_video_plays_as_many_frames_of_the_size_and_rate_that_the_manifest_says(train_set: Path) -> None:
+def test_a_video_has_the_number_size_and_rate_of_frames_in_the_manifest(train_set: Path) -> None:
     for video in read_manifest(train_set).videos:
         with av.open(str(video_file(train_set, "train", video.action, video.name))) as container:
             stream = container.streams.video[0]
@@ -143,7 +143,7 @@ def test_the_video_plays_as_many_frames_of_the_size_and_rate_that_the_manifest_s
         assert frames[0].shape == (video.size[1], video.size[0], 3) and frames[0].std() > 5
 
 
-def test_a_video_shows_the_pictures_that_were_written(tmp_path: Path) -> None:
+def test_a_written_video_decodes_to_its_pictures(tmp_path: Path) -> None:
     ramp = np.linspace(40, 200, 64, dtype=np.uint8)
     pictures = [np.repeat(np.roll(ramp, 8 * k)[None, :, None], 48, 0).repeat(3, 2) for k in range(6)]
     assert write_video(tmp_path / "deep" / "a.mp4", pictures, (64, 48), 12.5, 18) == 6
@@ -155,7 +155,7 @@ def test_a_video_shows_the_pictures_that_were_written(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def walkers() -> list[np.ndarray]:
-    """Patches that pass before noise, 28 macroblocks across: not a multiple of 8."""
+    """Return pictures of patches that move in front of noise, 28 macroblocks wide: not a multiple of 8."""
     rng = np.random.default_rng(4)
     behind = rng.integers(60, 120, (256, 448, 3), dtype=np.uint8)
     pictures = [behind + rng.integers(0, 9, behind.shape, dtype=np.uint8) for _ in range(24)]
@@ -166,9 +166,7 @@ def walkers() -> list[np.ndarray]:
     return pictures
 
 
-def test_the_same_pictures_give_the_same_file_whatever_lies_in_memory(
-    walkers: list[np.ndarray], tmp_path: Path
-) -> None:
+def test_the_same_pictures_give_the_same_file_for_any_memory_content(walkers: list[np.ndarray], tmp_path: Path) -> None:
     files: set[bytes] = set()
     for number in range(6):
         dirt = [np.full(40_013 * size + number, 37 * number + size, np.uint8) for size in range(1, 60)]
@@ -178,7 +176,7 @@ def test_the_same_pictures_give_the_same_file_whatever_lies_in_memory(
     assert len(files) == 1
 
 
-def test_the_same_pictures_give_the_same_file_whatever_instructions_the_encoder_uses(
+def test_the_same_pictures_give_the_same_file_with_and_without_the_encoders_assembly_code(
     walkers: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_video(tmp_path / "fast.mp4", walkers, (448, 256), 12.0, 20)
@@ -187,7 +185,7 @@ def test_the_same_pictures_give_the_same_file_whatever_instructions_the_encoder_
     assert (tmp_path / "fast.mp4").read_bytes() == (tmp_path / "plain.mp4").read_bytes()
 
 
-def test_a_run_that_was_stopped_goes_on_and_keeps_what_was_whole(train_set: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_and_keeps_finished_videos(train_set: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     asked: list[int] = []
 
@@ -208,7 +206,7 @@ def test_a_run_that_was_stopped_goes_on_and_keeps_what_was_whole(train_set: Path
 
 
 @pytest.mark.parametrize("lost", ["truth", "video"])
-def test_a_video_that_lost_one_of_its_files_is_not_listed_and_made_again(
+def test_a_video_with_a_missing_file_is_not_listed_and_is_made_again(
     lost: str, train_set: Path, tmp_path: Path
 ) -> None:
     root, name = tmp_path / "data", "train-11-00001"
@@ -221,7 +219,7 @@ def test_a_video_that_lost_one_of_its_files_is_not_listed_and_made_again(
     assert contents(root) == contents(train_set)
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(train_set: Path, tmp_path: Path) -> None:
+def test_a_folder_with_other_content_is_not_changed(train_set: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(GenerateError, match=r"already holds something else, such as thesis\.tex"):
         GeneratedFolder(tmp_path, PLAN, resume=True)
@@ -235,7 +233,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(train_set: Path, tmp_p
             GeneratedFolder(train_set, other, resume=True)
 
 
-def test_a_bad_plan_is_refused_in_words() -> None:
+def test_an_invalid_plan_is_rejected_with_a_message() -> None:
     with pytest.raises(GenerateError, match="unknown actions fly; there are stand, walk"):
         Plan("train", 1, 1, ("walk", "fly"))
     with pytest.raises(GenerateError, match="seed -1"):
@@ -244,7 +242,7 @@ def test_a_bad_plan_is_refused_in_words() -> None:
         Plan("train", 0, 1)
 
 
-def test_a_video_does_not_depend_on_how_many_there_are() -> None:
+def test_a_video_does_not_depend_on_the_number_of_videos() -> None:
     few, many = (Plan("train", count, 5, ("walk", "wave", "run")).orders(Path("x")) for count in (3, 9))
     assert many[:3] == few and len({order.name for order in many}) == 9
 
@@ -260,7 +258,7 @@ def test_the_contact_sheet_has_a_row_for_each_action(train_set: Path) -> None:
     assert all(row[:, :200].std() > 5 for row in rows)
 
 
-def test_the_hash_of_the_code_changes_with_the_code_and_not_with_its_prose_or_place(tmp_path: Path) -> None:
+def test_the_code_hash_changes_with_code_and_not_with_prose_or_file_names(tmp_path: Path) -> None:
     source = tmp_path / "training" / "synthetic" / "rendering" / "light.py"
     source.parent.mkdir(parents=True)
     source.write_text("SUN = 1.0\n")
@@ -274,7 +272,7 @@ def test_the_hash_of_the_code_changes_with_the_code_and_not_with_its_prose_or_pl
     assert all(list(Path(folder.__file__).parents[3].glob(pattern)) for pattern in SOURCES)
 
 
-def test_a_set_of_other_code_is_not_gone_on_with(train_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_of_other_code_is_not_resumed(train_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder, "code_hash", lambda: "1" * 64)
     with pytest.raises(GenerateError, match="another version of the code"):
         GeneratedFolder(train_set, PLAN, resume=True)

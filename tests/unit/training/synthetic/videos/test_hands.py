@@ -1,4 +1,4 @@
-"""What generated people do in space: hands around things, ways that bend, seats; and what is seen of them."""
+"""Generated people and their objects: hands, curved paths, seats, and what of them is visible."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def actor(poses: np.ndarray, acted: Acted | None = None) -> Actor:
     return Actor(figure, acted, poses, points[0], facing[0], figure.transforms(poses), [])
 
 
-def seen_by(drawn: Scene, told: list[Meaning]) -> list[TruePerson]:
+def observed(drawn: Scene, meanings: list[Meaning]) -> list[TruePerson]:
     drawing = render(drawn)
     shot = Shot(0, np.zeros((1, 1, 3), np.uint8), drawing, drawn.camera[0], len(drawn.people), [])
     stature = float(plain_person().build.stature[0])
-    return [one.person for one in observe(shot, told, [stature] * len(told), VOCABULARY)]
+    return [one.person for one in observe(shot, meanings, [stature] * len(meanings), VOCABULARY)]
 
 
-def told(poses: np.ndarray) -> Meaning:
+def labels_of(poses: np.ndarray) -> Meaning:
     return meaning(VOCABULARY, actor(poses), np.array([0.0, 0.01]))
 
 
 @pytest.mark.parametrize("name", OBJECTS)
 @pytest.mark.parametrize("held", ["left", "both", "free"])
-def test_a_thing_in_use_is_drawn_where_the_person_has_it_and_never_in_the_ground(name: str, held: str) -> None:
+def test_an_object_in_use_is_drawn_at_its_place_and_never_below_the_ground(name: str, held: str) -> None:
     poses = standing_poses(count=2)
     poses[:, WRISTS] = (0.6, -0.3, 0.1, 0.6, -0.3, -0.1)
     figure = plain_person()
@@ -64,12 +64,12 @@ def test_a_thing_in_use_is_drawn_where_the_person_has_it_and_never_in_the_ground
     assert name in ("backpack", "phone") or drawn.visible[1, 0] > 3
 
 
-def test_every_thing_has_a_maker_of_its_name() -> None:
+def test_every_object_has_a_maker_under_its_name() -> None:
     rng = np.random.default_rng(0)
     assert all(MAKERS[name](rng).name == name for name in OBJECTS)
 
 
-def test_hands_close_around_what_they_hold_while_they_hold_it() -> None:
+def test_hands_are_closed_while_they_hold_an_object() -> None:
     shown = np.array([1.0, 1.0, 0.0, 0.0])
     hands = draw_hands(np.random.default_rng(0), tags_of(4), [Prop("cup", "right", shown)])
     assert (hands.grip[:2, 1] > 0.8).all() and (hands.grip[2:, 1] < 0.7).all() and (hands.grip[:, 0] < 0.7).all()
@@ -77,7 +77,7 @@ def test_hands_close_around_what_they_hold_while_they_hold_it() -> None:
     assert (fists.grip[:, 0] == 1).all() and (fists.grip[:, 1] < 0.7).all()
 
 
-def test_things_that_are_never_there_are_left_out() -> None:
+def test_objects_that_never_appear_are_left_out() -> None:
     poses = standing_poses()
     figure = plain_person()
     points, _ = joints(poses[None], figure.build)
@@ -86,7 +86,7 @@ def test_things_that_are_never_there_are_left_out() -> None:
     assert use_props(np.random.default_rng(0), figure, poses, points[0], transforms, [gone]) == []
 
 
-def test_a_thrown_ball_is_the_one_that_was_held_and_juggled_balls_are_alike_and_fit_a_palm() -> None:
+def test_a_thrown_ball_looks_like_the_held_one_and_juggled_balls_are_alike_and_fit_a_palm() -> None:
     poses, figure = standing_poses(), plain_person()
     points, _ = joints(poses[None], figure.build)
     transforms = figure.transforms(poses, Hands.relaxed(2))
@@ -101,7 +101,7 @@ def test_a_thrown_ball_is_the_one_that_was_held_and_juggled_balls_are_alike_and_
         assert first.thing is second.thing and np.abs(first.thing.mesh.vertices).max() < 0.07
 
 
-def test_a_way_that_is_bent_is_as_long_as_before_and_stays_on_its_circle() -> None:
+def test_a_bent_path_keeps_its_length_and_follows_a_circle() -> None:
     times = np.arange(0, 6, 0.04)
     poses = upright(times)
     poses[:, POSITION.start] = 1.6 * times
@@ -119,7 +119,7 @@ def test_a_way_that_is_bent_is_as_long_as_before_and_stays_on_its_circle() -> No
     assert np.allclose(bent(upright(times), times, 2.0), upright(times))
 
 
-def test_who_sits_high_has_a_chair_under_them_and_who_sits_on_the_floor_has_none() -> None:
+def test_a_person_who_sits_at_seat_height_gets_a_chair_and_one_on_the_floor_does_not() -> None:
     rng, count = np.random.default_rng(0), 4
     acted = resting_scene(np.arange(count) / 25)
     acted.tags = tags_of(count, "sit")
@@ -138,12 +138,12 @@ def test_who_sits_high_has_a_chair_under_them_and_who_sits_on_the_floor_has_none
     assert seats(rng, standing) == []
 
 
-def test_a_face_is_seen_from_the_front_and_not_from_behind() -> None:
-    front, = seen_by(scene([person()], []), [told(standing_poses())])  # fmt: skip
+def test_a_face_is_visible_from_the_front_and_not_from_behind() -> None:
+    front, = observed(scene([person()], []), [labels_of(standing_poses())])  # fmt: skip
     turned = standing_poses()
     turned[:, ROOT] = quaternion_multiply(np.tile(axis_rotation(1, np.pi), (2, 1)), turned[:, ROOT])
     figure = plain_person()
-    back, = seen_by(scene([posed_person(figure, figure.transforms(turned))], []), [told(turned)])  # fmt: skip
+    back, = observed(scene([posed_person(figure, figure.transforms(turned))], []), [labels_of(turned)])  # fmt: skip
     assert front.keypoints[NOSE][2] == 1 and back.keypoints[NOSE][2] == 0
     for joint in ("left_shoulder", "right_elbow", "left_knee", "right_ankle"):
         assert front.keypoints[SEEN[joint]][2] == back.keypoints[SEEN[joint]][2] == 1
@@ -151,32 +151,32 @@ def test_a_face_is_seen_from_the_front_and_not_from_behind() -> None:
     assert set(front.states) == set(VOCABULARY.parts)
 
 
-def test_what_stands_before_a_person_hides_their_joints_and_parts() -> None:
+def test_an_object_in_front_of_a_person_hides_joints_and_parts() -> None:
     crate = posed_thing(block((1.0, 0.0, -0.6), (1.1, 0.75, 0.6)), unmoved())
-    behind, = seen_by(scene([person()], [crate]), [told(standing_poses())])  # fmt: skip
+    behind, = observed(scene([person()], [crate]), [labels_of(standing_poses())])  # fmt: skip
     assert behind.keypoints[SEEN["left_ankle"]][2] == behind.keypoints[SEEN["right_knee"]][2] == 0
     assert behind.keypoints[SEEN["left_shoulder"]][2] == 1
     assert "left_foot" not in behind.states and "head" in behind.states
     assert 0.3 < behind.visible < 0.9
 
 
-def test_another_person_before_them_hides_joints_and_numbers_stay() -> None:
+def test_a_person_in_front_hides_the_joints_of_another_and_numbers_are_kept() -> None:
     front = standing_poses(1.5)
     figure = plain_person()
     drawn = scene([person(), posed_person(figure, figure.transforms(front))], [], front_camera(8.0))
-    people = {one.number: one for one in seen_by(drawn, [told(standing_poses()), told(front)])}
+    people = {one.number: one for one in observed(drawn, [labels_of(standing_poses()), labels_of(front)])}
     assert people[2].visible > 0.95 and people[2].keypoints[NOSE][2] == 1
     assert 1 not in people or people[1].keypoints[SEEN["left_hip"]][2] == 0
 
 
-def test_who_is_out_of_the_picture_is_left_out() -> None:
+def test_a_person_outside_the_picture_is_left_out() -> None:
     far = standing_poses(0.0, 30.0)
     figure = plain_person()
     drawn = scene([posed_person(figure, figure.transforms(far)), person()], [])
-    assert [one.number for one in seen_by(drawn, [told(far), told(standing_poses())])] == [2]
+    assert [one.number for one in observed(drawn, [labels_of(far), labels_of(standing_poses())])] == [2]
 
 
-def test_an_action_that_changes_while_the_shutter_is_open_is_no_target() -> None:
+def test_an_action_that_changes_during_the_exposure_is_no_target() -> None:
     acted = resting_scene(np.arange(4) / 25)
     acted.action = np.array([ACTION_INDEX["stand"], ACTION_INDEX["stand"], ACTION_INDEX["stand"], ACTION_INDEX["wave"]])
     acted.tags[:, TAG_INDEX["stand"]] = 1

@@ -1,4 +1,4 @@
-"""The truth and the manifest of a generated data set: read as written, and refused in words where they are wrong."""
+"""Truth and manifest of a generated data set: written and read, and rejected with a message if invalid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.synthetic.videos.manifest import MANIFEST, ManifestError, read_man
 from training.synthetic.videos.truth import TruthError, read_truth, truth_file
 
 
-def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_truth_is_read_back_as_written(tmp_path: Path) -> None:
     frames = [[true_person(1), true_person(2, None, (90.0, 20.0))], [], [true_person(2, "stand")]]
     path = write_true_video(tmp_path, "clip", frames)
     assert path == truth_file(tmp_path, "clip")
@@ -31,7 +31,7 @@ def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
         (lambda person: person.update(mood="fine"), "mood"),
     ],
 )
-def test_wrong_truth_is_refused_and_the_message_names_file_and_field(tmp_path: Path, change, words: str) -> None:
+def test_invalid_truth_is_rejected_by_file_and_field(tmp_path: Path, change, words: str) -> None:
     path = write_true_video(tmp_path, "clip", [[true_person()]])
     content = json.loads(path.read_text())
     change(content["frames"][0]["people"][0])
@@ -41,13 +41,13 @@ def test_wrong_truth_is_refused_and_the_message_names_file_and_field(tmp_path: P
     assert str(path) in str(raised.value)
 
 
-def test_two_people_of_one_number_are_refused(tmp_path: Path) -> None:
+def test_two_people_with_the_same_number_are_rejected(tmp_path: Path) -> None:
     path = write_true_video(tmp_path, "clip", [[], [true_person(3), true_person(3)]])
     with pytest.raises(TruthError, match=r"frames\[1\].*same number"):
         read_truth(path)
 
 
-def test_a_file_that_is_missing_or_no_json_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_truth_file_that_is_missing_or_not_json_is_rejected_with_a_message(tmp_path: Path) -> None:
     with pytest.raises(TruthError, match="can't be read"):
         read_truth(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text('{"frames": [')
@@ -55,13 +55,13 @@ def test_a_file_that_is_missing_or_no_json_is_refused_in_a_sentence(tmp_path: Pa
         read_truth(tmp_path / "bad.json")
 
 
-def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_manifest_is_read_back_as_written(tmp_path: Path) -> None:
     written = write_example_manifest(tmp_path, {"a": "wave", "b": "walk"})
     assert read_manifest(tmp_path) == written
     assert json.loads((tmp_path / MANIFEST).read_text())["version"] == 1
 
 
-def test_what_is_no_manifest_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_an_invalid_manifest_is_rejected_with_a_message(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="not a generated data set"):
         read_manifest(tmp_path)
     written = write_example_manifest(tmp_path, {"a": "wave"})

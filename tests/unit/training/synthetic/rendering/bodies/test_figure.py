@@ -1,4 +1,4 @@
-"""Bodies go where the skeleton says, stand on the ground, and hold what they hold."""
+"""Bodies follow the skeleton, stand on the ground and hold objects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BONE_AT = {
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_the_meshs_joints_lie_where_the_skeleton_says(action: str) -> None:
+def test_the_meshs_joints_are_at_the_skeletons_joints(action: str) -> None:
     rng = np.random.default_rng(5)
     library = MotionLibrary(weights.locate("motion"))
     times = np.arange(0.0, 2.0, 0.2)
@@ -42,14 +42,14 @@ def test_the_meshs_joints_lie_where_the_skeleton_says(action: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whoever_stands_has_their_soles_on_the_ground_and_their_own_stature(seed: int) -> None:
+def test_a_standing_person_has_their_soles_on_the_ground_and_the_stature_of_their_build(seed: int) -> None:
     figure = random_figure(seed)
     vertices = figure.vertices(figure.transforms(standing_poses(count=1))[0])
     assert -0.03 < vertices[:, 1].min() < 0.03
     assert vertices[:, 1].max() == pytest.approx(float(figure.build.stature[0]), rel=0.06)
 
 
-def test_meshes_are_whole() -> None:
+def test_meshes_have_valid_indices_and_finite_values() -> None:
     for seed in range(3):
         mesh = random_figure(seed).mesh
         assert mesh.triangles.min() >= 0 and mesh.triangles.max() < len(mesh.vertices)
@@ -58,7 +58,7 @@ def test_meshes_are_whole() -> None:
         assert np.isfinite(mesh.vertices).all() and np.isfinite(mesh.tint).all()
 
 
-def test_the_same_seed_gives_the_same_person_and_another_seed_another() -> None:
+def test_the_same_seed_gives_the_same_person_and_another_seed_a_different_one() -> None:
     again = draw_figure(load_body(), np.random.default_rng(0), build(0))
     assert again.mesh.vertices.tobytes() == random_figure(0).mesh.vertices.tobytes()
     assert again.materials.tobytes() == random_figure(0).materials.tobytes()
@@ -93,14 +93,14 @@ def test_hanging_hands_face_the_thighs_and_their_fists_point_forwards() -> None:
         assert frame[0, 2] > 0.6
 
 
-def test_a_backpacks_place_is_behind_the_chest_and_upright() -> None:
+def test_a_backpack_is_behind_the_chest_and_upright() -> None:
     figure = plain_person()
     frame = figure.back_frames(figure.transforms(standing_poses(count=1)))[0]
     assert np.allclose(frame[:, :3], np.eye(3), atol=0.2)
     assert 1.1 < frame[1, 3] < 1.7
 
 
-def test_bad_files_of_the_body_are_named(tmp_path: Path) -> None:
+def test_an_invalid_file_of_the_body_asset_is_named(tmp_path: Path) -> None:
     good = weights.locate("body")
     for name in ("base.obj", "weights.game_engine.json", "universal-male-young-maxmuscle-maxweight.target.gz"):
         folder = tmp_path / name
@@ -113,7 +113,7 @@ def test_bad_files_of_the_body_are_named(tmp_path: Path) -> None:
             load_body(folder)
 
 
-def test_a_person_far_away_is_drawn_with_fewer_triangles_and_looks_the_same() -> None:
+def test_a_distant_person_is_drawn_with_fewer_triangles_and_looks_the_same() -> None:
     figure = plain_person()
     far = figure.for_height(80)
     assert len(far.mesh.triangles) < 0.5 * len(figure.mesh.triangles)
