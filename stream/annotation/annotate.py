@@ -1,8 +1,8 @@
-"""Draws results on the video that they are about, and writes it as MP4.
+"""Drawing results on the video that they belong to, as an MP4.
 
-A result belongs to the picture with its `frame` number, counted from the first picture. A picture without a result of
-its own shows the latest earlier one, paler the older it is. Nothing here outlives a call; results are read as they are
-needed, so that a long run doesn't fill the memory.
+A result belongs to the picture with its `frame` number, counted from the first picture. A picture without a result
+shows the latest earlier one, which fades with age. Results are read as they are needed, so that a long run does not
+fill the memory.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ring_buffers.slot_writers import quarter_turns, shown_size
-from stream.annotation.annotated_video import AnnotationError, Pictures, VideoWriter
+from stream.annotation.annotated_video import AnnotationError, VideoPictures, VideoWriter
 from stream.annotation.overlay import OverlayPainter
 from stream.annotation.picture_colours import INK
 from stream.annotation.status_strip import StatusStrip
 from stream.results import Frame, decode
 
-NARROW = 960
-"""Pictures narrower than this are enlarged before anything is drawn, so that text is readable."""
+NARROW_WIDTH = 960
+"""VideoPictures narrower than this are enlarged before drawing, so that text is readable."""
 
-WIDE_ENOUGH = 1152
-WIDEST = 1920
+ENLARGED_WIDTH = 1152
+GREATEST_WIDTH = 1920
 
 FRESH_S = 0.1
-"""A result this old is shown as strongly as a new one: at 10 analysed frames a second nothing flickers."""
+"""Results up to this age are drawn at full strength, so that nothing flickers at 10 analysed frames per second."""
 
-PALE_S, PALEST = 0.8, 0.35
-"""From fresh on it pales until this age, to this strength."""
+FADED_S, LEAST_STRENGTH = 0.8, 0.35
+"""Older results fade until this age, to this strength."""
 
-GONE_S = 1.5
-"""A result older than this is no longer shown."""
+EXPIRED_S = 1.5
+"""Results older than this are not drawn."""
 
-ProgressCall = Callable[[int, int], None]
-"""Told pictures done and in all (an estimate where a video doesn't say)."""
+ProgressCallback = Callable[[int, int], None]
+"""Called with (pictures done, pictures in all); the total is an estimate if the video does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What was written: pictures in all, and how many of them had a result of their own."""
+class AnnotatedPictures:
+    """The number of pictures written, and of those with a result of their own."""
 
     pictures: int
     with_result: int
@@ -56,8 +56,8 @@ class Written:
 
 def annotate_file(
     video: Path, results: Path, out: Path, console: Console | None = None, *, camera: str | None = None
-) -> Written:
-    """Draw what `run --results` wrote for one video. With results of several cameras, `camera` says whose to draw.
+) -> AnnotatedPictures:
+    """Draw the results that `run --results` wrote for one video. `camera` selects one if there are results of several.
 
     Shows progress on `console`. Raises `AnnotationError`.
     """
@@ -70,19 +70,21 @@ def annotate_file(
         return annotate([(video, frames)], out, lambda done, total: progress.update(bar, completed=done, total=total))
 
 
-def annotate(clips: Sequence[tuple[Path, Iterable[Frame]]], out: Path, progress: ProgressCall | None = None) -> Written:
-    """Draw each video's results on it and write the videos, one after the other, into one MP4 (H.264, yuv420p).
+def annotate(
+    clips: Sequence[tuple[Path, Iterable[Frame]]], out: Path, progress: ProgressCallback | None = None
+) -> AnnotatedPictures:
+    """Draw each video's results on it, and write the videos one after the other into one MP4 (H.264, yuv420p).
 
-    Of each video's results those of its first epoch count, in the order of their frames. The first video sets the
-    picture's size; later ones are fitted into it. `out` is there only once it is whole. Raises `AnnotationError`.
+    Only results of each video's first epoch are used, in the order of their frames. The first video sets the size;
+    later videos are fitted into it. `out` is written atomically. Raises `AnnotationError`.
     """
     if not clips:
-        raise AnnotationError("there is no video to draw on")
+        raise AnnotationError("no video to annotate")
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
         with ExitStack() as stack:
-            videos = [stack.enter_context(Pictures(video)) for video, _ in clips]
+            videos = [stack.enter_context(VideoPictures(video)) for video, _ in clips]
             total = sum(len(pictures) for pictures in videos)
             drawing = _Drawing(unfinished, stack)
             done = with_result = 0
@@ -94,19 +96,19 @@ def annotate(clips: Sequence[tuple[Path, Iterable[Frame]]], out: Path, progress:
                     if progress is not None:
                         progress(done, max(total, done))
                 if done == before:
-                    raise AnnotationError(f"{video}: holds no picture that can be decoded")
+                    raise AnnotationError(f"{video}: contains no picture that can be decoded")
         unfinished.replace(out)
     except OSError as error:
         raise AnnotationError(f"{out}: can't be written: {error.strerror or error}") from None
     finally:
         unfinished.unlink(missing_ok=True)
-    return Written(done, with_result)
+    return AnnotatedPictures(done, with_result)
 
 
 def read_frames(results: Path, camera: str | None = None) -> Iterator[Frame]:
-    """The frame results in a file of JSON lines, in its order. A last line that was cut off in writing is left out.
+    """Yield the frame results in a file of JSON lines, in order. A last line that was cut off is ignored.
 
-    Raises `AnnotationError` naming file and line.
+    Raises `AnnotationError`, which names file and line.
     """
     try:
         with results.open("rb") as lines:
@@ -126,20 +128,20 @@ def read_frames(results: Path, camera: str | None = None) -> Iterator[Frame]:
 
 
 def _camera_of(results: Path, wanted: str | None) -> str:
-    """The camera whose results to draw: the one asked for, or the only one there is."""
+    """Return the requested camera, or the only one in the results."""
     cameras = sorted({frame.camera for frame in read_frames(results)})
     if not cameras:
-        raise AnnotationError(f"{results}: holds no result of any frame")
+        raise AnnotationError(f"{results}: contains no results of frames")
     if wanted is not None and wanted not in cameras:
-        raise AnnotationError(f"{results}: holds nothing of camera {wanted}, only of {', '.join(cameras)}")
+        raise AnnotationError(f"{results}: contains no results of camera {wanted}, only of {', '.join(cameras)}")
     if wanted is None and len(cameras) > 1:
-        raise AnnotationError(f"{results}: holds results of several cameras ({', '.join(cameras)}): say whose to draw")
+        raise AnnotationError(f"{results}: contains several cameras ({', '.join(cameras)}): choose one with --camera")
     return wanted or cameras[0]
 
 
-# -- which result belongs to which picture, and how it shows ------------------------------------------------------
+# -- the result for each picture, and its strength -------------------------------------------------------------------
 class LatestResult:
-    """Gives each picture the latest result up to it, reading ahead no further than one."""
+    """Gives each picture the latest result up to it; reads one result ahead."""
 
     def __init__(self, frames: Iterable[Frame]) -> None:
         self._frames = iter(frames)
@@ -148,7 +150,7 @@ class LatestResult:
         self._epoch = self._next.epoch if self._next is not None else 0
 
     def at(self, picture: int) -> Frame | None:
-        """The result with the highest frame number that isn't above `picture`; pictures are asked for in order."""
+        """Return the result with the highest frame number up to `picture`. VideoPictures must be requested in order."""
         while self._next is not None and (self._next.epoch != self._epoch or self._next.frame <= picture):
             if self._next.epoch == self._epoch and (self._latest is None or self._next.frame > self._latest.frame):
                 self._latest = self._next
@@ -157,27 +159,28 @@ class LatestResult:
 
 
 def strength(age_s: float) -> float:
-    """How strongly a result of this age is drawn: 1 when fresh, paler with age, 0 when it is too old to tell."""
+    """Return the strength at which a result of this age is drawn: 1 if fresh, then less, 0 if it is too old."""
     if age_s <= FRESH_S:
         return 1.0
-    if age_s > GONE_S:
+    if age_s > EXPIRED_S:
         return 0.0
-    share = min(1.0, (age_s - FRESH_S) / (PALE_S - FRESH_S))
-    return round(1.0 - share * (1.0 - PALEST), 2)
+    share = min(1.0, (age_s - FRESH_S) / (FADED_S - FRESH_S))
+    return round(1.0 - share * (1.0 - LEAST_STRENGTH), 2)
 
 
 def drawing_size(width: int, height: int) -> tuple[int, int]:
-    """The size in which a picture is drawn: narrow ones enlarged 1.5 to 2 times, huge ones reduced; even numbers."""
+    """Return the size at which a picture is drawn, in even numbers: narrow ones are enlarged 1.5 to 2 times, large ones
+    reduced."""
     factor = 1.0
-    if width < NARROW:
-        factor = min(2.0, max(1.5, WIDE_ENOUGH / width))
-    elif width > WIDEST:
-        factor = WIDEST / width
+    if width < NARROW_WIDTH:
+        factor = min(2.0, max(1.5, ENLARGED_WIDTH / width))
+    elif width > GREATEST_WIDTH:
+        factor = GREATEST_WIDTH / width
     return _even(width * factor, height * factor)
 
 
 def fitted(width: int, height: int, into: tuple[int, int]) -> tuple[int, int]:
-    """The largest size of the same shape that fits; even numbers."""
+    """Return the largest size with the same aspect ratio that fits, in even numbers."""
     factor = min(into[0] / width, into[1] / height)
     return _even(width * factor, height * factor)
 
@@ -188,15 +191,15 @@ def _even(width: float, height: float) -> tuple[int, int]:
 
 # -- pictures -----------------------------------------------------------------------------------------------------
 class _Drawing:
-    """The video being written; its size comes with the first picture."""
+    """The video being written; its size is that of the first picture."""
 
     def __init__(self, to: Path, stack: ExitStack) -> None:
         self._to, self._stack = to, stack
         self._area = (0, 0)
         self._writer: VideoWriter | None = None
 
-    def clip(self, pictures: Pictures, frames: Iterable[Frame]) -> Iterator[bool]:
-        """Draw one video after those before; yields for each picture whether it had a result of its own."""
+    def clip(self, pictures: VideoPictures, frames: Iterable[Frame]) -> Iterator[bool]:
+        """Draw the next video, and yield for each picture whether it has a result of its own."""
         latest = LatestResult(frames)
         shown: Frame | None = None
         layer: _Layer | None = None
@@ -220,13 +223,13 @@ class _Drawing:
             image = Image.fromarray(_turned(picture, size))
             own = result is not None and result.frame == index
             if layer is not None:
-                layer.onto(image, strength(at_s - shown_s))
+                layer.draw_on(image, strength(at_s - shown_s))
             strip = self._strip.draw(shown, at_s, None if own else at_s - shown_s)
             self._writer.write(self._composed(image, strip), starts_s + at_s, 1 / float(pictures.rate))
             yield own
 
     def _composed(self, image: Image.Image, strip: Image.Image) -> Image.Image:
-        """The picture in the middle of its area, with the strip below."""
+        """Return the picture in the middle of its area, with the strip below."""
         width, height = self._area
         whole = Image.new("RGB", (width, height + strip.height), INK)
         whole.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
@@ -235,7 +238,7 @@ class _Drawing:
 
 
 def _turned(picture: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The picture as it is shown, of that width and height: uint8 [H, W, 3]."""
+    """Return the picture as displayed, rotated and scaled to (width, height): uint8 [H, W, 3]."""
     turns = quarter_turns(picture)
     width, height = size[::-1] if turns % 2 else size
     scaled = picture.reformat(width=width, height=height, format="rgb24", interpolation="BICUBIC")
@@ -243,7 +246,7 @@ def _turned(picture: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 class _Layer:
-    """A drawn result, cut to the area that it uses, ready to be laid over pictures."""
+    """A drawn result, cropped to the area that it uses."""
 
     def __init__(self, drawn: Image.Image) -> None:
         self._area = drawn.getbbox()
@@ -251,8 +254,8 @@ class _Layer:
         self._colours, self._alpha = used.convert("RGB"), used.getchannel("A")
         self._faded = (1.0, self._alpha)
 
-    def onto(self, image: Image.Image, strength: float) -> None:
-        """Lay it over the picture; a strength below 1 lets the picture through."""
+    def draw_on(self, image: Image.Image, strength: float) -> None:
+        """Draw it on a picture; a strength below 1 makes it translucent."""
         if self._area is None or strength <= 0:
             return
         if self._faded[0] != strength:

@@ -1,6 +1,6 @@
-"""Where a label goes so that it can be read: near what it names, off other labels, off other people. Pure.
+"""Placing labels so that they can be read: near their object, away from other labels and other people.
 
-A label that is tried at several places takes the cheapest free one; the caller tries a shorter label if none is free.
+A label with several candidate places gets the cheapest free one; the caller tries a shorter label if none is free.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ Rect = tuple[float, float, float, float]
 
 Size = tuple[float, float]
 
-PER_PLACE = 0.04
-"""What a place costs more than the one before it in the list, against 1 for hiding all of the labelled thing."""
+PLACE_COST = 0.04
+"""Cost of each place relative to the one before it in the list; hiding the whole labelled object costs 1."""
 
-KEEP = 0.8
-"""How much better, in the same measure, a place must be for a label to leave the one it had in the last picture."""
+MOVE_COST = 0.8
+"""Cost by which another place must be better for a label to leave its place in the last picture."""
 
 
 def overlap(one: Rect, other: Rect) -> float:
-    """The area that two rectangles share."""
+    """Return the area that two rectangles share."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return width * height if width > 0 and height > 0 else 0.0
 
 
 def grown(rect: Rect, by: float) -> Rect:
-    """The rectangle with a margin on every side."""
+    """Return the rectangle with a margin on every side."""
     return rect[0] - by, rect[1] - by, rect[2] + by, rect[3] + by
 
 
 def around(target: Rect, size: Size, gap: float, *, rings: int = 1) -> list[Rect]:
-    """Places for a label of `size`: above, below and beside `target`, then ring by ring further off, last inside it."""
+    """Return places for a label of `size`: above, below and beside `target`, then in rings further away, and last
+    inside it."""
     x1, y1, x2, y2 = target
     width, height = size
     places: list[Rect] = []
@@ -50,7 +51,7 @@ def around(target: Rect, size: Size, gap: float, *, rings: int = 1) -> list[Rect
 
 @dataclass(slots=True)
 class Placement:
-    """The labels of one picture. `bounds` is what they must stay in; `avoid` are areas to keep clear if possible."""
+    """The labels of one picture. Labels must stay within `bounds`; the areas in `avoid` are kept clear if possible."""
 
     bounds: Rect
     avoid: Sequence[Rect] = ()
@@ -65,10 +66,10 @@ class Placement:
         margin: float = 2.0,
         most_covered: float = 0.2,
     ) -> int | None:
-        """The index of the best place that is free of labels, or None. `own` is the labelled thing.
+        """Return the index of the best place that no other label overlaps, or None. `own` is the labelled object.
 
-        At most the share `most_covered` of any other thing may be hidden. `used_before` is the place that the same
-        label had in the last picture: it is kept unless another is clearly better, so that labels don't jump about.
+        At most the share `most_covered` of any other object may be hidden. `used_before`: the label's place in the last
+        picture, which is kept unless another is clearly better, so that labels do not jump.
         """
         best: tuple[float, int] | None = None
         for index, place in enumerate(self._inside(places)):
@@ -77,13 +78,13 @@ class Placement:
             covered = self._covered(place, own)
             if covered > most_covered:
                 continue
-            cost = 2 * covered + _hidden(place, own) + PER_PLACE * index - (KEEP if index == used_before else 0.0)
+            cost = 2 * covered + _hidden(place, own) + PLACE_COST * index - (MOVE_COST if index == used_before else 0.0)
             if best is None or cost < best[0]:
                 best = cost, index
         return best[1] if best is not None else None
 
-    def least_bad(self, places: Iterable[Rect], own: Rect) -> int:
-        """The index of the place that hides least of labels and things, for a label that must be shown."""
+    def least_covering(self, places: Iterable[Rect], own: Rect) -> int:
+        """Return the index of the place that hides the least of labels and objects, for a label that must be shown."""
         costs = [
             (2 * sum(_hidden(place, other) for other in self.taken) + self._covered(place, own), index)
             for index, place in enumerate(self._inside(places))
@@ -91,7 +92,7 @@ class Placement:
         return min(costs)[1]
 
     def take(self, place: Rect) -> Rect:
-        """Put a label there, moved into the bounds; what comes later keeps off it."""
+        """Put a label at a place, moved into the bounds, and return it. Later labels avoid it."""
         inside = self._moved(place)
         self.taken.append(inside)
         return inside
@@ -106,11 +107,11 @@ class Placement:
         return x1 + right, y1 + down, x2 + right, y2 + down
 
     def _covered(self, place: Rect, own: Rect) -> float:
-        """The largest share that the label would hide of anything but its own."""
+        """Return the largest share that the label would hide of any object except its own."""
         return max((_hidden(place, thing) for thing in self.avoid if thing != own), default=0.0)
 
 
 def _hidden(place: Rect, thing: Rect) -> float:
-    """The share of a thing that a label would hide."""
+    """Return the share of an object that a label would hide."""
     area = (thing[2] - thing[0]) * (thing[3] - thing[1])
     return overlap(place, thing) / area if area > 0 else 0.0

@@ -1,7 +1,6 @@
-"""Draws one result as a transparent layer: people, their parts by relevance, states, actions and the reasons for them.
+"""Drawing one result as a transparent layer: people, parts by relevance, states, actions and their reasons.
 
-An `OverlayPainter` belongs to one video and lives while it is written. It remembers where each person's label was, so
-that labels stay put from picture to picture.
+An `OverlayPainter` draws one video. It remembers the place of each person's label, so that labels do not jump.
 """
 
 from __future__ import annotations
@@ -17,42 +16,42 @@ from stream.annotation.picture_colours import INK, PAPER, Colour, relevance_colo
 from stream.results import DetectedObject, Frame, Part, Person
 
 MOST_REASONS = 3
-"""Parts named as reasons, and parts whose states are written beside them: more can't be read in a moving picture."""
+"""Number of parts that are named as reasons and labelled with their states; more cannot be read in a moving picture."""
 
 LEAST_RELEVANCE = 0.15
-"""A part below this is no reason, whatever its states."""
+"""Least relevance of a part that is named as a reason."""
 
-FARTHEST_TAG = 5
-"""How many of its own heights a tag may be from its person where it's crowded; a line leads to the person then."""
+TAG_RINGS = 5
+"""Largest distance of a tag from its person, in tag heights, if it is crowded; a line connects them then."""
 
 STEADY_RESULTS = 8
-"""A label that lost reasons for want of room gets them back no sooner."""
+"""Number of results after which a label that lost reasons for lack of space may show them again."""
 
-UNREMARKABLE = "none"
+NO_STATE = "none"
 HEAD = "head"
 PLATE_ALPHA = 200
-TALL_ENOUGH = 170
-"""Pixels of a person's height from which the parts are far enough apart to be labelled each."""
+LABELLED_HEIGHT = 170
+"""Least height of a person, in pixels, at which each part is labelled, because parts are far enough apart."""
 
 
 @lru_cache(maxsize=32)
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own font at a size in pixels."""
+    """Return Pillow's default font at a size in pixels."""
     made = ImageFont.load_default(size)
     if not isinstance(made, ImageFont.FreeTypeFont):
-        raise RuntimeError("this Pillow was built without FreeType and can't draw readable text: install its wheel")
+        raise RuntimeError("this Pillow was built without FreeType and can't draw readable text: install the wheel")
     return made
 
 
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: int) -> float:
-    """The width of a line of text in pixels."""
+    """Return the width of a line of text in pixels."""
     return font(size).getlength(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A part whose state speaks for the action."""
+    """A part with a state that supports the action."""
 
     part: str
     state: str
@@ -61,23 +60,23 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """For example `right_hand: wave 0.91`."""
+        """The reason's text, for example `right_hand: wave 0.91`."""
         return f"{self.part}: {self.state} {self.score:.2f}"
 
 
 def reasons(parts: Sequence[Part]) -> list[Reason]:
-    """The most relevant parts with a state other than `none`, the most relevant first."""
-    telling: list[Reason] = []
+    """Return the most relevant parts with a state other than `none`, the most relevant first."""
+    found: list[Reason] = []
     for part in sorted(parts, key=lambda part: part.relevance, reverse=True):
-        state = next(((name, score) for name, score in part.states if name != UNREMARKABLE), None)
+        state = next(((name, score) for name, score in part.states if name != NO_STATE), None)
         if state is not None and part.relevance >= LEAST_RELEVANCE:
-            telling.append(Reason(part.part, state[0], state[1], part.relevance))
-    return telling[:MOST_REASONS]
+            found.append(Reason(part.part, state[0], state[1], part.relevance))
+    return found[:MOST_REASONS]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A person's label: a coloured tag and, under it, lines of reasons. All sizes in pixels."""
+    """A person's label: a coloured tag, and lines of reasons below it. All sizes are in pixels."""
 
     title: str
     score: str
@@ -92,12 +91,12 @@ class Block:
 
     @property
     def tag_height(self) -> int:
-        """Of the coloured tag."""
+        """Height of the coloured tag."""
         return round(self.title_size * 1.5)
 
     @property
     def line_height(self) -> int:
-        """Of one reason."""
+        """Height of one reason."""
         return round(self.line_size * 1.4)
 
     @property
@@ -115,7 +114,7 @@ class Block:
         return f"because {self.lines[index].text}" if index == 0 else self.lines[index].text
 
     def draw(self, draw: ImageDraw.ImageDraw, at: Rect, colour: Colour) -> None:
-        """Draw with the upper left corner of `at` as its own."""
+        """Draw the block with its upper left corner at that of `at`."""
         x, y = round(at[0]), round(at[1])
         width, height = self.size
         right, bottom = round(x + width), round(y + height)
@@ -140,8 +139,9 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """How a person's label was shown: how many reasons, at which place, unchanged for how many results."""
+class _LabelState:
+    """State of a person's label: the number of reasons, the place, and the number of results for which it is
+    unchanged."""
 
     reasons: int
     place: int
@@ -149,16 +149,16 @@ class _Shown:
 
 
 class OverlayPainter:
-    """Draws results for pictures of `size` (width, height), text sized to match."""
+    """Draws results on layers of `size` (width, height), with text in proportion."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
         self.scale = min(2.0, max(0.85, size[0] / 1152))
-        self._shown: dict[int, _Shown] = {}
-        """By track, how its label was shown in the last result."""
+        self._labels: dict[int, _LabelState] = {}
+        """Track → its label in the last result."""
 
     def paint(self, frame: Frame) -> Image.Image:
-        """A layer of `size`, RGBA, transparent where nothing is drawn."""
+        """Return a layer of `size`, RGBA, transparent where nothing is drawn."""
         layer = Image.new("RGBA", self.size, (0, 0, 0, 0))
         draw = ImageDraw.Draw(layer)
         across, down = self.size[0] / max(1, frame.size[0]), self.size[1] / max(1, frame.size[1])
@@ -177,9 +177,9 @@ class OverlayPainter:
             self._person(draw, box, track_colour(person.track), person.detected)
         bounds = (2.0, 2.0, self.size[0] - 2.0, self.size[1] - 2.0)
         placement = Placement(bounds, [box for _, box in people])
-        before, self._shown = self._shown, {}
-        # Near people first: their labels get the best places and the most detail. Steps, so that two of like height
-        # don't change turns with every picture.
+        before, self._labels = self._labels, {}
+        # Near people first, because their labels get the best places and the most detail. Heights are rounded, so that
+        # two people of similar height do not swap in every picture.
         step = 30 * self.scale
         nearest = sorted(people, key=lambda pair: (-round((pair[1][3] - pair[1][1]) / step), pair[0].track))
         labels = [(person, box, *self._labelled(placement, person, box, before)) for person, box in nearest]
@@ -189,7 +189,7 @@ class OverlayPainter:
             block.draw(draw, at, track_colour(person.track))
         placement.avoid = [on_layer(part.box) for person in frame.people for part in person.parts if part.part == HEAD]
         for person, box in people:
-            if box[3] - box[1] >= TALL_ENOUGH * self.scale:
+            if box[3] - box[1] >= LABELLED_HEIGHT * self.scale:
                 boxes = {part.part: part.box for part in person.parts}
                 for reason in reasons(person.parts):
                     self._state(draw, placement, reason, on_layer(boxes[reason.part]))
@@ -197,7 +197,7 @@ class OverlayPainter:
 
     # -- boxes --------------------------------------------------------------------------------------------------
     def _person(self, draw: ImageDraw.ImageDraw, box: Rect, colour: Colour, detected: bool) -> None:
-        """A faint outline and strong corners: where the person is, without covering the parts."""
+        """Draw a faint outline with strong corners, which shows the person without covering parts."""
         x1, y1, x2, y2 = box
         if x2 - x1 < 2 or y2 - y1 < 2:
             return
@@ -213,7 +213,7 @@ class OverlayPainter:
             draw.rectangle((thick_x[0], vertical[0], thick_x[1], vertical[1]), (*colour, alpha))
 
     def _part(self, draw: ImageDraw.ImageDraw, part: Part, box: Rect, thick: float) -> None:
-        """Thicker and fuller the more relevant it is, thinner on small people."""
+        """Draw a part: thicker and more opaque the more relevant it is, thinner on small people."""
         if box[2] - box[0] < 1 or box[3] - box[1] < 1:
             return
         relevance = min(1.0, max(0.0, part.relevance))
@@ -239,32 +239,32 @@ class OverlayPainter:
 
     # -- labels -------------------------------------------------------------------------------------------------
     def _labelled(
-        self, placement: Placement, person: Person, box: Rect, before: dict[int, _Shown]
+        self, placement: Placement, person: Person, box: Rect, before: dict[int, _LabelState]
     ) -> tuple[Block, Rect]:
-        """The person's label and its place, with as many reasons as find room; the tag itself always shows."""
+        """Return the person's label with as many reasons as fit, and its place; the tag itself is always shown."""
         title_size, line_size = round(17 * self.scale), round(13.5 * self.scale)
-        title, score, told = "…", f"#{person.track}", ()
+        title, score, lines = "…", f"#{person.track}", ()
         if person.action is not None:
             title, score = person.action.label.replace("_", " "), f"{person.action.score:.2f}  #{person.track}"
-            told = tuple(reasons(person.parts))
+            lines = tuple(reasons(person.parts))
         last = before.get(person.track)
-        for count in range(len(told), -1, -1):
+        for count in range(len(lines), -1, -1):
             if last is not None and count > last.reasons and last.unchanged < STEADY_RESULTS:
                 continue
-            block = Block(title, score, told[:count], title_size, line_size)
-            places = around(box, block.size, 4 * self.scale, rings=FARTHEST_TAG if count == 0 else 1)
-            # More detail than in the last picture only where there is room to spare, so that it doesn't flicker.
+            block = Block(title, score, lines[:count], title_size, line_size)
+            places = around(box, block.size, 4 * self.scale, rings=TAG_RINGS if count == 0 else 1)
+            # More detail than in the last picture needs a larger margin, so that labels do not flicker.
             margin = 2.0 if last is None or count <= last.reasons else 8.0
             chosen = placement.find(places, box, used_before=last and last.place, margin=margin)
             if chosen is not None or count == 0:
-                chosen = placement.least_bad(places, box) if chosen is None else chosen
+                chosen = placement.least_covering(places, box) if chosen is None else chosen
                 same = last is not None and last.reasons == count
-                self._shown[person.track] = _Shown(count, chosen, last.unchanged + 1 if last and same else 0)
+                self._labels[person.track] = _LabelState(count, chosen, last.unchanged + 1 if last and same else 0)
                 return block, placement.take(places[chosen])
         raise AssertionError("a label without reasons always has a place")
 
     def _leader(self, draw: ImageDraw.ImageDraw, box: Rect, label: Rect, colour: Colour) -> None:
-        """A line from a label to its person where they don't touch."""
+        """Draw a line from a label to its person if they do not touch."""
         near = grown(box, 8 * self.scale)
         if label[2] >= near[0] and label[0] <= near[2] and label[3] >= near[1] and label[1] <= near[3]:
             return
@@ -272,7 +272,7 @@ class OverlayPainter:
         draw.line((*start, (box[0] + box[2]) / 2, box[1] if label[3] < box[1] else box[3]), (*colour, 230), 2)
 
     def _state(self, draw: ImageDraw.ImageDraw, placement: Placement, reason: Reason, box: Rect) -> None:
-        """The part's state beside its box, if there is room."""
+        """Draw the part's state beside its box if there is space."""
         size = round(12.5 * self.scale)
         pad = max(2, round(size * 0.3))
         text = reason.state.replace("_", " ")

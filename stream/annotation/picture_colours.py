@@ -1,8 +1,8 @@
-"""The colours of annotated pictures: a ramp for relevance, and colours for tracks that can't be taken for it. Pure.
+"""Colours of annotated pictures: a ramp for relevance, and track colours that cannot be confused with it.
 
-Both are made in OKLCH (lightness, chroma, hue), where equal steps look equal: the ramp's lightness rises with
-relevance, so that it is read right in grey and by the colour-blind. It runs from violet over red to yellow; tracks are
-green, blue and what lies between.
+Both are defined in OKLCH (lightness, chroma, hue), where equal steps look equal. The ramp's lightness rises with
+relevance, so that it can be read in grey and by colour-blind people. It runs from violet over red to yellow; tracks are
+green to blue.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from functools import lru_cache
 
 Colour = tuple[int, int, int]
-"""Red, green, blue, 0 … 255 each (sRGB)."""
+"""Red, green, blue, 0 to 255 each (sRGB)."""
 
 INK: Colour = (16, 19, 24)
 PAPER: Colour = (236, 239, 243)
@@ -20,7 +20,7 @@ WARNING: Colour = (255, 176, 46)
 
 
 def oklch(lightness: float, chroma: float, hue_degrees: float) -> Colour:
-    """An OKLCH colour in sRGB, cut off at the edges of what sRGB can show."""
+    """Return an OKLCH colour in sRGB, clipped to its gamut."""
     a = chroma * math.cos(math.radians(hue_degrees))
     b = chroma * math.sin(math.radians(hue_degrees))
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
@@ -37,14 +37,15 @@ def oklch(lightness: float, chroma: float, hue_degrees: float) -> Colour:
 
 @lru_cache(maxsize=512)
 def relevance_colour(relevance: float) -> Colour:
-    """The ramp at `relevance` (0 … 1; beyond is cut off)."""
+    """Return the ramp's colour at `relevance`, clipped to 0 to 1."""
     at = min(1.0, max(0.0, relevance))
     return oklch(0.44 + 0.48 * at, 0.19 - 0.03 * at, 295 + 170 * at)
 
 
 @lru_cache(maxsize=512)
 def track_colour(track: int) -> Colour:
-    """A track's colour, as unlike those of the tracks with neighbouring numbers as the range of hues allows."""
+    """Return a track's colour, which differs from those of neighbouring track numbers as much as the range of hues
+    allows."""
     return oklch((0.72, 0.83)[track % 2], 0.13, 145 + 135 * ((track * 0.6180339887) % 1.0))
 
 

@@ -1,4 +1,4 @@
-"""The strip under an annotated picture: camera, time and clock, model, how old the result is, and what colours mean."""
+"""The strip below an annotated picture: camera, time and clock, model, age of the result, and the colour legend."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stream.annotation.picture_colours import INK, MUTED, PAPER, WARNING, Colour
 from stream.results import Frame
 
 CLOCKS = {"rtcp": "camera's clock", "arrival": "arrival time", "media": "media time"}
-OLD_ENOUGH_TO_TELL_S = 0.05
+SHOWN_AGE_S = 0.05
 
 
 class StatusStrip:
-    """Draws strips of one width; `height` is an even number of pixels, as video needs."""
+    """Draws strips of one width. `height` is an even number of pixels, as video requires."""
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -26,7 +26,8 @@ class StatusStrip:
         self._pad = round(12 * scale)
 
     def draw(self, frame: Frame | None, picture_s: float, age_s: float | None) -> Image.Image:
-        """The strip for one picture, RGB. `age_s` is None where the picture has a result of its own."""
+        """Return the strip for one picture, RGB. `age_s`: the result's age, None if the picture has a result of its
+        own."""
         strip = self._empty.copy()
         draw = ImageDraw.Draw(strip)
         room = self.width - self._legend_width() - 2 * self._pad
@@ -40,20 +41,20 @@ class StatusStrip:
         return strip
 
     def _texts(self, frame: Frame | None, picture_s: float, age_s: float | None) -> list[tuple[str, Colour]]:
-        """From the most to the least important: what doesn't fit is left out from the end."""
+        """Return the texts by importance; those that do not fit are left out from the end."""
         at = f"{int(picture_s // 60)}:{picture_s % 60:04.1f}"
         if frame is None:
             return [(at, PAPER), ("no result yet", MUTED)]
         texts = [(frame.camera, PAPER), (at, PAPER)]
         if not frame.model.trained:
-            texts.append(("untrained model: its labels mean nothing", WARNING))
+            texts.append(("untrained model: labels are meaningless", WARNING))
         captured = datetime.fromtimestamp(frame.capture_us / 1e6, UTC)
         texts.append(
             (f"{captured:%Y-%m-%d %H:%M:%S}.{captured.microsecond // 100_000} UTC, {CLOCKS[frame.clock]}", MUTED)
         )
         if frame.model.trained:
             texts.append((f"model {frame.model.profile}", MUTED))
-        if age_s is not None and age_s >= OLD_ENOUGH_TO_TELL_S:
+        if age_s is not None and age_s >= SHOWN_AGE_S:
             texts.append((f"result {1000 * age_s:.0f} ms old", MUTED))
         return texts
 
@@ -67,7 +68,7 @@ class StatusStrip:
 
     @cached_property
     def _empty(self) -> Image.Image:
-        """The strip with nothing but the legend."""
+        """The strip with only the legend."""
         strip = Image.new("RGB", (self.width, self.height), INK)
         draw = ImageDraw.Draw(strip)
         middle, ramp = self.height / 2, self._ramp_width()

@@ -1,4 +1,4 @@
-"""Which result belongs to which picture, and how strongly it shows."""
+"""Assigning results to pictures, and fading them with age."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stream.annotation.annotate import GONE_S, LatestResult, drawing_size, fitted, read_frames, strength
+from stream.annotation.annotate import EXPIRED_S, LatestResult, drawing_size, fitted, read_frames, strength
 from stream.annotation.annotated_video import AnnotationError
 from stream.results import Frame
 from support.engines.drawn_results import a_frame
@@ -27,11 +27,11 @@ def test_only_the_first_epoch_counts() -> None:
     assert [frame.frame for frame in found if frame] == [0, 0, 2, 2]
 
 
-def test_without_results_there_is_nothing_to_show() -> None:
+def test_without_results_nothing_is_shown() -> None:
     assert LatestResult([]).at(5) is None
 
 
-def test_results_are_read_no_further_than_one_ahead() -> None:
+def test_results_are_read_at_most_one_ahead() -> None:
     read = []
 
     def frames() -> Iterator[Frame]:
@@ -45,12 +45,12 @@ def test_results_are_read_no_further_than_one_ahead() -> None:
     assert max(read) == 10
 
 
-def test_a_result_pales_with_age_and_goes_away() -> None:
+def test_a_result_fades_with_age_and_disappears() -> None:
     strengths = [strength(age / 100) for age in range(0, 300)]
     assert strengths[0] == strengths[10] == 1.0
     assert all(later <= earlier for earlier, later in pairwise(strengths))
-    assert 0.3 < strength(GONE_S) < 0.5
-    assert strength(GONE_S + 0.01) == 0.0
+    assert 0.3 < strength(EXPIRED_S) < 0.5
+    assert strength(EXPIRED_S + 0.01) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,16 @@ def test_a_result_pales_with_age_and_goes_away() -> None:
         ((1, 1), (2, 2)),
     ],
 )
-def test_narrow_pictures_are_enlarged_and_huge_ones_reduced(size: tuple[int, int], drawn: tuple[int, int]) -> None:
+def test_narrow_pictures_are_enlarged_and_large_ones_reduced(size: tuple[int, int], drawn: tuple[int, int]) -> None:
     assert drawing_size(*size) == drawn
 
 
-def test_a_picture_of_another_shape_is_fitted_in() -> None:
+def test_a_picture_with_another_aspect_ratio_is_fitted() -> None:
     assert fitted(1920, 1080, (1152, 864)) == (1152, 648)
     assert fitted(480, 640, (1152, 864)) == (648, 864)
 
 
-def test_results_are_read_line_by_line_and_other_messages_passed_over(tmp_path: Path) -> None:
+def test_results_are_read_line_by_line_and_other_messages_are_skipped(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     event = (
         b'{"schema":"partstream.status/1","run":"a","seq":0,"camera":"lobby","epoch":1,"state":"live","reason":null,'
@@ -87,7 +87,7 @@ def test_results_are_read_line_by_line_and_other_messages_passed_over(tmp_path: 
     assert [frame.frame for frame in read_frames(file, "gate")] == [1]
 
 
-def test_a_line_that_is_no_result_is_named(tmp_path: Path) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     file.write_bytes(msgspec.json.encode(a_frame(0)) + b"\nnonsense\n")
     with pytest.raises(AnnotationError, match=r"results\.jsonl, line 2: not a result of partstream"):

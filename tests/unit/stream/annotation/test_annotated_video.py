@@ -1,4 +1,4 @@
-"""Whole videos, annotated and read back."""
+"""Annotating whole videos and reading them back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from stream.annotation.annotate import Written, annotate, annotate_file
+from stream.annotation.annotate import AnnotatedPictures, annotate, annotate_file
 from stream.annotation.annotated_video import AnnotationError
 from stream.annotation.picture_colours import relevance_colour
 from stream.recording import video_encoding
@@ -23,7 +23,7 @@ GREY = 90
 
 
 def make_video(path: Path, pictures: int = 25, size: tuple[int, int] = (320, 240), rate: int = 25) -> Path:
-    """A grey video."""
+    """Write a grey video."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
         stream.width, stream.height = size
@@ -37,7 +37,7 @@ def make_video(path: Path, pictures: int = 25, size: tuple[int, int] = (320, 240
 
 
 def pictures_of(path: Path) -> tuple[list[np.ndarray], list[float], float, str, str]:
-    """Pictures as RGB, their times, the duration (s), codec and pixel format."""
+    """Return pictures as RGB, their times, the duration (s), codec and pixel format."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
@@ -47,42 +47,44 @@ def pictures_of(path: Path) -> tuple[list[np.ndarray], list[float], float, str, 
         return arrays, times, duration, stream.codec_context.name, stream.codec_context.pix_fmt or ""
 
 
-def test_the_output_has_the_same_pictures_and_duration_and_shows_the_results(tmp_path: Path) -> None:
+def test_the_output_has_the_same_number_of_pictures_and_duration_and_shows_the_results(tmp_path: Path) -> None:
     video = make_video(tmp_path / "in.mp4")
     out = tmp_path / "new" / "out.mp4"
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     frames = [a_frame(number) for number in range(25)]
-    assert annotate([(video, frames)], out, lambda done, total: told.append((done, total))) == Written(25, 25)
+    assert annotate([(video, frames)], out, lambda done, total: progress.append((done, total))) == AnnotatedPictures(
+        25, 25
+    )
     pictures, times, duration, codec, pixels = pictures_of(out)
     assert len(pictures) == 25
     assert times == pytest.approx([number / 25 for number in range(25)], abs=1e-3)
     assert duration == pytest.approx(1.0, abs=0.01)
     assert (codec, pixels) == ("h264", "yuv420p")
-    assert told == [(number, 25) for number in range(1, 26)]
+    assert progress == [(number, 25) for number in range(1, 26)]
     assert [entry.name for entry in out.parent.iterdir()] == ["out.mp4"]
 
     picture = pictures[12].astype(int)
     assert picture.shape[1] == 640 and picture.shape[0] > 480
-    assert np.abs(picture[470, 10] - GREY).max() < 8, "where nothing is, the picture is as it was"
+    assert np.abs(picture[470, 10] - GREY).max() < 8, "the picture is unchanged where nothing is drawn"
     inside_hand_edge = picture[2 * 65 + 1 : 2 * 80 - 1, 2 * 125 : 2 * 125 + 2].reshape(-1, 3).mean(0)
     assert np.abs(inside_hand_edge - relevance_colour(0.95)).max() < 70, "the hand's box is in the colour of relevance"
     label = picture[:120, 240:500]
-    assert (np.abs(label - GREY).max(axis=2) > 40).mean() > 0.1, "the label is there"
-    assert picture[482:, :].mean() < 60, "the strip is under the picture"
+    assert (np.abs(label - GREY).max(axis=2) > 40).mean() > 0.1, "the label is drawn"
+    assert picture[482:, :].mean() < 60, "the strip is below the picture"
 
 
-def test_a_video_that_is_shown_turned_is_drawn_as_it_is_shown(tmp_path: Path) -> None:
+def test_a_rotated_video_is_drawn_as_displayed(tmp_path: Path) -> None:
     video = make_film(tmp_path / "upright.mp4", 5, shown_turned=True)
     annotate([(video, [])], tmp_path / "out.mp4")
     picture = pictures_of(tmp_path / "out.mp4")[0][2].astype(int)
-    assert picture.shape[1] == 240, "120 pixels wide as it is shown, drawn twice as large"
-    assert picture[:150].min() > 235 and picture[170:310].max() < 20, "its left half is white, and shown above"
+    assert picture.shape[1] == 240, "120 pixels wide as displayed, drawn twice as large"
+    assert picture[:150].min() > 235 and picture[170:310].max() < 20, "its left half is white, and displayed above"
 
 
-def test_pictures_without_a_result_show_the_last_one_paler_until_it_is_gone(tmp_path: Path) -> None:
+def test_pictures_without_a_result_show_the_last_one_fading_until_it_disappears(tmp_path: Path) -> None:
     video = make_video(tmp_path / "in.mp4", pictures=60)
     out = tmp_path / "out.mp4"
-    assert annotate([(video, [a_frame(10)])], out) == Written(60, 1)
+    assert annotate([(video, [a_frame(10)])], out) == AnnotatedPictures(60, 1)
     pictures, *_ = pictures_of(out)
     area = (slice(0, 480), slice(0, 640))
     plain = pictures[0][area].astype(int)
@@ -95,12 +97,12 @@ def test_pictures_without_a_result_show_the_last_one_paler_until_it_is_gone(tmp_
     assert shown[59] < 0.5
 
 
-def test_several_videos_follow_each_other_fitted_to_the_first(tmp_path: Path) -> None:
+def test_several_videos_are_written_one_after_the_other_fitted_to_the_first(tmp_path: Path) -> None:
     first = make_video(tmp_path / "first.mp4", 10)
     second = make_video(tmp_path / "second.mp4", 20, (640, 180), rate=10)
     out = tmp_path / "out.mp4"
     frames = [a_frame(number, [a_person(2)], camera="gate", size=(640, 180)) for number in range(20)]
-    assert annotate([(first, []), (second, frames)], out) == Written(30, 20)
+    assert annotate([(first, []), (second, frames)], out) == AnnotatedPictures(30, 20)
     pictures, times, duration, *_ = pictures_of(out)
     assert len(pictures) == 30
     assert times == pytest.approx([n / 25 for n in range(10)] + [0.4 + n / 10 for n in range(20)], abs=2e-3)
@@ -113,40 +115,40 @@ def test_a_file_of_results_is_drawn_with_progress(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     results.write_bytes(b"".join(msgspec.json.encode(a_frame(number)) + b"\n" for number in range(0, 25, 2)))
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    assert annotate_file(video, results, tmp_path / "out.mp4", console) == Written(25, 13)
+    assert annotate_file(video, results, tmp_path / "out.mp4", console) == AnnotatedPictures(25, 13)
 
 
-def test_of_several_cameras_one_must_be_chosen(tmp_path: Path) -> None:
+def test_one_of_several_cameras_must_be_chosen(tmp_path: Path) -> None:
     video = make_video(tmp_path / "in.mp4", 5)
     results = tmp_path / "results.jsonl"
     frames = [a_frame(number, camera=camera) for number in range(5) for camera in ("lobby", "gate")]
     results.write_bytes(b"".join(msgspec.json.encode(frame) + b"\n" for frame in frames))
     with pytest.raises(AnnotationError, match=r"several cameras \(gate, lobby\)"):
         annotate_file(video, results, tmp_path / "out.mp4")
-    with pytest.raises(AnnotationError, match="nothing of camera yard, only of gate, lobby"):
+    with pytest.raises(AnnotationError, match="no results of camera yard, only of gate, lobby"):
         annotate_file(video, results, tmp_path / "out.mp4", camera="yard")
-    assert annotate_file(video, results, tmp_path / "out.mp4", camera="gate") == Written(5, 5)
+    assert annotate_file(video, results, tmp_path / "out.mp4", camera="gate") == AnnotatedPictures(5, 5)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is text, not a video\n" * 100, None])
-def test_a_video_that_cannot_be_read_is_named_and_leaves_nothing_behind(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_video_is_named_and_leaves_no_file(tmp_path: Path, content: bytes | None) -> None:
     video = tmp_path / "broken.mp4"
     if content is not None:
         video.write_bytes(content)
     out = tmp_path / "out.mp4"
-    with pytest.raises(AnnotationError, match=r"broken\.mp4: (can't be read as a video: |holds no)"):
+    with pytest.raises(AnnotationError, match=r"broken\.mp4: (can't be read as a video: |contains no)"):
         annotate([(video, [a_frame()])], out)
     assert not out.exists() and not list(tmp_path.glob(".*"))
 
 
-def test_a_file_with_sound_only_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_only_sound_is_rejected(tmp_path: Path) -> None:
     video = tmp_path / "sound.wav"
     with av.open(str(video), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
-    with pytest.raises(AnnotationError, match=r"sound\.wav: holds no video"):
+    with pytest.raises(AnnotationError, match=r"sound\.wav: contains no video"):
         annotate([(video, [])], tmp_path / "out.mp4")
 
 
@@ -158,7 +160,7 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
-def test_damaged_pictures_are_passed_over(tmp_path: Path) -> None:
+def test_damaged_pictures_are_skipped(tmp_path: Path) -> None:
     video = make_video(tmp_path / "in.mp4", 50)
     content = bytearray(video.read_bytes())
     middle = len(content) // 3
@@ -167,7 +169,7 @@ def test_damaged_pictures_are_passed_over(tmp_path: Path) -> None:
     assert annotate([(video, [a_frame(0)])], tmp_path / "out.mp4").pictures > 10
 
 
-def test_without_libx264_it_writes_mpeg4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_libx264_the_output_is_mpeg4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(video_encoding.ENCODERS) == ["libx264", "mpeg4"]
     monkeypatch.setattr(video_encoding, "ENCODERS", {"no_such_encoder": {}, "mpeg4": video_encoding.ENCODERS["mpeg4"]})
     video = make_video(tmp_path / "in.mp4", 10)
@@ -177,7 +179,7 @@ def test_without_libx264_it_writes_mpeg4(tmp_path: Path, monkeypatch: pytest.Mon
     assert duration == pytest.approx(0.4, abs=0.05)
 
 
-def test_without_any_encoder_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_encoder_the_error_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_encoding, "ENCODERS", {"no_such_encoder": {}})
     with pytest.raises(AnnotationError, match="none of the encoders no_such_encoder: install"):
         annotate([(make_video(tmp_path / "in.mp4", 3), [])], tmp_path / "out.mp4")

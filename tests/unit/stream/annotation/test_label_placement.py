@@ -1,4 +1,4 @@
-"""Where labels go."""
+"""Placing labels."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def test_overlap_is_the_shared_area() -> None:
     assert overlap((0, 0, 10, 10), (20, 20, 30, 30)) == 0
 
 
-def test_a_lone_label_goes_above_its_thing() -> None:
+def test_a_single_label_is_placed_above_its_object() -> None:
     placement = Placement(BOUNDS)
     places = around((400, 300, 500, 500), (120, 40), 4)
     assert places[placement.find(places, (400, 300, 500, 500)) or 0] == (400, 256, 520, 296)
 
 
-def test_a_label_at_the_top_edge_goes_where_it_does_not_hide_its_thing() -> None:
+def test_a_label_at_the_top_edge_is_placed_where_it_does_not_hide_its_object() -> None:
     placement = Placement(BOUNDS)
     target = (400.0, 0.0, 500.0, 200.0)
     places = around(target, (120, 40), 4)
@@ -31,7 +31,7 @@ def test_a_label_at_the_top_edge_goes_where_it_does_not_hide_its_thing() -> None
     assert overlap(placement.take(places[chosen]), target) == 0
 
 
-def test_a_label_keeps_off_other_things() -> None:
+def test_a_label_does_not_hide_other_objects() -> None:
     target, other = (400.0, 300.0, 500.0, 500.0), (390.0, 200.0, 520.0, 296.0)
     placement = Placement(BOUNDS, [target, other])
     places = around(target, (120, 40), 4)
@@ -40,13 +40,13 @@ def test_a_label_keeps_off_other_things() -> None:
     assert overlap(placement.take(places[chosen]), other) == 0
 
 
-def test_where_every_place_is_taken_none_is_found() -> None:
+def test_no_place_is_found_if_all_are_taken() -> None:
     target = (400.0, 300.0, 500.0, 500.0)
     placement = Placement(BOUNDS, taken=[BOUNDS])
     assert placement.find(around(target, (120, 40), 4), target) is None
 
 
-def test_a_label_stays_where_it_was_unless_another_place_is_clearly_better() -> None:
+def test_a_label_keeps_its_place_unless_another_is_clearly_better() -> None:
     target = (400.0, 300.0, 500.0, 500.0)
     places = around(target, (120, 40), 4)
     assert Placement(BOUNDS).find(places, target) == 0
@@ -61,7 +61,7 @@ rectangles = st.tuples(st.floats(-50, 1000), st.floats(-50, 800), st.floats(1, 3
 
 
 @given(st.lists(rectangles, max_size=15))
-def test_labels_that_found_a_place_never_overlap_and_stay_inside(things: list[Rect]) -> None:
+def test_placed_labels_never_overlap_and_stay_inside_the_bounds(things: list[Rect]) -> None:
     placement = Placement(BOUNDS, things)
     for thing in things:
         places = around(thing, (150, 60), 4, rings=2)

@@ -1,4 +1,4 @@
-"""One result as a layer over its picture."""
+"""Drawing one result as a layer."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_the_ramp_gets_lighter_with_every_step_of_relevance() -> None:
     assert relevance_colour(-1) == relevance_colour(0) and relevance_colour(2) == relevance_colour(1)
 
 
-def test_neighbouring_tracks_have_colours_that_differ_and_none_looks_like_relevance() -> None:
+def test_neighbouring_tracks_have_different_colours_and_none_looks_like_relevance() -> None:
     colours = [track_colour(track) for track in range(1, 41)]
     for one, other in pairwise(colours):
         assert sum(abs(a - b) for a, b in zip(one, other)) > 40
     assert all(max(green, blue) > red for red, green, blue in colours)
 
 
-def test_the_reasons_are_the_most_relevant_parts_with_a_telling_state() -> None:
+def test_the_reasons_are_the_most_relevant_parts_with_a_state_other_than_none() -> None:
     parts = [
         Part("head", (0, 0, 1, 1), 0.9, 0.99, [("none", 0.99)]),
         Part("left_leg", (0, 0, 1, 1), 0.9, 0.1, [("step", 0.9)]),
@@ -41,12 +41,12 @@ def test_the_reasons_are_the_most_relevant_parts_with_a_telling_state() -> None:
             for index in range(6)
         ],
     ]
-    told = reasons(parts)
-    assert [reason.part for reason in told] == ["p5", "p4", "p3"] and len(told) == MOST_REASONS
-    assert told[0].text == "p5: bend 0.50"
+    found = reasons(parts)
+    assert [reason.part for reason in found] == ["p5", "p4", "p3"] and len(found) == MOST_REASONS
+    assert found[0].text == "p5: bend 0.50"
 
 
-def test_parts_are_drawn_in_the_colour_of_their_relevance_and_people_in_their_tracks() -> None:
+def test_parts_have_the_colour_of_their_relevance_and_people_that_of_their_track() -> None:
     layer = np.asarray(OverlayPainter((640, 480)).paint(a_frame()))
     hand_edge = layer[2 * 72, 2 * 125]
     assert tuple(hand_edge[:3]) == relevance_colour(0.95) and hand_edge[3] > 240
@@ -57,7 +57,7 @@ def test_parts_are_drawn_in_the_colour_of_their_relevance_and_people_in_their_tr
     assert layer[10, 10, 3] == 0
 
 
-def test_boxes_are_scaled_from_the_results_size_to_the_pictures() -> None:
+def test_boxes_are_scaled_from_the_size_of_the_result_to_that_of_the_picture() -> None:
     small = OverlayPainter((320, 240)).paint(a_frame())
     large = OverlayPainter((1280, 960)).paint(a_frame())
     assert small.getbbox() is not None and large.getbbox() is not None
@@ -65,15 +65,14 @@ def test_boxes_are_scaled_from_the_results_size_to_the_pictures() -> None:
     assert np.asarray(small)[61, 121, 3] == 255
 
 
-def test_a_label_of_one_person_is_readable_over_another_ones() -> None:
-    """Labels of a crowd don't overlap: no pixel belongs to two tags."""
+def test_every_person_in_a_crowd_gets_a_label() -> None:
     crowd = [a_person(track, (40 + 22 * track, 60, 75 + 22 * track, 160)) for track in range(1, 8)]
     painter = OverlayPainter((1280, 960))
     painter.paint(a_frame(people=crowd))
-    assert set(painter._shown) == set(range(1, 8))
+    assert set(painter._labels) == set(range(1, 8))
 
 
-def test_people_without_action_parts_or_area_are_no_trouble() -> None:
+def test_people_without_an_action_parts_or_area_can_be_drawn() -> None:
     people = [
         a_person(1, acting=False),
         a_person(2, waving=False),
@@ -86,13 +85,13 @@ def test_people_without_action_parts_or_area_are_no_trouble() -> None:
     assert OverlayPainter((640, 480)).paint(a_frame(people=[])).getbbox() is None
 
 
-def test_a_label_stays_where_it_is_from_result_to_result() -> None:
+def test_a_label_keeps_its_place_from_result_to_result() -> None:
     painter = OverlayPainter((1280, 960))
     places = set()
     for number in range(20):
         moved = a_person(1, (100 + number, 60, 180 + number, 220))
         painter.paint(a_frame(number, [moved, a_person(2, (190, 60, 260, 220))]))
-        places.add((painter._shown[1].place, painter._shown[1].reasons))
+        places.add((painter._labels[1].place, painter._labels[1].reasons))
     assert len(places) == 1
 
 
@@ -103,6 +102,6 @@ def test_the_strip_has_an_even_height_and_warns_of_an_untrained_model(width: int
     drawn = strip.draw(a_frame(), 61.5, None)
     assert drawn.size == (width, strip.height)
     texts = [text for text, _ in strip._texts(a_frame(trained=False), 61.5, 0.24)]
-    assert texts[:3] == ["lobby", "1:01.5", "untrained model: its labels mean nothing"]
+    assert texts[:3] == ["lobby", "1:01.5", "untrained model: labels are meaningless"]
     assert texts[-1] == "result 240 ms old"
     assert [text for text, _ in strip._texts(None, 1.0, None)] == ["0:01.0", "no result yet"]
