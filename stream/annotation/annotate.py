@@ -28,7 +28,7 @@ from stream.annotation.status_strip import StatusStrip
 from stream.results import Frame, decode
 
 NARROW_WIDTH = 960
-"""VideoPictures narrower than this are enlarged before drawing, so that text is readable."""
+"""Pictures narrower than this are enlarged before drawing, so that text is readable."""
 
 ENLARGED_WIDTH = 1152
 GREATEST_WIDTH = 1920
@@ -150,7 +150,7 @@ class LatestResult:
         self._epoch = self._next.epoch if self._next is not None else 0
 
     def at(self, picture: int) -> Frame | None:
-        """Return the result with the highest frame number up to `picture`. VideoPictures must be requested in order."""
+        """Return the result with the highest frame number up to `picture`. Pictures must be requested in order."""
         while self._next is not None and (self._next.epoch != self._epoch or self._next.frame <= picture):
             if self._next.epoch == self._epoch and (self._latest is None or self._next.frame > self._latest.frame):
                 self._latest = self._next
