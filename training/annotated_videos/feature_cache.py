@@ -1,7 +1,7 @@
 """The cache of watched videos in a data set: `DIR/.features/<code>-<settings>/<video>.safetensors`.
 
-`<code>` is a hash of the detector's weights and of the code that runs before the learned stages, `<settings>` one of
-the settings. Folders of other code are removed after a week without use. A file's key is the hash of the video's bytes.
+`<code>` is a hash of MoveNet's weights and of the code that decides what is seen, `<settings>` one of the settings.
+Folders of other code are removed after a week without use. A file's key is the hash of the video's bytes.
 Annotations are not part of it: labels are matched at each start, so that a corrected annotation needs no detection. A
 bad video never ends a run: it is skipped, named and counted.
 """
@@ -34,8 +34,23 @@ from training.video.frames import VideoReadError
 
 FEATURES = ".features"
 DETECTOR = "movenet-multipose"
-CODE = ("detection/**/*.py", "keypoint_features/*.py", "people/*.py", "region_features/*.py", "region_extractors.py")
-"""Sources in `stages/` that decide what is seen in a picture."""
+CODE = (
+    "ring_buffers/slot_writers.py",
+    "stages/detection/**/*.py",
+    "stages/device/plane_pictures.py",
+    "stages/device/precision.py",
+    "stages/keypoint_features/*.py",
+    "stages/people/*.py",
+    "stages/profiles.py",
+    "stages/region_extractors.py",
+    "stages/region_features/*.py",
+    "stages/settings.py",
+    "stages/vocabulary.py",
+    "training/annotated_videos/regions/*_source.py",
+    "training/annotated_videos/watching.py",
+    "training/video/*.py",
+)
+"""Sources that decide what is seen in a video."""
 
 UNUSED_S = 7 * 86_400.0
 """A folder of other code that was opened within this time may be in use by a run of that code."""
@@ -116,8 +131,8 @@ def detector_sha256() -> str:
 @functools.cache
 def code_sha256() -> str:
     """Return one hash of the sources that decide what is seen."""
-    folder = Path(stages.__file__).parent
-    return _hash(path.read_bytes() for pattern in CODE for path in sorted(folder.glob(pattern)))
+    root = Path(stages.__file__).parents[1]
+    return _hash(path.read_bytes() for pattern in CODE for path in sorted(root.glob(pattern)))
 
 
 def file_sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
 import time
@@ -10,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import stages
 from stages.region_features.roi_features import RoiConfig
 from support.engines.film_models import damage, make_film
+from support.repository import REPOSITORY
 from support.training.folder_examples import BOX, STEPS, StandIn, annotated, put_folder, stand_in
 from support.training.kinetics_tps_examples import FRAMES, put_clip, put_dataset
 from training.annotated_videos import feature_cache, watching
@@ -27,6 +28,46 @@ __all__ = ["stand_in"]
 POOLING = RoiConfig(bins=2)
 SHOWN = FRAMES + 1
 """Pictures of a video: its frames, and the first once before."""
+WITHOUT_EFFECT = (
+    "ring_buffers/feature_window.py",
+    "ring_buffers/frames.py",
+    "ring_buffers/state_bank.py",
+    "ring_buffers/transfer.py",
+    "ring_buffers/window.py",
+    "stages/checkpoint.py",
+    "stages/device/device_memory.py",
+    "stages/device/halving.py",
+    "stages/device/stage_timer.py",
+    "stages/heads/*.py",
+    "stages/language/*.py",
+    "stages/pipeline.py",
+    "stages/settings_file.py",
+    "stages/step_scores.py",
+    "stages/third_party/*.py",
+    "stages/types.py",
+    "training/annotated_videos/sightings.py",
+    "training/settings/*.py",
+)
+"""Modules that watching imports but that do not change what is seen: containers, transfers, the learned stages, files.
+
+`sightings` has a format number of its own.
+"""
+
+
+def imported_files(file: Path) -> set[Path]:
+    """Return a module's file and those of the modules that it imports, directly or not, except telemetry's."""
+    found, waiting = set[Path](), [file]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found.add(file)
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("telemetry"):
+                module = REPOSITORY.joinpath(*node.module.split("."))
+                names = [module.with_suffix(".py"), *(module / f"{name.name}.py" for name in node.names)]
+                waiting += [path for path in names if path.is_file()]
+    return found
 
 
 def opened(root: Path, settings: WatchSettings | None = None) -> Folder:
@@ -73,9 +114,17 @@ def test_videos_are_watched_again_only_if_they_the_settings_or_the_code_changed(
     assert stand_in.pictures == 7 * SHOWN
 
 
-def test_every_pattern_of_the_code_that_watches_videos_finds_files() -> None:
-    folder = Path(stages.__file__).parent
-    assert all([*folder.glob(pattern)] for pattern in feature_cache.CODE)
+def test_the_code_hash_covers_every_module_that_decides_what_is_seen() -> None:
+    hashed = {path for pattern in feature_cache.CODE for path in REPOSITORY.glob(pattern)}
+    without_effect = {path for pattern in WITHOUT_EFFECT for path in REPOSITORY.glob(pattern)}
+    imported = imported_files(Path(watching.__file__))
+    assert len(imported) > 40
+    assert sorted(imported - hashed - without_effect) == [], "add them to CODE if they change what is seen"
+    assert sorted(hashed & without_effect) == []
+
+
+def test_every_pattern_of_hashed_code_matches_files() -> None:
+    assert all([*REPOSITORY.glob(pattern)] for pattern in feature_cache.CODE)
 
 
 def test_a_damaged_file_of_features_is_made_again(tmp_path: Path, stand_in: StandIn) -> None:
