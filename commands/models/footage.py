@@ -93,10 +93,10 @@ def score_command(
 def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
     """Print the share that is right by label, by clip and by score."""
     from training.footage.scoring import by_class
-    from training.footage.summary import by_threshold, taken_for, total
+    from training.footage.summary import by_threshold, seconds_by_answer, total
 
     judged = [one for score in scores for one in score.judged]
-    answers = taken_for(judged)
+    answers = seconds_by_answer(judged)
     labels = _table(title, "label", *_SECONDS, "answers")
     for truth, seconds in [*by_class(judged).items(), ("all", total(judged))]:
         given = ", ".join(f"{answer} {value:g}" for answer, value in answers.get(truth, {}).items())

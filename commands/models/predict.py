@@ -93,13 +93,13 @@ def _answer(
 ) -> int:
     """Answer the videos that have no answer yet. Print each error, and return how many videos have one."""
     from stages.profiles import load_model
-    from training.benchmark.predict import answer_unseen, answer_video
+    from training.benchmark.predict import answer_unreadable, answer_video
 
     for sentence in found.misnamed:
         error_console.print(f"[red]skipped:[/] {_plain(sentence)}")
     for name, error in found.unusable.items():
         error_console.print(f"[red]not analysed:[/] {_plain(error)}")
-        folder.keep(name, answer_unseen(actions, made_with, error))
+        folder.keep(name, answer_unreadable(actions, made_with, error))
     errors = len(found.misnamed) + len(found.unusable)
     todo = [video for video in found.usable if video.name not in before]
     if not todo:

@@ -191,7 +191,7 @@ def _visual(
     if regions is None:
         if any(cut.clip.features is None for cut in cuts):
             return None
-        regions = _kept
+        regions = _stored_regions
     shown = np.ones(len(cuts), bool) if rng is None else rng.random(len(cuts)) >= unseen_share
     parts: list[torch.Tensor] = []
     objects: list[torch.Tensor] = []
@@ -204,7 +204,7 @@ def _visual(
     return VisualInput(torch.cat(parts), torch.cat(objects), torch.from_numpy((real & shown[:, None]).ravel()))
 
 
-def _kept(clip: Clip, first: int, stop: int) -> RoiVectors:
+def _stored_regions(clip: Clip, first: int, stop: int) -> RoiVectors:
     assert clip.features is not None
     return read_roi(clip.features, first, stop)
 

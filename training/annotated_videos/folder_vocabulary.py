@@ -23,7 +23,7 @@ class OwnLabels:
         """Count one video: its class, and what each person does."""
         seen = self._of_video[video] = Seen()
         seen.actions[action] += 1
-        for person in _everybody(known):
+        for person in _people(known):
             if person.action is not None:
                 seen.actions[person.action] += 1
             for part, labels in person.states.items():
@@ -42,5 +42,5 @@ class OwnLabels:
         return every.vocabulary(Lists(PARTS, lists.verbs, lists.objects))
 
 
-def _everybody(known: KnownFrames) -> Iterator[KnownPerson]:
+def _people(known: KnownFrames) -> Iterator[KnownPerson]:
     return (person for frame in known.values() for person in frame)

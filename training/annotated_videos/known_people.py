@@ -34,7 +34,7 @@ class KnownPerson(NamedTuple):
 
 
 KnownFrames = dict[int, list[KnownPerson]]
-"""Frame, from 0 → everybody in it. Other frames are unknown."""
+"""Frame, from 0 → all people in it. Other frames are unknown."""
 
 
 def read_known(root: Path, video: Video) -> tuple[Path | None, KnownFrames]:

@@ -97,14 +97,14 @@ class PictureSource:
         while cut.clip.name in self.lost:
             cut = self._source.draw(window)
         shown = bool(rng.random() >= self._unseen_share)
-        crop = self._place(cut, rng) if shown else None
+        crop = self._draw_crop(cut, rng) if shown else None
         present = cut.clip.present[cut.answered]
         if crop is not None:
             boxes = cut.clip.seen.part_boxes[cut.clip.rows[cut.answered]]
             present = present & visible_parts(boxes, cut.clip, self._short_side, crop)
         return _View(cut, shown, crop, present)
 
-    def _place(self, cut: Cut, rng: np.random.Generator) -> Crop | None:
+    def _draw_crop(self, cut: Cut, rng: np.random.Generator) -> Crop | None:
         """Return a random crop with the middle of the person at the sequence's last step in it.
 
         Without this condition, every second crop of a picture twice as wide as high would miss the person.

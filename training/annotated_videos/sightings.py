@@ -1,4 +1,4 @@
-"""Sightings: everybody whom detector and tracker saw in one video, frame by frame, as arrays and as a file.
+"""Sightings: all people that detector and tracker saw in one video, frame by frame, as arrays and as a file.
 
 There is one safetensors file per video. Its metadata holds the key of the video that it was made from; a file with
 another key is not read (`feature_cache`). RoI features stay in the file and are read a slice at a time.

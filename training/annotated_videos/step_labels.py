@@ -67,7 +67,7 @@ def label_steps(seen: Sightings, known: KnownFrames, vocabulary: Vocabulary, unk
     identity = np.array([*(person.identity for person in people), UNKNOWN_FRAME, NOBODY], np.int64)
     number = np.cumsum(seen.step) - 1
     for row in np.flatnonzero(seen.step & (match >= 0)):
-        _put(labels, int(number[row]), people[match[row]], vocabulary, unknown)
+        _set_targets(labels, int(number[row]), people[match[row]], vocabulary, unknown)
     of_row, identities = action[match], identity[match]
     for track in seen.tracks():
         of_row[track] = _between(seen.frame[track], identities[track], of_row[track])
@@ -122,7 +122,7 @@ def _action(person: KnownPerson, vocabulary: Vocabulary, unknown: Unknown) -> in
     return vocabulary.action_index(person.action)
 
 
-def _put(labels: Labels, step: int, person: KnownPerson, vocabulary: Vocabulary, unknown: Unknown) -> None:
+def _set_targets(labels: Labels, step: int, person: KnownPerson, vocabulary: Vocabulary, unknown: Unknown) -> None:
     for row, part in enumerate(vocabulary.parts):
         if part in person.relevance:
             labels.relevance_known[step, row] = True

@@ -64,22 +64,22 @@ class Watcher(Model):
         self.settings = settings or WatchSettings()
         self._detector = detector
         self._region_extractor = _region_extractor(self.settings, device)
-        # Tracked people need a vocabulary for their readings, but nothing is read here.
+        # Tracked people need a vocabulary for their states and actions, but none are computed here.
         stages = PipelineSettings()
         self._max_people = stages.model.max_people
         self._tracker = PeopleTracker(
             stages, stages.thresholds(detector.default_thresholds), packaged("edge"), SmoothingConfig()
         )
-        self._seen = _Seen()
+        self._seen = _SightingCollector()
 
     def watch(self, path: Path) -> tuple[Sightings, RoiVectors | None]:
-        """Return everybody seen in a video, and RoI features if the settings ask for them.
+        """Return all people seen in a video, and RoI features if the settings request them.
 
-        The detector sees the first frame once before, so that people are tracked from the first frame on. Raises
-        `training.video.frames.VideoReadError` also if only the end cannot be read, and if the RoI features take more
+        The detector sees the first frame twice, so that people are tracked from the first frame on. Raises
+        `training.video.frames.VideoReadError`, also if only the end cannot be read, or if the RoI features take more
         than `MOST_ROI_BYTES`.
         """
-        self._seen = _Seen()
+        self._seen = _SightingCollector()
         for frame in analyse_video(self, path, self.settings.detector_size, rehearse=True):
             if self._seen.roi_bytes > MOST_ROI_BYTES:
                 raise VideoReadError(
@@ -87,7 +87,7 @@ class Watcher(Model):
                     f"{frame.meta.media_us / 1e6:.0f} s; cut it into shorter videos, or train with fewer regions or "
                     "bins (model.visual, model.visual_bins)"
                 )
-        return self._seen.taken()
+        return self._seen.sightings()
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         """Return the slot format that the detector takes."""
@@ -124,7 +124,7 @@ def _region_extractor(settings: WatchSettings, device: torch.device | str) -> Re
     return None if settings.roi is None else MapRegionExtractor(settings.roi, device)
 
 
-class _Seen:
+class _SightingCollector:
     """Collects sightings of a video, in the order of frames."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class _Seen:
         self._steps = 0
 
     def add(self, work: Sequence[FramePeople], steps: BatchSteps, visual: VisualInput | None) -> None:
-        """Keep everybody seen in a batch, except in the rehearsal (frame -1)."""
+        """Keep all people seen in a batch, except in the rehearsal (frame -1)."""
         for frame in work:
             for seen in frame.seen:
                 if frame.meta.frame < 0 or seen.tracked.detection < 0:
@@ -154,7 +154,7 @@ class _Seen:
             self._pooled.append(VisualInput(*kept))
             self.roi_bytes += sum(tensor.nbytes for tensor in kept)
 
-    def taken(self) -> tuple[Sightings, RoiVectors | None]:
+    def sightings(self) -> tuple[Sightings, RoiVectors | None]:
         """Return all sightings, track by track."""
         people = [seen for _, seen in self._rows]
         track = np.array([seen.tracked.track for seen in people], np.int32)

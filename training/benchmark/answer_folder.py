@@ -51,7 +51,7 @@ class VideoAnswer(msgspec.Struct, frozen=True):
     made_with: MadeWith
 
 
-class _Whole(msgspec.Struct):
+class _RawAnswer(msgspec.Struct):
     """A `VideoAnswer` whose larger fields are copied without decoding them."""
 
     action: str
@@ -59,7 +59,7 @@ class _Whole(msgspec.Struct):
     online: msgspec.Raw
 
 
-class _Head(msgspec.Struct):
+class _AnswerHeader(msgspec.Struct):
     error: str | None
     made_with: MadeWith
 
@@ -75,13 +75,13 @@ class AnswerFolder:
         """Return the videos that have a complete answer. Raises for answers of another model or other options."""
         found: set[str] = set()
         for name in names:
-            head = self._head(name)
+            head = self._header(name)
             if head is None:
                 continue
             if head.made_with != self._made_with:
                 raise AnswerError(
-                    f"{self.path}: holds answers with {_words(head.made_with)}, and this run has "
-                    f"{_words(self._made_with)}; use another folder, or --force to replace them"
+                    f"{self.path}: holds answers with {_described(head.made_with)}, and this run has "
+                    f"{_described(self._made_with)}; use another folder, or --force to replace them"
                 )
             if head.error is None:
                 found.add(name)
@@ -99,7 +99,7 @@ class AnswerFolder:
         for name in names:
             file = self._file(name)
             try:
-                answer = msgspec.json.decode(file.read_bytes(), type=_Whole)
+                answer = msgspec.json.decode(file.read_bytes(), type=_RawAnswer)
             except (OSError, msgspec.MsgspecError) as error:
                 raise AnswerError(f"{file}: can't be read back ({error}); run predict again") from None
             # Copies: a Raw would keep its whole file in memory.
@@ -108,10 +108,10 @@ class AnswerFolder:
         for file, content in ((video_file, actions), (part_file, frames), (ONLINE_FILE, online)):
             self._write(self.path / file, msgspec.json.encode(content))
 
-    def _head(self, name: str) -> _Head | None:
+    def _header(self, name: str) -> _AnswerHeader | None:
         """Return the head of a video's answer; None also for an unreadable file, so that it is replaced."""
         try:
-            return msgspec.json.decode(self._file(name).read_bytes(), type=_Head)
+            return msgspec.json.decode(self._file(name).read_bytes(), type=_AnswerHeader)
         except (OSError, msgspec.MsgspecError):
             return None
 
@@ -125,6 +125,6 @@ class AnswerFolder:
             raise AnswerError(str(error)) from None
 
 
-def _words(made: MadeWith) -> str:
+def _described(made: MadeWith) -> str:
     size = "the model's own size" if made.detector_size is None else "{}x{}".format(*made.detector_size)
     return f"weights {made.weights[:19]}…, every {made.every} frames, pictures of {size}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stages.types import Model
 from training.benchmark.answer_folder import MadeWith, VideoAnswer
 from training.benchmark.observed_answers import Answer
-from training.benchmark.predicted_answers import ClassVote, PredictedFrame, predicted_frame, stand_in
+from training.benchmark.predicted_answers import ClassVote, PredictedFrame, default_class, predicted_frame
 from training.kinetics_tps.data_errors import ErrorCode, shown
 from training.kinetics_tps.dataset import DatasetError, is_folder
 from training.kinetics_tps.layout import UnlabelledVideo, report_duplicates, unlabelled_videos
@@ -119,9 +119,9 @@ def answer_video(
             on_frame(meta.frame + 1)
     except VideoReadError as error:
         reason = reason or str(error).removeprefix(f"{path}: ")
-    return VideoAnswer(vote.answer()[0] or stand_in(actions), frames, online, reason, made_with)
+    return VideoAnswer(vote.answer()[0] or default_class(actions), frames, online, reason, made_with)
 
 
-def answer_unseen(actions: Sequence[str], made_with: MadeWith, error: str) -> VideoAnswer:
+def answer_unreadable(actions: Sequence[str], made_with: MadeWith, error: str) -> VideoAnswer:
     """Return the answer for a video that cannot be read; the benchmark requires one for every video."""
-    return VideoAnswer(stand_in(actions), {}, [], error, made_with)
+    return VideoAnswer(default_class(actions), {}, [], error, made_with)

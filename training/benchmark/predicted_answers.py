@@ -95,13 +95,13 @@ class ClassVote:
                 self._sums[self._index[action]] += weight * score
 
     def answer(self) -> tuple[str | None, float]:
-        """Return the class and its mean score in [0, 1]; None and 0 before anybody counted."""
+        """Return the class and its mean score in [0, 1]; None and 0 before anyone counted."""
         if self._weight <= 0:
             return None, 0.0
         best = int(self._sums.argmax())
         return self._actions[best], min(1.0, float(self._sums[best]) / self._weight)
 
 
-def stand_in(actions: Sequence[str]) -> str:
+def default_class(actions: Sequence[str]) -> str:
     """Return the class of a video without people: `other` if there is such an action, else the first."""
     return OTHER if OTHER in actions else actions[0]

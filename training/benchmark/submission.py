@@ -18,7 +18,7 @@ import numpy as np
 
 from training.benchmark import decoding_errors
 from training.benchmark.submission_columns import Integers, Names, People, PredictionReader, TruthReader
-from training.benchmark.submission_errors import MissingVideosError, Place, WrongValueError, some
+from training.benchmark.submission_errors import MissingVideosError, Place, WrongValueError, abbreviated
 from training.kinetics_tps.names import GROUND_TRUTH_FILES
 
 PREDICTION_FILES = ("pred_vid_result.json", "pred_part_result.json")
@@ -130,7 +130,7 @@ def _require(file: str, wanted: Iterable[str], given: dict[str, Any]) -> None:
 def _unknown(file: str, given: Iterable[str], known: Iterable[str], reason: str) -> list[str]:
     known = set(known)
     extra = [video for video in given if video not in known]
-    return [f"{file}: videos that {reason} are ignored, {len(extra)} in all: {some(extra)}"] if extra else []
+    return [f"{file}: videos that {reason} are ignored, {len(extra)} in all: {abbreviated(extra)}"] if extra else []
 
 
 def _absent(file: str, truth: GroundTruth, people: People) -> list[str]:

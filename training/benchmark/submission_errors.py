@@ -58,7 +58,7 @@ class MissingVideosError(SubmissionError):
         self.videos = tuple(videos)
         super().__init__(
             place,
-            f"{len(self.videos)} of {of} videos of the ground truth are missing: {some(self.videos)}. "
+            f"{len(self.videos)} of {of} videos of the ground truth are missing: {abbreviated(self.videos)}. "
             "Every video needs a class, and frames, even if empty: {}",
         )
 
@@ -67,7 +67,7 @@ class TooManyError(SubmissionError):
     """A frame has more people, or a part more proposals, than the benchmark allows."""
 
 
-def some(names: Collection[str]) -> str:
+def abbreviated(names: Collection[str]) -> str:
     """Return the first few names, quoted, and the number of the others."""
     shown = ", ".join(repr(name) for _, name in zip(range(_SHOWN), names))
     more = len(names) - _SHOWN

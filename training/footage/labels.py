@@ -140,7 +140,7 @@ def times(labels: ClipLabels, half: Half) -> list[float]:
 
 
 def instants(labels: ClipLabels, half: Half | None = None) -> list[Labelled]:
-    """Return everybody at every labelled instant of one half, or of both, by time and person, without `nobody`."""
+    """Return all people at every labelled instant of one half, or of both, by time and person, without `nobody`."""
     found: list[Labelled] = []
     for person in labels.people:
         for at in person.boxes:

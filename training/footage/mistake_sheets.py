@@ -19,13 +19,13 @@ from training.footage.scoring import WITHIN_S, Judged
 from training.video.analysis import analyse_video
 from training.video.frames import VideoReadError
 
-MOST = 24
-"""Pictures on a sheet."""
-TALL = 240
+MOST_TILES = 24
+"""Most pictures on a sheet."""
+TILE_HEIGHT = 240
 """Height of each picture on the sheet, in pixels."""
 _AROUND, _LEAST_AROUND = 0.4, 16.0
 """Margin around a box: share of its longer side, and the least margin in pixels for distant people."""
-_WIDE, _GAP = 1600, 8
+_SHEET_WIDTH, _GAP = 1600, 8
 _LINE, _TEXT = 18, 14
 _BOX_COLOUR = (255, 220, 60)
 
@@ -34,7 +34,7 @@ Region = tuple[int, int, int, int]
 
 
 class Tile(NamedTuple):
-    """One wrong instant: a picture around the person, `TALL` pixels high, with the labelled box."""
+    """One wrong instant: a picture around the person, `TILE_HEIGHT` pixels high, with the labelled box."""
 
     judged: Judged
     region: Region
@@ -67,7 +67,7 @@ def cut_tiles(film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> list[
         return []
     boxes = {(one.person, one.time): one.box for one in instants(labels)}
     found = [boxes[one.person, one.time] for one in judged]
-    cutter = _Cutter([(one.time, _around(box, labels.size)) for one, box in zip(judged, found)])
+    cutter = _RegionCutter([(one.time, _around(box, labels.size)) for one, box in zip(judged, found)])
     try:
         for _ in analyse_video(cutter, film, until_s=max(one.time for one in judged) + WITHIN_S):
             pass
@@ -80,12 +80,12 @@ def cut_tiles(film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> list[
 
 
 def save_sheet(folder: Path, film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> Path:
-    """Draw a clip's wrong answers, at most `MOST`, into `<clip>.jpg` in an existing folder, and return its path.
+    """Draw a clip's wrong answers, at most `MOST_TILES`, into `<clip>.jpg` in an existing folder, and return its path.
 
     `judged` has all answers for one labeller. Raises `FootageError`, and OSError if the file cannot be written.
     """
     mistakes = wrong(judged)
-    tiles = cut_tiles(film, labels, mistakes[:MOST])
+    tiles = cut_tiles(film, labels, mistakes[:MOST_TILES])
     title = f"{_title(labels, judged, mistakes)}; {len(tiles)} of {len(mistakes)} shown"
     path = folder / f"{labels.clip}.jpg"
     unfinished = path.with_name(f".{path.name}.part")
@@ -100,25 +100,25 @@ def lay_out(title: str, tiles: Sequence[Tile]) -> Image.Image:
     left, top = _GAP, _LINE + 2 * _GAP
     for tile in tiles:
         width = _cell_width(tile)
-        if left > _GAP and left + width + _GAP > _WIDE:
-            left, top = _GAP, top + TALL + 2 * _LINE + _GAP
+        if left > _GAP and left + width + _GAP > _SHEET_WIDTH:
+            left, top = _GAP, top + TILE_HEIGHT + 2 * _LINE + _GAP
         places.append((left, top))
         left += width + _GAP
-    sheet = Image.new("RGB", (_WIDE, top + TALL + 2 * _LINE + _GAP if tiles else top))
+    sheet = Image.new("RGB", (_SHEET_WIDTH, top + TILE_HEIGHT + 2 * _LINE + _GAP if tiles else top))
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, _GAP), title, fill="white", font_size=_TEXT)
     for tile, (left, top) in zip(tiles, places, strict=True):
         sheet.paste(tile.picture, (left, top))
         for line, (text, colour) in enumerate(zip(tile.caption, ("white", _BOX_COLOUR))):
-            draw.text((left, top + TALL + line * _LINE), text, fill=colour, font_size=_TEXT)
+            draw.text((left, top + TILE_HEIGHT + line * _LINE), text, fill=colour, font_size=_TEXT)
     return sheet
 
 
 def _title(labels: ClipLabels, judged: Sequence[Judged], mistakes: Sequence[Judged]) -> str:
     halves = [half for half in ("development", "test") if any(labels.half_of(one.time) == half for one in judged)]
-    seconds, amiss = (sum(one.seconds for one in ones) for ones in (judged, mistakes))
+    seconds, wrong_seconds = (sum(one.seconds for one in ones) for ones in (judged, mistakes))
     where = ", ".join([labels.clip, *halves, f"labeller {labels.labeller}"])
-    return f"{where}: {amiss:g} of {seconds:g} person-seconds are wrong"
+    return f"{where}: {wrong_seconds:g} of {seconds:g} person-seconds are wrong"
 
 
 def _cell_width(tile: Tile) -> int:
@@ -136,19 +136,19 @@ def _around(box: Box, size: tuple[int, int]) -> Region:
 
 
 def _enlarged(pixels: NDArray[np.uint8], box: Box, region: Region) -> Image.Image:
-    """uint8 [height, width, 3] of a region, `TALL` pixels high and no wider than the sheet, with the box drawn in."""
+    """Return a region as a picture, `TILE_HEIGHT` pixels high and no wider than the sheet, with the box drawn in."""
     height, width = pixels.shape[:2]
-    shown = min(round(width * TALL / height), _WIDE - 2 * _GAP)
-    picture = Image.fromarray(pixels).resize((shown, TALL), Image.Resampling.BICUBIC)
-    across, down = shown / width, TALL / height
+    shown = min(round(width * TILE_HEIGHT / height), _SHEET_WIDTH - 2 * _GAP)
+    picture = Image.fromarray(pixels).resize((shown, TILE_HEIGHT), Image.Resampling.BICUBIC)
+    across, down = shown / width, TILE_HEIGHT / height
     x1, y1, x2, y2 = box
     corners = ((x1 - region[0]) * across, (y1 - region[1]) * down, (x2 - region[0]) * across, (y2 - region[1]) * down)
     ImageDraw.Draw(picture).rectangle(corners, outline=_BOX_COLOUR, width=2)
     return picture
 
 
-class _Cutter(Model):
-    """Takes a model's place and keeps a region of the frame nearest to each time.
+class _RegionCutter(Model):
+    """A stand-in for a model that keeps a region of the frame nearest to each time.
 
     Pictures are therefore rotated and timed as for the scored model.
     """

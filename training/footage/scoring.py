@@ -111,7 +111,7 @@ def judge(
 ) -> tuple[list[Judged], list[Extra]]:
     """Return the answer for every labelled instant of one half, and the predicted people without a label.
 
-    An instant has the answers of the nearest frame; without one, everybody is missed. People are matched one-to-one
+    An instant has the answers of the nearest frame; without one, all people are missed. People are matched one-to-one
     with the greatest sum of IoU, without pairs below `min_iou`. People labelled unsure are matched and then left out.
     """
     frames = sorted(predictions, key=lambda frame: frame.time)
@@ -172,13 +172,13 @@ def selective(judged: Sequence[Judged], threshold: float, extras: Sequence[Extra
 
     answered = [one for one in judged if counts(one)]
     total = sum(one.seconds for one in judged)
-    said = sum(one.seconds for one in answered)
-    beside = sum(one.seconds for one in extras if counts(one))
+    answered_s = sum(one.seconds for one in answered)
+    extra_s = sum(one.seconds for one in extras if counts(one))
     right = sum(one.seconds for one in answered if one.answer == one.truth)
     return Selective(
-        precision=right / said if said else None,
-        coverage=said / total if total else 0.0,
-        precision_all=right / (said + beside) if said + beside else None,
+        precision=right / answered_s if answered_s else None,
+        coverage=answered_s / total if total else 0.0,
+        precision_all=right / (answered_s + extra_s) if answered_s + extra_s else None,
     )
 
 

@@ -30,7 +30,7 @@ class ClipScore(NamedTuple):
         return sum(one.seconds for one in self.extras)
 
 
-def taken_for(judged: Iterable[Judged]) -> dict[str, dict[str, float]]:
+def seconds_by_answer(judged: Iterable[Judged]) -> dict[str, dict[str, float]]:
     """Return the person-seconds of each true label by answer, most first, including `MISSED` and `UNANSWERED`."""
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for one in judged:
@@ -78,7 +78,7 @@ def as_json(scores: Sequence[ClipScore]) -> dict[str, Any]:
 
 
 def _figures(judged: Sequence[Judged], extras: Sequence[Extra]) -> dict[str, Any]:
-    answers = taken_for(judged)
+    answers = seconds_by_answer(judged)
     return {
         "labels": {
             truth: {

@@ -38,7 +38,7 @@ SOURCES = (
 
 
 def code_hash(root: Path = _ROOT) -> str:
-    """Return the SHA-256 of the sources, in the order of their contents."""
+    """Return the SHA-256 of the sources, sorted by content."""
     files = {path for pattern in SOURCES for path in root.glob(pattern)}
     contents = (code_of(path.read_bytes()) if path.suffix == ".py" else path.read_bytes() for path in files)
     digest = hashlib.sha256()

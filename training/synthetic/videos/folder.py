@@ -42,7 +42,7 @@ from training.synthetic.videos.truth import TRUTH, truth_file
 
 Progress = Callable[[int, int], None]
 """Called with (videos made, videos in all)."""
-_LOOK_S = 0.5
+_STOP_CHECK_S = 0.5
 """Seconds between checks for a stop."""
 
 
@@ -100,7 +100,7 @@ class GeneratedFolder:
         self.root, self.plan = root, plan
         self._orders = plan.orders(root)
         self._code = code_hash()
-        self._refuse_others(resume)
+        self._check_content(resume)
         for name in ASSETS:
             weights.locate(name)
 
@@ -113,13 +113,13 @@ class GeneratedFolder:
         `training.kinetics_tps.DatasetError` and `stages.third_party.weights.WeightsError`; finished videos are listed
         even then.
         """
-        self._sweep()
+        self._remove_partial_files()
         missing = [order for order in self._orders if self._note(order.name) is None]
         done = len(self._orders) - len(missing)
         # From now on the folder records its plan.
         self._list_videos()
         try:
-            for _ in _made(missing, workers, stopped):
+            for _ in _make_videos(missing, workers, stopped):
                 done += 1
                 if progress is not None:
                     progress(done, len(self._orders))
@@ -127,7 +127,7 @@ class GeneratedFolder:
             manifest = self._list_videos()
         return manifest
 
-    def _refuse_others(self, resume: bool) -> None:
+    def _check_content(self, resume: bool) -> None:
         try:
             names = sorted(path.name for path in self.root.iterdir())
         except FileNotFoundError:
@@ -140,17 +140,17 @@ class GeneratedFolder:
             raise GenerateError(
                 f"{self.root}: already holds something else, such as {names[0]}; use an empty or new folder"
             )
-        there, wanted = read_manifest(self.root), self.plan.manifest(self._code, ())
+        existing, wanted = read_manifest(self.root), self.plan.manifest(self._code, ())
         if not resume:
             raise GenerateError(
-                f"{self.root}: already holds {len(there.videos)} generated videos; --resume continues with them"
+                f"{self.root}: already holds {len(existing.videos)} generated videos; --resume continues with them"
             )
-        if there.code != wanted.code:
+        if existing.code != wanted.code:
             raise GenerateError(f"{self.root}: was made by another version of the code; generate into a new folder")
         for name in ("split", "seed", "settings"):
-            if (was := getattr(there, name)) != (now := getattr(wanted, name)):
+            if (was := getattr(existing, name)) != (now := getattr(wanted, name)):
                 raise GenerateError(
-                    f"{self.root}: was generated with {name} {was}, and now it is {now}; "
+                    f"{self.root}: was generated with {name} {was}, and this run has {now}; "
                     "use the same, or generate into a new folder"
                 )
 
@@ -162,7 +162,7 @@ class GeneratedFolder:
         files = video_file(self.root, self.plan.split, made.video.action, name), truth_file(self.root, name)
         return made if all(path.is_file() for path in files) else None
 
-    def _sweep(self) -> None:
+    def _remove_partial_files(self) -> None:
         """Remove partial files of a killed process."""
         for top in (VIDEOS[self.plan.split], ANNOTATIONS, TRUTH, NOTES):
             for path in (self.root / top).rglob(".*.part"):
@@ -223,7 +223,7 @@ def _prepare_worker() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _made(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) -> Iterator[Made]:
+def _make_videos(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) -> Iterator[Made]:
     """Yield each video as it is made, in any order. When `stopped`, no more are begun."""
     if workers <= 1 or len(orders) <= 1:
         for order in orders:
@@ -244,7 +244,7 @@ def _made(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) ->
                 running.add(pool.submit(_make, order))
             if not running:
                 return
-            done, running = wait(running, _LOOK_S, FIRST_COMPLETED)
+            done, running = wait(running, _STOP_CHECK_S, FIRST_COMPLETED)
             yield from (future.result() for future in done)
     except BrokenProcessPool:
         raise GenerateError(

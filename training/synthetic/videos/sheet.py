@@ -56,11 +56,11 @@ def _drawn(picture: Image.Image, frame: TrueFrame, video: GeneratedVideo) -> Ima
         right = person.action == video.action
         colour = (90, 255, 90) if right else (255, 220, 60)
         draw.rectangle([value * scale for value in person.box], outline=colour)
-        words = " ".join((person.action or _UNSURE, *person.props))
-        draw.text((person.box[0] * scale, max(0.0, person.box[1] * scale - 11)), words, fill=colour)
-        draw.point(_seen(person.keypoints, scale), fill=(255, 90, 90))
+        caption = " ".join((person.action or _UNSURE, *person.props))
+        draw.text((person.box[0] * scale, max(0.0, person.box[1] * scale - 11)), caption, fill=colour)
+        draw.point(_visible_joints(person.keypoints, scale), fill=(255, 90, 90))
     return cell
 
 
-def _seen(keypoints: Sequence[tuple[float, float, int]], scale: float) -> list[tuple[float, float]]:
-    return [(x * scale, y * scale) for x, y, seen in keypoints if seen]
+def _visible_joints(keypoints: Sequence[tuple[float, float, int]], scale: float) -> list[tuple[float, float]]:
+    return [(x * scale, y * scale) for x, y, visible in keypoints if visible]

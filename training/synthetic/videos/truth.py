@@ -77,7 +77,7 @@ def read_truth(path: Path) -> Truth:
     except OSError as error:
         raise TruthError(f"{path}: can't be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TruthError(f"{path}: is not the truth about a video: {error}") from None
+        raise TruthError(f"{path}: is not a valid truth file: {error}") from None
     for index, frame in enumerate(truth.frames):
         numbers = [person.number for person in frame.people]
         if len(set(numbers)) < len(numbers):

@@ -159,7 +159,7 @@ def test_bad_videos_and_truth_files_are_named_and_skipped(
     skipped = {video.path.stem: video.message for video in folder.skipped}
     assert skipped.keys() == {"wave-0", "stand-0", "stand-1"}
     assert "has 1 frames, and the video has 12" in skipped["stand-0"]
-    assert "is not the truth about a video" in skipped["stand-1"] and "can't be read" in skipped["wave-0"]
+    assert "is not a valid truth file" in skipped["stand-1"] and "can't be read" in skipped["wave-0"]
     assert "wave-1" in caplog.text, "what can't be opened at all is the data set's own fault"
     assert folder.summary()["skipped_videos"] == 3
 

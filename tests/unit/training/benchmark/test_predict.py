@@ -17,7 +17,7 @@ from stages import profiles
 from stages.types import ActionAnalysis, FrameAnalysis, PartAnalysis, PersonAnalysis
 from support.engines.film_models import Scripted, damage, make_film
 from training.benchmark.answer_folder import AnswerError, AnswerFolder, MadeWith, VideoAnswer
-from training.benchmark.predict import answer_unseen, answer_video, videos_of_data_set, videos_of_folder
+from training.benchmark.predict import answer_unreadable, answer_video, videos_of_data_set, videos_of_folder
 from training.benchmark.predicted_answers import PredictedFrame
 from training.kinetics_tps import DatasetError
 
@@ -90,7 +90,7 @@ def test_videos_with_duplicate_names_or_broken_links_are_answered_and_reported(t
     assert set(found.unusable) == {"twice", "gone"} and "2 videos are called 'twice'" in found.unusable["twice"]
     assert found.names == ["gone", "good", "twice"]
     assert len(found.misnamed) == 1 and "ends in.mp4.mp4" in found.misnamed[0]
-    assert answer_unseen(ACTIONS, MADE, found.unusable["gone"]).action == "other"
+    assert answer_unreadable(ACTIONS, MADE, found.unusable["gone"]).action == "other"
 
 
 def test_videos_in_a_folder_are_found_by_their_suffixes(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_folder_without_videos_is_rejected(tmp_path: Path, find: type) -> None
 def test_answers_are_assembled_into_the_benchmarks_files(tmp_path: Path) -> None:
     folder = AnswerFolder(tmp_path / "out", MADE)
     folder.keep("a", ANSWER)
-    folder.keep("b", answer_unseen(ACTIONS, MADE, "is no video"))
+    folder.keep("b", answer_unreadable(ACTIONS, MADE, "is no video"))
     folder.assemble(["a", "b"])
     read = {name: json.loads((tmp_path / "out" / name).read_text()) for name in
             ("pred_vid_result.json", "pred_part_result.json", "online.json")}  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.types import ActionAnalysis, Box, FrameAnalysis, PartAnalysis, PersonAnalysis
-from training.benchmark.predicted_answers import ClassVote, predicted_frame, stand_in, whole_box
+from training.benchmark.predicted_answers import ClassVote, default_class, predicted_frame, whole_box
 
 ACTIONS = ("jump", "run", "walk", "other")
 
@@ -100,5 +100,5 @@ def test_people_without_an_action_or_a_relevant_part_do_not_count() -> None:
 
 
 def test_a_video_without_people_is_other_if_there_is_such_an_action() -> None:
-    assert stand_in(ACTIONS) == "other"
-    assert stand_in(("push_up", "lunge")) == "push_up"
+    assert default_class(ACTIONS) == "other"
+    assert default_class(("push_up", "lunge")) == "push_up"

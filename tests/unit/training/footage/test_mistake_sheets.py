@@ -17,7 +17,7 @@ from run_stream import app
 from stages.third_party import weights
 from support.engines.film_models import SIZE, damage, make_film
 from training.footage.labels import BoxAt, ClipLabels, Person, Span, instants
-from training.footage.mistake_sheets import MOST, TALL, Tile, cut_tiles, lay_out, save_sheet, wrong
+from training.footage.mistake_sheets import MOST_TILES, TILE_HEIGHT, Tile, cut_tiles, lay_out, save_sheet, wrong
 from training.footage.runs import FootageError, packaged_labels
 from training.footage.scoring import Judged
 
@@ -62,7 +62,7 @@ def test_a_tile_shows_the_person_in_the_frame_of_that_instant(
         x1, y1, x2, y2 = boxes[tile.judged.person, tile.judged.time]
         left, top, right, bottom = tile.region
         assert 0 <= left < x1 and 0 <= top < y1 and x2 < right <= 768 and y2 < bottom <= 576
-        assert tile.picture.height == TALL
+        assert tile.picture.height == TILE_HEIGHT
         small = np.asarray(tile.picture.resize((right - left, bottom - top), Image.Resampling.BOX), np.float64)
         inner = np.s_[int(y1) + 4 : int(y2) - 4, int(x1) + 4 : int(x2) - 4]
         shown = small[inner[0].start - top : inner[0].stop - top, inner[1].start - left : inner[1].stop - left]
@@ -106,13 +106,13 @@ def test_the_wrong_instants_with_the_highest_scores_are_shown_and_all_are_counte
     street: tuple[Path, ClipLabels], tmp_path: Path
 ) -> None:
     film, labels = street
-    somebody = [one for one in instants(labels, "development") if one.time <= 6][: MOST + 6]
-    assert len(somebody) == MOST + 6
+    somebody = [one for one in instants(labels, "development") if one.time <= 6][: MOST_TILES + 6]
+    assert len(somebody) == MOST_TILES + 6
     ones = [judged(one.person, one.time, "walk", "jump", 0.01 * at) for at, one in enumerate(somebody)]
-    tiles = cut_tiles(film, labels, wrong(ones)[:MOST])
-    assert [tile.judged.score for tile in tiles] == [0.01 * at for at in range(MOST + 5, 5, -1)]
+    tiles = cut_tiles(film, labels, wrong(ones)[:MOST_TILES])
+    assert [tile.judged.score for tile in tiles] == [0.01 * at for at in range(MOST_TILES + 5, 5, -1)]
     whole, fewer = lay_out("title", tiles), lay_out("title", tiles[:3])
-    assert whole.width == fewer.width and whole.height > fewer.height + TALL
+    assert whole.width == fewer.width and whole.height > fewer.height + TILE_HEIGHT
     assert save_sheet(tmp_path, film, labels, ones).exists()
     assert Image.open(tmp_path / "vtest.jpg").size == whole.size
 
@@ -121,7 +121,7 @@ def test_a_sheet_without_wrong_answers_replaces_an_older_one(tmp_path: Path) -> 
     (tmp_path / "vtest.jpg").write_text("an older one")
     labels = packaged_labels()["vtest"][0]
     save_sheet(tmp_path, tmp_path / "not-even-opened.avi", labels, [RIGHT])
-    assert Image.open(tmp_path / "vtest.jpg").height < TALL
+    assert Image.open(tmp_path / "vtest.jpg").height < TILE_HEIGHT
 
 
 def labels_of(film: Path, size: tuple[int, int], *boxes: tuple[float, float, float, float, float]) -> ClipLabels:
@@ -139,7 +139,7 @@ def test_a_rotated_film_is_shown_rotated(tmp_path: Path) -> None:
     [tile] = cut_tiles(film, labels, [judged(1, 0.0, "walk", "jump", 0.5)])
     picture = np.asarray(tile.picture.convert("L"))
     middle = tile.picture.width // 2
-    assert picture[20, middle] > 240 and picture[TALL - 20, middle] < 15  # white is on top
+    assert picture[20, middle] > 240 and picture[TILE_HEIGHT - 20, middle] < 15  # white is on top
 
 
 def test_a_film_that_cannot_be_read_as_far_as_the_instant_is_named(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from stages.types import ActionAnalysis, FrameAnalysis, Model, ModelInfo, Person
 from training.footage.labels import LabelError
 from training.footage.runs import FootageError, answer_film, packaged_labels, score_clip
 from training.footage.scoring import Extra, Judged
-from training.footage.summary import MISSED, UNANSWERED, ClipScore, as_json, taken_for, total
+from training.footage.summary import MISSED, UNANSWERED, ClipScore, as_json, seconds_by_answer, total
 
 
 class Counting(Model):
@@ -131,7 +131,7 @@ UNLABELLED = [Extra("yard", float(time), 0.5, answer, 0.8) for time, answer in e
 
 
 def test_answers_are_counted_by_label_with_missed_people_and_no_answers() -> None:
-    assert taken_for(SOME) == {
+    assert seconds_by_answer(SOME) == {
         "stand": {"stand": 0.5, "walk": 0.5},
         "walk": {MISSED: 0.5, UNANSWERED: 0.5, "other": 0.5, "walk": 0.5},
     }
@@ -144,8 +144,8 @@ ANSWERS = st.tuples(st.sampled_from("wso"), st.sampled_from([*"wso", None]), st.
 def test_all_labels_together_are_the_sum_of_each(answers: list[tuple[str, str | None, float, bool]]) -> None:
     ones = judged(*answers)
     everything = total(ones)
-    assert everything.total == len(ones) * 0.5 == sum(sum(given.values()) for given in taken_for(ones).values())
-    assert everything.right == sum(given.get(truth, 0.0) for truth, given in taken_for(ones).items())
+    assert everything.total == len(ones) * 0.5 == sum(sum(given.values()) for given in seconds_by_answer(ones).values())
+    assert everything.right == sum(given.get(truth, 0.0) for truth, given in seconds_by_answer(ones).items())
 
 
 def test_the_object_holds_figures_clips_and_instants() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from training.footage.labels import OTHER
 from training.footage.scoring import Judged, by_class
-from training.footage.summary import taken_for
+from training.footage.summary import seconds_by_answer
 from training.synthetic.scoring.figures.benchmark import BenchmarkScore
 from training.synthetic.scoring.figures.detector_figures import DetectorFigures, detector_figures
 from training.synthetic.scoring.figures.part_figures import PartFigures, part_figures
@@ -173,7 +173,7 @@ def accuracy(judged: Sequence[Judged]) -> Accuracy:
 def action_figures(judged: Iterable[Judged]) -> dict[str, ActionFigures]:
     """Return the figures by true action, in alphabetical order."""
     judged = list(judged)
-    answers = taken_for(judged)
+    answers = seconds_by_answer(judged)
     return {
         action: ActionFigures(
             round(one.total), one.share, {answer: round(frames) for answer, frames in answers[action].items()}

@@ -51,7 +51,7 @@ def test_a_truth_file_that_is_missing_or_not_json_is_rejected_with_a_message(tmp
     with pytest.raises(TruthError, match="can't be read"):
         read_truth(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text('{"frames": [')
-    with pytest.raises(TruthError, match="not the truth about a video"):
+    with pytest.raises(TruthError, match="not a valid truth file"):
         read_truth(tmp_path / "bad.json")
 
 
