@@ -1,4 +1,4 @@
-"""What is seen in videos is made once and kept, made again where it must be, and a bad video never ends a run."""
+"""The feature cache: when videos are watched again, and how bad videos are handled."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def opened(root: Path, settings: WatchSettings | None = None) -> Folder:
     return open_folder(root, settings or WatchSettings(roi=POOLING), vocabulary=None, held_out_share=0.34)
 
 
-def test_each_persons_steps_come_with_their_labels_and_their_regions(tmp_path: Path, stand_in: StandIn) -> None:
+def test_each_persons_steps_have_their_labels_and_regions(tmp_path: Path, stand_in: StandIn) -> None:
     folder = opened(put_folder(tmp_path))
     assert {role: len(clips) for role, clips in folder.clips.items()} == {"train": 4, "validation": 1, "test": 1}
     assert not folder.skipped and not folder.unknown
@@ -89,7 +89,7 @@ def test_each_persons_steps_come_with_their_labels_and_their_regions(tmp_path: P
         assert pooled.objects.float().std() > 0
 
 
-def test_videos_are_watched_again_only_if_they_the_settings_or_the_code_changed(
+def test_videos_are_watched_again_only_if_the_video_the_settings_or_the_code_changed(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = put_folder(tmp_path, each=1)
@@ -106,9 +106,9 @@ def test_videos_are_watched_again_only_if_they_the_settings_or_the_code_changed(
     with video_file(root, "train", "wave", "wave-0").open("ab") as file:
         file.write(b"\0" * 8)
     opened(root)
-    assert stand_in.pictures == 3 * SHOWN, "one video is another one"
+    assert stand_in.pictures == 3 * SHOWN, "one video has changed"
     opened(root, WatchSettings(roi=RoiConfig(bins=1)))
-    assert stand_in.pictures == 5 * SHOWN, "regions are pooled otherwise"
+    assert stand_in.pictures == 5 * SHOWN, "regions are pooled differently"
     monkeypatch.setattr(feature_cache, "code_sha256", lambda: "another version")
     opened(root, WatchSettings(roi=RoiConfig(bins=1)))
     assert stand_in.pictures == 7 * SHOWN
@@ -160,7 +160,7 @@ def test_bad_videos_and_truth_files_are_named_and_skipped(
     assert skipped.keys() == {"wave-0", "stand-0", "stand-1"}
     assert "has 1 frames, and the video has 12" in skipped["stand-0"]
     assert "is not a valid truth file" in skipped["stand-1"] and "can't be read" in skipped["wave-0"]
-    assert "wave-1" in caplog.text, "what can't be opened at all is the data set's own fault"
+    assert "wave-1" in caplog.text, "a video that cannot be opened at all is an error of the data set"
     assert folder.summary()["skipped_videos"] == 3
 
 
@@ -207,13 +207,13 @@ def test_unused_cache_folders_of_other_code_are_removed_and_nothing_else(
             os.utime(path, (long_ago, long_ago))
     opened(root)
     assert {path.name for path in kept.iterdir()} == mine | {"notes", "fedcba9876543210"}
-    assert stand_in.pictures == 2 * 2 * SHOWN, "what this version can read is still there"
+    assert stand_in.pictures == 2 * 2 * SHOWN, "this version's files are kept"
 
     monkeypatch.setattr(feature_cache, "code_sha256", lambda: "another version")
     opened(root)
     used = features_folder(root, WatchSettings(roi=POOLING)).name.partition("-")[2]
     (left,) = mine & {path.name for path in kept.iterdir()}
-    assert left.endswith(used), "other code may be using what was opened just now"
+    assert left.endswith(used), "other code may be using the folder that was just opened"
 
 
 def test_a_video_with_too_many_regions_for_the_memory_is_named_with_a_remedy(

@@ -1,4 +1,4 @@
-"""Training on a folder: it learns, mixes, resumes to the bit, and its checkpoint runs."""
+"""Training on a folder: learning, mixing with generated motion, exact resumption, and a checkpoint that runs."""
 
 from __future__ import annotations
 
@@ -187,13 +187,13 @@ def test_balanced_sequences_end_equally_often_with_each_action(tmp_path: Path, s
         assert abs(float((ends == wave).float().mean()) - expected) < 0.08
 
 
-def test_held_out_tracks_are_cut_as_the_running_window_cuts_them(tmp_path: Path, stand_in: StandIn) -> None:
+def test_held_out_tracks_are_divided_as_by_the_running_window(tmp_path: Path, stand_in: StandIn) -> None:
     clip = watched_folder(on_folder(put_folder(tmp_path / "data"))).clips["train"][0]
     pieces = [(cut.steps[cut.lead :].tolist(), cut.lead, [*range(10)][own]) for cut, own in whole_tracks(clip, 4)]
     assert pieces == [([0, 1, 2, 3], 0, [0, 1, 2, 3]), ([2, 3, 4, 5], 2, [2, 3])]
     whole = sequences([whole_tracks(clip, 64)[0][0]], 6)
     second = sequences([whole_tracks(clip, 4)[1][0]], 4)
-    assert torch.equal(whole.parts[0, 2:6], second.parts[0]), "what lies before a piece is looked back on"
+    assert torch.equal(whole.parts[0, 2:6], second.parts[0]), "geometry looks back to the steps before a piece"
 
 
 def test_every_step_of_a_track_is_answered_once_as_it_would_be_live(
@@ -222,7 +222,7 @@ def test_videos_score_a_network_by_correct_steps_or_the_benchmarks_area(
     words = network.vocabulary
 
     class Sure(ActionNetwork):
-        """Says `wave`, that the left hand holds and the left arm bends, and nothing else."""
+        """Always predicts `wave`, with the left hand holding and the left arm bent."""
 
         def forward(self, *inputs: Any) -> Any:
             read = super().forward(*inputs)
@@ -235,7 +235,7 @@ def test_videos_score_a_network_by_correct_steps_or_the_benchmarks_area(
 
     monkeypatch.setattr(network, "__class__", Sure)
     assert clip_metric(clips, 8, "accuracy")(Learned(network)) == 0.5
-    # One of two videos has that class, and all of its parts do just that.
+    # One of the two videos has that class, and all of its parts have these states.
     assert clip_metric(clips, 8, "area")(Learned(network)) == pytest.approx(0.9999 / 2, abs=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""People are linked over frames by their boxes: one-to-one, over gaps, whatever order they come in."""
+"""Linking people over frames by their boxes: one-to-one, over gaps, in any order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNTS = st.lists(st.integers(0, 5), min_size=1, max_size=8)
 
 
 def at(*corners: Sequence[float] | Boxes) -> Boxes:
-    """Boxes of one size at these corners."""
+    """Return boxes of one size at these corners."""
     return np.array([(x, y, x + SIZE - 1, y + SIZE - 1) for x, y in corners], np.float64).reshape(-1, 4)
 
 
@@ -29,7 +29,7 @@ def linked(indices: list[int], boxes: list[Boxes], **options: float) -> list[lis
 
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[list[int], list[Boxes]]:
-    """Ascending indices, and any boxes in each frame, close enough to overlap."""
+    """Draw ascending indices, and boxes in each frame that are close enough to overlap."""
     boxes = [at(*draw(st.lists(st.tuples(*[st.integers(0, 90)] * 2), max_size=count))) for count in draw(COUNTS)]
     steps = draw(st.lists(st.integers(1, 20), min_size=len(boxes), max_size=len(boxes)))
     return list(itertools.accumulate(steps)), boxes
@@ -53,15 +53,15 @@ def test_after_too_long_a_gap_a_person_gets_a_new_identity() -> None:
 
 def test_a_person_who_appears_elsewhere_gets_a_new_identity() -> None:
     assert linked([1, 2], [at((0, 0)), at((200, 0))]) == [[0], [1]]
-    assert linked([1, 2], [at((0, 0)), at((30, 30))]) == [[0], [1]], "an IoU of 0.03 is no overlap to speak of"
+    assert linked([1, 2], [at((0, 0)), at((30, 30))]) == [[0], [1]], "an IoU of 0.03 is too small"
 
 
 def test_the_assignment_is_best_for_all_people_together() -> None:
-    # 10 overlaps both; greedily it would be 0 that takes it, and leave 20 to nobody.
+    # The box at 12 overlaps both people. Assigned in order, person 0 would take it, and person 1 would have none.
     assert linked([1, 2], [at((0, 0), (20, 0)), at((12, 0), (-16, 0))]) == [[0, 1], [1, 0]]
 
 
-def test_frames_without_people_and_videos_without_frames_are_fine() -> None:
+def test_frames_without_people_and_videos_without_frames_are_accepted() -> None:
     assert linked([], []) == []
     assert linked([1, 2, 3], [at(), at((0, 0)), at()]) == [[], [0], []]
 
@@ -83,7 +83,7 @@ def test_invalid_input_is_rejected(
 
 
 @given(scenes())
-def test_identities_are_distinct_in_a_frame_and_count_up_by_appearance(scene: tuple[list[int], list[Boxes]]) -> None:
+def test_identities_are_distinct_in_a_frame_and_numbered_by_appearance(scene: tuple[list[int], list[Boxes]]) -> None:
     found = linked(*scene)
     assert [len(frame) for frame in found] == [len(boxes) for boxes in scene[1]]
     assert all(len(set(frame)) == len(frame) for frame in found)
@@ -105,7 +105,7 @@ def test_linked_people_overlap_and_were_seen_recently(scene: tuple[list[int], li
 
 @given(scenes(), st.data())
 def test_separate_people_are_linked_in_any_order(scene: tuple[list[int], list[Boxes]], data: st.DataObject) -> None:
-    """Boxes on a coarse grid either are equal or don't touch, so there is one best assignment."""
+    """Boxes on a coarse grid are either equal or apart, so there is one best assignment."""
     indices = scene[0]
     boxes = [at(*np.unique(frame[:, :2] // 60 * 60, axis=0)) for frame in scene[1]]
     order = [data.draw(st.permutations(range(len(frame)))) for frame in boxes]
@@ -116,7 +116,7 @@ def test_separate_people_are_linked_in_any_order(scene: tuple[list[int], list[Bo
 
 
 def same_people(found: list[list[int]]) -> list[list[int]]:
-    """Identities renamed in the order of reading."""
+    """Return the identities, renumbered in the order of reading."""
     names: dict[int, int] = {}
     return [[names.setdefault(identity, len(names)) for identity in frame] for frame in found]
 
@@ -130,12 +130,12 @@ def test_shifting_the_frame_or_the_time_changes_no_identity(
 
 
 @given(st.integers(2, 6), st.integers(1, 10), st.floats(0, 8), st.floats(0, 8))
-def test_people_who_walk_apart_from_one_another_are_followed(people: int, frames: int, dx: float, dy: float) -> None:
+def test_people_who_walk_far_apart_keep_their_identities(people: int, frames: int, dx: float, dy: float) -> None:
     boxes = [at(*[(100.0 * person + dx * t, dy * t) for person in range(people)]) for t in range(frames)]
     assert linked(list(range(1, frames + 1)), boxes) == [list(range(people))] * frames
 
 
-def test_iou_counts_the_last_pixel_and_is_zero_apart() -> None:
+def test_iou_includes_the_last_pixel_and_is_zero_without_overlap() -> None:
     a = np.array([[0, 0, 9, 9], [5, 5, 5, 5]], np.float64)
     b = np.array([[0, 0, 9, 9], [5, 0, 14, 9], [10, 0, 19, 9], [5, 5, 5, 5]], np.float64)
     assert box_iou(a, b).tolist() == [[1.0, 1 / 3, 0.0, 0.01], [0.01, 0.01, 0.0, 1.0]]

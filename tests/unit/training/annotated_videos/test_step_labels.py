@@ -1,4 +1,4 @@
-"""What tracked people should be answered with, from annotations or truth; and who is held out."""
+"""Targets of tracked people, from annotations or truth; the vocabulary and the held-out videos of a folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ARM = WORDS.part_index("left_arm")
 
 
 def sightings(*tracks: Mapping[int, tuple[float, float, float, float]]) -> Sightings:
-    """Tracks 1, 2, … as frame → box; a step at every sighting."""
+    """Return tracks 1, 2, … given as frame → box, with a step at every sighting."""
     rows = [(at, frame, box) for at, track in enumerate(tracks, 1) for frame, box in sorted(track.items())]
     count = len(rows)
     return Sightings(
@@ -64,10 +64,10 @@ def test_a_parts_verb_is_its_only_state_and_unannotated_parts_are_unknown(tmp_pa
     unknown = Unknown()
     labels = label_steps(sightings({0: BOX, 2: BOX}), from_annotations(video), WORDS, unknown)
     states = {WORDS.state_labels[column] for column in np.flatnonzero(labels.states[0, ARM])}
-    assert states == {"wave"} and labels.states_known[0, ARM], "all others of the part are negatives"
+    assert states == {"wave"} and labels.states_known[0, ARM], "all other states of the part are negatives"
     assert labels.states[0, WORDS.part_index("head"), WORDS.state_index(STILL)]
-    told = {part for part, is_known in zip(PARTS, labels.states_known[0], strict=True) if is_known}
-    assert told == {"left_arm", "head"}, "nobody knows what `others` and a word from elsewhere are"
+    with_states = {part for part, is_known in zip(PARTS, labels.states_known[0], strict=True) if is_known}
+    assert with_states == {"left_arm", "head"}, "`others` and a label outside the vocabulary are unknown"
     relevance = {
         part: bool(labels.relevance[0, row]) for row, part in enumerate(PARTS) if labels.relevance_known[0, row]
     }
@@ -85,9 +85,9 @@ def test_a_step_between_annotated_frames_has_the_action_of_the_same_person_in_bo
         *[None] * 2,
     ]
     other = {10: [known(1, LEFT)], 20: [known(2, LEFT, "wave")]}
-    assert actions(seen, other)[2:5] == ["wave", None, "wave"], "the track went over to somebody else"
+    assert actions(seen, other)[2:5] == ["wave", None, "wave"], "the track changed to another person"
     gone = {10: [known(1, LEFT)], 20: [known(1, RIGHT)]}
-    assert actions(seen, gone)[2:5] == ["wave", None, None], "somebody who isn't annotated does what nobody knows"
+    assert actions(seen, gone)[2:5] == ["wave", None, None], "the action of an unannotated person is unknown"
 
 
 def test_truth_has_all_states_of_visible_parts_and_unknown_actions() -> None:
@@ -112,7 +112,7 @@ def test_an_action_outside_the_vocabulary_is_counted_and_masked() -> None:
     assert labels.action.tolist() == [-1] and unknown.actions == {"yodel": 1} and unknown
 
 
-def test_a_video_without_anybody_has_no_labels() -> None:
+def test_a_video_without_people_has_no_labels() -> None:
     assert len(label_steps(sightings(), {0: [known(1, LEFT)]}, WORDS, Unknown()).action) == 0
     assert actions(sightings({0: LEFT}), {}) == [None]
 
@@ -155,6 +155,6 @@ def test_only_the_better_of_two_tracks_on_one_person_is_labelled() -> None:
 
 
 @pytest.mark.parametrize("shift, expected", [(4.0, "wave"), (12.0, None)])
-def test_boxes_of_one_person_overlap_well(shift: float, expected: str | None) -> None:
+def test_boxes_match_only_if_they_overlap_sufficiently(shift: float, expected: str | None) -> None:
     moved = (LEFT[0] + shift, LEFT[1], LEFT[2] + shift, LEFT[3])
     assert actions(sightings({0: moved}), {0: [known(1, LEFT)]}) == [expected]

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one page, nothing from elsewhere, nothing that runs, every name as text."""
+"""The report of an evaluation: one self-contained page without scripts, with every name escaped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ODD = "$x_{1}$ & \"q\" 's' --> ]]> #010203 {braces}"
 
 
 class Page(HTMLParser):
-    """What a browser would find: elements, their attributes, and text."""
+    """The elements, attributes and text that a browser would find."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ def source() -> str:
     return render(full(), truth="truth", prediction="guess")
 
 
-def test_the_page_loads_nothing_and_runs_nothing(source: str) -> None:
+def test_the_page_loads_no_resources_and_runs_no_scripts(source: str) -> None:
     page = Page(source)
     tags = {tag for tag, _ in page.elements}
     assert "svg" in tags and not tags & {"script", "link", "img", "iframe", "object", "embed", "image", "base", "form"}
@@ -81,7 +81,7 @@ def test_names_from_the_files_are_escaped_everywhere(name: str) -> None:
     assert "var(--ink) {braces}" not in page.text
 
 
-def test_plots_are_well_formed_and_take_every_colour_from_the_page(source: str) -> None:
+def test_plots_are_well_formed_and_use_only_colours_of_the_page(source: str) -> None:
     drawings = re.findall(r"<svg .*?</svg>", source, flags=re.DOTALL)
     assert len(drawings) == 5
     declared = set(re.findall(r"(--[a-z]+):#", source))
@@ -116,7 +116,7 @@ def test_answers_over_time_appear_only_if_given() -> None:
     assert "While watching" not in render(summary("lunge", "push_up"), truth="truth", prediction="guess")
 
 
-def test_a_truth_without_parts_and_with_wrong_answers_gives_a_page() -> None:
+def test_a_ground_truth_without_parts_and_with_wrong_answers_gives_a_page() -> None:
     truth = parse_ground_truth(as_json({"v": "lunge"}), as_json({"v": {}}))
     prediction = parse_prediction(as_json({"v": "other"}), as_json({"v": {}}), truth)
     found = summarise(truth, prediction, evaluate(truth, prediction), recognise([[]], ["lunge"]))
@@ -128,7 +128,7 @@ def test_the_same_evaluation_makes_the_same_page(source: str) -> None:
     assert render(full(), truth="truth", prediction="guess") == source
 
 
-def test_a_page_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "report.html").mkdir()
     with pytest.raises(OSError):
         write_report(full(), tmp_path / "report.html", truth="truth", prediction="guess")

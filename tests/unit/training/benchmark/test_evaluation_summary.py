@@ -1,4 +1,4 @@
-"""What is said of an evaluation: tallies of parts, states and classes, answers over time, the JSON object."""
+"""The summary of an evaluation: figures of parts, states and classes, answers over time, the JSON object."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def person(box: list[int], **parts: Any) -> dict[str, Any]:
 
 
 def small() -> Summary:
-    """Two videos: in `a` one of two people is found; `b` has the wrong class."""
+    """Return two videos: in `a`, one of two people is found; `b` has the wrong class."""
     actions, answers = {"a": "lunge", "b": "push_up"}, {"a": "lunge", "b": "lunge"}
     true = {
         "a": [
@@ -59,7 +59,7 @@ def test_each_part_is_counted_by_person_box_and_state() -> None:
     assert list(summary.parts) == ["head", "hip", "zeta"]  # the vocabulary's order, then the others
 
 
-def test_states_are_the_true_ones_most_frequent_first() -> None:
+def test_figures_by_state_are_by_true_state_most_frequent_first() -> None:
     states = small().states
     assert list(states) == ["none", "bend"]
     assert states["none"] == PartTally(count=3, person_matched=3, located=2, right=1, correctness=1 / 3)
@@ -92,12 +92,12 @@ def test_tallies_agree_with_the_metric_on_random_pairs(seed: int) -> None:
 
 
 def test_the_json_object_has_numbers_and_names_and_survives_a_round_trip() -> None:
-    said = summary_as_json(small())
-    assert json.loads(json.dumps(said, allow_nan=False)) == said
-    assert said["area"] == pytest.approx(0.0625, abs=1e-12)
-    assert (said["psc"], said["video_accuracy"]) == ({"a": 0.125, "b": 1.0}, 0.5)
-    assert list(said["accuracy_at"]) == [f"0.{tenth}" for tenth in range(1, 10)]
-    assert said["parts"]["head"]["count"] == 3 and said["observed"] is None
+    found = summary_as_json(small())
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["area"] == pytest.approx(0.0625, abs=1e-12)
+    assert (found["psc"], found["video_accuracy"]) == ({"a": 0.125, "b": 1.0}, 0.5)
+    assert list(found["accuracy_at"]) == [f"0.{tenth}" for tenth in range(1, 10)]
+    assert found["parts"]["head"]["count"] == 3 and found["observed"] is None
 
 
 # -- answers over time ------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def truth_of(**actions: str) -> GroundTruth:
     return parse_ground_truth(as_json(actions), as_json({video: {} for video in actions}))
 
 
-def test_an_answer_holds_until_the_next_and_the_last_ends_the_video() -> None:
+def test_an_answer_is_valid_until_the_next_and_the_last_ends_the_video() -> None:
     answers = [[(0.0, None, 0.0), (2.0, "wave", 0.5), (4.0, "clap", 0.5), (6.0, "wave", 0.9), (10.0, "wave", 0.9)]]
     found = recognise(answers, ["wave"])
     right = dict(zip(np.round(SHARES, 2).tolist(), found.accuracy.tolist()))
@@ -113,7 +113,7 @@ def test_an_answer_holds_until_the_next_and_the_last_ends_the_video() -> None:
     assert found.settled_s.tolist() == [6.0]
 
 
-def test_a_wrong_final_class_takes_infinitely_long_and_counts_in_the_median() -> None:
+def test_a_wrong_final_class_counts_as_infinite_time_in_the_median() -> None:
     wrong_at_last = [(0.5, "wave", 1.0), (1.0, "clap", 1.0)]
     always = [(0.5, "wave", 1.0), (1.0, "wave", 1.0)]
     found = recognise([always, wrong_at_last, [], always], ["wave"] * 4)
@@ -143,7 +143,7 @@ def test_answers_are_read_for_the_truths_videos_in_its_order(tmp_path: Path) -> 
         (b"[]", WrongValueError, "online.json: expected object, got array"),
     ],
 )
-def test_a_bad_file_of_answers_is_named_with_the_video(
+def test_an_invalid_file_of_answers_is_named_with_the_video(
     content: bytes, kind: type[SubmissionError], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "online.json"

@@ -1,4 +1,4 @@
-"""The most frequent answer: whose it is, and that boxes stay."""
+"""The baseline of the most frequent answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.kinetics_tps import Dataset
 
 def test_the_baseline_is_the_class_of_most_videos_and_each_parts_most_frequent_state(tmp_path: Path) -> None:
     action, verbs = most_frequent(Dataset(put_example(tmp_path)).train())
-    # Two of three videos; a hand does each of three things as often, and the alphabet decides.
+    # Two of three videos have that class. The hand's three states are equally frequent, so the alphabet decides.
     assert (action, verbs) == ("lunge", {"head": "none", "left_hand": "bend"})
     with pytest.raises(ValueError, match="come from training videos"):
         most_frequent([])
@@ -34,7 +34,7 @@ def test_a_prediction_keeps_its_boxes_with_the_most_frequent_answers(tmp_path: P
     assert json.loads((out / VIDEOS).read_text()) == {"t1": "lunge", "t2": "lunge"}
     answered = json.loads((out / PARTS).read_text())["t1"]["img_00001.json"]["humans"][0]["parts"]
     assert answered["left_hand"] == {**part, "verb": ["bend"]}
-    # Of a part that training never showed nothing is known.
+    # Training never shows this part, so its verb is kept.
     assert answered["hip"]["verb"] == ["hold"]
     failed = subprocess.run([*command[:-1], str(tmp_path), "--out", str(out)], capture_output=True, text=True)
     assert failed.returncode == 2 and "pred_vid_result.json" in failed.stderr

@@ -1,4 +1,4 @@
-"""`predict` without weights: which videos it finds, what it says of good and bad ones, how it goes on after a stop."""
+"""`predict` without weights: finding videos, answers for good and bad ones, and resuming after a stop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ANSWER = VideoAnswer("run", {"img_00001.json": PredictedFrame([])}, [(0.0, None,
 
 
 def walks_then_runs(lease: Lease) -> FrameAnalysis:
-    """Nobody, then someone who walks a little and runs a lot."""
+    """Return no person in the first frame, then one who walks for two frames and runs in the others."""
     label = "walk" if lease.meta.frame < 3 else "run"
     action = ActionAnalysis(label, 1.0, 0, [(label, 1.0)], label, 1.0)
     hip = PartAnalysis("hip", (1, 1, 5, 5), 0.9, 0.5, [])
@@ -36,14 +36,14 @@ def walks_then_runs(lease: Lease) -> FrameAnalysis:
 
 
 # -- one video -------------------------------------------------------------------------------------------------
-def test_frames_1_6_11_are_reported_and_every_frame_has_a_running_answer(tmp_path: Path) -> None:
+def test_frames_1_6_11_are_reported_and_every_frame_has_the_answer_so_far(tmp_path: Path) -> None:
     done: list[int] = []
     film = make_film(tmp_path / "film.mp4")
     found = answer_video(Scripted(walks_then_runs), film, ACTIONS, MADE, done.append)
     assert list(found.frames) == ["img_00001.json", "img_00006.json", "img_00011.json"]
     assert [len(frame.humans) for frame in found.frames.values()] == [0, 1, 1]
     assert [seconds for seconds, _, _ in found.online] == pytest.approx([number / 10 for number in range(11)])
-    # Two votes for walk, then one after another for run; of two equals the first in the vocabulary.
+    # Two votes for walk, then votes for run; ties go to the first in the vocabulary.
     assert [label for _, label, _ in found.online] == [None, *["walk"] * 3, *["run"] * 7]
     assert [score for _, _, score in found.online[:6]] == [0.0, 1.0, 1.0, 0.6667, 0.5, 0.6]
     assert (found.action, found.error) == ("run", None) and done == list(range(1, 12))

@@ -1,4 +1,4 @@
-"""What the benchmark's files say of a video, by example: boxes, people, verbs, and how its class is voted."""
+"""The benchmark's files for a video: boxes, people, verbs, and the vote on its class."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def vote(*frames: list[PersonAnalysis]) -> tuple[str | None, float]:
     return so_far.answer()
 
 
-def test_a_frame_is_written_as_the_files_are_documented() -> None:
+def test_a_frame_is_written_in_the_documented_format() -> None:
     one = person(
         0.8,
         {"run": 1.0},
@@ -68,7 +68,7 @@ edges = st.floats(-5000, 5000)
 
 
 @given(st.tuples(edges, edges), st.tuples(edges, edges), st.integers(1, 4000), st.integers(1, 4000))
-def test_boxes_stay_in_order_and_within_the_pictures_pixels(
+def test_boxes_stay_ordered_and_within_the_picture(
     across: tuple[float, float], down: tuple[float, float], width: int, height: int
 ) -> None:
     (x1, x2), (y1, y2) = sorted(across), sorted(down)
@@ -93,10 +93,12 @@ def test_actions_outside_the_published_ones_count_as_zero() -> None:
 
 
 def test_people_without_an_action_or_a_relevant_part_do_not_count() -> None:
-    nobody = [person(0.9, None, part("hip", 1.0)), person(0.9, {"run": 1.0}), person(0.9, {"run": 1.0}, part("hip", 0))]
-    assert vote(nobody) == vote() == (None, 0.0)
+    ignored = [
+        person(0.9, None, part("hip", 1.0)), person(0.9, {"run": 1.0}), person(0.9, {"run": 1.0}, part("hip", 0)),
+    ]  # fmt: skip
+    assert vote(ignored) == vote() == (None, 0.0)
     walks = person(0.1, {"walk": 0.8}, part("hip", 0.1))
-    assert vote([*nobody, walks]) == ("walk", pytest.approx(0.8))
+    assert vote([*ignored, walks]) == ("walk", pytest.approx(0.8))
 
 
 def test_a_video_without_people_is_other_if_there_is_such_an_action() -> None:

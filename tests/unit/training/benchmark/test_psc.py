@@ -1,4 +1,4 @@
-"""The benchmark's metric: to the last bit what the official evaluator and a plain re-implementation say."""
+"""The benchmark's metric: exactly equal to the official evaluator and to a plain re-implementation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def person(box: list[Any], **parts: tuple[list[Any], Any]) -> dict[str, Any]:
 
 
 def shares(*right: int, of: int = 10) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Frames of one person with ten parts, of which so many are right."""
+    """Return truth and prediction of frames with one person of `of` parts, of which `right` are correct in each
+    frame."""
     box = [0, 0, 99, 99]
     true = person(box, **{f"part{i}": (box, "bend") for i in range(of)})
     truth, guess = {}, {}
@@ -51,7 +52,7 @@ def shares(*right: int, of: int = 10) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_the_official_evaluators_cases_come_out_equal_in_area_and_psc(number: int) -> None:
+def test_area_and_psc_equal_the_official_evaluators_in_its_cases(number: int) -> None:
     case = json.loads(gzip.decompress(CASES.read_bytes()))[number]
     found = evaluated(case["gt_part_result"], case["pred_part_result"], case["gt_vid_result"], case["pred_vid_result"])
     assert dict(zip(case["gt_vid_result"], found.psc.tolist())) == case["psc"]
@@ -60,7 +61,7 @@ def test_the_official_evaluators_cases_come_out_equal_in_area_and_psc(number: in
 
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(seed=st.integers(0, 2**32), whole=st.booleans())
-def test_random_pairs_come_out_equal_to_the_plain_implementation(seed: int, whole: bool) -> None:
+def test_random_pairs_give_the_same_result_as_the_plain_implementation(seed: int, whole: bool) -> None:
     pair = Pair(seed, whole=whole)
     truth, prediction = pair.read()
     found = evaluate(truth, prediction)
@@ -70,7 +71,7 @@ def test_random_pairs_come_out_equal_to_the_plain_implementation(seed: int, whol
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_the_area_adds_up_threshold_by_threshold_to_the_last_bit(seed: int) -> None:
+def test_the_area_equals_the_sum_over_thresholds_exactly(seed: int) -> None:
     pair = Pair(seed, whole=True)
     found = evaluate(*pair.read())
     assert found.area == psc_reference.area(psc_reference.psc_of_videos(pair.truth, pair.guess), pair.right())
@@ -107,20 +108,18 @@ def test_a_psc_that_equals_a_threshold_reaches_it(right: int) -> None:
     ("right", "psc", "reached"),
     [
         ((1, 2, 3), 0.20000000000000004, 2000),
-        ((3, 2, 1), 0.19999999999999998, 1999),  # the same frames in another order
+        ((3, 2, 1), 0.19999999999999998, 1999),  # the same frames in a different order
         ((1, 7), 0.39999999999999997, 3999),
         ((1, 2), 0.15000000000000002, 1500),
     ],
 )
-def test_frames_are_added_in_the_files_order_and_never_rounded(
-    right: tuple[int, ...], psc: float, reached: int
-) -> None:
+def test_frames_are_added_in_the_files_order_without_rounding(right: tuple[int, ...], psc: float, reached: int) -> None:
     found = one_video(*shares(*right))
     assert found.psc[0] == psc
     assert found.area == pytest.approx(reached / 10_000, abs=1e-12)
 
 
-def test_parts_are_added_for_each_person_before_people_are() -> None:
+def test_parts_are_added_per_person_before_people_are_added() -> None:
     (psc, one_by_one), straight = sums_of_two_people([1, 5])
     assert psc == (one_by_one + one_by_one) / 4 != straight / 4
 
@@ -133,7 +132,8 @@ def test_the_parts_of_a_person_are_added_one_by_one() -> None:
 
 
 def sums_of_two_people(proposed: list[int]) -> tuple[tuple[float, float], float]:
-    """PSC of two people alike whose parts score 1 / `proposed`; the sum of one's parts, and of both in one go."""
+    """Return the PSC of two equal people whose parts score 1 / `proposed` with the sum of one's parts, and the sum of
+    both in one pass."""
     boxes = [[0, 0, 99, 99], [500, 0, 599, 99]]
     verbs = {f"part{i}": ["bend"] + ["none"] * (count - 1) for i, count in enumerate(proposed)}
     true = [person(box, **dict.fromkeys(verbs, (box, "bend"))) for box in boxes]
@@ -152,7 +152,7 @@ def sums_of_two_people(proposed: list[int]) -> tuple[tuple[float, float], float]
     [
         ([0, 0, 9, 9], [0, 0, 9, 4], False),  # exactly one half
         ([0, 0, 9, 9], [0, 0, 9, 5], True),
-        # float64 says a little more or less than one half, float32 the opposite
+        # slightly above or below one half in float64, and the opposite in float32
         ([0.0, 0.0, 64.0, 66.62], [0.0, 0.0, 31.5, 66.62], True),
         ([0.0, 0.0, 111.0, 221.83], [0.0, 0.0, 55.0, 221.83], False),
     ],
@@ -177,7 +177,7 @@ def test_parts_match_from_three_tenths_on_in_inclusive_pixels(right: int, score:
     assert found.psc[0] == score
 
 
-def test_boxes_that_touch_share_a_pixel_and_boxes_apart_score_minus_one() -> None:
+def test_touching_boxes_share_a_pixel_and_separate_boxes_have_an_iou_of_minus_one() -> None:
     box = np.array([0.0, 0.0, 9.0, 9.0])
     assert inclusive_iou(box, np.array([9.0, 9.0, 18.0, 18.0])) == 1 / 199
     assert inclusive_iou(box, np.array([10.0, 0.0, 19.0, 9.0])) == -1
@@ -193,8 +193,8 @@ def test_a_dummy_is_assigned_before_a_person_without_overlap() -> None:
     assert list(zip(rows.tolist(), columns.tolist())) == [(1, 0)]
 
 
-def test_costs_of_as_many_people_as_predictions_are_rounded_to_float32_and_others_are_not() -> None:
-    """1 - 2^-26 is 1 in float32: what float64 can tell apart is then a tie, which the diagonal wins."""
+def test_costs_are_rounded_to_float32_only_if_there_are_as_many_people_as_predictions() -> None:
+    """1 - 2^-26 is 1 in float32, so that different costs become a tie, which the diagonal wins."""
     little = 2.0**-26
     rows, columns = assign(np.array([[0, little], [little, 0]], dtype=np.float32))
     assert list(zip(rows.tolist(), columns.tolist())) == [(0, 0), (1, 1)]
@@ -203,12 +203,12 @@ def test_costs_of_as_many_people_as_predictions_are_rounded_to_float32_and_other
 
 
 def test_the_assignment_maximises_the_total_before_the_threshold() -> None:
-    """The best pair of all (0.9) is given up for a greater total, half of which then fails the threshold."""
+    """The best single pair (0.9) is given up for a greater total, half of which then fails the threshold."""
     rows, columns = assign(np.array([[0.9, 0.85], [0.45, 0.1]], dtype=np.float32))
     assert list(zip(rows.tolist(), columns.tolist())) == [(0, 1), (1, 0)]
 
 
-def test_no_counted_frame_makes_a_psc_of_one_and_an_absent_frame_of_zero() -> None:
+def test_the_psc_is_one_without_counted_frames_and_zero_for_an_absent_frame() -> None:
     bare = {"humans": [person([0, 0, 9, 9])]}
     assert one_video({}, {}).psc[0] == 1
     assert one_video({FRAME: {"humans": []}}, {}).psc[0] == 1
@@ -217,7 +217,7 @@ def test_no_counted_frame_makes_a_psc_of_one_and_an_absent_frame_of_zero() -> No
     assert one_video({FRAME: {"humans": []}}, {}).area == pytest.approx(0.9999, abs=1e-12)
 
 
-def test_the_right_verb_may_stand_at_any_proposal_but_must_stand_at_the_right_box() -> None:
+def test_the_correct_verb_may_be_in_any_proposal_but_must_be_at_the_correct_box() -> None:
     box, away = [0, 0, 99, 99], [200, 200, 250, 250]
     truth = {FRAME: {"humans": [person(box, head=(box, "bend"))]}}
 

@@ -1,4 +1,4 @@
-"""Result files: what is read, what is tolerated with a word about it, and what every fault is called and where."""
+"""Result files: valid content, tolerated content with warnings, and errors that name their place."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_missing_file_is_named_with_its_folder(tmp_path: Path) -> None:
         read_ground_truth(tmp_path)
 
 
-def test_files_on_disk_read_as_their_contents_do(tmp_path: Path) -> None:
+def test_files_are_read_from_disk(tmp_path: Path) -> None:
     for name, content in (
         ("gt_vid_result", CLASSES),
         ("gt_part_result", TRUTH),
@@ -239,9 +239,9 @@ def test_a_truth_scored_against_itself_is_perfect() -> None:
         ),
     ],
 )
-def test_tolerated_content_is_warned_about(change: Callable[[Any], object], warning: str) -> None:
-    (told,) = guess(change).warnings
-    assert told.startswith("pred_part_result.json: ") and warning in told
+def test_tolerated_content_gives_a_warning(change: Callable[[Any], object], warning: str) -> None:
+    (found,) = guess(change).warnings
+    assert found.startswith("pred_part_result.json: ") and warning in found
 
 
 def test_every_error_is_a_submission_error_with_one_line() -> None:
@@ -278,7 +278,7 @@ def test_any_content_is_read_or_rejected_with_the_files_name(data: st.DataObject
         assert np.isfinite(evaluate(truth(), read).psc).all()
 
 
-def test_coordinates_come_through_to_the_last_bit() -> None:
+def test_coordinates_are_read_exactly() -> None:
     values = [0.1, 1 / 3, 122.81295465838855, 5e-324]
     read = guess(lambda tree: head(tree).update(box=[values]))
     assert read.people.proposal_box[1].tolist() == values

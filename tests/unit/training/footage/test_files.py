@@ -1,4 +1,4 @@
-"""The label files of real footage are whole, and their two labellers agree as far as docs/footage.md says."""
+"""The packaged labels of real footage: valid files, and the agreement of labellers that docs/footage.md states."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def test_every_clip_has_two_labellers() -> None:
 
 
 @pytest.mark.parametrize("clip", CLIPS)
-def test_labels_are_whole_and_about_footage_that_can_be_fetched(clip: str) -> None:
-    for who in "ab":
-        labels = read_labels(FOLDER / f"{clip}.{who}.json")
-        assert (labels.clip, labels.labeller) == (clip, who)
+def test_labels_are_valid_and_their_footage_can_be_fetched(clip: str) -> None:
+    for labeller in "ab":
+        labels = read_labels(FOLDER / f"{clip}.{labeller}.json")
+        assert (labels.clip, labels.labeller) == (clip, labeller)
         assert labels.asset in CATALOGUE
         assert labels.people
 
 
-def test_on_the_street_the_labellers_agree_as_the_page_says() -> None:
-    first, second = (read_labels(FOLDER / f"vtest.{who}.json") for who in "ab")
+def test_the_labellers_of_vtest_agree_as_documented() -> None:
+    first, second = (read_labels(FOLDER / f"vtest.{labeller}.json") for labeller in "ab")
     development, test = agreement(first, second, "development"), agreement(first, second, "test")
     assert (development.compared, round(development.percent, 1), round(development.kappa or 0, 2)) == (248, 99.6, 0.98)
     assert (test.compared, round(test.percent, 1), round(test.kappa or 0, 2)) == (244, 98.8, 0.94)

@@ -1,4 +1,4 @@
-"""Label files of real footage: what is read, and that every fault is named with its place."""
+"""Label files of real footage: reading them, and errors that name their place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.footage.labels import LabelError, instants, parse_labels, read_lab
 
 
 def clip(**changes: Any) -> dict[str, Any]:
-    """A clip of 10 s with two people."""
+    """Return a clip of 10 s with two people, with changes."""
     return {
         "clip": "yard",
         "asset": "sports2d",
@@ -37,12 +37,12 @@ def clip(**changes: Any) -> dict[str, Any]:
 
 
 def person(**changes: Any) -> dict[str, Any]:
-    """A clip whose one person is walking at 0 and 1 s, with changes."""
+    """Return a clip whose only person walks at 0 and 1 s, with changes."""
     one = {"id": 1, "boxes": [[0.0, 1, 1, 9, 9], [1.0, 2, 1, 10, 9]], "spans": [[0.0, 1.0, "walk"]]}
     return clip(people=[one | changes])
 
 
-def fault(content: dict[str, Any]) -> str:
+def error_of(content: dict[str, Any]) -> str:
     with pytest.raises(LabelError) as error:
         parse_labels(json.dumps(content), "yard.a.json")
     message = str(error.value)
@@ -50,7 +50,7 @@ def fault(content: dict[str, Any]) -> str:
     return message
 
 
-def test_a_span_labels_its_first_and_its_last_instant_and_all_between(tmp_path: Path) -> None:
+def test_a_span_labels_all_instants_from_its_first_to_its_last(tmp_path: Path) -> None:
     (tmp_path / "yard.a.json").write_text(json.dumps(clip()))
     labels = read_labels(tmp_path / "yard.a.json")
     assert [(one.person, one.time, one.label) for one in instants(labels)] == [
@@ -63,7 +63,7 @@ def test_a_span_labels_its_first_and_its_last_instant_and_all_between(tmp_path: 
     assert instants(labels)[2].box == (16, 20, 46, 90)
 
 
-def test_the_halves_share_no_instant_and_leave_none_out() -> None:
+def test_each_instant_belongs_to_exactly_one_half() -> None:
     labels = parse_labels(json.dumps(clip()), "")
     assert times(labels, "development") == [0, 1, 2, 3, 4]
     assert times(labels, "test") == [5, 6, 7, 8, 9]
@@ -125,7 +125,7 @@ def test_a_box_labelled_nobody_is_ignored() -> None:
     ],
 )
 def test_an_error_is_named_with_its_place(content: dict[str, Any], expected: str) -> None:
-    assert expected in fault(content)
+    assert expected in error_of(content)
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         read_labels(tmp_path / "bytes.json")
 
 
-def test_a_long_list_of_errors_is_cut() -> None:
+def test_a_long_list_of_errors_is_shortened() -> None:
     boxes = [[time, 9, 1, 1, 9] for time in range(10)]
-    message = fault(clip(people=[{"id": k, "boxes": boxes, "spans": [[0, 9, "walk"]]} for k in (1, 2)]))
+    message = error_of(clip(people=[{"id": k, "boxes": boxes, "spans": [[0, 9, "walk"]]} for k in (1, 2)]))
     assert message.count("\n") == 13
     assert "… and 8 more" in message

@@ -1,4 +1,4 @@
-"""Sheets of wrong answers: who is on them, in which order, and that the pixels are those of that frame."""
+"""Sheets of wrong answers: the people on them, their order, and the pixels of the right frames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def judged(
 
 SURE = judged(1, 2.0, "walk", "jump", 0.9)
 OTHER = judged(1, 1.0, "walk", "other", 0.6)
-SILENT = judged(2, 1.0, "walk", None)
+NO_ANSWER = judged(2, 1.0, "walk", None)
 MISSED = judged(3, 1.0, "walk", None, missed=True)
 RIGHT = judged(1, 0.0, "walk", "walk", 0.99)
 
@@ -42,13 +42,13 @@ def street() -> tuple[Path, ClipLabels]:
 
 @pytest.fixture(scope="module")
 def frames(street: tuple[Path, ClipLabels]) -> list[NDArray[np.uint8]]:
-    """The street's first 31 pictures, ten a second."""
+    """Return the street's first 31 pictures, ten per second."""
     with av.open(str(street[0])) as film:
         return [np.asarray(frame.to_image().convert("RGB"), np.uint8) for frame in islice(film.decode(video=0), 31)]
 
 
-def test_wrong_answers_come_by_score_then_missed_people_and_correct_ones_not_at_all() -> None:
-    assert wrong([MISSED, RIGHT, SILENT, OTHER, SURE]) == [SURE, OTHER, SILENT, MISSED]
+def test_wrong_answers_are_sorted_by_score_before_missed_people_and_without_correct_ones() -> None:
+    assert wrong([MISSED, RIGHT, NO_ANSWER, OTHER, SURE]) == [SURE, OTHER, NO_ANSWER, MISSED]
 
 
 def test_a_tile_shows_the_person_in_the_frame_of_that_instant(
@@ -74,7 +74,7 @@ def test_a_tile_shows_the_person_in_the_frame_of_that_instant(
 
 
 def test_captions_have_time_person_label_and_answer(street: tuple[Path, ClipLabels]) -> None:
-    captions = [tile.caption for tile in cut_tiles(*street, [SURE, SILENT, MISSED])]
+    captions = [tile.caption for tile in cut_tiles(*street, [SURE, NO_ANSWER, MISSED])]
     assert captions == [
         ("2 s, person 1", "walk: answered jump 0.90"),
         ("1 s, person 2", "walk: no answer yet"),
@@ -82,7 +82,7 @@ def test_captions_have_time_person_label_and_answer(street: tuple[Path, ClipLabe
     ]
 
 
-def test_a_sheet_holds_each_wrong_instant_once_and_no_right_one(
+def test_a_sheet_has_each_wrong_instant_once_and_no_correct_one(
     street: tuple[Path, ClipLabels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     laid: list[tuple[str, list[Tile]]] = []
@@ -106,9 +106,9 @@ def test_the_wrong_instants_with_the_highest_scores_are_shown_and_all_are_counte
     street: tuple[Path, ClipLabels], tmp_path: Path
 ) -> None:
     film, labels = street
-    somebody = [one for one in instants(labels, "development") if one.time <= 6][: MOST_TILES + 6]
-    assert len(somebody) == MOST_TILES + 6
-    ones = [judged(one.person, one.time, "walk", "jump", 0.01 * at) for at, one in enumerate(somebody)]
+    people = [one for one in instants(labels, "development") if one.time <= 6][: MOST_TILES + 6]
+    assert len(people) == MOST_TILES + 6
+    ones = [judged(one.person, one.time, "walk", "jump", 0.01 * at) for at, one in enumerate(people)]
     tiles = cut_tiles(film, labels, wrong(ones)[:MOST_TILES])
     assert [tile.judged.score for tile in tiles] == [0.01 * at for at in range(MOST_TILES + 5, 5, -1)]
     whole, fewer = lay_out("title", tiles), lay_out("title", tiles[:3])
@@ -142,7 +142,7 @@ def test_a_rotated_film_is_shown_rotated(tmp_path: Path) -> None:
     assert picture[20, middle] > 240 and picture[TILE_HEIGHT - 20, middle] < 15  # white is on top
 
 
-def test_a_film_that_cannot_be_read_as_far_as_the_instant_is_named(tmp_path: Path) -> None:
+def test_a_film_that_cannot_be_read_up_to_the_instant_is_named(tmp_path: Path) -> None:
     film = damage(make_film(tmp_path / "worn.mp4"))
     labels = labels_of(film, SIZE, (1.0, 30, 20, 60, 100))
     with pytest.raises(FootageError, match=r"worn\.mp4: can't be read"):
@@ -160,7 +160,8 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error_before_anything_is_run(tm
 
 
 def _best_fit(sheet: NDArray[np.float64], tile: Tile) -> float:
-    """How far the tile's picture is from what the sheet's one row shows where it is most like it, in grey levels."""
+    """Return the least mean difference, in grey levels, between the tile's picture and any place in the sheet's only
+    row."""
     picture = np.asarray(tile.picture, np.float64)
     height, width = picture.shape[:2]
     top = 18 + 2 * 8  # below the title

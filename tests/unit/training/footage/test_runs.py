@@ -1,4 +1,4 @@
-"""The score of labelled footage: its figures, its words, and what goes wrong in the reader's own terms."""
+"""Running a model on labelled footage: answers, figures, console output and errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from training.footage.summary import MISSED, UNANSWERED, ClipScore, as_json, sec
 
 
 class Counting(Model):
-    """A model that sees one person in every frame, whose box carries the frame's number and mean brightness."""
+    """A model that sees one person in every frame, with the frame's number and mean brightness in the box."""
 
     info = ModelInfo("counting", "none", False)
 
@@ -58,7 +58,7 @@ class Counting(Model):
 
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
-    """Twenty grey pictures that grow brighter, 10 a second, the first at 0.3 s."""
+    """Write twenty grey pictures that become brighter, 10 per second, the first at 0.3 s."""
     path = tmp_path / "grey.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
@@ -71,7 +71,7 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_frame_is_answered_once_in_order_at_its_time_since_the_first(film: Path) -> None:
+def test_every_frame_is_answered_once_in_order_with_its_time_since_the_first(film: Path) -> None:
     model = Counting()
     found = answer_film(model, film)
     assert found.detector_picture == (40, 30)
@@ -130,7 +130,7 @@ SOME = judged(
 UNLABELLED = [Extra("yard", float(time), 0.5, answer, 0.8) for time, answer in enumerate(("jump", "other", None))]
 
 
-def test_answers_are_counted_by_label_with_missed_people_and_no_answers() -> None:
+def test_answers_are_counted_by_label_including_missed_people_and_no_answers() -> None:
     assert seconds_by_answer(SOME) == {
         "stand": {"stand": 0.5, "walk": 0.5},
         "walk": {MISSED: 0.5, UNANSWERED: 0.5, "other": 0.5, "walk": 0.5},
@@ -141,14 +141,14 @@ ANSWERS = st.tuples(st.sampled_from("wso"), st.sampled_from([*"wso", None]), st.
 
 
 @given(st.lists(ANSWERS, max_size=20))
-def test_all_labels_together_are_the_sum_of_each(answers: list[tuple[str, str | None, float, bool]]) -> None:
+def test_the_total_is_the_sum_over_labels(answers: list[tuple[str, str | None, float, bool]]) -> None:
     ones = judged(*answers)
     everything = total(ones)
     assert everything.total == len(ones) * 0.5 == sum(sum(given.values()) for given in seconds_by_answer(ones).values())
     assert everything.right == sum(given.get(truth, 0.0) for truth, given in seconds_by_answer(ones).items())
 
 
-def test_the_object_holds_figures_clips_and_instants() -> None:
+def test_the_json_object_has_figures_clips_and_instants() -> None:
     found = json.loads(json.dumps(as_json([ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED)])))
     assert found["labels"]["walk"] == {
         "person_seconds": 2.0,
@@ -164,7 +164,7 @@ def test_the_object_holds_figures_clips_and_instants() -> None:
     assert len(found["clips"]["yard"]["instants"]) == len(SOME)
 
 
-def test_the_console_shows_labels_clips_and_thresholds_also_without_labels() -> None:
+def test_the_console_shows_labels_clips_and_thresholds_even_without_labels() -> None:
     console = Console(file=io.StringIO(), width=160)
     empty = ClipScore("garden", (256, 256), "test", "a", [], [])
     show("test half, labeller a", [ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED), empty], console)

@@ -33,8 +33,11 @@ PLACES: dict[int, Box] = {1: (0, 0, 20, 60), 2: (100, 0, 120, 60), 3: (200, 0, 2
 def labelled(
     labels: dict[int, str], every: float = 1.0, ids: dict[int, int] | None = None, **changes: Any
 ) -> ClipLabels:
-    """A clip of 8 s, the second half for testing; each person stands at a place of their own and is given one letter an
-    instant: w(alk), s(tand), o(ther), u(nsure), n(obody), blank: not there."""
+    """Return a clip of 8 s, the second half for testing.
+
+    Each person stands at their own place and has one letter per instant: w(alk), s(tand), o(ther), u(nsure), n(obody),
+    or blank if absent.
+    """
     words = {"w": "walk", "s": "stand", "o": "other", "u": "unsure", "n": "nobody"}
     people = [
         {
@@ -65,7 +68,7 @@ Answer = Callable[[float], tuple[str | None, float]]
 
 
 def predicted(people: dict[int, Answer], rate: float = 10.0) -> list[PredictedFrame]:
-    """Frames of 8 s in which people at those places are answered so."""
+    """Return frames of 8 s in which the people at those places have these answers."""
     return [
         PredictedFrame(
             k / rate, tuple(Prediction(PLACES[place], *answer(k / rate)) for place, answer in people.items())
@@ -112,12 +115,12 @@ def test_people_labelled_unsure_do_not_count_and_boxes_of_nobody_are_extras() ->
     assert sum(one.seconds for one in extras) == 4
 
 
-def test_people_without_a_label_are_counted_also_if_nobody_is_labelled() -> None:
+def test_people_without_a_label_are_counted_even_if_no_person_is_labelled() -> None:
     judged, extras = judge(labelled({1: "ww"}), predicted({1: walks, 2: walks}), "test")
     assert (judged, sum(one.seconds for one in extras)) == ([], 8)
 
 
-def test_without_a_frame_near_the_instant_everybody_is_missed() -> None:
+def test_without_a_frame_near_the_instant_all_people_are_missed() -> None:
     frames = [PredictedFrame(time, (Prediction(PLACES[1], "walk", 0.9),)) for time in (4.2, 5.3, 6.0)]
     judged, _ = judge(labelled({1: "wwwwwwww"}), frames, "test")
     assert [(one.time, one.missed) for one in judged] == [(4, False), (5, True), (6, False), (7, True)]
@@ -132,7 +135,7 @@ def test_a_frame_without_people_is_an_answer() -> None:
 
 
 def test_one_prediction_answers_one_person() -> None:
-    """The labelled pair overlaps; the only prediction lies on the second one."""
+    """The labelled people overlap; the only prediction is on the second one."""
     near: Box = (6, 0, 26, 60)
     frames = [PredictedFrame(float(k), (Prediction(near, "walk", 0.9),)) for k in range(SECONDS)]
     people = [
@@ -156,8 +159,8 @@ def test_precision_counts_answers_and_coverage_all_person_seconds() -> None:
 
 
 def test_an_answer_without_a_labelled_person_lowers_only_the_precision_of_all() -> None:
-    said = {1: walks, 2: lambda _: ("jump", 0.6), 3: lambda _: ("other", 0.9)}
-    judged, extras = judge(labelled({1: "wwwwwwww"}), predicted(said), "test")
+    answers = {1: walks, 2: lambda _: ("jump", 0.6), 3: lambda _: ("other", 0.9)}
+    judged, extras = judge(labelled({1: "wwwwwwww"}), predicted(answers), "test")
     assert selective(judged, 0.5, extras) == Selective(1.0, 1.0, 0.5)
     assert selective(judged, 0.7, extras) == Selective(1.0, 1.0, 1.0)
     assert selective([], 0.5, extras) == Selective(None, 0.0, 0.0)
@@ -186,7 +189,7 @@ def test_disagreement_unsure_and_unshared_people_are_counted_separately() -> Non
     assert (ours.time, ours.label, theirs.label) == (2, "walk", "stand")
 
 
-def test_other_footage_is_not_compared() -> None:
+def test_labels_of_different_footage_are_not_compared() -> None:
     with pytest.raises(LabelError, match="other footage"):
         agreement(labelled({1: "ww"}), labelled({1: "ww"}, sha256="cd" * 32, labeller="b"))
 
@@ -240,7 +243,7 @@ def test_iou_is_intersection_over_union() -> None:
 
 
 @given(st.lists(st.sampled_from("wsou "), min_size=SECONDS, max_size=SECONDS), st.floats(0, 1))
-def test_a_perfect_prediction_is_right_throughout_and_self_agreement_is_complete(
+def test_a_perfect_prediction_is_always_correct_and_labels_agree_fully_with_themselves(
     letters: list[str], score: float
 ) -> None:
     labels = labelled({1: "".join(letters)})

@@ -1,4 +1,4 @@
-"""One file a run: what ships equals the defaults, and what can't be is refused by file and field."""
+"""Training configurations: the packaged files, reading and printing, and errors by file and field."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_papers_recipe_is_packaged_as_configurations_that_need_a_folder(
     assert (model.graph_hidden, model.action_hidden) == hidden and model.vgg.hidden == features
     assert (config.optimiser.name, config.optimiser.momentum, model.dropout) == (optimiser, 0.9, 0.5)
     assert min(actions.frame_weight, actions.last_step_weight) > 0
-    # The report's alone: the last step counts, and the rate falls to nothing.
+    # Only as in the report: the last step alone counts, and the learning rate falls to zero.
     assert optimiser != "sgd" or actions.every_step_weight == config.optimiser.final_share == 0
     assert min(config.states.weight, config.relevance.weight) > 0 and config.evaluation.select == "area"
 
@@ -91,9 +91,9 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_settings_are_rejected_by_file_and_field(tmp_path: Path, text: str, named: str) -> None:
-    with pytest.raises(TrainingConfigError, match=named) as fault:
+    with pytest.raises(TrainingConfigError, match=named) as raised:
         load(file_of(tmp_path, text + "\n"))
-    assert "run.yaml" in str(fault.value)
+    assert "run.yaml" in str(raised.value)
 
 
 def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_unreadable_files_are_rejected_by_name(tmp_path: Path) -> None:
 def test_the_command_prints_the_defaults_and_exits_with_2_on_errors(tmp_path: Path) -> None:
     printed = CliRunner().invoke(train_app, ["config"])
     assert (printed.exit_code, printed.stdout) == (0, commented())
-    refused = CliRunner().invoke(train_app, ["--config", str(file_of(tmp_path, "steps: 0\n"))])
-    assert refused.exit_code == 2 and "steps: " in refused.stderr and "Traceback" not in refused.output
-    refused = CliRunner().invoke(train_app, ["--steps", "0"])
-    assert refused.exit_code == 2 and "steps: " in refused.stderr
+    rejected = CliRunner().invoke(train_app, ["--config", str(file_of(tmp_path, "steps: 0\n"))])
+    assert rejected.exit_code == 2 and "steps: " in rejected.stderr and "Traceback" not in rejected.output
+    rejected = CliRunner().invoke(train_app, ["--steps", "0"])
+    assert rejected.exit_code == 2 and "steps: " in rejected.stderr

@@ -1,4 +1,5 @@
-"""Training with a detector of people, parts and objects: what is kept of videos, and a checkpoint that carries it."""
+"""Training with a detector of people, parts and objects: cached features, and a checkpoint that contains the
+detector."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two videos of two classes each, whose people are annotated where they are drawn in the first frame."""
+    """Write two videos of each of two classes, with people annotated where they are drawn in the first frame."""
     root = tmp_path_factory.mktemp("films")
     videos = []
     for action in ("sway", "stand"):
@@ -108,7 +109,7 @@ def test_a_run_uses_the_detector_and_its_checkpoint_needs_no_other_file(
     assert (clip.labels.action >= 0).any() and clip.labels.states_known.any()
     assert clip.features is not None
     kept = read_roi(clip.features, 0, len(clip.rows))
-    # One of the two has a ball, and so another object than the whole picture.
+    # One of the two has a ball, so their object is not the whole picture.
     assert kept.objects.shape == (len(clip.rows), 1, 16) and len(torch.unique(kept.objects, dim=0)) > FRAMES
 
     words = videos.vocabulary

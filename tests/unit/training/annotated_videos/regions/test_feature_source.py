@@ -1,4 +1,4 @@
-"""Training with a VGG-16 on the picture: which one, what is kept of videos, and that a checkpoint carries it."""
+"""Training with a VGG-16 on pictures: the choice of weights, cached features, and a checkpoint that contains them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def one_thread() -> None:
 
 
 def on_folder(root: Path, **model: Any) -> TrainingConfig:
-    """The tiny configuration that ships, smaller still."""
+    """Return the packaged tiny configuration with even smaller sizes."""
     sizes = dict.fromkeys(("relevance_hidden", "state_hidden", "prior_hidden", "graph_hidden", "action_hidden"), 12)
     return load_config(
         CONFIGS / "kinetics-tps-tiny.yaml",

@@ -1,4 +1,4 @@
-"""Training with a VGG-16 that is tuned: pictures anew in each step, gradients through all of it, and what is kept."""
+"""Training with a tuned VGG-16: pictures read again in each step, gradients through all layers, and the saved state."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def one_thread() -> None:
 
 
 def on_folder(root: Path, vgg: dict[str, Any] | None = None, **changes: Any) -> TrainingConfig:
-    """The tiny configuration that ships, smaller still, its VGG tuned."""
+    """Return the packaged tiny configuration with even smaller sizes and a tuned VGG."""
     sizes = dict.fromkeys(("relevance_hidden", "state_hidden", "prior_hidden", "graph_hidden", "action_hidden"), 12)
     base: dict[str, Any] = {
         "steps": 4,
@@ -76,7 +76,7 @@ def trained(config: TrainingConfig, out: Path, videos: Folder | None = None, **o
 
 
 def begun(config: TrainingConfig, videos: Folder) -> Run:
-    """A run before its first step."""
+    """Return a run before its first step."""
     words = videos.vocabulary
     noise = torch.randn(len(words.parts), len(words.states), 48, generator=torch.Generator().manual_seed(0))
     run = Run(config, Path(), noise, words, videos.clips["train"])
@@ -222,8 +222,8 @@ def test_a_checkpoint_carries_the_tuned_vgg_and_watching_with_it_gives_the_same_
 
 
 def assert_watching_sees_the_same(clip: Clip, extractor: VggFeatures) -> None:
-    """A clip's features, read again, are those of its pictures box by box, and what a watcher with the same extractor
-    keeps of them in half precision."""
+    """Assert that a clip's features are those of its pictures, box by box, and those that a watcher with the same
+    extractor stores in half precision."""
 
     class Given:
         def make(self, device: Any = "cpu") -> VggFeatures:
@@ -233,7 +233,7 @@ def assert_watching_sees_the_same(clip: Clip, extractor: VggFeatures) -> None:
     given: Any = Given()
     assert path is not None
     seen, roi = feature_cache.make_watcher(WatchSettings(vgg=given)).watch(path)
-    clip = dataclasses.replace(clip, seen=seen)  # the stand-in sways on, so that boxes differ
+    clip = dataclasses.replace(clip, seen=seen)  # the stand-in continues to sway, so boxes differ
     found = clip_features(clip, extractor, CPU)
     assert roi is not None and len(roi.parts) == len(clip.rows) > 4
     for mine, kept in ((found.parts, roi.parts), (found.objects, roi.objects)):
@@ -302,7 +302,7 @@ def test_a_sequence_has_one_crop_with_its_person_and_shows_only_that(tmp_path: P
     assert whole.pictures is not None and {one.crop for one in whole.pictures} == {None}
     assert batch.present.sum() < whole.present.sum()
 
-    # What lies outside of the crop changes nothing.
+    # Pixels outside the crop have no effect.
     extractor = VggFeatures(VggConfig(2, 16, short_side=64)).eval()
     one = batch.pictures[0]
     with torch.no_grad():
@@ -414,7 +414,7 @@ def test_no_features_are_cached_for_a_tuned_extractor(tmp_path: Path, stand_in: 
     assert all(clip.features is None for clips in videos.clips.values() for clip in clips)
     without = tiny(data={"folder": str(tmp_path / "films")})
     folder = features_folder(tmp_path / "films", watch_settings(config))
-    assert folder == features_folder(tmp_path / "films", watch_settings(without)), "one watching serves both"
+    assert folder == features_folder(tmp_path / "films", watch_settings(without)), "both use the same watched videos"
 
 
 @pytest.mark.parametrize(("frozen", "stages"), [(None, 2), (0, 0), (5, 5)])
