@@ -26,7 +26,7 @@ from training.annotated_videos.folder_source import sequences, whole_tracks
 from training.annotated_videos.sightings import RoiVectors
 from training.annotated_videos.step_labels import Labels
 from training.benchmark import psc
-from training.benchmark.predicted_answers import ClassVote, predicted_frame, stand_in
+from training.benchmark.predicted_answers import ClassVote, default_class, predicted_frame
 from training.benchmark.ranking import area_under_curve
 from training.benchmark.submission import parse_ground_truth, parse_prediction
 from training.kinetics_tps.annotations import FrameJson
@@ -221,7 +221,7 @@ def _replay(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> VideoAn
         vote.add(analysis)
     for frame in wanted:
         frames[frame_file(frame + 1)] = predicted_frame(analyses.get(frame, FrameAnalysis()), clip.size)
-    return VideoAnswers(vote.answer()[0] or stand_in(words.actions), frames)
+    return VideoAnswers(vote.answer()[0] or default_class(words.actions), frames)
 
 
 def replayed_frames(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> Iterator[tuple[int, FrameAnalysis]]:

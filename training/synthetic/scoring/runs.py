@@ -18,7 +18,7 @@ from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
 from stages.vocabulary import STILL
-from training.benchmark.predicted_answers import ClassVote, PredictedFrame, predicted_frame, stand_in
+from training.benchmark.predicted_answers import ClassVote, PredictedFrame, default_class, predicted_frame
 from training.footage.scoring import Judged
 from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
 from training.kinetics_tps.names import frame_file
@@ -184,7 +184,7 @@ def answer_known_video(model: WatchedModel, video: KnownVideo, shown: Collection
         problem = f"has fewer than the {video.frames} frames in the manifest"
     after = model.effort
     effort = Effort(after.steps - before.steps, after.seconds - before.seconds)
-    action = vote.answer()[0] or stand_in(model.actions)
+    action = vote.answer()[0] or default_class(model.actions)
     return VideoAnswers(frames, action, reported, model.pairs, problem, effort)
 
 
