@@ -20,7 +20,7 @@ from stream.config import Config
 from stream.engine import Engine
 from stream.results import Frame
 from training.footage.labels import UNSURE, ClipLabels, instants
-from training.footage.mistake_sheets import TALL, save_sheet
+from training.footage.mistake_sheets import TILE_HEIGHT, save_sheet
 from training.footage.runs import answer_film, packaged_labels
 from training.footage.scoring import Judged, PredictedFrame, Prediction
 
@@ -99,7 +99,7 @@ def test_a_user_scores_one_clip_and_keeps_every_instant(tmp_path: Path, monkeypa
     for words in ("development half, labeller a", "development half, labeller b", "128x105", "precision", "coverage"):
         assert words in done.output
     assert [path.name for path in (tmp_path / "new" / "sheets").iterdir()] == ["talking-test.jpg"]
-    assert Image.open(tmp_path / "new" / "sheets" / "talking-test.jpg").height > TALL  # nobody so near is found
+    assert Image.open(tmp_path / "new" / "sheets" / "talking-test.jpg").height > TILE_HEIGHT  # nobody so near is found
     first = packaged_labels()["talking-test"][0]
     sure = [one for one in instants(first, "development") if one.label != UNSURE]
     [(labels, judged)] = drawn
