@@ -1,4 +1,4 @@
-"""The archiver with a real publisher over TCP: every message is in the archive once, or reported as lost."""
+"""The archiver with a real publisher over TCP: every message is in the archive once, or counted as lost."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from stream.archive import archiver as archivers
 from stream.archive.archive import Archive
 from stream.messaging.curve.keys import read_pair
 from support.engines.archiving import archiving, ask, numbers, publishing
+from support.ports import reserved_port
 from support.repository import REPOSITORY
 from support.waiting import until
 
@@ -27,13 +28,13 @@ GAPS = "SELECT camera, kind, epoch, first_seq, missed, replayed, lost FROM {gaps
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last look for messages on their way is short, failed writes are tried again soon, and no disk waited for."""
+    """Shorten the last read and the time until a failed write is repeated, and do not wait for the disk."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr(archivers, "LAST_READ_S", 0.05)
     monkeypatch.setattr(archivers, "WRITE_AGAIN_S", 0.05)
 
 
-async def test_all_that_is_published_is_in_the_archive(tmp_path: Path) -> None:
+async def test_every_published_message_is_in_the_archive(tmp_path: Path) -> None:
     async with publishing() as publisher:
         async with archiving(publisher, tmp_path) as archiver:
             for number in range(100):
@@ -52,10 +53,10 @@ async def test_all_that_is_published_is_in_the_archive(tmp_path: Path) -> None:
     assert ask(tmp_path, "SELECT (SELECT count(*) FROM {events}), (SELECT count(*) FROM {status})") == [(1, 1)]
 
 
-async def test_stopping_writes_what_was_read_and_what_was_on_its_way(
+async def test_stopping_writes_messages_that_were_read_or_on_their_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archivers, "LAST_READ_S", 1.5)
+    monkeypatch.setattr(archivers, "LAST_READ_S", 5.0)
     async with publishing() as publisher:
         async with archiving(publisher, tmp_path, every_s=3600) as archiver:
             for number in range(200):
@@ -65,7 +66,7 @@ async def test_stopping_writes_what_was_read_and_what_was_on_its_way(
     assert numbers(tmp_path) == list(range(200))
 
 
-async def test_a_further_run_asks_for_what_was_published_meanwhile_and_has_nothing_twice(tmp_path: Path) -> None:
+async def test_the_next_run_requests_what_was_published_meanwhile_and_archives_nothing_twice(tmp_path: Path) -> None:
     async with publishing() as publisher:
         async with archiving(publisher, tmp_path) as first:
             for number in range(50):
@@ -94,7 +95,7 @@ async def test_a_further_run_asks_for_what_was_published_meanwhile_and_has_nothi
     assert ask(tmp_path, "SELECT sum(lost), sum(replayed) FROM {gaps}") == [(0, 50)]
 
 
-async def test_what_the_engine_no_longer_holds_is_a_gap_of_exactly_its_size(tmp_path: Path) -> None:
+async def test_messages_that_the_engine_no_longer_holds_are_a_gap_of_their_exact_size(tmp_path: Path) -> None:
     async with publishing(history_messages=20) as publisher:
         async with archiving(publisher, tmp_path) as first:
             publisher.publish(wire.frame(number=0))
@@ -108,12 +109,13 @@ async def test_what_the_engine_no_longer_holds_is_a_gap_of_exactly_its_size(tmp_
     assert ask(tmp_path, GAPS) == [("lobby", "results", 1, 1, 99, 19, 80)]
 
 
-async def test_a_new_run_of_the_engine_is_there_from_its_first_message_on(tmp_path: Path) -> None:
-    async with publishing("a" * 32) as first, archiving(first, tmp_path) as archiver:
+async def test_a_new_run_of_the_engine_is_archived_from_its_first_message_on(tmp_path: Path) -> None:
+    endpoints = {field: f"tcp://127.0.0.1:{reserved_port()}" for field in ("endpoint", "replay")}
+    async with publishing("a" * 32, **endpoints) as first, archiving(first, tmp_path) as archiver:
         first.publish(wire.frame(epoch=3))
         await until(lambda: archiver.counts.messages == 1)
         await first.stop()
-        async with publishing("b" * 32, endpoint=first.endpoint, replay=first.replay_endpoint) as second:
+        async with publishing("b" * 32, **endpoints) as second:
             for number in range(5):
                 second.publish(wire.frame(epoch=1, number=number))
             for number in range(5):
@@ -126,10 +128,10 @@ async def test_a_new_run_of_the_engine_is_there_from_its_first_message_on(tmp_pa
     ]
 
 
-async def test_a_full_disk_is_said_once_and_counted_and_nothing_is_lost_that_fits_anywhere(
+async def test_a_full_disk_is_logged_once_and_counted_and_no_message_is_lost_that_can_be_held(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory takes some, ZeroMQ's queues some more, and the engine's history the rest."""
+    """Some messages are held in memory, some in ZeroMQ's queues, and the rest in the engine's history."""
     total = 4000
     caplog.set_level("INFO", "stream.archive.archiver")
     write, full = Archive.write, True
@@ -161,7 +163,7 @@ async def test_a_full_disk_is_said_once_and_counted_and_nothing_is_lost_that_fit
     assert sum("writing works again" in record.message for record in caplog.records) == 1
 
 
-async def test_messages_that_cannot_be_written_at_the_end_are_counted_and_asked_for_again(tmp_path: Path) -> None:
+async def test_messages_that_cannot_be_written_at_the_end_are_counted_and_requested_again(tmp_path: Path) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -180,14 +182,14 @@ async def test_messages_that_cannot_be_written_at_the_end_are_counted_and_asked_
     assert numbers(tmp_path) == list(range(8))
 
 
-async def test_memory_is_bounded_however_seldom_files_are_written(tmp_path: Path) -> None:
+async def test_memory_is_bounded_even_if_files_are_rarely_written(tmp_path: Path) -> None:
     async with publishing() as publisher, archiving(publisher, tmp_path, every_s=3600, most_held=300_000) as archiver:
         for number in range(400):
             publisher.publish(wire.frame(number=number))
         await until(lambda: archiver.counts.messages >= 200)
 
 
-async def test_numbers_that_fit_no_column_are_left_out_and_counted(
+async def test_messages_with_numbers_that_fit_no_column_are_left_out_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with publishing() as publisher, archiving(publisher, tmp_path) as archiver:
@@ -200,7 +202,7 @@ async def test_numbers_that_fit_no_column_are_left_out_and_counted(
     assert sum("left out" in record.message for record in caplog.records) == 1
 
 
-async def test_an_engine_that_says_nothing_is_mentioned_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_silent_engine_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with publishing() as publisher, archiving(publisher, tmp_path, every_s=0.02) as archiver:
         await until(lambda: "no message received yet" in caplog.text)
         publisher.publish(wire.frame())
@@ -208,7 +210,7 @@ async def test_an_engine_that_says_nothing_is_mentioned_once(tmp_path: Path, cap
     assert caplog.text.count("no message received yet") == 1
 
 
-async def test_with_curve_a_listed_archiver_gets_all_and_what_it_missed(tmp_path: Path) -> None:
+async def test_with_curve_a_listed_archiver_gets_every_message_and_those_it_missed(tmp_path: Path) -> None:
     make_keys(tmp_path / "keys", ["archive"])
     settings = {
         "curve_secret_key_file": str(tmp_path / "keys" / "server.key_secret"),
@@ -249,8 +251,8 @@ def started(endpoint: str, replay: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path) -> None:
-    """What is published while it runs, and while it doesn't, is there once."""
+async def test_the_command_continues_where_it_was_stopped_or_killed(tmp_path: Path) -> None:
+    """Messages published while it runs and while it does not are in the archive once."""
     async with publishing() as publisher:
         number = 0
         for how, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
@@ -263,8 +265,8 @@ async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path
                     number += 1
                 await until(lambda before=before: len(numbers(tmp_path)) > before)
                 process.send_signal(how)
-                _, said = process.communicate()
-                assert process.returncode == code, said
+                _, log = process.communicate()
+                assert process.returncode == code, log
             finally:
                 process.kill()
                 process.wait()
@@ -272,7 +274,7 @@ async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path
                 publisher.publish(wire.frame(number=number))
                 number += 1
             await until(lambda: publisher.subscriptions == 0)
-        assert "messages written" in said
+        assert "messages written" in log
         async with archiving(publisher, tmp_path):
             await until(lambda: len(numbers(tmp_path)) == number)
     assert numbers(tmp_path) == list(range(number))
@@ -287,7 +289,7 @@ async def test_the_command_goes_on_where_it_was_stopped_or_killed(tmp_path: Path
         (["--key-file", "absent.key"], "key"),
     ],
 )
-def test_a_mistake_on_the_command_line_ends_with_code_2_and_says_what_to_do(
+def test_a_wrong_argument_ends_the_command_with_code_2_and_a_remedy(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     from typer.testing import CliRunner

@@ -1,4 +1,4 @@
-"""The archive's files: whole, complete and there once, whenever the power goes; within what may be kept."""
+"""The archive's files: complete and without duplicates after a power cut at any step, and within their limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOPIC = "results/v1/lobby/"
 
 
 def numbered(seqs: Sequence[int], apart_us: int = 40_000) -> list[Message]:
-    """Results with one person each, this far apart in time."""
+    """Return results with one person each, at this interval."""
     start = wire.frame().capture_us
     return [
         msgspec.structs.replace(wire.frame(), run=wire.RUN, seq=seq, capture_us=start + seq * apart_us) for seq in seqs
@@ -46,17 +46,17 @@ def write(archive: Archive, messages: Sequence[Message], next_seq: int) -> None:
 
 @pytest.fixture(autouse=True)
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here needs what was written to be on a real disk."""
+    """Do not wait for the disk."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 class PowerCutError(BaseException):
-    """Nothing is written any more, and nothing tidied up."""
+    """The power is cut: nothing more is written, and nothing is cleaned up."""
 
 
 @contextmanager
 def power_cut_at(step: int) -> Iterator[list[str]]:
-    """From the step-th call that changes the disk on, none is done. Yields the calls that were done."""
+    """Raise `PowerCutError` from the step-th call on that changes the disk. Yield the calls that were made."""
     done: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
 
@@ -76,13 +76,13 @@ def power_cut_at(step: int) -> Iterator[list[str]]:
         yield done
 
 
-def test_whenever_the_power_goes_each_row_is_there_once_in_the_end(tmp_path: Path) -> None:
+def test_after_a_power_cut_at_any_step_each_row_is_archived_once(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "before")
     write(archive, numbered(range(10)), 10)
     archive.close()
-    went_through = False
+    completed = False
     step = 0
-    while not went_through:
+    while not completed:
         step += 1
         folder = tmp_path / str(step)
         shutil.copytree(tmp_path / "before", folder)
@@ -90,7 +90,7 @@ def test_whenever_the_power_goes_each_row_is_there_once_in_the_end(tmp_path: Pat
         with power_cut_at(step) as done:
             try:
                 write(archive, numbered(range(10, 20), HOUR_US // 8), 20)
-                went_through = True
+                completed = True
             except PowerCutError:
                 pass
         archive.close()
@@ -103,11 +103,11 @@ def test_whenever_the_power_goes_each_row_is_there_once_in_the_end(tmp_path: Pat
         both = ask(folder, "SELECT list(seq ORDER BY seq), (SELECT list(seq ORDER BY seq) FROM {people}) FROM {frames}")
         assert both == [(list(range(25)), list(range(25)))], f"after {done}"
         assert not list(folder.rglob("*.part"))
-    assert step > 20, "each of the files, and archive.json, is made, made sure of and named"
+    assert step > 20, "each file, and archive.json, is created, synchronised and renamed"
 
 
 @pytest.mark.parametrize("step", range(1, 12))
-def test_a_disk_that_takes_no_more_leaves_what_was_there_and_can_be_tried_again(tmp_path: Path, step: int) -> None:
+def test_a_write_that_fails_on_a_full_disk_changes_nothing_and_can_be_repeated(tmp_path: Path, step: int) -> None:
     archive = Archive(tmp_path)
     write(archive, numbered(range(10)), 10)
     before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
@@ -136,7 +136,7 @@ def test_a_disk_that_takes_no_more_leaves_what_was_there_and_can_be_tried_again(
     archive.close()
 
 
-def test_a_reader_sees_whole_files_only_while_others_are_written(tmp_path: Path) -> None:
+def test_a_reader_sees_complete_files_only_while_others_are_written(tmp_path: Path) -> None:
     archive = Archive(tmp_path)
     writes, a_write = 40, 50
     writing = threading.Thread(
@@ -154,10 +154,10 @@ def test_a_reader_sees_whole_files_only_while_others_are_written(tmp_path: Path)
     writing.join()
     archive.close()
     assert seen == sorted(seen)
-    assert len(set(seen)) > 2, "it was to be read while it was written"
+    assert len(set(seen)) > 2, "the archive was not read while it was written"
 
 
-def test_rows_are_filed_by_their_own_hour_or_day(tmp_path: Path) -> None:
+def test_rows_are_stored_by_their_hour_or_day(tmp_path: Path) -> None:
     for partition, folders in (("hour", ["hour=14", "hour=15", "hour=16"]), ("day", ["day=2026-09-21"])):
         folder = tmp_path / partition
         archive = Archive(folder, partition=partition)  # pyright: ignore[reportArgumentType]
@@ -168,10 +168,10 @@ def test_rows_are_filed_by_their_own_hour_or_day(tmp_path: Path) -> None:
         assert ask(folder, "SELECT DISTINCT day::VARCHAR FROM {people}") == [("2026-09-21",)]
 
 
-def test_what_was_written_first_goes_beyond_the_bytes_that_are_kept(tmp_path: Path) -> None:
+def test_the_oldest_files_are_removed_beyond_the_maximum_size(tmp_path: Path) -> None:
     archive = Archive(tmp_path, keep_bytes=40_000)
-    stranger = tmp_path / "people" / "notes.parquet.txt"
-    stranger.write_text("somebody's own")
+    foreign = tmp_path / "people" / "notes.parquet.txt"
+    foreign.write_text("not a file of the archive")
     for k in range(30):
         write(archive, numbered(range(k * 10, k * 10 + 10)), k * 10 + 10)
         assert archive.bytes_kept <= 40_000
@@ -180,13 +180,13 @@ def test_what_was_written_first_goes_beyond_the_bytes_that_are_kept(tmp_path: Pa
     assert archive.removed > 10
     left = numbers(tmp_path)
     assert left == list(range(left[0], 300))
-    assert stranger.exists()
+    assert foreign.exists()
     for table in SCHEMAS:
         ask(tmp_path, f"SELECT * FROM {{{table}}}")
     archive.close()
 
 
-def test_what_was_written_too_many_days_ago_goes_also_at_the_start(tmp_path: Path) -> None:
+def test_files_beyond_the_maximum_age_are_removed_also_at_the_start(tmp_path: Path) -> None:
     now = 1_790_000_000.0
     archive = Archive(tmp_path, keep_days=2, now=lambda: now)
     for k in range(5):
@@ -199,7 +199,7 @@ def test_what_was_written_too_many_days_ago_goes_also_at_the_start(tmp_path: Pat
     assert numbers(tmp_path) == list(range(40, 50)), "a table's last file stays"
 
 
-def test_a_clock_that_is_set_back_overwrites_nothing(tmp_path: Path) -> None:
+def test_setting_the_clock_back_overwrites_no_file(tmp_path: Path) -> None:
     now = 1_790_000_000.0
     archive = Archive(tmp_path, now=lambda: now)
     write(archive, numbered(range(10)), 10)
@@ -210,7 +210,7 @@ def test_a_clock_that_is_set_back_overwrites_nothing(tmp_path: Path) -> None:
     assert numbers(tmp_path) == list(range(30))
 
 
-def test_bytes_that_are_to_stay_free_are_left(tmp_path: Path) -> None:
+def test_the_space_to_be_left_free_is_not_used(tmp_path: Path) -> None:
     archive = Archive(tmp_path, least_free=1 << 60)
     with pytest.raises(DiskSpaceError, match="must stay free"):
         write(archive, numbered(range(10)), 10)
@@ -218,7 +218,7 @@ def test_bytes_that_are_to_stay_free_are_left(tmp_path: Path) -> None:
     assert numbers(tmp_path) == []
 
 
-def test_a_folder_has_one_archive_process(tmp_path: Path) -> None:
+def test_a_second_archive_process_in_the_same_folder_is_an_error(tmp_path: Path) -> None:
     archive = Archive(tmp_path)
     with pytest.raises(ConfigError, match="another archive process"):
         Archive(tmp_path)
@@ -229,14 +229,14 @@ def test_a_folder_has_one_archive_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "state", [b"", b"{", b"\xff", b'{"positions":[],"files":["../../etc/passwd"]}', b'{"positions":[1],"files":[]}']
 )
-def test_a_spoilt_state_is_said_and_nothing_is_touched(tmp_path: Path, state: bytes) -> None:
+def test_a_damaged_state_file_is_an_error_and_is_not_changed(tmp_path: Path, state: bytes) -> None:
     (tmp_path / "archive.json").write_bytes(state)
     with pytest.raises(ConfigError, match=r"archive\.json"):
         Archive(tmp_path)
     assert (tmp_path / "archive.json").read_bytes() == state
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can't be used: Not a directory"):
         Archive(tmp_path / "file" / "archive")
@@ -270,13 +270,13 @@ def test_every_field_of_every_message_is_in_a_row(tmp_path: Path) -> None:
     ]
 
 
-def test_a_person_keeps_the_parts_that_tell_most() -> None:
+def test_the_most_relevant_parts_of_a_person_are_kept() -> None:
     ((_, row),) = [found for found in rows_of(numbered([0])[0], 1) if found[0] == "people"]
     (parts,) = row[-1:]
     assert [part["part"] for part in parts] == ["right_hand"]  # pyright: ignore
 
 
-def test_what_has_no_action_box_or_size_yet_has_nulls() -> None:
+def test_a_missing_action_box_or_size_is_null() -> None:
     person = msgspec.structs.replace(wire.person(1), action=None)
     frame = msgspec.structs.replace(wire.frame(), people=[person])
     event = msgspec.structs.replace(wire.event(), box=None)
@@ -297,7 +297,7 @@ def test_what_has_no_action_box_or_size_yet_has_nulls() -> None:
         msgspec.structs.replace(wire.status(), size=(1, 2**63)),
     ],
 )
-def test_numbers_that_fit_no_column_are_refused_before_the_first_row(message: Frame | Status) -> None:
+def test_a_message_with_numbers_that_fit_no_column_is_refused_before_its_first_row(message: Frame | Status) -> None:
     with pytest.raises(UnusableError):
         next(iter(rows_of(message, 3)))
 

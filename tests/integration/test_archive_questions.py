@@ -1,7 +1,8 @@
-"""The questions of docs/archive.md, asked of an archive that an archiver made of what a real publisher published.
+"""The queries of docs/archive.md on an archive of one day, made by an archiver from a real publisher.
 
-The day: at 8 UTC one person at the door walks for a minute; at 9 two people at the yard, of whom one waves half a
-minute, then falls. One result a second. The yard's camera is away for two minutes, and 5 results of it are lost.
+At 8 UTC one person at the door walks for a minute. At 9 there are two people in the yard, of whom one waves for half a
+minute and then falls. There is one result per second. The yard's camera is down for two minutes, and 5 of its results
+are lost.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def questions() -> dict[str, str]:
-    """By the line of text before each."""
+    """Return the queries of the page by the line of text before each."""
     found = re.findall(r"([^\n]+)\n\n```sql\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
     return dict(found)
 
@@ -105,19 +106,19 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
 
 
 @pytest.mark.parametrize("opening", ANSWERS)
-def test_each_question_of_the_page_has_the_answer_that_is_true_of_the_day(day: Path, opening: str) -> None:
+def test_each_query_of_the_page_has_the_right_answer(day: Path, opening: str) -> None:
     ((_, question),) = [(text, sql) for text, sql in questions().items() if text.startswith(opening)]
     with duckdb.connect() as database:
         assert database.execute(question).fetchall() == ANSWERS[opening]
 
 
-def test_what_was_lost_is_told_by_camera_and_kind(day: Path) -> None:
+def test_lost_messages_are_listed_by_camera_and_kind(day: Path) -> None:
     ((_, question),) = [(text, sql) for text, sql in questions().items() if text.startswith("Messages that were lost")]
     with duckdb.connect() as database:
         ((camera, kind, lost, _),) = database.execute(question).fetchall()
     assert (camera, kind, lost) == ("yard", "results", 5)
 
 
-def test_every_question_of_the_page_is_asked_here() -> None:
+def test_every_query_of_the_page_is_tested() -> None:
     openings = [*ANSWERS, "Messages that were lost"]
     assert [sum(text.startswith(opening) for opening in openings) for text in questions()] == [1] * len(openings)

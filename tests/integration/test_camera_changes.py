@@ -25,8 +25,14 @@ async def test_a_new_rate_applies_at_once_and_the_epoch_continues() -> None:
     async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 10)
         await engine.change_camera(camera("a", max_fps=10.0, staleness_ms=2000))
-        seen = await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 6)
-        steps = [after.media_time_us - before.media_time_us for before, after in pairwise(frames_of(seen, "a"))]
+        decoded = engine.cameras.running["a"].ring.counts().decoded
+
+        def later(seen: list[results.Message]) -> list[results.Frame]:
+            """Return the frames that were decoded after the change."""
+            return [frame for frame in frames_of(seen, "a") if frame.frame > decoded]
+
+        seen = await messages_until(engine, lambda seen: len(later(seen)) >= 6)
+        steps = [after.media_time_us - before.media_time_us for before, after in pairwise(later(seen))]
         assert min(steps) >= 95_000
         assert {frame.epoch for frame in frames_of(seen, "a")} == {1}
         assert engine.stats().cameras[0].dropped["rate_limited"] > 0
@@ -83,7 +89,7 @@ async def test_a_failing_camera_added_to_an_engine_without_cameras_does_not_end_
         waiting.cancel()
 
 
-async def test_a_camera_that_does_not_exist_cannot_be_changed() -> None:
+async def test_an_unknown_camera_cannot_be_changed() -> None:
     async with Engine(configured(), model=FreeModel()) as engine:
         with pytest.raises(KeyError):
             await engine.change_camera(camera("nobody"))
@@ -94,7 +100,7 @@ def test_another_password_is_a_difference_although_addresses_print_the_same() ->
     assert differences(CameraConfig.model_validate(one), CameraConfig.model_validate(other)) == {"source"}
 
 
-def test_epochs_are_never_reused_even_of_more_cameras_than_are_remembered() -> None:
+def test_epochs_are_never_reused_even_with_more_cameras_than_are_remembered() -> None:
     epochs = LastEpochs(remembered=3)
     for number, camera_id in enumerate("abcdef", start=1):
         assert epochs.of(camera_id) <= number

@@ -1,4 +1,4 @@
-"""The browser that other tests look through: what it says of a page must be so."""
+"""The browser of the other tests reports correctly what a page shows and does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = """<!doctype html><title>one</title><meta name=viewport content="width=de
 <style>@media (prefers-color-scheme: dark) { body { background: rgb(0, 0, 255) !important } }</style>"""
 
 
-async def test_a_page_is_shown_driven_and_listened_to(tmp_path: Path) -> None:
+async def test_a_page_is_shown_operated_and_observed(tmp_path: Path) -> None:
     application = web.Application()
     application.router.add_get("/", _page)
     runner = web.AppRunner(application)

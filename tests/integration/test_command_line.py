@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a process, its output, its exit code."""
+"""The program as a process: its output and exit code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    """Sixty grey pictures, 25 a second."""
+    """Return a clip of sixty grey pictures at 25 fps."""
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -97,7 +97,7 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
     assert "4 no source opened" in shown
 
 
-def test_a_file_read_fast_gives_one_line_a_frame_and_ends_well(clip: Path, tmp_path: Path) -> None:
+def test_a_file_read_fast_gives_one_line_per_frame_and_exit_code_0(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     done = command(
         "run", f"yard={clip}", "--profile", "free", "--pace", "fast", "--once", "--results", str(out), *PORTS
@@ -110,13 +110,15 @@ def test_a_file_read_fast_gives_one_line_a_frame_and_ends_well(clip: Path, tmp_p
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_drains_and_stops(running: subprocess.Popen[str], number: signal.Signals, code: int) -> None:
+def test_a_signal_ends_the_engine_with_its_code(
+    running: subprocess.Popen[str], number: signal.Signals, code: int
+) -> None:
     line_with(running, "live")
     running.send_signal(number)
     assert running.wait() == code
 
 
-def test_a_running_engine_answers_for_its_health_and_metrics(running: subprocess.Popen[str]) -> None:
+def test_a_running_engine_serves_health_and_metrics(running: subprocess.Popen[str]) -> None:
     address = line_with(running, r"http://(127\.0\.0\.1:\d+)")[1]
     line_with(running, "live")
 
@@ -141,7 +143,7 @@ def test_logs_can_be_json_lines(clip: Path) -> None:
     assert any(record.get("camera") == "cam0" for record in records)
 
 
-def test_no_source_at_all_is_a_usage_error_that_says_what_to_do() -> None:
+def test_a_run_without_sources_is_a_usage_error_with_a_remedy() -> None:
     done = command("run", "--profile", "free")
     assert done.returncode == 2
     assert "no cameras" in done.stderr

@@ -22,7 +22,7 @@ from stream.cameras import control
 from stream.engine import Engine
 from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
-from support.engines.controlled_engine import PATTERN, configured, descriptors, running
+from support.engines.controlled_engine import PATIENT, PATTERN, configured, descriptors, running
 from support.engines.small_clips import make_clip
 from support.slow_work import slow_work
 from support.waiting import until
@@ -31,7 +31,7 @@ CAMERAS = "/api/v1/cameras"
 
 
 async def test_a_camera_is_added_listed_changed_and_removed_and_others_lose_nothing() -> None:
-    async with running(configured({"id": "stays", "source": PATTERN})) as (engine, client):
+    async with running(configured({"id": "stays", "source": PATTERN, **PATIENT})) as (engine, client):
         seen: list[results.Message] = []
         engine.publisher.on_message(lambda topic, message: seen.append(message))
         status, made, headers = await client.ask("PUT", f"{CAMERAS}/door", json={"source": PATTERN, "max_fps": 20})
@@ -42,10 +42,12 @@ async def test_a_camera_is_added_listed_changed_and_removed_and_others_lose_noth
 
         status, changed, _ = await client.ask("PATCH", f"{CAMERAS}/door", json={"staleness_ms": 300, "max_fps": None})
         assert (status, changed["settings"]["staleness_ms"], changed["settings"]["max_fps"]) == (200, 300, None)
-        assert changed["status"]["epoch"] == 1, "what can be changed on the fly keeps the epoch"
+        assert changed["status"]["epoch"] == 1, "a setting that applies at once keeps the epoch"
 
         status, changed, _ = await client.ask("PUT", f"{CAMERAS}/door", json={"source": "pattern:320x240@50"})
-        assert (status, changed["settings"]["staleness_ms"]) == (200, 500), "PUT takes defaults for what is left out"
+        assert (status, changed["settings"]["staleness_ms"]) == (200, 500), (
+            "PUT resets missing settings to their defaults"
+        )
         await until(lambda: engine.cameras.status("door").size == (320, 240))
         assert (await client.get(f"{CAMERAS}/door"))["status"]["epoch"] == 2
 
@@ -107,7 +109,7 @@ async def test_a_camera_is_switched_off_and_on() -> None:
         ({"source": {"secret": "hunter2"}}, "source"),
     ],
 )
-async def test_what_cannot_be_is_a_problem_that_names_the_field(body: dict[str, Any], field: str) -> None:
+async def test_an_invalid_setting_is_an_error_that_names_the_field(body: dict[str, Any], field: str) -> None:
     async with running(configured()) as (engine, client):
         status, problem, headers = await client.ask("PUT", f"{CAMERAS}/a", json=body)
         assert (status, headers["Content-Type"].partition(";")[0]) == (422, "application/problem+json")
@@ -133,13 +135,13 @@ async def test_what_cannot_be_is_a_problem_that_names_the_field(body: dict[str, 
         ),
     ],
 )
-async def test_a_body_that_cannot_be_read_is_a_problem(options: dict[str, Any], expected: tuple[int, str]) -> None:
+async def test_an_unreadable_body_is_an_error(options: dict[str, Any], expected: tuple[int, str]) -> None:
     async with running(configured()) as (_, client):
         status, problem, _ = await client.ask("PUT", f"{CAMERAS}/a", skip_auto_headers=["Content-Encoding"], **options)
         assert (status, problem["type"].rpartition(":")[2]) == expected
 
 
-async def test_no_depth_of_nesting_is_a_fault_of_ours() -> None:
+async def test_no_depth_of_nesting_causes_an_internal_error() -> None:
     async with running(configured()) as (_, client):
         for opened, value, closed in (("[", "", "]"), ('{"a":', "1", "}")):
             answers: set[int] = set()
@@ -150,7 +152,7 @@ async def test_no_depth_of_nesting_is_a_fault_of_ours() -> None:
             assert answers == {422, 400}
 
 
-async def test_a_setting_that_is_not_there_can_not_be_taken_back_to_its_default() -> None:
+async def test_an_unknown_setting_cannot_be_reset_to_its_default() -> None:
     async with running(configured({"id": "a", "source": PATTERN, "max_fps": 5})) as (_, client):
         status, problem, _ = await client.ask("PATCH", f"{CAMERAS}/a", json={"max_fsp": None})
         assert (status, problem["errors"][0]["field"]) == (422, "max_fsp")
@@ -158,7 +160,7 @@ async def test_a_setting_that_is_not_there_can_not_be_taken_back_to_its_default(
         assert (status, changed["settings"]["max_fps"]) == (200, None)
 
 
-async def test_what_is_not_there_and_what_does_not_go_are_problems_too() -> None:
+async def test_unknown_paths_cameras_and_methods_are_errors() -> None:
     async with running(configured()) as (_, client):
         for method, path, expected in (
             ("GET", "/api/v1/nothing", (404, "not-found")),
@@ -174,7 +176,7 @@ async def test_what_is_not_there_and_what_does_not_go_are_problems_too() -> None
         assert (await client.ask("POST", CAMERAS))[2]["Allow"] == "GET, HEAD"
 
 
-async def test_there_are_only_so_many_cameras_and_only_such_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_cameras_and_their_memory_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(configured(http={"max_cameras": 2})) as (_, client):
         for name, expected in (("a", 201), ("b", 201), ("c", 409), ("a", 200)):
             assert (await client.ask("PUT", f"{CAMERAS}/{name}", json={"source": PATTERN}))[0] == expected
@@ -184,7 +186,7 @@ async def test_there_are_only_so_many_cameras_and_only_such_as_fit_into_memory(m
         assert (status, "ring_slots" in problem["detail"]) == (409, True)
 
 
-async def test_the_latest_result_is_the_one_that_was_published_in_either_encoding() -> None:
+async def test_the_latest_result_is_the_published_one_in_either_encoding() -> None:
     for encoding in ("json", "msgpack"):
         publish = {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "encoding": encoding}
         async with running(configured({"id": "a", "source": PATTERN}, publish=publish)) as (engine, client):
@@ -196,7 +198,7 @@ async def test_the_latest_result_is_the_one_that_was_published_in_either_encodin
             assert (status, problem["type"]) == (404, "urn:partstream:problem:no-result-yet")
 
 
-async def test_the_configuration_in_force_shows_the_cameras_of_now_and_no_secret() -> None:
+async def test_the_effective_configuration_shows_the_present_cameras_and_no_secret() -> None:
     http = {"read_token": "hunter2-reads", "control_token": "hunter2-controls"}
     config = configured({"id": "a", "source": "rtsp://u:hunter2@127.0.0.1:1/x?t=hunter2"}, http=http)
     async with running(config) as (_, client):
@@ -209,7 +211,7 @@ async def test_the_configuration_in_force_shows_the_cameras_of_now_and_no_secret
             assert status == 200 and "hunter2" not in json.dumps(body), path
 
 
-async def test_changes_hold_after_a_restart_and_the_file_is_its_owners_only(tmp_path: Path) -> None:
+async def test_changes_survive_a_restart_and_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     state = tmp_path / "deep" / "cameras.json"
     cameras = [{"id": name, "source": PATTERN} for name in ("goes", "changes", "stays")]
     async with running(configured(*cameras, state_file=state)) as (_, client):
@@ -242,7 +244,7 @@ async def test_a_damaged_state_file_is_named_before_anything_starts(tmp_path: Pa
     assert state.read_text() == content
 
 
-async def test_a_kept_camera_that_nobody_could_publish_to_is_refused_as_a_configured_one_is(tmp_path: Path) -> None:
+async def test_a_saved_camera_to_which_no_one_could_publish_is_refused_like_a_configured_one(tmp_path: Path) -> None:
     state = tmp_path / "cameras.json"
     async with running(configured(state_file=state)) as (_, client):
         assert (await client.ask("PUT", f"{CAMERAS}/phone", json={"source": "whip"}))[0] == 201
@@ -251,7 +253,7 @@ async def test_a_kept_camera_that_nobody_could_publish_to_is_refused_as_a_config
             pass
 
 
-async def test_a_change_that_cannot_be_kept_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_that_cannot_be_saved_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -285,7 +287,7 @@ async def test_an_rtsp_camera_with_a_password_added_at_run_time_gives_results(tm
             assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
 
 
-async def test_hundreds_of_cameras_come_and_go_and_nothing_is_left_behind() -> None:
+async def test_adding_and_removing_hundreds_of_cameras_leaves_nothing_behind() -> None:
     async with running(configured({"id": "stays", "source": PATTERN})) as (engine, client):
 
         async def visit(name: str) -> None:
@@ -306,8 +308,8 @@ async def test_hundreds_of_cameras_come_and_go_and_nothing_is_left_behind() -> N
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-async def test_memory_stays_flat_though_thousands_of_cameras_come_and_go() -> None:
-    """What is remembered of cameras that are gone is bounded: the numbering of 4096 topics, and the last epochs."""
+async def test_memory_stays_flat_while_thousands_of_cameras_are_added_and_removed() -> None:
+    """The memory of removed cameras is bounded: the numbering of 4096 topics, and the last epochs."""
     publish = {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "history_messages": 100}
     async with running(configured({"id": "stays", "source": PATTERN}, publish=publish)) as (engine, client):
         resident: list[float] = []
@@ -322,7 +324,7 @@ async def test_memory_stays_flat_though_thousands_of_cameras_come_and_go() -> No
         assert engine.cameras.status("stays").epoch == 1
 
 
-async def test_changes_before_the_model_is_loaded_and_while_the_engine_stops_are_put_off(
+async def test_changes_are_refused_before_the_model_is_loaded_and_while_the_engine_stops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = Engine(configured({"id": "a", "source": PATTERN}), model=FreeModel())
@@ -349,7 +351,7 @@ async def test_changes_before_the_model_is_loaded_and_while_the_engine_stops_are
         await engine.control.patch("a", {"max_fps": 3})
 
 
-async def test_changes_of_one_camera_at_the_same_time_are_made_one_after_another() -> None:
+async def test_concurrent_changes_of_one_camera_are_made_one_after_another() -> None:
     async with running(configured()) as (engine, client):
         sizes = ["64x64", "96x64", "128x64", "160x64"]
         asked = [client.ask("PUT", f"{CAMERAS}/a", json={"source": f"pattern:{size}@25"}) for size in sizes * 5]
@@ -374,7 +376,7 @@ def _fuzzed() -> st.SearchStrategy[tuple[str, str, Any]]:
     return st.tuples(st.sampled_from(["GET", "PUT", "PATCH", "DELETE"]), good | odd, bodies)
 
 
-async def test_no_camera_id_and_no_body_makes_a_fault() -> None:
+async def test_no_camera_id_and_no_body_causes_an_internal_error() -> None:
     async with running(configured()) as (engine, client):
         loop = asyncio.get_running_loop()
 

@@ -33,17 +33,15 @@ from stream.subscriber import Subscription, subscribe
 from support.engines.controlled_engine import PATTERN, configured, descriptors, running
 from support.repository import REPOSITORY
 from support.slow_work import pace
-from support.waiting import until
+from support.waiting import PATIENCE_S, until
 from telemetry.observer import Observer
 
 PORTS = {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"}
-SILENCE_S = 1.0
-"""Nothing in this long, while a listed client gets a message every few milliseconds, is nothing."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """A folder as `keys new` makes it."""
+    """A folder of keys, as `keys new` makes it."""
 
     folder: Path
 
@@ -62,7 +60,7 @@ class Keys:
         return self.folder / "clients" / f"{client}.key_secret"
 
     def of(self, client: str) -> dict[str, Any]:
-        """What `subscribe` needs."""
+        """Return the arguments of `subscribe` for this client."""
         return {"server_key": self.server.public, "key_file": self.secret_file(client)}
 
     def unlist(self, client: str) -> None:
@@ -83,7 +81,7 @@ def keys(tmp_path: Path) -> Keys:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients that were refused try again soon, and changes of the list are seen at once."""
+    """Make refused clients try again soon, and changes of the list take effect at once."""
     monkeypatch.setattr(gate, "HANDSHAKE_WITHIN_MS", 500)
     monkeypatch.setattr(allow_list, "CHECK_INTERVAL_S", 0.0)
 
@@ -119,8 +117,8 @@ async def take(subscription: Subscription[Frame], count: int) -> list[Frame]:
 
 
 @asynccontextmanager
-async def goes_on(publisher: Publisher) -> AsyncIterator[list[Frame]]:
-    """Publishes a result every few milliseconds; they are listed."""
+async def continuous_results(publisher: Publisher) -> AsyncIterator[list[Frame]]:
+    """Publish a result every few milliseconds. Yield the list of them, which grows."""
     sent: list[Frame] = []
 
     async def publish() -> None:
@@ -136,12 +134,12 @@ async def goes_on(publisher: Publisher) -> AsyncIterator[list[Frame]]:
 
 
 async def first(publisher: Publisher, subscription: Subscription[Frame]) -> Frame:
-    """What a subscription gets first while results are published."""
-    async with goes_on(publisher):
+    """Return the first message that a subscription gets while results are published."""
+    async with continuous_results(publisher):
         return (await take(subscription, 1))[0]
 
 
-async def gets(socket: zmq.asyncio.Socket) -> bool:
+async def has_message(socket: zmq.asyncio.Socket) -> bool:
     return bool(await socket.poll(0))
 
 
@@ -150,7 +148,7 @@ def request(**fields: Any) -> bytes:
     return json.dumps({**asked, **fields}).encode()
 
 
-# -- who gets what --------------------------------------------------------------------------------------------------
+# -- access ---------------------------------------------------------------------------------------------------------
 async def test_a_listed_client_gets_every_result_and_what_it_missed(keys: Keys) -> None:
     async with (
         publishing(keys, history_messages=10_000) as publisher,
@@ -159,13 +157,14 @@ async def test_a_listed_client_gets_every_result_and_what_it_missed(keys: Keys) 
             replay=publisher.replay_endpoint,
             high_water_mark=1,
             receive_buffer=4096,
+            replay_timeout_s=PATIENCE_S,
             **keys.of("wall"),
         ) as slow,
     ):
         await until(lambda: publisher.subscriptions == 1)
         for number in range(4000):
             publisher.publish(wire.frame(number=number))
-        async with goes_on(publisher) as sent:
+        async with continuous_results(publisher) as sent:
             got = await take(slow, 4100)
         assert [frame.seq for frame in got] == list(range(4100))
         assert got[4000:] == sent[:100]
@@ -179,7 +178,7 @@ async def test_an_unlisted_client_and_one_without_the_right_keys_get_nothing_whi
 ) -> None:
     stranger = ClientKeys(keys.server.public, read_pair(keys.secret_file("stranger")))
     misled = ClientKeys(KeyPair.new().public, read_pair(keys.secret_file("wall")))
-    # Whoever knows all that is public still lacks the listed client's secret.
+    # All that is public does not replace the listed client's secret.
     pretender = ClientKeys(
         keys.server.public, KeyPair(read_pair(keys.secret_file("wall")).public, KeyPair.new().secret)
     )
@@ -193,13 +192,13 @@ async def test_an_unlisted_client_and_one_without_the_right_keys_get_nothing_whi
         for theirs in (stranger, misled, pretender, None):
             subscribers.append(await stack.enter_async_context(connected(publisher.endpoint, zmq.SUB, theirs)))
             dealers.append(await stack.enter_async_context(connected(publisher.replay_endpoint, zmq.DEALER, theirs)))
-        async with goes_on(publisher) as sent:
+        async with continuous_results(publisher) as sent:
             for dealer in dealers:
                 await dealer.send(request())
             await until(lambda: publisher.refused >= 2)  # the stranger, at both sockets
             begun = len(sent)
             await until(lambda: len(sent) > begun + 100)
-            assert [await gets(socket) for socket in subscribers + dealers] == [False] * 8
+            assert [await has_message(socket) for socket in subscribers + dealers] == [False] * 8
             assert publisher.subscriptions == 1
             got = await take(wall, len(sent))
             assert [frame.seq for frame in got] == list(range(len(got)))
@@ -211,7 +210,7 @@ async def test_an_unlisted_client_and_one_without_the_right_keys_get_nothing_whi
             assert (await dealer.recv_multipart())[1] == b"msg"
 
 
-async def test_what_crosses_the_network_tells_nothing(keys: Keys) -> None:
+async def test_bytes_on_the_network_reveal_nothing(keys: Keys) -> None:
     for protected in (False, True):
         crossed = bytearray()
         async with (
@@ -225,7 +224,7 @@ async def test_what_crosses_the_network_tells_nothing(keys: Keys) -> None:
 
 @asynccontextmanager
 async def relayed(endpoint: str, crossed: bytearray) -> AsyncIterator[str]:
-    """An endpoint that leads to the other, and what crosses it."""
+    """Yield an endpoint that leads to the other. All bytes that pass are appended to `crossed`."""
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -318,8 +317,11 @@ async def test_without_a_zap_handler_no_client_is_accepted(keys: Keys) -> None:
         gate.protect(xpub)
         port = xpub.bind_to_random_port("tcp://127.0.0.1")
         gate._socket.close()
+        monitor = xpub.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_DISCONNECTED)
         async with subscribe(f"tcp://127.0.0.1:{port}", **keys.of("wall")):
-            assert not await asyncio.to_thread(xpub.poll, 1000)
+            await until(lambda: monitor.poll(0))
+            assert not xpub.poll(0)
+        xpub.disable_monitor()
 
 
 @pytest.mark.parametrize(
@@ -378,7 +380,7 @@ async def test_addresses_of_this_machine_only_need_no_keys(tmp_path: Path, endpo
         await first(publisher, results)
 
 
-# -- life -----------------------------------------------------------------------------------------------------------
+# -- lifetime -------------------------------------------------------------------------------------------------------
 async def test_publishers_in_one_process_have_separate_lists(keys: Keys, tmp_path: Path) -> None:
     make_keys(tmp_path / "others", ["other"])
     others = Keys(tmp_path / "others")
@@ -453,15 +455,15 @@ async def test_the_engine_counts_refusals_and_shows_no_secret(keys: Keys, caplog
         assert read_pair(keys.secret_file("stranger")).public in caplog.text
 
 
-# -- as users meet it -----------------------------------------------------------------------------------------------
+# -- commands and docs ----------------------------------------------------------------------------------------------
 async def first_line(publisher: Publisher, *command: str, **environment: str) -> bytes:
-    """What a program prints first while results are published."""
+    """Return the first line that a program prints while results are published."""
     process = await asyncio.create_subprocess_exec(
         *command, cwd=REPOSITORY, env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
-        async with goes_on(publisher):
+        async with continuous_results(publisher):
             return await process.stdout.readline()
     finally:
         process.kill()

@@ -1,4 +1,4 @@
-"""`doctor` as a user meets it: every fault that was planted is found in one run, and a machine that is well is well."""
+"""`partstream doctor` as a process: it finds every planted fault in one run, and none in a correct installation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "geheim"
 
 
 def doctor(*arguments: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]], str]:
-    """The exit code, the findings by their checks, and all that was printed."""
+    """Run the doctor, and return the exit code, the findings by check, and the output."""
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "run_stream.py"), "doctor", "--json", *arguments],
         capture_output=True,
@@ -64,7 +64,7 @@ def five_seconds_ahead() -> Iterator[str]:
         server.shutdown()
 
 
-def test_every_planted_fault_is_found_with_what_to_do_and_no_secret(
+def test_every_planted_fault_is_found_with_its_remedy_and_without_secrets(
     cameras: RtspServer, five_seconds_ahead: str, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -103,7 +103,7 @@ def test_every_planted_fault_is_found_with_what_to_do_and_no_secret(
     assert "Traceback" not in printed
 
 
-def test_a_machine_that_is_well_has_no_fault_and_the_cameras_clock_is_seen(cameras: RtspServer) -> None:
+def test_a_correct_installation_has_no_fault_and_the_cameras_clock_is_compared(cameras: RtspServer) -> None:
     camera = cameras.url("/clip").replace("://", f"://bob:{SECRET}@")
     ports = {"PARTSTREAM_PUBLISH__ENDPOINT": "tcp://127.0.0.1:0", "PARTSTREAM_PUBLISH__REPLAY": "tcp://127.0.0.1:0"}
     code, found, printed = doctor(f"door={camera}", "--profile", "free", **ports, PARTSTREAM_HTTP__BIND="127.0.0.1:0")
@@ -114,7 +114,7 @@ def test_a_machine_that_is_well_has_no_fault_and_the_cameras_clock_is_seen(camer
     assert SECRET not in printed
 
 
-def test_a_configuration_that_is_wrong_is_the_only_finding(tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_the_only_finding(tmp_path: Path) -> None:
     (path := tmp_path / "c.yaml").write_text("cameras: [{id: door, source: 'rtsp://u:geheim@h/x', colour: red}]")
     code, found, printed = doctor("--config", str(path))
     assert code == 1

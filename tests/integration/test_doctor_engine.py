@@ -1,4 +1,4 @@
-"""The doctor and the engine: its self-test is the real one with the configured model, and one that runs is known."""
+"""The doctor's self-test with a real engine, and its recognition of an engine that already runs."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Failing(FreeModel):
         raise RuntimeError("no convolution today")
 
 
-class Blind(FreeModel):
-    """Claims to be trained, and sees nobody."""
+class DetectsNoOne(FreeModel):
+    """Claims to be trained, and detects no people."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def footage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_test, "_footage", lambda: clip)
 
 
-def test_an_engine_that_works_is_well_and_its_rate_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_working_engine_is_ok_and_its_rate_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_test, "_footage", lambda: None)
     found = self_test.run(FREE, 0.2)
     assert found.level == "ok"
@@ -51,23 +51,23 @@ def test_an_engine_that_works_is_well_and_its_rate_is_told(monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("footage")
-def test_a_stage_that_fails_is_a_fault_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_stage_is_a_fault_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "load_model", lambda config, observer: Failing())
-    monkeypatch.setattr(self_test, "FIRST_RESULT_WITHIN_S", 0.3)
+    monkeypatch.setattr(self_test, "FIRST_RESULT_WITHIN_S", 5.0)
     found = self_test.run(FREE, 0.1)
     assert found.level == "fault"
     assert "stages failed: pipeline" in found.seen
 
 
 @pytest.mark.usefixtures("footage")
-def test_a_model_that_sees_nobody_in_footage_of_people_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "load_model", lambda config, observer: Blind())
+def test_a_model_that_detects_no_people_in_footage_of_people_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "load_model", lambda config, observer: DetectsNoOne())
     found = self_test.run(FREE, 0.2)
     assert found.level == "fault"
     assert "no people found" in found.seen
 
 
-def test_a_model_that_cant_be_loaded_is_a_fault_with_its_own_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_loaded_is_a_fault_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(config: object, observer: object) -> FreeModel:
         raise WeightsError("movenet is not in the cache.\nRun `partstream weights fetch`")
 
@@ -77,7 +77,7 @@ def test_a_model_that_cant_be_loaded_is_a_fault_with_its_own_advice(monkeypatch:
     assert "not in the cache" in found.seen
 
 
-async def test_an_engine_that_runs_here_is_known_and_its_ports_are_no_fault() -> None:
+async def test_a_running_engine_is_recognised_and_its_ports_are_no_fault() -> None:
     async with running(configured()) as (here, client):
         bind = client.address.removeprefix("http://")
         found = await asyncio.to_thread(ports.engine_at, HttpConfig(bind=bind))

@@ -1,4 +1,4 @@
-"""The whole engine with the free model: every frame is accounted for and published, and cameras are isolated."""
+"""The whole engine with the free model: every frame is counted and published, and faults are isolated per camera."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from telemetry.reasons import DropReason
 
 
 class Waver(FreeModel):
-    """Sees one person in every frame, who starts to wave with frame 5 and leaves with frame 9."""
+    """Detects one person in every frame, who starts to wave in frame 5 and leaves in frame 9."""
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        return [self.see(lease.meta.frame, lease.meta.media_us) for lease in frames]
+        return [self.analyse(lease.meta.frame, lease.meta.media_us) for lease in frames]
 
-    def see(self, frame: int, media_us: int) -> FrameAnalysis:
+    def analyse(self, frame: int, media_us: int) -> FrameAnalysis:
         if frame >= 9:
             return FrameAnalysis(ended=[1] if frame == 9 else [])
         label = "wave" if frame >= 5 else "stand"
@@ -45,7 +45,7 @@ class Waver(FreeModel):
 
 
 class FailsOn(FreeModel):
-    """Raises for every batch that holds a frame of the named camera."""
+    """Raises for every batch with a frame of the named camera."""
 
     def __init__(self, camera: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class FailsOn(FreeModel):
 
 
 class Slow(FreeModel):
-    """Takes its time."""
+    """Takes 80 ms per batch."""
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         slow_work(0.08)
@@ -100,7 +100,7 @@ async def test_a_persons_action_becomes_events_in_order() -> None:
         reading = asyncio.create_task(
             messages_until(engine, lambda seen: sum(isinstance(m, results.Event) for m in seen) >= 3)
         )
-        await settle()  # now it reads: the first frame may be published before `add_camera` returns
+        await settle()  # it reads now; the first frame may be published before `add_camera` returns
         engine.add_camera(CameraConfig(id="a", source=SourceAddress("pattern:128x96@25")))
         seen = await reading
     events = [message for message in seen if isinstance(message, results.Event)]
@@ -136,7 +136,7 @@ async def test_consecutive_errors_make_the_engine_unready_with_a_reason() -> Non
         assert "consecutive batches failed" in last.ready_reason
 
 
-async def test_a_slow_model_gets_fresh_frames_and_every_drop_is_counted() -> None:
+async def test_a_slow_model_gets_recent_frames_and_every_drop_is_counted() -> None:
     fresh = {"ring_slots": 4, "staleness_ms": 500}
     config = configured(pattern("a", **fresh), pattern("b", **fresh), batch={"max_frames": 2})
     async with Engine(config, model=Slow()) as engine:
@@ -163,8 +163,8 @@ async def test_a_camera_can_be_added_and_removed_while_others_lose_nothing() -> 
         seen = await reading
         numbers = [frame.frame for frame in frames_of(seen, "stays")]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-        visits = {frame.epoch for frame in frames_of(seen, "comes")}
-        assert visits == {1, 2}, "an epoch's number is never used again in a run"
+        epochs = {frame.epoch for frame in frames_of(seen, "comes")}
+        assert epochs == {1, 2}, "an epoch is never reused in a run"
         states = [m.state for m in seen if isinstance(m, results.Status) and m.camera == "comes"]
         assert "removed" in states
         with pytest.raises(ValueError, match="the id is in use"):
@@ -173,7 +173,7 @@ async def test_a_camera_can_be_added_and_removed_while_others_lose_nothing() -> 
             await engine.remove_camera("nobody")
 
 
-async def test_a_camera_that_was_added_without_ever_going_live_leaves_the_count_of_epochs_alone(tmp_path: Path) -> None:
+async def test_a_camera_that_never_went_live_uses_no_epoch(tmp_path: Path) -> None:
     comes = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
     async with Engine(configured(), model=FreeModel()) as engine:
         engine.add_camera(comes)
@@ -186,11 +186,11 @@ async def test_a_camera_that_was_added_without_ever_going_live_leaves_the_count_
         assert {frame.epoch for frame in frames_of(seen, "comes")} == {2}
 
 
-async def test_a_camera_can_come_and_go_more_often_than_epochs_are_numbered(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_camera_can_be_added_more_often_than_epochs_are_remembered(caplog: pytest.LogCaptureFixture) -> None:
     absent = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
     async with Engine(configured(), model=FreeModel()) as engine:
         engine.cameras.epochs.ended("comes", EPOCHS_NUMBERED + 5)
-        for epoch in range(EPOCHS_NUMBERED + 5):  # as visits before would have left it
+        for epoch in range(EPOCHS_NUMBERED + 5):  # as earlier additions would have left it
             engine.cameras.publish_status(CameraStatus.initial(absent, epoch))
         for _ in range(3):
             engine.add_camera(absent)
@@ -273,21 +273,21 @@ async def test_a_full_disk_at_the_end_is_logged_and_the_engine_stops(
 
 
 async def test_with_once_the_run_ends_although_the_last_frames_were_stale() -> None:
-    class LooksLong(Observer):
+    class SlowObserver(Observer):
         def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
-            slow_work(0.3)  # the frame's slot is free again, and what came meanwhile goes stale
+            slow_work(0.3)  # meanwhile the frame's slot is free, and newer frames become stale
 
     config = configured(pattern("a", staleness_ms=100), once=True, batch={"max_frames": 1})
-    async with Engine(config, model=FreeModel(), observers=[LooksLong()]) as engine:
+    async with Engine(config, model=FreeModel(), observers=[SlowObserver()]) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
-        engine._cameras["a"].reader.stop()  # as a source that is over
+        engine._cameras["a"].reader.stop()  # as if the source had ended
         await engine.wait()
 
 
 async def test_with_once_removing_the_last_running_camera_ends_the_run() -> None:
     async with Engine(configured(pattern("over"), pattern("runs"), once=True), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "over")) >= 2)
-        engine._cameras["over"].reader.stop()  # as a source that is over
+        engine._cameras["over"].reader.stop()  # as if the source had ended
         await messages_until(engine, lambda seen: any(isinstance(m, results.Status) for m in seen))
         await engine.remove_camera("runs")
         await engine.wait()

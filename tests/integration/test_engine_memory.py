@@ -1,4 +1,4 @@
-"""An engine whose device holds fewer frames than a batch goes on with smaller ones; a frame too large is lost alone."""
+"""An engine halves batches that do not fit into the device's memory, and loses only frames that never fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.waiting import until
 
 
 class SmallCard(FreeModel):
-    """Holds two frames at once, and every tenth not even alone. Slow enough for batches to fill up."""
+    """Has room for two frames at once, and for every tenth frame never. Slow enough for batches to fill."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ async def test_batches_that_do_not_fit_are_halved_and_only_a_frame_that_never_fi
     async with Engine(config, model=model) as engine:
         await until(lambda: len(model.seen) >= 60)
         page = engine.metrics.render().decode()
-    assert max(model.sizes) > 2, "there were batches to halve"
+    assert max(model.sizes) > 2, "no batch was halved"
     last = model.seen[-1]
     assert model.seen == [frame for frame in range(last + 1) if frame % 10 != 9]
     lost = next(line for line in page.splitlines() if 'reason="stage_error"' in line)

@@ -1,4 +1,4 @@
-"""Server-sent events of a real engine: what comes, and that nobody who doesn't read holds up anybody."""
+"""Server-sent events of a real engine. Clients that do not read delay neither cameras nor other clients."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from stream import results
 from stream.http.endpoints import event_streams
 from stream.http.server import slow_clients
+from stream.settings.engine import CameraConfig
 from support.engines.controlled_engine import PATTERN, Client, configured, descriptors, running
 from support.waiting import until
 
@@ -20,7 +21,7 @@ EVENTS = "/api/v1/events"
 
 
 async def events_of(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, dict[str, object]]]:
-    """(name, data) of each event; comments count for nothing."""
+    """Yield (name, data) of each event, without comments."""
     name = ""
     async for line in answer.content:
         text = line.decode().rstrip("\n")
@@ -31,7 +32,7 @@ async def events_of(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, 
 
 
 async def silent(client: Client, path: str = EVENTS) -> socket.socket:
-    """A client that asks and never reads."""
+    """Return the socket of a client that sends a request and never reads."""
     host, port = client.address.removeprefix("http://").rsplit(":", 1)
     opened = socket.socket()
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -42,7 +43,7 @@ async def silent(client: Client, path: str = EVENTS) -> socket.socket:
     return opened
 
 
-async def test_results_and_states_come_as_they_are_published() -> None:
+async def test_results_and_states_are_sent_as_published() -> None:
     async with running(configured({"id": "a", "source": PATTERN}, {"id": "b", "source": PATTERN})) as (engine, client):
         published: dict[int, results.Frame] = {}
 
@@ -59,7 +60,7 @@ async def test_results_and_states_come_as_they_are_published() -> None:
                 seen.append(event)
                 if len(seen) == 20:
                     break
-        assert seen[0][0] == "status" and seen[0][1]["state"] == "live", "first how the camera is"
+        assert seen[0][0] == "status" and seen[0][1]["state"] == "live", "the camera's state comes first"
         frames = [results.decode(json.dumps(data).encode()) for name, data in seen if name == "results"]
         assert len(frames) == 19
         assert all(isinstance(frame, results.Frame) and frame == published[frame.seq] for frame in frames)
@@ -67,7 +68,7 @@ async def test_results_and_states_come_as_they_are_published() -> None:
         assert numbers == list(range(numbers[0], numbers[0] + 19))
 
 
-async def test_the_query_chooses_and_what_it_cannot_choose_is_a_problem() -> None:
+async def test_the_query_selects_messages_and_an_invalid_one_is_an_error() -> None:
     async with running(configured({"id": "a", "source": PATTERN})) as (_, client):
         async with client.session.get(f"{client.address}{EVENTS}?kind=stats&kind=status") as answer:
             names = []
@@ -81,7 +82,7 @@ async def test_the_query_chooses_and_what_it_cannot_choose_is_a_problem() -> Non
             assert (status, problem["errors"][0]["field"]) == (422, field)
 
 
-async def test_a_client_that_goes_leaves_nothing_behind() -> None:
+async def test_a_client_that_disconnects_leaves_nothing_behind() -> None:
     async with running(configured({"id": "a", "source": PATTERN})) as (engine, client):
         for _ in range(2):
             await client.get("/api/v1/status")
@@ -94,7 +95,7 @@ async def test_a_client_that_goes_leaves_nothing_behind() -> None:
         assert (await client.get("/api/v1/status"))["streams"] == 0
 
 
-async def test_streams_have_a_limit_of_their_own_and_a_further_one_is_told_to_wait() -> None:
+async def test_the_number_of_streams_is_limited_and_a_further_client_is_told_to_wait() -> None:
     async with running(configured(http={"max_streams": 2})) as (engine, client):
         opened = [await silent(client) for _ in range(2)]
         await until(lambda: engine._http.streams == 2)  # type: ignore[union-attr]
@@ -111,10 +112,10 @@ async def test_streams_have_a_limit_of_their_own_and_a_further_one_is_told_to_wa
 
 
 async def test_a_stream_outlives_other_connections_and_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_streams, "HEARTBEAT_S", 0.5)
+    monkeypatch.setattr(event_streams, "HEARTBEAT_S", 1.0)
     monkeypatch.setattr(event_streams, "POLL_S", 0.1)
     async with running(configured()) as (engine, client):
-        engine._http._connections._life_s = 0.5  # type: ignore[union-attr]
+        engine._http._connections._life_s = 1.0  # type: ignore[union-attr]
         async with client.session.get(f"{client.address}{EVENTS}") as answer:
             beats = 0
             async for line in answer.content:
@@ -133,7 +134,7 @@ async def test_a_stream_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> 
         await answer.content.read()
 
 
-async def test_streams_end_when_the_engine_stops_and_do_not_hold_it_up() -> None:
+async def test_streams_end_when_the_engine_stops_and_do_not_delay_it() -> None:
     async with (
         running(configured({"id": "a", "source": PATTERN})) as (engine, client),
         client.session.get(f"{client.address}{EVENTS}") as answer,
@@ -144,14 +145,15 @@ async def test_streams_end_when_the_engine_stops_and_do_not_hold_it_up() -> None
         await reading
 
 
-async def test_fifty_clients_that_do_not_read_cost_no_camera_a_frame_and_are_cut(
+async def test_fifty_clients_that_do_not_read_stop_no_camera_and_are_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(slow_clients, "STALLED_S", 3.0)
-    config = configured(*({"id": name, "source": "pattern:64x64@100"} for name in "abcd"))
-    async with running(config) as (engine, client):
-        opened = [await silent(client, f"{EVENTS}?kind=results&kind=stats&kind=status") for _ in range(50)]
+    async with running(configured()) as (engine, client):
+        opened = [await silent(client, f"{EVENTS}?kind=results") for _ in range(50)]
         await until(lambda: engine._http.streams == 50)  # type: ignore[union-attr]
+        for name in "abcd":
+            engine.add_camera(CameraConfig.model_validate({"id": name, "source": "pattern:64x64@100"}))
         await until(lambda: all(camera.processed > 400 for camera in engine.stats().cameras))
         await until(lambda: engine._http.streams == 0)  # type: ignore[union-attr]
         assert engine._event_streams.skipped > 0
@@ -159,7 +161,7 @@ async def test_fifty_clients_that_do_not_read_cost_no_camera_a_frame_and_are_cut
             one.close()
 
 
-async def test_a_slow_reader_is_told_how_much_it_missed() -> None:
+async def test_a_slow_client_receives_the_number_of_messages_it_missed() -> None:
     async with running(configured({"id": "a", "source": "pattern:64x64", "pace": "fast"})) as (engine, client):
         slow = await silent(client, f"{EVENTS}?kind=results")
         await until(lambda: engine._event_streams.skipped > 0)
@@ -168,10 +170,10 @@ async def test_a_slow_reader_is_told_how_much_it_missed() -> None:
             text += await asyncio.get_running_loop().sock_recv(slow, 65536)
         slow.close()
     missed = text.index(b'event: missed\ndata: {"messages":')
-    assert text.index(b"event: results") < missed, "what was missed is told in its place"
+    assert text.index(b"event: results") < missed, "the missed messages are reported in their place"
 
 
-async def test_what_the_event_loop_was_too_slow_for_is_told_to_those_who_wanted_it() -> None:
+async def test_messages_missed_by_the_event_loop_are_reported_to_the_clients_that_selected_them() -> None:
     async with (
         running(configured()) as (engine, client),
         client.session.get(f"{client.address}{EVENTS}?kind=status&camera=a") as answer,

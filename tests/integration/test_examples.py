@@ -1,4 +1,4 @@
-"""The programs in examples/, each run as it is."""
+"""The programs in examples/, each run unchanged."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ EXAMPLES = REPOSITORY / "examples"
 
 
 class Running:
-    """An example that runs, and what it has printed so far."""
+    """A running example, and what it has printed so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.printed = ""
 
     async def read_until(self, words: str) -> None:
-        """Read until these words were printed."""
+        """Read until these words are printed."""
         assert self._process.stdout is not None
         while words not in self.printed:
             line = await self._process.stdout.readline()
@@ -39,7 +39,7 @@ class Running:
 
 @asynccontextmanager
 async def running(name: str, *arguments: str, **environment: str) -> AsyncIterator[Running]:
-    """Run an example until the end of the block; then Ctrl-C ends it without a traceback."""
+    """Run an example until the end of the block; then check that Ctrl-C ends it with code 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(EXAMPLES / name),

@@ -1,4 +1,4 @@
-"""`run_stream.py export` as a user meets it: files, table, manifests, mistakes, and the documented example."""
+"""`partstream export`: files, table, manifests, errors, and the documented example."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(bool)": "
 
 
 def export(*arguments: str, **environment: str) -> Result:
-    """The command in this process, which has torch and its exporter already."""
+    """Run the command in this process, which has loaded torch and its exporter."""
     return CliRunner().invoke(app, ["export", *arguments], env={"COLUMNS": "160", **environment})
 
 
@@ -54,7 +54,7 @@ class Exported(NamedTuple):
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """The packaged model, by the command as a program of its own."""
+    """Export the packaged model in a separate process."""
     folder = tmp_path_factory.mktemp("export") / "onnx"
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "run_stream.py"), "export", "--out", str(folder)],
@@ -87,7 +87,7 @@ def test_each_part_is_a_file_with_a_manifest_and_a_row_for_each_output_in_the_ta
             assert re.search(rf"{output['name']} .*{figures['random']:.1e}.*{figures['real']:.1e}", shipped.printed)
 
 
-def test_the_manifests_name_what_the_files_take_and_give(shipped: Exported) -> None:
+def test_the_manifests_describe_inputs_and_outputs_of_the_files(shipped: Exported) -> None:
     for part in PARTS:
         about, session = manifest(shipped.folder, part), onnxruntime.InferenceSession(shipped.folder / f"{part}.onnx")
         for ports, found in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
@@ -103,7 +103,7 @@ def test_the_manifests_name_what_the_files_take_and_give(shipped: Exported) -> N
     assert manifest(shipped.folder, "step")["actions"] == vocabulary["actions"]
 
 
-def test_the_files_tell_nothing_of_the_machine_that_made_them(shipped: Exported) -> None:
+def test_the_files_reveal_nothing_of_the_machine_that_made_them(shipped: Exported) -> None:
     for path in shipped.folder.iterdir():
         content = path.read_bytes()
         assert str(REPOSITORY).encode() not in content and b'.py"' not in content and b"site-packages" not in content
@@ -139,14 +139,14 @@ class Followed(NamedTuple):
     boxes: np.ndarray
     keypoints: np.ndarray
     times: np.ndarray
-    said: list[tuple[str, float]]
+    printed: list[tuple[str, float]]
 
 
 @pytest.fixture(scope="module")
 def followed(shipped: Exported, tmp_path_factory: pytest.TempPathFactory) -> Followed:
-    """What the documented example sees and says of real footage, run as it stands but for the lines that keep it.
+    """Run the documented example on real footage, with lines added that keep what it computes.
 
-    Its detector is the shipped model's, whose six maps are the same and come first, for exporting it takes longest.
+    Its detector is that of the shipped model, whose first six maps are the same, because exporting it takes longest.
     """
     folder = tmp_path_factory.mktemp("followed")
     done = export("--without-regions", "--parts", "heads,step", "--out", str(folder / "onnx"))
@@ -170,7 +170,7 @@ def followed(shipped: Exported, tmp_path_factory: pytest.TempPathFactory) -> Fol
     assert done.returncode == 0, done.stderr
     lines = (line.split() for line in done.stdout.splitlines())
     with np.load(folder / "followed.npz") as kept:
-        return Followed(**kept, said=[(label, float(score)) for _, _, label, score in lines])
+        return Followed(**kept, printed=[(label, float(score)) for _, _, label, score in lines])
 
 
 def test_the_documented_example_finds_the_keypoints_that_the_engine_finds(followed: Followed) -> None:
@@ -178,14 +178,14 @@ def test_the_documented_example_finds_the_keypoints_that_the_engine_finds(follow
     for step in range(0, len(followed.pictures), 8):
         _, heads = engine(torch.from_numpy(followed.pictures[step : step + 1]))
         found = engine.decode(heads, 1)
-        # The example takes the best centre, the engine the best of centre and keypoints: at times somebody else.
+        # The example takes the best centre, the engine the best of centre and keypoints: sometimes another person.
         if np.abs(found.boxes[0, 0].numpy() - followed.boxes[step]).max() < 0.01:
             assert np.abs(found.keypoints[0, 0, :, :2].numpy() - followed.keypoints[step, :, :2]).max() < 0.01
             same += 1
     assert same >= 3
 
 
-def test_the_documented_example_says_what_torch_says_at_every_step(followed: Followed) -> None:
+def test_the_documented_example_prints_the_scores_of_torch_at_every_step(followed: Followed) -> None:
     network = load_checkpoint("edge").network
     geometry = sequence_features(followed.keypoints[None], followed.boxes[None], followed.times[None])
     present = part_boxes(followed.keypoints, followed.boxes, tuple(followed.sizes[0])).present
@@ -195,14 +195,14 @@ def test_the_documented_example_says_what_torch_says_at_every_step(followed: Fol
     with torch.inference_mode():
         logits = network(*(torch.from_numpy(array) for array in given), unseen).action_logits[0]
     scores = torch.softmax(logits, -1).numpy()
-    assert len(followed.said) == len(scores) > 30
-    for (label, score), wanted in zip(followed.said, scores, strict=True):
+    assert len(followed.printed) == len(scores) > 30
+    for (label, score), wanted in zip(followed.printed, scores, strict=True):
         assert label == network.vocabulary.actions[wanted.argmax()]
         assert abs(score - wanted.max()) <= 0.00501  # two places are printed
 
 
-def seeing_checkpoint(path: Path) -> Path:
-    """Random weights that read regions of the detector's maps, in a file."""
+def visual_checkpoint(path: Path) -> Path:
+    """Write a checkpoint of random weights that use regions of the detector's maps."""
     torch.manual_seed(3)
     vocabulary, pooling = packaged("edge"), RoiConfig(strides=(8, 16), bins=2, samples=1)
     config = NetworkConfig(
@@ -224,8 +224,8 @@ def seeing_checkpoint(path: Path) -> Path:
     return path
 
 
-def test_a_checkpoint_that_looks_into_regions_is_tried_on_regions_of_real_pictures(tmp_path: Path) -> None:
-    path = seeing_checkpoint(tmp_path / "seeing.safetensors")
+def test_a_checkpoint_that_uses_regions_is_compared_on_regions_of_real_pictures(tmp_path: Path) -> None:
+    path = visual_checkpoint(tmp_path / "seeing.safetensors")
     done = export("--profile", str(path), "--out", str(tmp_path / "out"), "--parts", "heads, step", "--opset", "18")
     assert done.exit_code == 0, done.stderr
     about = manifest(tmp_path / "out", "heads")
@@ -236,7 +236,7 @@ def test_a_checkpoint_that_looks_into_regions_is_tried_on_regions_of_real_pictur
     assert not (tmp_path / "out" / "detector.onnx").exists()
 
 
-def test_the_detector_brings_the_maps_that_regions_are_pooled_from() -> None:
+def test_the_detector_outputs_the_maps_from_which_regions_are_pooled() -> None:
     engine = MoveNet.load()
     graph = detector_graph(engine, (8, 16))
     pictures = torch.randint(0, 256, (1, 96, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
@@ -250,7 +250,7 @@ def test_the_detector_brings_the_maps_that_regions_are_pooled_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["--parts", "heads,tail"], 2, "unknown: tail; give some of detector, heads, step"),
         (["--parts", ","], 2, "give some of detector, heads, step"),
@@ -258,16 +258,16 @@ def test_the_detector_brings_the_maps_that_regions_are_pooled_from() -> None:
         (["--profile", "nowhere.safetensors"], 3, "there is no such checkpoint"),
     ],
 )
-def test_a_mistake_says_what_is_wrong_and_writes_nothing(
-    arguments: list[str], code: int, said: str, tmp_path: Path
+def test_a_wrong_argument_is_an_error_and_nothing_is_written(
+    arguments: list[str], code: int, message: str, tmp_path: Path
 ) -> None:
     done = export("--out", str(tmp_path / "out"), *arguments)
     assert done.exit_code == code
-    assert said in re.sub(r"[\s│]+", " ", done.stderr)
+    assert message in re.sub(r"[\s│]+", " ", done.stderr)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_papers_detector_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+def test_the_papers_detector_is_refused_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "paper.safetensors"
     loaded = load_checkpoint("edge")
     checkpoint.save(Checkpoint(loaded.network, "kinetics-tps", False, "none"), path)
@@ -276,12 +276,12 @@ def test_the_papers_detector_is_refused_with_what_to_do_instead(tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-def test_without_the_weights_the_detector_says_how_to_get_them(tmp_path: Path) -> None:
+def test_without_weights_the_error_names_the_command_that_fetches_them(tmp_path: Path) -> None:
     done = export("--out", str(tmp_path / "out"), PARTSTREAM_CACHE=str(tmp_path / "empty"))
     assert done.exit_code == 3 and "weights fetch movenet-multipose" in done.stderr
 
 
-def test_a_missing_package_is_named_with_the_extra_that_brings_it(tmp_path: Path) -> None:
+def test_a_missing_package_is_named_with_its_extra(tmp_path: Path) -> None:
     without = "import sys; sys.modules['onnxscript'] = None; import run_stream; run_stream.main()"
     done = subprocess.run(
         [sys.executable, "-c", without, "export", "--out", str(tmp_path / "out")],

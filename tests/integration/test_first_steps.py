@@ -1,4 +1,4 @@
-"""Mistakes of a first user: each is answered at once, with what to do, and an exit code."""
+"""Mistakes of a new user: each is reported at once, with a remedy and an exit code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A command whose output, of both streams, can be read while it runs."""
+    """Run a command whose standard output and error can be read meanwhile."""
     process = subprocess.Popen(
         [sys.executable, str(REPOSITORY / "run_stream.py"), *arguments],
         env={**os.environ, "COLUMNS": "200"},
@@ -54,7 +54,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> str:
-    """Return what was printed up to the line that matches."""
+    """Return the output up to the line that matches."""
     assert process.stdout is not None
     read = ""
     for line in process.stdout:
@@ -66,13 +66,13 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> str:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port at which nothing listens."""
+    """Return a port at which nothing listens."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         yield reserved.getsockname()[1]
 
 
-def test_the_program_is_called_partstream_however_it_is_started(tmp_path: Path) -> None:
+def test_the_program_is_always_called_partstream(tmp_path: Path) -> None:
     done = command(tmp_path, "run", "--colour")
     assert "Usage: partstream run" in done.stderr
     assert "run_stream" not in done.stderr
@@ -82,7 +82,7 @@ def test_the_version_is_printed_without_loading_the_engine(tmp_path: Path) -> No
     assert re.fullmatch(r"partstream \d+\.\d+\.\d+\S*\n", command(tmp_path, "--version").stdout)
 
 
-def test_a_subscriber_without_an_engine_says_so_and_goes_on_waiting(closed_port: int) -> None:
+def test_a_subscriber_without_an_engine_reports_it_and_continues_to_wait(closed_port: int) -> None:
     for table in ((), ("--raw",)):
         with started("subscribe", f"127.0.0.1:{closed_port}", *table) as process:
             read = read_until(process, "Still waiting")
@@ -107,7 +107,7 @@ def test_an_endpoint_alone_archives_into_the_default_folder(tmp_path: Path, clos
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
-async def test_run_says_again_and_again_what_is_missing_and_stopping_it_ends_with_code_4(
+async def test_run_repeats_what_is_missing_and_ends_with_code_4_when_it_is_stopped(
     closed_port: int, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Config.model_validate(
@@ -152,7 +152,7 @@ def test_a_webcam_needs_no_scheme(source: str, tmp_path: Path) -> None:
     assert camera["source"] == "device:/dev/video0"
 
 
-def test_console_lines_say_a_thing_once() -> None:
+def test_console_lines_name_the_camera_once() -> None:
     with started("run", "door=pattern:128x96@50", "--profile", "free", *PORTS) as process:
         lines = read_until(process, r": live \(").splitlines()
         process.send_signal(signal.SIGINT)

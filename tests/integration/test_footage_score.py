@@ -1,4 +1,4 @@
-"""Scoring on labelled footage by the real model: as the engine answers, and as a user calls it."""
+"""Scores of the real model on labelled footage: equal to the engine's results, and as a command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FRAMES = 16
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first one and a half seconds of the street at half its size."""
+    """Return the first 1.6 seconds of the street footage at half its size."""
     path = tmp_path_factory.mktemp("film") / "street.mp4"
     with av.open(str(weights.locate("vtest", "vtest.avi"))) as source, av.open(str(path), "w") as film:
         stream = film.add_stream("libx264", rate=10)
@@ -42,7 +42,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-async def test_answers_are_those_of_the_engine_on_every_frame(street: Path) -> None:
+async def test_predictions_equal_the_engines_results_for_every_frame(street: Path) -> None:
     config = Config.model_validate(
         {
             "cameras": [{"id": "street", "source": str(street), "pace": "fast", "detector_size": [320, 256]}],
@@ -68,7 +68,7 @@ async def test_answers_are_those_of_the_engine_on_every_frame(street: Path) -> N
             assert (mine.label, mine.score) == (theirs.action.label, pytest.approx(theirs.action.score, abs=1e-3))
 
 
-def test_stopping_early_changes_no_answer(street: Path) -> None:
+def test_stopping_early_changes_no_prediction(street: Path) -> None:
     model = load_model("edge", "cpu", threads=1)
     whole = answer_film(model, street, (192, 192))
     early = answer_film(model, street, (192, 192), until_s=1.0)
@@ -83,7 +83,7 @@ def test_stopping_early_changes_no_answer(street: Path) -> None:
         )
 
 
-def test_a_user_scores_one_clip_and_keeps_every_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_scores_one_clip_and_writes_every_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[ClipLabels, Sequence[Judged]]] = []
 
     def draw(folder: Path, film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> Path:
@@ -99,7 +99,8 @@ def test_a_user_scores_one_clip_and_keeps_every_instant(tmp_path: Path, monkeypa
     for words in ("development half, labeller a", "development half, labeller b", "128x105", "precision", "coverage"):
         assert words in done.output
     assert [path.name for path in (tmp_path / "new" / "sheets").iterdir()] == ["talking-test.jpg"]
-    assert Image.open(tmp_path / "new" / "sheets" / "talking-test.jpg").height > TILE_HEIGHT  # nobody so near is found
+    tile = tmp_path / "new" / "sheets" / "talking-test.jpg"
+    assert Image.open(tile).height > TILE_HEIGHT  # no one so near is detected
     first = packaged_labels()["talking-test"][0]
     sure = [one for one in instants(first, "development") if one.label != UNSURE]
     [(labels, judged)] = drawn

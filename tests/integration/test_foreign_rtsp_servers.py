@@ -1,4 +1,4 @@
-"""RTSP servers that others wrote, as libav's demuxer sees them: what they play is whole, and they obey the tests."""
+"""RTSP servers of other authors, read with FFmpeg: their streams are complete, and tests can control them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[tuple[ServerProcess, str]
         yield running, LOWER_TRANSPORT[request.param]
 
 
-def test_what_it_plays_is_the_stream_bit_for_bit(server: tuple[ServerProcess, str]) -> None:
+def test_its_stream_is_bit_exact(server: tuple[ServerProcess, str]) -> None:
     running, lower = server
     numbers = played(running.url(), lower, MAIN, 15)
     assert numbers == [(numbers[0] + count) % 50 for count in range(15)]
@@ -48,7 +48,7 @@ def test_it_refuses_the_other_lower_transport(server: tuple[ServerProcess, str])
         played(running.url(), "tcp" if lower == "udp" else "udp", MAIN, 1)
 
 
-def test_it_stands_still_while_suspended_and_is_gone_once_killed(server: tuple[ServerProcess, str]) -> None:
+def test_it_does_not_answer_while_suspended_and_is_gone_once_killed(server: tuple[ServerProcess, str]) -> None:
     running, lower = server
     port = running.port
     running.suspend()
@@ -92,7 +92,7 @@ def test_it_ends_with_the_process_that_started_it() -> None:
 
 
 def played(address: str, lower: str, stream: CorpusStream, count: int) -> list[int]:
-    """The numbers of so many decoded pictures, each one bit for bit as it should be."""
+    """Return the numbers of the first `count` decoded pictures. Fails if one is not bit-exact."""
     numbers = {picture.digest: picture.number for picture in stream.shown}
     options = {"rtsp_transport": lower, "analyzeduration": "0", "probesize": "32", "flags": "low_delay"}
     with av.open(address, options=options) as container:

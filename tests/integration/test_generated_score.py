@@ -1,4 +1,4 @@
-"""Scoring with the real model: what is watched is what runs live, and several processes say what one says."""
+"""Scores of the real model on generated videos: the same pipeline as live, with one or several processes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UPRIGHT = (
     (0.15, 0.35), (0.9, 0.48), (0.1, 0.48), (0.65, 0.52), (0.35, 0.52), (0.65, 0.73), (0.35, 0.73), (0.65, 0.94),
     (0.35, 0.94),
 )  # fmt: skip
-"""COCO's joints of somebody upright who faces the camera, in shares of the box."""
+"""COCO keypoints of an upright person who faces the camera, as shares of the box."""
 
 
 def standing(number: int, left: float) -> TruePerson:
@@ -55,7 +55,7 @@ def standing(number: int, left: float) -> TruePerson:
 
 @pytest.fixture(scope="module")
 def test_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two videos of a real street, said to be of people who stand still where nobody is: true keypoints find them."""
+    """Write two videos of a real street, labelled with people who stand where no one is, as true keypoints show."""
     root = tmp_path_factory.mktemp("set")
     street = weights.locate("vtest", "vtest.avi")
     truth = Truth((TrueFrame((standing(1, 20), standing(2, 150))),) * FRAMES)
@@ -84,8 +84,8 @@ def test_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def seeing() -> Checkpoint:
-    """Random weights that read RoI features, also of objects."""
+def visual_checkpoint() -> Checkpoint:
+    """Return random weights that use RoI features, also of objects."""
     torch.manual_seed(1)
     vocabulary = packaged("edge")
     config = NetworkConfig(visual=True, visual_features=RoiConfig().length(), object_regions=REGION_OF_PART)
@@ -93,8 +93,8 @@ def seeing() -> Checkpoint:
     return Checkpoint(network.requires_grad_(False), "edge", False, "none")
 
 
-@pytest.mark.parametrize("make", [partial(load_checkpoint, "edge"), seeing])
-def test_the_watched_pipeline_says_what_the_pipeline_says_also_when_it_remembers(
+@pytest.mark.parametrize("make", [partial(load_checkpoint, "edge"), visual_checkpoint])
+def test_the_watched_pipeline_gives_the_pipelines_results_also_from_memory(
     test_set: Path, make: Callable[[], Checkpoint]
 ) -> None:
     torch.set_num_threads(1)
@@ -139,14 +139,14 @@ def test_true_people_are_all_found_and_the_windows_agree_while_they_are_young(te
     assert found["staggered"] == found["continuous"]
 
 
-def test_two_processes_say_what_one_says(test_set: Path, tmp_path: Path) -> None:
-    said = []
+def test_two_processes_give_the_scores_of_one(test_set: Path, tmp_path: Path) -> None:
+    scores = []
     for workers in (1, 2):
         out = tmp_path / f"{workers}.json"
         words = ["generated", "score", str(test_set), "--own-set", "--true-keypoints", "--keypoint-noise", "1"]
         words += ["--drop", "0.6", "--workers", str(workers), "--json", str(out)]
         done = CliRunner(env={"COLUMNS": "200"}).invoke(app, words)
         assert done.exit_code == 0, done.output
-        said.append({name: value for name, value in json.loads(out.read_text()).items() if name != "step_ms"})
-    assert said[0] == said[1]
-    assert said[0]["online"]["person_frames"] == 4 * FRAMES and said[0]["detector"]["recall"] == 1.0
+        scores.append({name: value for name, value in json.loads(out.read_text()).items() if name != "step_ms"})
+    assert scores[0] == scores[1]
+    assert scores[0]["online"]["person_frames"] == 4 * FRAMES and scores[0]["detector"]["recall"] == 1.0

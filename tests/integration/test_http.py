@@ -22,6 +22,7 @@ from stream.http.server.bodies import read_body
 from stream.http.server.routes import Answer, Route
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
+from support.slow_work import pace
 from support.waiting import until
 from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
@@ -30,7 +31,7 @@ METRICS = PrometheusObserver()
 
 
 def all_well() -> tuple[bool, list[str]]:
-    """Nothing is wrong."""
+    """Report that all is well."""
     return True, []
 
 
@@ -61,13 +62,13 @@ def host_and_port(server: HttpServer) -> tuple[str, int]:
 
 
 def open_connections(server: HttpServer) -> int:
-    """Connections that aiohttp holds."""
+    """Return the number of connections that aiohttp holds."""
     assert server._runner is not None and server._runner.server is not None
     return len(server._runner.server.connections)
 
 
 async def raw(server: HttpServer, request: bytes) -> bytes:
-    """What the server answers to these very bytes, up to the connection's end."""
+    """Send these bytes, and return the response up to the connection's end."""
     reader, writer = await asyncio.open_connection(*host_and_port(server))
     writer.write(request)
     try:
@@ -101,7 +102,7 @@ async def test_port_zero_picks_a_port_and_every_page_answers(client: aiohttp.Cli
         await server.stop()
 
 
-async def test_readiness_says_why_not_and_liveness_stays(client: aiohttp.ClientSession) -> None:
+async def test_readiness_gives_the_reason_and_does_not_affect_liveness(client: aiohttp.ClientSession) -> None:
     health = Health(0.0)
     server = make(ready=lambda: health.ready(1.0), alive=health.alive)
     await server.start()
@@ -130,7 +131,7 @@ async def test_prometheus_gets_openmetrics_when_it_asks_for_it(client: aiohttp.C
         await server.stop()
 
 
-async def test_a_route_that_is_handed_in_is_behind_the_gate_and_in_the_document(client: aiohttp.ClientSession) -> None:
+async def test_an_added_route_is_protected_and_in_the_openapi_document(client: aiohttp.ClientSession) -> None:
     async def publish(request: web.Request) -> web.Response:
         body = await read_body(request, 8)
         return web.Response(status=201, text=f"{request.match_info['camera']} {len(body)}")
@@ -165,7 +166,7 @@ async def test_a_route_that_is_handed_in_is_behind_the_gate_and_in_the_document(
         await server.stop()
 
 
-async def test_off_loopback_metrics_take_the_token_and_health_does_not(client: aiohttp.ClientSession) -> None:
+async def test_off_loopback_metrics_need_the_token_and_health_does_not(client: aiohttp.ClientSession) -> None:
     server = make("0.0.0.0:0", "s3cret")
     await server.start()
     address = server.address.replace("0.0.0.0", "127.0.0.1")
@@ -187,12 +188,14 @@ async def test_off_loopback_metrics_take_the_token_and_health_does_not(client: a
 
 
 @pytest.mark.parametrize("token", [None, ""])
-def test_off_loopback_without_a_token_it_refuses_to_start_and_says_what_to_do(token: str | None) -> None:
+def test_off_loopback_it_does_not_start_without_a_token_and_names_the_remedy(token: str | None) -> None:
     with pytest.raises(ConfigError, match=r"http\.bind: .*0\.0\.0\.0:9090.* set http\.read_token .*127\.0\.0\.1"):
         make("0.0.0.0:9090", token)
 
 
-async def test_a_web_page_that_points_its_name_here_cannot_read_the_metrics(client: aiohttp.ClientSession) -> None:
+async def test_a_web_page_whose_name_resolves_to_this_host_cannot_read_the_metrics(
+    client: aiohttp.ClientSession,
+) -> None:
     server = make()
     await server.start()
     try:
@@ -229,7 +232,7 @@ async def test_a_port_in_use_is_a_clear_error_that_names_the_field() -> None:
         b"GET /metrics HTTP/1.1\r\nHost: \xff\xfe\r\nAuthorization: Bearer \xff\r\n\r\n",
     ],
 )
-async def test_odd_requests_get_an_answer_or_a_closed_door_and_harm_nothing(
+async def test_malformed_requests_are_answered_or_disconnected_and_do_no_harm(
     request_bytes: bytes, client: aiohttp.ClientSession
 ) -> None:
     server = make()
@@ -253,7 +256,7 @@ async def test_odd_requests_get_an_answer_or_a_closed_door_and_harm_nothing(
     ],
     ids=["nothing", "part of a head", "part of a body"],
 )
-async def test_a_client_that_sends_its_request_too_slowly_is_cut(request_bytes: bytes) -> None:
+async def test_a_client_that_sends_its_request_too_slowly_is_disconnected(request_bytes: bytes) -> None:
     async def body(request: web.Request) -> web.Response:
         return web.Response(text=str(len(await read_body(request, 1 << 30))))
 
@@ -264,7 +267,7 @@ async def test_a_client_that_sends_its_request_too_slowly_is_cut(request_bytes: 
     async def go_on() -> None:
         while request_bytes:
             writer.write(b"x")
-            await asyncio.sleep(0.05)
+            await pace(0.05)
 
     sending = asyncio.create_task(go_on())
     try:
@@ -277,7 +280,7 @@ async def test_a_client_that_sends_its_request_too_slowly_is_cut(request_bytes: 
         await server.stop()
 
 
-async def test_a_client_that_does_not_read_its_response_is_cut() -> None:
+async def test_a_client_that_does_not_read_its_response_is_disconnected() -> None:
     server = make(metrics=lambda accept: (bytes(64 << 20), "text/plain"), life_s=0.5)
     await server.start()
     _, writer = await asyncio.open_connection(*host_and_port(server), limit=1024)
@@ -340,7 +343,7 @@ async def test_it_listens_on_ipv6(client: aiohttp.ClientSession) -> None:
         await server.stop()
 
 
-async def test_a_slow_page_is_rendered_in_another_thread_and_the_loop_goes_on(client: aiohttp.ClientSession) -> None:
+async def test_a_slow_page_is_rendered_in_another_thread(client: aiohttp.ClientSession) -> None:
     rendered_in: list[int] = []
     may_end = threading.Event()
 
@@ -380,7 +383,7 @@ async def test_a_page_that_fails_to_render_is_an_error_without_its_details(clien
         await server.stop()
 
 
-async def test_stopping_does_not_wait_for_a_client_that_hangs_on_and_can_be_repeated() -> None:
+async def test_stopping_does_not_wait_for_an_open_connection_and_can_be_repeated() -> None:
     server = make()
     await server.start()
     address = host_and_port(server)
@@ -406,6 +409,6 @@ def test_it_works_under_uvloop() -> None:
         assert runner.run(scrape()) == 200
 
 
-def test_a_server_that_is_switched_off_cannot_be_made() -> None:
+def test_a_disabled_server_cannot_be_created() -> None:
     with pytest.raises(ConfigError, match=r"http\.bind is null"):
         HttpServer(HttpConfig(bind=None, read_token=None), metrics=lambda _: (b"", ""), ready=all_well, alive=all_well)

@@ -1,4 +1,4 @@
-"""Who is let in, and from where: tokens, cookies, origins, TLS, rates; on real sockets, with a real engine."""
+"""Access to a real engine over HTTP: tokens, cookies, origins, TLS and rate limits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_off_loopback_nothing_but_health_and_the_login_is_answered_without_a_token() -> None:
+async def test_off_loopback_only_health_and_login_are_answered_without_a_token() -> None:
     async with running(configured({"id": "a", "source": PATTERN}, http=OFF_LOOPBACK)) as (engine, client):
         assert engine._http is not None
         page_files = {route.path for route in page_routes()}
@@ -64,14 +64,14 @@ async def test_the_read_token_reads_and_the_control_token_changes_too() -> None:
         assert (await client.ask("PATCH", f"{CAMERAS}/a", json={"max_fps": 3}, headers=bearer(CONTROL)))[0] == 200
 
 
-async def test_with_the_read_token_alone_nobody_changes_anything_from_another_host() -> None:
+async def test_with_only_a_read_token_nothing_can_be_changed_from_another_host() -> None:
     http = {"bind": "0.0.0.0:0", "read_token": READ}
     async with running(configured(http=http), token=READ) as (_, client):
         status, problem, _ = await client.ask("DELETE", f"{CAMERAS}/a")
         assert (status, "http.control_token" in problem["detail"]) == (403, True)
 
 
-async def test_with_the_control_token_alone_its_bearer_reads_and_changes() -> None:
+async def test_with_only_a_control_token_it_permits_reading_and_changing() -> None:
     http = {"bind": "0.0.0.0:0", "control_token": CONTROL}
     async with running(configured(http=http), token=CONTROL) as (_, client):
         assert (await client.ask("GET", "/metrics"))[0] == 200
@@ -79,7 +79,7 @@ async def test_with_the_control_token_alone_its_bearer_reads_and_changes() -> No
 
 
 @pytest.mark.parametrize(
-    ("http", "said"),
+    ("http", "message"),
     [
         ({"bind": "0.0.0.0:0"}, r"http\.bind: .*other hosts.*http\.read_token.*http\.control_token"),
         ({"bind": "[::]:0"}, r"http\.bind"),
@@ -93,8 +93,8 @@ async def test_with_the_control_token_alone_its_bearer_reads_and_changes() -> No
         ),
     ],
 )
-async def test_an_unsafe_server_refuses_to_start_and_says_what_to_do(http: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+async def test_an_unsafe_server_does_not_start_and_names_the_remedy(http: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         async with Engine(configured(http=http), model=FreeModel()):
             pass
 
@@ -109,7 +109,7 @@ async def test_an_unsafe_server_refuses_to_start_and_says_what_to_do(http: dict[
         {"cors_origins": ["https://a.example/path"]},
     ],
 )
-def test_settings_that_would_undo_the_safety_are_refused(http: dict[str, Any]) -> None:
+def test_unsafe_settings_are_refused(http: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"http"):
         Config.model_validate({"http": http})
 
@@ -141,7 +141,7 @@ async def test_a_read_cookie_changes_nothing() -> None:
         assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=own))[0] == 403
 
 
-async def test_on_loopback_another_sites_page_cannot_use_that_the_operator_is_here() -> None:
+async def test_on_loopback_a_page_of_another_site_cannot_use_the_api() -> None:
     async with running(configured()) as (engine, client):
         for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
             status, _, answered = await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=headers)
@@ -156,7 +156,7 @@ async def test_on_loopback_another_sites_page_cannot_use_that_the_operator_is_he
         assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=own))[0] == 201
 
 
-async def test_on_loopback_another_sites_page_cannot_embed_pictures_or_metrics() -> None:
+async def test_on_loopback_a_page_of_another_site_cannot_embed_pictures_or_metrics() -> None:
     async with running(configured({"id": "a", "source": PATTERN}, http={"max_streams": 1})) as (_, client):
         for site in ("cross-site", "same-site"):  # the same site, at another port
             for path, kind in (("/api/v1/cameras/a/pictures", "image"), ("/metrics", "script"), (CAMERAS, "iframe")):
@@ -186,11 +186,11 @@ async def test_pages_of_listed_origins_may_use_the_api_with_a_token() -> None:
         assert "Access-Control-Allow-Origin" not in headers
 
 
-async def test_too_many_requests_are_turned_away_and_health_is_not() -> None:
-    http = {**OFF_LOOPBACK, "requests_per_second": 5}
+async def test_too_many_requests_are_refused_except_those_for_health() -> None:
+    http = {**OFF_LOOPBACK, "requests_per_second": 1e-3}
     async with running(configured(http=http), token=READ) as (_, client):
-        statuses = [(await client.ask("GET", CAMERAS))[0] for _ in range(20)]
-        assert statuses[:10] == [200] * 10 and statuses[-1] == 429
+        statuses = [(await client.ask("GET", CAMERAS))[0] for _ in range(2)]
+        assert statuses == [200, 429], "a burst of one request, and the next one in a thousand seconds"
         status, problem, headers = await client.ask("GET", CAMERAS)
         assert (status, problem["type"], int(headers["Retry-After"]) >= 1) == (
             429,
@@ -202,15 +202,14 @@ async def test_too_many_requests_are_turned_away_and_health_is_not() -> None:
 
 
 async def test_guessing_tokens_is_slow() -> None:
-    http = {**OFF_LOOPBACK, "requests_per_second": 10}
-    async with running(configured(http=http)) as (_, client):
-        for method, path, options in (
-            ("GET", "/metrics", {"headers": bearer("guess")}),
-            ("POST", SESSION, {"json": {"token": "guess"}}),
-        ):
-            statuses = [(await client.ask(method, path, **options))[0] for _ in range(30)]
-            assert statuses.count(401) <= 6, (path, statuses)
-            assert statuses[-1] == 429
+    http = {**OFF_LOOPBACK, "requests_per_second": 1e-3}
+    for method, path, options in (
+        ("GET", "/metrics", {"headers": bearer("guess")}),
+        ("POST", SESSION, {"json": {"token": "guess"}}),
+    ):
+        async with running(configured(http=http)) as (_, client):
+            statuses = [(await client.ask(method, path, **options))[0] for _ in range(4)]
+            assert statuses == [401, 429, 429, 429], path
 
 
 async def test_with_certificate_files_it_is_https_and_the_cookie_is_for_https_only(tmp_path: Path) -> None:
@@ -231,13 +230,13 @@ async def test_with_certificate_files_it_is_https_and_the_cookie_is_for_https_on
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_clients_that_never_finish_a_handshake_take_no_more_than_others_and_are_cut(
+def test_clients_that_never_finish_a_handshake_count_as_connections_and_are_disconnected(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    monkeypatch.setattr(connections, "HANDSHAKE_WITHIN_S", 1.5)
+    monkeypatch.setattr(connections, "HANDSHAKE_WITHIN_S", 3.0)
     pem, key = certificate(tmp_path)
     http = {**OFF_LOOPBACK, "tls_certificate": str(pem), "tls_key": str(key)}
 
@@ -280,7 +279,7 @@ def test_a_handshake_that_begins_with_the_connection_succeeds(
 
     def ask(port: int) -> bytes:
         with (
-            socket.create_connection(("127.0.0.1", port), 30) as plain,
+            socket.create_connection(("127.0.0.1", port)) as plain,
             trusted.wrap_socket(plain, server_hostname="localhost") as encrypted,
         ):
             encrypted.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -295,7 +294,7 @@ def test_a_handshake_that_begins_with_the_connection_succeeds(
         assert runner.run(serve()) == [b"HTTP/1.1 200 OK"] * 20
 
 
-async def test_no_credential_is_in_any_answer_or_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_credential_is_in_any_response_or_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     secrets = ("hunter2", READ, CONTROL)
     source = "rtsp://admin:hunter2@127.0.0.1:1/x?password=hunter2"

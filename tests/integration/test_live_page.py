@@ -1,4 +1,4 @@
-"""The live page in a real browser: what is drawn is what the engine says of that very picture, and all can be done."""
+"""The live page in a real browser: it draws each picture with its own result, and every action works."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from stream.results import Frame, Message
 from support.engines.bar_model import BarModel
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured
 from support.engines.small_clips import make_clip
+from support.ports import reserved_port
 from support.repository import REPOSITORY
 from support.slow_work import slow_work
 from support.waiting import until
 from support.webrtc.live_page import DESKTOP, shown, tile
 
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"
-"""Pictures of the page as the last run saw it, to be looked at; not kept by git."""
+"""Screenshots of the last run, for inspection; ignored by git."""
 
 SOURCE = "pattern:640x360@12.5"
 PHONE = (390, 844)
@@ -46,7 +47,7 @@ new Promise(resolve => {
   }
   look()
 })"""
-"""Collects what is drawn, picture by picture, with the time (µs) and the place of the test picture's bar."""
+"""Collects what is drawn for each picture, with the time (µs) and the position of the test picture's bar."""
 
 BAR = """((canvas, place) => {
   const row = canvas.getContext("2d").getImageData(0, Math.round(place.y + place.height * 0.75), canvas.width, 1).data
@@ -69,11 +70,11 @@ COLOURS_HAVE_FADED = """document.getAnimations().every(
 
 THUMBNAIL = """[...document.querySelectorAll('#events li:not([hidden]) .thumb')].some(
   thumb => thumb.getContext('2d').getImageData(30, 30, 1, 1).data.slice(0, 3).some(value => value > 0))"""
-"""Whether an event shows what was to be seen."""
+"""Whether an event has a thumbnail."""
 
 
 async def drawn(page: Page, selector: str, count: int) -> list[dict[str, Any]]:
-    """What is drawn in the next pictures that have a result."""
+    """Return what is drawn for the next `count` pictures with a result."""
     await page.wait_for(f"!!document.querySelector({json.dumps(selector)})")
     script = WATCH.replace("SELECTOR", json.dumps(selector)).replace("BAR", BAR).replace("COUNT", str(count))
     return await page.evaluate(script)
@@ -88,12 +89,12 @@ def visible(selector: str) -> str:
 
 
 async def fill(page: Page, name: str, value: str) -> None:
-    """Write into a field of the camera's form."""
+    """Write into a field of the camera form."""
     await page.evaluate(f"document.querySelector('#camera-form [name={name}]').select()")
     await page.write(value)
 
 
-async def test_the_picture_moves_and_its_overlay_is_on_the_very_picture_that_it_is_about() -> None:
+async def test_each_picture_is_drawn_with_the_overlay_of_its_own_result() -> None:
     async with shown(configured({"id": "door", "source": SOURCE}), BarModel()) as (_, page):
         await page.wait_for(f"document.querySelector({json.dumps(tile('door', 'canvas'))})?.drawn?.withResult")
         seen = await drawn(page, tile("door", "canvas"), 25)
@@ -115,7 +116,7 @@ async def test_the_picture_moves_and_its_overlay_is_on_the_very_picture_that_it_
         assert page.errors == []
 
 
-async def test_one_camera_large_tells_who_does_what_since_when_and_why() -> None:
+async def test_the_camera_view_shows_each_persons_action_its_start_and_its_reasons() -> None:
     cameras = [{"id": name, "source": SOURCE} for name in ("door", "gate")]
     async with shown(configured(*cameras), BarModel()) as (_, page):
         await page.wait_for(f"{text(tile('gate', '.doing'))}.includes('walk')")
@@ -140,7 +141,7 @@ async def test_one_camera_large_tells_who_does_what_since_when_and_why() -> None
         await page.wait_for(f"{text('.event .what')} !== '' && {THUMBNAIL}")
         await page.press("Escape")
         await page.wait_for(f"!document.querySelector('#wall').hidden && {visible(tile('gate'))}")
-        await page.wait_for("document.activeElement.dataset.camera === 'gate'")  # where the reader was
+        await page.wait_for("document.activeElement.dataset.camera === 'gate'")
 
         await page.press("/")
         await page.write("nobody does this")
@@ -153,7 +154,7 @@ async def test_one_camera_large_tells_who_does_what_since_when_and_why() -> None
         assert page.errors == []
 
 
-async def test_pictures_are_asked_for_only_of_what_is_in_view_and_not_by_a_hidden_tab() -> None:
+async def test_pictures_are_requested_only_for_visible_cameras_and_not_by_a_hidden_tab() -> None:
     cameras = [{"id": f"cam{number}", "source": "pattern:64x64@5"} for number in range(12)]
     async with shown(configured(*cameras), FreeModel(), size=(390, 700)) as (engine, page):
         watched = engine._live_pictures._watched
@@ -171,7 +172,7 @@ async def test_pictures_are_asked_for_only_of_what_is_in_view_and_not_by_a_hidde
         assert page.errors == []
 
 
-async def test_a_camera_is_added_changed_and_removed_in_the_page_and_faults_are_said_at_their_fields() -> None:
+async def test_a_camera_is_added_changed_and_removed_on_the_page_and_errors_appear_at_their_fields() -> None:
     async with shown(configured(), BarModel()) as (engine, page):
         await page.wait_for(visible("#empty"))
         await page.click("#add")
@@ -204,7 +205,7 @@ async def test_a_camera_is_added_changed_and_removed_in_the_page_and_faults_are_
         await page.click("#detail .change")
         await page.click("#camera-remove")
         await page.wait_for("document.querySelector('#remove-dialog').open")
-        assert "front-door" in engine.cameras.configs, "it asks first"
+        assert "front-door" in engine.cameras.configs, "removal needs confirmation"
         await page.click("#remove-confirm")
         await page.wait_for(f"{visible('#empty')} && !document.querySelector('.tile')")
         assert engine.cameras.configs == {}
@@ -212,7 +213,7 @@ async def test_a_camera_is_added_changed_and_removed_in_the_page_and_faults_are_
         assert [error for error in page.errors if expected not in error] == []
 
 
-async def test_with_tokens_the_page_asks_for_one_and_shows_what_it_allows() -> None:
+async def test_the_page_asks_for_a_token_and_shows_what_it_permits() -> None:
     config = configured({"id": "door", "source": SOURCE}, http=OFF_LOOPBACK)
     async with shown(config, FreeModel()) as (_, page):
         await page.wait_for("document.querySelector('#login-dialog').open")
@@ -223,7 +224,7 @@ async def test_with_tokens_the_page_asks_for_one_and_shows_what_it_allows() -> N
         await page.write(READ)
         await page.press("Enter")
         await page.wait_for(f"document.querySelector({json.dumps(tile('door', 'canvas'))})?.drawn")
-        assert not await page.evaluate(visible("#add")), "who may read can't add"
+        assert not await page.evaluate(visible("#add")), "the read token does not permit changes"
         stored = await page.evaluate("JSON.stringify({...localStorage, ...sessionStorage}) + document.cookie")
         assert READ not in stored and "session" not in stored
         assert [error for error in page.errors if "status of 401" not in error] == []
@@ -237,14 +238,14 @@ async def test_with_tokens_the_page_asks_for_one_and_shows_what_it_allows() -> N
 
 
 class SlowModel(FreeModel):
-    """Sees nobody, and takes its time."""
+    """Detects no people, and takes 300 ms per batch."""
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         slow_work(0.3)
         return super().process(frames)
 
 
-async def test_it_says_that_the_engine_is_overloaded_and_that_nobody_is_recognised() -> None:
+async def test_it_shows_that_the_engine_is_overloaded_and_that_no_people_are_detected() -> None:
     config = configured({"id": "door", "source": "pattern:320x180@50", "ring_slots": 2})
     async with shown(config, SlowModel()) as (_, page):
         await page.wait_for(
@@ -257,7 +258,7 @@ async def test_it_says_that_the_engine_is_overloaded_and_that_nobody_is_recognis
         assert page.errors == []
 
 
-async def test_pictures_are_read_however_their_answer_is_cut_up_and_an_endless_one_is_given_up() -> None:
+async def test_pictures_are_read_from_chunks_of_any_size_and_an_endless_one_is_an_error() -> None:
     async with shown(configured(), FreeModel()) as (_, page):
         parts = [LivePicture("door", 2, frame, 5, b"\xff\xd8\r\n\r\n" + bytes([frame]) * 40) for frame in range(3)]
         body = b"--partstream-picture\r\n" + b"".join(map(part, parts))
@@ -270,7 +271,7 @@ async def test_pictures_are_read_however_their_answer_is_cut_up_and_an_endless_o
             await page.evaluate(READ_PARTS.replace("CHUNKS", "Array(9).fill(new Uint8Array(1 << 20))"))
 
 
-async def test_a_lost_engine_is_said_and_found_again() -> None:
+async def test_a_lost_connection_to_the_engine_is_shown_and_restored() -> None:
     config = configured({"id": "door", "source": SOURCE})
     async with shown(config, FreeModel()) as (engine, page):
         await page.wait_for(f"document.querySelector({json.dumps(tile('door', 'canvas'))})?.drawn")
@@ -287,9 +288,9 @@ async def test_a_lost_engine_is_said_and_found_again() -> None:
             await page.wait_for(f"document.querySelector('.tile canvas').drawn.at > {before}")
 
 
-async def test_a_killed_camera_is_shown_as_down_and_plays_again_after_its_return(tmp_path: Path) -> None:
+async def test_a_killed_camera_is_shown_as_down_and_plays_again_after_a_restart(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=250)
-    with RtspServer(files={"/clip": clip}) as server:
+    with RtspServer(files={"/clip": clip}, port=reserved_port()) as server:
         camera = {"id": "yard", "source": server.url("/clip"), "reconnect_initial_s": 0.1, "reconnect_max_s": 0.3}
         async with shown(configured(camera, {"id": "door", "source": SOURCE}), FreeModel()) as (_, page):
             await page.wait_for(f"document.querySelector({json.dumps(tile('yard', 'canvas'))})?.drawn")
@@ -297,7 +298,7 @@ async def test_a_killed_camera_is_shown_as_down_and_plays_again_after_its_return
             await page.wait_for(f"{text(tile('yard', '.message strong'))}=== 'Reconnecting'")
             await page.wait_for(f"{text(tile('yard', '.message span'))}.includes('othing listens')")
             await page.wait_for(f"{text(tile('yard', '.doing'))} === 'connection refused'")
-            await page.wait_for(f"!({visible(tile('door', '.message'))})")  # the other one plays on
+            await page.wait_for(f"!({visible(tile('door', '.message'))})")  # the other one still plays
             epoch = await page.evaluate(f"document.querySelector({json.dumps(tile('yard', 'canvas'))}).drawn.epoch")
             server.restart()
             await page.wait_for(
@@ -307,7 +308,7 @@ async def test_a_killed_camera_is_shown_as_down_and_plays_again_after_its_return
             assert page.errors == []
 
 
-async def test_real_people_are_drawn_where_the_result_of_the_same_frame_says_and_pictures_of_it_are_kept(
+async def test_real_people_are_drawn_where_the_result_of_the_same_frame_has_them(
     tmp_path: Path,
 ) -> None:
     clip = tmp_path / "street.mp4"
@@ -334,7 +335,7 @@ async def test_real_people_are_drawn_where_the_result_of_the_same_frame_says_and
             for one in seen:
                 result = published.get((one["epoch"], one["frame"]))
                 if result is None:
-                    continue  # from before it was listened to
+                    continue  # published before the listener was added
                 lags.append((one["at"] - result.published_us) / 1e6)
                 place = one["place"]
                 scale = place["width"] / result.size[0]
@@ -350,7 +351,7 @@ async def test_real_people_are_drawn_where_the_result_of_the_same_frame_says_and
 
 
 async def take_pictures(page: Page) -> None:
-    """The wall and one camera, on a desk and on a telephone, light and dark."""
+    """Take screenshots of the wall and of one camera, on desktop and phone, light and dark."""
     for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
         await page.resize(*size, phone=name == "phone", scale=2.0 if name == "phone" else 1.0)
         for view, selector in (("wall", tile("street", "canvas")), ("camera", "#detail canvas")):

@@ -1,9 +1,7 @@
-"""Test of /metrics with 100 cameras: time, number of series, and removal of cameras."""
+"""Test of /metrics with 100 cameras: number of series, and removal of cameras."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,8 +14,6 @@ from telemetry.observer import Observer
 
 CAMERAS = 100
 GONE = 30
-SCRAPES = 15
-WITHIN_S = 0.1
 AS_PROMETHEUS_ASKS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 SERIES_A_CAMERA = 73
 """With recording, after one fault of each kind. Two histograms account for 36 of them."""
@@ -44,7 +40,7 @@ def series_of(page: str) -> dict[str, int]:
     return counts
 
 
-async def test_a_page_of_100_cameras_takes_at_most_100_ms_and_removed_cameras_leave_no_series(
+async def test_each_of_100_cameras_has_the_same_series_and_removed_cameras_have_none(
     tmp_path: Path,
 ) -> None:
     cameras = [{"id": name, "source": "pattern:64x64@2", "ring_slots": 2} for name in names(range(CAMERAS))]
@@ -53,21 +49,12 @@ async def test_a_page_of_100_cameras_takes_at_most_100_ms_and_removed_cameras_le
         for name in names(range(CAMERAS)):
             report_every_fault(engine.observer, name)
         await until(lambda: all(camera.ring.processed for camera in engine.cameras.running.values()))
-        took = []
-        for _ in range(SCRAPES):
-            began = time.perf_counter()
-            status, _, headers = await client.ask("GET", "/metrics", headers={"Accept": AS_PROMETHEUS_ASKS})
-            took.append(time.perf_counter() - began)
-            assert status == 200 and "openmetrics" in headers["Content-Type"]
+        status, _, headers = await client.ask("GET", "/metrics", headers={"Accept": AS_PROMETHEUS_ASKS})
+        assert status == 200 and "openmetrics" in headers["Content-Type"]
         page = await client.get("/metrics")
         found = series_of(page)
-        print(
-            f"{CAMERAS} cameras: {len(page) / 1024:.0f} KiB, {sum(found.values())} series, "
-            f"{min(took) * 1000:.0f} ms at best, median {statistics.median(took) * 1000:.0f} ms"
-        )
         assert sum(1 for spec in METRICS if "camera" in spec.labels) > 15
         assert {found[name] for name in names(range(CAMERAS))} == {SERIES_A_CAMERA}
-        assert min(took) < WITHIN_S, "best of several, because the machine may be busy"
         for name in names(range(GONE)):
             await engine.cameras.remove(name)
             report_every_fault(engine.observer, name)  # a late call from the camera's thread

@@ -1,7 +1,7 @@
-"""Cameras over UDP through a bad network: no broken picture is ever shown, and all is well again soon afterwards.
+"""Cameras over UDP through a bad network: no damaged picture is shown, and the stream recovers soon afterwards.
 
-A real server sends, and a relay loses, swaps, delays and doubles packets by a seed. Every delivered picture is compared
-with what libav makes of the same picture of the stream itself. All cases run at the same time.
+A real server sends, and a relay drops, swaps, delays and duplicates packets by a seed. Every picture is compared with
+what FFmpeg decodes from the stream itself. All cases run at the same time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from support.rtp.udp_relay import Impairments, UdpRelay
 from support.waiting import wait_until
 
 BAD, GOOD = 3.5 * RTP_CLOCK, 1.9 * RTP_CLOCK
-"""So much of each stream (ticks) comes while the network is bad, then good."""
+"""Length of each stream (ticks) while the network is bad, and then good."""
 DISORDER = Impairments(swap=0.03, delay=0.02, double=0.02, delay_s=0.005)
-"""Far less than a missing packet is waited for: also on a busy machine."""
+"""Far below the time for which a missing packet is awaited."""
 CASES: dict[str, tuple[str, Impairments]] = {
     "0.1 %": ("h264_slices", Impairments(drop=0.001)),
     "1 %": ("h264_short_gop", Impairments(drop=0.01)),
@@ -36,12 +36,12 @@ CASES: dict[str, tuple[str, Impairments]] = {
 }
 LOSING = [case for case, (_, impairments) in CASES.items() if impairments.drop]
 SEEDS = {"0.1 %": 12}
-"""Of 400 packets one is lost, the 221st."""
+"""Of 400 packets, only the 221st is lost."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture out of the ring. `pts`: ticks since the stream's first."""
+    """A picture from the ring. `pts`: ticks since the stream's first."""
 
     pts: int
     digest: int
@@ -49,7 +49,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one case. `good_from`: the first tick that was sent when the network was good again."""
+    """Outcome of one case. `good_from`: the first tick that was sent when the network was good again."""
 
     stream: CorpusStream
     relay: UdpRelay
@@ -57,9 +57,9 @@ class Outcome:
     discarded: list[str]
     good_from: int
     sent: list[int]
-    """Ticks of all pictures of which a packet came through, in the order of presentation."""
+    """Ticks of all pictures of which a packet arrived, in the order of presentation."""
     hit: set[int]
-    """Ticks of those that lost one."""
+    """Ticks of the pictures that lost a packet."""
     reconnects: list[str]
 
 
@@ -112,12 +112,12 @@ def shown_by(camera: WatchedCamera, stream: CorpusStream) -> list[Shown]:
 
 
 def losses_reported(relay: UdpRelay) -> list[bytes]:
-    """Receiver reports with a block about the sender."""
+    """Return the receiver reports with a block about the sender."""
     return [report for report in list(relay.reports) if report[0] & 0x1F]
 
 
 def ticks_of(relay: UdpRelay) -> set[int]:
-    """The ticks of the pictures of which a packet was sent on."""
+    """Return the ticks of the pictures of which a packet was forwarded."""
     return {tick_of(relay, timestamp) for timestamp in relay.sent.copy()}
 
 
@@ -127,7 +127,7 @@ def tick_of(relay: UdpRelay, timestamp: int) -> int:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_picture_that_is_shown_is_whole_and_at_its_time(outcomes: dict[str, Outcome], case: str) -> None:
+def test_every_shown_picture_is_complete_and_has_its_time(outcomes: dict[str, Outcome], case: str) -> None:
     outcome = outcomes[case]
     whole = {picture.pts: picture.digest for picture in outcome.stream.shown}
     assert [each.pts for each in outcome.shown if whole.get(each.pts % outcome.stream.duration) != each.digest] == []
@@ -136,12 +136,12 @@ def test_every_picture_that_is_shown_is_whole_and_at_its_time(outcomes: dict[str
 
 
 @pytest.mark.parametrize("case", LOSING)
-def test_pictures_that_lost_a_packet_are_left_out_and_counted(outcomes: dict[str, Outcome], case: str) -> None:
+def test_pictures_that_lost_a_packet_are_discarded_and_counted(outcomes: dict[str, Outcome], case: str) -> None:
     outcome = outcomes[case]
     assert outcome.hit
     shown = {each.pts for each in outcome.shown}
     keyframes = {unit.pts for unit in outcome.stream.units if unit.is_keyframe}
-    # Of a keyframe it may have been what isn't part of the picture.
+    # A keyframe may have lost a packet that is not part of the picture.
     assert {pts for pts in shown & outcome.hit if pts % outcome.stream.duration not in keyframes} == set()
     missing = set(outcome.sent) - shown
     counted = len(outcome.discarded)
@@ -151,7 +151,7 @@ def test_pictures_that_lost_a_packet_are_left_out_and_counted(outcomes: dict[str
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_once_the_network_is_good_nothing_is_missing_after_the_next_point_of_recovery(
+def test_once_the_network_is_good_no_picture_is_missing_after_the_next_recovery_point(
     outcomes: dict[str, Outcome], case: str
 ) -> None:
     outcome = outcomes[case]
@@ -174,7 +174,7 @@ def test_disorder_alone_costs_no_picture(outcomes: dict[str, Outcome]) -> None:
 
 
 @pytest.mark.parametrize("case", LOSING)
-def test_the_sender_is_told_what_was_lost(outcomes: dict[str, Outcome], case: str) -> None:
+def test_losses_are_reported_to_the_sender(outcomes: dict[str, Outcome], case: str) -> None:
     relay = outcomes[case].relay
     data = losses_reported(relay)[0]
     assert data[1] == 201

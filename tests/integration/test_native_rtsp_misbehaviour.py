@@ -1,4 +1,4 @@
-"""Cameras read at the wire from a server that does what real ones do seldom: it is borne, or said in plain words."""
+"""Native RTSP with a server that does what real ones rarely do: it is tolerated, or a clear error."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def server() -> Iterator[ScriptedRtspServer]:
         yield running
 
 
-# -- keeping a session ----------------------------------------------------------------------------------------------
+# -- sessions ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lower", ["tcp", "udp"])
-def test_a_session_of_one_second_is_kept_alive_whatever_the_server_knows(
+def test_a_session_with_a_timeout_of_one_second_is_kept_alive_with_any_method(
     server: ScriptedRtspServer, lower: str
 ) -> None:
     server.session_timeout_s = 1.0
@@ -57,7 +57,7 @@ def test_a_session_of_one_second_is_kept_alive_whatever_the_server_knows(
 
 
 @pytest.mark.parametrize("scheme", ["md5", "sha256"])
-def test_a_nonce_that_grows_old_costs_nothing(server: ScriptedRtspServer, scheme: str) -> None:
+def test_a_stale_nonce_costs_no_frame(server: ScriptedRtspServer, scheme: str) -> None:
     server.session_timeout_s = 1.0
     server.login, server.scheme = ("bob", "geheim"), scheme  # pyright: ignore[reportAttributeAccessIssue]
     with watch(server.url("bob", "geheim")) as camera:
@@ -73,7 +73,7 @@ def test_a_nonce_that_grows_old_costs_nothing(server: ScriptedRtspServer, scheme
         assert_whole(camera)
 
 
-def test_a_password_that_changes_in_mid_session_ends_it_at_the_servers_word_only(server: ScriptedRtspServer) -> None:
+def test_a_changed_password_ends_a_session_only_when_the_server_closes_it(server: ScriptedRtspServer) -> None:
     server.session_timeout_s = 1.0
     server.login = ("bob", "geheim")
     with watch(server.url("bob", "geheim")) as camera:
@@ -81,37 +81,35 @@ def test_a_password_that_changes_in_mid_session_ends_it_at_the_servers_word_only
         server.login = ("bob", "anders")
         wait_until(lambda: server.methods().count("GET_PARAMETER") >= 1)
         seen = len(camera.frames)
-        wait_until(lambda: len(camera.frames) >= seen + 5)  # pictures come all the same
+        wait_until(lambda: len(camera.frames) >= seen + 5)
         server.hang_up()
         wait_until(lambda: camera.reconnects.count("unauthorised") >= 2)
         server.login = ("bob", "geheim")
-        wait_until(lambda: camera.live and camera.said[-1].epoch >= 2)
+        wait_until(lambda: camera.live and camera.statuses[-1].epoch >= 2)
 
 
-# -- ways to it -----------------------------------------------------------------------------------------------------
+# -- transports -----------------------------------------------------------------------------------------------------
 
 
-def test_udp_that_is_refused_or_swallowed_is_replaced_by_tcp(
-    server: ScriptedRtspServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_or_lost_udp_is_replaced_by_tcp(server: ScriptedRtspServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "UDP_SILENCE_S", 0.5)
-    with server_of() as swallowing:
+    with server_of() as losing:
         server.lower = frozenset({"tcp"})
-        swallowing.silent = "udp"
+        losing.silent = "udp"
         with (
             watch(server.url(), lower_transport="udp") as refused,
-            watch(swallowing.url(), lower_transport="udp") as silent,
+            watch(losing.url(), lower_transport="udp") as silent,
         ):
             wait_until(lambda: len(refused.frames) >= 5)
             assert refused.fallbacks == ["udp_refused"]
             wait_until(lambda: len(silent.frames) >= 5)
             assert silent.fallbacks == ["udp_silent"]
-            assert "nothing arrived over UDP" in silent.said[-1].message
+            assert "nothing arrived over UDP" in silent.statuses[-1].message
             assert_whole(refused)
             assert_whole(silent)
 
 
-def test_a_redirect_is_followed_and_a_circle_is_not(server: ScriptedRtspServer) -> None:
+def test_a_redirect_is_followed_but_not_a_circle_of_redirects(server: ScriptedRtspServer) -> None:
     with server_of() as there:
         server.redirect = there.url()
         with watch(server.url()) as camera:
@@ -140,12 +138,10 @@ def test_rtsps_is_read_if_its_certificate_is_trusted(tmp_path: Path, trust: str)
         with watch(server.url(), **bad) as camera:
             wait_until(lambda: len(camera.reconnects) >= 2)
             assert set(camera.reasons) == {"untrusted"}
-        assert len(server.requests) == asked  # nothing was said to it
+        assert len(server.requests) == asked  # it received no request
 
 
-def test_a_certificate_that_is_asked_for_is_asked_for_behind_a_redirect_too(
-    tmp_path: Path, server: ScriptedRtspServer
-) -> None:
+def test_a_required_certificate_is_required_after_a_redirect_too(tmp_path: Path, server: ScriptedRtspServer) -> None:
     with server_of(tls=OwnAuthority(tmp_path).server_context()) as secured:
         secured.redirect = server.url()
         certificate = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", secured.port)))
@@ -155,10 +151,10 @@ def test_a_certificate_that_is_asked_for_is_asked_for_behind_a_redirect_too(
     assert server.requests == []
 
 
-# -- what comes in between ------------------------------------------------------------------------------------------
+# -- unexpected data ------------------------------------------------------------------------------------------------
 
 
-def test_a_servers_own_requests_are_answered_and_change_nothing(server: ScriptedRtspServer) -> None:
+def test_requests_of_the_server_are_answered_and_change_nothing(server: ScriptedRtspServer) -> None:
     with watch(server.url()) as camera:
         wait_until(lambda: camera.live)
         for method in ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "NONSENSE"):
@@ -169,11 +165,11 @@ def test_a_servers_own_requests_are_answered_and_change_nothing(server: Scripted
         assert_whole(camera)
 
 
-def test_a_server_that_talks_without_end_is_left(server: ScriptedRtspServer) -> None:
+def test_a_server_that_sends_requests_endlessly_is_disconnected(server: ScriptedRtspServer) -> None:
     with watch(server.url()) as camera:
         wait_until(lambda: camera.live)
         server.say(b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n" * 20_000)
-        wait_until(lambda: camera.live and camera.said[-1].epoch == 2)
+        wait_until(lambda: camera.live and camera.statuses[-1].epoch == 2)
         assert camera.reasons[0] == "broken"
 
 
@@ -181,23 +177,23 @@ def test_garbage_ends_the_connection_and_the_next_one_is_good(server: ScriptedRt
     with watch(server.url()) as camera:
         wait_until(lambda: camera.live)
         server.say(bytes(range(256)) * 1024)
-        wait_until(lambda: camera.live and camera.said[-1].epoch == 2)
+        wait_until(lambda: camera.live and camera.statuses[-1].epoch == 2)
         seen = len(camera.frames)
         wait_until(lambda: len(camera.frames) >= seen + 5)
         assert_whole(camera)
 
 
-def test_a_camera_that_falls_silent_is_a_stall(server: ScriptedRtspServer) -> None:
+def test_a_camera_that_falls_silent_stalls(server: ScriptedRtspServer) -> None:
     with watch(server.url(), stall_timeout_s=0.5) as camera:
         wait_until(lambda: len(camera.frames) >= 3)
-        stalls, epoch = camera.states.count("stalled"), camera.said[-1].epoch
+        stalls, epoch = camera.states.count("stalled"), camera.statuses[-1].epoch
         server.silent = True
         wait_until(lambda: camera.states.count("stalled") > stalls)
         server.silent = False
-        wait_until(lambda: camera.live and camera.said[-1].epoch > epoch)
+        wait_until(lambda: camera.live and camera.statuses[-1].epoch > epoch)
 
 
-def test_a_camera_that_loses_packets_and_falls_silent_then_is_a_stall() -> None:
+def test_a_camera_that_loses_packets_and_then_falls_silent_stalls() -> None:
     packets = StreamPacketiser(mtu=500).packets(STREAM)
     begins = [at for at, packet in enumerate(packets) if at and packet.data[4:8] != packets[at - 1].data[4:8]]
     lossy = [*packets[: begins[6]], packets[begins[7]]]  # a picture is missing, and the next has only begun
@@ -218,7 +214,7 @@ def test_markers_missing_or_wrong_show_no_broken_picture(markers: Markers) -> No
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def test_no_password_is_shown_whatever_goes_wrong(server: ScriptedRtspServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_error_shows_a_password(server: ScriptedRtspServer, caplog: pytest.LogCaptureFixture) -> None:
     server.login = ("bob", "geheim")
     with caplog.at_level(logging.DEBUG), watch(server.url("bob", "Hasenfuss")) as camera:
         wait_until(lambda: "unauthorised" in camera.reconnects)
@@ -228,14 +224,14 @@ def test_no_password_is_shown_whatever_goes_wrong(server: ScriptedRtspServer, ca
         server.redirect = None
         wait_until(lambda: camera.live)
         server.say(bytes(range(256)) * 1024)
-        wait_until(lambda: camera.said[-1].epoch == 2)
-    shown = caplog.text + repr(camera.said)
+        wait_until(lambda: camera.statuses[-1].epoch == 2)
+    shown = caplog.text + repr(camera.statuses)
     assert "camera cam" in shown
     for secret in ("Hasenfuss", "bob"):
         assert secret not in shown
 
 
 def assert_whole(camera: WatchedCamera, stream: CorpusStream = STREAM) -> None:
-    """Every picture is what libav makes of the stream itself."""
+    """Check that every picture is what FFmpeg decodes from the stream itself."""
     assert camera.frames
     assert [taken.number for taken in camera.frames if taken.digest != stream.shown[taken.number].digest] == []

@@ -1,4 +1,4 @@
-"""RTSP cameras read at the wire give the same pictures as FFmpeg's own way, bit for bit and at the same times."""
+"""Native RTSP gives the same pictures as the FFmpeg backend, bit-exact and at the same times."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from support.rtp.stream_corpus import RTP_CLOCK, corpus_stream, names
 from support.waiting import wait_until
 
 PLAYED = [name for name in names() if name != "h264_quiet_change"]
-"""GStreamer goes on with the parameter sets before where the new ones are of the same profile and size."""
+"""GStreamer keeps the old parameter sets if the new ones have the same profile and size."""
 PICTURES = dict.fromkeys(PLAYED, 30) | {"h264_4k": 8}
-"""Of each stream so many: over its second keyframe."""
+"""Number of pictures from each stream: beyond its second keyframe."""
 CONVERTED = {"hevc_10_bit"}
 """The engine's slots hold 8 bits."""
 SCALED = {"h264_size_change"}
-"""To the size that the epoch began with."""
+"""To the size at the beginning of the epoch."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """What came of one stream, by way of the wire and of libav."""
+    """The frames of one stream, by native RTSP and by the FFmpeg backend."""
 
-    wire: list[Taken]
-    libav: list[Taken]
+    native: list[Taken]
+    ffmpeg: list[Taken]
     discarded: list[str]
     fallbacks: list[str]
 
@@ -43,7 +43,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
             with contextlib.ExitStack() as stack:
 
                 def watch(name: str, transport: str, stack: contextlib.ExitStack = stack) -> WatchedCamera:
-                    slots = 3 * PICTURES[name]  # a busy machine may let them wait
+                    slots = 3 * PICTURES[name]  # a busy machine may not take them at once
                     camera = WatchedCamera(server.url(f"/{name}"), f"{name}-{transport}", slots, transport=transport)
                     return stack.enter_context(camera)
 
@@ -51,20 +51,20 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
                 for name, both in cameras.items():
                     for camera in both:
                         wait_until(lambda camera=camera, name=name: len(camera.frames) >= PICTURES[name])
-            for name, (wire, libav) in cameras.items():
-                taken = wire.frames[: PICTURES[name]], libav.frames[: PICTURES[name]]
-                found[name] = Played(*taken, wire.discarded, wire.fallbacks)
+            for name, (native, ffmpeg) in cameras.items():
+                taken = native.frames[: PICTURES[name]], ffmpeg.frames[: PICTURES[name]]
+                found[name] = Played(*taken, native.discarded, native.fallbacks)
     return found
 
 
 @pytest.mark.parametrize("name", PLAYED)
-def test_every_picture_is_libavs_bit_for_bit(played: dict[str, Played], name: str) -> None:
-    stream, wire, libav = corpus_stream(name), played[name].wire, played[name].libav
+def test_every_picture_is_bit_exact(played: dict[str, Played], name: str) -> None:
+    stream, native, ffmpeg = corpus_stream(name), played[name].native, played[name].ffmpeg
     shown = len(stream.shown)
-    assert [taken.number for taken in wire] == [number % shown for number in range(PICTURES[name])]
-    assert [taken.digest for taken in wire] == [taken.digest for taken in libav]
+    assert [taken.number for taken in native] == [number % shown for number in range(PICTURES[name])]
+    assert [taken.digest for taken in native] == [taken.digest for taken in ffmpeg]
     if name not in CONVERTED | SCALED:
-        assert [taken.digest for taken in wire] == [stream.shown[taken.number].digest for taken in wire]
+        assert [taken.digest for taken in native] == [stream.shown[taken.number].digest for taken in native]
     assert played[name].discarded == []
     assert played[name].fallbacks == []
 
@@ -75,7 +75,7 @@ def test_every_picture_has_its_time_to_the_millisecond(played: dict[str, Played]
     turns = range(PICTURES[name] // len(stream.shown) + 1)
     ticks = [picture.pts + turn * stream.duration for turn in turns for picture in stream.shown]
     due = [round((at - ticks[0]) * 1e6 / RTP_CLOCK) for at in ticks[: PICTURES[name]]]
-    assert [taken.meta.media_us for taken in played[name].wire] == pytest.approx(due, abs=1000)
-    second = played[name].libav[1].meta.media_us  # of the first libav doesn't know the time
-    by_libav = [taken.meta.media_us - second + due[1] for taken in played[name].libav[1:]]
-    assert [taken.meta.media_us for taken in played[name].wire[1:]] == pytest.approx(by_libav, abs=1000)
+    assert [taken.meta.media_us for taken in played[name].native] == pytest.approx(due, abs=1000)
+    second = played[name].ffmpeg[1].meta.media_us  # FFmpeg does not know the time of the first
+    by_ffmpeg = [taken.meta.media_us - second + due[1] for taken in played[name].ffmpeg[1:]]
+    assert [taken.meta.media_us for taken in played[name].native[1:]] == pytest.approx(by_ffmpeg, abs=1000)

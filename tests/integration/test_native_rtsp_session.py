@@ -1,5 +1,4 @@
-"""RTSP at the wire against a server that does what it is told: UDP that doesn't come, certificates, points of recovery,
-damage, and the way back to libav."""
+"""Native RTSP with a scripted server: missing UDP, certificates, recovery points, damage, fallback to FFmpeg."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ def server_of(stream: CorpusStream, packetiser: StreamPacketiser | None = None, 
 
 
 def plays(server: ScriptedRtspServer, source: str | None = None, pictures: int = 5, **settings: Any) -> WatchedCamera:
-    """A camera that gave as many right pictures, stopped."""
+    """Watch a camera until it has given this many correct pictures, and return it stopped."""
     with WatchedCamera(source or server.url(), **{"transport": "native", "slots": 64, **settings}) as camera:
         wait_until(lambda: len(camera.frames) >= pictures)
     shown = {picture.digest for picture in MAIN.shown} | {picture.digest for picture in SLICES.shown}
@@ -47,26 +46,26 @@ def plays(server: ScriptedRtspServer, source: str | None = None, pictures: int =
 
 
 def fails_with(source: str, reason: str, words: str, **settings: Any) -> WatchedCamera:
-    """A camera that failed so sooner or later (on a busy machine other limits may strike first), and is stopped."""
+    """Watch a camera until it fails with this reason, and return it stopped. It may have failed otherwise before."""
     with WatchedCamera(source, **{"transport": "native", **settings}) as camera:
-        wait_until(lambda: any(status.reason == reason and words in status.message for status in camera.said))
+        wait_until(lambda: any(status.reason == reason and words in status.message for status in camera.statuses))
     assert not camera.reader.ever_live
     return camera
 
 
 def refused(source: str, attempts: int = 2, **settings: Any) -> WatchedCamera:
-    """A camera that failed so many times and is stopped."""
+    """Watch a camera until it has failed `attempts` times, and return it stopped."""
     with WatchedCamera(source, **{"transport": "native", **settings}) as camera:
         wait_until(lambda: len(camera.reconnects) >= attempts)
     assert not camera.reader.ever_live
-    assert "geheim" not in str(camera.said)
+    assert "geheim" not in str(camera.statuses)
     return camera
 
 
-# -- detours ---------------------------------------------------------------------------------------------------------
+# -- UDP -------------------------------------------------------------------------------------------------------------
 
 
-def test_what_strangers_send_to_a_cameras_udp_port_is_left_alone() -> None:
+def test_packets_of_other_senders_at_a_cameras_udp_port_are_ignored() -> None:
     with server_of(MAIN) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.2", 0))
         with WatchedCamera(server.url(), transport="native", lower_transport="udp", slots=64) as camera:
@@ -80,7 +79,7 @@ def test_what_strangers_send_to_a_cameras_udp_port_is_left_alone() -> None:
         assert camera.discarded == []
 
 
-def test_a_server_that_ends_the_session_in_the_same_breath_as_it_begins_it_costs_no_wait_for_udp(
+def test_a_session_that_ends_together_with_the_answer_to_play_is_not_taken_for_missing_udp(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with server_of(MAIN) as server:
@@ -102,7 +101,7 @@ def test_a_server_that_ends_the_session_in_the_same_breath_as_it_begins_it_costs
 
 
 @pytest.mark.parametrize("scheme", ["basic", "md5", "sha256"])
-def test_the_right_password_opens_it_and_a_wrong_one_is_unauthorised(scheme: Any) -> None:
+def test_the_right_password_is_accepted_and_a_wrong_one_is_unauthorised(scheme: Any) -> None:
     with server_of(MAIN) as server:
         server.login, server.scheme = ("bob", "geheim"), scheme
         plays(server, server.url("bob", "geheim"), 2)
@@ -123,17 +122,17 @@ def secured(authority: OwnAuthority) -> ScriptedRtspServer:
 
 
 @pytest.mark.parametrize("transport", ["auto", "native", "ffmpeg"])
-def test_a_certificate_that_nobody_vouches_for_is_refused(secured: ScriptedRtspServer, transport: str) -> None:
+def test_an_untrusted_certificate_is_refused(secured: ScriptedRtspServer, transport: str) -> None:
     with secured as server:
         camera = refused(server.url(), transport=transport)
         assert camera.fallbacks == []
         assert "PLAY" not in server.methods()
         assert set(camera.reasons) == {"untrusted"}
-        assert "tls_fingerprint" in camera.said[1].message
+        assert "tls_fingerprint" in camera.statuses[1].message
 
 
 @pytest.mark.parametrize(("written", "why"), [(None, "No such file"), ("", "no certificate in PEM")])
-def test_a_file_of_certificates_that_is_of_no_use_is_named_and_not_the_server(
+def test_an_unusable_certificate_file_is_named_instead_of_the_server(
     secured: ScriptedRtspServer, tmp_path: Path, written: str | None, why: str
 ) -> None:
     if written is not None:
@@ -141,13 +140,15 @@ def test_a_file_of_certificates_that_is_of_no_use_is_named_and_not_the_server(
     with secured as server:
         camera = refused(server.url(), attempts=1, transport="auto", tls_certificates=tmp_path / "ca.pem")
     assert set(camera.reasons) == {"untrusted"}
-    assert "tls_certificates" in camera.said[1].message and why in camera.said[1].message
+    assert "tls_certificates" in camera.statuses[1].message and why in camera.statuses[1].message
 
 
 # -- silence ------------------------------------------------------------------------------------------------------
 
 
-def test_who_connects_and_says_nothing_is_told_from_who_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_differs_from_one_that_falls_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         fails_with(f"rtsps://127.0.0.1:{mute.getsockname()[1]}/x", "silent", "did not answer for", start_timeout_s=0.3)
     answer = _Connection._answer
@@ -156,7 +157,7 @@ def test_who_connects_and_says_nothing_is_told_from_who_falls_silent(monkeypatch
         fails_with(server.url(), "silent", "did not answer all requests", start_timeout_s=0.3)
 
 
-def test_udp_that_does_not_come_leaves_time_for_tcp_however_short_the_start_may_take() -> None:
+def test_udp_without_packets_leaves_time_for_tcp_even_with_a_short_start_timeout() -> None:
     with server_of(MAIN) as server:
         server.silent = "udp"
         with WatchedCamera(server.url(), transport="native", lower_transport="udp", start_timeout_s=2) as camera:
@@ -164,18 +165,18 @@ def test_udp_that_does_not_come_leaves_time_for_tcp_however_short_the_start_may_
         assert "udp_silent" in camera.fallbacks
 
 
-# -- points of recovery --------------------------------------------------------------------------------------------
+# -- recovery points -----------------------------------------------------------------------------------------------
 
 
 def without_keyframes(packets: Sequence[TimedPacket]) -> list[TimedPacket]:
-    """From the second picture to the last before the next keyframe, again and again."""
+    """Return the packets of all pictures but keyframes and the first."""
     timestamps = list(dict.fromkeys(packet.data[4:8] for packet in packets))
     keys = {packet.data[4:8] for packet in packets if nal_type("h264", packet.data[12:]) in (5, 7, 24)}
     keys |= {p.data[4:8] for p in packets if p.data[12] & 31 == 28 and p.data[13] & 31 == 5}
     return [packet for packet in packets if packet.data[4:8] not in keys and packet.data[4:8] != timestamps[0]]
 
 
-def test_where_no_recovery_point_ever_comes_libav_reads_it_and_the_reason_is_told() -> None:
+def test_a_stream_without_recovery_points_is_read_by_ffmpeg_with_the_reason() -> None:
     stream = corpus_stream("h264_main")
     server = ScriptedRtspServer(without_keyframes(StreamPacketiser().packets(stream, 4)), description_of(stream))
     with server:
@@ -185,7 +186,7 @@ def test_where_no_recovery_point_ever_comes_libav_reads_it_and_the_reason_is_tol
             wait_until(lambda: bool(camera.reconnects))
 
 
-def test_a_stream_that_loses_its_point_of_recovery_for_too_long_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_without_a_recovery_point_for_too_long_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.sources.rtsp.native_transport.NO_RECOVERY_AFTER_S", 0.5)
     packets = StreamPacketiser().packets(MAIN)
     gap = without_keyframes(packets)[4:]
@@ -198,13 +199,13 @@ def test_a_stream_that_loses_its_point_of_recovery_for_too_long_is_stalled(monke
     ]
     with ScriptedRtspServer(begin + again, description_of(MAIN)) as server:
         with WatchedCamera(server.url(), transport="native", stall_timeout_s=0.2) as camera:
-            wait_until(lambda: any("no recovery point" in status.message for status in camera.said))
-        message = next(status.message for status in camera.said if "no recovery point" in status.message)
+            wait_until(lambda: any("no recovery point" in status.message for status in camera.statuses))
+        message = next(status.message for status in camera.statuses if "no recovery point" in status.message)
         assert "keyframe interval" in message
 
 
 def renumbered(packet: bytes, number: int) -> bytes:
-    """With a hole before it, and its own picture."""
+    """Return the packet as a picture of its own, with a gap in the sequence numbers before it."""
     return (
         packet[:2]
         + ((1000 + number * 3) & 0xFFFF).to_bytes(2, "big")
@@ -213,21 +214,23 @@ def renumbered(packet: bytes, number: int) -> bytes:
     )
 
 
-# -- the way back to libav -------------------------------------------------------------------------------------------
+# -- fallback to FFmpeg ----------------------------------------------------------------------------------------------
 
 
-def test_what_the_wire_does_not_speak_is_read_by_libav_and_remembered(tmp_path: Path) -> None:
+def test_a_stream_unsupported_by_native_rtsp_is_read_by_ffmpeg_and_remembered(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.avi", frames=50, codec="mjpeg", pixels="yuvj420p")
     with RtspServer(files={"/clip": clip}) as server:
         with WatchedCamera(server.url("/clip")) as camera:
             wait_until(lambda: len(camera.frames) >= 5)
             assert camera.fallbacks == ["codec"]
-            assert camera.said[-1].message.startswith("live; read by the FFmpeg backend, one frame later: native RTSP")
+            assert camera.statuses[-1].message.startswith(
+                "live; read by the FFmpeg backend, one frame later: native RTSP"
+            )
         told = refused(server.url("/clip"), attempts=1)
-        assert "Set transport: auto" in told.said[1].message
+        assert "Set transport: auto" in told.statuses[1].message
 
 
-def test_what_the_wire_does_not_speak_in_mid_stream_is_read_by_libav_from_the_next_connection_on() -> None:
+def test_after_an_unsupported_packet_the_next_connection_uses_ffmpeg() -> None:
     packets = list(StreamPacketiser(mtu=500).packets(MAIN, 2))
     at = next(number for number, packet in enumerate(packets) if packet.at > 8 * 3600)
     stap_b = packets[at].data[:12] + b"\x19" + packets[at].data[13:]
@@ -247,9 +250,9 @@ def test_what_the_wire_does_not_speak_in_mid_stream_is_read_by_libav_from_the_ne
     assert native_rtsp.stop()
 
 
-def test_libav_has_its_own_time_where_it_is_asked_after_the_wire() -> None:
+def test_ffmpeg_has_the_whole_start_timeout_after_native_rtsp_used_its_own() -> None:
     stream = corpus_stream("h264_open_gop")
-    kept = [  # pictures of slices of their own only, which nothing says to be points of recovery
+    kept = [  # without any packet that marks a recovery point
         packet
         for packet in StreamPacketiser().packets(stream, 2)
         if not {nal_type("h264", packet.data[12:]), packet.data[13] & 31 if packet.data[12] & 31 == 28 else 0} & {5, 6}
@@ -260,14 +263,14 @@ def test_libav_has_its_own_time_where_it_is_asked_after_the_wire() -> None:
     ]
     with (
         ScriptedRtspServer(packets, description_of(stream)) as server,
-        WatchedCamera(server.url(), transport="auto", start_timeout_s=4.0) as camera,
+        WatchedCamera(server.url(), transport="auto", start_timeout_s=8.0) as camera,
     ):
         wait_until(lambda: camera.live)
         assert camera.fallbacks == ["no_recovery_point"]
         assert camera.reconnects == []
 
 
-def test_packets_that_are_not_spoken_and_come_before_play_is_answered_are_left_to_libav_too(
+def test_unsupported_packets_before_the_answer_to_play_are_reported_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     packets = StreamPacketiser().packets(MAIN)
@@ -295,10 +298,10 @@ def test_packets_that_are_not_spoken_and_come_before_play_is_answered_are_left_t
     with server_of(MAIN) as server:
         told = refused(server.url(), attempts=1, lower_transport="udp")
     assert set(told.reasons) == {"broken"}
-    assert "packet types are not supported" in told.said[1].message
+    assert "packet types are not supported" in told.statuses[1].message
 
 
-# -- whatever comes --------------------------------------------------------------------------------------------------
+# -- damage ----------------------------------------------------------------------------------------------------------
 
 
 def mutated(packets: Sequence[TimedPacket], seed: int) -> list[TimedPacket]:
@@ -322,7 +325,7 @@ def mutated(packets: Sequence[TimedPacket], seed: int) -> list[TimedPacket]:
 
 @pytest.mark.parametrize("name", ["h264_slices", "hevc_slices"])
 @pytest.mark.parametrize("carried", ["tcp", "udp"])
-def test_damaged_packets_cost_pictures_and_never_the_camera(name: str, carried: str) -> None:
+def test_damaged_packets_cause_no_internal_error(name: str, carried: str) -> None:
     stream = corpus_stream(name)
     packets = StreamPacketiser(mtu=200).packets(stream)
     server = ScriptedRtspServer(mutated(packets, 1), description_of(stream))
@@ -334,7 +337,7 @@ def test_damaged_packets_cost_pictures_and_never_the_camera(name: str, carried: 
     assert not {"internal_error"} & set(camera.reasons)
 
 
-def test_a_fault_of_ours_while_it_plays_is_told_as_one_and_the_camera_goes_on(
+def test_an_internal_error_is_reported_as_such_and_the_camera_reconnects(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     take = RtpReceiver.packet
@@ -342,17 +345,17 @@ def test_a_fault_of_ours_while_it_plays_is_told_as_one_and_the_camera_goes_on(
     def fail(receiver: RtpReceiver, packet: memoryview, now_ns: int) -> None:
         take(receiver, packet, now_ns)
         if receiver.packets == 60 and "LookupError" not in caplog.text:
-            raise LookupError("a fault of ours")
+            raise LookupError("an internal error")
 
     monkeypatch.setattr(RtpReceiver, "packet", fail)
     with server_of(MAIN) as server, WatchedCamera(server.url(), transport="native") as camera:
-        wait_until(lambda: camera.live and camera.said[-1].epoch == 2)
+        wait_until(lambda: camera.live and camera.statuses[-1].epoch == 2)
     assert camera.reasons[0] == "internal_error"
     assert "in fail" in caplog.text
 
 
 @pytest.mark.parametrize("moment", ["DESCRIBE", "PLAY"])
-def test_garbage_in_the_conversation_is_a_typed_error_and_the_camera_comes_back(moment: str) -> None:
+def test_garbage_between_messages_is_a_typed_error_and_the_camera_recovers(moment: str) -> None:
     chance = random.Random(7)
     with server_of(MAIN) as server:
         with WatchedCamera(server.url(), transport="auto", slots=64) as camera:
@@ -365,7 +368,7 @@ def test_garbage_in_the_conversation_is_a_typed_error_and_the_camera_comes_back(
         assert not {"internal_error"} & set(camera.reasons)
 
 
-def test_no_connection_leaves_a_thread_or_a_descriptor_behind() -> None:
+def test_connections_leave_no_thread_and_no_descriptor_behind() -> None:
     def open_descriptors() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -378,7 +381,7 @@ def test_no_connection_leaves_a_thread_or_a_descriptor_behind() -> None:
         wait_until(lambda: open_descriptors() <= before[1] and set(threading.enumerate()) <= before[0])
 
 
-def test_a_camera_is_stopped_at_once_whatever_it_waits_for() -> None:
+def test_opening_a_camera_ends_at_once_when_it_is_stopped() -> None:
     stopping = threading.Event()
     with server_of(MAIN) as server:
         server.silent = True

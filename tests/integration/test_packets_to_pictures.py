@@ -1,7 +1,7 @@
-"""RTP packets of real streams to decoded pictures, in every manner of packing and marking, with and without loss.
+"""RTP packets of real streams become decoded pictures, with every kind of packetisation, and with and without loss.
 
-No sockets: the packets go straight into `AccessUnits`, and its pictures into the decoder. What is decoded is compared
-bit for bit with what libav makes of the stream itself, of which nothing is missing.
+There are no sockets: packets go into `AccessUnits`, and its units into the decoder. Pictures are compared bit by bit
+with what FFmpeg decodes from the complete stream.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from support.rtp.stream_corpus import CorpusStream, corpus_stream, names
 
 PACKETISER = StreamPacketiser(mtu=400)
 REORDERED = 4 * 3600
-"""Pictures that were sent before a loss may be shown so long after it."""
+"""Longest time (ticks) after a loss at which pictures sent before it are shown."""
 LOSSY = [name for name in names() if name != "h264_4k"]
 
 
 @pytest.mark.parametrize(("markers", "aggregate"), [("last", True), ("none", False), ("parameter_sets", False)])
 @pytest.mark.parametrize("name", names())
-def test_every_picture_comes_out_whole_at_its_time(name: str, markers: Markers, aggregate: bool) -> None:
+def test_every_picture_is_complete_and_has_its_time(name: str, markers: Markers, aggregate: bool) -> None:
     stream = corpus_stream(name)
     packetiser = StreamPacketiser(markers=markers, aggregate=aggregate)
     path = PacketsToFrames(stream, packetiser.first_timestamp).take(packetiser.packets(stream)).flush()
     expected = [(picture.pts, picture.digest) for picture in stream.shown]
-    if markers == "none":  # nothing says that the last one is complete
+    if markers == "none":  # nothing shows that the last one is complete
         expected = [picture for picture in expected if picture[0] != stream.units[-1].pts]
     assert [(shown.pts, shown.digest) for shown in path.shown] == expected
     assert path.undelivered == path.undecoded == []
@@ -37,7 +37,7 @@ def test_every_picture_comes_out_whole_at_its_time(name: str, markers: Markers, 
 
 @pytest.mark.parametrize("markers", ["all", "each_nal"])
 @pytest.mark.parametrize("name", ["h264_slices", "hevc_slices", "h264_main", "h264_b_pyramid", "hevc_b_frames"])
-def test_wrong_markers_cost_pictures_at_most_and_give_no_broken_one(name: str, markers: Markers) -> None:
+def test_wrong_markers_cause_no_damaged_picture(name: str, markers: Markers) -> None:
     stream = corpus_stream(name)
     packetiser = StreamPacketiser(markers=markers, mtu=400)
     path = PacketsToFrames(stream, packetiser.first_timestamp).take(packetiser.packets(stream, turns=2)).flush()
@@ -46,7 +46,7 @@ def test_wrong_markers_cost_pictures_at_most_and_give_no_broken_one(name: str, m
 
 
 @pytest.mark.parametrize("name", ["h264_main", "hevc_main", "h264_slices", "hevc_slices"])
-def test_a_picture_is_there_with_its_last_packet(name: str) -> None:
+def test_a_picture_is_decoded_with_its_last_packet(name: str) -> None:
     stream = corpus_stream(name)
     path = PacketsToFrames(stream, PACKETISER.first_timestamp).take(PACKETISER.packets(stream))
     late = [shown.at - shown.pts for shown in path.shown]
@@ -56,7 +56,7 @@ def test_a_picture_is_there_with_its_last_packet(name: str) -> None:
 
 @pytest.mark.parametrize("share", [0.005, 0.05])
 @pytest.mark.parametrize("name", LOSSY)
-def test_no_loss_ever_gives_a_broken_picture_and_every_picture_is_accounted_for(name: str, share: float) -> None:
+def test_loss_causes_no_damaged_picture_and_every_picture_is_counted(name: str, share: float) -> None:
     stream = corpus_stream(name)
     packets = PACKETISER.packets(stream, turns=2)
     dice = random.Random(f"{name} {share}")
@@ -71,7 +71,7 @@ def test_no_loss_ever_gives_a_broken_picture_and_every_picture_is_accounted_for(
 
 
 @pytest.mark.parametrize("name", ["h264_size_change", "h264_quiet_change", "h264_open_gop", "hevc_open_gop"])
-def test_whichever_packet_of_a_keyframe_is_lost_nothing_broken_comes_out(name: str) -> None:
+def test_the_loss_of_any_packet_of_a_keyframe_causes_no_damaged_picture(name: str) -> None:
     stream = corpus_stream(name)
     packets = PACKETISER.packets(stream)
     keyframe = [unit for unit in stream.units if unit.is_keyframe][1]
@@ -83,7 +83,7 @@ def test_whichever_packet_of_a_keyframe_is_lost_nothing_broken_comes_out(name: s
 
 
 @pytest.mark.parametrize("name", LOSSY)
-def test_after_a_burst_of_loss_all_pictures_come_again(name: str) -> None:
+def test_after_a_burst_of_loss_the_stream_is_complete_again(name: str) -> None:
     stream = corpus_stream(name)
     packets = PACKETISER.packets(stream, turns=2)
     starts = len(packets) // 5
@@ -98,7 +98,7 @@ def test_after_a_burst_of_loss_all_pictures_come_again(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSY)
-def test_disorder_and_doubles_cost_nothing(name: str) -> None:
+def test_reordered_and_duplicate_packets_cost_no_picture(name: str) -> None:
     stream = corpus_stream(name)
     packets = PACKETISER.packets(stream)
     path = PacketsToFrames(stream, PACKETISER.first_timestamp, reorder=True).take(disordered(packets, name)).flush()
@@ -108,7 +108,7 @@ def test_disorder_and_doubles_cost_nothing(name: str) -> None:
 
 
 def disordered(packets: Sequence[TimedPacket], seed: str) -> Iterator[TimedPacket]:
-    """Some are exchanged with the next, some come twice. Not the first: nobody knows what would have been before."""
+    """Yield the packets, some after their successor, some twice. The first is not moved: it begins the sequence."""
     dice = random.Random(seed)
     held: TimedPacket | None = None
     for packet in packets:
@@ -124,7 +124,7 @@ def disordered(packets: Sequence[TimedPacket], seed: str) -> Iterator[TimedPacke
 
 
 def assert_whole(stream: CorpusStream, path: PacketsToFrames) -> None:
-    """Everything given is what libav makes of the whole stream, at its time, in order, and only once."""
+    """Check that each picture is what FFmpeg decodes from the complete stream, at its time, in order, and once."""
     whole = {picture.pts: picture.digest for picture in stream.shown}
     broken = [shown.pts for shown in path.shown if whole.get(shown.pts % stream.duration) != shown.digest]
     assert broken == []

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(900)  # a detector is learned, a film rendered,
 
 
 class Shown(NamedTuple):
-    """A profile, a film of so many people whom it knows, and the things in it that it finds."""
+    """A profile, a film with `people` people that it detects, and the objects that it detects."""
 
     profile: str
     film: Path
@@ -37,8 +37,8 @@ class Shown(NamedTuple):
 
 @pytest.fixture(scope="module", params=["packaged", "rectangles"])
 def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    """The packaged checkpoint before a generated film; and one whose detector has just learned people who are drawn as
-    rectangles, each with a ball."""
+    """Return the packaged checkpoint with a generated film, or a checkpoint whose detector has learned people drawn as
+    rectangles, with a ball."""
     folder = tmp_path_factory.mktemp("paper")
     if request.param == "packaged":
         generate = [sys.executable, "run_stream.py", "data", "generate", str(folder / "set"), "--workers", "1"]
@@ -84,7 +84,7 @@ def _endpoint(process: subprocess.Popen[str]) -> str:
     raise AssertionError(f"no endpoint was printed:\n{''.join(read)}")
 
 
-async def test_a_camera_gives_people_with_actions_parts_and_the_things_about_them(engine: Engine, shown: Shown) -> None:
+async def test_results_of_a_camera_have_people_with_actions_and_parts_and_objects(engine: Engine, shown: Shown) -> None:
     seen: list[Frame] = []
     async with subscribe(engine.endpoint, camera="hall") as results:
         async for frame in results:

@@ -1,4 +1,4 @@
-"""`predict` as a user calls it, by the real model on real people: what it writes, `evaluate` accepts."""
+"""`partstream predict` with the real model on real people writes what `partstream evaluate` accepts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TRUTH: dict[str, list[tuple[Box, Box]]] = {
     "street": [((126, 108, 142, 154), (129, 109, 136, 117)), ((249, 78, 264, 117), (254, 79, 261, 87))],
     "roof": [((285, 117, 326, 203), (297, 118, 314, 137))],
 }
-"""People and their heads in each first picture, read from it by eye."""
+"""Boxes of people and their heads in each first picture, drawn by hand."""
 
 
 def cut(asset: str, file: str, path: Path, fps: int, start: int = 0) -> None:
@@ -57,7 +57,7 @@ def person(number: int, box: Box, head: Box) -> AnnotatedPerson:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """People who walk, annotated, and the same videos as test videos whose folders say otherwise."""
+    """Write annotated videos of people who walk, and the same as test videos in folders of other actions."""
     root = tmp_path_factory.mktemp("data")
     cut("vtest", "vtest.avi", video_file(root, "train", "walk", "street"), 10)
     cut("sports2d", "demo.mp4", video_file(root, "train", "walk", "roof"), 30, start=60)
@@ -103,13 +103,13 @@ def test_predictions_on_real_people_are_written_completed_and_scored(data: Path,
     assert partstream("data", "ground-truth", data, truth, "--every", 5).exit_code == 0
     scored = partstream("evaluate", "--gt", truth, "--pred", out, "--observed", out / "online.json", "--json")
     assert scored.exit_code == 0, scored.output
-    said = json.loads(scored.stdout)
-    assert (said["videos"], said["people"], said["people_matched"]) == (2, 3, 3)
-    assert said["observed"] is not None
-    assert [warning for warning in said["warnings"] if "'third'" not in warning] == []
+    scores = json.loads(scored.stdout)
+    assert (scores["videos"], scores["people"], scores["people_matched"]) == (2, 3, 3)
+    assert scores["observed"] is not None
+    assert [warning for warning in scores["warnings"] if "'third'" not in warning] == []
 
 
-def test_frames_hold_whole_boxes_and_one_proposal_in_the_vocabularys_words(data: Path, tmp_path: Path) -> None:
+def test_frames_have_integer_boxes_and_one_proposal_of_the_vocabulary(data: Path, tmp_path: Path) -> None:
     only = tmp_path / "videos"
     only.mkdir()
     shutil.copy(video_file(data, "train", "walk", "roof"), only / "roof.mp4")
@@ -127,20 +127,20 @@ def test_frames_hold_whole_boxes_and_one_proposal_in_the_vocabularys_words(data:
             assert all(isinstance(edge, int) for edge in part["box"][0]) and part["verb"][0] in states[name]
     online = json.loads((tmp_path / "out" / "online.json").read_text())["roof"]
     assert [round(seconds * 30) for seconds, _, _ in online] == list(range(FRAMES))
-    # Other options: what is there isn't mixed in, and a user is told what to do.
+    # With other options, existing predictions are not mixed in.
     mixed = partstream(*predict)
     assert mixed.exit_code == 2 and "use another folder, or --force" in mixed.stderr
 
 
 def test_errors_are_messages(tmp_path: Path) -> None:
-    for words, code, said in (
+    for words, code, message in (
         (("--videos", tmp_path / "nowhere"), 2, "nowhere"),
         (("--data", tmp_path), 2, "has no video in test_videos"),
         ((), 2, "either --data or --videos"),
         (("--data", tmp_path, "--detector-size", "big"), 2, "is not WIDTHxHEIGHT"),
     ):
         done = partstream("predict", "--out", tmp_path / "out", *words)
-        assert (done.exit_code, said in done.stderr) == (code, True), done.output
+        assert (done.exit_code, message in done.stderr) == (code, True), done.output
     film = tmp_path / "films" / "roof.mp4"
     cut("sports2d", "demo.mp4", film, 30)
     absent = partstream("predict", "--videos", film.parent, "--out", tmp_path / "out", "--profile", tmp_path / "no.st")

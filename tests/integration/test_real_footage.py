@@ -1,4 +1,4 @@
-"""The default model on real people: opencv's street footage, every frame, through the whole engine."""
+"""The default model on real people: every frame of OpenCV's street footage through the whole engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stages.third_party import weights
 from stream.config import Config
 
 BEGINNING_S = 12.0
-"""Nearly all who are seen in it walk or stand, and that is asked of it; of all the street, four fifths."""
+"""Nearly everyone in it walks or stands; in all of the footage, four fifths do."""
 
 
 async def people_of(film: Path, expected: float) -> Recognised:
@@ -35,7 +35,7 @@ async def people_of(film: Path, expected: float) -> Recognised:
 
 
 @pytest.mark.timeout(900)  # half a minute of one core
-async def test_on_a_real_street_people_are_found_and_most_of_them_walk_or_stand(tmp_path: Path) -> None:
+async def test_people_in_a_real_street_are_detected_and_most_walk_or_stand(tmp_path: Path) -> None:
     film = tmp_path / "street.mp4"
     cut(weights.locate("vtest", "vtest.avi"), film, BEGINNING_S)
     assert 115 <= (await people_of(film, 0.9)).frames <= 125
@@ -43,5 +43,5 @@ async def test_on_a_real_street_people_are_found_and_most_of_them_walk_or_stand(
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-async def test_on_all_of_the_street_too() -> None:
+async def test_people_in_all_of_the_street_footage_are_detected_too() -> None:
     assert (await people_of(weights.locate("vtest", "vtest.avi"), 0.8)).frames == 795

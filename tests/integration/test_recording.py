@@ -1,4 +1,4 @@
-"""Clips of events from real cameras: what they show, what lies beside them, and what never happens to the engine."""
+"""Clips of events from real cameras, the files beside them, and the engine's independence of them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from stream.http.server.app import HttpServer
 from stream.recording.clips import NAME
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
+from support.engines.controlled_engine import PATIENT
 from support.engines.recording_engine import between, lines, pictures, recorded, recording
 from support.engines.small_clips import REORDERED_H264, make_clip
+from support.ports import reserved_port
 from support.waiting import until
 
 SECONDS = 8.0
@@ -34,7 +36,7 @@ LARGE = 40_000_000
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real footage, as a camera would send it: H.264, a key frame a second."""
+    """Return real footage as a camera would send it: H.264 with a keyframe each second."""
     clip = tmp_path_factory.mktemp("street") / "street.mp4"
     cut(weights.locate("vtest", "vtest.avi"), clip, SECONDS)
     return clip
@@ -45,7 +47,9 @@ async def test_a_clip_of_real_footage_over_rtsp_shows_the_source_s_own_frames_wi
 ) -> None:
     source = pictures(street)
     with RtspServer(files={"/street": street}) as server:
-        config = recording(tmp_path / "clips", {"id": "gate", "source": server.url("/street")})
+        config = recording(
+            tmp_path / "clips", {"id": "gate", "source": server.url("/street"), **PATIENT, "ring_slots": 64}
+        )
         async with recorded(config, between(2.5, 3.5)) as engine:
             clip = await engine.clip()
             published = [json.loads(msgspec.json.encode(frame)) for frame in engine.frames]
@@ -67,13 +71,13 @@ async def test_a_clip_of_real_footage_over_rtsp_shows_the_source_s_own_frames_wi
     assert event.end_media_time_us is not None
     assert 3_500_000 <= event.end_media_time_us < 3_700_000
     assert clip.start_media_time_us <= event.media_time_us - 1_000_000
-    assert 300_000 <= clip.end_media_time_us - event.end_media_time_us <= 500_000  # at 10 pictures a second
+    assert 300_000 <= clip.end_media_time_us - event.end_media_time_us <= 500_000  # at 10 frames per second
 
     beside = lines(folder / f"{clip.name}.jsonl")
     assert beside == [body for body in published if body in beside]
     assert clip.results == len(beside)
     times = {body["media_time_us"] - clip.start_media_time_us: body for body in beside}
-    for at_us, _ in shown:  # 10 pictures a second for a model that costs nothing: none is dropped
+    for at_us, _ in shown:  # no frame is dropped
         assert min(abs(at_us - other) for other in times) <= 1
     assert len(beside) == len(shown)
     assert clip.start_us == beside[0]["capture_us"] and clip.end_us == beside[-1]["capture_us"]
@@ -86,7 +90,7 @@ async def test_reordered_pictures_are_in_order_and_a_broken_connection_ends_the_
     footage = make_clip(tmp_path / "reordered.mp4", frames=500, options=REORDERED_H264)
     digests = [digest for _, digest in pictures(footage)]
     folder = tmp_path / "clips"
-    with RtspServer(files={"/reordered": footage}) as server:
+    with RtspServer(files={"/reordered": footage}, port=reserved_port()) as server:
         camera = {"id": "cam", "source": server.url("/reordered"), "reconnect_initial_s": 0.1}
         async with recorded(recording(folder, camera), between(1.5, 60)) as engine:
             await until(lambda: any(frame.media_time_us > 2_500_000 for frame in engine.frames))
@@ -107,11 +111,11 @@ async def test_reordered_pictures_are_in_order_and_a_broken_connection_ends_the_
     assert (again.epoch, again.ended) == (2, "camera")
 
 
-async def test_overlapping_events_are_one_clip_and_the_longest_length_holds(tmp_path: Path) -> None:
+async def test_overlapping_events_make_one_clip_of_limited_length(tmp_path: Path) -> None:
     def acts(at_s: float) -> str:
         return "fall" if 1.5 <= at_s < 2 or 2.4 <= at_s < 2.6 or at_s > 4.2 else "stand"
 
-    camera = {"id": "cam", "source": "pattern:128x96@25"}
+    camera = {"id": "cam", "source": "pattern:128x96@25", **PATIENT}
     async with recorded(recording(tmp_path, camera, max_clip_s=2.2), acts) as engine:
         await engine.clip(2)
         newer, older = engine.recorder.library.clips()
@@ -121,8 +125,9 @@ async def test_overlapping_events_are_one_clip_and_the_longest_length_holds(tmp_
     assert (len(newer.events), newer.ended) == (1, "longest")
 
 
-async def test_a_source_without_packets_of_its_own_is_encoded_at_the_same_times(tmp_path: Path) -> None:
-    async with recorded(recording(tmp_path, {"id": "cam", "source": "pattern:128x96@25"}), between(1.5, 2)) as engine:
+async def test_a_source_without_packets_is_encoded_with_the_same_times(tmp_path: Path) -> None:
+    camera = {"id": "cam", "source": "pattern:128x96@25", **PATIENT}
+    async with recorded(recording(tmp_path, camera), between(1.5, 2)) as engine:
         clip = await engine.clip()
     shown = pictures(tmp_path / f"{clip.name}.mp4")
     assert (clip.codec, clip.reencoded, clip.frames) == ("h264", True, len(shown))
@@ -132,7 +137,7 @@ async def test_a_source_without_packets_of_its_own_is_encoded_at_the_same_times(
         assert min(abs(body["media_time_us"] - clip.start_media_time_us - at_us) for at_us, _ in shown) <= 20
 
 
-async def test_stopping_the_engine_or_removing_the_camera_keeps_the_clip_under_way(tmp_path: Path) -> None:
+async def test_stopping_the_engine_or_removing_the_camera_completes_the_open_clip(tmp_path: Path) -> None:
     cameras = [{"id": name, "source": "pattern:128x96@25"} for name in ("gone", "left")]
     async with recorded(recording(tmp_path, *cameras), between(0.5, 60)) as engine:
         await until(lambda: sum(frame.media_time_us > 1_000_000 for frame in engine.frames) > 10)
@@ -147,11 +152,11 @@ async def test_stopping_the_engine_or_removing_the_camera_keeps_the_clip_under_w
     assert not list(tmp_path.glob("*.part"))
 
 
-def no_thread_to_be_had(reader: CameraReader) -> None:
+def fail_to_start(reader: CameraReader) -> None:
     raise RuntimeError("can't start new thread")
 
 
-async def test_nothing_is_held_of_a_camera_that_was_disabled_or_is_not_recorded_any_more(
+async def test_nothing_is_held_of_a_camera_that_is_disabled_or_no_longer_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cameras = [{"id": name, "source": "pattern:128x96@25"} for name in ("disabled", "faster", "changed")]
@@ -169,7 +174,7 @@ async def test_nothing_is_held_of_a_camera_that_was_disabled_or_is_not_recorded_
         await change("disabled", enabled=False)
         await change("faster", pace="fast")
         await change("changed", ring_slots=3)
-        monkeypatch.setattr(CameraReader, "start", no_thread_to_be_had)
+        monkeypatch.setattr(CameraReader, "start", fail_to_start)
         with pytest.raises(RuntimeError, match="thread"):
             engine.engine.add_camera(CameraConfig.model_validate({**cameras[0], "id": "unstarted"}))
         assert set(recorder.cameras) == {"changed"}
@@ -178,8 +183,8 @@ async def test_nothing_is_held_of_a_camera_that_was_disabled_or_is_not_recorded_
     assert 'partstream_clip_packet_bytes{camera="disabled"}' not in page
 
 
-def bytes_there(folder: Path) -> Iterator[int]:
-    """Of each file. Those that are renamed or removed just now count as nothing."""
+def file_sizes(folder: Path) -> Iterator[int]:
+    """Yield the size of each file, without files that are being renamed or removed."""
     for path in folder.iterdir():
         with suppress(FileNotFoundError):
             yield path.stat().st_size
@@ -193,15 +198,15 @@ async def test_the_budget_holds_while_clips_are_written(tmp_path: Path) -> None:
     (tmp_path / "20200101T000000000Z_cam_fall.mp4").write_bytes(bytes(budget - 1000))
     async with recorded(config, lambda at_s: "fall" if at_s % 1 < 0.4 else "stand") as engine:
         while engine.recorder.cameras["cam"].counts.written < 3:
-            sizes.append(sum(bytes_there(tmp_path)))
+            sizes.append(sum(file_sizes(tmp_path)))
             await engine.client.get("/healthz")
-    assert max(sizes) <= budget + 300_000, "it may grow between two looks"
+    assert max(sizes) <= budget + 300_000, "it may grow between two checks"
     assert not (tmp_path / "20200101T000000000Z_cam_fall.mp4").exists()
     assert engine.recorder.library.bytes_kept <= budget
 
 
 class FullDisk(io.RawIOBase):
-    """A file on a disk that takes 20,000 bytes and nothing more."""
+    """A file on a disk with room for 20,000 bytes."""
 
     def __init__(self) -> None:
         self.at = 0
@@ -225,7 +230,7 @@ class FullDisk(io.RawIOBase):
 
 
 class FailsToClose(io.BufferedWriter):
-    """What is still held back cannot be written when it is closed, either."""
+    """A file whose buffered bytes cannot be written when it is closed."""
 
     def close(self) -> None:
         if not self.closed:
@@ -233,7 +238,7 @@ class FailsToClose(io.BufferedWriter):
             raise OSError(errno.ENOSPC, "No space left on device")
 
 
-async def test_a_full_disk_costs_the_clip_and_nothing_else(
+async def test_a_full_disk_loses_the_clip_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     open_file = Path.open
@@ -246,7 +251,7 @@ async def test_a_full_disk_costs_the_clip_and_nothing_else(
         return open_file(path, mode, **options)
 
     monkeypatch.setattr(Path, "open", open_path)
-    camera = {"id": "cam", "source": "pattern:640x360@25"}
+    camera = {"id": "cam", "source": "pattern:640x360@25", **PATIENT}
     config = recording(tmp_path, camera, seconds_before=0.2, seconds_after=0.3)
     async with recorded(config, lambda at_s: "fall" if at_s % 1 < 0.4 else "stand") as engine:
         await until(lambda: engine.failed("cam").get("disk_full", 0) >= 2)
@@ -264,7 +269,7 @@ async def test_a_full_disk_costs_the_clip_and_nothing_else(
     assert "camera cam: no clip of 'fall' (disk_full)" in caplog.text
 
 
-async def test_a_directory_that_cannot_be_made_disturbs_nobody(tmp_path: Path) -> None:
+async def test_a_directory_that_cannot_be_made_does_not_affect_the_engine(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     camera = {"id": "cam", "source": "pattern:128x96@25"}
     async with recorded(recording(tmp_path / "file" / "clips", camera), between(0.5, 0.8)) as engine:
@@ -276,7 +281,7 @@ async def test_a_directory_that_cannot_be_made_disturbs_nobody(tmp_path: Path) -
     assert "cannot be written" in listed["message"]
 
 
-async def test_low_free_space_stops_recording_and_says_so(tmp_path: Path) -> None:
+async def test_low_free_space_stops_recording_and_is_reported(tmp_path: Path) -> None:
     least = shutil.disk_usage(tmp_path).total + 1
     camera = {"id": "cam", "source": "pattern:128x96@25"}
     async with recorded(recording(tmp_path, camera, least_free=least), between(0.5, 0.8)) as engine:
@@ -286,7 +291,7 @@ async def test_low_free_space_stops_recording_and_says_so(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_files_read_faster_than_they_happened_and_other_cameras_are_not_recorded(tmp_path: Path) -> None:
+async def test_files_read_fast_and_cameras_not_listed_are_not_recorded(tmp_path: Path) -> None:
     cameras = [
         {"id": "fast", "source": "pattern:128x96@25", "pace": "fast"},
         {"id": "other", "source": "pattern:128x96@25"},
@@ -338,10 +343,10 @@ async def test_clips_are_listed_and_read_over_http(tmp_path: Path) -> None:
             assert (status, problem["type"]) == (422, "urn:partstream:problem:invalid")
 
 
-async def test_a_download_is_a_stream_for_as_long_as_it_takes_and_its_client_may_go(
+async def test_a_download_may_take_longer_than_a_connection_may_live_and_its_client_may_disconnect(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(HttpServer.__init__, "__kwdefaults__", {"routes": (), "connection_life_s": 0.5})
+    monkeypatch.setattr(HttpServer.__init__, "__kwdefaults__", {"routes": (), "connection_life_s": 2.0})
     config = recording(tmp_path, {"id": "cam", "source": "pattern:128x96@25"}, seconds_before=0.2, seconds_after=0.2)
     async with recorded(config, between(0.3, 0.6)) as on:
         clip = await on.clip()
@@ -351,7 +356,9 @@ async def test_a_download_is_a_stream_for_as_long_as_it_takes_and_its_client_may
         assert server is not None
         address = f"{on.client.address}/api/v1/clips/{clip.name}"
         async with on.client.session.get(address) as answer:
-            await asyncio.sleep(1.2)  # a short answer would have been cut by now
+            idle, idle_writer = await asyncio.open_connection(*on.client.address.removeprefix("http://").split(":"))
+            assert await idle.read() == b"", "a connection that is no stream has been closed"
+            idle_writer.close()
             assert server.streams == 1
             assert len(await answer.read()) == LARGE
         await until(lambda: server.streams == 0)
@@ -359,6 +366,6 @@ async def test_a_download_is_a_stream_for_as_long_as_it_takes_and_its_client_may
             await answer.content.readexactly(1000)
             answer.close()
         await until(lambda: server.streams == 0)
-        unread = await on.client.session.get(address)  # one who doesn't read holds up no stop
+        unread = await on.client.session.get(address)  # does not delay the stop
     unread.close()
     assert not [record for record in caplog.records if record.name.startswith("aiohttp")]

@@ -1,4 +1,4 @@
-"""Clip files of every coding: the same pictures at the same times, whatever the source's container and order."""
+"""Clip files of every codec have the source's pictures and times, with any container and order of pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.engines.small_clips import REORDERED_H264, make_clip
 
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=20:bframes=3"}
 OFFSET_US = 7
-"""Media time isn't the stream's own."""
+"""Media time differs from the stream's time."""
 
 
 def write(path: Path, units: list[HeldUnit], reorder: int) -> ClipFile:
@@ -41,7 +41,7 @@ def write(path: Path, units: list[HeldUnit], reorder: int) -> ClipFile:
         ("old.avi", "mpeg4", {"codec": "mpeg4", "options": {"g": "10"}}),
     ],
 )
-def test_what_mp4_takes_is_kept_as_it_is(tmp_path: Path, name: str, coding: str, settings: dict[str, Any]) -> None:
+def test_codecs_that_mp4_supports_are_copied(tmp_path: Path, name: str, coding: str, settings: dict[str, Any]) -> None:
     source = make_clip(tmp_path / name, frames=60, **settings)
     ring, times_us = played(source)
     first = ring.start_for(1, 1_000_000)
@@ -56,7 +56,7 @@ def test_what_mp4_takes_is_kept_as_it_is(tmp_path: Path, name: str, coding: str,
     assert [digest for _, digest in shown] == [digest for _, digest in pictures(source)][-len(expected) :]
 
 
-def test_what_mp4_players_do_not_know_is_encoded_anew(tmp_path: Path) -> None:
+def test_other_codecs_are_encoded_again(tmp_path: Path) -> None:
     codec = {"codec": "libvpx", "options": {"g": "10", "deadline": "realtime"}}
     ring, times_us = played(make_clip(tmp_path / "web.webm", frames=40, **codec))
     clip = write(tmp_path / "out.mp4", ring.settled_from(0), ring.reorder)
@@ -73,7 +73,7 @@ def test_what_mp4_players_do_not_know_is_encoded_anew(tmp_path: Path) -> None:
         ("web.webm", "h264", {"codec": "libvpx", "options": {"g": "10", "deadline": "realtime"}}),
     ],
 )
-def test_a_size_that_only_key_frames_tell_is_taken_from_them(
+def test_a_size_known_only_from_keyframes_is_read_from_them(
     tmp_path: Path, name: str, coding: str, settings: dict[str, Any]
 ) -> None:
     ring, _ = played(make_clip(tmp_path / name, frames=30, **settings))
@@ -95,13 +95,13 @@ def test_a_change_of_size_does_not_fit_into_the_same_file(tmp_path: Path) -> Non
     clip = ClipFile(tmp_path / "out.mp4", units[0], 0)
     clip.write(units[0])
     other = small.settled_from(0)[0]
-    other.codec = units[0].codec  # as a camera that changes its size in mid-stream: only its parameter sets tell
+    other.codec = units[0].codec  # as from a camera that changes its size: only its parameter sets show it
     assert clip.fits(units[25]) and units[25].is_key
     assert not clip.fits(other)
     clip.abandon()
 
 
-def test_a_stream_that_makes_no_sense_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_an_invalid_stream_is_an_error_with_its_reason(tmp_path: Path) -> None:
     ring, _ = played(make_clip(tmp_path / "clip.mp4", frames=5))
     (first, *_) = ring.settled_from(0)
     first.codec = CodecParameters("h264", b"\x01cut off", (320, 180), "yuv420p")

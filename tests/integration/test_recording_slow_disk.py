@@ -1,4 +1,4 @@
-"""A writer that comes late: what it missed is counted and told, and what it writes can be decoded."""
+"""A late writer: missed events are counted and logged, and its files can be decoded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEEP_S = 2.0
 
 
 class SlowlyWritten:
-    """A camera whose units and results come as fast as the test says, and whose writer is called when it says."""
+    """A camera whose units and results arrive, and whose writer is called, when the test decides."""
 
     def __init__(self, folder: Path) -> None:
         whole, _ = played(make_clip(folder / "source.ts", frames=250))
@@ -37,7 +37,7 @@ class SlowlyWritten:
         self.number = 0
 
     def play(self, count: int) -> None:
-        """So many pictures more, at 25 a second."""
+        """Receive `count` further pictures, 25 per second of media time."""
         for held in self.source[self.number : self.number + count]:
             times = UnitTimes(held.media_us, held.media_us * 1000, 0)
             self.ring.add(AccessUnit(held.unit.packet, times))
@@ -46,7 +46,7 @@ class SlowlyWritten:
             self.number += 1
 
     def event(self, kind: str, label: str) -> None:
-        """An event of the picture that was played last."""
+        """Receive an event of the last picture."""
         self.camera.take_event(
             Event(
                 run="run",
@@ -82,7 +82,7 @@ class SlowlyWritten:
         )
 
 
-def test_a_writer_that_comes_in_time_misses_nothing(tmp_path: Path) -> None:
+def test_a_writer_in_time_misses_nothing(tmp_path: Path) -> None:
     slow = SlowlyWritten(tmp_path)
     slow.play(60)
     slow.event("started", "fall")
@@ -93,12 +93,12 @@ def test_a_writer_that_comes_in_time_misses_nothing(tmp_path: Path) -> None:
     (clip,) = slow.library.clips()
     assert (clip.ended, clip.frames, clip.results) == ("complete", 55, 55)
     assert len(pictures(slow.clips / f"{clip.name}.mp4")) == 55
-    assert clip.start_media_time_us == slow.source[25].media_us, "the key frame before 10 pictures before picture 59"
+    assert clip.start_media_time_us == slow.source[25].media_us, "the keyframe before the picture 10 before the event"
     assert clip.end_media_time_us == slow.source[79].media_us
     assert slow.camera.idle and slow.counts.failed == {}
 
 
-def test_a_writer_that_falls_behind_ends_its_clip_where_pictures_are_missing(
+def test_a_writer_that_falls_behind_ends_its_clip_before_the_missing_pictures(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow = SlowlyWritten(tmp_path)
@@ -115,7 +115,7 @@ def test_a_writer_that_falls_behind_ends_its_clip_where_pictures_are_missing(
     assert len(slow.ring) <= 100
 
 
-def test_a_writer_that_never_comes_holds_nothing_up_and_every_event_is_counted(
+def test_a_writer_that_never_runs_delays_nothing_and_every_event_is_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow = SlowlyWritten(tmp_path)

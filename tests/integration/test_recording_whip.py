@@ -1,4 +1,4 @@
-"""Clips of cameras that are published to over WHIP, whose codings and sizes only their pictures tell."""
+"""Clips of WHIP cameras, whose codec and size are known only from their pictures."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 import av
 import pytest
 
+from support.engines.controlled_engine import PATIENT
 from support.engines.recording_engine import between, recorded, recording
 from support.waiting import until
 from support.webrtc.webrtc_publisher import Publisher
 
 
 @pytest.mark.parametrize(("codec", "reencoded"), [("H264", False), ("VP8", True)])
-async def test_what_is_published_makes_clips_like_any_camera(tmp_path: Path, codec: str, reencoded: bool) -> None:
-    config = recording(tmp_path, {"id": "cam", "source": "whip"})
+async def test_published_video_is_recorded_like_any_camera(tmp_path: Path, codec: str, reencoded: bool) -> None:
+    camera = {"id": "cam", "source": "whip", "stall_timeout_s": 20.0, "start_timeout_s": 20.0, **PATIENT}
+    config = recording(tmp_path, camera)
     async with (
         recorded(config, between(1.0, 1.5)) as engine,
         Publisher(engine.client.address, "cam", codec=codec),

@@ -1,4 +1,4 @@
-"""RTSP cameras that can't be opened: each fault has its reason, no fault shows a password, every one is retried."""
+"""RTSP cameras that cannot be opened: each error has its reason, shows no password, and is retried."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import pytest
 from benchmarks.cameras.rtsp_server import RtspServer
 from support.engines.small_clips import make_clip
 from support.engines.watched_camera import WatchedCamera
+from support.ports import reserved_port
 from support.waiting import wait_until
 
 SOUND_ONLY = "( audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 )"
-UNKNOWN_CODING = (
+UNKNOWN_CODEC = (
     "( videotestsrc is-live=true ! video/x-raw,width=160,height=120 ! x264enc tune=zerolatency ! rtph264pay "
     '! capssetter caps="application/x-rtp,encoding-name=X-NOBODYS" name=pay0 )'
 )
@@ -32,7 +33,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(clip: Path) -> Iterator[RtspServer]:
-    with RtspServer(files={"/clip": clip}, launch={"/sound": SOUND_ONLY, "/odd": UNKNOWN_CODING}) as running:
+    with RtspServer(files={"/clip": clip}, launch={"/sound": SOUND_ONLY, "/odd": UNKNOWN_CODEC}) as running:
         yield running
 
 
@@ -43,33 +44,31 @@ def guarded(clip: Path) -> Iterator[RtspServer]:
 
 
 def failing(source: str, **settings: object) -> WatchedCamera:
-    """The camera after its second attempt failed as its first did; it was still trying when it was stopped."""
+    """Watch a camera until its second attempt has failed, and return it stopped."""
     with WatchedCamera(source, **settings) as camera:
         wait_until(lambda: len(camera.reconnects) >= 2)
         assert camera.state == "connecting"
     assert not camera.reader.ever_live
-    assert camera.said[-1].state == "ended"
-    assert all(status.epoch == 0 for status in camera.said)
+    assert camera.statuses[-1].state == "ended"
+    assert all(status.epoch == 0 for status in camera.statuses)
     return camera
 
 
-def test_a_path_that_the_server_has_not_is_not_found(server: RtspServer) -> None:
+def test_an_unknown_path_is_not_found(server: RtspServer) -> None:
     camera = failing(server.url("/nowhere"))
     assert set(camera.reasons) == {"not_found"}
-    assert "/nowhere" in camera.said[1].message
+    assert "/nowhere" in camera.statuses[1].message
 
 
 def test_a_port_where_nothing_listens_is_refused() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    assert set(failing(f"rtsp://127.0.0.1:{port}/x").reasons) == {"refused"}
+    assert set(failing(f"rtsp://127.0.0.1:{reserved_port()}/x").reasons) == {"refused"}
 
 
 def test_a_host_without_an_address_is_unknown() -> None:
     assert set(failing("rtsp://no-such-host.invalid/x").reasons) == {"unknown_host"}
 
 
-def test_an_address_that_can_not_be_one_ends_the_camera() -> None:
+def test_an_invalid_address_ends_the_camera() -> None:
     with WatchedCamera("rtsp://127.0.0.1:123456/x") as camera:
         camera.wait_until_ended()
         assert camera.reasons == ["bad_address"]
@@ -79,13 +78,13 @@ def test_a_stream_without_video_is_not_a_video(server: RtspServer) -> None:
     assert set(failing(server.url("/sound")).reasons) == {"not_a_video"}
 
 
-def test_a_coding_without_a_decoder_is_named_so(server: RtspServer) -> None:
+def test_a_codec_without_a_decoder_is_an_error(server: RtspServer) -> None:
     assert set(failing(server.url("/odd")).reasons) == {"unknown_codec"}
 
 
 @contextlib.contextmanager
 def answering(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """The address of a port at which `serve` is called with each connection; all are closed at the end."""
+    """Yield the address of a port at which `serve` is called with each connection; all are closed at the end."""
     connections: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -108,7 +107,7 @@ def answering(serve: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("carried", ["tcp", "udp"])
-def test_a_port_that_accepts_and_says_nothing_is_silent(carried: str) -> None:
+def test_a_port_that_accepts_connections_and_never_answers_is_silent(carried: str) -> None:
     with (
         answering(lambda connection: None) as address,
         WatchedCamera(address, lower_transport=carried, start_timeout_s=0.3) as camera,
@@ -116,7 +115,7 @@ def test_a_port_that_accepts_and_says_nothing_is_silent(carried: str) -> None:
         wait_until(lambda: camera.reconnects.count("silent") >= 2)
 
 
-def test_something_else_than_an_rtsp_server_is_not_a_video() -> None:
+def test_a_server_of_another_protocol_is_not_a_video() -> None:
     def talk_http(connection: socket.socket) -> None:
         connection.recv(1000)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -126,7 +125,7 @@ def test_something_else_than_an_rtsp_server_is_not_a_video() -> None:
         assert set(failing(address).reasons) == {"not_a_video"}
 
 
-def test_an_error_of_the_server_is_told_as_its_own() -> None:
+def test_an_error_of_the_server_is_reported_as_such() -> None:
     def fail(connection: socket.socket) -> None:
         request = connection.recv(4000).decode()
         sequence = next(line for line in request.splitlines() if line.lower().startswith("cseq"))
@@ -154,7 +153,7 @@ def test_without_the_right_password_the_camera_is_unauthorised(
 ) -> None:
     camera = failing(guarded.url("/clip", user, password))
     assert set(camera.reasons) == {"unauthorised"}
-    assert "password" in camera.said[1].message
+    assert "password" in camera.statuses[1].message
 
 
 @pytest.mark.parametrize(("user", "password"), [("bob", "geheim"), ("eve", "p%40ss%2Fword")])
@@ -166,7 +165,7 @@ def test_with_the_right_password_it_is_live(guarded: RtspServer, user: str, pass
 def test_no_password_is_ever_shown(
     guarded: RtspServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    av.logging.restore_default_callback()  # as an application might: libav then prints to the terminal
+    av.logging.restore_default_callback()  # as an application might: FFmpeg then prints to the terminal
     try:
         with caplog.at_level(logging.DEBUG):
             cameras = [failing(guarded.url("/clip", "bob", "Hasenfuss"))]
@@ -179,7 +178,7 @@ def test_no_password_is_ever_shown(
     finally:
         av.logging.set_level(None)
     printed = capfd.readouterr()
-    shown = caplog.text + printed.out + printed.err + "".join(repr(camera.said) for camera in cameras)
+    shown = caplog.text + printed.out + printed.err + "".join(repr(camera.statuses) for camera in cameras)
     assert "camera cam" in shown
     for secret in ("geheim", "Hasenfuss", "bob"):
         assert secret not in shown

@@ -1,4 +1,4 @@
-"""RTSP cameras that fail while they are live: killed, frozen, restarted; and what that costs the others: nothing."""
+"""RTSP cameras that are killed, frozen or restarted while they are live. Other cameras are not affected."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.cameras.rtsp_server import RtspServer
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from support.engines.small_clips import make_clip
 from support.engines.watched_camera import WatchedCamera
+from support.ports import reserved_port
 from support.waiting import wait_until
 
 
@@ -23,18 +24,18 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(clip: Path) -> Iterator[RtspServer]:
-    with RtspServer(files={"/clip": clip}) as running:
+    with RtspServer(files={"/clip": clip}, port=reserved_port()) as running:
         yield running
 
 
-WAYS = [("native", "tcp"), ("native", "udp"), ("ffmpeg", "tcp")]
+TRANSPORTS = [("native", "tcp"), ("native", "udp"), ("ffmpeg", "tcp")]
 
 
-@pytest.mark.parametrize(("way", "carried"), WAYS)
-def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(
-    server: RtspServer, way: str, carried: str
+@pytest.mark.parametrize(("transport", "lower"), TRANSPORTS)
+def test_a_killed_and_restarted_server_is_read_again_in_a_new_epoch(
+    server: RtspServer, transport: str, lower: str
 ) -> None:
-    with WatchedCamera(server.url("/clip"), transport=way, lower_transport=carried) as camera:
+    with WatchedCamera(server.url("/clip"), transport=transport, lower_transport=lower) as camera:
         wait_until(lambda: len(camera.frames) >= 10)
         server.kill()
         wait_until(lambda: camera.state == "reconnecting")
@@ -42,8 +43,8 @@ def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(
         wait_until(lambda: "refused" in camera.reasons)
         server.restart()
         wait_until(lambda: camera.live and len(camera.numbers(2)) >= 10)
-        assert camera.said[-1].epoch == 2
-        assert camera.said[-1].reason is None
+        assert camera.statuses[-1].epoch == 2
+        assert camera.statuses[-1].reason is None
         for epoch in (1, 2):
             numbers = camera.numbers(epoch)
             assert numbers == list(range(len(numbers)))
@@ -52,34 +53,37 @@ def test_a_killed_and_restarted_server_is_found_again_in_a_new_epoch(
         assert "refused" in camera.reconnects
 
 
-@pytest.mark.parametrize(("way", "carried"), WAYS)
-def test_a_frozen_server_is_a_stall_and_live_again_once_it_thaws(server: RtspServer, way: str, carried: str) -> None:
+@pytest.mark.parametrize(("transport", "lower"), TRANSPORTS)
+def test_a_camera_whose_server_is_frozen_stalls_and_is_live_again_when_it_continues(
+    server: RtspServer, transport: str, lower: str
+) -> None:
     with WatchedCamera(
-        server.url("/clip"), transport=way, lower_transport=carried, stall_timeout_s=1.0, start_timeout_s=1.0
+        server.url("/clip"), transport=transport, lower_transport=lower, stall_timeout_s=1.0, start_timeout_s=1.0
     ) as camera:
-        wait_until(lambda: len(camera.frames) >= 10)
+        wait_until(lambda: camera.live and len(camera.numbers(camera.statuses[-1].epoch)) >= 10)
+        attempts, stalls = len(camera.reconnects), camera.states.count("stalled")
         server.suspend()
-        wait_until(lambda: "stalled" in camera.states)
+        wait_until(lambda: camera.states.count("stalled") > stalls)
         epoch = camera.epochs[-1]
-        wait_until(lambda: "silent" in camera.reconnects)  # the kernel accepts for it
+        wait_until(lambda: "silent" in camera.reconnects[attempts:])  # the kernel still accepts connections
         server.resume()
-        wait_until(lambda: camera.live and len(camera.numbers(camera.said[-1].epoch)) >= 5)
-        assert camera.said[-1].epoch > epoch
-        assert camera.reconnects[0] == "stalled"
+        wait_until(lambda: camera.live and camera.frames_after(epoch) >= 5)
+        assert camera.reconnects[attempts] == "stalled"
 
 
-def test_a_frozen_server_that_is_restarted_is_found_again(server: RtspServer) -> None:
+def test_a_frozen_server_that_is_restarted_is_read_again(server: RtspServer) -> None:
     with WatchedCamera(server.url("/clip"), stall_timeout_s=0.6) as camera:
         wait_until(lambda: len(camera.frames) >= 5)
+        stalls = camera.states.count("stalled")
         server.suspend()
-        wait_until(lambda: "stalled" in camera.states)
+        wait_until(lambda: camera.states.count("stalled") > stalls)
+        epoch = camera.epochs[-1]
         server.restart()
-        epoch = camera.said[-1].epoch
-        wait_until(lambda: camera.live and len(camera.numbers(epoch + 1)) >= 5)
+        wait_until(lambda: camera.live and camera.frames_after(epoch) >= 5)
 
 
 @pytest.mark.parametrize("carried", ["tcp", "udp"])
-def test_a_silence_shorter_than_the_stall_timeout_loses_nothing(server: RtspServer, carried: str) -> None:
+def test_a_silence_shorter_than_the_stall_timeout_loses_no_frame(server: RtspServer, carried: str) -> None:
     with WatchedCamera(server.url("/clip"), lower_transport=carried, slots=128) as camera:
         silences_ns = noted_silences(camera)
         wait_until(lambda: len(camera.frames) >= 10)
@@ -96,7 +100,7 @@ def test_a_silence_shorter_than_the_stall_timeout_loses_nothing(server: RtspServ
 
 
 def noted_silences(camera: WatchedCamera) -> list[int]:
-    """For how long nothing had come (ns), each time that the camera looked."""
+    """Return a list of the times without data (ns) that the camera measures; it grows."""
     silences: list[int] = [0]
     watch = camera.reader._watch
 
@@ -119,20 +123,20 @@ def test_stop_ends_a_camera_whose_server_is_frozen(server: RtspServer) -> None:
         assert camera.reasons == []
 
 
-def test_one_camera_that_dies_costs_another_not_one_frame(clip: Path, server: RtspServer) -> None:
+def test_a_camera_that_fails_costs_no_frame_of_another(clip: Path, server: RtspServer) -> None:
     with (
-        RtspServer(files={"/clip": clip}) as dying,
+        RtspServer(files={"/clip": clip}, port=reserved_port()) as dying,
         WatchedCamera(server.url("/clip"), "steady", slots=64) as steady,
         WatchedCamera(dying.url("/clip"), "dying", stall_timeout_s=1.0) as other,
     ):
         wait_until(lambda: len(steady.frames) >= 10 and len(other.frames) >= 10)
         dying.kill()
         wait_until(lambda: other.state == "reconnecting")
-        epoch = other.said[-1].epoch
+        epoch = other.epochs[-1]
         seen = len(steady.frames)
         wait_until(lambda: len(steady.frames) >= seen + 50)
         dying.restart()
-        wait_until(lambda: len(other.numbers(epoch + 1)) >= 10)
+        wait_until(lambda: other.frames_after(epoch) >= 10)
         stalls = other.states.count("stalled")
         dying.suspend()
         wait_until(lambda: other.states.count("stalled") > stalls)
@@ -141,10 +145,10 @@ def test_one_camera_that_dies_costs_another_not_one_frame(clip: Path, server: Rt
         assert [meta.frame for meta in steady.of_epoch(1)] == numbers
         assert steady.ring.counts().dropped == {}
         assert steady.discarded == []
-        assert [status.state for status in steady.said if status.clock != "rtcp"] == ["connecting", "live"]
+        assert [status.state for status in steady.statuses if status.clock != "rtcp"] == ["connecting", "live"]
 
 
-def test_a_camera_that_comes_and_goes_leaves_no_thread_behind(server: RtspServer) -> None:
+def test_a_stopped_camera_leaves_no_thread_behind(server: RtspServer) -> None:
     before = {thread.name for thread in threading.enumerate()}
     for _ in range(3):
         with WatchedCamera(server.url("/clip")) as camera:

@@ -1,4 +1,4 @@
-"""The RTSP server of tests, benchmarks and demo: it starts, says what is missing, and leaves nothing behind."""
+"""The RTSP server of tests, benchmarks and demo: it starts, names missing packages, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_port_in_use_is_reported(clip: Path) -> None:
         RtspServer(files={"/clip": clip}, port=taken.getsockname()[1]).__enter__()
 
 
-def test_a_clip_in_another_coding_is_refused(tmp_path: Path) -> None:
+def test_a_clip_of_another_codec_is_refused(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.avi", frames=5, codec="mpeg4")
     with pytest.raises(RtspServerError, match=r"H.264, H.265 and MJPEG, this is mpeg4"):
         RtspServer(files={"/clip": clip}).__enter__()
@@ -101,7 +101,7 @@ def test_it_must_be_entered_before_it_is_started(clip: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kinds"), [("h264_main", {7, 8}), ("h264_out_of_band", set()), ("hevc_out_of_band", set())]
 )
-def test_units_are_played_as_they_are_with_parameter_sets_where_they_belong(
+def test_units_are_sent_unchanged_with_parameter_sets_in_band_or_out_of_band(
     tmp_path: Path, name: str, kinds: set[int]
 ) -> None:
     stream = corpus_stream(name)

@@ -1,4 +1,4 @@
-"""RTSP cameras that work: a real server (GStreamer's), over TCP and UDP, in several codings and sizes."""
+"""RTSP cameras from GStreamer's server, over TCP and UDP, with several codecs and sizes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
         yield running
 
 
-def test_every_frame_comes_from_the_first_on(server: RtspServer) -> None:
+def test_every_frame_is_received_from_the_first_on(server: RtspServer) -> None:
     with WatchedCamera(server.url("/clip")) as camera:
         wait_until(lambda: len(camera.frames) >= 30)
         numbers = camera.numbers(1)
@@ -54,7 +54,7 @@ def test_every_frame_comes_from_the_first_on(server: RtspServer) -> None:
         assert camera.discarded == []
 
 
-def test_udp_gives_the_same(server: RtspServer) -> None:
+def test_udp_loses_no_frame_either(server: RtspServer) -> None:
     with WatchedCamera(server.url("/clip"), lower_transport="udp") as camera:
         wait_until(lambda: len(camera.frames) >= 30)
         numbers = camera.numbers(1)
@@ -62,7 +62,7 @@ def test_udp_gives_the_same(server: RtspServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["/reordered", "/hevc", "/mjpeg"])
-def test_other_codings_give_every_frame_in_order(server: RtspServer, path: str) -> None:
+def test_other_codecs_give_every_frame_in_order(server: RtspServer, path: str) -> None:
     with WatchedCamera(server.url(path)) as camera:
         wait_until(lambda: len(camera.frames) >= 20)
         numbers = camera.numbers(1)
@@ -77,11 +77,11 @@ def test_sender_reports_date_the_pictures_by_the_cameras_clock(server: RtspServe
         metas = camera.of_epoch(1)
         assert camera.epochs == [1]
         assert metas[0].clock == "arrival"
-        assert camera.said[-1].clock == "rtcp"
+        assert camera.statuses[-1].clock == "rtcp"
         dated = [meta for meta in metas if meta.clock == "rtcp"]
         for before, after in pairwise(dated):
             assert after.capture_us - before.capture_us == pytest.approx(40_000, abs=2_000)
-        for meta in dated:  # the server is this machine: its clock and ours agree
+        for meta in dated:  # the server runs on this machine and has the same clock
             arrival_us = now_us - (now_ns - meta.arrival_ns) // 1000
             assert began_us <= meta.capture_us <= arrival_us
 
@@ -103,7 +103,7 @@ def test_a_change_of_aspect_begins_an_epoch_within_the_connection(server: RtspSe
         assert camera.numbers(2) == list(range(200, 215))
         assert [camera.of_epoch(epoch)[0].size for epoch in (1, 2, 3)] == [(320, 180), (320, 240), (320, 180)]
         assert camera.of_epoch(2)[0].frame == 0
-        assert [status.size for status in camera.said if status.state == "live"][:2] == [(320, 180), (320, 240)]
+        assert [status.size for status in camera.statuses if status.state == "live"][:2] == [(320, 180), (320, 240)]
         assert camera.reconnects == []
 
 

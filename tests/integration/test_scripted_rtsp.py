@@ -1,4 +1,4 @@
-"""The tests' own RTSP server and RTP packets are understood by libav's demuxer, and misbehave only where told to."""
+"""FFmpeg reads the tests' scripted RTSP server and its RTP packets, which misbehave only as scripted."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def server_of(stream: CorpusStream, packetiser: StreamPacketiser | None = None) 
     "name", ["h264_slices", "h264_b_pyramid", "h264_out_of_band", "hevc_slices", "hevc_out_of_band"]
 )
 @pytest.mark.parametrize("aggregate", [False, True])
-def test_libav_finds_every_picture_in_the_packets(name: str, aggregate: bool) -> None:
+def test_ffmpeg_decodes_every_picture_from_the_packets(name: str, aggregate: bool) -> None:
     stream = corpus_stream(name)
     with server_of(stream, StreamPacketiser(aggregate=aggregate, mtu=300)) as server:
         assert played(server.url(), 8) == [picture.digest for picture in stream.shown[:8]]
 
 
-def test_they_come_over_udp_too() -> None:
+def test_ffmpeg_decodes_them_over_udp_too() -> None:
     with server_of(MAIN) as server:
         assert played(server.url(), 8, "udp") == [picture.digest for picture in MAIN.shown[:8]]
 
@@ -42,7 +42,7 @@ def test_they_come_over_udp_too() -> None:
 @pytest.mark.parametrize(
     ("markers", "expected"), [("last", 50), ("none", 0), ("all", None), ("each_nal", 205), ("parameter_sets", 55)]
 )
-def test_markers_are_where_they_are_told_to_be(markers: Markers, expected: int | None) -> None:
+def test_markers_are_set_as_configured(markers: Markers, expected: int | None) -> None:
     packets = StreamPacketiser(markers=markers).packets(corpus_stream("h264_slices"))
     marked = sum(packet.data[1] >> 7 for packet in packets)
     assert marked == (len(packets) if expected is None else expected)
@@ -61,7 +61,7 @@ def test_sequence_numbers_and_timestamps_wrap() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["basic", "md5"])
-def test_the_right_password_opens_it_and_a_wrong_one_does_not(scheme: str) -> None:
+def test_the_right_password_is_accepted_and_a_wrong_one_is_not(scheme: str) -> None:
     with server_of(MAIN) as server:
         server.login, server.scheme = ("bob", "geheim"), scheme  # pyright: ignore[reportAttributeAccessIssue]
         assert len(played(server.url("bob", "geheim"), 2)) == 2
@@ -91,7 +91,7 @@ def test_a_redirect_leads_to_the_other_server() -> None:
         assert "PLAY" in there.methods()
 
 
-def test_tls_is_proved_by_the_authority_of_the_tests(tmp_path: Path) -> None:
+def test_its_certificate_is_signed_by_the_tests_authority(tmp_path: Path) -> None:
     authority = OwnAuthority(tmp_path)
     server = ScriptedRtspServer(StreamPacketiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
     with server, socket.create_connection(("127.0.0.1", server.port)) as plain:
@@ -99,13 +99,13 @@ def test_tls_is_proved_by_the_authority_of_the_tests(tmp_path: Path) -> None:
         with trusting.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
             connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
             assert connection.recv(1000).startswith(b"RTSP/1.0 200 OK")
-        assert len(played(server.url(), 2)) == 2  # libav asks for no proof by itself
+        assert len(played(server.url(), 2)) == 2  # FFmpeg does not verify it by default
 
 
 # -- misbehaviour ----------------------------------------------------------------------------------------------------
 
 
-def test_a_lower_transport_that_it_does_not_speak_is_refused() -> None:
+def test_an_unsupported_lower_transport_is_refused() -> None:
     with server_of(MAIN) as server:
         server.lower = frozenset({"tcp"})
         with pytest.raises(av.error.OSError, match="Protocol not supported"):
@@ -122,7 +122,7 @@ def test_it_can_be_silent_over_udp_alone() -> None:
         assert server.methods().count("PLAY") == 2
 
 
-def test_a_client_that_says_nothing_is_left_and_one_that_does_is_not() -> None:
+def test_a_client_is_disconnected_once_it_sends_no_requests() -> None:
     with server_of(MAIN) as server:
         server.silent = True
         with Talk(server) as say:
@@ -134,7 +134,7 @@ def test_a_client_that_says_nothing_is_left_and_one_that_does_is_not() -> None:
             assert say("", "") == ""
 
 
-def test_it_can_say_anything_and_hang_up() -> None:
+def test_it_can_send_anything_and_disconnect() -> None:
     with server_of(MAIN) as server, socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
         assert connection.recv(1000).startswith(b"RTSP/1.0 200 OK")
@@ -145,7 +145,7 @@ def test_it_can_say_anything_and_hang_up() -> None:
         assert connection.recv(1000) == b""
 
 
-def test_a_keep_alive_that_it_does_not_know_is_neither_offered_nor_answered() -> None:
+def test_an_unsupported_keep_alive_is_neither_offered_nor_accepted() -> None:
     with server_of(MAIN) as server, Talk(server) as say:
         assert "GET_PARAMETER" in say("OPTIONS", "*")
         server.keep_alive = 405
@@ -153,11 +153,11 @@ def test_a_keep_alive_that_it_does_not_know_is_neither_offered_nor_answered() ->
         assert say("GET_PARAMETER", "/cam").startswith("RTSP/1.0 405")
 
 
-# -- how they are asked ----------------------------------------------------------------------------------------------
+# -- requests -------------------------------------------------------------------------------------------------------
 
 
 class Talk:
-    """A plain connection: `say(method, path, header)` gives the answer's text. Without a method it listens only."""
+    """A connection: `say(method, path, header)` returns the text of the response. Without a method it only receives."""
 
     def __init__(self, server: ScriptedRtspServer) -> None:
         self._connection = socket.create_connection(("127.0.0.1", server.port))
@@ -178,7 +178,7 @@ class Talk:
 
 
 def played(address: str, count: int, lower: str = "tcp", timeout_s: float | None = None) -> list[int]:
-    """The digests of so many decoded pictures."""
+    """Return the digests of the first `count` decoded pictures."""
     options = {"rtsp_transport": lower, "analyzeduration": "0", "probesize": "32", "flags": "low_delay"}
     with av.open(address, options=options, timeout=timeout_s) as container:
         return [digest_of(frame) for frame, _ in zip(container.decode(video=0), range(count))]

@@ -1,4 +1,4 @@
-"""Sources without a network: files of all kinds, devices, the test picture. Real libav, real threads."""
+"""Sources without a network: files of all kinds, devices and the test pattern, with FFmpeg and real threads."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_a_file_read_fast_gives_every_frame_once_in_order(clip: Path) -> None:
         assert {meta.clock for meta in metas} == {"media"}
         assert metas[-1].capture_us - metas[0].capture_us == 49 * 40_000
         assert camera.ring.counts().dropped == {}
-        assert [status.state for status in camera.said] == ["connecting", "live", "ended"]
-        assert camera.said[-1].reason is None
+        assert [status.state for status in camera.statuses] == ["connecting", "live", "ended"]
+        assert camera.statuses[-1].reason is None
 
 
-def test_of_a_file_read_live_no_frame_comes_before_its_time(folder: Path) -> None:
+def test_no_frame_of_a_file_read_live_arrives_before_its_time(folder: Path) -> None:
     clip = make_clip(folder / "second.mp4", frames=25)
     began_ns = time.monotonic_ns()
     with WatchedCamera(clip) as camera:
@@ -49,7 +49,7 @@ def test_of_a_file_read_live_no_frame_comes_before_its_time(folder: Path) -> Non
     assert ended_ns - began_ns >= 1_000_000_000
 
 
-def test_a_looped_file_begins_again_in_a_new_epoch_without_a_gap(folder: Path) -> None:
+def test_a_looped_file_restarts_in_a_new_epoch_without_a_gap(folder: Path) -> None:
     with WatchedCamera(make_clip(folder / "short.mp4", frames=10), pace="loop") as camera:
         wait_until(lambda: camera.epochs == [1, 2, 3, 4])
         for epoch in (1, 2, 3):
@@ -83,7 +83,7 @@ def test_files_of_every_usual_kind_give_their_frames_in_order(folder: Path, name
         assert camera.epochs == [1]
 
 
-def test_a_file_that_breaks_off_gives_what_it_has(folder: Path) -> None:
+def test_a_truncated_file_gives_the_frames_that_it_has(folder: Path) -> None:
     whole = make_clip(folder / "whole.ts", frames=50).read_bytes()
     cut = folder / "cut.ts"
     cut.write_bytes(whole[: len(whole) * 3 // 5])
@@ -94,7 +94,7 @@ def test_a_file_that_breaks_off_gives_what_it_has(folder: Path) -> None:
         assert numbers[:-1] == list(range(len(numbers) - 1))
 
 
-def test_a_file_with_damage_in_the_middle_goes_on_after_it(folder: Path) -> None:
+def test_a_file_with_damage_in_the_middle_continues_after_it(folder: Path) -> None:
     damaged = bytearray(make_clip(folder / "sound.ts", frames=100).read_bytes())
     middle = len(damaged) // 2
     damaged[middle : middle + 4000] = bytes(4000)
@@ -106,14 +106,14 @@ def test_a_file_with_damage_in_the_middle_goes_on_after_it(folder: Path) -> None
         assert set(range(25)) <= set(numbers)
         assert set(range(80, 100)) <= set(numbers)
         assert numbers == sorted(numbers)
-        assert camera.said[-1].reason is None
+        assert camera.statuses[-1].reason is None
 
 
 def test_a_file_is_stopped_at_once(clip: Path) -> None:
     with WatchedCamera(clip) as camera:
         wait_until(lambda: camera.live)
         camera.stop()
-        assert camera.said[-1].state == "ended"
+        assert camera.statuses[-1].state == "ended"
         assert camera.ring.writer_finished
 
 
@@ -126,26 +126,26 @@ def test_a_frame_rate_limit_drops_the_rest_and_counts_it(clip: Path) -> None:
         assert (counts.decoded, counts.processed, counts.dropped) == (50, 10, {"rate_limited": 40})
 
 
-# -- what goes wrong -------------------------------------------------------------------------------------------------
+# -- errors ---------------------------------------------------------------------------------------------------------
 
 
 def ends_with(source: str | Path) -> tuple[str | None, str]:
-    """The reason and message with which a source ends, never having been live."""
+    """Return the reason and message with which a source ends that was never live."""
     with WatchedCamera(source) as camera:
         camera.wait_until_ended()
         assert not camera.reader.ever_live
         assert camera.reconnects == []
-        return camera.said[-1].reason, camera.said[-1].message
+        return camera.statuses[-1].reason, camera.statuses[-1].message
 
 
-def test_a_file_that_is_not_there_ends_the_camera_saying_so(folder: Path) -> None:
+def test_a_missing_file_ends_the_camera_with_its_reason(folder: Path) -> None:
     reason, message = ends_with(folder / "nowhere.mp4")
     assert reason == "no_such_file"
     assert "nowhere.mp4" in message
     assert "camera cam" in message
 
 
-def test_a_path_through_a_file_is_no_file_either(clip: Path) -> None:
+def test_a_path_below_a_file_is_a_missing_file(clip: Path) -> None:
     assert ends_with(clip / "inside.mp4")[0] == "no_such_file"
 
 
@@ -154,8 +154,8 @@ def test_a_folder_is_unreadable(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "notes.mp4"])
-def test_text_is_not_a_video_whatever_it_is_called(folder: Path, name: str) -> None:
-    (folder / name).write_text("Not a video, but libav would play a .txt file as one.\n" * 50)
+def test_text_is_not_a_video_whatever_its_name(folder: Path, name: str) -> None:
+    (folder / name).write_text("Not a video, but FFmpeg would play a .txt file as one.\n" * 50)
     assert ends_with(folder / name)[0] == "not_a_video"
 
 
@@ -173,7 +173,7 @@ def test_sound_is_not_a_video(folder: Path) -> None:
     assert ends_with(make_sound(folder / "sound.wav"))[0] == "not_a_video"
 
 
-def test_a_coding_without_a_decoder_is_named_so(folder: Path, clip: Path) -> None:
+def test_a_codec_without_a_decoder_is_an_error(folder: Path, clip: Path) -> None:
     renamed = bytearray(clip.read_bytes())
     assert renamed.count(b"avc1") >= 1
     path = folder / "unknown.mp4"
@@ -183,24 +183,24 @@ def test_a_coding_without_a_decoder_is_named_so(folder: Path, clip: Path) -> Non
     assert ends_with(path)[0] == "unknown_codec"
 
 
-def test_a_device_that_is_not_there_is_waited_for() -> None:
+def test_a_missing_device_is_retried() -> None:
     with WatchedCamera("device:/dev/video97") as camera:
         wait_until(lambda: len(camera.reconnects) >= 2)
         assert set(camera.reasons) == {"no_such_device"}
         assert camera.state == "connecting"
-        assert "/dev/video97" in camera.said[-1].message
+        assert "/dev/video97" in camera.statuses[-1].message
 
 
-def test_something_that_is_no_camera_is_an_error_and_not_a_crash() -> None:
+def test_a_device_that_is_no_camera_is_an_error() -> None:
     with WatchedCamera("device:/dev/null") as camera:
         wait_until(lambda: len(camera.reconnects) >= 2)
         assert set(camera.reasons) == {"broken"}
 
 
-# -- the test picture ------------------------------------------------------------------------------------------------
+# -- the test pattern ------------------------------------------------------------------------------------------------
 
 
-def test_the_test_picture_is_a_camera_like_any_other() -> None:
+def test_the_test_pattern_is_a_camera_like_any_other() -> None:
     with WatchedCamera("pattern:320x240@50") as camera:
         wait_until(lambda: len(camera.frames) >= 30)
         numbers = camera.numbers(1)
@@ -209,7 +209,7 @@ def test_the_test_picture_is_a_camera_like_any_other() -> None:
         assert {meta.clock for meta in camera.of_epoch(1)} == {"arrival"}
 
 
-def test_the_test_picture_read_fast_waits_for_its_reader_and_loses_nothing() -> None:
+def test_the_test_pattern_read_fast_waits_for_its_reader_and_loses_no_frame() -> None:
     with WatchedCamera("pattern:320x240", pace="fast", slots=2) as camera:
         wait_until(lambda: len(camera.frames) >= 200)
         assert camera.numbers(1)[:200] == list(range(200))

@@ -1,4 +1,4 @@
-"""The streams that the tests of RTP play are what their names say, and whole."""
+"""The streams of the RTP tests are complete, and have the properties in their names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IRAP = range(16, 24)
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_picture_is_there_in_order_and_like_no_other(name: str) -> None:
+def test_pictures_are_complete_in_order_and_all_different(name: str) -> None:
     shown = corpus_stream(name).shown
     assert [picture.number for picture in shown] == list(range(len(corpus_stream(name).units)))
     assert len({picture.digest for picture in shown}) == len(shown)
@@ -33,7 +33,7 @@ def test_every_picture_is_there_in_order_and_like_no_other(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "profile"), [("h264_baseline", 66), ("h264_main", 77), ("h264_high", 100)])
-def test_profiles(name: str, profile: int) -> None:
+def test_streams_have_their_profiles(name: str, profile: int) -> None:
     assert corpus_stream(name).parameter_sets[0][1] == profile
 
 
@@ -47,27 +47,27 @@ def test_every_picture_has_its_number_of_slices(name: str, slices: int) -> None:
     ("name", "ahead"),
     [("h264_main", 0), ("h264_b_frames", 1), ("h264_b_pyramid", 2), ("hevc_main", 0), ("hevc_b_frames", 2)],
 )
-def test_pictures_are_sent_ahead_of_their_turn(name: str, ahead: int) -> None:
+def test_pictures_are_sent_ahead_of_their_presentation(name: str, ahead: int) -> None:
     stream = corpus_stream(name)
     assert (stream.units[0].pts - stream.units[0].dts) // 3600 == ahead
     assert (sorted(unit.pts for unit in stream.units) != [unit.pts for unit in stream.units]) == bool(ahead)
 
 
 @pytest.mark.parametrize("name", ["h264_intra_refresh", "hevc_intra_refresh", "hevc_recovery_points"])
-def test_intra_refresh_has_one_keyframe_and_points_of_recovery(name: str) -> None:
+def test_intra_refresh_has_one_keyframe_and_recovery_points(name: str) -> None:
     stream = corpus_stream(name)
     randomly_accessible = {"h264": {5}, "h265": set(IRAP)}[stream.codec]
     keyframes = [unit for unit in stream.units if types_of(stream.codec, unit) & randomly_accessible]
     assert keyframes == [stream.units[0]]
     recovering = [number for number, unit in enumerate(stream.units) if has_recovery_point(stream.codec, unit)]
-    said = [10, 20, 30, 40, 50, 60, 70]
-    assert [number for number in recovering if number] == ([] if name == "hevc_intra_refresh" else said)
+    marked = [10, 20, 30, 40, 50, 60, 70]
+    assert [number for number in recovering if number] == ([] if name == "hevc_intra_refresh" else marked)
 
 
 @pytest.mark.parametrize(
     ("name", "begins", "whole_from"), [("h264_intra_refresh", 10, 18), ("hevc_recovery_points", 30, 49)]
 )
-def test_from_a_point_of_recovery_pictures_become_whole(name: str, begins: int, whole_from: int) -> None:
+def test_pictures_are_complete_some_time_after_a_recovery_point(name: str, begins: int, whole_from: int) -> None:
     stream = corpus_stream(name)
     whole = {picture.pts: picture.digest for picture in stream.shown}
     late = replace(stream, units=stream.units[begins:], parameter_sets=stream.parameter_sets)
@@ -77,7 +77,7 @@ def test_from_a_point_of_recovery_pictures_become_whole(name: str, begins: int, 
 
 
 @pytest.mark.parametrize("name", ["h264_open_gop", "hevc_open_gop"])
-def test_pictures_after_an_open_gops_start_are_shown_before_it(name: str) -> None:
+def test_pictures_sent_after_the_start_of_an_open_gop_are_shown_before_it(name: str) -> None:
     stream = corpus_stream(name)
     starts = [number for number, unit in enumerate(stream.units) if unit.is_keyframe]
     assert len(starts) > 3
@@ -91,7 +91,7 @@ def test_pictures_after_an_open_gops_start_are_shown_before_it(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["h264_out_of_band", "hevc_out_of_band"])
-def test_out_of_band_parameter_sets_are_nowhere_in_the_stream(name: str) -> None:
+def test_out_of_band_parameter_sets_are_not_in_the_stream(name: str) -> None:
     stream = corpus_stream(name)
     assert not any(types_of(stream.codec, unit) & PARAMETER_SETS[stream.codec] for unit in stream.units)
     assert {nal_type(stream.codec, nal) for nal in stream.parameter_sets} == PARAMETER_SETS[stream.codec]
@@ -117,14 +117,14 @@ def test_parameter_sets_change_in_the_middle(name: str) -> None:
         ("hevc_10_bit", (160, 120), "yuv420p10le"),
     ],
 )
-def test_sizes_and_pixels(name: str, size: tuple[int, int], pixels: str) -> None:
+def test_streams_have_their_sizes_and_pixel_formats(name: str, size: tuple[int, int], pixels: str) -> None:
     assert {(picture.size, picture.pixels) for picture in corpus_stream(name).shown} == {(size, pixels)}
 
 
 @pytest.mark.parametrize(
     ("name", "at", "kind"), [("h264_delimiters", 0, 9), ("hevc_delimiters", 0, 35), ("h264_filler", -1, 12)]
 )
-def test_every_picture_has_what_is_not_of_it_before_or_after(name: str, at: int, kind: int) -> None:
+def test_every_picture_has_a_delimiter_or_filler_data(name: str, at: int, kind: int) -> None:
     stream = corpus_stream(name)
     assert {nal_type(stream.codec, nal_units(unit.data)[at]) for unit in stream.units} == {kind}
 
@@ -134,7 +134,7 @@ def test_a_variable_rate_has_uneven_steps() -> None:
     assert [after - before for before, after in pairwise(times)][:6] == [3600, 1800, 5400, 3000, 7200, 3600]
 
 
-def test_a_container_plays_the_stream_as_often_as_asked(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_container_repeats_the_stream(tmp_path_factory: pytest.TempPathFactory) -> None:
     stream = corpus_stream("h264_b_frames")
     path = stream.write_container(tmp_path_factory.mktemp("corpus") / "twice.mkv", times=2)
     with av.open(str(path)) as container:

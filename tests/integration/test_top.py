@@ -1,10 +1,9 @@
-"""`top` over a running engine: it shows it, finds it again after a restart, and says why it can't."""
+"""`partstream top` with a running engine: what it shows, also after a restart, and its errors."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import socket
 
 import pytest
 from rich.console import Console
@@ -12,12 +11,12 @@ from rich.console import Console
 from commands.top.engine_client import EngineClient, NoAnswerError, UnauthorisedError
 from commands.top.watching import show_once, watch
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running
+from support.ports import reserved_port
 from support.waiting import until
 
 
-async def test_it_shows_a_running_engine_and_finds_it_again_after_a_restart() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+async def test_it_shows_a_running_engine_and_reconnects_after_a_restart() -> None:
+    port = reserved_port()
     config = configured({"id": "door", "source": PATTERN}, http={"bind": f"127.0.0.1:{port}"})
     out = io.StringIO()
     console = Console(file=out, width=120, height=40, force_terminal=True, color_system=None)
@@ -33,12 +32,12 @@ async def test_it_shows_a_running_engine_and_finds_it_again_after_a_restart() ->
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    assert "\x1b[?1049l" in out.getvalue()[seen:]  # the terminal shows again what it showed before
+    assert "\x1b[?1049l" in out.getvalue()[seen:]  # the terminal shows its previous content again
 
 
-async def test_it_needs_the_read_token_off_loopback_and_says_so() -> None:
+async def test_it_reports_that_it_needs_the_read_token_off_loopback() -> None:
     async with running(configured({"id": "door", "source": PATTERN}, http=OFF_LOOPBACK)) as (engine, client):
-        # A request that names the loopback in its Host is let in by its token only, for the server listens elsewhere.
+        # The server listens elsewhere, so a request needs the token even if its Host is the loopback address.
         out = io.StringIO()
         with pytest.raises(UnauthorisedError, match="--token") as refused:
             await show_once(EngineClient(client.address, "wrong-token"), 0.05, Console(file=out))
@@ -48,7 +47,7 @@ async def test_it_needs_the_read_token_off_loopback_and_says_so() -> None:
         assert out.getvalue().count(f"run {engine.run[:8]}") == 2
 
 
-async def test_a_server_that_is_no_engine_is_not_shown() -> None:
+async def test_a_server_that_is_no_engine_is_an_error() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")

@@ -1,4 +1,4 @@
-"""The bad network of the tests: what it lets through is whole, and what it does to packets is what it says."""
+"""The UDP relay of the tests forwards packets unchanged, and counts correctly what it drops, swaps and duplicates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
         yield running
 
 
-def test_without_faults_every_picture_comes_through_it(server: RtspServer) -> None:
+def test_without_impairments_every_picture_is_forwarded(server: RtspServer) -> None:
     with UdpRelay(server.port) as relay:
         digests = played(relay.url(server.url("/main", "bob", "geheim")), 20)
     assert digests == [picture.digest for picture in MAIN.shown[:20]]
@@ -31,20 +31,20 @@ def test_without_faults_every_picture_comes_through_it(server: RtspServer) -> No
     assert relay.dropped == []
 
 
-def test_it_works_for_other_servers_too() -> None:
+def test_it_works_with_other_servers_too() -> None:
     with VlcServer(MAIN) as server, UdpRelay(server.port) as relay:
         assert set(played(relay.url(server.url()), 5)) <= {picture.digest for picture in MAIN.shown}
         assert relay.relayed > 10
 
 
-def test_what_it_drops_is_missing(server: RtspServer) -> None:
+def test_dropped_packets_are_missing(server: RtspServer) -> None:
     with UdpRelay(server.port, Impairments(drop=0.1)) as relay:
         digests = played(relay.url(server.url("/main", "bob", "geheim")), 20)
     assert len(relay.dropped) >= 2
     assert digests != [picture.digest for picture in MAIN.shown[:20]]
 
 
-def test_faults_are_those_of_the_seed() -> None:
+def test_impairments_follow_from_the_seed() -> None:
     def done(seed: int) -> list[bytes]:
         relay = UdpRelay(1, Impairments(drop=0.1, swap=0.1, double=0.1), seed)
         sent: list[bytes] = []
@@ -63,7 +63,7 @@ def test_faults_are_those_of_the_seed() -> None:
     assert done(1) != done(2)
 
 
-def test_it_closes_what_it_opened(server: RtspServer) -> None:
+def test_it_closes_its_connections(server: RtspServer) -> None:
     with UdpRelay(server.port) as relay:
         connection = socket.create_connection(("127.0.0.1", relay.port))
         connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
@@ -73,7 +73,7 @@ def test_it_closes_what_it_opened(server: RtspServer) -> None:
 
 
 def played(address: str, count: int) -> list[int]:
-    """The digests of so many decoded pictures, over UDP."""
+    """Return the digests of the first `count` decoded pictures, over UDP."""
     options = {"rtsp_transport": "udp", "analyzeduration": "0", "probesize": "32", "flags": "low_delay"}
     with av.open(address, options=options) as container:
         return [digest_of(frame) for frame, _ in zip(container.decode(video=0), range(count))]

@@ -1,4 +1,4 @@
-"""Cameras' own video over WebRTC (WHEP), for viewers of ours: what they are sent, and that nobody minds a bad one."""
+"""Live video over WebRTC (WHEP) to viewers of the tests: what they receive, and that a bad viewer affects no other."""
 
 from __future__ import annotations
 
@@ -15,8 +15,18 @@ from benchmarks.cameras.rtsp_server import RtspServer
 from stream.engine import Engine
 from stream.live import unit_queue
 from stream.live.live_video import LiveUnit
-from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
+from support.engines.controlled_engine import (
+    CONTROL,
+    OFF_LOOPBACK,
+    PATIENT,
+    PATTERN,
+    READ,
+    configured,
+    descriptors,
+    running,
+)
 from support.engines.small_clips import REORDERED_H264, make_clip
+from support.ports import reserved_port
 from support.waiting import until
 from support.webrtc.webrtc_publisher import Publisher
 from support.webrtc.webrtc_viewer import Viewer
@@ -37,18 +47,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
 
 
 def yard(server: RtspServer, path: str = "/plain", **settings: Any) -> dict[str, Any]:
-    return {"id": "yard", "source": server.url(path), "reconnect_initial_s": 0.1, "reconnect_max_s": 0.3, **settings}
+    reconnect = {"reconnect_initial_s": 0.1, "reconnect_max_s": 0.3}
+    return {"id": "yard", "source": server.url(path), **reconnect, **PATIENT, **settings}
 
 
 async def live(engine: Engine, camera: str = "yard") -> None:
     await until(lambda: engine.cameras.status(camera).state == "live")
 
 
-def sent_without_loss(numbers: list[int]) -> None:
+def assert_consecutive(numbers: list[int]) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-async def test_a_viewer_is_sent_each_picture_as_it_is_and_told_which_time_it_has(server: RtspServer) -> None:
+async def test_a_viewer_receives_each_picture_unchanged_and_its_time(server: RtspServer) -> None:
     async with running(configured(yard(server))) as (engine, client):
         await live(engine)
         video = engine.cameras.running["yard"].live_video
@@ -67,13 +78,17 @@ async def test_a_viewer_is_sent_each_picture_as_it_is_and_told_which_time_it_has
             assert viewer.location.startswith("/whep/yard/")
             assert "H264" in viewer.body and "VP8" not in viewer.body
             await until(lambda: len(viewer.numbers) > 30)
-            sent_without_loss(viewer.numbers[:30])
+            assert_consecutive(viewer.numbers[:30])
             await until(lambda: len(viewer.origins) == 1)
             (origin,) = viewer.origins
             known = {(timestamp - origin["rtp"]) % 2**32 for timestamp in viewer.timestamps}
-            ticks = {(media_us - origin["media_us"]) * 9 / 100 for epoch, media_us in times if epoch == origin["epoch"]}
-            found = sum(any(abs(tick - one) < 2 for one in ticks) for tick in known)
-            assert found >= len(known) - 2, "each but the latest is the time of a result"
+
+            def each_has_a_result() -> bool:
+                of_epoch = [media_us for epoch, media_us in times if epoch == origin["epoch"]]
+                ticks = {(media_us - origin["media_us"]) * 9 / 100 for media_us in of_epoch}
+                return all(any(abs(tick - one) < 2 for one in ticks) for tick in known)
+
+            await until(each_has_a_result)
             _, metrics, _ = await client.ask("GET", "/metrics")
             assert "partstream_video_viewers 1.0" in metrics
             assert 'partstream_webrtc_sessions{ice="completed"} 1.0' in metrics
@@ -86,10 +101,10 @@ async def test_a_viewer_is_sent_each_picture_as_it_is_and_told_which_time_it_has
         assert not video.watched
 
 
-async def test_a_second_viewer_is_sent_the_same_and_a_camera_that_comes_back_goes_on_in_its_next_epoch(
+async def test_two_viewers_receive_the_same_video_and_its_next_epoch_after_an_outage(
     tmp_path: Path,
 ) -> None:
-    with RtspServer(files={"/plain": make_clip(tmp_path / "plain.mp4", 500)}) as own:
+    with RtspServer(files={"/plain": make_clip(tmp_path / "plain.mp4", 500)}, port=reserved_port()) as own:
         async with running(configured(yard(own))) as (engine, client):
             await live(engine)
             async with Viewer(client.address, "yard") as first, Viewer(client.address, "yard", channel=False) as second:
@@ -109,7 +124,7 @@ async def test_a_second_viewer_is_sent_the_same_and_a_camera_that_comes_back_goe
 
 
 class KeysOf:
-    """Counts the key frames that the only viewer is sent from now on."""
+    """Counts the keyframes that are sent to the only viewer from now on."""
 
     def __init__(self, engine: Engine) -> None:
         self.seen = 0
@@ -123,7 +138,7 @@ class KeysOf:
         self._put(unit)
 
 
-async def test_a_published_camera_is_passed_on_in_vp8_and_its_publisher_asked_for_viewers_key_frames() -> None:
+async def test_a_published_vp8_camera_is_forwarded_and_viewers_keyframes_are_requested_from_its_publisher() -> None:
     async with running(configured({"id": "phone", "source": "whip"})) as (engine, client):
         refused = await client.get("/api/v1/cameras/phone")
         assert "no video" in refused["no_video"]
@@ -133,7 +148,7 @@ async def test_a_published_camera_is_passed_on_in_vp8_and_its_publisher_asked_fo
                 assert "VP8" in viewer.body and "H264" not in viewer.body
                 # The first key frame has passed, and the publisher makes another only when it is asked for one.
                 await until(lambda: len(viewer.numbers) > 10)
-                sent_without_loss(viewer.numbers[:10])
+                assert_consecutive(viewer.numbers[:10])
                 await until(lambda: len(viewer.numbers) > 40)
                 keys = KeysOf(engine)
                 (receiver,) = viewer.peer.getReceivers()
@@ -145,7 +160,9 @@ async def test_a_published_camera_is_passed_on_in_vp8_and_its_publisher_asked_fo
 
 
 @pytest.mark.parametrize(("path", "why"), [("/reordered", "B-frames"), ("/mjpeg", "mjpeg")])
-async def test_what_cannot_be_passed_on_is_told_with_the_reason(server: RtspServer, path: str, why: str) -> None:
+async def test_video_that_cannot_be_forwarded_is_refused_with_the_reason(
+    server: RtspServer, path: str, why: str
+) -> None:
     async with running(configured(yard(server, path))) as (engine, client):
         await until(lambda: engine.cameras.running["yard"].ring.processed > 5)
         async with Viewer(client.address, "yard") as viewer:
@@ -154,7 +171,7 @@ async def test_what_cannot_be_passed_on_is_told_with_the_reason(server: RtspServ
             assert why in viewer.body["detail"]
 
 
-async def test_wrong_requests_are_told_apart_and_leave_nothing_behind(server: RtspServer) -> None:
+async def test_wrong_requests_have_distinct_errors_and_leave_nothing_behind(server: RtspServer) -> None:
     pattern = {"id": "test-picture", "source": PATTERN}
     off = {"id": "off", "source": "rtsp://127.0.0.1:9/x", "enabled": False}
     async with running(configured(yard(server), pattern, off, webrtc={"max_viewers": 1}, http=OFF_LOOPBACK)) as (
@@ -190,7 +207,7 @@ async def test_wrong_requests_are_told_apart_and_leave_nothing_behind(server: Rt
         await until(lambda: len(engine._viewers) == 0)
 
 
-async def test_a_viewer_whose_pictures_go_nowhere_holds_up_nobody(
+async def test_a_viewer_to_whom_nothing_can_be_sent_delays_neither_camera_nor_viewers(
     server: RtspServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unit_queue, "MAX_UNITS", 10)
@@ -198,9 +215,6 @@ async def test_a_viewer_whose_pictures_go_nowhere_holds_up_nobody(
         await live(engine)
         async with Viewer(client.address, "yard") as good, Viewer(client.address, "yard") as bad:
             await until(lambda: len(good.numbers) > 5 and len(bad.numbers) > 5)
-            ages = engine.cameras.running["yard"].ages
-            await until(lambda: ages.count > 30)
-            count, seconds = ages.count, ages.sum
             stuck = engine._viewers._sessions["yard", bad.location.rpartition("/")[2]]
             assert stuck is not None
 
@@ -218,22 +232,20 @@ async def test_a_viewer_whose_pictures_go_nowhere_holds_up_nobody(
             await until(noting_what_is_held)
             assert max(held) <= 10
             assert stuck.skipped > 20
-            mean_before, mean_since = seconds / count, (ages.sum - seconds) / (ages.count - count)
-            print(f"mean frame age {mean_before * 1e3:.1f} ms before, {mean_since * 1e3:.1f} ms since")
-            assert mean_since < 2 * mean_before + 0.02
-            sent_without_loss(good.numbers[before : before + 60])
+            assert engine.stats().cameras[0].dropped == {}
+            assert_consecutive(good.numbers[before : before + 60])
             _, metrics, _ = await client.ask("GET", "/metrics")
             assert f"partstream_video_units_skipped_total {float(stuck.skipped)}" in metrics
 
 
-async def test_a_viewer_who_vanishes_is_noticed(server: RtspServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.2)
-    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
+async def test_a_viewer_that_vanishes_is_removed(server: RtspServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(configured(yard(server))) as (engine, client):
         await live(engine)
         async with Viewer(client.address, "yard") as viewer:
             await until(lambda: len(viewer.numbers) > 3)
             viewer.vanish()
+            monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.2)
+            monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
             await until(lambda: len(engine._viewers) == 0)
             assert not engine.cameras.running["yard"].live_video.watched
 

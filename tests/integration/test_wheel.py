@@ -1,4 +1,4 @@
-"""The wheel: made once, by the build backend itself, of a copy of the tree."""
+"""The wheel, built once by the build backend from a copy of the tree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = ("benchmarks", "commands", "partstream", "ring_buffers", "stages", "s
 BESIDE = ("LICENSE", "README.md", "pyproject.toml", "run_stream.py")
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 STAND_IN_BYTES = 100_000
-"""Checkpoints are replaced by their first bytes: packing 20 MB takes longer than all the rest."""
+"""Checkpoints are truncated: packing 20 MB takes longer than everything else."""
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(file)
 
 
-def test_every_file_of_the_packages_is_in_it_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    """Page files, checkpoints, vocabularies and `py.typed` too: whatever kind of file is added needs its pattern."""
+def test_it_has_every_file_of_the_packages_and_no_other(wheel: zipfile.ZipFile) -> None:
+    """Page files, checkpoints, vocabularies and `py.typed` too: each kind of file needs a pattern in pyproject.toml."""
     wanted = {
         path.relative_to(REPOSITORY).as_posix()
         for name in PACKAGES
@@ -57,7 +57,7 @@ def test_it_has_no_secrets_and_no_tests(wheel: zipfile.ZipFile) -> None:
     assert not [path for path in paths if path.parts[0] == "tests" or path.name == "conftest.py"]
 
 
-def test_it_brings_the_command_and_its_licence_and_asks_for_no_tools_of_ours(wheel: zipfile.ZipFile) -> None:
+def test_it_has_the_command_and_the_licence_and_requires_no_development_tools(wheel: zipfile.ZipFile) -> None:
     (folder,) = {name.split("/")[0] for name in wheel.namelist() if name.startswith("partstream-")}
     entry_points = wheel.read(f"{folder}/entry_points.txt").decode()
     assert "partstream = run_stream:main" in entry_points
@@ -69,7 +69,7 @@ def test_it_brings_the_command_and_its_licence_and_asks_for_no_tools_of_ours(whe
 
 
 def _copy(source: str, target: str) -> str:
-    """As `shutil.copy`, but of large files only the beginning."""
+    """Copy a file like `shutil.copy`, but only the beginning of a large one."""
     with Path(source).open("rb") as file:
         Path(target).write_bytes(file.read(STAND_IN_BYTES))
     return target

@@ -1,4 +1,4 @@
-"""Cameras that are published to over WHIP, by a publisher of ours: the session's whole life, and every way it ends."""
+"""Cameras to which a publisher of the tests publishes over WHIP: the session, and every way in which it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, confi
 from support.waiting import until
 from support.webrtc.webrtc_publisher import SDP, PaintedTrack, Publisher, offer_of, peer_connection
 
-CAMERA = {"id": "cam", "source": "whip", "stall_timeout_s": 1.0, "start_timeout_s": 3.0}
+CAMERA = {"id": "cam", "source": "whip", "stall_timeout_s": 20.0, "start_timeout_s": 20.0}
+"""A busy machine may need seconds to connect."""
 
 
 def last_result(engine: Engine, camera: str = "cam") -> dict[str, Any] | None:
@@ -22,17 +23,17 @@ def last_result(engine: Engine, camera: str = "cam") -> dict[str, Any] | None:
 
 
 async def live(engine: Engine, camera: str = "cam", epoch: int = 1) -> None:
-    """Until results of this epoch come out."""
+    """Wait until results of this epoch are published."""
     await until(lambda: (result := last_result(engine, camera)) is not None and result["epoch"] >= epoch)
 
 
 async def waiting(engine: Engine) -> None:
-    """Until the camera waits for a publisher, and no connection is left of the one before."""
+    """Wait until the camera waits for a publisher, and the connection of the previous one is closed."""
     await until(lambda: engine.cameras.status("cam").reason == "no_publisher" and not engine._peers.ice_states())
 
 
 async def some_offer() -> str:
-    """A publisher's, who is gone already."""
+    """Return the offer of a publisher that has closed its connection."""
     peer = peer_connection()
     peer.addTrack(PaintedTrack())
     offer = await offer_of(peer)
@@ -77,7 +78,7 @@ async def test_a_publisher_of_h264_is_decoded_too() -> None:
         assert "VP8" not in publisher.body
 
 
-async def test_a_newer_publisher_takes_the_place_of_the_one_before() -> None:
+async def test_a_newer_publisher_replaces_the_previous_one() -> None:
     config = configured(CAMERA, webrtc={"max_publishers": 1})
     async with running(config) as (engine, client), Publisher(client.address, "cam") as first:
         await live(engine)
@@ -102,10 +103,12 @@ async def test_another_size_of_the_same_aspect_keeps_the_epoch_and_another_aspec
         await until(lambda: engine.cameras.status("cam").size == (320, 240))
 
 
-async def test_a_publisher_that_falls_silent_or_vanishes_is_noticed_within_the_stall_timeout() -> None:
+async def test_a_publisher_that_falls_silent_or_disconnects_is_noticed() -> None:
     async with running(configured(CAMERA)) as (engine, client):
         async with Publisher(client.address, "cam") as publisher:
             await live(engine)
+            (session,) = engine._peers._connections
+            session._stall_timeout_s = 0.5
             publisher.track.paused = True
             await until(lambda: publisher.peer.connectionState == "closed")
         await waiting(engine)
@@ -114,17 +117,20 @@ async def test_a_publisher_that_falls_silent_or_vanishes_is_noticed_within_the_s
         await waiting(engine)
 
 
-async def test_a_publisher_that_never_connects_or_never_sends_is_let_go() -> None:
-    async with running(configured({**CAMERA, "start_timeout_s": 1.0})) as (engine, client):
+async def test_a_publisher_that_never_connects_or_never_sends_is_disconnected() -> None:
+    async with running(configured(CAMERA)) as (engine, client):
         status, _, _ = await client.ask("POST", "/whip/cam", data=await some_offer(), headers=SDP)
         assert status == 201
-        await until(lambda: sum(engine._peers.ice_states().values()) == 1)
+        (session,) = engine._peers._connections
+        session._start_timeout_s = 0.5
         await waiting(engine)
 
         track = PaintedTrack()
         track.paused = True
         async with Publisher(client.address, "cam", track) as publisher:
             await until(lambda: publisher.peer.connectionState == "connected")
+            (session,) = engine._peers._connections
+            session._start_timeout_s = 0.5
             await until(lambda: publisher.peer.connectionState == "closed")
         await waiting(engine)
         assert engine.cameras.status("cam").epoch == 0
@@ -157,7 +163,7 @@ async def test_a_camera_that_is_removed_disabled_or_stopped_ends_its_publisher_s
         await publisher.vanish()
 
 
-async def test_who_publishes_while_the_camera_is_being_removed_is_told_to_try_again() -> None:
+async def test_a_publisher_is_told_to_retry_while_the_camera_is_being_removed() -> None:
     forgetting, go_on = threading.Event(), threading.Event()
 
     def forget(camera: str) -> None:
@@ -178,14 +184,14 @@ async def test_who_publishes_while_the_camera_is_being_removed_is_told_to_try_ag
             await until(lambda: not engine._peers.ice_states())
 
 
-async def test_a_loss_costs_pictures_until_a_keyframe_and_the_camera_goes_on() -> None:
+async def test_after_a_loss_units_are_discarded_until_a_keyframe_and_the_camera_continues() -> None:
     async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam") as publisher:
         await live(engine)
         (session,) = engine._peers._connections
         add, lost = session.add, [0]
 
         def lossy(packet: Any) -> tuple[bool, None]:
-            """Every packet of half a second is lost, and not sent again: the tap is behind the NACKs."""
+            """Lose every packet of half a second. They are not sent again, because this is after the NACKs."""
             lost[0] += 1
             return (False, None) if 5 <= lost[0] < 18 else add(packet)
 
@@ -200,7 +206,7 @@ async def test_a_loss_costs_pictures_until_a_keyframe_and_the_camera_goes_on() -
         assert 'reason="corrupt"' not in metrics
 
 
-async def test_lost_packets_are_sent_again_and_cost_no_picture() -> None:
+async def test_lost_packets_are_sent_again_and_no_unit_is_discarded() -> None:
     track = PaintedTrack((640, 360))
     async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam", track):
         await live(engine)
@@ -209,7 +215,7 @@ async def test_lost_packets_are_sent_again_and_cost_no_picture() -> None:
         handle, taken, lost = receiver._handle_rtp_packet, [0], [0]
 
         async def lossy(packet: Any, arrival_time_ms: int) -> None:
-            """Every 7th packet is lost before anybody has seen it; what is sent again arrives."""
+            """Lose every 7th packet on arrival. Packets that are sent again arrive."""
             taken[0] += 1
             if taken[0] % 7 == 0 and packet.payload_type == 97:
                 lost[0] += 1
@@ -224,7 +230,7 @@ async def test_lost_packets_are_sent_again_and_cost_no_picture() -> None:
         assert "partstream_units_discarded_total{" not in metrics
 
 
-async def test_only_who_may_change_cameras_publishes_and_wrong_requests_are_told_apart() -> None:
+async def test_publishing_needs_the_control_token_and_wrong_requests_have_distinct_errors() -> None:
     cameras = [CAMERA, {"id": "film", "source": "pattern:"}]
     async with running(configured(*cameras, http=OFF_LOOPBACK), READ) as (engine, client):
         offer = await some_offer()
@@ -254,6 +260,8 @@ async def test_fifty_publishers_at_once_leave_nothing_behind() -> None:
     async with running(configured(CAMERA, webrtc={"max_publishers": 1})) as (engine, client):
         async with Publisher(client.address, "cam"):
             await live(engine)
+        status, _, _ = await client.ask("PATCH", "/api/v1/cameras/cam", json={"start_timeout_s": 2.0})
+        assert status == 200  # none of the following publishers connects
         await waiting(engine)
         offer = await some_offer()
         before = set(threading.enumerate()), descriptors(), len(asyncio.all_tasks())
@@ -272,7 +280,7 @@ async def test_fifty_publishers_at_once_leave_nothing_behind() -> None:
         await until(lambda: len(asyncio.all_tasks(loop)) == 0)
 
 
-async def test_publishers_come_and_go_while_others_go_on() -> None:
+async def test_publishers_connect_and_disconnect_without_affecting_others() -> None:
     other = {**CAMERA, "id": "other"}
     async with running(configured(CAMERA, other)) as (engine, client), Publisher(client.address, "other"):
         await live(engine, "other")

@@ -1,4 +1,4 @@
-"""FFmpeg publishes H.264 over WHIP (the FFmpeg that PyAV brings along), with the control token, and leaves."""
+"""The FFmpeg of PyAV publishes H.264 over WHIP with the control token, and disconnects."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from support.repository import REPOSITORY
 from support.waiting import until
 
 SCRIPT = REPOSITORY / "tests" / "support" / "webrtc" / "ffmpeg_publisher.py"
-CAMERA = {"id": "cam", "source": "whip"}
+CAMERA = {"id": "cam", "source": "whip", "stall_timeout_s": 20.0, "start_timeout_s": 20.0}
 
 
 def ecdsa_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate and its key, of the kind that DTLS takes here."""
+    """Write an ECDSA certificate and its key, as DTLS requires, and return their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "publisher")])
     now = datetime.datetime.now(datetime.UTC)
@@ -36,7 +36,7 @@ def ecdsa_certificate(folder: Path) -> tuple[Path, Path]:
     return files
 
 
-async def test_ffmpeg_publishes_h264_and_takes_its_leave(tmp_path: Path) -> None:
+async def test_ffmpeg_publishes_h264_and_disconnects(tmp_path: Path) -> None:
     files = [str(file) for file in ecdsa_certificate(tmp_path)]
     async with running(configured(CAMERA, http=OFF_LOOPBACK), CONTROL) as (engine, client):
         publisher = await asyncio.create_subprocess_exec(
@@ -55,8 +55,8 @@ async def test_ffmpeg_publishes_h264_and_takes_its_leave(tmp_path: Path) -> None
             assert publisher.stdin is not None
             publisher.stdin.close()
             await until(lambda: engine.cameras.status("cam").reason == "no_publisher")
-            _, said = await publisher.communicate()
-            assert publisher.returncode == 0, said.decode()
+            _, log = await publisher.communicate()
+            assert publisher.returncode == 0, log.decode()
         finally:
             if publisher.returncode is None:
                 publisher.kill()

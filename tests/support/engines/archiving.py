@@ -1,4 +1,4 @@
-"""An archiver from a real publisher into a folder, and what is then in it, as DuckDB reads it."""
+"""An archiver that reads a real publisher and writes into a folder, and queries of that folder with DuckDB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream.archive.archiver import Archiver
 from stream.messaging.publisher import Publisher
 from stream.settings.engine import PublishConfig
 from stream.subscriber import subscribe
-from support.waiting import until
+from support.waiting import PATIENCE_S, until
 from telemetry.observer import Observer
 
 
@@ -42,7 +42,7 @@ async def archiving(
     queue: dict[str, Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Archiver]:
-    """Runs one until the end of the block, then stops it as Ctrl-C does. `queue`: what its subscription may queue."""
+    """Run an archiver, and stop it at the end of the block as Ctrl-C does. `queue`: its subscription's limits."""
     archive = Archive(folder)
     archiver = Archiver(archive, every_s=every_s, **options)
     messages = subscribe(
@@ -51,6 +51,7 @@ async def archiving(
         replay=publisher.replay_endpoint if replay else None,
         on_gap=archiver.gap,
         resume=archive.positions,
+        replay_timeout_s=PATIENCE_S,
         **(keys or {}),
         **(queue or {}),
     )
@@ -66,12 +67,12 @@ async def archiving(
 
 
 def ask(folder: Path, question: str) -> list[tuple[Any, ...]]:
-    """The answer; `{people}` and the like stand for the tables."""
+    """Return the rows of a query, in which `{people}`, `{frames}` and so on stand for the tables."""
     tables = {table: f"'{folder}/{table}/**/*.parquet'" for table in ("people", "frames", "events", "status", "gaps")}
     with duckdb.connect(config={"threads": 1}) as database:
         return database.execute(question.format(**tables)).fetchall()
 
 
 def numbers(folder: Path, camera: str = "lobby") -> list[int]:
-    """`seq` of every result of the camera in the archive."""
+    """Return `seq` of every result of the camera in the archive."""
     return [seq for (seq,) in ask(folder, f"SELECT seq FROM {{frames}} WHERE camera = '{camera}' ORDER BY epoch, seq")]

@@ -1,4 +1,4 @@
-"""An engine around a model that costs nothing, and a client of its control API."""
+"""A running engine with the free model, and a client of its HTTP API."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from telemetry.observer import Observer
 READ, CONTROL = "reads-0123456789", "controls-0123456789"
 OFF_LOOPBACK = {"bind": "0.0.0.0:0", "read_token": READ, "control_token": CONTROL}
 PATTERN = "pattern:128x96@50"
+PATIENT: dict[str, Any] = {"staleness_ms": 3_600_000, "ring_slots": 256}
+"""Settings of a camera that loses no frame, however busy the machine is."""
 
 
 def configured(*cameras: dict[str, Any], http: dict[str, Any] | None = None, **settings: Any) -> Config:
@@ -31,18 +33,20 @@ def configured(*cameras: dict[str, Any], http: dict[str, Any] | None = None, **s
 
 
 class Client:
-    """Asks one engine; an answer is (status, JSON or text, headers)."""
+    """Sends requests to one engine."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self.session = session
         self.address = address
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any, Any]:
+        """Return status, body (parsed, if it is JSON) and headers of the response."""
         async with self.session.request(method, self.address + path, **options) as answer:
             typed = answer.content_type.endswith("json") and answer.status != 204
             return answer.status, await answer.json(content_type=None) if typed else await answer.text(), answer.headers
 
     async def get(self, path: str) -> Any:
+        """Return the body of a response that must be a success."""
         status, body, _ = await self.ask("GET", path)
         assert status == 200, (path, status, body)
         return body
@@ -52,7 +56,7 @@ class Client:
 async def running(
     config: Config, token: str | None = None, observers: Sequence[Observer] = ()
 ) -> AsyncGenerator[tuple[Engine, Client]]:
-    """The engine and a client, with the token if one is given."""
+    """Run an engine, and yield it with a client that sends `token`, if given."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
         Engine(config, model=FreeModel(), observers=observers) as engine,
@@ -65,5 +69,5 @@ async def running(
 
 
 def descriptors() -> int:
-    """Open files of this process."""
+    """Return the number of open files of this process."""
     return len(list(Path("/proc/self/fd").iterdir()))

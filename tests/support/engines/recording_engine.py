@@ -1,4 +1,4 @@
-"""An engine that records, around a model that sees one person do what the test says and when."""
+"""An engine that records clips, with a model whose only person acts as the test defines."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ import aiohttp  # isort: skip
 
 
 class Actor(FreeModel):
-    """Sees one person who does `acts(media seconds)`; nobody where that is None."""
+    """Detects one person whose action is `acts(media time in seconds)`, and no person where that is None."""
 
     def __init__(self, acts: Callable[[float], str | None]) -> None:
         super().__init__()
         self.acts = acts
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        return [self._see(lease.meta.media_us) for lease in frames]
+        return [self._analyse(lease.meta.media_us) for lease in frames]
 
-    def _see(self, media_us: int) -> FrameAnalysis:
+    def _analyse(self, media_us: int) -> FrameAnalysis:
         label = self.acts(media_us / 1e6)
         if label is None:
             return FrameAnalysis(ended=[1])
@@ -44,7 +44,7 @@ class Actor(FreeModel):
 
 
 def between(begin_s: float, end_s: float, action: str = "fall") -> Callable[[float], str]:
-    """Stands but for these seconds."""
+    """Return actions for `Actor`: `action` between these times, `stand` otherwise."""
     return lambda at_s: action if begin_s <= at_s < end_s else "stand"
 
 
@@ -71,12 +71,12 @@ class Recorded:
             self.frames.append(message)
 
     async def clip(self, number: int = 1) -> Clip:
-        """The newest clip, once there are so many."""
+        """Wait until there are `number` clips, and return the newest."""
         await until(lambda: len(self.recorder.library) >= number)
         return self.recorder.library.clips()[0]
 
     def failed(self, camera: str) -> dict[str, int]:
-        """Events of this camera without a clip, by reason."""
+        """Return the numbers of this camera's events without a clip, by reason."""
         return dict(self.recorder.cameras[camera].counts.failed)
 
 
@@ -91,7 +91,7 @@ async def recorded(config: Config, acts: Callable[[float], str | None]) -> Async
 
 
 def pictures(video: Path) -> list[tuple[int, str]]:
-    """Every picture that a decoder gives of a file: its time in µs, and a digest of its pixels."""
+    """Return each decoded picture of a file: its time in µs, and a digest of its pixels."""
     with av.open(str(video)) as container:
         return [
             (round(frame.pts * frame.time_base * 1_000_000), hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest())

@@ -8,6 +8,7 @@ from typing import Any
 from stream import results
 from stream.config import Config
 from stream.engine import Engine
+from support.engines.controlled_engine import PATIENT
 
 
 def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
@@ -23,8 +24,7 @@ def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
 
 def pattern(name: str, fps: int = 50, **settings: Any) -> dict[str, Any]:
     """Return a camera that loses no frame to a busy machine, unless the settings say otherwise."""
-    patient = {"staleness_ms": 3_600_000, "ring_slots": 256}
-    return {"id": name, "source": f"pattern:128x96@{fps}", **patient, **settings}
+    return {"id": name, "source": f"pattern:128x96@{fps}", **PATIENT, **settings}
 
 
 async def messages_until(engine: Engine, enough: Callable[[list[results.Message]], bool]) -> list[results.Message]:

@@ -1,4 +1,4 @@
-"""One camera read as the engine reads it: a CameraReader, its ring, and a thread that takes every frame out of it."""
+"""A camera that is read as in the engine: a CameraReader, its ring, and a thread that takes every frame from it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ from telemetry.observer import Observer
 
 @dataclass(frozen=True)
 class Taken:
-    """One frame out of the ring, and the number that its pixels show (`barcode.UNREADABLE` if none).
-
-    `digest`: CRC-32 of its planes.
-    """
+    """A frame from the ring. `number`: in its pixels, or `barcode.UNREADABLE`; `digest`: CRC-32 of its planes."""
 
     meta: FrameMeta
     number: int
@@ -34,9 +31,9 @@ class Taken:
 
 
 class WatchedCamera(Observer):
-    """`with WatchedCamera(url) as camera: wait_until(lambda: camera.live)`; stopped at the end.
+    """`with WatchedCamera(url) as camera: wait_until(lambda: camera.live)`.
 
-    Unless the test says otherwise, no silence is a stall and a slow reader loses no frame: the machine may be busy.
+    By default there are no timeouts, because the machine may be busy.
     """
 
     def __init__(self, source: str | Path, camera: str = "cam", slots: int = 64, **settings: Any) -> None:
@@ -48,7 +45,7 @@ class WatchedCamera(Observer):
             **settings,
         }
         self.config = CameraConfig(id=camera, source=str(source), **settings)  # pyright: ignore[reportArgumentType]
-        self.said: list[CameraStatus] = []
+        self.statuses: list[CameraStatus] = []
         self.frames: list[Taken] = []
         self.reconnects: list[str] = []
         self.discarded: list[str] = []
@@ -67,7 +64,7 @@ class WatchedCamera(Observer):
         self._done = threading.Event()
 
     def __repr__(self) -> str:
-        return f"{len(self.frames)} frames; {self.said}"
+        return f"{len(self.frames)} frames; {self.statuses}"
 
     def __enter__(self) -> WatchedCamera:
         self._drainer.start()
@@ -80,7 +77,7 @@ class WatchedCamera(Observer):
         self.stop()
 
     def stop(self) -> None:
-        """Stop it, and wait until its thread has ended."""
+        """Stop the camera, and wait until its threads have ended."""
         self.reader.stop()
         self.reader.join(PATIENCE_S)
         self._done.set()
@@ -88,43 +85,48 @@ class WatchedCamera(Observer):
         self._drainer.join()
 
     def wait_until_ended(self) -> None:
-        """Wait until the source is over and every frame is taken."""
+        """Wait until the source has ended and every frame is taken."""
         wait_until(lambda: self.state == "ended" and self.ring.finished)
 
     @property
     def state(self) -> str:
-        """The state said last."""
-        return self.said[-1].state if self.said else ""
+        """The last state reported."""
+        return self.statuses[-1].state if self.statuses else ""
 
     @property
     def live(self) -> bool:
-        """Whether it is live now."""
+        """Whether the last state is `live`."""
         return self.state == "live"
 
     @property
     def states(self) -> list[str]:
-        """Every state said so far, in order."""
-        return [status.state for status in self.said]
+        """All states reported so far, in order."""
+        return [status.state for status in self.statuses]
 
     @property
     def reasons(self) -> list[str]:
-        """Every reason said so far, in order."""
-        return [status.reason for status in self.said if status.reason is not None]
+        """All reasons reported so far, in order."""
+        return [status.reason for status in self.statuses if status.reason is not None]
 
     @property
     def epochs(self) -> list[int]:
-        """The epochs of the frames taken, in order, each once."""
+        """The epochs of the frames taken so far, in order."""
         return sorted({taken.meta.epoch for taken in self.frames})
 
     def numbers(self, epoch: int) -> list[int]:
-        """What the pixels of an epoch's frames say."""
+        """Return the numbers in the pixels of an epoch's frames."""
         return [taken.number for taken in self.frames if taken.meta.epoch == epoch]
 
+    def frames_after(self, epoch: int) -> int:
+        """Return the number of frames of the newest epoch, if it is later than `epoch`, else 0."""
+        newest = max((taken.meta.epoch for taken in self.frames), default=0)
+        return len(self.numbers(newest)) if newest > epoch else 0
+
     def of_epoch(self, epoch: int) -> list[FrameMeta]:
-        """What is said of an epoch's frames."""
+        """Return the metadata of an epoch's frames."""
         return [taken.meta for taken in self.frames if taken.meta.epoch == epoch]
 
-    # -- what it is told --------------------------------------------------------------------------------------------
+    # -- observer -------------------------------------------------------------------------------------------------
 
     def reconnecting(self, camera: str, reason: str) -> None:
         self.reconnects.append(reason)
@@ -136,7 +138,7 @@ class WatchedCamera(Observer):
         self.fallbacks.append(reason)
 
     def _take_status(self, status: CameraStatus) -> None:
-        self.said.append(status)
+        self.statuses.append(status)
 
     def _drain(self) -> None:
         while not self._done.is_set():

@@ -1,6 +1,6 @@
-"""A foreign RTSP server in a process of its own, which ends with the thread that started it, whatever becomes of it.
+"""A server in a separate process, which ends with the thread that started it.
 
-GStreamer's, which the benchmarks use too, is `benchmarks.cameras.rtsp_server.RtspServer` and is driven the same way.
+GStreamer's RTSP server is `benchmarks.cameras.rtsp_server.RtspServer`, with the same methods.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.cameras.rtsp_server import RtspServerError
+from support.ports import reserved_port
 from support.waiting import wait_until
 
 
 class ServerProcess(abc.ABC):
-    """`with SomeServer(…) as server: open(server.url())`. `folder`: gone with the server; others may read it.
+    """`with SomeServer(…) as server: open(server.url())`.
 
-    `port` is free when the server is first started, and kept by `restart`. `not_as_root`: it runs as nobody then.
+    `folder`: deleted with the server, readable for other users. `port`: chosen at first, and kept by `restart`.
+    `not_as_root`: run it as user nobody if the tests run as root.
     """
 
     not_as_root = False
@@ -36,22 +38,22 @@ class ServerProcess(abc.ABC):
 
     @abc.abstractmethod
     def command(self, folder: Path) -> Sequence[str]:
-        """What is run; it must listen on `port` of 127.0.0.1."""
+        """Return the command line of a server that listens on `port` of 127.0.0.1."""
 
     def prepare(self, folder: Path) -> None:  # noqa: B027 - most have nothing to prepare
         """Put into `folder` what the server plays."""
 
     @abc.abstractmethod
     def url(self) -> str:
-        """The address of what it plays, without credentials."""
+        """Return the address of its stream, without credentials."""
 
     def __enter__(self) -> Self:
-        self._temporary = tempfile.TemporaryDirectory(prefix="foreign-rtsp-server-")
+        self._temporary = tempfile.TemporaryDirectory(prefix="server-")
         try:
             folder = Path(self._temporary.name)
             folder.chmod(0o755)  # a server may run as another user
             self.prepare(folder)
-            self.port = free_port()
+            self.port = reserved_port()
             self.start()
         except BaseException:
             self._temporary.cleanup()
@@ -66,7 +68,7 @@ class ServerProcess(abc.ABC):
             self._temporary.cleanup()
 
     def start(self) -> None:
-        """Start the process and wait until it serves. Raises `RtspServerError` with what it said if it doesn't."""
+        """Start the process and wait until it serves. Raises `RtspServerError` with its output if it does not."""
         assert self._temporary is not None, "use the server as a context manager"
         folder = Path(self._temporary.name)
         command = self.command(folder)
@@ -74,8 +76,8 @@ class ServerProcess(abc.ABC):
             raise RtspServerError(f"{command[0]} is missing: deploy/system-packages.sh test")
         as_nobody = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
         identity = as_nobody if self.not_as_root and os.geteuid() == 0 else []
-        said = folder / "said"
-        with said.open("wb") as output:
+        log = folder / "log"
+        with log.open("wb") as output:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *identity, *command],
                 stdin=subprocess.DEVNULL,
@@ -87,45 +89,39 @@ class ServerProcess(abc.ABC):
         wait_until(lambda: self.is_ready() or process.poll() is not None)
         if process.poll() is not None:
             self.kill()
-            raise RtspServerError(f"{command[0]} doesn't serve: {said.read_text(errors='replace')[-2000:]}")
+            raise RtspServerError(f"{command[0]} does not serve: {log.read_text(errors='replace')[-2000:]}")
 
     def is_ready(self) -> bool:
-        """Whether a client would be served now."""
+        """Return whether a client would be served now."""
         return listens(self.port)
 
     def kill(self) -> None:
-        """End the process at once (SIGKILL), as when a camera loses its power."""
+        """Kill the process, as when a camera loses its power."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
 
     def restart(self) -> None:
-        """Kill it, if it lives, and start it again on the same port."""
+        """Kill the process if it runs, and start it again on the same port."""
         self.kill()
         self.start()
 
     def suspend(self) -> None:
-        """SIGSTOP: connections stay open and nothing comes through them, as with a frozen camera."""
+        """Stop the process (SIGSTOP): connections stay open without data, as with a frozen camera."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT after `suspend`."""
+        """Continue the process (SIGCONT) after `suspend`."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
-
-
 def listens(port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Return whether a server accepts connections at this port."""
     try:
-        with socket.create_connection(("127.0.0.1", port), 1):
+        with socket.create_connection(("127.0.0.1", port)):
             return True
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""A WHEP server of our own (aiortc and aiohttp): one painted video, with the manners and faults of gateways."""
+"""A WHEP server made with aiortc and aiohttp: one video, with the behaviour and errors of real gateways."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from types import TracebackType
 from aiohttp import web
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
+from support.ports import reserved_port
 from support.webrtc.webrtc_publisher import PaintedTrack, peer_connection
 
 
 class WhepServer:
     """`async with WhepServer() as server: server.source(…)`.
 
-    `/path/whep` answers, with `Location` unless `anonymous`; `/moved/N` redirects N times before it; `/away` redirects
-    to another origin's `/path/whep`, at `elsewhere`. The last connection's pictures are `track`'s.
+    `/path/whep` accepts offers, and sends `Location` unless `anonymous`. `/moved/N` redirects N times. `/away`
+    redirects to `/path/whep` of the origin `elsewhere`. `track` is the video of the last connection.
     """
 
     def __init__(self, authorization: str = "", anonymous: bool = False) -> None:
@@ -27,7 +28,7 @@ class WhepServer:
         self._authorization = authorization
         self._anonymous = anonymous
         self._peers: list[RTCPeerConnection] = []
-        self._port = 0
+        self._port = reserved_port()
 
     async def __aenter__(self) -> WhepServer:
         await self.start()
@@ -39,7 +40,7 @@ class WhepServer:
         await self.stop()
 
     async def start(self) -> None:
-        """Serve; the second time at the same port."""
+        """Serve, after `stop` at the same port as before."""
         application = web.Application()
         application.router.add_post("/path/whep", self._answer)
         application.router.add_delete("/path/whep/{session}", self._delete)
@@ -60,7 +61,7 @@ class WhepServer:
         await self._runner.cleanup()
 
     def source(self, path: str = "/path/whep", login: str = "") -> str:
-        """The address of a camera."""
+        """Return the address of a camera."""
         return f"whep+http://{login}{'@' if login else ''}{self.address}{path}"
 
     async def _answer(self, request: web.Request) -> web.Response:

@@ -20,9 +20,13 @@ from benchmarks.paper.answer_comparison import ActingPerson, Answer, Boxes, Comp
 from benchmarks.paper.paper_bench import OURS, PLAIN, Floor, PaperMeasured, PaperPlan, Run
 from benchmarks.paper.paper_contenders import proposals_of, with_proposals
 from benchmarks.paper.paper_report import goals, print_paper
+from stages.checkpoint import Checkpoint
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.types import ModelInfo
-from support.models.drawn_checkpoints import drawn_checkpoint, write_drawn_checkpoint
-from support.models.drawn_people import write_film
+from stages.vocabulary import packaged
+from support.models.drawn_checkpoints import write_drawn_checkpoint
+from support.models.drawn_people import description, write_film
 
 WHERE = machine.describe()
 
@@ -157,11 +161,14 @@ def test_an_untrained_checkpoint_is_reported() -> None:
 
 
 def test_fewer_proposals_change_nothing_else() -> None:
-    checkpoint = drawn_checkpoint()
+    vocabulary = packaged("edge")
+    network = ActionNetwork(NetworkConfig(), vocabulary, torch.zeros(10, len(vocabulary.states), 4))
+    detector = StoredDetector(description(), {"weight": torch.zeros(1)}, "a test")
+    checkpoint = Checkpoint(network, "kinetics-tps", False, "none", detector=detector)
     fewer = with_proposals(checkpoint, 25)
     assert (proposals_of(checkpoint), proposals_of(fewer)) == (60, 25)
-    assert checkpoint.detector is not None and fewer.detector is not None
-    assert fewer.detector.tensors is checkpoint.detector.tensors
+    assert fewer.detector is not None
+    assert fewer.detector.tensors is detector.tensors
     assert fewer.network is checkpoint.network
 
 

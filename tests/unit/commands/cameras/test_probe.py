@@ -12,6 +12,7 @@ from stream.settings.engine import CameraConfig
 from stream.sources.errors import EndedError, SourceError
 from stream.sources.transport import AccessUnit
 from support.engines.fake_source import FakeTransport, faults_of, unit
+from support.waiting import PATIENCE_S
 
 
 def camera(source: str) -> CameraConfig:
@@ -44,7 +45,7 @@ def test_one_picture_has_a_size_and_no_rate() -> None:
 
 
 def test_a_test_pattern_is_probed() -> None:
-    found = probe(camera("pattern:128x96@50"), rate_within_s=0.5)
+    found = probe(camera("pattern:128x96@50"), picture_within_s=PATIENCE_S, rate_within_s=PATIENCE_S)
     assert found.size == (128, 96)
     assert found.fps == pytest.approx(50.0)
 

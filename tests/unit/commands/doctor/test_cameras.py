@@ -14,6 +14,7 @@ from stream.settings.engine import CameraConfig
 from stream.sources.errors import EndedError, SourceError
 from stream.sources.transport import AccessUnit, Fallback
 from support.engines.fake_source import FakeTransport, faults_of, unit
+from support.ports import reserved_port
 from support.waiting import PATIENCE_S, wait_until
 
 
@@ -32,8 +33,7 @@ def look(transport: FakeTransport, picture_within_s: float = PATIENCE_S, clock_w
 
 
 def test_a_camera_that_nothing_listens_for_is_a_fault_with_the_sources_own_reason_and_remedy() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = reserved_port()
     found = look_at(camera(f"rtsp://bob:hunter2@127.0.0.1:{port}/x")).finding
     assert (found.check, found.level) == ("camera door", "fault")
     assert "(refused)" in found.seen

@@ -16,6 +16,7 @@ import pytest
 from commands.doctor import clock
 from commands.doctor.clock import camera_clocks, judge, own_clock
 from commands.doctor.time_reference import NTP_EPOCH_S, NoTimeError, Reading, read_time
+from support.ports import reserved_port
 
 
 @contextmanager
@@ -120,9 +121,7 @@ def test_an_ntp_answer_without_a_time_is_an_error(answer: Callable[[bytes], byte
 
 
 def test_a_reference_that_does_not_answer_is_named_without_its_secrets() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    found = own_clock(f"http://bob:hunter2@127.0.0.1:{port}/?key=hunter3")[0]
+    found = own_clock(f"http://bob:hunter2@127.0.0.1:{reserved_port()}/?key=hunter3")[0]
     assert found.level == "warning"
     assert "http://127.0.0.1" in found.seen
     assert "hunter" not in found.seen

@@ -25,6 +25,7 @@ from stream.config import Config
 from stream.settings.engine import CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig
 from stream.settings.recording import RecordingConfig
+from support.ports import reserved_port
 from support.repository import REPOSITORY
 
 LOCAL = "tcp://127.0.0.1:{}"
@@ -141,8 +142,7 @@ def test_ports_that_the_running_engine_has_are_only_warned_of(taken: int) -> Non
 
 
 def test_free_ports_are_well_and_free_again_afterwards() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = reserved_port()
     for _ in range(2):
         assert ports.zeromq("publish.replay", LOCAL.format(port), PublishConfig()).level == "ok"
         assert ports.http_server(HttpConfig(bind=f"127.0.0.1:{port}")).level == "ok"
@@ -158,9 +158,7 @@ def test_nobody_owns_a_port_that_is_free(taken: int) -> None:
     with zmq.Context() as context, context.socket(zmq.PUB) as publishing:
         port = publishing.bind_to_random_port("tcp://127.0.0.1")
         assert (owner_of(port) or Owner(0, "")).pid == os.getpid()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        free = listening.getsockname()[1]
-    assert owner_of(free) is None
+    assert owner_of(reserved_port()) is None
 
 
 def test_listening_to_other_hosts_unprotected_is_a_fault_that_says_how_to_protect_it() -> None:
